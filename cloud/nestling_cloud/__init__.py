@@ -1,0 +1,1 @@
+"""The cloud: learns the nested student, releases bundles, answers what devices offload."""

@@ -1,0 +1,1 @@
+"""The device: answers inputs within its budget and sends the hard ones to the cloud."""

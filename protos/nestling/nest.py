@@ -1,0 +1,110 @@
+"""The nest's layout: int8 tensors whose prefixes are smaller tensors, cut into rings.
+
+Capacity k takes from every tensor the box that starts at the origin and has the shape of its
+prefix. Ring k holds what box k has and box k - 1 has not. For each axis in turn that is one
+block: earlier axes inside the old box, this axis beyond it, later axes inside the new box. The
+blocks of all tensors, one after another in C order, are the ring's bytes, so the rings together
+hold every weight once.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.v1 import bundle_pb2
+
+Tensors = Mapping[str, NDArray[np.int8]]
+
+
+class NestError(ValueError):
+    """Prefixes that do not nest, or bytes that do not fill them."""
+
+
+def ring_bytes(layout: Sequence[bundle_pb2.NestedTensor], tensors: Tensors, capacity: int) -> bytes:
+    """Cut one ring out of the largest capacity's tensors.
+
+    Args:
+        layout: every nested tensor with its prefixes, smallest first.
+        tensors: the whole int8 tensors by name.
+        capacity: 1 to K.
+
+    Returns:
+        The bytes that capacity `capacity` adds to the one before.
+
+    Raises:
+        NestError: a prefix is larger than the next one, or a tensor has another shape.
+    """
+    check_layout(layout)
+    parts: list[bytes] = []
+    for tensor in layout:
+        whole = tensors[tensor.name]
+        if whole.shape != tuple(tensor.prefixes[-1].shape) or whole.dtype != np.int8:
+            raise NestError(
+                f"{tensor.name}: {whole.dtype}{whole.shape} is not what the layout says"
+            )
+        parts.extend(whole[block].tobytes() for block in _blocks(tensor, capacity))
+    return b"".join(parts)
+
+
+def assemble(
+    layout: Sequence[bundle_pb2.NestedTensor], rings: Sequence[bytes]
+) -> dict[str, NDArray[np.int8]]:
+    """Put rings 1 to k together again.
+
+    Args:
+        layout: every nested tensor with its prefixes, smallest first.
+        rings: the first k rings, in order; k is at least 1.
+
+    Returns:
+        Capacity k's tensors by name, C-contiguous.
+
+    Raises:
+        NestError: a ring is shorter or longer than its blocks, or there are too many rings.
+    """
+    check_layout(layout)
+    count = len(rings)
+    if not 1 <= count <= len(layout[0].prefixes):
+        raise NestError(f"{count} rings for a nest of {len(layout[0].prefixes)} capacities")
+    tensors = {t.name: np.empty(tuple(t.prefixes[count - 1].shape), np.int8) for t in layout}
+    for capacity, ring in enumerate(rings, start=1):
+        flat = np.frombuffer(ring, np.int8)
+        offset = 0
+        for tensor in layout:
+            for block in _blocks(tensor, capacity):
+                view = tensors[tensor.name][block]
+                piece = flat[offset : offset + view.size]
+                if piece.size != view.size:
+                    raise NestError(f"ring {capacity} ends inside {tensor.name}")
+                view[...] = piece.reshape(view.shape)
+                offset += view.size
+        if offset != flat.size:
+            raise NestError(f"ring {capacity} has {flat.size - offset} bytes too many")
+    return tensors
+
+
+def check_layout(layout: Sequence[bundle_pb2.NestedTensor]) -> None:
+    """Raise NestError unless every tensor's prefixes nest and all have the same number of them."""
+    if not layout:
+        raise NestError("the nest has no tensors")
+    counts = {len(tensor.prefixes) for tensor in layout}
+    if len(counts) != 1 or 0 in counts:
+        raise NestError(f"every tensor needs one prefix for each capacity, found {sorted(counts)}")
+    for tensor in layout:
+        shapes = [tuple(prefix.shape) for prefix in tensor.prefixes]
+        for small, large in itertools.pairwise(shapes):
+            if len(small) != len(large) or any(a > b for a, b in zip(small, large, strict=True)):
+                raise NestError(f"{tensor.name}: {list(small)} does not nest in {list(large)}")
+
+
+def _blocks(tensor: bundle_pb2.NestedTensor, capacity: int) -> Iterator[tuple[slice, ...]]:
+    new = tuple(tensor.prefixes[capacity - 1].shape)
+    old = tuple(tensor.prefixes[capacity - 2].shape) if capacity > 1 else (0,) * len(new)
+    for axis in range(len(new)):
+        yield tuple(
+            slice(0, old[i]) if i < axis else slice(old[i] if i == axis else 0, new[i])
+            for i in range(len(new))
+        )
+        if capacity == 1:  # the whole box is new: the first axis has it all
+            return
