@@ -289,7 +289,7 @@ class OperatingPoint(_message.Message):
     accept_price: _builtins.float
     """The same after it ran."""
     accuracy: _builtins.float
-    """Expected accuracy with the largest capacity, 0 to 1."""
+    """Expected accuracy, 0 to 1."""
     def __init__(
         self,
         *,
@@ -307,26 +307,48 @@ class OperatingPoint(_message.Message):
 Global___OperatingPoint: _TypeAlias = OperatingPoint  # noqa: Y015
 
 @_typing.final
-class Calibration(_message.Message):
+class RoutingCurve(_message.Message):
+    """Operating points by rising offload_share; the first is 0 and the last 1."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     POINTS_FIELD_NUMBER: _builtins.int
-    INPUTS_FIELD_NUMBER: _builtins.int
-    inputs: _builtins.int
-    """Number of calibration inputs behind it."""
     @_builtins.property
-    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatingPoint]:
-        """By rising offload_share; the first is 0 and the last 1."""
-
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatingPoint]: ...
     def __init__(
         self,
         *,
         points: _abc.Iterable[Global___OperatingPoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points", b"points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoutingCurve: _TypeAlias = RoutingCurve  # noqa: Y015
+
+@_typing.final
+class Calibration(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURVES_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    inputs: _builtins.int
+    """Number of calibration inputs behind it."""
+    @_builtins.property
+    def curves(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingCurve]:
+        """One for each capacity, smallest first."""
+
+    def __init__(
+        self,
+        *,
+        curves: _abc.Iterable[Global___RoutingCurve] | None = ...,
         inputs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "points", b"points"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["curves", b"curves", "inputs", b"inputs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

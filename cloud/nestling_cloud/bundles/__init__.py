@@ -1,0 +1,1 @@
+"""Bundles: what a release is made of, and where it is kept."""

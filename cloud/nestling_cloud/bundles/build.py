@@ -1,0 +1,61 @@
+"""Puts what was learned into a repository as the next release of its task."""
+
+from nestling.bundle import MANIFEST_FORMAT
+from nestling.v1 import bundle_pb2
+from nestling.v1.delivery_pb2 import GetDesiredBundleResponse
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.learning import Learned
+from nestling_cloud.tasks.task import Task
+
+
+def release_bundle(
+    repository: Repository, task: Task, learned: Learned, *, release: int
+) -> GetDesiredBundleResponse:
+    """Build a bundle and make it the one that devices should run.
+
+    Raises:
+        RepositoryError: the release number is not above the current one.
+    """
+    cloud = bundle_pb2.CloudModel(
+        name=cloud_model_name(task),
+        macs=learned.cloud.macs,
+        accuracy=learned.cloud.accuracy,
+    )
+    repository.add_model(cloud.name, learned.cloud.onnx)
+    manifest = bundle_pb2.Manifest(
+        format=MANIFEST_FORMAT,
+        task=task.name,
+        release=release,
+        signature=task.signature,
+        tensors=learned.layout,
+        capacities=[
+            bundle_pb2.Capacity(
+                template=repository.add(capacity.template),
+                ring=repository.add(capacity.ring),
+                macs=capacity.macs,
+                memory_bytes=capacity.memory_bytes,
+                accuracy=capacity.accuracy,
+            )
+            for capacity in learned.capacities
+        ],
+        cloud=cloud,
+        multiplexer=repository.add(learned.multiplexer),
+        accept_head=repository.add(learned.accept_head),
+        calibration=repository.add(learned.calibration.SerializeToString(deterministic=True)),
+        golden=repository.add(_golden(learned).SerializeToString(deterministic=True)),
+    )
+    return repository.release(manifest)
+
+
+def cloud_model_name(task: Task) -> str:
+    """Name of a task's teacher at the inference service."""
+    return f"{task.name}-teacher"
+
+
+def _golden(learned: Learned) -> bundle_pb2.GoldenInputs:
+    return bundle_pb2.GoldenInputs(
+        inputs=learned.golden_inputs.astype("<f4").tobytes(),
+        count=len(learned.golden_inputs),
+        logits=[c.golden_logits.astype("<f4").tobytes() for c in learned.capacities],
+        tolerance=learned.golden_tolerance,
+    )

@@ -1,0 +1,202 @@
+"""The folder that releases live in: content-addressed blobs, cloud models, the desired bundle."""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from nestling import bundle
+from nestling.v1 import bundle_pb2, delivery_pb2
+from nestling_cloud.errors import CloudError
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class RepositoryError(CloudError):
+    """A release that may not be made, or a folder that is not what it should be."""
+
+
+class BlobNotFoundError(RepositoryError):
+    """No blob or cloud model of that name."""
+
+
+class OffsetError(RepositoryError):
+    """An offset beyond the end of a blob."""
+
+
+class Repository:
+    """Releases in a folder; every write is whole or absent, whenever the power goes.
+
+    Args:
+        root: the folder; made with the first write. It holds `blobs/<sha256>`,
+            `models/<name>.onnx` and `desired.binpb`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._blobs = root / "blobs"
+        self._models = root / "models"
+        self._desired = root / "desired.binpb"
+
+    def add(self, data: bytes) -> bundle_pb2.Blob:
+        """Keep some bytes and return the name that they have from now on."""
+        blob = bundle.blob_of(data)
+        path = self._blobs / blob.sha256
+        if not path.exists():
+            _write(path, data)
+        return blob
+
+    def size(self, sha256: str) -> int:
+        """Size of a blob in bytes.
+
+        Raises:
+            BlobNotFoundError: there is no such blob.
+        """
+        try:
+            return self._blob_path(sha256).stat().st_size
+        except FileNotFoundError:
+            raise _no_blob(sha256) from None
+
+    def read(self, sha256: str, offset: int = 0, limit: int | None = None) -> bytes:
+        """Read a piece of a blob.
+
+        Args:
+            sha256: the blob's name.
+            offset: first byte wanted; the blob's size gives b"".
+            limit: most bytes wanted, None for all that follow.
+
+        Raises:
+            BlobNotFoundError: there is no such blob.
+            OffsetError: the offset is beyond the blob's end.
+        """
+        size = self.size(sha256)
+        if not 0 <= offset <= size:
+            raise OffsetError(f"blob {sha256[:12]} has {size} bytes; offset {offset} is not in it")
+        with self._blob_path(sha256).open("rb") as file:
+            file.seek(offset)
+            return file.read(-1 if limit is None else limit)
+
+    def add_model(self, name: str, onnx: bytes) -> None:
+        """Keep a cloud model under its name, in place of an earlier one."""
+        _write(self._model_file(name), onnx)
+
+    def model_path(self, name: str) -> Path:
+        """File of a cloud model.
+
+        Raises:
+            BlobNotFoundError: there is no such model.
+        """
+        path = self._model_file(name)
+        if not path.is_file():
+            raise BlobNotFoundError(f"no cloud model {name!r} in {self._models}; add it first")
+        return path
+
+    def release(self, manifest: bundle_pb2.Manifest) -> delivery_pb2.GetDesiredBundleResponse:
+        """Make a bundle the one that devices should run.
+
+        Releasing the very same manifest again changes nothing.
+
+        Raises:
+            RepositoryError: a blob that the manifest names is missing or has another size, or the
+                release number is not above the current one of the same task.
+        """
+        self._check_blobs(manifest)
+        self._check_release(manifest)
+        blob = self.add(manifest.SerializeToString(deterministic=True))
+        desired = delivery_pb2.GetDesiredBundleResponse(
+            bundle_version=bundle.bundle_version(manifest, blob),
+            release=manifest.release,
+            manifest=blob,
+        )
+        _write(self._desired, desired.SerializeToString())
+        return desired
+
+    def desired(self) -> delivery_pb2.GetDesiredBundleResponse | None:
+        """Bundle that devices should run, None before the first release."""
+        try:
+            data = self._desired.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return delivery_pb2.GetDesiredBundleResponse.FromString(data)
+        except DecodeError as err:
+            raise RepositoryError(f"{self._desired} is damaged; release a bundle again") from err
+
+    def manifest(self) -> bundle_pb2.Manifest:
+        """Manifest of the desired bundle.
+
+        Raises:
+            RepositoryError: nothing has been released, or the manifest is damaged.
+        """
+        desired = self.desired()
+        if desired is None:
+            raise RepositoryError(
+                f"no bundle has been released to {self._desired.parent}; "
+                "release one first (nestling-sim run makes and releases one)"
+            )
+        try:
+            data = bundle.check_blob(desired.manifest, self.read(desired.manifest.sha256))
+            return bundle_pb2.Manifest.FromString(data)
+        except (bundle.BlobError, DecodeError) as err:
+            raise RepositoryError(f"the manifest is damaged ({err}); release it again") from err
+
+    def _check_blobs(self, manifest: bundle_pb2.Manifest) -> None:
+        named = [
+            *bundle.rings_and_templates(manifest, len(manifest.capacities)),
+            *bundle.shared_blobs(manifest),
+        ]
+        for blob in named:
+            if self.size(blob.sha256) != blob.size:
+                raise RepositoryError(
+                    f"blob {blob.sha256[:12]} has {self.size(blob.sha256)} bytes where the "
+                    f"manifest says {blob.size}; add it again"
+                )
+
+    def _check_release(self, manifest: bundle_pb2.Manifest) -> None:
+        if self.desired() is None:
+            return
+        current = self.manifest()
+        same_task = current.task == manifest.task
+        if same_task and manifest.release <= current.release and manifest != current:
+            raise RepositoryError(
+                f"release {manifest.release} of {manifest.task} is not above the current "
+                f"{current.release}, and devices refuse to go back; give it a higher number"
+            )
+
+    def _blob_path(self, sha256: str) -> Path:
+        if not bundle.is_digest(sha256):  # also keeps "../" out of the path
+            raise _no_blob(sha256)
+        return self._blobs / sha256
+
+    def _model_file(self, name: str) -> Path:
+        if not _MODEL_NAME.fullmatch(name):
+            raise RepositoryError(
+                f"cloud model name {name!r}: use 1 to 64 letters, digits, dots, dashes or "
+                "underscores, starting with a letter or digit"
+            )
+        return self._models / f"{name}.onnx"
+
+
+def _no_blob(sha256: str) -> BlobNotFoundError:
+    return BlobNotFoundError(f"no blob {sha256[:64]!r} here; a name is a lower-case SHA-256")
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, or a power cut, finds all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

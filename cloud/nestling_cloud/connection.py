@@ -1,0 +1,78 @@
+"""Connections to the MQTT broker that come back after the broker was away."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Self
+
+import aiomqtt
+
+from nestling_cloud.errors import CloudError
+
+# Waits before the second, third, ... attempt; the last one repeats.
+BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+# Beyond this, what comes in is dropped; devices send again what was not acknowledged.
+_MAX_QUEUED = 10_000
+
+_LOG = logging.getLogger(__name__)
+
+
+class AddressError(CloudError):
+    """A text that is not HOST:PORT."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerAddress:
+    """Where the broker listens."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read HOST:PORT.
+
+        Raises:
+            AddressError: it is something else.
+        """
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
+            raise AddressError(f"{text!r} is not HOST:PORT, for example 127.0.0.1:1883")
+        return cls(host=host, port=int(port))
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def client(self, *, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
+        """Make a client that is not connected yet."""
+        return aiomqtt.Client(
+            self.host, self.port, will=will, max_queued_incoming_messages=_MAX_QUEUED
+        )
+
+
+async def stay_connected(
+    connect: Callable[[], aiomqtt.Client], use: Callable[[aiomqtt.Client], Awaitable[None]]
+) -> None:
+    """Use a connection until cancelled; dial anew, ever more slowly, when it breaks.
+
+    Args:
+        connect: makes a new client for every attempt.
+        use: works with a connected client; an `MqttError` from it means that the connection broke.
+    """
+    attempt = 0
+    while True:
+        try:
+            async with connect() as client:
+                attempt = 0
+                await use(client)
+        except aiomqtt.MqttError as err:
+            wait_s = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
+            _LOG.warning("no connection to the broker (%s); next attempt in %g s", err, wait_s)
+            attempt += 1
+            await asyncio.sleep(wait_s)
+
+
+def payload_bytes(message: aiomqtt.Message) -> bytes:
+    """Bytes of a message; one without any has none."""
+    return message.payload if isinstance(message.payload, bytes) else b""

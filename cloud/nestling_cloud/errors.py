@@ -1,0 +1,20 @@
+"""What the cloud's parts raise, so that a command has one thing to catch.
+
+    CloudError
+    ├── BrokerError             no broker found, its port taken, or it died
+    ├── RepositoryError         a release or a folder that is not as it should be
+    │   ├── BlobNotFoundError   no such blob or cloud model
+    │   └── OffsetError         an offset beyond the blob's end
+    ├── ModelError              an ONNX file that cannot be served
+    ├── TensorError             an inference request that does not fit the model
+    ├── StoreError              a receipt store that cannot be opened
+    ├── ReceiptError            telemetry that makes no sense
+    ├── AddressError            a text that is not HOST:PORT
+    └── ServeError              a service that cannot start
+
+Each class lives beside the noun that it belongs to.
+"""
+
+
+class CloudError(Exception):
+    """Base of every error that the cloud raises on purpose; its text says what to do next."""

@@ -1,0 +1,51 @@
+"""From a torch network to the bytes of an ONNX model with everything inside."""
+
+import io
+import logging
+import warnings
+from collections.abc import Sequence
+
+import onnx
+import torch
+from torch import nn
+
+_OPSET = 18
+
+
+def export_onnx(
+    network: nn.Module,
+    inputs: Sequence[torch.Tensor],
+    *,
+    input_names: Sequence[str],
+    output_name: str,
+) -> bytes:
+    """Export a network whose every input has a batch axis.
+
+    Args:
+        network: in evaluation mode.
+        inputs: an example of each input, with at least two rows (one would be taken for constant).
+        input_names: their names in the graph.
+        output_name: name of the one output.
+
+    Returns:
+        A serialised ONNX model, its batch axis free.
+    """
+    network.eval()
+    batch = torch.export.Dim("N")
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+        program = torch.onnx.export(
+            network,
+            tuple(inputs),
+            dynamo=True,
+            verbose=False,
+            opset_version=_OPSET,
+            input_names=list(input_names),
+            output_names=[output_name],
+            dynamic_shapes=tuple({0: batch} for _ in inputs),
+        )
+    assert program is not None  # it is one with dynamo=True and no file
+    buffer = io.BytesIO()
+    onnx.save_model(program.model_proto, buffer)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Network families: the teacher's and the nested student's."""

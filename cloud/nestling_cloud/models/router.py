@@ -1,0 +1,82 @@
+"""The two networks that route: the multiplexer before a student runs, the accept head after."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nestling.budget import BUDGET_FIELDS
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.normalizer import Normalizer
+
+_HIDDEN = 24
+# Sorted class probabilities that the accept head looks at; later ones are next to nothing.
+_TOP = 5
+
+
+class Multiplexer(nn.Module):
+    """(input, budget vector) -> success probability of capacity 1 to K and of the cloud.
+
+    Success is being right and being affordable. The first depends on the input alone and the
+    second on the budget alone, so each has its own branch and the answer is their product
+    (after the neural multiplexer of Eshratifar & Pedram 2020, arXiv 2001.05870).
+    """
+
+    def __init__(self, signature: Signature, capacities: int) -> None:
+        """Build it untrained."""
+        super().__init__()
+        channels, *axes = signature.shape
+        dims = len(axes)
+        conv = nn.Conv1d if dims == 1 else nn.Conv2d
+        norm = nn.BatchNorm1d if dims == 1 else nn.BatchNorm2d
+        self.normalizer = Normalizer(channels, dims)
+        self.body = nn.Sequential(
+            conv(channels, _HIDDEN // 2, 5, 4, 2),
+            norm(_HIDDEN // 2),
+            nn.ReLU(),
+            conv(_HIDDEN // 2, _HIDDEN, 3, 2, 1),
+            norm(_HIDDEN),
+            nn.ReLU(),
+        )
+        self.dropout = nn.Dropout(0.2)
+        self.right = nn.Linear(2 * _HIDDEN, capacities + 1)
+        self.affordable = nn.Sequential(
+            nn.Linear(len(BUDGET_FIELDS), _HIDDEN),
+            nn.ReLU(),
+            nn.Linear(_HIDDEN, capacities + 1),
+        )
+
+    def forward(self, x: torch.Tensor, budget: torch.Tensor) -> torch.Tensor:
+        """(N, *shape), (N, 6) -> probabilities (N, K + 1)."""
+        seen = self.body(self.normalizer(x)).flatten(2)
+        pooled = torch.cat([seen.mean(2), seen.amax(2)], 1)
+        right = torch.sigmoid(self.right(self.dropout(pooled)))
+        return right * torch.sigmoid(self.affordable(budget))
+
+
+class AcceptHead(nn.Module):
+    """(logits, success, capacity) -> probability that the device is right, and that the cloud is.
+
+    It sees how sure the student is, in a form that does not depend on which class it is sure of,
+    and what the multiplexer said before.
+    """
+
+    def __init__(self, classes: int, capacities: int) -> None:
+        """Build it untrained."""
+        super().__init__()
+        self.top = min(_TOP, classes)
+        self.body = nn.Sequential(
+            nn.Linear(self.top + 1 + (capacities + 1) + capacities, _HIDDEN),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            nn.Linear(_HIDDEN, 2),
+        )
+
+    def forward(
+        self, logits: torch.Tensor, success: torch.Tensor, capacity: torch.Tensor
+    ) -> torch.Tensor:
+        """(N, classes), (N, K + 1), one-hot (N, K) -> probabilities (N, 2)."""
+        probabilities = functional.softmax(logits, dim=1)
+        top = torch.topk(probabilities, self.top, dim=1).values
+        # The smallest float keeps log(0) out of the entropy.
+        entropy = -(probabilities * probabilities.clamp_min(1e-20).log()).sum(1, keepdim=True)
+        return torch.sigmoid(self.body(torch.cat([top, entropy, success, capacity], 1)))

@@ -1,0 +1,70 @@
+"""The default teacher: a residual convolutional network over one or two axes."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.normalizer import Normalizer
+
+_CONV = (nn.Conv1d, nn.Conv2d)
+_NORM = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+class _Residual(nn.Module):
+    """Two convolutions and a shortcut (He et al. 2016)."""
+
+    def __init__(self, dims: int, inputs: int, outputs: int, stride: int, kernel: int) -> None:
+        super().__init__()
+        conv, norm = _CONV[dims - 1], _NORM[dims - 1]
+        pad = kernel // 2
+        self.body = nn.Sequential(
+            conv(inputs, outputs, kernel, stride, pad, bias=False),
+            norm(outputs),
+            nn.ReLU(),
+            conv(outputs, outputs, kernel, 1, pad, bias=False),
+            norm(outputs),
+        )
+        self.shortcut = nn.Sequential(
+            conv(inputs, outputs, 1, stride, bias=False),
+            norm(outputs),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(self.body(x) + self.shortcut(x))
+
+
+class ConvTeacher(nn.Module):
+    """(N, *shape) -> (N, classes), for windows (C, T) and pictures (C, H, W).
+
+    Args:
+        signature: the task's inputs and classes.
+        width: channels of the first block; the later ones have twice as many.
+        dropout: share of pooled features dropped in training.
+    """
+
+    def __init__(self, signature: Signature, width: int = 32, dropout: float = 0.3) -> None:
+        """Build it untrained."""
+        super().__init__()
+        channels, *axes = signature.shape
+        dims = len(axes)
+        if dims not in (1, 2):
+            raise ValueError(f"an input has channels and one or two axes, not {signature.shape}")
+        kernel = 5 if dims == 1 else 3
+        self.normalizer = Normalizer(channels, dims)
+        self.body = nn.Sequential(
+            _CONV[dims - 1](channels, width, kernel, 1, kernel // 2, bias=False),
+            _NORM[dims - 1](width),
+            nn.ReLU(),
+            _Residual(dims, width, width, 2, kernel),
+            _Residual(dims, width, 2 * width, 2, kernel),
+            _Residual(dims, 2 * width, 2 * width, 2, kernel),
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(2 * width, len(signature.classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of a batch."""
+        features = self.body(self.normalizer(x)).flatten(2).mean(2)
+        logits: torch.Tensor = self.head(self.dropout(features))
+        return logits

@@ -1,0 +1,1 @@
+"""What devices call: inference for offloaded inputs, delivery of bundles."""

@@ -1,0 +1,126 @@
+"""Dynamic batching: requests that come close together run as one."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Waiting:
+    rows: Rows
+    answer: asyncio.Future[Rows]
+    since_s: float
+
+
+class Batcher:
+    """Collects rows, runs them in a thread of its own, hands every caller its own rows back.
+
+    Args:
+        run: (n, ...) rows in, n rows out.
+        max_batch: most rows of one run; a single request may not have more.
+        max_delay_ms: how long the first request of a batch waits for company.
+    """
+
+    def __init__(
+        self, run: Callable[[Rows], Rows], *, max_batch: int = 32, max_delay_ms: float = 2.0
+    ) -> None:
+        self._run = run
+        self.max_batch = max_batch
+        self._max_delay_s = max_delay_ms / 1e3
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._pending: set[asyncio.Future[Rows]] = set()
+        self._worker: asyncio.Task[None] | None = None
+        self._left_over: _Waiting | None = None
+
+    async def __aenter__(self) -> Self:
+        self._worker = asyncio.create_task(self._work(), name="batcher")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+        for answer in list(self._pending):
+            answer.cancel()
+        self._executor.shutdown()
+
+    async def submit(self, rows: Rows) -> Rows:
+        """Run some rows, together with others' if there are any.
+
+        Args:
+            rows: (n, ...), n from 1 to `max_batch`.
+
+        Raises:
+            ValueError: too many rows.
+            Exception: whatever `run` raised for the batch that these rows were in.
+        """
+        if not 1 <= len(rows) <= self.max_batch:
+            raise ValueError(f"{len(rows)} rows where 1 to {self.max_batch} fit in a batch")
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(rows=rows, answer=loop.create_future(), since_s=loop.time())
+        self._pending.add(waiting.answer)
+        waiting.answer.add_done_callback(self._pending.discard)
+        self._queue.put_nowait(waiting)
+        return await waiting.answer
+
+    async def _work(self) -> None:
+        while True:
+            batch = await self._collect()
+            await self._answer([entry for entry in batch if not entry.answer.done()])
+
+    async def _collect(self) -> list[_Waiting]:
+        first = self._left_over or await self._queue.get()
+        self._left_over = None
+        batch, size = [first], len(first.rows)
+        deadline_s = first.since_s + self._max_delay_s
+        while size < self.max_batch:
+            entry = await self._next(deadline_s)
+            if entry is None:
+                break
+            if size + len(entry.rows) > self.max_batch:
+                self._left_over = entry
+                break
+            batch.append(entry)
+            size += len(entry.rows)
+        return batch
+
+    async def _next(self, deadline_s: float) -> _Waiting | None:
+        """Next request, None if none came by then; what is already there never waits."""
+        if not self._queue.empty():
+            return self._queue.get_nowait()
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                return await self._queue.get()
+        except TimeoutError:
+            return None
+
+    async def _answer(self, batch: list[_Waiting]) -> None:
+        if not batch:
+            return
+        rows = np.concatenate([entry.rows for entry in batch])
+        loop = asyncio.get_running_loop()
+        try:
+            answers = await loop.run_in_executor(self._executor, self._run, rows)
+        except Exception as err:  # noqa: BLE001  it belongs to those who wait
+            for entry in batch:
+                if not entry.answer.done():
+                    entry.answer.set_exception(err)
+            return
+        ends = np.cumsum([len(entry.rows) for entry in batch])
+        for entry, end in zip(batch, ends, strict=True):
+            if not entry.answer.done():
+                entry.answer.set_result(answers[end - len(entry.rows) : end])

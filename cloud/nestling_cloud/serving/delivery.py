@@ -1,0 +1,80 @@
+"""The delivery service: which bundle to run, and its blobs, over gRPC."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import grpc
+
+from nestling.v1 import delivery_pb2, delivery_pb2_grpc
+from nestling_cloud.bundles.repository import (
+    BlobNotFoundError,
+    OffsetError,
+    Repository,
+    RepositoryError,
+)
+
+CHUNK_BYTES = 64 * 1024
+NOTHING_RELEASED = "no bundle has been released yet; ask again later"
+
+_Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+
+class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
+    """Serves a repository.
+
+    Args:
+        repository: where the releases are.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    async def GetDesiredBundle(  # noqa: N802
+        self, request: delivery_pb2.GetDesiredBundleRequest, context: _Context
+    ) -> delivery_pb2.GetDesiredBundleResponse:
+        """The bundle that a device should run; NOT_FOUND before the first release."""
+        del request  # every device gets the same one
+        desired = await asyncio.to_thread(self._repository.desired)
+        if desired is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, NOTHING_RELEASED)
+        return desired
+
+    async def FetchBlob(  # noqa: N802
+        self, request: delivery_pb2.FetchBlobRequest, context: _Context
+    ) -> AsyncIterator[delivery_pb2.FetchBlobResponse]:
+        """A blob from an offset on, in chunks of at most 64 KiB; at least one, maybe empty."""
+        offset, end = request.offset, request.offset + request.limit if request.limit else None
+        while True:
+            limit = CHUNK_BYTES if end is None else min(CHUNK_BYTES, end - offset)
+            try:
+                chunk = await asyncio.to_thread(
+                    read_chunk, self._repository, request.sha256, offset, limit
+                )
+            except RepositoryError as err:
+                await context.abort(_STATUS.get(type(err), grpc.StatusCode.INTERNAL), str(err))
+            yield chunk
+            offset += len(chunk.data)
+            if offset == (chunk.total_size if end is None else min(end, chunk.total_size)):
+                return
+
+
+_STATUS = {
+    BlobNotFoundError: grpc.StatusCode.NOT_FOUND,
+    OffsetError: grpc.StatusCode.OUT_OF_RANGE,
+}
+
+
+def read_chunk(
+    repository: Repository, sha256: str, offset: int, limit: int
+) -> delivery_pb2.FetchBlobResponse:
+    """Read one chunk of a blob; its data is empty at the blob's end.
+
+    Raises:
+        RepositoryError: no such blob, or the offset is beyond its end.
+    """
+    return delivery_pb2.FetchBlobResponse(
+        offset=offset,
+        data=repository.read(sha256, offset, limit),
+        total_size=repository.size(sha256),
+    )

@@ -1,0 +1,95 @@
+"""The Open Inference Protocol service: the teacher's answers for offloaded inputs."""
+
+import logging
+from importlib.metadata import version
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+
+from nestling.inference.v2 import inference_pb2 as pb
+from nestling.inference.v2 import inference_pb2_grpc
+from nestling_cloud.serving import tensors
+from nestling_cloud.serving.batcher import Batcher
+
+# Of one request. A window has kilobytes; a client that sends more is mistaken.
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+_Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+_LOG = logging.getLogger(__name__)
+
+
+class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
+    """Serves one model.
+
+    Args:
+        signature: what the model takes and gives.
+        batcher: runs it; its `max_batch` is the most rows of one request.
+    """
+
+    def __init__(self, signature: tensors.Signature, batcher: Batcher) -> None:
+        self._signature = signature
+        self._batcher = batcher
+
+    async def ServerLive(  # noqa: N802
+        self, request: pb.ServerLiveRequest, context: _Context
+    ) -> pb.ServerLiveResponse:
+        """Whether the server runs."""
+        del request, context
+        return pb.ServerLiveResponse(live=True)
+
+    async def ServerReady(  # noqa: N802
+        self, request: pb.ServerReadyRequest, context: _Context
+    ) -> pb.ServerReadyResponse:
+        """Whether every model is loaded; one that is not keeps the server from starting."""
+        del request, context
+        return pb.ServerReadyResponse(ready=True)
+
+    async def ModelReady(  # noqa: N802
+        self, request: pb.ModelReadyRequest, context: _Context
+    ) -> pb.ModelReadyResponse:
+        """Whether a model is loaded."""
+        del context
+        ready = tensors.serves(self._signature, request.name, request.version)
+        return pb.ModelReadyResponse(ready=ready)
+
+    async def ServerMetadata(  # noqa: N802
+        self, request: pb.ServerMetadataRequest, context: _Context
+    ) -> pb.ServerMetadataResponse:
+        """Name and version of the server."""
+        del request, context
+        return pb.ServerMetadataResponse(name="nestling-cloud", version=version("nestling"))
+
+    async def ModelMetadata(  # noqa: N802
+        self, request: pb.ModelMetadataRequest, context: _Context
+    ) -> pb.ModelMetadataResponse:
+        """A model's inputs and outputs."""
+        await self._check_model(request.name, request.version, context)
+        return tensors.metadata(self._signature)
+
+    async def ModelInfer(  # noqa: N802
+        self, request: pb.ModelInferRequest, context: _Context
+    ) -> pb.ModelInferResponse:
+        """A model's logits for some inputs."""
+        await self._check_model(request.model_name, request.model_version, context)
+        try:
+            rows = tensors.decode(request, self._signature, max_rows=self._batcher.max_batch)
+        except tensors.TensorError as err:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(err))
+        try:
+            logits = await self._batcher.submit(rows)
+        except Exception:  # noqa: BLE001  onnxruntime's errors share no base
+            _LOG.exception("%s failed on %d inputs", self._signature.model, len(rows))
+            await context.abort(grpc.StatusCode.INTERNAL, "the model failed; see the cloud's log")
+        return tensors.encode(request, self._signature, logits)
+
+    async def _check_model(self, name: str, wanted: str, context: _Context) -> None:
+        if not tensors.serves(self._signature, name, wanted):
+            await _not_found(
+                context,
+                f"no model {name!r} version {wanted!r} here; "
+                f"there is {self._signature.model!r} version {tensors.MODEL_VERSION!r}",
+            )
+
+
+async def _not_found(context: _Context, text: str) -> NoReturn:
+    await context.abort(grpc.StatusCode.NOT_FOUND, text)

@@ -1,0 +1,80 @@
+"""The delivery service over MQTT: one request, one answer, one chunk of at most 16 KiB."""
+
+import asyncio
+import logging
+
+import aiomqtt
+from google.protobuf.message import DecodeError
+
+from nestling import topics
+from nestling.v1 import delivery_pb2
+from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.connection import BrokerAddress, payload_bytes, stay_connected
+from nestling_cloud.serving.delivery import NOTHING_RELEASED, read_chunk
+
+# Small enough that a slow link's keep-alive gets through between two of them.
+CHUNK_BYTES = 16 * 1024
+
+_LOG = logging.getLogger(__name__)
+
+
+class MqttDelivery:
+    """Answers delivery requests that come over a broker.
+
+    Args:
+        repository: where the releases are.
+        broker: where devices publish their requests.
+    """
+
+    def __init__(self, repository: Repository, broker: BrokerAddress) -> None:
+        self._repository = repository
+        self._broker = broker
+        self.subscribed = asyncio.Event()  # set from the first subscription on
+
+    async def run(self) -> None:
+        """Answer until cancelled; a broker that goes away is awaited."""
+        await stay_connected(self._broker.client, self._serve)
+
+    async def _serve(self, client: aiomqtt.Client) -> None:
+        await client.subscribe(topics.DELIVERY_REQUESTS, qos=1)
+        self.subscribed.set()
+        async for message in client.messages:
+            await self._handle(client, message)
+
+    async def _handle(self, client: aiomqtt.Client, message: aiomqtt.Message) -> None:
+        device_id = str(message.topic).split("/")[2]
+        try:
+            topics.check_device_id(device_id)
+            request = delivery_pb2.DeliveryRequest.FromString(payload_bytes(message))
+        except (ValueError, DecodeError) as err:
+            _LOG.warning("dropped a delivery request from %r: %s", device_id[:64], err)
+            return
+        response = await asyncio.to_thread(answer, self._repository, request)
+        await client.publish(
+            topics.delivery_response(device_id), response.SerializeToString(), qos=1
+        )
+
+
+def answer(
+    repository: Repository, request: delivery_pb2.DeliveryRequest
+) -> delivery_pb2.DeliveryResponse:
+    """Answer one request; what cannot be done is said in `error`."""
+    response = delivery_pb2.DeliveryResponse(request_id=request.request_id)
+    try:
+        match request.WhichOneof("request"):
+            case "desired_bundle":
+                desired = repository.desired()
+                if desired is None:
+                    response.error = NOTHING_RELEASED
+                else:
+                    response.desired_bundle.CopyFrom(desired)
+            case "blob":
+                wanted = request.blob
+                limit = min(wanted.limit or CHUNK_BYTES, CHUNK_BYTES)
+                chunk = read_chunk(repository, wanted.sha256, wanted.offset, limit)
+                response.blob.CopyFrom(chunk)
+            case _:
+                response.error = "ask for desired_bundle or blob"
+    except RepositoryError as err:
+        response.error = str(err)
+    return response

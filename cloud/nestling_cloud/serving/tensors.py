@@ -1,0 +1,135 @@
+"""What the inference service accepts and how it answers: pure, without gRPC."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.inference.v2 import inference_pb2
+from nestling_cloud.errors import CloudError
+
+MODEL_VERSION = "1"
+_DATATYPE = "FP32"
+
+Request = inference_pb2.ModelInferRequest
+Response = inference_pb2.ModelInferResponse
+
+
+class TensorError(CloudError):
+    """A request that does not fit the model; the text says what would."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """What goes into a model and what comes out, without the batch axis."""
+
+    model: str
+    input_name: str
+    shape: tuple[int, ...]
+    output_name: str
+    classes: int
+
+
+def serves(signature: Signature, name: str, version: str) -> bool:
+    """Whether a client that asks for this name and version means this model."""
+    return name == signature.model and version in {"", MODEL_VERSION}
+
+
+def metadata(signature: Signature) -> inference_pb2.ModelMetadataResponse:
+    """Describe a model in the Open Inference Protocol's terms; -1 is the batch axis."""
+    tensor = inference_pb2.ModelMetadataResponse.TensorMetadata
+    return inference_pb2.ModelMetadataResponse(
+        name=signature.model,
+        versions=[MODEL_VERSION],
+        platform="onnxruntime_onnx",
+        inputs=[
+            tensor(name=signature.input_name, datatype=_DATATYPE, shape=[-1, *signature.shape])
+        ],
+        outputs=[
+            tensor(name=signature.output_name, datatype=_DATATYPE, shape=[-1, signature.classes])
+        ],
+    )
+
+
+def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[np.float32]:
+    """Take the input tensor out of a request.
+
+    Args:
+        request: as it came; its values are in `raw_input_contents` (little-endian) or in
+            the tensor's `contents.fp32_contents`.
+        signature: the model's.
+        max_rows: most rows of one request.
+
+    Returns:
+        float32 (n, *shape), n from 1 to `max_rows`, all finite.
+
+    Raises:
+        TensorError: another name, data type, shape, number of values, or a value that is not
+            finite.
+    """
+    _check_outputs(request, signature)
+    if len(request.inputs) != 1 or request.inputs[0].name != signature.input_name:
+        names = [tensor.name for tensor in request.inputs]
+        raise TensorError(f"send one input tensor named {signature.input_name!r}, not {names}")
+    tensor = request.inputs[0]
+    if tensor.datatype != _DATATYPE:
+        raise TensorError(f"datatype has to be {_DATATYPE}, not {tensor.datatype!r}")
+    shape = _check_shape(tuple(tensor.shape), signature, max_rows)
+    values = _values(request, math.prod(shape)).reshape(shape)
+    if not np.isfinite(values).all():
+        raise TensorError("every value has to be finite; there are NaN or infinite ones")
+    return values
+
+
+def encode(request: Request, signature: Signature, logits: NDArray[np.float32]) -> Response:
+    """Answer a request: raw values if it sent raw ones, typed contents otherwise.
+
+    Args:
+        request: the request that is answered.
+        signature: the model's.
+        logits: float32 (n, classes).
+    """
+    tensor = Response.InferOutputTensor(
+        name=signature.output_name, datatype=_DATATYPE, shape=logits.shape
+    )
+    response = Response(model_name=signature.model, model_version=MODEL_VERSION, id=request.id)
+    if request.raw_input_contents:
+        response.raw_output_contents.append(logits.astype("<f4").tobytes())
+    else:
+        tensor.contents.fp32_contents.extend(logits.ravel().tolist())
+    response.outputs.append(tensor)
+    return response
+
+
+def _check_outputs(request: Request, signature: Signature) -> None:
+    unknown = [out.name for out in request.outputs if out.name != signature.output_name]
+    if unknown:
+        raise TensorError(f"the only output is {signature.output_name!r}, not {unknown}")
+
+
+def _check_shape(shape: tuple[int, ...], signature: Signature, max_rows: int) -> tuple[int, ...]:
+    if len(shape) != len(signature.shape) + 1 or shape[1:] != signature.shape:
+        wanted = ["n", *signature.shape]
+        raise TensorError(f"shape has to be [{', '.join(map(str, wanted))}], not {list(shape)}")
+    if not 1 <= shape[0] <= max_rows:
+        raise TensorError(f"send 1 to {max_rows} inputs in one request, not {shape[0]}")
+    return shape
+
+
+def _values(request: Request, count: int) -> NDArray[np.float32]:
+    typed = request.inputs[0].contents.fp32_contents
+    if not request.raw_input_contents:
+        if len(typed) != count:
+            raise TensorError(
+                f"the shape needs {count} values in fp32_contents, there are {len(typed)}"
+            )
+        return np.array(typed, np.float32)
+    if len(request.raw_input_contents) != 1 or request.inputs[0].HasField("contents"):
+        raise TensorError("send the tensor once: in raw_input_contents or in contents")
+    raw = request.raw_input_contents[0]
+    if len(raw) != 4 * count:
+        raise TensorError(
+            f"the shape needs {4 * count} bytes in raw_input_contents, there are {len(raw)}"
+        )
+    return np.frombuffer(raw, "<f4").astype(np.float32, copy=False)

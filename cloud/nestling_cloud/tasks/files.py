@@ -1,0 +1,84 @@
+"""Where a task's files are: the same search order for every task."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+
+from nestling_cloud.tasks.task import TaskError
+
+
+class DataMissingError(TaskError):
+    """No data where it was looked for; the text names every place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFiles:
+    """A task's data files.
+
+    Attributes:
+        name: folder name in the user's cache.
+        sha256: digest of each file by its name.
+        variable: environment variable that may name a folder.
+        system_folder: where a distribution's package puts them.
+        package: that package's name, for the error text.
+        url: folder to download from, ends in a slash.
+    """
+
+    name: str
+    sha256: Mapping[str, str]
+    variable: str
+    system_folder: Path
+    package: str
+    url: str
+
+    def find(self, data_dir: Path | None) -> dict[str, Path]:
+        """Paths of all files by name, downloaded if need be.
+
+        Searched in this order: `data_dir`, the environment variable, the distribution's folder,
+        the user's cache, then the download. A folder that the user names must have the files
+        whatever their content (they may be a subset of one's own); everywhere else the digests
+        are checked.
+
+        Raises:
+            DataMissingError: not found and not to be downloaded; the text names all places.
+            TaskError: a file that was found by itself has another digest.
+        """
+        named = data_dir or (Path(text) if (text := os.environ.get(self.variable)) else None)
+        if named is not None:
+            return self._in_named(named)
+        cache = Path(pooch.os_cache("nestling")) / self.name
+        for folder in (self.system_folder, cache):
+            if all((folder / file).is_file() for file in self.sha256):
+                return self._checked(folder)
+        return self._download(cache)
+
+    def _in_named(self, folder: Path) -> dict[str, Path]:
+        missing = [file for file in self.sha256 if not (folder / file).is_file()]
+        if missing:
+            raise DataMissingError(f"{folder} has no {', '.join(missing)}")
+        return {file: folder / file for file in self.sha256}
+
+    def _checked(self, folder: Path) -> dict[str, Path]:
+        for file, digest in self.sha256.items():
+            if hashlib.sha256((folder / file).read_bytes()).hexdigest() != digest:
+                raise TaskError(f"{folder / file} is damaged: its SHA-256 is not the known one")
+        return {file: folder / file for file in self.sha256}
+
+    def _download(self, cache: Path) -> dict[str, Path]:
+        fetcher = pooch.create(
+            path=cache,
+            base_url=self.url,
+            registry={file: f"sha256:{digest}" for file, digest in self.sha256.items()},
+        )
+        try:
+            return {file: Path(fetcher.fetch(file)) for file in self.sha256}
+        except Exception as err:  # pooch passes on whatever requests, urllib3 or the disk raise
+            raise DataMissingError(
+                f"{self.name}: no data. Looked at --data-dir (not given), ${self.variable} (not "
+                f"set), {self.system_folder} (Debian: apt install {self.package}), {cache}, and "
+                f"the download from {self.url} failed: {err}"
+            ) from err

@@ -1,0 +1,48 @@
+"""From a name or `path/to/file.py:NAME` to a task."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from nestling_cloud.tasks import wearable
+from nestling_cloud.tasks.task import Task, TaskError
+
+BUILT_IN = {task.name: task for task in (wearable.TASK,)}
+
+
+def load_task(reference: str) -> Task:
+    """Find a task.
+
+    Args:
+        reference: a built-in task's name, or `path/to/file.py:NAME` for a `Task` object of yours.
+
+    Raises:
+        TaskError: no such task, file or object; the text says what there is.
+    """
+    if reference in BUILT_IN:
+        return BUILT_IN[reference]
+    file, colon, name = reference.rpartition(":")
+    if not colon:
+        raise TaskError(
+            f"no task {reference!r}: use one of {', '.join(BUILT_IN)}, or path/to/file.py:NAME"
+        )
+    return _from_file(Path(file), name)
+
+
+def _from_file(path: Path, name: str) -> Task:
+    if not path.is_file():
+        raise TaskError(f"task file {path} does not exist")
+    spec = importlib.util.spec_from_file_location(f"nestling_task_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise TaskError(f"task file {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as err:
+        raise TaskError(f"task file {path} failed: {type(err).__name__}: {err}") from err
+    found = getattr(module, name, None)
+    if not isinstance(found, Task):
+        names = [key for key, value in vars(module).items() if isinstance(value, Task)]
+        raise TaskError(f"{path} has no task {name!r}; it has {', '.join(names) or 'none at all'}")
+    return found

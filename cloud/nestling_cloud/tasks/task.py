@@ -1,0 +1,144 @@
+"""A task: data, what its inputs and answers are, the teacher, the student, and how both learn."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.errors import CloudError
+from nestling_cloud.models.student import StudentConfig
+from nestling_cloud.models.teacher import ConvTeacher
+
+
+class TaskError(CloudError):
+    """A task that is not to be found, or whose data is not what it says."""
+
+
+Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Inputs with their labels, in the order in which they were recorded.
+
+    Attributes:
+        inputs: float32, (N, *signature.shape), in the signature's units.
+        labels: int64, (N,), class indices.
+    """
+
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Number of inputs."""
+        return len(self.labels)
+
+
+def concatenate(parts: Sequence[Examples]) -> Examples:
+    """Put examples one after another."""
+    return Examples(
+        inputs=np.concatenate([part.inputs for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """A task's data in three parts that share no subject.
+
+    Attributes:
+        train: what teacher and student learn from.
+        calibration: what neither of them saw; the multiplexer is fitted on it, and its halves
+            check each other, so keep a subject's inputs together.
+        test: whole recordings, dealt to devices as streams; nothing is chosen by them.
+    """
+
+    train: Examples
+    calibration: Examples
+    test: Sequence[Examples]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How long and in what steps a network learns.
+
+    Attributes:
+        epochs: passes over the training data.
+        batch: inputs a step.
+        learning_rate: peak of the one-cycle schedule (AdamW).
+        weight_decay: AdamW's decoupled decay.
+    """
+
+    epochs: int
+    batch: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.02
+
+
+def _no_augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    del generator
+    return inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What Nestling needs to know of a problem.
+
+    Attributes:
+        name: short and stable, it names bundles.
+        signature: shape, channels and units of an input, and the classes.
+        load: `(data_dir, seed) -> Splits`; `data_dir` is None unless the user names one.
+        student: the nested student's family and sizes.
+        teacher: makes an untrained `(N, *shape) -> (N, classes)` network; by default a residual
+            convolutional network that fits the signature.
+        teacher_recipe: how the teacher learns.
+        student_recipe: how the student is distilled.
+        augment: `(inputs, generator) -> inputs`, applied to every training batch.
+    """
+
+    name: str
+    signature: Signature
+    load: Callable[[Path | None, int], Splits]
+    student: StudentConfig
+    teacher: Callable[[Signature], nn.Module] = ConvTeacher
+    teacher_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8))
+    student_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8))
+    augment: Augment = _no_augment
+
+    def load_checked(self, data_dir: Path | None, seed: int) -> Splits:
+        """Load the data and hold it against the signature.
+
+        Raises:
+            TaskError: a part is empty, has another shape or type than the signature says, is not
+                finite, or has labels outside the classes.
+        """
+        splits = self.load(data_dir, seed)
+        _check(self, "train", splits.train)
+        _check(self, "calibration", splits.calibration)
+        if not splits.test:
+            raise TaskError(f"task {self.name}: no test recordings")
+        for number, recording in enumerate(splits.test):
+            _check(self, f"test[{number}]", recording)
+        return splits
+
+
+def _check(task: Task, part: str, examples: Examples) -> None:
+    where = f"task {task.name}, {part}"
+    if len(examples) == 0:
+        raise TaskError(f"{where}: no examples")
+    wanted = (len(examples), *task.signature.shape)
+    if examples.inputs.shape != wanted or examples.inputs.dtype != np.float32:
+        raise TaskError(
+            f"{where}: inputs are {examples.inputs.dtype} {examples.inputs.shape}, "
+            f"the signature asks for float32 {wanted}"
+        )
+    if not np.isfinite(examples.inputs).all():
+        raise TaskError(f"{where}: inputs are not finite")
+    classes = len(task.signature.classes)
+    if examples.labels.min() < 0 or examples.labels.max() >= classes:
+        raise TaskError(f"{where}: labels must be 0 to {classes - 1}")

@@ -1,0 +1,122 @@
+"""Seven shoulder exercises from a smart watch: the data that comes in seglearn's wheel.
+
+Recorded by Burns et al. (Physiological Measurement 2018): accelerometer and gyroscope of a watch
+at 50 Hz, ten subjects, both sides. A window is 100 samples, two seconds. Subjects, never windows,
+are split between training, calibration and test.
+"""
+
+import hashlib
+import importlib.util
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.student import StudentConfig
+from nestling_cloud.tasks.files import DataMissingError
+from nestling_cloud.tasks.motion import rotate, stretch
+from nestling_cloud.tasks.task import Examples, Recipe, Splits, Task, TaskError, concatenate
+
+_FILE = "watch_dataset.npy"
+# The file is a pickle: nothing but these very bytes is ever loaded.
+_SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"
+
+WINDOW = 100
+TRAIN_HOP = 25
+STREAM_HOP = 50
+TRAIN_SUBJECTS = 5
+CALIBRATION_SUBJECTS = 2
+
+
+def load(data_dir: Path | None, seed: int) -> Splits:
+    """Read the recordings, split by subject, cut into windows.
+
+    Args:
+        data_dir: a folder with `watch_dataset.npy`; None for the file in seglearn's wheel.
+        seed: which subjects go where.
+
+    Raises:
+        DataMissingError: no file to be found.
+        TaskError: the file is not the one that this task knows.
+    """
+    data = _read(data_dir)
+    subjects = np.random.default_rng(seed).permutation(np.unique(data["subject"]))
+    calibration_end = TRAIN_SUBJECTS + CALIBRATION_SUBJECTS
+    return Splits(
+        train=concatenate(_recordings(data, subjects[:TRAIN_SUBJECTS], TRAIN_HOP)),
+        calibration=concatenate(
+            _recordings(data, subjects[TRAIN_SUBJECTS:calibration_end], TRAIN_HOP)
+        ),
+        test=_recordings(data, subjects[calibration_end:], STREAM_HOP),
+    )
+
+
+def _read(data_dir: Path | None) -> dict[str, Any]:
+    if data_dir is not None:
+        content = _read_bytes(data_dir / _FILE)
+    else:
+        content = _read_bytes(_wheel_folder() / _FILE)
+    if hashlib.sha256(content).hexdigest() != _SHA256:
+        raise TaskError(f"{_FILE} is not seglearn 1.2.5's: it was not opened")
+    data: dict[str, Any] = np.load(io.BytesIO(content), allow_pickle=True).item()
+    return data
+
+
+def _wheel_folder() -> Path:
+    # `find_spec` does not import: seglearn itself, and scikit-learn with it, stays out.
+    spec = importlib.util.find_spec("seglearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataMissingError(
+            f"{_FILE} comes with seglearn: pip install 'nestling[train]', or name a folder that "
+            "has the file with --data-dir"
+        )
+    return Path(spec.submodule_search_locations[0]) / "data"
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as err:
+        raise DataMissingError(f"{path}: {err.strerror}; name its folder with --data-dir") from err
+
+
+def _recordings(data: dict[str, Any], subjects: np.ndarray[Any, Any], hop: int) -> list[Examples]:
+    return [
+        _windows(data["X"][index], data["y"][index], hop)
+        for subject in subjects
+        for index in np.flatnonzero(data["subject"] == subject)
+    ]
+
+
+def _windows(samples: np.ndarray[Any, Any], label: int, hop: int) -> Examples:
+    view = np.lib.stride_tricks.sliding_window_view(samples, WINDOW, axis=0)[::hop]  # (N, C, T)
+    return Examples(
+        inputs=np.ascontiguousarray(view, np.float32),
+        labels=np.full(len(view), label, np.int64),
+    )
+
+
+def _augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Wear the watch a little turned, move a little faster or slower."""
+    moved = rotate(stretch(inputs, 0.2, generator), 30.0, generator)
+    strength = 1.0 + 0.1 * torch.randn(len(moved), 1, 1, generator=generator)
+    return moved * strength + 0.03 * torch.randn(moved.shape, generator=generator)
+
+
+TASK = Task(
+    name="wearable",
+    signature=Signature(
+        shape=[6, WINDOW],
+        channels=["ax", "ay", "az", "wx", "wy", "wz"],
+        units=["g", "g", "g", "rad/s", "rad/s", "rad/s"],
+        classes=["PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW"],
+    ),
+    load=load,
+    student=StudentConfig(channels=(32, 64, 64), kernel=5, strides=(2, 2, 1)),
+    teacher_recipe=Recipe(epochs=10),
+    student_recipe=Recipe(epochs=20),
+    augment=_augment,
+)

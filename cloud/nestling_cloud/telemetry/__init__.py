@@ -1,0 +1,1 @@
+"""What devices report: Sparkplug B in, receipts stored, acknowledgements out."""

@@ -1,0 +1,155 @@
+"""A receipt as one flat row, and the checks that keep nonsense out of the store."""
+
+import math
+from dataclasses import dataclass
+
+from nestling.v1 import receipt_pb2
+from nestling_cloud.errors import CloudError
+
+# SQL integers are signed 64-bit.
+LARGEST_INTEGER = 2**63 - 1
+# What says nothing about energy has no provenance either.
+NO_PROVENANCE = "none"
+
+_LONGEST_TEXT = 200
+
+
+class ReceiptError(CloudError):
+    """Telemetry that makes no sense: an unknown enum, a number that is none, no outbox."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiptRow:
+    """One answer of one device, flat, as it is stored and exported.
+
+    `route` is "capacity-<k>" or "cloud"; `reason` and the provenances are the enums' names in
+    lower case; `energy_provenance` is the least certain of its entries, "none" without any.
+    """
+
+    device: str
+    outbox_id: str
+    sequence: int
+    input_index: int
+    answered_at_ms: int
+    bundle_version: str
+    route: str
+    reason: str
+    answer: int
+    device_answer: int | None
+    resident_capacity: int
+    latency_ms: float
+    latency_provenance: str
+    wall_ms: float
+    energy_compute_mj: float
+    energy_radio_mj: float
+    energy_provenance: str
+    bytes_up: int
+    bytes_down: int
+    budget_memory_bytes: int
+    budget_latency_ms: float
+    budget_energy_mj: float
+    budget_link_mbit_s: float
+    budget_link_rtt_ms: float
+    budget_battery: float
+    budget_offload_share: float
+    success: tuple[float, ...]
+
+
+def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> ReceiptRow:
+    """Make a row of a receipt.
+
+    Raises:
+        ReceiptError: an unspecified or unknown enum, a number that is not finite, negative, or
+            too large for the store, or a text that is too long.
+    """
+    budget = receipt.budget
+    answered_by_device = receipt.HasField("device_answer")
+    return ReceiptRow(
+        device=device,
+        outbox_id=outbox_id,
+        sequence=check_sequence(receipt.sequence),
+        input_index=_integer("input_index", receipt.input_index),
+        answered_at_ms=_integer("answered_at_ms", receipt.answered_at_ms),
+        bundle_version=_text("bundle_version", receipt.bundle_version),
+        route=f"capacity-{receipt.route.capacity}" if receipt.route.capacity else "cloud",
+        reason=_reason(receipt.route.reason),
+        answer=receipt.answer,
+        device_answer=receipt.device_answer if answered_by_device else None,
+        resident_capacity=receipt.resident_capacity,
+        latency_ms=_number("latency_ms", receipt.latency_ms),
+        latency_provenance=_provenance("latency_provenance", receipt.latency_provenance),
+        wall_ms=_number("wall_ms", receipt.wall_ms),
+        energy_compute_mj=_energy(receipt, "compute"),
+        energy_radio_mj=_energy(receipt, "radio"),
+        energy_provenance=_energy_provenance(receipt),
+        bytes_up=_integer("bytes_up", receipt.bytes_up),
+        bytes_down=_integer("bytes_down", receipt.bytes_down),
+        budget_memory_bytes=_integer("budget.memory_bytes", budget.memory_bytes),
+        budget_latency_ms=_number("budget.latency_ms", budget.latency_ms),
+        budget_energy_mj=_number("budget.energy_mj", budget.energy_mj),
+        budget_link_mbit_s=_number("budget.link_mbit_s", budget.link_mbit_s),
+        budget_link_rtt_ms=_number("budget.link_rtt_ms", budget.link_rtt_ms),
+        budget_battery=_number("budget.battery", budget.battery),
+        budget_offload_share=_number("budget.offload_share", budget.offload_share),
+        success=tuple(_number("success", value) for value in receipt.success),
+    )
+
+
+def check_sequence(sequence: int) -> int:
+    """Return a sequence that a receipt may have: 1 and up.
+
+    Raises:
+        ReceiptError: it is 0, or beyond what the store can count to.
+    """
+    if not 1 <= sequence <= LARGEST_INTEGER:
+        raise ReceiptError(f"sequence {sequence} is not between 1 and 2^63 - 1")
+    return sequence
+
+
+def _integer(field: str, value: int) -> int:
+    if not 0 <= value <= LARGEST_INTEGER:
+        raise ReceiptError(f"{field} {value} is not between 0 and 2^63 - 1")
+    return value
+
+
+def _number(field: str, value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise ReceiptError(f"{field} {value} is not a finite number from 0 up")
+    return value
+
+
+def _text(field: str, value: str) -> str:
+    if len(value) > _LONGEST_TEXT:
+        raise ReceiptError(f"{field} has {len(value)} characters, {_LONGEST_TEXT} are allowed")
+    return value
+
+
+def _reason(value: receipt_pb2.Reason.ValueType) -> str:
+    if value == receipt_pb2.REASON_UNSPECIFIED or value not in receipt_pb2.Reason.values():
+        raise ReceiptError(f"route.reason {value} is none that is known")
+    return receipt_pb2.Reason.Name(value).removeprefix("REASON_").lower()
+
+
+def _provenance(field: str, value: receipt_pb2.Provenance.ValueType) -> str:
+    known = value in receipt_pb2.Provenance.values()
+    if value == receipt_pb2.PROVENANCE_UNSPECIFIED or not known:
+        raise ReceiptError(f"{field} {value} is none that is known")
+    return receipt_pb2.Provenance.Name(value).removeprefix("PROVENANCE_").lower()
+
+
+def _energy(receipt: receipt_pb2.Receipt, source: str) -> float:
+    return sum(
+        _number(f"energy of {source}", entry.energy_mj)
+        for entry in receipt.energy
+        if entry.source == source
+    )
+
+
+def _energy_provenance(receipt: receipt_pb2.Receipt) -> str:
+    for entry in receipt.energy:
+        if entry.source not in {"compute", "radio"}:
+            raise ReceiptError(f"energy source {entry.source[:40]!r} is not compute or radio")
+    provenances = [entry.provenance for entry in receipt.energy]
+    names = [_provenance("energy.provenance", provenance) for provenance in provenances]
+    # The enum rises from measured to modelled, that is, from certain to uncertain.
+    return max(zip(provenances, names, strict=True), default=(0, NO_PROVENANCE))[1]

@@ -1,0 +1,99 @@
+"""What a Sparkplug B host knows of its edge nodes, and when it has to ask for a rebirth. No I/O.
+
+Eclipse Sparkplug 3.0: a birth certificate names a node's metrics and aliases and starts `seq` at
+its number; every later message counts one up, modulo 256. A host that misses a number, or that
+hears of a node without its birth, asks for a rebirth. A death certificate counts if it has the
+`bdSeq` of the birth that it ends.
+"""
+
+from dataclasses import dataclass, field
+
+from nestling import metrics
+from nestling.sparkplug.v1 import payload_pb2
+
+SEQ_MODULUS = 256
+# A request may get lost as well: ask again, but not with every message.
+REBIRTH_INTERVAL_MS = 5000
+
+Payload = payload_pb2.Payload
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What a message says.
+
+    Attributes:
+        values: the metrics with a name and a value, by name.
+        ask_rebirth: whether the node has to be asked for a new birth certificate.
+    """
+
+    values: dict[str, metrics.MetricValue]
+    ask_rebirth: bool
+
+
+@dataclass
+class _Node:
+    online: bool = False
+    bd_seq: int | None = None
+    next_seq: int = 0
+    names: dict[int, str] = field(default_factory=dict)
+    asked_at_ms: int | None = None
+
+
+class SparkplugHost:
+    """Follows every node's certificates and sequence numbers."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, _Node] = {}
+
+    def birth(self, device: str, payload: Payload) -> Reading:
+        """Take a birth certificate: the node is online, its aliases and `seq` start anew."""
+        named = {entry.alias: entry.name for entry in payload.metrics if entry.HasField("alias")}
+        node = _Node(online=True, names=named, next_seq=_after(payload.seq))
+        values = _values(payload, named)
+        bd_seq = values.get(metrics.BD_SEQ)
+        node.bd_seq = bd_seq if isinstance(bd_seq, int) else None
+        self._nodes[device] = node
+        return Reading(values=values, ask_rebirth=False)
+
+    def data(self, device: str, payload: Payload, *, now_ms: int) -> Reading:
+        """Take a data message; what it says is of use even where one before it got lost."""
+        node = self._nodes.setdefault(device, _Node())
+        in_order = node.online and payload.seq == node.next_seq
+        unknown_alias = any(
+            not entry.name and entry.alias not in node.names for entry in payload.metrics
+        )
+        node.next_seq = _after(payload.seq)
+        ask = self._ask(node, now_ms) if not in_order or unknown_alias else False
+        return Reading(values=_values(payload, node.names), ask_rebirth=ask)
+
+    def death(self, device: str, payload: Payload) -> None:
+        """Take a death certificate, unless it belongs to a birth that is no longer the last."""
+        node = self._nodes.get(device)
+        if node is not None and _values(payload, {}).get(metrics.BD_SEQ) == node.bd_seq:
+            node.online = False
+
+    def online(self) -> list[str]:
+        """Nodes that are born and not dead, by name."""
+        return sorted(device for device, node in self._nodes.items() if node.online)
+
+    @staticmethod
+    def _ask(node: _Node, now_ms: int) -> bool:
+        if node.asked_at_ms is not None and now_ms - node.asked_at_ms < REBIRTH_INTERVAL_MS:
+            return False
+        node.asked_at_ms = now_ms
+        return True
+
+
+def _after(seq: int) -> int:
+    return (seq + 1) % SEQ_MODULUS
+
+
+def _values(payload: Payload, names: dict[int, str]) -> dict[str, metrics.MetricValue]:
+    values: dict[str, metrics.MetricValue] = {}
+    for entry in payload.metrics:
+        name = entry.name or names.get(entry.alias, "")
+        value = metrics.metric_value(entry)
+        if name and value is not None:
+            values[name] = value
+    return values

@@ -1,0 +1,179 @@
+"""Graph templates: one small ONNX graph for each capacity, its int8 weights left outside.
+
+Operators are quantised in the QDQ way. A weight's initialiser is external: the device hands the
+tensor in from its rings, a stranger finds it in the file that the initialiser names
+(`capacity-2.weights`), where `nestling-cloud bundle export` writes it.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from nestling.v1.bundle_pb2 import NestedTensor, Signature
+from nestling_cloud.models.student import HEAD_NAME, kernel_name
+from nestling_cloud.quantization import (
+    ActivationRange,
+    QuantizedCapacity,
+    QuantizedLayer,
+    QuantizedStudent,
+)
+
+OPSET = 17
+_IR_VERSION = 9
+
+
+def weights_file(capacity: int) -> str:
+    """Name of the file that a template's external initialisers point into."""
+    return f"capacity-{capacity}.weights"
+
+
+def build_template(
+    student: QuantizedStudent,
+    signature: Signature,
+    layout: Sequence[NestedTensor],
+    capacity: int,
+) -> bytes:
+    """Make the graph of one capacity: "input" (N, *shape) float32 -> "logits" (N, classes)."""
+    entry = student.capacities[capacity - 1]
+    graph = _Graph(capacity, layout)
+    rank = len(signature.shape)
+    x = graph.normalize("input", student, rank)
+    x = graph.grid(x, entry.input)
+    for number, layer in enumerate(entry.layers):
+        x = graph.convolution(x, kernel_name(number), layer)
+    x = graph.node("GlobalAveragePool", [x])
+    x = graph.node("Flatten", [x], axis=1)
+    graph.head(graph.grid(x, entry.pooled), entry)
+    return graph.serialize(signature)
+
+
+class _Graph:
+    """Nodes and initialisers in the making."""
+
+    def __init__(self, capacity: int, layout: Sequence[NestedTensor]) -> None:
+        self._capacity = capacity
+        self._shapes = {t.name: tuple(t.prefixes[capacity - 1].shape) for t in layout}
+        self._offsets = _offsets(self._shapes)
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: list[TensorProto] = []
+        self._scales: dict[str, float] = {}
+
+    def node(
+        self, kind: str, inputs: Sequence[str], output: str | None = None, **attributes: Any
+    ) -> str:
+        name = output or f"{kind}_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
+        return name
+
+    def constant(self, name: str, value: NDArray[np.generic]) -> str:
+        self._initializers.append(numpy_helper.from_array(value, name))
+        return name
+
+    def normalize(self, x: str, student: QuantizedStudent, rank: int) -> str:
+        shape = (1, -1, *(1,) * (rank - 1))
+        mean = self.constant("mean", student.mean.reshape(shape))
+        deviation = self.constant("deviation", student.deviation.reshape(shape))
+        return self.node("Div", [self.node("Sub", [x, mean]), deviation])
+
+    def grid(self, x: str, grid: ActivationRange) -> str:
+        """Round activations to an unsigned 8-bit grid."""
+        scale = self.constant(f"{x}.scale", np.array(grid.scale, np.float32))
+        zero = self.constant(f"{x}.zero", np.array(grid.zero_point, np.uint8))
+        integers = self.node("QuantizeLinear", [x, scale, zero])
+        real = self.node("DequantizeLinear", [integers, scale, zero])
+        self._scales[real] = grid.scale
+        return real
+
+    def weight(self, name: str, scale: NDArray[np.float32]) -> str:
+        shape = self._shapes[name]
+        tensor = TensorProto(name=name, data_type=TensorProto.INT8, dims=shape)
+        tensor.data_location = TensorProto.EXTERNAL
+        place = {
+            "location": weights_file(self._capacity),
+            "offset": self._offsets[name],
+            "length": int(np.prod(shape)),
+        }
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=str(value))
+        self._initializers.append(tensor)
+        scales = self.constant(f"{name}.scale", scale)
+        return self.node("DequantizeLinear", [name, scales], axis=0)
+
+    def bias(self, name: str, x: str, scale: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
+        """32-bit integers on the grid of the accumulator, as integer kernels want them."""
+        step = (self._scales[x] * scale).astype(np.float32)
+        limit = float(2**30)
+        integers = np.clip(np.rint(bias / step), -limit, limit).astype(np.int32)
+        scales = self.constant(f"{name}.bias_scale", step)
+        return self.node(
+            "DequantizeLinear", [self.constant(f"{name}.bias", integers), scales], axis=0
+        )
+
+    def convolution(self, x: str, name: str, layer: QuantizedLayer) -> str:
+        _, _, *kernel = self._shapes[name]
+        pads = [length // 2 for length in kernel]
+        convolved = self.node(
+            "Conv",
+            [
+                x,
+                self.weight(name, layer.weight_scale),
+                self.bias(name, x, layer.weight_scale, layer.bias),
+            ],
+            kernel_shape=kernel,
+            pads=[*pads, *pads],
+            strides=[layer.stride] * len(kernel),
+        )
+        return self.grid(self.node("Relu", [convolved]), layer.output)
+
+    def head(self, x: str, entry: QuantizedCapacity) -> None:
+        weight = self.weight(HEAD_NAME, entry.head_scale)
+        bias = self.bias(HEAD_NAME, x, entry.head_scale, entry.head_bias)
+        self.node("Gemm", [x, weight, bias], "logits", transB=1)
+
+    def serialize(self, signature: Signature) -> bytes:
+        source = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", *signature.shape])
+        target = helper.make_tensor_value_info(
+            "logits", TensorProto.FLOAT, ["N", len(signature.classes)]
+        )
+        graph = helper.make_graph(
+            self._nodes, f"capacity-{self._capacity}", [source], [target], self._initializers
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=_IR_VERSION,
+            producer_name="nestling",
+        )
+        return model.SerializeToString(deterministic=True)
+
+
+def _offsets(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    sizes = [int(np.prod(shape)) for shape in shapes.values()]
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    return {name: int(start) for name, start in zip(shapes, starts, strict=True)}
+
+
+def export_capacity(
+    folder: Path, template: bytes, tensors: Mapping[str, NDArray[np.int8]], capacity: int
+) -> Path:
+    """Write a template and its weights as a pair of files that any ONNX runtime loads.
+
+    Args:
+        folder: exists.
+        template: as `build_template` made it.
+        tensors: the capacity's tensors by name, in the layout's order.
+        capacity: 1 to K.
+
+    Returns:
+        Path of the .onnx file.
+    """
+    weights = b"".join(np.ascontiguousarray(tensor).tobytes() for tensor in tensors.values())
+    (folder / weights_file(capacity)).write_bytes(weights)
+    path = folder / f"capacity-{capacity}.onnx"
+    path.write_bytes(template)
+    return path

@@ -1,0 +1,1 @@
+"""How a bundle gets onto the device: sources, the blob folder, the installer."""

@@ -1,0 +1,101 @@
+"""Bundles over gRPC."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+
+from nestling.v1 import bundle_pb2, delivery_pb2, delivery_pb2_grpc
+from nestling_device.channel import Channel
+from nestling_device.delivery.source import DeliveryError, SourceUnreachableError, checked_chunk
+
+# One call fetches at most this much, so that a deadline can be put on every call, however large
+# the blob and slow the link.
+_SLICE_BYTES = 256 * 1024
+_REFUSALS = {
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+
+
+class GrpcSource:
+    """The cloud's delivery service; a `BlobSource`."""
+
+    def __init__(self, target: str, device_id: str, *, timeout_s: float = 30.0) -> None:
+        """Make a source; it dials when first asked.
+
+        Args:
+            target: "host:port".
+            device_id: who asks.
+            timeout_s: for one call, which carries at most 256 KiB.
+        """
+        self._channel = Channel(target)
+        self._device_id = device_id
+        self._timeout_s = timeout_s
+        self._bytes_received = 0
+
+    @property
+    def bytes_received(self) -> int:
+        return self._bytes_received
+
+    def desired_bundle(self, active_version: str) -> delivery_pb2.GetDesiredBundleResponse:
+        request = delivery_pb2.GetDesiredBundleRequest(
+            device_id=self._device_id, active_bundle_version=active_version
+        )
+        with self._wrapped("the desired bundle"):
+            response = self._stub().GetDesiredBundle(request, timeout=self._timeout_s)
+        self._bytes_received += response.ByteSize()
+        return response
+
+    def fetch(self, blob: bundle_pb2.Blob, offset: int) -> Iterator[bytes]:
+        while offset < blob.size:
+            before = offset
+            for response in self._slice(blob, offset):
+                self._bytes_received += response.ByteSize()
+                data = checked_chunk(response, blob, offset)
+                offset += len(data)
+                yield data
+            if offset == before:
+                raise DeliveryError(
+                    f"blob {blob.sha256[:12]}: {self._channel.target} ended it at {offset} of "
+                    f"{blob.size} bytes"
+                )
+
+    def _slice(
+        self, blob: bundle_pb2.Blob, offset: int
+    ) -> Iterator[delivery_pb2.FetchBlobResponse]:
+        request = delivery_pb2.FetchBlobRequest(
+            sha256=blob.sha256, offset=offset, limit=_SLICE_BYTES
+        )
+        with self._wrapped(f"blob {blob.sha256[:12]}"):
+            call = self._stub().FetchBlob(request, timeout=self._timeout_s)
+            try:
+                yield from call
+            finally:
+                call.cancel()  # where the reader stopped early; otherwise without effect
+
+    def _stub(self) -> delivery_pb2_grpc.DeliveryServiceStub:
+        return self._channel.stub(delivery_pb2_grpc.DeliveryServiceStub)
+
+    @contextmanager
+    def _wrapped(self, wanted: str) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as err:
+            code, details = err.code(), err.details()
+            if code in _REFUSALS:
+                raise DeliveryError(f"{self._channel.target} refused {wanted}: {details}") from err
+            self._channel.drop()
+            raise SourceUnreachableError(
+                f"{self._channel.target} did not answer for {wanted} ({code.name}: {details}); "
+                "check that the cloud runs and try again"
+            ) from err
+
+    def close(self) -> None:
+        self._channel.drop()

@@ -1,0 +1,141 @@
+"""Takes a device from the bundle it runs to the one it should run.
+
+The order is what keeps it safe from a kill: first all blobs are on the disk and verified, then the
+bundle answers its golden inputs, then one transaction switches, and only then is old stuff removed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nestling.v1 import bundle_pb2
+from nestling_device.delivery import admission
+from nestling_device.delivery.blobs import BlobStore
+from nestling_device.delivery.source import BlobSource, DeliveryError, SourceUnreachableError
+from nestling_device.state import HeldBundle, State
+
+
+class SelfTestError(DeliveryError):
+    """A bundle that arrived whole and does not answer its golden inputs right."""
+
+
+SelfTest = Callable[[bundle_pb2.Manifest, int, BlobStore], None]
+"""Runs capacities 1 to k of a bundle on its golden inputs; raises SelfTestError."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """A bundle ready to run: everything that capacities 1 to `capacity` need is here, verified."""
+
+    manifest: bundle_pb2.Manifest
+    manifest_blob: bundle_pb2.Blob
+    version: str
+    capacity: int
+
+
+class Installer:
+    """Installs bundles into one state folder; for one thread."""
+
+    def __init__(
+        self, state: State, blobs: BlobStore, source: BlobSource, self_test: SelfTest
+    ) -> None:
+        self._state = state
+        self._blobs = blobs
+        self._source = source
+        self._self_test = self_test
+
+    def install(self, memory_bytes: int) -> Installed:
+        """Bring the device to the desired bundle, with as much of it as the budget admits.
+
+        Downloads only what is missing: growing by one capacity fetches one ring and its template.
+
+        Args:
+            memory_bytes: bytes that a resident capacity may hold.
+
+        Raises:
+            SourceUnreachableError: the cloud is away; `active` says what can run meanwhile.
+            AdmissionError: the bundle must not be taken, or not even capacity 1 fits.
+            SelfTestError: the new bundle answers wrong; the old one stays active.
+            DeliveryError: blobs are damaged or the disk is full; the old one stays active.
+        """
+        active = self._state.active()
+        desired = self._source.desired_bundle(active.version if active else "")
+        admission.check_offer(desired)
+        self._download(desired.manifest)
+        manifest = admission.parse_manifest(self._blobs.read(desired.manifest))
+        floor = self._state.floor(manifest.task)
+        admission.check_release(manifest, desired, active=active, floor=floor)
+        capacity = admission.admit(manifest, memory_bytes)
+
+        known = active if active and active.manifest == desired.manifest else None
+        if known is None or not self._holds(manifest, capacity, known):
+            self._remove_stale(desired.manifest)
+            for blob in admission.needed_blobs(manifest, capacity):
+                self._download(blob)
+            self._self_test(manifest, capacity, self._blobs)
+            held = HeldBundle(
+                manifest=desired.manifest,
+                version=desired.bundle_version,
+                task=manifest.task,
+                release=manifest.release,
+                capacity=max(capacity, known.capacity if known else 0),
+            )
+            self._state.switch(held)
+            self._remove_stale()
+        return Installed(
+            manifest=manifest,
+            manifest_blob=desired.manifest,
+            version=desired.bundle_version,
+            capacity=capacity,
+        )
+
+    def active(self, memory_bytes: int) -> Installed | None:
+        """Find what can run without asking the cloud, None before the first installation.
+
+        A damaged ring costs its capacity and those above it, no more.
+
+        Args:
+            memory_bytes: bytes that a resident capacity may hold.
+
+        Raises:
+            AdmissionError: not even capacity 1 fits.
+            DeliveryError: what every capacity needs is damaged; install again.
+        """
+        held = self._state.active()
+        if held is None:
+            return None
+        manifest = admission.parse_manifest(self._blobs.read(held.manifest))
+        for capacity in range(min(admission.admit(manifest, memory_bytes), held.capacity), 0, -1):
+            if self._holds(manifest, capacity, held):
+                return Installed(
+                    manifest=manifest,
+                    manifest_blob=held.manifest,
+                    version=held.version,
+                    capacity=capacity,
+                )
+        raise DeliveryError(f"bundle {held.version} is damaged on this device; install it again")
+
+    def _holds(self, manifest: bundle_pb2.Manifest, capacity: int, held: HeldBundle) -> bool:
+        needed = admission.needed_blobs(manifest, capacity)
+        return capacity <= held.capacity and all(self._blobs.has(blob) for blob in needed)
+
+    def _download(self, blob: bundle_pb2.Blob) -> None:
+        """Download, going on after interruptions for as long as every attempt brings something."""
+        while True:
+            before = self._blobs.received(blob)
+            try:
+                self._blobs.download(self._source, blob)
+            except SourceUnreachableError:
+                if self._blobs.received(blob) <= before:
+                    raise
+            else:
+                return
+
+    def _remove_stale(self, *arriving: bundle_pb2.Blob) -> None:
+        """Remove what belongs to no bundle held or arriving."""
+        held = [self._state.active(), self._state.previous()]
+        manifests = [*arriving, *(bundle.manifest for bundle in held if bundle)]
+        keep = list(manifests)
+        for blob in manifests:
+            if self._blobs.has(blob):
+                keep += admission.every_blob(admission.parse_manifest(self._blobs.read(blob)))
+        self._blobs.remove_except(keep)

@@ -1,0 +1,122 @@
+"""Bundles over MQTT: one request and one answer for every chunk, so a slow link is no trouble."""
+
+import itertools
+import secrets
+import time
+from collections.abc import Iterator
+
+from google.protobuf.message import DecodeError
+
+from nestling import topics
+from nestling.v1 import bundle_pb2, delivery_pb2
+from nestling_device.delivery.source import DeliveryError, SourceUnreachableError, checked_chunk
+from nestling_device.mqtt import BrokerUnreachableError, Connection, Message
+
+_CHUNK_BYTES = 16 * 1024
+_ATTEMPTS = 3
+
+
+class MqttSource:
+    """The cloud's delivery behind a broker; a `BlobSource`, for one thread."""
+
+    def __init__(self, host: str, port: int, device_id: str, *, timeout_s: float = 5.0) -> None:
+        """Make a source; it connects when first asked.
+
+        Args:
+            host: of the broker.
+            port: of the broker.
+            device_id: who asks.
+            timeout_s: for one answer; a request is sent three times before it is given up.
+
+        Raises:
+            ValueError: the device id cannot stand in a topic.
+        """
+        self._host = host
+        self._port = port
+        self._device_id = topics.check_device_id(device_id)
+        self._timeout_s = timeout_s
+        self._connection: Connection | None = None
+        # From a random start, so that no answer to an earlier process is taken for ours.
+        self._ids = itertools.count(secrets.randbits(62) + 1)
+        self._bytes_received = 0
+
+    @property
+    def bytes_received(self) -> int:
+        return self._bytes_received
+
+    def desired_bundle(self, active_version: str) -> delivery_pb2.GetDesiredBundleResponse:
+        wanted = delivery_pb2.GetDesiredBundleRequest(
+            device_id=self._device_id, active_bundle_version=active_version
+        )
+        response = self._ask(delivery_pb2.DeliveryRequest(desired_bundle=wanted))
+        if response.WhichOneof("response") != "desired_bundle":
+            raise DeliveryError("the cloud did not answer with the desired bundle")
+        return response.desired_bundle
+
+    def fetch(self, blob: bundle_pb2.Blob, offset: int) -> Iterator[bytes]:
+        while offset < blob.size:
+            wanted = delivery_pb2.FetchBlobRequest(
+                sha256=blob.sha256, offset=offset, limit=_CHUNK_BYTES
+            )
+            response = self._ask(delivery_pb2.DeliveryRequest(blob=wanted))
+            data = checked_chunk(response.blob, blob, offset)
+            offset += len(data)
+            yield data
+
+    def _ask(self, request: delivery_pb2.DeliveryRequest) -> delivery_pb2.DeliveryResponse:
+        request.request_id = next(self._ids)
+        message = Message(topics.delivery_request(self._device_id), request.SerializeToString())
+        try:
+            for _ in range(_ATTEMPTS):
+                connection = self._connected()
+                connection.publish(message, qos=1)
+                response = self._answer(connection, request.request_id)
+                if response is not None:
+                    return _checked(response)
+        except BrokerUnreachableError as err:
+            self.close()
+            raise SourceUnreachableError(
+                f"{err}; check that the broker runs and try again"
+            ) from err
+        raise SourceUnreachableError(
+            f"no answer from the cloud over the broker {self._host}:{self._port} in "
+            f"{_ATTEMPTS} x {self._timeout_s:g} s; check that the cloud runs and try again"
+        )
+
+    def _answer(
+        self, connection: Connection, request_id: int
+    ) -> delivery_pb2.DeliveryResponse | None:
+        deadline = time.monotonic() + self._timeout_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            message = connection.receive(left_s)
+            if message is None:
+                continue
+            self._bytes_received += len(message.payload)
+            try:
+                response = delivery_pb2.DeliveryResponse.FromString(message.payload)
+            except DecodeError:
+                continue  # not ours to judge: the right answer, or the deadline, comes
+            if response.request_id == request_id:
+                return response
+        return None
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = Connection(
+                self._host,
+                self._port,
+                client_id=f"{self._device_id}-delivery",
+                subscriptions=[topics.delivery_response(self._device_id)],
+            )
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _checked(response: delivery_pb2.DeliveryResponse) -> delivery_pb2.DeliveryResponse:
+    if response.WhichOneof("response") == "error":
+        raise DeliveryError(f"the cloud refused: {response.error}")
+    return response

@@ -1,0 +1,20 @@
+"""What can go wrong on a device.
+
+Every class but the root lives beside the noun it belongs to::
+
+    DeviceError
+    ├── StorageError                database.py
+    ├── BrokerUnreachableError      mqtt.py
+    ├── DeliveryError               delivery/source.py
+    │   ├── SourceUnreachableError  delivery/source.py
+    │   ├── AdmissionError          delivery/admission.py
+    │   └── SelfTestError           delivery/installer.py
+    └── OffloadError                offload.py
+        ├── DeadlineMissedError
+        ├── UnreachableError
+        └── BadAnswerError
+"""
+
+
+class DeviceError(Exception):
+    """Root of everything that a device raises on purpose."""

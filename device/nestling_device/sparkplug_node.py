@@ -1,0 +1,176 @@
+"""A Sparkplug B edge node's certificates and data, as values: no connection, no clock.
+
+Eclipse Sparkplug 3.0: NDEATH is the Will and shares its bdSeq with NBIRTH; NBIRTH starts `seq` at 0
+and gives every metric an alias; NDATA counts `seq` on, 0 to 255 and round again, and names metrics
+by alias only.
+"""
+
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from nestling import metrics
+from nestling.metrics import Metric, MetricValue
+from nestling.sparkplug.v1 import payload_pb2
+from nestling.v1 import receipt_pb2
+
+_ALIASES = {
+    name: alias
+    for alias, name in enumerate(
+        (
+            metrics.REBIRTH,
+            metrics.RECEIPTS,
+            metrics.ACKNOWLEDGED,
+            metrics.PROFILE,
+            metrics.BUNDLE_VERSION,
+            metrics.CAPACITY,
+            metrics.BATTERY,
+            metrics.OUTBOX_DEPTH,
+        ),
+        start=1,
+    )
+}
+_NAMES = {alias: name for name, alias in _ALIASES.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gauges:
+    """What a device says about itself."""
+
+    profile: str = ""
+    bundle_version: str = ""
+    capacity: int = 0  # largest one resident, 0 if none
+    battery: float = 1.0  # charge left, 0 to 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What the host asked of the node in one NCMD."""
+
+    rebirth: bool = False
+    acknowledgement: receipt_pb2.OutboxAcknowledgement | None = None
+
+
+class SparkplugNode:
+    """One birth's worth of messages: counts `seq` and remembers which gauges the host knows."""
+
+    def __init__(self, bd_seq: int) -> None:
+        """Begin a connection.
+
+        Args:
+            bd_seq: number of this connection, 0 to 255; the Will has to carry the same.
+        """
+        self._bd_seq = bd_seq
+        self._seq = 0
+        self._told: dict[str, MetricValue] = {}
+
+    def death(self, *, now_ms: int) -> payload_pb2.Payload:
+        """NDEATH: the Will, and the goodbye of an orderly end."""
+        return payload_pb2.Payload(
+            timestamp=now_ms,
+            metrics=[metrics.metric(metrics.BD_SEQ, self._bd_seq, timestamp_ms=now_ms)],
+        )
+
+    def birth(self, gauges: Gauges, depth: int, *, now_ms: int) -> payload_pb2.Payload:
+        """NBIRTH: every metric with its name, alias and present value; `seq` starts again.
+
+        Args:
+            gauges: what the device says about itself.
+            depth: receipts in the outbox.
+            now_ms: Unix time.
+        """
+        self._seq = 0
+        self._told = _gauge_values(gauges, depth)
+        payload = self.death(now_ms=now_ms)
+        payload.seq = 0
+        values: dict[str, MetricValue] = {metrics.REBIRTH: False, **self._told}
+        payload.metrics.extend(
+            metrics.metric(name, value, timestamp_ms=now_ms, alias=_ALIASES[name])
+            for name, value in values.items()
+        )
+        payload.metrics.extend(
+            Metric(
+                name=name,
+                alias=_ALIASES[name],
+                timestamp=now_ms,
+                datatype=payload_pb2.DATA_TYPE_BYTES,
+                is_null=True,
+            )
+            for name in (metrics.RECEIPTS, metrics.ACKNOWLEDGED)
+        )
+        return payload
+
+    def data(
+        self,
+        gauges: Gauges,
+        depth: int,
+        batch: receipt_pb2.ReceiptBatch | None,
+        *,
+        historical: bool = False,
+        now_ms: int,
+    ) -> payload_pb2.Payload | None:
+        """NDATA: the gauges that changed since the host last heard, and a batch of receipts.
+
+        Args:
+            gauges: what the device says about itself.
+            depth: receipts in the outbox; told along with something else, never by itself.
+            batch: receipts to send, if any.
+            historical: whether the batch, or part of it, was sent or stored before.
+            now_ms: Unix time.
+
+        Returns:
+            None if there is nothing to tell.
+        """
+        values = _gauge_values(gauges, depth)
+        changed = {name for name in values if values[name] != self._told.get(name)}
+        if batch is None and changed <= {metrics.OUTBOX_DEPTH}:
+            return None
+        self._told = values
+        self._seq = (self._seq + 1) % 256
+        payload = payload_pb2.Payload(timestamp=now_ms, seq=self._seq)
+        payload.metrics.extend(
+            metrics.metric("", values[name], timestamp_ms=now_ms, alias=_ALIASES[name])
+            for name in values
+            if name in changed
+        )
+        if batch is not None:
+            receipts = metrics.metric(
+                "",
+                batch.SerializeToString(),
+                timestamp_ms=now_ms,
+                alias=_ALIASES[metrics.RECEIPTS],
+            )
+            if historical:
+                receipts.is_historical = True
+            payload.metrics.append(receipts)
+        return payload
+
+
+def read_command(data: bytes) -> Command:
+    """Read an NCMD; metrics may come by name or by alias, unknown ones are passed over.
+
+    Raises:
+        DecodeError: the payload is not Sparkplug's, or the acknowledgement not ours.
+    """
+    rebirth = False
+    acknowledgement = None
+    for metric in payload_pb2.Payload.FromString(data).metrics:
+        name = metric.name or _NAMES.get(metric.alias, "")
+        value = metrics.metric_value(metric)
+        if name == metrics.REBIRTH:
+            rebirth = value is True
+        elif name == metrics.ACKNOWLEDGED:
+            if not isinstance(value, bytes):
+                raise DecodeError(f"{name} has to be bytes")
+            acknowledgement = receipt_pb2.OutboxAcknowledgement.FromString(value)
+    return Command(rebirth=rebirth, acknowledgement=acknowledgement)
+
+
+def _gauge_values(gauges: Gauges, depth: int) -> dict[str, MetricValue]:
+    return {
+        metrics.PROFILE: gauges.profile,
+        metrics.BUNDLE_VERSION: gauges.bundle_version,
+        metrics.CAPACITY: gauges.capacity,
+        metrics.BATTERY: gauges.battery,
+        metrics.OUTBOX_DEPTH: depth,
+    }

@@ -1,0 +1,234 @@
+"""A device's telemetry: drains the outbox to the cloud as a Sparkplug B edge node.
+
+The broker is never counted on for durability: a receipt leaves the outbox when the cloud has
+stored it and says so, and is sent again until then.
+"""
+
+import json
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as Proto
+
+from nestling import topics
+from nestling_device.errors import DeviceError
+from nestling_device.mqtt import Connection, Message
+from nestling_device.outbox import Outbox
+from nestling_device.send_window import SendWindow
+from nestling_device.sparkplug_node import Gauges, SparkplugNode, read_command
+from nestling_device.state import State
+
+_log = logging.getLogger(__name__)
+_LONGEST_IDLE_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TelemetryConfig:
+    """Where telemetry goes, and how patiently."""
+
+    device_id: str
+    host: str  # of the broker
+    port: int
+    batch_limit: int = 100  # receipts in one message
+    resend_after_s: float = 5.0
+    reconnect_min_s: float = 0.2
+    reconnect_max_s: float = 5.0
+
+
+class Telemetry:
+    """One thread that keeps a connection to the broker and empties the outbox through it."""
+
+    def __init__(self, config: TelemetryConfig, outbox: Outbox, state: State) -> None:
+        """Prepare; `start` begins.
+
+        Raises:
+            ValueError: the device id cannot stand in a topic.
+        """
+        self._config = config
+        self._outbox = outbox
+        self._state = state
+        self._commands = topics.sparkplug("NCMD", topics.check_device_id(config.device_id))
+        self._gauges = Gauges()
+        self._window = SendWindow(
+            acknowledged=outbox.acknowledged,
+            last=outbox.last_sequence,
+            batch_limit=config.batch_limit,
+            resend_after_s=config.resend_after_s,
+        )
+        self._node: SparkplugNode | None = None  # for the next connection
+        self._connection: Connection | None = None
+        self._host_online = True  # until it says otherwise
+        self._stop = threading.Event()
+        self._hurry = threading.Event()
+        self._emptied = threading.Condition()
+        self._bytes_sent = 0
+        self._thread = threading.Thread(target=self._run, name=f"telemetry-{config.device_id}")
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of all MQTT PUBLISH packets so far, without TCP/IP."""
+        return self._bytes_sent
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def notify(self) -> None:
+        """Say that there are new receipts in the outbox."""
+        connection = self._connection
+        if connection is not None:
+            connection.wake()
+
+    def set_gauges(self, gauges: Gauges) -> None:
+        """Say what the device is and does; what changed is sent."""
+        self._gauges = gauges
+        self.notify()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the cloud has acknowledged everything in the outbox.
+
+        Returns:
+            Whether it has, within the time.
+        """
+        self._hurry.set()
+        self.notify()
+        with self._emptied:
+            return self._emptied.wait_for(lambda: self._outbox.depth == 0, timeout_s)
+
+    def close(self) -> None:
+        """Say goodbye to the host and end the thread, within seconds; what is left stays kept."""
+        self._stop.set()
+        self._hurry.set()
+        self.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        wait_s = self._config.reconnect_min_s
+        while not self._stop.is_set():
+            try:
+                self._connect_and_serve()
+            except DeviceError as err:
+                _log.info("%s: telemetry waits: %s", self._config.device_id, err)
+            if self._connection is not None or self._hurry.is_set():
+                wait_s = self._config.reconnect_min_s
+            self._connection = None
+            self._hurry.clear()
+            if not self._stop.is_set():
+                self._hurry.wait(wait_s)
+            wait_s = min(2 * wait_s, self._config.reconnect_max_s)
+
+    def _connect_and_serve(self) -> None:
+        if self._node is None:
+            self._node = SparkplugNode(self._state.next_bd_seq())
+        node = self._node
+        with Connection(
+            self._config.host,
+            self._config.port,
+            client_id=f"{self._config.device_id}-telemetry",
+            subscriptions=[self._commands, topics.HOST_STATE],
+            will=self._message("NDEATH", node.death(now_ms=_now_ms())),
+        ) as connection:
+            self._connection = connection
+            self._node = None  # its bdSeq is used up; an attempt that failed costs no disk write
+            self._serve(connection, node)
+            self._publish(connection, "NDEATH", node.death(now_ms=_now_ms()))
+
+    def _serve(self, connection: Connection, node: SparkplugNode) -> None:
+        self._birth(connection, node)
+        while not self._stop.is_set():
+            self._send_due(connection, node)
+            patience_s = self._window.patience_s(now_s=time.monotonic())
+            message = connection.receive(min(max(patience_s, 0.0), _LONGEST_IDLE_S))
+            if message is None:
+                continue
+            if message.topic == topics.HOST_STATE:
+                self._hear_state(message.payload)
+            else:
+                self._obey(connection, node, message.payload)
+
+    def _birth(self, connection: Connection, node: SparkplugNode) -> None:
+        birth = node.birth(self._gauges, self._outbox.depth, now_ms=_now_ms())
+        self._publish(connection, "NBIRTH", birth)
+        self._window.restart()
+
+    def _send_due(self, connection: Connection, node: SparkplugNode) -> None:
+        while True:
+            now_s = time.monotonic()
+            after = self._window.due(self._outbox.last_sequence, now_s=now_s)
+            batch = None
+            if after is not None and self._host_online:
+                batch = self._outbox.batch(self._config.batch_limit, after=after)
+            payload = node.data(
+                self._gauges,
+                self._outbox.depth,
+                batch,
+                historical=batch is not None
+                and self._window.is_historical(batch.receipts[0].sequence),
+                now_ms=_now_ms(),
+            )
+            if payload is not None:
+                self._publish(connection, "NDATA", payload)
+            if batch is None:
+                return
+            self._window.sent(batch.receipts[-1].sequence, now_s=now_s)
+
+    def _obey(self, connection: Connection, node: SparkplugNode, data: bytes) -> None:
+        try:
+            command = read_command(data)
+        except DecodeError as err:
+            _log.warning("%s: unreadable command: %s", self._config.device_id, err)
+            return
+        acknowledgement = command.acknowledgement
+        if acknowledgement is not None and self._outbox.acknowledge(acknowledgement):
+            self._window.acknowledged(acknowledgement.sequence, now_s=time.monotonic())
+            with self._emptied:
+                self._emptied.notify_all()
+        if command.rebirth:
+            self._birth(connection, node)
+
+    def _hear_state(self, data: bytes) -> None:
+        try:
+            online = bool(json.loads(data)["online"])
+        except (ValueError, KeyError, TypeError):
+            return  # not a Sparkplug 3 STATE: go on as before
+        if online and not self._host_online:
+            self._window.restart()
+        self._host_online = online
+
+    def _message(self, message_type: str, payload: Proto) -> Message:
+        topic = topics.sparkplug(message_type, self._config.device_id)
+        return Message(topic, payload.SerializeToString())
+
+    def _publish(self, connection: Connection, message_type: str, payload: Proto) -> None:
+        # QoS 0, as Sparkplug has it: what gets lost is sent again from the outbox.
+        message = self._message(message_type, payload)
+        connection.publish(message)
+        self._bytes_sent += packet_bytes(message)
+
+
+def packet_bytes(message: Message) -> int:
+    """Size of the MQTT PUBLISH packet with QoS 0 that carries a message."""
+    remaining = 2 + len(message.topic.encode()) + len(message.payload)
+    length_bytes = next(n for n in (1, 2, 3, 4) if remaining < 128**n or n == 4)
+    return 1 + length_bytes + remaining
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

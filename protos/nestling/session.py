@@ -1,0 +1,31 @@
+"""Opens ONNX models so that several of them share a machine in peace."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+
+def open_session(
+    model: bytes, external: Mapping[str, NDArray[np.int8]] | None = None
+) -> onnxruntime.InferenceSession:
+    """Open a model on one thread that does not spin while it waits.
+
+    Args:
+        model: a serialised ONNX model.
+        external: its external initialisers by name, C-contiguous. They must have what the model
+            says of them; they are copied or kept alive by the session.
+
+    Raises:
+        Exception: whatever onnxruntime raises for a model that it cannot load.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    if external:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in external.values()]
+        options.add_external_initializers(list(external), values)
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

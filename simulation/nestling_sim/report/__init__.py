@@ -1,0 +1,24 @@
+"""The report of a run: a table for the terminal, and a page that needs nothing but itself."""
+
+from nestling_sim.report.evidence import Evidence
+from nestling_sim.report.page import report_page
+from nestling_sim.report.pictures import (
+    accuracy_picture,
+    capacity_picture,
+    energy_picture,
+    routes_picture,
+)
+from nestling_sim.report.svg import as_png, as_svg
+from nestling_sim.report.terminal import summary_table
+
+__all__ = [
+    "Evidence",
+    "accuracy_picture",
+    "as_png",
+    "as_svg",
+    "capacity_picture",
+    "energy_picture",
+    "report_page",
+    "routes_picture",
+    "summary_table",
+]

@@ -1,0 +1,263 @@
+"""The report's four pictures."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from math import ceil
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from nestling_sim.report.evidence import (
+    CLOUD,
+    DeviceTally,
+    Evidence,
+    answering_capacity,
+    is_fallback,
+    routes_in_order,
+    tally,
+)
+from nestling_sim.report.palette import (
+    CLOUD_ORANGE,
+    COMPUTE,
+    FALLBACK,
+    GRID,
+    INK,
+    MULTIPLEXER,
+    MUTED,
+    OUTAGE,
+    RIVAL,
+    SURFACE,
+    Colour,
+    capacity_colours,
+)
+from nestling_sim.report.tables import WAYS, millijoules
+
+MOST_DEVICES = 24  # more small pictures than that tell nobody anything
+
+_WIDTH_IN = 9.0
+_COLUMNS = 3
+_LINES: Mapping[str, Mapping[str, Any]] = {
+    "oracle": {"color": MUTED.light, "linestyle": ":", "linewidth": 1.6},
+    "multiplexer": {"color": MULTIPLEXER.light, "linewidth": 2.4, "zorder": 4},
+    "max-softmax": {"color": RIVAL.light, "linestyle": (0, (5, 2)), "linewidth": 1.8},
+    "random": {"color": MUTED.light, "linestyle": (0, (1, 3)), "linewidth": 1.4},
+}
+_POINTS: Mapping[str, Mapping[str, Any]] = {
+    "device-only": {"color": COMPUTE.light, "marker": "s"},
+    "cloud-only": {"color": CLOUD_ORANGE.light, "marker": "D"},
+}
+
+
+def accuracy_picture(evidence: Evidence) -> Figure:
+    """Accuracy against offload share, router by router, with this run's point."""
+    figure = _figure(4.4)
+    axes = _axes(figure)
+    for name, style in _LINES.items():
+        if name in evidence.curves:
+            axes.plot(*zip(*evidence.curves[name], strict=True), label=name, **style)
+    for name, style in _POINTS.items():
+        if name in evidence.curves:
+            axes.plot(*evidence.curves[name][0], label=name, linestyle="", markersize=8, **style)
+    run = (evidence.summary["offload_share"], evidence.summary["accuracy"]["hybrid"])
+    axes.plot(
+        *run,
+        label="this run",
+        linestyle="",
+        color=MULTIPLEXER.light,
+        marker="o",
+        markersize=11,
+        markeredgecolor=SURFACE.light,
+        markeredgewidth=2,
+        zorder=5,
+    )
+    axes.grid(visible=True, color=GRID.light, linewidth=0.8)
+    for axis, name in ((axes.xaxis, "share of inputs sent to the cloud"), (axes.yaxis, "accuracy")):
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axis.set_label_text(name)
+    axes.set_xlim(-0.02, 1.02)
+    axes.legend(loc="lower right", frameon=False, labelcolor=INK.light, fontsize=9)
+    return figure
+
+
+def capacity_picture(evidence: Evidence) -> Figure:
+    """Resident capacity and every answer's route over the inputs, one small plot a device."""
+    tallies = tally(evidence)[:MOST_DEVICES]
+    capacities = len(evidence.summary["capacities"])
+    rows = max(ceil(len(tallies) / _COLUMNS), 1)
+    figure = _figure(0.7 + 1.45 * rows)
+    grid = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
+    cells = list(chain.from_iterable(grid))
+    for axes, one in zip(cells, tallies, strict=False):
+        _draw_device(axes, one, evidence.outages.get(one.device, ()), capacities)
+    for axes in cells[len(tallies) :]:
+        axes.set_visible(False)
+    figure.supxlabel("input", fontsize=9, color=MUTED.light)
+    figure.legend(
+        handles=_capacity_legend(),
+        loc="outside upper center",
+        ncols=5,
+        frameon=False,
+        labelcolor=INK.light,
+        fontsize=9,
+    )
+    return figure
+
+
+def energy_picture(evidence: Evidence) -> Figure:
+    """Energy of one input by source, for the hybrid and for each end of it alone."""
+    energy = evidence.summary["energy_mj_per_input"]
+    figure = _figure(2.5)
+    axes = _axes(figure)
+    ways = list(reversed(WAYS))
+    left = [0.0] * len(ways)
+    for source, colour in (("compute", COMPUTE), ("radio", CLOUD_ORANGE)):
+        width = [energy["by_source"][way][source] for way in ways]
+        axes.barh(
+            [WAYS[way] for way in ways],
+            width,
+            left=left,
+            color=colour.light,
+            label=source,
+            height=0.6,
+            edgecolor=SURFACE.light,
+        )
+        left = [a + b for a, b in zip(left, width, strict=True)]
+    for row, total in enumerate(left):
+        axes.annotate(
+            millijoules(total),
+            (total, row),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=INK.light,
+            fontsize=9,
+        )
+    axes.margins(x=0.12)
+    axes.set_xlabel(f"millijoules per input ({energy['provenance']})")
+    _legend_above(figure, axes, 2)
+    return figure
+
+
+def routes_picture(evidence: Evidence) -> Figure:
+    """Share of each device's inputs by the route that answered them."""
+    tallies = list(reversed(tally(evidence)))
+    capacities = len(evidence.summary["capacities"])
+    figure = _figure(1.1 + 0.34 * len(tallies))
+    axes = _axes(figure)
+    left = [0.0] * len(tallies)
+    colours = {CLOUD: CLOUD_ORANGE.light, **_by_capacity(capacities)}
+    for route in routes_in_order(tallies, capacities):
+        width = [one.routes[route] / len(one.rows) for one in tallies]
+        axes.barh(
+            [one.device for one in tallies],
+            width,
+            left=left,
+            height=0.68,
+            color=colours.get(route, MUTED.light),
+            edgecolor=SURFACE.light,
+            label=route.replace("-", " "),
+        )
+        left = [a + b for a, b in zip(left, width, strict=True)]
+    for row, one in enumerate(tallies):
+        if one.fallbacks:
+            axes.annotate(
+                f"{one.fallbacks} fell back",
+                (1, row),
+                xytext=(8, 0),
+                textcoords="offset points",
+                va="center",
+                color=FALLBACK.light,
+                fontsize=9,
+                annotation_clip=False,
+            )
+    axes.set_xlim(0, 1.13 if any(one.fallbacks for one in tallies) else 1)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_xlabel("share of the device's inputs")
+    _legend_above(figure, axes, capacities + 1)
+    return figure
+
+
+def _draw_device(axes: Axes, one: DeviceTally, outages: Sequence[range], capacities: int) -> None:
+    _plain(axes)
+    for span in outages:
+        axes.axvspan(span.start - 0.5, span.stop - 0.5, color=OUTAGE.light, linewidth=0)
+    index = [row.input_index for row in one.rows]
+    resident = [row.resident_capacity for row in one.rows]
+    axes.step(index, resident, where="mid", color=COMPUTE.light, linewidth=1.8)
+    lane = capacities + 1
+    sent = [(row.input_index, lane) for row in one.rows if row.route == CLOUD]
+    _marks(axes, sent, "|", CLOUD_ORANGE, size=6)
+    smaller = [
+        (row.input_index, answered)
+        for row in one.rows
+        if 0 < (answered := answering_capacity(row)) < row.resident_capacity
+    ]
+    fell = [(row.input_index, answering_capacity(row)) for row in one.rows if is_fallback(row)]
+    _marks(axes, smaller, ".", COMPUTE, size=4)
+    _marks(axes, fell, "x", FALLBACK, size=5)
+    axes.set_title(one.device, fontsize=9, loc="left", color=INK.light, pad=3)
+    axes.set_ylim(0.4, lane + 0.6)
+    axes.set_yticks([*range(1, capacities + 1), lane], [*map(str, range(1, lane)), CLOUD])
+    axes.grid(visible=True, axis="y", color=GRID.light, linewidth=0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _marks(
+    axes: Axes, points: Sequence[tuple[int, int]], marker: str, colour: Colour, *, size: int
+) -> None:
+    index, lanes = [at for at, _ in points], [lane for _, lane in points]
+    axes.plot(index, lanes, marker, color=colour.light, markersize=size)
+
+
+def _capacity_legend() -> list[Line2D | Patch]:
+    return [
+        Line2D([], [], color=COMPUTE.light, linewidth=1.8, label="resident capacity"),
+        Line2D([], [], color=COMPUTE.light, marker=".", linestyle="", label="smaller one ran"),
+        Line2D(
+            [], [], color=CLOUD_ORANGE.light, marker="|", linestyle="", label="answered by cloud"
+        ),
+        Line2D([], [], color=FALLBACK.light, marker="x", linestyle="", label="fell back"),
+        Patch(color=OUTAGE.light, label="outage"),
+    ]
+
+
+def _by_capacity(capacities: int) -> dict[str, str]:
+    colours = capacity_colours(capacities)
+    return {f"capacity-{k}": colour.light for k, colour in enumerate(colours, start=1)}
+
+
+def _legend_above(figure: Figure, axes: Axes, columns: int) -> None:
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside upper left",
+        ncols=columns,
+        frameon=False,
+        labelcolor=INK.light,
+        fontsize=9,
+    )
+
+
+def _figure(height_in: float) -> Figure:
+    return Figure(figsize=(_WIDTH_IN, height_in), layout="constrained", facecolor=SURFACE.light)
+
+
+def _axes(figure: Figure) -> Axes:
+    axes = figure.add_subplot()
+    _plain(axes)
+    return axes
+
+
+def _plain(axes: Axes) -> None:
+    axes.set_facecolor(SURFACE.light)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GRID.light)
+    axes.tick_params(color=GRID.light, labelcolor=MUTED.light, labelsize=9, length=3)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_color(MUTED.light)
+        axis.label.set_fontsize(9)

@@ -1,0 +1,48 @@
+"""The report for a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from nestling_sim.report.tables import Table, comparison, latency, percent
+
+
+def summary_table(summary: Mapping[str, Any]) -> RenderableType:
+    """Lay out a run's summary for rich's console."""
+    title = f"{summary['bundle_version']} on {summary['devices']} devices, seed {summary['seed']}"
+    return Group(
+        Text(title, style="bold"),
+        _rich(comparison(summary), emphasis="hybrid"),
+        _rich(latency(summary)),
+        Padding(_facts(summary), (0, 1)),
+    )
+
+
+def _rich(given: Table, emphasis: str = "") -> RichTable:
+    made = RichTable(box=box.SIMPLE_HEAD, pad_edge=True)
+    for number, name in enumerate(given.head):
+        made.add_column(name, justify="right" if number else "left")
+    for row in given.rows:
+        made.add_row(*row, style="bold" if row[0] == emphasis else None)
+    return made
+
+
+def _facts(summary: Mapping[str, Any]) -> RichTable:
+    receipts, share = summary["receipts"], percent(summary["offload_share"])
+    routes = ", ".join(f"{route} {count}" for route, count in summary["routes"].items())
+    made = RichTable.grid(padding=(0, 2))
+    made.add_row("answered", f"{summary['answered']} of {summary['inputs']} inputs")
+    made.add_row("routes", f"{routes} ({share} offloaded)")
+    made.add_row("fell back", f"{summary['fallbacks']}")
+    made.add_row("switches", f"{summary['capacity_switches']} of capacity")
+    made.add_row(
+        "receipts",
+        f"{receipts['sent']} sent, {receipts['stored']} stored, {receipts['lost']} lost, "
+        f"{receipts['duplicate']} duplicate",
+    )
+    return made

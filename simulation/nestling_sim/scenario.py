@@ -1,0 +1,246 @@
+"""A scenario: which devices run which task, and what weather they meet.
+
+Scenarios are TOML files. The models below are the file's own tables; `Scenario.fleet` spells
+the device tables out as one `Device` each.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from nestling_sim.errors import SimError
+from nestling_sim.scenario_faults import closest, describe
+
+Profile = Literal["pi-zero-2w", "pi-4b", "pi-5"]
+LinkName = Literal["wifi", "bluetooth", "hsdpa", "lte", "nb-iot"]
+Delivery = Literal["grpc", "mqtt"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+EVERY_DEVICE = "*"
+_BUILT_IN = files("nestling_sim") / "scenarios"
+
+
+class ScenarioError(SimError):
+    """A scenario that cannot be read, or that has unknown or impossible entries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """One simulated device, with its budget in fair weather.
+
+    Attributes:
+        device_id: `<profile>-<n>`, n from 1.
+        profile: name in the device profile table.
+        memory_bytes: what a resident capacity may hold.
+        latency_ms: deadline of one answer.
+        energy_mj: limit of one answer, millijoules.
+        link: name in the radio table.
+        mbit_s: throughput of the uplink, megabits per second.
+        rtt_ms: round trip of the link.
+        delivery: how it fetches its bundle.
+    """
+
+    device_id: str
+    profile: Profile
+    memory_bytes: int
+    latency_ms: float
+    energy_mj: float
+    link: LinkName
+    mbit_s: float
+    rtt_ms: float
+    delivery: Delivery
+
+
+class _Table(BaseModel):
+    # strict: a quoted number is a typing slip, not a number
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+def kilobytes(value: float) -> int:
+    """Bytes in so many kB of 1000 bytes."""
+    return round(value * 1000)
+
+
+class OffloadTable(_Table):
+    """`[offload]`: the wished share of inputs for the cloud, and an offload's deadline."""
+
+    share: Share
+    deadline_ms: Positive
+
+
+class DeviceTable(_Table):
+    """`[[devices]]`: `count` devices alike; kB are 1000 bytes."""
+
+    profile: Profile
+    count: Annotated[int, Field(ge=1, le=1000)]
+    memory_kb: Positive
+    latency_ms: Positive
+    energy_mj: Positive
+    link: LinkName
+    mbit_s: Positive
+    rtt_ms: Annotated[float, Field(ge=0)]
+    delivery: Delivery = "grpc"
+
+
+class _Weather(_Table):
+    devices: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    start: Annotated[float, Field(ge=0, lt=1, alias="from")]
+    until: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _starts_before_it_ends(self) -> Self:
+        if self.start >= self.until:
+            raise ValueError(f"found from = {self.start} and until = {self.until}; from is smaller")
+        return self
+
+
+class MemoryWeather(_Weather):
+    """Less memory, or more; kB are 1000 bytes."""
+
+    kind: Literal["memory"]
+    memory_kb: Positive
+
+    @property
+    def memory_bytes(self) -> int:
+        """What a resident capacity may hold."""
+        return kilobytes(self.memory_kb)
+
+
+class BatteryWeather(_Weather):
+    """A battery at this charge, 0 to 1."""
+
+    kind: Literal["battery"]
+    battery: Share
+
+
+class LinkWeather(_Weather):
+    """Another throughput and round trip."""
+
+    kind: Literal["link"]
+    mbit_s: Annotated[float, Field(ge=0)]
+    rtt_ms: Annotated[float, Field(ge=0)]
+
+
+class OutageWeather(_Weather):
+    """No way to the cloud, which the device learns only by trying."""
+
+    kind: Literal["outage"]
+
+
+Weather = Annotated[
+    MemoryWeather | BatteryWeather | LinkWeather | OutageWeather, Field(discriminator="kind")
+]
+
+
+class Scenario(_Table):
+    """A whole scenario file."""
+
+    task: Annotated[str, Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0)]
+    offload: OffloadTable
+    devices: Annotated[tuple[DeviceTable, ...], Field(min_length=1, strict=False)]
+    weather: Annotated[tuple[Weather, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _weather_meets_a_device(self) -> Self:
+        known = {name for one in self.fleet() for name in (one.profile, one.device_id)}
+        for number, entry in enumerate(self.weather, start=1):
+            for name in entry.devices:
+                if name != EVERY_DEVICE and name not in known:
+                    raise ValueError(
+                        f"[[weather]] table {number}, key devices: found {name!r}"
+                        f"{closest(name, known)}; allowed: '*', {', '.join(sorted(known))}"
+                    )
+        return self
+
+    def fleet(self) -> tuple[Device, ...]:
+        """Spell out every device; numbers go on where two tables share a profile."""
+        made: dict[str, int] = {}
+        fleet: list[Device] = []
+        for table in self.devices:
+            for _ in range(table.count):
+                made[table.profile] = made.get(table.profile, 0) + 1
+                fleet.append(_device(table, made[table.profile]))
+        return tuple(fleet)
+
+
+def _keys(table: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in table.model_fields.items()]
+
+
+_KEYS = {
+    "": _keys(Scenario),
+    "offload": _keys(OffloadTable),
+    "devices": _keys(DeviceTable),
+    "memory": _keys(MemoryWeather),
+    "battery": _keys(BatteryWeather),
+    "link": _keys(LinkWeather),
+    "outage": _keys(OutageWeather),
+}
+
+
+def load_scenario(name_or_path: str | Path) -> Scenario:
+    """Read and check a scenario.
+
+    Args:
+        name_or_path: a built-in scenario's name, or the path of a TOML file.
+
+    Raises:
+        ScenarioError: no such scenario, not TOML, or entries that cannot be; the text names the
+            file, the key, what was found and what is allowed.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and len(path.parts) == 1:
+        return _parse(f"scenario {name_or_path}", _read_built_in(str(name_or_path)))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise ScenarioError(f"{path}: not a readable TOML file: {err}") from err
+    return _parse(str(path), text)
+
+
+def built_in_scenarios() -> list[str]:
+    """Names that `load_scenario` knows without a path."""
+    return sorted(one.name.removesuffix(".toml") for one in _BUILT_IN.iterdir())
+
+
+def _read_built_in(name: str) -> str:
+    known = built_in_scenarios()
+    if name not in known:
+        raise ScenarioError(
+            f"no scenario {name!r}{closest(name, known)}; built in: {', '.join(known)}; "
+            "or give the path of a .toml file"
+        )
+    return (_BUILT_IN / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _parse(source: str, text: str) -> Scenario:
+    try:
+        tables: dict[str, Any] = tomllib.loads(text)
+        return Scenario.model_validate(tables)
+    except tomllib.TOMLDecodeError as err:
+        raise ScenarioError(f"{source}: not TOML: {err}") from err
+    except ValidationError as err:
+        faults = [f"{source}: {describe(fault, _KEYS)}" for fault in err.errors()]
+        raise ScenarioError("\n".join(faults)) from err
+
+
+def _device(table: DeviceTable, number: int) -> Device:
+    return Device(
+        device_id=f"{table.profile}-{number}",
+        profile=table.profile,
+        memory_bytes=kilobytes(table.memory_kb),
+        latency_ms=table.latency_ms,
+        energy_mj=table.energy_mj,
+        link=table.link,
+        mbit_s=table.mbit_s,
+        rtt_ms=table.rtt_ms,
+        delivery=table.delivery,
+    )

@@ -1,0 +1,75 @@
+"""A cloud small enough for any test: a teacher of one matrix, and a bundle of arbitrary blobs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from nestling.v1 import bundle_pb2
+from nestling_cloud.bundles.repository import Repository
+
+SHAPE = (2, 3)
+CLASSES = 4
+
+
+@pytest.fixture(scope="session")
+def tiny_weights() -> NDArray[np.float32]:
+    """The tiny teacher's matrix: logits = input.reshape(n, 6) @ weights."""
+    return np.random.default_rng(0).normal(size=(6, CLASSES)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def tiny_teacher(tiny_weights: NDArray[np.float32]) -> bytes:
+    """ONNX of a teacher with input (n, 2, 3) and logits (n, 4)."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["input"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+        ],
+        "tiny-teacher",
+        [value("input", TensorProto.FLOAT, ["n", *SHAPE])],
+        [value("logits", TensorProto.FLOAT, ["n", CLASSES])],
+        [numpy_helper.from_array(tiny_weights, "weights")],
+    )
+    opset = helper.make_opsetid("", 17)
+    model: onnx.ModelProto = helper.make_model(graph, opset_imports=[opset], ir_version=9)
+    return model.SerializeToString()
+
+
+@pytest.fixture
+def make_manifest() -> Callable[..., bundle_pb2.Manifest]:
+    """Makes a manifest of two capacities, its blobs already in the repository."""
+
+    def make(
+        repository: Repository, *, release: int = 1, task: str = "tiny"
+    ) -> bundle_pb2.Manifest:
+        manifest = bundle_pb2.Manifest(format=1, task=task, release=release)
+        manifest.cloud.name = "tiny-teacher"
+        for name in ("multiplexer", "accept_head", "calibration", "golden"):
+            getattr(manifest, name).CopyFrom(repository.add(f"{name} {release}".encode()))
+        for capacity in (1, 2):
+            manifest.capacities.add(
+                template=repository.add(f"template {capacity}".encode()),
+                ring=repository.add(bytes(range(256)) * 400 * capacity),
+                memory_bytes=10_000 * capacity,
+            )
+        return manifest
+
+    return make
+
+
+@pytest.fixture
+def released(
+    tmp_path: Path, tiny_teacher: bytes, make_manifest: Callable[..., bundle_pb2.Manifest]
+) -> Path:
+    """Folder of a repository with the tiny teacher and release 1 in it."""
+    folder = tmp_path / "repository"
+    repository = Repository(folder)
+    repository.add_model("tiny-teacher", tiny_teacher)
+    repository.release(make_manifest(repository))
+    return folder

@@ -1,0 +1,217 @@
+"""One suite over every blob source: both adapters against the cloud's services, and the fake."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from tests.delivery_cloud import delivery_cloud
+from tests.memory_source import MemorySource, small_bundle
+
+from nestling.bundle import blob_of
+from nestling.v1 import bundle_pb2, delivery_pb2
+from nestling_cloud.broker import start_broker
+from nestling_cloud.bundles.repository import Repository
+from nestling_device.delivery.grpc_source import GrpcSource
+from nestling_device.delivery.mqtt_source import MqttSource
+from nestling_device.delivery.source import BlobSource, DeliveryError, SourceUnreachableError
+from nestling_sim.links import CuttableLink
+
+# More than one of any adapter's requests, and no multiple of a chunk.
+DATA = os.urandom(300_001)
+BLOB = blob_of(DATA)
+ABSENT = blob_of(b"never released")
+
+
+class Served(Protocol):
+    """A source, and the cloud behind it."""
+
+    source: BlobSource
+
+    def add(self, data: bytes) -> None: ...
+
+    def release(
+        self, manifest: bundle_pb2.Manifest, blobs: dict[str, bytes]
+    ) -> delivery_pb2.GetDesiredBundleResponse: ...
+
+
+class FakeServed:
+    def __init__(self) -> None:
+        self.fake = MemorySource()
+        self.source: BlobSource = self.fake
+
+    def add(self, data: bytes) -> None:
+        self.fake.blobs[blob_of(data).sha256] = data
+
+    def release(
+        self, manifest: bundle_pb2.Manifest, blobs: dict[str, bytes]
+    ) -> delivery_pb2.GetDesiredBundleResponse:
+        return self.fake.release(manifest, blobs)
+
+
+class RealServed:
+    def __init__(self, source: BlobSource, repository: Repository, link: CuttableLink) -> None:
+        self.source = source
+        self.repository = repository
+        self.link = link
+
+    def add(self, data: bytes) -> None:
+        self.repository.add(data)
+
+    def release(
+        self, manifest: bundle_pb2.Manifest, blobs: dict[str, bytes]
+    ) -> delivery_pb2.GetDesiredBundleResponse:
+        for data in blobs.values():
+            self.repository.add(data)
+        return self.repository.release(manifest)
+
+
+def read(source: BlobSource, blob: bundle_pb2.Blob, offset: int = 0) -> bytes:
+    return b"".join(source.fetch(blob, offset))
+
+
+class BlobSourceContract:
+    def test_desired_bundle_is_the_one_released(self, served: Served) -> None:
+        released = served.release(*small_bundle(3))
+
+        assert served.source.desired_bundle("") == released
+        assert served.source.desired_bundle(released.bundle_version) == released
+
+    def test_nothing_released_is_a_refusal_not_an_outage(self, served: Served) -> None:
+        with pytest.raises(DeliveryError) as caught:
+            served.source.desired_bundle("")
+
+        assert not isinstance(caught.value, SourceUnreachableError)
+
+    def test_blob_arrives_whole(self, served: Served) -> None:
+        served.add(DATA)
+
+        assert read(served.source, BLOB) == DATA
+
+    @pytest.mark.parametrize("offset", [1, 16 * 1024, 256 * 1024, len(DATA) - 1, len(DATA)])
+    def test_blob_is_resumed_at_any_offset(self, served: Served, offset: int) -> None:
+        served.add(DATA)
+
+        assert read(served.source, BLOB, offset) == DATA[offset:]
+
+    def test_absent_blob_is_a_refusal_not_an_outage(self, served: Served) -> None:
+        with pytest.raises(DeliveryError) as caught:
+            read(served.source, ABSENT)
+
+        assert not isinstance(caught.value, SourceUnreachableError)
+
+    def test_source_goes_on_after_a_refusal(self, served: Served) -> None:
+        served.add(DATA)
+        with pytest.raises(DeliveryError):
+            read(served.source, ABSENT)
+
+        assert read(served.source, BLOB) == DATA
+
+    @pytest.mark.parametrize("promised", [len(DATA) - 1, len(DATA) + 1])
+    def test_blob_of_another_size_than_promised_is_refused(
+        self, served: Served, promised: int
+    ) -> None:
+        served.add(DATA)
+
+        with pytest.raises(DeliveryError):
+            read(served.source, bundle_pb2.Blob(sha256=BLOB.sha256, size=promised))
+
+    def test_fetch_given_up_half_way_does_not_disturb_the_next(self, served: Served) -> None:
+        served.add(DATA)
+        first = next(iter(served.source.fetch(BLOB, 0)))
+
+        assert DATA.startswith(first)
+        assert read(served.source, BLOB) == DATA
+
+    def test_bytes_received_grow_by_the_blob_and_little_more(self, served: Served) -> None:
+        served.add(DATA)
+        before = served.source.bytes_received
+        read(served.source, BLOB)
+
+        grown = served.source.bytes_received - before
+        assert len(DATA) <= grown <= 1.01 * len(DATA)
+
+    def test_closing_twice_is_no_error(self, served: Served) -> None:
+        served.add(DATA)
+        read(served.source, BLOB)
+
+        served.source.close()
+        served.source.close()
+
+
+class TestMemorySource(BlobSourceContract):
+    @pytest.fixture
+    def served(self) -> Served:
+        return FakeServed()
+
+
+class NetworkSourceContract(BlobSourceContract):
+    """What only a source with a line to cut can show."""
+
+    def test_download_over_a_line_that_breaks_is_resumed(self, served: RealServed) -> None:
+        served.add(DATA)
+        pieces = served.source.fetch(BLOB, 0)
+        arrived = next(pieces)
+        served.link.cut()
+        with pytest.raises(SourceUnreachableError, match="try again"):
+            while True:
+                arrived += next(pieces)
+
+        served.link.restore()
+
+        assert arrived + read(served.source, BLOB, len(arrived)) == DATA
+
+    def test_cloud_that_is_away_is_an_outage_and_over_when_it_is_back(
+        self, served: RealServed
+    ) -> None:
+        released = served.release(*small_bundle())
+        served.link.cut()
+        for _ in range(3):
+            with pytest.raises(SourceUnreachableError):
+                served.source.desired_bundle("")
+
+        served.link.restore()
+
+        assert served.source.desired_bundle("") == released
+
+
+class TestGrpcSource(NetworkSourceContract):
+    @pytest.fixture
+    def served(self, tmp_path: Path) -> Iterator[RealServed]:
+        repository = Repository(tmp_path)
+        with (
+            start_broker() as broker,
+            delivery_cloud(repository, broker) as port,
+            CuttableLink("grpc", "127.0.0.1", port) as link,
+        ):
+            source = GrpcSource(link.address, "pi-1")
+            yield RealServed(source, repository, link)
+            source.close()
+
+
+class TestMqttSource(NetworkSourceContract):
+    @pytest.fixture
+    def served(self, tmp_path: Path) -> Iterator[RealServed]:
+        repository = Repository(tmp_path)
+        with (
+            start_broker() as broker,
+            delivery_cloud(repository, broker),
+            CuttableLink("mqtt", broker.host, broker.port) as link,
+        ):
+            source = MqttSource("127.0.0.1", link.port, "pi-1")
+            yield RealServed(source, repository, link)
+            source.close()
+
+
+def test_mqtt_request_that_nobody_answers_is_an_outage() -> None:
+    with start_broker() as broker:
+        source = MqttSource(broker.host, broker.port, "pi-1", timeout_s=0.05)
+        with pytest.raises(SourceUnreachableError, match="check that the cloud runs"):
+            source.desired_bundle("")
+        source.close()
+
+
+def test_mqtt_device_id_that_would_change_the_topic_is_refused() -> None:
+    with pytest.raises(ValueError, match="device id"):
+        MqttSource("127.0.0.1", 1883, "pi/+")

@@ -1,0 +1,122 @@
+"""A stranger's Open Inference Protocol client, made of the protocol's stubs alone."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nestling.inference.v2 import inference_pb2 as pb
+from nestling.inference.v2 import inference_pb2_grpc
+
+
+@pytest.fixture
+def stub(cloud_channel: grpc.Channel) -> inference_pb2_grpc.GRPCInferenceServiceStub:
+    return inference_pb2_grpc.GRPCInferenceServiceStub(cloud_channel)
+
+
+def raw_request(rows: NDArray[np.float32], model: str = "tiny-teacher") -> pb.ModelInferRequest:
+    request = pb.ModelInferRequest(model_name=model, id="42")
+    request.inputs.add(name="input", datatype="FP32", shape=rows.shape)
+    request.raw_input_contents.append(rows.tobytes())
+    return request
+
+
+def rows_of(seed: int, count: int = 1) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=(count, 2, 3)).astype(np.float32)
+
+
+def raw_logits(response: pb.ModelInferResponse) -> NDArray[np.float32]:
+    shape = tuple(response.outputs[0].shape)
+    return np.frombuffer(response.raw_output_contents[0], np.float32).reshape(shape)
+
+
+def test_server_and_model_are_described(
+    stub: inference_pb2_grpc.GRPCInferenceServiceStub,
+) -> None:
+    metadata = stub.ModelMetadata(pb.ModelMetadataRequest(name="tiny-teacher"))
+
+    assert stub.ServerLive(pb.ServerLiveRequest()).live
+    assert stub.ServerReady(pb.ServerReadyRequest()).ready
+    assert stub.ModelReady(pb.ModelReadyRequest(name="tiny-teacher")).ready
+    assert not stub.ModelReady(pb.ModelReadyRequest(name="other")).ready
+    assert stub.ServerMetadata(pb.ServerMetadataRequest()).name == "nestling-cloud"
+    assert (metadata.inputs[0].name, metadata.inputs[0].datatype) == ("input", "FP32")
+    assert list(metadata.inputs[0].shape) == [-1, 2, 3]
+    assert (metadata.outputs[0].name, list(metadata.outputs[0].shape)) == ("logits", [-1, 4])
+
+
+def test_raw_request_gets_the_teachers_answer(
+    stub: inference_pb2_grpc.GRPCInferenceServiceStub, tiny_weights: NDArray[np.float32]
+) -> None:
+    rows = rows_of(0, count=3)
+
+    response = stub.ModelInfer(raw_request(rows))
+
+    assert (response.id, response.model_name) == ("42", "tiny-teacher")
+    np.testing.assert_allclose(raw_logits(response), rows.reshape(3, 6) @ tiny_weights, rtol=1e-5)
+
+
+def test_typed_request_gets_a_typed_answer(
+    stub: inference_pb2_grpc.GRPCInferenceServiceStub, tiny_weights: NDArray[np.float32]
+) -> None:
+    rows = rows_of(1)
+    request = pb.ModelInferRequest(model_name="tiny-teacher")
+    tensor = request.inputs.add(name="input", datatype="FP32", shape=rows.shape)
+    tensor.contents.fp32_contents.extend(rows.ravel().tolist())
+
+    response = stub.ModelInfer(request)
+
+    found = response.outputs[0].contents.fp32_contents
+    np.testing.assert_allclose(found, (rows.reshape(1, 6) @ tiny_weights)[0], rtol=1e-5)
+
+
+def test_callers_at_the_same_time_get_their_own_answers(
+    stub: inference_pb2_grpc.GRPCInferenceServiceStub, tiny_weights: NDArray[np.float32]
+) -> None:
+    requests = [rows_of(seed, count=1 + seed % 4) for seed in range(64)]
+
+    with ThreadPoolExecutor(16) as pool:
+        responses = list(pool.map(lambda rows: stub.ModelInfer(raw_request(rows)), requests))
+
+    for rows, response in zip(requests, responses, strict=True):
+        expected = rows.reshape(-1, 6) @ tiny_weights
+        np.testing.assert_allclose(raw_logits(response), expected, rtol=1e-4, atol=1e-5)
+
+
+def broken_requests() -> list[tuple[str, pb.ModelInferRequest, grpc.StatusCode, str]]:
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    unknown = raw_request(rows_of(0), model="other")
+    shape = raw_request(np.zeros((1, 3, 2), np.float32))
+    datatype = raw_request(rows_of(0))
+    datatype.inputs[0].datatype = "INT8"
+    size = raw_request(rows_of(0))
+    size.raw_input_contents[0] += b"\0"
+    infinite = raw_request(np.full((1, 2, 3), np.inf, np.float32))
+    many = raw_request(np.zeros((100, 2, 3), np.float32))
+    huge = raw_request(np.zeros((200_000, 2, 3), np.float32))
+    return [
+        ("model", unknown, grpc.StatusCode.NOT_FOUND, "there is 'tiny-teacher'"),
+        ("shape", shape, invalid, "shape has to be [n, 2, 3]"),
+        ("datatype", datatype, invalid, "has to be FP32"),
+        ("size", size, invalid, "needs 24 bytes"),
+        ("value", infinite, invalid, "has to be finite"),
+        ("rows", many, invalid, "send 1 to 32 inputs"),
+        ("message", huge, grpc.StatusCode.RESOURCE_EXHAUSTED, "4194304"),
+    ]
+
+
+def test_what_does_not_fit_is_refused_in_words_and_the_service_goes_on(
+    stub: inference_pb2_grpc.GRPCInferenceServiceStub,
+) -> None:
+    for what, request, code, told in broken_requests():
+        with pytest.raises(grpc.RpcError) as raised:
+            stub.ModelInfer(request)
+        assert isinstance(raised.value, grpc.Call)
+        assert (what, raised.value.code()) == (what, code)
+        assert told in (raised.value.details() or "")
+
+    assert stub.ModelInfer(raw_request(rows_of(0))).outputs
+    with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
+        stub.ModelMetadata(pb.ModelMetadataRequest(name="other"))

@@ -1,0 +1,163 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nestling.v1 import bundle_pb2
+from nestling_cloud.bundles.repository import (
+    BlobNotFoundError,
+    OffsetError,
+    Repository,
+    RepositoryError,
+)
+
+MakeManifest = Callable[..., bundle_pb2.Manifest]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+def test_added_blob_reads_back_whole_and_in_pieces(repository: Repository) -> None:
+    blob = repository.add(b"0123456789")
+
+    assert repository.size(blob.sha256) == 10
+    assert repository.read(blob.sha256) == b"0123456789"
+    assert repository.read(blob.sha256, 3, 4) == b"3456"
+    assert repository.read(blob.sha256, 10, 4) == b""
+
+
+def test_adding_twice_keeps_one_file(repository: Repository, tmp_path: Path) -> None:
+    first = repository.add(b"same")
+    second = repository.add(b"same")
+
+    assert first == second
+    files = [path.name for path in (tmp_path / "repository" / "blobs").iterdir()]
+    assert files == [first.sha256]
+
+
+@pytest.mark.parametrize("name", ["../desired.binpb", "", "A" * 64, "0" * 64])
+def test_names_that_are_no_blob_are_not_found(repository: Repository, name: str) -> None:
+    repository.add(b"something else")
+
+    with pytest.raises(BlobNotFoundError, match="no blob"):
+        repository.read(name)
+
+
+def test_offset_beyond_the_end_is_refused(repository: Repository) -> None:
+    blob = repository.add(b"0123")
+
+    with pytest.raises(OffsetError, match="has 4 bytes; offset 5"):
+        repository.read(blob.sha256, 5)
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden", "x" * 65])
+def test_model_name_that_is_no_file_name_is_refused(repository: Repository, name: str) -> None:
+    with pytest.raises(RepositoryError, match="cloud model name"):
+        repository.add_model(name, b"onnx")
+
+
+def test_model_is_replaced_by_a_later_one(repository: Repository) -> None:
+    repository.add_model("teacher", b"old")
+    repository.add_model("teacher", b"new")
+
+    assert repository.model_path("teacher").read_bytes() == b"new"
+
+
+def test_missing_model_is_not_found(repository: Repository) -> None:
+    with pytest.raises(BlobNotFoundError, match="no cloud model 'teacher'"):
+        repository.model_path("teacher")
+
+
+def test_release_is_what_devices_should_run(
+    repository: Repository, make_manifest: MakeManifest
+) -> None:
+    manifest = make_manifest(repository, release=7)
+
+    desired = repository.release(manifest)
+
+    assert desired == repository.desired()
+    assert desired.release == 7
+    assert desired.bundle_version == f"tiny-7-{desired.manifest.sha256[:8]}"
+    assert repository.manifest() == manifest
+
+
+def test_empty_repository_has_nothing_desired(repository: Repository) -> None:
+    assert repository.desired() is None
+    with pytest.raises(RepositoryError, match="no bundle has been released"):
+        repository.manifest()
+
+
+def test_release_with_a_missing_blob_is_refused(
+    repository: Repository, make_manifest: MakeManifest
+) -> None:
+    manifest = make_manifest(repository)
+    manifest.capacities[1].ring.sha256 = "0" * 64
+
+    with pytest.raises(BlobNotFoundError):
+        repository.release(manifest)
+    assert repository.desired() is None
+
+
+def test_release_with_a_wrong_size_is_refused(
+    repository: Repository, make_manifest: MakeManifest
+) -> None:
+    manifest = make_manifest(repository)
+    manifest.golden.size += 1
+
+    with pytest.raises(RepositoryError, match="add it again"):
+        repository.release(manifest)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_release_number_that_does_not_rise_is_refused(
+    repository: Repository, make_manifest: MakeManifest, number: int
+) -> None:
+    current = repository.release(make_manifest(repository, release=2))
+    other = make_manifest(repository, release=number)
+    other.cloud.macs = 99
+
+    with pytest.raises(RepositoryError, match="give it a higher number"):
+        repository.release(other)
+    assert repository.desired() == current
+
+
+def test_releasing_the_same_manifest_again_changes_nothing(
+    repository: Repository, make_manifest: MakeManifest
+) -> None:
+    manifest = make_manifest(repository)
+
+    assert repository.release(manifest) == repository.release(manifest)
+
+
+def test_another_task_starts_its_own_count(
+    repository: Repository, make_manifest: MakeManifest
+) -> None:
+    repository.release(make_manifest(repository, release=5))
+
+    repository.release(make_manifest(repository, release=1, task="other"))
+
+    assert repository.manifest().task == "other"
+
+
+def test_damaged_manifest_is_told(
+    repository: Repository, make_manifest: MakeManifest, tmp_path: Path
+) -> None:
+    desired = repository.release(make_manifest(repository))
+    path = tmp_path / "repository" / "blobs" / desired.manifest.sha256
+    path.write_bytes(path.read_bytes()[:-1])
+
+    with pytest.raises(RepositoryError, match="the manifest is damaged"):
+        repository.manifest()
+
+
+def test_failed_write_leaves_nothing_behind(repository: Repository, tmp_path: Path) -> None:
+    repository.add_model("teacher", b"old")
+    folder = tmp_path / "repository" / "models"
+    (folder / "other.onnx").mkdir()  # replacing a folder by a file fails
+
+    with pytest.raises(OSError, match="directory"):
+        repository.add_model("other", b"new")
+
+    assert sorted(path.name for path in folder.iterdir()) == ["other.onnx", "teacher.onnx"]

@@ -1,0 +1,128 @@
+from nestling import metrics
+from nestling.sparkplug.v1 import payload_pb2
+from nestling_cloud.telemetry.sparkplug_host import REBIRTH_INTERVAL_MS, SparkplugHost
+
+ALIAS = 7
+
+
+def birth(*, bd_seq: int = 0, seq: int = 0) -> payload_pb2.Payload:
+    made = [
+        metrics.metric(metrics.BD_SEQ, bd_seq, timestamp_ms=1),
+        metrics.metric(metrics.RECEIPTS, b"", timestamp_ms=1, alias=ALIAS),
+    ]
+    return payload_pb2.Payload(seq=seq, metrics=made)
+
+
+def data(seq: int, *, alias: int = ALIAS) -> payload_pb2.Payload:
+    entry = metrics.metric("", b"batch", timestamp_ms=1, alias=alias)
+    return payload_pb2.Payload(seq=seq, metrics=[entry])
+
+
+def death(bd_seq: int) -> payload_pb2.Payload:
+    return payload_pb2.Payload(metrics=[metrics.metric(metrics.BD_SEQ, bd_seq, timestamp_ms=1)])
+
+
+def test_alias_of_the_birth_names_the_data() -> None:
+    host = SparkplugHost()
+    host.birth("pi-1", birth())
+
+    reading = host.data("pi-1", data(1), now_ms=0)
+
+    assert reading.values == {metrics.RECEIPTS: b"batch"}
+    assert not reading.ask_rebirth
+
+
+def test_sequence_wraps_after_255() -> None:
+    host = SparkplugHost()
+    host.birth("pi-1", birth())
+
+    asked = [host.data("pi-1", data(n % 256), now_ms=0).ask_rebirth for n in range(1, 600)]
+
+    assert not any(asked)
+
+
+def test_missed_message_asks_for_a_rebirth_and_is_read_all_the_same() -> None:
+    host = SparkplugHost()
+    host.birth("pi-1", birth())
+
+    reading = host.data("pi-1", data(2), now_ms=0)
+
+    assert reading.ask_rebirth
+    assert reading.values == {metrics.RECEIPTS: b"batch"}
+
+
+def test_unknown_node_is_asked_for_its_birth() -> None:
+    reading = SparkplugHost().data("pi-1", data(5), now_ms=0)
+
+    assert reading.ask_rebirth
+    assert reading.values == {}
+
+
+def test_named_metric_of_an_unknown_node_is_read() -> None:
+    payload = payload_pb2.Payload(seq=5)
+    payload.metrics.append(metrics.metric(metrics.RECEIPTS, b"batch", timestamp_ms=1))
+
+    reading = SparkplugHost().data("pi-1", payload, now_ms=0)
+
+    assert reading.values == {metrics.RECEIPTS: b"batch"}
+
+
+def test_alias_that_no_birth_named_asks_for_a_rebirth() -> None:
+    host = SparkplugHost()
+    host.birth("pi-1", birth())
+
+    assert host.data("pi-1", data(1, alias=99), now_ms=0).ask_rebirth
+
+
+def test_rebirth_is_asked_again_only_after_a_while() -> None:
+    host = SparkplugHost()
+
+    asked = [
+        host.data("pi-1", data(n), now_ms=now).ask_rebirth
+        for n, now in enumerate([0, 1, REBIRTH_INTERVAL_MS - 1, REBIRTH_INTERVAL_MS])
+    ]
+
+    assert asked == [True, False, False, True]
+
+
+def test_rebirth_heals() -> None:
+    host = SparkplugHost()
+    host.data("pi-1", data(9), now_ms=0)
+
+    host.birth("pi-1", birth())
+
+    assert not host.data("pi-1", data(1), now_ms=1).ask_rebirth
+
+
+def test_data_after_death_asks_for_a_birth() -> None:
+    host = SparkplugHost()
+    host.birth("pi-1", birth(bd_seq=3))
+    host.death("pi-1", death(3))
+
+    assert host.online() == []
+    assert host.data("pi-1", data(1), now_ms=0).ask_rebirth
+
+
+def test_late_death_of_an_earlier_connection_changes_nothing() -> None:
+    host = SparkplugHost()
+    host.birth("pi-1", birth(bd_seq=4))
+
+    host.death("pi-1", death(3))
+
+    assert host.online() == ["pi-1"]
+
+
+def test_death_of_an_unknown_node_changes_nothing() -> None:
+    host = SparkplugHost()
+
+    host.death("pi-1", death(0))
+
+    assert host.online() == []
+
+
+def test_null_metric_has_no_value() -> None:
+    host = SparkplugHost()
+    payload = birth()
+    payload.metrics[1].is_null = True
+
+    assert host.birth("pi-1", payload).values == {metrics.BD_SEQ: 0}

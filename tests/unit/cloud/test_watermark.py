@@ -1,0 +1,39 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nestling_cloud.telemetry.watermark import Gap, advance
+
+
+@pytest.mark.parametrize(
+    ("watermark", "sequences", "gaps", "expected"),
+    [
+        (0, [], [], 0),
+        (0, [1, 2, 3], [], 3),
+        (0, [2, 3], [], 0),
+        (0, [1, 3], [], 1),
+        (0, [3], [Gap(1, 2)], 3),
+        (4, [5, 8], [Gap(6, 7)], 8),
+        (4, [], [Gap(2, 9)], 9),
+        (4, [], [Gap(6, 9)], 4),
+        (9, [1, 2], [Gap(3, 4)], 9),
+    ],
+)
+def test_watermark_stops_at_the_first_hole(
+    watermark: int, sequences: list[int], gaps: list[Gap], expected: int
+) -> None:
+    assert advance(watermark, sequences, gaps) == expected
+
+
+@given(
+    sequences=st.sets(st.integers(1, 30)),
+    gaps=st.lists(st.tuples(st.integers(1, 30), st.integers(0, 5)), max_size=4),
+)
+def test_watermark_is_one_below_the_smallest_unsettled_sequence(
+    sequences: set[int], gaps: list[tuple[int, int]]
+) -> None:
+    ranges = sorted(Gap(first, first + length) for first, length in gaps)
+    settled = sequences.union(*(range(gap.first, gap.last + 1) for gap in ranges))
+    smallest_open = next(n for n in range(1, 40) if n not in settled)
+
+    assert advance(0, sorted(sequences), ranges) == smallest_open - 1

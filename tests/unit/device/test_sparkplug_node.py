@@ -1,0 +1,167 @@
+import pytest
+from google.protobuf.message import DecodeError
+
+from nestling import metrics
+from nestling.metrics import metric, metric_value
+from nestling.sparkplug.v1 import payload_pb2
+from nestling.v1 import receipt_pb2
+from nestling_device.mqtt import Message
+from nestling_device.sparkplug_node import Gauges, SparkplugNode, read_command
+from nestling_device.telemetry import packet_bytes
+
+NOW_MS = 1_700_000_000_000
+GAUGES = Gauges(profile="pi-4b", bundle_version="small-1-abc", capacity=2, battery=0.5)
+BATCH = receipt_pb2.ReceiptBatch(outbox_id="box", receipts=[receipt_pb2.Receipt(sequence=1)])
+
+
+def by_name(payload: payload_pb2.Payload) -> dict[str, object]:
+    return {entry.name: metric_value(entry) for entry in payload.metrics}
+
+
+def aliases(birth: payload_pb2.Payload) -> dict[int, str]:
+    return {entry.alias: entry.name for entry in birth.metrics if entry.HasField("alias")}
+
+
+def born() -> tuple[SparkplugNode, payload_pb2.Payload]:
+    node = SparkplugNode(7)
+    return node, node.birth(GAUGES, 3, now_ms=NOW_MS)
+
+
+def sent(node: SparkplugNode, gauges: Gauges = GAUGES) -> payload_pb2.Payload:
+    payload = node.data(gauges, 3, BATCH, now_ms=NOW_MS)
+    assert payload is not None
+    return payload
+
+
+def test_death_carries_the_births_bd_seq_and_nothing_else() -> None:
+    node, birth = born()
+
+    death = node.death(now_ms=NOW_MS)
+
+    assert by_name(death) == {metrics.BD_SEQ: 7}
+    assert by_name(birth)[metrics.BD_SEQ] == 7
+    assert not death.HasField("seq")
+
+
+def test_birth_names_every_metric_and_offers_rebirth() -> None:
+    _, birth = born()
+
+    assert birth.seq == 0
+    assert birth.HasField("seq")
+    assert by_name(birth) == {
+        metrics.BD_SEQ: 7,
+        metrics.REBIRTH: False,
+        metrics.RECEIPTS: None,
+        metrics.ACKNOWLEDGED: None,
+        metrics.PROFILE: "pi-4b",
+        metrics.BUNDLE_VERSION: "small-1-abc",
+        metrics.CAPACITY: 2,
+        metrics.BATTERY: 0.5,
+        metrics.OUTBOX_DEPTH: 3,
+    }
+
+
+def test_aliases_are_unique_and_cover_all_but_bd_seq() -> None:
+    _, birth = born()
+
+    assert len(aliases(birth)) == len(birth.metrics) - 1
+
+
+def test_data_names_by_alias_only_and_tells_only_what_changed() -> None:
+    node, birth = born()
+
+    payload = sent(node, Gauges(profile="pi-4b", bundle_version="small-1-abc", capacity=1))
+
+    assert all(not entry.name for entry in payload.metrics)
+    told = {aliases(birth)[entry.alias]: metric_value(entry) for entry in payload.metrics}
+    assert {
+        metrics.CAPACITY: 1,
+        metrics.BATTERY: 1.0,
+        metrics.RECEIPTS: BATCH.SerializeToString(),
+    } == told
+
+
+def test_seq_counts_to_255_and_round_again_and_birth_resets_it() -> None:
+    node, _ = born()
+
+    assert [*range(1, 256), 0, 1] == [sent(node).seq for _ in range(257)]
+    assert node.birth(GAUGES, 0, now_ms=NOW_MS).seq == 0
+    assert sent(node).seq == 1
+
+
+def test_nothing_new_is_no_message_and_costs_no_seq() -> None:
+    node, _ = born()
+
+    assert node.data(GAUGES, 3, None, now_ms=NOW_MS) is None
+    assert node.data(GAUGES, 99, None, now_ms=NOW_MS) is None  # the depth alone is no news
+    assert sent(node).seq == 1
+
+
+def test_only_historical_batches_are_marked() -> None:
+    node, _ = born()
+
+    fresh = sent(node)
+    again = node.data(GAUGES, 3, BATCH, historical=True, now_ms=NOW_MS)
+
+    assert again is not None
+    assert not fresh.metrics[-1].is_historical
+    assert again.metrics[-1].is_historical
+
+
+@pytest.mark.parametrize("by_alias", [False, True])
+def test_command_is_understood_by_name_and_by_alias(by_alias: bool) -> None:
+    _, birth = born()
+    known = {name: alias for alias, name in aliases(birth).items()}
+    acknowledgement = receipt_pb2.OutboxAcknowledgement(outbox_id="box", sequence=5)
+    payload = payload_pb2.Payload(
+        metrics=[
+            metric(
+                "" if by_alias else name,
+                value,
+                timestamp_ms=NOW_MS,
+                alias=known[name] if by_alias else None,
+            )
+            for name, value in (
+                (metrics.REBIRTH, True),
+                (metrics.ACKNOWLEDGED, acknowledgement.SerializeToString()),
+            )
+        ]
+    )
+
+    command = read_command(payload.SerializeToString())
+
+    assert command.rebirth
+    assert acknowledgement == command.acknowledgement
+
+
+def test_unknown_metric_in_a_command_is_passed_over() -> None:
+    payload = payload_pb2.Payload(metrics=[metric("Reboot", value=True, timestamp_ms=NOW_MS)])
+
+    command = read_command(payload.SerializeToString())
+
+    assert (command.rebirth, command.acknowledgement) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xff\xff",
+        payload_pb2.Payload(
+            metrics=[metric(metrics.ACKNOWLEDGED, 5, timestamp_ms=NOW_MS)]
+        ).SerializeToString(),
+        payload_pb2.Payload(
+            metrics=[metric(metrics.ACKNOWLEDGED, b"\xff\xff", timestamp_ms=NOW_MS)]
+        ).SerializeToString(),
+    ],
+)
+def test_unreadable_command_is_a_decode_error(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        read_command(data)
+
+
+@pytest.mark.parametrize(
+    ("payload_bytes", "expected"),
+    [(0, 1 + 1 + 4), (123, 1 + 1 + 127), (124, 1 + 2 + 128), (20_000, 1 + 3 + 20_004)],
+)
+def test_packet_size_is_that_of_an_mqtt_publish(payload_bytes: int, expected: int) -> None:
+    assert packet_bytes(Message("ab", bytes(payload_bytes))) == expected

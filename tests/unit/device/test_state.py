@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import pytest
+
+from nestling.bundle import blob_of
+from nestling_device.database import StorageError
+from nestling_device.state import HeldBundle, ReleaseFloor, State
+
+
+def bundle(release: int, *, capacity: int = 1, task: str = "small") -> HeldBundle:
+    return HeldBundle(
+        manifest=blob_of(f"{task}-{release}".encode()),
+        version=f"{task}-{release}-x",
+        task=task,
+        release=release,
+        capacity=capacity,
+    )
+
+
+def break_half_way(state: State) -> None:
+    with state._database.transaction() as cursor:
+        cursor.execute("DELETE FROM bundles")
+        cursor.execute("DELETE FROM nonsense")
+
+
+def test_new_device_has_no_bundle_and_no_floor(tmp_path: Path) -> None:
+    with State(tmp_path) as state:
+        assert (state.active(), state.previous(), state.floor("small")) == (None, None, None)
+
+
+def test_switch_survives_reopening_and_remembers_the_previous_bundle(tmp_path: Path) -> None:
+    with State(tmp_path) as state:
+        state.switch(bundle(1))
+        state.switch(bundle(2))
+
+    with State(tmp_path) as state:
+        assert bundle(2) == state.active()
+        assert bundle(1) == state.previous()
+
+
+def test_growing_the_active_bundle_keeps_the_previous_one(tmp_path: Path) -> None:
+    with State(tmp_path) as state:
+        state.switch(bundle(1))
+        state.switch(bundle(2))
+        state.switch(bundle(2, capacity=3))
+
+        assert bundle(2, capacity=3) == state.active()
+        assert bundle(1) == state.previous()
+
+
+def test_floor_never_sinks(tmp_path: Path) -> None:
+    with State(tmp_path) as state:
+        state.switch(bundle(5))
+        state.switch(bundle(3))
+
+        assert (ReleaseFloor(release=5, manifest_sha256=bundle(5).manifest.sha256)) == state.floor(
+            "small"
+        )
+
+
+def test_floors_of_tasks_are_independent(tmp_path: Path) -> None:
+    with State(tmp_path) as state:
+        state.switch(bundle(5))
+
+        assert state.floor("other") is None
+
+
+def test_bd_seq_counts_on_over_restarts_and_wraps_after_255(tmp_path: Path) -> None:
+    counted = []
+    for _ in range(2):
+        with State(tmp_path) as state:
+            counted += [state.next_bd_seq() for _ in range(130)]
+
+    assert [*range(256), 0, 1, 2, 3] == counted
+
+
+def test_file_of_another_layout_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with State(tmp_path) as state, state._database.transaction() as cursor:
+        cursor.execute("PRAGMA user_version=9")
+
+    with pytest.raises(StorageError, match="layout 9"):
+        State(tmp_path)
+
+
+def test_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"this is no database, whatever its name says" * 100)
+
+    with pytest.raises(StorageError, match=r"state\.db.*use another state folder"):
+        State(tmp_path)
+
+
+def test_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_text("")
+
+    with pytest.raises(StorageError, match="folder"):
+        State(tmp_path / "folder")
+
+
+def test_failed_transaction_changes_nothing(tmp_path: Path) -> None:
+    with State(tmp_path) as state:
+        state.switch(bundle(1))
+
+        with pytest.raises(StorageError):
+            break_half_way(state)
+
+        assert bundle(1) == state.active()
