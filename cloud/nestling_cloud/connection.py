@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Self
@@ -14,6 +15,8 @@ from nestling_cloud.errors import CloudError
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 # Beyond this, what comes in is dropped; devices send again what was not acknowledged.
 _MAX_QUEUED = 10_000
+# Answers are small and awaited; Nagle's algorithm would hold each back for some 40 ms.
+_NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,7 +50,11 @@ class BrokerAddress:
     def client(self, *, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
         """Make a client that is not connected yet."""
         return aiomqtt.Client(
-            self.host, self.port, will=will, max_queued_incoming_messages=_MAX_QUEUED
+            self.host,
+            self.port,
+            will=will,
+            max_queued_incoming_messages=_MAX_QUEUED,
+            socket_options=[_NO_DELAY],
         )
 
 

@@ -20,7 +20,7 @@ from nestling_cloud.models.student import layout
 from nestling_cloud.nesting import make_views, train_nested
 from nestling_cloud.progress import Progress
 from nestling_cloud.quantization import QuantizedStudent, quantize
-from nestling_cloud.routing import Costs, Router, RoutingData, calibrate, fit_router
+from nestling_cloud.routing import Costs, Router, RoutingData, calibrate, fit_affordable, fit_router
 from nestling_cloud.tasks.task import Examples, Splits, Task
 from nestling_cloud.templates import build_template
 from nestling_cloud.training import logits_of, seeded, train
@@ -71,6 +71,8 @@ class Learned:
         cloud: the teacher.
         multiplexer: ONNX, (input, budget) -> success.
         accept_head: ONNX, (logits, success, capacity) -> accept.
+        multiplexer_macs: multiply-accumulates of one run.
+        accept_head_macs: likewise.
         calibration: prices for wished offload shares.
         golden_inputs: (G, *shape).
         golden_tolerance: largest difference allowed in any golden logit.
@@ -81,6 +83,8 @@ class Learned:
     cloud: LearnedCloud
     multiplexer: bytes
     accept_head: bytes
+    multiplexer_macs: int
+    accept_head_macs: int
     calibration: Calibration
     golden_inputs: NDArray[np.float32]
     golden_tolerance: float
@@ -114,8 +118,9 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
     )
     memory = _memory_bytes(task, templates, rings)
     costs = Costs(memory_bytes=memory, offload_bytes=offload_bytes(task.signature.shape))
-    router = fit_router(task.signature, data, costs, seed=seed, progress=progress)
-    calibration = calibrate(task.signature, data, costs, seed=seed, progress=progress)
+    router = fit_router(task.signature, data, seed=seed, progress=progress)
+    fit_affordable(router.multiplexer, costs, seed=seed, progress=progress)
+    calibration = calibrate(task.signature, data, seed=seed, progress=progress)
     golden = _golden_indices(len(unseen))
     multiplexer, accept_head = _export_router(task.signature, router, task.student.capacities)
     return Learned(
@@ -138,6 +143,13 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
         ),
         multiplexer=multiplexer,
         accept_head=accept_head,
+        multiplexer_macs=network_macs(router.multiplexer, task.signature.shape, [6]),
+        accept_head_macs=network_macs(
+            router.accept_head,
+            [len(task.signature.classes)],
+            [2],
+            [task.student.capacities],
+        ),
         calibration=calibration,
         golden_inputs=unseen.inputs[golden],
         golden_tolerance=_GOLDEN_TOLERANCE * float(np.abs(logits[:, golden]).max()),
@@ -216,7 +228,7 @@ def _export_router(signature: Signature, router: Router, capacities: int) -> tup
     example = torch.zeros(2, *signature.shape)
     budget = torch.zeros(2, 6)
     logits = torch.zeros(2, len(signature.classes))
-    success, capacity = torch.zeros(2, capacities + 1), torch.zeros(2, capacities)
+    success, capacity = torch.zeros(2, 2), torch.zeros(2, capacities)
     return (
         export_onnx(
             router.multiplexer,

@@ -12,8 +12,8 @@ from nestling_cloud.models.student import StudentConfig
 
 
 @torch.no_grad()
-def network_macs(network: nn.Module, shape: Sequence[int]) -> int:
-    """Multiply-accumulates of all convolutions and linear layers for one input of a shape."""
+def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
+    """Multiply-accumulates of convolutions and linear layers for one input (of each shape)."""
     total = 0
 
     def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
@@ -29,7 +29,7 @@ def network_macs(network: nn.Module, shape: Sequence[int]) -> int:
         if isinstance(layer, kinds)
     ]
     network.eval()
-    network(torch.zeros(1, *shape))
+    network(*(torch.zeros(1, *shape) for shape in shapes))
     for hook in hooks:
         hook.remove()
     return total

@@ -24,6 +24,8 @@ from nestling_cloud.tasks.task import Recipe
 from nestling_cloud.training import train
 
 MULTIPLEXER_RECIPE = Recipe(epochs=12, batch=128, learning_rate=3e-3, weight_decay=0.05)
+AFFORDABLE_RECIPE = Recipe(epochs=30, batch=256, learning_rate=2e-2, weight_decay=0.0)
+SAMPLED_BUDGETS = 8192
 ACCEPT_RECIPE = Recipe(epochs=12, batch=128, learning_rate=5e-3, weight_decay=0.05)
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0)
 # Part of the offloaded inputs that the multiplexer may send off unseen by a student. It judges
@@ -72,9 +74,9 @@ class Costs:
 
 
 @torch.no_grad()
-def success(multiplexer: nn.Module, inputs: Floats, budgets: Floats) -> Floats:
-    """Multiplexer's probabilities, (N, K + 1)."""
-    found: Floats = multiplexer(torch.from_numpy(inputs), torch.from_numpy(budgets)).numpy()
+def believed_right(multiplexer: Multiplexer, inputs: Floats) -> Floats:
+    """Multiplexer's probability that each option is right, (N, K + 1)."""
+    found: Floats = multiplexer.right(torch.from_numpy(inputs)).numpy()
     return found
 
 
@@ -83,46 +85,36 @@ def acceptance(accept_head: nn.Module, logits: Floats, believed: Floats, capacit
     """Accept head's probabilities (device, cloud) after one capacity (1 to K) ran, (N, 2)."""
     chosen = np.zeros((len(logits), believed.shape[1] - 1), np.float32)
     chosen[:, capacity - 1] = 1
+    prior = believed[:, [capacity - 1, -1]]
     found: Floats = accept_head(
-        torch.from_numpy(logits), torch.from_numpy(believed), torch.from_numpy(chosen)
+        torch.from_numpy(logits), torch.from_numpy(prior), torch.from_numpy(chosen)
     ).numpy()
     return found
 
 
-def fit_router(
-    signature: Signature,
-    data: RoutingData,
-    costs: Costs,
-    *,
-    seed: int,
-    progress: Progress,
-) -> Router:
-    """Fit both networks on inputs that the models did not train on.
+def fit_router(signature: Signature, data: RoutingData, *, seed: int, progress: Progress) -> Router:
+    """Fit what tells who is right, on inputs that the models did not train on.
 
     Args:
         signature: the task's inputs and classes.
         data: what every option made of those inputs.
-        costs: what each option needs, to tell affordable budgets from others.
-        seed: initial weights, shuffling, sampled budgets.
+        seed: initial weights and shuffling.
         progress: told every epoch.
+
+    Returns:
+        A router whose multiplexer knows nothing of budgets yet: see `fit_affordable`.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    multiplexer = _fit_multiplexer(signature, data, costs, generator, progress)
-    budgets = ample_budgets(len(data.inputs))
-    believed = success(multiplexer, data.inputs, budgets)
+    multiplexer = _fit_multiplexer(signature, data, generator, progress)
+    believed = believed_right(multiplexer, data.inputs)
     accept_head = _fit_accept_head(data, believed, generator, progress)
     return Router(multiplexer=multiplexer, accept_head=accept_head)
 
 
 def _fit_multiplexer(
-    signature: Signature,
-    data: RoutingData,
-    costs: Costs,
-    generator: torch.Generator,
-    progress: Progress,
+    signature: Signature, data: RoutingData, generator: torch.Generator, progress: Progress
 ) -> Multiplexer:
-    rng = np.random.default_rng(generator.initial_seed())
     multiplexer = Multiplexer(signature, len(data.logits))
     multiplexer.normalizer.fit(data.inputs)
     inputs = torch.from_numpy(data.inputs)
@@ -130,13 +122,7 @@ def _fit_multiplexer(
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch
-        budgets = [_sample_budget(costs, rng) for _ in indices]
-        vectors = torch.from_numpy(np.stack([budget_vector(budget) for budget in budgets]))
-        admitted = [
-            admitted_options(costs.memory_bytes, costs.offload_bytes, budget) for budget in budgets
-        ]
-        target = right[indices] * torch.tensor(admitted, dtype=torch.float32)
-        return functional.binary_cross_entropy(multiplexer(inputs[indices], vectors), target)
+        return functional.binary_cross_entropy(multiplexer.right(inputs[indices]), right[indices])
 
     train(
         multiplexer,
@@ -150,45 +136,62 @@ def _fit_multiplexer(
     return multiplexer
 
 
-def _sample_budget(costs: Costs, rng: np.random.Generator) -> Budget:
-    """A budget somewhere around what makes options affordable, evenly on a logarithmic scale."""
+def fit_affordable(
+    multiplexer: Multiplexer, costs: Costs, *, seed: int, progress: Progress
+) -> None:
+    """Teach a multiplexer, in place, which options a budget admits.
 
-    def around(low: float, high: float) -> float:
+    It learns from made-up budgets around the points where options become affordable, on a
+    logarithmic scale.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    budgets = [_sample_budget(costs, rng) for _ in range(SAMPLED_BUDGETS)]
+    vectors = torch.from_numpy(np.stack([budget_vector(budget) for budget in budgets]))
+    admitted = torch.tensor(
+        [admitted_options(costs.memory_bytes, costs.offload_bytes, budget) for budget in budgets],
+        dtype=torch.float32,
+    )
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        del epoch
+        affordable = multiplexer.affordable(vectors[indices])
+        return functional.binary_cross_entropy(affordable, admitted[indices])
+
+    train(
+        multiplexer.affordable_body,
+        loss_of,
+        count=SAMPLED_BUDGETS,
+        recipe=AFFORDABLE_RECIPE,
+        generator=generator,
+        progress=progress,
+        what="multiplexer: budgets",
+    )
+
+
+def _sample_budget(costs: Costs, rng: np.random.Generator) -> Budget:
+    def between(low: float, high: float) -> float:
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
     return Budget(
-        memory_bytes=int(around(costs.memory_bytes[0] / 2, costs.memory_bytes[-1] * 8)),
-        latency_ms=around(5, 5e3),
-        energy_mj=around(0.1, 1e3),
-        link_mbit_s=0.0 if rng.random() < 0.1 else around(0.01, 50),
+        memory_bytes=int(between(costs.memory_bytes[0] / 2, costs.memory_bytes[-1] * 8)),
+        latency_ms=between(5, 5e3),
+        energy_mj=between(0.1, 1e3),
+        link_mbit_s=0.0 if rng.random() < 0.1 else between(0.01, 50),
         battery=rng.random(),
         offload_share=rng.random(),
     )
 
 
-def ample_budgets(count: int) -> Floats:
-    """Budget vectors under which every option is affordable, (count, 6)."""
-    ample = Budget(
-        memory_bytes=10**7,
-        latency_ms=1e4,
-        energy_mj=1e4,
-        link_mbit_s=100,
-        battery=1,
-        offload_share=0.2,
-    )
-    return np.repeat(budget_vector(ample)[None], count, axis=0)
-
-
 def _fit_accept_head(
-    data: RoutingData,
-    believed: Floats,
-    generator: torch.Generator,
-    progress: Progress,
+    data: RoutingData, believed: Floats, generator: torch.Generator, progress: Progress
 ) -> AcceptHead:
     capacities, count, classes = data.logits.shape
     accept_head = AcceptHead(classes, capacities)
     logits = torch.from_numpy(data.logits.reshape(-1, classes))
-    prior = torch.from_numpy(np.tile(believed, (capacities, 1)))
+    prior = torch.from_numpy(
+        np.concatenate([believed[:, [index, -1]] for index in range(capacities)])
+    )
     chosen = torch.eye(capacities).repeat_interleave(count, dim=0)
     device = torch.from_numpy(data.right[:, :capacities].T.reshape(-1).astype(np.float32))
     cloud = torch.from_numpy(np.tile(data.right[:, -1], capacities).astype(np.float32))
@@ -212,7 +215,7 @@ def _fit_accept_head(
 
 
 def calibrate(
-    signature: Signature, data: RoutingData, costs: Costs, *, seed: int, progress: Progress
+    signature: Signature, data: RoutingData, *, seed: int, progress: Progress
 ) -> Calibration:
     """Find prices for a grid of wished offload shares, cross-wise over two halves.
 
@@ -224,10 +227,8 @@ def calibrate(
     halves = np.array_split(np.arange(count), 2)
     gains = np.empty((len(data.logits), 2, count), np.float32)
     for number, half in enumerate(progress.track(halves, 2, "prices of offloading")):
-        router = fit_router(
-            signature, data.part(halves[1 - number]), costs, seed=seed, progress=Silent()
-        )
-        believed = success(router.multiplexer, data.inputs[half], ample_budgets(len(half)))
+        router = fit_router(signature, data.part(halves[1 - number]), seed=seed, progress=Silent())
+        believed = believed_right(router.multiplexer, data.inputs[half])
         for index, logits in enumerate(data.logits):
             accepted = acceptance(router.accept_head, logits[half], believed, index + 1)
             gains[index, 0, half] = believed[:, -1] - believed[:, index]

@@ -88,7 +88,7 @@ class CuttableLink:
             self._listener.close()
             self._listener = None
         for task in self._carried:
-            pass
+            task.cancel()
         await asyncio.gather(*self._carried, return_exceptions=True)
 
     def _accept(self, listener: socket.socket) -> None:

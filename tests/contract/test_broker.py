@@ -7,19 +7,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from tests.processes import DEADLINE_S, alive, until
 
 from nestling_cloud import broker as broker_module
 from nestling_cloud.broker import Broker, BrokerError, BrokerKind, start_broker
-
-_DEADLINE_S = 20.0
 
 
 @pytest.fixture(params=["mosquitto", "amqtt"])
@@ -54,10 +51,10 @@ class Client:
 
     def subscribe(self, topic: str) -> None:
         self._client.subscribe(topic, qos=1)
-        self._subscribed.get(timeout=_DEADLINE_S)
+        self._subscribed.get(timeout=DEADLINE_S)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(_DEADLINE_S)
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(DEADLINE_S)
 
     def vanish(self) -> None:
         """Cut the connection without a word, so that the broker publishes the Will."""
@@ -78,7 +75,7 @@ def test_message_of_a_megabyte_arrives_whole_at_qos_1(broker: Broker) -> None:
 
     sender.publish("a/b/c", payload)
 
-    message = receiver.messages.get(timeout=_DEADLINE_S)
+    message = receiver.messages.get(timeout=DEADLINE_S)
     assert (message.topic, message.payload) == ("a/b/c", payload)
     receiver.close()
     sender.close()
@@ -91,7 +88,7 @@ def test_retained_message_reaches_who_comes_later(broker: Broker) -> None:
     late = Client(broker)
     late.subscribe("state")
 
-    assert late.messages.get(timeout=_DEADLINE_S).payload == b"on"
+    assert late.messages.get(timeout=DEADLINE_S).payload == b"on"
     late.close()
     sender.close()
 
@@ -101,7 +98,7 @@ def test_will_is_published_when_a_client_vanishes(broker: Broker) -> None:
     watcher.subscribe("death")
     Client(broker, will=("death", b"gone")).vanish()
 
-    assert watcher.messages.get(timeout=_DEADLINE_S).payload == b"gone"
+    assert watcher.messages.get(timeout=DEADLINE_S).payload == b"gone"
     watcher.close()
 
 
@@ -114,7 +111,7 @@ def test_broker_ends_with_its_context_and_leaves_no_file(
     with start_broker(kind=kind) as broker:
         pid, address = broker.pid, (broker.host, broker.port)
 
-    assert not _alive(pid)
+    assert not alive(pid)
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(address, timeout=1).close()
     assert list(tmp_path.iterdir()) == []
@@ -153,7 +150,7 @@ def test_taken_port_is_a_clear_error(kind: BrokerKind) -> None:
 def test_broker_that_died_is_noticed(broker: Broker) -> None:
     broker.check()
     os.kill(broker.pid, signal.SIGKILL)
-    _until(lambda: broker._process.poll() is not None)
+    until(lambda: broker._process.poll() is not None)
 
     with pytest.raises(BrokerError, match="ended with status -9"):
         broker.check()
@@ -169,10 +166,10 @@ def test_broker_dies_with_its_parent_even_by_kill_9(kind: BrokerKind) -> None:
     ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        assert _alive(pid)
+        assert alive(pid)
         parent.kill()
 
-    _until(lambda: not _alive(pid))
+    until(lambda: not alive(pid))
 
 
 def test_no_broker_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,19 +179,3 @@ def test_no_broker_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(BrokerError, match=r"apt install mosquitto.*make setup"):
         start_broker()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"  # nobody may be there to reap an orphan
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _DEADLINE_S
-    poll = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline
-        poll.wait(0.02)

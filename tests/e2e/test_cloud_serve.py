@@ -4,57 +4,52 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
+from tests import cloud_process
+from tests.cloud_process import StartCloud
+from tests.processes import DEADLINE_S, alive, children, until
 
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_cloud.bundles.repository import Repository
-
-_DEADLINE_S = 20.0
-
-StartCloud = Callable[..., Any]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_cloud_and_broker(start_cloud: StartCloud, number: signal.Signals) -> None:
     cloud = start_cloud()
-    (broker,) = _children(cloud.process.pid)
+    (broker,) = children(cloud.process.pid)
 
     assert cloud.stop(number) == 0
 
-    assert not _alive(broker)
+    assert not alive(broker)
 
 
 def test_kill_9_leaves_no_broker(start_cloud: StartCloud) -> None:
     cloud = start_cloud()
-    (broker,) = _children(cloud.process.pid)
+    (broker,) = children(cloud.process.pid)
 
     cloud.stop(signal.SIGKILL)
 
-    _until(lambda: not _alive(broker))
+    until(lambda: not alive(broker))
 
 
 def test_cloud_without_its_broker_ends_with_an_error(start_cloud: StartCloud) -> None:
     cloud = start_cloud()
-    (broker,) = _children(cloud.process.pid)
+    (broker,) = children(cloud.process.pid)
 
     os.kill(broker, signal.SIGKILL)
 
-    assert cloud.process.wait(_DEADLINE_S) == 1
+    assert cloud.process.wait(DEADLINE_S) == 1
 
 
 def test_two_clouds_share_a_broker_but_not_a_port(start_cloud: StartCloud) -> None:
     first = start_cloud()
-    second = start_cloud("--broker", f"{first.broker_host}:{first.broker_port}")
+    second = start_cloud("--broker", str(first.broker))
 
     assert second.grpc != first.grpc
-    assert _children(second.process.pid) == []
+    assert children(second.process.pid) == []
     assert second.stop() == 0
 
 
@@ -114,7 +109,7 @@ def test_store_that_cannot_be_opened_exits_with_1(released: Path, tmp_path: Path
 def test_people_are_told_where_it_listens_and_how_to_start_a_device(
     released: Path, tmp_path: Path
 ) -> None:
-    command = _command(released, tmp_path)
+    command = cloud_process.command(released, tmp_path / "store.sqlite")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(4)]
@@ -125,42 +120,14 @@ def test_people_are_told_where_it_listens_and_how_to_start_a_device(
     assert re.fullmatch(device, lines[3])
 
 
-def _command(released: Path, tmp_path: Path, *arguments: str) -> list[str]:
-    options = ["--repository", str(released), "--store", str(tmp_path / "store.sqlite")]
-    ports = ["--port", "0", "--broker-port", "0"]
-    module = [sys.executable, "-P", "-m", "nestling_cloud.cli"]
-    return [*module, "serve", *options, *ports, *arguments]
-
-
 def _serve(
     released: Path, tmp_path: Path, *arguments: str, prefix: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    command = _command(released, tmp_path, *arguments)
+    command = cloud_process.command(released, tmp_path / "store.sqlite", *arguments)
     if prefix:  # as if this were another environment, with no broker in it
         program = (
             f"import sys; sys.prefix = {prefix!r}; from nestling_cloud.cli import main; "
             "sys.exit(main(sys.argv[1:]))"
         )
         command[2:4] = ["-c", program]
-    return subprocess.run(command, capture_output=True, text=True, timeout=_DEADLINE_S, check=False)
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"  # nobody may be there to reap an orphan
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _DEADLINE_S
-    poll = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline
-        poll.wait(0.02)
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)

@@ -1,17 +1,20 @@
 """Telemetry through a real broker: a node made of paho and the payload's messages alone."""
 
+import contextlib
 import json
 import queue
 import shutil
 import signal
+import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from tests.cloud_process import Cloud, StartCloud
+from tests.processes import DEADLINE_S, until
 
 from nestling import metrics, topics
 from nestling.sparkplug.v1 import payload_pb2
@@ -19,10 +22,7 @@ from nestling.v1 import receipt_pb2
 from nestling_cloud.broker import Broker, start_broker
 from nestling_cloud.telemetry.store import Store, store_url
 
-_DEADLINE_S = 20.0
 _ALIAS = 3
-
-StartCloud = Callable[..., Any]
 
 
 class Node:
@@ -38,20 +38,20 @@ class Node:
         self._client.connect(host, port)
         self._client.loop_start()
         self._client.subscribe(topics.sparkplug("NCMD", device), qos=1)
-        self._subscribed.get(timeout=_DEADLINE_S)
+        self._subscribed.get(timeout=DEADLINE_S)
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        for entry in payload_pb2.Payload.FromString(message.payload).metrics:
+        for entry in payload_pb2.Payload.FromString(bytes(message.payload)).metrics:
             self.commands.put(entry)
 
     def publish(self, message_type: str, payload: bytes) -> None:
         topic = topics.sparkplug(message_type, self.device)
-        self._client.publish(topic, payload, qos=1).wait_for_publish(_DEADLINE_S)
+        self._client.publish(topic, payload, qos=1).wait_for_publish(DEADLINE_S)
 
     def birth(self) -> None:
         payload = payload_pb2.Payload(seq=0, timestamp=1)
         payload.metrics.append(metrics.metric(metrics.BD_SEQ, 0, timestamp_ms=1))
-        payload.metrics.append(metrics.metric(metrics.REBIRTH, False, timestamp_ms=1))  # noqa: FBT003
+        payload.metrics.append(metrics.metric(metrics.REBIRTH, False, timestamp_ms=1))
         payload.metrics.append(metrics.metric(metrics.RECEIPTS, b"", timestamp_ms=1, alias=_ALIAS))
         self.publish("NBIRTH", payload.SerializeToString())
 
@@ -62,7 +62,7 @@ class Node:
         self.publish("NDATA", payload.SerializeToString())
 
     def command(self) -> payload_pb2.Payload.Metric:
-        return self.commands.get(timeout=_DEADLINE_S)
+        return self.commands.get(timeout=DEADLINE_S)
 
     def acknowledged(self) -> tuple[str, int]:
         """Next acknowledgement's outbox and sequence."""
@@ -92,8 +92,8 @@ def broker() -> Iterator[Broker]:
 
 
 @pytest.fixture
-def node(cloud: Any) -> Iterator[Node]:
-    made = Node(cloud.broker_host, cloud.broker_port)
+def node(cloud: Cloud) -> Iterator[Node]:
+    made = Node(cloud.broker.host, cloud.broker.port)
     yield made
     made.close()
 
@@ -103,7 +103,7 @@ def stored(path: Path) -> list[tuple[str, int]]:
         return [(row.device, row.sequence) for row in store.receipts()]
 
 
-def test_receipts_are_stored_once_and_then_acknowledged(cloud: Any, node: Node) -> None:
+def test_receipts_are_stored_once_and_then_acknowledged(cloud: Cloud, node: Node) -> None:
     node.birth()
     node.data(1, batch_of(1, 2))
     assert node.acknowledged() == ("outbox", 2)
@@ -182,11 +182,11 @@ def test_telemetry_goes_on_after_the_broker_was_away(start_cloud: StartCloud) ->
     with start_broker(port=first.port) as second:
         state: queue.Queue[bytes] = queue.Queue()
         watcher = mqtt.Client(CallbackAPIVersion.VERSION2)
-        watcher.on_message = lambda _client, _data, message: state.put(message.payload)
+        watcher.on_message = lambda _client, _data, message: state.put(bytes(message.payload))
         watcher.connect(second.host, second.port)
         watcher.loop_start()
         watcher.subscribe(topics.HOST_STATE, qos=1)
-        assert json.loads(state.get(timeout=_DEADLINE_S))["online"]
+        assert json.loads(state.get(timeout=DEADLINE_S))["online"]
         watcher.disconnect()
         watcher.loop_stop()
 
@@ -196,3 +196,19 @@ def test_telemetry_goes_on_after_the_broker_was_away(start_cloud: StartCloud) ->
         assert node.acknowledged() == ("outbox", 2)
         node.close()
         assert cloud.stop() == 0
+
+
+def test_batch_that_could_not_be_stored_is_not_acknowledged(cloud: Cloud, node: Node) -> None:
+    node.birth()
+    node.data(1, batch_of(1))
+    assert node.acknowledged() == ("outbox", 1)
+
+    with contextlib.closing(sqlite3.connect(cloud.store)) as other:
+        other.execute("ALTER TABLE receipts RENAME TO away")
+        node.data(2, batch_of(2))
+        until(lambda: "could not store 1 batches" in cloud.log.read_text())
+        other.execute("ALTER TABLE away RENAME TO receipts")
+    assert node.commands.empty()
+    node.data(3, batch_of(2))
+
+    assert node.acknowledged() == ("outbox", 2)

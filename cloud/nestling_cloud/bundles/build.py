@@ -43,6 +43,8 @@ def release_bundle(
         accept_head=repository.add(learned.accept_head),
         calibration=repository.add(learned.calibration.SerializeToString(deterministic=True)),
         golden=repository.add(_golden(learned).SerializeToString(deterministic=True)),
+        multiplexer_macs=learned.multiplexer_macs,
+        accept_head_macs=learned.accept_head_macs,
     )
     return repository.release(manifest)
 

@@ -38,26 +38,33 @@ class Multiplexer(nn.Module):
             nn.ReLU(),
         )
         self.dropout = nn.Dropout(0.2)
-        self.right = nn.Linear(2 * _HIDDEN, capacities + 1)
-        self.affordable = nn.Sequential(
-            nn.Linear(len(BUDGET_FIELDS), _HIDDEN),
+        self.right_head = nn.Linear(2 * _HIDDEN, capacities + 1)
+        self.affordable_body = nn.Sequential(
+            nn.Linear(len(BUDGET_FIELDS), 2 * _HIDDEN),
             nn.ReLU(),
-            nn.Linear(_HIDDEN, capacities + 1),
+            nn.Linear(2 * _HIDDEN, capacities + 1),
         )
+
+    def right(self, x: torch.Tensor) -> torch.Tensor:
+        """Probability that each option is right, (N, *shape) -> (N, K + 1)."""
+        seen = self.body(self.normalizer(x)).flatten(2)
+        pooled = torch.cat([seen.mean(2), seen.amax(2)], 1)
+        return torch.sigmoid(self.right_head(self.dropout(pooled)))
+
+    def affordable(self, budget: torch.Tensor) -> torch.Tensor:
+        """Probability that a budget admits each option, (N, 6) -> (N, K + 1)."""
+        return torch.sigmoid(self.affordable_body(budget))
 
     def forward(self, x: torch.Tensor, budget: torch.Tensor) -> torch.Tensor:
         """(N, *shape), (N, 6) -> probabilities (N, K + 1)."""
-        seen = self.body(self.normalizer(x)).flatten(2)
-        pooled = torch.cat([seen.mean(2), seen.amax(2)], 1)
-        right = torch.sigmoid(self.right(self.dropout(pooled)))
-        return right * torch.sigmoid(self.affordable(budget))
+        return self.right(x) * self.affordable(budget)
 
 
 class AcceptHead(nn.Module):
     """(logits, success, capacity) -> probability that the device is right, and that the cloud is.
 
     It sees how sure the student is, in a form that does not depend on which class it is sure of,
-    and what the multiplexer said before.
+    and what the multiplexer said of the two before: the capacity that ran, and the cloud.
     """
 
     def __init__(self, classes: int, capacities: int) -> None:
@@ -65,7 +72,7 @@ class AcceptHead(nn.Module):
         super().__init__()
         self.top = min(_TOP, classes)
         self.body = nn.Sequential(
-            nn.Linear(self.top + 1 + (capacities + 1) + capacities, _HIDDEN),
+            nn.Linear(self.top + 1 + 2 + capacities, _HIDDEN),
             nn.ReLU(),
             nn.Dropout(0.1),
             nn.Linear(_HIDDEN, 2),
@@ -74,7 +81,7 @@ class AcceptHead(nn.Module):
     def forward(
         self, logits: torch.Tensor, success: torch.Tensor, capacity: torch.Tensor
     ) -> torch.Tensor:
-        """(N, classes), (N, K + 1), one-hot (N, K) -> probabilities (N, 2)."""
+        """(N, classes), (N, 2), one-hot (N, K) -> probabilities (N, 2)."""
         probabilities = functional.softmax(logits, dim=1)
         top = torch.topk(probabilities, self.top, dim=1).values
         # The smallest float keeps log(0) out of the entropy.

@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from nestling.session import open_session
 from nestling_cloud.errors import CloudError
 from nestling_cloud.serving.tensors import Signature
 
@@ -29,12 +30,8 @@ class CloudModel:
     """
 
     def __init__(self, name: str, path: Path) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        # Threads that spin take the cores that the devices' agents need on a shared machine.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session = open_session(path.read_bytes())
         except Exception as err:  # onnxruntime's errors share no base
             raise ModelError(f"cannot load {path}: {err}; export the model again") from err
         shape = self._row_shape(path, _INPUT, self._session.get_inputs())

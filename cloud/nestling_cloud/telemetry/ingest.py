@@ -126,7 +126,9 @@ class Ingest:
             await asyncio.to_thread(self._store.add_all, deliveries)
         except sa.exc.SQLAlchemyError:
             # Not acknowledged, so the devices keep it and send it again.
-            _LOG.exception("could not store %d batches; devices will repeat them", len(deliveries))
+            _LOG.exception(
+                "could not store %d batches; the devices will repeat them", len(deliveries)
+            )
             await asyncio.sleep(_STORE_RETRY_S)
             return False
         return True

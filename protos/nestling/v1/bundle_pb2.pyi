@@ -221,11 +221,16 @@ class Manifest(_message.Message):
     ACCEPT_HEAD_FIELD_NUMBER: _builtins.int
     CALIBRATION_FIELD_NUMBER: _builtins.int
     GOLDEN_FIELD_NUMBER: _builtins.int
+    MULTIPLEXER_MACS_FIELD_NUMBER: _builtins.int
+    ACCEPT_HEAD_MACS_FIELD_NUMBER: _builtins.int
     format: _builtins.int
     """Layout of this message and of the blobs; a device refuses one it does not know."""
     task: _builtins.str
     release: _builtins.int
     """Grows with every release of a task; a device never goes below what it accepted."""
+    multiplexer_macs: _builtins.int
+    """Multiply-accumulates of one run of the multiplexer and of the accept head."""
+    accept_head_macs: _builtins.int
     @_builtins.property
     def signature(self) -> Global___Signature: ...
     @_builtins.property
@@ -264,10 +269,12 @@ class Manifest(_message.Message):
         accept_head: Global___Blob | None = ...,
         calibration: Global___Blob | None = ...,
         golden: Global___Blob | None = ...,
+        multiplexer_macs: _builtins.int = ...,
+        accept_head_macs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accept_head", b"accept_head", "calibration", b"calibration", "cloud", b"cloud", "golden", b"golden", "multiplexer", b"multiplexer", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_head", b"accept_head", "calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "golden", b"golden", "multiplexer", b"multiplexer", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_head", b"accept_head", "accept_head_macs", b"accept_head_macs", "calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "golden", b"golden", "multiplexer", b"multiplexer", "multiplexer_macs", b"multiplexer_macs", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

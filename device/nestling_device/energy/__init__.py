@@ -1,0 +1,1 @@
+"""What answers cost: profiles of boards and links, and the meters that apply them."""

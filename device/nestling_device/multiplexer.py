@@ -1,0 +1,67 @@
+"""Runs what routes: the multiplexer before a student, the accept head after."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.budget import budget_vector
+from nestling.session import open_session
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import Manifest
+from nestling_device.delivery.blobs import BlobStore
+from nestling_device.delivery.installer import SelfTestError
+
+Floats = NDArray[np.float32]
+
+
+class Multiplexer:
+    """A bundle's multiplexer and accept head, loaded."""
+
+    def __init__(self, manifest: Manifest, blobs: BlobStore) -> None:
+        """Load both networks.
+
+        Raises:
+            DeliveryError: one of them is missing or damaged.
+        """
+        self._capacities = len(manifest.capacities)
+        self._classes = len(manifest.signature.classes)
+        self._before = open_session(blobs.read(manifest.multiplexer))
+        self._after = open_session(blobs.read(manifest.accept_head))
+
+    def success(self, window: Floats, budget: Budget) -> Floats:
+        """Success probability of capacity 1 to K and of the cloud, (K + 1,).
+
+        Args:
+            window: one input in the task's shape.
+            budget: of now.
+        """
+        given = {"input": window[None], "budget": budget_vector(budget)[None]}
+        found: Floats = self._before.run(None, given)[0][0]
+        return found
+
+    def acceptance(self, logits: Floats, success: Floats, capacity: int) -> tuple[float, float]:
+        """Probability that the device is right, and that the cloud would be, once a student ran.
+
+        Args:
+            logits: of the student, (classes,).
+            success: what the multiplexer said, (K + 1,).
+            capacity: which one ran, 1 to K.
+        """
+        chosen = np.zeros((1, self._capacities), np.float32)
+        chosen[0, capacity - 1] = 1
+        prior = success[[capacity - 1, -1]]
+        given = {"logits": logits[None], "success": prior[None], "capacity": chosen}
+        device, cloud = self._after.run(None, given)[0][0]
+        return float(device), float(cloud)
+
+    def check(self, window: Floats) -> None:
+        """Raise SelfTestError unless both networks answer with probabilities of the right shape."""
+        success = self.success(window[0], Budget())
+        if success.shape != (self._capacities + 1,) or not _are_probabilities(success):
+            raise SelfTestError("the multiplexer's answer is no probability for every option")
+        accepted = self.acceptance(np.zeros(self._classes, np.float32), success, 1)
+        if not _are_probabilities(np.array(accepted)):
+            raise SelfTestError("the accept head's answer is no pair of probabilities")
+
+
+def _are_probabilities(values: NDArray[np.floating]) -> bool:
+    return bool(np.isfinite(values).all() and (values >= 0).all() and (values <= 1).all())

@@ -1,0 +1,82 @@
+"""The nest on the device: rings and templates become the one capacity that is resident."""
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from nestling.nest import NestError, assemble
+from nestling.session import open_session
+from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
+from nestling_device.delivery.blobs import BlobStore
+from nestling_device.delivery.installer import SelfTestError
+from nestling_device.multiplexer import Multiplexer
+
+
+class Nest:
+    """Holds one capacity of a bundle in memory and swaps it for another on demand."""
+
+    def __init__(self, manifest: Manifest, blobs: BlobStore) -> None:
+        """Use a bundle whose blobs are on the disk; nothing is loaded yet."""
+        self._manifest = manifest
+        self._blobs = blobs
+        self._resident = 0
+        self._session: onnxruntime.InferenceSession | None = None
+
+    @property
+    def resident(self) -> int:
+        """Capacity that is loaded, 0 before the first."""
+        return self._resident
+
+    def load(self, capacity: int) -> None:
+        """Make a capacity (1 to K) the resident one; the one before is let go first.
+
+        Raises:
+            DeliveryError: a ring or template is missing or damaged.
+        """
+        if capacity == self._resident:
+            return
+        self._session = None
+        entries = self._manifest.capacities[:capacity]
+        tensors = assemble(self._manifest.tensors, [self._blobs.read(e.ring) for e in entries])
+        self._session = open_session(self._blobs.read(entries[-1].template), tensors)
+        self._resident = capacity
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (N, classes) of the resident capacity for inputs (N, *shape)."""
+        if self._session is None:
+            raise RuntimeError("no capacity is loaded")
+        logits: NDArray[np.float32] = self._session.run(None, {"input": inputs})[0]
+        return logits
+
+
+def self_test(manifest: Manifest, capacity: int, blobs: BlobStore) -> None:
+    """Answer the golden inputs with capacities 1 to `capacity`, as an installation's last check.
+
+    Raises:
+        SelfTestError: logits other than the bundle's, or a part that does not load.
+    """
+    golden = GoldenInputs.FromString(blobs.read(manifest.golden))
+    inputs = golden_inputs(manifest, golden)
+    nest = Nest(manifest, blobs)
+    for number in range(1, capacity + 1):
+        try:
+            nest.load(number)
+            logits = nest.run(inputs)
+        except NestError as err:
+            raise SelfTestError(f"capacity {number}: {err}; release the bundle again") from err
+        except onnxruntime.capi.onnxruntime_pybind11_state.Fail as err:
+            raise SelfTestError(f"capacity {number} does not run here: {err}") from err
+        wanted = np.frombuffer(golden.logits[number - 1], "<f4").reshape(logits.shape)
+        difference = float(np.abs(logits - wanted).max())
+        if not difference <= golden.tolerance:
+            raise SelfTestError(
+                f"capacity {number} answers the golden inputs with logits off by {difference:.3g} "
+                f"(allowed {golden.tolerance:.3g}); this processor computes it differently"
+            )
+    Multiplexer(manifest, blobs).check(inputs[:1])
+
+
+def golden_inputs(manifest: Manifest, golden: GoldenInputs) -> NDArray[np.float32]:
+    """Decode a bundle's golden inputs to (count, *shape) float32."""
+    flat = np.frombuffer(golden.inputs, "<f4")
+    return flat.reshape(golden.count, *manifest.signature.shape).astype(np.float32)

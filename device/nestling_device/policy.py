@@ -1,0 +1,123 @@
+"""Who decides where an input runs: pure rules over probabilities, costs, budget and link.
+
+One rule decides twice. Before a student runs (gate) and after (accept or escalate) an input goes to
+the cloud when the cloud is believed to succeed more often than the device by more than a price.
+Prices come with the bundle, for the offload share that the budget wishes.
+"""
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nestling.admission import transfer_ms
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import RoutingCurve
+
+# Below this charge a device saves: its energy limit shrinks in proportion.
+LOW_BATTERY = 0.2
+# Most inputs that an unreachable cloud is left alone for.
+_LONGEST_PAUSE = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionCost:
+    """What answering by one option takes on this device.
+
+    Attributes:
+        memory_bytes: resident while the option is held, 0 for the cloud.
+        latency_ms: from input to answer.
+        energy_mj: compute or radio.
+    """
+
+    memory_bytes: int
+    latency_ms: float
+    energy_mj: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """What the cloud must be better by, in success probability, to be asked."""
+
+    gate: float
+    accept: float
+
+
+def energy_limit_mj(budget: Budget) -> float:
+    """Energy that one answer may take, smaller while the battery is low."""
+    return budget.energy_mj * min(1.0, budget.battery / LOW_BATTERY)
+
+
+def resident_capacity(costs: Sequence[OptionCost], held: int, budget: Budget) -> int:
+    """Largest capacity that the budget admits of those that the device holds.
+
+    The smallest one stays even when the budget admits none: an input is never left unanswered.
+
+    Args:
+        costs: of capacities 1 to K.
+        held: capacities 1 to `held` are on the device.
+        budget: limits of now.
+    """
+    limit_mj = energy_limit_mj(budget)
+    fitting = [
+        capacity
+        for capacity, cost in enumerate(costs[:held], start=1)
+        if cost.memory_bytes <= budget.memory_bytes
+        and cost.latency_ms <= budget.latency_ms
+        and cost.energy_mj <= limit_mj
+    ]
+    return max(fitting, default=1)
+
+
+def cloud_admitted(size_bytes: int, energy_mj: float, budget: Budget) -> bool:
+    """Whether the budget admits an offload at all.
+
+    Args:
+        size_bytes: on the link, both ways.
+        energy_mj: of the radio.
+        budget: limits of now.
+    """
+    in_time = transfer_ms(size_bytes, budget) <= budget.latency_ms
+    return in_time and energy_mj <= energy_limit_mj(budget)
+
+
+def prices_for(curve: RoutingCurve, offload_share: float) -> Prices:
+    """Prices for a wished share, between the bundle's operating points where it lies between."""
+    shares = [point.offload_share for point in curve.points]
+    share = min(max(offload_share, shares[0]), shares[-1])
+    above = min(bisect.bisect_right(shares, share), len(shares) - 1)
+    low, high = curve.points[above - 1], curve.points[above]
+    part = (share - low.offload_share) / (high.offload_share - low.offload_share)
+    return Prices(
+        gate=low.gate_price + part * (high.gate_price - low.gate_price),
+        accept=low.accept_price + part * (high.accept_price - low.accept_price),
+    )
+
+
+def prefers_cloud(device: float, cloud: float, price: float) -> bool:
+    """The one rule: is the cloud's success worth more than the device's by over the price?"""
+    return cloud - device > price
+
+
+@dataclass(frozen=True)
+class LinkPause:
+    """How long an unreachable cloud is left alone, in inputs: 1, 2, 4, up to 16.
+
+    Counted in inputs and not in seconds, so that a recorded trace replays to the same routes.
+    """
+
+    failures: int = 0
+    left: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether the cloud may be tried again."""
+        return self.left == 0
+
+    def after_input(self) -> "LinkPause":
+        """One more input was answered without trying."""
+        return LinkPause(self.failures, max(0, self.left - 1))
+
+    def after_failure(self) -> "LinkPause":
+        """The cloud could not be reached."""
+        failures = self.failures + 1
+        return LinkPause(failures, min(2 ** (failures - 1), _LONGEST_PAUSE))

@@ -1,0 +1,202 @@
+"""The offloader against the cloud's inference service, and against clouds that misbehave."""
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.background import background
+
+from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
+from nestling_cloud.serving.batcher import Batcher
+from nestling_cloud.serving.inference import InferenceService
+from nestling_cloud.serving.model import CloudModel
+from nestling_device.offload import (
+    BadAnswerError,
+    DeadlineMissedError,
+    GrpcOffloader,
+    UnreachableError,
+)
+from nestling_sim.links import CuttableLink
+
+WINDOW = np.arange(6, dtype=np.float32).reshape(2, 3)
+CLASSES = 4
+PATIENT_MS = 20_000.0
+Answer = Callable[[inference_pb2.ModelInferRequest], inference_pb2.ModelInferResponse]
+
+
+@asynccontextmanager
+async def inference(model: CloudModel) -> AsyncIterator[int]:
+    server = grpc.aio.server()
+    async with Batcher(model.run) as batcher:
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            InferenceService(model.signature, batcher), server
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        yield port
+        await server.stop(None)
+
+
+@pytest.fixture
+def cloud_port(tmp_path: Path, tiny_teacher: bytes) -> Iterator[int]:
+    path = tmp_path / "tiny-teacher.onnx"
+    path.write_bytes(tiny_teacher)
+    with background(lambda: inference(CloudModel("tiny-teacher", path))) as port:
+        yield port
+
+
+class _Scripted(inference_pb2_grpc.GRPCInferenceServiceServicer):
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.peers: list[str] = []
+
+    def ModelInfer(  # noqa: N802
+        self,
+        request: inference_pb2.ModelInferRequest,
+        context: grpc.ServicerContext,
+    ) -> inference_pb2.ModelInferResponse:
+        self.peers.append(context.peer())
+        return self._answer(request)
+
+
+@contextmanager
+def scripted(answer: Answer) -> Iterator[tuple[str, _Scripted]]:
+    """Serve somebody else's inference service; yields its address and what it saw."""
+    with ThreadPoolExecutor(4) as pool:
+        server = grpc.server(pool)
+        servicer = _Scripted(answer)
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        yield f"127.0.0.1:{port}", servicer
+        server.stop(None).wait()
+
+
+@contextmanager
+def offloader(target: str, *, model: str = "tiny-teacher") -> Iterator[GrpcOffloader]:
+    made = GrpcOffloader(target, model=model, classes=CLASSES, device_id="pi-1")
+    yield made
+    made.close()
+
+
+def sound(_request: inference_pb2.ModelInferRequest) -> inference_pb2.ModelInferResponse:
+    response = inference_pb2.ModelInferResponse(raw_output_contents=[bytes(4 * CLASSES)])
+    response.outputs.add(name="logits", datatype="FP32", shape=[1, CLASSES])
+    return response
+
+
+def oversized(_request: inference_pb2.ModelInferRequest) -> inference_pb2.ModelInferResponse:
+    return inference_pb2.ModelInferResponse(raw_output_contents=[bytes(2 << 20)])
+
+
+def broken(_request: inference_pb2.ModelInferRequest) -> inference_pb2.ModelInferResponse:
+    raise RuntimeError("out of memory")
+
+
+def test_teachers_logits_come_back_with_what_they_took(
+    cloud_port: int, tiny_weights: NDArray[np.float32]
+) -> None:
+    with offloader(f"127.0.0.1:{cloud_port}") as cloud:
+        answer = cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+
+    np.testing.assert_allclose(WINDOW.reshape(6) @ tiny_weights, answer.logits, rtol=1e-5)
+    assert WINDOW.nbytes < answer.bytes_up < WINDOW.nbytes + 300
+    assert 4 * CLASSES < answer.bytes_down < 4 * CLASSES + 300
+    assert answer.wall_ms > 0
+
+
+def test_same_input_costs_the_same_bytes_every_time(cloud_port: int) -> None:
+    with offloader(f"127.0.0.1:{cloud_port}") as cloud:
+        answers = [cloud.offload(WINDOW, deadline_ms=PATIENT_MS) for _ in range(3)]
+
+    assert len({(answer.bytes_up, answer.bytes_down) for answer in answers}) == 1
+
+
+def test_first_call_after_every_outage_is_answered(cloud_port: int) -> None:
+    with (
+        CuttableLink("pi-1", "127.0.0.1", cloud_port) as link,
+        offloader(link.address) as cloud,
+    ):
+        for _ in range(5):
+            cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+            link.cut()
+            for _ in range(3):
+                with pytest.raises(UnreachableError):
+                    cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+            link.restore()
+        cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+
+
+def test_line_cut_while_waiting_is_unreachable(tmp_path: Path) -> None:
+    asked, done = threading.Event(), threading.Event()
+
+    def wait(request: inference_pb2.ModelInferRequest) -> inference_pb2.ModelInferResponse:
+        asked.set()
+        done.wait()
+        return sound(request)
+
+    with scripted(wait) as (target, _), ThreadPoolExecutor(1) as pool:
+        host, port = target.split(":")
+        with CuttableLink("pi-1", host, int(port)) as link, offloader(link.address) as cloud:
+            answer = pool.submit(cloud.offload, WINDOW, deadline_ms=PATIENT_MS)
+            asked.wait()
+            link.cut()
+            with pytest.raises(UnreachableError):
+                answer.result()
+            done.set()
+
+
+def test_wrong_shape_is_refused_by_the_cloud(cloud_port: int) -> None:
+    with (
+        offloader(f"127.0.0.1:{cloud_port}") as cloud,
+        pytest.raises(BadAnswerError, match="INVALID_ARGUMENT"),
+    ):
+        cloud.offload(WINDOW.T, deadline_ms=PATIENT_MS)
+
+
+def test_unknown_model_is_refused_by_the_cloud(cloud_port: int) -> None:
+    with (
+        offloader(f"127.0.0.1:{cloud_port}", model="another") as cloud,
+        pytest.raises(BadAnswerError, match="NOT_FOUND"),
+    ):
+        cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"), [(oversized, "RESOURCE_EXHAUSTED"), (broken, "UNKNOWN")]
+)
+def test_cloud_that_misbehaves_is_a_bad_answer(answer: Answer, words: str) -> None:
+    with (
+        scripted(answer) as (target, _),
+        offloader(target) as cloud,
+        pytest.raises(BadAnswerError, match=words),
+    ):
+        cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+
+
+def test_missed_deadlines_are_told_and_end_in_a_new_connection() -> None:
+    done = threading.Event()
+
+    def wait(request: inference_pb2.ModelInferRequest) -> inference_pb2.ModelInferResponse:
+        if request.model_name == "slow":
+            done.wait()
+        return sound(request)
+
+    with scripted(wait) as (target, seen), offloader(target, model="slow") as cloud:
+        cloud._model = "fast"
+        cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+        cloud._model = "slow"
+        for _ in range(3):
+            with pytest.raises(DeadlineMissedError, match="within 20 ms"):
+                cloud.offload(WINDOW, deadline_ms=20)
+        done.set()
+        cloud._model = "fast"
+        cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+
+    assert seen.peers[0] != seen.peers[-1]
