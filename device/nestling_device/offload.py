@@ -13,10 +13,11 @@ from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_device.channel import Channel
 from nestling_device.errors import DeviceError
 
-# What HTTP/2 and gRPC add to a message on a warm connection, without TCP/IP: message prefix 5,
-# DATA and HEADERS frame headers 9 each, indexed header fields, trailers, window updates and pings.
-FRAMING_BYTES_UP = 5 + 2 * 9 + 60
-FRAMING_BYTES_DOWN = 5 + 3 * 9 + 40
+# What gRPC and HTTP/2 add to a message, without TCP/IP: frame and message headers, header fields
+# (indexed from the second call on), trailers, pings. Counted on a socket: the mean of calls 50 to
+# 300 on one connection of grpcio 1.85.
+FRAMING_BYTES_UP = 58
+FRAMING_BYTES_DOWN = 64
 # A connection whose other end is gone without a word looks like a slow cloud. Dialling anew for
 # every missed deadline would make a slow cloud slower, never doing it would wait for TCP's minutes.
 _MISSES_BEFORE_REDIAL = 3

@@ -7,6 +7,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 
+class SessionError(ValueError):
+    """A model that onnxruntime cannot load."""
+
+
 def open_session(
     model: bytes, external: Mapping[str, NDArray[np.int8]] | None = None
 ) -> onnxruntime.InferenceSession:
@@ -18,7 +22,7 @@ def open_session(
             says of them; they are copied or kept alive by the session.
 
     Raises:
-        Exception: whatever onnxruntime raises for a model that it cannot load.
+        SessionError: the model does not load, or does not fit its external initialisers.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -28,4 +32,7 @@ def open_session(
     if external:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in external.values()]
         options.add_external_initializers(list(external), values)
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as err:  # onnxruntime has a dozen classes here that share no other base
+        raise SessionError(str(err)) from err

@@ -51,30 +51,31 @@ def cloud_port(tmp_path: Path, tiny_teacher: bytes) -> Iterator[int]:
         yield port
 
 
-class _Scripted(inference_pb2_grpc.GRPCInferenceServiceServicer):
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-        self.peers: list[str] = []
-
-    def ModelInfer(  # noqa: N802
-        self,
-        request: inference_pb2.ModelInferRequest,
-        context: grpc.ServicerContext,
-    ) -> inference_pb2.ModelInferResponse:
-        self.peers.append(context.peer())
-        return self._answer(request)
-
-
 @contextmanager
-def scripted(answer: Answer) -> Iterator[tuple[str, _Scripted]]:
-    """Serve somebody else's inference service; yields its address and what it saw."""
+def scripted(answer: Answer) -> Iterator[tuple[str, list[str]]]:
+    """Serve somebody else's inference service; yields its address and every caller's."""
+    peers: list[str] = []
+
+    def infer(
+        request: inference_pb2.ModelInferRequest, context: grpc.ServicerContext
+    ) -> inference_pb2.ModelInferResponse:
+        peers.append(context.peer())
+        return answer(request)
+
+    handler = grpc.unary_unary_rpc_method_handler(
+        infer,
+        request_deserializer=inference_pb2.ModelInferRequest.FromString,
+        response_serializer=inference_pb2.ModelInferResponse.SerializeToString,
+    )
+    service = "inference.GRPCInferenceService"
     with ThreadPoolExecutor(4) as pool:
         server = grpc.server(pool)
-        servicer = _Scripted(answer)
-        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+        server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(service, {"ModelInfer": handler})]
+        )
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
-        yield f"127.0.0.1:{port}", servicer
+        yield f"127.0.0.1:{port}", peers
         server.stop(None).wait()
 
 
@@ -188,7 +189,7 @@ def test_missed_deadlines_are_told_and_end_in_a_new_connection() -> None:
             done.wait()
         return sound(request)
 
-    with scripted(wait) as (target, seen), offloader(target, model="slow") as cloud:
+    with scripted(wait) as (target, peers), offloader(target, model="slow") as cloud:
         cloud._model = "fast"
         cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
         cloud._model = "slow"
@@ -199,4 +200,4 @@ def test_missed_deadlines_are_told_and_end_in_a_new_connection() -> None:
         cloud._model = "fast"
         cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
 
-    assert seen.peers[0] != seen.peers[-1]
+    assert peers[0] != peers[-1]

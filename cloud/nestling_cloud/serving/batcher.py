@@ -55,7 +55,7 @@ class Batcher:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
         for answer in list(self._pending):
-            pass
+            answer.cancel()
         self._executor.shutdown()
 
     async def submit(self, rows: Rows) -> Rows:

@@ -18,10 +18,25 @@ class Spent:
 
 
 class Meter(Protocol):
-    """Tells what a step took."""
+    """Tells what a step will take, and what it took."""
 
-    latency_provenance: Provenance.ValueType
-    energy_provenance: Provenance.ValueType
+    @property
+    def latency_provenance(self) -> Provenance.ValueType:
+        """How its times come about."""
+        ...
+
+    @property
+    def energy_provenance(self) -> Provenance.ValueType:
+        """How its energies come about."""
+        ...
+
+    def estimate(self, macs: int) -> Spent:
+        """Tell ahead what one run of a model will take."""
+        ...
+
+    def radio_mj(self, size_bytes: int, budget: Budget) -> float:
+        """Tell ahead the energy of moving so many bytes over the budget's link."""
+        ...
 
     def compute(self, macs: int, wall_ms: float) -> Spent:
         """One run of a model: its multiply-accumulates, and how long it took here."""
@@ -44,29 +59,34 @@ class ProfileMeter:
     latency_provenance: Provenance.ValueType = PROVENANCE_MODELLED
     energy_provenance: Provenance.ValueType = PROVENANCE_MODELLED
 
-    def compute(self, macs: int, wall_ms: float) -> Spent:
+    def estimate(self, macs: int) -> Spent:
         """Modelled from multiply-accumulates."""
-        del wall_ms
         busy_ms = self.board.compute_ms(macs)
         return Spent(latency_ms=busy_ms, energy_mj=self.board.compute_mj(busy_ms))
+
+    def radio_mj(self, size_bytes: int, budget: Budget) -> float:
+        """Modelled from bytes and the budget's throughput."""
+        return self.link.transfer_mj(size_bytes, budget.link_mbit_s)
+
+    def compute(self, macs: int, wall_ms: float) -> Spent:
+        """What was estimated."""
+        del wall_ms
+        return self.estimate(macs)
 
     def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> Spent:
         """Modelled from bytes and the link's throughput and round trip."""
         del wall_ms
         return Spent(
-            latency_ms=transfer_ms(size_bytes, budget) if size_bytes else 0.0,
-            energy_mj=self.link.transfer_mj(size_bytes, budget.link_mbit_s),
+            latency_ms=transfer_ms(size_bytes, budget),
+            energy_mj=self.radio_mj(size_bytes, budget),
         )
 
 
 @dataclass(frozen=True)
-class ClockMeter:
+class ClockMeter(ProfileMeter):
     """A real board without a power meter: measured time, energy modelled from it."""
 
-    board: Board
-    link: Link
     latency_provenance: Provenance.ValueType = PROVENANCE_MEASURED
-    energy_provenance: Provenance.ValueType = PROVENANCE_MODELLED
 
     def compute(self, macs: int, wall_ms: float) -> Spent:
         """Measured time at the board's busy power."""
@@ -75,7 +95,4 @@ class ClockMeter:
 
     def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> Spent:
         """Measured time; energy from the bytes and the link's throughput."""
-        return Spent(
-            latency_ms=wall_ms,
-            energy_mj=self.link.transfer_mj(size_bytes, budget.link_mbit_s),
-        )
+        return Spent(latency_ms=wall_ms, energy_mj=self.radio_mj(size_bytes, budget))

@@ -1,0 +1,258 @@
+"""The agent: the way of one input, from the source to an answer with a receipt in the outbox."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.admission import FRAMING_BYTES, offload_bytes
+from nestling.v1 import receipt_pb2
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import Calibration, Manifest
+from nestling.v1.receipt_pb2 import Reason, Receipt, Route
+from nestling_device import policy
+from nestling_device.bill import Bill
+from nestling_device.delivery.source import DeliveryError
+from nestling_device.energy.meter import Meter
+from nestling_device.errors import DeviceError
+from nestling_device.multiplexer import Multiplexer
+from nestling_device.nest import Nest
+from nestling_device.offload import (
+    BadAnswerError,
+    DeadlineMissedError,
+    Offloader,
+    OffloadError,
+    UnreachableError,
+)
+
+_log = logging.getLogger(__name__)
+
+Window = NDArray[np.float32]
+
+_FALLBACK_REASONS: dict[type[OffloadError], Reason.ValueType] = {
+    DeadlineMissedError: receipt_pb2.REASON_DEADLINE_MISSED,
+    UnreachableError: receipt_pb2.REASON_UNREACHABLE,
+    BadAnswerError: receipt_pb2.REASON_BAD_ANSWER,
+}
+
+
+class InputError(DeviceError):
+    """An input that the bundle's task cannot take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """A bundle as an agent uses it; replaced as a whole when more of it, or another, is installed.
+
+    Attributes:
+        manifest: of the active bundle.
+        version: the bundle's name, for receipts.
+        held: capacities 1 to `held` are on the device.
+        nest: holds the resident capacity.
+        multiplexer: judges options.
+        calibration: prices for wished offload shares.
+    """
+
+    manifest: Manifest
+    version: str
+    held: int
+    nest: Nest
+    multiplexer: Multiplexer
+    calibration: Calibration
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outcome:
+    """An answer and where it came from."""
+
+    answer: int
+    capacity: int  # 0 for the cloud
+    reason: Reason.ValueType
+    device_answer: int | None
+
+
+class Agent:
+    """Answers inputs one after another; for one thread.
+
+    Args:
+        parts: the active bundle.
+        offloader: asks the cloud.
+        meter: tells what each step took.
+        deadline_ms: when an offload has to be answered, by the clock.
+        keep: stores a receipt durably before the answer is given.
+        grow: called with a memory budget in bytes that admits more of the nest than is held;
+            returns the bundle with it, or raises DeliveryError.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        offloader: Offloader,
+        meter: Meter,
+        *,
+        deadline_ms: float,
+        keep: Callable[[Receipt], object],
+        grow: Callable[[int], Parts],
+    ) -> None:
+        self._offloader = offloader
+        self._meter = meter
+        self._deadline_ms = deadline_ms
+        self._keep = keep
+        self._grow = grow
+        self._pause = policy.LinkPause()
+        self._growth_pause = policy.LinkPause()
+        self._adopt(parts)
+
+    @property
+    def parts(self) -> Parts:
+        """The bundle in use."""
+        return self._parts
+
+    def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
+        """Answer one input.
+
+        Args:
+            index: position in the source, from 0.
+            window: float32 in the task's shape and units.
+            budget: what the device may spend now.
+
+        Returns:
+            The receipt, already durable; `receipt.answer` is the class.
+
+        Raises:
+            InputError: another shape or type, or not finite; nothing was recorded.
+            StorageError: the receipt could not be kept.
+        """
+        self._check(window)
+        started = time.perf_counter()
+        self._fit(budget)
+        bill = Bill(self._meter, budget)
+        success = bill.run(
+            self._parts.manifest.multiplexer_macs,
+            lambda: self._parts.multiplexer.success(window, budget),
+        )
+        outcome = self._route(window, success, bill)
+        receipt = Receipt(
+            input_index=index,
+            answered_at_ms=time.time_ns() // 1_000_000,
+            bundle_version=self._parts.version,
+            route=Route(capacity=outcome.capacity, reason=outcome.reason),
+            answer=outcome.answer,
+            device_answer=outcome.device_answer,
+            resident_capacity=self._parts.nest.resident,
+            wall_ms=(time.perf_counter() - started) * 1e3,
+            budget=budget,
+            success=success.tolist(),
+        )
+        bill.enter(receipt)
+        self._keep(receipt)
+        return receipt
+
+    def _check(self, window: Window) -> None:
+        shape = tuple(self._parts.manifest.signature.shape)
+        if window.shape != shape or window.dtype != np.float32:
+            raise InputError(
+                f"the input is {window.dtype} {window.shape}; "
+                f"{self._parts.manifest.task} takes float32 {shape}"
+            )
+        if not np.isfinite(window).all():
+            raise InputError("the input is not finite")
+
+    def _fit(self, budget: Budget) -> None:
+        """Make the capacity resident that the budget admits, fetching rings that are missing."""
+        wanted = policy.resident_capacity(self._costs, len(self._costs), budget)
+        if wanted > self._parts.held:
+            self._try_to_grow(budget.memory_bytes)
+        held = self._parts.held
+        self._parts.nest.load(policy.resident_capacity(self._costs, held, budget))
+
+    def _try_to_grow(self, memory_bytes: int) -> None:
+        if not self._growth_pause.over:
+            self._growth_pause = self._growth_pause.after_input()
+            return
+        try:
+            self._adopt(self._grow(memory_bytes))
+        except DeliveryError as err:
+            _log.info("the nest does not grow yet: %s", err)
+            self._growth_pause = self._growth_pause.after_failure()
+        else:
+            self._growth_pause = policy.LinkPause()
+
+    def _adopt(self, parts: Parts) -> None:
+        spent = [self._meter.estimate(entry.macs) for entry in parts.manifest.capacities]
+        self._parts = parts
+        self._costs = [
+            policy.OptionCost(
+                memory_bytes=entry.memory_bytes,
+                latency_ms=cost.latency_ms,
+                energy_mj=cost.energy_mj,
+            )
+            for entry, cost in zip(parts.manifest.capacities, spent, strict=True)
+        ]
+
+    def _route(self, window: Window, success: NDArray[np.float32], bill: Bill) -> _Outcome:
+        capacity = self._parts.nest.resident
+        curve = self._parts.calibration.curves[capacity - 1]
+        prices = policy.prices_for(curve, bill.budget.offload_share)
+        if not self._cloud_open(bill):
+            answer, _ = self._run_student(window, bill)
+            return _kept(answer, capacity, receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
+        device, cloud = float(success[capacity - 1]), float(success[-1])
+        if policy.prefers_cloud(device, cloud, prices.gate):
+            found, reason = self._offload(window, bill, receipt_pb2.REASON_GATED)
+            if found is not None:
+                return _Outcome(answer=found, capacity=0, reason=reason, device_answer=None)
+            answer, _ = self._run_student(window, bill)
+            return _kept(answer, capacity, reason)
+        answer, logits = self._run_student(window, bill)
+        device, cloud = bill.run(
+            self._parts.manifest.accept_head_macs,
+            lambda: self._parts.multiplexer.acceptance(logits, success, capacity),
+        )
+        if not policy.prefers_cloud(device, cloud, prices.accept):
+            return _kept(answer, capacity, receipt_pb2.REASON_ACCEPTED)
+        found, reason = self._offload(window, bill, receipt_pb2.REASON_ESCALATED)
+        if found is None:
+            return _kept(answer, capacity, reason)
+        return _Outcome(answer=found, capacity=0, reason=reason, device_answer=answer)
+
+    def _run_student(self, window: Window, bill: Bill) -> tuple[int, NDArray[np.float32]]:
+        entry = self._parts.manifest.capacities[self._parts.nest.resident - 1]
+        logits = bill.run(entry.macs, lambda: self._parts.nest.run(window[None])[0])
+        return int(logits.argmax()), logits
+
+    def _cloud_open(self, bill: Bill) -> bool:
+        """Whether the cloud is an option now, by budget and by what happened last."""
+        if not self._pause.over:
+            self._pause = self._pause.after_input()
+            return False
+        size = offload_bytes(self._parts.manifest.signature.shape)
+        energy_mj = self._meter.radio_mj(size, bill.budget)
+        return policy.cloud_admitted(size, energy_mj, bill.budget)
+
+    def _offload(
+        self, window: Window, bill: Bill, asked: Reason.ValueType
+    ) -> tuple[int | None, Reason.ValueType]:
+        """Ask the cloud; without an answer, say why not."""
+        started = time.perf_counter()
+        try:
+            found = self._offloader.offload(window, deadline_ms=self._deadline_ms)
+        except OffloadError as err:
+            _log.info("offload failed: %s", err)
+            self._pause = self._pause.after_failure()
+            unreachable = isinstance(err, UnreachableError)
+            size = offload_bytes(self._parts.manifest.signature.shape)
+            bill.exchange(
+                FRAMING_BYTES if unreachable else size, 0, (time.perf_counter() - started) * 1e3
+            )
+            return None, _FALLBACK_REASONS[type(err)]
+        self._pause = policy.LinkPause()
+        bill.exchange(found.bytes_up, found.bytes_down, found.wall_ms)
+        return int(found.logits.argmax()), asked
+
+
+def _kept(answer: int, capacity: int, reason: Reason.ValueType) -> _Outcome:
+    return _Outcome(answer=answer, capacity=capacity, reason=reason, device_answer=answer)

@@ -1,0 +1,52 @@
+"""Adds up what one answer took, by source."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.receipt_pb2 import Receipt
+from nestling_device.energy.meter import Meter
+
+T = TypeVar("T")
+
+
+class Bill:
+    """Time, energy and bytes of one answer in the making."""
+
+    def __init__(self, meter: Meter, budget: Budget) -> None:
+        """Start at nothing."""
+        self.budget = budget
+        self._meter = meter
+        self._latency_ms = 0.0
+        self._compute_mj = 0.0
+        self._radio_mj = 0.0
+        self._bytes_up = 0
+        self._bytes_down = 0
+
+    def run(self, macs: int, step: Callable[[], T]) -> T:
+        """Run a model and enter what it took."""
+        started = time.perf_counter()
+        result = step()
+        spent = self._meter.compute(macs, (time.perf_counter() - started) * 1e3)
+        self._latency_ms += spent.latency_ms
+        self._compute_mj += spent.energy_mj
+        return result
+
+    def exchange(self, bytes_up: int, bytes_down: int, wall_ms: float) -> None:
+        """Enter an exchange with the cloud, answered or not."""
+        spent = self._meter.radio(bytes_up + bytes_down, self.budget, wall_ms)
+        self._latency_ms += spent.latency_ms
+        self._radio_mj += spent.energy_mj
+        self._bytes_up += bytes_up
+        self._bytes_down += bytes_down
+
+    def enter(self, receipt: Receipt) -> None:
+        """Write the sums into a receipt."""
+        receipt.latency_ms = self._latency_ms
+        receipt.latency_provenance = self._meter.latency_provenance
+        receipt.bytes_up, receipt.bytes_down = self._bytes_up, self._bytes_down
+        for source, energy_mj in (("compute", self._compute_mj), ("radio", self._radio_mj)):
+            receipt.energy.add(
+                source=source, energy_mj=energy_mj, provenance=self._meter.energy_provenance
+            )

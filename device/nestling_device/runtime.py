@@ -1,0 +1,200 @@
+"""Wires one device: state folder, delivery, bundle, agent, telemetry."""
+
+import logging
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from nestling.topics import check_device_id
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import Calibration
+from nestling.v1.receipt_pb2 import Receipt
+from nestling_device.agent import Agent, Parts, Window
+from nestling_device.delivery.blobs import BlobStore
+from nestling_device.delivery.grpc_source import GrpcSource
+from nestling_device.delivery.installer import Installed, Installer
+from nestling_device.delivery.mqtt_source import MqttSource
+from nestling_device.delivery.source import BlobSource, SourceUnreachableError
+from nestling_device.energy.meter import Meter
+from nestling_device.multiplexer import Multiplexer
+from nestling_device.nest import Nest, self_test
+from nestling_device.offload import GrpcOffloader
+from nestling_device.outbox import Outbox
+from nestling_device.sparkplug_node import Gauges
+from nestling_device.state import State
+from nestling_device.telemetry import Telemetry, TelemetryConfig
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceConfig:
+    """Who a device is, and where its cloud is.
+
+    Attributes:
+        device_id: letters, digits, dots, dashes and underscores.
+        profile: name of its board, told to the console.
+        state_dir: everything that has to outlive a restart.
+        cloud: HOST:PORT of inference and delivery.
+        broker_host: of the MQTT broker.
+        broker_port: likewise.
+        delivery: how bundles come.
+        deadline_ms: when an offload has to be answered, by the clock.
+    """
+
+    device_id: str
+    profile: str
+    state_dir: Path
+    cloud: str
+    broker_host: str
+    broker_port: int
+    delivery: Literal["grpc", "mqtt"] = "grpc"
+    deadline_ms: float = 1000.0
+
+
+class Device:
+    """A running device; use it as a context manager, from one thread."""
+
+    def __init__(self, config: DeviceConfig, meter: Meter, memory_bytes: int) -> None:
+        """Prepare a device.
+
+        Args:
+            config: who and where.
+            meter: tells what its steps take.
+            memory_bytes: budget that decides how much of the nest is fetched at first.
+
+        Raises:
+            ValueError: the device id has characters that cannot stand in a topic.
+        """
+        check_device_id(config.device_id)
+        self._config = config
+        self._meter = meter
+        self._memory_bytes = memory_bytes
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Install the desired bundle, or take up the one on the disk, and begin telemetry.
+
+        Raises:
+            DeviceError: no bundle can be had, or the state folder cannot be used.
+        """
+        with ExitStack() as stack:
+            self._enter(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def _enter(self, stack: ExitStack) -> None:
+        config = self._config
+        config.state_dir.mkdir(parents=True, exist_ok=True)
+        self._state = stack.enter_context(State(config.state_dir))
+        self._outbox = stack.enter_context(Outbox(config.state_dir))
+        self._source = _blob_source(config)
+        stack.callback(self._source.close)
+        self._blobs = BlobStore(config.state_dir / "blobs")
+        self._installer = Installer(self._state, self._blobs, self._source, self_test)
+        parts = self._parts(self._install_or_resume())
+        offloader = GrpcOffloader(
+            config.cloud,
+            model=parts.manifest.cloud.name,
+            classes=len(parts.manifest.signature.classes),
+            device_id=config.device_id,
+        )
+        stack.callback(offloader.close)
+        self._agent = Agent(
+            parts,
+            offloader,
+            self._meter,
+            deadline_ms=config.deadline_ms,
+            keep=self._outbox.append,
+            grow=lambda memory_bytes: self._parts(self._installer.install(memory_bytes)),
+        )
+        self._telemetry = stack.enter_context(self._open_telemetry())
+
+    def _install_or_resume(self) -> Installed:
+        try:
+            return self._installer.install(self._memory_bytes)
+        except SourceUnreachableError as err:
+            held = self._installer.active(self._memory_bytes)
+            if held is None:
+                raise
+            _log.warning("%s; going on with bundle %s", err, held.version)
+            return held
+
+    def _parts(self, installed: Installed) -> Parts:
+        manifest = installed.manifest
+        return Parts(
+            manifest=manifest,
+            version=installed.version,
+            held=installed.capacity,
+            nest=Nest(manifest, self._blobs),
+            multiplexer=Multiplexer(manifest, self._blobs),
+            calibration=Calibration.FromString(self._blobs.read(manifest.calibration)),
+        )
+
+    def _open_telemetry(self) -> Telemetry:
+        config = TelemetryConfig(
+            device_id=self._config.device_id,
+            host=self._config.broker_host,
+            port=self._config.broker_port,
+        )
+        return Telemetry(config, self._outbox, self._state)
+
+    @property
+    def parts(self) -> Parts:
+        """The bundle in use."""
+        return self._agent.parts
+
+    @property
+    def blobs(self) -> BlobStore:
+        """Blobs on this device."""
+        return self._blobs
+
+    @property
+    def bundle_bytes(self) -> int:
+        """Bytes that delivery brought so far."""
+        return self._source.bytes_received
+
+    @property
+    def telemetry_bytes(self) -> int:
+        """Bytes that telemetry sent so far."""
+        return self._telemetry.bytes_sent
+
+    @property
+    def receipts_written(self) -> int:
+        """Receipts that the outbox ever took."""
+        return self._outbox.last_sequence
+
+    def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
+        """Answer one input; see `Agent.answer`."""
+        receipt = self._agent.answer(index, window, budget)
+        self._telemetry.set_gauges(
+            Gauges(
+                profile=self._config.profile,
+                bundle_version=receipt.bundle_version,
+                capacity=receipt.resident_capacity,
+                battery=budget.battery,
+            )
+        )
+        self._telemetry.notify()
+        return receipt
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the cloud has acknowledged every receipt; False if it did not in time."""
+        return self._telemetry.flush(timeout_s)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Say goodbye and close everything; what is not acknowledged stays in the outbox."""
+        self._stack.__exit__(kind, error, trace)
+
+
+def _blob_source(config: DeviceConfig) -> BlobSource:
+    if config.delivery == "mqtt":
+        return MqttSource(config.broker_host, config.broker_port, config.device_id)
+    return GrpcSource(config.cloud, config.device_id)

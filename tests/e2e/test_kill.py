@@ -1,0 +1,42 @@
+"""kill -9 at every step that a device takes on its disk."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+def every_kill(scenario: str, folder: Path) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.killing", scenario, str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-500:] + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_killed_installation_leaves_the_old_bundle_or_the_new_one_and_can_be_finished(
+    tmp_path: Path,
+) -> None:
+    found = every_kill("install", tmp_path)
+
+    left = [kill["left"] for kill in found]
+    assert left == sorted(left)  # the old one up to the switch, the new one from then on
+    assert set(left) == {2, 3}
+    assert {kill["finally"] for kill in found} == {3}
+    steps = {kill["step"] for kill in found}
+    assert {"open .part", "piece", "os.rename .part", "COMMIT", "os.remove blob"} <= steps
+
+
+def test_killed_outbox_keeps_every_receipt_that_it_promised(tmp_path: Path) -> None:
+    found = every_kill("outbox", tmp_path)
+
+    assert len(found) > 30
+    for kill in found:
+        assert kill["promised"] <= kill["left"] <= kill["promised"] + 1, kill
