@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO, Literal, Self
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.leash import leashed
 
 HOST = "127.0.0.1"
 BrokerKind = Literal["auto", "mosquitto", "amqtt"]
@@ -153,10 +154,9 @@ def _find(kind: BrokerKind) -> tuple[str, Path]:
 
 def _launch(kind: str, program: Path, port: int) -> Broker:
     log = tempfile.TemporaryFile()  # noqa: SIM115  the broker closes it
-    leash = [sys.executable, "-I", str(Path(__file__).with_name("_leash.py")), str(os.getpid())]
     configuration = {"mosquitto": _mosquitto, "amqtt": _amqtt}[kind](port)
     process = subprocess.Popen(
-        [*leash, str(program), "-c", "/dev/stdin"],
+        leashed([str(program), "-c", "/dev/stdin"]),
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,

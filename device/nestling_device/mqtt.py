@@ -30,8 +30,11 @@ class BrokerUnreachableError(DeviceError):
 
 
 class Message(NamedTuple):
+    """A message sent, or received."""
+
     topic: str
     payload: bytes
+    retained: bool = False  # received: the broker kept it for us, it is not being sent just now
 
 
 class Connection:
@@ -149,7 +152,7 @@ class Connection:
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         if self._events.qsize() < _QUEUE_LIMIT:
-            self._events.put(Message(message.topic, bytes(message.payload)))
+            self._events.put(Message(message.topic, bytes(message.payload), message.retain))
 
     def close(self) -> None:
         """Say goodbye, so that the broker drops the Will; cut the line if it does not listen."""

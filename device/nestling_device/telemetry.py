@@ -159,7 +159,7 @@ class Telemetry:
             if message is None:
                 continue
             if message.topic == topics.HOST_STATE:
-                self._hear_state(message.payload)
+                self._hear_state(message)
             else:
                 self._obey(connection, node, message.payload)
 
@@ -203,13 +203,13 @@ class Telemetry:
         if command.rebirth:
             self._birth(connection, node)
 
-    def _hear_state(self, data: bytes) -> None:
+    def _hear_state(self, message: Message) -> None:
         try:
-            online = bool(json.loads(data)["online"])
+            online = bool(json.loads(message.payload)["online"])
         except (ValueError, KeyError, TypeError):
             return  # not a Sparkplug 3 STATE: go on as before
-        if online and not self._host_online:
-            self._window.restart()
+        if online and not message.retained:
+            self._window.restart()  # it came just now, and has heard nothing of what went before
         self._host_online = online
 
     def _message(self, message_type: str, payload: Proto) -> Message:

@@ -5,6 +5,7 @@ the device tables out as one `Device` each.
 """
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -36,7 +37,7 @@ class Device:
     Attributes:
         device_id: `<profile>-<n>`, n from 1.
         profile: name in the device profile table.
-        memory_bytes: what a resident capacity may hold.
+        memory: what a resident capacity may hold.
         latency_ms: deadline of one answer.
         energy_mj: limit of one answer, millijoules.
         link: name in the radio table.
@@ -47,7 +48,7 @@ class Device:
 
     device_id: str
     profile: Profile
-    memory_bytes: int
+    memory: "Memory"
     latency_ms: float
     energy_mj: float
     link: LinkName
@@ -75,12 +76,41 @@ class OffloadTable(_Table):
     deadline_ms: Positive
 
 
-class DeviceTable(_Table):
+class Memory(_Table):
+    """What a resident capacity may hold: `memory_kb`, or just enough for one of the capacities.
+
+    The second way fits any task: how many bytes a capacity takes is known once it is trained.
+    """
+
+    memory_kb: Positive | None = None
+    memory_for_capacity: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.memory_kb is None) == (self.memory_for_capacity is None):
+            raise ValueError("give one of the keys memory_kb and memory_for_capacity")
+        return self
+
+    def memory_bytes(self, needed: Sequence[int]) -> int:
+        """Spell the budget out in bytes.
+
+        Args:
+            needed: bytes that each capacity takes, smallest first.
+        """
+        if self.memory_kb is not None:
+            return kilobytes(self.memory_kb)
+        assert self.memory_for_capacity is not None
+        capacity = min(self.memory_for_capacity, len(needed))
+        if capacity == len(needed):
+            return needed[-1] * 2
+        return (needed[capacity - 1] + needed[capacity]) // 2
+
+
+class DeviceTable(Memory):
     """`[[devices]]`: `count` devices alike; kB are 1000 bytes."""
 
     profile: Profile
     count: Annotated[int, Field(ge=1, le=1000)]
-    memory_kb: Positive
     latency_ms: Positive
     energy_mj: Positive
     link: LinkName
@@ -101,16 +131,10 @@ class _Weather(_Table):
         return self
 
 
-class MemoryWeather(_Weather):
+class MemoryWeather(_Weather, Memory):
     """Less memory, or more; kB are 1000 bytes."""
 
     kind: Literal["memory"]
-    memory_kb: Positive
-
-    @property
-    def memory_bytes(self) -> int:
-        """What a resident capacity may hold."""
-        return kilobytes(self.memory_kb)
 
 
 class BatteryWeather(_Weather):
@@ -236,7 +260,7 @@ def _device(table: DeviceTable, number: int) -> Device:
     return Device(
         device_id=f"{table.profile}-{number}",
         profile=table.profile,
-        memory_bytes=kilobytes(table.memory_kb),
+        memory=table,
         latency_ms=table.latency_ms,
         energy_mj=table.energy_mj,
         link=table.link,

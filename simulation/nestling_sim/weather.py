@@ -4,7 +4,7 @@ Pure, and tied to input indices instead of the clock, so that a run repeats. Whe
 entries of one kind hold at an index, the last one in the file wins.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nestling.v1 import budget_pb2
 from nestling_sim.scenario import (
@@ -19,7 +19,9 @@ from nestling_sim.scenario import (
 )
 
 
-def budget_at(device: Device, index: int, length: int, scenario: Scenario) -> budget_pb2.Budget:
+def budget_at(
+    device: Device, index: int, length: int, scenario: Scenario, needed: Sequence[int]
+) -> budget_pb2.Budget:
     """Budget of a device at one input.
 
     Args:
@@ -27,9 +29,10 @@ def budget_at(device: Device, index: int, length: int, scenario: Scenario) -> bu
         index: position of the input in the device's stream, from 0.
         length: number of inputs in that stream.
         scenario: where the weather and the offload share are from.
+        needed: bytes that each capacity of the nest takes, smallest first.
     """
     budget = budget_pb2.Budget(
-        memory_bytes=device.memory_bytes,
+        memory_bytes=device.memory.memory_bytes(needed),
         latency_ms=device.latency_ms,
         energy_mj=device.energy_mj,
         link_mbit_s=device.mbit_s,
@@ -39,7 +42,7 @@ def budget_at(device: Device, index: int, length: int, scenario: Scenario) -> bu
     )
     for entry in _entries(device, scenario):
         if index in indices(entry, length):
-            _apply(entry, budget)
+            _apply(entry, budget, needed)
     return budget
 
 
@@ -70,10 +73,10 @@ def _entries(device: Device, scenario: Scenario) -> Iterator[Weather]:
     return (entry for entry in scenario.weather if names.intersection(entry.devices))
 
 
-def _apply(entry: Weather, budget: budget_pb2.Budget) -> None:
+def _apply(entry: Weather, budget: budget_pb2.Budget, needed: Sequence[int]) -> None:
     match entry:
         case MemoryWeather():
-            budget.memory_bytes = entry.memory_bytes
+            budget.memory_bytes = entry.memory_bytes(needed)
         case BatteryWeather():
             budget.battery = entry.battery
         case LinkWeather():

@@ -157,7 +157,9 @@ def test_host_state_is_on_the_broker_for_strangers(start_cloud: StartCloud, brok
     if program is None:
         pytest.skip("mosquitto_sub is not installed")
     command = [program, "-h", broker.host, "-p", str(broker.port), "-t", "spBv1.0/STATE/+", "-v"]
-    with subprocess.Popen([*command, "-C", "4"], stdout=subprocess.PIPE, text=True) as watcher:
+    with subprocess.Popen(
+        [*command, "-C", "4", "-W", "30"], stdout=subprocess.PIPE, text=True
+    ) as watcher:
         assert watcher.stdout is not None
         start_cloud("--broker", broker.address).stop(signal.SIGTERM)
         start_cloud("--broker", broker.address).stop(signal.SIGKILL)

@@ -35,6 +35,7 @@ class Repository:
     """
 
     def __init__(self, root: Path) -> None:
+        self.root = root
         self._blobs = root / "blobs"
         self._models = root / "models"
         self._desired = root / "desired.binpb"

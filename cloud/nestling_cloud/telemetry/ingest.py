@@ -77,7 +77,7 @@ class Ingest:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-            pass
+            await self._say_goodbye(client)
 
     async def _read(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:

@@ -1,4 +1,4 @@
-"""Runs a command that dies with its parent: `python _leash.py PARENT_PID COMMAND ARG...`.
+"""Runs a command that dies with its parent: `python leash.py PARENT_PID COMMAND ARG...`.
 
 Linux sends a child the signal that it asked for when its parent goes, kill -9 included. The wish
 outlives exec, so this process makes it and then becomes the command. Doing the same in the
@@ -9,8 +9,18 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 _PR_SET_PDEATHSIG = 1
+
+
+def leashed(command: Sequence[str]) -> list[str]:
+    """Wrap a command so that it dies with this process.
+
+    Args:
+        command: an absolute path and its arguments.
+    """
+    return [sys.executable, "-I", __file__, str(os.getpid()), *command]
 
 
 def main() -> None:

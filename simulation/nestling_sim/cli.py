@@ -1,0 +1,125 @@
+"""The command `nestling-sim`."""
+
+import argparse
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import get_args
+
+from rich.console import Console
+
+from nestling_cloud.broker import BrokerKind
+from nestling_cloud.errors import CloudError
+from nestling_cloud.progress import ConsoleProgress
+from nestling_device.errors import DeviceError
+from nestling_sim.errors import SimError
+from nestling_sim.report import summary_table
+from nestling_sim.run import RunConfig, run
+from nestling_sim.scenario import built_in_scenarios, load_scenario
+
+_EXAMPLES = """\
+examples:
+  nestling-sim run
+      the default scenario: nine smart watches, a cloud, a broker, an outage
+  nestling-sim run --seed 1 --retrain
+      other subjects, other weights, nothing taken from the cache
+  nestling-sim run --task docs/examples/fashion.py:TASK
+      a task of your own
+  nestling-sim run --scenario my-fleet.toml --json
+      devices and weather of your own; summary.json's content on standard output
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Returns:
+        0; 1 after an error told on standard error; 130 or 143 after SIGINT or SIGTERM.
+    """
+    options = _parser().parse_args(arguments)
+    level = logging.INFO if options.verbose else logging.ERROR
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        _run(options)
+    except (CloudError, DeviceError, SimError) as err:
+        print(f"nestling-sim: {err}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("nestling-sim: stopped; nothing is left running", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Unwind as Ctrl-C does, so that every device, process and folder is cleaned up."""
+    raise SystemExit(128 + number)
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="nestling-sim",
+        description="Runs a fleet of simulated devices against a real cloud and a real broker.",
+        epilog=_EXAMPLES,
+        formatter_class=raw,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser(
+        "run",
+        help="train, ship, run a fleet, write the report",
+        epilog=_EXAMPLES,
+        formatter_class=raw,
+    )
+    add = command.add_argument
+    names = ", ".join(built_in_scenarios())
+    add("--scenario", default="wearable", help=f"a name ({names}) or a .toml file")
+    add("--task", metavar="NAME|FILE.py:NAME", help="instead of the scenario's task")
+    add("--seed", type=_seed, help="instead of the scenario's seed")
+    add("--data-dir", type=Path, metavar="DIR", help="folder with the task's data files")
+    add("--retrain", action="store_true", help="train even if the cache has the bundle")
+    add("--out", type=Path, default=Path("runs"), metavar="DIR", help="default: %(default)s")
+    add(
+        "--broker-kind",
+        choices=get_args(BrokerKind),
+        default="auto",
+        help="default: Mosquitto if installed, otherwise amqtt",
+    )
+    add("--json", action="store_true", help="print summary.json's content instead of a table")
+    add("--verbose", action="store_true", help="say more on standard error")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    scenario = load_scenario(options.scenario)
+    changes = {"task": options.task, "seed": options.seed}
+    scenario = scenario.model_copy(
+        update={key: value for key, value in changes.items() if value is not None}
+    )
+    config = RunConfig(
+        scenario=scenario,
+        data_dir=options.data_dir,
+        retrain=options.retrain,
+        out=options.out,
+        broker_kind=options.broker_kind,
+    )
+    result = run(config, ConsoleProgress(Console(stderr=True)))
+    if options.json:
+        print(json.dumps(result.summary))
+        return
+    Console().print(summary_table(result.summary))
+    print(f"report: {result.folder / 'report.html'}")
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: a whole number from 0")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

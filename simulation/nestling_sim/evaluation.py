@@ -1,0 +1,160 @@
+"""What each option would have answered, and how other routers would have done on the same inputs.
+
+The run itself only knows the answers it gave. Here every capacity and the teacher answer every
+input of the run, with the bundle's own models, so that baselines face the same inputs, the same
+resident capacities and the same weather.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.nest import assemble
+from nestling.session import open_session
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.tasks import Examples
+from nestling_cloud.telemetry.receipts import ReceiptRow
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+_BATCH = 256
+CURVE_SHARES = tuple(number / 20 for number in range(21))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Every input of a run, in the order of its receipts.
+
+    Attributes:
+        device: whether the resident capacity is right, (N,).
+        cloud: whether the teacher is right, (N,).
+        answered: whether the answer that was given is right, (N,).
+        offloaded: whether the cloud answered, (N,).
+        cloud_open: whether the policy could choose the cloud, (N,).
+        confidence: largest softmax probability of the resident capacity, (N,).
+        gain: what the accept head believes that the cloud is better by, (N,).
+    """
+
+    device: Bools
+    cloud: Bools
+    answered: Bools
+    offloaded: Bools
+    cloud_open: Bools
+    confidence: Floats
+    gain: Floats
+
+
+def evaluate(
+    repository: Repository, streams: Mapping[str, Examples], receipts: Sequence[ReceiptRow]
+) -> Evaluation:
+    """Answer every input of a run by every option.
+
+    Args:
+        repository: with the bundle of the run.
+        streams: inputs and labels by device.
+        receipts: one for each input that was answered.
+    """
+    inputs = np.stack([streams[row.device].inputs[row.input_index] for row in receipts])
+    labels = np.array([streams[row.device].labels[row.input_index] for row in receipts])
+    resident = np.array([row.resident_capacity for row in receipts])
+    every = _student_logits(repository, inputs)  # (K, N, classes)
+    logits = every[resident - 1, np.arange(len(receipts))]
+    success = np.array([row.success for row in receipts], np.float32)
+    manifest = repository.manifest()
+    teacher = open_session(repository.model_path(manifest.cloud.name).read_bytes())
+    cloud = np.concatenate([teacher.run(None, {"input": part})[0] for part in _batches(inputs)])
+    return Evaluation(
+        device=logits.argmax(axis=1) == labels,
+        cloud=cloud.argmax(axis=1) == labels,
+        answered=np.array([row.answer for row in receipts]) == labels,
+        offloaded=np.array([row.route == "cloud" for row in receipts]),
+        cloud_open=np.array([row.reason != "cloud_not_admitted" for row in receipts]),
+        confidence=_softmax(logits).max(axis=1),
+        gain=_gain(repository, logits, success, resident),
+    )
+
+
+def _student_logits(repository: Repository, inputs: Floats) -> Floats:
+    manifest = repository.manifest()
+    rings = [repository.read(entry.ring.sha256) for entry in manifest.capacities]
+    found = []
+    for number, entry in enumerate(manifest.capacities, start=1):
+        tensors = assemble(manifest.tensors, rings[:number])
+        session = open_session(repository.read(entry.template.sha256), tensors)
+        found.append([session.run(None, {"input": part})[0] for part in _batches(inputs)])
+    return np.stack([np.concatenate(parts) for parts in found])
+
+
+def _gain(
+    repository: Repository, logits: Floats, success: Floats, resident: NDArray[np.int_]
+) -> Floats:
+    head = open_session(repository.read(repository.manifest().accept_head.sha256))
+    rows = np.arange(len(logits))
+    accepted = head.run(
+        None,
+        {
+            "logits": logits,
+            "success": np.stack([success[rows, resident - 1], success[:, -1]], axis=1),
+            "capacity": np.eye(success.shape[1] - 1, dtype=np.float32)[resident - 1],
+        },
+    )[0]
+    gain: Floats = accepted[:, 1] - accepted[:, 0]
+    return gain
+
+
+def _batches(inputs: Floats) -> list[Floats]:
+    return np.split(inputs, range(_BATCH, len(inputs), _BATCH))
+
+
+def _softmax(logits: Floats) -> Floats:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def accuracy_at(evaluation: Evaluation, urgency: Floats, count: int) -> float:
+    """Accuracy if the `count` most urgent inputs had gone to the cloud and the rest had not.
+
+    Inputs for which the policy could not choose the cloud keep the device's answer, so that a
+    baseline meets the same weather as the run.
+    """
+    order = np.argsort(-np.where(evaluation.cloud_open, urgency, -np.inf), kind="stable")
+    chosen = np.zeros(len(order), np.bool_)
+    chosen[order[:count]] = True
+    chosen &= evaluation.cloud_open
+    return float(np.where(chosen, evaluation.cloud, evaluation.device).mean())
+
+
+def oracle_urgency(evaluation: Evaluation) -> Floats:
+    """1 where only the cloud is right, -1 where only the device is, 0 where it does not matter."""
+    urgency: Floats = evaluation.cloud.astype(np.float32) - evaluation.device
+    return urgency
+
+
+def curves(
+    evaluation: Evaluation, rng: np.random.Generator
+) -> dict[str, list[tuple[float, float]]]:
+    """Accuracy against offload share of every router, as if the cloud had been open all the time.
+
+    Returns:
+        By router, (share, accuracy) points; "device-only" and "cloud-only" have one each.
+    """
+    count = len(evaluation.device)
+    always = Evaluation(**{**vars(evaluation), "cloud_open": np.ones(count, np.bool_)})
+    urgencies = {
+        "multiplexer": evaluation.gain,
+        "max-softmax": -evaluation.confidence,
+        "oracle": oracle_urgency(evaluation),
+        "random": rng.random(count).astype(np.float32),
+    }
+    found = {
+        name: [
+            (share, accuracy_at(always, urgency, round(share * count))) for share in CURVE_SHARES
+        ]
+        for name, urgency in urgencies.items()
+    }
+    found["device-only"] = [(0.0, float(evaluation.device.mean()))]
+    found["cloud-only"] = [(1.0, float(evaluation.cloud.mean()))]
+    return found

@@ -1,0 +1,183 @@
+"""A live fleet: every agent in its own thread, over real sockets, under the scenario's weather."""
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from nestling_cloud.progress import Progress
+from nestling_cloud.service import Addresses
+from nestling_cloud.tasks import Examples
+from nestling_device.energy.meter import ProfileMeter
+from nestling_device.energy.profile import load_board, load_link
+from nestling_device.runtime import Device as RunningDevice
+from nestling_device.runtime import DeviceConfig
+from nestling_sim.errors import SimError
+from nestling_sim.links import CuttableLink
+from nestling_sim.scenario import Device, Scenario
+from nestling_sim.weather import budget_at, link_up_at
+
+_FLUSH_S = 60.0
+_TICK_S = 0.2
+
+
+class FleetError(SimError):
+    """A device that could not end its stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """Everything that a live run needs.
+
+    Attributes:
+        scenario: devices and weather.
+        streams: each device's inputs, by device id.
+        capacity_bytes: bytes that each capacity takes, smallest first.
+        addresses: of the cloud.
+        state_dir: folder for the devices' state folders.
+    """
+
+    scenario: Scenario
+    streams: Mapping[str, Examples]
+    capacity_bytes: Sequence[int]
+    addresses: Addresses
+    state_dir: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceRun:
+    """What a device did, as it counted itself.
+
+    Attributes:
+        device_id: its id.
+        answered: inputs that it answered.
+        receipts: receipts that its outbox took.
+        flushed: whether the cloud acknowledged them all.
+        bundle_bytes: bytes that delivery brought.
+        telemetry_bytes: bytes that telemetry sent.
+    """
+
+    device_id: str
+    answered: int
+    receipts: int
+    flushed: bool
+    bundle_bytes: int
+    telemetry_bytes: int
+
+
+def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
+    """Run every device to the end of its stream.
+
+    Args:
+        fleet: who, where, on what.
+        progress: told of every answer.
+
+    Raises:
+        FleetError: a device failed; the others were stopped.
+    """
+    devices = fleet.scenario.fleet()
+    stop = threading.Event()
+    answers: queue.SimpleQueue[int] = queue.SimpleQueue()
+    with ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool:
+        try:
+            runs = [pool.submit(_run_device, device, fleet, stop, answers) for device in devices]
+            total = sum(len(stream) for stream in fleet.streams.values())
+            what = f"{len(devices)} devices answer {total} inputs"
+            for _ in progress.track(_arriving(answers, total, runs), total, what):
+                pass
+            # The bar may be full while devices still wait for the last acknowledgements.
+            wait(runs, return_when=FIRST_EXCEPTION)
+        finally:
+            stop.set()
+    return [_result(device, run) for device, run in zip(devices, runs, strict=True)]
+
+
+def _result(device: Device, run: Future[DeviceRun]) -> DeviceRun:
+    error = run.exception()
+    if error is not None:
+        raise FleetError(f"{device.device_id}: {error}") from error
+    return run.result()
+
+
+def _arriving(
+    answers: "queue.SimpleQueue[int]", total: int, runs: Sequence[Future[DeviceRun]]
+) -> Iterator[int]:
+    """Yield once for each answer, until all are there or a device failed."""
+    for number in range(total):
+        while True:
+            if any(run.done() and run.exception() for run in runs):
+                return
+            try:
+                answers.get(timeout=_TICK_S)
+                break
+            except queue.Empty:
+                continue
+        yield number
+
+
+def _run_device(
+    device: Device, fleet: Fleet, stop: threading.Event, answers: "queue.SimpleQueue[int]"
+) -> DeviceRun:
+    stream = fleet.streams[device.device_id]
+    length = len(stream)
+    meter = ProfileMeter(load_board(device.profile), load_link(device.link))
+    first = budget_at(device, 0, length, fleet.scenario, fleet.capacity_bytes)
+    with ExitStack() as stack:
+        links = [
+            stack.enter_context(CuttableLink(f"{device.device_id}-{name}", *_host_port(address)))
+            for name, address in (("c", fleet.addresses.grpc), ("b", fleet.addresses.broker))
+        ]
+        config = _config(device, fleet, links)
+        running = stack.enter_context(RunningDevice(config, meter, first.memory_bytes))
+        answered, up = 0, True
+        for index, window in enumerate(stream.inputs):
+            if stop.is_set():
+                break
+            wanted = link_up_at(device, index, length, fleet.scenario)
+            if wanted != up:
+                _switch(links, up=wanted)
+                up = wanted
+            budget = budget_at(device, index, length, fleet.scenario, fleet.capacity_bytes)
+            running.answer(index, window, budget)
+            answered += 1
+            answers.put(index)
+        _switch(links, up=True)
+        flushed = not stop.is_set() and running.flush(_FLUSH_S)
+        return DeviceRun(
+            device_id=device.device_id,
+            answered=answered,
+            receipts=running.receipts_written,
+            flushed=flushed,
+            bundle_bytes=running.bundle_bytes,
+            telemetry_bytes=running.telemetry_bytes,
+        )
+
+
+def _config(device: Device, fleet: Fleet, links: Sequence[CuttableLink]) -> DeviceConfig:
+    cloud, broker = links
+    return DeviceConfig(
+        device_id=device.device_id,
+        profile=device.profile,
+        state_dir=fleet.state_dir / device.device_id,
+        cloud=cloud.address,
+        broker_host="127.0.0.1",
+        broker_port=broker.port,
+        delivery=device.delivery,
+        deadline_ms=fleet.scenario.offload.deadline_ms,
+    )
+
+
+def _host_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)
+
+
+def _switch(links: Sequence[CuttableLink], *, up: bool) -> None:
+    for link in links:
+        if up:
+            link.restore()
+        else:
+            link.cut()
