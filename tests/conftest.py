@@ -8,6 +8,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from tests.trained import TrainedTask, train_small
 
 from nestling.v1 import bundle_pb2
 from nestling_cloud.bundles.repository import Repository
@@ -73,3 +74,9 @@ def released(
     repository.add_model("tiny-teacher", tiny_teacher)
     repository.release(make_manifest(repository))
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedTask:
+    """A small version of the wearable task, trained once: task, splits, repository folder."""
+    return train_small(tmp_path_factory.mktemp("trained"))

@@ -58,9 +58,7 @@ def load(data_dir: Path | None, seed: int) -> Splits:
     )
 
 
-def _pictures(
-    paths: dict[str, Path], part: str, count: int, rng: np.random.Generator
-) -> Examples:
+def _pictures(paths: dict[str, Path], part: str, count: int, rng: np.random.Generator) -> Examples:
     pictures = _read_idx(paths[f"{part}-images-idx3-ubyte.gz"])
     labels = _read_idx(paths[f"{part}-labels-idx1-ubyte.gz"])
     chosen = rng.permutation(len(labels))[:count]
@@ -90,9 +88,7 @@ TASK = Task(
         shape=[1, 28, 28],
         channels=["brightness"],
         units=["share of white"],
-        classes=(
-            "T-shirt Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle-boot".split()
-        ),
+        classes="T-shirt Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Boot".split(),
     ),
     load=load,
     student=StudentConfig(channels=(16, 32, 32), strides=(2, 2, 1)),

@@ -28,6 +28,7 @@ class Evaluation:
     """Every input of a run, in the order of its receipts.
 
     Attributes:
+        owner: number of the device that answered, (N,).
         device: whether the resident capacity is right, (N,).
         cloud: whether the teacher is right, (N,).
         answered: whether the answer that was given is right, (N,).
@@ -37,6 +38,7 @@ class Evaluation:
         gain: what the accept head believes that the cloud is better by, (N,).
     """
 
+    owner: NDArray[np.int_]
     device: Bools
     cloud: Bools
     answered: Bools
@@ -66,6 +68,7 @@ def evaluate(
     teacher = open_session(repository.model_path(manifest.cloud.name).read_bytes())
     cloud = np.concatenate([teacher.run(None, {"input": part})[0] for part in _batches(inputs)])
     return Evaluation(
+        owner=np.unique([row.device for row in receipts], return_inverse=True)[1],
         device=logits.argmax(axis=1) == labels,
         cloud=cloud.argmax(axis=1) == labels,
         answered=np.array([row.answer for row in receipts]) == labels,
@@ -114,17 +117,31 @@ def _softmax(logits: Floats) -> Floats:
     return probabilities
 
 
-def accuracy_at(evaluation: Evaluation, urgency: Floats, count: int) -> float:
-    """Accuracy if the `count` most urgent inputs had gone to the cloud and the rest had not.
+def accuracy_at(evaluation: Evaluation, urgency: Floats, counts: Sequence[int]) -> float:
+    """Accuracy if every device had sent its most urgent inputs to the cloud, and no others.
 
     Inputs for which the policy could not choose the cloud keep the device's answer, so that a
     baseline meets the same weather as the run.
+
+    Args:
+        evaluation: of the run.
+        urgency: what a router goes by, (N,); known for the whole stream in advance, which no
+            device has, so this flatters a baseline against the run.
+        counts: how many inputs each device sends.
     """
-    order = np.argsort(-np.where(evaluation.cloud_open, urgency, -np.inf), kind="stable")
-    chosen = np.zeros(len(order), np.bool_)
-    chosen[order[:count]] = True
-    chosen &= evaluation.cloud_open
+    chosen = np.zeros(len(urgency), np.bool_)
+    for owner, count in enumerate(counts):
+        rows = np.flatnonzero((evaluation.owner == owner) & evaluation.cloud_open)
+        chosen[rows[np.argsort(-urgency[rows], kind="stable")[:count]]] = True
     return float(np.where(chosen, evaluation.cloud, evaluation.device).mean())
+
+
+def offloads_by_device(evaluation: Evaluation) -> list[int]:
+    """How many inputs of each device the cloud answered."""
+    counts: list[int] = (
+        np.bincount(evaluation.owner, weights=evaluation.offloaded).astype(int).tolist()
+    )
+    return counts
 
 
 def oracle_urgency(evaluation: Evaluation) -> Floats:
@@ -138,6 +155,8 @@ def curves(
 ) -> dict[str, list[tuple[float, float]]]:
     """Accuracy against offload share of every router, as if the cloud had been open all the time.
 
+    Every device sends the same share of its inputs.
+
     Returns:
         By router, (share, accuracy) points; "device-only" and "cloud-only" have one each.
     """
@@ -149,9 +168,11 @@ def curves(
         "oracle": oracle_urgency(evaluation),
         "random": rng.random(count).astype(np.float32),
     }
+    sizes = np.bincount(evaluation.owner)
     found = {
         name: [
-            (share, accuracy_at(always, urgency, round(share * count))) for share in CURVE_SHARES
+            (share, accuracy_at(always, urgency, np.rint(share * sizes).astype(int).tolist()))
+            for share in CURVE_SHARES
         ]
         for name, urgency in urgencies.items()
     }

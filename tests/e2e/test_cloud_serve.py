@@ -78,6 +78,17 @@ def test_taken_port_exits_with_1_and_words(released: Path, tmp_path: Path, optio
     assert "Traceback" not in ended.stderr
 
 
+def test_second_cloud_does_not_share_the_first_ones_port(
+    start_cloud: StartCloud, released: Path, tmp_path: Path
+) -> None:
+    first = start_cloud()
+
+    ended = _serve(released, tmp_path, "--port", first.grpc.rpartition(":")[2])
+
+    assert ended.returncode == 1
+    assert "choose another" in ended.stderr
+
+
 def test_no_broker_exits_with_1_and_how_to_get_one(released: Path, tmp_path: Path) -> None:
     if Path("/usr/sbin/mosquitto").exists():
         ended = _serve(released, tmp_path, "--broker-kind", "amqtt", prefix=str(tmp_path))

@@ -1,0 +1,158 @@
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import pytest
+import torch
+from torch import nn
+
+from nestling_cloud.progress import Silent
+from nestling_cloud.tasks import Recipe
+from nestling_cloud.training import BatchLoss, TrainingError, logits_of, seeded, train
+
+T = TypeVar("T")
+RECIPE = Recipe(epochs=3, batch=4, learning_rate=0.05)
+INPUTS = torch.linspace(-1, 1, 12).reshape(12, 1)
+TARGETS = 2 * INPUTS + 1
+
+
+class Listener:
+    """Writes down what a person would have been told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int, int]] = []  # (what, done, total)
+
+    def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+        for done, item in enumerate(items, start=1):
+            yield item
+            self.told.append((what, done, total))
+
+
+def squared_error(network: nn.Module) -> BatchLoss:
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        del epoch
+        error: torch.Tensor = (network(INPUTS[indices]) - TARGETS[indices]).square().mean()
+        return error
+
+    return loss_of
+
+
+def fitted(seed: int, recipe: Recipe = RECIPE) -> nn.Linear:
+    generator = seeded(seed)
+    network = nn.Linear(1, 1)
+    train(
+        network,
+        squared_error(network),
+        count=len(INPUTS),
+        recipe=recipe,
+        generator=generator,
+        progress=Silent(),
+        what="line",
+    )
+    return network
+
+
+def test_loss_becomes_small() -> None:
+    network = fitted(0, Recipe(epochs=100, batch=4, learning_rate=0.1, weight_decay=0.0))
+
+    assert squared_error(network)(torch.arange(12), 0).item() < 1e-3
+
+
+def test_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    first, again, other = fitted(3), fitted(3), fitted(4)
+
+    assert torch.equal(first.weight, again.weight)
+    assert torch.equal(first.bias, again.bias)
+    assert not torch.equal(first.weight, other.weight)
+
+
+def test_every_epoch_shuffles_all_examples_anew() -> None:
+    network = nn.Linear(1, 1)
+    seen: list[list[int]] = [[], [], []]
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        seen[epoch].extend(indices.tolist())
+        return squared_error(network)(indices, epoch)
+
+    train(
+        network,
+        loss_of,
+        count=12,
+        recipe=RECIPE,
+        generator=torch.Generator().manual_seed(0),
+        progress=Silent(),
+        what="line",
+    )
+
+    assert [sorted(order) for order in seen] == [list(range(12))] * 3
+    assert seen[0] != seen[1] != seen[2]
+
+
+def test_network_is_left_in_evaluation_mode() -> None:
+    assert not fitted(0).training
+
+
+def test_fewer_examples_than_a_batch_are_one_batch() -> None:
+    network = fitted(0, Recipe(epochs=1, batch=1000))
+
+    assert torch.isfinite(network.weight).all()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_loss_that_is_not_finite_names_step_and_epoch(bad: float) -> None:
+    network = nn.Linear(1, 1)
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        return squared_error(network)(indices, epoch) * (bad if epoch == 1 else 1.0)
+
+    with pytest.raises(TrainingError, match=f"line: the loss is {bad} in epoch 2"):
+        train(
+            network,
+            loss_of,
+            count=12,
+            recipe=RECIPE,
+            generator=torch.Generator(),
+            progress=Silent(),
+            what="line",
+        )
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_examples_are_refused(count: int) -> None:
+    network = nn.Linear(1, 1)
+
+    with pytest.raises(TrainingError, match=f"line: {count} examples are too few"):
+        train(
+            network,
+            squared_error(network),
+            count=count,
+            recipe=RECIPE,
+            generator=torch.Generator(),
+            progress=Silent(),
+            what="line",
+        )
+
+
+def test_progress_is_told_every_epoch() -> None:
+    network, listener = nn.Linear(1, 1), Listener()
+
+    train(
+        network,
+        squared_error(network),
+        count=12,
+        recipe=RECIPE,
+        generator=torch.Generator(),
+        progress=listener,
+        what="line",
+    )
+
+    assert listener.told == [("line", 1, 3), ("line", 2, 3), ("line", 3, 3)]
+
+
+def test_logits_of_many_inputs_are_those_of_each_and_carry_no_gradient() -> None:
+    network = nn.Sequential(nn.Dropout(0.5), nn.Linear(1, 3)).train()
+
+    logits = logits_of(network, INPUTS, batch=5)
+
+    assert logits.shape == (12, 3)
+    assert not logits.requires_grad
+    assert torch.allclose(logits, network[1](INPUTS))  # no dropout: evaluation mode
