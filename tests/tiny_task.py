@@ -51,8 +51,8 @@ TINY_TASK = Task(
         classes=["low", "middle", "high"],
     ),
     load=lambda _data_dir, seed: tiny_splits(seed),
-    student=StudentConfig(channels=(6, 8), strides=(2, 1), fractions=(0.25, 0.5, 1.0)),
+    student=StudentConfig(channels=(6, 8), strides=(2, 1), fractions=(0.5, 0.75, 1.0)),
     teacher=TinyTeacher,
     teacher_recipe=Recipe(epochs=10, batch=64),
-    student_recipe=Recipe(epochs=10, batch=64),
+    student_recipe=Recipe(epochs=20, batch=64),
 )

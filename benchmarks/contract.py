@@ -1,0 +1,193 @@
+"""What every benchmark prints and writes: figures with goals, as JSON, a table and pictures."""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure as Picture
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs" / "results"
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": lambda value, goal: value >= goal,
+    "<=": lambda value, goal: value <= goal,
+    "==": lambda value, goal: value == goal,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One measured figure.
+
+    Attributes:
+        value: mean over seeds.
+        spread: standard deviation over seeds, None for a single one.
+        unit: of value and spread.
+        goal: an operator and a number, such as ">= 2", or None where there is none.
+        holds: whether the value meets the goal; None without one.
+        anchor: where the goal, or the figure to compare with, comes from.
+    """
+
+    value: float
+    spread: float | None
+    unit: str
+    goal: str | None = None
+    holds: bool | None = None
+    anchor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Everything that a benchmark found."""
+
+    name: str
+    commit: str
+    machine: str
+    seeds: Sequence[int]
+    quick: bool
+    figures: Mapping[str, Figure]
+
+
+def figure(
+    values: Sequence[float], unit: str, *, goal: str | None = None, anchor: str = ""
+) -> Figure:
+    """Sum up one figure over seeds and hold its mean against the goal."""
+    value = float(np.mean(values))
+    made = Figure(
+        value=value,
+        spread=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        unit=unit,
+        goal=goal,
+        anchor=anchor,
+    )
+    if goal is None:
+        return made
+    operator, _, number = goal.partition(" ")
+    return replace(made, holds=bool(_COMPARE[operator](value, float(number))))
+
+
+def parse_arguments(description: str, *, seeds: int) -> argparse.Namespace:
+    """Read the options that all benchmarks share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="one seed, for a first look")
+    parser.add_argument("--seeds", type=int, default=seeds, help="default: %(default)s")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write results there instead")
+    return parser.parse_args()
+
+
+def results(name: str, options: argparse.Namespace, figures: Mapping[str, Figure]) -> Results:
+    """Add to figures what they were measured with."""
+    return Results(
+        name=name,
+        commit=_commit(),
+        machine=_machine(),
+        seeds=list(seed_range(options)),
+        quick=options.quick,
+        figures=figures,
+    )
+
+
+def seed_range(options: argparse.Namespace) -> range:
+    """Seeds to run: 0, 1, ..."""
+    return range(1 if options.quick else options.seeds)
+
+
+def publish(
+    found: Results,
+    target: Path | None,
+    *,
+    title: str,
+    words: str,
+    pictures: Mapping[str, Callable[[Mapping[str, Any]], Picture]],
+) -> None:
+    """Print a table; write the JSON, and beside it page and pictures made from that file.
+
+    Args:
+        found: the results.
+        target: where the JSON goes; None takes `docs/results/NAME.json`.
+        title: heading of the page.
+        words: what was run and how to read it, Markdown.
+        pictures: by file name's end, functions of the JSON's content.
+    """
+    path = target or RESULTS / f"{found.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(found), indent=2) + "\n", "utf-8")
+    content = json.loads(path.read_text("utf-8"))
+    Console().print(_table(content))
+    names = []
+    for end, draw in pictures.items():
+        names.append(f"{path.stem}-{end}.svg")
+        # Without a date and with fixed ids, the same figures give the same file.
+        draw(content).savefig(path.with_name(names[-1]), metadata={"Date": None})
+    path.with_suffix(".md").write_text(_page(content, title, words, names), "utf-8")
+
+
+def _table(content: Mapping[str, Any]) -> Table:
+    table = Table(title=f"{content['name']}, seeds {content['seeds']}, {content['machine']}")
+    for heading in ("figure", "value", "goal", "holds"):
+        table.add_column(heading)
+    for key, entry in content["figures"].items():
+        table.add_row(key, _value(entry), entry["goal"] or "", _holds(entry))
+    return table
+
+
+def _page(content: Mapping[str, Any], title: str, words: str, pictures: Sequence[str]) -> str:
+    rows = [
+        f"| {key} | {_value(entry)} | {entry['goal'] or ''} | {_holds(entry)} | {entry['anchor']} |"
+        for key, entry in content["figures"].items()
+    ]
+    seeds = ", ".join(map(str, content["seeds"]))
+    lines = [
+        f"# {title}",
+        "",
+        words.strip(),
+        "",
+        f"Seeds {seeds}; {content['machine']}; commit `{content['commit']}`"
+        f"{'; a quick run' if content['quick'] else ''}. Written by `make bench-{content['name']}`.",
+        "",
+        *(f"![{picture}]({picture})" for picture in pictures),
+        "",
+        "| figure | mean ± s.d. | goal | holds | compared with |",
+        "|---|---|---|---|---|",
+        *rows,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _value(entry: Mapping[str, Any]) -> str:
+    spread = "" if entry["spread"] is None else f" ± {entry['spread']:.3g}"
+    return f"{entry['value']:.4g}{spread} {entry['unit']}".strip()
+
+
+def _holds(entry: Mapping[str, Any]) -> str:
+    return {None: "", True: "yes", False: "no"}[entry["holds"]]
+
+
+def _commit() -> str:
+    """The commit measured, marked where the tree had changes beyond the results themselves."""
+    described = _git("describe", "--always", "--abbrev=12")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/results")
+    return described + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _machine() -> str:
+    model = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return f"{len(os.sched_getaffinity(0))} cores of {model}"

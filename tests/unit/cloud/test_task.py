@@ -1,0 +1,121 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from nestling_cloud.tasks import (
+    Examples,
+    Signature,
+    Splits,
+    StudentConfig,
+    Task,
+    TaskError,
+    concatenate,
+)
+
+
+def examples(count: int = 4) -> Examples:
+    return Examples(
+        inputs=np.zeros((count, 2, 8), np.float32), labels=np.arange(count, dtype=np.int64) % 3
+    )
+
+
+def task_of(
+    train: Examples | None = None,
+    calibration: Examples | None = None,
+    test: Sequence[Examples] | None = None,
+) -> Task:
+    splits = Splits(
+        train=train or examples(),
+        calibration=calibration or examples(),
+        test=[examples(), examples(2)] if test is None else test,
+    )
+    return Task(
+        name="tiny",
+        signature=Signature(shape=[2, 8], classes=["a", "b", "c"]),
+        load=lambda _data_dir, _seed: splits,
+        student=StudentConfig(channels=(4,), strides=(1,)),
+    )
+
+
+def test_sound_data_is_passed_on_as_it_is() -> None:
+    task = task_of()
+
+    assert task.load_checked(None, 0) is task.load(None, 0)
+
+
+def test_folder_and_seed_reach_the_tasks_own_loader() -> None:
+    asked: list[tuple[Path | None, int]] = []
+    sound = task_of()
+
+    def load(data_dir: Path | None, seed: int) -> Splits:
+        asked.append((data_dir, seed))
+        return sound.load(data_dir, seed)
+
+    task = Task(name="tiny", signature=sound.signature, load=load, student=sound.student)
+    task.load_checked(Path("mine"), 7)
+
+    assert asked == [(Path("mine"), 7)]
+
+
+def with_inputs(inputs: NDArray[np.generic]) -> Examples:
+    return Examples(inputs=inputs, labels=np.zeros(len(inputs), np.int64))  # type: ignore[arg-type]
+
+
+def with_labels(*labels: int) -> Examples:
+    return Examples(
+        inputs=np.zeros((len(labels), 2, 8), np.float32), labels=np.array(labels, np.int64)
+    )
+
+
+UNSOUND = [
+    (examples(0), "no examples"),
+    (with_inputs(np.zeros((4, 8, 2), np.float32)), r"float32 \(4, 8, 2\), .* float32 \(4, 2, 8\)"),
+    (with_inputs(np.zeros((4, 16), np.float32)), r"asks for float32 \(4, 2, 8\)"),
+    (with_inputs(np.zeros((4, 2, 8))), "inputs are float64"),
+    (with_inputs(np.full((4, 2, 8), np.nan, np.float32)), "not finite"),
+    (with_inputs(np.full((4, 2, 8), np.inf, np.float32)), "not finite"),
+    (with_labels(0, 3), "labels must be 0 to 2"),
+    (with_labels(-1, 0), "labels must be 0 to 2"),
+    (
+        Examples(inputs=np.zeros((5, 2, 8), np.float32), labels=np.zeros(4, np.int64)),
+        r"\(5, 2, 8\), the signature asks for float32 \(4, 2, 8\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("unsound", "words"), UNSOUND)
+def test_unsound_part_is_named_with_what_is_wrong(unsound: Examples, words: str) -> None:
+    with pytest.raises(TaskError, match=f"task tiny, train: .*{words}"):
+        task_of(train=unsound).load_checked(None, 0)
+    with pytest.raises(TaskError, match=f"task tiny, calibration: .*{words}"):
+        task_of(calibration=unsound).load_checked(None, 0)
+    with pytest.raises(TaskError, match=rf"task tiny, test\[1\]: .*{words}"):
+        task_of(test=[examples(), unsound]).load_checked(None, 0)
+
+
+def test_task_without_test_recordings_is_refused() -> None:
+    with pytest.raises(TaskError, match="no test recordings"):
+        task_of(test=[]).load_checked(None, 0)
+
+
+def test_concatenation_keeps_the_order() -> None:
+    parts = [with_labels(2, 1), with_labels(0)]
+
+    assert concatenate(parts).labels.tolist() == [2, 1, 0]
+    assert concatenate(parts).inputs.shape == (3, 2, 8)
+
+
+def test_task_that_names_no_augmentation_leaves_inputs_alone() -> None:
+    inputs = torch.randn(3, 2, 8)
+
+    assert torch.equal(task_of().augment(inputs, torch.Generator()), inputs)
+
+
+def test_task_that_names_no_teacher_gets_one_that_fits_its_signature() -> None:
+    task = task_of()
+
+    assert task.teacher(task.signature).eval()(torch.zeros(2, 2, 8)).shape == (2, 3)

@@ -1,0 +1,157 @@
+import hashlib
+import importlib.util
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nestling_cloud.tasks import DataMissingError, Examples, Splits, TaskError, concatenate
+from nestling_cloud.tasks.wearable import TASK, TRAIN_HOP, WINDOW
+
+FILE = "watch_dataset.npy"
+
+
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    return TASK.load_checked(None, 0)
+
+
+@pytest.fixture(scope="module")
+def recordings() -> dict[str, Any]:
+    spec = importlib.util.find_spec("seglearn")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    path = Path(spec.submodule_search_locations[0]) / "data" / FILE
+    data: dict[str, Any] = np.load(path, allow_pickle=True).item()
+    return data
+
+
+@pytest.fixture(scope="module")
+def subject_of(recordings: dict[str, Any]) -> dict[bytes, int]:
+    """Subject of every window that starts at a multiple of the smallest hop."""
+    found = {}
+    for samples, subject in zip(recordings["X"], recordings["subject"], strict=True):
+        for start in range(0, len(samples) - WINDOW + 1, TRAIN_HOP):
+            found[_digest(samples[start : start + WINDOW].T)] = int(subject)
+    return found
+
+
+def _digest(window: np.ndarray[Any, Any]) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(window, np.float32).tobytes()).digest()
+
+
+def subjects(examples: Examples, subject_of: dict[bytes, int]) -> set[int]:
+    return {subject_of[_digest(window)] for window in examples.inputs}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_subject_is_in_two_parts(seed: int, subject_of: dict[bytes, int]) -> None:
+    splits = TASK.load(None, seed)
+
+    parts = (splits.train, splits.calibration, concatenate(splits.test))
+    train, calibration, test = (subjects(part, subject_of) for part in parts)
+
+    assert (len(train), len(calibration), len(test)) == (5, 2, 3)
+    assert len(train | calibration | test) == 10
+
+
+def test_every_test_recording_is_of_one_subject_and_one_exercise(
+    splits: Splits, subject_of: dict[bytes, int]
+) -> None:
+    for recording in splits.test:
+        assert len(subjects(recording, subject_of)) == 1
+        assert len(set(recording.labels.tolist())) == 1
+
+
+def test_calibration_halves_are_of_different_subjects(
+    splits: Splits, subject_of: dict[bytes, int]
+) -> None:
+    order = [subject_of[_digest(window)] for window in splits.calibration.inputs]
+
+    changes = sum(a != b for a, b in zip(order, order[1:], strict=False))
+    assert changes == 1  # one subject's windows, then the other's
+
+
+def test_channels_are_in_the_order_of_the_recording(
+    splits: Splits, recordings: dict[str, Any]
+) -> None:
+    first = splits.test[0].inputs[0]
+
+    matches = [
+        index
+        for index, samples in enumerate(recordings["X"])
+        if np.array_equal(samples[:WINDOW].T.astype(np.float32), first)
+    ]
+    assert len(matches) == 1
+    assert int(recordings["y"][matches[0]]) == splits.test[0].labels[0]
+
+
+def test_gravity_is_in_the_accelerations(splits: Splits) -> None:
+    length = np.linalg.norm(splits.train.inputs[:, :3], axis=1)
+
+    assert np.median(length) == pytest.approx(1.0, abs=0.1)  # in g, as the signature says
+    assert list(TASK.signature.units) == ["g"] * 3 + ["rad/s"] * 3
+
+
+def test_other_seed_splits_other_subjects_and_the_same_seed_the_same(splits: Splits) -> None:
+    again, other = TASK.load(None, 0), TASK.load(None, 1)
+
+    assert np.array_equal(splits.train.inputs, again.train.inputs)
+    assert not np.array_equal(splits.train.inputs[:100], other.train.inputs[:100])
+
+
+def test_every_exercise_is_in_every_part(splits: Splits) -> None:
+    for part in (splits.train, splits.calibration, concatenate(splits.test)):
+        assert set(part.labels.tolist()) == set(range(len(TASK.signature.classes)))
+
+
+class Bomb:
+    """A pickle that leaves a mark when it is opened."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.mark,))
+
+
+def test_file_with_another_digest_is_refused_unopened(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    content = pickle.dumps(Bomb(mark))
+    (tmp_path / FILE).write_bytes(content)
+
+    with pytest.raises(TaskError, match="it was not opened"):
+        TASK.load(tmp_path, 0)
+
+    assert not mark.exists()
+    pickle.loads(content)  # noqa: S301  # ours: it does leave a mark
+    assert mark.exists()
+
+
+def test_folder_without_the_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataMissingError, match=f"{FILE}: .*--data-dir"):
+        TASK.load(tmp_path, 0)
+
+
+def test_without_seglearn_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.path", [])
+    monkeypatch.delitem(sys.modules, "seglearn", raising=False)
+
+    with pytest.raises(DataMissingError, match="pip install 'nestling\\[train\\]'"):
+        TASK.load(None, 0)
+
+
+def test_augmentation_keeps_shape_and_changes_values(splits: Splits) -> None:
+    inputs = torch.from_numpy(splits.train.inputs[:64])
+
+    augmented = TASK.augment(inputs, torch.Generator().manual_seed(0))
+
+    assert augmented.shape == inputs.shape
+    assert torch.isfinite(augmented).all()
+    # A watch worn a little differently, not another movement.
+    similarity = torch.cosine_similarity(augmented.flatten(1), inputs.flatten(1))
+    assert 0.5 < similarity.mean().item() < 0.999
