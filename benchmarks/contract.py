@@ -15,6 +15,8 @@ from matplotlib.figure import Figure as Picture
 from rich.console import Console
 from rich.table import Table
 
+from nestling_sim.report import as_svg
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
@@ -126,8 +128,7 @@ def publish(
     names = []
     for end, draw in pictures.items():
         names.append(f"{path.stem}-{end}.svg")
-        # Without a date and with fixed ids, the same figures give the same file.
-        draw(content).savefig(path.with_name(names[-1]), metadata={"Date": None})
+        path.with_name(names[-1]).write_text(as_svg(draw(content)), "utf-8")
     path.with_suffix(".md").write_text(_page(content, title, words, names), "utf-8")
 
 
@@ -146,13 +147,14 @@ def _page(content: Mapping[str, Any], title: str, words: str, pictures: Sequence
         for key, entry in content["figures"].items()
     ]
     seeds = ", ".join(map(str, content["seeds"]))
+    quick = "; a quick run" if content["quick"] else ""
     lines = [
         f"# {title}",
         "",
         words.strip(),
         "",
-        f"Seeds {seeds}; {content['machine']}; commit `{content['commit']}`"
-        f"{'; a quick run' if content['quick'] else ''}. Written by `make bench-{content['name']}`.",
+        f"Seeds {seeds}; {content['machine']}; commit `{content['commit']}`{quick}.",
+        f"Written by `make bench-{content['name']}`.",
         "",
         *(f"![{picture}]({picture})" for picture in pictures),
         "",

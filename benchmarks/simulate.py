@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contract import Figure, figure, parse_arguments, publish, results, seed_range
 from matplotlib.figure import Figure as Picture
 from rich.console import Console
 
+from contract import Figure, figure, parse_arguments, publish, results, seed_range
 from nestling_cloud.progress import ConsoleProgress
 from nestling_sim.run import RunConfig, run
 from nestling_sim.scenario import load_scenario
@@ -40,7 +40,8 @@ _REPEATED = ("accuracy", "routes", "reasons", "fallbacks", "capacity_switches", 
 def main() -> None:
     """Run the benchmark."""
     options = parse_arguments(__doc__ or "", seeds=3)
-    first, again = [], []
+    first: list[dict[str, Any]] = []
+    again: list[dict[str, Any]] = []
     progress = ConsoleProgress(Console(stderr=True))
     with tempfile.TemporaryDirectory() as folder:
         for seed in seed_range(options):

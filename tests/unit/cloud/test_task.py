@@ -29,8 +29,8 @@ def task_of(
     test: Sequence[Examples] | None = None,
 ) -> Task:
     splits = Splits(
-        train=train or examples(),
-        calibration=calibration or examples(),
+        train=examples() if train is None else train,
+        calibration=examples() if calibration is None else calibration,
         test=[examples(), examples(2)] if test is None else test,
     )
     return Task(
@@ -71,6 +71,11 @@ def with_labels(*labels: int) -> Examples:
     )
 
 
+def with_label_array(labels: NDArray[np.generic]) -> Examples:
+    inputs = np.zeros((len(labels), 2, 8), np.float32)
+    return Examples(inputs=inputs, labels=labels)  # type: ignore[arg-type]
+
+
 UNSOUND = [
     (examples(0), "no examples"),
     (with_inputs(np.zeros((4, 8, 2), np.float32)), r"float32 \(4, 8, 2\), .* float32 \(4, 2, 8\)"),
@@ -80,6 +85,9 @@ UNSOUND = [
     (with_inputs(np.full((4, 2, 8), np.inf, np.float32)), "not finite"),
     (with_labels(0, 3), "labels must be 0 to 2"),
     (with_labels(-1, 0), "labels must be 0 to 2"),
+    (with_label_array(np.zeros(4, np.float32)), "labels are float32"),
+    (with_label_array(np.zeros(4, np.int32)), "labels are int32"),
+    (with_label_array(np.zeros((4, 1), np.int64)), r"labels are int64 \(4, 1\)"),
     (
         Examples(inputs=np.zeros((5, 2, 8), np.float32), labels=np.zeros(4, np.int64)),
         r"\(5, 2, 8\), the signature asks for float32 \(4, 2, 8\)",
