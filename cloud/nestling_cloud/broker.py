@@ -127,7 +127,7 @@ def start_broker(*, port: int = 0, kind: BrokerKind = "auto") -> Broker:
     Raises:
         BrokerError: there is no broker on this machine, the port is taken, or it does not start.
     """
-    found, program = _find(kind)
+    found, program = find_broker(kind)
     if port:
         _check_free(port)
         return _launch(found, program, port)
@@ -137,7 +137,15 @@ def start_broker(*, port: int = 0, kind: BrokerKind = "auto") -> Broker:
     return _launch(found, program, _free_port())
 
 
-def _find(kind: BrokerKind) -> tuple[str, Path]:
+def find_broker(kind: BrokerKind = "auto") -> tuple[str, Path]:
+    """Find a broker's program without starting it.
+
+    Returns:
+        Its kind and its path.
+
+    Raises:
+        BrokerError: there is none on this machine; the text says how to get one.
+    """
     search_path = os.pathsep.join([os.environ.get("PATH", ""), *_SYSTEM_PATHS])
     mosquitto = shutil.which("mosquitto", path=search_path)
     if mosquitto and kind != "amqtt":

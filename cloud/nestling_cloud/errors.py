@@ -5,6 +5,7 @@
     ├── RepositoryError         a release or a folder that is not as it should be
     │   ├── BlobNotFoundError   no such blob or cloud model
     │   └── OffsetError         an offset beyond the blob's end
+    ├── ExportError             a folder that a bundle may not be written to
     ├── ModelError              an ONNX file that cannot be served
     ├── TensorError             an inference request that does not fit the model
     ├── StoreError              a receipt store that cannot be opened

@@ -1,7 +1,7 @@
 """The way of a model, from data to everything that a bundle holds."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 from nestling.admission import offload_bytes
+from nestling.budget import BUDGET_FIELDS
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
-from nestling.v1.bundle_pb2 import Calibration, NestedTensor, Signature
+from nestling.v1.bundle_pb2 import Calibration, NestedTensor
 from nestling_cloud.export import export_onnx
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
 from nestling_cloud.models.student import layout
@@ -62,6 +63,23 @@ class LearnedCloud:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LearnedRouter:
+    """Multiplexer or accept head: ONNX model, multiply-accumulates of one run."""
+
+    onnx: bytes
+    macs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Nest:
+    """The compiled student: what a bundle ships of it."""
+
+    layout: Sequence[NestedTensor]
+    rings: Sequence[bytes]
+    templates: Sequence[bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Learned:
     """Everything that a bundle holds.
 
@@ -69,10 +87,8 @@ class Learned:
         layout: the nest.
         capacities: smallest first.
         cloud: the teacher.
-        multiplexer: ONNX, (input, budget) -> success.
-        accept_head: ONNX, (logits, success, capacity) -> accept.
-        multiplexer_macs: multiply-accumulates of one run.
-        accept_head_macs: likewise.
+        multiplexer: (input, budget) -> success.
+        accept_head: (logits, success, capacity) -> accept.
         calibration: prices for wished offload shares.
         golden_inputs: (G, *shape).
         golden_tolerance: largest difference allowed in any golden logit.
@@ -81,10 +97,8 @@ class Learned:
     layout: Sequence[NestedTensor]
     capacities: Sequence[LearnedCapacity]
     cloud: LearnedCloud
-    multiplexer: bytes
-    accept_head: bytes
-    multiplexer_macs: int
-    accept_head_macs: int
+    multiplexer: LearnedRouter
+    accept_head: LearnedRouter
     calibration: Calibration
     golden_inputs: NDArray[np.float32]
     golden_tolerance: float
@@ -106,53 +120,24 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
     teacher = _train_teacher(task, splits.train, generator, progress)
     views = make_views(task, teacher, splits.train, generator)
     student = train_nested(task, views, splits.train.inputs, generator, progress)
-    quantized = quantize(student, splits.train.inputs)
-    nest = layout(task.signature, task.student)
-    unseen = splits.calibration
-    cloud_logits = logits_of(teacher, torch.from_numpy(unseen.inputs)).numpy()
-    templates, rings, logits = _run_capacities(task, quantized, nest, unseen.inputs)
-    data = RoutingData(
-        inputs=unseen.inputs,
-        logits=logits,
-        right=np.stack([_right(part, unseen) for part in (*logits, cloud_logits)], axis=1),
-    )
-    memory = _memory_bytes(task, templates, rings)
-    costs = Costs(memory_bytes=memory, offload_bytes=offload_bytes(task.signature.shape))
+    nest = _compile(task, quantize(student, splits.train.inputs))
+    data = _routing_data(teacher, nest, splits.calibration)
+    memory = _memory_bytes(task, nest)
     router = fit_router(task.signature, data, seed=seed, progress=progress)
+    costs = Costs(memory_bytes=memory, offload_bytes=offload_bytes(task.signature.shape))
     fit_affordable(router.multiplexer, costs, seed=seed, progress=progress)
     calibration = calibrate(task.signature, data, seed=seed, progress=progress)
-    golden = _golden_indices(len(unseen))
-    multiplexer, accept_head = _export_router(task.signature, router, task.student.capacities)
+    golden = _golden_indices(len(splits.calibration))
+    multiplexer, accept_head = _export_router(task, router)
     return Learned(
-        layout=nest,
-        capacities=[
-            LearnedCapacity(
-                template=templates[index],
-                ring=rings[index],
-                macs=student_macs(task.signature, task.student, index + 1),
-                memory_bytes=memory[index],
-                accuracy=float(data.right[:, index].mean()),
-                golden_logits=logits[index, golden],
-            )
-            for index in range(task.student.capacities)
-        ],
-        cloud=LearnedCloud(
-            onnx=_export_teacher(task.signature, teacher),
-            macs=network_macs(teacher, task.signature.shape),
-            accuracy=float(data.right[:, -1].mean()),
-        ),
+        layout=nest.layout,
+        capacities=_capacities(task, nest, memory, data, golden),
+        cloud=_export_cloud(task, teacher, data),
         multiplexer=multiplexer,
         accept_head=accept_head,
-        multiplexer_macs=network_macs(router.multiplexer, task.signature.shape, [6]),
-        accept_head_macs=network_macs(
-            router.accept_head,
-            [len(task.signature.classes)],
-            [2],
-            [task.student.capacities],
-        ),
         calibration=calibration,
-        golden_inputs=unseen.inputs[golden],
-        golden_tolerance=_GOLDEN_TOLERANCE * float(np.abs(logits[:, golden]).max()),
+        golden_inputs=data.inputs[golden],
+        golden_tolerance=_GOLDEN_TOLERANCE * float(np.abs(data.logits[:, golden]).max()),
     )
 
 
@@ -183,63 +168,97 @@ def _train_teacher(
     return teacher
 
 
-def _run_capacities(
-    task: Task,
-    quantized: QuantizedStudent,
-    nest: Sequence[NestedTensor],
-    inputs: NDArray[np.float32],
-) -> tuple[list[bytes], list[bytes], NDArray[np.float32]]:
-    """Templates, rings, and the logits (K, N, classes) that devices will get."""
+def _compile(task: Task, quantized: QuantizedStudent) -> _Nest:
+    tensors = layout(task.signature, task.student)
     capacities = range(1, task.student.capacities + 1)
-    rings = [ring_bytes(nest, quantized.tensors, k) for k in capacities]
-    templates = [build_template(quantized, task.signature, nest, k) for k in capacities]
-    logits = [
-        open_session(templates[k - 1], assemble(nest, rings[:k])).run(None, {"input": inputs})[0]
-        for k in capacities
+    return _Nest(
+        layout=tensors,
+        rings=[ring_bytes(tensors, quantized.tensors, k) for k in capacities],
+        templates=[build_template(quantized, task.signature, tensors, k) for k in capacities],
+    )
+
+
+def _routing_data(teacher: nn.Module, nest: _Nest, unseen: Examples) -> RoutingData:
+    """What the models, as devices and cloud will run them, make of inputs they did not see."""
+    cloud = logits_of(teacher, torch.from_numpy(unseen.inputs)).numpy()
+    device = [
+        open_session(template, assemble(nest.layout, nest.rings[:number])).run(
+            None, {"input": unseen.inputs}
+        )[0]
+        for number, template in enumerate(nest.templates, start=1)
     ]
-    return templates, rings, np.stack(logits)
+    return RoutingData(
+        inputs=unseen.inputs,
+        logits=np.stack(device),
+        right=np.stack([logits.argmax(axis=1) == unseen.labels for logits in (*device, cloud)], 1),
+    )
 
 
-def _right(logits: NDArray[np.float32], examples: Examples) -> NDArray[np.bool_]:
-    right: NDArray[np.bool_] = logits.argmax(axis=1) == examples.labels
-    return right
-
-
-def _memory_bytes(task: Task, templates: Sequence[bytes], rings: Sequence[bytes]) -> list[int]:
+def _memory_bytes(task: Task, nest: _Nest) -> list[int]:
     found = []
-    for capacity in range(1, len(rings) + 1):
+    for capacity, template in enumerate(nest.templates, start=1):
         counts = activation_counts(task.signature, task.student, capacity)
         activations = max(a + b for a, b in itertools.pairwise(counts))
-        weights = sum(len(ring) for ring in rings[:capacity])
-        found.append(weights + len(templates[capacity - 1]) + activations)
+        weights = sum(len(ring) for ring in nest.rings[:capacity])
+        found.append(weights + len(template) + activations)
     return found
+
+
+def _capacities(
+    task: Task,
+    nest: _Nest,
+    memory: Sequence[int],
+    data: RoutingData,
+    golden: NDArray[np.intp],
+) -> list[LearnedCapacity]:
+    return [
+        LearnedCapacity(
+            template=nest.templates[index],
+            ring=nest.rings[index],
+            macs=student_macs(task.signature, task.student, index + 1),
+            memory_bytes=memory[index],
+            accuracy=float(data.right[:, index].mean()),
+            golden_logits=data.logits[index, golden],
+        )
+        for index in range(task.student.capacities)
+    ]
 
 
 def _golden_indices(count: int) -> NDArray[np.intp]:
     return np.linspace(0, count - 1, min(_GOLDEN_INPUTS, count)).astype(np.intp)
 
 
-def _export_teacher(signature: Signature, teacher: nn.Module) -> bytes:
-    example = torch.zeros(2, *signature.shape)
-    return export_onnx(teacher, [example], input_names=["input"], output_name="logits")
+def _export_cloud(task: Task, teacher: nn.Module, data: RoutingData) -> LearnedCloud:
+    example = torch.zeros(2, *task.signature.shape)
+    return LearnedCloud(
+        onnx=export_onnx(teacher, [example], input_names=["input"], output_name="logits"),
+        macs=network_macs(teacher, task.signature.shape),
+        accuracy=float(data.right[:, -1].mean()),
+    )
 
 
-def _export_router(signature: Signature, router: Router, capacities: int) -> tuple[bytes, bytes]:
-    example = torch.zeros(2, *signature.shape)
-    budget = torch.zeros(2, 6)
-    logits = torch.zeros(2, len(signature.classes))
-    success, capacity = torch.zeros(2, 2), torch.zeros(2, capacities)
+def _export_router(task: Task, router: Router) -> tuple[LearnedRouter, LearnedRouter]:
+    """Multiplexer and accept head as ONNX, with what a run of each takes."""
+    shape, classes = list(task.signature.shape), len(task.signature.classes)
     return (
-        export_onnx(
+        _export_part(
             router.multiplexer,
-            [example, budget],
-            input_names=["input", "budget"],
+            {"input": shape, "budget": [len(BUDGET_FIELDS)]},
             output_name="success",
         ),
-        export_onnx(
+        _export_part(
             router.accept_head,
-            [logits, success, capacity],
-            input_names=["logits", "success", "capacity"],
+            {"logits": [classes], "success": [2], "capacity": [task.student.capacities]},
             output_name="accept",
         ),
+    )
+
+
+def _export_part(
+    network: nn.Module, inputs: Mapping[str, Sequence[int]], *, output_name: str
+) -> LearnedRouter:
+    examples = [torch.zeros(2, *shape) for shape in inputs.values()]
+    return LearnedRouter(
+        onnx=export_onnx(network, examples, input_names=list(inputs), output_name=output_name),
+        macs=network_macs(network, *inputs.values()),
     )

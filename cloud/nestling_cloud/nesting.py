@@ -21,7 +21,7 @@ TEMPERATURE = 2.0
 TEACHER_WEIGHT = 0.7
 # Augmented copies of the training data. The teacher answers each of them once, before training,
 # instead of in every step.
-VIEWS = 4
+VIEWS = 8
 _RECALIBRATION_BATCH = 512
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from nestling_cloud.telemetry.store import Store, store_url
 # What calls in flight may take to end.
 _GRACE_S = 1.0
 _BROKER_CHECK_S = 0.5
+# A task that was told to end may say goodbye to the broker for so long.
+_CANCEL_AGAIN_S = 2.0
 # What the broker may take until devices are heard, before we say that we are ready.
 _SUBSCRIBE_S = 5.0
 _SERVER_OPTIONS = (
@@ -155,11 +157,24 @@ async def _running(works: list[Coroutine[None, None, None]]) -> AsyncIterator[No
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]
-            yield
-            for task in tasks:
-                task.cancel()
+            try:
+                yield
+            finally:
+                await _cancel(tasks, again_after_s=_CANCEL_AGAIN_S)
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from errors
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]], *, again_after_s: float) -> None:
+    """Cancel tasks until they end.
+
+    Once is not enough: `asyncio.wait_for` of Python 3.11, which aiomqtt waits with, loses a
+    cancellation that comes in the same moment as what it waits for.
+    """
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=again_after_s)
 
 
 async def _wait(events: list[asyncio.Event], *, timeout_s: float) -> None:

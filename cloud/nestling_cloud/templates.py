@@ -6,7 +6,6 @@ tensor in from its rings, a stranger finds it in the file that the initialiser n
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from nestling.v1.bundle_pb2 import NestedTensor, Signature
+from nestling_cloud.bundles.export import weights_file
 from nestling_cloud.models.student import HEAD_NAME, kernel_name
 from nestling_cloud.quantization import (
     ActivationRange,
@@ -25,11 +25,6 @@ from nestling_cloud.quantization import (
 
 OPSET = 17
 _IR_VERSION = 9
-
-
-def weights_file(capacity: int) -> str:
-    """Name of the file that a template's external initialisers point into."""
-    return f"capacity-{capacity}.weights"
 
 
 def build_template(
@@ -156,24 +151,3 @@ def _offsets(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     sizes = [int(np.prod(shape)) for shape in shapes.values()]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return {name: int(start) for name, start in zip(shapes, starts, strict=True)}
-
-
-def export_capacity(
-    folder: Path, template: bytes, tensors: Mapping[str, NDArray[np.int8]], capacity: int
-) -> Path:
-    """Write a template and its weights as a pair of files that any ONNX runtime loads.
-
-    Args:
-        folder: exists.
-        template: as `build_template` made it.
-        tensors: the capacity's tensors by name, in the layout's order.
-        capacity: 1 to K.
-
-    Returns:
-        Path of the .onnx file.
-    """
-    weights = b"".join(np.ascontiguousarray(tensor).tobytes() for tensor in tensors.values())
-    (folder / weights_file(capacity)).write_bytes(weights)
-    path = folder / f"capacity-{capacity}.onnx"
-    path.write_bytes(template)
-    return path

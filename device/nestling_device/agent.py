@@ -1,5 +1,6 @@
 """The agent: the way of one input, from the source to an answer with a receipt in the outbox."""
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -8,60 +9,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.admission import FRAMING_BYTES, offload_bytes
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.bundle_pb2 import Calibration, Manifest
 from nestling.v1.receipt_pb2 import Reason, Receipt, Route
 from nestling_device import policy
 from nestling_device.bill import Bill
+from nestling_device.cloud import Cloud, NoAnswer
 from nestling_device.delivery.source import DeliveryError
 from nestling_device.energy.meter import Meter
 from nestling_device.errors import DeviceError
-from nestling_device.multiplexer import Multiplexer
-from nestling_device.nest import Nest
-from nestling_device.offload import (
-    BadAnswerError,
-    DeadlineMissedError,
-    Offloader,
-    OffloadError,
-    UnreachableError,
-)
+from nestling_device.offload import Offloader
+from nestling_device.parts import Parts
 
 _log = logging.getLogger(__name__)
 
 Window = NDArray[np.float32]
 
-_FALLBACK_REASONS: dict[type[OffloadError], Reason.ValueType] = {
-    DeadlineMissedError: receipt_pb2.REASON_DEADLINE_MISSED,
-    UnreachableError: receipt_pb2.REASON_UNREACHABLE,
-    BadAnswerError: receipt_pb2.REASON_BAD_ANSWER,
-}
-
 
 class InputError(DeviceError):
     """An input that the bundle's task cannot take."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """A bundle as an agent uses it; replaced as a whole when more of it, or another, is installed.
-
-    Attributes:
-        manifest: of the active bundle.
-        version: the bundle's name, for receipts.
-        held: capacities 1 to `held` are on the device.
-        nest: holds the resident capacity.
-        multiplexer: judges options.
-        calibration: prices for wished offload shares.
-    """
-
-    manifest: Manifest
-    version: str
-    held: int
-    nest: Nest
-    multiplexer: Multiplexer
-    calibration: Calibration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +63,11 @@ class Agent:
         keep: Callable[[Receipt], object],
         grow: Callable[[int], Parts],
     ) -> None:
-        self._offloader = offloader
+        self._cloud = Cloud(offloader, meter, deadline_ms=deadline_ms)
         self._meter = meter
-        self._deadline_ms = deadline_ms
         self._keep = keep
         self._grow = grow
-        self._pause = policy.LinkPause()
-        self._growth_pause = policy.LinkPause()
+        self._growth_pause = policy.Pause()
         self._adopt(parts)
 
     @property
@@ -125,6 +89,7 @@ class Agent:
         Raises:
             InputError: another shape or type, or not finite; nothing was recorded.
             StorageError: the receipt could not be kept.
+            DeliveryError: not even the smallest capacity can be read from the disk any more.
         """
         self._check(window)
         started = time.perf_counter()
@@ -167,7 +132,7 @@ class Agent:
         if wanted > self._parts.held:
             self._try_to_grow(budget.memory_bytes)
         held = self._parts.held
-        self._parts.nest.load(policy.resident_capacity(self._costs, held, budget))
+        self._load(policy.resident_capacity(self._costs, held, budget))
 
     def _try_to_grow(self, memory_bytes: int) -> None:
         if not self._growth_pause.over:
@@ -179,13 +144,26 @@ class Agent:
             _log.info("the nest does not grow yet: %s", err)
             self._growth_pause = self._growth_pause.after_failure()
         else:
-            self._growth_pause = policy.LinkPause()
+            self._growth_pause = policy.Pause()
+
+    def _load(self, capacity: int) -> None:
+        """Load a capacity; a ring damaged on the disk costs those that need it, until fetched."""
+        for smaller in range(capacity, 0, -1):
+            try:
+                self._parts.nest.load(smaller)
+            except DeliveryError as err:
+                if smaller == 1:
+                    raise
+                _log.warning("capacity %d cannot be loaded: %s", smaller, err)
+                self._parts = dataclasses.replace(self._parts, held=smaller - 1)
+            else:
+                return
 
     def _adopt(self, parts: Parts) -> None:
         spent = [self._meter.estimate(entry.macs) for entry in parts.manifest.capacities]
-        self._parts = parts
+        self._parts: Parts = parts
         self._costs = [
-            policy.OptionCost(
+            policy.CapacityCost(
                 memory_bytes=entry.memory_bytes,
                 latency_ms=cost.latency_ms,
                 energy_mj=cost.energy_mj,
@@ -194,19 +172,15 @@ class Agent:
         ]
 
     def _route(self, window: Window, success: NDArray[np.float32], bill: Bill) -> _Outcome:
+        """Decide before a student runs, and after; whatever the cloud does there is an answer."""
         capacity = self._parts.nest.resident
         curve = self._parts.calibration.curves[capacity - 1]
         prices = policy.prices_for(curve, bill.budget.offload_share)
-        if not self._cloud_open(bill):
+        if not self._cloud.is_open(window, bill):
             answer, _ = self._run_student(window, bill)
             return _kept(answer, capacity, receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
-        device, cloud = float(success[capacity - 1]), float(success[-1])
-        if policy.prefers_cloud(device, cloud, prices.gate):
-            found, reason = self._offload(window, bill, receipt_pb2.REASON_GATED)
-            if found is not None:
-                return _Outcome(answer=found, capacity=0, reason=reason, device_answer=None)
-            answer, _ = self._run_student(window, bill)
-            return _kept(answer, capacity, reason)
+        if policy.prefers_cloud(float(success[capacity - 1]), float(success[-1]), prices.gate):
+            return self._gate(window, bill)
         answer, logits = self._run_student(window, bill)
         device, cloud = bill.run(
             self._parts.manifest.accept_head_macs,
@@ -214,44 +188,29 @@ class Agent:
         )
         if not policy.prefers_cloud(device, cloud, prices.accept):
             return _kept(answer, capacity, receipt_pb2.REASON_ACCEPTED)
-        found, reason = self._offload(window, bill, receipt_pb2.REASON_ESCALATED)
-        if found is None:
-            return _kept(answer, capacity, reason)
+        return self._escalate(window, answer, bill)
+
+    def _gate(self, window: Window, bill: Bill) -> _Outcome:
+        """Ask the cloud; the student runs only if it has to."""
+        found = self._cloud.answer(window, bill)
+        if isinstance(found, NoAnswer):
+            answer, _ = self._run_student(window, bill)
+            return _kept(answer, self._parts.nest.resident, found.reason)
+        reason = receipt_pb2.REASON_GATED
+        return _Outcome(answer=found, capacity=0, reason=reason, device_answer=None)
+
+    def _escalate(self, window: Window, answer: int, bill: Bill) -> _Outcome:
+        """Ask the cloud; the student's answer stands if it has none."""
+        found = self._cloud.answer(window, bill)
+        if isinstance(found, NoAnswer):
+            return _kept(answer, self._parts.nest.resident, found.reason)
+        reason = receipt_pb2.REASON_ESCALATED
         return _Outcome(answer=found, capacity=0, reason=reason, device_answer=answer)
 
     def _run_student(self, window: Window, bill: Bill) -> tuple[int, NDArray[np.float32]]:
         entry = self._parts.manifest.capacities[self._parts.nest.resident - 1]
         logits = bill.run(entry.macs, lambda: self._parts.nest.run(window[None])[0])
         return int(logits.argmax()), logits
-
-    def _cloud_open(self, bill: Bill) -> bool:
-        """Whether the cloud is an option now, by budget and by what happened last."""
-        if not self._pause.over:
-            self._pause = self._pause.after_input()
-            return False
-        size = offload_bytes(self._parts.manifest.signature.shape)
-        energy_mj = self._meter.radio_mj(size, bill.budget)
-        return policy.cloud_admitted(size, energy_mj, bill.budget)
-
-    def _offload(
-        self, window: Window, bill: Bill, asked: Reason.ValueType
-    ) -> tuple[int | None, Reason.ValueType]:
-        """Ask the cloud; without an answer, say why not."""
-        started = time.perf_counter()
-        try:
-            found = self._offloader.offload(window, deadline_ms=self._deadline_ms)
-        except OffloadError as err:
-            _log.info("offload failed: %s", err)
-            self._pause = self._pause.after_failure()
-            unreachable = isinstance(err, UnreachableError)
-            size = offload_bytes(self._parts.manifest.signature.shape)
-            bill.exchange(
-                FRAMING_BYTES if unreachable else size, 0, (time.perf_counter() - started) * 1e3
-            )
-            return None, _FALLBACK_REASONS[type(err)]
-        self._pause = policy.LinkPause()
-        bill.exchange(found.bytes_up, found.bytes_down, found.wall_ms)
-        return int(found.logits.argmax()), asked
 
 
 def _kept(answer: int, capacity: int, reason: Reason.ValueType) -> _Outcome:

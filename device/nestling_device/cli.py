@@ -1,7 +1,6 @@
 """The command `nestling-device`."""
 
 import argparse
-import json
 import logging
 import signal
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from nestling.topics import check_device_id
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.receipt_pb2 import Reason, Receipt
+from nestling_device.answer_line import answer_line
 from nestling_device.energy.meter import ClockMeter
 from nestling_device.energy.profile import Link, load_board, load_link, profile_names
 from nestling_device.errors import DeviceError
@@ -20,6 +19,8 @@ from nestling_device.resources import available_memory_bytes, battery_charge
 from nestling_device.runtime import Device, DeviceConfig
 from nestling_device.sources.recorded import read_golden, read_recording, replay
 
+# What the cloud may take at the end to acknowledge the last receipts.
+_FLUSH_S = 5.0
 _EXAMPLES = """\
 examples:
   nestling-device run --cloud 127.0.0.1:8500 --broker 127.0.0.1:1883
@@ -30,7 +31,12 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, 1 for a failure, 2 for wrong usage (by argparse)."""
+    """Run the command.
+
+    Returns:
+        Exit status: 0, also when Ctrl-C or SIGTERM ended it; 1 after an error told on standard
+        error (2 for wrong usage, by argparse).
+    """
     options = _parser().parse_args(arguments)
     level = logging.INFO if options.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(message)s")
@@ -39,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DeviceError as err:
         print(f"nestling-device: {err}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before the first answer
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,10 +84,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_budget(run: argparse.ArgumentParser) -> None:
-    budget = run.add_argument_group("budget")
-    budget.add_argument("--memory-kb", type=_positive, default=10_000.0)
-    budget.add_argument("--latency-ms", type=_positive, default=1000.0)
-    budget.add_argument("--energy-mj", type=_positive, default=1000.0)
+    budget = run.add_argument_group("budget", "limits on one answer, and a wish")
+    budget.add_argument("--memory-kb", type=_positive, default=10_000.0, help="for the student")
+    budget.add_argument("--latency-ms", type=_positive, default=1000.0, help="its deadline")
+    budget.add_argument("--energy-mj", type=_positive, default=1000.0, help="compute or radio")
     budget.add_argument(
         "--offload-share", type=_share, default=0.2, help="wished share for the cloud, 0 to 1"
     )
@@ -87,12 +95,28 @@ def _add_budget(run: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     stop = threading.Event()
+    # An installation may be broken off at any point, and nothing else happens before the start.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, signal.default_int_handler)
     link = load_link(options.link)
     meter = ClockMeter(load_board(options.profile), link)
+    config = _config(options)
+    with Device(config, meter, _budget(options, link).memory_bytes) as device:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        _answer_all(device, options, link, stop)
+        if not device.flush(_FLUSH_S):
+            print(
+                "nestling-device: some receipts are not stored in the cloud yet; they stay in "
+                f"{config.state_dir} and go with the next run",
+                file=sys.stderr,
+            )
+    return 0
+
+
+def _config(options: argparse.Namespace) -> DeviceConfig:
     host, _, port = options.broker.rpartition(":")
-    config = DeviceConfig(
+    return DeviceConfig(
         device_id=options.id,
         profile=options.profile,
         state_dir=options.state or Path(f"nestling-{options.id}"),
@@ -102,15 +126,6 @@ def _run(options: argparse.Namespace) -> int:
         delivery=options.delivery,
         deadline_ms=options.latency_ms,
     )
-    with Device(config, meter, _budget(options, link).memory_bytes) as device:
-        _answer_all(device, options, link, stop)
-        if not device.flush(timeout_s=5.0):
-            print(
-                "nestling-device: some receipts are not stored in the cloud yet; they stay in "
-                f"{config.state_dir} and go with the next run",
-                file=sys.stderr,
-            )
-    return 0
 
 
 def _answer_all(
@@ -132,14 +147,16 @@ def _answer_all(
             return
         started = time.monotonic()
         receipt = device.answer(index, window, _budget(options, link))
-        print(_line(receipt, classes[receipt.answer], as_json=options.json), flush=True)
+        print(answer_line(receipt, classes[receipt.answer], as_json=options.json), flush=True)
         stop.wait(max(0.0, options.interval - (time.monotonic() - started)))
 
 
 def _budget(options: argparse.Namespace, link: Link) -> Budget:
     """What the operator allows, and no more than the machine has."""
+    memory_bytes = int(options.memory_kb * 1000)
+    available = available_memory_bytes()
     return Budget(
-        memory_bytes=min(int(options.memory_kb * 1000), available_memory_bytes()),
+        memory_bytes=memory_bytes if available is None else min(memory_bytes, available),
         latency_ms=options.latency_ms,
         energy_mj=options.energy_mj,
         link_mbit_s=link.mbit_s,
@@ -149,33 +166,10 @@ def _budget(options: argparse.Namespace, link: Link) -> Budget:
     )
 
 
-def _line(receipt: Receipt, answer: str, *, as_json: bool) -> str:
-    route = f"capacity-{receipt.route.capacity}" if receipt.route.capacity else "cloud"
-    reason = Reason.Name(receipt.route.reason).removeprefix("REASON_").lower()
-    energy_mj = sum(entry.energy_mj for entry in receipt.energy)
-    if not as_json:
-        return (
-            f"{receipt.input_index:6d}  {answer:12s} {route:11s} {reason:18s} "
-            f"{receipt.latency_ms:8.2f} ms  {energy_mj:8.3f} mJ (modelled)"
-        )
-    return json.dumps(
-        {
-            "input": receipt.input_index,
-            "answer": answer,
-            "route": route,
-            "reason": reason,
-            "latency_ms": round(receipt.latency_ms, 3),
-            "energy_mj": round(energy_mj, 4),
-            "energy_provenance": "modelled",
-            "bundle": receipt.bundle_version,
-        }
-    )
-
-
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, for example 127.0.0.1:8500")
     return text
 
 
@@ -187,20 +181,31 @@ def _device_id(text: str) -> str:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
+    if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
 
 
 def _share(text: str) -> float:
-    share = float(text)
+    share = _number(text)
     if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
     return share
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")  # which lies within no limits
+
+
+if __name__ == "__main__":
+    sys.exit(main())

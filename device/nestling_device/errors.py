@@ -8,7 +8,11 @@ Every class but the root lives beside the noun it belongs to::
     ├── DeliveryError               delivery/source.py
     │   ├── SourceUnreachableError  delivery/source.py
     │   ├── AdmissionError          delivery/admission.py
+    │   ├── CalibrationError        calibration.py
     │   └── SelfTestError           delivery/installer.py
+    ├── InputError                  agent.py
+    ├── ProfileError                energy/profile.py
+    ├── SourceError                 sources/recorded.py
     └── OffloadError                offload.py
         ├── DeadlineMissedError
         ├── UnreachableError

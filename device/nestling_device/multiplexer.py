@@ -54,8 +54,8 @@ class Multiplexer:
         return float(device), float(cloud)
 
     def check(self, window: Floats) -> None:
-        """Raise SelfTestError unless both networks answer with probabilities of the right shape."""
-        success = self.success(window[0], Budget())
+        """Raise SelfTestError unless both networks answer one input with probabilities."""
+        success = self.success(window, Budget())
         if success.shape != (self._capacities + 1,) or not _are_probabilities(success):
             raise SelfTestError("the multiplexer's answer is no probability for every option")
         accepted = self.acceptance(np.zeros(self._classes, np.float32), success, 1)

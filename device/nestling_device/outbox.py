@@ -4,6 +4,12 @@ Receipts are numbered from 1 without holes. The queue always holds one unbroken 
 cloud acknowledges from the front, and a full outbox drops from the front. So what was dropped is
 exactly what lies between the last acknowledged receipt and the first one held, and needs no
 book-keeping of its own.
+
+A state folder that comes back from a copy (a restored SD card) numbers new receipts as the cloud
+has already numbered others, and the cloud would take them for repetitions. It shows when the cloud
+acknowledges what was never written here. The outbox then takes a new id and numbers what it holds
+from 1 again: what the copy held unacknowledged may reach the store a second time, under the new
+id, but nothing is lost from then on and the outbox does not get stuck.
 """
 
 import secrets
@@ -52,14 +58,12 @@ class Outbox:
         self._capacity = capacity
         self._database = Database(folder / "outbox.db", schema=_SCHEMA, version=1)
         with self._database.transaction() as cursor:
-            cursor.execute(
-                "INSERT OR IGNORE INTO outbox VALUES (1, ?, 0, 0)", (secrets.token_hex(8),)
-            )
+            cursor.execute("INSERT OR IGNORE INTO outbox VALUES (1, ?, 0, 0)", (_new_id(),))
             (self._outbox_id,) = cursor.execute("SELECT outbox_id FROM outbox").fetchone()
 
     @property
     def outbox_id(self) -> str:
-        """Made once with the outbox, so that a wiped device does not repeat sequences."""
+        """Made with the outbox, so that a wiped device does not repeat sequences."""
         return str(self._outbox_id)
 
     @property
@@ -104,7 +108,7 @@ class Outbox:
             cursor.executemany(
                 "INSERT INTO receipts VALUES (?, ?)",
                 (
-                    (sequence, _numbered(receipt, sequence))
+                    (sequence, receipt.SerializeToString())
                     for sequence, receipt in zip(sequences, receipts, strict=True)
                 ),
             )
@@ -123,11 +127,14 @@ class Outbox:
         with self._database.transaction() as cursor:
             marks = _marks(cursor)
             rows = cursor.execute(
-                "SELECT receipt FROM receipts WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                "SELECT sequence, receipt FROM receipts WHERE sequence > ? "
+                "ORDER BY sequence LIMIT ?",
                 (after, limit),
             ).fetchall()
-        batch = receipt_pb2.ReceiptBatch(outbox_id=self.outbox_id)
-        batch.receipts.extend(receipt_pb2.Receipt.FromString(row[0]) for row in rows)
+            batch = receipt_pb2.ReceiptBatch(
+                outbox_id=self.outbox_id, acknowledged_sequence=marks.acknowledged
+            )
+        batch.receipts.extend(_numbered(data, sequence) for sequence, data in rows)
         if marks.first > marks.acknowledged + 1:
             batch.gaps.add(first_sequence=marks.acknowledged + 1, last_sequence=marks.first - 1)
         return batch
@@ -135,15 +142,21 @@ class Outbox:
     def acknowledge(self, acknowledgement: receipt_pb2.OutboxAcknowledgement) -> bool:
         """Let go of what the cloud has.
 
+        An acknowledgement of receipts that were never written here makes this another outbox:
+        `outbox_id` changes, and what is held is numbered from 1 (see the module).
+
         Returns:
-            Whether it was news: False for another outbox's acknowledgement, an old one, and one
-            of receipts that were never written.
+            Whether receipts were let go: False for another outbox's acknowledgement, an old one,
+            and one of receipts that were never written.
         """
-        if acknowledgement.outbox_id != self.outbox_id:
-            return False
         with self._database.transaction() as cursor:
             marks = _marks(cursor)
-            if not marks.acknowledged < acknowledgement.sequence <= marks.last:
+            if acknowledgement.outbox_id != self.outbox_id:
+                return False
+            if acknowledgement.sequence > marks.last:
+                self._outbox_id = _begin_again(cursor, marks)
+                return False
+            if acknowledgement.sequence <= marks.acknowledged:
                 return False
             cursor.execute("UPDATE outbox SET acknowledged = ?", (acknowledgement.sequence,))
             cursor.execute("DELETE FROM receipts WHERE sequence <= ?", (acknowledgement.sequence,))
@@ -174,8 +187,24 @@ def _marks(cursor: sqlite3.Cursor) -> _Marks:
     return _Marks(acknowledged, last + 1 if first is None else first, last)
 
 
-def _numbered(receipt: receipt_pb2.Receipt, sequence: int) -> bytes:
-    numbered = receipt_pb2.Receipt()
-    numbered.CopyFrom(receipt)
-    numbered.sequence = sequence
-    return numbered.SerializeToString()
+def _numbered(data: bytes, sequence: int) -> receipt_pb2.Receipt:
+    receipt = receipt_pb2.Receipt.FromString(data)
+    receipt.sequence = sequence
+    return receipt
+
+
+def _begin_again(cursor: sqlite3.Cursor, marks: _Marks) -> str:
+    """Number the receipts held, and those dropped before them, from 1 under a new id."""
+    outbox_id = _new_id()
+    # By way of negative numbers, so that no two receipts have the same one meanwhile.
+    cursor.execute("UPDATE receipts SET sequence = -sequence")
+    cursor.execute("UPDATE receipts SET sequence = -sequence - ?", (marks.acknowledged,))
+    cursor.execute(
+        "UPDATE outbox SET outbox_id = ?, last_sequence = ?, acknowledged = 0",
+        (outbox_id, marks.last - marks.acknowledged),
+    )
+    return outbox_id
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)

@@ -15,18 +15,18 @@ from nestling.v1.bundle_pb2 import RoutingCurve
 
 # Below this charge a device saves: its energy limit shrinks in proportion.
 LOW_BATTERY = 0.2
-# Most inputs that an unreachable cloud is left alone for.
+# Most inputs that something which failed is left alone for.
 _LONGEST_PAUSE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptionCost:
-    """What answering by one option takes on this device.
+class CapacityCost:
+    """What answering by one capacity takes on this device.
 
     Attributes:
-        memory_bytes: resident while the option is held, 0 for the cloud.
-        latency_ms: from input to answer.
-        energy_mj: compute or radio.
+        memory_bytes: while it is resident.
+        latency_ms: of one run.
+        energy_mj: of one run.
     """
 
     memory_bytes: int
@@ -47,7 +47,7 @@ def energy_limit_mj(budget: Budget) -> float:
     return budget.energy_mj * min(1.0, budget.battery / LOW_BATTERY)
 
 
-def resident_capacity(costs: Sequence[OptionCost], held: int, budget: Budget) -> int:
+def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) -> int:
     """Largest capacity that the budget admits of those that the device holds.
 
     The smallest one stays even when the budget admits none: an input is never left unanswered.
@@ -76,12 +76,19 @@ def cloud_admitted(size_bytes: int, energy_mj: float, budget: Budget) -> bool:
         energy_mj: of the radio.
         budget: limits of now.
     """
+    if not budget.link_mbit_s > 0:  # whatever the deadline
+        return False
     in_time = transfer_ms(size_bytes, budget) <= budget.latency_ms
     return in_time and energy_mj <= energy_limit_mj(budget)
 
 
 def prices_for(curve: RoutingCurve, offload_share: float) -> Prices:
-    """Prices for a wished share, between the bundle's operating points where it lies between."""
+    """Prices for a wished share, between the bundle's operating points where it lies between.
+
+    Args:
+        curve: points by rising share, from 0 to 1.
+        offload_share: wished; below 0 it is 0, above 1 it is 1.
+    """
     shares = [point.offload_share for point in curve.points]
     share = min(max(offload_share, shares[0]), shares[-1])
     above = min(bisect.bisect_right(shares, share), len(shares) - 1)
@@ -99,8 +106,8 @@ def prefers_cloud(device: float, cloud: float, price: float) -> bool:
 
 
 @dataclass(frozen=True)
-class LinkPause:
-    """How long an unreachable cloud is left alone, in inputs: 1, 2, 4, up to 16.
+class Pause:
+    """How long what failed is left alone, in inputs: 1, 2, 4, up to 16.
 
     Counted in inputs and not in seconds, so that a recorded trace replays to the same routes.
     """
@@ -110,14 +117,14 @@ class LinkPause:
 
     @property
     def over(self) -> bool:
-        """Whether the cloud may be tried again."""
+        """Whether to try again."""
         return self.left == 0
 
-    def after_input(self) -> "LinkPause":
+    def after_input(self) -> "Pause":
         """One more input was answered without trying."""
-        return LinkPause(self.failures, max(0, self.left - 1))
+        return Pause(self.failures, max(0, self.left - 1))
 
-    def after_failure(self) -> "LinkPause":
-        """The cloud could not be reached."""
+    def after_failure(self) -> "Pause":
+        """It failed again."""
         failures = self.failures + 1
-        return LinkPause(failures, min(2 ** (failures - 1), _LONGEST_PAUSE))
+        return Pause(failures, min(2 ** (failures - 1), _LONGEST_PAUSE))

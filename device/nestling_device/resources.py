@@ -6,16 +6,20 @@ _MEMINFO = Path("/proc/meminfo")
 _POWER_SUPPLIES = Path("/sys/class/power_supply")
 
 
-def available_memory_bytes(meminfo: Path = _MEMINFO) -> int:
+def available_memory_bytes(meminfo: Path = _MEMINFO) -> int | None:
     """Memory that a process could take without swapping, as the kernel estimates it.
 
     Returns:
-        Bytes; 0 where the kernel does not say.
+        Bytes; None where the kernel does not say.
     """
-    for line in meminfo.read_text("ascii").splitlines():
+    try:
+        lines = meminfo.read_text("ascii").splitlines()
+    except OSError:
+        return None
+    for line in lines:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
-    return 0
+    return None
 
 
 def battery_charge(supplies: Path = _POWER_SUPPLIES) -> float:

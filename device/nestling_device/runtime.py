@@ -1,7 +1,7 @@
 """Wires one device: state folder, delivery, bundle, agent, telemetry."""
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -9,19 +9,19 @@ from typing import Literal, Self
 
 from nestling.topics import check_device_id
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.bundle_pb2 import Calibration
 from nestling.v1.receipt_pb2 import Receipt
-from nestling_device.agent import Agent, Parts, Window
+from nestling_device.agent import Agent, Window
+from nestling_device.claim import claimed
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.delivery.grpc_source import GrpcSource
 from nestling_device.delivery.installer import Installed, Installer
 from nestling_device.delivery.mqtt_source import MqttSource
-from nestling_device.delivery.source import BlobSource, SourceUnreachableError
+from nestling_device.delivery.source import BlobSource, DeliveryError
 from nestling_device.energy.meter import Meter
-from nestling_device.multiplexer import Multiplexer
-from nestling_device.nest import Nest, self_test
 from nestling_device.offload import GrpcOffloader
 from nestling_device.outbox import Outbox
+from nestling_device.parts import Parts, load_parts
+from nestling_device.self_test import self_test
 from nestling_device.sparkplug_node import Gauges
 from nestling_device.state import State
 from nestling_device.telemetry import Telemetry, TelemetryConfig
@@ -87,14 +87,14 @@ class Device:
 
     def _enter(self, stack: ExitStack) -> None:
         config = self._config
-        config.state_dir.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(claimed(config.state_dir))
         self._state = stack.enter_context(State(config.state_dir))
         self._outbox = stack.enter_context(Outbox(config.state_dir))
         self._source = _blob_source(config)
         stack.callback(self._source.close)
         self._blobs = BlobStore(config.state_dir / "blobs")
         self._installer = Installer(self._state, self._blobs, self._source, self_test)
-        parts = self._parts(self._install_or_resume())
+        parts = load_parts(self._install_or_resume(), self._blobs)
         offloader = GrpcOffloader(
             config.cloud,
             model=parts.manifest.cloud.name,
@@ -108,30 +108,29 @@ class Device:
             self._meter,
             deadline_ms=config.deadline_ms,
             keep=self._outbox.append,
-            grow=lambda memory_bytes: self._parts(self._installer.install(memory_bytes)),
+            grow=self._grow,
         )
         self._telemetry = stack.enter_context(self._open_telemetry())
 
     def _install_or_resume(self) -> Installed:
+        """Take the desired bundle; where it cannot be had or is no good, the one on the disk."""
         try:
             return self._installer.install(self._memory_bytes)
-        except SourceUnreachableError as err:
+        except DeliveryError as err:
             held = self._installer.active(self._memory_bytes)
             if held is None:
                 raise
             _log.warning("%s; going on with bundle %s", err, held.version)
             return held
 
-    def _parts(self, installed: Installed) -> Parts:
-        manifest = installed.manifest
-        return Parts(
-            manifest=manifest,
-            version=installed.version,
-            held=installed.capacity,
-            nest=Nest(manifest, self._blobs),
-            multiplexer=Multiplexer(manifest, self._blobs),
-            calibration=Calibration.FromString(self._blobs.read(manifest.calibration)),
-        )
+    def _grow(self, memory_bytes: int) -> Parts:
+        """Use more of the nest, from the disk if it is there, else from the cloud."""
+        held = None
+        with suppress(DeliveryError):  # damaged: only the cloud can help
+            held = self._installer.active(memory_bytes)
+        if held is None or held.capacity <= self._agent.parts.held:
+            held = self._installer.install(memory_bytes)
+        return load_parts(held, self._blobs)
 
     def _open_telemetry(self) -> Telemetry:
         config = TelemetryConfig(
@@ -163,7 +162,7 @@ class Device:
 
     @property
     def receipts_written(self) -> int:
-        """Receipts that the outbox ever took."""
+        """Receipts that the outbox took since it was made."""
         return self._outbox.last_sequence
 
     def answer(self, index: int, window: Window, budget: Budget) -> Receipt:

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
 
 from nestling import topics
+from nestling.v1 import receipt_pb2
 from nestling_device.errors import DeviceError
 from nestling_device.mqtt import Connection, Message
 from nestling_device.outbox import Outbox
@@ -54,12 +55,7 @@ class Telemetry:
         self._state = state
         self._commands = topics.sparkplug("NCMD", topics.check_device_id(config.device_id))
         self._gauges = Gauges()
-        self._window = SendWindow(
-            acknowledged=outbox.acknowledged,
-            last=outbox.last_sequence,
-            batch_limit=config.batch_limit,
-            resend_after_s=config.resend_after_s,
-        )
+        self._window = self._new_window()
         self._node: SparkplugNode | None = None  # for the next connection
         self._connection: Connection | None = None
         self._host_online = True  # until it says otherwise
@@ -195,13 +191,33 @@ class Telemetry:
         except DecodeError as err:
             _log.warning("%s: unreadable command: %s", self._config.device_id, err)
             return
-        acknowledgement = command.acknowledgement
-        if acknowledgement is not None and self._outbox.acknowledge(acknowledgement):
+        if command.acknowledgement is not None:
+            self._settle(command.acknowledgement)
+        if command.rebirth:
+            self._birth(connection, node)
+
+    def _settle(self, acknowledgement: receipt_pb2.OutboxAcknowledgement) -> None:
+        outbox_id = self._outbox.outbox_id
+        if self._outbox.acknowledge(acknowledgement):
             self._window.acknowledged(acknowledgement.sequence, now_s=time.monotonic())
             with self._emptied:
                 self._emptied.notify_all()
-        if command.rebirth:
-            self._birth(connection, node)
+        elif self._outbox.outbox_id != outbox_id:
+            _log.warning(
+                "%s: the cloud has receipts that this outbox never wrote; was %s restored from a "
+                "copy? What it holds goes out under a new outbox id",
+                self._config.device_id,
+                outbox_id,
+            )
+            self._window = self._new_window()
+
+    def _new_window(self) -> SendWindow:
+        return SendWindow(
+            acknowledged=self._outbox.acknowledged,
+            last=self._outbox.last_sequence,
+            batch_limit=self._config.batch_limit,
+            resend_after_s=self._config.resend_after_s,
+        )
 
     def _hear_state(self, message: Message) -> None:
         try:

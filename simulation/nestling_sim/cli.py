@@ -5,7 +5,8 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import get_args
@@ -21,6 +22,7 @@ from nestling_sim.report import summary_table
 from nestling_sim.run import RunConfig, run
 from nestling_sim.scenario import built_in_scenarios, load_scenario
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _EXAMPLES = """\
 examples:
   nestling-sim run
@@ -43,21 +45,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     level = logging.INFO if options.verbose else logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, _end)
     try:
-        _run(options)
+        with _unwinding():
+            _run(options)
     except (CloudError, DeviceError, SimError) as err:
         print(f"nestling-sim: {err}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except _Signalled as signalled:
         print("nestling-sim: stopped; nothing is left running", file=sys.stderr)
-        return 130
+        return 128 + signalled.number
     return 0
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
-    """Unwind as Ctrl-C does, so that every device, process and folder is cleaned up."""
-    raise SystemExit(128 + number)
+class _Signalled(BaseException):
+    """SIGINT or SIGTERM; no handler of ordinary errors catches it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """Let a signal unwind the stack, so that every device, process and folder is cleaned up."""
+    before = {number: signal.signal(number, _unwind) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _unwind(number: int, _frame: FrameType | None) -> None:
+    for one in _SIGNALS:  # a second Ctrl-C must not cut the cleaning short
+        signal.signal(one, signal.SIG_IGN)
+    raise _Signalled(number)
 
 
 def _parser() -> argparse.ArgumentParser:

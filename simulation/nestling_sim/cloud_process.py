@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.leash import leashed
@@ -16,7 +18,7 @@ _STOP_S = 5.0
 
 
 class CloudProcessError(SimError):
-    """A cloud that did not start."""
+    """A cloud that did not start, or that ended before it was told to."""
 
 
 @contextmanager
@@ -25,13 +27,16 @@ def cloud_process(
 ) -> Iterator[Addresses]:
     """Run a cloud with a broker of its own, on free ports of this machine.
 
+    It ends with the thread that starts it at the latest, even if this process is killed.
+
     Args:
         repository: folder of the releases.
         store: SQLite file of the receipts.
         broker_kind: which broker it starts.
 
     Raises:
-        CloudProcessError: it ended before it was ready; the text is its own.
+        CloudProcessError: it ended before it was ready, or before it was told to; the text is
+            its own.
     """
     command = [
         *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),
@@ -39,28 +44,38 @@ def cloud_process(
         *("--port", "0", "--broker-port", "0", "--broker-kind", broker_kind),
     ]
     # A session of its own: Ctrl-C reaches the simulation first, which lets its devices say goodbye.
-    with subprocess.Popen(
-        leashed(command),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+") as log,  # a pipe that nobody reads would fill up
+        subprocess.Popen(
+            leashed(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        ) as process,
+    ):
         try:
-            yield _ready(process)
+            yield _ready(process, log)
+            if process.poll() is not None:
+                raise CloudProcessError(f"the cloud ended in mid-run: {_words(log)}")
         finally:
             _stop(process)
 
 
-def _ready(process: subprocess.Popen[str]) -> Addresses:
+def _ready(process: subprocess.Popen[str], log: IO[str]) -> Addresses:
     assert process.stdout is not None
-    assert process.stderr is not None
     line = process.stdout.readline()
     if not line:
-        raise CloudProcessError(f"the cloud did not start: {process.stderr.read().strip()}")
+        process.wait()
+        raise CloudProcessError(f"the cloud did not start: {_words(log)}")
     event = json.loads(line)
     return Addresses(grpc=event["grpc"], broker=event["broker"])
+
+
+def _words(log: IO[str]) -> str:
+    log.seek(0)
+    return log.read().strip() or "it wrote nothing"
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

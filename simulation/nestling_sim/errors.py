@@ -1,7 +1,10 @@
 """What can go wrong in the simulator, for a caller to catch by its root.
 
 SimError
-└── ScenarioError (scenario.py)   a scenario that is not there, or that says what cannot be
+├── ScenarioError (scenario.py)            a scenario that is not there, or says what cannot be
+├── StreamError (streams.py)               too few test recordings for the fleet
+├── CloudProcessError (cloud_process.py)   a cloud that did not start, or ended in mid-run
+└── FleetError (live.py)                   a device that failed, or receipts that never arrived
 """
 
 

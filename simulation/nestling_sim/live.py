@@ -13,6 +13,7 @@ from nestling_cloud.service import Addresses
 from nestling_cloud.tasks import Examples
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.profile import load_board, load_link
+from nestling_device.errors import DeviceError
 from nestling_device.runtime import Device as RunningDevice
 from nestling_device.runtime import DeviceConfig
 from nestling_sim.errors import SimError
@@ -25,7 +26,7 @@ _TICK_S = 0.2
 
 
 class FleetError(SimError):
-    """A device that could not end its stream."""
+    """A device that could not end its stream, or a fleet whose receipts never arrived."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +97,10 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
 
 
 def _result(device: Device, run: Future[DeviceRun]) -> DeviceRun:
-    error = run.exception()
-    if error is not None:
-        raise FleetError(f"{device.device_id}: {error}") from error
-    return run.result()
+    try:
+        return run.result()
+    except DeviceError as err:
+        raise FleetError(f"{device.device_id}: {err}") from err
 
 
 def _arriving(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nestling_cloud.broker import BrokerKind
+from nestling_cloud.broker import BrokerKind, find_broker
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Progress
@@ -23,7 +23,7 @@ from nestling_cloud.telemetry.receipts import ReceiptRow
 from nestling_cloud.telemetry.store import Store, store_url
 from nestling_sim.cloud_process import cloud_process
 from nestling_sim.evaluation import curves, evaluate
-from nestling_sim.live import DeviceRun, Fleet, run_fleet
+from nestling_sim.live import DeviceRun, Fleet, FleetError, run_fleet
 from nestling_sim.report import Evidence, report_page
 from nestling_sim.scenario import Scenario
 from nestling_sim.streams import deal
@@ -80,6 +80,7 @@ def run(config: RunConfig, progress: Progress) -> Result:
         CloudError: no data, no broker, or a task that cannot be learned.
         SimError: a device or the cloud failed.
     """
+    find_broker(config.broker_kind)  # told before the training and not after it
     scenario, watch = config.scenario, _Watch()
     fleet = scenario.fleet()
     with watch.stage("data"):
@@ -154,6 +155,8 @@ def _run_live(
             )
         with Store(store_url(str(store))) as stored:
             receipts = sorted(stored.receipts(), key=lambda row: (row.device, row.input_index))
+    if not receipts:
+        raise FleetError("the cloud stored no receipt; run again with --verbose to see why")
     return runs, receipts
 
 

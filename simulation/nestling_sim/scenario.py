@@ -87,8 +87,12 @@ class Memory(_Table):
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
-        if (self.memory_kb is None) == (self.memory_for_capacity is None):
-            raise ValueError("give one of the keys memory_kb and memory_for_capacity")
+        given = [key for key in Memory.model_fields if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"found {' and '.join(given) or 'no memory'}; give one of the keys memory_kb and "
+                "memory_for_capacity"
+            )
         return self
 
     def memory_bytes(self, needed: Sequence[int]) -> int:

@@ -55,7 +55,7 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
     """Make summary.json's content."""
     receipts = outcome.receipts
     sent = sum(run.receipts for run in outcome.runs)
-    distinct = len({(row.device, row.outbox_id, row.sequence) for row in receipts})
+    distinct = len({(row.device, row.input_index) for row in receipts})
     return {
         "task": outcome.task,
         "seed": outcome.seed,
@@ -118,7 +118,8 @@ def _energy(outcome: Outcome) -> dict[str, Any]:
     """Millijoules per input, by source; the two alternatives are reckoned on the same inputs.
 
     Device-only runs the resident capacity and nothing that routes. Cloud-only sends every input
-    over the link as it was, as if the cloud had always been there.
+    over the link as it was, as if the cloud had always been there; where the weather left no
+    link at all, over the device's link in fair weather.
     """
     devices = {device.device_id: device for device in outcome.scenario.fleet()}
     meters = {
@@ -133,7 +134,9 @@ def _energy(outcome: Outcome) -> dict[str, Any]:
         for row in receipts
     ]
     radio = [
-        meters[row.device].radio_mj(size, Budget(link_mbit_s=row.budget_link_mbit_s))
+        meters[row.device].radio_mj(
+            size, Budget(link_mbit_s=row.budget_link_mbit_s or devices[row.device].mbit_s)
+        )
         for row in receipts
     ]
     by_source = {

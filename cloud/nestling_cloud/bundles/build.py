@@ -39,12 +39,12 @@ def release_bundle(
             for capacity in learned.capacities
         ],
         cloud=cloud,
-        multiplexer=repository.add(learned.multiplexer),
-        accept_head=repository.add(learned.accept_head),
+        multiplexer=repository.add(learned.multiplexer.onnx),
+        accept_head=repository.add(learned.accept_head.onnx),
         calibration=repository.add(learned.calibration.SerializeToString(deterministic=True)),
         golden=repository.add(_golden(learned).SerializeToString(deterministic=True)),
-        multiplexer_macs=learned.multiplexer_macs,
-        accept_head_macs=learned.accept_head_macs,
+        multiplexer_macs=learned.multiplexer.macs,
+        accept_head_macs=learned.accept_head.macs,
     )
     return repository.release(manifest)
 

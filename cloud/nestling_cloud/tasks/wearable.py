@@ -117,6 +117,6 @@ TASK = Task(
     load=load,
     student=StudentConfig(channels=(32, 64, 64), kernel=5, strides=(2, 2, 1)),
     teacher_recipe=Recipe(epochs=10),
-    student_recipe=Recipe(epochs=20),
+    student_recipe=Recipe(epochs=30),
     augment=_augment,
 )

@@ -3,6 +3,9 @@
 What a device sends again is counted and not stored. A receipt that makes no sense is not stored
 either: it is counted as rejected, and its sequence becomes a gap with the reason "rejected", so
 that the device hears that it is settled and its outbox moves on to the receipts behind it.
+
+A store that was wiped, or put back to an older copy, meets outboxes that have let go of what it
+acknowledged before. That can never come again: it becomes a gap with the reason "forgotten".
 """
 
 import dataclasses
@@ -104,7 +107,7 @@ class Store:
             return sum(_Outbox(connection, delivery).add() for delivery in deliveries)
 
     def contiguous(self, device: str, outbox_id: str) -> int:
-        """Highest sequence N such that 1 to N are all settled: stored, dropped or rejected."""
+        """Highest sequence N such that 1 to N are all settled: stored, or in a gap."""
         return self._number(
             sa.select(tables.OUTBOXES.c.contiguous).where(
                 tables.OUTBOXES.c.device == device, tables.OUTBOXES.c.outbox_id == outbox_id
@@ -139,6 +142,12 @@ class Store:
         length = gaps.last_sequence - gaps.first_sequence + 1
         return self._number(sa.select(sa.func.sum(length)).where(gaps.reason == tables.DROPPED))
 
+    def forgotten(self) -> int:
+        """Receipts that were acknowledged once and are not here: the store was wiped or reset."""
+        gaps = tables.GAPS.c
+        length = gaps.last_sequence - gaps.first_sequence + 1
+        return self._number(sa.select(sa.func.sum(length)).where(gaps.reason == tables.FORGOTTEN))
+
     def _number(self, query: sa.Select[Any]) -> int:
         with self._engine.connect() as connection:
             return int(connection.execute(query).scalar() or 0)
@@ -165,12 +174,15 @@ class _Outbox:
         new = [row for sequence, row in sound.items() if sequence not in stored]
         gaps = [(gap, tables.DROPPED) for gap in _sound_gaps(self._batch.gaps)]
         gaps += [(gap, tables.REJECTED) for gap in rejected_gaps]
+        known = self._known()
+        gaps += [(gap, tables.FORGOTTEN) for gap in self._forgotten(known)]
         if new:
             self._connection.execute(
                 sa.insert(tables.RECEIPTS), [dataclasses.asdict(row) for row in new]
             )
         self._add_gaps(gaps)
         self._advance(
+            known,
             first=min([*sound, *(gap.first for gap, _ in gaps)], default=0),
             redelivered=len(self._batch.receipts) - rejected - len(new),
             rejected=rejected,
@@ -217,11 +229,22 @@ class _Outbox:
                 change = {"last_sequence": gap.last, "reason": reason}
                 self._connection.execute(sa.update(tables.GAPS).where(*place).values(**change))
 
-    def _advance(self, *, first: int, redelivered: int, rejected: int) -> None:
-        columns = tables.OUTBOXES.c
-        here = _of(columns, self._key)
-        known = self._connection.execute(sa.select(tables.OUTBOXES).where(*here)).mappings().first()
-        old = dict(known) if known else {"contiguous": 0, "redelivered": 0, "rejected": 0}
+    def _known(self) -> dict[str, Any] | None:
+        here = _of(tables.OUTBOXES.c, self._key)
+        row = self._connection.execute(sa.select(tables.OUTBOXES).where(*here)).mappings().first()
+        return dict(row) if row else None
+
+    def _forgotten(self, known: dict[str, Any] | None) -> Iterator[Gap]:
+        """Yield what this outbox let go of on an acknowledgement that we know nothing of."""
+        here = known["contiguous"] if known else 0
+        if here < self._batch.acknowledged_sequence <= LARGEST_INTEGER:
+            yield Gap(here + 1, self._batch.acknowledged_sequence)
+
+    def _advance(
+        self, known: dict[str, Any] | None, *, first: int, redelivered: int, rejected: int
+    ) -> None:
+        here = _of(tables.OUTBOXES.c, self._key)
+        old = known or {"contiguous": 0, "redelivered": 0, "rejected": 0}
         change = {
             "contiguous": self._watermark(old["contiguous"], first),
             "redelivered": old["redelivered"] + redelivered,

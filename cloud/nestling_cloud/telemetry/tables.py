@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 DROPPED = "dropped"  # by the device, whose outbox was full
 REJECTED = "rejected"  # by the store: the receipt made no sense
+FORGOTTEN = "forgotten"  # stored and acknowledged once, and not here: the store was wiped
 
 METADATA = sa.MetaData()
 

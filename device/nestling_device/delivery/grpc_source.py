@@ -12,6 +12,8 @@ from nestling_device.delivery.source import DeliveryError, SourceUnreachableErro
 # One call fetches at most this much, so that a deadline can be put on every call, however large
 # the blob and slow the link.
 _SLICE_BYTES = 256 * 1024
+# A device asks between two inputs, and a cloud that hangs must not hold up the next answer.
+_QUESTION_TIMEOUT_S = 5.0
 _REFUSALS = {
     grpc.StatusCode.NOT_FOUND,
     grpc.StatusCode.OUT_OF_RANGE,
@@ -33,7 +35,8 @@ class GrpcSource:
         Args:
             target: "host:port".
             device_id: who asks.
-            timeout_s: for one call, which carries at most 256 KiB.
+            timeout_s: for one call, which carries at most 256 KiB; a question without a blob gets
+                no more than 5 s.
         """
         self._channel = Channel(target)
         self._device_id = device_id
@@ -49,7 +52,9 @@ class GrpcSource:
             device_id=self._device_id, active_bundle_version=active_version
         )
         with self._wrapped("the desired bundle"):
-            response = self._stub().GetDesiredBundle(request, timeout=self._timeout_s)
+            response = self._stub().GetDesiredBundle(
+                request, timeout=min(self._timeout_s, _QUESTION_TIMEOUT_S)
+            )
         self._bytes_received += response.ByteSize()
         return response
 

@@ -26,18 +26,21 @@ def read_recording(path: Path, shape: Sequence[int]) -> Windows:
         shape: of the task's inputs.
 
     Raises:
-        SourceError: not such a file.
+        SourceError: not such a file, or a window that no student can take.
     """
     try:
-        windows = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            windows = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as err:
         raise SourceError(f"{path} is not a readable .npy file: {err}") from err
     wanted = tuple(shape)
-    if windows.dtype != np.float32 or windows.shape[1:] != wanted or windows.ndim < 1:
+    if windows.dtype != np.float32 or windows.shape[1:] != wanted or windows.size == 0:
         raise SourceError(
             f"{path} has {windows.dtype} {windows.shape}; float32 (N, "
-            f"{', '.join(map(str, wanted))}) is needed"
+            f"{', '.join(map(str, wanted))}) with N at least 1 is needed"
         )
+    if not np.isfinite(windows).all():
+        raise SourceError(f"{path} has values that are not finite; leave those windows out")
     found: Windows = windows
     return found
 
@@ -51,7 +54,7 @@ def replay(windows: Windows, count: int | None) -> Iterator[Windows]:
     """Yield windows one by one, again from the start where they run out.
 
     Args:
-        windows: (N, *shape).
+        windows: (N, *shape), at least one.
         count: how many in all; None goes on for ever.
     """
     index = 0

@@ -252,8 +252,13 @@ class ReceiptBatch(_message.Message):
     OUTBOX_ID_FIELD_NUMBER: _builtins.int
     RECEIPTS_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_SEQUENCE_FIELD_NUMBER: _builtins.int
     outbox_id: _builtins.str
     """Made once with the outbox, so that a wiped device does not repeat sequences."""
+    acknowledged_sequence: _builtins.int
+    """Up to here the outbox was once told that everything is stored, and has let it go. A store that
+    has less has lost it.
+    """
     @_builtins.property
     def receipts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Receipt]: ...
     @_builtins.property
@@ -264,10 +269,11 @@ class ReceiptBatch(_message.Message):
         outbox_id: _builtins.str = ...,
         receipts: _abc.Iterable[Global___Receipt] | None = ...,
         gaps: _abc.Iterable[Global___Gap] | None = ...,
+        acknowledged_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gaps", b"gaps", "outbox_id", b"outbox_id", "receipts", b"receipts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_sequence", b"acknowledged_sequence", "gaps", b"gaps", "outbox_id", b"outbox_id", "receipts", b"receipts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

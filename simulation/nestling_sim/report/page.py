@@ -99,7 +99,10 @@ def _pictures(evidence: Evidence) -> str:
                 "Accuracy against offload share",
                 "Every router may send the same share of inputs to the cloud; a better one picks "
                 "the inputs that gain from it. The oracle knows the right answers and cannot be "
-                "built. The large point is this run, through the scenario's weather.",
+                "built. The curves assume fair weather: every device sends the same share, the "
+                "cloud can be reached all the time, and a device ranks its whole stream before it "
+                "sends. The large point is this run: through the scenario's weather, input by "
+                "input.",
                 [
                     _drawn(accuracy_picture(evidence), "accuracy"),
                     folded(tables.accuracy_by_share(evidence)),
@@ -150,13 +153,15 @@ def _rest(summary: Mapping[str, Any]) -> str:
         [
             section(
                 "Against its ends and its rivals",
-                "The rivals route the same share of the same inputs.",
+                "The rivals meet the run's weather and send, on every device, as many inputs as "
+                "the run did there, but they choose them with hindsight: from the whole stream.",
                 [table(tables.comparison(summary))],
             ),
             section(
                 "Latency",
-                f"From input to answer: {summary['latency_provenance']} for the device's board, "
-                "and the wall time on the machine that ran the simulation.",
+                "From input to answer, in milliseconds. First as the device's board would take: "
+                f"{summary['latency_provenance']}. Then the wall time here, measured on the "
+                "machine that ran the simulation.",
                 [table(tables.latency(summary))],
             ),
             section("The nest", "Each capacity on its own.", [table(tables.capacities(summary))]),

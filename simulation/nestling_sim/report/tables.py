@@ -16,6 +16,7 @@ _RIVALS = {
     "oracle_same_share": "oracle, same share",
 }
 _SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+_RANKS = ("p50", "p95", "p99")
 _NOTHING = "-"
 _SPACE = "\u00a0"  # a figure and its unit stay on one line
 
@@ -120,21 +121,19 @@ def routes_by_device(evidence: Evidence) -> Table:
 
 
 def latency(summary: Mapping[str, Any]) -> Table:
-    """Latency by route, in the device's time and in this machine's."""
-    kinds = (("latency_ms", summary["latency_provenance"]), ("wall_latency_ms", "wall, measured"))
-    head = [f"{rank} ms ({words})" for _, words in kinds for rank in ("p50", "p95", "p99")]
+    """Latency by route, milliseconds: in the device's time / in this machine's."""
+    kinds = ("latency_ms", "wall_latency_ms")
     rows = [
         (
             route.replace("-", " "),
             *(
-                _figure(summary[kind].get(route, {}).get(rank))
-                for kind, _ in kinds
-                for rank in ("p50", "p95", "p99")
+                " / ".join(_figure(summary[kind].get(route, {}).get(rank)) for kind in kinds)
+                for rank in _RANKS
             ),
         )
         for route in summary["routes"]
     ]
-    return Table(head=("route", *head), rows=rows)
+    return Table(head=("route", *_RANKS), rows=rows)
 
 
 def capacities(summary: Mapping[str, Any]) -> Table:

@@ -18,6 +18,7 @@ def summary_table(summary: Mapping[str, Any]) -> RenderableType:
     return Group(
         Text(title, style="bold"),
         _rich(comparison(summary), emphasis="hybrid"),
+        Text(f"latency, ms: {summary['latency_provenance']} for the board / measured here"),
         _rich(latency(summary)),
         Padding(_facts(summary), (0, 1)),
     )

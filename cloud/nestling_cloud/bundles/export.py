@@ -1,0 +1,109 @@
+"""Writes a released bundle as files that a stranger's tools read: ONNX, and JSON for the rest."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from google.protobuf import json_format
+from numpy.typing import NDArray
+
+from nestling.bundle import BlobError, check_blob
+from nestling.nest import assemble
+from nestling.v1.bundle_pb2 import Blob, Manifest
+from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.errors import CloudError
+
+
+class ExportError(CloudError):
+    """A folder that a bundle may not be written to."""
+
+
+def weights_file(capacity: int) -> str:
+    """Name of the file that a template's external initialisers point into."""
+    return f"capacity-{capacity}.weights"
+
+
+def export_bundle(repository: Repository, folder: Path, *, force: bool = False) -> list[Path]:
+    """Write the desired bundle: every capacity, the routers, the teacher, and the manifest.
+
+    Args:
+        repository: where the bundle is.
+        folder: made if need be.
+        force: write into a folder that has files; those of the same names are replaced.
+
+    Returns:
+        The files: for every capacity k `capacity-k.onnx` and beside it `capacity-k.weights`, then
+        `multiplexer.onnx`, `accept_head.onnx`, `<cloud model>.onnx` and `manifest.json`.
+
+    Raises:
+        ExportError: the folder has files in it, and `force` was not asked for.
+        RepositoryError: nothing was released, or a blob is missing or damaged.
+    """
+    manifest = repository.manifest()
+    teacher = repository.model_path(manifest.cloud.name).read_bytes()
+    routers = {
+        "multiplexer.onnx": _read(repository, manifest.multiplexer),
+        "accept_head.onnx": _read(repository, manifest.accept_head),
+    }
+    _prepare(folder, force=force)
+    written = _export_capacities(repository, manifest, folder)
+    rest = {
+        **routers,
+        f"{manifest.cloud.name}.onnx": teacher,
+        "manifest.json": _json(manifest).encode(),
+    }
+    for name, data in rest.items():
+        (folder / name).write_bytes(data)
+    return [*written, *(folder / name for name in rest)]
+
+
+def export_capacity(
+    folder: Path, template: bytes, tensors: Mapping[str, NDArray[np.int8]], capacity: int
+) -> Path:
+    """Write a template and its weights as a pair of files that any ONNX runtime loads.
+
+    Args:
+        folder: exists.
+        template: as `build_template` made it.
+        tensors: the capacity's tensors by name, in the layout's order.
+        capacity: 1 to K.
+
+    Returns:
+        Path of the .onnx file.
+    """
+    weights = b"".join(np.ascontiguousarray(tensor).tobytes() for tensor in tensors.values())
+    (folder / weights_file(capacity)).write_bytes(weights)
+    path = folder / f"capacity-{capacity}.onnx"
+    path.write_bytes(template)
+    return path
+
+
+def _export_capacities(repository: Repository, manifest: Manifest, folder: Path) -> list[Path]:
+    rings: list[bytes] = []
+    written: list[Path] = []
+    for number, entry in enumerate(manifest.capacities, start=1):
+        rings.append(_read(repository, entry.ring))
+        tensors = assemble(manifest.tensors, rings)
+        path = export_capacity(folder, _read(repository, entry.template), tensors, number)
+        written += [path, folder / weights_file(number)]
+    return written
+
+
+def _prepare(folder: Path, *, force: bool) -> None:
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise ExportError(f"{folder} has files in it; name another folder, or add --force")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _read(repository: Repository, blob: Blob) -> bytes:
+    try:
+        return check_blob(blob, repository.read(blob.sha256))
+    except BlobError as err:
+        raise RepositoryError(f"the bundle is damaged ({err}); release it again") from err
+
+
+def _json(manifest: Manifest) -> str:
+    text = json_format.MessageToJson(
+        manifest, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return f"{text}\n"

@@ -1,0 +1,81 @@
+"""What a released bundle holds, for people and for machines."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from nestling.bundle import shared_blobs
+from nestling.v1.bundle_pb2 import Manifest
+from nestling_cloud.bundles.repository import Repository
+
+
+def overview(repository: Repository) -> dict[str, Any]:
+    """Describe the desired bundle, ready for JSON; sizes are bytes.
+
+    Raises:
+        RepositoryError: nothing was released, or a part is missing or damaged.
+    """
+    manifest = repository.manifest()
+    desired = repository.desired()
+    assert desired is not None  # it has a manifest
+    cloud = manifest.cloud
+    return {
+        "task": manifest.task,
+        "bundle_version": desired.bundle_version,
+        "release": manifest.release,
+        "input_shape": list(manifest.signature.shape),
+        "classes": list(manifest.signature.classes),
+        "capacities": _capacities(manifest),
+        "cloud": {
+            "name": cloud.name,
+            "accuracy": cloud.accuracy,
+            "macs": cloud.macs,
+            "bytes": repository.model_path(cloud.name).stat().st_size,
+        },
+        "shared_bytes": sum(blob.size for blob in shared_blobs(manifest)),
+    }
+
+
+def _capacities(manifest: Manifest) -> list[dict[str, Any]]:
+    """List each capacity; `weight_bytes` is of all its rings, the other sizes of its own parts."""
+    rings = [entry.ring.size for entry in manifest.capacities]
+    return [
+        {
+            "capacity": number,
+            "accuracy": entry.accuracy,
+            "macs": entry.macs,
+            "memory_bytes": entry.memory_bytes,
+            "weight_bytes": sum(rings[:number]),
+            "ring_bytes": entry.ring.size,
+            "template_bytes": entry.template.size,
+        }
+        for number, entry in enumerate(manifest.capacities, start=1)
+    ]
+
+
+def overview_table(told: dict[str, Any]) -> RenderableType:
+    """Lay out what `overview` told, for rich's console."""
+    shape = " x ".join(map(str, told["input_shape"]))
+    cloud = told["cloud"]
+    return Group(
+        f"{told['bundle_version']}: task {told['task']}, release {told['release']}, "
+        f"input {shape}, {len(told['classes'])} classes",
+        _table(told),
+        f"cloud model {cloud['name']}: accuracy {cloud['accuracy']:.1%}, "
+        f"{cloud['macs']:,} MACs, {cloud['bytes']:,} B",
+        f"routers, calibration, golden inputs: {told['shared_bytes']:,} B on every device",
+    )
+
+
+def _table(told: dict[str, Any]) -> Table:
+    made = Table(box=box.SIMPLE_HEAD)
+    figures = ("weight_bytes", "ring_bytes", "template_bytes", "memory_bytes", "macs")
+    for head in ("capacity", "accuracy", "weights B", "ring B", "template B", "memory B", "MACs"):
+        made.add_column(head, justify="right")
+    for one in told["capacities"]:
+        made.add_row(
+            f"{one['capacity']}", f"{one['accuracy']:.1%}", *(f"{one[key]:,}" for key in figures)
+        )
+    return made

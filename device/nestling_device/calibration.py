@@ -1,0 +1,47 @@
+"""A bundle's calibration: what the cloud has to be better by, for every wished offload share."""
+
+import itertools
+import math
+
+from google.protobuf.message import DecodeError
+
+from nestling.v1.bundle_pb2 import Calibration, Manifest, RoutingCurve
+from nestling_device.delivery.blobs import BlobStore
+from nestling_device.delivery.source import DeliveryError
+
+
+class CalibrationError(DeliveryError):
+    """A calibration from which no price can be read for some capacity and share."""
+
+
+def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
+    """Read the calibration of a bundle whose blobs are on the disk.
+
+    Raises:
+        CalibrationError: it does not tell a price for every capacity and share.
+        DeliveryError: the blob is missing or damaged.
+    """
+    try:
+        calibration = Calibration.FromString(blobs.read(manifest.calibration))
+    except DecodeError as err:
+        raise CalibrationError("the calibration cannot be read; release the bundle again") from err
+    if len(calibration.curves) != len(manifest.capacities):
+        raise CalibrationError(
+            f"{len(calibration.curves)} routing curves for {len(manifest.capacities)} "
+            "capacities; release the bundle again"
+        )
+    for capacity, curve in enumerate(calibration.curves, start=1):
+        if not _is_whole(curve):
+            raise CalibrationError(
+                f"the routing curve of capacity {capacity} does not rise from share 0 to 1, or "
+                "has a price that is no number; release the bundle again"
+            )
+    return calibration
+
+
+def _is_whole(curve: RoutingCurve) -> bool:
+    shares = [point.offload_share for point in curve.points]
+    prices = [price for point in curve.points for price in (point.gate_price, point.accept_price)]
+    rising = all(low < high for low, high in itertools.pairwise(shares))
+    ends = len(shares) > 1 and (shares[0], shares[-1]) == (0, 1)
+    return ends and rising and all(map(math.isfinite, prices))

@@ -1,0 +1,83 @@
+"""The cloud as an agent sees it: an option or none just now, an answer or a reason why not."""
+
+import logging
+import time
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.admission import FRAMING_BYTES, offload_bytes
+from nestling.v1 import receipt_pb2
+from nestling.v1.receipt_pb2 import Reason
+from nestling_device import policy
+from nestling_device.bill import Bill
+from nestling_device.energy.meter import Meter
+from nestling_device.offload import (
+    DeadlineMissedError,
+    Offloader,
+    OffloadError,
+    UnreachableError,
+)
+
+_log = logging.getLogger(__name__)
+
+
+class NoAnswer(NamedTuple):
+    """Why the device has to answer itself."""
+
+    reason: Reason.ValueType
+
+
+class Cloud:
+    """Asks the cloud, and leaves it alone for a while after it failed."""
+
+    def __init__(self, offloader: Offloader, meter: Meter, *, deadline_ms: float) -> None:
+        """Begin with a cloud that is thought to be there.
+
+        Args:
+            offloader: asks.
+            meter: tells what an exchange takes.
+            deadline_ms: when an answer has to be here, by the clock.
+        """
+        self._offloader = offloader
+        self._meter = meter
+        self._deadline_ms = deadline_ms
+        self._pause = policy.Pause()
+
+    def is_open(self, window: NDArray[np.float32], bill: Bill) -> bool:
+        """Whether the cloud is an option for this input, by budget and by what happened last.
+
+        Ask once for every input: a pause is counted in inputs.
+        """
+        if not self._pause.over:
+            self._pause = self._pause.after_input()
+            return False
+        size = offload_bytes(window.shape)
+        energy_mj = self._meter.radio_mj(size, bill.budget)
+        return policy.cloud_admitted(size, energy_mj, bill.budget)
+
+    def answer(self, window: NDArray[np.float32], bill: Bill) -> int | NoAnswer:
+        """Ask for the class of an input, and enter the exchange into the bill."""
+        started = time.perf_counter()
+        try:
+            found = self._offloader.offload(window, deadline_ms=self._deadline_ms)
+        except OffloadError as err:
+            _log.info("offload failed: %s", err)
+            self._pause = self._pause.after_failure()
+            # Without a connection nothing but the attempt was sent.
+            away = isinstance(err, UnreachableError)
+            size = FRAMING_BYTES if away else offload_bytes(window.shape)
+            bill.exchange(size, 0, (time.perf_counter() - started) * 1e3)
+            return NoAnswer(_reason(err))
+        self._pause = policy.Pause()
+        bill.exchange(found.bytes_up, found.bytes_down, found.wall_ms)
+        return int(found.logits.argmax())
+
+
+def _reason(error: OffloadError) -> Reason.ValueType:
+    if isinstance(error, DeadlineMissedError):
+        return receipt_pb2.REASON_DEADLINE_MISSED
+    if isinstance(error, UnreachableError):
+        return receipt_pb2.REASON_UNREACHABLE
+    return receipt_pb2.REASON_BAD_ANSWER

@@ -1,0 +1,48 @@
+"""A bundle as an agent uses it."""
+
+from dataclasses import dataclass
+
+from nestling.v1.bundle_pb2 import Calibration, Manifest
+from nestling_device.calibration import read_calibration
+from nestling_device.delivery.blobs import BlobStore
+from nestling_device.delivery.installer import Installed
+from nestling_device.multiplexer import Multiplexer
+from nestling_device.nest import Nest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a bundle is made of; replaced as a whole when more of it, or another, is installed.
+
+    Attributes:
+        manifest: of the active bundle.
+        version: the bundle's name, for receipts.
+        held: capacities 1 to `held` are on the device.
+        nest: holds the resident capacity.
+        multiplexer: judges options.
+        calibration: prices for wished offload shares.
+    """
+
+    manifest: Manifest
+    version: str
+    held: int
+    nest: Nest
+    multiplexer: Multiplexer
+    calibration: Calibration
+
+
+def load_parts(installed: Installed, blobs: BlobStore) -> Parts:
+    """Open an installed bundle; its nest is empty as yet.
+
+    Raises:
+        DeliveryError: a blob has been damaged since.
+    """
+    manifest = installed.manifest
+    return Parts(
+        manifest=manifest,
+        version=installed.version,
+        held=installed.capacity,
+        nest=Nest(manifest, blobs),
+        multiplexer=Multiplexer(manifest, blobs),
+        calibration=read_calibration(manifest, blobs),
+    )
