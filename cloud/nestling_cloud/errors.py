@@ -5,6 +5,9 @@
     ├── RepositoryError         a release or a folder that is not as it should be
     │   ├── BlobNotFoundError   no such blob or cloud model
     │   └── OffsetError         an offset beyond the blob's end
+    ├── TaskError               a task that is not to be found, or not what it says
+    │   └── DataMissingError    no data in any of the places where it may be
+    ├── TrainingError           a network that cannot learn from what it was given
     ├── ExportError             a folder that a bundle may not be written to
     ├── ModelError              an ONNX file that cannot be served
     ├── TensorError             an inference request that does not fit the model

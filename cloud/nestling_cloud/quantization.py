@@ -19,6 +19,7 @@ from nestling_cloud.nesting import recalibrate
 
 # Share of activations that an 8-bit range clips at each end.
 _CLIPPED = 1e-4
+_SMALLEST_PEAK = 1e-30
 # Inputs that the ranges are taken from; more change them little and cost memory.
 _RANGE_INPUTS = 2048
 
@@ -91,7 +92,8 @@ def quantize_weight(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDAr
         Integers of the same shape in [-127, 127], and the scales (first axis,).
     """
     peak = np.abs(weight.reshape(len(weight), -1)).max(axis=1)
-    scale = np.where(peak > 0, peak / 127, 1.0).astype(np.float32)
+    # A channel of next to nothing would get the scale zero.
+    scale = np.where(peak > _SMALLEST_PEAK, peak / 127, 1.0).astype(np.float32)
     spread = scale.reshape(-1, *(1,) * (weight.ndim - 1))
     return np.clip(np.rint(weight / spread), -127, 127).astype(np.int8), scale
 
@@ -100,7 +102,7 @@ def activation_range(values: NDArray[np.float32]) -> ActivationRange:
     """8-bit grid that covers all but the outermost values, and zero exactly."""
     low, high = np.quantile(values, (_CLIPPED, 1 - _CLIPPED))
     low, high = min(float(low), 0.0), max(float(high), 0.0)
-    scale = (high - low) / 255 or 1.0
+    scale = (high - low) / 255 if high - low > _SMALLEST_PEAK else 1.0
     return ActivationRange(scale=scale, zero_point=round(-low / scale))
 
 

@@ -173,8 +173,10 @@ def _sample_budget(costs: Costs, rng: np.random.Generator) -> Budget:
     def between(low: float, high: float) -> float:
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
+    near = float(rng.choice(costs.memory_bytes)) * between(0.8, 1.25)
+    anywhere = between(costs.memory_bytes[0] / 2, costs.memory_bytes[-1] * 8)
     return Budget(
-        memory_bytes=int(between(costs.memory_bytes[0] / 2, costs.memory_bytes[-1] * 8)),
+        memory_bytes=int(near if rng.random() < 0.5 else anywhere),
         latency_ms=between(5, 5e3),
         energy_mj=between(0.1, 1e3),
         link_mbit_s=0.0 if rng.random() < 0.1 else between(0.01, 50),

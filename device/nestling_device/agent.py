@@ -68,6 +68,8 @@ class Agent:
         self._keep = keep
         self._grow = grow
         self._growth_pause = policy.Pause()
+        self._parts: Parts
+        self._costs: list[policy.CapacityCost]
         self._adopt(parts)
 
     @property
@@ -161,7 +163,7 @@ class Agent:
 
     def _adopt(self, parts: Parts) -> None:
         spent = [self._meter.estimate(entry.macs) for entry in parts.manifest.capacities]
-        self._parts: Parts = parts
+        self._parts = parts
         self._costs = [
             policy.CapacityCost(
                 memory_bytes=entry.memory_bytes,

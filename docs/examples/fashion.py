@@ -23,18 +23,22 @@ from nestling_cloud.tasks import (
 
 FILES = DataFiles(
     name="fashion-mnist",
-    sha256={
+    sha256={  # of the official download, then of Debian's package of the same content
         "train-images-idx3-ubyte.gz": (
-            "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7"
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
         ),
         "train-labels-idx1-ubyte.gz": (
-            "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056"
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
         ),
         "t10k-images-idx3-ubyte.gz": (
-            "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa"
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
         ),
         "t10k-labels-idx1-ubyte.gz": (
-            "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05"
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
         ),
     },
     variable="NESTLING_FASHION_MNIST",
@@ -63,7 +67,7 @@ def _pictures(paths: dict[str, Path], part: str, count: int, rng: np.random.Gene
     labels = _read_idx(paths[f"{part}-labels-idx1-ubyte.gz"])
     chosen = rng.permutation(len(labels))[:count]
     return Examples(
-        inputs=pictures[chosen, None].astype(np.float32) / 255,  # (N, 1, 28, 28)
+        inputs=(pictures[chosen, None] / 255).astype(np.float32),  # (N, 1, 28, 28)
         labels=labels[chosen].astype(np.int64),
     )
 

@@ -33,11 +33,15 @@ def budget_vector(budget: budget_pb2.Budget) -> NDArray[np.float32]:
             _log_scale(budget.latency_ms, *_LATENCY_MS),
             _log_scale(budget.energy_mj, *_ENERGY_MJ),
             _log_scale(budget.link_mbit_s, *_LINK_MBIT_S),
-            min(max(budget.battery, 0.0), 1.0),
-            min(max(budget.offload_share, 0.0), 1.0),
+            _clip_share(budget.battery),
+            _clip_share(budget.offload_share),
         ],
         np.float32,
     )
+
+
+def _clip_share(value: float) -> float:
+    return min(value, 1.0) if value > 0 else 0.0  # also NaN
 
 
 def _log_scale(value: float, low: float, high: float) -> float:

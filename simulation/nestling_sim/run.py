@@ -140,6 +140,7 @@ def _run_live(
     streams: Mapping[str, Examples],
     progress: Progress,
 ) -> tuple[list[DeviceRun], list[ReceiptRow]]:
+    # kill -9 leaves this folder, and no process: the cloud is on a leash.
     with tempfile.TemporaryDirectory(prefix="nestling-") as folder:
         store = Path(folder) / "receipts.sqlite"
         with cloud_process(repository.root, store, broker_kind=config.broker_kind) as addresses:

@@ -23,7 +23,7 @@ from nestling_cloud.broker import Broker, BrokerError, BrokerKind, start_broker
 def kind(request: pytest.FixtureRequest) -> BrokerKind:
     found: BrokerKind = request.param
     try:
-        broker_module._find(found)
+        broker_module.find_broker(found)
     except BrokerError as err:
         pytest.skip(str(err))
     return found

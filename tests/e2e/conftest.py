@@ -9,6 +9,8 @@ import grpc
 import pytest
 from tests import cloud_process
 from tests.cloud_process import Cloud, StartCloud
+from tests.fleet_tasks import fill_cache
+from tests.trained import SEED, TrainedTask
 
 
 @pytest.fixture
@@ -43,3 +45,11 @@ def cloud_channel(cloud: Cloud) -> Iterator[grpc.Channel]:
     """A gRPC channel to it."""
     with grpc.insecure_channel(cloud.grpc) as channel:
         yield channel
+
+
+@pytest.fixture(scope="session")
+def fleet_cache(trained: TrainedTask, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the small bundle in it, for runs of the tasks in short_streams.py."""
+    cache = tmp_path_factory.mktemp("cache")
+    fill_cache(cache, trained.repository, seed=SEED)
+    return cache

@@ -1,8 +1,11 @@
 """Trained bundles, kept under a hash of everything that they follow from."""
 
+import contextlib
 import dataclasses
 import hashlib
+import importlib.metadata
 import importlib.util
+import inspect
 import json
 import os
 import shutil
@@ -11,11 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 
 from nestling_cloud.bundles.build import release_bundle
-from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_cloud.learning import learn
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Splits, Task
@@ -60,21 +62,38 @@ def trained_repository(
     """
     bundles = (cache or cache_folder()) / "bundles"
     folder = bundles / f"{task.name}-{fingerprint(task, splits, seed)[:16]}"
-    if retrain:
-        shutil.rmtree(folder, ignore_errors=True)
-    elif Repository(folder).desired() is not None:
+    if not retrain and _is_whole(folder):
         return Trained(folder=folder, from_cache=True)
     learned = learn(task, splits, seed=seed, progress=progress)
     bundles.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(dir=bundles, prefix=".making-"))
     try:
         release_bundle(Repository(making), task, learned, release=_FIRST_RELEASE)
-        # Another run may have trained the same; whoever is first stays, the other's is no worse.
-        if not folder.exists():
-            making.rename(folder)
+        _put(making, folder, replace=retrain)
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return Trained(folder=folder, from_cache=False)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder has a bundle; a damaged one has not."""
+    try:
+        manifest = Repository(folder).manifest()
+        Repository(folder).model_path(manifest.cloud.name)
+    except RepositoryError:
+        return False
+    return True
+
+
+def _put(making: Path, folder: Path, *, replace: bool) -> None:
+    """Move a finished bundle to its place, unless another run has put one there meanwhile."""
+    if replace or not _is_whole(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        making.rename(folder)
+    except OSError:
+        if not _is_whole(folder):
+            raise
 
 
 def fingerprint(task: Task, splits: Splits, seed: int) -> str:
@@ -96,7 +115,11 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
                 dataclasses.asdict(task.teacher_recipe),
                 dataclasses.asdict(task.student_recipe),
             ],
-            "versions": [torch.__version__, onnxruntime.__version__, np.__version__],
+            "versions": [
+                torch.__version__,
+                importlib.metadata.version("onnxruntime"),
+                np.__version__,
+            ],
         },
         sort_keys=True,
     ).encode()
@@ -120,8 +143,7 @@ def _sources(task: Task) -> list[Path]:
         assert spec is not None
         for folder in spec.submodule_search_locations or ():
             found.update(Path(folder).rglob("*.py"))
-    for function in (task.load, task.teacher, task.augment):
-        code = getattr(function, "__code__", None)
-        if code is not None:
-            found.add(Path(code.co_filename))
+    for maker in (task.load, task.teacher, task.augment):
+        with contextlib.suppress(TypeError):  # a partial or a builtin has no file of its own
+            found.add(Path(inspect.getfile(maker)))
     return sorted(found)

@@ -9,6 +9,7 @@ from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.models.normalizer import Normalizer
 
 _HIDDEN = 24
+_BUDGET_STRETCH = 12.0
 # Sorted class probabilities that the accept head looks at; later ones are next to nothing.
 _TOP = 5
 
@@ -53,7 +54,8 @@ class Multiplexer(nn.Module):
 
     def affordable(self, budget: torch.Tensor) -> torch.Tensor:
         """Probability that a budget admits each option, (N, 6) -> (N, K + 1)."""
-        return torch.sigmoid(self.affordable_body(budget))
+        # Limits are sharp: without the stretch, ten percent of memory are a hundredth of the axis.
+        return torch.sigmoid(self.affordable_body((budget - 0.5) * _BUDGET_STRETCH))
 
     def forward(self, x: torch.Tensor, budget: torch.Tensor) -> torch.Tensor:
         """(N, *shape), (N, 6) -> probabilities (N, K + 1)."""

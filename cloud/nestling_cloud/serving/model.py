@@ -1,14 +1,17 @@
 """A cloud model: an ONNX file that onnxruntime runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from nestling.session import open_session
 from nestling_cloud.errors import CloudError
 from nestling_cloud.serving.tensors import Signature
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 _INPUT = "input"
 _OUTPUT = "logits"
@@ -48,7 +51,7 @@ class CloudModel:
 
     @staticmethod
     def _row_shape(
-        path: Path, name: str, tensors: list[ort.NodeArg], axes: int | None = None
+        path: Path, name: str, tensors: "list[ort.NodeArg]", axes: int | None = None
     ) -> tuple[int, ...]:
         """Shape of one row of the one tensor there has to be."""
         found = ", ".join(f"{tensor.name} {tensor.type}{tensor.shape}" for tensor in tensors)

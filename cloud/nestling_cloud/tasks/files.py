@@ -21,7 +21,8 @@ class DataFiles:
 
     Attributes:
         name: folder name in the user's cache.
-        sha256: digest of each file by its name.
+        sha256: known digests of each file by its name, the download's first. A distribution that
+            packed the same content anew has another one.
         variable: environment variable that may name a folder.
         system_folder: where a distribution's package puts them.
         package: that package's name, for the error text.
@@ -29,7 +30,7 @@ class DataFiles:
     """
 
     name: str
-    sha256: Mapping[str, str]
+    sha256: Mapping[str, tuple[str, ...]]
     variable: str
     system_folder: Path
     package: str
@@ -63,8 +64,8 @@ class DataFiles:
         return {file: folder / file for file in self.sha256}
 
     def _checked(self, folder: Path) -> dict[str, Path]:
-        for file, digest in self.sha256.items():
-            if hashlib.sha256((folder / file).read_bytes()).hexdigest() != digest:
+        for file, known in self.sha256.items():
+            if hashlib.sha256((folder / file).read_bytes()).hexdigest() not in known:
                 raise TaskError(f"{folder / file} is damaged: its SHA-256 is not the known one")
         return {file: folder / file for file in self.sha256}
 
@@ -72,7 +73,7 @@ class DataFiles:
         fetcher = pooch.create(
             path=cache,
             base_url=self.url,
-            registry={file: f"sha256:{digest}" for file, digest in self.sha256.items()},
+            registry={file: f"sha256:{known[0]}" for file, known in self.sha256.items()},
         )
         try:
             return {file: Path(fetcher.fetch(file)) for file in self.sha256}

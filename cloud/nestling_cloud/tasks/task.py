@@ -1,5 +1,6 @@
 """A task: data, what its inputs and answers are, the teacher, the student, and how both learn."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from nestling_cloud.models.teacher import ConvTeacher
 class TaskError(CloudError):
     """A task that is not to be found, or whose data is not what it says."""
 
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
@@ -79,6 +82,11 @@ class Recipe:
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
 
+    def __post_init__(self) -> None:
+        """Refuse a recipe that teaches nothing."""
+        if self.epochs < 1 or self.batch < 2 or not self.learning_rate > 0:
+            raise TaskError(f"{self}: at least 1 epoch, batches of 2, and a positive learning rate")
+
 
 def _no_augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     del generator
@@ -98,7 +106,8 @@ class Task:
             convolutional network that fits the signature.
         teacher_recipe: how the teacher learns.
         student_recipe: how the student is distilled.
-        augment: `(inputs, generator) -> inputs`, applied to every training batch.
+        augment: `(inputs, generator) -> inputs`; the teacher learns from batches that are augmented
+            anew each time, the student from a few augmented copies of the data.
     """
 
     name: str
@@ -109,6 +118,21 @@ class Task:
     teacher_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8))
     student_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8))
     augment: Augment = _no_augment
+
+    def __post_init__(self) -> None:
+        """Refuse at once what would only fail after training."""
+        if not _NAME.fullmatch(self.name):
+            raise TaskError(
+                f"task name {self.name!r}: use up to 50 letters, digits, dots, dashes and "
+                "underscores, starting with a letter or digit"
+            )
+        if len(self.signature.shape) not in {2, 3} or 0 in self.signature.shape:
+            raise TaskError(
+                f"task {self.name}: an input has channels and one or two axes, "
+                f"not the shape {list(self.signature.shape)}"
+            )
+        if len(self.signature.classes) < 2:
+            raise TaskError(f"task {self.name}: a task needs two classes or more")
 
     def load_checked(self, data_dir: Path | None, seed: int) -> Splits:
         """Load the data and hold it against the signature.
@@ -139,6 +163,11 @@ def _check(task: Task, part: str, examples: Examples) -> None:
         )
     if not np.isfinite(examples.inputs).all():
         raise TaskError(f"{where}: inputs are not finite")
+    labels = examples.labels
+    if labels.shape != (len(examples),) or labels.dtype != np.int64:
+        raise TaskError(
+            f"{where}: labels are {labels.dtype} {labels.shape}, int64 ({len(examples)},) is needed"
+        )
     classes = len(task.signature.classes)
     if examples.labels.min() < 0 or examples.labels.max() >= classes:
         raise TaskError(f"{where}: labels must be 0 to {classes - 1}")

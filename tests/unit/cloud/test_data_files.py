@@ -21,7 +21,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFiles:
     monkeypatch.delenv(VARIABLE, raising=False)
     return DataFiles(
         name="letters",
-        sha256={name: hashlib.sha256(data).hexdigest() for name, data in CONTENT.items()},
+        sha256={
+            name: ("0" * 64, hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()
+        },
         variable=VARIABLE,
         system_folder=tmp_path / "system",
         package="dataset-letters",

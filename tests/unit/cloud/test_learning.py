@@ -16,11 +16,11 @@ from nestling.session import open_session
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Calibration, GoldenInputs, Manifest
 from nestling_cloud.bundles.build import cloud_model_name
+from nestling_cloud.bundles.export import export_capacity
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.macs import student_macs
 from nestling_cloud.models.student import layout
 from nestling_cloud.tasks import concatenate
-from nestling_cloud.templates import export_capacity
 
 Floats = NDArray[np.float32]
 CAPACITIES = (1, 2, 3, 4)

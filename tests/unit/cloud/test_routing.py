@@ -92,6 +92,24 @@ def test_accept_head_tells_device_and_cloud_apart(router: Router) -> None:
     assert gain[~unseen.loud].mean() < 0.15
 
 
+def test_acceptance_weighs_what_was_believed_of_the_capacity_that_ran_and_of_the_cloud(
+    router: Router, known: Hardness
+) -> None:
+    logits = known.data.logits[1, :20]
+    believed = np.full((20, 3), 0.5, np.float32)
+    before = acceptance(router.accept_head, logits, believed, capacity=2)
+
+    after = []
+    for option in range(3):
+        changed = believed.copy()
+        changed[:, option] = 0.9
+        after.append(acceptance(router.accept_head, logits, changed, capacity=2))
+
+    assert np.array_equal(before, after[0])  # capacity 1 did not run
+    assert not np.allclose(before, after[1])
+    assert not np.allclose(before, after[2])
+
+
 def test_router_is_the_same_for_the_same_seed(known: Hardness, router: Router) -> None:
     inputs = known.data.inputs[:50]
 
@@ -187,6 +205,18 @@ def test_calibrated_router_beats_sending_inputs_off_at_random(
 
     at_random = 0.7 * device + 0.3 * cloud
     assert point.accuracy > at_random + 0.08
+
+
+def test_each_half_is_scored_by_what_the_other_half_taught(known: Hardness) -> None:
+    right = known.data.right.copy()
+    right[600:, :2] = ~right[600:, :2]  # the halves contradict each other
+    contrary = RoutingData(inputs=known.data.inputs, logits=known.data.logits, right=right)
+
+    curves = calibrate(SIGNATURE, contrary, seed=0, progress=Silent()).curves
+
+    (point,) = [p for p in curves[0].points if p.offload_share == 0.3]
+    at_random = 0.7 * right[:, 0].mean() + 0.3 * right[:, 2].mean()
+    assert point.accuracy < at_random - 0.05
 
 
 def test_operating_point_by_hand() -> None:

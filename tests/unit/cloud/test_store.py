@@ -18,10 +18,14 @@ MakeReceipt = Callable[..., receipt_pb2.Receipt]
 @pytest.fixture
 def make_batch(make_receipt: MakeReceipt) -> Callable[..., receipt_pb2.ReceiptBatch]:
     def make(
-        *sequences: int, outbox: str = "outbox", gaps: Sequence[tuple[int, int]] = ()
+        *sequences: int,
+        outbox: str = "outbox",
+        gaps: Sequence[tuple[int, int]] = (),
+        acknowledged: int = 0,
     ) -> receipt_pb2.ReceiptBatch:
         return receipt_pb2.ReceiptBatch(
             outbox_id=outbox,
+            acknowledged_sequence=acknowledged,
             receipts=[make_receipt(sequence) for sequence in sequences],
             gaps=[receipt_pb2.Gap(first_sequence=a, last_sequence=b) for a, b in gaps],
         )
@@ -118,6 +122,43 @@ def test_gap_that_makes_no_sense_is_left_out(
 
     assert store.contiguous("pi-1", "outbox") == 1
     assert store.dropped() == 0
+
+
+def test_wiped_store_takes_up_an_outbox_where_it_is(store: Store, make_batch: MakeBatch) -> None:
+    assert store.add("pi-1", make_batch(8, 9, gaps=((6, 7),), acknowledged=5)) == 2
+
+    assert store.contiguous("pi-1", "outbox") == 9
+    assert (store.forgotten(), store.dropped()) == (5, 2)
+
+
+def test_store_put_back_to_an_older_copy_goes_on_after_what_it_forgot(
+    store: Store, make_batch: MakeBatch
+) -> None:
+    store.add("pi-1", make_batch(1, 2))
+    store.add("pi-1", make_batch(7, acknowledged=6))
+
+    assert store.contiguous("pi-1", "outbox") == 7
+    assert store.forgotten() == 4
+
+
+def test_what_was_acknowledged_and_is_here_is_not_forgotten(
+    store: Store, make_batch: MakeBatch
+) -> None:
+    store.add("pi-1", make_batch(1, 2, 3))
+    store.add("pi-1", make_batch(4, acknowledged=2))
+    store.add("pi-1", make_batch(5, acknowledged=4))
+
+    assert store.contiguous("pi-1", "outbox") == 5
+    assert store.forgotten() == 0
+
+
+def test_acknowledged_sequence_that_makes_no_sense_is_left_out(
+    store: Store, make_batch: MakeBatch
+) -> None:
+    store.add("pi-1", make_batch(1, acknowledged=2**64 - 1))
+
+    assert store.contiguous("pi-1", "outbox") == 1
+    assert store.forgotten() == 0
 
 
 def test_receipt_that_makes_no_sense_neither_poisons_its_batch_nor_blocks_the_outbox(

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
 from nestling.v1.bundle_pb2 import NestedTensor
+from nestling_cloud.bundles.export import export_capacity, weights_file
 from nestling_cloud.models.student import NestedStudent, StudentConfig, layout
 from nestling_cloud.quantization import quantize
 from nestling_cloud.tasks import Signature
-from nestling_cloud.templates import build_template, export_capacity, weights_file
+from nestling_cloud.templates import build_template
 
 TOLERANCE = 0.1
 CAPACITIES = (1, 2, 3)
@@ -119,6 +120,28 @@ def test_template_answers_one_input_as_it_does_among_many(nest: Nest) -> None:
 
     among = session.run(None, {"input": nest.inputs})[0][:1]
     assert np.allclose(alone, among, atol=1e-5)
+
+
+@pytest.mark.parametrize("capacity", CAPACITIES)
+def test_biases_are_on_the_accumulators_grid_so_that_integer_kernels_can_add_them(
+    nest: Nest, capacity: int
+) -> None:
+    graph = onnx.ModelProto.FromString(nest.templates[capacity - 1]).graph
+    values = {
+        v.name: onnx.numpy_helper.to_array(v) for v in graph.initializer if not v.external_data
+    }
+    scales = {
+        node.output[0]: values[node.input[1]]
+        for node in graph.node
+        if node.op_type == "DequantizeLinear"
+    }
+
+    sums = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
+
+    assert len(sums) == 3
+    for node in sums:
+        x, weight, bias = (scales[name] for name in node.input)
+        assert np.allclose(bias, x * weight, rtol=1e-6, atol=0)
 
 
 def test_same_student_gives_the_same_bytes(nest: Nest) -> None:

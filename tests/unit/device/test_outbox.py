@@ -89,7 +89,7 @@ def test_acknowledgement_inside_a_gap_leaves_the_rest_of_the_gap(tmp_path: Path)
         assert gaps(outbox.batch(9)) == [(3, 6)]
 
 
-@pytest.mark.parametrize(("outbox_id", "sequence"), [("another", 1), (None, 0), (None, 3)])
+@pytest.mark.parametrize(("outbox_id", "sequence"), [("another", 1), ("another", 9), (None, 0)])
 def test_acknowledgement_that_cannot_be_ours_is_ignored(
     tmp_path: Path, outbox_id: str | None, sequence: int
 ) -> None:
@@ -98,8 +98,10 @@ def test_acknowledgement_that_cannot_be_ours_is_ignored(
         given = acknowledgement(outbox, sequence)
         given.outbox_id = outbox_id or given.outbox_id
 
+        before = outbox.batch(9)
+
         assert not outbox.acknowledge(given)
-        assert indices(outbox.batch(9)) == [0, 1]
+        assert before == outbox.batch(9)
 
 
 def test_old_acknowledgement_is_no_news(tmp_path: Path) -> None:
@@ -109,6 +111,45 @@ def test_old_acknowledgement_is_no_news(tmp_path: Path) -> None:
         assert outbox.acknowledge(acknowledgement(outbox, 2))
         assert not outbox.acknowledge(acknowledgement(outbox, 1))
         assert outbox.acknowledged == 2
+
+
+def test_batch_says_what_was_acknowledged_before(tmp_path: Path) -> None:
+    with Outbox(tmp_path) as outbox:
+        outbox.append_many([receipt(index) for index in range(5)])
+        assert outbox.batch(9).acknowledged_sequence == 0
+
+        outbox.acknowledge(acknowledgement(outbox, 3))
+
+        assert outbox.batch(9).acknowledged_sequence == 3
+
+
+def test_acknowledgement_of_what_was_never_written_makes_it_another_outbox(tmp_path: Path) -> None:
+    with Outbox(tmp_path, capacity=3) as outbox:
+        outbox.append_many([receipt(index) for index in range(7)])
+        outbox.acknowledge(acknowledgement(outbox, 2))
+        restored = outbox.batch(9)
+        assert (indices(restored), gaps(restored)) == ([4, 5, 6], [(3, 4)])
+
+        assert not outbox.acknowledge(acknowledgement(outbox, 8))
+
+        after = outbox.batch(9)
+        assert after.outbox_id != restored.outbox_id
+        assert (indices(after), gaps(after)) == ([4, 5, 6], [(1, 2)])
+        assert [entry.sequence for entry in after.receipts] == [3, 4, 5]
+        assert after.acknowledged_sequence == 0
+        assert outbox.append(receipt(7)) == 6
+
+
+def test_outbox_that_began_again_stays_so_and_is_emptied_as_any_other(tmp_path: Path) -> None:
+    with Outbox(tmp_path) as outbox:
+        outbox.append_many([receipt(index) for index in range(3)])
+        outbox.acknowledge(acknowledgement(outbox, 99))
+        outbox_id = outbox.outbox_id
+
+    with Outbox(tmp_path) as outbox:
+        assert outbox.outbox_id == outbox_id
+        assert outbox.acknowledge(acknowledgement(outbox, 3))
+        assert outbox.depth == 0
 
 
 def test_sequences_go_on_after_everything_is_acknowledged(tmp_path: Path) -> None:

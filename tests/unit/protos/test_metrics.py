@@ -25,7 +25,7 @@ def test_value_travels_unchanged_in_value_and_type(value: MetricValue) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "datatype"),
+    ("value", "expected"),
     [
         (True, payload_pb2.DATA_TYPE_BOOLEAN),
         (7, payload_pb2.DATA_TYPE_UINT64),
@@ -34,10 +34,10 @@ def test_value_travels_unchanged_in_value_and_type(value: MetricValue) -> None:
         (b"\0", payload_pb2.DATA_TYPE_BYTES),
     ],
 )
-def test_data_type_follows_from_the_value(
-    value: MetricValue, datatype: payload_pb2.DataType
-) -> None:
-    assert datatype == metric("Nestling/Any", value, timestamp_ms=1).datatype
+def test_data_type_follows_from_the_value(value: MetricValue, expected: int) -> None:
+    datatype = metric("Nestling/Any", value, timestamp_ms=1).datatype
+
+    assert expected == datatype
 
 
 def test_negative_number_is_refused() -> None:

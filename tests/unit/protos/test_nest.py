@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,7 +100,8 @@ def test_no_rings_or_more_than_capacities_are_refused(count: int) -> None:
 def test_tensor_other_than_the_layout_says_is_refused() -> None:
     layout = [nested("w", [(2, 2), (4, 4)])]
 
-    for wrong in (np.zeros((4, 5), np.int8), np.zeros((4, 4), np.float32)):
+    floats: NDArray[Any] = np.zeros((4, 4), np.float32)
+    for wrong in (np.zeros((4, 5), np.int8), floats):
         with pytest.raises(NestError, match="is not what the layout says"):
             ring_bytes(layout, {"w": wrong}, 1)
 

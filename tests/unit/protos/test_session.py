@@ -1,3 +1,9 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -68,3 +74,35 @@ def test_template_without_its_weights_is_refused(template: bytes) -> None:
 def test_bytes_that_are_no_model_are_refused(model: bytes) -> None:
     with pytest.raises(SessionError):
         open_session(model)
+
+
+def test_open_session_tells_nobody_and_leaves_no_file(template: bytes, tmp_path: Path) -> None:
+    program = (
+        "import sys, numpy; from nestling.session import open_session; "
+        "weights = {'weights': numpy.zeros((3, 2), numpy.int8)}; "
+        "open_session(sys.stdin.buffer.read(), weights); "
+        "import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    unset = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        input=template,
+        env={**unset, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout.strip() == b"1"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_session_module_imports_onnxruntime() -> None:
+    root = Path(__file__).parents[3]
+    found = {
+        path.name
+        for folder in ("protos", "cloud", "device", "simulation")
+        for path in (root / folder).rglob("*.py")
+        if re.search(r"^(import|from) onnxruntime", path.read_text(), re.MULTILINE)
+    }
+
+    assert found == {"session.py"}

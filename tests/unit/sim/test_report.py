@@ -212,6 +212,32 @@ def test_terminal_table_tells_the_main_figures(evidence: Evidence) -> None:
         assert told in words
 
 
+def test_terminal_table_fits_80_columns_without_a_cut_word(evidence: Evidence) -> None:
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    console.print(summary_table(evidence.summary))
+
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "\u2026" not in text
+    assert "modelled for the board / measured here" in text
+    rows = [line.split() for line in text.splitlines() if line.startswith("  capacity 1")]
+    assert [row[-9:] for row in rows] == [
+        ["11.2", "/", "11.2", "34.5", "/", "34.5", "61.0", "/", "61.0"]
+    ]
+
+
+def test_page_says_what_its_curves_and_its_rivals_assume(evidence: Evidence) -> None:
+    words = " ".join(_Page(report_page(evidence)).words)
+
+    for told in (
+        "every device sends the same share",
+        "the cloud can be reached all the time",
+        "as many inputs as the run did there",
+        "with hindsight",
+    ):
+        assert told in words
+
+
 def test_no_two_roles_share_a_colour() -> None:
     assert len({one.light for one in COLOURS}) == len(COLOURS)
     assert len({one.dark for one in COLOURS}) == len(COLOURS)

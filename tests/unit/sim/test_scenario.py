@@ -77,7 +77,7 @@ def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None
 
     assert [one.device_id for one in fleet] == ["pi-zero-2w-1", "pi-zero-2w-2", "pi-zero-2w-3"]
     assert [one.delivery for one in fleet] == ["grpc", "grpc", "mqtt"]
-    assert [one.memory_bytes for one in fleet] == [8000, 8000, 16500]
+    assert [one.memory.memory_bytes([1]) for one in fleet] == [8000, 8000, 16500]
     for one in fleet:
         check_device_id(one.device_id)
 
@@ -110,6 +110,25 @@ def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None
         ("share = 0.2", "shore = 0.2", ["allowed: deadline_ms, share"]),
         ("memory_kb = 4", "memory_kb = 0", ["[[weather]] table 1, key memory_kb: found 0; "]),
         ("memory_kb = 4", "memory = 4", ["did you mean 'memory_kb'?", "allowed: devices, from, "]),
+        (
+            "memory_kb = 8",
+            "memory_kb = 8\nmemory_for_capacity = 1",
+            [
+                "[[devices]] table 1: found memory_kb and memory_for_capacity; give one of the ",
+                "keys memory_kb and memory_for_capacity",
+            ],
+        ),
+        (
+            "memory_kb = 16.5",
+            "",
+            ["[[devices]] table 2: found no memory; give one of the keys memory_kb and "],
+        ),
+        ("memory_kb = 4", "", ["[[weather]] table 1: found no memory; give one of the keys "]),
+        (
+            "memory_kb = 4",
+            "memory_for_capacity = 0",
+            ["[[weather]] table 1, key memory_for_capacity: found 0; allowed: at least 1"],
+        ),
         (
             'kind = "memory"',
             'kind = "memry"',

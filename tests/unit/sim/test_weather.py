@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 from nestling_sim.scenario import Device, OutageWeather, Scenario
 from nestling_sim.weather import budget_at, indices, link_up_at, outages
 
+NEEDED = [5_000, 9_000, 20_000]  # bytes that each capacity takes
+
 
 def scenario(*weather: dict[str, object]) -> Scenario:
     devices = [
@@ -48,7 +50,7 @@ def memory(memory_kb: float, start: float, until: float, *names: str) -> dict[st
 def test_fair_weather_leaves_the_device_its_own_budget() -> None:
     fair = scenario()
 
-    budget = budget_at(device(fair), 3, 10, fair)
+    budget = budget_at(device(fair), 3, 10, fair, NEEDED)
 
     assert (budget.memory_bytes, budget.latency_ms, budget.energy_mj) == (40_000, 1000.0, 50.0)
     assert (budget.link_mbit_s, budget.link_rtt_ms) == (5.0, 20.0)
@@ -58,9 +60,26 @@ def test_fair_weather_leaves_the_device_its_own_budget() -> None:
 def test_memory_weather_holds_from_its_first_index_to_before_its_last() -> None:
     squeezed = scenario(memory(8, 0.2, 0.5))
 
-    held = [budget_at(device(squeezed), i, 10, squeezed).memory_bytes for i in range(10)]
+    held = [budget_at(device(squeezed), i, 10, squeezed, NEEDED).memory_bytes for i in range(10)]
 
     assert held == [40_000] * 2 + [8_000] * 3 + [40_000] * 5
+
+
+@pytest.mark.parametrize(("capacity", "held"), [(1, 1), (2, 2), (3, 3), (7, 3)])
+def test_memory_for_a_capacity_holds_that_one_or_the_largest(capacity: int, held: int) -> None:
+    squeezed = scenario(
+        {
+            "kind": "memory",
+            "devices": ["*"],
+            "from": 0.0,
+            "until": 1.0,
+            "memory_for_capacity": capacity,
+        }
+    )
+
+    found = budget_at(device(squeezed), 0, 10, squeezed, NEEDED).memory_bytes
+
+    assert held == sum(needed <= found for needed in NEEDED)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +96,7 @@ def test_weather_meets_the_devices_it_names(names: list[str], met: set[str]) -> 
     small = {
         one.device_id
         for one in squeezed.fleet()
-        if budget_at(one, 0, 10, squeezed).memory_bytes == 8_000
+        if budget_at(one, 0, 10, squeezed, NEEDED).memory_bytes == 8_000
     }
 
     assert met == small
@@ -86,7 +105,7 @@ def test_weather_meets_the_devices_it_names(names: list[str], met: set[str]) -> 
 def test_later_entry_wins_where_two_of_a_kind_overlap() -> None:
     twice = scenario(memory(8, 0.0, 1.0), memory(16, 0.4, 0.6))
 
-    held = [budget_at(device(twice), i, 10, twice).memory_bytes for i in (3, 4, 5, 6)]
+    held = [budget_at(device(twice), i, 10, twice, NEEDED).memory_bytes for i in (3, 4, 5, 6)]
 
     assert held == [8_000, 16_000, 16_000, 8_000]
 
@@ -98,7 +117,7 @@ def test_kinds_change_their_own_fields_and_leave_the_others() -> None:
         {"kind": "link", "mbit_s": 0.5, "rtt_ms": 300.0, **span},
     )
 
-    budget = budget_at(device(mixed), 0, 10, mixed)
+    budget = budget_at(device(mixed), 0, 10, mixed, NEEDED)
 
     assert (budget.battery, budget.link_mbit_s, budget.link_rtt_ms) == (0.1, 0.5, 300.0)
     assert budget.memory_bytes == 40_000
@@ -111,7 +130,7 @@ def test_outage_takes_the_link_and_not_the_budget() -> None:
 
     assert up == [True] * 5 + [False] * 3 + [True] * 2
     assert [range(5, 8)] == outages(device(out), 10, out)
-    assert budget_at(device(out), 6, 10, out) == budget_at(device(out), 0, 10, out)
+    assert budget_at(device(out), 6, 10, out, NEEDED) == budget_at(device(out), 0, 10, out, NEEDED)
     assert link_up_at(device(out, "pi-4b-2"), 6, 10, out)
 
 

@@ -1,0 +1,86 @@
+"""A stranger takes a trained bundle with nothing but the ONNX tools."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from google.protobuf import json_format
+from tests.trained import TrainedTask
+
+from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
+from nestling_cloud import cli
+from nestling_cloud.bundles.repository import Repository
+
+_CAPACITIES = (1, 2, 3, 4)
+
+
+@pytest.fixture(scope="module")
+def exported(trained: TrainedTask, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "models"
+    arguments = ["--repository", str(trained.repository), "--out", str(folder)]
+    assert cli.main(["bundle", "export", *arguments]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def golden(trained: TrainedTask) -> GoldenInputs:
+    repository = Repository(trained.repository)
+    return GoldenInputs.FromString(repository.read(repository.manifest().golden.sha256))
+
+
+@pytest.mark.parametrize("capacity", _CAPACITIES)
+def test_exported_capacity_is_sound_and_gives_the_golden_logits(
+    exported: Path, golden: GoldenInputs, trained: TrainedTask, capacity: int
+) -> None:
+    path = exported / f"capacity-{capacity}.onnx"
+    shape = trained.task.signature.shape
+    inputs = np.frombuffer(golden.inputs, "<f4").reshape(golden.count, *shape)
+
+    onnx.checker.check_model(path, full_check=True)
+    found = onnxruntime.InferenceSession(path).run(["logits"], {"input": inputs})[0]
+
+    expected = np.frombuffer(golden.logits[capacity - 1], "<f4").reshape(golden.count, -1)
+    assert np.abs(expected - found).max() <= golden.tolerance
+
+
+@pytest.mark.parametrize("name", ["multiplexer", "accept_head", "wearable-teacher"])
+def test_exported_router_and_teacher_load(exported: Path, name: str) -> None:
+    path = exported / f"{name}.onnx"
+
+    onnx.checker.check_model(path)
+    assert onnxruntime.InferenceSession(path).get_outputs()
+
+
+def test_exported_folder_has_these_files_and_its_manifest_is_the_bundles(
+    exported: Path, trained: TrainedTask
+) -> None:
+    pairs = {f"capacity-{k}.{kind}" for k in _CAPACITIES for kind in ("onnx", "weights")}
+    rest = {"multiplexer.onnx", "accept_head.onnx", "wearable-teacher.onnx", "manifest.json"}
+
+    assert {path.name for path in exported.iterdir()} == pairs | rest
+    read = json_format.Parse((exported / "manifest.json").read_text(), Manifest())
+    assert read == Repository(trained.repository).manifest()
+
+
+def test_weights_are_as_large_as_the_rings_up_to_there(
+    exported: Path, trained: TrainedTask
+) -> None:
+    rings = [entry.ring.size for entry in Repository(trained.repository).manifest().capacities]
+
+    sizes = [(exported / f"capacity-{k}.weights").stat().st_size for k in _CAPACITIES]
+
+    assert sizes == np.cumsum(rings).tolist()
+
+
+def test_export_again_needs_force_and_changes_nothing(
+    exported: Path, trained: TrainedTask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path.name: path.read_bytes() for path in exported.iterdir()}
+    arguments = ["--repository", str(trained.repository), "--out", str(exported)]
+
+    assert cli.main(["bundle", "export", *arguments]) == 1
+    assert cli.main(["bundle", "export", *arguments, "--force"]) == 0
+
+    assert before == {path.name: path.read_bytes() for path in exported.iterdir()}

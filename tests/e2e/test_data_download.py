@@ -1,0 +1,73 @@
+"""A task's files over the network, from a real web server on this machine."""
+
+import functools
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nestling_cloud.tasks import DataFiles, DataMissingError
+
+CONTENT = b"letters"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # inherited name
+        pass
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """Address of a server that has `a.gz`."""
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "a.gz").write_bytes(CONTENT)
+    handler = functools.partial(Quiet, directory=str(served))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.01], name="files")
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where downloads go."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache/nestling/letters"
+
+
+def files_at(url: str, digest: str = hashlib.sha256(CONTENT).hexdigest()) -> DataFiles:
+    return DataFiles(
+        name="letters",
+        sha256={"a.gz": (digest,)},
+        variable="NESTLING_TEST_DATA",
+        system_folder=Path("/nowhere"),
+        package="dataset-letters",
+        url=url,
+    )
+
+
+def test_files_that_are_nowhere_are_downloaded_once(url: str, cache: Path) -> None:
+    found = files_at(url).find(None)
+
+    assert found == {"a.gz": cache / "a.gz"}
+    assert found["a.gz"].read_bytes() == CONTENT
+    assert files_at("http://127.0.0.1:9/").find(None) == found  # no server: from the cache
+
+
+def test_download_with_another_digest_is_refused_and_not_kept(url: str, cache: Path) -> None:
+    with pytest.raises(DataMissingError, match=f"the download from {url} failed"):
+        files_at(url, "0" * 64).find(None)
+
+    assert not (cache / "a.gz").exists()
+
+
+def test_server_that_has_not_the_file_or_is_away_is_reported(url: str, cache: Path) -> None:
+    for address in (f"{url}elsewhere/", "http://127.0.0.1:9/"):
+        with pytest.raises(DataMissingError, match=f"the download from {address} failed"):
+            files_at(address).find(None)

@@ -1,0 +1,377 @@
+"""The two-terminal way: `nestling-cloud serve` in one, `nestling-device run` in the other."""
+
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests import cloud_process
+from tests.cloud_process import Cloud, StartCloud
+from tests.device_process import DeviceProcess
+from tests.hand_bundle import hand_repository
+from tests.processes import until
+
+from nestling.v1 import bundle_pb2
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.telemetry.store import Store, store_url
+from nestling_device.outbox import Outbox
+from nestling_device.state import State
+
+ALL_TO_THE_CLOUD = ("--offload-share", "1")
+QUICK = ("--interval", "0.01")
+
+StartDevice = Callable[..., DeviceProcess]
+
+
+@pytest.fixture
+def repository(request: pytest.FixtureRequest, tiny_teacher: bytes, tmp_path: Path) -> Path:
+    """A release that a test may spoil: made by hand, or a copy of the trained one."""
+    folder = tmp_path / "repository"
+    if getattr(request, "param", "hand") == "trained":
+        shutil.copytree(request.getfixturevalue("trained").repository, folder)
+    else:
+        hand_repository(folder, tiny_teacher)
+    return folder
+
+
+@pytest.fixture
+def start_cloud(repository: Path, tmp_path: Path) -> Iterator[StartCloud]:
+    """Starts clouds over that repository, and ends them afterwards."""
+    log = tmp_path / "cloud.log"
+    with ExitStack() as stack, log.open("a") as stderr:
+
+        def start(*arguments: str, store: Path = tmp_path / "receipts.sqlite") -> Cloud:
+            command = cloud_process.command(repository, store, "--json", *arguments)
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return cloud_process.start(process, store, log)
+
+        yield start
+    sys.stderr.write(log.read_text())  # shown if the test failed
+
+
+@pytest.fixture
+def cloud(start_cloud: StartCloud) -> Cloud:
+    return start_cloud()
+
+
+@pytest.fixture
+def start_device(tmp_path: Path) -> Iterator[StartDevice]:
+    """Starts devices on one state folder, and kills what is left of them afterwards."""
+    with ExitStack() as stack:
+
+        def start(cloud: Cloud, *arguments: str) -> DeviceProcess:
+            device = DeviceProcess(
+                tmp_path / "device",
+                cloud=cloud.grpc,
+                broker=str(cloud.broker),
+                arguments=(*QUICK, *arguments),
+            )
+            return stack.enter_context(device)
+
+        yield start
+
+
+def restart(start_cloud: StartCloud, gone: Cloud, **options: Path) -> Cloud:
+    """Start a cloud where one was before."""
+    port = gone.grpc.rpartition(":")[2]
+    return start_cloud("--port", port, "--broker-port", str(gone.broker.port), **options)
+
+
+def written(tmp_path: Path) -> int:
+    """Receipts that the device's outbox took."""
+    with Outbox(tmp_path / "device") as outbox:
+        return outbox.last_sequence
+
+
+def active_version(tmp_path: Path) -> str:
+    with State(tmp_path / "device") as state:
+        active = state.active()
+        assert active is not None
+        return active.version
+
+
+def sequences(cloud: Cloud) -> list[int]:
+    with Store(store_url(str(cloud.store))) as store:
+        return [row.sequence for row in store.receipts()]
+
+
+def release(repository: Path, change: Callable[[bundle_pb2.Manifest], None] | None = None) -> str:
+    """Release the same bundle with the next number, after a change; returns its version."""
+    opened = Repository(repository)
+    manifest = opened.manifest()
+    manifest.release += 1
+    if change is not None:
+        change(manifest)
+    return opened.release(manifest).bundle_version
+
+
+@pytest.mark.parametrize("repository", ["hand", "trained"], indirect=True)
+def test_every_answer_is_printed_and_its_receipt_stored_once(
+    cloud: Cloud, start_device: StartDevice
+) -> None:
+    device = start_device(cloud, "--count", "30", "--offload-share", "0.5")
+
+    assert device.end() == 0
+
+    assert [answer["input"] for answer in device.answers] == list(range(30))
+    assert {answer["energy_provenance"] for answer in device.answers} == {"modelled"}
+    assert {answer["latency_provenance"] for answer in device.answers} == {"measured"}
+    assert {"accepted"} < {answer["reason"] for answer in device.answers}
+    with Store(store_url(str(cloud.store))) as store:
+        rows = list(store.receipts("device-1"))
+        assert (store.redelivered(), store.rejected()) == (0, 0)
+    assert [row.sequence for row in rows] == list(range(1, 31))
+    assert [(row.route, row.reason, row.bundle_version) for row in rows] == [
+        (answer["route"], answer["reason"], answer["bundle"]) for answer in device.answers
+    ]
+
+
+def test_device_gets_its_bundle_over_mqtt_too(cloud: Cloud, start_device: StartDevice) -> None:
+    device = start_device(cloud, "--count", "3", "--delivery", "mqtt")
+
+    assert device.end() == 0
+    assert len(device.answers) == 3
+
+
+def test_killed_device_goes_on_where_it_was_and_loses_nothing(
+    cloud: Cloud, start_device: StartDevice, tmp_path: Path
+) -> None:
+    killed = start_device(cloud)
+    killed.take(15)
+    killed.end(signal.SIGKILL)
+
+    restarted = start_device(cloud, "--count", "10")
+
+    assert restarted.end() == 0
+    assert sequences(cloud) == list(range(1, written(tmp_path) + 1))
+    assert written(tmp_path) >= len(killed.answers) + len(restarted.answers)
+
+
+def test_device_outlives_its_cloud_and_delivers_to_the_next_one(
+    cloud: Cloud, start_cloud: StartCloud, start_device: StartDevice, tmp_path: Path
+) -> None:
+    device = start_device(cloud, *ALL_TO_THE_CLOUD)
+    device.take_until("gated")
+    cloud.stop(signal.SIGKILL)
+    fallback = device.take_until("unreachable")
+    assert fallback["route"].startswith("capacity-")
+    device.take(10)
+
+    restart(start_cloud, cloud)
+    device.take_until("gated")
+
+    assert device.end(signal.SIGTERM) == 0
+    assert sequences(cloud) == list(range(1, written(tmp_path) + 1))
+
+
+def test_cloud_whose_store_was_wiped_takes_up_a_device_in_mid_run(
+    cloud: Cloud, start_cloud: StartCloud, start_device: StartDevice, tmp_path: Path
+) -> None:
+    device = start_device(cloud)
+    device.take(10)
+    until(lambda: len(sequences(cloud)) >= 10)
+    cloud.stop(signal.SIGKILL)
+
+    other = restart(start_cloud, cloud, store=tmp_path / "new.sqlite")
+    device.take(10)
+
+    assert device.end(signal.SIGTERM) == 0
+    assert "not stored" not in device.stderr
+    with Store(store_url(str(other.store))) as store:
+        first = store.forgotten() + 1
+        assert first > 10
+    assert sequences(other) == list(range(first, written(tmp_path) + 1))
+
+
+def test_device_restored_from_a_copy_delivers_what_it_answers_from_then_on(
+    cloud: Cloud, start_device: StartDevice, tmp_path: Path
+) -> None:
+    assert start_device(cloud, "--count", "3").end() == 0
+    shutil.copytree(tmp_path / "device", tmp_path / "copy")
+    assert start_device(cloud, "--count", "20").end() == 0
+    shutil.rmtree(tmp_path / "device")
+    (tmp_path / "copy").rename(tmp_path / "device")
+
+    restored = start_device(cloud, "--count", "4")
+
+    assert restored.end() == 0
+    assert "not stored" not in restored.stderr
+    with Store(store_url(str(cloud.store))) as store:
+        outboxes = [row.outbox_id for row in store.receipts()]
+    assert sorted(outboxes.count(name) for name in set(outboxes)) == [4, 23]
+
+
+def test_cloud_that_hangs_costs_a_deadline_and_no_answer(
+    cloud: Cloud, start_device: StartDevice, tmp_path: Path
+) -> None:
+    device = start_device(cloud, *ALL_TO_THE_CLOUD, "--latency-ms", "500")
+    device.take_until("gated")
+
+    cloud.process.send_signal(signal.SIGSTOP)
+    try:
+        missed = device.take_until("deadline_missed")
+        assert missed["route"].startswith("capacity-")
+        device.take(5)
+    finally:
+        cloud.process.send_signal(signal.SIGCONT)
+    device.take_until("gated")
+
+    assert device.end(signal.SIGTERM) == 0
+    assert sequences(cloud) == list(range(1, written(tmp_path) + 1))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_the_device_in_order(
+    cloud: Cloud, start_device: StartDevice, tmp_path: Path, number: signal.Signals
+) -> None:
+    device = start_device(cloud)
+    device.take(3)
+
+    assert device.end(number) == 0
+    assert "Traceback" not in device.stderr
+    assert len(device.answers) == written(tmp_path) == len(sequences(cloud))
+
+
+def test_signal_ends_a_device_that_waits_for_its_bundle(
+    start_device: StartDevice, cloud: Cloud
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        nowhere = Cloud(
+            process=cloud.process,
+            grpc=f"127.0.0.1:{port}",
+            broker=cloud.broker,
+            store=cloud.store,
+            log=cloud.log,
+        )
+        device = start_device(nowhere)
+        dialled, _ = silent.accept()
+        with dialled:
+            assert device.end(signal.SIGTERM) == 0
+    assert "Traceback" not in device.stderr
+
+
+def test_restart_takes_up_a_new_release(
+    cloud: Cloud, start_device: StartDevice, repository: Path
+) -> None:
+    first = start_device(cloud, "--count", "2")
+    assert first.end() == 0
+
+    version = release(repository)
+    second = start_device(cloud, "--count", "2")
+
+    assert second.end() == 0
+    assert {answer["bundle"] for answer in second.answers} == {version}
+    assert version not in {answer["bundle"] for answer in first.answers}
+
+
+@pytest.mark.parametrize("spoilt", ["corrupted", "truncated", "wrong"])
+def test_bundle_that_is_not_what_it_promises_is_refused_and_the_old_one_stays(
+    cloud: Cloud, start_device: StartDevice, repository: Path, tmp_path: Path, spoilt: str
+) -> None:
+    assert start_device(cloud, "--count", "1").end() == 0
+    old = active_version(tmp_path)
+
+    def spoil(manifest: bundle_pb2.Manifest) -> None:
+        entry = manifest.capacities[1]
+        weights = Repository(repository).read(entry.ring.sha256)
+        entry.ring.CopyFrom(Repository(repository).add(weights[::-1]))
+
+    release(repository, spoil)
+    ring = Repository(repository).manifest().capacities[1].ring
+    path = repository / "blobs" / ring.sha256
+    if spoilt == "corrupted":
+        path.write_bytes(bytes(ring.size))
+    elif spoilt == "truncated":
+        path.write_bytes(path.read_bytes()[:-1])
+    device = start_device(cloud, "--count", "3")
+
+    assert device.end() == 0
+    assert {answer["bundle"] for answer in device.answers} == {old}
+    assert active_version(tmp_path) == old
+    assert f"going on with bundle {old}" in device.stderr
+
+
+def test_first_bundle_that_is_damaged_is_refused_with_words(
+    cloud: Cloud, start_device: StartDevice, repository: Path
+) -> None:
+    ring = Repository(repository).manifest().capacities[0].ring
+    (repository / "blobs" / ring.sha256).write_bytes(bytes(ring.size))
+
+    device = start_device(cloud, "--count", "1")
+
+    assert device.end() == 1
+    assert "nestling-device: blob" in device.stderr
+    assert "release the bundle again" in device.stderr
+    assert "Traceback" not in device.stderr
+
+
+def test_memory_that_admits_no_capacity_is_an_error_that_says_how_much_is_needed(
+    cloud: Cloud, start_device: StartDevice, repository: Path
+) -> None:
+    device = start_device(cloud, "--memory-kb", "0.5")
+
+    assert device.end() == 1
+    needed = Repository(repository).manifest().capacities[0].memory_bytes
+    assert f"the smallest needs {needed}; raise the memory budget" in device.stderr
+
+
+def test_second_device_in_the_same_state_folder_is_refused(
+    cloud: Cloud, start_device: StartDevice
+) -> None:
+    first = start_device(cloud)
+    first.take(1)
+
+    second = start_device(cloud, "--count", "1")
+
+    assert second.end() == 1
+    assert "another device runs in" in second.stderr
+    assert first.end(signal.SIGTERM) == 0
+
+
+def test_device_without_cloud_or_bundle_says_so(start_device: StartDevice, cloud: Cloud) -> None:
+    cloud.stop(signal.SIGKILL)
+
+    device = start_device(cloud, "--count", "1")
+
+    assert device.end() == 1
+    assert "check that the cloud runs" in device.stderr
+
+
+def test_damaged_outbox_file_is_an_error_that_names_it(
+    cloud: Cloud, start_device: StartDevice, tmp_path: Path
+) -> None:
+    assert start_device(cloud, "--count", "1").end() == 0
+    (tmp_path / "device" / "outbox.db").write_bytes(b"not a database" * 100)
+
+    device = start_device(cloud, "--count", "1")
+
+    assert device.end() == 1
+    assert "outbox.db" in device.stderr
+    assert "Traceback" not in device.stderr
+
+
+def test_receipts_wait_on_the_disk_while_there_is_no_broker(
+    cloud: Cloud, start_cloud: StartCloud, start_device: StartDevice, tmp_path: Path
+) -> None:
+    assert start_device(cloud, "--count", "1").end() == 0
+    cloud.stop()
+    alone = start_device(cloud, "--count", "3")
+    assert alone.end() == 0
+    assert "go with the next run" in alone.stderr
+
+    restart(start_cloud, cloud)
+    assert start_device(cloud, "--count", "1").end() == 0
+
+    assert sequences(cloud) == [1, 2, 3, 4, 5]
+    with sqlite3.connect(tmp_path / "device" / "outbox.db") as outbox:
+        assert outbox.execute("SELECT count(*) FROM receipts").fetchone() == (0,)
+    outbox.close()

@@ -1,0 +1,190 @@
+"""`nestling-sim run` as a process: its ends, good and bad, and what it leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.fleet_tasks import ROOT, THREE_WRISTS, task_reference
+from tests.processes import DEADLINE_S, alive, children, until
+
+_ENDED_BY = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A run in a process, with folders of its own."""
+
+    process: subprocess.Popen[str]
+    out: Path
+    temporary: Path
+
+    def wait_for(self, words: str) -> None:
+        """Read what it says until a line has these words."""
+        assert self.process.stderr is not None
+        told = ""
+        for line in self.process.stderr:
+            told += line
+            if words in line:
+                return
+        pytest.fail(f"it ended without {words!r}: {told}")
+
+    def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Send a signal; return the exit status and what else it said."""
+        self.process.send_signal(number)
+        _, told = self.process.communicate(timeout=DEADLINE_S)
+        return self.process.returncode, told
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def start(fleet_cache: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts `nestling-sim run` with the small bundle in its cache."""
+    started: list[subprocess.Popen[str]] = []
+
+    def go(task: str, *arguments: str, scenario: Path = THREE_WRISTS, prefix: str = "") -> Running:
+        temporary, out = tmp_path / "tmp", tmp_path / "runs"
+        temporary.mkdir()
+        program = ["-m", "nestling_sim.cli"]
+        if prefix:  # as if this were another environment, with no broker in it
+            text = "import sys; sys.prefix = sys.argv.pop(1); from nestling_sim.cli import main; "
+            program = ["-c", f"{text}sys.exit(main(sys.argv[1:]))", prefix]
+        options = ["--scenario", str(scenario), "--task", task, "--out", str(out), *arguments]
+        process = subprocess.Popen(
+            [sys.executable, "-P", *program, "run", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                "NESTLING_CACHE": str(fleet_cache),
+                "PYTHONPATH": str(ROOT),
+                "TMPDIR": str(temporary),
+            },
+        )
+        started.append(process)
+        return Running(process=process, out=out, temporary=temporary)
+
+    yield go
+    for process in started:
+        with process:
+            process.kill()
+
+
+def offspring(pid: int) -> list[int]:
+    """Process ids of children, their children, and so on."""
+    found = children(pid)
+    return [*found, *(one for child in found for one in offspring(child))]
+
+
+@pytest.mark.parametrize("number", _ENDED_BY)
+def test_signal_in_mid_fleet_leaves_no_process_and_no_file(
+    start: Start, number: signal.Signals
+) -> None:
+    running = start(task_reference("LONG"))
+    running.wait_for("3 devices answer 12000 inputs")
+    cloud_and_broker = offspring(running.process.pid)
+
+    status, told = running.end(number)
+
+    assert status == _ENDED_BY[number]
+    assert "stopped" in told
+    assert "Traceback" not in told
+    assert len(cloud_and_broker) == 2
+    until(lambda: not any(map(alive, cloud_and_broker)))
+    assert list(running.temporary.iterdir()) == []
+    assert not running.out.exists()
+
+
+@pytest.mark.parametrize("number", _ENDED_BY)
+def test_signal_in_mid_training_leaves_no_half_trained_bundle(
+    start: Start, fleet_cache: Path, number: signal.Signals
+) -> None:
+    before = sorted((fleet_cache / "bundles").rglob("*"))
+    running = start(task_reference("UNTEACHABLE"))
+    running.wait_for("teacher")
+
+    status, told = running.end(number)
+
+    assert status == _ENDED_BY[number]
+    assert "Traceback" not in told
+    assert before == sorted((fleet_cache / "bundles").rglob("*"))
+    assert list(running.temporary.iterdir()) == []
+    assert not running.out.exists()
+
+
+def test_kill_9_leaves_no_process(start: Start) -> None:
+    running = start(task_reference("LONG"))
+    running.wait_for("3 devices answer 12000 inputs")
+    cloud_and_broker = offspring(running.process.pid)
+
+    running.end(signal.SIGKILL)
+
+    assert len(cloud_and_broker) == 2
+    until(lambda: not any(map(alive, cloud_and_broker)))
+
+
+def test_run_prints_its_summary_as_json_and_one_line_a_step(start: Start) -> None:
+    running = start(task_reference("SHORT"), "--json")
+
+    told, words = running.process.communicate(timeout=DEADLINE_S)
+
+    assert running.process.returncode == 0
+    assert words.splitlines() == ["3 devices answer 150 inputs"]
+    (folder,) = running.out.iterdir()
+    assert json.loads(told) == json.loads((folder / "summary.json").read_text())
+    assert list(running.temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "told"),
+    [
+        ("DATALESS", [], "no watch found; wind one up"),
+        ("NONE_SUCH", [], "short_streams.py has no task 'NONE_SUCH'; it has "),
+        ("SHORT", ["--broker-kind", "amqtt"], "no amqtt on this machine: install Mosquitto"),
+    ],
+)
+def test_what_is_missing_is_told_in_a_sentence(
+    start: Start, tmp_path: Path, task: str, arguments: list[str], told: str
+) -> None:
+    running = start(task_reference(task), *arguments, prefix=str(tmp_path))
+
+    _, words = running.process.communicate(timeout=DEADLINE_S)
+
+    assert_told_in_a_sentence(running, words, told)
+
+
+def test_task_file_that_is_not_there_is_told(start: Start) -> None:
+    running = start("none.py:TASK")
+
+    _, words = running.process.communicate(timeout=DEADLINE_S)
+
+    assert_told_in_a_sentence(running, words, "task file none.py does not exist")
+
+
+def test_unknown_scenario_key_is_told(start: Start, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(THREE_WRISTS.read_text().replace("deadline_ms", "deadlin_ms"))
+    running = start(task_reference("SHORT"), scenario=mine)
+
+    _, words = running.process.communicate(timeout=DEADLINE_S)
+
+    assert_told_in_a_sentence(
+        running, words, f"{mine}: [offload], key deadlin_ms: unknown key, did you mean"
+    )
+
+
+def assert_told_in_a_sentence(running: Running, words: str, told: str) -> None:
+    assert running.process.returncode == 1
+    assert told in words
+    assert "nestling-sim: " in words
+    assert "Traceback" not in words
+    assert list(running.temporary.iterdir()) == []
+    assert not running.out.exists()

@@ -1,0 +1,81 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nestling.v1 import bundle_pb2
+from nestling_cloud import cli
+from nestling_cloud.bundles.overview import overview
+from nestling_cloud.bundles.repository import Repository
+
+
+def test_show_tells_what_the_manifest_says(
+    released: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["bundle", "show", "--repository", str(released), "--json"]) == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert told == overview(Repository(released))
+    assert (told["task"], told["release"]) == ("tiny", 1)
+    assert told["bundle_version"].startswith("tiny-1-")
+    assert [one["capacity"] for one in told["capacities"]] == [1, 2]
+    assert [one["ring_bytes"] for one in told["capacities"]] == [102_400, 204_800]
+    assert [one["weight_bytes"] for one in told["capacities"]] == [102_400, 307_200]
+    assert [one["memory_bytes"] for one in told["capacities"]] == [10_000, 20_000]
+    teacher = Repository(released).model_path("tiny-teacher")
+    assert told["cloud"]["bytes"] == teacher.stat().st_size
+
+
+def test_show_is_a_table_for_people(released: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bundle", "show", "--repository", str(released)]) == 0
+
+    told = capsys.readouterr().out
+    for words in ("tiny-1-", "307,200", "cloud model tiny-teacher"):
+        assert words in told
+
+
+@pytest.mark.parametrize("command", ["show", "export"])
+def test_nothing_released_exits_with_1_and_makes_nothing(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["--out", str(out)] if command == "export" else []
+
+    status = cli.main(["bundle", command, "--repository", str(tmp_path / "none"), *arguments])
+
+    assert status == 1
+    assert "no bundle has been released" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_refuses_a_folder_with_files_and_touches_none(
+    released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+
+    status = cli.main(["bundle", "export", "--repository", str(released), "--out", str(tmp_path)])
+
+    assert status == 1
+    assert "add --force" in capsys.readouterr().err
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+def test_export_of_a_damaged_blob_exits_with_1_and_makes_nothing(
+    released: Path,
+    make_manifest: Callable[..., bundle_pb2.Manifest],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    repository = Repository(released)
+    blob = repository.manifest().multiplexer
+    path = released / "blobs" / blob.sha256
+    path.write_bytes(b"x" * blob.size)
+    out = released.parent / "out"
+
+    status = cli.main(["bundle", "export", "--repository", str(released), "--out", str(out)])
+
+    assert status == 1
+    assert "the bundle is damaged" in capsys.readouterr().err
+    assert not out.exists()

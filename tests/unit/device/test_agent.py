@@ -1,0 +1,433 @@
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tests.hand_bundle import (
+    ACCEPT_HEAD_MACS,
+    CAPACITIES,
+    CLASSES,
+    EASY,
+    HARD,
+    MACS,
+    MEMORY_BYTES,
+    MULTIPLEXER_MACS,
+    UNSURE,
+    hand_bundle,
+    hand_parts,
+    window,
+)
+
+from nestling.admission import FRAMING_BYTES, offload_bytes, transfer_ms
+from nestling.v1 import receipt_pb2
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.receipt_pb2 import Receipt
+from nestling_device.agent import Agent, InputError
+from nestling_device.database import StorageError
+from nestling_device.delivery.source import DeliveryError
+from nestling_device.energy.meter import ProfileMeter
+from nestling_device.energy.profile import Board, Link
+from nestling_device.offload import (
+    BadAnswerError,
+    CloudAnswer,
+    DeadlineMissedError,
+    OffloadError,
+    UnreachableError,
+)
+from nestling_device.outbox import Outbox
+from nestling_device.parts import Parts
+
+METER = ProfileMeter(
+    Board(name="b", idle_w=1.0, busy_w=3.0, gmacs_per_s=1.0, run_overhead_ms=0.5),
+    Link(name="l", base_w=2.0, w_per_mbit_s=0.0, tail_mj=0.0, mbit_s=1.0, rtt_ms=10.0),
+)
+BUDGET = Budget(
+    memory_bytes=MEMORY_BYTES[-1],
+    latency_ms=1000,
+    energy_mj=1000,
+    link_mbit_s=1.0,
+    link_rtt_ms=10,
+    battery=1,
+    offload_share=0.5,
+)
+CLOUD_CLASS = CLASSES - 1
+SIZE = offload_bytes((2, 3))
+
+
+class ScriptedCloud:
+    """An offloader that answers what it is told to, then for ever the last of it."""
+
+    def __init__(self, *outcomes: OffloadError | None) -> None:
+        self._outcomes = list(outcomes)
+        self.asked = 0
+
+    def offload(self, window: NDArray[np.float32], *, deadline_ms: float) -> CloudAnswer:
+        outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
+        self.asked += 1
+        if outcome is not None:
+            raise outcome
+        logits = np.zeros(CLASSES, np.float32)
+        logits[CLOUD_CLASS] = 1
+        return CloudAnswer(logits=logits, bytes_up=200, bytes_down=100, wall_ms=3.0)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclasses.dataclass
+class World:
+    """An agent and all that it touches."""
+
+    agent: Agent
+    cloud: ScriptedCloud
+    kept: list[Receipt]
+
+
+class Growth:
+    """Fetches more of the nest, or fails as often as it is told to."""
+
+    def __init__(self, folder: Path, failures: int = 0) -> None:
+        self._folder = folder
+        self._failures = failures
+        self.wishes: list[int] = []
+
+    def __call__(self, memory_bytes: int) -> Parts:
+        self.wishes.append(memory_bytes)
+        if len(self.wishes) <= self._failures:
+            raise DeliveryError("no way through")
+        held = sum(needed <= memory_bytes for needed in MEMORY_BYTES)
+        return hand_parts(self._folder, held=held)
+
+
+def world(
+    folder: Path,
+    *outcomes: OffloadError | None,
+    held: int = CAPACITIES,
+    grow: Callable[[int], Parts] | None = None,
+) -> World:
+    kept: list[Receipt] = []
+    cloud = ScriptedCloud(*(outcomes or (None,)))
+    agent = Agent(
+        hand_parts(folder, held=held),
+        cloud,
+        METER,
+        deadline_ms=100,
+        keep=kept.append,
+        grow=grow or Growth(folder),
+    )
+    return World(agent, cloud, kept)
+
+
+def budget(**changes: float) -> Budget:
+    changed = Budget()
+    changed.CopyFrom(BUDGET)
+    for name, value in changes.items():
+        setattr(changed, name, value)
+    return changed
+
+
+def routes(receipts: Iterable[Receipt]) -> list[tuple[int, str]]:
+    return [
+        (receipt.route.capacity, receipt_pb2.Reason.Name(receipt.route.reason)[7:].lower())
+        for receipt in receipts
+    ]
+
+
+def student_class(folder: Path, given: NDArray[np.float32], capacity: int = CAPACITIES) -> int:
+    nest = hand_parts(folder).nest
+    nest.load(capacity)
+    return int(nest.run(given[None])[0].argmax())
+
+
+def test_easy_input_is_answered_by_the_device(tmp_path: Path) -> None:
+    w = world(tmp_path)
+
+    receipt = w.agent.answer(0, EASY, BUDGET)
+
+    assert routes([receipt]) == [(3, "accepted")]
+    assert receipt.answer == receipt.device_answer == student_class(tmp_path, EASY)
+    assert w.cloud.asked == 0
+
+
+def test_hard_input_goes_to_the_cloud_before_a_student_runs(tmp_path: Path) -> None:
+    receipt = world(tmp_path).agent.answer(0, HARD, BUDGET)
+
+    assert routes([receipt]) == [(0, "gated")]
+    assert receipt.answer == CLOUD_CLASS
+    assert not receipt.HasField("device_answer")
+    assert receipt.resident_capacity == 3
+
+
+def test_unsure_answer_is_escalated(tmp_path: Path) -> None:
+    receipt = world(tmp_path).agent.answer(0, UNSURE, BUDGET)
+
+    assert routes([receipt]) == [(0, "escalated")]
+    assert receipt.answer == CLOUD_CLASS
+    assert receipt.device_answer == student_class(tmp_path, UNSURE)
+
+
+@pytest.mark.parametrize("given_window", [HARD, UNSURE], ids=["gated", "escalated"])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (DeadlineMissedError("late"), "deadline_missed"),
+        (UnreachableError("gone"), "unreachable"),
+        (BadAnswerError("nonsense"), "bad_answer"),
+        (OffloadError("something else"), "bad_answer"),
+    ],
+)
+def test_failed_offload_falls_back_to_the_devices_answer(
+    tmp_path: Path, error: OffloadError, reason: str, given_window: NDArray[np.float32]
+) -> None:
+    receipt = world(tmp_path, error).agent.answer(0, given_window, BUDGET)
+
+    assert routes([receipt]) == [(3, reason)]
+    assert receipt.answer == receipt.device_answer == student_class(tmp_path, given_window)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"link_mbit_s": 0}, {"link_mbit_s": 1e-4}, {"link_rtt_ms": 2000}, {"energy_mj": 4.9}],
+    ids=["no link", "slow link", "long way", "energy"],
+)
+def test_cloud_outside_the_budget_is_not_asked(tmp_path: Path, change: dict[str, float]) -> None:
+    w = world(tmp_path)
+    assert METER.radio_mj(SIZE, BUDGET) > 4.9
+
+    receipt = w.agent.answer(0, HARD, budget(**change))
+
+    assert routes([receipt])[0][1] == "cloud_not_admitted"
+    assert receipt.answer == receipt.device_answer
+    assert w.cloud.asked == 0
+
+
+def test_wished_share_sets_the_prices(tmp_path: Path) -> None:
+    w = world(tmp_path)
+
+    answers = [w.agent.answer(0, HARD, budget(offload_share=share)) for share in (0.0, 0.5, 1.0)]
+    answers.append(w.agent.answer(0, EASY, budget(offload_share=1.0)))
+
+    assert routes(answers) == [(3, "accepted"), (0, "gated"), (0, "gated"), (0, "gated")]
+
+
+def test_failed_cloud_is_left_alone_for_ever_longer_and_taken_up_again(tmp_path: Path) -> None:
+    w = world(tmp_path, UnreachableError("gone"), UnreachableError("gone"), None)
+
+    reasons = [reason for _, reason in routes(w.agent.answer(n, HARD, BUDGET) for n in range(7))]
+
+    waits = ["cloud_not_admitted"]
+    assert reasons == ["unreachable", *waits, "unreachable", *2 * waits, "gated", "gated"]
+
+
+def test_receipt_says_where_every_joule_and_byte_went(tmp_path: Path) -> None:
+    w = world(tmp_path)
+
+    receipt = w.agent.answer(7, UNSURE, BUDGET)
+
+    compute_ms = sum(METER.estimate(n).latency_ms for n in (MULTIPLEXER_MACS, MACS[2]))
+    compute_ms += METER.estimate(ACCEPT_HEAD_MACS).latency_ms
+    energies = {entry.source: entry.energy_mj for entry in receipt.energy}
+    assert energies == {
+        "compute": pytest.approx(METER.board.compute_mj(compute_ms)),
+        "radio": pytest.approx(METER.radio_mj(300, BUDGET)),
+    }
+    assert {entry.provenance for entry in receipt.energy} == {receipt_pb2.PROVENANCE_MODELLED}
+    assert receipt.latency_provenance == receipt_pb2.PROVENANCE_MODELLED
+    assert receipt.latency_ms == pytest.approx(compute_ms + transfer_ms(300, BUDGET))
+    assert (receipt.bytes_up, receipt.bytes_down) == (200, 100)
+    assert receipt.input_index == 7
+    assert receipt.bundle_version == w.agent.parts.version
+    assert receipt.budget == BUDGET
+    assert list(receipt.success) == pytest.approx([0.5, 0.5, 0.5, 0.9])
+    assert receipt.answered_at_ms > 0
+    assert receipt.wall_ms > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "bytes_up"),
+    [(UnreachableError("gone"), FRAMING_BYTES), (DeadlineMissedError("late"), SIZE)],
+)
+def test_failed_exchange_is_billed_too(tmp_path: Path, error: OffloadError, bytes_up: int) -> None:
+    receipt = world(tmp_path, error).agent.answer(0, HARD, BUDGET)
+
+    assert (receipt.bytes_up, receipt.bytes_down) == (bytes_up, 0)
+    (radio,) = (entry.energy_mj for entry in receipt.energy if entry.source == "radio")
+    assert radio == pytest.approx(METER.radio_mj(bytes_up, BUDGET))
+
+
+def test_answer_without_the_cloud_costs_no_radio(tmp_path: Path) -> None:
+    receipt = world(tmp_path).agent.answer(0, EASY, BUDGET)
+
+    assert {entry.source: entry.energy_mj > 0 for entry in receipt.energy} == {
+        "compute": True,
+        "radio": False,
+    }
+    assert (receipt.bytes_up, receipt.bytes_down) == (0, 0)
+
+
+def test_capacity_follows_the_memory_down_and_up(tmp_path: Path) -> None:
+    growth = Growth(tmp_path)
+    w = world(tmp_path, grow=growth)
+
+    memories = [4000, 1999, 2000, 999, 4000]
+    answers = [w.agent.answer(0, EASY, budget(memory_bytes=memory)) for memory in memories]
+
+    assert [receipt.resident_capacity for receipt in answers] == [3, 1, 2, 1, 3]
+    assert growth.wishes == []  # it was all on the disk
+
+
+def test_capacity_follows_the_energy(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    limit_mj = METER.estimate(MACS[1]).energy_mj
+
+    saving = w.agent.answer(0, EASY, budget(energy_mj=limit_mj))
+    starving = w.agent.answer(1, EASY, budget(energy_mj=limit_mj, battery=0.01))
+
+    assert [saving.resident_capacity, starving.resident_capacity] == [2, 1]
+
+
+def test_more_memory_fetches_more_of_the_nest(tmp_path: Path) -> None:
+    growth = Growth(tmp_path)
+    w = world(tmp_path, held=1, grow=growth)
+
+    before = w.agent.answer(0, EASY, budget(memory_bytes=1000))
+    after = w.agent.answer(1, EASY, budget(memory_bytes=2500))
+
+    assert [before.resident_capacity, after.resident_capacity] == [1, 2]
+    assert growth.wishes == [2500]
+    assert w.agent.parts.held == 2
+
+
+def test_growth_that_fails_is_tried_again_after_a_pause(tmp_path: Path) -> None:
+    growth = Growth(tmp_path, failures=2)
+    w = world(tmp_path, held=1, grow=growth)
+
+    answers = [w.agent.answer(n, EASY, BUDGET) for n in range(7)]
+
+    assert [receipt.resident_capacity for receipt in answers] == [1, 1, 1, 1, 1, 3, 3]
+    assert len(growth.wishes) == 3
+
+
+def test_ring_damaged_on_the_disk_costs_its_capacity_until_it_is_fetched_again(
+    tmp_path: Path,
+) -> None:
+    growth = Growth(tmp_path)
+    w = world(tmp_path, grow=growth)
+    manifest = w.agent.parts.manifest
+    (tmp_path / manifest.capacities[1].ring.sha256).write_bytes(b"rust")
+
+    first, second = (w.agent.answer(n, EASY, BUDGET) for n in range(2))
+
+    assert [first.resident_capacity, second.resident_capacity] == [1, 3]
+    assert growth.wishes == [MEMORY_BYTES[-1]]
+
+
+def test_nest_without_its_first_ring_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    (tmp_path / w.agent.parts.manifest.capacities[0].ring.sha256).unlink()
+
+    with pytest.raises(DeliveryError, match="install the bundle again"):
+        w.agent.answer(0, EASY, BUDGET)
+
+    assert w.kept == []
+
+
+@pytest.mark.parametrize(
+    ("given_window", "words"),
+    [
+        (np.zeros((3, 2), np.float32), "takes float32"),
+        (np.zeros((1, 2, 3), np.float32), "takes float32"),
+        (np.zeros((2, 3), np.float64), "float64"),
+        (np.full((2, 3), math.nan, np.float32), "not finite"),
+        (np.full((2, 3), math.inf, np.float32), "not finite"),
+    ],
+)
+def test_input_that_does_not_fit_is_refused_and_records_nothing(
+    tmp_path: Path, given_window: NDArray[np.float32], words: str
+) -> None:
+    w = world(tmp_path)
+
+    with pytest.raises(InputError, match=words):
+        w.agent.answer(0, given_window, BUDGET)
+
+    assert w.kept == []
+    assert routes([w.agent.answer(0, EASY, BUDGET)]) == [(3, "accepted")]
+
+
+def test_receipt_that_cannot_be_kept_means_no_answer(tmp_path: Path) -> None:
+    def keep(receipt: Receipt) -> None:
+        raise StorageError("disk full")
+
+    parts = hand_parts(tmp_path)
+    agent = Agent(parts, ScriptedCloud(None), METER, deadline_ms=1, keep=keep, grow=lambda _: parts)
+
+    with pytest.raises(StorageError):
+        agent.answer(0, EASY, BUDGET)
+
+
+def test_answer_given_is_in_the_outbox(tmp_path: Path) -> None:
+    parts = hand_parts(tmp_path / "blobs")
+    with Outbox(tmp_path) as outbox:
+        agent = Agent(
+            parts,
+            ScriptedCloud(None),
+            METER,
+            deadline_ms=1,
+            keep=outbox.append,
+            grow=lambda _: parts,
+        )
+        given_out = [agent.answer(n, x, BUDGET) for n, x in enumerate((EASY, HARD))]
+        kept = outbox.batch(9).receipts
+
+    assert [(r.input_index, r.answer) for r in kept] == [
+        (r.input_index, r.answer) for r in given_out
+    ]
+
+
+def test_two_releases_have_other_versions_in_their_receipts(tmp_path: Path) -> None:
+    versions = {hand_parts(tmp_path, bundle=hand_bundle(release)).version for release in (1, 2)}
+
+    assert {version.rpartition("-")[0] for version in versions} == {"hand-1", "hand-2"}
+
+
+_outcomes = st.sampled_from([None, DeadlineMissedError, UnreachableError, BadAnswerError])
+_steps = st.tuples(
+    st.tuples(*[st.floats(0, 1, width=32)] * (CAPACITIES + 1)),
+    st.builds(
+        budget,
+        memory_bytes=st.integers(500, 5000),
+        link_mbit_s=st.sampled_from([0.0, 0.001, 1.0, 20.0]),
+        battery=st.floats(0, 1),
+        offload_share=st.floats(0, 1),
+    ),
+    _outcomes,
+)
+Step = tuple[tuple[float, ...], Budget, type[OffloadError] | None]
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None
+)
+@given(trace=st.lists(_steps, min_size=1, max_size=25))
+def test_recorded_trace_replays_to_the_same_routes_and_answers_every_input(
+    tmp_path: Path, trace: Sequence[Step]
+) -> None:
+    def play() -> list[Receipt]:
+        outcomes = [None if kind is None else kind("as recorded") for _, _, kind in trace]
+        w = world(tmp_path, *outcomes)
+        for index, (success, limits, _) in enumerate(trace):
+            w.agent.answer(index, window(*success), limits)
+        return w.kept
+
+    first, again = play(), play()
+
+    assert len(first) == len(trace)
+    for one, other in zip(first, again, strict=True):
+        for receipt in (one, other):
+            receipt.answered_at_ms, receipt.wall_ms = 0, 0
+        assert one == other

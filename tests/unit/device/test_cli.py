@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from nestling_device import cli
+from nestling_device.energy.profile import load_link
+
+RUN = ["run", "--cloud", "127.0.0.1:8500", "--broker", "127.0.0.1:1883"]
+
+
+def usage_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--cloud", "nowhere", "is not HOST:PORT"),
+        ("--cloud", ":80", "is not HOST:PORT"),
+        ("--broker", "host:0", "is not HOST:PORT"),
+        ("--broker", "host:65536", "is not HOST:PORT"),
+        ("--id", "a/b", "device id 'a/b'"),
+        ("--profile", "toaster", "'pi-4b'"),
+        ("--link", "string", "'wifi'"),
+        ("--delivery", "post", "'mqtt'"),
+        ("--count", "0", "positive whole number"),
+        ("--count", "many", "positive whole number"),
+        ("--interval", "0", "positive number"),
+        ("--memory-kb", "lots", "'lots' is not a positive number"),
+        ("--memory-kb", "nan", "positive number"),
+        ("--latency-ms", "inf", "positive number"),
+        ("--energy-mj", "-1", "positive number"),
+        ("--offload-share", "1.5", "share from 0 to 1"),
+        ("--offload-share", "nan", "share from 0 to 1"),
+        ("--offload-share", "half", "share from 0 to 1"),
+    ],
+)
+def test_wrong_value_exits_with_2_and_what_is_allowed(
+    capsys: pytest.CaptureFixture[str], option: str, value: str, words: str
+) -> None:
+    assert words in usage_error(capsys, *RUN, option, value)
+
+
+def test_cloud_and_broker_have_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--broker" in usage_error(capsys, "run", "--cloud", "127.0.0.1:8500")
+    assert "--cloud" in usage_error(capsys, "run", "--broker", "127.0.0.1:1883")
+
+
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+
+    assert "nestling-device run --cloud" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("available", "admitted"), [(None, 20_000), (50_000, 20_000), (7_000, 7_000)]
+)
+def test_memory_budget_is_no_more_than_the_machine_has(
+    monkeypatch: pytest.MonkeyPatch, available: int | None, admitted: int
+) -> None:
+    monkeypatch.setattr(cli, "available_memory_bytes", lambda: available)
+    options = cli._parser().parse_args([*RUN, "--memory-kb", "20"])
+
+    budget = cli._budget(options, load_link("wifi"))
+
+    assert admitted == budget.memory_bytes
+    assert (budget.link_mbit_s, budget.link_rtt_ms) == (5.0, 20.0)
+    assert budget.offload_share == pytest.approx(0.2)
+
+
+def test_state_folder_that_cannot_be_made_exits_with_1_and_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state").touch()
+
+    assert cli.main([*RUN, "--state", str(tmp_path / "state")]) == 1
+
+    assert "name a folder that can be written" in capsys.readouterr().err

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.hand_bundle import CAPACITIES, SHAPE, hand_bundle, hand_parts
+
+from nestling.v1.bundle_pb2 import GoldenInputs
+from nestling_device.delivery.source import DeliveryError
+from nestling_device.nest import Nest, golden_inputs
+
+
+@pytest.fixture
+def nest(tmp_path: Path) -> Nest:
+    return hand_parts(tmp_path).nest
+
+
+def test_every_capacity_answers_the_golden_inputs_as_the_bundle_says(nest: Nest) -> None:
+    manifest, blobs = hand_bundle()
+    golden = GoldenInputs.FromString(blobs[manifest.golden.sha256])
+    inputs = golden_inputs(manifest, golden)
+
+    for capacity in (1, 3, 2, 1):  # up and down
+        nest.load(capacity)
+
+        wanted = np.frombuffer(golden.logits[capacity - 1], "<f4").reshape(len(inputs), -1)
+        np.testing.assert_allclose(nest.run(inputs), wanted, atol=1e-4)
+        assert nest.resident == capacity
+
+
+def test_capacities_differ(nest: Nest) -> None:
+    inputs = np.ones((1, *SHAPE), np.float32)
+    answers = []
+    for capacity in range(1, CAPACITIES + 1):
+        nest.load(capacity)
+        answers.append(nest.run(inputs).tobytes())
+
+    assert len(set(answers)) == CAPACITIES
+
+
+def test_nothing_is_resident_before_the_first_load(nest: Nest) -> None:
+    assert nest.resident == 0
+    with pytest.raises(RuntimeError, match="no capacity"):
+        nest.run(np.zeros((1, *SHAPE), np.float32))
+
+
+def test_ring_that_is_gone_leaves_nothing_resident_and_the_smaller_ones_usable(
+    nest: Nest, tmp_path: Path
+) -> None:
+    manifest, _ = hand_bundle()
+    nest.load(1)
+    (tmp_path / manifest.capacities[1].ring.sha256).unlink()
+
+    with pytest.raises(DeliveryError, match="install the bundle again"):
+        nest.load(2)
+    assert nest.resident == 0
+
+    nest.load(1)
+    assert nest.run(np.zeros((2, *SHAPE), np.float32)).shape == (2, 4)
+
+
+def test_resident_capacity_is_not_read_again(nest: Nest, tmp_path: Path) -> None:
+    manifest, _ = hand_bundle()
+    nest.load(1)
+    (tmp_path / manifest.capacities[0].ring.sha256).unlink()
+
+    nest.load(1)
+
+    assert nest.resident == 1

@@ -1,0 +1,200 @@
+import itertools
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
+from nestling_device import policy
+from nestling_device.policy import CapacityCost, Pause, Prices
+
+amounts = st.floats(0, 1e6)
+shares = st.floats(0, 1)
+probabilities = st.floats(0, 1)
+
+
+@st.composite
+def budgets(draw: st.DrawFn) -> Budget:
+    return Budget(
+        memory_bytes=draw(st.integers(0, 10**6)),
+        latency_ms=draw(amounts | st.just(float("inf"))),
+        energy_mj=draw(amounts),
+        link_mbit_s=draw(st.just(0.0) | st.floats(1e-3, 1e3)),
+        link_rtt_ms=draw(st.floats(0, 1e4)),
+        battery=draw(shares),
+        offload_share=draw(shares),
+    )
+
+
+costs = st.lists(
+    st.builds(
+        CapacityCost, memory_bytes=st.integers(0, 10**6), latency_ms=amounts, energy_mj=amounts
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@st.composite
+def curves(draw: st.DrawFn) -> RoutingCurve:
+    """Curves whose prices fall as the share rises."""
+    inner = draw(st.lists(st.floats(0.01, 0.99), max_size=5, unique=True))
+    points = [0.0, *sorted(inner), 1.0]
+    gate, accept = (
+        sorted(draw(st.lists(st.floats(-1, 1), min_size=len(points), max_size=len(points))))[::-1]
+        for _ in range(2)
+    )
+    return RoutingCurve(
+        points=[
+            OperatingPoint(offload_share=share, gate_price=g, accept_price=a)
+            for share, g, a in zip(points, gate, accept, strict=True)
+        ]
+    )
+
+
+def within(cost: CapacityCost, budget: Budget) -> bool:
+    saving = min(1.0, budget.battery / policy.LOW_BATTERY)
+    return (
+        cost.memory_bytes <= budget.memory_bytes
+        and cost.latency_ms <= budget.latency_ms
+        and cost.energy_mj <= budget.energy_mj * saving
+    )
+
+
+@given(costs=costs, budget=budgets(), data=st.data())
+def test_no_capacity_breaks_a_limit_but_the_smallest(
+    costs: list[CapacityCost], budget: Budget, data: st.DataObject
+) -> None:
+    held = data.draw(st.integers(1, len(costs)))
+
+    chosen = policy.resident_capacity(costs, held, budget)
+
+    assert 1 <= chosen <= held
+    assert chosen == 1 or within(costs[chosen - 1], budget)
+    assert not any(within(cost, budget) for cost in costs[chosen:held])
+
+
+@given(costs=costs, budget=budgets())
+def test_more_memory_never_means_a_smaller_capacity(
+    costs: list[CapacityCost], budget: Budget
+) -> None:
+    richer = Budget()
+    richer.CopyFrom(budget)
+    richer.memory_bytes = 2 * budget.memory_bytes + 1000
+
+    small = policy.resident_capacity(costs, len(costs), budget)
+    large = policy.resident_capacity(costs, len(costs), richer)
+
+    assert small <= large
+
+
+@given(budget=budgets(), size=st.integers(0, 10**6), energy_mj=amounts)
+def test_cloud_is_admitted_only_over_a_link_in_time_and_within_the_energy(
+    budget: Budget, size: int, energy_mj: float
+) -> None:
+    admitted = policy.cloud_admitted(size, energy_mj, budget)
+
+    link = budget.link_mbit_s
+    in_time = link > 0 and budget.link_rtt_ms + size * 8 / (link * 1e3) <= budget.latency_ms
+    assert admitted == (in_time and energy_mj <= policy.energy_limit_mj(budget))
+
+
+def test_no_link_admits_no_cloud_whatever_the_deadline() -> None:
+    budget = Budget(latency_ms=float("inf"), energy_mj=1, battery=1)
+
+    assert not policy.cloud_admitted(100, 0.0, budget)
+
+
+@pytest.mark.parametrize(
+    ("battery", "limit_mj"), [(1.0, 10.0), (0.2, 10.0), (0.1, 5.0), (0.0, 0.0)]
+)
+def test_low_battery_shrinks_the_energy_limit(battery: float, limit_mj: float) -> None:
+    assert policy.energy_limit_mj(Budget(energy_mj=10, battery=battery)) == pytest.approx(limit_mj)
+
+
+@given(curve=curves())
+def test_prices_at_the_operating_points_are_theirs(curve: RoutingCurve) -> None:
+    for point in curve.points:
+        prices = policy.prices_for(curve, point.offload_share)
+
+        assert prices.gate == pytest.approx(point.gate_price)
+        assert prices.accept == pytest.approx(point.accept_price)
+
+
+@given(curve=curves(), one=shares, other=shares)
+def test_wishing_for_more_of_the_cloud_never_raises_a_price(
+    curve: RoutingCurve, one: float, other: float
+) -> None:
+    less, more = (policy.prices_for(curve, share) for share in sorted((one, other)))
+
+    assert more.gate <= less.gate + 1e-9
+    assert more.accept <= less.accept + 1e-9
+
+
+@given(curve=curves(), share=shares)
+def test_prices_lie_between_those_of_the_points_around(curve: RoutingCurve, share: float) -> None:
+    prices = policy.prices_for(curve, share)
+
+    low, high = next(
+        (low, high)
+        for low, high in itertools.pairwise(curve.points)
+        if low.offload_share <= share <= high.offload_share
+    )
+    assert high.gate_price - 1e-9 <= prices.gate <= low.gate_price + 1e-9
+    assert high.accept_price - 1e-9 <= prices.accept <= low.accept_price + 1e-9
+
+
+@given(curve=curves(), share=st.floats(allow_nan=False))
+def test_share_beyond_the_curve_is_taken_to_its_end(curve: RoutingCurve, share: float) -> None:
+    nearest = min(max(share, 0.0), 1.0)
+
+    assert policy.prices_for(curve, share) == policy.prices_for(curve, nearest)
+
+
+@given(device=probabilities, cloud=probabilities, one=st.floats(-1, 1), other=st.floats(-1, 1))
+def test_dearer_cloud_is_never_preferred_where_a_cheaper_one_was_not(
+    device: float, cloud: float, one: float, other: float
+) -> None:
+    cheap, dear = sorted((one, other))
+
+    assert policy.prefers_cloud(device, cloud, cheap) or not policy.prefers_cloud(
+        device, cloud, dear
+    )
+
+
+@given(device=probabilities, cloud=probabilities, gain=probabilities, price=st.floats(-1, 1))
+def test_better_cloud_is_preferred_where_a_worse_one_was(
+    device: float, cloud: float, gain: float, price: float
+) -> None:
+    assume(policy.prefers_cloud(device, cloud, price))
+
+    assert policy.prefers_cloud(device, cloud + gain, price)
+
+
+@given(costs=costs, budget=budgets(), curve=curves())
+def test_equal_inputs_get_equal_decisions(
+    costs: list[CapacityCost], budget: Budget, curve: RoutingCurve
+) -> None:
+    def decide() -> tuple[int, Prices]:
+        copy = Budget.FromString(budget.SerializeToString())
+        capacity = policy.resident_capacity(list(costs), len(costs), copy)
+        return capacity, policy.prices_for(curve, copy.offload_share)
+
+    assert decide() == decide()
+
+
+def test_pause_doubles_with_every_failure_up_to_sixteen_inputs() -> None:
+    pause, lengths = Pause(), []
+    for _ in range(7):
+        assert pause.over
+        pause = pause.after_failure()
+        lengths.append(pause.left)
+        while not pause.over:
+            pause = pause.after_input()
+
+    assert lengths == [1, 2, 4, 8, 16, 16, 16]
+
+
+def test_pause_that_is_over_stays_over() -> None:
+    assert Pause().after_input() == Pause()

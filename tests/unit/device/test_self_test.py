@@ -1,0 +1,125 @@
+"""What a bundle must not get wrong: here, or at every start of a device that switched to it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.hand_bundle import CAPACITIES, calibration, hand_bundle
+from tests.memory_source import MemorySource
+
+from nestling.v1.bundle_pb2 import Calibration, GoldenInputs
+from nestling_device.calibration import CalibrationError
+from nestling_device.delivery.admission import needed_blobs
+from nestling_device.delivery.blobs import BlobStore
+from nestling_device.delivery.installer import Installer, SelfTestError
+from nestling_device.delivery.source import DeliveryError
+from nestling_device.self_test import self_test
+from nestling_device.state import State
+
+ENOUGH = 10_000
+
+
+def try_bundle(folder: Path, capacity: int = CAPACITIES, **replaced: bytes) -> None:
+    manifest, blobs = hand_bundle(1, **replaced)
+    source, store = MemorySource(), BlobStore(folder)
+    source.release(manifest, dict(blobs))
+    for blob in needed_blobs(manifest, capacity):
+        store.download(source, blob)
+    self_test(manifest, capacity, store)
+
+
+def golden(change: Callable[[GoldenInputs], object]) -> bytes:
+    manifest, blobs = hand_bundle()
+    changed = GoldenInputs.FromString(blobs[manifest.golden.sha256])
+    change(changed)
+    return changed.SerializeToString()
+
+
+def curves(change: Callable[[Calibration], object]) -> bytes:
+    changed = calibration()
+    change(changed)
+    return changed.SerializeToString()
+
+
+def test_sound_bundle_passes(tmp_path: Path) -> None:
+    try_bundle(tmp_path)
+
+
+def test_golden_answers_of_capacities_not_held_are_not_asked_for(tmp_path: Path) -> None:
+    try_bundle(tmp_path, capacity=1, golden=golden(lambda g: g.logits.__delitem__(2)))
+
+
+def _other_logits(given: GoldenInputs) -> None:
+    given.logits[1] = (np.frombuffer(given.logits[1], "<f4") + 1).astype("<f4").tobytes()
+
+
+def _nan_logits(given: GoldenInputs) -> None:
+    given.logits[0] = np.full(len(given.logits[0]) // 4, np.nan, "<f4").tobytes()
+
+
+@pytest.mark.parametrize(
+    "replaced",
+    [
+        {"golden": golden(_other_logits)},
+        {"golden": golden(_nan_logits)},
+        {"golden": golden(lambda g: g.logits.__delitem__(2))},
+        {"golden": golden(lambda g: g.ClearField("inputs"))},
+        {"golden": b"\xff\xff"},
+        {"multiplexer": b"no model"},
+        {"accept_head": b"no model"},
+        {"multiplexer": hand_bundle()[1][hand_bundle()[0].accept_head.sha256]},
+        {"accept_head": hand_bundle()[1][hand_bundle()[0].multiplexer.sha256]},
+    ],
+    ids=[
+        "other logits",
+        "logits that are no number",
+        "a capacity without logits",
+        "no golden inputs",
+        "no golden message",
+        "multiplexer that does not load",
+        "accept head that does not load",
+        "multiplexer with other inputs",
+        "accept head with other inputs",
+    ],
+)
+def test_bundle_that_would_fail_an_agent_does_not_pass(
+    tmp_path: Path, replaced: dict[str, bytes]
+) -> None:
+    with pytest.raises(SelfTestError):
+        try_bundle(tmp_path, CAPACITIES, **replaced)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xff",
+        b"",
+        curves(lambda c: c.curves.__delitem__(2)),
+        curves(lambda c: c.curves[1].points.__delitem__(0)),
+        curves(lambda c: c.curves[1].points.__delitem__(2)),
+        curves(lambda c: setattr(c.curves[0].points[1], "offload_share", 1.0)),
+        curves(lambda c: setattr(c.curves[0].points[1], "gate_price", float("nan"))),
+        curves(lambda c: setattr(c.curves[0].points[1], "accept_price", float("inf"))),
+    ],
+    ids=["no message", "empty", "curve missing", "no 0", "no 1", "flat", "nan", "inf"],
+)
+def test_calibration_with_holes_does_not_pass(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(CalibrationError, match="release the bundle again"):
+        try_bundle(tmp_path, calibration=data)
+
+
+def test_device_keeps_its_bundle_when_the_next_one_does_not_pass(tmp_path: Path) -> None:
+    source = MemorySource()
+    with State(tmp_path) as state:
+        installer = Installer(state, BlobStore(tmp_path / "blobs"), source, self_test)
+        manifest, blobs = hand_bundle()
+        source.release(manifest, dict(blobs))
+        old = installer.install(ENOUGH)
+        manifest, blobs = hand_bundle(2, calibration=b"")
+        source.release(manifest, dict(blobs))
+
+        with pytest.raises(DeliveryError):
+            installer.install(ENOUGH)
+
+        assert installer.active(ENOUGH) == old

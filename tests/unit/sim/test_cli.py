@@ -1,0 +1,78 @@
+import signal
+from pathlib import Path
+
+import pytest
+
+from nestling_sim import cli
+from nestling_sim.scenario import built_in_scenarios
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["no-such-command"],
+        ["run", "--seed", "-1"],
+        ["run", "--seed", "one"],
+        ["run", "--broker-kind", "other"],
+        ["run", "--scenario"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        cli.main(arguments)
+
+    assert exited.value.code == 2
+    assert "usage: nestling-sim" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])
+def test_help_shows_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        cli.main(arguments)
+
+    assert exited.value.code == 0
+    assert "nestling-sim run --task docs/examples/fashion.py:TASK" in capsys.readouterr().out
+
+
+def test_help_names_the_built_in_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+
+    told = capsys.readouterr().out
+    for name in built_in_scenarios():
+        assert name in told
+
+
+def test_scenario_that_is_not_there_exits_with_1_and_makes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs"
+
+    assert cli.main(["run", "--scenario", "wearble", "--out", str(out)]) == 1
+
+    assert "did you mean 'wearable'?" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_unwinds_and_a_second_one_does_not_cut_the_cleaning_short(
+    number: signal.Signals,
+) -> None:
+    before = signal.getsignal(number)
+    steps: list[str] = []
+
+    def interrupted() -> None:
+        try:
+            signal.raise_signal(number)
+            steps.append("not reached")
+        finally:
+            signal.raise_signal(number)
+            steps.append("cleaned")
+
+    with pytest.raises(cli._Signalled) as signalled, cli._unwinding():
+        interrupted()
+
+    assert steps == ["cleaned"]
+    assert signalled.value.number == number
+    assert signal.getsignal(number) is before

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from nestling_sim.evaluation import (
+    CURVE_SHARES,
+    Evaluation,
+    accuracy_at,
+    curves,
+    offloads_by_device,
+    oracle_urgency,
+)
+
+# Two devices of four inputs each; the cloud is right where the device is wrong, and once both.
+OWNER = [0, 0, 0, 0, 1, 1, 1, 1]
+DEVICE = [1, 0, 0, 1, 1, 1, 0, 1]
+CLOUD = [0, 1, 1, 1, 0, 1, 1, 0]
+OFFLOADED = [0, 1, 0, 0, 0, 1, 1, 0]
+FALLING = np.array([4, 3, 2, 1] * 2, np.float32)
+
+
+def evaluation(cloud_open: list[int] | None = None) -> Evaluation:
+    bools = {
+        name: np.array(values, np.bool_)
+        for name, values in (
+            ("device", DEVICE),
+            ("cloud", CLOUD),
+            ("offloaded", OFFLOADED),
+            ("cloud_open", cloud_open or [1] * 8),
+        )
+    }
+    return Evaluation(
+        **bools,
+        owner=np.array(OWNER),
+        answered=np.where(bools["offloaded"], bools["cloud"], bools["device"]),
+        confidence=np.linspace(0.2, 0.9, 8).astype(np.float32),
+        gain=np.linspace(0.5, -0.5, 8).astype(np.float32),
+    )
+
+
+def test_nothing_sent_is_the_device_alone_and_all_sent_the_cloud_alone() -> None:
+    both = evaluation()
+
+    assert accuracy_at(both, FALLING, [0, 0]) == np.mean(DEVICE)
+    assert accuracy_at(both, FALLING, [4, 4]) == np.mean(CLOUD)
+
+
+def test_each_device_sends_its_own_most_urgent_inputs() -> None:
+    # device 0 sends its first input (right -> wrong), device 1 its first three (one is lost,
+    # one stays right, one is won)
+    found = accuracy_at(evaluation(), FALLING, [1, 3])
+
+    assert found == np.mean([0, 0, 0, 1, 0, 1, 1, 1])
+
+
+def test_input_that_could_not_be_sent_keeps_the_devices_answer() -> None:
+    closed = evaluation(cloud_open=[0, 1, 1, 1, 1, 1, 1, 1])
+
+    # the most urgent input of device 0 may not go, so the next one does
+    assert accuracy_at(closed, FALLING, [1, 0]) == np.mean([1, 1, 0, 1, 1, 1, 0, 1])
+
+
+def test_more_offloads_than_open_inputs_send_all_that_are_open() -> None:
+    closed = evaluation(cloud_open=[0] * 8)
+
+    assert accuracy_at(closed, FALLING, [4, 4]) == np.mean(DEVICE)
+
+
+def test_offloads_are_counted_for_each_device_even_where_there_are_none() -> None:
+    assert offloads_by_device(evaluation()) == [1, 2]
+
+
+def test_oracle_sends_what_only_the_cloud_knows_first_and_what_only_the_device_knows_last() -> None:
+    urgency = oracle_urgency(evaluation())
+
+    assert urgency.tolist() == [-1, 1, 1, 0, -1, 0, 1, -1]
+    best = accuracy_at(evaluation(), urgency, [2, 1])
+    assert best == 1.0
+
+
+@pytest.mark.parametrize("router", ["multiplexer", "max-softmax", "oracle", "random"])
+def test_every_curve_leads_from_device_only_to_cloud_only(router: str) -> None:
+    drawn = curves(evaluation(), np.random.default_rng(0))
+
+    shares = [share for share, _ in drawn[router]]
+    assert shares == list(CURVE_SHARES)
+    assert drawn[router][0] == drawn["device-only"][0] == (0.0, sum(DEVICE) / 8)
+    assert drawn[router][-1] == drawn["cloud-only"][0] == (1.0, sum(CLOUD) / 8)
+
+
+def test_curves_are_drawn_as_if_the_cloud_had_been_open() -> None:
+    closed = evaluation(cloud_open=[0] * 8)
+
+    assert curves(closed, np.random.default_rng(0)) == curves(
+        evaluation(), np.random.default_rng(0)
+    )
+
+
+def test_no_router_beats_the_oracle() -> None:
+    drawn = curves(evaluation(), np.random.default_rng(0))
+
+    for name in ("multiplexer", "max-softmax", "random"):
+        for (_, best), (_, found) in zip(drawn["oracle"], drawn[name], strict=True):
+            assert found <= best
