@@ -22,8 +22,8 @@ _WORDS = """
 `nestling-sim run`, the default scenario: nine simulated watches on three boards against a real
 cloud and a real broker, through squeezed memory, a low battery, a slow link and an outage. Every
 seed is trained with an empty cache (first run), then run again from the cache. Accuracies are on
-subjects that neither the models nor the multiplexer saw. *Same share* rows send, on every device,
-as many inputs as the run did, chosen with hindsight over the whole stream, which no device has.
+subjects that neither the models nor the multiplexer saw. *Same share* rows send as many inputs as
+the run did, by one threshold for the whole fleet that is set with hindsight.
 Energy is modelled (see docs/operate.md); times are of the machine below.
 """
 _WAYS = {

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling.budget import budget_vector
 from nestling.nest import assemble
 from nestling.session import open_session
+from nestling.v1.budget_pb2 import Budget
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.tasks import Examples
 from nestling_cloud.telemetry.receipts import ReceiptRow
@@ -20,6 +22,15 @@ from nestling_cloud.telemetry.receipts import ReceiptRow
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 _BATCH = 256
+# Under it every option is affordable, so that the curves tell of the inputs alone.
+_AMPLE = Budget(
+    memory_bytes=10**7,
+    latency_ms=1e4,
+    energy_mj=1e4,
+    link_mbit_s=100,
+    battery=1.0,
+    offload_share=0.2,
+)
 CURVE_SHARES = tuple(number / 20 for number in range(21))
 
 
@@ -28,17 +39,15 @@ class Evaluation:
     """Every input of a run, in the order of its receipts.
 
     Attributes:
-        owner: number of the device that answered, (N,).
         device: whether the resident capacity is right, (N,).
         cloud: whether the teacher is right, (N,).
         answered: whether the answer that was given is right, (N,).
         offloaded: whether the cloud answered, (N,).
         cloud_open: whether the policy could choose the cloud, (N,).
         confidence: largest softmax probability of the resident capacity, (N,).
-        gain: what the accept head believes that the cloud is better by, (N,).
+        gain: what the accept head believes that the cloud is better by under an ample budget, (N,).
     """
 
-    owner: NDArray[np.int_]
     device: Bools
     cloud: Bools
     answered: Bools
@@ -63,19 +72,17 @@ def evaluate(
     resident = np.array([row.resident_capacity for row in receipts])
     every = _student_logits(repository, inputs)  # (K, N, classes)
     logits = every[resident - 1, np.arange(len(receipts))]
-    success = np.array([row.success for row in receipts], np.float32)
     manifest = repository.manifest()
     teacher = open_session(repository.model_path(manifest.cloud.name).read_bytes())
     cloud = np.concatenate([teacher.run(None, {"input": part})[0] for part in _batches(inputs)])
     return Evaluation(
-        owner=np.unique([row.device for row in receipts], return_inverse=True)[1],
         device=logits.argmax(axis=1) == labels,
         cloud=cloud.argmax(axis=1) == labels,
         answered=np.array([row.answer for row in receipts]) == labels,
         offloaded=np.array([row.route == "cloud" for row in receipts]),
         cloud_open=np.array([row.reason != "cloud_not_admitted" for row in receipts]),
         confidence=_softmax(logits).max(axis=1),
-        gain=_gain(repository, logits, success, resident),
+        gain=_gain(repository, inputs, logits, resident),
     )
 
 
@@ -91,16 +98,20 @@ def _student_logits(repository: Repository, inputs: Floats) -> Floats:
 
 
 def _gain(
-    repository: Repository, logits: Floats, success: Floats, resident: NDArray[np.int_]
+    repository: Repository, inputs: Floats, logits: Floats, resident: NDArray[np.int_]
 ) -> Floats:
-    head = open_session(repository.read(repository.manifest().accept_head.sha256))
+    manifest = repository.manifest()
+    multiplexer = open_session(repository.read(manifest.multiplexer.sha256))
+    head = open_session(repository.read(manifest.accept_head.sha256))
+    budgets = np.repeat(budget_vector(_AMPLE)[None], len(inputs), axis=0)
+    success = multiplexer.run(None, {"input": inputs, "budget": budgets})[0]
     rows = np.arange(len(logits))
     accepted = head.run(
         None,
         {
             "logits": logits,
             "success": np.stack([success[rows, resident - 1], success[:, -1]], axis=1),
-            "capacity": np.eye(success.shape[1] - 1, dtype=np.float32)[resident - 1],
+            "capacity": np.eye(len(manifest.capacities), dtype=np.float32)[resident - 1],
         },
     )[0]
     gain: Floats = accepted[:, 1] - accepted[:, 0]
@@ -117,31 +128,22 @@ def _softmax(logits: Floats) -> Floats:
     return probabilities
 
 
-def accuracy_at(evaluation: Evaluation, urgency: Floats, counts: Sequence[int]) -> float:
-    """Accuracy if every device had sent its most urgent inputs to the cloud, and no others.
+def accuracy_at(evaluation: Evaluation, urgency: Floats, count: int) -> float:
+    """Accuracy if the most urgent inputs had gone to the cloud, and no others.
 
-    Inputs for which the policy could not choose the cloud keep the device's answer, so that a
-    baseline meets the same weather as the run.
+    This is a router with one threshold for the whole fleet, set to send a given number. Inputs for
+    which the policy could not choose the cloud keep the device's answer, so that a baseline meets
+    the same weather as the run.
 
     Args:
         evaluation: of the run.
-        urgency: what a router goes by, (N,); known for the whole stream in advance, which no
-            device has, so this flatters a baseline against the run.
-        counts: how many inputs each device sends.
+        urgency: what the router goes by, (N,).
+        count: how many inputs it sends; the threshold that does so is known with hindsight.
     """
+    rows = np.flatnonzero(evaluation.cloud_open)
     chosen = np.zeros(len(urgency), np.bool_)
-    for owner, count in enumerate(counts):
-        rows = np.flatnonzero((evaluation.owner == owner) & evaluation.cloud_open)
-        chosen[rows[np.argsort(-urgency[rows], kind="stable")[:count]]] = True
+    chosen[rows[np.argsort(-urgency[rows], kind="stable")[:count]]] = True
     return float(np.where(chosen, evaluation.cloud, evaluation.device).mean())
-
-
-def offloads_by_device(evaluation: Evaluation) -> list[int]:
-    """How many inputs of each device the cloud answered."""
-    counts: list[int] = (
-        np.bincount(evaluation.owner, weights=evaluation.offloaded).astype(int).tolist()
-    )
-    return counts
 
 
 def oracle_urgency(evaluation: Evaluation) -> Floats:
@@ -155,7 +157,7 @@ def curves(
 ) -> dict[str, list[tuple[float, float]]]:
     """Accuracy against offload share of every router, as if the cloud had been open all the time.
 
-    Every device sends the same share of its inputs.
+    Each router has one threshold for the whole fleet.
 
     Returns:
         By router, (share, accuracy) points; "device-only" and "cloud-only" have one each.
@@ -168,11 +170,9 @@ def curves(
         "oracle": oracle_urgency(evaluation),
         "random": rng.random(count).astype(np.float32),
     }
-    sizes = np.bincount(evaluation.owner)
     found = {
         name: [
-            (share, accuracy_at(always, urgency, np.rint(share * sizes).astype(int).tolist()))
-            for share in CURVE_SHARES
+            (share, accuracy_at(always, urgency, round(share * count))) for share in CURVE_SHARES
         ]
         for name, urgency in urgencies.items()
     }

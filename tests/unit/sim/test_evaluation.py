@@ -6,12 +6,10 @@ from nestling_sim.evaluation import (
     Evaluation,
     accuracy_at,
     curves,
-    offloads_by_device,
     oracle_urgency,
 )
 
-# Two devices of four inputs each; the cloud is right where the device is wrong, and once both.
-OWNER = [0, 0, 0, 0, 1, 1, 1, 1]
+# Eight inputs; the cloud is right where the device is wrong, and once both.
 DEVICE = [1, 0, 0, 1, 1, 1, 0, 1]
 CLOUD = [0, 1, 1, 1, 0, 1, 1, 0]
 OFFLOADED = [0, 1, 0, 0, 0, 1, 1, 0]
@@ -30,7 +28,6 @@ def evaluation(cloud_open: list[int] | None = None) -> Evaluation:
     }
     return Evaluation(
         **bools,
-        owner=np.array(OWNER),
         answered=np.where(bools["offloaded"], bools["cloud"], bools["device"]),
         confidence=np.linspace(0.2, 0.9, 8).astype(np.float32),
         gain=np.linspace(0.5, -0.5, 8).astype(np.float32),
@@ -40,40 +37,33 @@ def evaluation(cloud_open: list[int] | None = None) -> Evaluation:
 def test_nothing_sent_is_the_device_alone_and_all_sent_the_cloud_alone() -> None:
     both = evaluation()
 
-    assert accuracy_at(both, FALLING, [0, 0]) == np.mean(DEVICE)
-    assert accuracy_at(both, FALLING, [4, 4]) == np.mean(CLOUD)
+    assert accuracy_at(both, FALLING, 0) == np.mean(DEVICE)
+    assert accuracy_at(both, FALLING, 8) == np.mean(CLOUD)
 
 
-def test_each_device_sends_its_own_most_urgent_inputs() -> None:
-    # device 0 sends its first input (right -> wrong), device 1 its first three (one is lost,
-    # one stays right, one is won)
-    found = accuracy_at(evaluation(), FALLING, [1, 3])
-
-    assert found == np.mean([0, 0, 0, 1, 0, 1, 1, 1])
+def test_most_urgent_inputs_go_whichever_device_has_them() -> None:
+    # FALLING is largest at input 0 (right -> wrong) and 4 (right -> wrong), then 1 (won)
+    assert accuracy_at(evaluation(), FALLING, 3) == np.mean([0, 1, 0, 1, 0, 1, 0, 1])
 
 
 def test_input_that_could_not_be_sent_keeps_the_devices_answer() -> None:
-    closed = evaluation(cloud_open=[0, 1, 1, 1, 1, 1, 1, 1])
+    closed = evaluation(cloud_open=[0, 1, 1, 1, 0, 1, 1, 1])
 
-    # the most urgent input of device 0 may not go, so the next one does
-    assert accuracy_at(closed, FALLING, [1, 0]) == np.mean([1, 1, 0, 1, 1, 1, 0, 1])
+    # the two most urgent may not go, so the next ones do
+    assert accuracy_at(closed, FALLING, 2) == np.mean([1, 1, 0, 1, 1, 1, 0, 1])
 
 
 def test_more_offloads_than_open_inputs_send_all_that_are_open() -> None:
     closed = evaluation(cloud_open=[0] * 8)
 
-    assert accuracy_at(closed, FALLING, [4, 4]) == np.mean(DEVICE)
-
-
-def test_offloads_are_counted_for_each_device_even_where_there_are_none() -> None:
-    assert offloads_by_device(evaluation()) == [1, 2]
+    assert accuracy_at(closed, FALLING, 8) == np.mean(DEVICE)
 
 
 def test_oracle_sends_what_only_the_cloud_knows_first_and_what_only_the_device_knows_last() -> None:
     urgency = oracle_urgency(evaluation())
 
     assert urgency.tolist() == [-1, 1, 1, 0, -1, 0, 1, -1]
-    best = accuracy_at(evaluation(), urgency, [2, 1])
+    best = accuracy_at(evaluation(), urgency, 3)
     assert best == 1.0
 
 

@@ -230,9 +230,9 @@ def test_page_says_what_its_curves_and_its_rivals_assume(evidence: Evidence) -> 
     words = " ".join(_Page(report_page(evidence)).words)
 
     for told in (
-        "every device sends the same share",
         "the cloud can be reached all the time",
-        "as many inputs as the run did there",
+        "as many inputs as the run did",
+        "one threshold for the whole fleet",
         "with hindsight",
     ):
         assert told in words

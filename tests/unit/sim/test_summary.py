@@ -84,7 +84,6 @@ def evaluation(rows: list[ReceiptRow]) -> Evaluation:
     device, cloud = np.array([1, 0, 0, 0, 1], np.bool_), np.array([1, 1, 1, 1, 0], np.bool_)
     offloaded = np.array([row.route == "cloud" for row in rows])
     return Evaluation(
-        owner=np.unique([row.device for row in rows], return_inverse=True)[1],
         device=device[: len(rows)],
         cloud=cloud[: len(rows)],
         answered=np.where(offloaded, cloud[: len(rows)], device[: len(rows)]),
