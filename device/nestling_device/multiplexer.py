@@ -33,7 +33,14 @@ class Multiplexer:
         Args:
             window: one input in the task's shape.
             budget: of now.
+
+        Returns:
+            Probabilities; 0 where the network overflowed on an input far outside of what a sensor
+            gives, so that a receipt never carries what is no number.
         """
+        return np.nan_to_num(self._run(window, budget), posinf=0.0, neginf=0.0)
+
+    def _run(self, window: Floats, budget: Budget) -> Floats:
         given = {"input": window[None], "budget": budget_vector(budget)[None]}
         found: Floats = self._before.run(None, given)[0][0]
         return found
@@ -55,7 +62,7 @@ class Multiplexer:
 
     def check(self, window: Floats) -> None:
         """Raise SelfTestError unless both networks answer one input with probabilities."""
-        success = self.success(window, Budget())
+        success = self._run(window, Budget())
         if success.shape != (self._capacities + 1,) or not _are_probabilities(success):
             raise SelfTestError("the multiplexer's answer is no probability for every option")
         accepted = self.acceptance(np.zeros(self._classes, np.float32), success, 1)

@@ -38,3 +38,9 @@ def test_acceptance_is_about_the_capacity_that_ran_and_the_cloud(
     found = multiplexer.acceptance(np.zeros(CLASSES, np.float32), success, capacity)
 
     assert found == (success[capacity - 1], 0.75)
+
+
+def test_multiplexer_that_overflows_believes_in_nothing(multiplexer: Multiplexer) -> None:
+    said = (float("nan"), float("inf"), float("-inf"), 0.5)
+
+    assert multiplexer.success(window(*said), BUDGET).tolist() == [0.0, 0.0, 0.0, 0.5]
