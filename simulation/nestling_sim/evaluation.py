@@ -22,6 +22,8 @@ from nestling_cloud.telemetry.receipts import ReceiptRow
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 _BATCH = 256
+# A fallback is not among them: a rival that had asked the cloud then would have got no answer either.
+_CLOUD_OPEN = frozenset({"accepted", "gated", "escalated"})
 # Under it every option is affordable, so that the curves tell of the inputs alone.
 _AMPLE = Budget(
     memory_bytes=10**7,
@@ -43,7 +45,7 @@ class Evaluation:
         cloud: whether the teacher is right, (N,).
         answered: whether the answer that was given is right, (N,).
         offloaded: whether the cloud answered, (N,).
-        cloud_open: whether the policy could choose the cloud, (N,).
+        cloud_open: whether the cloud could be chosen and would have answered, (N,).
         confidence: largest softmax probability of the resident capacity, (N,).
         gain: what the accept head believes that the cloud is better by under an ample budget, (N,).
     """
@@ -80,7 +82,7 @@ def evaluate(
         cloud=cloud.argmax(axis=1) == labels,
         answered=np.array([row.answer for row in receipts]) == labels,
         offloaded=np.array([row.route == "cloud" for row in receipts]),
-        cloud_open=np.array([row.reason != "cloud_not_admitted" for row in receipts]),
+        cloud_open=np.array([row.reason in _CLOUD_OPEN for row in receipts]),
         confidence=_softmax(logits).max(axis=1),
         gain=_gain(repository, inputs, logits, resident),
     )
