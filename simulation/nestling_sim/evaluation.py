@@ -22,7 +22,7 @@ from nestling_cloud.telemetry.receipts import ReceiptRow
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 _BATCH = 256
-# A fallback is not among them: a rival that had asked the cloud then would have got no answer either.
+# A fallback is not among them: a rival that asked the cloud then would get no answer either.
 _CLOUD_OPEN = frozenset({"accepted", "gated", "escalated"})
 # Under it every option is affordable, so that the curves tell of the inputs alone.
 _AMPLE = Budget(
@@ -134,8 +134,8 @@ def accuracy_at(evaluation: Evaluation, urgency: Floats, count: int) -> float:
     """Accuracy if the most urgent inputs had gone to the cloud, and no others.
 
     This is a router with one threshold for the whole fleet, set to send a given number. Inputs for
-    which the policy could not choose the cloud keep the device's answer, so that a baseline meets
-    the same weather as the run.
+    which the cloud was no option, or asked in vain, keep the device's answer, so that a baseline
+    meets the same weather as the run.
 
     Args:
         evaluation: of the run.
