@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nestling_sim.errors import SimError
-from nestling_sim.scenario_faults import closest, describe
+from nestling_sim.scenario_faults import closest, describe, root_faults
 
 Profile = Literal["pi-zero-2w", "pi-4b", "pi-5"]
 LinkName = Literal["wifi", "bluetooth", "hsdpa", "lte", "nb-iot"]
@@ -256,7 +256,7 @@ def _parse(source: str, text: str) -> Scenario:
     except tomllib.TOMLDecodeError as err:
         raise ScenarioError(f"{source}: not TOML: {err}") from err
     except ValidationError as err:
-        faults = [f"{source}: {describe(fault, _KEYS)}" for fault in err.errors()]
+        faults = [f"{source}: {describe(fault, _KEYS)}" for fault in root_faults(err.errors())]
         raise ScenarioError("\n".join(faults)) from err
 
 

@@ -19,6 +19,15 @@ def closest(found: object, known: Iterable[str]) -> str:
     return f", did you mean {near[0]!r}?" if near else ""
 
 
+def root_faults(faults: Iterable[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out what pydantic says of a list only because its entries are wrong."""
+    found = list(faults)
+    inner = {fault["loc"][:1] for fault in found if len(fault["loc"]) > 1}
+    return [
+        fault for fault in found if not (fault["type"] == "too_short" and fault["loc"] in inner)
+    ]
+
+
 def describe(fault: ErrorDetails, keys: Mapping[str, Iterable[str]]) -> str:
     """Say one validation error in a sentence.
 

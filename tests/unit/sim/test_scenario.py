@@ -172,6 +172,17 @@ def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
+def test_fault_in_the_only_device_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "one.toml"
+    one_device = SMALL.partition('[[devices]]\nprofile = "pi-zero-2w"\ncount = 1')[0]
+    path.write_text(one_device.replace("pi-zero-2w", "pi-6"), "utf-8")
+
+    with pytest.raises(ScenarioError) as told:
+        load_scenario(path)
+
+    assert len(str(told.value).splitlines()) == 1
+
+
 def test_unknown_built_in_name_is_told_with_the_nearest() -> None:
     with pytest.raises(ScenarioError, match=r"no scenario 'wearble', did you mean 'wearable'\?"):
         load_scenario("wearble")
