@@ -59,10 +59,16 @@ def add_serve_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentPa
     add = parser.add_argument
     add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
     add(
+        "--state",
+        type=Path,
+        default=Path("nestling-cloud"),
+        metavar="DIR",
+        help="folder of receipts, credentials and authority (default: ./%(default)s)",
+    )
+    add(
         "--store",
-        default="receipts.sqlite",
         metavar="URL|PATH",
-        help="database of the receipts (default: %(default)s)",
+        help="database of the receipts (default: receipts.sqlite in the state folder)",
     )
     add("--host", default="127.0.0.1", help="where gRPC listens (default: %(default)s)")
     add("--port", type=_port, default=8500, help="its port, 0 takes a free one (default: 8500)")
@@ -145,6 +151,7 @@ def _export(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     config = service.ServeConfig(
         repository=options.repository,
+        state=options.state,
         store=options.store,
         host=options.host,
         port=options.port,

@@ -47,7 +47,8 @@ class ServeConfig:
 
     Attributes:
         repository: folder of the releases.
-        store: database URL or file of the receipts.
+        state: folder of what the cloud itself has to keep: receipts, credentials, authority.
+        store: database URL or file of the receipts; None for receipts.sqlite in the state folder.
         host: where gRPC listens; 127.0.0.1 is this machine only.
         port: its port; 0 takes a free one.
         broker: a running broker; None starts one on 127.0.0.1.
@@ -56,7 +57,8 @@ class ServeConfig:
     """
 
     repository: Path
-    store: str
+    state: Path
+    store: str | None = None
     host: str = "127.0.0.1"
     port: int = 8500
     broker: BrokerAddress | None = None
@@ -101,7 +103,7 @@ async def serve(
     repository = Repository(config.repository)
     model = _load_model(repository)
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(Store(store_url(config.store)))
+        store = stack.enter_context(Store(_store_url(config)))
         broker, own_broker = _join_broker(config, stack)
         ingest, delivery = Ingest(store, broker), MqttDelivery(repository, broker)
         async with _grpc_server(config, repository, model) as address:
@@ -110,6 +112,13 @@ async def serve(
                 await _wait([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
                 ready(Addresses(grpc=address, broker=str(broker)))
                 await stop.wait()
+
+
+def _store_url(config: ServeConfig) -> str:
+    if config.store is not None:
+        return store_url(config.store)
+    config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return store_url(str(config.state / "receipts.sqlite"))
 
 
 def _load_model(repository: Repository) -> CloudModel:

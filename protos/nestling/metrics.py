@@ -11,6 +11,11 @@ BUNDLE_VERSION = "Nestling/Bundle Version"
 CAPACITY = "Nestling/Capacity"
 BATTERY = "Nestling/Battery"
 OUTBOX_DEPTH = "Nestling/Outbox Depth"
+# In a birth or data message: the share in force. In a command: the share wished, null for the
+# device's own setting.
+OFFLOAD_SHARE = "Nestling/Offload Share"
+# In a command: the bundle version that the device should run.
+DESIRED_BUNDLE = "Nestling/Desired Bundle"
 
 MetricValue = bool | int | float | str | bytes
 Metric = payload_pb2.Payload.Metric

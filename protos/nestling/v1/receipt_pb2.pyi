@@ -159,6 +159,9 @@ class Receipt(_message.Message):
     BYTES_DOWN_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
     SUCCESS_FIELD_NUMBER: _builtins.int
+    OFFLOAD_ENERGY_MJ_FIELD_NUMBER: _builtins.int
+    OFFLOAD_ENERGY_PROVENANCE_FIELD_NUMBER: _builtins.int
+    OFFLOAD_BYTES_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Position in the device's outbox, from 1, without holes."""
     input_index: _builtins.int
@@ -179,6 +182,12 @@ class Receipt(_message.Message):
     """Time that it took on the machine that ran the agent, milliseconds, measured."""
     bytes_up: _builtins.int
     bytes_down: _builtins.int
+    offload_energy_mj: _builtins.float
+    """What sending this very input to the cloud would have taken, whether it was sent or not, so
+    that savings against cloud-only can be told: energy of the radio, and bytes both ways.
+    """
+    offload_energy_provenance: Global___Provenance.ValueType
+    offload_bytes: _builtins.int
     @_builtins.property
     def route(self) -> Global___Route: ...
     @_builtins.property
@@ -208,10 +217,13 @@ class Receipt(_message.Message):
         bytes_down: _builtins.int = ...,
         budget: _budget_pb2.Budget | None = ...,
         success: _abc.Iterable[_builtins.float] | None = ...,
+        offload_energy_mj: _builtins.float = ...,
+        offload_energy_provenance: Global___Provenance.ValueType = ...,
+        offload_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "budget", b"budget", "device_answer", b"device_answer", "route", b"route"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "answer", b"answer", "answered_at_ms", b"answered_at_ms", "budget", b"budget", "bundle_version", b"bundle_version", "bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "device_answer", b"device_answer", "energy", b"energy", "input_index", b"input_index", "latency_ms", b"latency_ms", "latency_provenance", b"latency_provenance", "resident_capacity", b"resident_capacity", "route", b"route", "sequence", b"sequence", "success", b"success", "wall_ms", b"wall_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "answer", b"answer", "answered_at_ms", b"answered_at_ms", "budget", b"budget", "bundle_version", b"bundle_version", "bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "device_answer", b"device_answer", "energy", b"energy", "input_index", b"input_index", "latency_ms", b"latency_ms", "latency_provenance", b"latency_provenance", "offload_bytes", b"offload_bytes", "offload_energy_mj", b"offload_energy_mj", "offload_energy_provenance", b"offload_energy_provenance", "resident_capacity", b"resident_capacity", "route", b"route", "sequence", b"sequence", "success", b"success", "wall_ms", b"wall_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__device_answer: _TypeAlias = _typing.Literal["device_answer"]  # noqa: Y015
     _WhichOneofArgType__device_answer: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer"]  # noqa: Y015
