@@ -2,209 +2,44 @@
 
 import argparse
 import logging
-import signal
 import sys
-import threading
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from nestling.topics import check_device_id
-from nestling.v1.budget_pb2 import Budget
-from nestling_device.answer_line import answer_line
-from nestling_device.energy.meter import ClockMeter
-from nestling_device.energy.profile import Link, load_board, load_link, profile_names
+from nestling_device.commands import run
 from nestling_device.errors import DeviceError
-from nestling_device.resources import available_memory_bytes, battery_charge
-from nestling_device.runtime import Device, DeviceConfig
-from nestling_device.sources.recorded import read_golden, read_recording, replay
 
-# What the cloud may take at the end to acknowledge the last receipts.
-_FLUSH_S = 5.0
-_EXAMPLES = """\
-examples:
-  nestling-device run --cloud 127.0.0.1:8500 --broker 127.0.0.1:1883
-      fetch the bundle, answer its golden inputs over and over, one a second
-  nestling-device run --cloud cloud:8500 --broker cloud:1883 --id porch --source day.npy --count 500
-      answer 500 recorded windows and end
-"""
+_COMMANDS = (run,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
+    """Run one sub-command.
 
     Returns:
         Exit status: 0, also when Ctrl-C or SIGTERM ended it; 1 after an error told on standard
         error (2 for wrong usage, by argparse).
     """
     options = _parser().parse_args(arguments)
-    level = logging.INFO if options.verbose else logging.WARNING
+    level = logging.INFO if getattr(options, "verbose", False) else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(message)s")
     try:
-        return _run(options)
+        status: int = options.run(options)
     except DeviceError as err:
         print(f"nestling-device: {err}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # before the first answer
         return 0
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="nestling-device",
         description="Answers inputs on this device and sends the hard ones to the cloud.",
-        epilog=_EXAMPLES,
-        formatter_class=raw,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="run the agent", epilog=_EXAMPLES, formatter_class=raw)
-    run.add_argument("--cloud", required=True, metavar="HOST:PORT", type=_address)
-    run.add_argument("--broker", required=True, metavar="HOST:PORT", type=_address)
-    run.add_argument("--id", default="device-1", type=_device_id, help="this device's name")
-    run.add_argument(
-        "--state", type=Path, metavar="DIR", help="state folder (default: ./nestling-<id>)"
-    )
-    run.add_argument(
-        "--delivery", choices=("grpc", "mqtt"), default="grpc", help="how bundles come"
-    )
-    run.add_argument("--profile", choices=profile_names("boards"), default="pi-4b")
-    run.add_argument("--link", choices=profile_names("links"), default="wifi")
-    run.add_argument(
-        "--source", type=Path, metavar="FILE.npy", help="recorded windows (default: golden inputs)"
-    )
-    run.add_argument("--count", type=_count, help="inputs to answer (default: no end)")
-    run.add_argument(
-        "--interval", type=_positive, default=1.0, metavar="S", help="seconds between inputs"
-    )
-    _add_budget(run)
-    run.add_argument("--json", action="store_true", help="one JSON object a line for each answer")
-    run.add_argument("--verbose", action="store_true", help="say more on stderr")
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_parser(subparsers)
     return parser
-
-
-def _add_budget(run: argparse.ArgumentParser) -> None:
-    budget = run.add_argument_group("budget", "limits on one answer, and a wish")
-    budget.add_argument("--memory-kb", type=_positive, default=10_000.0, help="for the student")
-    budget.add_argument("--latency-ms", type=_positive, default=1000.0, help="its deadline")
-    budget.add_argument("--energy-mj", type=_positive, default=1000.0, help="compute or radio")
-    budget.add_argument(
-        "--offload-share", type=_share, default=0.2, help="wished share for the cloud, 0 to 1"
-    )
-
-
-def _run(options: argparse.Namespace) -> int:
-    stop = threading.Event()
-    # An installation may be broken off at any point, and nothing else happens before the start.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    link = load_link(options.link)
-    meter = ClockMeter(load_board(options.profile), link)
-    config = _config(options)
-    with Device(config, meter, _budget(options, link).memory_bytes) as device:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        _answer_all(device, options, link, stop)
-        if not device.flush(_FLUSH_S):
-            print(
-                "nestling-device: some receipts are not stored in the cloud yet; they stay in "
-                f"{config.state_dir} and go with the next run",
-                file=sys.stderr,
-            )
-    return 0
-
-
-def _config(options: argparse.Namespace) -> DeviceConfig:
-    host, _, port = options.broker.rpartition(":")
-    return DeviceConfig(
-        device_id=options.id,
-        profile=options.profile,
-        state_dir=options.state or Path(f"nestling-{options.id}"),
-        cloud=options.cloud,
-        broker_host=host,
-        broker_port=int(port),
-        delivery=options.delivery,
-        deadline_ms=options.latency_ms,
-    )
-
-
-def _answer_all(
-    device: Device, options: argparse.Namespace, link: Link, stop: threading.Event
-) -> None:
-    parts = device.parts
-    print(
-        f"nestling-device: {options.id} runs {parts.version}, capacities 1 to {parts.held}",
-        file=sys.stderr,
-    )
-    windows = (
-        read_recording(options.source, parts.manifest.signature.shape)
-        if options.source
-        else read_golden(parts.manifest, device.blobs)
-    )
-    classes = parts.manifest.signature.classes
-    for index, window in enumerate(replay(windows, options.count)):
-        if stop.is_set():
-            return
-        started = time.monotonic()
-        receipt = device.answer(index, window, _budget(options, link))
-        print(answer_line(receipt, classes[receipt.answer], as_json=options.json), flush=True)
-        stop.wait(max(0.0, options.interval - (time.monotonic() - started)))
-
-
-def _budget(options: argparse.Namespace, link: Link) -> Budget:
-    """What the operator allows, and no more than the machine has."""
-    memory_bytes = int(options.memory_kb * 1000)
-    available = available_memory_bytes()
-    return Budget(
-        memory_bytes=memory_bytes if available is None else min(memory_bytes, available),
-        latency_ms=options.latency_ms,
-        energy_mj=options.energy_mj,
-        link_mbit_s=link.mbit_s,
-        link_rtt_ms=link.rtt_ms,
-        battery=battery_charge(),
-        offload_share=options.offload_share,
-    )
-
-
-def _address(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, for example 127.0.0.1:8500")
-    return text
-
-
-def _device_id(text: str) -> str:
-    try:
-        return check_device_id(text)
-    except ValueError as err:
-        raise argparse.ArgumentTypeError(str(err)) from err
-
-
-def _positive(text: str) -> float:
-    value = _number(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    share = _number(text)
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
-    return share
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")  # which lies within no limits
 
 
 if __name__ == "__main__":

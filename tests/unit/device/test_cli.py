@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from nestling_device import cli
+from nestling_device.commands import run
 from nestling_device.energy.profile import load_link
 
 RUN = ["run", "--cloud", "127.0.0.1:8500", "--broker", "127.0.0.1:1883"]
@@ -62,10 +63,10 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
 def test_memory_budget_is_no_more_than_the_machine_has(
     monkeypatch: pytest.MonkeyPatch, available: int | None, admitted: int
 ) -> None:
-    monkeypatch.setattr(cli, "available_memory_bytes", lambda: available)
+    monkeypatch.setattr(run, "available_memory_bytes", lambda: available)
     options = cli._parser().parse_args([*RUN, "--memory-kb", "20"])
 
-    budget = cli._budget(options, load_link("wifi"))
+    budget = run._budget(options, load_link("wifi"))
 
     assert admitted == budget.memory_bytes
     assert (budget.link_mbit_s, budget.link_rtt_ms) == (5.0, 20.0)

@@ -1,0 +1,1 @@
+"""The sub-commands of `nestling-cloud`, a module each with an `add_parser`."""
