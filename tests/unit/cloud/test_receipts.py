@@ -77,6 +77,7 @@ def test_energy_is_as_uncertain_as_its_worst_entry(
         ("sequence", 2**63),
         ("input_index", 2**64 - 1),
         ("answered_at_ms", -1),
+        ("answered_at_ms", 2**53),
         ("bytes_up", 2**63),
         ("latency_ms", math.nan),
         ("latency_ms", -1.0),
