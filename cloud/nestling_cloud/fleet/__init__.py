@@ -1,0 +1,1 @@
+"""The fleet: its devices, and what they are told."""
