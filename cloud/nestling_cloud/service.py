@@ -23,6 +23,8 @@ from nestling_cloud.serving.mqtt_delivery import MqttDelivery
 from nestling_cloud.telemetry.ingest import Ingest
 from nestling_cloud.telemetry.store import Store, store_url
 
+# In the state folder, unless another store is named.
+RECEIPTS_FILE = "receipts.sqlite"
 # What calls in flight may take to end.
 _GRACE_S = 1.0
 _BROKER_CHECK_S = 0.5
@@ -68,10 +70,19 @@ class ServeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where a cloud is to be found, each HOST:PORT."""
+    """Where a cloud is to be found.
+
+    Attributes:
+        grpc: HOST:PORT of inference and delivery.
+        broker: HOST:PORT of telemetry and delivery.
+        console: URL of the console, None if there is none.
+        password: of the console, on its first start only.
+    """
 
     grpc: str
     broker: str
+    console: str | None = None
+    password: str | None = None
 
 
 def run(config: ServeConfig, ready: Callable[[Addresses], None]) -> None:
@@ -118,7 +129,7 @@ def _store_url(config: ServeConfig) -> str:
     if config.store is not None:
         return store_url(config.store)
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return store_url(str(config.state / "receipts.sqlite"))
+    return store_url(str(config.state / RECEIPTS_FILE))
 
 
 def _load_model(repository: Repository) -> CloudModel:

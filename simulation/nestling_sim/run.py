@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,17 +18,21 @@ from nestling_cloud.broker import BrokerKind, find_broker
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Progress
+from nestling_cloud.service import RECEIPTS_FILE, Addresses
 from nestling_cloud.tasks import Examples, load_task
 from nestling_cloud.telemetry.receipts import ReceiptRow
 from nestling_cloud.telemetry.store import Store, store_url
 from nestling_sim.cloud_process import cloud_process
 from nestling_sim.evaluation import curves, evaluate
-from nestling_sim.live import DeviceRun, Fleet, FleetError, run_fleet
+from nestling_sim.live import Fleet, FleetError, keep_answering, run_fleet
 from nestling_sim.report import Evidence, report_page
 from nestling_sim.scenario import Scenario
 from nestling_sim.streams import deal
 from nestling_sim.summary import Outcome, summarize
 from nestling_sim.weather import outages
+
+# Between two inputs of a device that goes on after the report.
+KEEP_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,8 @@ class RunConfig:
         retrain: train even if the cache has the bundle.
         out: folder for results; each run makes one of its own in it.
         broker_kind: which broker the cloud starts.
+        console: serve the console over the running simulation.
+        keep_serving: let cloud and devices go on after the report, until a signal.
         cache: folder of trained bundles; None takes the user's.
     """
 
@@ -49,6 +55,8 @@ class RunConfig:
     retrain: bool = False
     out: Path = Path("runs")
     broker_kind: BrokerKind = "auto"
+    console: bool = False
+    keep_serving: bool = False
     cache: Path | None = None
 
 
@@ -73,13 +81,32 @@ class _Watch:
         self.wall_s[name] = time.monotonic() - started
 
 
-def run(config: RunConfig, progress: Progress) -> Result:
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Who is told of a run while it goes on.
+
+    Attributes:
+        serving: called when the cloud is up.
+        finished: called when the report is written; the run may go on serving after that.
+    """
+
+    serving: Callable[[Addresses], None] = lambda _: None
+    finished: Callable[[Result], None] = lambda _: None
+
+
+def run(config: RunConfig, progress: Progress, listener: Listener | None = None) -> Result:
     """Train or take from the cache, ship, run the fleet, evaluate, write the report.
+
+    Args:
+        config: what to run.
+        progress: told of every step.
+        listener: told of the run's stations.
 
     Raises:
         CloudError: no data, no broker, or a task that cannot be learned.
         SimError: a device or the cloud failed.
     """
+    listener = listener or Listener()
     find_broker(config.broker_kind)  # told before the training and not after it
     scenario, watch = config.scenario, _Watch()
     fleet = scenario.fleet()
@@ -98,67 +125,91 @@ def run(config: RunConfig, progress: Progress) -> Result:
             cache=config.cache,
         )
     repository = Repository(trained.folder)
-    with watch.stage("fleet"):
-        runs, receipts = _run_live(config, repository, streams, progress)
-    with watch.stage("evaluate"):
-        evaluation = evaluate(repository, streams, receipts)
+    with _live(config, repository, streams) as live:
+        with watch.stage("fleet"):
+            listener.serving(live.fleet.addresses)
+            runs = run_fleet(live.fleet, progress)
+            receipts = _stored(live.store)
+        with watch.stage("evaluate"):
+            evaluation = evaluate(repository, streams, receipts)
+        summary = summarize(
+            Outcome(
+                task=task.name,
+                seed=scenario.seed,
+                bundle_version=live.bundle_version,
+                manifest=repository.manifest(),
+                scenario=scenario,
+                inputs=sum(map(len, dealt)),
+                runs=runs,
+                receipts=receipts,
+                evaluation=evaluation,
+                wall_s=watch.wall_s,
+            )
+        )
+        evidence = Evidence(
+            summary=summary,
+            receipts=receipts,
+            curves=curves(evaluation, np.random.default_rng(scenario.seed)),
+            outages={
+                device.device_id: outages(device, len(streams[device.device_id]), scenario)
+                for device in fleet
+            },
+        )
+        with watch.stage("report"):
+            page = report_page(evidence)
+        summary["wall_s"] = {name: round(seconds, 2) for name, seconds in watch.wall_s.items()}
+        result = Result(summary=summary, folder=_write(config.out, summary, receipts, page))
+        listener.finished(result)
+        if config.keep_serving:
+            keep_answering(live.fleet, interval_s=KEEP_INTERVAL_S)
+    return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Live:
+    """A cloud that serves and a fleet that may run."""
+
+    fleet: Fleet
+    store: Path
+    bundle_version: str
+
+
+@contextmanager
+def _live(
+    config: RunConfig, repository: Repository, streams: Mapping[str, Examples]
+) -> Iterator[_Live]:
     desired = repository.desired()
     assert desired is not None
-    summary = summarize(
-        Outcome(
-            task=task.name,
-            seed=scenario.seed,
-            bundle_version=desired.bundle_version,
-            manifest=repository.manifest(),
-            scenario=scenario,
-            inputs=sum(map(len, dealt)),
-            runs=runs,
-            receipts=receipts,
-            evaluation=evaluation,
-            wall_s=watch.wall_s,
-        )
-    )
-    evidence = Evidence(
-        summary=summary,
-        receipts=receipts,
-        curves=curves(evaluation, np.random.default_rng(scenario.seed)),
-        outages={
-            device.device_id: outages(device, len(streams[device.device_id]), scenario)
-            for device in fleet
-        },
-    )
-    with watch.stage("report"):
-        page = report_page(evidence)
-    summary["wall_s"] = {name: round(seconds, 2) for name, seconds in watch.wall_s.items()}
-    folder = _write(config.out, summary, receipts, page)
-    return Result(summary=summary, folder=folder)
-
-
-def _run_live(
-    config: RunConfig,
-    repository: Repository,
-    streams: Mapping[str, Examples],
-    progress: Progress,
-) -> tuple[list[DeviceRun], list[ReceiptRow]]:
     # kill -9 leaves this folder, and no process: the cloud is on a leash.
     with tempfile.TemporaryDirectory(prefix="nestling-") as folder:
-        store = Path(folder) / "receipts.sqlite"
-        with cloud_process(repository.root, store, broker_kind=config.broker_kind) as addresses:
-            runs = run_fleet(
-                Fleet(
-                    scenario=config.scenario,
-                    streams=streams,
-                    capacity_bytes=[c.memory_bytes for c in repository.manifest().capacities],
-                    addresses=addresses,
-                    state_dir=Path(folder) / "devices",
-                ),
-                progress,
+        state = Path(folder) / "cloud"
+        serving = cloud_process(
+            repository.root,
+            state,
+            broker_kind=config.broker_kind,
+            console=config.console or config.keep_serving,
+        )
+        with serving as addresses:
+            fleet = Fleet(
+                scenario=config.scenario,
+                streams=streams,
+                capacity_bytes=[c.memory_bytes for c in repository.manifest().capacities],
+                addresses=addresses,
+                state_dir=Path(folder) / "devices",
             )
-        with Store(store_url(str(store))) as stored:
-            receipts = sorted(stored.receipts(), key=lambda row: (row.device, row.input_index))
+            yield _Live(
+                fleet=fleet,
+                store=state / RECEIPTS_FILE,
+                bundle_version=desired.bundle_version,
+            )
+
+
+def _stored(path: Path) -> list[ReceiptRow]:
+    with Store(store_url(str(path))) as store:
+        receipts = sorted(store.receipts(), key=lambda row: (row.device, row.input_index))
     if not receipts:
         raise FleetError("the cloud stored no receipt; run again with --verbose to see why")
-    return runs, receipts
+    return receipts
 
 
 def _write(
