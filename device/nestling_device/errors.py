@@ -12,7 +12,9 @@ Every class but the root lives beside the noun it belongs to::
     │   └── SelfTestError           delivery/installer.py
     ├── InputError                  agent.py
     ├── ProfileError                energy/profile.py
-    ├── SourceError                 sources/recorded.py
+    ├── SourceError                 sources/source.py
+    ├── ConfigError                 config.py
+    ├── BusError                    i2c.py
     └── OffloadError                offload.py
         ├── DeadlineMissedError
         ├── UnreachableError
