@@ -13,6 +13,7 @@
     ├── TensorError             an inference request that does not fit the model
     ├── StoreError              a receipt store that cannot be opened
     ├── ReceiptError            telemetry that makes no sense
+    ├── WishError               a wish that no device can fulfil
     ├── AddressError            a text that is not HOST:PORT
     └── ServeError              a service that cannot start
 

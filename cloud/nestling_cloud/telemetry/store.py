@@ -8,6 +8,7 @@ A store that was wiped, or put back to an older copy, meets outboxes that have l
 acknowledged before. That can never come again: it becomes a gap with the reason "forgotten".
 """
 
+import contextlib
 import dataclasses
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -103,8 +104,20 @@ class Store:
         """Store several batches in one transaction; as `add`, all or none."""
         for delivery in deliveries:
             check_outbox_id(delivery.batch.outbox_id)
-        with self._lock, self._engine.begin() as connection:
+        with self.writing() as connection:
             return sum(_Outbox(connection, delivery).add() for delivery in deliveries)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction that changes the store, alone; it commits at the end of the block."""
+        with self._lock, self._engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One transaction that only reads, beside others."""
+        with self._engine.connect() as connection:
+            yield connection
 
     def contiguous(self, device: str, outbox_id: str) -> int:
         """Highest sequence N such that 1 to N are all settled: stored, or in a gap."""
