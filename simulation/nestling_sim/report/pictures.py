@@ -20,7 +20,7 @@ from nestling_sim.report.evidence import (
     routes_in_order,
     tally,
 )
-from nestling_sim.report.palette import (
+from nestling_cloud.palette import (
     CLOUD_ORANGE,
     COMPUTE,
     FALLBACK,

@@ -1,0 +1,229 @@
+"""ECharts options from tables: what is drawn is what the table beside it says.
+
+Charts are drawn as SVG with colours that are custom properties of the style sheet, so a page turns
+dark without drawing anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nestling_cloud.console.chart_tables import CLOUD
+from nestling_cloud.console.expectation import capacity_count, capacity_of
+from nestling_cloud.console.table import Table
+from nestling_cloud.palette import capacity_colours
+
+Options = dict[str, Any]
+_INK, _MUTED, _GRID, _SURFACE = "var(--ink)", "var(--muted)", "var(--grid)", "var(--surface)"
+_DASHES = {"measured": "solid", "calibrated": [8, 4], "modelled": [3, 3]}
+_SOURCE_COLOURS = {"compute": "var(--capacity-3)", "radio": "var(--cloud)"}
+_ANSWERS = "answers_"
+
+
+def route_colour(route: str, capacities: int) -> str:
+    """Colour of a route, a custom property; blues are devices, darker for a larger capacity."""
+    if route == CLOUD:
+        return "var(--cloud)"
+    capacity = capacity_of(route)
+    if capacity is None:
+        return "var(--fallback)"
+    return f"var(--{capacity_colours(max(capacities, capacity))[capacity - 1].role})"
+
+
+def routes_chart(shown: Table) -> Options:
+    """Draw `routes_by_time`: answers stacked by route, fallbacks as a line of their own."""
+    keys = [column.key for column in shown.columns]
+    names = [key.removeprefix(_ANSWERS) for key in keys if key.startswith(_ANSWERS)]
+    capacities = capacity_count(names)
+    series: list[Options] = [
+        {
+            "name": name,
+            "type": "line",
+            "stack": "answers",
+            "step": "end",
+            "showSymbol": False,
+            "lineStyle": {"width": 0},
+            "areaStyle": {"opacity": 1, "color": route_colour(name, capacities)},
+            "itemStyle": {"color": route_colour(name, capacities)},
+            "data": _points(shown, keys.index(_ANSWERS + name)),
+        }
+        for name in names
+    ]
+    series.append(
+        {
+            "name": "fallbacks",
+            "type": "line",
+            "step": "end",
+            "showSymbol": False,
+            "lineStyle": {"width": 2, "color": "var(--fallback)"},
+            "itemStyle": {"color": "var(--fallback)"},
+            "data": _points(shown, keys.index("fallbacks")),
+        }
+    )
+    return _time_chart(series, "answers")
+
+
+def energy_chart(shown: Table) -> Options:
+    """Draw `energy_by_time`: a line for each source and provenance, dashes telling provenances."""
+    series = []
+    for index, column in enumerate(shown.columns):
+        source, _, rest = column.key.partition("_")
+        provenance = rest.removesuffix("_mj_per_answer")
+        if rest == provenance:  # a column of time or of counts
+            continue
+        colour = _SOURCE_COLOURS.get(source, _INK)
+        series.append(
+            {
+                "name": f"{source}, {provenance}",
+                "type": "line",
+                "showSymbol": False,
+                "connectNulls": False,
+                "lineStyle": {"width": 2, "color": colour, "type": _DASHES.get(provenance, "solid")},
+                "itemStyle": {"color": colour},
+                "data": _points(shown, index),
+            }
+        )
+    return _time_chart(series, "mJ per answer")
+
+
+def latency_chart(shown: Table) -> Options:
+    """Draw `latency_by_route`: three bars for each route."""
+    routes = [str(row[0]) for row in shown.rows]
+    shades = ("var(--capacity-2)", "var(--capacity-3)", "var(--capacity-4)")
+    series = [
+        {
+            "name": shown.columns[index].label.removesuffix(", ms"),
+            "type": "bar",
+            "itemStyle": {"color": shade},
+            "data": [row[index] for row in shown.rows],
+        }
+        for index, shade in zip((3, 4, 5), shades, strict=True)
+    ]
+    return {
+        **_base(series),
+        "xAxis": {"type": "category", "data": routes, **_axis()},
+        "yAxis": {"type": "value", "name": "ms", **_axis(), **_grid_lines()},
+    }
+
+
+def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: float) -> Options:
+    """Draw routing curves: accuracy against the wished share, for every capacity.
+
+    Args:
+        curves: (share, accuracy) pairs by capacity, both 0 to 1.
+        marked: share to mark by a line; below 0 for none.
+    """
+    count = max(curves, default=0)
+    series: list[Options] = [
+        {
+            "name": f"capacity-{capacity}",
+            "type": "line",
+            "symbolSize": 5,
+            "lineStyle": {"width": 2, "color": route_colour(f"capacity-{capacity}", count)},
+            "itemStyle": {"color": route_colour(f"capacity-{capacity}", count)},
+            "data": [[100 * share, 100 * accuracy] for share, accuracy in points],
+        }
+        for capacity, points in sorted(curves.items())
+    ]
+    if series and marked >= 0:
+        series[0]["markLine"] = {
+            "symbol": "none",
+            "silent": True,
+            "animation": False,
+            "label": {"formatter": "wished", "color": _INK},
+            "lineStyle": {"color": _INK, "type": "solid"},
+            "data": [{"xAxis": 100 * marked}],
+        }
+    return {
+        **_base(series),
+        "xAxis": {
+            "type": "value",
+            "name": "wished share to the cloud, %",
+            "nameLocation": "middle",
+            "nameGap": 28,
+            "min": 0,
+            "max": 100,
+            **_axis(),
+        },
+        "yAxis": {"type": "value", "name": "accuracy, %", "scale": True, **_axis(), **_grid_lines()},
+    }
+
+
+def series_chart(name: str, lines: Mapping[str, Sequence[tuple[int, float]]], unit: str) -> Options:
+    """Draw lines over time.
+
+    Args:
+        name: of what is drawn, the first line's colour follows from it.
+        lines: (Unix ms, value) pairs by label.
+        unit: of the values.
+    """
+    del name
+    colours = ("var(--capacity-4)", "var(--cloud)", "var(--multiplexer)")
+    series = [
+        {
+            "name": label,
+            "type": "line",
+            "step": "end",
+            "showSymbol": False,
+            "lineStyle": {"width": 2, "color": colour},
+            "itemStyle": {"color": colour},
+            "data": [list(point) for point in points],
+        }
+        for (label, points), colour in zip(lines.items(), colours, strict=False)
+    ]
+    return _time_chart(series, unit)
+
+
+def _points(shown: Table, index: int) -> list[list[Any]]:
+    return [[row[0], row[index]] for row in shown.rows]
+
+
+def _time_chart(series: list[Options], unit: str) -> Options:
+    return {
+        **_base(series),
+        "useUTC": True,
+        "xAxis": {"type": "time", **_axis(), "axisLabel": {"color": _MUTED, "hideOverlap": True}},
+        "yAxis": {"type": "value", "name": unit, "minInterval": 0, **_axis(), **_grid_lines()},
+    }
+
+
+def _base(series: list[Options]) -> Options:
+    return {
+        "animation": False,
+        "textStyle": {"fontFamily": "inherit"},
+        "grid": {"left": 8, "right": 16, "top": 56, "bottom": 8, "containLabel": True},
+        "legend": {
+            "type": "scroll",
+            "top": 0,
+            "left": 0,
+            "itemWidth": 14,
+            "itemHeight": 10,
+            "textStyle": {"color": _INK},
+            "inactiveColor": _MUTED,
+            "pageTextStyle": {"color": _MUTED},
+            "pageIconColor": _INK,
+            "pageIconInactiveColor": _GRID,
+        },
+        "tooltip": {
+            "trigger": "axis",
+            "confine": True,
+            "backgroundColor": _SURFACE,
+            "borderColor": _GRID,
+            "textStyle": {"color": _INK},
+            "axisPointer": {"animation": False, "lineStyle": {"color": _MUTED}},
+        },
+        "series": [{"emphasis": {"disabled": True}, **one} for one in series],
+    }
+
+
+def _axis() -> Options:
+    return {
+        "axisLine": {"lineStyle": {"color": _GRID}},
+        "axisTick": {"show": False},
+        "axisLabel": {"color": _MUTED},
+        "nameTextStyle": {"color": _MUTED, "align": "left"},
+        "splitLine": {"show": False},
+    }
+
+
+def _grid_lines() -> Options:
+    return {"splitLine": {"lineStyle": {"color": _GRID}}}

@@ -1,0 +1,85 @@
+"""The console's one password: generated at the first start, kept as an argon2 hash."""
+
+import hashlib
+import secrets
+from pathlib import Path
+
+import argon2
+
+from nestling_cloud.console.secret_file import write_secret
+from nestling_cloud.errors import CloudError
+
+SHORTEST = 10
+# Longer ones are refused before they are hashed: hashing is meant to be costly.
+LONGEST = 1000
+# Easy to read aloud and to type: no 0/o, 1/l.
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_GROUPS, _GROUP_LENGTH = 4, 5  # 100 bits
+
+
+class PasswordError(CloudError):
+    """A password that may not be set, or a file of one that cannot be read."""
+
+
+def generate() -> str:
+    """Make a password that nobody guesses, for example `k3v9p-x2mda-7tqhw-c4nse`."""
+    groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
+    return "-".join(groups)
+
+
+class PasswordFile:
+    """The hash of the password on the disk; another process may change it at any time.
+
+    Args:
+        folder: the console's, `<state>/console`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "password"
+        self._hasher = argon2.PasswordHasher()
+
+    def exists(self) -> bool:
+        """Whether a password was ever set."""
+        return self._path.exists()
+
+    def set(self, password: str) -> None:
+        """Set another password; every session that the old one opened ends.
+
+        Raises:
+            PasswordError: it is too short or too long.
+        """
+        if not SHORTEST <= len(password) <= LONGEST:
+            raise PasswordError(f"a password needs {SHORTEST} to {LONGEST} characters")
+        write_secret(self._path, self._hasher.hash(password) + "\n")
+
+    def check(self, password: str) -> bool:
+        """Whether this is the password; takes some 50 ms and 64 MiB, on purpose.
+
+        Raises:
+            PasswordError: the file is missing or damaged.
+        """
+        if len(password) > LONGEST:
+            return False
+        try:
+            return self._hasher.verify(self._read(), password)
+        except argon2.exceptions.VerifyMismatchError:
+            return False
+        except argon2.exceptions.InvalidHashError as err:
+            raise PasswordError(
+                f"{self._path} is damaged; `nestling-cloud console password` sets a new one"
+            ) from err
+
+    def mark(self) -> str:
+        """Tell passwords apart without knowing them; "" where none is set."""
+        try:
+            return hashlib.sha256(self._read().encode()).hexdigest()
+        except PasswordError:
+            return ""
+
+    def _read(self) -> str:
+        try:
+            return self._path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as err:
+            raise PasswordError(
+                f"cannot read {self._path}: {err}; `nestling-cloud console password` sets a new one"
+            ) from err
