@@ -40,10 +40,12 @@ class Briefing:
         """Metrics of a command that tells a device what it has not been told; empty if nothing.
 
         Args:
-            device: a connected one.
+            device: who; one that is not connected is told nothing.
             word: what it should know now.
             now_ms: Unix time.
         """
+        if device not in self._told:
+            return []
         told = self._told[device]
         due: list[Metric] = []
         if told is None or told.wished_share != word.wished_share:

@@ -62,4 +62,5 @@ def test_device_that_dies_while_it_is_told_is_not_taken_for_connected() -> None:
 
     briefing.told("pi-1", WISHED)
 
+    assert due(briefing, WISHED) == {}
     assert briefing.connected() == []
