@@ -62,14 +62,14 @@ class UnixSocket:
     def take(self, timeout_s: float) -> Windows | None:
         """Wait for the next frame; bad ones are answered with an error meanwhile."""
         deadline = time.monotonic() + timeout_s
-        while True:
-            window = self._framed()
-            if window is not None:
-                return window
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                return None
+        window = self._framed()
+        while window is None:
+            left_s = max(0.0, deadline - time.monotonic())
             self._listen_for(min(left_s, self._patience_s))
+            window = self._framed()
+            if left_s == 0:
+                break
+        return window
 
     def settle(self, line: str) -> None:
         """Send the answer back, if its producer is still there."""
@@ -106,7 +106,16 @@ class UnixSocket:
             connection.close()
 
     def _framed(self) -> Windows | None:
-        """Take a whole frame from what the producer sent, None if there is none."""
+        """Take the next good frame from what the producer sent, None if there is none."""
+        while (data := self._next_frame()) is not None:
+            window = np.frombuffer(data, "<f4")
+            if np.isfinite(window).all():
+                return window.reshape(self._shape).astype(np.float32)
+            assert self._producer is not None
+            self._producer.send(_error("values that are not finite"))
+        return None
+
+    def _next_frame(self) -> bytes | None:
         producer = self._producer
         if producer is None or len(producer.received) < _HEADER.size:
             return None
@@ -118,12 +127,9 @@ class UnixSocket:
         end = _HEADER.size + length
         if len(producer.received) < end:
             return None
-        window = np.frombuffer(bytes(producer.received[_HEADER.size : end]), "<f4")
+        data = bytes(producer.received[_HEADER.size : end])
         del producer.received[:end]
-        if not np.isfinite(window).all():
-            producer.send(_error("values that are not finite"))
-            return None
-        return window.reshape(self._shape).astype(np.float32)
+        return data
 
     def _refuse(self, fault: str) -> None:
         """Tell a producer what is wrong and hang up: what follows cannot be told apart."""
