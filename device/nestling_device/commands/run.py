@@ -9,21 +9,24 @@ from pathlib import Path
 
 from nestling.topics import check_device_id
 from nestling.v1.budget_pb2 import Budget
+from nestling_device.address import split_address
 from nestling_device.answer_line import answer_line
 from nestling_device.energy.meter import ClockMeter
 from nestling_device.energy.profile import Link, load_board, load_link, profile_names
+from nestling_device.identity import Identity, IdentityError
 from nestling_device.resources import available_memory_bytes, battery_charge
 from nestling_device.runtime import Device, DeviceConfig
 from nestling_device.sources.recorded import read_golden, read_recording, replay
 
 # What the cloud may take at the end to acknowledge the last receipts.
 _FLUSH_S = 5.0
+_NAMELESS = "device-1"
 _EXAMPLES = """\
 examples:
   nestling-device run --cloud 127.0.0.1:8500 --broker 127.0.0.1:1883
       fetch the bundle, answer its golden inputs over and over, one a second
-  nestling-device run --cloud cloud:8500 --broker cloud:1883 --id porch --source day.npy --count 500
-      answer 500 recorded windows and end
+  nestling-device run --id porch --source day.npy --count 500
+      answer 500 recorded windows as porch, which has enrolled, and end
 """
 
 
@@ -35,9 +38,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run.add_argument("--cloud", required=True, metavar="HOST:PORT", type=_address)
-    run.add_argument("--broker", required=True, metavar="HOST:PORT", type=_address)
-    run.add_argument("--id", default="device-1", type=_device_id, help="this device's name")
+    for name in ("--cloud", "--broker"):
+        run.add_argument(
+            name, metavar="HOST:PORT", type=address, help="(default: as this device enrolled)"
+        )
+    run.add_argument(
+        "--id",
+        type=_device_id,
+        help="this device's name (default: as it enrolled, otherwise device-1)",
+    )
     run.add_argument(
         "--state", type=Path, metavar="DIR", help="state folder (default: ./nestling-<id>)"
     )
@@ -76,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
         signal.signal(number, signal.default_int_handler)
     link = load_link(options.link)
     meter = ClockMeter(load_board(options.profile), link)
-    config = _config(options)
+    config = _config(options, _take_identity(options))
     with Device(config, meter, _budget(options, link).memory_bytes) as device:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
@@ -90,17 +99,40 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _config(options: argparse.Namespace) -> DeviceConfig:
-    host, _, port = options.broker.rpartition(":")
+def _take_identity(options: argparse.Namespace) -> Identity | None:
+    """Find this device's identity; where options say nothing, it does."""
+    options.state = options.state or Path(f"nestling-{options.id or _NAMELESS}")
+    identity = Identity.load(options.state)
+    if identity is not None:
+        options.cloud = options.cloud or identity.cloud
+        options.broker = options.broker or identity.broker
+        options.id = options.id or identity.device_id
+        if options.id != identity.device_id:
+            raise IdentityError(
+                f"{options.state} holds the identity of {identity.device_id!r}, not of "
+                f"{options.id!r}; name another --state, or leave out --id"
+            )
+    if options.cloud is None or options.broker is None:
+        raise IdentityError(
+            f"no identity in {options.state}: enrol this device (nestling-device enrol), or name "
+            "--cloud and --broker on this machine"
+        )
+    options.id = options.id or _NAMELESS
+    return identity
+
+
+def _config(options: argparse.Namespace, identity: Identity | None) -> DeviceConfig:
+    host, port = split_address(options.broker)
     return DeviceConfig(
         device_id=options.id,
         profile=options.profile,
-        state_dir=options.state or Path(f"nestling-{options.id}"),
+        state_dir=options.state,
         cloud=options.cloud,
         broker_host=host,
-        broker_port=int(port),
+        broker_port=port,
         delivery=options.delivery,
         deadline_ms=options.latency_ms,
+        identity=identity,
     )
 
 
@@ -142,10 +174,12 @@ def _budget(options: argparse.Namespace, link: Link) -> Budget:
     )
 
 
-def _address(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, for example 127.0.0.1:8500")
+def address(text: str) -> str:
+    """Check HOST:PORT."""
+    try:
+        split_address(text)
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(str(err)) from err
     return text
 
 
