@@ -6,7 +6,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 from tests.processes import DEADLINE_S
+
+from nestling_cloud.fleet.enrolment import Enrolment
+from nestling_device.identity import Papers
 
 TLS = ("--tls", "--enrolment-port", "0")
 
@@ -49,3 +56,37 @@ def enrol(address: str, token: str, folder: Path) -> Ended:
         "device", "enrol", "--cloud", address, "--token-file", "-", "--state", str(folder),
         stdin=token,
     )  # fmt: skip
+
+
+def signing_request(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, name: str = "me") -> str:
+    """Make a signing request, PEM."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    request = x509.CertificateSigningRequestBuilder(subject).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """A key as text."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def papers(enrolment: Enrolment, name: str, *, broker: str = "127.0.0.1:1") -> Papers:
+    """Enrol a device without a socket."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    _, certificate = enrolment.enrol(enrolment.invite(name).secret, signing_request(key))
+    return Papers(
+        key=pem(key),
+        certificate=certificate,
+        authority=enrolment.authority.certificate_pem,
+        cloud="127.0.0.1:1",
+        broker=broker,
+    )
+
+
+def serial_of(identity: Papers) -> int:
+    """Serial number of a device's certificate."""
+    return x509.load_pem_x509_certificate(identity.certificate.encode()).serial_number

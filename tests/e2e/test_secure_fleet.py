@@ -64,5 +64,5 @@ def test_device_enrols_fetches_its_bundle_answers_and_is_stored_over_tls(
     ) as device:
         assert device.end() == 0, device.stderr
 
-    assert "cloud" in {answer["option"] for answer in device.answers}
+    assert "cloud" in {answer["route"] for answer in device.answers}
     assert not device.stderr.count("not stored")

@@ -11,7 +11,8 @@ from nestling.inference.v2 import inference_pb2
 from nestling.v1 import delivery_pb2
 
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-_Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+# Generic only for mypy.
+_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 # Connections whose certificates are not read again with every call.
 _CERTIFICATES_KEPT = 16_384
 
@@ -56,9 +57,9 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["_Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> _Handler | None:
+    ) -> "_Handler | None":
         """Put the check before a method of ours; none of them takes a stream."""
         handler = await continuation(handler_call_details)
         if handler is None:  # no such method
