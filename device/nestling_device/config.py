@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nestling.topics import check_device_id
+from nestling_device.address import split_address
 from nestling_device.energy.profile import profile_names
 from nestling_device.errors import DeviceError
 from nestling_device.setting import Choice, Flag, Kind, NotAllowedError, Number, Text, setting
@@ -27,9 +28,7 @@ class ConfigError(DeviceError):
 
 def check_address(text: str) -> str:
     """Return "HOST:PORT" as it is; raises ValueError where it is none."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is not HOST:PORT")
+    split_address(text)
     return text
 
 

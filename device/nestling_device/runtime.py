@@ -19,9 +19,11 @@ from nestling_device.delivery.installer import Installed, Installer
 from nestling_device.delivery.mqtt_source import MqttSource
 from nestling_device.delivery.source import BlobSource, DeliveryError
 from nestling_device.energy.meter import Meter
+from nestling_device.identity import Identity
 from nestling_device.offload import GrpcOffloader
 from nestling_device.outbox import Outbox
 from nestling_device.parts import Parts, load_parts
+from nestling_device.renewal import Renewal
 from nestling_device.self_test import self_test
 from nestling_device.sparkplug_node import Gauges
 from nestling_device.state import State
@@ -44,6 +46,8 @@ class DeviceConfig:
         broker_port: likewise.
         delivery: how bundles come.
         deadline_ms: when an offload has to be answered, by the clock.
+        identity: for TLS with cloud and broker, in the name `device_id`; None for a cloud on this
+            machine, without TLS.
     """
 
     device_id: str
@@ -54,6 +58,7 @@ class DeviceConfig:
     broker_port: int
     delivery: Literal["grpc", "mqtt"] = "grpc"
     deadline_ms: float = 1000.0
+    identity: Identity | None = None
 
 
 class Device:
@@ -102,6 +107,8 @@ class Device:
         self._adopt(load_parts(self._install_or_resume(), self._blobs))
         stack.callback(self._hang_up)
         self._telemetry = stack.enter_context(self._open_telemetry())
+        if config.identity is not None:
+            stack.enter_context(Renewal(config.identity))
 
     def _adopt(self, parts: Parts) -> None:
         """Answer by another bundle from now on."""
@@ -110,6 +117,7 @@ class Device:
             model=parts.manifest.cloud.name,
             classes=len(parts.manifest.signature.classes),
             device_id=self._config.device_id,
+            identity=self._config.identity,
         )
         self._agent = Agent(
             parts,
@@ -154,6 +162,7 @@ class Device:
             device_id=self._config.device_id,
             host=self._config.broker_host,
             port=self._config.broker_port,
+            identity=self._config.identity,
         )
         return Telemetry(config, self._outbox, self._state)
 
@@ -240,5 +249,7 @@ class Device:
 
 def _blob_source(config: DeviceConfig) -> BlobSource:
     if config.delivery == "mqtt":
-        return MqttSource(config.broker_host, config.broker_port, config.device_id)
-    return GrpcSource(config.cloud, config.device_id)
+        return MqttSource(
+            config.broker_host, config.broker_port, config.device_id, identity=config.identity
+        )
+    return GrpcSource(config.cloud, config.device_id, identity=config.identity)

@@ -125,5 +125,5 @@ def _listen(address: ConsoleAddress) -> socket.socket:
             f"the console cannot listen on {address.host}:{address.port} ({err.strerror}); "
             "choose another --console-port, or --no-console"
         ) from err
-    made.setblocking(False)  # noqa: FBT003 (the socket's own name for it)
+    made.setblocking(False)
     return made

@@ -10,10 +10,12 @@ from typing import Literal, cast
 
 from nestling.v1.budget_pb2 import Budget
 from nestling_device import flags
+from nestling_device.address import split_address
 from nestling_device.answer_line import answer_line
-from nestling_device.config import Config
+from nestling_device.config import Config, with_values
 from nestling_device.energy.meter import ClockMeter
 from nestling_device.energy.profile import Link, load_board, load_link
+from nestling_device.identity import Identity, IdentityError
 from nestling_device.resources import available_memory_bytes, battery_charge
 from nestling_device.runtime import Device, DeviceConfig
 from nestling_device.sources.catalogue import open_source
@@ -27,8 +29,8 @@ _EXAMPLES = """\
 examples:
   nestling-device run --cloud 127.0.0.1:8500 --broker 127.0.0.1:1883
       fetch the bundle, answer its golden inputs over and over, one a second
-  nestling-device run --cloud cloud:8500 --broker cloud:1883 --id porch --source day.npy --count 500
-      answer 500 recorded windows and end
+  nestling-device run --id porch --source day.npy --count 500
+      answer 500 recorded windows as porch, which has enrolled, and end
   nestling-device run --config /etc/nestling/device.toml --source socket:/run/nestling/inputs
       what the file says, but inputs come from another program
 """
@@ -59,10 +61,12 @@ def _run(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     config = flags.read(options)
+    identity = Identity.load(config.device.state_dir)
+    config = _with_identity(config, identity)
     link = load_link(config.board.link)
     meter = ClockMeter(load_board(config.board.profile), link)
     with Device(
-        _device_config(options, config), meter, _budget(config, link).memory_bytes
+        _device_config(options, config, identity), meter, _budget(config, link).memory_bytes
     ) as device:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
@@ -82,23 +86,50 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _device_config(options: argparse.Namespace, config: Config) -> DeviceConfig:
+def _with_identity(config: Config, identity: Identity | None) -> Config:
+    """Take name and addresses from an identity where nothing else says them."""
+    if identity is None:
+        return config
+    name = identity.device_id
+    if config.device.id not in {Config().device.id, name}:
+        raise IdentityError(
+            f"{config.device.state_dir} holds the identity of {name!r}, not of "
+            f"{config.device.id!r}; name another --state, or leave out --id"
+        )
+    return with_values(
+        config,
+        {
+            ("device", "id"): name,
+            ("device", "state"): str(config.device.state_dir),
+            ("cloud", "address"): config.cloud.address or identity.cloud,
+            ("cloud", "broker"): config.cloud.broker or identity.broker,
+        },
+    )
+
+
+def _device_config(
+    options: argparse.Namespace, config: Config, identity: Identity | None
+) -> DeviceConfig:
     for value, flag, key in (
         (config.cloud.address, "--cloud", "address"),
         (config.cloud.broker, "--broker", "broker"),
     ):
         if not value:
-            options.usage_error(f"no {key} of the cloud: give {flag}, or [cloud] {key} in a file")
-    host, _, port = config.cloud.broker.rpartition(":")
+            options.usage_error(
+                f"no {key} of the cloud: enrol this device, or give {flag}, or [cloud] {key} in "
+                "a file"
+            )
+    host, port = split_address(config.cloud.broker)
     return DeviceConfig(
         device_id=config.device.id,
         profile=config.board.profile,
         state_dir=config.device.state_dir,
         cloud=config.cloud.address,
         broker_host=host,
-        broker_port=int(port),
+        broker_port=port,
         delivery=cast("Literal['grpc', 'mqtt']", config.cloud.delivery),
         deadline_ms=config.budget.latency_ms,
+        identity=identity,
     )
 
 
