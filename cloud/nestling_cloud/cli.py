@@ -5,10 +5,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from nestling_cloud.commands import bundle, serve
+from nestling_cloud.commands import bundle, console, serve
 from nestling_cloud.errors import CloudError
 
-_COMMANDS = (serve, bundle)
+_COMMANDS = (serve, console, bundle)
 _FAILURE = 1
 
 

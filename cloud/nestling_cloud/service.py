@@ -1,10 +1,10 @@
-"""The cloud as one process: inference and delivery over gRPC, delivery and ingest over MQTT."""
+"""The cloud as one process: inference, delivery, ingest and the console."""
 
 import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
@@ -14,6 +14,8 @@ from nestling.v1 import delivery_pb2_grpc
 from nestling_cloud.broker import Broker, BrokerKind, start_broker
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.connection import BrokerAddress
+from nestling_cloud.console.password import CONSOLE_FOLDER, first_password
+from nestling_cloud.console.server import ConsoleAddress, ConsoleServer
 from nestling_cloud.errors import CloudError
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.delivery import DeliveryService
@@ -54,6 +56,7 @@ class ServeConfig:
         broker: a running broker; None starts one on 127.0.0.1.
         broker_port: where the started one listens; 0 takes a free port.
         broker_kind: which one to start.
+        console: where the console and the API listen; None for neither.
     """
 
     repository: Path
@@ -64,14 +67,24 @@ class ServeConfig:
     broker: BrokerAddress | None = None
     broker_port: int = 1883
     broker_kind: BrokerKind = "auto"
+    console: ConsoleAddress | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where a cloud is to be found, each HOST:PORT."""
+    """Where a cloud is to be found.
+
+    Attributes:
+        grpc: HOST:PORT.
+        broker: HOST:PORT.
+        console: URL, None where there is none.
+        console_password: the one that was just made, None after the first start.
+    """
 
     grpc: str
     broker: str
+    console: str | None = None
+    console_password: str | None = None
 
 
 def run(config: ServeConfig, ready: Callable[[Addresses], None]) -> None:
@@ -104,14 +117,45 @@ async def serve(
     model = _load_model(repository)
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(Store(_store_url(config)))
+        console = _open_console(config, stack)
         broker, own_broker = _join_broker(config, stack)
         ingest, delivery = Ingest(store, broker), MqttDelivery(repository, broker)
         async with _grpc_server(config, repository, model) as address:
             works = [ingest.run(), delivery.run(), *([_watch(own_broker)] if own_broker else [])]
+            addresses = Addresses(grpc=address, broker=str(broker))
+            if console is not None:
+                works.append(_run_console(console, config, addresses, store))
+                addresses = _with_console(addresses, console, config)
             async with _running(works):
                 await _wait([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
-                ready(Addresses(grpc=address, broker=str(broker)))
+                ready(addresses)
                 await stop.wait()
+
+
+def _open_console(config: ServeConfig, stack: contextlib.ExitStack) -> ConsoleServer | None:
+    if config.console is None:
+        return None
+    return stack.enter_context(ConsoleServer(config.console, tls=None))
+
+
+def _with_console(addresses: Addresses, console: ConsoleServer, config: ServeConfig) -> Addresses:
+    password = first_password(config.state / CONSOLE_FOLDER)
+    return replace(addresses, console=console.url, console_password=password)
+
+
+async def _run_console(
+    console: ConsoleServer, config: ServeConfig, addresses: Addresses, store: Store
+) -> None:
+    # A second of imports, which commands without a console need not wait for.
+    from nestling_cloud.console.app import console_app  # noqa: PLC0415
+    from nestling_cloud.console.parts import console_parts  # noqa: PLC0415
+
+    parts = console_parts(
+        Repository(config.repository), store, grpc=addresses.grpc, broker=addresses.broker
+    )
+    folder = config.state / CONSOLE_FOLDER
+    app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
+    await console.run(app)
 
 
 def _store_url(config: ServeConfig) -> str:

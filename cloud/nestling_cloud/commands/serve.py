@@ -8,15 +8,16 @@ from typing import get_args
 from nestling_cloud import service
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.connection import AddressError, BrokerAddress
+from nestling_cloud.console.server import ConsoleAddress
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `serve`."""
     parser = subparsers.add_parser(
         "serve",
-        help="serve a repository: inference, delivery, telemetry",
-        description="Serve the released bundle and its teacher, and store what devices report. "
-        "Ctrl-C or SIGTERM ends it.",
+        help="serve a repository: inference, delivery, telemetry, console",
+        description="Serve the released bundle and its teacher, store what devices report, and "
+        "show it in a console. Ctrl-C or SIGTERM ends it.",
         epilog="examples:\n"
         "  nestling-cloud serve --repository repository\n"
         "  nestling-cloud serve --repository repository --broker 127.0.0.1:1883 --json\n",
@@ -57,6 +58,20 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default="auto",
         help="which broker to start (default: Mosquitto if installed, otherwise amqtt)",
     )
+    add(
+        "--console-host",
+        default="127.0.0.1",
+        metavar="HOST",
+        help="where the console and the API listen (default: %(default)s)",
+    )
+    add(
+        "--console-port",
+        type=_port,
+        default=8080,
+        metavar="PORT",
+        help="their port, 0 takes a free one (default: 8080)",
+    )
+    add("--no-console", action="store_true", help="serve neither console nor API")
     add("--json", action="store_true", help="print one line of JSON when ready")
     parser.set_defaults(run=_serve)
 
@@ -71,23 +86,38 @@ def _serve(options: argparse.Namespace) -> None:
         broker=options.broker,
         broker_port=options.broker_port,
         broker_kind=options.broker_kind,
+        console=None
+        if options.no_console
+        else ConsoleAddress(host=options.console_host, port=options.console_port),
     )
     service.run(config, _print_json if options.json else _print_for_people)
 
 
 def _print_json(addresses: service.Addresses) -> None:
-    ready = {"event": "ready", "grpc": addresses.grpc, "broker": addresses.broker}
-    print(json.dumps(ready), flush=True)
+    told = {"grpc": addresses.grpc, "broker": addresses.broker}
+    told |= {"console": addresses.console} if addresses.console else {}
+    password = addresses.console_password
+    told |= {"console_password": password} if password else {}
+    print(json.dumps({"event": "ready", **told}), flush=True)
 
 
 def _print_for_people(addresses: service.Addresses) -> None:
-    print(
-        f"inference and delivery (gRPC)  {addresses.grpc}\n"
-        f"telemetry and delivery (MQTT)  {addresses.broker}\n"
-        "start a device with\n"
+    lines = [
+        f"inference and delivery (gRPC)  {addresses.grpc}",
+        f"telemetry and delivery (MQTT)  {addresses.broker}",
+    ]
+    if addresses.console:
+        lines.append(f"console and API                {addresses.console}")
+    if addresses.console_password:
+        lines += [
+            f"password, shown only now       {addresses.console_password}",
+            "  nestling-cloud console password makes another one",
+        ]
+    lines += [
+        "start a device with",
         f"  nestling-device run --cloud {addresses.grpc} --broker {addresses.broker}",
-        flush=True,
-    )
+    ]
+    print("\n".join(lines), flush=True)
 
 
 def _port(text: str) -> int:

@@ -78,6 +78,7 @@ class ConsoleServer:
         serving = asyncio.create_task(server.serve([self._socket]), name="console")
         try:
             await asyncio.shield(serving)
+            raise ConsoleError("the console ended by itself; what it logged before tells why")
         finally:
             server.should_exit = True
             await serving
@@ -125,5 +126,5 @@ def _listen(address: ConsoleAddress) -> socket.socket:
             f"the console cannot listen on {address.host}:{address.port} ({err.strerror}); "
             "choose another --console-port, or --no-console"
         ) from err
-    made.setblocking(False)  # noqa: FBT003 (the socket's own name for it)
+    made.setblocking(False)
     return made

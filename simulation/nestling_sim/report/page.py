@@ -7,10 +7,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from nestling_cloud.palette import css_variables
 from nestling_sim.report import tables
 from nestling_sim.report.evidence import Evidence, tally
 from nestling_sim.report.markup import Tile, folded, picture, section, table
-from nestling_cloud.palette import css_variables
 from nestling_sim.report.pictures import (
     MOST_DEVICES,
     accuracy_picture,
