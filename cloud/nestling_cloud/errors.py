@@ -15,6 +15,10 @@
     ├── ReceiptError            telemetry that makes no sense
     ├── WishError               a wish that no device can fulfil
     ├── AddressError            a text that is not HOST:PORT
+    ├── ConsoleError            a console that cannot listen where it should
+    ├── PasswordError           a password that may not be set, or cannot be read
+    ├── TokenError              a token that cannot be added, removed or read
+    ├── RequestError            an API request that cannot be answered
     └── ServeError              a service that cannot start
 
 Each class lives beside the noun that it belongs to.

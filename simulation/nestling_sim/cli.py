@@ -19,7 +19,7 @@ from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.cache import cache_folder
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import ConsoleProgress
-from nestling_cloud.service import Addresses
+from nestling_cloud.serving.config import Addresses
 from nestling_device.errors import DeviceError
 from nestling_sim.errors import SimError
 from nestling_sim.report import summary_table
@@ -173,7 +173,7 @@ def _tell_result(options: argparse.Namespace, result: Result) -> None:
 def _tell_console(addresses: Addresses) -> None:
     if addresses.console is not None:
         print(
-            f"console: {addresses.console} (password: {addresses.password})",
+            f"console: {addresses.console} (password: {addresses.console_password})",
             file=sys.stderr,
             flush=True,
         )

@@ -11,7 +11,7 @@ from typing import IO
 
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.leash import leashed
-from nestling_cloud.service import Addresses
+from nestling_cloud.serving.config import Addresses
 from nestling_sim.errors import SimError
 
 _STOP_S = 5.0
@@ -76,7 +76,7 @@ def _ready(process: subprocess.Popen[str], log: IO[str]) -> Addresses:
         grpc=event["grpc"],
         broker=event["broker"],
         console=event.get("console"),
-        password=event.get("password"),
+        console_password=event.get("console_password"),
     )
 
 

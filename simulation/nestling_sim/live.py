@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nestling_cloud.progress import Progress
-from nestling_cloud.service import Addresses
+from nestling_cloud.serving.config import Addresses
 from nestling_cloud.tasks import Examples
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.profile import load_board, load_link

@@ -18,7 +18,7 @@ from nestling_cloud.broker import BrokerKind, find_broker
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Progress
-from nestling_cloud.service import RECEIPTS_FILE, Addresses
+from nestling_cloud.serving.config import RECEIPTS_FILE, Addresses
 from nestling_cloud.tasks import Examples, load_task
 from nestling_cloud.telemetry.receipts import ReceiptRow
 from nestling_cloud.telemetry.store import Store, store_url

@@ -56,7 +56,8 @@ def test_device_enrols_fetches_its_bundle_answers_and_is_stored_over_tls(
     assert done.status == 0, done.stderr
 
     with DeviceProcess(
-        tmp_path / "porch", arguments=("--count", "20", "--interval", "0.01", "--offload-share", "1")
+        tmp_path / "porch",
+        arguments=("--count", "20", "--interval", "0.01", "--offload-share", "1"),
     ) as device:
         assert device.end() == 0, device.stderr
 

@@ -17,7 +17,7 @@ from nestling_cloud.broker import BrokerKind, find_broker
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import Silent
-from nestling_cloud.service import RECEIPTS_FILE
+from nestling_cloud.serving.config import RECEIPTS_FILE
 from nestling_cloud.tasks import load_task
 from nestling_cloud.telemetry.store import Store, store_url
 from nestling_sim.cloud_process import cloud_process

@@ -17,6 +17,8 @@ STYLE = "/login.css"
 ICON = "/favicon.ico"
 OPEN_PATHS = frozenset({HEALTH, LOGIN, STYLE, ICON})
 API = "/api/"
+# Who asks with a session.
+BROWSER = "console"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -27,6 +29,18 @@ class Verdict(Enum):
     LOG_IN = auto()  # no session and no token
     STRANGE_HOST = auto()  # somebody else's name leads here: DNS rebinding
     STRANGE_ORIGIN = auto()  # somebody else's page asks: request forgery
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What becomes of a request, and who asks: "console" for a browser, else the token."""
+
+    verdict: Verdict
+    by: str = ""
+
+
+_STRANGE_HOST = Decision(verdict=Verdict.STRANGE_HOST)
+_STRANGE_ORIGIN = Decision(verdict=Verdict.STRANGE_ORIGIN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,21 +87,25 @@ class Access:
         self._tokens = tokens
         self._local_only = local_only
 
-    def decide(self, asked: Asked) -> Verdict:
+    def decide(self, asked: Asked) -> Decision:
         """Whether a request passes, and why not."""
         host = asked.headers.get("host", "")
         if self._local_only and not is_loopback(_name(host)):
-            return Verdict.STRANGE_HOST
+            return _STRANGE_HOST
         by_token = asked.path.startswith(API) and bool(asked.token)
         if asked.method not in _SAFE_METHODS and not by_token and not _own_page(asked, host):
-            return Verdict.STRANGE_ORIGIN
+            return _STRANGE_ORIGIN
         if asked.path in OPEN_PATHS:
-            return Verdict.PASS
-        if by_token:
-            known = self._tokens.holder(asked.token) is not None
-        else:
-            known = self.session_lasts(asked)
-        return Verdict.PASS if known else Verdict.LOG_IN
+            return Decision(verdict=Verdict.PASS)
+        by = self._holder(asked) if by_token else self._browser(asked)
+        return Decision(verdict=Verdict.PASS if by else Verdict.LOG_IN, by=by)
+
+    def _browser(self, asked: Asked) -> str:
+        return BROWSER if self.session_lasts(asked) else ""
+
+    def _holder(self, asked: Asked) -> str:
+        name = self._tokens.holder(asked.token)
+        return f"token {name}" if name else ""
 
     def session_lasts(self, asked: Asked) -> bool:
         """Whether the session that a request came with is open still."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nestling_cloud.console.table import Table, table
+from nestling_cloud.console.table import Cell, Table, table
 from nestling_cloud.console.units import time_utc
-from nestling_cloud.telemetry.views import AnswerPoint, FleetView, Totals
+from nestling_cloud.telemetry.views import AnswerPoint, Bucket, FleetView, Totals
 
 CLOUD = "cloud"
 
@@ -16,16 +16,12 @@ def routes_by_time(totals: Totals) -> Table:
     columns = [("start_ms", ""), ("start_utc", "from, UTC")]
     columns += [(f"answers_{name}", name) for name in names]
     columns += [("fallbacks", "fallbacks")]
-    rows = (
-        [
-            bucket.start_ms,
-            time_utc(bucket.start_ms),
-            *(bucket.routes.get(name, 0) for name in names),
-            bucket.fallbacks,
-        ]
-        for bucket in totals.series
-    )
-    return table(columns, rows)
+
+    def row(bucket: Bucket) -> list[Cell]:
+        counts = [bucket.routes.get(name, 0) for name in names]
+        return [bucket.start_ms, time_utc(bucket.start_ms), *counts, bucket.fallbacks]
+
+    return table(columns, map(row, totals.series))
 
 
 def energy_by_time(totals: Totals) -> Table:
@@ -37,7 +33,7 @@ def energy_by_time(totals: Totals) -> Table:
         for source, provenance in kinds
     ]
 
-    def rows() -> Iterable[list[str | int | float | None]]:
+    def rows() -> Iterable[list[Cell]]:
         for bucket in totals.series:
             answers = sum(bucket.routes.values())
             energies = [bucket.energy_mj.get(kind, 0.0) for kind in kinds]
@@ -110,7 +106,9 @@ def latency_by_route(totals: Totals) -> Table:
 def bundles(view: FleetView) -> Table:
     """Devices by the bundle version that they run."""
     columns = [("bundle_version", "bundle"), ("devices", "devices")]
-    return table(columns, sorted((name or "unknown", count) for name, count in view.bundles.items()))
+    return table(
+        columns, sorted((name or "unknown", count) for name, count in view.bundles.items())
+    )
 
 
 def savings(totals: Totals) -> Table:
@@ -206,8 +204,36 @@ def answers(points: Iterable[AnswerPoint]) -> Table:
     ]
     keys = [key for key, _ in columns if key != "answered_utc"]
 
-    def row(point: AnswerPoint) -> list[str | int | float | None]:
+    def row(point: AnswerPoint) -> list[Cell]:
         values = [getattr(point, key) for key in keys]
         return [values[0], time_utc(point.answered_at_ms), *values[1:]]
 
     return table(columns, map(row, points))
+
+
+def budget_by_time(points: Iterable[AnswerPoint]) -> Table:
+    """What a device might spend, and what was resident, answer by answer."""
+    columns = [
+        ("answered_at_ms", ""),
+        ("answered_utc", "answered, UTC"),
+        ("resident_capacity", "resident capacity"),
+        ("budget_memory_kb", "memory, kB"),
+        ("budget_energy_mj", "energy, mJ per answer"),
+        ("budget_battery", "battery, %"),
+        ("budget_link_mbit_s", "link, Mbit/s"),
+        ("budget_offload_share", "offload share, %"),
+    ]
+    rows = (
+        (
+            point.answered_at_ms,
+            time_utc(point.answered_at_ms),
+            point.resident_capacity,
+            point.budget_memory_bytes / 1000,
+            point.budget_energy_mj,
+            100 * point.budget_battery,
+            point.budget_link_mbit_s,
+            100 * point.budget_offload_share,
+        )
+        for point in points
+    )
+    return table(columns, rows)

@@ -4,7 +4,7 @@ Charts are drawn as SVG with colours that are custom properties of the style she
 dark without drawing anew.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nestling_cloud.console.chart_tables import CLOUD
@@ -77,7 +77,11 @@ def energy_chart(shown: Table) -> Options:
                 "type": "line",
                 "showSymbol": False,
                 "connectNulls": False,
-                "lineStyle": {"width": 2, "color": colour, "type": _DASHES.get(provenance, "solid")},
+                "lineStyle": {
+                    "width": 2,
+                    "color": colour,
+                    "type": _DASHES.get(provenance, "solid"),
+                },
                 "itemStyle": {"color": colour},
                 "data": _points(shown, index),
             }
@@ -112,18 +116,7 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
         curves: (share, accuracy) pairs by capacity, both 0 to 1.
         marked: share to mark by a line; below 0 for none.
     """
-    count = max(curves, default=0)
-    series: list[Options] = [
-        {
-            "name": f"capacity-{capacity}",
-            "type": "line",
-            "symbolSize": 5,
-            "lineStyle": {"width": 2, "color": route_colour(f"capacity-{capacity}", count)},
-            "itemStyle": {"color": route_colour(f"capacity-{capacity}", count)},
-            "data": [[100 * share, 100 * accuracy] for share, accuracy in points],
-        }
-        for capacity, points in sorted(curves.items())
-    ]
+    series = _capacity_lines(curves, x_factor=100)
     if series and marked >= 0:
         series[0]["markLine"] = {
             "symbol": "none",
@@ -144,33 +137,128 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
             "max": 100,
             **_axis(),
         },
-        "yAxis": {"type": "value", "name": "accuracy, %", "scale": True, **_axis(), **_grid_lines()},
+        "yAxis": {
+            "type": "value",
+            "name": "accuracy, %",
+            "scale": True,
+            **_axis(),
+            **_grid_lines(),
+        },
     }
 
 
-def series_chart(name: str, lines: Mapping[str, Sequence[tuple[int, float]]], unit: str) -> Options:
-    """Draw lines over time.
+def bundles_chart(shown: Table) -> Options:
+    """Draw `bundles`: a bar for each version."""
+    series: list[Options] = [
+        {
+            "name": "devices",
+            "type": "bar",
+            "barMaxWidth": 28,
+            "itemStyle": {"color": "var(--capacity-3)"},
+            "label": {"show": True, "position": "right", "color": _INK},
+            "data": [row[1] for row in shown.rows],
+        }
+    ]
+    return {
+        **_base(series),
+        "legend": {"show": False},
+        "grid": {"left": 8, "right": 48, "top": 8, "bottom": 8, "containLabel": True},
+        "xAxis": {"type": "value", "minInterval": 1, **_axis(), **_grid_lines()},
+        "yAxis": {
+            "type": "category",
+            "inverse": True,
+            "data": [row[0] for row in shown.rows],
+            **_axis(),
+            "axisLabel": {"color": _MUTED, "width": 160, "overflow": "truncate"},
+        },
+    }
+
+
+def route_energy_chart(shown: Table) -> Options:
+    """Draw `energy_by_route`: a stack for each route and provenance, its parts the sources."""
+    bars = list(dict.fromkeys((str(row[0]), str(row[2])) for row in shown.rows))
+    sources = list(dict.fromkeys(str(row[1]) for row in shown.rows))
+    values = {(str(row[0]), str(row[2]), str(row[1])): row[5] for row in shown.rows}
+    series: list[Options] = [
+        {
+            "name": source,
+            "type": "bar",
+            "stack": "energy",
+            "barMaxWidth": 44,
+            "itemStyle": {"color": _SOURCE_COLOURS.get(source, _INK)},
+            "data": [values.get((*bar, source)) for bar in bars],
+        }
+        for source in sources
+    ]
+    names = [f"{route}\n{provenance}" for route, provenance in bars]
+    return {
+        **_base(series),
+        "xAxis": {"type": "category", "data": names, **_axis()},
+        "yAxis": {"type": "value", "name": "mJ per answer", **_axis(), **_grid_lines()},
+    }
+
+
+def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
+    """Draw the accuracy of every capacity over federated rounds.
 
     Args:
-        name: of what is drawn, the first line's colour follows from it.
-        lines: (Unix ms, value) pairs by label.
+        lines: (round, accuracy) pairs by capacity, the accuracy 0 to 1.
+    """
+    made = _capacity_lines(lines, x_factor=1)
+    return {
+        **_base(made),
+        "xAxis": {"type": "value", "name": "round", "minInterval": 1, "scale": True, **_axis()},
+        "yAxis": {
+            "type": "value",
+            "name": "accuracy, %",
+            "scale": True,
+            **_axis(),
+            **_grid_lines(),
+        },
+    }
+
+
+def column_chart(columns: Mapping[int, str], unit: str) -> Callable[[Table], Options]:
+    """Make a function that draws columns of a table over the time in its first one.
+
+    Args:
+        columns: colours by index of the column.
         unit: of the values.
     """
-    del name
-    colours = ("var(--capacity-4)", "var(--cloud)", "var(--multiplexer)")
-    series = [
+
+    def draw(shown: Table) -> Options:
+        series: list[Options] = [
+            {
+                "name": shown.columns[index].label,
+                "type": "line",
+                "step": "end",
+                "showSymbol": False,
+                "lineStyle": {"width": 2, "color": colour},
+                "itemStyle": {"color": colour},
+                "data": _points(shown, index),
+            }
+            for index, colour in columns.items()
+        ]
+        return _time_chart(series, unit)
+
+    return draw
+
+
+def _capacity_lines(
+    lines: Mapping[int, Sequence[tuple[float, float]]], *, x_factor: float
+) -> list[Options]:
+    count = max(lines, default=0)
+    return [
         {
-            "name": label,
+            "name": f"capacity-{capacity}",
             "type": "line",
-            "step": "end",
-            "showSymbol": False,
-            "lineStyle": {"width": 2, "color": colour},
-            "itemStyle": {"color": colour},
-            "data": [list(point) for point in points],
+            "symbolSize": 5,
+            "lineStyle": {"width": 2, "color": route_colour(f"capacity-{capacity}", count)},
+            "itemStyle": {"color": route_colour(f"capacity-{capacity}", count)},
+            "data": [[x_factor * x, 100 * accuracy] for x, accuracy in points],
         }
-        for (label, points), colour in zip(lines.items(), colours, strict=False)
+        for capacity, points in sorted(lines.items())
     ]
-    return _time_chart(series, unit)
 
 
 def _points(shown: Table, index: int) -> list[list[Any]]:

@@ -17,6 +17,8 @@ _STRANGE = {
     "(nestling-cloud console token add NAME)",
 }
 _NO_KEY = "send 'Authorization: Bearer TOKEN'; `nestling-cloud console token add NAME` makes one"
+# In a request's scope: who asks.
+ASKED_BY = "nestling.asked_by"
 # Private use, RFC 6455: the browser is to log in again.
 _CLOSE_LOGGED_OUT = 4401
 
@@ -39,7 +41,9 @@ class Guard:
             await self.app(scope, receive, send)
             return
         asked = _head(scope)
-        verdict = await asyncio.to_thread(self._access.decide, asked)  # reads files
+        decision = await asyncio.to_thread(self._access.decide, asked)  # reads files
+        verdict = decision.verdict
+        scope[ASKED_BY] = decision.by
         if scope["type"] == "websocket":
             if verdict is Verdict.PASS:
                 await self.app(scope, self._receive_while_open(asked, receive), send)

@@ -1,5 +1,6 @@
 """The released bundle as pages and API show it."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,4 +109,4 @@ def _calibration(repository: Repository, sha256: str) -> Calibration:
 
 def _rises(curve: RoutingCurve) -> bool:
     shares = [point.offload_share for point in curve.points]
-    return len(shares) > 1 and all(low < high for low, high in zip(shares, shares[1:], strict=False))
+    return len(shares) > 1 and all(low < high for low, high in itertools.pairwise(shares))

@@ -9,6 +9,8 @@ import argon2
 from nestling_cloud.console.secret_file import write_secret
 from nestling_cloud.errors import CloudError
 
+# Folder of the console's credentials, in the state folder.
+CONSOLE_FOLDER = "console"
 SHORTEST = 10
 # Longer ones are refused before they are hashed: hashing is meant to be costly.
 LONGEST = 1000
@@ -23,7 +25,9 @@ class PasswordError(CloudError):
 
 def generate() -> str:
     """Make a password that nobody guesses, for example `k3v9p-x2mda-7tqhw-c4nse`."""
-    groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
+    groups = (
+        "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS)
+    )
     return "-".join(groups)
 
 
@@ -83,3 +87,13 @@ class PasswordFile:
             raise PasswordError(
                 f"cannot read {self._path}: {err}; `nestling-cloud console password` sets a new one"
             ) from err
+
+
+def first_password(folder: Path) -> str | None:
+    """Set a generated password where there is none; returns it, None where there was one."""
+    file = PasswordFile(folder)
+    if file.exists():
+        return None
+    made = generate()
+    file.set(made)
+    return made

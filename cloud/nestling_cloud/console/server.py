@@ -78,6 +78,7 @@ class ConsoleServer:
         serving = asyncio.create_task(server.serve([self._socket]), name="console")
         try:
             await asyncio.shield(serving)
+            raise ConsoleError("the console ended by itself; what it logged before tells why")
         finally:
             server.should_exit = True
             await serving

@@ -9,6 +9,10 @@ from nestling_cloud.console.charts import Options
 from nestling_cloud.console.table import Cell, Column, Table
 from nestling_cloud.console.units import NOTHING, number
 
+# Vue's name for the attribute: what the field begins with. As a property it would be put back with
+# every change of the page, under the fingers of whoever types.
+INITIAL_VALUE = "^value"
+
 
 class Text(TextElement):
     """An element with a text.
@@ -121,11 +125,10 @@ class ChartPanel:
         wide: whether it takes the whole width.
     """
 
-    def __init__(
-        self, title: str, note: str, *, key: str, href: str, wide: bool = False
-    ) -> None:
+    def __init__(self, title: str, note: str, *, key: str, href: str, wide: bool = False) -> None:
         self._table: Table | None = None
         self._open = False
+        self._href = href
         classes = "panel wide" if wide else "panel"
         with block("section", classes, data_panel=key, aria_label=title):
             Text("h2", title)
@@ -144,19 +147,22 @@ class ChartPanel:
             "toggle", lambda event: self._toggle(opened=bool(event.args)), js_handler=_IS_OPEN
         )
 
-    def show(self, shown: Table, draw: Callable[[Table], Options], *, href: str = "") -> None:
-        """Draw a table."""
-        if href and self._link.props["href"] != href:
+    def show(self, shown: Table, draw: Callable[[Table], Options], *, query: str = "") -> None:
+        """Draw a table; `query` asks for the same figures as CSV."""
+        href = f"{self._href}?{query}" if query else self._href
+        if self._link.props["href"] != href:
             self._link.props["href"] = href
-            self._link.update()
-        if shown == self._table:
-            return
-        self._table = shown
+        if shown != self._table:
+            self.draw(shown, draw(shown))
+
+    def draw(self, shown: Table, options: Options) -> None:
+        """Draw a table whose picture also depends on something else."""
         self._none.set_visibility(not shown.rows)
-        self._chart.props["options"] = draw(shown)
-        self._chart.update()
-        if self._open:
+        if options != self._chart.options:
+            self._chart.props["options"] = options
+        if self._open and shown != self._table:
             self._grid.show(shown)
+        self._table = shown
 
     def _toggle(self, *, opened: bool) -> None:
         self._open = opened
