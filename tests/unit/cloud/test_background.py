@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from nestling_cloud import background
 from nestling_cloud.background import running
 
 
@@ -25,7 +26,7 @@ async def broken() -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_CANCEL_AGAIN_S", 0.01)
+    monkeypatch.setattr(background, "_CANCEL_AGAIN_S", 0.01)
 
 
 def test_work_that_loses_its_cancellation_ends_with_the_body() -> None:
