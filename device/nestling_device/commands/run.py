@@ -12,8 +12,10 @@ from nestling.v1.budget_pb2 import Budget
 from nestling_device import flags
 from nestling_device.answer_line import answer_line
 from nestling_device.config import Config
-from nestling_device.energy.meter import ClockMeter
-from nestling_device.energy.profile import Link, load_board, load_link
+from nestling_device.energy.costs import read_costs
+from nestling_device.energy.metering import open_meter
+from nestling_device.energy.profile import load_link
+from nestling_device.machine import machine_name
 from nestling_device.resources import available_memory_bytes, battery_charge
 from nestling_device.runtime import Device, DeviceConfig
 from nestling_device.sources.catalogue import open_source
@@ -59,11 +61,13 @@ def _run(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     config = flags.read(options)
-    link = load_link(config.board.link)
-    meter = ClockMeter(load_board(config.board.profile), link)
-    with Device(
-        _device_config(options, config), meter, _budget(config, link).memory_bytes
-    ) as device:
+    device_config = _device_config(options, config)
+    costs = read_costs(config.device.state_dir, machine_name())
+    memory_bytes = _budget(config).memory_bytes
+    with (
+        open_meter(config, costs) as meter,
+        Device(device_config, meter, memory_bytes, costs) as device,
+    ):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         print(
@@ -109,14 +113,13 @@ def _answer_all(
     options: argparse.Namespace,
     stop: threading.Event,
 ) -> None:
-    link = load_link(config.board.link)
     index = 0
     while index != options.count and not stop.is_set():
         started = time.monotonic()
         window = source.take(_PATIENCE_S)
         if window is None:
             continue
-        receipt = device.answer(index, window, _budget(config, link))
+        receipt = device.answer(index, window, _budget(config))
         answer = device.parts.manifest.signature.classes[receipt.answer]
         print(answer_line(receipt, answer, as_json=options.json), flush=True)
         source.settle(answer_line(receipt, answer, as_json=True))
@@ -125,9 +128,9 @@ def _answer_all(
             stop.wait(max(0.0, config.device.interval_s - (time.monotonic() - started)))
 
 
-def _budget(config: Config, link: Link) -> Budget:
+def _budget(config: Config) -> Budget:
     """What the operator allows, and no more than the machine has."""
-    limits = config.budget
+    limits, link = config.budget, load_link(config.board.link)
     memory_bytes = int(limits.memory_kb * 1000)
     available = available_memory_bytes()
     return Budget(

@@ -4,7 +4,6 @@ import pytest
 
 from nestling_device import cli, flags
 from nestling_device.commands import run
-from nestling_device.energy.profile import load_link
 
 RUN = ["run", "--cloud", "127.0.0.1:8500", "--broker", "127.0.0.1:1883"]
 
@@ -66,7 +65,7 @@ def test_memory_budget_is_no_more_than_the_machine_has(
     monkeypatch.setattr(run, "available_memory_bytes", lambda: available)
     options = cli._parser().parse_args([*RUN, "--memory-kb", "20"])
 
-    budget = run._budget(flags.read(options), load_link("wifi"))
+    budget = run._budget(flags.read(options))
 
     assert admitted == budget.memory_bytes
     assert (budget.link_mbit_s, budget.link_rtt_ms) == (5.0, 20.0)
