@@ -24,6 +24,7 @@ class Cloud:
     broker: BrokerAddress
     store: Path
     log: Path
+    enrolment: str  # empty without TLS
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
@@ -50,6 +51,7 @@ def start(process: subprocess.Popen[str], store: Path, log: Path) -> Cloud:
         broker=BrokerAddress.parse(ready["broker"]),
         store=store,
         log=log,
+        enrolment=ready.get("enrolment", ""),
     )
 
 

@@ -11,6 +11,8 @@ Every class but the root lives beside the noun it belongs to::
     │   ├── CalibrationError        calibration.py
     │   └── SelfTestError           delivery/installer.py
     ├── InputError                  agent.py
+    ├── IdentityError               identity.py
+    ├── EnrolmentError              enrolment.py
     ├── ProfileError                energy/profile.py
     ├── SourceError                 sources/source.py
     ├── ConfigError                 config.py

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_device.channel import Channel
 from nestling_device.errors import DeviceError
+from nestling_device.identity import Identity
 
 # What gRPC and HTTP/2 add to a message, without TCP/IP: frame and message headers, header fields
 # (indexed from the second call on), trailers, pings. Counted on a socket: the mean of calls 50 to
@@ -78,7 +79,15 @@ class GrpcOffloader:
     an outage is answered.
     """
 
-    def __init__(self, target: str, *, model: str, classes: int, device_id: str) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        model: str,
+        classes: int,
+        device_id: str,
+        identity: Identity | None = None,
+    ) -> None:
         """Make an offloader; it dials when first asked.
 
         Args:
@@ -86,8 +95,9 @@ class GrpcOffloader:
             model: the cloud model's name there; input tensor `input`, output tensor `logits`.
             classes: number of logits expected.
             device_id: told to the cloud with every input.
+            identity: for TLS, with the name `device_id`; None without.
         """
-        self._channel = Channel(target)
+        self._channel = Channel(target, identity)
         self._model = model
         self._classes = classes
         self._device_id = device_id

@@ -19,9 +19,11 @@ from nestling_device.delivery.mqtt_source import MqttSource
 from nestling_device.delivery.source import BlobSource, DeliveryError
 from nestling_device.energy.costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
+from nestling_device.identity import Identity
 from nestling_device.offload import GrpcOffloader
 from nestling_device.outbox import Outbox
 from nestling_device.parts import Parts, load_parts
+from nestling_device.renewal import Renewal
 from nestling_device.self_test import self_test
 from nestling_device.sparkplug_node import Gauges
 from nestling_device.state import State
@@ -43,6 +45,8 @@ class DeviceConfig:
         broker_port: likewise.
         delivery: how bundles come.
         deadline_ms: when an offload has to be answered, by the clock.
+        identity: for TLS with cloud and broker, in the name `device_id`; None for a cloud on this
+            machine, without TLS.
     """
 
     device_id: str
@@ -53,6 +57,7 @@ class DeviceConfig:
     broker_port: int
     delivery: Literal["grpc", "mqtt"] = "grpc"
     deadline_ms: float = 1000.0
+    identity: Identity | None = None
 
 
 class Device:
@@ -109,6 +114,7 @@ class Device:
             model=parts.manifest.cloud.name,
             classes=len(parts.manifest.signature.classes),
             device_id=config.device_id,
+            identity=config.identity,
         )
         stack.callback(offloader.close)
         self._agent = Agent(
@@ -121,6 +127,8 @@ class Device:
             costs=self._costs,
         )
         self._telemetry = stack.enter_context(self._open_telemetry())
+        if config.identity is not None:
+            stack.enter_context(Renewal(config.identity))
 
     def _install_or_resume(self) -> Installed:
         """Take the desired bundle; where it cannot be had or is no good, the one on the disk."""
@@ -147,6 +155,7 @@ class Device:
             device_id=self._config.device_id,
             host=self._config.broker_host,
             port=self._config.broker_port,
+            identity=self._config.identity,
         )
         return Telemetry(config, self._outbox, self._state)
 
@@ -205,5 +214,7 @@ class Device:
 
 def _blob_source(config: DeviceConfig) -> BlobSource:
     if config.delivery == "mqtt":
-        return MqttSource(config.broker_host, config.broker_port, config.device_id)
-    return GrpcSource(config.cloud, config.device_id)
+        return MqttSource(
+            config.broker_host, config.broker_port, config.device_id, identity=config.identity
+        )
+    return GrpcSource(config.cloud, config.device_id, identity=config.identity)

@@ -18,6 +18,7 @@ from google.protobuf.message import Message as Proto
 from nestling import topics
 from nestling.v1 import receipt_pb2
 from nestling_device.errors import DeviceError
+from nestling_device.identity import Identity
 from nestling_device.mqtt import Connection, Message
 from nestling_device.outbox import Outbox
 from nestling_device.send_window import SendWindow
@@ -35,6 +36,7 @@ class TelemetryConfig:
     device_id: str
     host: str  # of the broker
     port: int
+    identity: Identity | None = None  # for TLS, with the same name
     batch_limit: int = 100  # receipts in one message
     resend_after_s: float = 5.0
     reconnect_min_s: float = 0.2
@@ -139,6 +141,7 @@ class Telemetry:
             self._config.port,
             client_id=f"{self._config.device_id}-telemetry",
             subscriptions=[self._commands, topics.HOST_STATE],
+            identity=self._config.identity,
             will=self._message("NDEATH", node.death(now_ms=_now_ms())),
         ) as connection:
             self._connection = connection

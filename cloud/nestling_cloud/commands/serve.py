@@ -19,7 +19,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "Ctrl-C or SIGTERM ends it.",
         epilog="examples:\n"
         "  nestling-cloud serve --repository repository\n"
-        "  nestling-cloud serve --repository repository --broker 127.0.0.1:1883 --json\n",
+        "  nestling-cloud serve --repository repository --broker 127.0.0.1:1883 --json\n"
+        "  nestling-cloud serve --repository repository --host 0.0.0.0 --public-host cloud.lan\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -36,20 +37,32 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="URL|PATH",
         help="database of the receipts (default: receipts.sqlite in the state folder)",
     )
-    add("--host", default="127.0.0.1", help="where gRPC listens (default: %(default)s)")
-    add("--port", type=_port, default=8500, help="its port, 0 takes a free one (default: 8500)")
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="where to listen (default: %(default)s); what others can reach has TLS",
+    )
+    add("--port", type=port, default=8500, help="of gRPC, 0 takes a free one (default: 8500)")
+    add("--tls", action="store_true", help="TLS and certificates on this machine too")
+    add("--public-host", metavar="NAME", help="how devices reach this machine (default: HOST)")
+    add(
+        "--enrolment-port",
+        type=port,
+        default=8501,
+        metavar="PORT",
+        help="where devices enrol, with TLS; 0 takes a free one (default: 8501)",
+    )
     add(
         "--broker",
         type=_address,
         metavar="HOST:PORT",
-        help="a running MQTT broker (default: start one on 127.0.0.1)",
+        help="a running MQTT broker (default: start one)",
     )
     add(
         "--broker-port",
-        type=_port,
-        default=1883,
+        type=port,
         metavar="PORT",
-        help="port of the started broker, 0 takes a free one (default: 1883)",
+        help="of the started broker, 0 takes a free one (default: 1883, with TLS 8883)",
     )
     add(
         "--broker-kind",
@@ -68,6 +81,9 @@ def _serve(options: argparse.Namespace) -> None:
         store=options.store,
         host=options.host,
         port=options.port,
+        tls=options.tls,
+        public_host=options.public_host,
+        enrolment_port=options.enrolment_port,
         broker=options.broker,
         broker_port=options.broker_port,
         broker_kind=options.broker_kind,
@@ -77,20 +93,33 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _print_json(addresses: service.Addresses) -> None:
     ready = {"event": "ready", "grpc": addresses.grpc, "broker": addresses.broker}
+    if addresses.enrolment is not None:
+        ready["enrolment"] = addresses.enrolment
     print(json.dumps(ready), flush=True)
 
 
 def _print_for_people(addresses: service.Addresses) -> None:
     print(
         f"inference and delivery (gRPC)  {addresses.grpc}\n"
-        f"telemetry and delivery (MQTT)  {addresses.broker}\n"
-        "start a device with\n"
-        f"  nestling-device run --cloud {addresses.grpc} --broker {addresses.broker}",
-        flush=True,
+        f"telemetry and delivery (MQTT)  {addresses.broker}"
     )
+    if addresses.enrolment is None:
+        print(
+            "start a device with\n"
+            f"  nestling-device run --cloud {addresses.grpc} --broker {addresses.broker}",
+            flush=True,
+        )
+    else:
+        print(
+            f"enrolment                      {addresses.enrolment}\n"
+            "let a device in with\n"
+            "  nestling-cloud device add NAME",
+            flush=True,
+        )
 
 
-def _port(text: str) -> int:
+def port(text: str) -> int:
+    """Read a port; 0 takes a free one."""
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
     return int(text)

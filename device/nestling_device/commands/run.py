@@ -6,16 +6,20 @@ import sys
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Literal, cast
 
 from nestling.v1.budget_pb2 import Budget
 from nestling_device import flags
+from nestling_device.address import split_address
 from nestling_device.answer_line import answer_line
 from nestling_device.config import Config
 from nestling_device.energy.costs import read_costs
 from nestling_device.energy.metering import open_meter
 from nestling_device.energy.profile import load_link
+from nestling_device.identity import Identity
 from nestling_device.machine import machine_name
+from nestling_device.membership import check_reachable, joined
 from nestling_device.resources import available_memory_bytes, battery_charge
 from nestling_device.runtime import Device, DeviceConfig
 from nestling_device.sources.catalogue import open_source
@@ -29,8 +33,8 @@ _EXAMPLES = """\
 examples:
   nestling-device run --cloud 127.0.0.1:8500 --broker 127.0.0.1:1883
       fetch the bundle, answer its golden inputs over and over, one a second
-  nestling-device run --cloud cloud:8500 --broker cloud:1883 --id porch --source day.npy --count 500
-      answer 500 recorded windows and end
+  nestling-device run --id porch --source day.npy --count 500
+      answer 500 recorded windows as porch, which has enrolled, and end
   nestling-device run --config /etc/nestling/device.toml --source socket:/run/nestling/inputs
       what the file says, but inputs come from another program
 """
@@ -52,7 +56,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     flags.add_budget(run)
     run.add_argument("--json", action="store_true", help="one JSON object a line for each answer")
     run.add_argument("--verbose", action="store_true", help="say more on stderr")
-    run.set_defaults(run=_run, usage_error=run.error)
+    run.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -60,13 +64,14 @@ def _run(options: argparse.Namespace) -> int:
     # An installation may be broken off at any point, and nothing else happens before the start.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    config = flags.read(options)
-    device_config = _device_config(options, config)
-    costs = read_costs(config.device.state_dir, machine_name())
+    config, identity = joined(flags.read(options))
+    check_reachable(config)
+    state_dir = Path(config.device.state)
+    costs = read_costs(state_dir, machine_name())
     memory_bytes = _budget(config).memory_bytes
     with (
         open_meter(config, costs) as meter,
-        Device(device_config, meter, memory_bytes, costs) as device,
+        Device(_device_config(config, identity), meter, memory_bytes, costs) as device,
     ):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
@@ -75,34 +80,29 @@ def _run(options: argparse.Namespace) -> int:
             f"{device.parts.held}",
             file=sys.stderr,
         )
-        with closing(open_source(config.source, device, config.device.state_dir)) as source:
+        with closing(open_source(config.source, device, state_dir)) as source:
             _answer_all(device, source, config, options, stop)
         if not device.flush(_FLUSH_S):
             print(
                 "nestling-device: some receipts are not stored in the cloud yet; they stay in "
-                f"{config.device.state_dir} and go with the next run",
+                f"{state_dir} and go with the next run",
                 file=sys.stderr,
             )
     return 0
 
 
-def _device_config(options: argparse.Namespace, config: Config) -> DeviceConfig:
-    for value, flag, key in (
-        (config.cloud.address, "--cloud", "address"),
-        (config.cloud.broker, "--broker", "broker"),
-    ):
-        if not value:
-            options.usage_error(f"no {key} of the cloud: give {flag}, or [cloud] {key} in a file")
-    host, _, port = config.cloud.broker.rpartition(":")
+def _device_config(config: Config, identity: Identity | None) -> DeviceConfig:
+    host, port = split_address(config.cloud.broker)
     return DeviceConfig(
         device_id=config.device.id,
         profile=config.board.profile,
-        state_dir=config.device.state_dir,
+        state_dir=Path(config.device.state),
         cloud=config.cloud.address,
         broker_host=host,
-        broker_port=int(port),
+        broker_port=port,
         delivery=cast("Literal['grpc', 'mqtt']", config.cloud.delivery),
         deadline_ms=config.budget.latency_ms,
+        identity=identity,
     )
 
 

@@ -44,9 +44,15 @@ def test_wrong_value_exits_with_2_and_what_is_allowed(
     assert words in usage_error(capsys, *RUN, option, value)
 
 
-def test_cloud_and_broker_have_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--broker" in usage_error(capsys, "run", "--cloud", "127.0.0.1:8500")
-    assert "--cloud" in usage_error(capsys, "run", "--broker", "127.0.0.1:1883")
+@pytest.mark.parametrize(
+    "known", [[], ["--cloud", "127.0.0.1:8500"], ["--broker", "127.0.0.1:1883"]]
+)
+def test_device_that_has_not_enrolled_has_to_be_told_cloud_and_broker(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], known: list[str]
+) -> None:
+    assert cli.main(["run", "--state", str(tmp_path), *known]) == 1
+
+    assert "enrol this device" in capsys.readouterr().err
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
