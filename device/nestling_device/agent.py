@@ -17,6 +17,7 @@ from nestling_device import policy
 from nestling_device.bill import Bill
 from nestling_device.cloud import Cloud, NoAnswer
 from nestling_device.delivery.source import DeliveryError
+from nestling_device.energy.costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.errors import DeviceError
 from nestling_device.offload import Offloader, Question
@@ -52,6 +53,7 @@ class Agent:
         keep: stores a receipt durably before the answer is given.
         grow: called with a memory budget in bytes that admits more of the nest than is held;
             returns the bundle with it, or raises DeliveryError.
+        costs: what was measured on this machine; the meter's estimates stand in for the rest.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class Agent:
         deadline_ms: float,
         keep: Callable[[Receipt], object],
         grow: Callable[[int], Parts],
+        costs: MeasuredCosts | None = None,
     ) -> None:
         self._cloud = Cloud(offloader, meter, deadline_ms=deadline_ms)
         self._meter = meter
         self._keep = keep
         self._grow = grow
         self._growth_pause = policy.Pause()
+        self._measured = costs
         self._parts: Parts
         self._costs: list[policy.CapacityCost]
         self._adopt(parts)
@@ -164,16 +168,22 @@ class Agent:
                 return
 
     def _adopt(self, parts: Parts) -> None:
-        spent = [self._meter.estimate(entry.macs) for entry in parts.manifest.capacities]
         self._parts = parts
         self._costs = [
-            policy.CapacityCost(
-                memory_bytes=entry.memory_bytes,
-                latency_ms=cost.latency_ms,
-                energy_mj=cost.energy_mj,
-            )
-            for entry, cost in zip(parts.manifest.capacities, spent, strict=True)
+            self._cost(parts, number) for number in range(1, len(parts.manifest.capacities) + 1)
         ]
+
+    def _cost(self, parts: Parts, number: int) -> policy.CapacityCost:
+        entry = parts.manifest.capacities[number - 1]
+        known = self._measured.capacity(parts.version, number) if self._measured else None
+        if known is not None:
+            latency_ms, energy_mj = known.latency_p95_ms, known.energy_mj
+        else:
+            spent = self._meter.estimate(entry.macs)
+            latency_ms, energy_mj = spent.latency_ms, spent.energy_mj
+        return policy.CapacityCost(
+            memory_bytes=entry.memory_bytes, latency_ms=latency_ms, energy_mj=energy_mj
+        )
 
     def _route(self, question: Question, success: NDArray[np.float32], bill: Bill) -> _Outcome:
         """Decide before a student runs, and after; whatever the cloud does there is an answer."""

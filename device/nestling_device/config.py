@@ -26,14 +26,19 @@ class ConfigError(DeviceError):
     """A configuration that cannot be read, or that says what is not allowed."""
 
 
-def check_address(text: str) -> str:
-    """Return "HOST:PORT" as it is; raises ValueError where it is none."""
-    split_address(text)
-    return text
+def _check_address(text: str) -> None:
+    """Raise ValueError unless the text is HOST:PORT, or empty."""
+    if text:
+        split_address(text)
+
+
+def _check_name(text: str) -> None:
+    if text:
+        check_device_id(text)
 
 
 _POSITIVE = Number(low=0, above=True)
-_ADDRESS = Text("HOST:PORT, for example cloud.example:8500", check_address)
+_ADDRESS = Text("HOST:PORT, for example cloud.example:8500", _check_address)
 _BUS = Number(low=0, high=255, whole=True)
 _CHIP = Number(low=0x08, high=0x77, whole=True)
 
@@ -43,27 +48,22 @@ class DeviceTable:
     """`[device]`: who this is."""
 
     id: str = setting(
-        "device-1",
+        "",  # as it enrolled, otherwise device-1
         Text(
             "a device id of 1 to 64 letters, digits, dots, dashes and underscores, the first a "
             "letter or digit",
-            check_device_id,
+            _check_name,
         ),
     )
-    state: str = setting("", Text("a folder"))  # empty: nestling-<id> where the command runs
+    state: str = setting("", Text("a folder"))  # nestling-<id> where the command runs
     interval_s: float = setting(1.0, _POSITIVE)
-
-    @property
-    def state_dir(self) -> Path:
-        """Folder of everything that has to outlive a restart."""
-        return Path(self.state or f"nestling-{self.id}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CloudTable:
     """`[cloud]`: who answers what this device does not."""
 
-    address: str = setting("", _ADDRESS)
+    address: str = setting("", _ADDRESS)  # as this device enrolled
     broker: str = setting("", _ADDRESS)
     delivery: str = setting("grpc", Choice(("grpc", "mqtt")))
 

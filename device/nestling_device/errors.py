@@ -17,6 +17,7 @@ Every class but the root lives beside the noun it belongs to::
     ├── SourceError                 sources/source.py
     ├── ConfigError                 config.py
     ├── BusError                    i2c.py
+    ├── InstrumentError             energy/instruments/instrument.py
     └── OffloadError                offload.py
         ├── DeadlineMissedError
         ├── UnreachableError

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nestling_device import config
+from nestling_device.address import split_address
 from nestling_device.config import Config
 from nestling_device.setting import Choice, NotAllowedError
 
 _PREFIX = "setting."
+_NAME = "this device's name (default: as it enrolled, otherwise device-1)"
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -23,14 +25,15 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def add_cloud(parser: argparse.ArgumentParser) -> None:
     """Add where the cloud is."""
-    _add(parser, "--cloud", "cloud", "address", metavar="HOST:PORT")
-    _add(parser, "--broker", "cloud", "broker", metavar="HOST:PORT")
+    enrolled = "(default: as this device enrolled)"
+    _add(parser, "--cloud", "cloud", "address", metavar="HOST:PORT", text=enrolled)
+    _add(parser, "--broker", "cloud", "broker", metavar="HOST:PORT", text=enrolled)
     _add(parser, "--delivery", "cloud", "delivery", text="how bundles come")
 
 
 def add_state(parser: argparse.ArgumentParser) -> None:
     """Add who the device is, and where its state lies."""
-    _add(parser, "--id", "device", "id", metavar="ID", text="this device's name")
+    _add(parser, "--id", "device", "id", metavar="ID", text=_NAME)
     _add(
         parser,
         "--state",
@@ -108,6 +111,15 @@ def file_of(options: argparse.Namespace) -> Path | None:
     if named is None and config.SYSTEM_FILE.exists():
         return config.SYSTEM_FILE
     return named
+
+
+def address(text: str) -> str:
+    """Check HOST:PORT, for a flag that is no setting."""
+    try:
+        split_address(text)
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(str(err)) from err
+    return text
 
 
 def _add(

@@ -18,6 +18,7 @@ from nestling_device.delivery.grpc_source import GrpcSource
 from nestling_device.delivery.installer import Installed, Installer
 from nestling_device.delivery.mqtt_source import MqttSource
 from nestling_device.delivery.source import BlobSource, DeliveryError
+from nestling_device.energy.costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.identity import Identity
 from nestling_device.offload import GrpcOffloader
@@ -64,13 +65,20 @@ class DeviceConfig:
 class Device:
     """A running device; use it as a context manager, from one thread."""
 
-    def __init__(self, config: DeviceConfig, meter: Meter, memory_bytes: int) -> None:
+    def __init__(
+        self,
+        config: DeviceConfig,
+        meter: Meter,
+        memory_bytes: int,
+        costs: MeasuredCosts | None = None,
+    ) -> None:
         """Prepare a device.
 
         Args:
             config: who and where.
             meter: tells what its steps take.
             memory_bytes: budget that decides how much of the nest is fetched at first.
+            costs: what was measured on this machine, if anything was.
 
         Raises:
             ValueError: the device id has characters that cannot stand in a topic.
@@ -79,6 +87,7 @@ class Device:
         self._config = config
         self._meter = meter
         self._memory_bytes = memory_bytes
+        self._costs = costs
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -126,6 +135,7 @@ class Device:
             deadline_ms=self._config.deadline_ms,
             keep=self._outbox.append,
             grow=self._grow,
+            costs=self._costs,
         )
 
     def _install_or_resume(self) -> Installed:

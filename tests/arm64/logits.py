@@ -5,6 +5,7 @@ usage: logits.py STATE WINDOWS.npy COUNT OUT.npz
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def main(folder: Path, recording: Path, count: int, out: Path) -> None:
     assert held is not None
     manifest = parse_manifest(blobs.read(held.manifest))
     nest = Nest(manifest, blobs)
-    found = {}
+    found: dict[str, Any] = {}
     for capacity in range(1, held.capacity + 1):
         nest.load(capacity)
         found[f"capacity {capacity}"] = np.concatenate([nest.run(w[None]) for w in windows])

@@ -1,4 +1,4 @@
-"""Takes the wearable bundle from the cache, or trains it, and writes windows of people it never saw.
+"""Takes the wearable bundle from the cache, or trains it, and writes windows of new people.
 
 usage: prepare.py COUNT WINDOWS.npy; prints the folder of the released bundle
 """

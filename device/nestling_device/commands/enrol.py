@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from nestling.enrolment_token import EnrolmentToken
-from nestling_device.config import check_address
 from nestling_device.enrolment import EnrolmentError, enrol, renew
 from nestling_device.identity import Identity
 
@@ -36,7 +35,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--renew", action="store_true", help="get another certificate for the identity there is"
     )
     parser.add_argument(
-        "--cloud", metavar="HOST:PORT", type=_address, help="where devices enrol; with a token"
+        "--cloud", metavar="HOST:PORT", type=address, help="where devices enrol; with a token"
     )
     parser.add_argument(
         "--state",
@@ -83,10 +82,3 @@ def _token(options: argparse.Namespace) -> EnrolmentToken:
         return EnrolmentToken.from_text(text)
     except (OSError, ValueError) as err:
         raise EnrolmentError(str(err)) from err
-
-
-def _address(text: str) -> str:
-    try:
-        return check_address(text)
-    except ValueError as err:
-        raise argparse.ArgumentTypeError(str(err)) from err

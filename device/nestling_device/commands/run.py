@@ -6,16 +6,20 @@ import sys
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Literal, cast
 
 from nestling.v1.budget_pb2 import Budget
 from nestling_device import flags
 from nestling_device.address import split_address
 from nestling_device.answer_line import answer_line
-from nestling_device.config import Config, with_values
-from nestling_device.energy.meter import ClockMeter
-from nestling_device.energy.profile import Link, load_board, load_link
-from nestling_device.identity import Identity, IdentityError
+from nestling_device.config import Config
+from nestling_device.energy.costs import read_costs
+from nestling_device.energy.metering import open_meter
+from nestling_device.energy.profile import load_link
+from nestling_device.identity import Identity
+from nestling_device.machine import machine_name
+from nestling_device.membership import check_reachable, joined
 from nestling_device.resources import available_memory_bytes, battery_charge
 from nestling_device.runtime import Device, DeviceConfig
 from nestling_device.sources.catalogue import open_source
@@ -52,7 +56,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     flags.add_budget(run)
     run.add_argument("--json", action="store_true", help="one JSON object a line for each answer")
     run.add_argument("--verbose", action="store_true", help="say more on stderr")
-    run.set_defaults(run=_run, usage_error=run.error)
+    run.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -60,14 +64,15 @@ def _run(options: argparse.Namespace) -> int:
     # An installation may be broken off at any point, and nothing else happens before the start.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    config = flags.read(options)
-    identity = Identity.load(config.device.state_dir)
-    config = _with_identity(config, identity)
-    link = load_link(config.board.link)
-    meter = ClockMeter(load_board(config.board.profile), link)
-    with Device(
-        _device_config(options, config, identity), meter, _budget(config, link).memory_bytes
-    ) as device:
+    config, identity = joined(flags.read(options))
+    check_reachable(config)
+    state_dir = Path(config.device.state)
+    costs = read_costs(state_dir, machine_name())
+    memory_bytes = _budget(config).memory_bytes
+    with (
+        open_meter(config, costs) as meter,
+        Device(_device_config(config, identity), meter, memory_bytes, costs) as device,
+    ):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         print(
@@ -75,55 +80,23 @@ def _run(options: argparse.Namespace) -> int:
             f"{device.parts.held}",
             file=sys.stderr,
         )
-        with closing(open_source(config.source, device, config.device.state_dir)) as source:
+        with closing(open_source(config.source, device, state_dir)) as source:
             _answer_all(device, source, config, options, stop)
         if not device.flush(_FLUSH_S):
             print(
                 "nestling-device: some receipts are not stored in the cloud yet; they stay in "
-                f"{config.device.state_dir} and go with the next run",
+                f"{state_dir} and go with the next run",
                 file=sys.stderr,
             )
     return 0
 
 
-def _with_identity(config: Config, identity: Identity | None) -> Config:
-    """Take name and addresses from an identity where nothing else says them."""
-    if identity is None:
-        return config
-    name = identity.device_id
-    if config.device.id not in {Config().device.id, name}:
-        raise IdentityError(
-            f"{config.device.state_dir} holds the identity of {name!r}, not of "
-            f"{config.device.id!r}; name another --state, or leave out --id"
-        )
-    return with_values(
-        config,
-        {
-            ("device", "id"): name,
-            ("device", "state"): str(config.device.state_dir),
-            ("cloud", "address"): config.cloud.address or identity.cloud,
-            ("cloud", "broker"): config.cloud.broker or identity.broker,
-        },
-    )
-
-
-def _device_config(
-    options: argparse.Namespace, config: Config, identity: Identity | None
-) -> DeviceConfig:
-    for value, flag, key in (
-        (config.cloud.address, "--cloud", "address"),
-        (config.cloud.broker, "--broker", "broker"),
-    ):
-        if not value:
-            options.usage_error(
-                f"no {key} of the cloud: enrol this device, or give {flag}, or [cloud] {key} in "
-                "a file"
-            )
+def _device_config(config: Config, identity: Identity | None) -> DeviceConfig:
     host, port = split_address(config.cloud.broker)
     return DeviceConfig(
         device_id=config.device.id,
         profile=config.board.profile,
-        state_dir=config.device.state_dir,
+        state_dir=Path(config.device.state),
         cloud=config.cloud.address,
         broker_host=host,
         broker_port=port,
@@ -140,14 +113,13 @@ def _answer_all(
     options: argparse.Namespace,
     stop: threading.Event,
 ) -> None:
-    link = load_link(config.board.link)
     index = 0
     while index != options.count and not stop.is_set():
         started = time.monotonic()
         window = source.take(_PATIENCE_S)
         if window is None:
             continue
-        receipt = device.answer(index, window, _budget(config, link))
+        receipt = device.answer(index, window, _budget(config))
         answer = device.parts.manifest.signature.classes[receipt.answer]
         print(answer_line(receipt, answer, as_json=options.json), flush=True)
         source.settle(answer_line(receipt, answer, as_json=True))
@@ -156,9 +128,9 @@ def _answer_all(
             stop.wait(max(0.0, config.device.interval_s - (time.monotonic() - started)))
 
 
-def _budget(config: Config, link: Link) -> Budget:
+def _budget(config: Config) -> Budget:
     """What the operator allows, and no more than the machine has."""
-    limits = config.budget
+    limits, link = config.budget, load_link(config.board.link)
     memory_bytes = int(limits.memory_kb * 1000)
     available = available_memory_bytes()
     return Budget(

@@ -30,6 +30,7 @@ from nestling.v1.receipt_pb2 import Receipt
 from nestling_device.agent import Agent, InputError
 from nestling_device.database import StorageError
 from nestling_device.delivery.source import DeliveryError
+from nestling_device.energy.costs import MeasuredCosts, NetworkCost
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.profile import Board, Link
 from nestling_device.offload import (
@@ -114,6 +115,7 @@ def world(
     *outcomes: OffloadError | None,
     held: int = CAPACITIES,
     grow: Callable[[int], Parts] | None = None,
+    costs: MeasuredCosts | None = None,
 ) -> World:
     kept: list[Receipt] = []
     cloud = ScriptedCloud(*(outcomes or (None,)))
@@ -124,6 +126,7 @@ def world(
         deadline_ms=100,
         keep=kept.append,
         grow=grow or Growth(folder),
+        costs=costs,
     )
     return World(agent, cloud, kept)
 
@@ -324,6 +327,57 @@ def test_capacity_follows_the_energy(tmp_path: Path) -> None:
     starving = w.agent.answer(1, EASY, budget(energy_mj=limit_mj, battery=0.01))
 
     assert [saving.resident_capacity, starving.resident_capacity] == [2, 1]
+
+
+def profiled(version: str, *energies_mj: float) -> MeasuredCosts:
+    """A profile in which only energies differ."""
+    networks = [
+        NetworkCost(
+            latency_ms=1,
+            latency_p95_ms=2,
+            resident_bytes=1,
+            energy_mj=energy_mj,
+            energy_provenance="measured",
+        )
+        for energy_mj in energies_mj
+    ]
+    return MeasuredCosts(
+        bundle=version,
+        machine="this one",
+        taken_at="",
+        meter="ina219",
+        idle_w=1.0,
+        active_w=1.0,
+        capacities=tuple(networks),
+        multiplexer=networks[0],
+        accept_head=networks[0],
+    )
+
+
+def test_measured_costs_decide_instead_of_the_boards_table(tmp_path: Path) -> None:
+    version = hand_parts(tmp_path / "named").version
+    costs = profiled(version, 1.0, 50.0, 80.0)
+    measured = world(tmp_path / "a", costs=costs).agent
+    modelled = world(tmp_path / "b").agent
+    limits = [budget(energy_mj=limit) for limit in (49, 79, 81)]
+
+    resident = [
+        [agent.answer(index, EASY, limit).resident_capacity for index, limit in enumerate(limits)]
+        for agent in (measured, modelled)
+    ]
+
+    assert resident == [[1, 2, 3], [3, 3, 3]]
+
+
+def test_costs_of_another_bundle_and_of_capacities_not_profiled_come_from_the_table(
+    tmp_path: Path,
+) -> None:
+    version = hand_parts(tmp_path / "named").version
+    other = world(tmp_path / "a", costs=profiled("other", 500.0, 500.0, 500.0)).agent
+    partly = world(tmp_path / "b", costs=profiled(version, 500.0, 500.0)).agent
+
+    assert other.answer(0, EASY, budget(energy_mj=100)).resident_capacity == 3
+    assert partly.answer(0, EASY, budget(energy_mj=100)).resident_capacity == 3
 
 
 def test_more_memory_fetches_more_of_the_nest(tmp_path: Path) -> None:

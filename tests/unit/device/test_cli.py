@@ -4,7 +4,6 @@ import pytest
 
 from nestling_device import cli, flags
 from nestling_device.commands import run
-from nestling_device.energy.profile import load_link
 
 RUN = ["run", "--cloud", "127.0.0.1:8500", "--broker", "127.0.0.1:1883"]
 
@@ -45,9 +44,15 @@ def test_wrong_value_exits_with_2_and_what_is_allowed(
     assert words in usage_error(capsys, *RUN, option, value)
 
 
-def test_cloud_and_broker_have_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--broker" in usage_error(capsys, "run", "--cloud", "127.0.0.1:8500")
-    assert "--cloud" in usage_error(capsys, "run", "--broker", "127.0.0.1:1883")
+@pytest.mark.parametrize(
+    "known", [[], ["--cloud", "127.0.0.1:8500"], ["--broker", "127.0.0.1:1883"]]
+)
+def test_device_that_has_not_enrolled_has_to_be_told_cloud_and_broker(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], known: list[str]
+) -> None:
+    assert cli.main(["run", "--state", str(tmp_path), *known]) == 1
+
+    assert "enrol this device" in capsys.readouterr().err
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +71,7 @@ def test_memory_budget_is_no_more_than_the_machine_has(
     monkeypatch.setattr(run, "available_memory_bytes", lambda: available)
     options = cli._parser().parse_args([*RUN, "--memory-kb", "20"])
 
-    budget = run._budget(flags.read(options), load_link("wifi"))
+    budget = run._budget(flags.read(options))
 
     assert admitted == budget.memory_bytes
     assert (budget.link_mbit_s, budget.link_rtt_ms) == (5.0, 20.0)
