@@ -34,12 +34,20 @@ def _text(name: str, length: int) -> "sa.Column[str]":
     return sa.Column(name, sa.String(length), nullable=False)
 
 
+SCHEMA_VERSION = sa.Table(
+    "schema_version",
+    METADATA,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+)
+
 OUTBOXES = sa.Table(
     "outboxes",
     METADATA,
     *_outbox_key(),
     # 1 to this are settled: kept here, so that an acknowledgement needs no scan.
     _number("contiguous"),
+    # Largest sequence stored or in a gap: if it is no larger, there is nothing beyond to look for.
+    _number("highest"),
     _number("redelivered"),
     _number("rejected"),
 )
@@ -56,8 +64,10 @@ GAPS = sa.Table(
 RECEIPTS = sa.Table(
     "receipts",
     METADATA,
-    *_outbox_key(),
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    # By arrival: what is lowest leaves the ring first.
+    sa.Column("id", _COUNTER, primary_key=True),
+    *_outbox_key(primary_key=False),
+    _number("sequence"),
     _number("input_index"),
     _number("answered_at_ms"),
     _text("bundle_version", 200),
@@ -87,14 +97,57 @@ RECEIPTS = sa.Table(
     _real("offload_energy_mj"),
     _text("offload_energy_provenance", 16),
     _number("offload_bytes"),
+    sa.UniqueConstraint("device", "outbox_id", "sequence", name="receipts_once"),
+    sa.Index("receipts_of_a_device", "device", "answered_at_ms"),
 )
+
+
+def _rollup(name: str, *keys: "sa.Column[str]") -> sa.Table:
+    """Sums over the answers of a step, by kind. By time, so that what is old is at one end."""
+    return sa.Table(
+        name,
+        METADATA,
+        sa.Column("start_ms", sa.BigInteger, primary_key=True, autoincrement=False),
+        *keys,
+        sa.Column("route", sa.String(32), primary_key=True),
+        sa.Column("fallback", sa.Boolean, primary_key=True),
+        *(
+            sa.Column(f"{figure}_provenance", sa.String(16), primary_key=True)
+            for figure in ("latency", "compute", "radio", "offload")
+        ),
+        _number("answers"),
+        _real("energy_compute_mj"),
+        _real("energy_radio_mj"),
+        _number("bytes_up"),
+        _number("bytes_down"),
+        _real("offload_energy_mj"),
+        _number("offload_bytes"),
+        sa.Column("latencies", sa.LargeBinary, nullable=False),  # of histogram.encode
+        sqlite_with_rowid=False,
+    )
+
+
+def _device_rollup(name: str) -> sa.Table:
+    return _rollup(name, sa.Column("device", sa.String(64), primary_key=True))
+
+
+# By the length of their steps in milliseconds.
+FLEET_ROLLUPS = {
+    10_000: _rollup("fleet_10s"),
+    60_000: _rollup("fleet_1min"),
+    3_600_000: _rollup("fleet_1h"),
+}
+DEVICE_ROLLUPS = {
+    60_000: _device_rollup("device_1min"),
+    3_600_000: _device_rollup("device_1h"),
+}
 
 # What devices said last. A column that a device never spoke of is NULL.
 DEVICES = sa.Table(
     "devices",
     METADATA,
     sa.Column("device", sa.String(64), primary_key=True),
-    sa.Column("online", sa.Boolean, nullable=False),
+    sa.Column("online", sa.Boolean),
     _number("last_seen_ms"),
     _number("answers"),
     _number("last_answered_ms"),

@@ -26,7 +26,7 @@ def test_receipt_becomes_a_flat_row(make_receipt: MakeReceipt) -> None:
 def test_columns_of_the_table_are_the_fields_of_the_row() -> None:
     fields = [field.name for field in dataclasses.fields(ReceiptRow)]
 
-    assert fields == tables.RECEIPTS.columns.keys()
+    assert ["id", *fields] == tables.RECEIPTS.columns.keys()
 
 
 def test_capacity_0_is_the_cloud_and_a_student_that_did_not_run_has_no_answer(

@@ -199,7 +199,10 @@ def test_several_batches_go_in_together(store: Store, make_batch: MakeBatch) -> 
         Delivery(device="pi-1", batch=make_batch(2, 3)),
     ]
 
-    assert store.add_all(deliveries) == 4
+    added = store.add_all(deliveries)
+
+    assert added.new == 4
+    assert added.contiguous == {("pi-1", "outbox"): 3, ("pi-2", "outbox"): 1}
     assert store.contiguous("pi-1", "outbox") == 3
     assert store.redelivered() == 1
 
