@@ -182,6 +182,13 @@ def cloud_share(totals: Totals) -> float | None:
     return by_cloud / totals.answers
 
 
+def answers_per_second(totals: Totals) -> float | None:
+    """How fast answers come: in the last whole step, None where there is none."""
+    if len(totals.series) < 2:
+        return None
+    return sum(totals.series[-2].routes.values()) / totals.step_ms * 1000
+
+
 def answers(points: Iterable[AnswerPoint]) -> Table:
     """A device's latest answers, one row each."""
     columns = [

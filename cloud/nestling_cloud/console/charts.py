@@ -14,6 +14,10 @@ from nestling_cloud.palette import capacity_colours
 
 Options = dict[str, Any]
 _INK, _MUTED, _GRID, _SURFACE = "var(--ink)", "var(--muted)", "var(--grid)", "var(--surface)"
+_FONT = 'system-ui, "Segoe UI", Roboto, "Liberation Sans", sans-serif'
+_PLOT = {"left": 8, "right": 16, "top": 56, "bottom": 8, "containLabel": True}
+# Fewer values than this are marked one by one: a single one has no line to be seen by.
+_FEW = 40
 _DASHES = {"measured": "solid", "calibrated": [8, 4], "modelled": [3, 3]}
 _SOURCE_COLOURS = {"compute": "var(--capacity-3)", "radio": "var(--cloud)"}
 _ANSWERS = "answers_"
@@ -40,7 +44,7 @@ def routes_chart(shown: Table) -> Options:
             "type": "line",
             "stack": "answers",
             "step": "end",
-            "showSymbol": False,
+            "symbol": "none",
             "lineStyle": {"width": 0},
             "areaStyle": {"opacity": 1, "color": route_colour(name, capacities)},
             "itemStyle": {"color": route_colour(name, capacities)},
@@ -53,13 +57,15 @@ def routes_chart(shown: Table) -> Options:
             "name": "fallbacks",
             "type": "line",
             "step": "end",
-            "showSymbol": False,
+            "symbol": "none",
             "lineStyle": {"width": 2, "color": "var(--fallback)"},
             "itemStyle": {"color": "var(--fallback)"},
             "data": _points(shown, keys.index("fallbacks")),
         }
     )
-    return _time_chart(series, "answers")
+    areas = [{"name": name, "icon": "roundRect"} for name in names]
+    made = _time_chart(series, "answers")
+    return {**made, "legend": {**made["legend"], "data": [*areas, {"name": "fallbacks"}]}}
 
 
 def energy_chart(shown: Table) -> Options:
@@ -75,7 +81,8 @@ def energy_chart(shown: Table) -> Options:
             {
                 "name": f"{source}, {provenance}",
                 "type": "line",
-                "showSymbol": False,
+                "symbol": "circle" if _few(shown, index) else "none",
+                "symbolSize": 5,
                 "connectNulls": False,
                 "lineStyle": {
                     "width": 2,
@@ -128,6 +135,7 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
         }
     return {
         **_base(series),
+        "grid": {**_PLOT, "bottom": 32},  # room for the axis' name
         "xAxis": {
             "type": "value",
             "name": "wished share to the cloud, %",
@@ -162,7 +170,7 @@ def bundles_chart(shown: Table) -> Options:
     return {
         **_base(series),
         "legend": {"show": False},
-        "grid": {"left": 8, "right": 48, "top": 8, "bottom": 8, "containLabel": True},
+        "grid": {**_PLOT, "right": 48, "top": 8},
         "xAxis": {"type": "value", "minInterval": 1, **_axis(), **_grid_lines()},
         "yAxis": {
             "type": "category",
@@ -232,7 +240,8 @@ def column_chart(columns: Mapping[int, str], unit: str) -> Callable[[Table], Opt
                 "name": shown.columns[index].label,
                 "type": "line",
                 "step": "end",
-                "showSymbol": False,
+                "symbol": "circle" if _few(shown, index) else "none",
+                "symbolSize": 5,
                 "lineStyle": {"width": 2, "color": colour},
                 "itemStyle": {"color": colour},
                 "data": _points(shown, index),
@@ -261,6 +270,10 @@ def _capacity_lines(
     ]
 
 
+def _few(shown: Table, index: int) -> bool:
+    return sum(row[index] is not None for row in shown.rows) < _FEW
+
+
 def _points(shown: Table, index: int) -> list[list[Any]]:
     return [[row[0], row[index]] for row in shown.rows]
 
@@ -277,8 +290,8 @@ def _time_chart(series: list[Options], unit: str) -> Options:
 def _base(series: list[Options]) -> Options:
     return {
         "animation": False,
-        "textStyle": {"fontFamily": "inherit"},
-        "grid": {"left": 8, "right": 16, "top": 56, "bottom": 8, "containLabel": True},
+        "textStyle": {"fontFamily": _FONT},
+        "grid": _PLOT,
         "legend": {
             "type": "scroll",
             "top": 0,
@@ -307,7 +320,7 @@ def _axis() -> Options:
     return {
         "axisLine": {"lineStyle": {"color": _GRID}},
         "axisTick": {"show": False},
-        "axisLabel": {"color": _MUTED},
+        "axisLabel": {"color": _MUTED, "lineHeight": 15},
         "nameTextStyle": {"color": _MUTED, "align": "left"},
         "splitLine": {"show": False},
     }

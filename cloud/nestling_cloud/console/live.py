@@ -88,6 +88,11 @@ class Live:
         """One device over any time, always read anew."""
         return await asyncio.to_thread(self._figures.device, device, time_range)
 
+    async def age_ms(self) -> int | None:
+        """How long ago the first answer of all was given, None without any."""
+        ends = await asyncio.to_thread(self._figures.first_and_last_ms)
+        return self.now_ms() - ends[0] if ends else None
+
     def range(self, span: Span) -> TimeRange:
         """A span's time up to now; everything begins with the first answer."""
         if span.length_ms is not None:

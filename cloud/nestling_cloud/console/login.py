@@ -148,6 +148,7 @@ def _page(target: str, error: str = "", status: int = HTTPStatus.OK) -> HTMLResp
 <h1><img src="{ICON}" alt="" width="28" height="28"> Nestling</h1>
 <form method="post" action="{LOGIN}">
 <input type="hidden" name="next" value="{html.escape(target)}">
+<input type="text" name="username" value="console" autocomplete="username" hidden>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password"
  required autofocus{described}>

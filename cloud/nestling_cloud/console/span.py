@@ -38,6 +38,7 @@ SPANS = {span.name: span for span in _SPANS}
 DEFAULT_SPAN = SPANS["1h"]
 
 
-def span_named(name: str) -> Span:
-    """Span of a name; the usual one for a name that there is not."""
-    return SPANS.get(name, DEFAULT_SPAN)
+def span_named(name: str, age_ms: int | None) -> Span:
+    """Span of a name; for a name that there is not, one that fits the age of the first answer."""
+    young = age_ms is not None and age_ms < 5 * 60_000
+    return SPANS.get(name, SPANS["5m"] if young else DEFAULT_SPAN)

@@ -30,7 +30,7 @@ async def show(request: Request, app: FastAPI) -> None:
             with block("div", "scroll tall", tabindex="0", role="region", aria_label="Addresses"):
                 columns = [("method", "method"), ("path", "path"), ("what", "what")]
                 shown = table(columns, _routes(app.openapi()))
-                Grid(shown.columns, "Addresses").show(shown)
+                Grid("Addresses").show(shown)
 
 
 def _routes(described: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -29,7 +29,7 @@ _LINK = {6: "var(--rival)"}
 async def show(request: Request, parts: Parts, device: str) -> None:
     """Build the page and keep it up to date; a device that nobody heard of gets a page too."""
     models = await asyncio.to_thread(_models, parts)
-    page = _DevicePage(request, parts, device, models)
+    page = _DevicePage(request, parts, device, models, await parts.live.age_ms())
     await page.refresh()
     ui.timer(_LIVE_S, page.refresh)
 
@@ -42,13 +42,20 @@ def _models(parts: Parts) -> Models | None:
 
 
 class _DevicePage:
-    def __init__(self, request: Request, parts: Parts, device: str, models: Models | None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        parts: Parts,
+        device: str,
+        models: Models | None,
+        age_ms: int | None,
+    ) -> None:
         self._live = parts.live
         self._device = device
         self._desired = models.bundle_version if models else ""
         with frame(request, "/"):
             with heading(device) as self._sub:
-                self._spans = SpanChoice(request, self.refresh)
+                self._spans = SpanChoice(request, age_ms, self.refresh)
             self._unknown = _unknown(parts.start_device)
             with block("div") as self._figures:
                 self._state = _StateTiles(device)
@@ -89,7 +96,7 @@ class _StateTiles:
 
     def __init__(self, device: str) -> None:
         with block("div", "tiles"):
-            self._bundle = Tile("Bundle", "bundle")
+            self._bundle = Tile("Bundle", "bundle", small=True)
             self._capacity = Tile("Resident capacity", "capacity")
             self._share = Tile("Offload share in force", "share-in-force")
             self._battery = Tile("Battery", "battery")
@@ -172,7 +179,7 @@ class _Latest:
         with block("section", "panel", aria_label=label, data_panel="answers"):
             Text("h2", label)
             with block("div", "scroll", tabindex="0", role="region", aria_label=label):
-                self._grid = Grid((), label)
+                self._grid = Grid(label)
 
     def show(self, view: DeviceView) -> None:
         latest = chart_tables.answers(reversed(view.answers[-_LATEST_ROWS:]))

@@ -18,17 +18,17 @@ _LIVE_S = 1.0
 
 async def show(request: Request, parts: Parts) -> None:
     """Build the page and keep it up to date."""
-    page = _FleetPage(request, parts)
+    page = _FleetPage(request, parts, await parts.live.age_ms())
     await page.refresh()
     ui.timer(_LIVE_S, page.refresh)
 
 
 class _FleetPage:
-    def __init__(self, request: Request, parts: Parts) -> None:
+    def __init__(self, request: Request, parts: Parts, age_ms: int | None) -> None:
         self._live = parts.live
         with frame(request, "/"):
             with heading("Fleet") as self._sub:
-                self._spans = SpanChoice(request, self.refresh)
+                self._spans = SpanChoice(request, age_ms, self.refresh)
             self._empty = _no_devices(parts.start_device)
             with block("div") as self._figures:
                 self._tiles = TotalsTiles(with_devices=True)

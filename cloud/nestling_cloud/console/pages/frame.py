@@ -1,7 +1,7 @@
 """What every page has around it: the bar with its links, the heading, the choice of a time."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 
@@ -72,7 +72,7 @@ def frame(request: Request, current: str) -> Iterator[None]:
             _theme_button(request)
             with block("form", method="post", action=LOGOUT):
                 Text("button", "Log out", "plain")
-    with block("main", id="main"):
+    with block("div", "main", id="main", tabindex="-1"):  # NiceGUI made the <main> around it
         yield
 
 
@@ -91,11 +91,14 @@ class SpanChoice:
 
     Args:
         request: of the page, its address may have a choice.
+        age_ms: how long ago the first answer of all was given.
         changed: called after another choice.
     """
 
-    def __init__(self, request: Request, changed: Callable[[], object]) -> None:
-        self.span: Span = span_named(request.query_params.get("span", ""))
+    def __init__(
+        self, request: Request, age_ms: int | None, changed: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.span: Span = span_named(request.query_params.get("span", ""), age_ms)
         self._path = request.url.path
         self._changed = changed
         self._buttons: dict[str, Text] = {}
@@ -115,14 +118,11 @@ class SpanChoice:
         self.span = span
         self._mark()
         ui.navigate.history.replace(f"{self._path}?{self.query()}")
-        result = self._changed()
-        if hasattr(result, "__await__"):
-            await result
+        await self._changed()
 
     def _mark(self) -> None:
         for name, button in self._buttons.items():
             button.props["aria-pressed"] = str(name == self.span.name).lower()
-            button.update()
 
 
 def _theme_button(request: Request) -> None:

@@ -1,6 +1,6 @@
 """Plain HTML elements for NiceGUI pages, changed in place so that nothing jumps or loses focus."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
@@ -51,10 +51,10 @@ def link(text: str, href: str, classes: str = "") -> Text:
 class Tile:
     """One figure with a name above and a remark below; use within a block of class `tiles`."""
 
-    def __init__(self, name: str, key: str) -> None:
+    def __init__(self, name: str, key: str, *, small: bool = False) -> None:
         with block("div", "tile", data_figure=key):
             Text("div", name, "name")
-            self._value = Text("div", NOTHING, "value")
+            self._value = Text("div", NOTHING, "value small" if small else "value")
             self._beside = Text("div", "", "beside")
 
     def show(self, value: str, beside: str = "") -> None:
@@ -67,22 +67,25 @@ class Grid:
     """A table whose rows come and go.
 
     Args:
-        columns: heads; those without a label are left out.
         label: what the table is about, for those who hear it.
+        figures: whether every text in it is a figure with a unit, and stands to the right.
     """
 
-    def __init__(self, columns: Sequence[Column], label: str) -> None:
+    def __init__(self, label: str, *, figures: bool = False) -> None:
+        self._figures = figures
         self._kept: tuple[int, ...] = ()
         self._rows: list[tuple[ui.element, list[Text]]] = []
         with block("table", aria_label=label):
             self._head = block("thead")
             self._body = block("tbody")
         self._columns: tuple[Column, ...] = ()
-        self._show_head(tuple(columns))
+        self._words: tuple[bool, ...] = ()
 
     def show(self, shown: Table) -> None:
-        """Show a table in place of the one before."""
-        if shown.columns != self._columns:
+        """Show a table in place of the one before; columns without a label are left out."""
+        words = self._columns_of_words(shown)
+        if shown.columns != self._columns or words != self._words:
+            self._columns, self._words = shown.columns, words
             self._show_head(shown.columns)
         while len(self._rows) > len(shown.rows):
             self._rows.pop()[0].delete()
@@ -92,19 +95,25 @@ class Grid:
             for text, index in zip(self._rows[number_of_row][1], self._kept, strict=True):
                 text.say(cell_text(row[index]))
 
+    def _columns_of_words(self, shown: Table) -> tuple[bool, ...]:
+        first = shown.rows[0] if shown.rows else ()
+        return tuple(isinstance(cell, str) and not self._figures for cell in first)
+
+    def _class(self, index: int) -> str:
+        return "text" if self._words and self._words[index] else ""
+
     def _show_head(self, columns: tuple[Column, ...]) -> None:
-        self._columns = columns
         self._kept = tuple(index for index, column in enumerate(columns) if column.label)
         self._head.clear()
         self._body.clear()
         self._rows = []
         with self._head, block("tr"):
             for index in self._kept:
-                Text("th", columns[index].label).props["scope"] = "col"
+                Text("th", columns[index].label, self._class(index)).props["scope"] = "col"
 
     def _new_row(self) -> tuple[ui.element, list[Text]]:
         with self._body, block("tr") as row:
-            return row, [Text("td") for _ in self._kept]
+            return row, [Text("td", "", self._class(index)) for index in self._kept]
 
 
 def cell_text(cell: Cell) -> str:
@@ -140,7 +149,7 @@ class ChartPanel:
                 with block("details") as details:
                     Text("summary", "Data table")
                     with block("div", "scroll", tabindex="0", role="region", aria_label=title):
-                        self._grid = Grid((), title)
+                        self._grid = Grid(title)
                 self._link = link("CSV", href)
                 self._link.props["aria-label"] = f"{title} as CSV"
         details.on(

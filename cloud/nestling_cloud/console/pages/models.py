@@ -49,7 +49,7 @@ def _show_bundle(models: Models, view: FleetView) -> None:
         )
         with block("div", "scroll tall", tabindex="0", role="region", aria_label="Capacities"):
             shown = _for_people(models, view)
-            Grid(shown.columns, "Capacities").show(shown)
+            Grid("Capacities", figures=True).show(shown)
         cloud = told["cloud"]
         Text(
             "p",

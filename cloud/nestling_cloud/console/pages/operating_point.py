@@ -101,8 +101,9 @@ class _PointPage:
             )
         with block("section", "panel", aria_label="Changes", data_panel="log"):
             Text("h2", "Changes")
+            self._no_log = Text("p", "None yet: devices go by their own setting.", "note")
             with block("div", "scroll"):
-                self._log = Grid((), "Changes")
+                self._log = Grid("Changes")
 
     async def refresh(self) -> None:
         state = await read_state(self._parts, self._device)
@@ -196,6 +197,7 @@ class _PointPage:
         when = f"{time_utc(last.wished_at_ms)} UTC by {last.wished_by}" if last else "never"
         self._state.show("since", when)
         columns = [("at", "at, UTC"), ("for", "for"), ("share", "share"), ("by", "by")]
+        self._no_log.set_visibility(not state.log)
         self._log.show(table(columns, map(_log_row, state.log)))
 
     def _show_expected(self) -> None:

@@ -48,7 +48,7 @@ class _RoundsPage:
                 with block("section", "panel", aria_label="Left out", data_panel="dropped"):
                     Text("h2", "Left out, and why")
                     with block("div", "scroll"):
-                        self._dropped = Grid((), "Left out, and why")
+                        self._dropped = Grid("Left out, and why")
 
     async def refresh(self) -> None:
         rounds = await asyncio.to_thread(self._rounds.latest, _SHOWN)

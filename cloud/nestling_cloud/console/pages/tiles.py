@@ -18,9 +18,10 @@ class TotalsTiles:
             self._devices = Tile("Devices answering", "answering") if with_devices else None
             self._answers = Tile("Answers", "answers")
             self._cloud = Tile("Answered by the cloud", "cloud-share")
+            self._fallbacks = Tile("Fallbacks", "fallbacks")
             self._energy = Tile("Energy per answer", "energy")
-            self._energy_saved = Tile("Energy saved against cloud-only", "energy-saved")
-            self._bytes_saved = Tile("Bytes saved against cloud-only", "bytes-saved")
+            self._energy_saved = Tile("Energy saved", "energy-saved")
+            self._bytes_saved = Tile("Bytes saved", "bytes-saved")
             self._latency = Tile("Latency, median", "latency")
 
     def show_fleet(self, view: FleetView) -> None:
@@ -31,13 +32,13 @@ class TotalsTiles:
 
     def show(self, totals: Totals) -> None:
         """Show figures of a time."""
-        seconds = len(totals.series) * totals.step_ms / 1000
-        rate = f"{number(totals.answers / seconds)} per second" if seconds else ""
-        self._answers.show(number(totals.answers), rate)
-        share = chart_tables.cloud_share(totals)
-        self._cloud.show(
-            NOTHING if share is None else percent(share), f"{number(totals.fallbacks)} fallbacks"
+        rate = chart_tables.answers_per_second(totals)
+        self._answers.show(
+            number(totals.answers), "" if rate is None else f"{number(rate)} per second of late"
         )
+        share = chart_tables.cloud_share(totals)
+        self._cloud.show(NOTHING if share is None else percent(share), "of all answers")
+        self._fallbacks.show(number(totals.fallbacks), "the cloud was asked in vain")
         self._show_energy(totals)
         self._show_saved(totals)
         self._show_latency(totals)
@@ -60,11 +61,13 @@ class TotalsTiles:
                 NOTHING, "not of one provenance" if several else "not reported for all answers"
             )
         else:
-            self._energy_saved.show(energy(saved.energy_mj), saved.provenance)
+            self._energy_saved.show(
+                energy(saved.energy_mj), f"{saved.provenance}, against cloud-only"
+            )
         only_bytes = sum(entry.size_bytes for entry in totals.cloud_only)
         self._bytes_saved.show(
             NOTHING if saved.size_bytes is None else size(saved.size_bytes),
-            f"of {size(only_bytes)}" if saved.size_bytes is not None else "",
+            f"of {size(only_bytes)} cloud-only" if saved.size_bytes is not None else "",
         )
 
     def _show_latency(self, totals: Totals) -> None:
