@@ -11,6 +11,7 @@ from typing import Any
 from nestling.student.network import StudentConfig
 
 ARRAYS = "arrays"
+BASELINE = "baseline"
 CONFIG = "config"
 METRICS = "metrics"
 
