@@ -7,9 +7,12 @@ from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
 
 # As Flower's own runtimes tell of a ClientApp that raised.
 _CLIENT_APP_RAISED = 2
+_RUN_ID = 1
+_SERVER_NODE = 1
 
 
 class LocalGrid(Grid):
@@ -17,7 +20,7 @@ class LocalGrid(Grid):
 
     Args:
         client: what every node runs.
-        node_configs: each node's configuration; nodes are numbered from 1.
+        node_configs: each node's configuration; nodes are numbered from 2, after the server.
     """
 
     def __init__(
@@ -26,16 +29,18 @@ class LocalGrid(Grid):
         self._client = client
         self._replies: dict[str, Message] = {}
         self._sent = 0
-        self._run = Run.create_empty(run_id=1)
+        self._run = Run.create_empty(run_id=_RUN_ID)
+        # Flower's messages ask this process who it is.
+        TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 0, _RUN_ID, _SERVER_NODE
         self._contexts = {
             node: Context(
-                run_id=1,
+                run_id=_RUN_ID,
                 node_id=node,
                 node_config=dict(config),
                 state=RecordDict(),
                 run_config={},
             )
-            for node, config in enumerate(node_configs, start=1)
+            for node, config in enumerate(node_configs, start=_SERVER_NODE + 1)
         }
 
     @property
@@ -83,7 +88,7 @@ class LocalGrid(Grid):
         message.metadata.__dict__["_message_id"] = name  # as Flower's own grids set it
         try:
             reply = self._client(message, self._contexts[message.metadata.dst_node_id])
-        except Exception as err:  # a client that fails must not end the server, as over a network
+        except Exception as err:  # noqa: BLE001 - a client's failure is an answer, as on a network
             reply = Message(Error(_CLIENT_APP_RAISED, f"{err}"), reply_to=message)
         self._replies[name] = reply
         return name

@@ -39,6 +39,7 @@ class Fleet:
         capacity_bytes: bytes that each capacity takes, smallest first.
         addresses: of the cloud.
         state_dir: folder for the devices' state folders.
+        first_index: of each device's first input, where it goes on from an earlier stream.
     """
 
     scenario: Scenario
@@ -46,6 +47,7 @@ class Fleet:
     capacity_bytes: Sequence[int]
     addresses: Addresses
     state_dir: Path
+    first_index: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +144,7 @@ def _run_device(
                 _switch(links, up=wanted)
                 up = wanted
             budget = budget_at(device, index, length, fleet.scenario, fleet.capacity_bytes)
-            running.answer(index, window, budget)
+            running.answer(fleet.first_index + index, window, budget)
             answered += 1
             answers.put(index)
         _switch(links, up=True)

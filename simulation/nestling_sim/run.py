@@ -23,7 +23,8 @@ from nestling_cloud.telemetry.receipts import ReceiptRow
 from nestling_cloud.telemetry.store import Store, store_url
 from nestling_sim.cloud_process import cloud_process
 from nestling_sim.evaluation import curves, evaluate
-from nestling_sim.live import DeviceRun, Fleet, FleetError, run_fleet
+from nestling_sim.live import Fleet, FleetError, run_fleet
+from nestling_sim.lived import Lived
 from nestling_sim.report import Evidence, report_page
 from nestling_sim.scenario import Scenario
 from nestling_sim.streams import deal
@@ -97,58 +98,59 @@ def run(config: RunConfig, progress: Progress) -> Result:
             retrain=config.retrain,
             cache=config.cache,
         )
-    repository = Repository(trained.folder)
-    with watch.stage("fleet"):
-        runs, receipts = _run_live(config, repository, streams, progress)
-    with watch.stage("evaluate"):
-        evaluation = evaluate(repository, streams, receipts)
-    desired = repository.desired()
-    assert desired is not None
+    live = _run_live if scenario.federated is None else _run_federated
+    lived = live(config, trained.folder, streams, watch, progress)
     summary = summarize(
         Outcome(
             task=task.name,
             seed=scenario.seed,
-            bundle_version=desired.bundle_version,
-            manifest=repository.manifest(),
+            bundle_version=lived.version,
+            manifest=lived.manifest,
             scenario=scenario,
-            inputs=sum(map(len, dealt)),
-            runs=runs,
-            receipts=receipts,
-            evaluation=evaluation,
+            inputs=sum(map(len, lived.streams.values())),
+            runs=lived.runs,
+            receipts=lived.receipts,
+            evaluation=lived.evaluation,
             wall_s=watch.wall_s,
         )
     )
+    if lived.learning is not None:
+        summary["federated"] = lived.learning
     evidence = Evidence(
         summary=summary,
-        receipts=receipts,
-        curves=curves(evaluation, np.random.default_rng(scenario.seed)),
+        receipts=lived.receipts,
+        curves=curves(lived.evaluation, np.random.default_rng(scenario.seed)),
         outages={
-            device.device_id: outages(device, len(streams[device.device_id]), scenario)
+            device.device_id: outages(device, len(lived.streams[device.device_id]), scenario)
             for device in fleet
         },
     )
     with watch.stage("report"):
         page = report_page(evidence)
     summary["wall_s"] = {name: round(seconds, 2) for name, seconds in watch.wall_s.items()}
-    folder = _write(config.out, summary, receipts, page)
+    folder = _write(config.out, summary, lived.every_receipt, page)
     return Result(summary=summary, folder=folder)
 
 
 def _run_live(
     config: RunConfig,
-    repository: Repository,
+    trained: Path,
     streams: Mapping[str, Examples],
+    watch: _Watch,
     progress: Progress,
-) -> tuple[list[DeviceRun], list[ReceiptRow]]:
+) -> Lived:
+    repository = Repository(trained)
+    desired, manifest = repository.desired(), repository.manifest()
+    assert desired is not None  # it has a manifest
     # kill -9 leaves this folder, and no process: the cloud is on a leash.
-    with tempfile.TemporaryDirectory(prefix="nestling-") as folder:
+    with watch.stage("fleet"), tempfile.TemporaryDirectory(prefix="nestling-") as folder:
         store = Path(folder) / "receipts.sqlite"
         with cloud_process(repository.root, store, broker_kind=config.broker_kind) as addresses:
             runs = run_fleet(
                 Fleet(
                     scenario=config.scenario,
                     streams=streams,
-                    capacity_bytes=[c.memory_bytes for c in repository.manifest().capacities],
+                    capacity_bytes=[c.memory_bytes for c in manifest.capacities],
                     addresses=addresses,
                     state_dir=Path(folder) / "devices",
                 ),
@@ -158,7 +160,43 @@ def _run_live(
             receipts = sorted(stored.receipts(), key=lambda row: (row.device, row.input_index))
     if not receipts:
         raise FleetError("the cloud stored no receipt; run again with --verbose to see why")
-    return runs, receipts
+    with watch.stage("evaluate"):
+        evaluation = evaluate(repository, streams, receipts)
+    return Lived(
+        manifest=manifest,
+        version=desired.bundle_version,
+        streams=streams,
+        runs=runs,
+        receipts=receipts,
+        every_receipt=receipts,
+        evaluation=evaluation,
+    )
+
+
+def _run_federated(
+    config: RunConfig,
+    trained: Path,
+    streams: Mapping[str, Examples],
+    watch: _Watch,
+    progress: Progress,
+) -> Lived:
+    try:  # flwr is an extra of its own, and takes a second to import
+        from nestling_sim.federated import Learning, learn_in_rounds  # noqa: PLC0415
+    except ModuleNotFoundError as err:
+        raise FleetError(f"{err}: pip install 'nestling[sim,federated]'") from err
+    with watch.stage("fleet"), tempfile.TemporaryDirectory(prefix="nestling-") as name:
+        learning = Learning(
+            scenario=config.scenario,
+            data_dir=config.data_dir,
+            streams=streams,
+            folder=Path(name),
+        )
+        # A copy: what this fleet learns must not become the cache's bundle.
+        shutil.copytree(trained, learning.repository.root)
+        with cloud_process(
+            learning.repository.root, learning.store, broker_kind=config.broker_kind
+        ) as addresses:
+            return learn_in_rounds(learning, addresses, progress)
 
 
 def _write(

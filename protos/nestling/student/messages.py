@@ -45,7 +45,7 @@ class LocalRecipe:
 
     epochs: int = 4
     batch: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 0.02
 
 
