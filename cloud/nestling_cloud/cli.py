@@ -5,10 +5,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from nestling_cloud.commands import bundle, serve
+from nestling_cloud.commands import bundle, federated, serve
 from nestling_cloud.errors import CloudError
 
-_COMMANDS = (serve, bundle)
+_COMMANDS = (serve, bundle, federated)
 _FAILURE = 1
 
 

@@ -14,7 +14,13 @@
     ├── StoreError              a receipt store that cannot be opened
     ├── ReceiptError            telemetry that makes no sense
     ├── AddressError            a text that is not HOST:PORT
-    └── ServeError              a service that cannot start
+    ├── ServeError              a service that cannot start
+    ├── FederatedError          rounds that cannot be run as asked
+    ├── FlowerError             a Flower program that is missing or failed
+    ├── CheckpointError         a checkpoint that no round can start from
+    ├── RoundsError             a table of rounds that cannot be opened
+    ├── UpdateError             a client's answer that is left out
+    └── NotReleasedError        rounds whose result is not released
 
 Each class lives beside the noun that it belongs to.
 """

@@ -13,6 +13,10 @@ Every class but the root lives beside the noun it belongs to::
     ├── InputError                  agent.py
     ├── ProfileError                energy/profile.py
     ├── SourceError                 sources/recorded.py
+    ├── FederatedError              commands/federated.py
+    ├── ExamplesError               federated/examples.py
+    ├── LocalTrainingError          federated/training.py
+    ├── ClientError                 federated/client_app.py
     └── OffloadError                offload.py
         ├── DeadlineMissedError
         ├── UnreachableError

@@ -19,7 +19,8 @@ from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.federated import server_app
 from nestling_cloud.federated.rounds import Round, RoundLog
-from nestling_cloud.federated.server_app import NotReleasedError, RunConfig
+from nestling_cloud.federated.run_config import RunConfig
+from nestling_cloud.federated.server_app import NotReleasedError
 from nestling_cloud.progress import Progress
 from nestling_cloud.service import Addresses
 from nestling_cloud.tasks import Examples

@@ -27,7 +27,7 @@ _BATCH = 512
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleRecipe:
-    """What the nest learns from after the rounds; nothing else weighs the teachers.
+    """What the nest learns from after the rounds.
 
     Attributes:
         client_weight: of the clients' mean logits against the teacher's, 0 to 1.
@@ -36,7 +36,7 @@ class EnsembleRecipe:
         recipe: epochs and steps.
     """
 
-    client_weight: float = 0.5
+    client_weight: float
     soft_weight: float = 0.7
     views: int = 2
     recipe: Recipe = field(default_factory=lambda: Recipe(epochs=2, learning_rate=3e-4))

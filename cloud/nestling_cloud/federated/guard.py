@@ -16,8 +16,8 @@ class Margins:
         clients: the median client on its held-out data.
     """
 
-    calibration: float = 0.05
-    clients: float = 0.0
+    calibration: float
+    clients: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,13 @@
 """The server's side of a run of federated rounds, as a Flower ServerApp.
 
-It runs where the repository is: in the simulator's process, or in one that a SuperLink starts. Its
-run configuration is `RunConfig`'s fields with dashes.
+It runs where the repository is: in the simulator's process, or in one that a SuperLink starts.
 """
 
 import dataclasses
 import logging
 import secrets
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import torch
@@ -28,6 +24,7 @@ from nestling_cloud.errors import CloudError
 from nestling_cloud.federated.ensemble import EnsembleRecipe, distil_ensemble, teacher_logits
 from nestling_cloud.federated.guard import Margins, Verdict, judge
 from nestling_cloud.federated.rounds import Dropped, Participant, Round, RoundLog
+from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.federated.strategy import Ground, NestedAveraging, RoundTally, Rules, record_of
 from nestling_cloud.learning import Learned, LearnedCloud, finish
 from nestling_cloud.progress import Progress, Silent
@@ -44,67 +41,6 @@ class NotReleasedError(CloudError):
 
 class CheckpointError(CloudError):
     """A checkpoint that no round can start from."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """What a run of rounds is told; every field is a key of the run configuration.
-
-    Attributes:
-        repository: folder of the releases.
-        store: database URL of receipts and rounds.
-        task: a built-in task's name, or FILE.py:NAME.
-        data_dir: folder with the task's data, empty for the usual places.
-        seed: that the bundle was trained with; it decides which data is for training.
-        run: name of the run in the record; empty makes one up.
-        rounds: how many.
-        min_clients: with fewer a round changes nothing.
-        local_epochs: of a client in a round.
-        client_weight: of the clients' models against the teacher's, afterwards.
-        timeout_s: what a client may take for one answer.
-        wait_s: what the nodes may take to connect.
-        calibration_margin: what the capacities may lose on the calibration data, part of 1.
-        client_margin: what the median client may lose on its held-out data, part of 1.
-    """
-
-    repository: str
-    store: str
-    task: str
-    data_dir: str = ""
-    seed: int = 0
-    run: str = ""
-    rounds: int = 5
-    min_clients: int = 2
-    local_epochs: int = LocalRecipe.epochs
-    client_weight: float = EnsembleRecipe.client_weight
-    timeout_s: float = 600.0
-    wait_s: float = 60.0
-    calibration_margin: float = Margins.calibration
-    client_margin: float = Margins.clients
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Self:
-        """Read a Flower run configuration; keys of others are left alone."""
-        names = {field.name: field.name.replace("_", "-") for field in dataclasses.fields(cls)}
-        return cls(**{name: values[key] for name, key in names.items() if key in values})
-
-    def values(self) -> dict[str, str | int | float]:
-        """The same as a Flower run configuration."""
-        return {name.replace("_", "-"): value for name, value in vars(self).items()}
-
-    def rules(self) -> Rules:
-        """How its rounds go."""
-        return Rules(
-            min_clients=self.min_clients,
-            recipe=LocalRecipe(epochs=self.local_epochs),
-            timeout_s=self.timeout_s,
-            wait_s=self.wait_s,
-            seed=self.seed,
-        )
-
-    def margins(self) -> Margins:
-        """What its release may lose."""
-        return Margins(calibration=self.calibration_margin, clients=self.client_margin)
 
 
 @app.main()
@@ -169,7 +105,7 @@ class _Run:
             student=self._task.student,
             bundle_version=self._version,
         )
-        self._strategy = NestedAveraging(ground, config.rules())
+        self._strategy = NestedAveraging(ground, _rules(config))
         self._whole: Arrays = self._day_0
 
     def rounds(self) -> None:
@@ -250,7 +186,9 @@ class _Run:
             [entry.accuracy for entry in self._manifest.capacities],
             [entry.accuracy for entry in candidate.capacities],
             judged,
-            self._config.margins(),
+            Margins(
+                calibration=self._config.calibration_margin, clients=self._config.client_margin
+            ),
         )
 
     def _record(self, number: int, arrays: ArrayRecord) -> MetricRecord | None:
@@ -265,6 +203,16 @@ class _Run:
         self._latest = _round(self._name, self._version, tally, accuracy)
         self._log.put(self._latest)
         return None
+
+
+def _rules(config: RunConfig) -> Rules:
+    return Rules(
+        min_clients=config.min_clients,
+        recipe=LocalRecipe(epochs=config.local_epochs),
+        timeout_s=config.timeout_s,
+        wait_s=config.wait_s,
+        seed=config.seed,
+    )
 
 
 def _task(config: RunConfig, manifest: Manifest) -> tuple[Task, Splits]:

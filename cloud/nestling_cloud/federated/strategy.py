@@ -54,11 +54,11 @@ class Rules:
         seed: of the clients' shuffling.
     """
 
-    min_clients: int = 2
-    recipe: LocalRecipe = field(default_factory=LocalRecipe)
-    timeout_s: float = 600.0
-    wait_s: float = 60.0
-    seed: int = 0
+    min_clients: int
+    recipe: LocalRecipe
+    timeout_s: float
+    wait_s: float
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
