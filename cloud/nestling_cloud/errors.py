@@ -19,7 +19,12 @@
     ├── PasswordError           a password that may not be set, or cannot be read
     ├── TokenError              a token that cannot be added, removed or read
     ├── RequestError            an API request that cannot be answered
-    └── ServeError              a service that cannot start
+    ├── FederatedError          rounds that cannot be run as asked
+    ├── FlowerError             a Flower program that is missing or failed
+    ├── CheckpointError         a checkpoint that no round can start from
+    ├── RoundsError             a table of rounds that cannot be opened
+    ├── UpdateError             a client's answer that is left out
+    └── NotReleasedError        rounds whose result is not released
 
 Each class lives beside the noun that it belongs to.
 """

@@ -67,7 +67,7 @@ def _turned(inputs: NDArray[np.float32], turn: NDArray[np.float64]) -> NDArray[n
     if channels % 3:
         raise DriftError(f"{channels} channels are no triples to rotate; set rotation_degrees to 0")
     triples = inputs.reshape(count, channels // 3, 3, -1)
-    turned = np.einsum("ij,ngjt->ngit", turn, triples)
+    turned: NDArray[np.float64] = np.einsum("ij,ngjt->ngit", turn, triples)
     return turned.reshape(count, channels, *axes).astype(np.float32)
 
 
@@ -82,4 +82,5 @@ def _played(inputs: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
     position = last - np.abs(last - np.abs(position))  # reflect at both ends
     low = np.clip(np.floor(position).astype(int), 0, last - 1)
     part = (position - low).astype(np.float32)
-    return inputs[..., low] * (1 - part) + inputs[..., low + 1] * part
+    played: NDArray[np.float32] = inputs[..., low] * (1 - part) + inputs[..., low + 1] * part
+    return played

@@ -43,6 +43,7 @@ class Fleet:
         capacity_bytes: bytes that each capacity takes, smallest first.
         addresses: of the cloud.
         state_dir: folder for the devices' state folders.
+        first_index: of each device's first input, where it goes on from an earlier stream.
     """
 
     scenario: Scenario
@@ -50,6 +51,7 @@ class Fleet:
     capacity_bytes: Sequence[int]
     addresses: Addresses
     state_dir: Path
+    first_index: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,9 +157,9 @@ def _run_device(
     length = len(fleet.streams[device.device_id])
     with _connected(device, fleet) as (running, links):
         answered = 0
-        for index in _answer(device, fleet, running, links, range(length)):
+        for turn in _answer(device, fleet, running, links, range(length)):
             answered += 1
-            answers.put(index)
+            answers.put(turn)
             if stop.is_set():
                 break
         _switch(links, up=True)
@@ -203,23 +205,23 @@ def _answer(
     fleet: Fleet,
     running: RunningDevice,
     links: Sequence[CuttableLink],
-    numbers: Iterable[int],
+    turns: Iterable[int],
 ) -> Iterator[int]:
     """Answer input after input under the weather; the stream starts again where it ends.
 
     Yields:
-        The number of each input, once it is answered.
+        Each turn, once it is taken.
     """
     stream, up = fleet.streams[device.device_id], True
-    for number in numbers:
-        index = number % len(stream)
+    for turn in turns:
+        index = turn % len(stream)
         wanted = link_up_at(device, index, len(stream), fleet.scenario)
         if wanted != up:
             _switch(links, up=wanted)
             up = wanted
         budget = budget_at(device, index, len(stream), fleet.scenario, fleet.capacity_bytes)
-        running.answer(number, stream.inputs[index], budget)
-        yield number
+        running.answer(fleet.first_index + turn, stream.inputs[index], budget)
+        yield turn
 
 
 def _config(device: Device, fleet: Fleet, links: Sequence[CuttableLink]) -> DeviceConfig:

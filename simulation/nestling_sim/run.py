@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,15 +18,15 @@ from nestling_cloud.broker import BrokerKind, find_broker
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Progress
-from nestling_cloud.serving.config import RECEIPTS_FILE, Addresses
+from nestling_cloud.serving.config import Addresses
 from nestling_cloud.tasks import Examples, load_task
 from nestling_cloud.telemetry.receipts import ReceiptRow
-from nestling_cloud.telemetry.store import Store, store_url
-from nestling_sim.cloud_process import cloud_process
 from nestling_sim.evaluation import curves, evaluate
 from nestling_sim.live import Fleet, FleetError, keep_answering, run_fleet
+from nestling_sim.lived import Lived
 from nestling_sim.report import Evidence, report_page
 from nestling_sim.scenario import Scenario
+from nestling_sim.site import Site, open_site
 from nestling_sim.streams import deal
 from nestling_sim.summary import Outcome, summarize
 from nestling_sim.weather import outages
@@ -124,92 +124,114 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
             retrain=config.retrain,
             cache=config.cache,
         )
-    repository = Repository(trained.folder)
-    with _live(config, repository, streams) as live:
-        with watch.stage("fleet"):
-            listener.serving(live.fleet.addresses)
-            runs = run_fleet(live.fleet, progress)
-            receipts = _stored(live.store)
-        with watch.stage("evaluate"):
-            evaluation = evaluate(repository, streams, receipts)
+    with _site(config, trained.folder) as site:
+        listener.serving(site.addresses)
+        live = _run_live if scenario.federated is None else _run_federated
+        lived = live(config, site, streams, watch, progress)
         summary = summarize(
             Outcome(
                 task=task.name,
                 seed=scenario.seed,
-                bundle_version=live.bundle_version,
-                manifest=repository.manifest(),
+                bundle_version=lived.version,
+                manifest=lived.manifest,
                 scenario=scenario,
-                inputs=sum(map(len, dealt)),
-                runs=runs,
-                receipts=receipts,
-                evaluation=evaluation,
+                inputs=sum(map(len, lived.fleet.streams.values())),
+                runs=lived.runs,
+                receipts=lived.receipts,
+                evaluation=lived.evaluation,
                 wall_s=watch.wall_s,
             )
         )
-        evidence = Evidence(
-            summary=summary,
-            receipts=receipts,
-            curves=curves(evaluation, np.random.default_rng(scenario.seed)),
-            outages={
-                device.device_id: outages(device, len(streams[device.device_id]), scenario)
-                for device in fleet
-            },
-        )
+        if lived.learning is not None:
+            summary["federated"] = lived.learning
         with watch.stage("report"):
-            page = report_page(evidence)
+            page = report_page(_evidence(scenario, lived, summary))
         summary["wall_s"] = {name: round(seconds, 2) for name, seconds in watch.wall_s.items()}
-        result = Result(summary=summary, folder=_write(config.out, summary, receipts, page))
+        folder = _write(config.out, summary, lived.every_receipt, page)
+        result = Result(summary=summary, folder=folder)
         listener.finished(result)
         if config.keep_serving:
-            keep_answering(live.fleet, interval_s=KEEP_INTERVAL_S)
+            keep_answering(lived.fleet, interval_s=KEEP_INTERVAL_S)
     return result
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Live:
-    """A cloud that serves and a fleet that may run."""
-
-    fleet: Fleet
-    store: Path
-    bundle_version: str
-
-
 @contextmanager
-def _live(
-    config: RunConfig, repository: Repository, streams: Mapping[str, Examples]
-) -> Iterator[_Live]:
-    desired = repository.desired()
-    assert desired is not None
-    # kill -9 leaves this folder, and no process: the cloud is on a leash.
-    with tempfile.TemporaryDirectory(prefix="nestling-") as folder:
-        state = Path(folder) / "cloud"
-        serving = cloud_process(
-            repository.root,
-            state,
-            broker_kind=config.broker_kind,
-            console=config.console or config.keep_serving,
+def _site(config: RunConfig, trained: Path) -> Iterator[Site]:
+    with ExitStack() as stack:
+        if config.scenario.federated is not None:
+            # A copy: what this fleet learns must not become the cache's bundle.
+            copy = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nestling-")))
+            trained = Path(shutil.copytree(trained, copy / "repository"))
+        yield stack.enter_context(
+            open_site(
+                Repository(trained),
+                broker_kind=config.broker_kind,
+                console=config.console or config.keep_serving,
+            )
         )
-        with serving as addresses:
-            fleet = Fleet(
-                scenario=config.scenario,
-                streams=streams,
-                capacity_bytes=[c.memory_bytes for c in repository.manifest().capacities],
-                addresses=addresses,
-                state_dir=Path(folder) / "devices",
-            )
-            yield _Live(
-                fleet=fleet,
-                store=state / RECEIPTS_FILE,
-                bundle_version=desired.bundle_version,
-            )
 
 
-def _stored(path: Path) -> list[ReceiptRow]:
-    with Store(store_url(str(path))) as store:
-        receipts = sorted(store.receipts(), key=lambda row: (row.device, row.input_index))
-    if not receipts:
-        raise FleetError("the cloud stored no receipt; run again with --verbose to see why")
-    return receipts
+def _evidence(scenario: Scenario, lived: Lived, summary: Mapping[str, Any]) -> Evidence:
+    streams = lived.fleet.streams
+    return Evidence(
+        summary=summary,
+        receipts=lived.receipts,
+        curves=curves(lived.evaluation, np.random.default_rng(scenario.seed)),
+        outages={
+            device.device_id: outages(device, len(streams[device.device_id]), scenario)
+            for device in scenario.fleet()
+        },
+    )
+
+
+def _run_live(
+    config: RunConfig,
+    site: Site,
+    streams: Mapping[str, Examples],
+    watch: _Watch,
+    progress: Progress,
+) -> Lived:
+    desired, manifest = site.repository.desired(), site.repository.manifest()
+    assert desired is not None  # it has a manifest
+    fleet = Fleet(
+        scenario=config.scenario,
+        streams=streams,
+        capacity_bytes=[capacity.memory_bytes for capacity in manifest.capacities],
+        addresses=site.addresses,
+        state_dir=site.devices,
+    )
+    with watch.stage("fleet"):
+        runs = run_fleet(fleet, progress)
+        receipts = site.receipts()
+    with watch.stage("evaluate"):
+        evaluation = evaluate(site.repository, streams, receipts)
+    return Lived(
+        manifest=manifest,
+        version=desired.bundle_version,
+        fleet=fleet,
+        runs=runs,
+        receipts=receipts,
+        every_receipt=receipts,
+        evaluation=evaluation,
+    )
+
+
+def _run_federated(
+    config: RunConfig,
+    site: Site,
+    streams: Mapping[str, Examples],
+    watch: _Watch,
+    progress: Progress,
+) -> Lived:
+    try:  # flwr is an extra of its own, and takes a second to import
+        from nestling_sim.federated import Learning, learn_in_rounds  # noqa: PLC0415
+    except ModuleNotFoundError as err:
+        raise FleetError(f"{err}: pip install 'nestling[sim,federated]'") from err
+    learning = Learning(
+        scenario=config.scenario, data_dir=config.data_dir, streams=streams, site=site
+    )
+    with watch.stage("fleet"):
+        return learn_in_rounds(learning, progress)
 
 
 def _write(

@@ -27,7 +27,7 @@ _BATCH = 512
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleRecipe:
-    """What the nest learns from after the rounds; nothing else weighs the teachers.
+    """What the nest learns from after the rounds.
 
     Attributes:
         client_weight: of the clients' mean logits against the teacher's, 0 to 1.
@@ -36,10 +36,10 @@ class EnsembleRecipe:
         recipe: epochs and steps.
     """
 
-    client_weight: float = 0.5
+    client_weight: float
     soft_weight: float = 0.7
     views: int = 2
-    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=4, learning_rate=1e-3))
+    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=2, learning_rate=3e-4))
 
 
 def blend(
@@ -112,9 +112,14 @@ def distil_ensemble(
         progress: told every epoch.
     """
     inputs, labels = torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels)
+    clients = [(update.capacity, _client(task, whole, update)) for update in updates]
+    capacities = task.student.capacities
     views = torch.stack([task.augment(inputs, generator) for _ in range(recipe.views)])
     targets = torch.stack(
-        [_targets(task, whole, updates, teacher_onnx, view, recipe.client_weight) for view in views]
+        [
+            _targets(clients, capacities, teacher_logits(teacher_onnx, view.numpy()), view, recipe)
+            for view in views
+        ]
     )  # (views, K, N, classes)
     student = student_of(task.signature, task.student, whole)
 
@@ -141,22 +146,31 @@ def distil_ensemble(
     return student
 
 
+def _client(task: Task, whole: Arrays, update: Update) -> NestedStudent:
+    client = student_of(task.signature, task.student, whole)
+    load_prefix(client, update.arrays)
+    return client
+
+
 def _targets(
-    task: Task,
-    whole: Arrays,
-    updates: Sequence[Update],
-    teacher_onnx: bytes,
+    clients: Sequence[tuple[int, NestedStudent]],
+    capacities: int,
+    teacher: NDArray[np.float32],
     inputs: torch.Tensor,
-    client_weight: float,
+    recipe: EnsembleRecipe,
 ) -> torch.Tensor:
-    teacher = torch.from_numpy(teacher_logits(teacher_onnx, inputs.numpy()))
-    by_capacity: list[list[torch.Tensor]] = [[] for _ in range(task.student.capacities)]
-    for update in updates:
-        client = student_of(task.signature, task.student, whole)
-        load_prefix(client, update.arrays)
-        for capacity in range(1, update.capacity + 1):
-            by_capacity[capacity - 1].append(_logits(client, inputs, capacity))
-    return torch.stack([blend(teacher, clients, client_weight) for clients in by_capacity])
+    """Logits for each capacity to learn from, (K, N, classes)."""
+    said = torch.from_numpy(teacher)
+    return torch.stack(
+        [
+            blend(
+                said,
+                [_logits(client, inputs, capacity) for held, client in clients if capacity <= held],
+                recipe.client_weight,
+            )
+            for capacity in range(1, capacities + 1)
+        ]
+    )
 
 
 def _logits(client: NestedStudent, inputs: torch.Tensor, capacity: int) -> torch.Tensor:

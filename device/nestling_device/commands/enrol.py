@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nestling.enrolment_token import EnrolmentToken
 from nestling_device.enrolment import EnrolmentError, enrol, renew
+from nestling_device.flags import address
 from nestling_device.identity import Identity
 
 _STANDARD_INPUT = "-"

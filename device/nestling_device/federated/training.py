@@ -37,6 +37,9 @@ def train_prefix(
     Raises:
         LocalTrainingError: too few examples, or the loss is no longer finite.
     """
+    # One thread: the device has other work. Another count would sum in another order.
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(mode=True)
     count = len(examples.labels)
     if count < 2:
         raise LocalTrainingError(f"{count} examples are too few to learn from")

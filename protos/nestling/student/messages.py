@@ -11,6 +11,7 @@ from typing import Any
 from nestling.student.network import StudentConfig
 
 ARRAYS = "arrays"
+BASELINE = "baseline"
 CONFIG = "config"
 METRICS = "metrics"
 
@@ -42,9 +43,9 @@ class LocalRecipe:
         weight_decay: AdamW's decoupled decay.
     """
 
-    epochs: int = 4
+    epochs: int
     batch: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.02
 
 

@@ -173,7 +173,7 @@ def test_checkpoint_is_kept_by_bundle_version_and_is_no_blob(
 
 
 def test_bundle_without_a_checkpoint_says_how_to_get_one(repository: Repository) -> None:
-    with pytest.raises(BlobNotFoundError, match="no checkpoint .* --retrain"):
+    with pytest.raises(BlobNotFoundError, match=r"no checkpoint .* --retrain"):
         repository.checkpoint_path("tiny-1-0123abcd")
 
 
