@@ -1,6 +1,5 @@
 """Nothing listens beyond this machine without TLS and credentials."""
 
-import os
 import re
 import socket
 import ssl
@@ -26,13 +25,13 @@ LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
 
 
 def listeners(pid: int) -> set[tuple[str, int]]:
-    """Local addresses, as the kernel writes them, and ports that a process and its children hold."""
+    """Addresses, as the kernel writes them, and ports of a process and its children."""
     pids = [pid, *children(pid)]
     inodes = {
         found.group(1)
         for each in pids
-        for fd in Path(f"/proc/{each}/fd").iterdir()
-        if (found := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(fd)))
+        for descriptor in Path(f"/proc/{each}/fd").iterdir()
+        if (found := re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink())))
     }
     lines = [
         line.split()
