@@ -99,6 +99,13 @@ class SourceTable:
     i2c_address: int = setting(0x68, _CHIP)
     rate_hz: float = setting(50.0, Number(low=1, high=500))
 
+    @property
+    def place(self) -> Path:
+        """File, folder or socket; raises ConfigError where none is given."""
+        if not self.path:
+            raise ConfigError(f"a source of kind {self.kind} needs a place; give [source] path")
+        return Path(self.path)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MeterTable:

@@ -30,30 +30,23 @@ def open_source(table: SourceTable, device: Device, state_dir: Path) -> Source:
     shape = tuple(manifest.signature.shape)
     match table.kind:
         case "recording":
-            return Replay(read_recording(path_of(table), shape))
+            return Replay(read_recording(table.place, shape))
         case "folder":
             return WatchedFolder(
-                path_of(table),
+                table.place,
                 shape,
                 cursor=Cursor(state_dir),
                 written=lambda: device.receipts_written,
                 keep_answered=table.keep_answered,
             )
         case "socket":
-            return UnixSocket(path_of(table), shape)
+            return UnixSocket(table.place, shape)
         case "camera":
             return Camera(open_camera(), shape)
         case "imu":
             return _imu(table, manifest)
         case _:
             return Replay(read_golden(manifest, device.blobs))
-
-
-def path_of(table: SourceTable) -> Path:
-    """Path of a source that needs one; raises SourceError where none is given."""
-    if not table.path:
-        raise SourceError(f"a source of kind {table.kind} needs [source] path")
-    return Path(table.path)
 
 
 def _imu(table: SourceTable, manifest: Manifest) -> Imu:

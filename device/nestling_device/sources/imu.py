@@ -73,7 +73,7 @@ class Imu:
         self._columns, self._scale = _conversion(channels, units)
         self._windows: queue.Queue[Windows] = queue.Queue(_QUEUE_LIMIT)
         self._stop = threading.Event()
-        self._check()
+        find_imu(bus, address)
         self._wake()
         self._thread = threading.Thread(target=self._run, name="imu")
         self._thread.start()
@@ -93,20 +93,6 @@ class Imu:
         self._stop.set()
         self._thread.join()
         self._bus.close()
-
-    def _check(self) -> None:
-        try:
-            found = self._bus.read_i2c_block_data(self._address, _WHO_AM_I, 1)[0]
-        except OSError as err:
-            raise SourceError(
-                f"no answer at I2C address {self._address:#x}: {err}; check the wiring with "
-                "i2cdetect -y 1, and that I2C is on (raspi-config)"
-            ) from err
-        if found != _IDENTITY:
-            raise SourceError(
-                f"what answers at I2C address {self._address:#x} calls itself {found:#x}, an "
-                f"MPU-6050 {_IDENTITY:#x}; give [source] i2c_address"
-            )
 
     def _wake(self) -> None:
         self._bus.write_i2c_block_data(self._address, _POWER, [_WAKE_ON_GYRO_CLOCK])
@@ -141,6 +127,22 @@ class Imu:
             self._windows.put_nowait(window.astype(np.float32))
         except queue.Full:
             _log.warning("inputs come faster than they are answered; a window is left out")
+
+
+def find_imu(bus: Bus, address: int) -> None:
+    """Raise SourceError unless an MPU-6050 answers at an address."""
+    try:
+        (found,) = bus.read_i2c_block_data(address, _WHO_AM_I, 1)
+    except OSError as err:
+        raise SourceError(
+            f"no answer at I2C address {address:#x}: {err}; check the wiring with i2cdetect -y 1, "
+            "and that I2C is on (raspi-config)"
+        ) from err
+    if found != _IDENTITY:
+        raise SourceError(
+            f"what answers at I2C address {address:#x} calls itself {found:#x}, an MPU-6050 "
+            f"{_IDENTITY:#x}; give [source] i2c_address"
+        )
 
 
 def _conversion(channels: Sequence[str], units: Sequence[str]) -> tuple[list[int], Windows]:
