@@ -41,7 +41,7 @@ def cloud_process(
     command = [
         *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),
         *("--repository", str(repository), "--store", str(store)),
-        *("--port", "0", "--broker-port", "0", "--broker-kind", broker_kind),
+        *("--port", "0", "--broker-port", "0", "--broker-kind", broker_kind, "--no-console"),
     ]
     # A session of its own: Ctrl-C reaches the simulation first, which lets its devices say goodbye.
     with (
