@@ -66,6 +66,23 @@ def report(
     )
 
 
+def join(earlier: Report | None, later: Report) -> Report:
+    """Make one report of two of a device: what the later one says goes before."""
+    if earlier is None:
+        return later
+    said = {
+        name: value
+        for name, value in vars(later).items()
+        if value is not None and name not in {"answers", "answered_ms"}
+    }
+    return replace(
+        earlier,
+        **said,
+        answers=earlier.answers + later.answers,
+        answered_ms=max(earlier.answered_ms, later.answered_ms),
+    )
+
+
 def write(connection: sa.Connection, reports: Iterable[Report]) -> None:
     """Write down what devices said, in their order.
 
@@ -75,8 +92,7 @@ def write(connection: sa.Connection, reports: Iterable[Report]) -> None:
     """
     joined: dict[str, Report] = {}
     for each in reports:
-        earlier = joined.get(each.device)
-        joined[each.device] = _join(earlier, each) if earlier else each
+        joined[each.device] = join(joined.get(each.device), each)
     insert = upsert(connection, tables.DEVICES)
     statement = insert.on_conflict_do_update(
         index_elements=["device"], set_=_changes(insert.excluded)
@@ -91,20 +107,6 @@ def end_all(connection: sa.Connection) -> list[str]:
     devices = list(connection.execute(were_online).scalars())
     connection.execute(sa.update(tables.DEVICES).where(columns.online).values(online=False))
     return devices
-
-
-def _join(earlier: Report, later: Report) -> Report:
-    said = {
-        name: value
-        for name, value in vars(later).items()
-        if value is not None and name not in {"answers", "answered_ms"}
-    }
-    return replace(
-        earlier,
-        **said,
-        answers=earlier.answers + later.answers,
-        answered_ms=max(earlier.answered_ms, later.answered_ms),
-    )
 
 
 def _row(given: Report) -> dict[str, Any]:

@@ -1,27 +1,43 @@
-"""The read side of the store: figures for the console and the API."""
+"""The read side of the store: figures for the console and the API.
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+Figures of a time range are those of whole steps, which the view names; so the sums of a page, of
+its series and of the store are equal. Nothing here writes, and nothing reads more than is shown.
+"""
 
-from nestling_cloud.fleet.wishes import Wishes
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from nestling_cloud.telemetry import ring, tables
+from nestling_cloud.telemetry.device_table import device_row, device_rows, matching
 from nestling_cloud.telemetry.hard_inputs import HardInputs
-from nestling_cloud.telemetry.receipts import NO_PROVENANCE, ReceiptRow
+from nestling_cloud.telemetry.receipts import ReceiptRow
+from nestling_cloud.telemetry.rollups import CLOCK_AHEAD_MS, read
+from nestling_cloud.telemetry.steps import Steps, steps_of
 from nestling_cloud.telemetry.store import Store
+from nestling_cloud.telemetry.tally import tally
+from nestling_cloud.telemetry.totals import Sums, totals
 from nestling_cloud.telemetry.views import (
     AnswerPoint,
-    Bucket,
-    CloudOnly,
     DeviceRow,
     DeviceView,
-    EnergyFigures,
     FleetView,
-    RouteFigures,
     TimeRange,
-    Totals,
 )
 
-FALLBACKS = frozenset({"deadline_missed", "unreachable", "bad_answer"})
-_STEPS_MS = (10_000, 60_000, 300_000, 3_600_000, 6 * 3_600_000, 24 * 3_600_000)
+_MINUTE_MS = 60_000
+# The finest steps of a device are summed up from so many of its receipts at most.
+_MOST_RECEIPTS = 20_000
+_RECEIPTS_A_PAGE = 1000
+# No device answered before this was written; a clock that says so has never been set.
+_EARLIEST_MS = 1_577_836_800_000  # 2020-01-01
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Figures:
@@ -29,24 +45,28 @@ class Figures:
 
     Args:
         store: what was reported.
+        now_ms: the clock.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, now_ms: Callable[[], int] = _now_ms) -> None:
         self._store = store
+        self._now_ms = now_ms
 
     def fleet(self, time_range: TimeRange) -> FleetView:
         """The whole fleet over a time range, which is widened to whole steps."""
-        rows = list(self.receipts(time_range))
-        devices, known = self.devices(limit=1_000_000)
-        return FleetView(
-            range=time_range,
-            known=known,
-            online=sum(row.online for row in devices),
-            answering=len({row.device for row in rows}),
-            bundles=Counter(row.bundle_version for row in devices),
-            totals=_totals(rows, time_range),
-            dropped=self._store.dropped(),
-        )
+        steps = steps_of(time_range, self._store.retention.fleet_ms, now_ms=self._now_ms())
+        dropped = self._store.dropped()
+        with self._store.reading() as connection:
+            bundles, online = _bundles(connection)
+            return FleetView(
+                range=steps.range,
+                known=sum(bundles.values()),
+                online=online,
+                answering=self._answering(connection, steps),
+                bundles=bundles,
+                totals=totals(read(connection, steps.rollup_ms, steps.range), steps),
+                dropped=dropped,
+            )
 
     def devices(
         self,
@@ -72,31 +92,11 @@ class Figures:
         Raises:
             ValueError: there is no such field.
         """
-        last: dict[str, ReceiptRow] = {}
-        answers: Counter[str] = Counter()
-        for row in self._store.receipts():
-            last[row.device] = row
-            answers[row.device] += 1
-        wished = Wishes(self._store).for_devices(last)
-        rows = [
-            DeviceRow(
-                device=device,
-                profile="",
-                online=True,
-                last_seen_ms=row.answered_at_ms,
-                bundle_version=row.bundle_version,
-                capacity=row.resident_capacity,
-                battery=row.budget_battery,
-                outbox_depth=0,
-                offload_share=row.budget_offload_share,
-                wished_share=wished[device],
-                answers=answers[device],
-            )
-            for device, row in last.items()
-            if search.lower() in device.lower()
-        ]
-        rows.sort(key=lambda row: getattr(row, order_by), reverse=descending)
-        return rows[offset : offset + limit], len(rows)
+        query = device_rows(order_by=order_by, descending=descending).where(matching(search))
+        count = sa.select(sa.func.count()).select_from(tables.DEVICES).where(matching(search))
+        with self._store.reading() as connection:
+            found = connection.execute(query.offset(offset).limit(limit))
+            return [device_row(row) for row in found], connection.execute(count).scalar_one()
 
     def device(
         self, device: str, time_range: TimeRange, *, answers: int = 500
@@ -108,120 +108,128 @@ class Figures:
             time_range: of the figures, widened to whole steps.
             answers: how many of the latest answers in the range come with it, oldest first.
         """
-        found = [row for row in self.devices(limit=1_000_000)[0] if row.device == device]
-        if not found:
-            return None
-        rows = list(self.receipts(time_range, device=device))
-        return DeviceView(
-            range=time_range,
-            row=found[0],
-            totals=_totals(rows, time_range),
-            answers=tuple(_point(row) for row in rows[-answers:]),
-            hard_inputs=tuple(HardInputs(self._store).latest(device)),
-        )
+        query = device_rows().where(tables.DEVICES.c.device == device)
+        hard_inputs = HardInputs(self._store).latest(device)
+        with self._store.reading() as connection:
+            row = connection.execute(query).first()
+            if row is None:
+                return None
+            steps, sums = self._sums(connection, device, time_range)
+            return DeviceView(
+                range=steps.range,
+                row=device_row(row),
+                totals=totals(sums, steps),
+                answers=tuple(_latest(connection, device, steps.range, answers)),
+                hard_inputs=tuple(hard_inputs),
+            )
 
     def receipts(self, time_range: TimeRange, *, device: str | None = None) -> Iterator[ReceiptRow]:
-        """Go through the receipts of a time range, in the order in which they came."""
-        for row in self._store.receipts(device):
-            if time_range.since_ms <= row.answered_at_ms < time_range.until_ms:
-                yield row
+        """Go through the receipts of a time range, in the order in which they came.
+
+        Page by page, so that a slow reader keeps no transaction open; what comes meanwhile is
+        left out, and so is what leaves the ring before the reader gets there.
+        """
+        columns = tables.RECEIPTS.c
+        with self._store.reading() as connection:
+            last = connection.execute(sa.select(sa.func.max(columns.id))).scalar()
+        where = [columns.id <= last, *_within(time_range)]
+        if device is not None:
+            where.append(columns.device == device)
+        after = 0
+        while last is not None:
+            with self._store.reading() as connection:
+                page = ring.page(connection, *where, after=after, limit=_RECEIPTS_A_PAGE)
+            if not page:
+                return
+            yield from (row for _, row in page)
+            after = page[-1][0]
 
     def first_and_last_ms(self) -> tuple[int, int] | None:
-        """When the first and the last answer were given; None without any."""
-        times = [row.answered_at_ms for row in self._store.receipts()]
-        return (min(times), max(times)) if times else None
+        """When the first answer was given and when the last, to a step of a rollup.
 
+        Answers of clocks that are far off do not count: they would make any range of time a
+        useless one. None without an answer.
+        """
+        until_ms = self._now_ms() + CLOCK_AHEAD_MS
+        with self._store.reading() as connection:
+            found = [
+                (first_ms, last_ms + step_ms)
+                for step_ms, table in tables.FLEET_ROLLUPS.items()
+                for first_ms, last_ms in connection.execute(
+                    sa.select(sa.func.min(table.c.start_ms), sa.func.max(table.c.start_ms)).where(
+                        table.c.start_ms.between(_EARLIEST_MS, until_ms)
+                    )
+                )
+                if first_ms is not None
+            ]
+        if not found:
+            return None
+        # The coarsest goes back furthest; the finest that has any knows best where the end is.
+        return found[-1][0], found[0][1]
 
-def _totals(rows: list[ReceiptRow], time_range: TimeRange) -> Totals:
-    span_ms = time_range.until_ms - time_range.since_ms
-    step_ms = next((step for step in _STEPS_MS if span_ms <= 360 * step), span_ms // 360 + 1)
-    by_route: dict[str, list[ReceiptRow]] = defaultdict(list)
-    energy: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    steps: dict[int, list[ReceiptRow]] = {
-        start: [] for start in range(time_range.since_ms, time_range.until_ms, step_ms)
-    }
-    offload: dict[str, list[ReceiptRow]] = defaultdict(list)
-    for row in rows:
-        by_route[row.route].append(row)
-        for entry in _energies(row):
-            energy[row.route, entry[0], entry[1]].append(entry[2])
-        start = row.answered_at_ms - (row.answered_at_ms - time_range.since_ms) % step_ms
-        steps[start].append(row)
-        if row.offload_energy_provenance != NO_PROVENANCE:
-            offload[row.offload_energy_provenance].append(row)
-    return Totals(
-        answers=len(rows),
-        fallbacks=_fallbacks(rows),
-        routes=tuple(
-            _route(route, by_route[route]) for route in sorted(by_route, key=_route_order)
-        ),
-        energy=tuple(
-            EnergyFigures(
-                route=route,
-                source=source,
-                provenance=provenance,
-                answers=len(values),
-                energy_mj=sum(values),
+    def _answering(self, connection: sa.Connection, steps: Steps) -> int:
+        devices = tables.DEVICES.c
+        if steps.range.until_ms >= self._now_ms():  # then the last answers tell
+            query = sa.select(sa.func.count()).where(
+                devices.last_answered_ms >= steps.range.since_ms, devices.answers > 0
             )
-            for (route, source, provenance), values in sorted(energy.items())
-        ),
-        cloud_only=tuple(
-            CloudOnly(
-                provenance=provenance,
-                answers=len(some),
-                energy_mj=sum(row.offload_energy_mj for row in some),
-                size_bytes=sum(row.offload_bytes for row in some),
-            )
-            for provenance, some in sorted(offload.items())
-        ),
-        bytes_up=sum(row.bytes_up for row in rows),
-        bytes_down=sum(row.bytes_down for row in rows),
-        series=tuple(_bucket(start, some) for start, some in steps.items()),
-        step_ms=step_ms,
+            return connection.execute(query).scalar_one()
+        past = steps_of(steps.range, self._store.retention.device_ms, now_ms=self._now_ms())
+        table = tables.DEVICE_ROLLUPS[past.rollup_ms]
+        count = sa.select(sa.func.count(sa.distinct(table.c.device))).where(
+            table.c.start_ms >= past.range.since_ms, table.c.start_ms < past.range.until_ms
+        )
+        return connection.execute(count).scalar_one()
+
+    def _sums(
+        self, connection: sa.Connection, device: str, time_range: TimeRange
+    ) -> tuple[Steps, list[Sums]]:
+        """Sums of a device: of its rollups, or if they are few and all there, of its receipts."""
+        now_ms, kept_ms = self._now_ms(), self._store.retention.device_ms
+        steps = steps_of(time_range, kept_ms, now_ms=now_ms)
+        sums = list(read(connection, steps.rollup_ms, steps.range, device))
+        finest = steps_of(time_range, {10_000: None, **kept_ms}, now_ms=now_ms)
+        answers = sum(figures.answers for _, _, figures in sums)
+        if finest.rollup_ms == steps.rollup_ms or answers > _MOST_RECEIPTS:
+            return steps, sums
+        rows = _receipts(connection, device, steps.range)
+        if len(rows) != answers:  # some have left the ring
+            return steps, sums
+        first_ms, end_ms = finest.range.since_ms, finest.range.until_ms
+        within = (row for row in rows if first_ms <= row.answered_at_ms < end_ms)
+        fine = tally(within, finest.rollup_ms)
+        return finest, [(start, kind, figures) for (_, start, kind), figures in fine.items()]
+
+
+def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
+    """Devices by bundle version, and how many are online."""
+    version = sa.func.coalesce(tables.DEVICES.c.bundle_version, "")
+    online = sa.func.count().filter(tables.DEVICES.c.online)
+    query = sa.select(version, sa.func.count(), online).group_by(version).order_by(version)
+    found = list(connection.execute(query))
+    return {row[0]: row[1] for row in found}, sum(row[2] for row in found)
+
+
+def _within(time_range: TimeRange) -> list[sa.ColumnElement[bool]]:
+    at_ms = tables.RECEIPTS.c.answered_at_ms
+    return [at_ms >= time_range.since_ms, at_ms < time_range.until_ms]
+
+
+def _receipts(connection: sa.Connection, device: str, time_range: TimeRange) -> list[ReceiptRow]:
+    query = ring.rows().where(tables.RECEIPTS.c.device == device, *_within(time_range))
+    return [ring.row_of(row) for row in connection.execute(query)]
+
+
+def _latest(
+    connection: sa.Connection, device: str, time_range: TimeRange, count: int
+) -> Iterator[AnswerPoint]:
+    names = [field.name for field in dataclasses.fields(AnswerPoint)]
+    columns = tables.RECEIPTS.c
+    query: sa.Select[Any] = (
+        sa.select(*(columns[name] for name in names))
+        .where(columns.device == device, *_within(time_range))
+        .order_by(columns.answered_at_ms.desc(), columns.id.desc())
+        .limit(count)
     )
-
-
-def _route_order(route: str) -> tuple[bool, int, str]:
-    return (route == "cloud", len(route), route)
-
-
-def _fallbacks(rows: list[ReceiptRow]) -> int:
-    return sum(row.reason in FALLBACKS for row in rows)
-
-
-def _energies(row: ReceiptRow) -> Iterator[tuple[str, str, float]]:
-    if row.energy_compute_provenance != NO_PROVENANCE:
-        yield "compute", row.energy_compute_provenance, row.energy_compute_mj
-    if row.energy_radio_provenance != NO_PROVENANCE:
-        yield "radio", row.energy_radio_provenance, row.energy_radio_mj
-
-
-def _route(route: str, rows: list[ReceiptRow]) -> RouteFigures:
-    ms = sorted(row.latency_ms for row in rows)
-    return RouteFigures(
-        route=route,
-        answers=len(rows),
-        fallbacks=_fallbacks(rows),
-        latency_p50_ms=ms[len(ms) // 2],
-        latency_p95_ms=ms[len(ms) * 95 // 100],
-        latency_p99_ms=ms[len(ms) * 99 // 100],
-        latency_provenance=", ".join(sorted({row.latency_provenance for row in rows})),
-    )
-
-
-def _bucket(start_ms: int, rows: list[ReceiptRow]) -> Bucket:
-    energy: dict[tuple[str, str], float] = defaultdict(float)
-    for row in rows:
-        for source, provenance, value in _energies(row):
-            energy[source, provenance] += value
-    return Bucket(
-        start_ms=start_ms,
-        routes=Counter(row.route for row in rows),
-        fallbacks=_fallbacks(rows),
-        energy_mj=energy,
-    )
-
-
-def _point(row: ReceiptRow) -> AnswerPoint:
-    names = AnswerPoint.__dataclass_fields__
-    return AnswerPoint(**{name: getattr(row, name) for name in names})
+    for row in reversed(connection.execute(query).all()):
+        yield AnswerPoint(**dict(zip(names, row, strict=True)))

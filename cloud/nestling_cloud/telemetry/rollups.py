@@ -6,7 +6,7 @@ its receipts. Receipts are summed up in memory first, so that a transaction writ
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,10 +16,19 @@ from nestling_cloud.telemetry.database import replace_all
 from nestling_cloud.telemetry.receipts import LARGEST_INTEGER, ReceiptRow
 from nestling_cloud.telemetry.retention import Retention
 from nestling_cloud.telemetry.tally import Kind, Tally, tally
+from nestling_cloud.telemetry.views import TimeRange
 
 # How far a device's clock may be ahead before its answers are in no rollup that is trimmed.
 CLOCK_AHEAD_MS = 3_600_000
 
+_KIND_COLUMNS = (
+    "route",
+    "fallback",
+    "latency_provenance",
+    "compute_provenance",
+    "radio_provenance",
+    "offload_provenance",
+)
 _FINEST_MS = min(tables.FLEET_ROLLUPS)
 _KEYS_A_QUERY = 5000
 
@@ -125,3 +134,28 @@ def tally_of(row: "sa.Row[Any]") -> Tally:
         offload_bytes=row.offload_bytes,
         latencies=histogram.decode(row.latencies),
     )
+
+
+def read(
+    connection: sa.Connection, step_ms: int, time_range: TimeRange, device: str | None = None
+) -> Iterator[tuple[int, Kind, Tally]]:
+    """Read sums within a time range: start of the step, kind of answers, sums.
+
+    Args:
+        connection: any.
+        step_ms: length of the steps.
+        time_range: whole steps.
+        device: whose; None for the fleet's.
+    """
+    fleet = tables.FLEET_ROLLUPS[step_ms]
+    since, until = time_range.since_ms, time_range.until_ms
+    within = (fleet.c.start_ms >= since, fleet.c.start_ms < until)
+    query = sa.select(fleet).where(*within)
+    if device is not None:
+        # By start and device the key leads there; by the range it would lead to every device.
+        table = tables.DEVICE_ROLLUPS[step_ms]
+        starts = sa.select(fleet.c.start_ms).distinct().where(*within)
+        query = sa.select(table).where(table.c.start_ms.in_(starts), table.c.device == device)
+    for row in connection.execute(query):
+        kind = Kind(*(getattr(row, name) for name in _KIND_COLUMNS))
+        yield row.start_ms, kind._replace(fallback=bool(kind.fallback)), tally_of(row)
