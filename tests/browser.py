@@ -77,19 +77,26 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """What the console of the browser says since the last call."""
-        log = self.driver.get_log("browser")
-        return [entry["message"] for entry in log if entry["level"] in ("SEVERE", "WARNING")]
+        return [
+            entry["message"]
+            for entry in self._log("browser")
+            if entry["level"] in ("SEVERE", "WARNING")
+        ]
 
     def requested(self) -> set[str]:
         """Addresses that were asked for since the last call, websockets too."""
         asked = set()
-        for entry in self.driver.get_log("performance"):
+        for entry in self._log("performance"):
             event = json.loads(entry["message"])["message"]
             if event["method"] == "Network.requestWillBeSent":
                 asked.add(event["params"]["request"]["url"])
             if event["method"] == "Network.webSocketCreated":
                 asked.add(event["params"]["url"])
         return {url for url in asked if not url.startswith(("data:", "blob:", "chrome:", "about:"))}
+
+    def _log(self, kind: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
+        return entries
 
 
 @contextmanager
