@@ -104,10 +104,16 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
 
 def calibration() -> bundle_pb2.Calibration:
     """Make curves with three points, the same for every capacity."""
-    prices = ((0.0, 2.0, 2.0), (0.5, GATE_PRICE, ACCEPT_PRICE), (1.0, -2.0, -2.0))
+    prices = (
+        (0.0, 2.0, 2.0, 0.6),
+        (0.5, GATE_PRICE, ACCEPT_PRICE, 0.7),
+        (1.0, -2.0, -2.0, 0.9),
+    )
     points = [
-        bundle_pb2.OperatingPoint(offload_share=share, gate_price=gate, accept_price=accept)
-        for share, gate, accept in prices
+        bundle_pb2.OperatingPoint(
+            offload_share=share, gate_price=gate, accept_price=accept, accuracy=accuracy
+        )
+        for share, gate, accept, accuracy in prices
     ]
     return bundle_pb2.Calibration(
         curves=[bundle_pb2.RoutingCurve(points=points) for _ in range(CAPACITIES)]

@@ -36,6 +36,7 @@ PREFIX = "/api/v1"
 _CSV = "text/csv; charset=utf-8"
 _LINES_A_CHUNK = 500
 _LATEST_ROUNDS = 1000
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 SpanName = Annotated[
     str,
@@ -97,6 +98,7 @@ class Api:
         get("/receipts.csv", summary="Every receipt of a time as CSV")(self._receipts_csv)
         get("/rounds", summary="Federated rounds")(self._rounds)
         get("/rounds.csv", summary="Federated rounds as CSV")(self._rounds_csv)
+        router.api_route("/{rest:path}", methods=_METHODS, include_in_schema=False)(_unknown)
         return router
 
     async def _session(self) -> dict[str, bool]:
@@ -251,6 +253,12 @@ class Api:
                 f"since_ms {since_ms} is not before until_ms {until_ms}; both are Unix times",
             )
         return TimeRange(since_ms=since_ms, until_ms=until_ms)
+
+
+async def _unknown() -> None:
+    raise RequestError(
+        HTTPStatus.NOT_FOUND, f"no such address; {PREFIX}/openapi.json lists those there are"
+    )
 
 
 def _totals_table(chart: str, totals: Totals, *others: str) -> Table:

@@ -138,12 +138,13 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
         "grid": {**_PLOT, "bottom": 32},  # room for the axis' name
         "xAxis": {
             "type": "value",
-            "name": "wished share to the cloud, %",
+            "name": "wished share, %",
             "nameLocation": "middle",
             "nameGap": 28,
             "min": 0,
             "max": 100,
             **_axis(),
+            "nameTextStyle": {"color": _MUTED, "align": "center"},
         },
         "yAxis": {
             "type": "value",

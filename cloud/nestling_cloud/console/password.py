@@ -54,7 +54,7 @@ class PasswordFile:
         """
         if not SHORTEST <= len(password) <= LONGEST:
             raise PasswordError(f"a password needs {SHORTEST} to {LONGEST} characters")
-        write_secret(self._path, self._hasher.hash(password) + "\n")
+        write_secret(self._path, self._hasher.hash(_bytes(password)) + "\n")
 
     def check(self, password: str) -> bool:
         """Whether this is the password; takes some 50 ms and 64 MiB, on purpose.
@@ -65,7 +65,7 @@ class PasswordFile:
         if len(password) > LONGEST:
             return False
         try:
-            return self._hasher.verify(self._read(), password)
+            return self._hasher.verify(self._read(), _bytes(password))
         except argon2.exceptions.VerifyMismatchError:
             return False
         except argon2.exceptions.InvalidHashError as err:
@@ -87,6 +87,10 @@ class PasswordFile:
             raise PasswordError(
                 f"cannot read {self._path}: {err}; `nestling-cloud console password` sets a new one"
             ) from err
+
+
+def _bytes(password: str) -> bytes:
+    return password.encode("utf-8", "surrogatepass")  # whatever a terminal gives
 
 
 def first_password(folder: Path) -> str | None:

@@ -102,7 +102,7 @@ class _PointPage:
         with block("section", "panel", aria_label="Changes", data_panel="log"):
             Text("h2", "Changes")
             self._no_log = Text("p", "None yet: devices go by their own setting.", "note")
-            with block("div", "scroll"):
+            with block("div", "scroll") as self._log_place:
                 self._log = Grid("Changes")
 
     async def refresh(self) -> None:
@@ -198,6 +198,7 @@ class _PointPage:
         self._state.show("since", when)
         columns = [("at", "at, UTC"), ("for", "for"), ("share", "share"), ("by", "by")]
         self._no_log.set_visibility(not state.log)
+        self._log_place.set_visibility(bool(state.log))
         self._log.show(table(columns, map(_log_row, state.log)))
 
     def _show_expected(self) -> None:

@@ -17,7 +17,7 @@ class TotalsTiles:
         with block("div", "tiles"):
             self._devices = Tile("Devices answering", "answering") if with_devices else None
             self._answers = Tile("Answers", "answers")
-            self._cloud = Tile("Answered by the cloud", "cloud-share")
+            self._cloud = Tile("By the cloud", "cloud-share")
             self._fallbacks = Tile("Fallbacks", "fallbacks")
             self._energy = Tile("Energy per answer", "energy")
             self._energy_saved = Tile("Energy saved", "energy-saved")
@@ -34,7 +34,7 @@ class TotalsTiles:
         """Show figures of a time."""
         rate = chart_tables.answers_per_second(totals)
         self._answers.show(
-            number(totals.answers), "" if rate is None else f"{number(rate)} per second of late"
+            number(totals.answers), "" if rate is None else f"now {number(rate)} per second"
         )
         share = chart_tables.cloud_share(totals)
         self._cloud.show(NOTHING if share is None else percent(share), "of all answers")
