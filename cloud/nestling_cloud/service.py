@@ -17,6 +17,8 @@ from nestling_cloud.connection import BrokerAddress
 from nestling_cloud.console.password import CONSOLE_FOLDER, first_password
 from nestling_cloud.console.server import ConsoleServer
 from nestling_cloud.fleet.addresses import FleetAddresses
+from nestling_cloud.fleet.commander import Commander
+from nestling_cloud.fleet.wishes import Wishes
 from nestling_cloud.security import Security
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.config import RECEIPTS_FILE, Addresses, ServeConfig
@@ -74,9 +76,11 @@ async def serve(
         security = stack.enter_context(_security(config))
         console = _open_console(config, security, stack)
         broker, own_broker = _join_broker(config, security, stack)
-        ingest, delivery = Ingest(store, broker), MqttDelivery(repository, broker)
+        commander = Commander(Wishes(store), repository)
+        ingest = Ingest(store, broker, heard=commander.hear)
+        delivery = MqttDelivery(repository, broker)
         recorder = HardInputRecorder(HardInputs(store).add_all)
-        works = [ingest.run(), delivery.run(), recorder.run()]
+        works = [ingest.run(), delivery.run(), recorder.run(), commander.run(ingest.command)]
         if own_broker is not None:
             works.append(_watch(own_broker))
         if security is not None:

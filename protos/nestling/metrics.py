@@ -48,13 +48,6 @@ def metric(name: str, value: MetricValue, *, timestamp_ms: int, alias: int | Non
     return made
 
 
-def null_metric(
-    name: str, datatype: payload_pb2.DataType.ValueType, *, timestamp_ms: int
-) -> Metric:
-    """Make a Sparkplug metric that has no value now."""
-    return Metric(name=name, datatype=datatype, timestamp=timestamp_ms, is_null=True)
-
-
 def metric_value(given: Metric) -> MetricValue | None:
     """Value of a metric, None if it is null."""
     kind = given.WhichOneof("value")

@@ -2,60 +2,54 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from nestling.metrics import Metric
+from nestling.metrics import MetricValue
 from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_cloud.fleet.briefing import Briefing, Word
 from nestling_cloud.fleet.wishes import Wishes
+from nestling_cloud.telemetry.ingest import Heard
 
 _LOOK_S = 0.5
 
 _LOG = logging.getLogger(__name__)
 
-Send = Callable[[str, Sequence[Metric]], Awaitable[bool]]
-"""Publishes a command to a device; False while there is no connection to the broker."""
+Send = Callable[[str, Mapping[str, MetricValue | None]], Awaitable[bool]]
+"""Sends a device a command; False where the broker did not take it."""
 
 
 class Commander:
-    """Looks at wishes and releases, and sends each connected device what it does not know yet.
+    """Looks at wishes and releases, and sends each device what it does not know yet.
 
     Args:
         wishes: of the console.
         repository: whose desired bundle the fleet should run.
-        send: publishes a command.
     """
 
-    def __init__(self, wishes: Wishes, repository: Repository, send: Send) -> None:
+    def __init__(self, wishes: Wishes, repository: Repository) -> None:
         self._wishes = wishes
         self._repository = repository
-        self._send = send
         self._briefing = Briefing()
 
-    def born(self, device: str) -> None:
-        """Take note of a birth certificate."""
-        self._briefing.born(device)
+    def hear(self, heard: Heard) -> None:
+        """Take note of what a device said."""
+        if heard.born:
+            self._briefing.born(heard.device)
 
-    def died(self, device: str) -> None:
-        """Take note of a death certificate."""
-        self._briefing.died(device)
-
-    async def run(self) -> None:
+    async def run(self, send: Send) -> None:
         """Look and tell until cancelled."""
         while True:
             try:
-                devices, words = await asyncio.to_thread(self._words)
-                await self._tell(devices, words)
+                devices = self._briefing.devices()
+                words = await asyncio.to_thread(self._words, devices)
+                await self._tell(words, send)
             except Exception:  # noqa: BLE001  a store or a folder that cannot be read just now
                 _LOG.exception("could not look what devices have to be told; looking again")
             await asyncio.sleep(_LOOK_S)
 
-    def _words(self) -> tuple[list[str], Mapping[str, Word]]:
-        devices = self._briefing.connected()
-        wished = self._wishes.for_devices(devices)
-        version = self._desired_version()
-        return devices, {device: Word(wished[device], version) for device in devices}
+    def _words(self, devices: Sequence[str]) -> dict[str, Word]:
+        wished, version = self._wishes.for_devices(devices), self._desired_version()
+        return {device: Word(wished[device], version) for device in devices}
 
     def _desired_version(self) -> str:
         try:
@@ -65,9 +59,12 @@ class Commander:
             return ""
         return desired.bundle_version if desired else ""
 
-    async def _tell(self, devices: Sequence[str], words: Mapping[str, Word]) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        for device in devices:
-            due = self._briefing.due(device, words[device], now_ms=now_ms)
-            if due and await self._send(device, due):
-                self._briefing.told(device, words[device])
+    async def _tell(self, words: Mapping[str, Word], send: Send) -> None:
+        for device, word in words.items():
+            due = self._briefing.due(device, word)
+            if not due:
+                continue
+            # Before it is sent: a birth meanwhile means that it has to be told again.
+            self._briefing.told(device, word)
+            if not await send(device, due):
+                self._briefing.born(device)
