@@ -1,7 +1,7 @@
 """Kills a device at every step of its work on the disk, and looks at what is left.
 
-Runs as a program of its own (`python -m tests.killing install|outbox|enrol FOLDER`), because it forks
-and a test process has threads. A step is a file or a folder made, opened, renamed, linked or
+Runs as a program of its own (`python -m tests.killing install|outbox|enrol FOLDER`), because it
+forks and a test process has threads. A step is a file or a folder made, opened, renamed, linked or
 removed, a piece of a blob written, or an SQL statement.
 Prints one JSON object for every kill: {"step": what was about to happen, "left": what was found}.
 """

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 from cryptography import x509
 from tests import enrolled
 
+from nestling_cloud.fleet.authority import AuthorityError
 from nestling_cloud.fleet.broker_folder import access_list, configuration
 from nestling_cloud.fleet.enrolment import Enrolment
 
@@ -91,6 +93,20 @@ def test_removed_device_stands_in_both_lists_until_it_comes_back(enrolment: Enro
 
 
 def test_brokers_certificate_is_made_anew_for_other_names_only(enrolment: Enrolment) -> None:
+    assert not enrolment.broker.write_certificate()  # of a broker that is not ours
     made = [enrolment.broker.write_certificate([name]) for name in ("a.lan", "a.lan", "b.lan")]
 
     assert made == [True, False, True]
+    assert not enrolment.broker.write_certificate()
+
+
+def test_root_does_not_write_into_a_services_folder(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+
+    with pytest.raises(AuthorityError, match="sudo -u nobody"), Enrolment.open(state):
+        pass
+    assert list(state.iterdir()) == []
