@@ -24,7 +24,7 @@ class Cloud:
     broker: BrokerAddress
     store: Path
     log: Path
-    enrolment: str  # empty without TLS
+    enrolment: str = ""  # without TLS
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""

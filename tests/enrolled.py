@@ -5,16 +5,18 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from tests.processes import DEADLINE_S
 
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_device.identity import Papers
 
+Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 TLS = ("--tls", "--enrolment-port", "0")
 
 
@@ -58,10 +60,11 @@ def enrol(address: str, token: str, folder: Path) -> Ended:
     )  # fmt: skip
 
 
-def signing_request(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, name: str = "me") -> str:
+def signing_request(key: Key, name: str = "me") -> str:
     """Make a signing request, PEM."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    request = x509.CertificateSigningRequestBuilder(subject).sign(key, hashes.SHA256())
+    digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    request = x509.CertificateSigningRequestBuilder(subject).sign(key, digest)
     return request.public_bytes(serialization.Encoding.PEM).decode()
 
 

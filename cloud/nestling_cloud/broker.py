@@ -149,7 +149,13 @@ def start_broker(*, port: int = 0, kind: BrokerKind = "auto") -> Broker:
 
 
 def start_secure_broker(
-    files: BrokerFolder, *, host: str, port: int, names: Collection[str], client: TlsFiles
+    files: BrokerFolder,
+    *,
+    host: str,
+    port: int,
+    names: Collection[str],
+    client: TlsFiles,
+    kind: BrokerKind = "auto",
 ) -> Broker:
     """Start a Mosquitto that lets in only whom the fleet's authority signed.
 
@@ -159,25 +165,33 @@ def start_secure_broker(
         port: likewise; 0 takes a free port.
         names: what devices reach it by.
         client: the cloud's own certificate, to see whether it answers.
+        kind: which broker is wished; amqtt asks for no certificates, and will not do.
 
     Raises:
         BrokerError: there is no Mosquitto on this machine, the port is taken, or it does not start.
     """
-    try:
-        kind, program = find_broker("mosquitto")
-    except BrokerError as err:
-        raise BrokerError(
-            "devices on other machines need Mosquitto, which asks for certificates: "
-            "apt install mosquitto, or name a running broker"
-        ) from err
+    program = _find_mosquitto(kind)
     tls = client.client_context()
 
     def launch(port: int) -> Broker:
         files.write(host, port, names)
         command = [str(program), "-c", str(files.configuration)]
-        return _launch(kind, command, b"", host=reachable_as(host), port=port, tls=tls)
+        return _launch("mosquitto", command, b"", host=reachable_as(host), port=port, tls=tls)
 
     return _on_port(host, port, launch)
+
+
+def _find_mosquitto(kind: BrokerKind) -> Path:
+    try:
+        found, program = find_broker(kind)
+    except BrokerError:
+        found, program = "none", Path()
+    if found != "mosquitto":
+        raise BrokerError(
+            "TLS with client certificates needs Mosquitto, which amqtt cannot stand in for: "
+            "apt install mosquitto, or name a running broker"
+        )
+    return program
 
 
 def _on_port(host: str, port: int, launch: Callable[[int], Broker]) -> Broker:

@@ -14,7 +14,13 @@
     ├── StoreError              a receipt store that cannot be opened
     ├── ReceiptError            telemetry that makes no sense
     ├── AddressError            a text that is not HOST:PORT
-    └── ServeError              a service that cannot start
+    ├── ListenerError           a port that cannot be listened on
+    ├── ExposureError           a listener that others could reach, and could not trust
+    ├── CertificateError        a key, a name or a request that no certificate is made of
+    ├── AuthorityError          a certificate authority that cannot be read
+    ├── RosterError             a roster of devices that cannot be used, or a name it has not
+    ├── TokenError              an enrolment token that is unknown, used or expired
+    └── UnknownAddressError     nobody said where devices enrol
 
 Each class lives beside the noun that it belongs to.
 """

@@ -77,7 +77,8 @@ class Security:
         """Tell the broker of every change in the roster, and renew its certificate; no end.
 
         Args:
-            broker: the one that we started, None for another that reads the same files.
+            broker: the one that we started. None for another that reads the same files, and that
+                whoever started it sends SIGHUP when they change.
         """
         loop = asyncio.get_running_loop()
         told, certificate_due_s = -1, loop.time() + _CERTIFICATE_CHECK_S
@@ -87,9 +88,9 @@ class Security:
                 if await asyncio.to_thread(self.enrolment.roster.revision) != told:
                     told = await asyncio.to_thread(self.enrolment.broker.write_lists)
                     changed = True
-                if broker is not None and loop.time() >= certificate_due_s:
+                if loop.time() >= certificate_due_s:
                     certificate_due_s = loop.time() + _CERTIFICATE_CHECK_S
-                    changed |= self.enrolment.broker.write_certificate(self.names)
+                    changed |= self.enrolment.broker.write_certificate()
                 if changed and broker is not None:
                     broker.reload()
             except (CloudError, OSError) as err:

@@ -160,6 +160,7 @@ def _join_broker(
                 port=port,
                 names=security.names,
                 client=tls,
+                kind=config.broker_kind,
             )
         )
     return BrokerAddress(host=own.host, port=own.port, tls=tls), own

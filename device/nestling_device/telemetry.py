@@ -6,6 +6,7 @@ stored it and says so, and is sent again until then.
 
 import json
 import logging
+import secrets
 import threading
 import time
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ class Telemetry:
         self._outbox = outbox
         self._state = state
         self._commands = topics.sparkplug("NCMD", topics.check_device_id(config.device_id))
+        # The broker ends a connection when another comes under its id, so nobody may guess it.
+        self._client_id = f"{config.device_id}-telemetry-{secrets.token_hex(8)}"
         self._gauges = Gauges()
         self._window = self._new_window()
         self._node: SparkplugNode | None = None  # for the next connection
@@ -139,7 +142,7 @@ class Telemetry:
         with Connection(
             self._config.host,
             self._config.port,
-            client_id=f"{self._config.device_id}-telemetry",
+            client_id=self._client_id,
             subscriptions=[self._commands, topics.HOST_STATE],
             identity=self._config.identity,
             will=self._message("NDEATH", node.death(now_ms=_now_ms())),

@@ -241,7 +241,7 @@ def test_secure_broker_needs_mosquitto_and_says_so(
     monkeypatch.setattr(broker_module, "_SYSTEM_PATHS", (str(tmp_path),))
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(BrokerError, match="devices on other machines need Mosquitto"):
+    with pytest.raises(BrokerError, match="client certificates needs Mosquitto"):
         start_secure_broker(
             enrolment.broker,
             host="127.0.0.1",

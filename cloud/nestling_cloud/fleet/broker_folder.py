@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nestling import topics
 from nestling_cloud.fleet.authority import CLOUD_NAME, Authority
+from nestling_cloud.fleet.certificates import Pair, hosts_of
 from nestling_cloud.fleet.roster import Roster
 from nestling_cloud.whole_file import write_whole
 
@@ -73,16 +74,24 @@ class BrokerFolder:
             write_whole(self.folder / "acl", access_list(refused.names).encode())
         return refused.revision
 
-    def write_certificate(self, names: Collection[str]) -> bool:
+    def write_certificate(self, names: Collection[str] | None = None) -> bool:
         """Write the broker's certificate if it is worn, or good for other names.
+
+        Args:
+            names: what clients reach it by; None for those that it has. Without any certificate
+                there is none to renew.
 
         Returns:
             Whether it was.
         """
         path = self.folder / "broker.pem"
-        before = path.stat().st_mtime_ns if path.exists() else None
+        before = path.read_bytes() if path.exists() else None
+        if names is None:
+            if before is None:
+                return False
+            names = hosts_of(Pair.from_pem(before).certificate)
         self.authority.server("broker", names, folder=self.folder)
-        return path.stat().st_mtime_ns != before
+        return path.read_bytes() != before
 
 
 def configuration(folder: Path, host: str, port: int, *, root: bool) -> str:

@@ -1,6 +1,8 @@
 """How a device gets into the fleet, stays in it, and is put out."""
 
 import contextlib
+import os
+import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from nestling.enrolment_token import EnrolmentToken
-from nestling_cloud.fleet.authority import Authority
+from nestling_cloud.fleet.authority import Authority, AuthorityError
 from nestling_cloud.fleet.broker_folder import BrokerFolder
 from nestling_cloud.fleet.certificates import read_request, to_pem
 from nestling_cloud.fleet.roster import Roster
@@ -32,6 +34,7 @@ class Enrolment:
         Raises:
             AuthorityError, RosterError: it cannot be used.
         """
+        _check_owner(state)
         authority = Authority.open(state / "authority")
         with Roster(state / "authority" / "devices.sqlite") as roster:
             broker = BrokerFolder(folder=state / "broker", authority=authority, roster=roster)
@@ -80,3 +83,22 @@ class Enrolment:
         """
         self.roster.remove(name)
         self.broker.write_lists()
+
+
+def _check_owner(state: Path) -> None:
+    """Refuse to work as root in a service's folder: it could not read what root writes there."""
+    if os.geteuid() != 0 or not state.exists():
+        return
+    owner = state.stat().st_uid
+    if owner != 0:
+        raise AuthorityError(
+            f"{state} belongs to user {_user(owner)}, who could not read what root writes there: "
+            f"run this as that user (sudo -u {_user(owner)} ...)"
+        )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"#{number}"

@@ -44,6 +44,8 @@ class MqttSource:
         self._host = host
         self._port = port
         self._device_id = topics.check_device_id(device_id)
+        # The broker ends a connection when another comes under its id, so nobody may guess it.
+        self._client_id = f"{device_id}-delivery-{secrets.token_hex(8)}"
         self._identity = identity
         self._timeout_s = timeout_s
         self._connection: Connection | None = None
@@ -116,7 +118,7 @@ class MqttSource:
             self._connection = Connection(
                 self._host,
                 self._port,
-                client_id=f"{self._device_id}-delivery",
+                client_id=self._client_id,
                 subscriptions=[topics.delivery_response(self._device_id)],
                 identity=self._identity,
             )
