@@ -11,7 +11,8 @@ from nestling_device.standing import read_bundle, read_outbox
 
 # An outbox that is full takes about so much; a bundle is smaller.
 _ROOM_BYTES = 100_000_000
-_SOON = timedelta(days=3)
+# A running device renews its certificate when a third of its life is left, long before this.
+_SOON = timedelta(days=14)
 
 
 def folder(subject: Subject) -> Finding:
