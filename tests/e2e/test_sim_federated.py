@@ -46,6 +46,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     scenario = load_scenario(SCENARIO).model_copy(update={"task": task_reference("SLOW")})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(temporary))
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder / "torchinductor"))
         config = RunConfig(scenario=scenario, out=folder / "runs", cache=folder / "cache")
         result = run(config, Silent())
     return Finished(

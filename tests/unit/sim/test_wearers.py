@@ -20,7 +20,7 @@ def stream(labels: list[int]) -> Examples:
 
 
 def positions(examples: Examples) -> list[int]:
-    return examples.inputs[:, 0, 0].astype(int).tolist()
+    return [int(value) for value in examples.inputs[:, 0, 0]]
 
 
 def test_first_part_of_every_recording_is_learned_from_and_a_window_lies_between() -> None:
