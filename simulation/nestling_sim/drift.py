@@ -74,9 +74,7 @@ def _turned(inputs: NDArray[np.float32], turn: NDArray[np.float64]) -> NDArray[n
 def _played(inputs: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
     """Sample windows about their middle, mirrored where they run out."""
     if inputs.ndim != 3:
-        raise DriftError(
-            f"inputs {list(inputs.shape[1:])} have no one axis of time; set speed to 0"
-        )
+        raise DriftError(f"inputs {list(inputs.shape[1:])} have no axis of time; set speed to 0")
     last = inputs.shape[-1] - 1
     position = last / 2 + (np.arange(last + 1) - last / 2) * speed
     position = last - np.abs(last - np.abs(position))  # reflect at both ends

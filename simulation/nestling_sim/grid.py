@@ -1,10 +1,9 @@
 """Flower's Grid within one process: every client answers at once, in order of its node."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flwr.app import Context, Error, Message, RecordDict
-from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
@@ -19,12 +18,14 @@ class LocalGrid(Grid):
     """Runs one ClientApp for every node, each with a context of its own that it keeps.
 
     Args:
-        client: what every node runs.
+        client: what every node runs, a ClientApp or what can be called like one.
         node_configs: each node's configuration; nodes are numbered from 2, after the server.
     """
 
     def __init__(
-        self, client: ClientApp, node_configs: Sequence[Mapping[str, str | int | float]]
+        self,
+        client: Callable[[Message, Context], Message],
+        node_configs: Sequence[Mapping[str, str | int | float]],
     ) -> None:
         self._client = client
         self._replies: dict[str, Message] = {}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -223,6 +224,9 @@ def _run_federated(
     watch: _Watch,
     progress: Progress,
 ) -> Lived:
+    # Flower asks when it is imported, and then reports home unless it is told not to.
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
     try:  # flwr is an extra of its own, and takes a second to import
         from nestling_sim.federated import Learning, learn_in_rounds  # noqa: PLC0415
     except ModuleNotFoundError as err:

@@ -17,6 +17,7 @@ from tests.certificates import ServerFiles, make_server_files
 from tests.learning_fleet import TASK, LearningFleet, learning_fleet, tiny_repository
 from tests.processes import until
 
+from nestling_cloud.federated.flower import FlowerError, Link, run_app, write_app
 from nestling_cloud.federated.rounds import Round, RoundLog
 from nestling_cloud.telemetry.store import store_url
 
@@ -152,3 +153,11 @@ def test_run_that_ends_without_a_release_fails_and_says_why(
     assert all("and the round is of tiny-2-" in one.reason for one in latest.dropped)
     assert (latest.averaged, latest.released) == (False, None)
     assert fleet.repository.manifest().release == 2
+
+
+def test_superlink_that_is_not_there_is_an_error(fleet: LearningFleet, tmp_path: Path) -> None:
+    write_app(tmp_path, fleet.config())
+    link = Link(address=f"127.0.0.1:{free_port()}", root_certificates=None)
+
+    with pytest.raises(FlowerError, match="flwr run"):
+        run_app(tmp_path, link, timeout_s=60)

@@ -39,7 +39,7 @@ class EnsembleRecipe:
     client_weight: float
     soft_weight: float = 0.7
     views: int = 2
-    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=2, learning_rate=3e-4))
+    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=2, learning_rate=1e-3))
 
 
 def blend(

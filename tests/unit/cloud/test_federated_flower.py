@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from nestling_cloud.federated import flower
-from nestling_cloud.federated.flower import FlowerError, Link, environment, program, write_app
+from nestling_cloud.federated.flower import FlowerError, environment, program, write_app
 from nestling_cloud.federated.run_config import RunConfig
 
 CONFIG = RunConfig(repository='/srv/a "b" \\ c', store="sqlite:///x", task="wearable", rounds=3)
@@ -43,11 +42,3 @@ def test_flower_neither_reports_nor_looks_for_updates(
 def test_program_that_is_not_installed_says_what_to_install() -> None:
     with pytest.raises(FlowerError, match=r"pip install 'nestling\[federated\]'"):
         program("flower-of-no-kind")
-
-
-def test_superlink_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    write_app(tmp_path, CONFIG)
-    link = Link(address="127.0.0.1:1", root_certificates=None)
-
-    with pytest.raises(FlowerError, match="flwr"):
-        flower.run_app(tmp_path, link, timeout_s=60)
