@@ -1,6 +1,6 @@
 # Every target that CI calls, and no other way to do the same thing.
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test lint protos bench bench-simulate clean
+.PHONY: help setup simulate test test-arm64 lint protos bench bench-simulate clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/.installed: pyproject.toml constraints.txt deploy/broker/requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +28,9 @@ simulate: setup ## train, ship, run a simulated fleet, write the report (ARGS='-
 
 test: setup ## run every test (ARGS='-k policy')
 	$(BIN)/python -P -m pytest $(ARGS)
+
+test-arm64: setup ## the device as a Raspberry Pi 4 runs it, emulated (root, debootstrap, qemu-user-static)
+	PYTHON=$(CURDIR)/$(BIN)/python tests/arm64/run.sh
 
 lint: setup ## ruff, mypy strict, import layers, generated protos
 	$(BIN)/ruff check .

@@ -106,6 +106,11 @@ class Identity:
         return self._papers
 
     @property
+    def begins(self) -> datetime:
+        """When the certificate begins."""
+        return self._newest().not_valid_before_utc
+
+    @property
     def ends(self) -> datetime:
         """When the certificate ends."""
         return self._newest().not_valid_after_utc

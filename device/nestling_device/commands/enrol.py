@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from nestling.enrolment_token import EnrolmentToken
-from nestling_device.commands.run import address
 from nestling_device.enrolment import EnrolmentError, enrol, renew
+from nestling_device.flags import address
 from nestling_device.identity import Identity
 
 _STANDARD_INPUT = "-"
