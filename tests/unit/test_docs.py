@@ -24,7 +24,12 @@ COMMANDS = {
     ("nestling-cloud", "serve"),
     ("nestling-cloud", "bundle", "show"),
     ("nestling-cloud", "bundle", "export"),
+    ("nestling-cloud", "device", "add"),
+    ("nestling-cloud", "device", "list"),
+    ("nestling-cloud", "device", "remove"),
+    ("nestling-cloud", "broker-config"),
     ("nestling-device", "run"),
+    ("nestling-device", "enrol"),
     ("nestling-sim", "run"),
 }
 # Heading of the table that lists a command's flags, by document.
@@ -32,6 +37,9 @@ FLAG_TABLES: dict[tuple[str, ...], tuple[str, str]] = {
     ("nestling-sim", "run"): ("simulate.md", "Options"),
     ("nestling-cloud", "serve"): ("operate.md", "`nestling-cloud serve`"),
     ("nestling-device", "run"): ("operate.md", "`nestling-device run`"),
+    ("nestling-cloud", "device", "add"): ("deploy-cloud.md", "`nestling-cloud device add`"),
+    ("nestling-cloud", "broker-config"): ("deploy-cloud.md", "A broker by itself"),
+    ("nestling-device", "enrol"): ("deploy-cloud.md", "`nestling-device enrol`"),
 }
 
 _FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
