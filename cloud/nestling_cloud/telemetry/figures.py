@@ -16,7 +16,7 @@ from nestling_cloud.telemetry.device_table import device_row, device_rows, match
 from nestling_cloud.telemetry.hard_inputs import HardInputs
 from nestling_cloud.telemetry.receipts import ReceiptRow
 from nestling_cloud.telemetry.rollups import CLOCK_AHEAD_MS, read
-from nestling_cloud.telemetry.steps import Steps, steps_of
+from nestling_cloud.telemetry.steps import Steps, clamp, steps_of
 from nestling_cloud.telemetry.store import Store
 from nestling_cloud.telemetry.tally import tally
 from nestling_cloud.telemetry.totals import Sums, totals
@@ -131,12 +131,12 @@ class Figures:
         """
         columns = tables.RECEIPTS.c
         with self._store.reading() as connection:
-            last = connection.execute(sa.select(sa.func.max(columns.id))).scalar()
+            last = connection.execute(sa.select(sa.func.max(columns.id))).scalar() or 0
         where = [columns.id <= last, *_within(time_range)]
         if device is not None:
             where.append(columns.device == device)
         after = 0
-        while last is not None:
+        while True:
             with self._store.reading() as connection:
                 page = ring.page(connection, *where, after=after, limit=_RECEIPTS_A_PAGE)
             if not page:
@@ -211,8 +211,8 @@ def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
 
 
 def _within(time_range: TimeRange) -> list[sa.ColumnElement[bool]]:
-    at_ms = tables.RECEIPTS.c.answered_at_ms
-    return [at_ms >= time_range.since_ms, at_ms < time_range.until_ms]
+    at_ms, possible = tables.RECEIPTS.c.answered_at_ms, clamp(time_range)
+    return [at_ms >= possible.since_ms, at_ms < possible.until_ms]
 
 
 def _receipts(connection: sa.Connection, device: str, time_range: TimeRange) -> list[ReceiptRow]:

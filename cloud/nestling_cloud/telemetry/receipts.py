@@ -7,6 +7,8 @@ from nestling_cloud.errors import CloudError
 
 # SQL integers are signed 64-bit.
 LARGEST_INTEGER = 2**63 - 1
+# The year 287396: a number that a browser, too, can tell from its neighbours.
+LATEST_MS = 2**53 - 1
 # What says nothing about energy has no provenance either.
 NO_PROVENANCE = "none"
 
@@ -88,7 +90,7 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         outbox_id=outbox_id,
         sequence=check_sequence(receipt.sequence),
         input_index=_integer("input_index", receipt.input_index),
-        answered_at_ms=_integer("answered_at_ms", receipt.answered_at_ms),
+        answered_at_ms=_time("answered_at_ms", receipt.answered_at_ms),
         bundle_version=check_text("bundle_version", receipt.bundle_version),
         route=f"capacity-{receipt.route.capacity}" if receipt.route.capacity else "cloud",
         reason=_reason(receipt.route.reason),
@@ -149,6 +151,12 @@ def check_text(field: str, value: str) -> str:
 def _integer(field: str, value: int) -> int:
     if not 0 <= value <= LARGEST_INTEGER:
         raise ReceiptError(f"{field} {value} is not between 0 and 2^63 - 1")
+    return value
+
+
+def _time(field: str, value: int) -> int:
+    if not 0 <= value <= LATEST_MS:
+        raise ReceiptError(f"{field} {value} is not between 0 and 2^53 - 1")
     return value
 
 

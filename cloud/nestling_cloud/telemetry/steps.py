@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nestling_cloud.telemetry.receipts import LATEST_MS
 from nestling_cloud.telemetry.retention import DAY_MS
 from nestling_cloud.telemetry.views import TimeRange
 
@@ -46,6 +47,7 @@ def steps_of(wanted: TimeRange, kept_ms: Mapping[int, int | None], *, now_ms: in
         kept_ms: how long each rollup is kept, by the length of its steps; None for ever.
         now_ms: Unix time.
     """
+    wanted = clamp(wanted)
     span_ms = max(wanted.until_ms - wanted.since_ms, 0)
     for step_ms, rollup_ms in _LADDER:
         if span_ms <= MOST_STEPS * step_ms and _is_kept(
@@ -54,6 +56,12 @@ def steps_of(wanted: TimeRange, kept_ms: Mapping[int, int | None], *, now_ms: in
             return _steps(wanted, step_ms, rollup_ms)
     weeks = -(-span_ms // (MOST_STEPS * _WEEK_MS))
     return _steps(wanted, max(weeks, 1) * _WEEK_MS, _HOUR_MS)
+
+
+def clamp(wanted: TimeRange) -> TimeRange:
+    """Bring a time range within the times that a receipt may have."""
+    since_ms = min(max(wanted.since_ms, 0), LATEST_MS)
+    return TimeRange(since_ms=since_ms, until_ms=min(max(wanted.until_ms, 0), LATEST_MS + 1))
 
 
 def _is_kept(kept_ms: Mapping[int, int | None], rollup_ms: int, age_ms: int) -> bool:

@@ -8,6 +8,7 @@ A store that was wiped, or put back to an older copy, meets outboxes that have l
 acknowledged before. That can never come again: it becomes a gap with the reason "forgotten".
 """
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,8 +80,11 @@ class Store:
     def __init__(self, url: str, *, kept: Retention | None = None) -> None:
         self.retention = kept or Retention()
         try:
-            self._database = Database(url)
-            self._prepare()
+            with contextlib.ExitStack() as undo:
+                self._database = Database(url)
+                undo.callback(self._database.close)
+                self._prepare()
+                undo.pop_all()
         except (sa.exc.SQLAlchemyError, ImportError, schema.SchemaError) as err:
             raise StoreError(
                 f"cannot open the receipt store {url}: {err}; "
