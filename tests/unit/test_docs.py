@@ -22,6 +22,10 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 }
 COMMANDS = {
     ("nestling-cloud", "serve"),
+    ("nestling-cloud", "console", "password"),
+    ("nestling-cloud", "console", "token", "add"),
+    ("nestling-cloud", "console", "token", "list"),
+    ("nestling-cloud", "console", "token", "remove"),
     ("nestling-cloud", "bundle", "show"),
     ("nestling-cloud", "bundle", "export"),
     ("nestling-cloud", "device", "add"),
