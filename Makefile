@@ -1,6 +1,6 @@
 # Every target that CI calls, and no other way to do the same thing.
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test lint protos bench bench-simulate clean
+.PHONY: help setup simulate test lint protos bench bench-simulate bench-federated clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -40,10 +40,13 @@ lint: setup ## ruff, mypy strict, import layers, generated protos
 protos: setup ## regenerate the Python beside every .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" protos/generate.sh
 
-bench: bench-simulate ## every benchmark, in full
+bench: bench-simulate bench-federated ## every benchmark, in full
 
 bench-simulate: setup ## the default scenario over 3 seeds -> docs/results/simulate.*
 	$(BIN)/python benchmarks/simulate.py $(ARGS)
+
+bench-federated: setup ## the federated scenario over 3 seeds -> docs/results/federated.*
+	$(BIN)/python benchmarks/federated.py $(ARGS)
 
 clean: ## remove what the targets made, the trained bundles in the user's cache excepted
 	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

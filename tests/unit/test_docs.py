@@ -24,7 +24,11 @@ COMMANDS = {
     ("nestling-cloud", "serve"),
     ("nestling-cloud", "bundle", "show"),
     ("nestling-cloud", "bundle", "export"),
+    ("nestling-cloud", "federated", "link"),
+    ("nestling-cloud", "federated", "run"),
+    ("nestling-cloud", "federated", "rounds"),
     ("nestling-device", "run"),
+    ("nestling-device", "federated", "join"),
     ("nestling-sim", "run"),
 }
 # Heading of the table that lists a command's flags, by document.
@@ -32,6 +36,17 @@ FLAG_TABLES: dict[tuple[str, ...], tuple[str, str]] = {
     ("nestling-sim", "run"): ("simulate.md", "Options"),
     ("nestling-cloud", "serve"): ("operate.md", "`nestling-cloud serve`"),
     ("nestling-device", "run"): ("operate.md", "`nestling-device run`"),
+    **{
+        ("nestling-cloud", "federated", name): (
+            "federate.md",
+            f"`nestling-cloud federated {name}`",
+        )
+        for name in ("link", "run", "rounds")
+    },
+    ("nestling-device", "federated", "join"): (
+        "federate.md",
+        "`nestling-device federated join`",
+    ),
 }
 
 _FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
@@ -133,6 +148,10 @@ def test_every_top_level_scenario_key_stands_in_its_table() -> None:
     offload = {f"offload.{key}" for key in _keys(scenario.OffloadTable)}
 
     assert _documented_keys("Top level and `[offload]`") == _keys(scenario.Scenario) | offload
+
+
+def test_every_key_of_learning_stands_in_its_table() -> None:
+    assert _documented_keys("`[federated]`") == _keys(scenario.FederatedTable)
 
 
 def test_scenario_in_the_documentation_is_one() -> None:
