@@ -19,8 +19,8 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.console.app import routes
 from nestling_cloud.console.login import Login
 from nestling_cloud.console.parts import console_parts
-from nestling_cloud.console.rounds import NoRounds
 from nestling_cloud.console.password import PasswordFile
+from nestling_cloud.console.rounds import NoRounds
 from nestling_cloud.console.sessions import COOKIE, Sessions
 from nestling_cloud.console.throttle import FREE_FAILURES, LoginThrottle
 from nestling_cloud.telemetry.store import Store

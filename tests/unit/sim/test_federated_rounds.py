@@ -19,6 +19,7 @@ from nestling_cloud.federated.rounds import Round, RoundLog
 from nestling_cloud.federated.server_app import CheckpointError, NotReleasedError, run_rounds
 from nestling_cloud.federated.strategy import Ground, NestedAveraging, Rules, record_of
 from nestling_cloud.progress import Silent
+from nestling_device.claim import claimed
 from nestling_device.federated.client_app import app
 from nestling_sim.grid import LocalGrid
 
@@ -95,6 +96,13 @@ def test_no_more_than_the_prefix_is_sent(fleet: LearningFleet) -> None:
     assert [{k: tuple(v) for k, v in one.items()} for one in sent.values()] == shapes
     prefixes = [record_of(take(checkpoint(fleet), shape)) for shape in shapes]
     assert made.tally.bytes_down == sum(record.count_bytes() for record in prefixes)
+
+
+def test_device_may_answer_inputs_meanwhile(fleet: LearningFleet) -> None:
+    with claimed(Path(str(fleet.nodes[0]["state"]))):
+        made, _ = one_round(fleet, LocalGrid(app, fleet.nodes))
+
+    assert made.tally.dropped == []
 
 
 def arrays_of_reply(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Message], None]:
