@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,9 +18,13 @@ Answer = dict[str, Any]
 class DeviceProcess:
     """A device that answers its bundle's golden inputs; use it as a context manager."""
 
-    def __init__(self, state: Path, *, cloud: str, broker: str, arguments: tuple[str, ...]) -> None:
+    def __init__(
+        self, state: Path, *, cloud: str = "", broker: str = "", arguments: tuple[str, ...]
+    ) -> None:
         command = [sys.executable, "-P", "-m", "nestling_device.cli", "run", "--json"]
-        command += ["--cloud", cloud, "--broker", broker, "--state", str(state), *arguments]
+        if cloud:  # otherwise it knows where to go by its identity
+            command += ["--cloud", cloud, "--broker", broker]
+        command += ["--state", str(state), *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -55,6 +60,15 @@ class DeviceProcess:
             answer = self._next()
             if answer["reason"] == reason:
                 return answer
+
+    def take_until_route(self, route: str) -> Answer:
+        """Wait for an answer by a route, but no longer than for anything else."""
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            answer = self._next()
+            if answer["route"] == route:
+                return answer
+            assert time.monotonic() < deadline, f"no answer by {route}"
 
     def end(self, number: signal.Signals | None = None) -> int:
         """Wait for the end, which a signal may bring about, and return the exit status."""

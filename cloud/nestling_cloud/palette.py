@@ -1,0 +1,59 @@
+"""The colours of report and console, each for a light and a dark page.
+
+Blues are the device, darker for a larger capacity; orange is the cloud and the way to it. The
+hues are Okabe and Ito's, which colour-blind readers tell apart; marks and dashes differ too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Colour:
+    """One role's colour; `light` is also its name in a picture, so no two roles share it."""
+
+    role: str
+    light: str
+    dark: str
+
+
+SURFACE = Colour("surface", "#ffffff", "#171a1f")
+INK = Colour("ink", "#1c2024", "#e8eaed")
+MUTED = Colour("muted", "#5b6470", "#a3acb8")
+GRID = Colour("grid", "#dfe3e8", "#343a43")
+OUTAGE = Colour("outage", "#eceef1", "#2a2f37")
+CLOUD_ORANGE = Colour("cloud", "#e08a00", "#f0a830")
+FALLBACK = Colour("fallback", "#c43c00", "#ff7a45")
+MULTIPLEXER = Colour("multiplexer", "#00785a", "#2cc79c")
+RIVAL = Colour("rival", "#a8508a", "#dd92c4")
+_CAPACITIES = (
+    Colour("capacity-1", "#b5d5ec", "#2f5572"),
+    Colour("capacity-2", "#7bb3da", "#3f7cab"),
+    Colour("capacity-3", "#3a86bd", "#5ba5d8"),
+    Colour("capacity-4", "#0f5488", "#9bd0f5"),
+)
+COMPUTE = _CAPACITIES[2]
+
+COLOURS = (
+    SURFACE,
+    INK,
+    MUTED,
+    GRID,
+    OUTAGE,
+    CLOUD_ORANGE,
+    FALLBACK,
+    MULTIPLEXER,
+    RIVAL,
+    *_CAPACITIES,
+)
+
+
+def capacity_colours(count: int) -> Sequence[Colour]:
+    """Colours of capacities 1 to `count`, the last one the strongest; over four they repeat."""
+    last = len(_CAPACITIES) - 1
+    return [_CAPACITIES[round(k * last / max(count - 1, 1))] for k in range(count)]
+
+
+def css_variables(*, dark: bool) -> str:
+    """Custom properties for a style sheet."""
+    return " ".join(f"--{one.role}: {one.dark if dark else one.light};" for one in COLOURS)
