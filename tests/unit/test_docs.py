@@ -25,6 +25,9 @@ COMMANDS = {
     ("nestling-cloud", "bundle", "show"),
     ("nestling-cloud", "bundle", "export"),
     ("nestling-device", "run"),
+    ("nestling-device", "status"),
+    ("nestling-device", "doctor"),
+    ("nestling-device", "profile"),
     ("nestling-sim", "run"),
 }
 # Heading of the table that lists a command's flags, by document.
@@ -32,6 +35,9 @@ FLAG_TABLES: dict[tuple[str, ...], tuple[str, str]] = {
     ("nestling-sim", "run"): ("simulate.md", "Options"),
     ("nestling-cloud", "serve"): ("operate.md", "`nestling-cloud serve`"),
     ("nestling-device", "run"): ("operate.md", "`nestling-device run`"),
+    ("nestling-device", "status"): ("deploy.md", "`nestling-device status`"),
+    ("nestling-device", "doctor"): ("deploy.md", "`nestling-device doctor`"),
+    ("nestling-device", "profile"): ("deploy.md", "`nestling-device profile`"),
 }
 
 _FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
