@@ -55,7 +55,7 @@ async def delivery(repository: Repository, broker: Broker) -> AsyncIterator[int]
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     mqtt = MqttDelivery(repository, BrokerAddress(host=broker.host, port=broker.port))
-    async with _running(mqtt.run(), mqtt.subscribed):
+    async with running(mqtt.run(), mqtt.subscribed):
         yield port
     await server.stop(None)
 
@@ -64,12 +64,13 @@ async def delivery(repository: Repository, broker: Broker) -> AsyncIterator[int]
 async def ingest(store: Store, *, host: str, port: int) -> AsyncIterator[None]:
     """Take in telemetry from a broker."""
     service = Ingest(store, BrokerAddress(host=host, port=port))
-    async with _running(service.run(), service.subscribed):
+    async with running(service.run(), service.subscribed):
         yield
 
 
 @asynccontextmanager
-async def _running(work: Coroutine[None, None, None], ready: asyncio.Event) -> AsyncIterator[None]:
+async def running(work: Coroutine[None, None, None], ready: asyncio.Event) -> AsyncIterator[None]:
+    """Run some work beside the body, once it is ready."""
     task = asyncio.create_task(work)
     await ready.wait()
     yield

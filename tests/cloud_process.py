@@ -25,6 +25,8 @@ class Cloud:
     store: Path
     log: Path
     enrolment: str = ""  # without TLS
+    console: str = ""
+    password: str = ""
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
@@ -36,10 +38,11 @@ StartCloud = Callable[..., Cloud]
 
 
 def command(repository: Path, store: Path, *arguments: str) -> list[str]:
-    """Command line of a cloud on free ports."""
+    """Command line of a cloud on free ports; with a console where its port is among `arguments`."""
     module = [sys.executable, "-P", "-m", "nestling_cloud.cli", "serve"]
     paths = ["--repository", str(repository), "--store", str(store)]
-    return [*module, *paths, "--port", "0", "--broker-port", "0", *arguments]
+    console = [] if "--console-port" in arguments else ["--no-console"]
+    return [*module, *paths, "--port", "0", "--broker-port", "0", *console, *arguments]
 
 
 def start(process: subprocess.Popen[str], store: Path, log: Path) -> Cloud:
@@ -52,6 +55,8 @@ def start(process: subprocess.Popen[str], store: Path, log: Path) -> Cloud:
         store=store,
         log=log,
         enrolment=ready.get("enrolment", ""),
+        console=ready.get("console", ""),
+        password=ready.get("console_password", ""),
     )
 
 

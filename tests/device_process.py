@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -59,6 +60,15 @@ class DeviceProcess:
             answer = self._next()
             if answer["reason"] == reason:
                 return answer
+
+    def take_until_route(self, route: str) -> Answer:
+        """Wait for an answer by a route, but no longer than for anything else."""
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            answer = self._next()
+            if answer["route"] == route:
+                return answer
+            assert time.monotonic() < deadline, f"no answer by {route}"
 
     def end(self, number: signal.Signals | None = None) -> int:
         """Wait for the end, which a signal may bring about, and return the exit status."""

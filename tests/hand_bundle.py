@@ -104,10 +104,16 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
 
 def calibration() -> bundle_pb2.Calibration:
     """Make curves with three points, the same for every capacity."""
-    prices = ((0.0, 2.0, 2.0), (0.5, GATE_PRICE, ACCEPT_PRICE), (1.0, -2.0, -2.0))
+    prices = (
+        (0.0, 2.0, 2.0, 0.6),
+        (0.5, GATE_PRICE, ACCEPT_PRICE, 0.7),
+        (1.0, -2.0, -2.0, 0.9),
+    )
     points = [
-        bundle_pb2.OperatingPoint(offload_share=share, gate_price=gate, accept_price=accept)
-        for share, gate, accept in prices
+        bundle_pb2.OperatingPoint(
+            offload_share=share, gate_price=gate, accept_price=accept, accuracy=accuracy
+        )
+        for share, gate, accept, accuracy in prices
     ]
     return bundle_pb2.Calibration(
         curves=[bundle_pb2.RoutingCurve(points=points) for _ in range(CAPACITIES)]
@@ -139,12 +145,17 @@ def hand_repository(folder: Path, teacher: bytes) -> None:
         folder: of the repository.
         teacher: ONNX of a cloud model that takes its inputs and knows its classes.
     """
-    manifest, blobs = hand_bundle()
     repository = Repository(folder)
+    repository.add_model(hand_bundle()[0].cloud.name, teacher)
+    hand_release(repository, release=1)
+
+
+def hand_release(repository: Repository, *, release: int) -> str:
+    """Release the bundle with other weights for each number; returns its version."""
+    manifest, blobs = hand_bundle(release)
     for data in blobs.values():
         repository.add(data)
-    repository.add_model(manifest.cloud.name, teacher)
-    repository.release(manifest)
+    return repository.release(manifest).bundle_version
 
 
 def _nested(name: str, shapes: list[tuple[int, int]]) -> bundle_pb2.NestedTensor:

@@ -5,10 +5,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from nestling_cloud.commands import broker_config, bundle, device, serve
+from nestling_cloud.commands import broker_config, bundle, console, device, federated, serve
 from nestling_cloud.errors import CloudError
 
-_COMMANDS = (serve, bundle, device, broker_config)
+_COMMANDS = (serve, console, bundle, device, broker_config, federated)
 _FAILURE = 1
 
 

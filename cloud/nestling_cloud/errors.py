@@ -13,7 +13,18 @@
     ├── TensorError             an inference request that does not fit the model
     ├── StoreError              a receipt store that cannot be opened
     ├── ReceiptError            telemetry that makes no sense
+    ├── WishError               a wish that no device can fulfil
     ├── AddressError            a text that is not HOST:PORT
+    ├── ConsoleError            a console that cannot listen where it should
+    ├── PasswordError           a password that may not be set, or cannot be read
+    ├── TokenError              a token that cannot be added, removed or read
+    ├── RequestError            an API request that cannot be answered
+    ├── FederatedError          rounds that cannot be run as asked
+    ├── FlowerError             a Flower program that is missing or failed
+    ├── CheckpointError         a checkpoint that no round can start from
+    ├── RoundsError             a table of rounds that cannot be opened
+    ├── UpdateError             a client's answer that is left out
+    ├── NotReleasedError        rounds whose result is not released
     ├── ListenerError           a port that cannot be listened on
     ├── ExposureError           a listener that others could reach, and could not trust
     ├── CertificateError        a key, a name or a request that no certificate is made of

@@ -1,83 +1,46 @@
-"""The cloud as one process: inference and delivery over gRPC, delivery and ingest over MQTT."""
+"""The cloud as one process: inference, delivery, enrolment, ingest, commands and the console."""
 
 import asyncio
 import contextlib
 import dataclasses
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Coroutine
 
 import grpc
 
 from nestling.inference.v2 import inference_pb2_grpc
 from nestling.v1 import delivery_pb2_grpc, enrolment_pb2_grpc
-from nestling_cloud.broker import Broker, BrokerKind, start_broker, start_secure_broker
+from nestling_cloud.background import running, wait_for
+from nestling_cloud.broker import Broker, start_broker, start_secure_broker
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.connection import BrokerAddress
+from nestling_cloud.console.password import CONSOLE_FOLDER, first_password
+from nestling_cloud.console.server import ConsoleServer
 from nestling_cloud.fleet.addresses import FleetAddresses
-from nestling_cloud.security import Security, needs_tls
+from nestling_cloud.fleet.commander import Commander
+from nestling_cloud.fleet.wishes import Wishes
+from nestling_cloud.security import Security
 from nestling_cloud.serving.batcher import Batcher
+from nestling_cloud.serving.config import RECEIPTS_FILE, Addresses, ServeConfig
 from nestling_cloud.serving.delivery import DeliveryService
 from nestling_cloud.serving.enrolment import RenewalDesk, enrolling
-from nestling_cloud.serving.inference import MAX_MESSAGE_BYTES, InferenceService
+from nestling_cloud.serving.inference import MAX_MESSAGE_BYTES, Answered, InferenceService
 from nestling_cloud.serving.listener import ONE_SERVER_A_PORT, listening, tls_credentials
 from nestling_cloud.serving.model import CloudModel
 from nestling_cloud.serving.mqtt_delivery import MqttDelivery
 from nestling_cloud.serving.peers import Gatekeeper, Peers
+from nestling_cloud.serving.recorder import HardInputRecorder
+from nestling_cloud.telemetry.hard_inputs import HardInputs
 from nestling_cloud.telemetry.ingest import Ingest
 from nestling_cloud.telemetry.store import Store, store_url
+from nestling_cloud.tls import is_loopback
 
 _BROKER_CHECK_S = 0.5
-# A task that was told to end may say goodbye to the broker for so long.
-_CANCEL_AGAIN_S = 2.0
 # What the broker may take until devices are heard, before we say that we are ready.
 _SUBSCRIBE_S = 5.0
 _SERVER_OPTIONS = (("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ONE_SERVER_A_PORT)
 _OPEN_BROKER_PORT = 1883
 _SECURE_BROKER_PORT = 8883
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServeConfig:
-    """What one cloud process serves, and where.
-
-    Attributes:
-        repository: folder of the releases.
-        state: folder of what the cloud itself has to keep: receipts, credentials, authority.
-        store: database URL or file of the receipts; None for receipts.sqlite in the state folder.
-        host: where gRPC and the started broker listen. 127.0.0.1 is this machine only; what others
-            can reach has TLS.
-        port: its port; 0 takes a free one.
-        tls: TLS and certificates even on this machine only.
-        public_host: how devices reach this machine, if not by `host`.
-        enrolment_port: where devices enrol, with TLS; 0 takes a free port.
-        broker: a running broker; None starts one.
-        broker_port: where the started one listens; 0 takes a free port, None is 1883, and 8883
-            with TLS.
-        broker_kind: which one to start.
-    """
-
-    repository: Path
-    state: Path
-    store: str | None = None
-    host: str = "127.0.0.1"
-    port: int = 8500
-    tls: bool = False
-    public_host: str | None = None
-    enrolment_port: int = 8501
-    broker: BrokerAddress | None = None
-    broker_port: int | None = None
-    broker_kind: BrokerKind = "auto"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Addresses:
-    """Where a cloud is to be found, each HOST:PORT; `enrolment` only where there is TLS."""
-
-    grpc: str
-    broker: str
-    enrolment: str | None = None
 
 
 def run(config: ServeConfig, ready: Callable[[Addresses], None]) -> None:
@@ -111,24 +74,33 @@ async def serve(
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(Store(_store_url(config)))
         security = stack.enter_context(_security(config))
+        console = _open_console(config, security, stack)
         broker, own_broker = _join_broker(config, security, stack)
-        ingest, delivery = Ingest(store, broker), MqttDelivery(repository, broker)
-        works = [ingest.run(), delivery.run(), *([_watch(own_broker)] if own_broker else [])]
+        commander = Commander(Wishes(store), repository)
+        ingest = Ingest(store, broker, heard=commander.hear)
+        delivery = MqttDelivery(repository, broker)
+        recorder = HardInputRecorder(HardInputs(store).add_all)
+        works = [ingest.run(), delivery.run(), recorder.run(), commander.run(ingest.command)]
+        if own_broker is not None:
+            works.append(_watch(own_broker))
         if security is not None:
             works.append(security.keep_broker_told(own_broker))
-        async with _running(works), _grpc(config, repository, model, security) as address:
-            addresses = Addresses(grpc=address, broker=str(broker))
-            async with _enrolment(config, security, addresses) as addresses:
-                await _wait([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
-                ready(addresses)
-                await stop.wait()
+        async with (
+            running(works),
+            _grpc(config, repository, model, security, recorder.offer) as address,
+            _enrolment(config, security, address, broker) as found,
+            running(_console_work(console, config, found, repository, store)),
+        ):
+            await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
+            ready(_with_console(found, console, config))
+            await stop.wait()
 
 
 def _store_url(config: ServeConfig) -> str:
     if config.store is not None:
         return store_url(config.store)
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return store_url(str(config.state / "receipts.sqlite"))
+    return store_url(str(config.state / RECEIPTS_FILE))
 
 
 def _load_model(repository: Repository) -> CloudModel:
@@ -137,9 +109,9 @@ def _load_model(repository: Repository) -> CloudModel:
 
 
 def _security(config: ServeConfig) -> contextlib.AbstractContextManager[Security | None]:
-    if not (config.tls or needs_tls(config.host, *([config.broker.host] if config.broker else []))):
+    if not config.wants_tls:
         return contextlib.nullcontext()
-    return Security.open(config.state, config.host, config.public_host)
+    return Security.open(config.state, config.exposed_host, config.public_host)
 
 
 def _join_broker(
@@ -168,7 +140,11 @@ def _join_broker(
 
 @contextlib.asynccontextmanager
 async def _grpc(
-    config: ServeConfig, repository: Repository, model: CloudModel, security: Security | None
+    config: ServeConfig,
+    repository: Repository,
+    model: CloudModel,
+    security: Security | None,
+    answered: Answered,
 ) -> AsyncIterator[str]:
     """Serve inference and delivery; yields where."""
     credentials, guards = None, []
@@ -179,7 +155,7 @@ async def _grpc(
     server = grpc.aio.server(options=_SERVER_OPTIONS, interceptors=guards)
     async with Batcher(model.run) as batcher:
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
-            InferenceService(model.signature, batcher), server
+            InferenceService(model.signature, batcher, answered), server
         )
         delivery_pb2_grpc.add_DeliveryServiceServicer_to_server(DeliveryService(repository), server)
         if security is not None:
@@ -191,53 +167,57 @@ async def _grpc(
 
 @contextlib.asynccontextmanager
 async def _enrolment(
-    config: ServeConfig, security: Security | None, found: Addresses
+    config: ServeConfig, security: Security | None, grpc_address: str, broker: BrokerAddress
 ) -> AsyncIterator[Addresses]:
-    """Let devices enrol where there is TLS; yields the addresses with that one."""
+    """Let devices enrol where there is TLS; yields where everything is to be found."""
     if security is None:
-        yield found
+        yield Addresses(grpc=grpc_address, broker=str(broker))
         return
-    cloud, broker = security.public(found.grpc), security.public(found.broker)
+    cloud, public_broker = security.public(grpc_address), security.public(str(broker))
     async with enrolling(
-        security, config.host, config.enrolment_port, cloud=cloud, broker=broker
+        security, config.host, config.enrolment_port, cloud=cloud, broker=public_broker
     ) as enrolment:
         public = security.public(enrolment)
-        FleetAddresses(cloud=cloud, broker=broker, enrolment=public).write(config.state)
-        yield Addresses(grpc=cloud, broker=broker, enrolment=public)
+        FleetAddresses(cloud=cloud, broker=public_broker, enrolment=public).write(config.state)
+        yield Addresses(grpc=cloud, broker=public_broker, enrolment=public)
 
 
-@contextlib.asynccontextmanager
-async def _running(works: list[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run some work beside the body; the first error ends all of it and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-            try:
-                yield
-            finally:
-                await _cancel(tasks, again_after_s=_CANCEL_AGAIN_S)
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
+def _open_console(
+    config: ServeConfig, security: Security | None, stack: contextlib.ExitStack
+) -> ConsoleServer | None:
+    if config.console is None:
+        return None
+    exposed = security is not None and not is_loopback(config.console.host)
+    tls = security.server_files() if security is not None and exposed else None
+    return stack.enter_context(ConsoleServer(config.console, tls))
 
 
-async def _cancel(tasks: Collection[asyncio.Task[None]], *, again_after_s: float) -> None:
-    """Cancel tasks until they end.
-
-    Once is not enough: `asyncio.wait_for` of Python 3.11, which aiomqtt waits with, loses a
-    cancellation that comes in the same moment as what it waits for.
-    """
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=again_after_s)
+def _with_console(
+    found: Addresses, console: ConsoleServer | None, config: ServeConfig
+) -> Addresses:
+    if console is None:
+        return found
+    password = first_password(config.state / CONSOLE_FOLDER)
+    return dataclasses.replace(found, console=console.url, console_password=password)
 
 
-async def _wait(events: list[asyncio.Event], *, timeout_s: float) -> None:
-    """Wait for all events, but not for ever: a broker of somebody else's may come later."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            for event in events:
-                await event.wait()
+def _console_work(
+    console: ConsoleServer | None,
+    config: ServeConfig,
+    found: Addresses,
+    repository: Repository,
+    store: Store,
+) -> list[Coroutine[None, None, None]]:
+    if console is None:
+        return []
+    # A second of imports, which a cloud without a console need not wait for.
+    from nestling_cloud.console.app import console_app  # noqa: PLC0415
+    from nestling_cloud.console.parts import console_parts  # noqa: PLC0415
+
+    parts = console_parts(repository, store, grpc=found.grpc, broker=found.broker)
+    folder = config.state / CONSOLE_FOLDER
+    app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
+    return [console.run(app)]
 
 
 async def _watch(broker: Broker) -> None:

@@ -5,7 +5,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.receipt_pb2 import PROVENANCE_UNSPECIFIED, Receipt
+from nestling.v1.receipt_pb2 import (
+    PROVENANCE_MODELLED,
+    PROVENANCE_UNSPECIFIED,
+    Receipt,
+)
 from nestling_device.energy.meter import Meter
 
 T = TypeVar("T")
@@ -46,8 +50,13 @@ class Bill:
         self._bytes_up += bytes_up
         self._bytes_down += bytes_down
 
-    def enter(self, receipt: Receipt) -> None:
-        """Write the sums into a receipt."""
+    def enter(self, receipt: Receipt, offload_size_bytes: int) -> None:
+        """Write the sums into a receipt, and what an offload would have taken over the link.
+
+        Args:
+            receipt: of the answer.
+            offload_size_bytes: bytes on the link for one offloaded input.
+        """
         receipt.latency_ms = self._latency_ms
         receipt.latency_provenance = self._meter.latency_provenance
         receipt.bytes_up, receipt.bytes_down = self._bytes_up, self._bytes_down
@@ -58,3 +67,7 @@ class Bill:
             # What did not happen cost nothing, as the meter would have told.
             known = provenance or self._meter.energy_provenance
             receipt.energy.add(source=source, energy_mj=energy_mj, provenance=known)
+        if self.budget.link_mbit_s > 0:
+            receipt.offload_energy_mj = self._meter.radio_mj(offload_size_bytes, self.budget)
+            receipt.offload_energy_provenance = PROVENANCE_MODELLED
+            receipt.offload_bytes = offload_size_bytes

@@ -18,6 +18,10 @@ Every class but the root lives beside the noun it belongs to::
     ├── ConfigError                 config.py
     ├── BusError                    i2c.py
     ├── InstrumentError             energy/instruments/instrument.py
+    ├── FederatedError              commands/federated.py
+    ├── ExamplesError               federated/examples.py
+    ├── LocalTrainingError          federated/training.py
+    ├── ClientError                 federated/client_app.py
     └── OffloadError                offload.py
         ├── DeadlineMissedError
         ├── UnreachableError

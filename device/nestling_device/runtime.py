@@ -1,6 +1,7 @@
 """Wires one device: state folder, delivery, bundle, agent, telemetry."""
 
 import logging
+import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from nestling_device.self_test import self_test
 from nestling_device.sparkplug_node import Gauges
 from nestling_device.state import State
 from nestling_device.telemetry import Telemetry, TelemetryConfig
+from nestling_device.update import Updater
 
 _log = logging.getLogger(__name__)
 
@@ -105,30 +107,36 @@ class Device:
         self._state = stack.enter_context(State(config.state_dir))
         self._outbox = stack.enter_context(Outbox(config.state_dir))
         self._source = _blob_source(config)
-        stack.callback(self._source.close)
         self._blobs = BlobStore(config.state_dir / "blobs")
         self._installer = Installer(self._state, self._blobs, self._source, self_test)
-        parts = load_parts(self._install_or_resume(), self._blobs)
-        offloader = GrpcOffloader(
-            config.cloud,
+        self._installing = threading.Lock()
+        self._updater = Updater(self._update, config.device_id)
+        stack.callback(self._updater.close)
+        stack.callback(self._source.close)  # ends the installation that the updater waits for
+        self._adopt(load_parts(self._install_or_resume(), self._blobs))
+        stack.callback(self._hang_up)
+        self._telemetry = stack.enter_context(self._open_telemetry())
+        if config.identity is not None:
+            stack.enter_context(Renewal(config.identity))
+
+    def _adopt(self, parts: Parts) -> None:
+        """Answer by another bundle from now on."""
+        self._offloader = GrpcOffloader(
+            self._config.cloud,
             model=parts.manifest.cloud.name,
             classes=len(parts.manifest.signature.classes),
-            device_id=config.device_id,
-            identity=config.identity,
+            device_id=self._config.device_id,
+            identity=self._config.identity,
         )
-        stack.callback(offloader.close)
         self._agent = Agent(
             parts,
-            offloader,
+            self._offloader,
             self._meter,
-            deadline_ms=config.deadline_ms,
+            deadline_ms=self._config.deadline_ms,
             keep=self._outbox.append,
             grow=self._grow,
             costs=self._costs,
         )
-        self._telemetry = stack.enter_context(self._open_telemetry())
-        if config.identity is not None:
-            stack.enter_context(Renewal(config.identity))
 
     def _install_or_resume(self) -> Installed:
         """Take the desired bundle; where it cannot be had or is no good, the one on the disk."""
@@ -143,12 +151,21 @@ class Device:
 
     def _grow(self, memory_bytes: int) -> Parts:
         """Use more of the nest, from the disk if it is there, else from the cloud."""
-        held = None
-        with suppress(DeliveryError):  # damaged: only the cloud can help
-            held = self._installer.active(memory_bytes)
-        if held is None or held.capacity <= self._agent.parts.held:
-            held = self._installer.install(memory_bytes)
-        return load_parts(held, self._blobs)
+        if not self._installing.acquire(blocking=False):
+            raise DeliveryError("a new release is being installed")
+        try:
+            held = None
+            with suppress(DeliveryError):  # damaged: only the cloud can help
+                held = self._installer.active(memory_bytes)
+            if held is None or held.capacity <= self._agent.parts.held:
+                held = self._installer.install(memory_bytes)
+            return load_parts(held, self._blobs)
+        finally:
+            self._installing.release()
+
+    def _update(self, memory_bytes: int) -> Parts:
+        with self._installing:
+            return load_parts(self._installer.install(memory_bytes), self._blobs)
 
     def _open_telemetry(self) -> Telemetry:
         config = TelemetryConfig(
@@ -185,7 +202,12 @@ class Device:
         return self._outbox.last_sequence
 
     def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
-        """Answer one input; see `Agent.answer`."""
+        """Answer one input, by a newly desired bundle if it is ready; see `Agent.answer`.
+
+        The console's wish for the offload share, where there is one, goes before the budget's.
+        """
+        budget = self._wished(budget)
+        self._take_up_release(budget.memory_bytes)
         receipt = self._agent.answer(index, window, budget)
         self._telemetry.set_gauges(
             Gauges(
@@ -193,10 +215,33 @@ class Device:
                 bundle_version=receipt.bundle_version,
                 capacity=receipt.resident_capacity,
                 battery=budget.battery,
+                offload_share=budget.offload_share,
             )
         )
-        self._telemetry.notify()
         return receipt
+
+    def _wished(self, budget: Budget) -> Budget:
+        share = self._telemetry.wished_share
+        if share is None:
+            return budget
+        wished = Budget()
+        wished.CopyFrom(budget)
+        wished.offload_share = share
+        return wished
+
+    def _take_up_release(self, memory_bytes: int) -> None:
+        parts = self._updater.poll(
+            desired=self._telemetry.desired_bundle,
+            active=self.parts.version,
+            memory_bytes=memory_bytes,
+        )
+        if parts is not None:
+            _log.info("going over from bundle %s to %s", self.parts.version, parts.version)
+            self._hang_up()
+            self._adopt(parts)
+
+    def _hang_up(self) -> None:
+        self._offloader.close()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until the cloud has acknowledged every receipt; False if it did not in time."""

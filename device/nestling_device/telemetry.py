@@ -64,6 +64,8 @@ class Telemetry:
         self._node: SparkplugNode | None = None  # for the next connection
         self._connection: Connection | None = None
         self._host_online = True  # until it says otherwise
+        self._wished_share: float | None = None
+        self._desired_bundle = ""
         self._stop = threading.Event()
         self._hurry = threading.Event()
         self._emptied = threading.Condition()
@@ -74,6 +76,16 @@ class Telemetry:
     def bytes_sent(self) -> int:
         """Bytes of all MQTT PUBLISH packets so far, without TCP/IP."""
         return self._bytes_sent
+
+    @property
+    def wished_share(self) -> float | None:
+        """Share of inputs that the console wishes to be offloaded, None if it wishes none."""
+        return self._wished_share
+
+    @property
+    def desired_bundle(self) -> str:
+        """Version of the bundle that the cloud says this device should run, "" if it never did."""
+        return self._desired_bundle
 
     def start(self) -> None:
         self._thread.start()
@@ -199,6 +211,10 @@ class Telemetry:
             return
         if command.acknowledgement is not None:
             self._settle(command.acknowledgement)
+        if command.wish is not None:
+            self._wished_share = command.wish.share
+        if command.desired_bundle is not None:
+            self._desired_bundle = command.desired_bundle
         if command.rebirth:
             self._birth(connection, node)
 

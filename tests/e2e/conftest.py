@@ -7,7 +7,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+from tests import browser as browsers
 from tests import cloud_process, pi_install
+from tests.browser import Browser
 from tests.cloud_process import Cloud, StartCloud
 from tests.fleet_tasks import fill_cache
 from tests.trained import SEED, TrainedTask
@@ -45,6 +47,15 @@ def cloud_channel(cloud: Cloud) -> Iterator[grpc.Channel]:
     """A gRPC channel to it."""
     with grpc.insecure_channel(cloud.grpc) as channel:
         yield channel
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests that look at pages; each logs in anew."""
+    if not Path(browsers.DRIVER).exists():
+        pytest.skip("no chromedriver on this machine: apt install chromium chromium-driver")
+    with browsers.chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Telemetry through a real broker: a node made of paho and the payload's messages alone."""
+"""Telemetry through a real broker, from a node that says what it is told to."""
 
 import contextlib
 import json
@@ -14,75 +14,15 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.cloud_process import Cloud, StartCloud
+from tests.edge_node import Node, batch_of
 from tests.processes import DEADLINE_S, until
 
 from nestling import metrics, topics
-from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
 from nestling_cloud.broker import Broker, start_broker
+from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store, store_url
-
-_ALIAS = 3
-
-
-class Node:
-    """An edge node that says what it is told to."""
-
-    def __init__(self, host: str, port: int, device: str = "pi-1") -> None:
-        self.commands: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()
-        self.device = device
-        self._subscribed: queue.Queue[int] = queue.Queue()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
-        self._client.on_message = self._on_message
-        self._client.on_subscribe = lambda _c, _d, mid, _codes, _props: self._subscribed.put(mid)
-        self._client.connect(host, port)
-        self._client.loop_start()
-        self._client.subscribe(topics.sparkplug("NCMD", device), qos=1)
-        self._subscribed.get(timeout=DEADLINE_S)
-
-    def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        for entry in payload_pb2.Payload.FromString(bytes(message.payload)).metrics:
-            self.commands.put(entry)
-
-    def publish(self, message_type: str, payload: bytes) -> None:
-        topic = topics.sparkplug(message_type, self.device)
-        self._client.publish(topic, payload, qos=1).wait_for_publish(DEADLINE_S)
-
-    def birth(self) -> None:
-        payload = payload_pb2.Payload(seq=0, timestamp=1)
-        payload.metrics.append(metrics.metric(metrics.BD_SEQ, 0, timestamp_ms=1))
-        payload.metrics.append(metrics.metric(metrics.REBIRTH, False, timestamp_ms=1))
-        payload.metrics.append(metrics.metric(metrics.RECEIPTS, b"", timestamp_ms=1, alias=_ALIAS))
-        self.publish("NBIRTH", payload.SerializeToString())
-
-    def data(self, seq: int, batch: bytes, name: str = "") -> None:
-        payload = payload_pb2.Payload(seq=seq, timestamp=1)
-        alias = None if name else _ALIAS
-        payload.metrics.append(metrics.metric(name, batch, timestamp_ms=1, alias=alias))
-        self.publish("NDATA", payload.SerializeToString())
-
-    def command(self) -> payload_pb2.Payload.Metric:
-        return self.commands.get(timeout=DEADLINE_S)
-
-    def acknowledged(self) -> tuple[str, int]:
-        """Next acknowledgement's outbox and sequence."""
-        entry = self.command()
-        assert entry.name == metrics.ACKNOWLEDGED
-        word = receipt_pb2.OutboxAcknowledgement.FromString(entry.bytes_value)
-        return word.outbox_id, word.sequence
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-def batch_of(*sequences: int) -> bytes:
-    batch = receipt_pb2.ReceiptBatch(outbox_id="outbox")
-    for sequence in sequences:
-        receipt = batch.receipts.add(sequence=sequence, input_index=sequence, answer=1)
-        receipt.route.CopyFrom(receipt_pb2.Route(capacity=1, reason=receipt_pb2.REASON_ACCEPTED))
-        receipt.latency_provenance = receipt_pb2.PROVENANCE_MODELLED
-    return batch.SerializeToString()
+from nestling_cloud.telemetry.views import DeviceRow
 
 
 @pytest.fixture
@@ -96,6 +36,12 @@ def node(cloud: Cloud) -> Iterator[Node]:
     made = Node(cloud.broker.host, cloud.broker.port)
     yield made
     made.close()
+
+
+def devices(cloud: Cloud) -> list[DeviceRow]:
+    """What the registry in a running cloud's store says."""
+    with Store(store_url(str(cloud.store))) as store:
+        return Figures(store).devices()[0]
 
 
 def stored(path: Path) -> list[tuple[str, int]]:
@@ -214,3 +160,49 @@ def test_batch_that_could_not_be_stored_is_not_acknowledged(cloud: Cloud, node: 
     node.data(3, batch_of(2))
 
     assert node.acknowledged() == ("outbox", 2)
+
+
+def test_registry_follows_births_data_and_deaths(cloud: Cloud, node: Node) -> None:
+    node.birth({metrics.PROFILE: "pi-5", metrics.OFFLOAD_SHARE: 0.25})
+    node.data(1, batch_of(1, 2))
+    assert node.acknowledged() == ("outbox", 2)
+
+    (row,) = devices(cloud)
+    assert (row.device, row.profile, row.online, row.answers) == ("pi-1", "pi-5", True, 2)
+    assert row.offload_share == 0.25
+    node.death()
+
+    until(lambda: not devices(cloud)[0].online)
+
+
+def test_node_that_vanishes_goes_offline_by_its_will(cloud: Cloud) -> None:
+    node = Node(cloud.broker.host, cloud.broker.port, "pi-2", will=True)
+    node.birth()
+    until(lambda: [row.online for row in devices(cloud)] == [True])
+
+    node.vanish()
+
+    until(lambda: [row.online for row in devices(cloud)] == [False])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_cloud_that_starts_again_takes_nobody_for_online_and_asks_who_is_there(
+    start_cloud: StartCloud, broker: Broker, number: signal.Signals
+) -> None:
+    first = start_cloud("--broker", broker.address)
+    node, gone = (Node(broker.host, broker.port, name) for name in ("pi-1", "pi-2"))
+    node.birth()
+    gone.birth()
+    until(lambda: [row.online for row in devices(first)] == [True, True])
+    first.stop(number)
+    gone.death()
+    gone.close()
+
+    second = start_cloud("--broker", broker.address)
+
+    entry = node.command()
+    assert (entry.name, entry.boolean_value) == (metrics.REBIRTH, True)
+    assert [row.online for row in devices(second)] == [False, False]
+    node.birth()
+    until(lambda: [row.online for row in devices(second)] == [True, False])
+    node.close()

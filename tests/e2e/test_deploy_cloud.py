@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from nestling_cloud.fleet.enrolment import Enrolment
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy" / "cloud"
 NAME = "cloud.example.org"
+_BASH, _ANALYZE = "/bin/bash", "/usr/bin/systemd-analyze"
 BY_HAND, SERVICE, BROKER, CONTAINERS = (
     "By hand",
     "As a service",
@@ -58,7 +59,7 @@ class Terminal:
 
     def run(self, command: str) -> str:
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command],
+            [_BASH, "-euo", "pipefail", "-c", command],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -72,7 +73,7 @@ class Terminal:
     def leave_running(self, command: str) -> subprocess.Popen[str]:
         process = self._stack.enter_context(
             subprocess.Popen(
-                ["bash", "-c", f"exec {command}"],
+                [_BASH, "-c", f"exec {command}"],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=subprocess.PIPE,
@@ -84,7 +85,9 @@ class Terminal:
 
     def serve(self, command: str) -> dict[str, str]:
         """Start a cloud on free ports; returns its addresses."""
-        cloud = self.leave_running(f"{command} --port 0 --enrolment-port 0 --broker-port 0 --json")
+        cloud = self.leave_running(
+            f"{command} --port 0 --enrolment-port 0 --broker-port 0 --console-port 0 --json"
+        )
         assert cloud.stdout is not None
         ready: dict[str, str] = json.loads(cloud.stdout.readline())
         return ready
@@ -200,7 +203,7 @@ def _run_as_service(terminal: Terminal, command: str) -> str:
         ("sudo -u nestling-cloud ", ""),
         ("sudo ", ""),
         ("-o nestling-cloud -g nestling-cloud ", ""),
-        ("chown -R nestling-cloud: ", f"chown -R {os.getuid()}: "),
+        ("chown -R nestling-cloud: ", f"chown -R {os.getuid()} "),
         ("useradd ", f"useradd --prefix {system} "),
         ("systemctl enable --now", f"systemctl --root={system} enable"),
         ("--constraint constraints.txt '.[cloud]'", "--no-index --no-deps $WHEEL"),
@@ -218,7 +221,7 @@ def test_unit_is_sound(unit: Path, tmp_path: Path) -> None:
         (tmp_path / each.name).write_text(text)
 
     done = subprocess.run(
-        ["systemd-analyze", "verify", str(tmp_path / unit.name)],
+        [_ANALYZE, "verify", str(tmp_path / unit.name)],
         capture_output=True,
         text=True,
         check=False,
@@ -231,7 +234,7 @@ def test_unit_is_sound(unit: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("unit", ["nestling-cloud.service", "nestling-broker.service"])
 def test_service_is_confined(unit: str) -> None:
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(DEPLOY / unit)],
+        [_ANALYZE, "security", "--offline=true", "--threshold=20", str(DEPLOY / unit)],
         capture_output=True,
         text=True,
         check=False,
@@ -275,7 +278,9 @@ def test_steps_of_an_image_can_be_taken(name: str, wheel: Path, tmp_path: Path) 
             subprocess.run(command, check=True)
         if keyword == "RUN" and "apt-get" in rest:
             (packages,) = re.findall(r"--no-install-recommends ([\w -]+?) &&", rest)
-            subprocess.run(["dpkg", "-s", *packages.split()], check=True, capture_output=True)
+            subprocess.run(
+                ["/usr/bin/dpkg", "-s", *packages.split()], check=True, capture_output=True
+            )
         if keyword == "RUN" and rest.startswith("mkdir"):
             folder = str(tmp_path / "nestling")
             Path(folder).mkdir()
@@ -327,7 +332,7 @@ def test_compose_file_starts_what_there_is_and_shows_the_broker_its_folder_only(
         if line.startswith("EXPOSE")
         for port in line.split()[1:]
     }
-    assert ports == exposed == {"8500", "8501", "8883"}
+    assert ports == exposed == {"8080", "8500", "8501", "8883"}
 
 
 def test_commands_for_containers_are_ours() -> None:

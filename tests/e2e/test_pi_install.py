@@ -26,10 +26,13 @@ BANNED = {
 }
 IMPORT_ALL = """
 import importlib, pkgutil, nestling, nestling_device
+# What learns needs torch and flwr, and is an extra of its own.
+extra = ("nestling.student", "nestling_device.federated")
 names = [
     found.name
     for package in (nestling, nestling_device)
-    for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".", onerror=print)
+    if not found.name.startswith(extra)
 ]
 for name in names:
     importlib.import_module(name)

@@ -31,9 +31,10 @@ from nestling_cloud.fleet.roster import Roster
 from nestling_cloud.telemetry.store import Store, store_url
 from nestling_device.enrolment import _pending_key
 from nestling_device.identity import Identity, save_identity
-from nestling_device.offload import GrpcOffloader
+from nestling_device.offload import GrpcOffloader, Question
 
 QUICK = ("--count", "10", "--interval", "0.01")
+ZEROS = Question(window=np.zeros((2, 3), np.float32), index=0, device_answer=None)
 ALL_TO_THE_CLOUD = ("--offload-share", "1")
 
 StartCloud = Callable[..., Cloud]
@@ -346,7 +347,7 @@ def test_renewal_gives_another_key_and_certificate_that_are_taken_up_at_once(
     offloader = GrpcOffloader(
         cloud.grpc, model="hand-teacher", classes=4, device_id="porch", identity=porch
     )
-    offloader.offload(np.zeros((2, 3), np.float32), deadline_ms=1000 * DEADLINE_S)
+    offloader.offload(ZEROS, deadline_ms=1000 * DEADLINE_S)
 
     ended = enrolled.run("device", "enrol", "--renew", "--state", str(porch.state_dir))
     with Roster(state / "authority" / "devices.sqlite") as roster, roster.transaction() as cursor:
@@ -355,7 +356,7 @@ def test_renewal_gives_another_key_and_certificate_that_are_taken_up_at_once(
 
     assert ended.status == 0, ended.stderr
     assert porch.papers.key != before.key
-    offloader.offload(np.zeros((2, 3), np.float32), deadline_ms=1000 * DEADLINE_S)
+    offloader.offload(ZEROS, deadline_ms=1000 * DEADLINE_S)
     offloader.close()
 
 

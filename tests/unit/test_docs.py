@@ -24,10 +24,15 @@ COMMANDS = {
     ("nestling-cloud", "serve"),
     ("nestling-cloud", "bundle", "show"),
     ("nestling-cloud", "bundle", "export"),
+    ("nestling-cloud", "device", "add"),
+    ("nestling-cloud", "device", "list"),
+    ("nestling-cloud", "device", "remove"),
+    ("nestling-cloud", "broker-config"),
     ("nestling-device", "run"),
     ("nestling-device", "status"),
     ("nestling-device", "doctor"),
     ("nestling-device", "profile"),
+    ("nestling-device", "enrol"),
     ("nestling-sim", "run"),
 }
 # Heading of the table that lists a command's flags, by document.
@@ -38,6 +43,9 @@ FLAG_TABLES: dict[tuple[str, ...], tuple[str, str]] = {
     ("nestling-device", "status"): ("deploy.md", "`nestling-device status`"),
     ("nestling-device", "doctor"): ("deploy.md", "`nestling-device doctor`"),
     ("nestling-device", "profile"): ("deploy.md", "`nestling-device profile`"),
+    ("nestling-cloud", "device", "add"): ("deploy-cloud.md", "`nestling-cloud device add`"),
+    ("nestling-cloud", "broker-config"): ("deploy-cloud.md", "A broker by itself"),
+    ("nestling-device", "enrol"): ("deploy-cloud.md", "`nestling-device enrol`"),
 }
 
 _FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)

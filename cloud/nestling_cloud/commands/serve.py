@@ -2,21 +2,24 @@
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 from nestling_cloud import service
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.connection import AddressError, BrokerAddress
+from nestling_cloud.console.server import ConsoleAddress
+from nestling_cloud.serving.config import Addresses, ServeConfig
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `serve`."""
     parser = subparsers.add_parser(
         "serve",
-        help="serve a repository: inference, delivery, telemetry",
-        description="Serve the released bundle and its teacher, and store what devices report. "
-        "Ctrl-C or SIGTERM ends it.",
+        help="serve a repository: inference, delivery, telemetry, console",
+        description="Serve the released bundle and its teacher, store what devices report, and "
+        "show it in a console. Ctrl-C or SIGTERM ends it.",
         epilog="examples:\n"
         "  nestling-cloud serve --repository repository\n"
         "  nestling-cloud serve --repository repository --broker 127.0.0.1:1883 --json\n"
@@ -70,12 +73,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default="auto",
         help="which broker to start (default: Mosquitto if installed, otherwise amqtt)",
     )
+    add(
+        "--console-host",
+        default="127.0.0.1",
+        metavar="HOST",
+        help="where the console and the API listen (default: %(default)s)",
+    )
+    add(
+        "--console-port",
+        type=port,
+        default=8080,
+        metavar="PORT",
+        help="their port, 0 takes a free one (default: 8080)",
+    )
+    add("--no-console", action="store_true", help="serve neither console nor API")
     add("--json", action="store_true", help="print one line of JSON when ready")
     parser.set_defaults(run=_serve)
 
 
 def _serve(options: argparse.Namespace) -> None:
-    config = service.ServeConfig(
+    config = ServeConfig(
         repository=options.repository,
         state=options.state,
         store=options.store,
@@ -87,35 +104,44 @@ def _serve(options: argparse.Namespace) -> None:
         broker=options.broker,
         broker_port=options.broker_port,
         broker_kind=options.broker_kind,
+        console=None
+        if options.no_console
+        else ConsoleAddress(host=options.console_host, port=options.console_port),
     )
     service.run(config, _print_json if options.json else _print_for_people)
 
 
-def _print_json(addresses: service.Addresses) -> None:
-    ready = {"event": "ready", "grpc": addresses.grpc, "broker": addresses.broker}
-    if addresses.enrolment is not None:
-        ready["enrolment"] = addresses.enrolment
-    print(json.dumps(ready), flush=True)
+def _print_json(addresses: Addresses) -> None:
+    told = {
+        "grpc": addresses.grpc,
+        "broker": addresses.broker,
+        "enrolment": addresses.enrolment,
+        "console": addresses.console,
+        "console_password": addresses.console_password,
+    }
+    known = {name: value for name, value in told.items() if value is not None}
+    print(json.dumps({"event": "ready", **known}), flush=True)
 
 
-def _print_for_people(addresses: service.Addresses) -> None:
-    print(
-        f"inference and delivery (gRPC)  {addresses.grpc}\n"
-        f"telemetry and delivery (MQTT)  {addresses.broker}"
-    )
+def _print_for_people(addresses: Addresses) -> None:
+    print("\n".join(_lines(addresses)), flush=True)
+
+
+def _lines(addresses: Addresses) -> Iterator[str]:
+    yield f"inference and delivery (gRPC)  {addresses.grpc}"
+    yield f"telemetry and delivery (MQTT)  {addresses.broker}"
+    if addresses.console:
+        yield f"console and API                {addresses.console}"
+    if addresses.console_password:
+        yield f"password, shown only now       {addresses.console_password}"
+        yield "  nestling-cloud console password makes another one"
     if addresses.enrolment is None:
-        print(
-            "start a device with\n"
-            f"  nestling-device run --cloud {addresses.grpc} --broker {addresses.broker}",
-            flush=True,
-        )
+        yield "start a device with"
+        yield f"  nestling-device run --cloud {addresses.grpc} --broker {addresses.broker}"
     else:
-        print(
-            f"enrolment                      {addresses.enrolment}\n"
-            "let a device in with\n"
-            "  nestling-cloud device add NAME",
-            flush=True,
-        )
+        yield f"enrolment                      {addresses.enrolment}"
+        yield "let a device in with"
+        yield "  nestling-cloud device add NAME"
 
 
 def port(text: str) -> int:

@@ -1,1 +1,1 @@
-"""Who belongs to the fleet: its certificate authority, its devices, and how they join."""
+"""The fleet: its devices, and what they are told."""

@@ -8,6 +8,8 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import aiomqtt
 import sqlalchemy as sa
@@ -17,18 +19,37 @@ from nestling import metrics, topics
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
 from nestling_cloud.connection import BrokerAddress, payload_bytes, stay_connected
+from nestling_cloud.fleet import registry
+from nestling_cloud.telemetry.outboxes import Key
 from nestling_cloud.telemetry.receipts import ReceiptError
 from nestling_cloud.telemetry.sparkplug_host import Reading, SparkplugHost
 from nestling_cloud.telemetry.store import Delivery, Store, check_outbox_id
 
 _MESSAGE_TYPES = ("NBIRTH", "NDATA", "NDEATH")
-# One commit takes milliseconds whatever it holds, so what waits goes in together.
-_MAX_DELIVERIES_A_COMMIT = 64
+# A commit has a price of its own, whatever it holds: wait for others that may go in together.
+_GATHER_S = 0.1
+_MAX_DELIVERIES_A_COMMIT = 1000
+_MAX_RECEIPTS_A_COMMIT = 20_000
 # Before a full queue makes the reader wait.
-_MAX_WAITING = 256
+_MAX_WAITING = 4000
 _STORE_RETRY_S = 1.0
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What a device said.
+
+    Attributes:
+        device: its id.
+        born: whether this is its birth certificate, which says everything.
+        values: its metrics by name, those without a value left out.
+    """
+
+    device: str
+    born: bool
+    values: Mapping[str, metrics.MetricValue]
 
 
 class Ingest:
@@ -37,19 +58,43 @@ class Ingest:
     Args:
         store: where receipts go.
         broker: where devices publish.
+        heard: called in the event loop with every birth and data message, in their order; has to
+            return at once.
     """
 
-    def __init__(self, store: Store, broker: BrokerAddress) -> None:
+    def __init__(
+        self, store: Store, broker: BrokerAddress, *, heard: Callable[[Heard], None] | None = None
+    ) -> None:
         self._store = store
         self._broker = broker
+        self._heard = heard
         self._host = SparkplugHost()
         self._waiting: asyncio.Queue[Delivery] = asyncio.Queue(_MAX_WAITING)
+        self._reports: dict[str, registry.Report] = {}  # not written yet
+        self._news = asyncio.Event()
+        self._connected: aiomqtt.Client | None = None
         self._online_since_ms = 0
         self.subscribed = asyncio.Event()  # set from the first subscription on
 
     async def run(self) -> None:
         """Take telemetry in until cancelled; a broker that goes away is awaited."""
         await stay_connected(self._client, self._serve)
+
+    async def command(self, device: str, values: Mapping[str, metrics.MetricValue | None]) -> bool:
+        """Send a device a command; None for a value is Sparkplug's null.
+
+        Returns:
+            Whether the broker has it. A device that is offline does not get it: send it again when
+            it is born.
+        """
+        if self._connected is None:
+            return False
+        try:
+            await self._send(self._connected, device, values, qos=1)
+        except aiomqtt.MqttError as err:
+            _LOG.warning("could not send a command to %s: %s", device, err)
+            return False
+        return True
 
     def _client(self) -> aiomqtt.Client:
         # Sparkplug 3.0: the Will and the birth of one connection have the same timestamp.
@@ -63,7 +108,9 @@ class Ingest:
     async def _serve(self, client: aiomqtt.Client) -> None:
         for message_type in _MESSAGE_TYPES:
             await client.subscribe(topics.sparkplug(message_type, "+"), qos=1)
+        await self._ask_who_is_there(client)
         await client.publish(topics.HOST_STATE, self._state(online=True), qos=1, retain=True)
+        self._connected = client
         self.subscribed.set()
         work = [
             asyncio.create_task(self._read(client), name="telemetry-messages"),
@@ -74,10 +121,29 @@ class Ingest:
             for task in done:
                 task.result()  # neither ends but by an error
         finally:
+            self._connected = None
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
             await self._say_goodbye(client)
+
+    async def _ask_who_is_there(self, client: aiomqtt.Client) -> None:
+        """Ask those who were there when we last listened: births and deaths since went unheard."""
+        self._host.end_all()
+        self._reports = {
+            device: replace(report, online=False) for device, report in self._reports.items()
+        }
+        try:
+            devices = await asyncio.to_thread(self._end_all)
+        except sa.exc.SQLAlchemyError as err:
+            _LOG.warning("could not take the devices for offline: %s", _cause(err))
+            return
+        for device in devices:
+            await self._send(client, device, {metrics.REBIRTH: True})
+
+    def _end_all(self) -> list[str]:
+        with self._store.writing() as connection:
+            return registry.end_all(connection)
 
     async def _read(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
@@ -91,7 +157,7 @@ class Ingest:
             _LOG.debug("the broker went first; our Will says the same")
 
     async def _take(self, client: aiomqtt.Client, message: aiomqtt.Message) -> None:
-        _, _, message_type, device = str(message.topic).split("/")
+        _, _, message_type, device = message.topic.value.split("/")
         try:
             topics.check_device_id(device)
             payload = payload_pb2.Payload.FromString(payload_bytes(message))
@@ -101,54 +167,92 @@ class Ingest:
             _LOG.warning("dropped a %s from %r: %s", message_type, device[:64], err)
             return
         if reading.ask_rebirth:
-            await self._command(client, device, metrics.REBIRTH, value=True)
+            await self._send(client, device, {metrics.REBIRTH: True})
+        self._report(device, reading)
+        if self._heard is not None and message_type != "NDEATH":
+            born = message_type == "NBIRTH"
+            self._heard(Heard(device=device, born=born, values=reading.values))
         if batch is not None:
             await self._waiting.put(Delivery(device=device, batch=batch))
+        self._news.set()
 
     def _understand(self, message_type: str, device: str, payload: payload_pb2.Payload) -> Reading:
         if message_type == "NBIRTH":
             return self._host.birth(device, payload)
         if message_type == "NDATA":
             return self._host.data(device, payload, now_ms=_now_ms())
-        self._host.death(device, payload)
-        return Reading(values={}, ask_rebirth=False)
+        return self._host.death(device, payload)
+
+    def _report(self, device: str, reading: Reading) -> None:
+        report = registry.report(device, reading.values, seen_ms=_now_ms(), online=reading.online)
+        self._reports[device] = registry.join(self._reports.get(device), report)
 
     async def _commit_all(self, client: aiomqtt.Client) -> None:
         while True:
-            deliveries = [await self._waiting.get()]
-            while len(deliveries) < _MAX_DELIVERIES_A_COMMIT and not self._waiting.empty():
-                deliveries.append(self._waiting.get_nowait())
-            if await self._commit(deliveries):
-                await self._acknowledge(client, deliveries)
+            await self._news.wait()
+            if self._waiting.qsize() < _MAX_DELIVERIES_A_COMMIT:
+                await asyncio.sleep(_GATHER_S)
+            self._news.clear()
+            deliveries = self._gather()
+            if not self._waiting.empty():
+                self._news.set()
+            await self._commit(client, deliveries)
 
-    async def _commit(self, deliveries: list[Delivery]) -> bool:
+    def _gather(self) -> list[Delivery]:
+        deliveries: list[Delivery] = []
+        receipts = 0
+        while (
+            not self._waiting.empty()
+            and len(deliveries) < _MAX_DELIVERIES_A_COMMIT
+            and receipts < _MAX_RECEIPTS_A_COMMIT
+        ):
+            deliveries.append(self._waiting.get_nowait())
+            receipts += len(deliveries[-1].batch.receipts)
+        return deliveries
+
+    async def _commit(self, client: aiomqtt.Client, deliveries: Sequence[Delivery]) -> None:
+        reports, self._reports = self._reports, {}
         try:
-            await asyncio.to_thread(self._store.add_all, deliveries)
-        except sa.exc.SQLAlchemyError:
+            added = await asyncio.to_thread(self._store.add_all, deliveries, list(reports.values()))
+        except sa.exc.SQLAlchemyError as err:
             # Not acknowledged, so the devices keep it and send it again.
-            _LOG.exception(
-                "could not store %d batches; the devices will repeat them", len(deliveries)
+            _LOG.warning(
+                "could not store %d batches; the devices will repeat them: %s",
+                len(deliveries),
+                _cause(err),
             )
+            for device, later in self._reports.items():
+                reports[device] = registry.join(reports.get(device), later)
+            self._reports = reports
+            self._news.set()
             await asyncio.sleep(_STORE_RETRY_S)
-            return False
-        return True
+        else:
+            await self._acknowledge(client, added.contiguous)
 
-    async def _acknowledge(self, client: aiomqtt.Client, deliveries: list[Delivery]) -> None:
-        outboxes = {(delivery.device, delivery.batch.outbox_id) for delivery in deliveries}
-        for device, outbox_id in sorted(outboxes):
-            sequence = await asyncio.to_thread(self._store.contiguous, device, outbox_id)
+    async def _acknowledge(self, client: aiomqtt.Client, contiguous: Mapping[Key, int]) -> None:
+        for (device, outbox_id), sequence in contiguous.items():
             word = receipt_pb2.OutboxAcknowledgement(outbox_id=outbox_id, sequence=sequence)
-            await self._command(
-                client, device, metrics.ACKNOWLEDGED, value=word.SerializeToString()
-            )
+            await self._send(client, device, {metrics.ACKNOWLEDGED: word.SerializeToString()})
 
-    async def _command(
-        self, client: aiomqtt.Client, device: str, name: str, *, value: metrics.MetricValue
+    @staticmethod
+    async def _send(
+        client: aiomqtt.Client,
+        device: str,
+        values: Mapping[str, metrics.MetricValue | None],
+        *,
+        qos: int = 0,  # as Sparkplug has it; what we say without being asked is said again
     ) -> None:
         now_ms = _now_ms()
-        entry = metrics.metric(name, value, timestamp_ms=now_ms)
-        payload = payload_pb2.Payload(timestamp=now_ms, metrics=[entry])
-        await client.publish(topics.sparkplug("NCMD", device), payload.SerializeToString(), qos=1)
+        entries = [_metric(name, value, now_ms) for name, value in values.items()]
+        payload = payload_pb2.Payload(timestamp=now_ms, metrics=entries)
+        topic = topics.sparkplug("NCMD", device)
+        await client.publish(topic, payload.SerializeToString(), qos=qos)
+
+
+def _metric(name: str, value: metrics.MetricValue | None, now_ms: int) -> metrics.Metric:
+    if value is None:
+        return metrics.Metric(name=name, timestamp=now_ms, is_null=True)
+    return metrics.metric(name, value, timestamp_ms=now_ms)
 
 
 def _batch(reading: Reading) -> receipt_pb2.ReceiptBatch | None:
@@ -158,6 +262,11 @@ def _batch(reading: Reading) -> receipt_pb2.ReceiptBatch | None:
     batch = receipt_pb2.ReceiptBatch.FromString(value)
     check_outbox_id(batch.outbox_id)
     return batch
+
+
+def _cause(err: sa.exc.SQLAlchemyError) -> BaseException:
+    """What the database said, without the statement, which may be pages long."""
+    return (err.orig or err) if isinstance(err, sa.exc.DBAPIError) else err
 
 
 def _now_ms() -> int:

@@ -1,6 +1,5 @@
 """A receipt as one flat row, and the checks that keep nonsense out of the store."""
 
-import math
 from dataclasses import dataclass
 
 from nestling.v1 import receipt_pb2
@@ -8,10 +7,24 @@ from nestling_cloud.errors import CloudError
 
 # SQL integers are signed 64-bit.
 LARGEST_INTEGER = 2**63 - 1
+# The year 287396: a number that a browser, too, can tell from its neighbours.
+LATEST_MS = 2**53 - 1
 # What says nothing about energy has no provenance either.
 NO_PROVENANCE = "none"
 
 _LONGEST_TEXT = 200
+# A gigajoule, 30 years: beyond any answer, and sums of what is allowed stay finite.
+_LARGEST_NUMBER = 1e12
+_REASONS = {
+    value: name.removeprefix("REASON_").lower()
+    for name, value in receipt_pb2.Reason.items()
+    if value != receipt_pb2.REASON_UNSPECIFIED
+}
+_PROVENANCES: dict[int, str] = {
+    int(value): name.removeprefix("PROVENANCE_").lower()
+    for name, value in receipt_pb2.Provenance.items()
+    if value != receipt_pb2.PROVENANCE_UNSPECIFIED
+} | {int(receipt_pb2.PROVENANCE_UNSPECIFIED): NO_PROVENANCE}
 
 
 class ReceiptError(CloudError):
@@ -23,7 +36,9 @@ class ReceiptRow:
     """One answer of one device, flat, as it is stored and exported.
 
     `route` is "capacity-<k>" or "cloud"; `reason` and the provenances are the enums' names in
-    lower case; `energy_provenance` is the least certain of its entries, "none" without any.
+    lower case; `energy_provenance` is the least certain of its entries, "none" without any. The
+    `offload` fields say what sending this input to the cloud would have taken; a device that does
+    not tell has "none" there.
     """
 
     device: str
@@ -41,7 +56,9 @@ class ReceiptRow:
     latency_provenance: str
     wall_ms: float
     energy_compute_mj: float
+    energy_compute_provenance: str
     energy_radio_mj: float
+    energy_radio_provenance: str
     energy_provenance: str
     bytes_up: int
     bytes_down: int
@@ -53,6 +70,9 @@ class ReceiptRow:
     budget_battery: float
     budget_offload_share: float
     success: tuple[float, ...]
+    offload_energy_mj: float
+    offload_energy_provenance: str
+    offload_bytes: int
 
 
 def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> ReceiptRow:
@@ -60,17 +80,18 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
 
     Raises:
         ReceiptError: an unspecified or unknown enum, a number that is not finite, negative, or
-            too large for the store, or a text that is too long.
+            too large to be true, or a text that is too long.
     """
     budget = receipt.budget
     answered_by_device = receipt.HasField("device_answer")
+    energy_mj, provenance = _energy(receipt)
     return ReceiptRow(
         device=device,
         outbox_id=outbox_id,
         sequence=check_sequence(receipt.sequence),
         input_index=_integer("input_index", receipt.input_index),
-        answered_at_ms=_integer("answered_at_ms", receipt.answered_at_ms),
-        bundle_version=_text("bundle_version", receipt.bundle_version),
+        answered_at_ms=_time("answered_at_ms", receipt.answered_at_ms),
+        bundle_version=check_text("bundle_version", receipt.bundle_version),
         route=f"capacity-{receipt.route.capacity}" if receipt.route.capacity else "cloud",
         reason=_reason(receipt.route.reason),
         answer=receipt.answer,
@@ -79,9 +100,12 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         latency_ms=_number("latency_ms", receipt.latency_ms),
         latency_provenance=_provenance("latency_provenance", receipt.latency_provenance),
         wall_ms=_number("wall_ms", receipt.wall_ms),
-        energy_compute_mj=_energy(receipt, "compute"),
-        energy_radio_mj=_energy(receipt, "radio"),
-        energy_provenance=_energy_provenance(receipt),
+        energy_compute_mj=energy_mj["compute"],
+        energy_compute_provenance=_PROVENANCES[provenance["compute"]],
+        energy_radio_mj=energy_mj["radio"],
+        energy_radio_provenance=_PROVENANCES[provenance["radio"]],
+        # The enum rises from measured to modelled, that is, from certain to uncertain.
+        energy_provenance=_PROVENANCES[max(provenance.values())],
         bytes_up=_integer("bytes_up", receipt.bytes_up),
         bytes_down=_integer("bytes_down", receipt.bytes_down),
         budget_memory_bytes=_integer("budget.memory_bytes", budget.memory_bytes),
@@ -92,6 +116,11 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         budget_battery=_number("budget.battery", budget.battery),
         budget_offload_share=_number("budget.offload_share", budget.offload_share),
         success=tuple(_number("success", value) for value in receipt.success),
+        offload_energy_mj=_number("offload_energy_mj", receipt.offload_energy_mj),
+        offload_energy_provenance=_provenance(
+            "offload_energy_provenance", receipt.offload_energy_provenance, optional=True
+        ),
+        offload_bytes=_integer("offload_bytes", receipt.offload_bytes),
     )
 
 
@@ -106,50 +135,62 @@ def check_sequence(sequence: int) -> int:
     return sequence
 
 
+def check_text(field: str, value: str) -> str:
+    """Return a text that every database can hold.
+
+    Raises:
+        ReceiptError: it is longer than 200 characters, or has a NUL, which PostgreSQL refuses.
+    """
+    if len(value) > _LONGEST_TEXT:
+        raise ReceiptError(f"{field} has {len(value)} characters, {_LONGEST_TEXT} are allowed")
+    if "\0" in value:
+        raise ReceiptError(f"{field} has a NUL in it")
+    return value
+
+
 def _integer(field: str, value: int) -> int:
     if not 0 <= value <= LARGEST_INTEGER:
         raise ReceiptError(f"{field} {value} is not between 0 and 2^63 - 1")
     return value
 
 
-def _number(field: str, value: float) -> float:
-    if not (math.isfinite(value) and value >= 0):
-        raise ReceiptError(f"{field} {value} is not a finite number from 0 up")
+def _time(field: str, value: int) -> int:
+    if not 0 <= value <= LATEST_MS:
+        raise ReceiptError(f"{field} {value} is not between 0 and 2^53 - 1")
     return value
 
 
-def _text(field: str, value: str) -> str:
-    if len(value) > _LONGEST_TEXT:
-        raise ReceiptError(f"{field} has {len(value)} characters, {_LONGEST_TEXT} are allowed")
+def _number(field: str, value: float) -> float:
+    if not 0 <= value <= _LARGEST_NUMBER:  # neither does NaN
+        raise ReceiptError(f"{field} {value} is not a number between 0 and {_LARGEST_NUMBER:g}")
     return value
 
 
 def _reason(value: receipt_pb2.Reason.ValueType) -> str:
-    if value == receipt_pb2.REASON_UNSPECIFIED or value not in receipt_pb2.Reason.values():
+    name = _REASONS.get(value)
+    if name is None:
         raise ReceiptError(f"route.reason {value} is none that is known")
-    return receipt_pb2.Reason.Name(value).removeprefix("REASON_").lower()
+    return name
 
 
-def _provenance(field: str, value: receipt_pb2.Provenance.ValueType) -> str:
-    known = value in receipt_pb2.Provenance.values()
-    if value == receipt_pb2.PROVENANCE_UNSPECIFIED or not known:
+def _provenance(
+    field: str, value: receipt_pb2.Provenance.ValueType, *, optional: bool = False
+) -> str:
+    name = _PROVENANCES.get(value)
+    if name is None or (not optional and value == receipt_pb2.PROVENANCE_UNSPECIFIED):
         raise ReceiptError(f"{field} {value} is none that is known")
-    return receipt_pb2.Provenance.Name(value).removeprefix("PROVENANCE_").lower()
+    return name
 
 
-def _energy(receipt: receipt_pb2.Receipt, source: str) -> float:
-    return sum(
-        _number(f"energy of {source}", entry.energy_mj)
-        for entry in receipt.energy
-        if entry.source == source
-    )
-
-
-def _energy_provenance(receipt: receipt_pb2.Receipt) -> str:
+def _energy(receipt: receipt_pb2.Receipt) -> tuple[dict[str, float], dict[str, int]]:
+    """Energy and least certain provenance by source."""
+    energy_mj = {"compute": 0.0, "radio": 0.0}
+    provenance = {"compute": 0, "radio": 0}
     for entry in receipt.energy:
-        if entry.source not in {"compute", "radio"}:
-            raise ReceiptError(f"energy source {entry.source[:40]!r} is not compute or radio")
-    provenances = [entry.provenance for entry in receipt.energy]
-    names = [_provenance("energy.provenance", provenance) for provenance in provenances]
-    # The enum rises from measured to modelled, that is, from certain to uncertain.
-    return max(zip(provenances, names, strict=True), default=(0, NO_PROVENANCE))[1]
+        source = entry.source
+        if source not in energy_mj:
+            raise ReceiptError(f"energy source {source[:40]!r} is not compute or radio")
+        _provenance("energy.provenance", entry.provenance)
+        energy_mj[source] += _number(f"energy of {source}", entry.energy_mj)
+        provenance[source] = max(provenance[source], entry.provenance)
+    return energy_mj, provenance

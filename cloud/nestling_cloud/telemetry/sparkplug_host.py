@@ -25,10 +25,12 @@ class Reading:
     Attributes:
         values: the metrics with a name and a value, by name.
         ask_rebirth: whether the node has to be asked for a new birth certificate.
+        online: whether it was born (True) or died (False) by this message; otherwise None.
     """
 
     values: dict[str, metrics.MetricValue]
     ask_rebirth: bool
+    online: bool | None = None
 
 
 @dataclass
@@ -54,7 +56,7 @@ class SparkplugHost:
         bd_seq = values.get(metrics.BD_SEQ)
         node.bd_seq = bd_seq if isinstance(bd_seq, int) else None
         self._nodes[device] = node
-        return Reading(values=values, ask_rebirth=False)
+        return Reading(values=values, ask_rebirth=False, online=True)
 
     def data(self, device: str, payload: Payload, *, now_ms: int) -> Reading:
         """Take a data message; what it says is of use even where one before it got lost."""
@@ -67,10 +69,17 @@ class SparkplugHost:
         ask = self._ask(node, now_ms) if not in_order or unknown_alias else False
         return Reading(values=_values(payload, node.names), ask_rebirth=ask)
 
-    def death(self, device: str, payload: Payload) -> None:
+    def death(self, device: str, payload: Payload) -> Reading:
         """Take a death certificate, unless it belongs to a birth that is no longer the last."""
         node = self._nodes.get(device)
-        if node is not None and _values(payload, {}).get(metrics.BD_SEQ) == node.bd_seq:
+        if node is None or _values(payload, {}).get(metrics.BD_SEQ) != node.bd_seq:
+            return Reading(values={}, ask_rebirth=False)
+        node.online = False
+        return Reading(values={}, ask_rebirth=False, online=False)
+
+    def end_all(self) -> None:
+        """Take every node for dead, because its certificates may have gone unheard."""
+        for node in self._nodes.values():
             node.online = False
 
     def online(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The receipt store: SQL tables through SQLAlchemy Core, every receipt once.
+"""The telemetry store: every receipt once, with the sums that the console shows.
 
 What a device sends again is counted and not stored. A receipt that makes no sense is not stored
 either: it is counted as rejected, and its sequence becomes a gap with the reason "rejected", so
@@ -8,10 +8,12 @@ A store that was wiped, or put back to an older copy, meets outboxes that have l
 acknowledged before. That can never come again: it becomes a gap with the reason "forgotten".
 """
 
-import dataclasses
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,15 +21,16 @@ import sqlalchemy as sa
 
 from nestling.v1 import receipt_pb2
 from nestling_cloud.errors import CloudError
-from nestling_cloud.telemetry import tables
-from nestling_cloud.telemetry.receipts import (
-    LARGEST_INTEGER,
-    ReceiptError,
-    ReceiptRow,
-    check_sequence,
-    flatten,
-)
-from nestling_cloud.telemetry.watermark import Gap, advance
+from nestling_cloud.fleet import registry
+from nestling_cloud.telemetry import outboxes, retention, ring, rollups, schema, tables
+from nestling_cloud.telemetry.database import Database, store_url
+from nestling_cloud.telemetry.ledger import Ledger
+from nestling_cloud.telemetry.outboxes import Key
+from nestling_cloud.telemetry.receipts import ReceiptError, ReceiptRow
+from nestling_cloud.telemetry.retention import Retention
+from nestling_cloud.telemetry.watermark import Gap
+
+__all__ = ["Added", "Delivery", "Store", "StoreError", "check_outbox_id", "store_url"]
 
 _LONGEST_OUTBOX_ID = 64
 
@@ -36,17 +39,30 @@ class StoreError(CloudError):
     """A store that cannot be opened."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Delivery:
     """A batch with the device that it came from."""
 
     device: str
     batch: receipt_pb2.ReceiptBatch
 
+    @property
+    def key(self) -> Key:
+        """Device and outbox."""
+        return self.device, self.batch.outbox_id
 
-def store_url(text: str) -> str:
-    """Make a database URL of what a user gives: a URL as it is, anything else is an SQLite file."""
-    return text if "://" in text else f"sqlite:///{Path(text).absolute()}"
+
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """What a commit brought.
+
+    Attributes:
+        new: receipts that were not there before.
+        contiguous: how far each outbox that delivered something is settled.
+    """
+
+    new: int
+    contiguous: Mapping[Key, int]
 
 
 class Store:
@@ -54,23 +70,33 @@ class Store:
 
     Args:
         url: database URL, for example "sqlite:////var/lib/nestling/receipts.sqlite".
+        kept: how long what is kept.
 
     Raises:
-        StoreError: the database cannot be opened or its tables cannot be made.
+        StoreError: the database cannot be opened, or its tables cannot be made or brought up to
+            date.
     """
 
-    def __init__(self, url: str) -> None:
-        self._lock = threading.Lock()  # one writer at a time: reads what it then builds on
+    def __init__(self, url: str, *, kept: Retention | None = None) -> None:
+        self.retention = kept or Retention()
         try:
-            self._engine = sa.create_engine(url)
-            if self._engine.dialect.name == "sqlite":
-                sa.event.listen(self._engine, "connect", _prepare_sqlite)
-            tables.METADATA.create_all(self._engine)
-        except (sa.exc.SQLAlchemyError, ImportError) as err:
+            with contextlib.ExitStack() as undo:
+                self._database = Database(url)
+                undo.callback(self._database.close)
+                self._prepare()
+                undo.pop_all()
+        except (sa.exc.SQLAlchemyError, ImportError, schema.SchemaError) as err:
             raise StoreError(
                 f"cannot open the receipt store {url}: {err}; "
                 "name a file in a folder that you may write to, or a database URL"
             ) from err
+
+    def _prepare(self) -> None:
+        with self.reading() as connection:
+            current = schema.is_current(connection)
+        if not current:
+            with self.writing() as connection:
+                schema.prepare(connection, self.retention, now_ms=_now_ms())
 
     def __enter__(self) -> Self:
         return self
@@ -85,8 +111,15 @@ class Store:
 
     def close(self) -> None:
         """Close every connection, after the commit that may be under way."""
-        with self._lock:
-            self._engine.dispose()
+        self._database.close()
+
+    def writing(self) -> AbstractContextManager[sa.Connection]:
+        """One transaction that changes something, alone; it commits at the end of the block."""
+        return self._database.writing()
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """One transaction that only reads, beside others."""
+        return self._database.reading()
 
     def add(self, device: str, batch: receipt_pb2.ReceiptBatch) -> int:
         """Store a batch; once this returns, a power cut cannot undo it.
@@ -97,14 +130,26 @@ class Store:
         Raises:
             ReceiptError: the batch has no usable outbox id.
         """
-        return self.add_all([Delivery(device=device, batch=batch)])
+        return self.add_all([Delivery(device=device, batch=batch)]).new
 
-    def add_all(self, deliveries: Sequence[Delivery]) -> int:
-        """Store several batches in one transaction; as `add`, all or none."""
+    def add_all(
+        self, deliveries: Sequence[Delivery], reports: Sequence[registry.Report] = ()
+    ) -> Added:
+        """Store several batches, and what devices said of themselves, in one transaction."""
         for delivery in deliveries:
             check_outbox_id(delivery.batch.outbox_id)
-        with self._lock, self._engine.begin() as connection:
-            return sum(_Outbox(connection, delivery).add() for delivery in deliveries)
+        now_ms = _now_ms()
+        with self.writing() as connection:
+            ledgers = outboxes.load(connection, {delivery.key for delivery in deliveries})
+            rows, gaps = _take(deliveries, ledgers)
+            ring.add(connection, rows)
+            outboxes.add_gaps(connection, gaps)
+            outboxes.save(connection, ledgers.values())
+            rollups.add(connection, rows, self.retention, now_ms=now_ms)
+            registry.write(connection, [*reports, *_seen(deliveries, rows, now_ms)])
+            retention.trim(connection, self.retention, new=len(rows), now_ms=now_ms)
+        contiguous = {key: ledger.contiguous for key, ledger in ledgers.items()}
+        return Added(new=len(rows), contiguous=contiguous)
 
     def contiguous(self, device: str, outbox_id: str) -> int:
         """Highest sequence N such that 1 to N are all settled: stored, or in a gap."""
@@ -116,17 +161,17 @@ class Store:
 
     def receipts(self, device: str | None = None) -> Iterator[ReceiptRow]:
         """Go through the receipts of one device or of all, by device, outbox and sequence."""
-        key = tables.RECEIPTS.primary_key.columns
-        query = sa.select(tables.RECEIPTS).order_by(*key)
+        columns = tables.RECEIPTS.c
+        query = ring.rows().order_by(columns.device, columns.outbox_id, columns.sequence)
         if device is not None:
-            query = query.where(tables.RECEIPTS.c.device == device)
-        with self._engine.connect() as connection:
-            for row in connection.execution_options(yield_per=1000).execute(query).mappings():
-                yield ReceiptRow(**{**row, "success": tuple(row["success"])})
+            query = query.where(columns.device == device)
+        with self.reading() as connection:
+            for row in connection.execution_options(yield_per=1000).execute(query):
+                yield ring.row_of(row)
 
     def count(self) -> int:
-        """Receipts stored."""
-        return self._number(sa.select(sa.func.count()).select_from(tables.RECEIPTS))
+        """Receipts that were ever stored, those included that have left the ring since."""
+        return self._number(sa.select(sa.func.sum(tables.DEVICES.c.answers)))
 
     def redelivered(self) -> int:
         """Receipts that came again after they were stored."""
@@ -138,158 +183,60 @@ class Store:
 
     def dropped(self) -> int:
         """Receipts that devices reported as dropped from a full outbox."""
-        gaps = tables.GAPS.c
-        length = gaps.last_sequence - gaps.first_sequence + 1
-        return self._number(sa.select(sa.func.sum(length)).where(gaps.reason == tables.DROPPED))
+        return self._in_gaps(tables.DROPPED)
 
     def forgotten(self) -> int:
         """Receipts that were acknowledged once and are not here: the store was wiped or reset."""
+        return self._in_gaps(tables.FORGOTTEN)
+
+    def _in_gaps(self, reason: str) -> int:
         gaps = tables.GAPS.c
-        length = gaps.last_sequence - gaps.first_sequence + 1
-        return self._number(sa.select(sa.func.sum(length)).where(gaps.reason == tables.FORGOTTEN))
+        # As floats: a device may claim a gap of 2^63, and two of them are no SQL integer.
+        length = sa.cast(gaps.last_sequence - gaps.first_sequence, sa.Double) + 1
+        return self._number(sa.select(sa.func.sum(length)).where(gaps.reason == reason))
 
     def _number(self, query: sa.Select[Any]) -> int:
-        with self._engine.connect() as connection:
+        with self.reading() as connection:
             return int(connection.execute(query).scalar() or 0)
 
 
 def check_outbox_id(outbox_id: str) -> None:
     """Raise ReceiptError unless an outbox can be told from others by this id."""
-    if not 1 <= len(outbox_id) <= _LONGEST_OUTBOX_ID:
-        raise ReceiptError(f"outbox id of {len(outbox_id)} characters; 1 to 64 are allowed")
-
-
-class _Outbox:
-    """One batch on its way into the tables, within a transaction."""
-
-    def __init__(self, connection: sa.Connection, delivery: Delivery) -> None:
-        self._connection = connection
-        self._device = delivery.device
-        self._batch = delivery.batch
-        self._key = {"device": delivery.device, "outbox_id": delivery.batch.outbox_id}
-
-    def add(self) -> int:
-        sound, rejected_gaps, rejected = self._sort()
-        stored = self._stored(sound)
-        new = [row for sequence, row in sound.items() if sequence not in stored]
-        gaps = [(gap, tables.DROPPED) for gap in _sound_gaps(self._batch.gaps)]
-        gaps += [(gap, tables.REJECTED) for gap in rejected_gaps]
-        known = self._known()
-        gaps += [(gap, tables.FORGOTTEN) for gap in self._forgotten(known)]
-        if new:
-            self._connection.execute(
-                sa.insert(tables.RECEIPTS), [dataclasses.asdict(row) for row in new]
-            )
-        self._add_gaps(gaps)
-        self._advance(
-            known,
-            first=min([*sound, *(gap.first for gap, _ in gaps)], default=0),
-            redelivered=len(self._batch.receipts) - rejected - len(new),
-            rejected=rejected,
+    if not 1 <= len(outbox_id) <= _LONGEST_OUTBOX_ID or "\0" in outbox_id:
+        raise ReceiptError(
+            f"outbox id of {len(outbox_id)} characters; 1 to 64 are allowed, and no NUL"
         )
-        return len(new)
 
-    def _sort(self) -> tuple[dict[int, ReceiptRow], list[Gap], int]:
-        """Tell sound receipts from nonsense, and nonsense with a sequence from the rest."""
-        sound: dict[int, ReceiptRow] = {}
-        gaps: list[Gap] = []
-        rejected = 0
-        for receipt in self._batch.receipts:
-            try:
-                row = flatten(self._device, self._batch.outbox_id, receipt)
-                sound[row.sequence] = row
-            except ReceiptError:
-                rejected += 1
-                if 1 <= receipt.sequence <= LARGEST_INTEGER:
-                    gaps.append(Gap(receipt.sequence, receipt.sequence))
-        return sound, gaps, rejected
 
-    def _stored(self, sequences: Iterable[int]) -> set[int]:
-        wanted = set(sequences)
-        if not wanted:
-            return set()
-        columns = tables.RECEIPTS.c
-        query = sa.select(columns.sequence).where(
-            *_of(columns, self._key), columns.sequence.between(min(wanted), max(wanted))
+def _take(
+    deliveries: Sequence[Delivery], ledgers: Mapping[Key, Ledger]
+) -> tuple[list[ReceiptRow], list[tuple[Key, Gap, str]]]:
+    rows: list[ReceiptRow] = []
+    gaps: list[tuple[Key, Gap, str]] = []
+    for delivery in deliveries:
+        taken = ledgers[delivery.key].take(delivery.batch)
+        rows.extend(taken.rows)
+        gaps.extend((delivery.key, gap, reason) for gap, reason in taken.gaps)
+    return rows, gaps
+
+
+def _seen(
+    deliveries: Sequence[Delivery], rows: Sequence[ReceiptRow], now_ms: int
+) -> Iterator[registry.Report]:
+    answers = Counter(row.device for row in rows)
+    answered_ms: dict[str, int] = {}
+    for row in rows:
+        # One whose clock is ahead has answered by now at the latest.
+        at_ms = min(row.answered_at_ms, now_ms)
+        answered_ms[row.device] = max(at_ms, answered_ms.get(row.device, 0))
+    for device in {delivery.device for delivery in deliveries}:
+        yield registry.Report(
+            device=device,
+            seen_ms=now_ms,
+            answers=answers[device],
+            answered_ms=answered_ms.get(device, 0),
         )
-        return wanted.intersection(self._connection.execute(query).scalars())
-
-    def _add_gaps(self, gaps: list[tuple[Gap, str]]) -> None:
-        """Keep gaps by where they begin; a merged gap replaces the shorter one that it grew of."""
-        columns = tables.GAPS.c
-        for gap, reason in gaps:
-            place = (*_of(columns, self._key), columns.first_sequence == gap.first)
-            known = self._connection.execute(
-                sa.select(columns.last_sequence).where(*place)
-            ).scalar()
-            if known is None:
-                row = {**self._key, "first_sequence": gap.first, "last_sequence": gap.last}
-                self._connection.execute(sa.insert(tables.GAPS).values(**row, reason=reason))
-            elif known < gap.last:
-                change = {"last_sequence": gap.last, "reason": reason}
-                self._connection.execute(sa.update(tables.GAPS).where(*place).values(**change))
-
-    def _known(self) -> dict[str, Any] | None:
-        here = _of(tables.OUTBOXES.c, self._key)
-        row = self._connection.execute(sa.select(tables.OUTBOXES).where(*here)).mappings().first()
-        return dict(row) if row else None
-
-    def _forgotten(self, known: dict[str, Any] | None) -> Iterator[Gap]:
-        """Yield what this outbox let go of on an acknowledgement that we know nothing of."""
-        here = known["contiguous"] if known else 0
-        if here < self._batch.acknowledged_sequence <= LARGEST_INTEGER:
-            yield Gap(here + 1, self._batch.acknowledged_sequence)
-
-    def _advance(
-        self, known: dict[str, Any] | None, *, first: int, redelivered: int, rejected: int
-    ) -> None:
-        here = _of(tables.OUTBOXES.c, self._key)
-        old = known or {"contiguous": 0, "redelivered": 0, "rejected": 0}
-        change = {
-            "contiguous": self._watermark(old["contiguous"], first),
-            "redelivered": old["redelivered"] + redelivered,
-            "rejected": old["rejected"] + rejected,
-        }
-        if known:
-            self._connection.execute(sa.update(tables.OUTBOXES).where(*here).values(**change))
-        else:
-            self._connection.execute(sa.insert(tables.OUTBOXES).values(**self._key, **change))
-
-    def _watermark(self, old: int, first: int) -> int:
-        if not 0 < first <= old + 1:  # the hole at old + 1 is still open
-            return old
-        receipts, gaps = tables.RECEIPTS.c, tables.GAPS.c
-        beyond = (
-            sa.select(receipts.sequence)
-            .where(*_of(receipts, self._key), receipts.sequence > old)
-            .order_by(receipts.sequence)
-        )
-        holes = (
-            sa.select(gaps.first_sequence, gaps.last_sequence)
-            .where(*_of(gaps, self._key), gaps.last_sequence > old)
-            .order_by(gaps.first_sequence)
-        )
-        found = [Gap(*row) for row in self._connection.execute(holes)]
-        return advance(old, self._connection.execute(beyond).scalars(), found)
 
 
-def _of(columns: Any, key: dict[str, str]) -> tuple[sa.ColumnElement[bool], ...]:
-    return (columns.device == key["device"], columns.outbox_id == key["outbox_id"])
-
-
-def _sound_gaps(gaps: Iterable[receipt_pb2.Gap]) -> Iterator[Gap]:
-    for gap in gaps:
-        try:
-            first, last = check_sequence(gap.first_sequence), check_sequence(gap.last_sequence)
-        except ReceiptError:
-            continue
-        if first <= last:
-            yield Gap(first, last)
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    # An acknowledged receipt leaves the device: it has to survive a power cut here.
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""The receipt store's tables. The receipts' columns are `ReceiptRow`'s fields."""
+"""The telemetry store's tables. The receipts' columns are `ReceiptRow`'s fields, after `id`."""
 
 import sqlalchemy as sa
 
@@ -6,24 +6,50 @@ DROPPED = "dropped"  # by the device, whose outbox was full
 REJECTED = "rejected"  # by the store: the receipt made no sense
 FORGOTTEN = "forgotten"  # stored and acknowledged once, and not here: the store was wiped
 
+# In WISHES: what holds for every device without a wish of its own.
+FLEET = ""
+
 METADATA = sa.MetaData()
 
+# SQLite counts on by itself only in a column that is called INTEGER.
+_COUNTER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-def _outbox_key() -> tuple[sa.Column[str], sa.Column[str]]:
+
+def _outbox_key(*, primary_key: bool = True) -> tuple[sa.Column[str], sa.Column[str]]:
     return (
-        sa.Column("device", sa.String(64), primary_key=True),
-        sa.Column("outbox_id", sa.String(64), primary_key=True),
+        sa.Column("device", sa.String(64), primary_key=primary_key, nullable=False),
+        sa.Column("outbox_id", sa.String(64), primary_key=primary_key, nullable=False),
     )
 
+
+def _number(name: str) -> "sa.Column[int]":
+    return sa.Column(name, sa.BigInteger, nullable=False)
+
+
+def _real(name: str) -> "sa.Column[float]":
+    return sa.Column(name, sa.Double, nullable=False)
+
+
+def _text(name: str, length: int) -> "sa.Column[str]":
+    return sa.Column(name, sa.String(length), nullable=False)
+
+
+SCHEMA_VERSION = sa.Table(
+    "schema_version",
+    METADATA,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+)
 
 OUTBOXES = sa.Table(
     "outboxes",
     METADATA,
     *_outbox_key(),
     # 1 to this are settled: kept here, so that an acknowledgement needs no scan.
-    sa.Column("contiguous", sa.BigInteger, nullable=False),
-    sa.Column("redelivered", sa.BigInteger, nullable=False),
-    sa.Column("rejected", sa.BigInteger, nullable=False),
+    _number("contiguous"),
+    # Largest sequence stored or in a gap: if it is no larger, there is nothing beyond to look for.
+    _number("highest"),
+    _number("redelivered"),
+    _number("rejected"),
 )
 
 GAPS = sa.Table(
@@ -31,37 +57,136 @@ GAPS = sa.Table(
     METADATA,
     *_outbox_key(),
     sa.Column("first_sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("last_sequence", sa.BigInteger, nullable=False),
-    sa.Column("reason", sa.String(16), nullable=False),
+    _number("last_sequence"),
+    _text("reason", 16),
 )
 
 RECEIPTS = sa.Table(
     "receipts",
     METADATA,
-    *_outbox_key(),
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("input_index", sa.BigInteger, nullable=False),
-    sa.Column("answered_at_ms", sa.BigInteger, nullable=False),
-    sa.Column("bundle_version", sa.String(200), nullable=False),
-    sa.Column("route", sa.String(32), nullable=False),
-    sa.Column("reason", sa.String(32), nullable=False),
-    sa.Column("answer", sa.BigInteger, nullable=False),
+    # By arrival: what is lowest leaves the ring first.
+    sa.Column("id", _COUNTER, primary_key=True),
+    *_outbox_key(primary_key=False),
+    _number("sequence"),
+    _number("input_index"),
+    _number("answered_at_ms"),
+    _text("bundle_version", 200),
+    _text("route", 32),
+    _text("reason", 32),
+    _number("answer"),
     sa.Column("device_answer", sa.BigInteger),
-    sa.Column("resident_capacity", sa.BigInteger, nullable=False),
-    sa.Column("latency_ms", sa.Double, nullable=False),
-    sa.Column("latency_provenance", sa.String(16), nullable=False),
-    sa.Column("wall_ms", sa.Double, nullable=False),
-    sa.Column("energy_compute_mj", sa.Double, nullable=False),
-    sa.Column("energy_radio_mj", sa.Double, nullable=False),
-    sa.Column("energy_provenance", sa.String(16), nullable=False),
-    sa.Column("bytes_up", sa.BigInteger, nullable=False),
-    sa.Column("bytes_down", sa.BigInteger, nullable=False),
-    sa.Column("budget_memory_bytes", sa.BigInteger, nullable=False),
-    sa.Column("budget_latency_ms", sa.Double, nullable=False),
-    sa.Column("budget_energy_mj", sa.Double, nullable=False),
-    sa.Column("budget_link_mbit_s", sa.Double, nullable=False),
-    sa.Column("budget_link_rtt_ms", sa.Double, nullable=False),
-    sa.Column("budget_battery", sa.Double, nullable=False),
-    sa.Column("budget_offload_share", sa.Double, nullable=False),
+    _number("resident_capacity"),
+    _real("latency_ms"),
+    _text("latency_provenance", 16),
+    _real("wall_ms"),
+    _real("energy_compute_mj"),
+    _text("energy_compute_provenance", 16),
+    _real("energy_radio_mj"),
+    _text("energy_radio_provenance", 16),
+    _text("energy_provenance", 16),
+    _number("bytes_up"),
+    _number("bytes_down"),
+    _number("budget_memory_bytes"),
+    _real("budget_latency_ms"),
+    _real("budget_energy_mj"),
+    _real("budget_link_mbit_s"),
+    _real("budget_link_rtt_ms"),
+    _real("budget_battery"),
+    _real("budget_offload_share"),
     sa.Column("success", sa.JSON, nullable=False),
+    _real("offload_energy_mj"),
+    _text("offload_energy_provenance", 16),
+    _number("offload_bytes"),
+    sa.UniqueConstraint("device", "outbox_id", "sequence", name="receipts_once"),
+    sa.Index("receipts_of_a_device", "device", "answered_at_ms"),
+)
+
+
+def _rollup(name: str, *keys: "sa.Column[str]") -> sa.Table:
+    """Sums over the answers of a step, by kind. By time, so that what is old is at one end."""
+    return sa.Table(
+        name,
+        METADATA,
+        sa.Column("start_ms", sa.BigInteger, primary_key=True, autoincrement=False),
+        *keys,
+        sa.Column("route", sa.String(32), primary_key=True),
+        sa.Column("fallback", sa.Boolean, primary_key=True),
+        *(
+            sa.Column(f"{figure}_provenance", sa.String(16), primary_key=True)
+            for figure in ("latency", "compute", "radio", "offload")
+        ),
+        _number("answers"),
+        _real("energy_compute_mj"),
+        _real("energy_radio_mj"),
+        _number("bytes_up"),
+        _number("bytes_down"),
+        _real("offload_energy_mj"),
+        _number("offload_bytes"),
+        sa.Column("latencies", sa.LargeBinary, nullable=False),  # of histogram.encode
+        sqlite_with_rowid=False,
+    )
+
+
+def _device_rollup(name: str) -> sa.Table:
+    return _rollup(name, sa.Column("device", sa.String(64), primary_key=True))
+
+
+# By the length of their steps in milliseconds.
+FLEET_ROLLUPS = {
+    10_000: _rollup("fleet_10s"),
+    60_000: _rollup("fleet_1min"),
+    3_600_000: _rollup("fleet_1h"),
+}
+DEVICE_ROLLUPS = {
+    60_000: _device_rollup("device_1min"),
+    3_600_000: _device_rollup("device_1h"),
+}
+
+# What devices said last. A column that a device never spoke of is NULL.
+DEVICES = sa.Table(
+    "devices",
+    METADATA,
+    sa.Column("device", sa.String(64), primary_key=True),
+    sa.Column("online", sa.Boolean),
+    _number("last_seen_ms"),
+    _number("answers"),
+    _number("last_answered_ms"),
+    sa.Column("profile", sa.String(200)),
+    sa.Column("bundle_version", sa.String(200)),
+    sa.Column("capacity", sa.BigInteger),
+    sa.Column("battery", sa.Double),
+    sa.Column("outbox_depth", sa.BigInteger),
+    sa.Column("offload_share", sa.Double),
+)
+
+WISHES = sa.Table(
+    "wishes",
+    METADATA,
+    sa.Column("device", sa.String(64), primary_key=True),
+    sa.Column("offload_share", sa.Double, nullable=False),
+)
+
+# Every change of a wish, for good: who wished what, and when.
+WISH_LOG = sa.Table(
+    "wish_log",
+    METADATA,
+    sa.Column("id", _COUNTER, primary_key=True),
+    _text("device", 64),
+    sa.Column("offload_share", sa.Double),
+    _text("wished_by", 200),
+    _number("wished_at_ms"),
+)
+
+HARD_INPUTS = sa.Table(
+    "hard_inputs",
+    METADATA,
+    sa.Column("id", _COUNTER, primary_key=True),
+    _text("device", 64),
+    _number("received_at_ms"),
+    _number("input_index"),
+    sa.Column("input_values", sa.LargeBinary, nullable=False),
+    sa.Column("shape", sa.JSON, nullable=False),
+    sa.Column("device_answer", sa.BigInteger),
+    _number("cloud_answer"),
+    sa.Index("hard_inputs_of_a_device", "device", "id"),
 )

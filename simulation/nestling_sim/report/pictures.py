@@ -11,16 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nestling_sim.report.evidence import (
-    CLOUD,
-    DeviceTally,
-    Evidence,
-    answering_capacity,
-    is_fallback,
-    routes_in_order,
-    tally,
-)
-from nestling_sim.report.palette import (
+from nestling_cloud.palette import (
     CLOUD_ORANGE,
     COMPUTE,
     FALLBACK,
@@ -33,6 +24,15 @@ from nestling_sim.report.palette import (
     SURFACE,
     Colour,
     capacity_colours,
+)
+from nestling_sim.report.evidence import (
+    CLOUD,
+    DeviceTally,
+    Evidence,
+    answering_capacity,
+    is_fallback,
+    routes_in_order,
+    tally,
 )
 from nestling_sim.report.tables import WAYS, millijoules
 

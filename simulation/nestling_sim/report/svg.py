@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nestling_sim.report.palette import COLOURS
+from nestling_cloud.palette import COLOURS
 
 # No date and a fixed salt: the same run gives the same bytes.
 _NO_METADATA: Mapping[str, None] = {"Date": None, "Creator": None, "Format": None, "Type": None}

@@ -1,23 +1,24 @@
 import dataclasses
 import math
-from collections.abc import Callable
 
 import pytest
+from tests.receipts import make_receipt
 
 from nestling.v1 import receipt_pb2
 from nestling_cloud.telemetry import tables
 from nestling_cloud.telemetry.receipts import ReceiptError, ReceiptRow, flatten
 
-MakeReceipt = Callable[..., receipt_pb2.Receipt]
 
-
-def test_receipt_becomes_a_flat_row(make_receipt: MakeReceipt) -> None:
+def test_receipt_becomes_a_flat_row() -> None:
     row = flatten("pi-1", "outbox", make_receipt(7))
 
     assert row.device == "pi-1"
     assert row.sequence == 7
     assert (row.route, row.reason) == ("capacity-2", "accepted")
-    assert (row.energy_compute_mj, row.energy_radio_mj) == (2.0, 0.5)
+    assert (row.energy_compute_mj, row.energy_compute_provenance) == (2.0, "modelled")
+    assert (row.energy_radio_mj, row.energy_radio_provenance) == (0.5, "measured")
+    assert (row.offload_energy_mj, row.offload_energy_provenance) == (7.0, "modelled")
+    assert row.offload_bytes == 300
     assert row.latency_provenance == "modelled"
     assert row.budget_memory_bytes == 16_000
     assert row.success == (0.5, 0.75, 1.0)
@@ -26,12 +27,10 @@ def test_receipt_becomes_a_flat_row(make_receipt: MakeReceipt) -> None:
 def test_columns_of_the_table_are_the_fields_of_the_row() -> None:
     fields = [field.name for field in dataclasses.fields(ReceiptRow)]
 
-    assert fields == tables.RECEIPTS.columns.keys()
+    assert ["id", *fields] == tables.RECEIPTS.columns.keys()
 
 
-def test_capacity_0_is_the_cloud_and_a_student_that_did_not_run_has_no_answer(
-    make_receipt: MakeReceipt,
-) -> None:
+def test_capacity_0_is_the_cloud_and_a_student_that_did_not_run_has_no_answer() -> None:
     receipt = make_receipt()
     receipt.route.capacity, receipt.route.reason = 0, receipt_pb2.REASON_GATED
     receipt.ClearField("device_answer")
@@ -39,6 +38,15 @@ def test_capacity_0_is_the_cloud_and_a_student_that_did_not_run_has_no_answer(
     row = flatten("pi-1", "outbox", receipt)
 
     assert (row.route, row.reason, row.device_answer) == ("cloud", "gated", None)
+
+
+def test_device_that_does_not_tell_what_an_offload_would_take_is_taken_at_its_word() -> None:
+    receipt = make_receipt(offload_energy_mj=0.0, offload_bytes=0)
+    receipt.offload_energy_provenance = receipt_pb2.PROVENANCE_UNSPECIFIED
+
+    row = flatten("pi-1", "outbox", receipt)
+
+    assert (row.offload_energy_provenance, row.offload_energy_mj) == ("none", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +60,7 @@ def test_capacity_0_is_the_cloud_and_a_student_that_did_not_run_has_no_answer(
     ],
 )
 def test_energy_is_as_uncertain_as_its_worst_entry(
-    make_receipt: MakeReceipt, given: list[receipt_pb2.Provenance.ValueType], worst: str
+    given: list[receipt_pb2.Provenance.ValueType], worst: str
 ) -> None:
     receipt = make_receipt()
     del receipt.energy[:]
@@ -69,26 +77,31 @@ def test_energy_is_as_uncertain_as_its_worst_entry(
         ("sequence", 2**63),
         ("input_index", 2**64 - 1),
         ("answered_at_ms", -1),
+        ("answered_at_ms", 2**53),
         ("bytes_up", 2**63),
         ("latency_ms", math.nan),
         ("latency_ms", -1.0),
         ("wall_ms", math.inf),
         ("latency_provenance", 0),
         ("latency_provenance", 9),
+        ("latency_ms", 1e13),
         ("bundle_version", "x" * 201),
+        ("bundle_version", "nul\0"),
+        ("offload_energy_mj", math.nan),
+        ("offload_energy_provenance", 9),
+        ("offload_bytes", 2**63),
     ],
 )
-def test_nonsense_is_refused_and_named(
-    make_receipt: MakeReceipt, field: str, value: object
-) -> None:
+def test_nonsense_is_refused_and_named(field: str, value: object) -> None:
+    receipt = make_receipt()
+    setattr(receipt, field, value)
+
     with pytest.raises(ReceiptError, match=field):
-        flatten("pi-1", "outbox", make_receipt(**{field: value}))
+        flatten("pi-1", "outbox", receipt)
 
 
 @pytest.mark.parametrize("reason", [0, 99])
-def test_reason_that_is_none_is_refused(
-    make_receipt: MakeReceipt, reason: receipt_pb2.Reason.ValueType
-) -> None:
+def test_reason_that_is_none_is_refused(reason: receipt_pb2.Reason.ValueType) -> None:
     receipt = make_receipt()
     receipt.route.reason = reason
 
@@ -100,9 +113,7 @@ def test_reason_that_is_none_is_refused(
     ("field", "value"),
     [("source", "solar"), ("energy_mj", math.nan), ("energy_mj", -0.1), ("provenance", 0)],
 )
-def test_energy_without_source_value_or_provenance_is_refused(
-    make_receipt: MakeReceipt, field: str, value: object
-) -> None:
+def test_energy_without_source_value_or_provenance_is_refused(field: str, value: object) -> None:
     receipt = make_receipt()
     setattr(receipt.energy[0], field, value)
 
@@ -111,7 +122,7 @@ def test_energy_without_source_value_or_provenance_is_refused(
 
 
 @pytest.mark.parametrize("field", ["battery", "link_mbit_s", "offload_share"])
-def test_budget_that_is_no_number_is_refused(make_receipt: MakeReceipt, field: str) -> None:
+def test_budget_that_is_no_number_is_refused(field: str) -> None:
     receipt = make_receipt()
     setattr(receipt.budget, field, math.nan)
 
@@ -119,7 +130,7 @@ def test_budget_that_is_no_number_is_refused(make_receipt: MakeReceipt, field: s
         flatten("pi-1", "outbox", receipt)
 
 
-def test_success_that_is_no_number_is_refused(make_receipt: MakeReceipt) -> None:
+def test_success_that_is_no_number_is_refused() -> None:
     receipt = make_receipt()
     receipt.success.append(math.nan)
 

@@ -112,6 +112,27 @@ def test_late_death_of_an_earlier_connection_changes_nothing() -> None:
     assert host.online() == ["pi-1"]
 
 
+def test_reading_says_who_was_born_and_who_died() -> None:
+    host = SparkplugHost()
+
+    assert host.birth("pi-1", birth(bd_seq=3)).online is True
+    assert host.data("pi-1", data(1), now_ms=0).online is None
+    assert host.death("pi-1", death(2)).online is None
+    assert host.death("pi-1", death(3)).online is False
+
+
+def test_host_that_was_away_asks_everyone_it_hears_for_a_birth() -> None:
+    host = SparkplugHost()
+    host.birth("pi-1", birth())
+
+    host.end_all()
+
+    assert host.online() == []
+    reading = host.data("pi-1", data(1), now_ms=0)
+    assert reading.ask_rebirth
+    assert reading.values == {metrics.RECEIPTS: b"batch"}
+
+
 def test_death_of_an_unknown_node_changes_nothing() -> None:
     host = SparkplugHost()
 

@@ -38,6 +38,7 @@ from nestling_device.offload import (
     CloudAnswer,
     DeadlineMissedError,
     OffloadError,
+    Question,
     UnreachableError,
 )
 from nestling_device.outbox import Outbox
@@ -65,11 +66,15 @@ class ScriptedCloud:
 
     def __init__(self, *outcomes: OffloadError | None) -> None:
         self._outcomes = list(outcomes)
-        self.asked = 0
+        self.questions: list[Question] = []
 
-    def offload(self, window: NDArray[np.float32], *, deadline_ms: float) -> CloudAnswer:
+    @property
+    def asked(self) -> int:
+        return len(self.questions)
+
+    def offload(self, question: Question, *, deadline_ms: float) -> CloudAnswer:
         outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
-        self.asked += 1
+        self.questions.append(question)
         if outcome is not None:
             raise outcome
         logits = np.zeros(CLASSES, np.float32)
@@ -263,6 +268,34 @@ def test_failed_exchange_is_billed_too(tmp_path: Path, error: OffloadError, byte
     assert (receipt.bytes_up, receipt.bytes_down) == (bytes_up, 0)
     (radio,) = (entry.energy_mj for entry in receipt.energy if entry.source == "radio")
     assert radio == pytest.approx(METER.radio_mj(bytes_up, BUDGET))
+
+
+def test_cloud_is_told_which_input_it_is_and_what_the_student_said(tmp_path: Path) -> None:
+    w = world(tmp_path)
+
+    gated, escalated = (w.agent.answer(n, given, BUDGET) for n, given in ((5, HARD), (6, UNSURE)))
+
+    told = [(question.index, question.device_answer) for question in w.cloud.questions]
+    assert told == [(5, None), (6, escalated.device_answer)]
+    assert routes([gated, escalated]) == [(0, "gated"), (0, "escalated")]
+
+
+@pytest.mark.parametrize("given_window", [EASY, HARD])
+def test_receipt_says_what_an_offload_would_have_taken(
+    tmp_path: Path, given_window: NDArray[np.float32]
+) -> None:
+    receipt = world(tmp_path).agent.answer(0, given_window, BUDGET)
+
+    assert receipt.offload_bytes == SIZE
+    assert receipt.offload_energy_mj == pytest.approx(METER.radio_mj(SIZE, BUDGET))
+    assert receipt.offload_energy_provenance == receipt_pb2.PROVENANCE_MODELLED
+
+
+def test_receipt_without_a_link_tells_nothing_of_an_offload(tmp_path: Path) -> None:
+    receipt = world(tmp_path).agent.answer(0, EASY, budget(link_mbit_s=0))
+
+    assert (receipt.offload_bytes, receipt.offload_energy_mj) == (0, 0)
+    assert receipt.offload_energy_provenance == receipt_pb2.PROVENANCE_UNSPECIFIED
 
 
 def test_answer_without_the_cloud_costs_no_radio(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ _exchanges = st.lists(st.tuples(st.integers(0, 10**5), st.integers(0, 10**5)), m
 
 def entered(bill: Bill) -> Receipt:
     receipt = Receipt()
-    bill.enter(receipt)
+    bill.enter(receipt, 2704)
     return receipt
 
 

@@ -58,7 +58,9 @@ def _row(device: str, index: int, capacity: int, *, hard: bool) -> ReceiptRow:
         latency_provenance="modelled",
         wall_ms=1.5,
         energy_compute_mj=21.0,
+        energy_compute_provenance="modelled",
         energy_radio_mj=14.0 if route == "cloud" else 0.0,
+        energy_radio_provenance="modelled" if route == "cloud" else "none",
         energy_provenance="modelled",
         bytes_up=2400 if route == "cloud" else 0,
         bytes_down=120 if route == "cloud" else 0,
@@ -70,6 +72,9 @@ def _row(device: str, index: int, capacity: int, *, hard: bool) -> ReceiptRow:
         budget_battery=1.0,
         budget_offload_share=0.15,
         success=(0.6, 0.7, 0.8, 0.85, 0.93),
+        offload_energy_mj=14.0,
+        offload_energy_provenance="modelled",
+        offload_bytes=2520,
     )
 
 

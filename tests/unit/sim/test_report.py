@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from nestling_cloud.palette import COLOURS, capacity_colours
 from nestling_sim.report import (
     Evidence,
     accuracy_picture,
@@ -21,7 +22,6 @@ from nestling_sim.report import (
     summary_table,
 )
 from nestling_sim.report.evidence import tally
-from nestling_sim.report.palette import COLOURS, capacity_colours
 from nestling_sim.report.pictures import MOST_DEVICES
 from nestling_sim.report.tables import accuracy_by_share, devices, routes_by_device, significant
 

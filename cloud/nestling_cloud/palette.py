@@ -1,4 +1,4 @@
-"""The report's colours, each for a light and a dark page.
+"""The colours of report and console, each for a light and a dark page.
 
 Blues are the device, darker for a larger capacity; orange is the cloud and the way to it. The
 hues are Okabe and Ito's, which colour-blind readers tell apart; marks and dashes differ too.

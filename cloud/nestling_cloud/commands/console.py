@@ -1,0 +1,102 @@
+"""`nestling-cloud console`: the console's password, and tokens for the API."""
+
+import argparse
+import getpass
+import json
+import sys
+import time
+from pathlib import Path
+
+from nestling_cloud.console.password import CONSOLE_FOLDER, PasswordError, PasswordFile, generate
+from nestling_cloud.console.tokens import TokenFile
+from nestling_cloud.console.units import time_utc
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `console` and what can be done with its credentials."""
+    parser = subparsers.add_parser("console", help="the console's password, tokens for the API")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    password = commands.add_parser(
+        "password",
+        help="make another password",
+        description="Make another password and print it; whoever is logged in has to log in anew. "
+        "A running cloud takes it up at once.",
+        epilog="examples:\n  nestling-cloud console password\n"
+        "  nestling-cloud console password --set\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_state(password)
+    password.add_argument(
+        "--set", action="store_true", help="ask for the password instead of making one"
+    )
+    password.set_defaults(run=_password)
+    _add_token(commands)
+
+
+def _add_token(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("token", help="tokens for the API")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add = commands.add_parser(
+        "add",
+        help="make a token and print it, this once",
+        epilog="example:\n  nestling-cloud console token add my-script\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add.add_argument("name", metavar="NAME", help="whom it is for")
+    add.set_defaults(run=_token_add)
+    listing = commands.add_parser("list", help="list the tokens' names")
+    listing.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    listing.set_defaults(run=_token_list)
+    remove = commands.add_parser("remove", help="end a token")
+    remove.add_argument("name", metavar="NAME", help="whom it was for")
+    remove.set_defaults(run=_token_remove)
+    for command in (add, listing, remove):
+        _add_state(command)
+
+
+def _add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path("nestling-cloud"),
+        metavar="DIR",
+        help="the cloud's state folder (default: ./%(default)s)",
+    )
+
+
+def _password(options: argparse.Namespace) -> None:
+    password = _asked() if options.set else generate()
+    PasswordFile(options.state / CONSOLE_FOLDER).set(password)
+    if not options.set:
+        print(password)
+
+
+def _asked() -> str:
+    """Ask twice at a terminal; otherwise take the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    first = getpass.getpass("new password: ")
+    if getpass.getpass("again: ") != first:
+        raise PasswordError("the two were different; nothing was changed")
+    return first
+
+
+def _token_add(options: argparse.Namespace) -> None:
+    print(_tokens(options).add(options.name, now_ms=time.time_ns() // 10**6))
+
+
+def _token_list(options: argparse.Namespace) -> None:
+    tokens = _tokens(options).all()
+    if options.json:
+        print(json.dumps([{"name": one.name, "added_at_ms": one.added_at_ms} for one in tokens]))
+        return
+    for one in tokens:
+        print(f"{one.name}  added {time_utc(one.added_at_ms)} UTC")
+
+
+def _token_remove(options: argparse.Namespace) -> None:
+    _tokens(options).remove(options.name)
+
+
+def _tokens(options: argparse.Namespace) -> TokenFile:
+    return TokenFile(options.state / CONSOLE_FOLDER)

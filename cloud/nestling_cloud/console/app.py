@@ -1,0 +1,105 @@
+"""The console put together: pages, API, and the gate in front of both."""
+
+import time
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.gzip import GZipMiddleware
+from nicegui import ui
+from starlette.types import ASGIApp
+
+from nestling_cloud.console.access import Access
+from nestling_cloud.console.api import PREFIX, Api
+from nestling_cloud.console.guard import Guard
+from nestling_cloud.console.headers import SecurityHeaders
+from nestling_cloud.console.login import Login
+from nestling_cloud.console.pages import api as api_page
+from nestling_cloud.console.pages import device, fleet, models, operating_point, rounds
+from nestling_cloud.console.pages.frame import STYLE_PATH, style_sheet
+from nestling_cloud.console.parts import Parts
+from nestling_cloud.console.password import PasswordFile
+from nestling_cloud.console.problem import add_problem_handlers
+from nestling_cloud.console.sessions import Sessions
+from nestling_cloud.console.throttle import LoginThrottle
+from nestling_cloud.console.tokens import TokenFile
+
+_GZIP_LEVEL = 4  # what loopback gains by more is lost to compressing
+# A browser that lost its network may come back to its page for so long.
+_RECONNECT_S = 10.0
+_BUILD_S = 15.0
+
+
+def console_app(parts: Parts, folder: Path, *, local_only: bool, secure: bool) -> ASGIApp:
+    """Make the whole application; once in a process, for NiceGUI has one application only.
+
+    Args:
+        parts: what it shows.
+        folder: of the credentials.
+        local_only: whether it listens on loopback.
+        secure: whether it speaks TLS.
+    """
+    password, tokens = PasswordFile(folder), TokenFile(folder)
+    sessions = Sessions(time.monotonic, password.mark)
+    app = routes(parts, Login(password, sessions, LoginThrottle(time.monotonic), secure=secure))
+    access = Access(sessions, tokens, local_only=local_only)
+    guarded = SecurityHeaders(Guard(app, access))
+    return GZipMiddleware(guarded, minimum_size=1000, compresslevel=_GZIP_LEVEL)
+
+
+def routes(parts: Parts, login: Login) -> FastAPI:
+    """Make everything that answers, without the gate."""
+    app = FastAPI(
+        title="Nestling",
+        summary="Where inputs were answered, and what each answer cost.",
+        version="1",
+        docs_url=None,  # its page would come from somebody else's server
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+    )
+    add_problem_handlers(app)
+    app.include_router(login.router())
+    app.include_router(Api(parts).router())
+    app.get(STYLE_PATH, include_in_schema=False)(_style)
+    _add_pages(app, parts)
+    ui.run_with(
+        app,
+        title="Nestling",
+        favicon=None,
+        dark=None,
+        language="en-US",
+        tailwind=False,  # a style sheet of our own, and no compiler of styles in the browser
+        gzip_middleware_factory=None,
+        reconnect_timeout=_RECONNECT_S,
+        show_welcome_message=False,
+    )
+    return app
+
+
+async def _style() -> Response:
+    return Response(style_sheet(), media_type="text/css", headers={"Cache-Control": "max-age=300"})
+
+
+def _add_pages(app: FastAPI, parts: Parts) -> None:
+    @ui.page("/", title="Fleet · Nestling", response_timeout=_BUILD_S)
+    async def fleet_page(request: Request) -> None:
+        await fleet.show(request, parts)
+
+    @ui.page("/devices/{name}", title="Device · Nestling", response_timeout=_BUILD_S)
+    async def device_page(request: Request, name: str) -> None:
+        await device.show(request, parts, name)
+
+    @ui.page("/models", title="Models · Nestling", response_timeout=_BUILD_S)
+    async def models_page(request: Request) -> None:
+        await models.show(request, parts)
+
+    @ui.page("/operating-point", title="Operating point · Nestling", response_timeout=_BUILD_S)
+    async def point_page(request: Request) -> None:
+        await operating_point.show(request, parts, request.query_params.get("device") or None)
+
+    @ui.page("/rounds", title="Rounds · Nestling", response_timeout=_BUILD_S)
+    async def rounds_page(request: Request) -> None:
+        await rounds.show(request, parts)
+
+    @ui.page("/api", title="API · Nestling", response_timeout=_BUILD_S)
+    async def api_page_(request: Request) -> None:
+        await api_page.show(request, app)

@@ -1,0 +1,88 @@
+"""Security headers on every answer, and a nonce on every script that is ours."""
+
+import secrets
+from collections.abc import Mapping
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADERS = {
+    # Not "no-referrer", with which browsers send "Origin: null" from our own forms.
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+_NOTHING_OF_OTHERS = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+_PLAIN_POLICY = f"{_NOTHING_OF_OTHERS}; style-src 'self'; img-src 'self'; form-action 'self'"
+# Vue compiles NiceGUI's templates in the browser, which takes eval; its elements have styles.
+_PAGE_POLICY = (
+    f"{_NOTHING_OF_OTHERS}; script-src 'self' 'nonce-{{nonce}}' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'"
+)
+_NICEGUI_PAGE = "x-nicegui-content"
+
+
+class SecurityHeaders:
+    """ASGI middleware.
+
+    A page of NiceGUI's has inline scripts, all of them from its template: what pages show comes
+    in as JSON with its brackets escaped, so a script in it gets no nonce and does not run.
+
+    Args:
+        app: what answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        answer = _Answer(send)
+        await self.app(scope, receive, answer.send)
+
+
+class _Answer:
+    """One answer on its way out; a page is held until its body is here."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._page: Message | None = None
+        self._body = b""
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            _add(headers, HEADERS)
+            if headers.get(_NICEGUI_PAGE):
+                self._page = message
+                return
+            _add(headers, {"Content-Security-Policy": _PLAIN_POLICY, "Cache-Control": "no-store"})
+        elif self._page is not None and message["type"] == "http.response.body":
+            await self._take_page(message)
+            return
+        await self._send(message)
+
+    async def _take_page(self, message: Message) -> None:
+        self._body += message.get("body", b"")
+        if message.get("more_body"):
+            return
+        assert self._page is not None
+        nonce = secrets.token_urlsafe(16)
+        body = self._body.replace(b"<script", f'<script nonce="{nonce}"'.encode())
+        headers = MutableHeaders(scope=self._page)
+        headers["Content-Length"] = str(len(body))
+        headers["Content-Security-Policy"] = _PAGE_POLICY.format(nonce=nonce)
+        await self._send(self._page)
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _add(headers: MutableHeaders, wanted: Mapping[str, str]) -> None:
+    for name, value in wanted.items():
+        headers.setdefault(name, value)

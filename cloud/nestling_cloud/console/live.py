@@ -1,0 +1,126 @@
+"""What all open pages see together: read once for as many browsers as there are."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from nestling_cloud.console.span import Span
+from nestling_cloud.telemetry.figures import Figures
+from nestling_cloud.telemetry.views import DeviceRow, DeviceView, FleetView, TimeRange
+
+_DEVICE_FRESH_S = 0.9
+_LONGEST_KEPT_S = 60.0
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceQuery:
+    """A page of the table of devices.
+
+    Attributes:
+        search: text in an id, a board or a bundle version.
+        order_by: a field of `DeviceRow`.
+        descending: largest first.
+        offset: devices before the page.
+        limit: devices on it.
+    """
+
+    search: str = ""
+    order_by: str = "device"
+    descending: bool = False
+    offset: int = 0
+    limit: int = 25
+
+
+class Live:
+    """Figures in threads, off the event loop, each kept for the moment that it counts as new.
+
+    Args:
+        figures: of the store.
+        now_ms: Unix time.
+    """
+
+    def __init__(
+        self, figures: Figures, now_ms: Callable[[], int] = lambda: time.time_ns() // 10**6
+    ) -> None:
+        self._figures = figures
+        self.now_ms = now_ms
+        self._fleet: _Kept[FleetView] = _Kept()
+        self._device: _Kept[DeviceView | None] = _Kept()
+        self._devices: _Kept[tuple[list[DeviceRow], int]] = _Kept()
+
+    async def fleet(self, span: Span) -> FleetView:
+        """The fleet over a time up to now."""
+        return await self._fleet.get(
+            span, span.fresh_s, lambda: self._figures.fleet(self.range(span))
+        )
+
+    async def device(self, device: str, span: Span) -> DeviceView | None:
+        """One device over a time up to now, None if nobody ever heard of it."""
+        return await self._device.get(
+            (device, span),
+            max(_DEVICE_FRESH_S, span.fresh_s),
+            lambda: self._figures.device(device, self.range(span)),
+        )
+
+    async def devices(self, query: DeviceQuery) -> tuple[list[DeviceRow], int]:
+        """A page of the table of devices, and how many there are on all pages."""
+        return await self._devices.get(
+            query,
+            _DEVICE_FRESH_S,
+            lambda: self._figures.devices(
+                search=query.search,
+                order_by=query.order_by,
+                descending=query.descending,
+                offset=query.offset,
+                limit=query.limit,
+            ),
+        )
+
+    async def fleet_in(self, time_range: TimeRange) -> FleetView:
+        """The fleet over any time, always read anew."""
+        return await asyncio.to_thread(self._figures.fleet, time_range)
+
+    async def device_in(self, device: str, time_range: TimeRange) -> DeviceView | None:
+        """One device over any time, always read anew."""
+        return await asyncio.to_thread(self._figures.device, device, time_range)
+
+    async def age_ms(self) -> int | None:
+        """How long ago the first answer of all was given, None without any."""
+        ends = await asyncio.to_thread(self._figures.first_and_last_ms)
+        return self.now_ms() - ends[0] if ends else None
+
+    def range(self, span: Span) -> TimeRange:
+        """A span's time up to now; everything begins with the first answer."""
+        if span.length_ms is not None:
+            return span.until(self.now_ms())
+        ends = self._figures.first_and_last_ms()
+        now_ms = self.now_ms()
+        return TimeRange(since_ms=min(ends[0], now_ms) if ends else now_ms, until_ms=now_ms + 1)
+
+
+class _Kept(Generic[Value]):
+    """Values by what was asked; whoever asks while one is being read waits for that one."""
+
+    def __init__(self) -> None:
+        self._values: dict[object, tuple[float, asyncio.Task[Value]]] = {}
+
+    async def get(self, key: object, fresh_s: float, read: Callable[[], Value]) -> Value:
+        now_s = time.monotonic()
+        read_at_s, reading = self._values.get(key, (-1e9, None))
+        stale = now_s - read_at_s >= fresh_s and (reading is None or reading.done())
+        if reading is None or stale or (reading.done() and reading.exception()):
+            self._forget_old(now_s)
+            reading = asyncio.create_task(asyncio.to_thread(read))
+            self._values[key] = (now_s, reading)
+        return await asyncio.shield(reading)
+
+    def _forget_old(self, now_s: float) -> None:
+        self._values = {
+            key: (read_at_s, reading)
+            for key, (read_at_s, reading) in self._values.items()
+            if now_s - read_at_s < _LONGEST_KEPT_S or not reading.done()
+        }

@@ -1,0 +1,112 @@
+"""The released bundle as pages and API show it."""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from nestling.v1.bundle_pb2 import Calibration, RoutingCurve, Signature
+from nestling_cloud.bundles.overview import overview
+from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.console.table import Table, table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """A released bundle.
+
+    Attributes:
+        overview: as `nestling-cloud bundle show --json` tells it.
+        signature: of inputs and answers.
+        curves: one for each capacity, smallest first; empty where none can be read.
+        calibration_inputs: inputs behind them.
+    """
+
+    overview: dict[str, Any]
+    signature: Signature
+    curves: tuple[RoutingCurve, ...]
+    calibration_inputs: int
+
+    @property
+    def bundle_version(self) -> str:
+        """Version of the bundle that devices should run."""
+        version: str = self.overview["bundle_version"]
+        return version
+
+    def class_name(self, index: int | None) -> str:
+        """Name of a class, its number where it has none, "none" where nothing was answered."""
+        if index is None:
+            return "none"
+        names = self.signature.classes
+        return names[index] if 0 <= index < len(names) else f"class {index}"
+
+
+def read_models(repository: Repository) -> Models:
+    """Read the released bundle.
+
+    Raises:
+        RepositoryError: nothing was released, or a part is missing or damaged.
+    """
+    manifest = repository.manifest()
+    calibration = _calibration(repository, manifest.calibration.sha256)
+    usable = len(calibration.curves) == len(manifest.capacities)
+    return Models(
+        overview=overview(repository),
+        signature=manifest.signature,
+        curves=tuple(calibration.curves) if usable and all(map(_rises, calibration.curves)) else (),
+        calibration_inputs=calibration.inputs,
+    )
+
+
+def capacities_table(models: Models) -> Table:
+    """What every capacity takes and brings."""
+    columns = [
+        ("capacity", "capacity"),
+        ("accuracy", ""),
+        ("accuracy_percent", "accuracy, %"),
+        ("weight_bytes", "weights, B"),
+        ("ring_bytes", "ring, B"),
+        ("template_bytes", "template, B"),
+        ("memory_bytes", "memory, B"),
+        ("macs", "multiply-accumulates"),
+    ]
+    rows = (
+        [
+            entry["capacity"],
+            entry["accuracy"],
+            100 * entry["accuracy"],
+            *(entry[key] for key, _ in columns[3:]),
+        ]
+        for entry in models.overview["capacities"]
+    )
+    return table(columns, rows)
+
+
+def curves_table(models: Models) -> Table:
+    """Operating points of every capacity."""
+    columns = [
+        ("capacity", "capacity"),
+        ("offload_share", "wished share to the cloud"),
+        ("accuracy", "accuracy"),
+        ("gate_price", "gate price"),
+        ("accept_price", "accept price"),
+    ]
+    rows = (
+        (capacity, point.offload_share, point.accuracy, point.gate_price, point.accept_price)
+        for capacity, curve in enumerate(models.curves, start=1)
+        for point in curve.points
+    )
+    return table(columns, rows)
+
+
+def _calibration(repository: Repository, sha256: str) -> Calibration:
+    try:
+        return Calibration.FromString(repository.read(sha256))
+    except (DecodeError, RepositoryError):
+        return Calibration()
+
+
+def _rises(curve: RoutingCurve) -> bool:
+    shares = [point.offload_share for point in curve.points]
+    return len(shares) > 1 and all(low < high for low, high in itertools.pairwise(shares))

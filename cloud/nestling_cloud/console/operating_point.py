@@ -1,0 +1,75 @@
+"""The operating point of a device or of the fleet: wished, in force, observed."""
+
+import asyncio
+from dataclasses import dataclass
+
+from nestling_cloud.console.live import DeviceQuery
+from nestling_cloud.console.parts import Parts
+from nestling_cloud.fleet.wishes import Wish
+from nestling_cloud.telemetry.views import TimeRange, Totals
+
+_LOG_LENGTH = 100
+_SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointState:
+    """What is known of an operating point.
+
+    Attributes:
+        wished: share, None where devices decide.
+        in_force: smallest and largest share that devices reported, None where none did.
+        last_change: of this wish, None if there never was one.
+        since: figures since that change.
+        log: last changes of any wish, the newest first.
+    """
+
+    wished: float | None
+    in_force: tuple[float, float] | None
+    last_change: Wish | None
+    since: Totals | None
+    log: tuple[Wish, ...]
+
+
+async def read_state(parts: Parts, device: str | None) -> PointState:
+    """Read the operating point of a device, or of the fleet for None."""
+    wished, log = await asyncio.to_thread(_wishes, parts, device)
+    last = next((wish for wish in log if wish.device in (device, None)), None)
+    return PointState(
+        wished=wished,
+        in_force=await _in_force(parts, device),
+        last_change=last,
+        since=await _since(parts, device, last.wished_at_ms) if last else None,
+        log=tuple(log[:_SHOWN]),
+    )
+
+
+def _wishes(parts: Parts, device: str | None) -> tuple[float | None, list[Wish]]:
+    wishes = parts.wishes
+    wished = wishes.for_fleet() if device is None else wishes.for_device(device)
+    return wished, wishes.log(limit=_LOG_LENGTH)
+
+
+async def _in_force(parts: Parts, device: str | None) -> tuple[float, float] | None:
+    if device is not None:
+        rows, _ = await parts.live.devices(DeviceQuery(search=device, limit=100))
+        shares = [row.offload_share for row in rows if row.device == device]
+    else:
+        shares = []
+        for descending in (False, True):
+            query = DeviceQuery(order_by="offload_share", descending=descending, limit=1)
+            rows, _ = await parts.live.devices(query)
+            shares += [row.offload_share for row in rows]
+    known = [share for share in shares if share is not None]
+    return (min(known), max(known)) if known else None
+
+
+async def _since(parts: Parts, device: str | None, since_ms: int) -> Totals | None:
+    now_ms = parts.live.now_ms()
+    if since_ms >= now_ms:
+        return None
+    time_range = TimeRange(since_ms=since_ms, until_ms=now_ms)
+    if device is None:
+        return (await parts.live.fleet_in(time_range)).totals
+    view = await parts.live.device_in(device, time_range)
+    return view.totals if view else None

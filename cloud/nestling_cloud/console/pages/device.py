@@ -1,0 +1,196 @@
+"""The page of one device."""
+
+import asyncio
+
+from fastapi import Request
+from nicegui import ui
+
+from nestling_cloud.bundles.repository import RepositoryError
+from nestling_cloud.console import chart_tables, charts
+from nestling_cloud.console.models import Models, read_models
+from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
+from nestling_cloud.console.pages.hard_inputs import HardInputsPanel
+from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, Tile, block, link
+from nestling_cloud.console.pages.tiles import TotalsTiles
+from nestling_cloud.console.parts import Parts
+from nestling_cloud.console.table import Table
+from nestling_cloud.console.units import NOTHING, age, number, percent
+from nestling_cloud.telemetry.views import DeviceRow, DeviceView
+
+_LIVE_S = 1.0
+_LATEST_ROWS = 25
+# Columns of `budget_by_time`.
+_CAPACITY = {2: "var(--capacity-4)"}
+_MEMORY = {3: "var(--capacity-3)"}
+_SHARES = {5: "var(--multiplexer)", 7: "var(--cloud)"}
+_LINK = {6: "var(--rival)"}
+
+
+async def show(request: Request, parts: Parts, device: str) -> None:
+    """Build the page and keep it up to date; a device that nobody heard of gets a page too."""
+    models = await asyncio.to_thread(_models, parts)
+    page = _DevicePage(request, parts, device, models, await parts.live.age_ms())
+    await page.refresh()
+    ui.timer(_LIVE_S, page.refresh)
+
+
+def _models(parts: Parts) -> Models | None:
+    try:
+        return read_models(parts.repository)
+    except RepositoryError:
+        return None
+
+
+class _DevicePage:
+    def __init__(
+        self,
+        request: Request,
+        parts: Parts,
+        device: str,
+        models: Models | None,
+        age_ms: int | None,
+    ) -> None:
+        self._live = parts.live
+        self._device = device
+        self._desired = models.bundle_version if models else ""
+        with frame(request, "/"):
+            with heading(device) as self._sub:
+                self._spans = SpanChoice(request, age_ms, self.refresh)
+            self._unknown = _unknown(parts.start_device)
+            with block("div") as self._figures:
+                self._state = _StateTiles(device)
+                self._tiles = TotalsTiles(with_devices=False)
+                self._panels = _Panels(device)
+                self._inputs = HardInputsPanel(models)
+                self._latest = _Latest(models)
+
+    async def refresh(self) -> None:
+        view = await self._live.device(self._device, self._spans.span)
+        self._unknown.set_visibility(view is None)
+        self._figures.set_visibility(view is not None)
+        if view is None:
+            return
+        now_ms = self._live.now_ms()
+        state = "connected" if view.row.online else "not connected"
+        heard = age(view.row.last_seen_ms, now_ms)
+        self._sub.say(f"{state}, last heard {heard}, {view.row.profile or 'unknown board'}")
+        self._state.show(view.row, self._desired)
+        self._tiles.show(view.totals)
+        self._panels.show(view, self._spans.query())
+        self._inputs.show(view.hard_inputs, now_ms)
+        self._latest.show(view)
+
+
+def _unknown(command: str) -> ui.element:
+    with block("section", "empty") as section:
+        Text("h2", "Nobody has heard of this device")
+        Text("p", "It appears here with its first answer. Start it with this id:")
+        with block("pre"):
+            Text("code", command)
+        link("All devices", "/")
+    return section
+
+
+class _StateTiles:
+    """What the device last reported of itself."""
+
+    def __init__(self, device: str) -> None:
+        with block("div", "tiles"):
+            self._bundle = Tile("Bundle", "bundle", small=True)
+            self._capacity = Tile("Resident capacity", "capacity")
+            self._share = Tile("Offload share in force", "share-in-force")
+            self._battery = Tile("Battery", "battery")
+            self._outbox = Tile("Receipts not sent yet", "outbox")
+        link("Move the operating point", f"/operating-point?device={device}", "after-tiles")
+
+    def show(self, row: DeviceRow, desired: str) -> None:
+        if not row.bundle_version:
+            told = f"should run {desired}" if desired else ""
+        elif row.bundle_version == desired:
+            told = "as desired"
+        else:
+            told = f"should run {desired}"
+        self._bundle.show(row.bundle_version or NOTHING, told)
+        self._capacity.show(str(row.capacity) if row.capacity else NOTHING)
+        wished = "its own setting" if row.wished_share is None else percent(row.wished_share)
+        in_force = NOTHING if row.offload_share is None else percent(row.offload_share)
+        self._share.show(in_force, f"wished: {wished}")
+        self._battery.show(percent(row.battery))
+        self._outbox.show(number(row.outbox_depth))
+
+
+class _Panels:
+    """Charts of the device."""
+
+    def __init__(self, device: str) -> None:
+        csv = f"/api/v1/devices/{device}"
+        with block("div", "panels"):
+            self._routes = ChartPanel(
+                "Where inputs were answered",
+                "Answers per step, stacked. Fallbacks: the cloud was asked in vain.",
+                key="routes",
+                href=f"{csv}/routes.csv",
+                wide=True,
+            )
+            self._energy = ChartPanel(
+                "Energy per answer",
+                "By source. Solid is measured, dashed calibrated, dotted modelled.",
+                key="energy",
+                href=f"{csv}/energy.csv",
+            )
+            self._latency = ChartPanel(
+                "Latency by route",
+                "From input to answer.",
+                key="latency",
+                href=f"{csv}/latency.csv",
+            )
+            budgets = (
+                ("Resident capacity", "Of the latest answers.", "capacity", _CAPACITY, ""),
+                ("Memory budget", "What a resident capacity may hold.", "memory", _MEMORY, "kB"),
+                ("Battery and share", "Charge left; share wished.", "battery", _SHARES, "%"),
+                ("Link", "Throughput; 0 is no link.", "link", _LINK, "Mbit/s"),
+            )
+            self._budgets = [
+                (
+                    ChartPanel(title, note, key=key, href=f"{csv}/budget.csv"),
+                    charts.column_chart(columns, unit),
+                )
+                for title, note, key, columns, unit in budgets
+            ]
+
+    def show(self, view: DeviceView, query: str) -> None:
+        totals = view.totals
+        routes, energy = chart_tables.routes_by_time(totals), chart_tables.energy_by_time(totals)
+        self._routes.show(routes, charts.routes_chart, query=query)
+        self._energy.show(energy, charts.energy_chart, query=query)
+        latency = chart_tables.latency_by_route(totals)
+        self._latency.show(latency, charts.latency_chart, query=query)
+        budget = chart_tables.budget_by_time(view.answers)
+        for panel, draw in self._budgets:
+            panel.show(budget, draw, query=query)
+
+
+class _Latest:
+    """The latest answers, one line each."""
+
+    def __init__(self, models: Models | None) -> None:
+        self._models = models
+        label = "Latest answers"
+        with block("section", "panel", aria_label=label, data_panel="answers"):
+            Text("h2", label)
+            with block("div", "scroll", tabindex="0", role="region", aria_label=label):
+                self._grid = Grid(label)
+
+    def show(self, view: DeviceView) -> None:
+        latest = chart_tables.answers(reversed(view.answers[-_LATEST_ROWS:]))
+        self._grid.show(self._with_names(latest))
+
+    def _with_names(self, latest: Table) -> Table:
+        if self._models is None:
+            return latest
+        at = [column.key for column in latest.columns].index("answer")
+        rows = tuple(
+            (*row[:at], self._models.class_name(int(row[at] or 0)), *row[at + 1 :])
+            for row in latest.rows
+        )
+        return Table(columns=latest.columns, rows=rows)

@@ -1,0 +1,107 @@
+"""The page of the fleet."""
+
+from fastapi import Request
+from nicegui import ui
+
+from nestling_cloud.console import chart_tables, charts
+from nestling_cloud.console.pages.device_table import DeviceTable
+from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
+from nestling_cloud.console.pages.markup import ChartPanel, Text, block
+from nestling_cloud.console.pages.tiles import TotalsTiles
+from nestling_cloud.console.parts import Parts
+from nestling_cloud.console.units import number
+from nestling_cloud.telemetry.views import FleetView
+
+_CSV = "/api/v1/fleet"
+_LIVE_S = 1.0
+
+
+async def show(request: Request, parts: Parts) -> None:
+    """Build the page and keep it up to date."""
+    page = _FleetPage(request, parts, await parts.live.age_ms())
+    await page.refresh()
+    ui.timer(_LIVE_S, page.refresh)
+
+
+class _FleetPage:
+    def __init__(self, request: Request, parts: Parts, age_ms: int | None) -> None:
+        self._live = parts.live
+        with frame(request, "/"):
+            with heading("Fleet") as self._sub:
+                self._spans = SpanChoice(request, age_ms, self.refresh)
+            self._empty = _no_devices(parts.start_device)
+            with block("div") as self._figures:
+                self._tiles = TotalsTiles(with_devices=True)
+                with block("div", "panels"):
+                    self._routes = ChartPanel(
+                        "Where inputs are answered",
+                        "Answers per step, stacked. Fallbacks: the cloud was asked in vain.",
+                        key="routes",
+                        href=f"{_CSV}/routes.csv",
+                        wide=True,
+                    )
+                    self._energy = ChartPanel(
+                        "Energy per answer",
+                        "By source. Solid is measured, dashed calibrated, dotted modelled.",
+                        key="energy",
+                        href=f"{_CSV}/energy.csv",
+                    )
+                    self._latency = ChartPanel(
+                        "Latency by route",
+                        "From input to answer.",
+                        key="latency",
+                        href=f"{_CSV}/latency.csv",
+                    )
+                    self._bundles = ChartPanel(
+                        "Bundles",
+                        "Devices by the version that they run.",
+                        key="bundles",
+                        href=f"{_CSV}/bundles.csv",
+                    )
+                    self._spent = ChartPanel(
+                        "Energy by route",
+                        "Energy per answer of each route, never of two provenances in one bar.",
+                        key="energy-by-route",
+                        href=f"{_CSV}/energy-by-route.csv",
+                    )
+                self._devices = DeviceTable(parts.live)
+
+    async def refresh(self) -> None:
+        view = await self._live.fleet(self._spans.span)
+        self._empty.set_visibility(view.known == 0)
+        self._figures.set_visibility(view.known > 0)
+        self._sub.say(_summary(view))
+        self._tiles.show_fleet(view)
+        self._show_charts(view)
+        await self._devices.refresh()
+
+    def _show_charts(self, view: FleetView) -> None:
+        query = self._spans.query()
+        totals = view.totals
+        for panel, shown, draw in (
+            (self._routes, chart_tables.routes_by_time(totals), charts.routes_chart),
+            (self._energy, chart_tables.energy_by_time(totals), charts.energy_chart),
+            (self._latency, chart_tables.latency_by_route(totals), charts.latency_chart),
+            (self._bundles, chart_tables.bundles(view), charts.bundles_chart),
+            (self._spent, chart_tables.energy_by_route(totals), charts.route_energy_chart),
+        ):
+            panel.show(shown, draw, query=query)
+
+
+def _summary(view: FleetView) -> str:
+    if not view.known:
+        return ""
+    versions = len(view.bundles)
+    told = f"{number(view.online)} of {number(view.known)} devices connected"
+    told += f", {versions} bundle versions" if versions > 1 else ""
+    return told + (f", {number(view.dropped)} receipts dropped so far" if view.dropped else "")
+
+
+def _no_devices(command: str) -> ui.element:
+    with block("section", "empty") as section:
+        Text("h2", "No device has reported yet")
+        Text("p", "Start one on this machine; it appears here with its first answer.")
+        with block("pre"):
+            Text("code", command)
+        Text("p", "On a Raspberry Pi, or with mutual TLS: see docs/operate.md.")
+    return section

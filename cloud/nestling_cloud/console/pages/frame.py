@@ -1,0 +1,144 @@
+"""What every page has around it: the bar with its links, the heading, the choice of a time."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+
+from fastapi import Request
+from nicegui import ui
+
+from nestling_cloud.console.access import ICON, LOGIN
+from nestling_cloud.console.login import LOGOUT
+from nestling_cloud.console.pages.markup import Text, block, link
+from nestling_cloud.console.span import SPANS, Span, span_named
+from nestling_cloud.palette import css_variables
+
+STYLE_PATH = "/assets/console.css"
+SESSION_PATH = "/api/v1/session"
+_PAGES = (
+    ("Fleet", "/"),
+    ("Models", "/models"),
+    ("Operating point", "/operating-point"),
+    ("Rounds", "/rounds"),
+    ("API", "/api"),
+)
+_THEME_COOKIE = "nestling_theme"
+_THEMES: dict[str, bool | None] = {"auto": None, "light": False, "dark": True}
+# A session that has ended answers no socket: without this a page would try to reconnect for ever.
+_LEAVE_WITH_SESSION = f"""
+<script>
+(function watch() {{
+  if (!window.socket) return void setTimeout(watch, 100);
+  window.socket.on("connect_error", async () => {{
+    const asked = await fetch({json.dumps(SESSION_PATH)}).catch(() => null);
+    if (asked && asked.status === 401)
+      location.assign({json.dumps(LOGIN)} + "?next=" + encodeURIComponent(location.pathname));
+  }});
+}})();
+</script>
+"""
+
+
+def style_sheet() -> str:
+    """The console's style sheet with the palette in it."""
+    text = (resources.files("nestling_cloud.console") / "assets" / "console.css").read_text("utf-8")
+    return text.replace("LIGHT_COLOURS", css_variables(dark=False)).replace(
+        "DARK_COLOURS", css_variables(dark=True)
+    )
+
+
+@contextmanager
+def frame(request: Request, current: str) -> Iterator[None]:
+    """Lay out a page; what is made inside becomes its main part.
+
+    Args:
+        request: of the page.
+        current: path of the page in the bar that this one belongs to.
+    """
+    ui.add_head_html(f'<link rel="stylesheet" href="{STYLE_PATH}">')
+    ui.add_body_html(_LEAVE_WITH_SESSION)
+    link("Skip to content", "#main", "skip")
+    with block("header", "bar"):
+        with block("a", "brand", href="/", aria_label="Nestling, fleet"):
+            block("img", src=ICON, alt="", width="24", height="24")
+            Text("span", "Nestling")
+        with block("nav", aria_label="Pages"):
+            for name, path in _PAGES:
+                made = link(name, path)
+                if path == current:
+                    made.props["aria-current"] = "page"
+        with block("div", "actions"):
+            _theme_button(request)
+            with block("form", method="post", action=LOGOUT):
+                Text("button", "Log out", "plain")
+    with block("div", "main", id="main", tabindex="-1"):  # NiceGUI made the <main> around it
+        yield
+
+
+@contextmanager
+def heading(title: str) -> Iterator[Text]:
+    """Head of a page; yields the line below the title, tools go inside."""
+    with block("div", "head"):
+        with block("div"):
+            Text("h1", title)
+            sub = Text("p", "", "sub")
+        yield sub
+
+
+class SpanChoice:
+    """Buttons to choose a time with; the choice stands in the page's address.
+
+    Args:
+        request: of the page, its address may have a choice.
+        age_ms: how long ago the first answer of all was given.
+        changed: called after another choice.
+    """
+
+    def __init__(
+        self, request: Request, age_ms: int | None, changed: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.span: Span = span_named(request.query_params.get("span", ""), age_ms)
+        self._path = request.url.path
+        self._changed = changed
+        self._buttons: dict[str, Text] = {}
+        with block("div", "spans", role="group", aria_label="Time"):
+            for span in SPANS.values():
+                button = Text("button", span.label)
+                button.props["type"] = "button"
+                button.on("click", lambda _, span=span: self._choose(span))
+                self._buttons[span.name] = button
+        self._mark()
+
+    def query(self) -> str:
+        """The choice as the query of an address."""
+        return f"span={self.span.name}"
+
+    async def _choose(self, span: Span) -> None:
+        self.span = span
+        self._mark()
+        ui.navigate.history.replace(f"{self._path}?{self.query()}")
+        await self._changed()
+
+    def _mark(self) -> None:
+        for name, button in self._buttons.items():
+            button.props["aria-pressed"] = str(name == self.span.name).lower()
+
+
+def _theme_button(request: Request) -> None:
+    name = request.cookies.get(_THEME_COOKIE, "auto")
+    name = name if name in _THEMES else "auto"
+    mode = ui.dark_mode(_THEMES[name])
+    button = Text("button", f"Theme: {name}", "plain")
+    button.props["type"] = "button"
+
+    def turn() -> None:
+        nonlocal name
+        names = list(_THEMES)
+        name = names[(names.index(name) + 1) % len(names)]
+        mode.value = _THEMES[name]
+        button.say(f"Theme: {name}")
+        cookie = f"{_THEME_COOKIE}={name}; path=/; max-age=31536000; samesite=lax"
+        ui.run_javascript(f"document.cookie = {json.dumps(cookie)}")
+
+    button.on("click", turn)

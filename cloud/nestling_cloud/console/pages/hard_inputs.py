@@ -1,0 +1,66 @@
+"""Inputs that a device sent to the cloud, with both answers."""
+
+from collections.abc import Sequence
+
+from nicegui import ui
+
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.console.models import Models
+from nestling_cloud.console.pages.markup import Text, block
+from nestling_cloud.console.pictures import input_picture
+from nestling_cloud.console.units import age, time_utc
+from nestling_cloud.telemetry.views import HardInput
+
+_SHOWN = 12
+
+
+class HardInputsPanel:
+    """The newest ones as pictures.
+
+    Args:
+        models: names of channels and classes; None where no bundle can be read.
+    """
+
+    def __init__(self, models: Models | None) -> None:
+        self._models = models
+        self._shown: tuple[HardInput, ...] = ()
+        with block("section", "panel spaced", aria_label="Hard inputs", data_panel="hard-inputs"):
+            Text("h2", "Hard inputs")
+            self._note = Text("p", "", "note")
+            self._inputs = block("div", "inputs")
+
+    def show(self, inputs: Sequence[HardInput], now_ms: int) -> None:
+        """Show inputs, the newest first."""
+        self._note.say(_note(inputs, now_ms))
+        newest = tuple(inputs[:_SHOWN])
+        if newest == self._shown:
+            return
+        self._shown = newest
+        self._inputs.clear()
+        with self._inputs:
+            for one in newest:
+                self._add(one)
+
+    def _add(self, one: HardInput) -> None:
+        device = self._name(one.device_answer)
+        cloud = self._name(one.cloud_answer)
+        signature = self._models.signature if self._models else Signature()
+        agree = one.device_answer == one.cloud_answer
+        with block("article", "input", aria_label=f"input {one.input_index}"):
+            with block("div", "verdict"):
+                Text("span", f"device: {device}", "" if agree else "differs")
+                Text("span", f"cloud: {cloud}")
+            ui.html(input_picture(one, signature), sanitize=False)  # drawn by us, texts escaped
+            Text("p", f"input {one.input_index}, {time_utc(one.received_at_ms)} UTC", "note")
+
+    def _name(self, index: int | None) -> str:
+        if index is None:
+            return "not asked"
+        return self._models.class_name(index) if self._models else f"class {index}"
+
+
+def _note(inputs: Sequence[HardInput], now_ms: int) -> str:
+    if not inputs:
+        return "None yet: an input appears here when the device sends it to the cloud."
+    last = age(inputs[0].received_at_ms, now_ms)
+    return f"Sent to the cloud because it was believed to do better, the last one {last}."

@@ -1,0 +1,119 @@
+"""The page of the released bundle."""
+
+import asyncio
+
+from fastapi import Request
+
+from nestling_cloud.bundles.repository import RepositoryError
+from nestling_cloud.console import charts
+from nestling_cloud.console.models import Models, capacities_table, curves_table, read_models
+from nestling_cloud.console.pages.frame import frame, heading
+from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, block, link
+from nestling_cloud.console.parts import Parts
+from nestling_cloud.console.span import SPANS
+from nestling_cloud.console.table import Column, Table
+from nestling_cloud.console.units import latency, macs, number, percent, size
+from nestling_cloud.telemetry.views import FleetView
+
+_SEEN = SPANS["24h"]
+
+
+async def show(request: Request, parts: Parts) -> None:
+    """Build the page; a bundle that cannot be read is told with what to do."""
+    with frame(request, "/models"):
+        try:
+            models = await asyncio.to_thread(read_models, parts.repository)
+        except RepositoryError as err:
+            with heading("Models"), block("section", "empty"):
+                Text("h2", "No bundle can be shown")
+                Text("p", str(err))
+            return
+        _show_bundle(models, await parts.live.fleet(_SEEN))
+
+
+def _show_bundle(models: Models, view: FleetView) -> None:
+    told = models.overview
+    shape = " x ".join(map(str, told["input_shape"]))
+    with heading("Models") as sub:
+        sub.say(
+            f"{models.bundle_version}: task {told['task']}, release {told['release']}, "
+            f"input {shape}, {len(told['classes'])} classes"
+        )
+    with block("section", "panel spaced", aria_label="Capacities", data_panel="capacities"):
+        Text("h2", "Capacities")
+        Text(
+            "p",
+            "Each is a prefix of the next. Accuracy is on the calibration subjects; latency is the "
+            f"fleet's median of the last {_SEEN.label}, with how it is known.",
+            "note",
+        )
+        with block("div", "scroll tall", tabindex="0", role="region", aria_label="Capacities"):
+            shown = _for_people(models, view)
+            Grid("Capacities", figures=True).show(shown)
+        cloud = told["cloud"]
+        Text(
+            "p",
+            f"The cloud answers with {cloud['name']}: accuracy {percent(cloud['accuracy'])}, "
+            f"{macs(cloud['macs'])}, {size(cloud['bytes'])}. Routers, calibration and golden "
+            f"inputs take {size(told['shared_bytes'])} on every device.",
+            "note",
+        )
+        link("CSV", "/api/v1/models/capacities.csv", "note")
+    _show_curves(models)
+    _show_classes(models)
+
+
+def _show_curves(models: Models) -> None:
+    curves = {
+        capacity: [(point.offload_share, point.accuracy) for point in curve.points]
+        for capacity, curve in enumerate(models.curves, start=1)
+    }
+    inputs = number(models.calibration_inputs)
+    with block("div", "panels"):
+        panel = ChartPanel(
+            "Routing curves",
+            f"Accuracy against the share that is sent to the cloud, from {inputs} calibration "
+            "inputs, cross-fitted over two halves. No promise for unseen people.",
+            key="curves",
+            href="/api/v1/models/curves.csv",
+            wide=True,
+        )
+    panel.show(curves_table(models), lambda _: charts.curves_chart(curves, -1))
+
+
+def _show_classes(models: Models) -> None:
+    signature = models.signature
+    channels = ", ".join(
+        f"{name} ({unit})" if unit else name
+        for name, unit in zip(signature.channels, signature.units, strict=False)
+    )
+    with block("section", "panel", aria_label="Input and classes"):
+        Text("h2", "Input and classes")
+        if channels:
+            Text("p", f"Channels: {channels}", "note")
+        Text("p", f"Classes: {', '.join(signature.classes)}", "note")
+
+
+def _for_people(models: Models, view: FleetView) -> Table:
+    """The capacities with readable numbers, and what the fleet says of their speed."""
+    seen = {entry.route: entry for entry in view.totals.routes}
+    names = ("capacity", "accuracy", "weights", "ring", "template", "memory", "work", "latency")
+    columns = tuple(Column(key=name, label=name) for name in names)
+
+    def speed(capacity: int) -> str:
+        entry = seen.get(f"capacity-{capacity}")
+        if entry is None:
+            return "not seen"
+        return f"{latency(entry.latency_p50_ms)} {entry.latency_provenance}"
+
+    rows = tuple(
+        (
+            str(row[0]),
+            percent(float(row[1] or 0)),
+            *(size(float(cell or 0)) for cell in row[3:7]),
+            macs(float(row[7] or 0)),
+            speed(int(row[0] or 0)),
+        )
+        for row in capacities_table(models).rows
+    )
+    return Table(columns=columns, rows=rows)

@@ -1,0 +1,288 @@
+"""The page on which a wished offload share is chosen, and seen to be obeyed."""
+
+import asyncio
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from fastapi import Request
+from nicegui import ui
+from nicegui.events import GenericEventArguments
+
+from nestling_cloud.bundles.repository import RepositoryError
+from nestling_cloud.console import charts
+from nestling_cloud.console.chart_tables import cloud_share
+from nestling_cloud.console.expectation import (
+    ExpectedEnergy,
+    answers_by_capacity,
+    expected_accuracy,
+    expected_energy,
+    mixed_accuracy,
+)
+from nestling_cloud.console.models import Models, curves_table, read_models
+from nestling_cloud.console.operating_point import PointState, read_state
+from nestling_cloud.console.pages.frame import frame, heading
+from nestling_cloud.console.pages.markup import INITIAL_VALUE, ChartPanel, Grid, Text, block, link
+from nestling_cloud.console.parts import Parts
+from nestling_cloud.console.span import SPANS
+from nestling_cloud.console.table import table
+from nestling_cloud.console.units import NOTHING, energy, number, percent, time_utc
+from nestling_cloud.fleet.wishes import Wish, WishError
+from nestling_cloud.telemetry.views import Totals
+
+PATH = "/operating-point"
+_LIVE_S = 1.0
+_SEEN = SPANS["24h"]
+_WISHED_BY = "console"
+_STEP = 100  # of the slider, from 0 to 1
+
+
+async def show(request: Request, parts: Parts, device: str | None) -> None:
+    """Build the page for one device, or for the fleet, and keep it up to date."""
+    with frame(request, PATH):
+        with heading("Operating point") as sub:
+            sub.say("How much of its inputs a device may send to the cloud.")
+        try:
+            models = await asyncio.to_thread(read_models, parts.repository)
+        except RepositoryError as err:
+            with block("section", "empty"):
+                Text("h2", "No bundle can be shown")
+                Text("p", str(err))
+            return
+        page = _PointPage(parts, models, device)
+    await page.refresh()
+    ui.timer(_LIVE_S, page.refresh)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What the fleet or the device reported of late, for what is expected to build on."""
+
+    totals: Totals
+    capacity: int  # resident on the device, 0 for a fleet's mixture
+
+
+class _PointPage:
+    def __init__(self, parts: Parts, models: Models, device: str | None) -> None:
+        self._parts, self._models, self._device = parts, models, device
+        self._share: float | None = None  # on the slider; None until the first look
+        self._seen: _Seen | None = None
+        with block("div", "point"):
+            with block("section", "panel", aria_label="Wish", data_panel="wish"):
+                self._add_scope()
+                self._add_slider()
+                self._expected = _Facts(
+                    {"accuracy": "Expected accuracy", "energy": "Expected energy per answer"}
+                )
+                self._note = Text("p", "", "note")
+                self._add_buttons()
+            with block("section", "panel", aria_label="State", data_panel="state"):
+                Text("h2", "Wished, in force, observed")
+                self._state = _Facts(
+                    {
+                        "wished": "Wished",
+                        "in-force": "In force, as reported",
+                        "observed": "Sent to the cloud since",
+                        "since": "Last change",
+                    }
+                )
+                Text(
+                    "p",
+                    "A wish reaches connected devices within seconds, the others when they come "
+                    "back. The observed share also depends on links, deadlines and inputs.",
+                    "note",
+                )
+        with block("div", "panels"):
+            self._curves = ChartPanel(
+                "Routing curves",
+                "Accuracy on the calibration subjects against the wished share.",
+                key="curves",
+                href="/api/v1/models/curves.csv",
+                wide=True,
+            )
+        with block("section", "panel", aria_label="Changes", data_panel="log"):
+            Text("h2", "Changes")
+            self._no_log = Text("p", "None yet: devices go by their own setting.", "note")
+            with block("div", "scroll") as self._log_place:
+                self._log = Grid("Changes")
+
+    async def refresh(self) -> None:
+        state = await read_state(self._parts, self._device)
+        self._seen = await self._look()
+        if self._share is None:
+            self._share = _first_share(state)
+            self._slider.props[INITIAL_VALUE] = str(round(self._share * _STEP))
+            self._output.say(percent(self._share))
+        self._show_state(state)
+        self._show_expected()
+
+    def _add_scope(self) -> None:
+        Text("h2", f"Device {self._device}" if self._device else "Whole fleet")
+        with block("div", "buttons"):
+            field = block(
+                "input",
+                "field",
+                type="search",
+                placeholder="device id; empty for the fleet",
+                aria_label="Device id; empty for the whole fleet",
+            )
+            field.props[INITIAL_VALUE] = self._device or ""
+            field.on("change", _go, js_handler=_VALUE)
+            if self._device:
+                link("Whole fleet", PATH)
+
+    def _add_slider(self) -> None:
+        with block("div", "range"):
+            self._slider = block(
+                "input",
+                type="range",
+                min="0",
+                max=str(_STEP),
+                step="1",
+                id="share",
+                aria_label="Wished offload share, percent",
+            )
+            self._slider.on("input", self._slid, js_handler=_VALUE, throttle=0.1)
+            self._output = Text("output", NOTHING)
+            self._output.props["for"] = "share"
+
+    def _add_buttons(self) -> None:
+        whom = f"Apply to {self._device}" if self._device else "Apply to the fleet"
+        with block("div", "buttons"):
+            apply = Text("button", whom, "strong")
+            apply.props["type"] = "button"
+            apply.props["id"] = "apply"
+            apply.on("click", lambda: self._wish(self._share))
+            back = Text("button", "Take the wish back", "plain")
+            back.props["type"] = "button"
+            back.props["id"] = "take-back"
+            back.on("click", lambda: self._wish(None))
+        self._said = Text("p", "", "note")
+        self._said.props["role"] = "status"
+
+    async def _wish(self, share: float | None) -> None:
+        try:
+            await asyncio.to_thread(
+                self._parts.wishes.set, self._device, share, wished_by=_WISHED_BY
+            )
+        except WishError as err:
+            self._said.say(str(err))
+            return
+        own = "the devices decide" if self._device is None else "the fleet's wish holds, if any"
+        self._said.say(f"Wished {percent(share)}." if share is not None else f"Taken back: {own}.")
+        await self.refresh()
+
+    def _slid(self, event: GenericEventArguments) -> None:
+        self._share = min(max(int(event.args) / _STEP, 0.0), 1.0)
+        self._output.say(percent(self._share))
+        self._show_expected()
+
+    async def _look(self) -> _Seen | None:
+        if self._device is None:
+            view = await self._parts.live.fleet(_SEEN)
+            return _Seen(totals=view.totals, capacity=0)
+        device = await self._parts.live.device(self._device, _SEEN)
+        if device is None:
+            return None
+        return _Seen(totals=device.totals, capacity=device.row.capacity)
+
+    def _show_state(self, state: PointState) -> None:
+        self._state.show(
+            "wished", "their own setting" if state.wished is None else percent(state.wished)
+        )
+        self._state.show("in-force", _in_force(state))
+        observed = cloud_share(state.since) if state.since else None
+        counted = f" of {number(state.since.answers)} answers" if state.since else ""
+        self._state.show("observed", NOTHING if observed is None else percent(observed) + counted)
+        last = state.last_change
+        when = f"{time_utc(last.wished_at_ms)} UTC by {last.wished_by}" if last else "never"
+        self._state.show("since", when)
+        columns = [("at", "at, UTC"), ("for", "for"), ("share", "share"), ("by", "by")]
+        self._no_log.set_visibility(not state.log)
+        self._log_place.set_visibility(bool(state.log))
+        self._log.show(table(columns, map(_log_row, state.log)))
+
+    def _show_expected(self) -> None:
+        share = self._share or 0.0
+        accuracy, whose = self._accuracy(share)
+        self._expected.show("accuracy", NOTHING if accuracy is None else percent(accuracy))
+        spent = expected_energy(self._seen.totals, share) if self._seen else None
+        self._expected.show("energy", _energy_text(spent))
+        self._note.say(
+            f"Accuracy: {whose}, on the calibration subjects. Energy: what answers took in "
+            f"the last {_SEEN.label}, and the share times what sending one input takes."
+        )
+        curves = {
+            capacity: [(point.offload_share, point.accuracy) for point in curve.points]
+            for capacity, curve in enumerate(self._models.curves, start=1)
+        }
+        shown = curves_table(self._models)
+        self._curves.draw(shown, charts.curves_chart(curves, share))
+
+    def _accuracy(self, share: float) -> tuple[float | None, str]:
+        curves = self._models.curves
+        if not curves:
+            return None, "the bundle has no curves"
+        resident = self._seen.capacity if self._seen else 0
+        if 1 <= resident <= len(curves):
+            return expected_accuracy(curves[resident - 1], share), f"capacity {resident}"
+        answers = answers_by_capacity(self._seen.totals) if self._seen else {}
+        mixed = mixed_accuracy(curves, answers, share)
+        if mixed is not None:
+            return mixed, "capacities in the proportion in which they answered"
+        return expected_accuracy(curves[-1], share), f"capacity {len(curves)}"
+
+
+class _Facts:
+    """Names and values."""
+
+    def __init__(self, names: dict[str, str]) -> None:
+        self._values: dict[str, Text] = {}
+        with block("dl"):
+            for key, name in names.items():
+                Text("dt", name)
+                value = Text("dd", NOTHING)
+                value.props["data-fact"] = key
+                self._values[key] = value
+
+    def show(self, key: str, text: str) -> None:
+        self._values[key].say(text)
+
+
+def _first_share(state: PointState) -> float:
+    """Where the slider stands at first: at the wish, or at what is in force."""
+    if state.wished is not None:
+        return state.wished
+    return state.in_force[0] if state.in_force else 0.0
+
+
+def _in_force(state: PointState) -> str:
+    if not state.in_force:
+        return "not reported yet"
+    low, high = state.in_force
+    return percent(low) if low == high else f"{percent(low)} to {percent(high)}"
+
+
+def _energy_text(spent: ExpectedEnergy | None) -> str:
+    if spent is None or not (spent.compute_mj or spent.radio_mj):
+        return NOTHING
+    if total := spent.total():
+        return f"{energy(total[0])} {total[1]}"
+    parts = [
+        f"{name} {energy(mj)} {provenance}"
+        for name, part in (("compute", spent.compute_mj), ("radio", spent.radio_mj))
+        for provenance, mj in sorted(part.items())
+    ]
+    return ", ".join(parts)
+
+
+def _log_row(wish: Wish) -> tuple[str, str, str, str]:
+    share = "taken back" if wish.share is None else percent(wish.share)
+    return time_utc(wish.wished_at_ms), wish.device or "fleet", share, wish.wished_by
+
+
+def _go(event: GenericEventArguments) -> None:
+    device = str(event.args).strip()
+    ui.navigate.to(f"{PATH}?device={quote(device)}" if device else PATH)
+
+
+_VALUE = "(event) => emit(event.target.value)"

@@ -1,0 +1,60 @@
+"""The page of federated rounds."""
+
+import asyncio
+
+from fastapi import Request
+from nicegui import ui
+
+from nestling_cloud.console import charts
+from nestling_cloud.console.pages.frame import frame, heading
+from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, block
+from nestling_cloud.console.parts import Parts
+from nestling_cloud.console.rounds import accuracy_lines, dropped_table, rounds_table
+
+_LIVE_S = 2.0
+_SHOWN = 200
+
+
+async def show(request: Request, parts: Parts) -> None:
+    """Build the page and keep it up to date."""
+    page = _RoundsPage(request, parts)
+    await page.refresh()
+    ui.timer(_LIVE_S, page.refresh)
+
+
+class _RoundsPage:
+    def __init__(self, request: Request, parts: Parts) -> None:
+        self._rounds = parts.rounds
+        with frame(request, "/rounds"):
+            with heading("Rounds") as sub:
+                sub.say("Federated rounds: the fleet improves the model, and keeps its data.")
+            with block("section", "empty") as self._empty:
+                Text("h2", "No rounds yet")
+                Text(
+                    "p",
+                    "A round appears here when it has ended: who took part, who was left out and "
+                    "why, and the accuracy of every capacity. docs/README.md names the page that "
+                    "tells how to start one.",
+                )
+            with block("div") as self._figures:
+                with block("div", "panels"):
+                    self._accuracy = ChartPanel(
+                        "Accuracy by round",
+                        "Of every capacity, after the round.",
+                        key="rounds",
+                        href="/api/v1/rounds.csv",
+                        wide=True,
+                    )
+                with block("section", "panel", aria_label="Left out", data_panel="dropped"):
+                    Text("h2", "Left out, and why")
+                    with block("div", "scroll"):
+                        self._dropped = Grid("Left out, and why")
+
+    async def refresh(self) -> None:
+        rounds = await asyncio.to_thread(self._rounds.latest, _SHOWN)
+        self._empty.set_visibility(not rounds)
+        self._figures.set_visibility(bool(rounds))
+        if rounds:
+            lines = accuracy_lines(rounds)
+            self._accuracy.show(rounds_table(rounds), lambda _: charts.rounds_chart(lines))
+            self._dropped.show(dropped_table(rounds))

@@ -1,0 +1,81 @@
+"""The row of figures on top of the fleet's and a device's page."""
+
+from nestling_cloud.console import chart_tables
+from nestling_cloud.console.pages.markup import Tile, block
+from nestling_cloud.console.units import NOTHING, energy, latency, number, percent, size
+from nestling_cloud.telemetry.views import FleetView, Totals
+
+
+class TotalsTiles:
+    """Answers, routes, energy, savings and latency.
+
+    Args:
+        with_devices: whether the first tile counts devices.
+    """
+
+    def __init__(self, *, with_devices: bool) -> None:
+        with block("div", "tiles"):
+            self._devices = Tile("Devices answering", "answering") if with_devices else None
+            self._answers = Tile("Answers", "answers")
+            self._cloud = Tile("By the cloud", "cloud-share")
+            self._fallbacks = Tile("Fallbacks", "fallbacks")
+            self._energy = Tile("Energy per answer", "energy")
+            self._energy_saved = Tile("Energy saved", "energy-saved")
+            self._bytes_saved = Tile("Bytes saved", "bytes-saved")
+            self._latency = Tile("Latency, median", "latency")
+
+    def show_fleet(self, view: FleetView) -> None:
+        """Show figures of a fleet."""
+        if self._devices is not None:
+            self._devices.show(number(view.answering), f"of {number(view.known)} known")
+        self.show(view.totals)
+
+    def show(self, totals: Totals) -> None:
+        """Show figures of a time."""
+        rate = chart_tables.answers_per_second(totals)
+        self._answers.show(
+            number(totals.answers), "" if rate is None else f"now {number(rate)} per second"
+        )
+        share = chart_tables.cloud_share(totals)
+        self._cloud.show(NOTHING if share is None else percent(share), "of all answers")
+        self._fallbacks.show(number(totals.fallbacks), "the cloud was asked in vain")
+        self._show_energy(totals)
+        self._show_saved(totals)
+        self._show_latency(totals)
+
+    def _show_energy(self, totals: Totals) -> None:
+        spent = sorted(chart_tables.spent_by_provenance(totals).items())
+        if not (spent and totals.answers):
+            self._energy.show(NOTHING)
+            return
+        per_answer = [f"{energy(mj / totals.answers)}" for _, mj in spent]
+        provenances = [provenance for provenance, _ in spent]
+        # Two provenances are two figures: they are never added.
+        self._energy.show(" | ".join(per_answer), " | ".join(provenances))
+
+    def _show_saved(self, totals: Totals) -> None:
+        saved = chart_tables.saved(totals)
+        if saved.energy_mj is None:
+            several = len(chart_tables.spent_by_provenance(totals)) > 1
+            self._energy_saved.show(
+                NOTHING, "not of one provenance" if several else "not reported for all answers"
+            )
+        else:
+            self._energy_saved.show(
+                energy(saved.energy_mj), f"{saved.provenance}, against cloud-only"
+            )
+        only_bytes = sum(entry.size_bytes for entry in totals.cloud_only)
+        self._bytes_saved.show(
+            NOTHING if saved.size_bytes is None else size(saved.size_bytes),
+            f"of {size(only_bytes)} cloud-only" if saved.size_bytes is not None else "",
+        )
+
+    def _show_latency(self, totals: Totals) -> None:
+        busiest = max(totals.routes, key=lambda one: one.answers, default=None)
+        if busiest is None:
+            self._latency.show(NOTHING)
+            return
+        self._latency.show(
+            latency(busiest.latency_p50_ms),
+            f"{busiest.route}, 99th {latency(busiest.latency_p99_ms)}",
+        )

@@ -1,0 +1,68 @@
+"""Errors of the API as problem objects (RFC 9457): what is wrong, and what to do."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from nestling_cloud.errors import CloudError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """What every error of the API looks like."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+class RequestError(CloudError):
+    """A request that cannot be answered; the text says what to ask for instead.
+
+    Args:
+        status: of HTTP.
+        detail: for people.
+    """
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Make the response that tells of an error."""
+    told = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return JSONResponse(told.model_dump(), status, headers, media_type=MEDIA_TYPE)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Make every error of an app a problem object."""
+
+    async def request_error(_: Request, err: Exception) -> JSONResponse:
+        assert isinstance(err, RequestError)
+        return problem(err.status, str(err))
+
+    async def validation_error(_: Request, err: Exception) -> JSONResponse:
+        assert isinstance(err, RequestValidationError)
+        faults = "; ".join(map(_fault, err.errors()))
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{faults}; see /api/v1/openapi.json")
+
+    async def http_error(_: Request, err: Exception) -> JSONResponse:
+        assert isinstance(err, HTTPException)
+        return problem(err.status_code, f"{err.detail}; see /api/v1/openapi.json")
+
+    app.add_exception_handler(RequestError, request_error)
+    app.add_exception_handler(RequestValidationError, validation_error)
+    app.add_exception_handler(HTTPException, http_error)
+
+
+def _fault(entry: dict[str, Any]) -> str:
+    place = ".".join(str(part) for part in entry["loc"][1:])
+    return f"{place}: {entry['msg']}" if place else str(entry["msg"])

@@ -1,0 +1,130 @@
+"""The console's web server: uvicorn in the event loop of the cloud."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from nestling_cloud.errors import CloudError
+from nestling_cloud.tls import TlsFiles, is_loopback
+
+# What requests in flight may take to end.
+_GRACE_S = 1
+_BACKLOG = 128
+
+
+class ConsoleError(CloudError):
+    """A console that cannot listen where it should."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsoleAddress:
+    """Where the console listens.
+
+    Attributes:
+        host: 127.0.0.1 is this machine only; anything else takes TLS.
+        port: 0 takes a free one.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+
+
+class ConsoleServer:
+    """Holds the port from its making on; use it as a context manager.
+
+    Args:
+        address: where to listen.
+        tls: certificate and key, None for plain HTTP.
+
+    Raises:
+        ConsoleError: the port is taken, the certificate cannot be used, or there is none where
+            others than this machine could listen in.
+    """
+
+    def __init__(self, address: ConsoleAddress, tls: TlsFiles | None) -> None:
+        if tls is None and not is_loopback(address.host):
+            raise ConsoleError(
+                f"the console would listen on {address.host} without TLS, and passwords could be "
+                "read on the way; leave --console-host at 127.0.0.1, or give the cloud certificates"
+            )
+        self._tls = tls
+        self._socket = _listen(address)
+        self.local_only = is_loopback(address.host)
+        self.secure = tls is not None
+        shown = f"[{address.host}]" if ":" in address.host else address.host
+        scheme = "https" if self.secure else "http"
+        self.url = f"{scheme}://{shown}:{self._socket.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    async def run(self, app: ASGIApp) -> None:
+        """Serve until cancelled.
+
+        Raises:
+            ConsoleError: the certificate cannot be used.
+        """
+        server = _Server(self._config(app))
+        serving = asyncio.create_task(server.serve([self._socket]), name="console")
+        try:
+            await asyncio.shield(serving)
+            raise ConsoleError("the console ended by itself; what it logged before tells why")
+        finally:
+            server.should_exit = True
+            await serving
+
+    def _config(self, app: ASGIApp) -> uvicorn.Config:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # whoever sends X-Forwarded-For would be another address
+            ws="websockets-sansio",
+            ws_max_size=1 << 20,  # a page sends clicks
+            timeout_graceful_shutdown=_GRACE_S,
+            ssl_certfile=self._tls.certificate if self._tls else None,
+            ssl_keyfile=self._tls.key if self._tls else None,
+        )
+        try:
+            config.load()
+        except (OSError, ssl.SSLError) as err:
+            raise ConsoleError(
+                f"the console's certificate cannot be used: {err}; make the cloud's anew"
+            ) from err
+        return config
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the cloud, which ends all of its parts together."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(address: ConsoleAddress) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    made = socket.socket(family)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((address.host, address.port))
+        made.listen(_BACKLOG)
+    except OSError as err:
+        made.close()
+        raise ConsoleError(
+            f"the console cannot listen on {address.host}:{address.port} ({err.strerror}); "
+            "choose another --console-port, or --no-console"
+        ) from err
+    made.setblocking(False)
+    return made

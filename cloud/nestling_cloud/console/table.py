@@ -1,0 +1,57 @@
+"""A table of figures: what stands behind a chart, on a page, in the API and as CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+Cell = str | int | float | None
+# A spreadsheet would take these for formulas.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column.
+
+    Attributes:
+        key: in CSV and JSON, with the unit.
+        label: for people, with the unit; "" for a column that only machines read.
+    """
+
+    key: str
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of figures; None where there is none."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Cell]]) -> Table:
+    """Make a table of (key, label) pairs and rows."""
+    return Table(
+        columns=tuple(Column(key=key, label=label) for key, label in columns),
+        rows=tuple(tuple(row) for row in rows),
+    )
+
+
+def as_csv(lines: Iterable[Sequence[Cell]]) -> str:
+    """Write lines as CSV (RFC 4180), texts that look like formulas made harmless."""
+    written = io.StringIO()
+    writer = csv.writer(written)
+    for line in lines:
+        writer.writerow([_harmless(cell) for cell in line])
+    return written.getvalue()
+
+
+def table_csv(shown: Table) -> str:
+    """Write a table with its keys as the first line."""
+    return as_csv([[column.key for column in shown.columns], *shown.rows])
+
+
+def _harmless(cell: Cell) -> Cell:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

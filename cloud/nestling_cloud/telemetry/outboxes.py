@@ -1,0 +1,75 @@
+"""The ledgers of outboxes, in the database."""
+
+from collections.abc import Collection, Iterable
+
+import sqlalchemy as sa
+
+from nestling_cloud.telemetry import tables
+from nestling_cloud.telemetry.database import replace_all, upsert, write_all
+from nestling_cloud.telemetry.ledger import Ledger
+from nestling_cloud.telemetry.watermark import Gap
+
+_KEYS_A_QUERY = 5000
+
+Key = tuple[str, str]  # device and outbox
+
+
+def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
+    """Read ledgers; an outbox that nobody knows has an empty one."""
+    ledgers = {key: Ledger(device=key[0], outbox_id=key[1]) for key in sorted(keys)}
+    wanted = list(ledgers)
+    columns = tables.OUTBOXES.c
+    for first in range(0, len(wanted), _KEYS_A_QUERY):
+        key = sa.tuple_(columns.device, columns.outbox_id)
+        query = sa.select(tables.OUTBOXES).where(key.in_(wanted[first : first + _KEYS_A_QUERY]))
+        for row in connection.execute(query).mappings():
+            ledger = Ledger(**row)
+            ledgers[ledger.device, ledger.outbox_id] = ledger
+            if ledger.highest > ledger.contiguous:
+                _load_beyond(connection, ledger)
+    return ledgers
+
+
+def save(connection: sa.Connection, ledgers: Iterable[Ledger]) -> None:
+    """Write ledgers, over what was there."""
+    names = tables.OUTBOXES.c.keys()
+    rows = [{name: getattr(ledger, name) for name in names} for ledger in ledgers]
+    replace_all(connection, tables.OUTBOXES, rows)
+
+
+def add_gaps(connection: sa.Connection, gaps: Iterable[tuple[Key, Gap, str]]) -> None:
+    """Keep gaps by where they begin; a merged gap replaces the shorter one that it grew of."""
+    rows = [
+        {
+            "device": device,
+            "outbox_id": outbox_id,
+            "first_sequence": gap.first,
+            "last_sequence": gap.last,
+            "reason": reason,
+        }
+        for (device, outbox_id), gap, reason in gaps
+    ]
+    insert = upsert(connection, tables.GAPS)
+    new = insert.excluded
+    statement = insert.on_conflict_do_update(
+        index_elements=["device", "outbox_id", "first_sequence"],
+        set_={"last_sequence": new.last_sequence, "reason": new.reason},
+        where=tables.GAPS.c.last_sequence < new.last_sequence,
+    )
+    write_all(connection, statement, rows)
+
+
+def _load_beyond(connection: sa.Connection, ledger: Ledger) -> None:
+    receipts, gaps = tables.RECEIPTS.c, tables.GAPS.c
+    stored = sa.select(receipts.sequence).where(
+        receipts.device == ledger.device,
+        receipts.outbox_id == ledger.outbox_id,
+        receipts.sequence > ledger.contiguous,
+    )
+    holes = sa.select(gaps.first_sequence, gaps.last_sequence).where(
+        gaps.device == ledger.device,
+        gaps.outbox_id == ledger.outbox_id,
+        gaps.last_sequence > ledger.contiguous,
+    )
+    ledger.beyond.update(connection.execute(stored).scalars())
+    ledger.gaps.extend(Gap(*row) for row in connection.execute(holes))

@@ -1,0 +1,139 @@
+"""The tables made, or brought up to date: forward only, within one transaction.
+
+Version 1 had outboxes, gaps and receipts, and no number. Version 2 has the number, rollups, the
+registry of devices, wishes, hard inputs, and receipts that are counted by arrival.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from nestling_cloud.errors import CloudError
+from nestling_cloud.fleet import registry
+from nestling_cloud.telemetry import ring, rollups, tables
+from nestling_cloud.telemetry.receipts import NO_PROVENANCE, ReceiptRow
+from nestling_cloud.telemetry.retention import Retention
+
+VERSION = 2
+
+_OLD_RECEIPTS = "receipts_1"
+_ROWS_AT_ONCE = 5000
+
+
+class SchemaError(CloudError):
+    """Tables of a version that this program does not know."""
+
+
+def is_current(connection: sa.Connection) -> bool:
+    """Whether there is nothing to prepare."""
+    return _version(connection) == VERSION
+
+
+def prepare(connection: sa.Connection, kept: Retention, *, now_ms: int) -> None:
+    """Make the tables, or bring older ones up to date.
+
+    Args:
+        connection: within a writing transaction, which is all or nothing.
+        kept: which rollups keep what.
+        now_ms: Unix time.
+
+    Raises:
+        SchemaError: a newer program has written here.
+    """
+    version = _version(connection)
+    if version is not None and version > VERSION:
+        raise SchemaError(
+            f"its tables have version {version} and this nestling-cloud knows {VERSION} at most, "
+            "so install the newer one again"
+        )
+    if version == 1:
+        _rename(connection)
+    tables.METADATA.create_all(connection)
+    if version == 1:
+        _copy_receipts(connection)
+        _count_highest(connection)
+        _sum_up(connection, kept, now_ms)
+    if version != VERSION:
+        connection.execute(sa.delete(tables.SCHEMA_VERSION))
+        connection.execute(sa.insert(tables.SCHEMA_VERSION).values(version=VERSION))
+
+
+def _version(connection: sa.Connection) -> int | None:
+    names = sa.inspect(connection).get_table_names()
+    if tables.SCHEMA_VERSION.name in names:
+        return connection.execute(sa.select(tables.SCHEMA_VERSION.c.version)).scalar()
+    return 1 if tables.RECEIPTS.name in names else None
+
+
+def _rename(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(f"ALTER TABLE receipts RENAME TO {_OLD_RECEIPTS}")
+    if connection.dialect.name == "postgresql":  # whose indexes keep their names
+        connection.exec_driver_sql(
+            f"ALTER TABLE {_OLD_RECEIPTS} RENAME CONSTRAINT receipts_pkey TO {_OLD_RECEIPTS}_pkey"
+        )
+    connection.exec_driver_sql("ALTER TABLE outboxes ADD COLUMN highest BIGINT NOT NULL DEFAULT 0")
+
+
+def _copy_receipts(connection: sa.Connection) -> None:
+    old = sa.Table(_OLD_RECEIPTS, sa.MetaData(), autoload_with=connection)
+    added: dict[str, sa.ColumnElement[Any]] = {
+        "energy_compute_provenance": _provenance(old, old.c.energy_compute_mj),
+        "energy_radio_provenance": _provenance(old, old.c.energy_radio_mj),
+        "offload_energy_mj": sa.literal(0.0),
+        "offload_energy_provenance": sa.literal(NO_PROVENANCE),
+        "offload_bytes": sa.literal(0),
+    }
+    columns = {column.name: column for column in old.c} | added
+    query = sa.select(*columns.values()).order_by(
+        old.c.answered_at_ms, old.c.device, old.c.outbox_id, old.c.sequence
+    )
+    connection.execute(sa.insert(tables.RECEIPTS).from_select(list(columns), query))
+    old.drop(connection)
+
+
+def _provenance(old: sa.Table, energy: sa.ColumnElement[float]) -> sa.ColumnElement[str]:
+    """Provenance of one source, where there was one for both."""
+    return sa.case((energy > 0, old.c.energy_provenance), else_=NO_PROVENANCE)
+
+
+def _count_highest(connection: sa.Connection) -> None:
+    outboxes, receipts, gaps = tables.OUTBOXES.c, tables.RECEIPTS.c, tables.GAPS.c
+    connection.execute(sa.update(tables.OUTBOXES).values(highest=outboxes.contiguous))
+    for columns, last in ((receipts, receipts.sequence), (gaps, gaps.last_sequence)):
+        highest = sa.select(sa.func.max(last)).where(
+            columns.device == outboxes.device, columns.outbox_id == outboxes.outbox_id
+        )
+        beyond = highest.scalar_subquery()
+        connection.execute(
+            sa.update(tables.OUTBOXES).where(beyond > outboxes.highest).values(highest=beyond)
+        )
+
+
+def _sum_up(connection: sa.Connection, kept: Retention, now_ms: int) -> None:
+    answers: Counter[str] = Counter()
+    answered_ms: dict[str, int] = {}
+    for rows in _batches(connection):
+        rollups.add(connection, rows, kept, now_ms=now_ms)
+        for row in rows:
+            answers[row.device] += 1
+            at_ms = min(row.answered_at_ms, now_ms)
+            answered_ms[row.device] = max(at_ms, answered_ms.get(row.device, 0))
+    reports = [
+        registry.Report(
+            device=device,
+            seen_ms=answered_ms[device],
+            answers=count,
+            answered_ms=answered_ms[device],
+        )
+        for device, count in answers.items()
+    ]
+    registry.write(connection, reports)
+
+
+def _batches(connection: sa.Connection) -> Iterator[list[ReceiptRow]]:
+    after = 0
+    while found := ring.page(connection, after=after, limit=_ROWS_AT_ONCE):
+        yield [row for _, row in found]
+        after = found[-1][0]

@@ -1,0 +1,357 @@
+"""Figures are those of the receipts, whatever the database and however they came."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from tests.receipts import make_receipt
+
+from nestling.v1 import receipt_pb2
+from nestling_cloud.fleet import registry
+from nestling_cloud.fleet.wishes import Wishes
+from nestling_cloud.telemetry.figures import Figures
+from nestling_cloud.telemetry.receipts import ReceiptRow
+from nestling_cloud.telemetry.retention import DAY_MS, Retention
+from nestling_cloud.telemetry.store import Delivery, Store
+from nestling_cloud.telemetry.tally import FALLBACKS
+from nestling_cloud.telemetry.views import TimeRange, Totals
+
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+_REASONS = (receipt_pb2.REASON_ACCEPTED, receipt_pb2.REASON_GATED, receipt_pb2.REASON_UNREACHABLE)
+_Key = TypeVar("_Key")
+_PROVENANCES = (receipt_pb2.PROVENANCE_MEASURED, receipt_pb2.PROVENANCE_MODELLED)
+
+
+@pytest.fixture
+def now_ms(store: Store) -> int:
+    """The present, as the store has it."""
+    store.add("clock", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
+    (row,), _ = Figures(store).devices(search="clock")
+    return row.last_seen_ms
+
+
+def any_receipt(rng: random.Random, sequence: int, at_ms: int) -> receipt_pb2.Receipt:
+    receipt = make_receipt(
+        sequence,
+        answered_at_ms=at_ms,
+        latency_ms=rng.lognormvariate(2, 1),
+        bytes_up=rng.randrange(3000),
+        offload_energy_mj=rng.random(),
+        offload_bytes=rng.randrange(3000),
+    )
+    receipt.latency_provenance = rng.choice(_PROVENANCES)
+    receipt.route.capacity = rng.randrange(5)
+    receipt.route.reason = rng.choice(_REASONS)
+    receipt.offload_energy_provenance = rng.choice(
+        (receipt_pb2.PROVENANCE_UNSPECIFIED, *_PROVENANCES)
+    )
+    for entry in receipt.energy:
+        entry.energy_mj, entry.provenance = rng.random(), rng.choice(_PROVENANCES)
+    return receipt
+
+
+def fill(store: Store, *, seed: int, since_ms: int, span_ms: int, count: int = 300) -> None:
+    """Answers of three devices at random times, delivered in batches, some of them late."""
+    rng = random.Random(seed)
+    deliveries = []
+    for device in ("pi-1", "pi-2", "pi-3"):
+        receipts = [
+            any_receipt(rng, sequence, since_ms + rng.randrange(span_ms))
+            for sequence in range(1, count + 1)
+        ]
+        for first in range(0, count, 20):
+            batch = receipt_pb2.ReceiptBatch(
+                outbox_id="outbox", receipts=receipts[first : first + 20]
+            )
+            deliveries.append(Delivery(device=device, batch=batch))
+    rng.shuffle(deliveries)
+    for first in range(0, len(deliveries), 7):
+        store.add_all(deliveries[first : first + 7])
+
+
+def check(made: Totals, rows: list[ReceiptRow], within: TimeRange) -> None:
+    """Compare figures with what the receipts themselves say."""
+    rows = [row for row in rows if within.since_ms <= row.answered_at_ms < within.until_ms]
+    assert made.answers == len(rows) > 0
+    assert made.fallbacks == sum(row.reason in FALLBACKS for row in rows)
+    assert {route.route: route.answers for route in made.routes} == Counter(
+        row.route for row in rows
+    )
+    for route in made.routes:
+        latencies = [row.latency_ms for row in rows if row.route == route.route]
+        exact = np.percentile(latencies, [50, 95, 99], method="inverted_cdf")
+        told = (route.latency_p50_ms, route.latency_p95_ms, route.latency_p99_ms)
+        assert told == pytest.approx(tuple(exact), rel=0.05)
+    assert {
+        (entry.route, entry.source, entry.provenance): entry.energy_mj for entry in made.energy
+    } == pytest.approx(_energy(rows))
+    assert {entry.provenance: entry.energy_mj for entry in made.cloud_only} == pytest.approx(
+        _sum(
+            (row.offload_energy_provenance, row.offload_energy_mj)
+            for row in rows
+            if row.offload_energy_provenance != "none"
+        )
+    )
+    assert made.bytes_up == sum(row.bytes_up for row in rows)
+    _check_series(made, rows, within)
+
+
+def _check_series(made: Totals, rows: list[ReceiptRow], within: TimeRange) -> None:
+    starts = list(range(within.since_ms, within.until_ms, made.step_ms))
+    assert [bucket.start_ms for bucket in made.series] == starts
+    answers = Counter(
+        (row.answered_at_ms - row.answered_at_ms % made.step_ms, row.route) for row in rows
+    )
+    assert {
+        (bucket.start_ms, route): count
+        for bucket in made.series
+        for route, count in bucket.routes.items()
+    } == answers
+    assert sum(bucket.fallbacks for bucket in made.series) == made.fallbacks
+    total = sum(sum(bucket.energy_mj.values()) for bucket in made.series)
+    assert total == pytest.approx(sum(entry.energy_mj for entry in made.energy))
+
+
+def _energy(rows: list[ReceiptRow]) -> dict[tuple[str, str, str], float]:
+    compute = _sum(
+        ((row.route, "compute", row.energy_compute_provenance), row.energy_compute_mj)
+        for row in rows
+    )
+    radio = _sum(
+        ((row.route, "radio", row.energy_radio_provenance), row.energy_radio_mj) for row in rows
+    )
+    return compute | radio
+
+
+def _sum(pairs: Iterable[tuple[_Key, float]]) -> dict[_Key, float]:
+    total: dict[_Key, float] = defaultdict(float)
+    for key, value in pairs:
+        total[key] += value
+    return total
+
+
+@pytest.mark.parametrize(
+    ("span_ms", "ago_ms", "step_ms"),
+    [
+        (20 * MINUTE_MS, 0, 10_000),
+        (3 * HOUR_MS, 0, MINUTE_MS),
+        (DAY_MS, 0, 5 * MINUTE_MS),
+        (9 * DAY_MS, 0, HOUR_MS),
+        (20 * MINUTE_MS, 5 * DAY_MS, MINUTE_MS),
+        (20 * MINUTE_MS, 90 * DAY_MS, HOUR_MS),
+    ],
+)
+def test_figures_of_the_fleet_are_those_of_its_receipts(
+    store: Store, now_ms: int, span_ms: int, ago_ms: int, step_ms: int
+) -> None:
+    until_ms = now_ms - ago_ms
+    fill(store, seed=span_ms, since_ms=until_ms - span_ms, span_ms=span_ms)
+    wanted = TimeRange(since_ms=until_ms - span_ms // 2, until_ms=until_ms - span_ms // 5)
+
+    view = Figures(store).fleet(wanted)
+
+    assert view.totals.step_ms <= step_ms
+    assert view.range.since_ms <= wanted.since_ms
+    assert view.range.until_ms >= wanted.until_ms
+    check(view.totals, list(store.receipts()), view.range)
+    assert view.answering == 3
+
+
+@pytest.mark.parametrize("span_ms", [20 * MINUTE_MS, 3 * HOUR_MS, 9 * DAY_MS])
+def test_figures_of_a_device_are_those_of_its_receipts(
+    store: Store, now_ms: int, span_ms: int
+) -> None:
+    fill(store, seed=span_ms, since_ms=now_ms - span_ms, span_ms=span_ms)
+    wanted = TimeRange(since_ms=now_ms - span_ms, until_ms=now_ms - span_ms // 5)
+
+    view = Figures(store).device("pi-2", wanted, answers=50)
+
+    assert view is not None
+    assert (view.totals.step_ms == 10_000) == (span_ms < HOUR_MS)
+    check(view.totals, list(store.receipts("pi-2")), view.range)
+    rows = sorted(
+        (row.answered_at_ms, row.input_index)
+        for row in store.receipts("pi-2")
+        if view.range.since_ms <= row.answered_at_ms < view.range.until_ms
+    )
+    assert [(point.answered_at_ms, point.input_index) for point in view.answers] == rows[-50:]
+
+
+def test_device_whose_receipts_left_the_ring_keeps_its_minutes(database: str) -> None:
+    with Store(database, kept=Retention(receipts=10)) as store:
+        store.add("pi-1", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
+        figures = Figures(store)
+        seen_ms = figures.devices()[0][0].last_seen_ms
+        fill(store, seed=1, since_ms=seen_ms - 10 * MINUTE_MS, span_ms=10 * MINUTE_MS)
+
+        view = figures.device(
+            "pi-1", TimeRange(since_ms=seen_ms - 15 * MINUTE_MS, until_ms=seen_ms + 1)
+        )
+
+        assert view is not None
+        assert view.totals.step_ms == MINUTE_MS
+        assert view.totals.answers == view.row.answers == 300
+
+
+def test_receipts_that_come_days_later_are_in_the_steps_of_their_answers(
+    store: Store, now_ms: int
+) -> None:
+    fill(store, seed=1, since_ms=now_ms - HOUR_MS, span_ms=MINUTE_MS)
+    late_ms = now_ms - 10 * DAY_MS
+    store.add("pi-4", _one(late_ms))
+
+    view = Figures(store).fleet(TimeRange(since_ms=late_ms, until_ms=late_ms + 1))
+
+    assert view.totals.answers == 1
+    assert view.answering == 1
+    assert view.totals.step_ms == MINUTE_MS
+
+
+@pytest.mark.parametrize("at_ms", [0, 4_102_444_800_000, 2**53 - 1])
+def test_clock_that_is_far_off_stretches_nothing(store: Store, now_ms: int, at_ms: int) -> None:
+    fill(store, seed=1, since_ms=now_ms - HOUR_MS, span_ms=HOUR_MS // 2)
+    store.add("pi-4", _one(at_ms))
+    figures = Figures(store)
+
+    first_ms, last_ms = figures.first_and_last_ms() or (0, 0)
+    everything = figures.fleet(TimeRange(since_ms=-(10**30), until_ms=10**30))
+
+    assert now_ms - 3 * HOUR_MS < first_ms < last_ms < now_ms
+    assert everything.totals.answers == 901
+    assert len(everything.totals.series) <= 361
+    assert figures.fleet(TimeRange(since_ms=first_ms, until_ms=last_ms)).totals.answers == 900
+
+
+def test_sum_of_lies_is_held_all_the_same(store: Store, now_ms: int) -> None:
+    for sequence in (1, 2, 3):
+        lie = _one(now_ms, sequence)
+        lie.receipts[0].bytes_up = lie.receipts[0].offload_bytes = 2**63 - 1
+        lie.receipts[0].energy[0].energy_mj = 1e12
+        assert store.add("pi-1", lie) == 1
+
+    view = Figures(store).fleet(TimeRange(since_ms=now_ms - MINUTE_MS, until_ms=now_ms + 1))
+
+    assert view.totals.answers == 3
+    assert view.totals.bytes_up == 2**63 - 1
+
+
+def test_store_without_receipts_has_empty_figures(store: Store) -> None:
+    figures = Figures(store)
+
+    view = figures.fleet(TimeRange(since_ms=0, until_ms=1))
+
+    assert (view.known, view.online, view.answering, view.dropped) == (0, 0, 0, 0)
+    assert view.totals.answers == 0
+    assert figures.first_and_last_ms() is None
+    assert figures.devices() == ([], 0)
+    assert figures.device("pi-1", TimeRange(since_ms=0, until_ms=1)) is None
+    assert list(figures.receipts(TimeRange(since_ms=0, until_ms=1))) == []
+
+
+def test_receipts_of_a_range_come_in_pages_and_in_the_order_of_their_arrival(
+    store: Store, now_ms: int
+) -> None:
+    fill(store, seed=1, since_ms=now_ms - HOUR_MS, span_ms=HOUR_MS, count=500)
+    wanted = TimeRange(since_ms=now_ms - HOUR_MS // 2, until_ms=now_ms)
+    figures = Figures(store)
+
+    found = list(figures.receipts(wanted))
+    of_one = list(figures.receipts(wanted, device="pi-2"))
+
+    expected = [
+        row for row in store.receipts() if wanted.since_ms <= row.answered_at_ms < wanted.until_ms
+    ]
+    assert len(found) > 600
+    assert {(row.device, row.sequence) for row in found} == {
+        (row.device, row.sequence) for row in expected
+    }
+    assert len(found) == len(expected)
+    assert [row for row in found if row.device == "pi-2"] == of_one
+
+
+def test_reader_of_receipts_meets_none_that_came_after_it_began(store: Store, now_ms: int) -> None:
+    store.add("pi-1", _one(now_ms))
+    reader = Figures(store).receipts(TimeRange(since_ms=-(10**30), until_ms=10**30))
+    assert next(reader).sequence == 1
+
+    store.add("pi-1", _one(now_ms, 2))
+
+    assert list(reader) == []
+
+
+def test_table_of_devices_is_searched_ordered_and_paged(store: Store) -> None:
+    reports = [
+        registry.Report(
+            device=f"pi-{number}",
+            seen_ms=number,
+            online=number % 2 == 0,
+            profile="pi-5" if number > 3 else "pi-4b",
+            bundle_version=f"100%-{number}",
+            capacity=number % 3,
+            battery=1 / number,
+        )
+        for number in range(1, 7)
+    ]
+    store.add_all([], reports)
+    figures = Figures(store)
+
+    def ids(**wanted: object) -> tuple[list[str], int]:
+        rows, total = figures.devices(**wanted)  # type: ignore[arg-type]
+        return [row.device for row in rows], total
+
+    assert ids() == ([f"pi-{number}" for number in range(1, 7)], 6)
+    assert ids(search="PI-5") == (["pi-4", "pi-5", "pi-6"], 3)
+    assert ids(search="0%-2") == (["pi-2"], 1)
+    assert ids(search="_") == ([], 0)
+    assert ids(order_by="battery", limit=2) == (["pi-6", "pi-5"], 6)
+    assert ids(order_by="capacity", descending=True, offset=2, limit=2) == (["pi-1", "pi-4"], 6)
+    assert ids(offset=6) == ([], 6)
+    with pytest.raises(ValueError, match="'secret' is not one of device"):
+        figures.devices(order_by="secret")
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["online", "last_seen_ms", "outbox_depth", "offload_share", "wished_share", "answers"],
+)
+def test_table_of_devices_has_those_that_never_said_last(store: Store, column: str) -> None:
+    store.add_all(
+        [],
+        [
+            registry.Report(device="pi-1", seen_ms=1),
+            registry.Report(device="pi-2", seen_ms=2, online=True, offload_share=0.5),
+            registry.Report(device="pi-3", seen_ms=3, online=True, outbox_depth=7, answers=1),
+        ],
+    )
+    Wishes(store).set("pi-3", 0.25, wished_by="ada")
+
+    rows, _ = Figures(store).devices(order_by=column, descending=True)
+
+    values = [getattr(row, column) for row in rows]
+    said = [value for value in values if value is not None]
+    assert values == sorted(said, reverse=True) + [None] * (len(values) - len(said))
+
+
+def test_fleet_counts_its_devices_by_bundle(store: Store) -> None:
+    store.add_all(
+        [],
+        [
+            registry.Report(device="pi-1", seen_ms=1, online=True, bundle_version="a"),
+            registry.Report(device="pi-2", seen_ms=1, online=False, bundle_version="b"),
+            registry.Report(device="pi-3", seen_ms=1, online=True, bundle_version="b"),
+            registry.Report(device="pi-4", seen_ms=1),
+        ],
+    )
+
+    view = Figures(store).fleet(TimeRange(since_ms=0, until_ms=1))
+
+    assert (view.known, view.online) == (4, 2)
+    assert view.bundles == {"": 1, "a": 1, "b": 2}
+
+
+def _one(at_ms: int, sequence: int = 1) -> receipt_pb2.ReceiptBatch:
+    receipt = make_receipt(sequence, answered_at_ms=at_ms)
+    return receipt_pb2.ReceiptBatch(outbox_id="outbox", receipts=[receipt])

@@ -1,0 +1,207 @@
+"""Registry, wishes and hard inputs on every database."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from nestling import metrics
+from nestling_cloud.fleet import registry
+from nestling_cloud.fleet.wishes import WishError, Wishes
+from nestling_cloud.telemetry.figures import Figures
+from nestling_cloud.telemetry.hard_inputs import HardInputs
+from nestling_cloud.telemetry.store import Store
+from nestling_cloud.telemetry.views import DeviceRow, HardInput
+
+
+def only_row(store: Store) -> DeviceRow:
+    (row,), _ = Figures(store).devices()
+    return row
+
+
+def test_device_is_what_it_last_said_of_itself(store: Store) -> None:
+    born: dict[str, metrics.MetricValue] = {
+        metrics.PROFILE: "pi-5",
+        metrics.BUNDLE_VERSION: "tiny-1",
+        metrics.CAPACITY: 2,
+        metrics.BATTERY: 0.75,
+        metrics.OUTBOX_DEPTH: 9,
+        metrics.OFFLOAD_SHARE: 0.2,
+    }
+    store.add_all([], [registry.report("pi-1", born, seen_ms=1000, online=True)])
+    store.add_all([], [registry.report("pi-1", {metrics.CAPACITY: 3}, seen_ms=2000)])
+
+    assert only_row(store) == DeviceRow(
+        device="pi-1",
+        profile="pi-5",
+        online=True,
+        last_seen_ms=2000,
+        bundle_version="tiny-1",
+        capacity=3,
+        battery=0.75,
+        outbox_depth=9,
+        offload_share=0.2,
+        wished_share=None,
+        answers=0,
+    )
+
+
+def test_reports_of_one_commit_are_joined_in_their_order(store: Store) -> None:
+    reports = [
+        registry.Report(device="pi-1", seen_ms=1, online=True, profile="a", answers=2),
+        registry.Report(device="pi-1", seen_ms=2, profile="b", answers=3, answered_ms=5),
+        registry.Report(device="pi-1", seen_ms=3, online=False),
+    ]
+    store.add_all([], reports)
+    store.add_all([], [registry.Report(device="pi-1", seen_ms=2, answers=1)])
+
+    row = only_row(store)
+    assert (row.online, row.profile, row.last_seen_ms, row.answers) == (False, "b", 3, 6)
+
+
+def test_nobody_is_online_after_all_were_ended(store: Store) -> None:
+    store.add_all(
+        [], [registry.Report(device=f"pi-{n}", seen_ms=1, online=n != 2) for n in (3, 1, 2)]
+    )
+
+    with store.writing() as connection:
+        assert registry.end_all(connection) == ["pi-1", "pi-3"]
+    with store.writing() as connection:
+        assert registry.end_all(connection) == []
+
+    rows, _ = Figures(store).devices()
+    assert [row.online for row in rows] == [False] * 3
+
+
+def test_what_a_device_says_without_sense_it_did_not_say(store: Store) -> None:
+    said: dict[str, metrics.MetricValue] = {
+        metrics.PROFILE: "nul\0",
+        metrics.BUNDLE_VERSION: "x" * 201,
+        metrics.CAPACITY: 2**64 - 1,
+        metrics.BATTERY: math.nan,
+        metrics.OUTBOX_DEPTH: True,
+        metrics.OFFLOAD_SHARE: -0.5,
+    }
+    store.add_all([], [registry.report("pi-1", said, seen_ms=1)])
+
+    row = only_row(store)
+    assert (row.profile, row.bundle_version, row.capacity) == ("", "", 0)
+    assert (row.battery, row.outbox_depth, row.offload_share) == (0.0, 0, None)
+
+
+def test_wish_of_a_device_goes_before_the_fleets(store: Store) -> None:
+    wishes = Wishes(store)
+    assert wishes.for_device("pi-1") is None
+
+    wishes.set(None, 0.3, wished_by="ada")
+    wishes.set("pi-1", 0.0, wished_by="ada")
+
+    assert (wishes.for_device("pi-1"), wishes.for_device("pi-2")) == (0.0, 0.3)
+    assert wishes.for_fleet() == 0.3
+    assert wishes.for_devices(["pi-2", "pi-1"]) == {"pi-2": 0.3, "pi-1": 0.0}
+
+    wishes.set("pi-1", None, wished_by="bob")
+    wishes.set(None, 0.4, wished_by="bob")
+
+    assert wishes.for_device("pi-1") == 0.4
+
+
+def test_table_of_devices_shows_what_is_wished(store: Store) -> None:
+    store.add_all([], [registry.Report(device=f"pi-{n}", seen_ms=1) for n in (1, 2)])
+    figures, wishes = Figures(store), Wishes(store)
+
+    def wished() -> list[float | None]:
+        return [row.wished_share for row in figures.devices()[0]]
+
+    assert wished() == [None, None]
+    wishes.set("pi-1", 0.0, wished_by="ada")
+    assert wished() == [0.0, None]
+    wishes.set(None, 0.5, wished_by="ada")
+    assert wished() == [0.0, 0.5]
+
+
+def test_who_wished_what_and_when_stays_written_down(store: Store) -> None:
+    wishes = Wishes(store)
+    made = [
+        wishes.set(None, 0.3, wished_by="ada"),
+        wishes.set("pi-1", 0.5, wished_by="bob"),
+        wishes.set("pi-1", None, wished_by="ada"),
+    ]
+
+    assert wishes.log() == made[::-1]
+    assert wishes.log(limit=1) == made[2:]
+    assert made[0].wished_at_ms <= made[2].wished_at_ms
+
+
+@pytest.mark.parametrize(
+    ("device", "share", "who"),
+    [
+        ("pi/1", 0.5, "ada"),
+        ("", 0.5, "ada"),
+        ("pi-1", 1.01, "ada"),
+        (None, -0.01, "ada"),
+        (None, math.nan, "ada"),
+        (None, 0.5, ""),
+        (None, 0.5, "nul\0"),
+        (None, 0.5, "x" * 201),
+    ],
+)
+def test_wish_that_nobody_can_fulfil_is_refused(
+    store: Store, device: str | None, share: float, who: str
+) -> None:
+    wishes = Wishes(store)
+
+    with pytest.raises(WishError):
+        wishes.set(device, share, wished_by=who)
+
+    assert wishes.log() == []
+    assert wishes.for_fleet() is None
+
+
+def hard_input(device: str, index: int) -> HardInput:
+    return HardInput(
+        device=device,
+        received_at_ms=1_700_000_000_000 + index,
+        input_index=index,
+        values=bytes([index % 256]) * 24,
+        shape=(2, 3),
+        device_answer=index % 3,
+        cloud_answer=2,
+    )
+
+
+def test_hard_inputs_come_back_as_they_went_in_the_newest_first(store: Store) -> None:
+    hard_inputs = HardInputs(store)
+    first, second = hard_input("pi-1", 1), replace(hard_input("pi-1", 2), device_answer=None)
+    hard_inputs.add(first)
+    hard_inputs.add(second)
+    hard_inputs.add(hard_input("pi-2", 3))
+
+    assert hard_inputs.latest("pi-1") == [second, first]
+    assert hard_inputs.latest("pi-1", 1) == [second]
+    assert hard_inputs.latest("pi-3") == []
+
+
+def test_newest_hard_inputs_of_each_device_are_kept(store: Store) -> None:
+    hard_inputs = HardInputs(store, per_device=3)
+    hard_inputs.add(hard_input("pi-2", 0))
+    hard_inputs.add_all([hard_input("pi-1", index) for index in range(5)])
+    hard_inputs.add(hard_input("pi-1", 5))
+
+    assert [each.input_index for each in hard_inputs.latest("pi-1", 10)] == [5, 4, 3]
+    assert len(hard_inputs.latest("pi-2", 10)) == 1
+
+
+def test_newest_hard_inputs_of_all_are_kept(store: Store) -> None:
+    hard_inputs = HardInputs(store, per_device=2, in_all=3)
+    for index in range(4):
+        hard_inputs.add(hard_input(f"pi-{index}", index))
+
+    found = [hard_inputs.latest(f"pi-{index}", 10) for index in range(4)]
+    assert [len(each) for each in found] == [0, 1, 1, 1]
+
+
+def test_no_hard_input_is_nothing_to_add(store: Store) -> None:
+    HardInputs(store).add_all([])
+
+    assert HardInputs(store).latest("pi-1") == []

@@ -1,0 +1,304 @@
+"""What every database has to do for the receipts, or nothing is stored exactly once."""
+
+import random
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.receipts import make_batch
+
+from nestling_cloud.telemetry.ledger import FARTHEST_AHEAD
+from nestling_cloud.telemetry.receipts import ReceiptError
+from nestling_cloud.telemetry.retention import Retention
+from nestling_cloud.telemetry.store import Delivery, Store
+
+
+def sequences(store: Store, device: str | None = None) -> list[int]:
+    return [row.sequence for row in store.receipts(device)]
+
+
+def test_receipts_come_back_as_they_went_in(store: Store) -> None:
+    assert store.add("pi-1", make_batch(1, 2, 3)) == 3
+
+    rows = list(store.receipts())
+    assert [row.sequence for row in rows] == [1, 2, 3]
+    assert rows[0].success == (0.5, 0.75, 1.0)
+    assert rows[0].energy_provenance == "modelled"
+    assert rows[0].device_answer == 3
+
+
+def test_redelivered_receipts_are_counted_and_not_stored(store: Store) -> None:
+    store.add("pi-1", make_batch(1, 2, 3))
+
+    assert store.add("pi-1", make_batch(2, 3, 4)) == 1
+
+    assert sequences(store) == [1, 2, 3, 4]
+    assert store.count() == 4
+    assert store.redelivered() == 2
+
+
+def test_a_receipt_twice_in_one_batch_is_stored_once(store: Store) -> None:
+    assert store.add("pi-1", make_batch(1, 1)) == 1
+
+    assert store.redelivered() == 1
+
+
+def test_devices_and_outboxes_are_told_apart(store: Store) -> None:
+    store.add("pi-1", make_batch(1, 2))
+    store.add("pi-2", make_batch(1))
+    store.add("pi-1", make_batch(1, outbox="after a wipe"))
+
+    assert store.count() == 4
+    assert store.redelivered() == 0
+    assert sequences(store, "pi-2") == [1]
+    assert store.contiguous("pi-1", "outbox") == 2
+    assert store.contiguous("pi-1", "after a wipe") == 1
+    assert store.contiguous("pi-3", "outbox") == 0
+
+
+def test_watermark_waits_for_a_late_batch(store: Store) -> None:
+    store.add("pi-1", make_batch(1, 2))
+    store.add("pi-1", make_batch(5, 6))
+    assert store.contiguous("pi-1", "outbox") == 2
+
+    store.add("pi-1", make_batch(3, 4))
+
+    assert store.contiguous("pi-1", "outbox") == 6
+
+
+def test_reported_gap_is_settled_and_counted(store: Store) -> None:
+    store.add("pi-1", make_batch(1))
+    store.add("pi-1", make_batch(5, gaps=((2, 4),)))
+
+    assert store.contiguous("pi-1", "outbox") == 5
+    assert store.dropped() == 3
+
+
+def test_gap_that_grew_replaces_the_shorter_one(store: Store) -> None:
+    store.add("pi-1", make_batch(gaps=((1, 4),)))
+    store.add("pi-1", make_batch(gaps=((1, 9),)))
+    store.add("pi-1", make_batch(gaps=((1, 4),)))
+
+    assert store.contiguous("pi-1", "outbox") == 9
+    assert store.dropped() == 9
+
+
+@pytest.mark.parametrize("gap", [(0, 3), (4, 2), (1, 2**63), (2**64 - 1, 2**64 - 1)])
+def test_gap_that_makes_no_sense_is_left_out(store: Store, gap: tuple[int, int]) -> None:
+    assert store.add("pi-1", make_batch(1, gaps=(gap,))) == 1
+
+    assert store.contiguous("pi-1", "outbox") == 1
+    assert store.dropped() == 0
+
+
+def test_wiped_store_takes_up_an_outbox_where_it_is(store: Store) -> None:
+    assert store.add("pi-1", make_batch(8, 9, gaps=((6, 7),), acknowledged=5)) == 2
+
+    assert store.contiguous("pi-1", "outbox") == 9
+    assert (store.forgotten(), store.dropped()) == (5, 2)
+
+
+def test_store_put_back_to_an_older_copy_goes_on_after_what_it_forgot(store: Store) -> None:
+    store.add("pi-1", make_batch(1, 2))
+    store.add("pi-1", make_batch(7, acknowledged=6))
+
+    assert store.contiguous("pi-1", "outbox") == 7
+    assert store.forgotten() == 4
+
+
+def test_what_was_acknowledged_and_is_here_is_not_forgotten(store: Store) -> None:
+    store.add("pi-1", make_batch(1, 2, 3))
+    store.add("pi-1", make_batch(4, acknowledged=2))
+    store.add("pi-1", make_batch(5, acknowledged=4))
+
+    assert store.contiguous("pi-1", "outbox") == 5
+    assert store.forgotten() == 0
+
+
+def test_acknowledged_sequence_that_makes_no_sense_is_left_out(store: Store) -> None:
+    store.add("pi-1", make_batch(1, acknowledged=2**64 - 1))
+
+    assert store.contiguous("pi-1", "outbox") == 1
+    assert store.forgotten() == 0
+
+
+def test_receipt_that_makes_no_sense_neither_poisons_its_batch_nor_blocks_the_outbox(
+    store: Store,
+) -> None:
+    batch = make_batch(1, 2, 3)
+    batch.receipts[1].latency_ms = float("nan")
+
+    assert store.add("pi-1", batch) == 2
+
+    assert sequences(store) == [1, 3]
+    assert store.rejected() == 1
+    assert store.dropped() == 0
+    assert store.contiguous("pi-1", "outbox") == 3
+
+
+def test_receipt_without_a_sequence_is_rejected(store: Store) -> None:
+    assert store.add("pi-1", make_batch(1, 0)) == 1
+
+    assert store.rejected() == 1
+    assert store.contiguous("pi-1", "outbox") == 1
+
+
+@pytest.mark.parametrize("outbox", ["", "x" * 65, "nul\0"])
+def test_batch_without_a_usable_outbox_is_refused_whole(store: Store, outbox: str) -> None:
+    with pytest.raises(ReceiptError, match="outbox id"):
+        store.add("pi-1", make_batch(1, outbox=outbox))
+
+    assert store.count() == 0
+
+
+def test_several_batches_go_in_together(store: Store) -> None:
+    deliveries = [
+        Delivery(device="pi-1", batch=make_batch(1, 2)),
+        Delivery(device="pi-2", batch=make_batch(1)),
+        Delivery(device="pi-1", batch=make_batch(2, 3)),
+    ]
+
+    added = store.add_all(deliveries)
+
+    assert added.new == 4
+    assert added.contiguous == {("pi-1", "outbox"): 3, ("pi-2", "outbox"): 1}
+    assert store.contiguous("pi-1", "outbox") == 3
+    assert store.redelivered() == 1
+
+
+def test_reopened_store_goes_on_where_it_was(database: str) -> None:
+    with Store(database) as store:
+        store.add("pi-1", make_batch(1, 2))
+    with Store(database) as store:
+        store.add("pi-1", make_batch(2, 3))
+
+        assert store.contiguous("pi-1", "outbox") == 3
+        assert (store.count(), store.redelivered()) == (3, 1)
+
+
+def test_threads_that_add_the_same_receipts_store_them_once(store: Store) -> None:
+    def add() -> list[int]:
+        return [store.add("pi-1", make_batch(first, first + 1)) for first in range(1, 21)]
+
+    with ThreadPoolExecutor(4) as pool:
+        new = [future.result() for future in [pool.submit(add) for _ in range(4)]]
+
+    assert sum(map(sum, new)) == store.count() == store.contiguous("pi-1", "outbox") == 21
+    assert store.redelivered() == 4 * 20 * 2 - 21
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None
+)
+@given(
+    cuts=st.lists(st.integers(1, 5), min_size=1, max_size=8),
+    order=st.randoms(use_true_random=False),
+    repeats=st.integers(0, 3),
+)
+def test_whatever_the_order_and_the_repeats_every_receipt_is_stored_once(
+    store: Store,
+    cuts: list[int],
+    order: random.Random,
+    repeats: int,
+) -> None:
+    outbox = uuid.uuid4().hex
+    batches, next_sequence = [], 1
+    for length in cuts:
+        sequences = range(next_sequence, next_sequence + length)
+        batches.append(make_batch(*sequences, outbox=outbox))
+        next_sequence += length
+    sent = batches + batches[:repeats]
+    order.shuffle(sent)
+    count, redelivered = store.count(), store.redelivered()
+
+    new = sum(store.add("pi-1", batch) for batch in sent)
+
+    assert new == store.count() - count == store.contiguous("pi-1", outbox) == sum(cuts)
+    assert store.redelivered() - redelivered == sum(cuts[:repeats])
+
+
+def test_stores_of_one_database_store_the_same_receipts_once(database: str) -> None:
+    def add(number: int) -> int:
+        with Store(database) as store:
+            batches = (make_batch(first, first + 1) for first in range(1, 21))
+            return sum(store.add("pi-1", batch) for batch in batches)
+
+    with Store(database) as store:
+        with ThreadPoolExecutor(3) as pool:
+            new = list(pool.map(add, range(3)))
+
+        assert sum(new) == store.count() == store.contiguous("pi-1", "outbox") == 21
+        assert sequences(store) == list(range(1, 22))
+        assert store.redelivered() == 3 * 20 * 2 - 21
+
+
+def test_newest_receipts_are_kept_and_all_are_counted(database: str) -> None:
+    with Store(database, kept=Retention(receipts=5)) as store:
+        for first in range(1, 21, 4):
+            store.add("pi-1", make_batch(*range(first, first + 4)))
+
+        assert sequences(store) == [16, 17, 18, 19, 20]
+        assert store.count() == 20
+
+
+def test_receipt_that_left_the_ring_is_not_stored_again(database: str) -> None:
+    with Store(database, kept=Retention(receipts=2)) as store:
+        store.add("pi-1", make_batch(1, 2, 3, 4))
+        assert sequences(store) == [3, 4]
+
+        assert store.add("pi-1", make_batch(1, 2, 3, 4, 5)) == 1
+
+        assert (store.count(), store.redelivered()) == (5, 4)
+        assert sequences(store) == [4, 5]
+
+
+def test_receipt_behind_a_hole_stays_in_the_ring_until_the_hole_is_settled(database: str) -> None:
+    with Store(database, kept=Retention(receipts=2)) as store:
+        store.add("pi-1", make_batch(3))
+        store.add("pi-2", make_batch(1, 2, 3))
+        assert sequences(store, "pi-1") == [3]
+
+        assert store.add("pi-1", make_batch(1, 2, 3)) == 2
+
+        assert store.contiguous("pi-1", "outbox") == 3
+        assert store.redelivered() == 1
+        store.add("pi-2", make_batch(4, 5))
+        assert sequences(store, "pi-1") == []
+
+
+def test_ring_that_was_made_smaller_shrinks_as_receipts_come(database: str) -> None:
+    with Store(database) as store:
+        store.add("pi-1", make_batch(*range(1, 601)))
+    with Store(database, kept=Retention(receipts=10)) as store:
+        store.add("pi-1", make_batch(601))
+        store.add("pi-1", make_batch(602))
+
+        assert sequences(store) == list(range(593, 603))
+
+
+def test_receipt_far_behind_a_hole_is_left_to_be_repeated(store: Store) -> None:
+    far = FARTHEST_AHEAD + 2
+    store.add("pi-1", make_batch(1))
+
+    assert store.add("pi-1", make_batch(far)) == 0
+    assert (store.count(), store.redelivered(), store.rejected()) == (1, 0, 0)
+
+    assert store.add("pi-1", make_batch(far, gaps=((2, far - 1),))) == 1
+    assert store.contiguous("pi-1", "outbox") == far
+
+
+def test_gaps_that_no_number_can_hold_together_are_counted_all_the_same(store: Store) -> None:
+    for device in ("pi-1", "pi-2"):
+        store.add(device, make_batch(gaps=((1, 2**63 - 1),)))
+
+    assert store.dropped() == 2**64
+
+
+def test_text_that_a_database_refuses_is_rejected_and_holds_nothing_up(store: Store) -> None:
+    batch = make_batch(1, 2)
+    batch.receipts[0].bundle_version = "tiny\0"
+
+    assert store.add("pi-1", batch) == 1
+    assert store.contiguous("pi-1", "outbox") == 2

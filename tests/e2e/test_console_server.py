@@ -1,0 +1,102 @@
+"""Where the console listens: ports and TLS."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import ipaddress
+import socket
+import ssl
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from starlette.responses import PlainTextResponse
+
+from nestling_cloud import cli
+from nestling_cloud.console.server import ConsoleAddress, ConsoleError, ConsoleServer
+from nestling_cloud.tls import TlsFiles
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> TlsFiles:
+    """A certificate for 127.0.0.1 that vouches for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "console")])
+    now = dt.datetime.now(dt.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = {"certificate": tmp_path / "c.pem", "key": tmp_path / "k.pem"}
+    files["certificate"].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files["key"].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return TlsFiles(**files, authority=files["certificate"])
+
+
+async def _fetch(server: ConsoleServer, trusted: Path) -> str:
+    context = ssl.create_default_context(cafile=trusted)
+    serving = asyncio.create_task(server.run(PlainTextResponse("hello")))
+    try:
+        async with httpx.AsyncClient(verify=context) as client:
+            return (await client.get(server.url)).text
+    finally:
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+
+def test_console_speaks_tls(tls: TlsFiles) -> None:
+    address = ConsoleAddress(host="127.0.0.1", port=0)
+    with ConsoleServer(address, tls) as server:
+        assert server.url.startswith("https://127.0.0.1:")
+        assert server.secure
+
+        assert asyncio.run(_fetch(server, tls.certificate)) == "hello"
+
+
+def test_beyond_loopback_there_is_no_console_without_tls() -> None:
+    with pytest.raises(ConsoleError, match="without TLS"):
+        ConsoleServer(ConsoleAddress(host="0.0.0.0", port=0), tls=None)  # noqa: S104
+
+
+def test_certificate_that_is_none_is_told(tls: TlsFiles) -> None:
+    tls.certificate.write_text("nonsense")
+    address = ConsoleAddress(host="127.0.0.1", port=0)
+
+    with (
+        ConsoleServer(address, tls) as server,
+        pytest.raises(ConsoleError, match="certificate cannot be used"),
+    ):
+        asyncio.run(server.run(PlainTextResponse("hello")))
+
+
+def test_taken_port_is_told_with_what_to_do(
+    released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        arguments = ["serve", "--repository", str(released), "--state", str(tmp_path / "state")]
+
+        status = cli.main([*arguments, "--port", "0", "--broker-port", "0", "--console-port", port])
+
+    assert status == 1
+    assert "choose another --console-port" in capsys.readouterr().err

@@ -1,0 +1,84 @@
+"""What other parts of the cloud learn from ingest and send through it, over a real broker."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from tests.background import running
+from tests.edge_node import Node, batch_of
+
+from nestling import metrics
+from nestling_cloud.broker import Broker, start_broker
+from nestling_cloud.connection import BrokerAddress
+from nestling_cloud.telemetry.ingest import Heard, Ingest
+from nestling_cloud.telemetry.store import Store, store_url
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with start_broker() as started:
+        yield started
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(store_url(str(tmp_path / "receipts.sqlite"))) as opened:
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    store: Store, broker: Broker, heard: "asyncio.Queue[Heard] | None" = None
+) -> AsyncIterator[Ingest]:
+    ingest = Ingest(
+        store,
+        BrokerAddress(host=broker.host, port=broker.port),
+        heard=heard.put_nowait if heard else None,
+    )
+    async with running(ingest.run(), ingest.subscribed):
+        yield ingest
+
+
+def test_listener_hears_births_and_data_in_their_order(store: Store, broker: Broker) -> None:
+    async def listen() -> list[Heard]:
+        heard: asyncio.Queue[Heard] = asyncio.Queue()
+        async with listening(store, broker, heard):
+            node = await asyncio.to_thread(Node, broker.host, broker.port)
+            await asyncio.to_thread(node.birth, {metrics.OFFLOAD_SHARE: 0.5})
+            await asyncio.to_thread(node.data, 1, batch_of(1))
+            await asyncio.to_thread(node.death)
+            await asyncio.to_thread(node.birth, {metrics.OFFLOAD_SHARE: 0.75})
+            found = [await heard.get() for _ in range(3)]
+            node.close()
+            return found
+
+    birth, data, again = asyncio.run(listen())
+
+    assert (birth.device, birth.born, birth.values[metrics.OFFLOAD_SHARE]) == ("pi-1", True, 0.5)
+    assert (data.born, list(data.values)) == (False, [metrics.RECEIPTS])
+    assert (again.born, again.values[metrics.OFFLOAD_SHARE]) == (True, 0.75)
+
+
+def test_command_reaches_the_device_with_values_and_nulls(store: Store, broker: Broker) -> None:
+    async def command() -> tuple[bool, list[metrics.Metric]]:
+        async with listening(store, broker) as ingest:
+            node = await asyncio.to_thread(Node, broker.host, broker.port)
+            wanted = {metrics.OFFLOAD_SHARE: None, metrics.DESIRED_BUNDLE: "tiny-2"}
+            sent = await ingest.command("pi-1", wanted)
+            entries = [await asyncio.to_thread(node.command) for _ in range(2)]
+            node.close()
+            return sent, entries
+
+    sent, (share, bundle) = asyncio.run(command())
+
+    assert sent
+    assert (share.name, share.is_null) == (metrics.OFFLOAD_SHARE, True)
+    assert (bundle.name, bundle.string_value) == (metrics.DESIRED_BUNDLE, "tiny-2")
+
+
+def test_command_without_a_connection_is_not_sent(store: Store) -> None:
+    ingest = Ingest(store, BrokerAddress(host="127.0.0.1", port=1))
+
+    assert asyncio.run(ingest.command("pi-1", {metrics.REBIRTH: True})) is False

@@ -1,0 +1,75 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.console_views import energy, nothing, totals
+
+from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
+from nestling_cloud.console.expectation import (
+    answers_by_capacity,
+    capacity_of,
+    expected_accuracy,
+    expected_energy,
+    mixed_accuracy,
+)
+from nestling_device.policy import prices_for
+
+
+def _curve(*points: tuple[float, float]) -> RoutingCurve:
+    """Make a curve whose gate price is its accuracy."""
+    return RoutingCurve(
+        points=[
+            OperatingPoint(offload_share=share, accuracy=accuracy, gate_price=accuracy)
+            for share, accuracy in points
+        ]
+    )
+
+
+CURVE = _curve((0, 0.6), (0.1, 0.7), (0.5, 0.72), (1, 0.9))
+
+
+@given(share=st.floats(-1, 2))
+def test_accuracy_is_read_where_the_device_reads_its_prices(share: float) -> None:
+    assert expected_accuracy(CURVE, share) == pytest.approx(prices_for(CURVE, share).gate)
+
+
+@pytest.mark.parametrize(("share", "accuracy"), [(0, 0.6), (0.05, 0.65), (1, 0.9), (7, 0.9)])
+def test_accuracy_lies_between_operating_points(share: float, accuracy: float) -> None:
+    assert expected_accuracy(CURVE, share) == pytest.approx(accuracy)
+
+
+def test_mixture_of_capacities_weighs_them_by_their_answers() -> None:
+    curves = [_curve((0, 0.5), (1, 0.5)), _curve((0, 0.9), (1, 0.9))]
+
+    assert mixed_accuracy(curves, {1: 1, 2: 3}, 0.5) == pytest.approx(0.8)
+    assert mixed_accuracy(curves, {}, 0.5) is None
+    assert mixed_accuracy(curves, {7: 10}, 0.5) is None
+
+
+def test_energy_is_the_share_of_sending_and_what_computing_took() -> None:
+    spent = expected_energy(totals(), 0.5)
+
+    assert spent.compute_mj == {"modelled": 1.6}
+    assert spent.radio_mj == {"modelled": 2.5}
+    total = spent.total()
+    assert total is not None
+    assert total[0] == pytest.approx(4.1)
+    assert total[1] == "modelled"
+
+
+def test_measured_and_modelled_energies_have_no_sum() -> None:
+    given_totals = totals(energy=(energy("capacity-1", "compute", 10, 12.0, "measured"),))
+
+    assert expected_energy(given_totals, 0.5).total() is None
+
+
+def test_nothing_is_expected_of_nothing() -> None:
+    assert expected_energy(nothing(), 0.5).total() is None
+
+
+def test_answers_are_told_by_capacity() -> None:
+    assert answers_by_capacity(totals()) == {1: 6}
+    assert [capacity_of(route) for route in ("capacity-12", "cloud", "capacity-x")] == [
+        12,
+        None,
+        None,
+    ]
