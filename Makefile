@@ -1,6 +1,7 @@
 # Every target that CI calls, and no other way to do the same thing.
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test lint protos bench bench-simulate bench-console screenshots clean
+.PHONY: help setup simulate test test-arm64 lint protos screenshots clean
+.PHONY: bench bench-simulate bench-console bench-federated
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/.installed: pyproject.toml constraints.txt deploy/broker/requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +30,9 @@ simulate: setup ## train, ship, run a simulated fleet, write the report (ARGS='-
 test: setup ## run every test (ARGS='-k policy')
 	$(BIN)/python -P -m pytest $(ARGS)
 
+test-arm64: setup ## the device as a Raspberry Pi 4 runs it, emulated (root, debootstrap, qemu-user-static)
+	PYTHON=$(CURDIR)/$(BIN)/python tests/arm64/run.sh
+
 lint: setup ## ruff, mypy strict, import layers, generated protos
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,13 +44,16 @@ lint: setup ## ruff, mypy strict, import layers, generated protos
 protos: setup ## regenerate the Python beside every .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" protos/generate.sh
 
-bench: bench-simulate bench-console ## every benchmark, in full
+bench: bench-simulate bench-console bench-federated ## every benchmark, in full
 
 bench-simulate: setup ## the default scenario over 3 seeds -> docs/results/simulate.*
 	$(BIN)/python benchmarks/simulate.py $(ARGS)
 
 bench-console: setup ## the console and the ingest over 10,000 devices -> docs/results/console.*
 	$(BIN)/python benchmarks/console.py $(ARGS)
+
+bench-federated: setup ## the federated scenario over 3 seeds -> docs/results/federated.*
+	$(BIN)/python benchmarks/federated.py $(ARGS)
 
 screenshots: setup ## pictures of the console over a small fleet -> docs/images/console-*.png
 	$(BIN)/python benchmarks/screenshots.py

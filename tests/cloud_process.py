@@ -24,6 +24,7 @@ class Cloud:
     broker: BrokerAddress
     store: Path
     log: Path
+    enrolment: str = ""  # without TLS
     console: str = ""
     password: str = ""
 
@@ -53,6 +54,7 @@ def start(process: subprocess.Popen[str], store: Path, log: Path) -> Cloud:
         broker=BrokerAddress.parse(ready["broker"]),
         store=store,
         log=log,
+        enrolment=ready.get("enrolment", ""),
         console=ready.get("console", ""),
         password=ready.get("console_password", ""),
     )

@@ -18,9 +18,13 @@ Answer = dict[str, Any]
 class DeviceProcess:
     """A device that answers its bundle's golden inputs; use it as a context manager."""
 
-    def __init__(self, state: Path, *, cloud: str, broker: str, arguments: tuple[str, ...]) -> None:
+    def __init__(
+        self, state: Path, *, cloud: str = "", broker: str = "", arguments: tuple[str, ...]
+    ) -> None:
         command = [sys.executable, "-P", "-m", "nestling_device.cli", "run", "--json"]
-        command += ["--cloud", cloud, "--broker", broker, "--state", str(state), *arguments]
+        if cloud:  # otherwise it knows where to go by its identity
+            command += ["--cloud", cloud, "--broker", broker]
+        command += ["--state", str(state), *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

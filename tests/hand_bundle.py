@@ -145,12 +145,17 @@ def hand_repository(folder: Path, teacher: bytes) -> None:
         folder: of the repository.
         teacher: ONNX of a cloud model that takes its inputs and knows its classes.
     """
-    manifest, blobs = hand_bundle()
     repository = Repository(folder)
+    repository.add_model(hand_bundle()[0].cloud.name, teacher)
+    hand_release(repository, release=1)
+
+
+def hand_release(repository: Repository, *, release: int) -> str:
+    """Release the bundle with other weights for each number; returns its version."""
+    manifest, blobs = hand_bundle(release)
     for data in blobs.values():
         repository.add(data)
-    repository.add_model(manifest.cloud.name, teacher)
-    repository.release(manifest)
+    return repository.release(manifest).bundle_version
 
 
 def _nested(name: str, shapes: list[tuple[int, int]]) -> bundle_pb2.NestedTensor:

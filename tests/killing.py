@@ -1,8 +1,8 @@
 """Kills a device at every step of its work on the disk, and looks at what is left.
 
-Runs as a program of its own (`python -m tests.killing install|outbox FOLDER`), because it forks
-and a test process has threads. A step is a file opened, renamed or removed, a piece of a blob
-written, or an SQL statement.
+Runs as a program of its own (`python -m tests.killing install|outbox|enrol FOLDER`), because it
+forks and a test process has threads. A step is a file or a folder made, opened, renamed, linked or
+removed, a piece of a blob written, or an SQL statement.
 Prints one JSON object for every kill: {"step": what was about to happen, "left": what was found}.
 """
 
@@ -18,13 +18,18 @@ from typing import Any
 
 from tests.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
 
+from nestling.enrolment_token import EnrolmentToken
 from nestling.v1 import bundle_pb2, receipt_pb2
+from nestling_cloud.fleet.enrolment import Enrolment
+from nestling_device import enrolment
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.delivery.installer import Installer
+from nestling_device.identity import Identity, Papers, save_identity
 from nestling_device.outbox import Outbox
 from nestling_device.state import State
 
 MEMORY_BYTES = CAPACITY_BYTES[-1]
+_STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 
 
 class Killer:
@@ -41,8 +46,10 @@ class Killer:
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
         in_folder = bool(args) and str(args[0]).startswith(self._folder)
-        if event in {"open", "os.rename", "os.remove"} and in_folder:
+        if event in _STEPS and in_folder:
             self.step(f"{event} {Path(args[0]).suffix or 'blob'}")
+        elif event == "os.symlink" and str(args[1]).startswith(self._folder):
+            self.step(event)
 
     def step(self, name: str) -> None:
         self._left -= 1
@@ -64,7 +71,7 @@ def kills(
     while True:
         step += 1
         here = folder / f"step-{step}"
-        shutil.copytree(folder / "fresh", here)
+        shutil.copytree(folder / "fresh", here, symlinks=True)
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
@@ -173,7 +180,57 @@ def kill_outboxes(folder: Path) -> Iterator[dict[str, object]]:
         yield {"step": step, "left": last, "promised": promised}
 
 
+def enrol(folder: Path, cloud_folder: Path, text: str) -> None:
+    """Take up what an earlier enrolment left, and finish it."""
+    token = EnrolmentToken.from_text(text)
+    key = enrolment._pending_key(folder, token)
+    with Enrolment.open(cloud_folder) as cloud:
+        _, certificate = cloud.enrol(token.secret, enrolment._signing_request(key))
+    papers = Papers(
+        key=enrolment._pem(key),
+        certificate=certificate,
+        authority=cloud.authority.certificate_pem,
+        cloud=f"{token.device_id}:1",
+        broker=f"{token.device_id}:2",
+    )
+    save_identity(folder, papers)
+    enrolment._forget_pending(folder)
+
+
+def kill_enrolments(folder: Path) -> Iterator[dict[str, object]]:
+    """Enrol a device that has no identity yet, and one that has."""
+    folder.mkdir(exist_ok=True)
+    cloud, enrolled = folder / "cloud", folder / "enrolled"
+    with Enrolment.open(cloud) as opened:
+        first, second = (opened.invite(name).to_text() for name in ("first", "second"))
+    enrol(enrolled, cloud, first)
+
+    def work(here: Path, _killer: Killer) -> None:
+        shutil.copytree(cloud, clouds / here.name)
+        enrol(here, clouds / here.name, second)
+
+    for name, prepare in (
+        ("new", Path.mkdir),
+        ("again", lambda made: shutil.copytree(enrolled, made, symlinks=True)),
+    ):
+        clouds = folder / f"{name}-clouds"
+        (folder / name).mkdir()
+        for step, here in kills(folder / name, prepare=prepare, work=work):
+            left = Identity.load(here)
+            enrol(here, clouds / here.name, second)
+            yield {
+                "step": step,
+                "left": left and left.cloud,
+                "finally": Identity(here).cloud,
+                "files": sorted(path.name.split("-")[0] for path in here.iterdir()),
+            }
+
+
 if __name__ == "__main__":
-    scenario = {"install": kill_installations, "outbox": kill_outboxes}[sys.argv[1]]
+    scenario = {
+        "install": kill_installations,
+        "outbox": kill_outboxes,
+        "enrol": kill_enrolments,
+    }[sys.argv[1]]
     for found in scenario(Path(sys.argv[2])):
         sys.stdout.write(json.dumps(found) + "\n")

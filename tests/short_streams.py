@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+from tests.learning_fleet import slow_tones
 from tests.tiny_task import TINY_TASK, tiny_splits, tones
 
 from nestling_cloud.tasks import Examples, Recipe, Splits, TaskError, concatenate
@@ -39,3 +40,12 @@ LONG = dataclasses.replace(WEARABLE, load=lambda _data_dir, seed: _watches(4000,
 UNTEACHABLE = dataclasses.replace(TINY_TASK, load=_tones, teacher_recipe=Recipe(epochs=100_000))
 # Its data is not there.
 DATALESS = dataclasses.replace(WEARABLE, load=_missing)
+
+
+def _slow_tones(_data_dir: Path | None, seed: int) -> Splits:
+    test = [slow_tones(60, seed + number) for number in range(_DEVICES)]
+    return dataclasses.replace(tiny_splits(seed), test=test)
+
+
+# A fleet can learn from it: its recordings hold one tone for a while, then another.
+SLOW = dataclasses.replace(TINY_TASK, load=_slow_tones)

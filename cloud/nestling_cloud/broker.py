@@ -1,23 +1,29 @@
 """An MQTT broker as a child process: Mosquitto where there is one, otherwise amqtt.
 
-The broker listens on 127.0.0.1, lets anybody on this machine in, keeps nothing on disk, and gets
-its configuration through standard input, so that nothing is left behind however we end.
+An open one listens on 127.0.0.1, lets anybody on this machine in, keeps nothing on disk, and gets
+its configuration through standard input, so that nothing is left behind however we end. A secure
+one may listen anywhere: it is a Mosquitto that asks everybody for a certificate.
 """
 
 import contextlib
 import os
 import shutil
+import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.fleet.broker_folder import BrokerFolder
 from nestling_cloud.leash import leashed
+from nestling_cloud.tls import TlsFiles, reachable_as
 
 HOST = "127.0.0.1"
 BrokerKind = Literal["auto", "mosquitto", "amqtt"]
@@ -46,16 +52,17 @@ class Broker:
         process: the broker's process.
         log: what it writes, an unnamed file.
         kind: which broker it is.
-        port: where it listens on 127.0.0.1.
+        host: where it is reached from this machine.
+        port: likewise.
     """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], log: IO[bytes], *, kind: str, port: int
+        self, process: subprocess.Popen[bytes], log: IO[bytes], *, kind: str, host: str, port: int
     ) -> None:
         self._process = process
         self._log = log
         self.kind = kind
-        self.host = HOST
+        self.host = host
         self.port = port
 
     @property
@@ -75,6 +82,10 @@ class Broker:
             raise BrokerError(
                 f"{self.kind} on port {self.port} ended with status {status}: {self._log_tail()}"
             )
+
+    def reload(self) -> None:
+        """Have a secure broker read its access list, revocations and certificate again."""
+        self._process.send_signal(signal.SIGHUP)
 
     def close(self) -> None:
         """End the broker: politely at first, by force after 3 s."""
@@ -97,9 +108,9 @@ class Broker:
     ) -> None:
         self.close()
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, tls: ssl.SSLContext | None) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while not _answers(self.port):
+        while not _answers(self.host, self.port, tls):
             self.check()
             if time.monotonic() > deadline:
                 raise BrokerError(
@@ -128,13 +139,69 @@ def start_broker(*, port: int = 0, kind: BrokerKind = "auto") -> Broker:
         BrokerError: there is no broker on this machine, the port is taken, or it does not start.
     """
     found, program = find_broker(kind)
+
+    def launch(port: int) -> Broker:
+        text = {"mosquitto": _mosquitto, "amqtt": _amqtt}[found](port).encode()
+        command = [str(program), "-c", "/dev/stdin"]
+        return _launch(found, command, text, host=HOST, port=port, tls=None)
+
+    return _on_port(HOST, port, launch)
+
+
+def start_secure_broker(
+    files: BrokerFolder,
+    *,
+    host: str,
+    port: int,
+    names: Collection[str],
+    client: TlsFiles,
+    kind: BrokerKind = "auto",
+) -> Broker:
+    """Start a Mosquitto that lets in only whom the fleet's authority signed.
+
+    Args:
+        files: what it is told.
+        host: where to listen.
+        port: likewise; 0 takes a free port.
+        names: what devices reach it by.
+        client: the cloud's own certificate, to see whether it answers.
+        kind: which broker is wished; amqtt asks for no certificates, and will not do.
+
+    Raises:
+        BrokerError: there is no Mosquitto on this machine, the port is taken, or it does not start.
+    """
+    program = _find_mosquitto(kind)
+    tls = client.client_context()
+
+    def launch(port: int) -> Broker:
+        files.write(host, port, names)
+        command = [str(program), "-c", str(files.configuration)]
+        return _launch("mosquitto", command, b"", host=reachable_as(host), port=port, tls=tls)
+
+    return _on_port(host, port, launch)
+
+
+def _find_mosquitto(kind: BrokerKind) -> Path:
+    try:
+        found, program = find_broker(kind)
+    except BrokerError:
+        found, program = "none", Path()
+    if found != "mosquitto":
+        raise BrokerError(
+            "TLS with client certificates needs Mosquitto, which amqtt cannot stand in for: "
+            "apt install mosquitto, or name a running broker"
+        )
+    return program
+
+
+def _on_port(host: str, port: int, launch: Callable[[int], Broker]) -> Broker:
     if port:
-        _check_free(port)
-        return _launch(found, program, port)
+        _check_free(host, port)
+        return launch(port)
     for _ in range(_FREE_PORT_ATTEMPTS - 1):
         with contextlib.suppress(BrokerError):
-            return _launch(found, program, _free_port())
-    return _launch(found, program, _free_port())
+            return launch(_free_port(host))
+    return launch(_free_port(host))
 
 
 def find_broker(kind: BrokerKind = "auto") -> tuple[str, Path]:
@@ -160,22 +227,29 @@ def find_broker(kind: BrokerKind = "auto") -> tuple[str, Path]:
     )
 
 
-def _launch(kind: str, program: Path, port: int) -> Broker:
+def _launch(
+    kind: str,
+    command: list[str],
+    configuration: bytes,
+    *,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+) -> Broker:
     log = tempfile.TemporaryFile()  # noqa: SIM115  the broker closes it
-    configuration = {"mosquitto": _mosquitto, "amqtt": _amqtt}[kind](port)
     process = subprocess.Popen(
-        leashed([str(program), "-c", "/dev/stdin"]),
+        leashed(command),
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
         # Ctrl-C in a terminal reaches the whole group; the broker must outlive the goodbyes.
         start_new_session=True,
     )
-    broker = Broker(process, log, kind=kind, port=port)
+    broker = Broker(process, log, kind=kind, host=host, port=port)
     try:
         with process.stdin as pipe:  # type: ignore[union-attr]  # it is a PIPE
-            pipe.write(configuration.encode())
-        broker._wait_until_ready()  # noqa: SLF001  same module
+            pipe.write(configuration)
+        broker._wait_until_ready(tls)  # noqa: SLF001  same module
     except BaseException:
         broker.close()
         raise
@@ -209,8 +283,11 @@ plugins:
 """
 
 
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1) as probe:
+def _answers(host: str, port: int, tls: ssl.SSLContext | None) -> bool:
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        probe = stack.enter_context(socket.create_connection((host, port), timeout=1))
+        if tls is not None:
+            probe = stack.enter_context(tls.wrap_socket(probe, server_hostname=host))
         probe.sendall(_CONNECT)
         answer = probe.recv(len(_CONNACK))
         probe.sendall(_DISCONNECT)
@@ -218,11 +295,11 @@ def _answers(port: int) -> bool:
     return False
 
 
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
+def _check_free(host: str, port: int) -> None:
+    with _socket(host) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as err:
             raise BrokerError(
                 f"cannot listen on port {port} ({err.strerror}): choose another port, "
@@ -230,8 +307,12 @@ def _check_free(port: int) -> None:
             ) from err
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
+def _free_port(host: str) -> int:
+    with _socket(host) as probe:
+        probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _socket(host: str) -> socket.socket:
+    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)

@@ -5,10 +5,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from nestling_cloud.commands import bundle, console, serve
+from nestling_cloud.commands import broker_config, bundle, console, device, federated, serve
 from nestling_cloud.errors import CloudError
 
-_COMMANDS = (serve, console, bundle)
+_COMMANDS = (serve, console, bundle, device, broker_config, federated)
 _FAILURE = 1
 
 
@@ -18,14 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, or 1 after an error told on standard error (2 for wrong usage).
     """
-    parser = argparse.ArgumentParser(
-        prog="nestling-cloud",
-        description="The cloud side of Nestling: releases, inference, telemetry.",
-    )
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add_parser(subparsers)
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         options.run(options)
@@ -33,6 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"nestling-cloud: {err}", file=sys.stderr)
         return _FAILURE
     return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of every sub-command."""
+    made = argparse.ArgumentParser(
+        prog="nestling-cloud",
+        description="The cloud side of Nestling: releases, inference, telemetry, devices.",
+    )
+    subparsers = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(subparsers)
+    return made
 
 
 if __name__ == "__main__":

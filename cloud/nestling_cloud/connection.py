@@ -10,6 +10,7 @@ from typing import Self
 import aiomqtt
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.tls import TlsFiles
 
 # Waits before the second, third, ... attempt; the last one repeats.
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -27,10 +28,18 @@ class AddressError(CloudError):
 
 @dataclass(frozen=True, kw_only=True)
 class BrokerAddress:
-    """Where the broker listens."""
+    """Where the broker listens.
+
+    Attributes:
+        host: its name or address.
+        port: likewise.
+        tls: what to show it, and whom to take it for; None for a broker on this machine that
+            lets anybody in.
+    """
 
     host: str
     port: int
+    tls: TlsFiles | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -52,6 +61,8 @@ class BrokerAddress:
         return aiomqtt.Client(
             self.host,
             self.port,
+            # Read for every connection, for the files are made anew before they wear out.
+            tls_context=None if self.tls is None else self.tls.client_context(),
             will=will,
             max_queued_incoming_messages=_MAX_QUEUED,
             socket_options=[_NO_DELAY],

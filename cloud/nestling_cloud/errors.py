@@ -19,7 +19,19 @@
     ├── PasswordError           a password that may not be set, or cannot be read
     ├── TokenError              a token that cannot be added, removed or read
     ├── RequestError            an API request that cannot be answered
-    └── ServeError              a service that cannot start
+    ├── FederatedError          rounds that cannot be run as asked
+    ├── FlowerError             a Flower program that is missing or failed
+    ├── CheckpointError         a checkpoint that no round can start from
+    ├── RoundsError             a table of rounds that cannot be opened
+    ├── UpdateError             a client's answer that is left out
+    ├── NotReleasedError        rounds whose result is not released
+    ├── ListenerError           a port that cannot be listened on
+    ├── ExposureError           a listener that others could reach, and could not trust
+    ├── CertificateError        a key, a name or a request that no certificate is made of
+    ├── AuthorityError          a certificate authority that cannot be read
+    ├── RosterError             a roster of devices that cannot be used, or a name it has not
+    ├── TokenError              an enrolment token that is unknown, used or expired
+    └── UnknownAddressError     nobody said where devices enrol
 
 Each class lives beside the noun that it belongs to.
 """

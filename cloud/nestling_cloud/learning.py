@@ -14,10 +14,11 @@ from nestling.admission import offload_bytes
 from nestling.budget import BUDGET_FIELDS
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
+from nestling.student.network import NestedStudent, layout
+from nestling.student.weights import Arrays, arrays_of
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
 from nestling_cloud.export import export_onnx
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
-from nestling_cloud.models.student import layout
 from nestling_cloud.nesting import make_views, train_nested
 from nestling_cloud.progress import Progress
 from nestling_cloud.quantization import QuantizedStudent, quantize
@@ -92,6 +93,8 @@ class Learned:
         calibration: prices for wished offload shares.
         golden_inputs: (G, *shape).
         golden_tolerance: largest difference allowed in any golden logit.
+        checkpoint: the nested student before it was rounded, by `nestling.student.weights`' names;
+            no part of what devices get.
     """
 
     layout: Sequence[NestedTensor]
@@ -102,6 +105,7 @@ class Learned:
     calibration: Calibration
     golden_inputs: NDArray[np.float32]
     golden_tolerance: float
+    checkpoint: Arrays
 
 
 def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learned:
@@ -120,8 +124,39 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
     teacher = _train_teacher(task, splits.train, generator, progress)
     views = make_views(task, teacher, splits.train, generator)
     student = train_nested(task, views, splits.train.inputs, generator, progress)
+    logits = logits_of(teacher, torch.from_numpy(splits.calibration.inputs)).numpy()
+    cloud = LearnedCloud(
+        onnx=_export_teacher(task, teacher),
+        macs=network_macs(teacher, task.signature.shape),
+        accuracy=float((logits.argmax(axis=1) == splits.calibration.labels).mean()),
+    )
+    return finish(task, splits, student, cloud, logits, seed=seed, progress=progress)
+
+
+def finish(
+    task: Task,
+    splits: Splits,
+    student: NestedStudent,
+    cloud: LearnedCloud,
+    cloud_logits: NDArray[np.float32],
+    *,
+    seed: int,
+    progress: Progress,
+) -> Learned:
+    """Quantise a trained nest, fit what routes between it and the teacher.
+
+    Args:
+        task: what was learned.
+        splits: its data; the test part is not looked at.
+        student: trained; its weights are rounded in place.
+        cloud: the teacher.
+        cloud_logits: the teacher's for the calibration inputs, (N, classes).
+        seed: of the fits.
+        progress: told every epoch.
+    """
+    checkpoint = arrays_of(student)
     nest = _compile(task, quantize(student, splits.train.inputs))
-    data = _routing_data(teacher, nest, splits.calibration)
+    data = _routing_data(cloud_logits, nest, splits.calibration)
     memory = _memory_bytes(task, nest)
     router = fit_router(task.signature, data, seed=seed, progress=progress)
     costs = Costs(memory_bytes=memory, offload_bytes=offload_bytes(task.signature.shape))
@@ -132,12 +167,13 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
     return Learned(
         layout=nest.layout,
         capacities=_capacities(task, nest, memory, data, golden),
-        cloud=_export_cloud(task, teacher, data),
+        cloud=cloud,
         multiplexer=multiplexer,
         accept_head=accept_head,
         calibration=calibration,
         golden_inputs=data.inputs[golden],
         golden_tolerance=_GOLDEN_TOLERANCE * float(np.abs(data.logits[:, golden]).max()),
+        checkpoint=checkpoint,
     )
 
 
@@ -178,9 +214,8 @@ def _compile(task: Task, quantized: QuantizedStudent) -> _Nest:
     )
 
 
-def _routing_data(teacher: nn.Module, nest: _Nest, unseen: Examples) -> RoutingData:
+def _routing_data(cloud: NDArray[np.float32], nest: _Nest, unseen: Examples) -> RoutingData:
     """What the models, as devices and cloud will run them, make of inputs they did not see."""
-    cloud = logits_of(teacher, torch.from_numpy(unseen.inputs)).numpy()
     device = [
         open_session(template, assemble(nest.layout, nest.rings[:number])).run(
             None, {"input": unseen.inputs}
@@ -228,13 +263,9 @@ def _golden_indices(count: int) -> NDArray[np.intp]:
     return np.linspace(0, count - 1, min(_GOLDEN_INPUTS, count)).astype(np.intp)
 
 
-def _export_cloud(task: Task, teacher: nn.Module, data: RoutingData) -> LearnedCloud:
+def _export_teacher(task: Task, teacher: nn.Module) -> bytes:
     example = torch.zeros(2, *task.signature.shape)
-    return LearnedCloud(
-        onnx=export_onnx(teacher, [example], input_names=["input"], output_name="logits"),
-        macs=network_macs(teacher, task.signature.shape),
-        accuracy=float(data.right[:, -1].mean()),
-    )
+    return export_onnx(teacher, [example], input_names=["input"], output_name="logits")
 
 
 def _export_router(task: Task, router: Router) -> tuple[LearnedRouter, LearnedRouter]:

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from nestling.student.network import StudentConfig
 from nestling.v1.bundle_pb2 import Signature
-from nestling_cloud.models.student import StudentConfig
 
 
 @torch.no_grad()

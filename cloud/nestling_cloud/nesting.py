@@ -1,7 +1,7 @@
 """Joint training of a nested student, so that every prefix of its weights is a good model.
 
-Sandwich rule with in-place distillation (US-Nets, Yu & Huang 2019): each step trains the largest
-capacity on the teacher, the smallest and one in between on the largest, and sums the gradients.
+The largest capacity learns from the teacher, the smaller ones from the largest: see
+`nestling.student.sandwich`.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nestling_cloud.distillation import distillation_loss, soft_divergence
-from nestling_cloud.models.student import CapacityNorm, NestedStudent
+from nestling.student.losses import distillation_loss
+from nestling.student.network import NestedStudent
+from nestling.student.sandwich import TEMPERATURE, recalibrate, smaller_capacities_losses
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Task
 from nestling_cloud.training import logits_of, train
 
-TEMPERATURE = 2.0
 TEACHER_WEIGHT = 0.7
 # Augmented copies of the training data. The teacher answers each of them once, before training,
 # instead of in every step.
 VIEWS = 8
-_RECALIBRATION_BATCH = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,38 +110,4 @@ def sandwich_loss(
     loss = distillation_loss(
         logits, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT
     )
-    for capacity in _smaller_capacities(largest, generator):
-        loss = loss + soft_divergence(student(inputs, capacity), logits.detach(), TEMPERATURE)
-    return loss
-
-
-def _smaller_capacities(largest: int, generator: torch.Generator) -> list[int]:
-    if largest == 1:
-        return []
-    between = list(range(2, largest))
-    if not between:
-        return [1]
-    return [1, between[int(torch.randint(len(between), (1,), generator=generator))]]
-
-
-@torch.no_grad()
-def recalibrate(student: NestedStudent, inputs: torch.Tensor) -> None:
-    """Measure every capacity's normalisation statistics anew on un-augmented inputs.
-
-    The running averages of training lag behind the weights, and less often trained capacities lag
-    more (US-Nets' post-statistics). A cumulative average has no lag.
-    """
-    for norm in student.modules():
-        if isinstance(norm, CapacityNorm):
-            norm.running_mean.zero_()
-            norm.running_var.fill_(1.0)
-    student.train()
-    for step, batch in enumerate(torch.split(inputs, _RECALIBRATION_BATCH)):
-        if len(batch) < 2:  # one input has no variance
-            continue
-        for norm in student.modules():
-            if isinstance(norm, CapacityNorm):
-                norm.momentum = 1.0 / (step + 1)
-        for capacity in range(1, student.config.capacities + 1):
-            student(batch, capacity)
-    student.eval()
+    return sum(smaller_capacities_losses(student, inputs, logits, largest, generator), loss)

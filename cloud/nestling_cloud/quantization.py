@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling_cloud.models.student import HEAD_NAME, NestedStudent, kernel_name
-from nestling_cloud.nesting import recalibrate
+from nestling.student.network import HEAD_NAME, NestedStudent, kernel_name
+from nestling.student.sandwich import recalibrate
 
 # Share of activations that an 8-bit range clips at each end.
 _CLIPPED = 1e-4

@@ -1,90 +1,47 @@
-"""The cloud as one process: inference, delivery, ingest and the console."""
+"""The cloud as one process: inference, delivery, enrolment, ingest, commands and the console."""
 
 import asyncio
 import contextlib
+import dataclasses
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Coroutine
 
 import grpc
 
 from nestling.inference.v2 import inference_pb2_grpc
-from nestling.v1 import delivery_pb2_grpc
-from nestling_cloud.broker import Broker, BrokerKind, start_broker
+from nestling.v1 import delivery_pb2_grpc, enrolment_pb2_grpc
+from nestling_cloud.background import running, wait_for
+from nestling_cloud.broker import Broker, start_broker, start_secure_broker
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.connection import BrokerAddress
 from nestling_cloud.console.password import CONSOLE_FOLDER, first_password
-from nestling_cloud.console.server import ConsoleAddress, ConsoleServer
-from nestling_cloud.errors import CloudError
+from nestling_cloud.console.server import ConsoleServer
+from nestling_cloud.federated.rounds import RoundLog
+from nestling_cloud.fleet.addresses import FleetAddresses
+from nestling_cloud.fleet.commander import Commander
+from nestling_cloud.fleet.wishes import Wishes
+from nestling_cloud.security import Security
 from nestling_cloud.serving.batcher import Batcher
+from nestling_cloud.serving.config import RECEIPTS_FILE, Addresses, ServeConfig
 from nestling_cloud.serving.delivery import DeliveryService
-from nestling_cloud.serving.inference import MAX_MESSAGE_BYTES, InferenceService
+from nestling_cloud.serving.enrolment import RenewalDesk, enrolling
+from nestling_cloud.serving.inference import MAX_MESSAGE_BYTES, Answered, InferenceService
+from nestling_cloud.serving.listener import ONE_SERVER_A_PORT, listening, tls_credentials
 from nestling_cloud.serving.model import CloudModel
 from nestling_cloud.serving.mqtt_delivery import MqttDelivery
+from nestling_cloud.serving.peers import Gatekeeper, Peers
+from nestling_cloud.serving.recorder import HardInputRecorder
+from nestling_cloud.telemetry.hard_inputs import HardInputs
 from nestling_cloud.telemetry.ingest import Ingest
 from nestling_cloud.telemetry.store import Store, store_url
+from nestling_cloud.tls import is_loopback
 
-# What calls in flight may take to end.
-_GRACE_S = 1.0
 _BROKER_CHECK_S = 0.5
-# A task that was told to end may say goodbye to the broker for so long.
-_CANCEL_AGAIN_S = 2.0
 # What the broker may take until devices are heard, before we say that we are ready.
 _SUBSCRIBE_S = 5.0
-_SERVER_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    # Otherwise a second cloud on the same port would start, and get half of the calls.
-    ("grpc.so_reuseport", 0),
-)
-
-
-class ServeError(CloudError):
-    """A service that cannot start."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServeConfig:
-    """What one cloud process serves, and where.
-
-    Attributes:
-        repository: folder of the releases.
-        state: folder of what the cloud itself has to keep: receipts, credentials, authority.
-        store: database URL or file of the receipts; None for receipts.sqlite in the state folder.
-        host: where gRPC listens; 127.0.0.1 is this machine only.
-        port: its port; 0 takes a free one.
-        broker: a running broker; None starts one on 127.0.0.1.
-        broker_port: where the started one listens; 0 takes a free port.
-        broker_kind: which one to start.
-        console: where the console and the API listen; None for neither.
-    """
-
-    repository: Path
-    state: Path
-    store: str | None = None
-    host: str = "127.0.0.1"
-    port: int = 8500
-    broker: BrokerAddress | None = None
-    broker_port: int = 1883
-    broker_kind: BrokerKind = "auto"
-    console: ConsoleAddress | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Addresses:
-    """Where a cloud is to be found.
-
-    Attributes:
-        grpc: HOST:PORT.
-        broker: HOST:PORT.
-        console: URL, None where there is none.
-        console_password: the one that was just made, None after the first start.
-    """
-
-    grpc: str
-    broker: str
-    console: str | None = None
-    console_password: str | None = None
+_SERVER_OPTIONS = (("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ONE_SERVER_A_PORT)
+_OPEN_BROKER_PORT = 1883
+_SECURE_BROKER_PORT = 8883
 
 
 def run(config: ServeConfig, ready: Callable[[Addresses], None]) -> None:
@@ -117,52 +74,34 @@ async def serve(
     model = _load_model(repository)
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(Store(_store_url(config)))
-        console = _open_console(config, stack)
-        broker, own_broker = _join_broker(config, stack)
-        ingest, delivery = Ingest(store, broker), MqttDelivery(repository, broker)
-        async with _grpc_server(config, repository, model) as address:
-            works = [ingest.run(), delivery.run(), *([_watch(own_broker)] if own_broker else [])]
-            addresses = Addresses(grpc=address, broker=str(broker))
-            if console is not None:
-                works.append(_run_console(console, config, addresses, store))
-                addresses = _with_console(addresses, console, config)
-            async with _running(works):
-                await _wait([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
-                ready(addresses)
-                await stop.wait()
-
-
-def _open_console(config: ServeConfig, stack: contextlib.ExitStack) -> ConsoleServer | None:
-    if config.console is None:
-        return None
-    return stack.enter_context(ConsoleServer(config.console, tls=None))
-
-
-def _with_console(addresses: Addresses, console: ConsoleServer, config: ServeConfig) -> Addresses:
-    password = first_password(config.state / CONSOLE_FOLDER)
-    return replace(addresses, console=console.url, console_password=password)
-
-
-async def _run_console(
-    console: ConsoleServer, config: ServeConfig, addresses: Addresses, store: Store
-) -> None:
-    # A second of imports, which commands without a console need not wait for.
-    from nestling_cloud.console.app import console_app  # noqa: PLC0415
-    from nestling_cloud.console.parts import console_parts  # noqa: PLC0415
-
-    parts = console_parts(
-        Repository(config.repository), store, grpc=addresses.grpc, broker=addresses.broker
-    )
-    folder = config.state / CONSOLE_FOLDER
-    app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
-    await console.run(app)
+        security = stack.enter_context(_security(config))
+        console = _open_console(config, security, stack)
+        broker, own_broker = _join_broker(config, security, stack)
+        commander = Commander(Wishes(store), repository)
+        ingest = Ingest(store, broker, heard=commander.hear)
+        delivery = MqttDelivery(repository, broker)
+        recorder = HardInputRecorder(HardInputs(store).add_all)
+        works = [ingest.run(), delivery.run(), recorder.run(), commander.run(ingest.command)]
+        if own_broker is not None:
+            works.append(_watch(own_broker))
+        if security is not None:
+            works.append(security.keep_broker_told(own_broker))
+        async with (
+            running(works),
+            _grpc(config, repository, model, security, recorder.offer) as address,
+            _enrolment(config, security, address, broker) as found,
+            running(_console_work(console, config, found, store, stack)),
+        ):
+            await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
+            ready(_with_console(found, console, config))
+            await stop.wait()
 
 
 def _store_url(config: ServeConfig) -> str:
     if config.store is not None:
         return store_url(config.store)
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return store_url(str(config.state / "receipts.sqlite"))
+    return store_url(str(config.state / RECEIPTS_FILE))
 
 
 def _load_model(repository: Repository) -> CloudModel:
@@ -170,72 +109,119 @@ def _load_model(repository: Repository) -> CloudModel:
     return CloudModel(name, repository.model_path(name))
 
 
+def _security(config: ServeConfig) -> contextlib.AbstractContextManager[Security | None]:
+    if not config.wants_tls:
+        return contextlib.nullcontext()
+    return Security.open(config.state, config.exposed_host, config.public_host)
+
+
 def _join_broker(
-    config: ServeConfig, stack: contextlib.ExitStack
+    config: ServeConfig, security: Security | None, stack: contextlib.ExitStack
 ) -> tuple[BrokerAddress, Broker | None]:
+    tls = None if security is None else security.client_files()
     if config.broker is not None:
-        return config.broker, None
-    own = stack.enter_context(start_broker(port=config.broker_port, kind=config.broker_kind))
-    return BrokerAddress(host=own.host, port=own.port), own
+        return dataclasses.replace(config.broker, tls=tls), None
+    if security is None or tls is None:
+        port = _OPEN_BROKER_PORT if config.broker_port is None else config.broker_port
+        own = stack.enter_context(start_broker(port=port, kind=config.broker_kind))
+    else:
+        port = _SECURE_BROKER_PORT if config.broker_port is None else config.broker_port
+        own = stack.enter_context(
+            start_secure_broker(
+                security.enrolment.broker,
+                host=config.host,
+                port=port,
+                names=security.names,
+                client=tls,
+                kind=config.broker_kind,
+            )
+        )
+    return BrokerAddress(host=own.host, port=own.port, tls=tls), own
 
 
 @contextlib.asynccontextmanager
-async def _grpc_server(
-    config: ServeConfig, repository: Repository, model: CloudModel
+async def _grpc(
+    config: ServeConfig,
+    repository: Repository,
+    model: CloudModel,
+    security: Security | None,
+    answered: Answered,
 ) -> AsyncIterator[str]:
     """Serve inference and delivery; yields where."""
-    server = grpc.aio.server(options=_SERVER_OPTIONS)
+    credentials, guards = None, []
+    if security is not None:
+        peers = Peers(security.enrolment.roster.name_of)
+        credentials = tls_credentials(security.server_files, ask_for_certificate=True)
+        guards = [Gatekeeper(peers)]
+    server = grpc.aio.server(options=_SERVER_OPTIONS, interceptors=guards)
     async with Batcher(model.run) as batcher:
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
-            InferenceService(model.signature, batcher), server
+            InferenceService(model.signature, batcher, answered), server
         )
         delivery_pb2_grpc.add_DeliveryServiceServicer_to_server(DeliveryService(repository), server)
-        try:
-            port = server.add_insecure_port(f"{config.host}:{config.port}")
-        except RuntimeError as err:
-            raise ServeError(
-                f"cannot listen on {config.host}:{config.port}: the port is taken or not ours; "
-                "choose another one"
-            ) from err
-        await server.start()
-        try:
-            yield f"{config.host}:{port}"
-        finally:
-            await server.stop(_GRACE_S)
+        if security is not None:
+            desk = RenewalDesk(security.enrolment, peers)
+            enrolment_pb2_grpc.add_RenewalServiceServicer_to_server(desk, server)
+        async with listening(server, config.host, config.port, credentials) as address:
+            yield address
 
 
 @contextlib.asynccontextmanager
-async def _running(works: list[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run some work beside the body; the first error ends all of it and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-            try:
-                yield
-            finally:
-                await _cancel(tasks, again_after_s=_CANCEL_AGAIN_S)
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
+async def _enrolment(
+    config: ServeConfig, security: Security | None, grpc_address: str, broker: BrokerAddress
+) -> AsyncIterator[Addresses]:
+    """Let devices enrol where there is TLS; yields where everything is to be found."""
+    if security is None:
+        yield Addresses(grpc=grpc_address, broker=str(broker))
+        return
+    cloud, public_broker = security.public(grpc_address), security.public(str(broker))
+    async with enrolling(
+        security, config.host, config.enrolment_port, cloud=cloud, broker=public_broker
+    ) as enrolment:
+        public = security.public(enrolment)
+        FleetAddresses(cloud=cloud, broker=public_broker, enrolment=public).write(config.state)
+        yield Addresses(grpc=cloud, broker=public_broker, enrolment=public)
 
 
-async def _cancel(tasks: Collection[asyncio.Task[None]], *, again_after_s: float) -> None:
-    """Cancel tasks until they end.
-
-    Once is not enough: `asyncio.wait_for` of Python 3.11, which aiomqtt waits with, loses a
-    cancellation that comes in the same moment as what it waits for.
-    """
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=again_after_s)
+def _open_console(
+    config: ServeConfig, security: Security | None, stack: contextlib.ExitStack
+) -> ConsoleServer | None:
+    if config.console is None:
+        return None
+    exposed = security is not None and not is_loopback(config.console.host)
+    tls = security.server_files() if security is not None and exposed else None
+    return stack.enter_context(ConsoleServer(config.console, tls))
 
 
-async def _wait(events: list[asyncio.Event], *, timeout_s: float) -> None:
-    """Wait for all events, but not for ever: a broker of somebody else's may come later."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            for event in events:
-                await event.wait()
+def _with_console(
+    found: Addresses, console: ConsoleServer | None, config: ServeConfig
+) -> Addresses:
+    if console is None:
+        return found
+    password = first_password(config.state / CONSOLE_FOLDER)
+    return dataclasses.replace(found, console=console.url, console_password=password)
+
+
+def _console_work(
+    console: ConsoleServer | None,
+    config: ServeConfig,
+    found: Addresses,
+    store: Store,
+    stack: contextlib.ExitStack,
+) -> list[Coroutine[None, None, None]]:
+    if console is None:
+        return []
+    # A second of imports, which a cloud without a console need not wait for.
+    from nestling_cloud.console.app import console_app  # noqa: PLC0415
+    from nestling_cloud.console.parts import console_parts  # noqa: PLC0415
+    from nestling_cloud.console.stored_rounds import StoredRounds  # noqa: PLC0415
+
+    rounds = StoredRounds(stack.enter_context(RoundLog(_store_url(config))))
+    repository = Repository(config.repository)
+    parts = console_parts(repository, store, rounds, grpc=found.grpc, broker=found.broker)
+    folder = config.state / CONSOLE_FOLDER
+    app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
+    return [console.run(app)]
 
 
 async def _watch(broker: Broker) -> None:

@@ -13,9 +13,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from nestling.student.network import HEAD_NAME, kernel_name
 from nestling.v1.bundle_pb2 import NestedTensor, Signature
 from nestling_cloud.bundles.export import weights_file
-from nestling_cloud.models.student import HEAD_NAME, kernel_name
 from nestling_cloud.quantization import (
     ActivationRange,
     QuantizedCapacity,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling.admission import offload_bytes
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Reason, Receipt, Route
@@ -16,9 +17,10 @@ from nestling_device import policy
 from nestling_device.bill import Bill
 from nestling_device.cloud import Cloud, NoAnswer
 from nestling_device.delivery.source import DeliveryError
+from nestling_device.energy.costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.errors import DeviceError
-from nestling_device.offload import Offloader
+from nestling_device.offload import Offloader, Question
 from nestling_device.parts import Parts
 
 _log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class Agent:
         keep: stores a receipt durably before the answer is given.
         grow: called with a memory budget in bytes that admits more of the nest than is held;
             returns the bundle with it, or raises DeliveryError.
+        costs: what was measured on this machine; the meter's estimates stand in for the rest.
     """
 
     def __init__(
@@ -62,12 +65,14 @@ class Agent:
         deadline_ms: float,
         keep: Callable[[Receipt], object],
         grow: Callable[[int], Parts],
+        costs: MeasuredCosts | None = None,
     ) -> None:
         self._cloud = Cloud(offloader, meter, deadline_ms=deadline_ms)
         self._meter = meter
         self._keep = keep
         self._grow = grow
         self._growth_pause = policy.Pause()
+        self._measured = costs
         self._parts: Parts
         self._costs: list[policy.CapacityCost]
         self._adopt(parts)
@@ -101,7 +106,8 @@ class Agent:
             self._parts.manifest.multiplexer_macs,
             lambda: self._parts.multiplexer.success(window, budget),
         )
-        outcome = self._route(window, success, bill)
+        question = Question(window=window, index=index, device_answer=None)
+        outcome = self._route(question, success, bill)
         receipt = Receipt(
             input_index=index,
             answered_at_ms=time.time_ns() // 1_000_000,
@@ -114,7 +120,7 @@ class Agent:
             budget=budget,
             success=success.tolist(),
         )
-        bill.enter(receipt)
+        bill.enter(receipt, offload_bytes(window.shape))
         self._keep(receipt)
         return receipt
 
@@ -162,19 +168,26 @@ class Agent:
                 return
 
     def _adopt(self, parts: Parts) -> None:
-        spent = [self._meter.estimate(entry.macs) for entry in parts.manifest.capacities]
         self._parts = parts
         self._costs = [
-            policy.CapacityCost(
-                memory_bytes=entry.memory_bytes,
-                latency_ms=cost.latency_ms,
-                energy_mj=cost.energy_mj,
-            )
-            for entry, cost in zip(parts.manifest.capacities, spent, strict=True)
+            self._cost(parts, number) for number in range(1, len(parts.manifest.capacities) + 1)
         ]
 
-    def _route(self, window: Window, success: NDArray[np.float32], bill: Bill) -> _Outcome:
+    def _cost(self, parts: Parts, number: int) -> policy.CapacityCost:
+        entry = parts.manifest.capacities[number - 1]
+        known = self._measured.capacity(parts.version, number) if self._measured else None
+        if known is not None:
+            latency_ms, energy_mj = known.latency_p95_ms, known.energy_mj
+        else:
+            spent = self._meter.estimate(entry.macs)
+            latency_ms, energy_mj = spent.latency_ms, spent.energy_mj
+        return policy.CapacityCost(
+            memory_bytes=entry.memory_bytes, latency_ms=latency_ms, energy_mj=energy_mj
+        )
+
+    def _route(self, question: Question, success: NDArray[np.float32], bill: Bill) -> _Outcome:
         """Decide before a student runs, and after; whatever the cloud does there is an answer."""
+        window = question.window
         capacity = self._parts.nest.resident
         curve = self._parts.calibration.curves[capacity - 1]
         prices = policy.prices_for(curve, bill.budget.offload_share)
@@ -182,7 +195,7 @@ class Agent:
             answer, _ = self._run_student(window, bill)
             return _kept(answer, capacity, receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
         if policy.prefers_cloud(float(success[capacity - 1]), float(success[-1]), prices.gate):
-            return self._gate(window, bill)
+            return self._gate(question, bill)
         answer, logits = self._run_student(window, bill)
         device, cloud = bill.run(
             self._parts.manifest.accept_head_macs,
@@ -190,20 +203,20 @@ class Agent:
         )
         if not policy.prefers_cloud(device, cloud, prices.accept):
             return _kept(answer, capacity, receipt_pb2.REASON_ACCEPTED)
-        return self._escalate(window, answer, bill)
+        return self._escalate(dataclasses.replace(question, device_answer=answer), answer, bill)
 
-    def _gate(self, window: Window, bill: Bill) -> _Outcome:
+    def _gate(self, question: Question, bill: Bill) -> _Outcome:
         """Ask the cloud; the student runs only if it has to."""
-        found = self._cloud.answer(window, bill)
+        found = self._cloud.answer(question, bill)
         if isinstance(found, NoAnswer):
-            answer, _ = self._run_student(window, bill)
+            answer, _ = self._run_student(question.window, bill)
             return _kept(answer, self._parts.nest.resident, found.reason)
         reason = receipt_pb2.REASON_GATED
         return _Outcome(answer=found, capacity=0, reason=reason, device_answer=None)
 
-    def _escalate(self, window: Window, answer: int, bill: Bill) -> _Outcome:
+    def _escalate(self, question: Question, answer: int, bill: Bill) -> _Outcome:
         """Ask the cloud; the student's answer stands if it has none."""
-        found = self._cloud.answer(window, bill)
+        found = self._cloud.answer(question, bill)
         if isinstance(found, NoAnswer):
             return _kept(answer, self._parts.nest.resident, found.reason)
         reason = receipt_pb2.REASON_ESCALATED

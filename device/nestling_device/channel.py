@@ -9,8 +9,10 @@ from typing import TypeVar
 
 import grpc
 
+from nestling_device.identity import Identity
+
 _T = TypeVar("_T")
-_OPTIONS = (
+OPTIONS = (
     # Channels to one target share connections, and their waiting time, unless told not to.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -25,15 +27,36 @@ _OPTIONS = (
 class Channel:
     """A connection to one target; not for several threads."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, identity: Identity | None = None) -> None:
+        """Make a channel.
+
+        Args:
+            target: "host:port".
+            identity: what to show there, and whom to take it for; None for a cloud on this
+                machine, without TLS.
+        """
         self.target = target
+        self._identity = identity
         self._channel: grpc.Channel | None = None
+        self._generation = ""  # of the identity that was shown
 
     def stub(self, make: Callable[[grpc.Channel], _T]) -> _T:
-        """Make a stub on the live channel, dialling if there is none."""
+        """Make a stub on the live channel, dialling if there is none.
+
+        An identity that was renewed is shown from the next call on: the old one is refused one day.
+        """
+        if self._identity is not None and self._identity.generation != self._generation:
+            self.drop()
         if self._channel is None:
-            self._channel = grpc.insecure_channel(self.target, options=_OPTIONS)
+            self._channel = self._dial()
         return make(self._channel)
+
+    def _dial(self) -> grpc.Channel:
+        if self._identity is None:
+            return grpc.insecure_channel(self.target, options=OPTIONS)
+        credentials = self._identity.channel_credentials()
+        self._generation = self._identity.generation
+        return grpc.secure_channel(self.target, credentials, options=OPTIONS)
 
     def drop(self) -> None:
         """Hang up; the next `stub` dials anew."""

@@ -2,11 +2,16 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nestling_device.database import StorageError
+
+# Whoever asks for the status holds the lock for an instant.
+_ATTEMPTS = 3
+_PAUSE_S = 0.02
 
 
 @contextmanager
@@ -24,12 +29,19 @@ def claimed(folder: Path) -> Iterator[None]:
             f"cannot use {folder} as a state folder: {err}; name a folder that can be written"
         ) from err
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not any(_lock(descriptor) for _ in range(_ATTEMPTS)):
             raise StorageError(
                 f"another device runs in {folder}: end it, or give this one another state folder"
-            ) from None
+            )
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(_PAUSE_S)
+        return False
+    return True

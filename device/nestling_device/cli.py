@@ -5,10 +5,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from nestling_device.commands import run
+from nestling_device.commands import doctor, enrol, federated, profile, run, status
 from nestling_device.errors import DeviceError
 
-_COMMANDS = (run,)
+_COMMANDS = (run, enrol, status, doctor, profile, federated)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from nestling_device.offload import (
     DeadlineMissedError,
     Offloader,
     OffloadError,
+    Question,
     UnreachableError,
 )
 
@@ -57,17 +58,17 @@ class Cloud:
         energy_mj = self._meter.radio_mj(size, bill.budget)
         return policy.cloud_admitted(size, energy_mj, bill.budget)
 
-    def answer(self, window: NDArray[np.float32], bill: Bill) -> int | NoAnswer:
+    def answer(self, question: Question, bill: Bill) -> int | NoAnswer:
         """Ask for the class of an input, and enter the exchange into the bill."""
         started = time.perf_counter()
         try:
-            found = self._offloader.offload(window, deadline_ms=self._deadline_ms)
+            found = self._offloader.offload(question, deadline_ms=self._deadline_ms)
         except OffloadError as err:
             _log.info("offload failed: %s", err)
             self._pause = self._pause.after_failure()
             # Without a connection nothing but the attempt was sent.
             away = isinstance(err, UnreachableError)
-            size = FRAMING_BYTES if away else offload_bytes(window.shape)
+            size = FRAMING_BYTES if away else offload_bytes(question.window.shape)
             bill.exchange(size, 0, (time.perf_counter() - started) * 1e3)
             return NoAnswer(_reason(err))
         self._pause = policy.Pause()

@@ -11,8 +11,17 @@ Every class but the root lives beside the noun it belongs to::
     │   ├── CalibrationError        calibration.py
     │   └── SelfTestError           delivery/installer.py
     ├── InputError                  agent.py
+    ├── IdentityError               identity.py
+    ├── EnrolmentError              enrolment.py
     ├── ProfileError                energy/profile.py
-    ├── SourceError                 sources/recorded.py
+    ├── SourceError                 sources/source.py
+    ├── ConfigError                 config.py
+    ├── BusError                    i2c.py
+    ├── InstrumentError             energy/instruments/instrument.py
+    ├── FederatedError              commands/federated.py
+    ├── ExamplesError               federated/examples.py
+    ├── LocalTrainingError          federated/training.py
+    ├── ClientError                 federated/client_app.py
     └── OffloadError                offload.py
         ├── DeadlineMissedError
         ├── UnreachableError

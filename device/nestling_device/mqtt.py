@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from nestling_device.errors import DeviceError
+from nestling_device.identity import Identity
 
 _QUEUE_LIMIT = 64
 _CONNECT_TIMEOUT_S = 3.0
@@ -48,6 +49,7 @@ class Connection:
         client_id: str,
         subscriptions: Sequence[str],
         will: Message | None = None,
+        identity: Identity | None = None,
     ) -> None:
         """Connect, subscribe with QoS 1, and wait until the broker has confirmed both.
 
@@ -57,6 +59,8 @@ class Connection:
             client_id: an older connection with the same one is ended by the broker.
             subscriptions: topics, at least one.
             will: what the broker sends for us, with QoS 1, if we go without a goodbye.
+            identity: what to show the broker, and whom to take it for; None for a broker on this
+                machine, without TLS.
 
         Raises:
             BrokerUnreachableError: it did not come about within seconds.
@@ -70,6 +74,8 @@ class Connection:
         self._subscribed = False
         self._client = self._make_client(client_id, will)
         try:
+            if identity is not None:
+                self._client.tls_set_context(identity.ssl_context())
             self._client.connect(host, port, keepalive=_KEEPALIVE_S)
         except OSError as err:
             raise BrokerUnreachableError(f"broker {self._address}: {err}") from err

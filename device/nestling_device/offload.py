@@ -9,9 +9,11 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling import parameters
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_device.channel import Channel
 from nestling_device.errors import DeviceError
+from nestling_device.identity import Identity
 
 # What gRPC and HTTP/2 add to a message, without TCP/IP: frame and message headers, header fields
 # (indexed from the second call on), trailers, pings. Counted on a socket: the mean of calls 50 to
@@ -49,14 +51,29 @@ class CloudAnswer:
     wall_ms: float  # measured
 
 
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """An input on its way to the cloud.
+
+    Attributes:
+        window: in the task's shape, without a batch axis.
+        index: position in the source.
+        device_answer: class index that the student gave, None if none ran.
+    """
+
+    window: NDArray[np.float32]
+    index: int
+    device_answer: int | None
+
+
 class Offloader(Protocol):
     """Gets the cloud's answer to an input."""
 
-    def offload(self, window: NDArray[np.float32], *, deadline_ms: float) -> CloudAnswer:
+    def offload(self, question: Question, *, deadline_ms: float) -> CloudAnswer:
         """Ask the cloud.
 
         Args:
-            window: one input in the task's shape, without a batch axis.
+            question: the input, and what is known of it.
             deadline_ms: when the answer has to be here, from now.
 
         Raises:
@@ -78,7 +95,15 @@ class GrpcOffloader:
     an outage is answered.
     """
 
-    def __init__(self, target: str, *, model: str, classes: int, device_id: str) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        model: str,
+        classes: int,
+        device_id: str,
+        identity: Identity | None = None,
+    ) -> None:
         """Make an offloader; it dials when first asked.
 
         Args:
@@ -86,15 +111,16 @@ class GrpcOffloader:
             model: the cloud model's name there; input tensor `input`, output tensor `logits`.
             classes: number of logits expected.
             device_id: told to the cloud with every input.
+            identity: for TLS, with the name `device_id`; None without.
         """
-        self._channel = Channel(target)
+        self._channel = Channel(target, identity)
         self._model = model
         self._classes = classes
         self._device_id = device_id
         self._misses = 0
 
-    def offload(self, window: NDArray[np.float32], *, deadline_ms: float) -> CloudAnswer:
-        request = infer_request(window, model=self._model, device_id=self._device_id)
+    def offload(self, question: Question, *, deadline_ms: float) -> CloudAnswer:
+        request = infer_request(question, model=self._model, device_id=self._device_id)
         started = time.perf_counter()
         stub = self._channel.stub(inference_pb2_grpc.GRPCInferenceServiceStub)
         try:
@@ -130,11 +156,15 @@ class GrpcOffloader:
 
 
 def infer_request(
-    window: NDArray[np.float32], *, model: str, device_id: str
+    question: Question, *, model: str, device_id: str
 ) -> inference_pb2.ModelInferRequest:
     """Put one input into a request, as raw little-endian float32 with a batch axis of 1."""
+    window = question.window
     request = inference_pb2.ModelInferRequest(model_name=model)
-    request.parameters["device_id"].string_param = device_id
+    request.parameters[parameters.DEVICE_ID].string_param = device_id
+    request.parameters[parameters.INPUT_INDEX].int64_param = question.index
+    if question.device_answer is not None:
+        request.parameters[parameters.DEVICE_ANSWER].int64_param = question.device_answer
     request.inputs.add(name="input", datatype="FP32", shape=[1, *window.shape])
     request.raw_input_contents.append(np.ascontiguousarray(window, "<f4").tobytes())
     return request

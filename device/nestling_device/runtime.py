@@ -1,6 +1,7 @@
 """Wires one device: state folder, delivery, bundle, agent, telemetry."""
 
 import logging
+import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,18 @@ from nestling_device.delivery.grpc_source import GrpcSource
 from nestling_device.delivery.installer import Installed, Installer
 from nestling_device.delivery.mqtt_source import MqttSource
 from nestling_device.delivery.source import BlobSource, DeliveryError
+from nestling_device.energy.costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
+from nestling_device.identity import Identity
 from nestling_device.offload import GrpcOffloader
 from nestling_device.outbox import Outbox
 from nestling_device.parts import Parts, load_parts
+from nestling_device.renewal import Renewal
 from nestling_device.self_test import self_test
 from nestling_device.sparkplug_node import Gauges
 from nestling_device.state import State
 from nestling_device.telemetry import Telemetry, TelemetryConfig
+from nestling_device.update import Updater
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +47,8 @@ class DeviceConfig:
         broker_port: likewise.
         delivery: how bundles come.
         deadline_ms: when an offload has to be answered, by the clock.
+        identity: for TLS with cloud and broker, in the name `device_id`; None for a cloud on this
+            machine, without TLS.
     """
 
     device_id: str
@@ -52,18 +59,26 @@ class DeviceConfig:
     broker_port: int
     delivery: Literal["grpc", "mqtt"] = "grpc"
     deadline_ms: float = 1000.0
+    identity: Identity | None = None
 
 
 class Device:
     """A running device; use it as a context manager, from one thread."""
 
-    def __init__(self, config: DeviceConfig, meter: Meter, memory_bytes: int) -> None:
+    def __init__(
+        self,
+        config: DeviceConfig,
+        meter: Meter,
+        memory_bytes: int,
+        costs: MeasuredCosts | None = None,
+    ) -> None:
         """Prepare a device.
 
         Args:
             config: who and where.
             meter: tells what its steps take.
             memory_bytes: budget that decides how much of the nest is fetched at first.
+            costs: what was measured on this machine, if anything was.
 
         Raises:
             ValueError: the device id has characters that cannot stand in a topic.
@@ -72,6 +87,7 @@ class Device:
         self._config = config
         self._meter = meter
         self._memory_bytes = memory_bytes
+        self._costs = costs
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -91,26 +107,36 @@ class Device:
         self._state = stack.enter_context(State(config.state_dir))
         self._outbox = stack.enter_context(Outbox(config.state_dir))
         self._source = _blob_source(config)
-        stack.callback(self._source.close)
         self._blobs = BlobStore(config.state_dir / "blobs")
         self._installer = Installer(self._state, self._blobs, self._source, self_test)
-        parts = load_parts(self._install_or_resume(), self._blobs)
-        offloader = GrpcOffloader(
-            config.cloud,
+        self._installing = threading.Lock()
+        self._updater = Updater(self._update, config.device_id)
+        stack.callback(self._updater.close)
+        stack.callback(self._source.close)  # ends the installation that the updater waits for
+        self._adopt(load_parts(self._install_or_resume(), self._blobs))
+        stack.callback(self._hang_up)
+        self._telemetry = stack.enter_context(self._open_telemetry())
+        if config.identity is not None:
+            stack.enter_context(Renewal(config.identity))
+
+    def _adopt(self, parts: Parts) -> None:
+        """Answer by another bundle from now on."""
+        self._offloader = GrpcOffloader(
+            self._config.cloud,
             model=parts.manifest.cloud.name,
             classes=len(parts.manifest.signature.classes),
-            device_id=config.device_id,
+            device_id=self._config.device_id,
+            identity=self._config.identity,
         )
-        stack.callback(offloader.close)
         self._agent = Agent(
             parts,
-            offloader,
+            self._offloader,
             self._meter,
-            deadline_ms=config.deadline_ms,
+            deadline_ms=self._config.deadline_ms,
             keep=self._outbox.append,
             grow=self._grow,
+            costs=self._costs,
         )
-        self._telemetry = stack.enter_context(self._open_telemetry())
 
     def _install_or_resume(self) -> Installed:
         """Take the desired bundle; where it cannot be had or is no good, the one on the disk."""
@@ -125,18 +151,28 @@ class Device:
 
     def _grow(self, memory_bytes: int) -> Parts:
         """Use more of the nest, from the disk if it is there, else from the cloud."""
-        held = None
-        with suppress(DeliveryError):  # damaged: only the cloud can help
-            held = self._installer.active(memory_bytes)
-        if held is None or held.capacity <= self._agent.parts.held:
-            held = self._installer.install(memory_bytes)
-        return load_parts(held, self._blobs)
+        if not self._installing.acquire(blocking=False):
+            raise DeliveryError("a new release is being installed")
+        try:
+            held = None
+            with suppress(DeliveryError):  # damaged: only the cloud can help
+                held = self._installer.active(memory_bytes)
+            if held is None or held.capacity <= self._agent.parts.held:
+                held = self._installer.install(memory_bytes)
+            return load_parts(held, self._blobs)
+        finally:
+            self._installing.release()
+
+    def _update(self, memory_bytes: int) -> Parts:
+        with self._installing:
+            return load_parts(self._installer.install(memory_bytes), self._blobs)
 
     def _open_telemetry(self) -> Telemetry:
         config = TelemetryConfig(
             device_id=self._config.device_id,
             host=self._config.broker_host,
             port=self._config.broker_port,
+            identity=self._config.identity,
         )
         return Telemetry(config, self._outbox, self._state)
 
@@ -166,7 +202,12 @@ class Device:
         return self._outbox.last_sequence
 
     def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
-        """Answer one input; see `Agent.answer`."""
+        """Answer one input, by a newly desired bundle if it is ready; see `Agent.answer`.
+
+        The console's wish for the offload share, where there is one, goes before the budget's.
+        """
+        budget = self._wished(budget)
+        self._take_up_release(budget.memory_bytes)
         receipt = self._agent.answer(index, window, budget)
         self._telemetry.set_gauges(
             Gauges(
@@ -174,10 +215,33 @@ class Device:
                 bundle_version=receipt.bundle_version,
                 capacity=receipt.resident_capacity,
                 battery=budget.battery,
+                offload_share=budget.offload_share,
             )
         )
-        self._telemetry.notify()
         return receipt
+
+    def _wished(self, budget: Budget) -> Budget:
+        share = self._telemetry.wished_share
+        if share is None:
+            return budget
+        wished = Budget()
+        wished.CopyFrom(budget)
+        wished.offload_share = share
+        return wished
+
+    def _take_up_release(self, memory_bytes: int) -> None:
+        parts = self._updater.poll(
+            desired=self._telemetry.desired_bundle,
+            active=self.parts.version,
+            memory_bytes=memory_bytes,
+        )
+        if parts is not None:
+            _log.info("going over from bundle %s to %s", self.parts.version, parts.version)
+            self._hang_up()
+            self._adopt(parts)
+
+    def _hang_up(self) -> None:
+        self._offloader.close()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until the cloud has acknowledged every receipt; False if it did not in time."""
@@ -195,5 +259,7 @@ class Device:
 
 def _blob_source(config: DeviceConfig) -> BlobSource:
     if config.delivery == "mqtt":
-        return MqttSource(config.broker_host, config.broker_port, config.device_id)
-    return GrpcSource(config.cloud, config.device_id)
+        return MqttSource(
+            config.broker_host, config.broker_port, config.device_id, identity=config.identity
+        )
+    return GrpcSource(config.cloud, config.device_id, identity=config.identity)

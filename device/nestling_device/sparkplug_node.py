@@ -6,6 +6,7 @@ by alias only.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -26,9 +27,18 @@ _ALIASES = {
             metrics.CAPACITY,
             metrics.BATTERY,
             metrics.OUTBOX_DEPTH,
+            metrics.OFFLOAD_SHARE,
+            metrics.DESIRED_BUNDLE,
         ),
         start=1,
     )
+}
+# What a birth certificate has to name although there is no value yet.
+_WITHOUT_VALUE = {
+    metrics.RECEIPTS: payload_pb2.DATA_TYPE_BYTES,
+    metrics.ACKNOWLEDGED: payload_pb2.DATA_TYPE_BYTES,
+    metrics.DESIRED_BUNDLE: payload_pb2.DATA_TYPE_STRING,
+    metrics.OFFLOAD_SHARE: payload_pb2.DATA_TYPE_DOUBLE,
 }
 _NAMES = {alias: name for name, alias in _ALIASES.items()}
 
@@ -41,14 +51,23 @@ class Gauges:
     bundle_version: str = ""
     capacity: int = 0  # largest one resident, 0 if none
     battery: float = 1.0  # charge left, 0 to 1
+    offload_share: float | None = None  # wished share in force, None before the first answer
+
+
+class ShareWish(NamedTuple):
+    """The share of inputs that the operator wishes to be offloaded."""
+
+    share: float | None  # None: as the device itself is set
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What the host asked of the node in one NCMD."""
+    """What the host asked of the node in one NCMD; None where it said nothing of the kind."""
 
     rebirth: bool = False
     acknowledgement: receipt_pb2.OutboxAcknowledgement | None = None
+    wish: ShareWish | None = None
+    desired_bundle: str | None = None
 
 
 class SparkplugNode:
@@ -93,10 +112,11 @@ class SparkplugNode:
                 name=name,
                 alias=_ALIASES[name],
                 timestamp=now_ms,
-                datatype=payload_pb2.DATA_TYPE_BYTES,
+                datatype=datatype,
                 is_null=True,
             )
-            for name in (metrics.RECEIPTS, metrics.ACKNOWLEDGED)
+            for name, datatype in _WITHOUT_VALUE.items()
+            if name not in values
         )
         return payload
 
@@ -150,10 +170,12 @@ def read_command(data: bytes) -> Command:
     """Read an NCMD; metrics may come by name or by alias, unknown ones are passed over.
 
     Raises:
-        DecodeError: the payload is not Sparkplug's, or the acknowledgement not ours.
+        DecodeError: the payload is not Sparkplug's, or a value of ours makes no sense.
     """
     rebirth = False
-    acknowledgement = None
+    acknowledgement: receipt_pb2.OutboxAcknowledgement | None = None
+    wish: ShareWish | None = None
+    desired_bundle: str | None = None
     for metric in payload_pb2.Payload.FromString(data).metrics:
         name = metric.name or _NAMES.get(metric.alias, "")
         value = metrics.metric_value(metric)
@@ -163,14 +185,31 @@ def read_command(data: bytes) -> Command:
             if not isinstance(value, bytes):
                 raise DecodeError(f"{name} has to be bytes")
             acknowledgement = receipt_pb2.OutboxAcknowledgement.FromString(value)
-    return Command(rebirth=rebirth, acknowledgement=acknowledgement)
+        elif name == metrics.OFFLOAD_SHARE:
+            wish = _share_wish(value)
+        elif name == metrics.DESIRED_BUNDLE and isinstance(value, str):
+            desired_bundle = value
+    return Command(
+        rebirth=rebirth, acknowledgement=acknowledgement, wish=wish, desired_bundle=desired_bundle
+    )
+
+
+def _share_wish(value: MetricValue | None) -> ShareWish:
+    if value is None:
+        return ShareWish(None)
+    if not isinstance(value, float) or not 0 <= value <= 1:
+        raise DecodeError(f"{metrics.OFFLOAD_SHARE} has to be a number from 0 to 1")
+    return ShareWish(value)
 
 
 def _gauge_values(gauges: Gauges, depth: int) -> dict[str, MetricValue]:
-    return {
+    values: dict[str, MetricValue] = {
         metrics.PROFILE: gauges.profile,
         metrics.BUNDLE_VERSION: gauges.bundle_version,
         metrics.CAPACITY: gauges.capacity,
         metrics.BATTERY: gauges.battery,
         metrics.OUTBOX_DEPTH: depth,
     }
+    if gauges.offload_share is not None:
+        values[metrics.OFFLOAD_SHARE] = gauges.offload_share
+    return values

@@ -6,6 +6,7 @@ stored it and says so, and is sent again until then.
 
 import json
 import logging
+import secrets
 import threading
 import time
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from google.protobuf.message import Message as Proto
 from nestling import topics
 from nestling.v1 import receipt_pb2
 from nestling_device.errors import DeviceError
+from nestling_device.identity import Identity
 from nestling_device.mqtt import Connection, Message
 from nestling_device.outbox import Outbox
 from nestling_device.send_window import SendWindow
@@ -35,6 +37,7 @@ class TelemetryConfig:
     device_id: str
     host: str  # of the broker
     port: int
+    identity: Identity | None = None  # for TLS, with the same name
     batch_limit: int = 100  # receipts in one message
     resend_after_s: float = 5.0
     reconnect_min_s: float = 0.2
@@ -54,11 +57,15 @@ class Telemetry:
         self._outbox = outbox
         self._state = state
         self._commands = topics.sparkplug("NCMD", topics.check_device_id(config.device_id))
+        # The broker ends a connection when another comes under its id, so nobody may guess it.
+        self._client_id = f"{config.device_id}-telemetry-{secrets.token_hex(8)}"
         self._gauges = Gauges()
         self._window = self._new_window()
         self._node: SparkplugNode | None = None  # for the next connection
         self._connection: Connection | None = None
         self._host_online = True  # until it says otherwise
+        self._wished_share: float | None = None
+        self._desired_bundle = ""
         self._stop = threading.Event()
         self._hurry = threading.Event()
         self._emptied = threading.Condition()
@@ -69,6 +76,16 @@ class Telemetry:
     def bytes_sent(self) -> int:
         """Bytes of all MQTT PUBLISH packets so far, without TCP/IP."""
         return self._bytes_sent
+
+    @property
+    def wished_share(self) -> float | None:
+        """Share of inputs that the console wishes to be offloaded, None if it wishes none."""
+        return self._wished_share
+
+    @property
+    def desired_bundle(self) -> str:
+        """Version of the bundle that the cloud says this device should run, "" if it never did."""
+        return self._desired_bundle
 
     def start(self) -> None:
         self._thread.start()
@@ -137,8 +154,9 @@ class Telemetry:
         with Connection(
             self._config.host,
             self._config.port,
-            client_id=f"{self._config.device_id}-telemetry",
+            client_id=self._client_id,
             subscriptions=[self._commands, topics.HOST_STATE],
+            identity=self._config.identity,
             will=self._message("NDEATH", node.death(now_ms=_now_ms())),
         ) as connection:
             self._connection = connection
@@ -193,6 +211,10 @@ class Telemetry:
             return
         if command.acknowledgement is not None:
             self._settle(command.acknowledgement)
+        if command.wish is not None:
+            self._wished_share = command.wish.share
+        if command.desired_bundle is not None:
+            self._desired_bundle = command.desired_bundle
         if command.rebirth:
             self._birth(connection, node)
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import get_args
@@ -18,10 +19,11 @@ from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.cache import cache_folder
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.serving.config import Addresses
 from nestling_device.errors import DeviceError
 from nestling_sim.errors import SimError
 from nestling_sim.report import summary_table
-from nestling_sim.run import RunConfig, run
+from nestling_sim.run import Listener, Result, RunConfig, run
 from nestling_sim.scenario import built_in_scenarios, load_scenario
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -29,10 +31,14 @@ _EXAMPLES = """\
 examples:
   nestling-sim run
       the default scenario: nine smart watches, a cloud, a broker, an outage
+  nestling-sim run --keep-serving
+      the same, then look around in the console while the devices go on
   nestling-sim run --seed 1 --retrain
       other subjects, other weights, nothing taken from the cache
   nestling-sim run --task docs/examples/fashion.py:TASK
       a task of your own
+  nestling-sim run --scenario federated
+      a fleet that learns from its own streams and takes up what it learned
   nestling-sim run --scenario my-fleet.toml --json
       devices and weather of your own; summary.json's content on standard output
 """
@@ -115,8 +121,15 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="default: Mosquitto if installed, otherwise amqtt",
     )
+    add("--console", action="store_true", help="serve the console over the running simulation")
+    add(
+        "--keep-serving",
+        action="store_true",
+        help="after the report let cloud, console and devices go on until Ctrl-C",
+    )
     add("--json", action="store_true", help="print summary.json's content instead of a table")
     add("--verbose", action="store_true", help="say more on standard error")
+    command.set_defaults(told=False)
     return parser
 
 
@@ -132,13 +145,40 @@ def _run(options: argparse.Namespace) -> None:
         retrain=options.retrain,
         out=options.out,
         broker_kind=options.broker_kind,
+        console=options.console,
+        keep_serving=options.keep_serving,
     )
-    result = run(config, ConsoleProgress(Console(stderr=True)))
+    listener = Listener(serving=_tell_console, finished=partial(_tell_result, options))
+    try:
+        run(config, ConsoleProgress(Console(stderr=True)), listener)
+    except _Signalled:
+        if not options.told:
+            raise
+        print("nestling-sim: stopped serving; nothing is left running", file=sys.stderr)
+
+
+def _tell_result(options: argparse.Namespace, result: Result) -> None:
     if options.json:
-        print(json.dumps(result.summary))
-        return
-    Console().print(summary_table(result.summary))
-    print(f"report: {result.folder / 'report.html'}")
+        print(json.dumps(result.summary), flush=True)
+    else:
+        Console().print(summary_table(result.summary))
+        print(f"report: {result.folder / 'report.html'}", flush=True)
+    options.told = True
+    if options.keep_serving:
+        print(
+            "the cloud, its console and the devices go on; Ctrl-C ends all of it",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _tell_console(addresses: Addresses) -> None:
+    if addresses.console is not None:
+        print(
+            f"console: {addresses.console} (password: {addresses.console_password})",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _seed(text: str) -> int:

@@ -11,7 +11,7 @@ from typing import IO
 
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.leash import leashed
-from nestling_cloud.service import Addresses
+from nestling_cloud.serving.config import Addresses
 from nestling_sim.errors import SimError
 
 _STOP_S = 5.0
@@ -23,7 +23,7 @@ class CloudProcessError(SimError):
 
 @contextmanager
 def cloud_process(
-    repository: Path, store: Path, *, broker_kind: BrokerKind = "auto"
+    repository: Path, state: Path, *, broker_kind: BrokerKind = "auto", console: bool = False
 ) -> Iterator[Addresses]:
     """Run a cloud with a broker of its own, on free ports of this machine.
 
@@ -31,8 +31,9 @@ def cloud_process(
 
     Args:
         repository: folder of the releases.
-        store: SQLite file of the receipts.
+        state: the cloud's own folder; made if need be.
         broker_kind: which broker it starts.
+        console: whether it serves its console.
 
     Raises:
         CloudProcessError: it ended before it was ready, or before it was told to; the text is
@@ -40,8 +41,9 @@ def cloud_process(
     """
     command = [
         *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),
-        *("--repository", str(repository), "--store", str(store)),
-        *("--port", "0", "--broker-port", "0", "--broker-kind", broker_kind, "--no-console"),
+        *("--repository", str(repository), "--state", str(state)),
+        *("--port", "0", "--broker-port", "0", "--broker-kind", broker_kind),
+        *(("--console-port", "0") if console else ("--no-console",)),
     ]
     # A session of its own: Ctrl-C reaches the simulation first, which lets its devices say goodbye.
     with (
@@ -70,7 +72,12 @@ def _ready(process: subprocess.Popen[str], log: IO[str]) -> Addresses:
         process.wait()
         raise CloudProcessError(f"the cloud did not start: {_words(log)}")
     event = json.loads(line)
-    return Addresses(grpc=event["grpc"], broker=event["broker"])
+    return Addresses(
+        grpc=event["grpc"],
+        broker=event["broker"],
+        console=event.get("console"),
+        console_password=event.get("console_password"),
+    )
 
 
 def _words(log: IO[str]) -> str:

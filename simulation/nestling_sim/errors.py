@@ -3,6 +3,7 @@
 SimError
 ├── ScenarioError (scenario.py)            a scenario that is not there, or says what cannot be
 ├── StreamError (streams.py)               too few test recordings for the fleet
+├── DriftError (drift.py)                  a drift that a task's inputs cannot have
 ├── CloudProcessError (cloud_process.py)   a cloud that did not start, or ended in mid-run
 └── FleetError (live.py)                   a device that failed, or receipts that never arrived
 """

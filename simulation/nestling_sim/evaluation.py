@@ -15,6 +15,7 @@ from nestling.budget import budget_vector
 from nestling.nest import assemble
 from nestling.session import open_session
 from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.tasks import Examples
 from nestling_cloud.telemetry.receipts import ReceiptRow
@@ -60,7 +61,10 @@ class Evaluation:
 
 
 def evaluate(
-    repository: Repository, streams: Mapping[str, Examples], receipts: Sequence[ReceiptRow]
+    repository: Repository,
+    streams: Mapping[str, Examples],
+    receipts: Sequence[ReceiptRow],
+    manifest: Manifest | None = None,
 ) -> Evaluation:
     """Answer every input of a run by every option.
 
@@ -68,13 +72,14 @@ def evaluate(
         repository: with the bundle of the run.
         streams: inputs and labels by device.
         receipts: one for each input that was answered.
+        manifest: of the run's bundle, where it is not the released one any more.
     """
+    manifest = manifest or repository.manifest()
     inputs = np.stack([streams[row.device].inputs[row.input_index] for row in receipts])
     labels = np.array([streams[row.device].labels[row.input_index] for row in receipts])
     resident = np.array([row.resident_capacity for row in receipts])
-    every = _student_logits(repository, inputs)  # (K, N, classes)
+    every = _student_logits(repository, manifest, inputs)  # (K, N, classes)
     logits = every[resident - 1, np.arange(len(receipts))]
-    manifest = repository.manifest()
     teacher = open_session(repository.model_path(manifest.cloud.name).read_bytes())
     cloud = np.concatenate([teacher.run(None, {"input": part})[0] for part in _batches(inputs)])
     return Evaluation(
@@ -84,12 +89,11 @@ def evaluate(
         offloaded=np.array([row.route == "cloud" for row in receipts]),
         cloud_open=np.array([row.reason in _CLOUD_OPEN for row in receipts]),
         confidence=_softmax(logits).max(axis=1),
-        gain=_gain(repository, inputs, logits, resident),
+        gain=_gain(repository, manifest, inputs, logits, resident),
     )
 
 
-def _student_logits(repository: Repository, inputs: Floats) -> Floats:
-    manifest = repository.manifest()
+def _student_logits(repository: Repository, manifest: Manifest, inputs: Floats) -> Floats:
     rings = [repository.read(entry.ring.sha256) for entry in manifest.capacities]
     found = []
     for number, entry in enumerate(manifest.capacities, start=1):
@@ -100,9 +104,12 @@ def _student_logits(repository: Repository, inputs: Floats) -> Floats:
 
 
 def _gain(
-    repository: Repository, inputs: Floats, logits: Floats, resident: NDArray[np.int_]
+    repository: Repository,
+    manifest: Manifest,
+    inputs: Floats,
+    logits: Floats,
+    resident: NDArray[np.int_],
 ) -> Floats:
-    manifest = repository.manifest()
     multiplexer = open_session(repository.read(manifest.multiplexer.sha256))
     head = open_session(repository.read(manifest.accept_head.sha256))
     budgets = np.repeat(budget_vector(_AMPLE)[None], len(inputs), axis=0)

@@ -1,15 +1,17 @@
 """A live fleet: every agent in its own thread, over real sockets, under the scenario's weather."""
 
+import itertools
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from nestling_cloud.progress import Progress
-from nestling_cloud.service import Addresses
+from nestling_cloud.serving.config import Addresses
 from nestling_cloud.tasks import Examples
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.profile import load_board, load_link
@@ -20,6 +22,8 @@ from nestling_sim.errors import SimError
 from nestling_sim.links import CuttableLink
 from nestling_sim.scenario import Device, Scenario
 from nestling_sim.weather import budget_at, link_up_at
+
+T = TypeVar("T")
 
 _FLUSH_S = 60.0
 _TICK_S = 0.2
@@ -39,6 +43,7 @@ class Fleet:
         capacity_bytes: bytes that each capacity takes, smallest first.
         addresses: of the cloud.
         state_dir: folder for the devices' state folders.
+        first_index: of each device's first input, where it goes on from an earlier stream.
     """
 
     scenario: Scenario
@@ -46,6 +51,7 @@ class Fleet:
     capacity_bytes: Sequence[int]
     addresses: Addresses
     state_dir: Path
+    first_index: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +102,33 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
     return [_result(device, run) for device, run in zip(devices, runs, strict=True)]
 
 
-def _result(device: Device, run: Future[DeviceRun]) -> DeviceRun:
+def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
+    """Let every device of a fleet that has run go on over its stream, again and again.
+
+    It ends with an exception only: a signal's in the main thread, or a device's.
+
+    Args:
+        fleet: as it ran.
+        interval_s: between two inputs of a device.
+
+    Raises:
+        FleetError: a device failed; the others were stopped.
+    """
+    devices = fleet.scenario.fleet()
+    stop = threading.Event()
+    with ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool:
+        try:
+            runs = [
+                pool.submit(_keep_device, device, fleet, stop, interval_s) for device in devices
+            ]
+            wait(runs, return_when=FIRST_EXCEPTION)
+        finally:
+            stop.set()
+    for device, run in zip(devices, runs, strict=True):
+        _result(device, run)
+
+
+def _result(device: Device, run: "Future[T]") -> T:
     try:
         return run.result()
     except DeviceError as err:
@@ -122,29 +154,14 @@ def _arriving(
 def _run_device(
     device: Device, fleet: Fleet, stop: threading.Event, answers: "queue.SimpleQueue[int]"
 ) -> DeviceRun:
-    stream = fleet.streams[device.device_id]
-    length = len(stream)
-    meter = ProfileMeter(load_board(device.profile), load_link(device.link))
-    first = budget_at(device, 0, length, fleet.scenario, fleet.capacity_bytes)
-    with ExitStack() as stack:
-        links = [
-            stack.enter_context(CuttableLink(f"{device.device_id}-{name}", *_host_port(address)))
-            for name, address in (("c", fleet.addresses.grpc), ("b", fleet.addresses.broker))
-        ]
-        config = _config(device, fleet, links)
-        running = stack.enter_context(RunningDevice(config, meter, first.memory_bytes))
-        answered, up = 0, True
-        for index, window in enumerate(stream.inputs):
+    length = len(fleet.streams[device.device_id])
+    with _connected(device, fleet) as (running, links):
+        answered = 0
+        for turn in _answer(device, fleet, running, links, range(length)):
+            answered += 1
+            answers.put(turn)
             if stop.is_set():
                 break
-            wanted = link_up_at(device, index, length, fleet.scenario)
-            if wanted != up:
-                _switch(links, up=wanted)
-                up = wanted
-            budget = budget_at(device, index, length, fleet.scenario, fleet.capacity_bytes)
-            running.answer(index, window, budget)
-            answered += 1
-            answers.put(index)
         _switch(links, up=True)
         flushed = not stop.is_set() and running.flush(_FLUSH_S)
         return DeviceRun(
@@ -155,6 +172,56 @@ def _run_device(
             bundle_bytes=running.bundle_bytes,
             telemetry_bytes=running.telemetry_bytes,
         )
+
+
+def _keep_device(device: Device, fleet: Fleet, stop: threading.Event, interval_s: float) -> None:
+    length = len(fleet.streams[device.device_id])
+    with _connected(device, fleet) as (running, links):
+        for _ in _answer(device, fleet, running, links, itertools.count(length)):
+            if stop.wait(interval_s):
+                break
+        _switch(links, up=True)
+
+
+@contextmanager
+def _connected(
+    device: Device, fleet: Fleet
+) -> Iterator[tuple[RunningDevice, Sequence[CuttableLink]]]:
+    """Run a device behind links of its own, to the cloud and to the broker."""
+    length = len(fleet.streams[device.device_id])
+    meter = ProfileMeter(load_board(device.profile), load_link(device.link))
+    first = budget_at(device, 0, length, fleet.scenario, fleet.capacity_bytes)
+    with ExitStack() as stack:
+        links = [
+            stack.enter_context(CuttableLink(f"{device.device_id}-{name}", *_host_port(address)))
+            for name, address in (("c", fleet.addresses.grpc), ("b", fleet.addresses.broker))
+        ]
+        config = _config(device, fleet, links)
+        yield stack.enter_context(RunningDevice(config, meter, first.memory_bytes)), links
+
+
+def _answer(
+    device: Device,
+    fleet: Fleet,
+    running: RunningDevice,
+    links: Sequence[CuttableLink],
+    turns: Iterable[int],
+) -> Iterator[int]:
+    """Answer input after input under the weather; the stream starts again where it ends.
+
+    Yields:
+        Each turn, once it is taken.
+    """
+    stream, up = fleet.streams[device.device_id], True
+    for turn in turns:
+        index = turn % len(stream)
+        wanted = link_up_at(device, index, len(stream), fleet.scenario)
+        if wanted != up:
+            _switch(links, up=wanted)
+            up = wanted
+        budget = budget_at(device, index, len(stream), fleet.scenario, fleet.capacity_bytes)
+        running.answer(fleet.first_index + turn, stream.inputs[index], budget)
+        yield turn
 
 
 def _config(device: Device, fleet: Fleet, links: Sequence[CuttableLink]) -> DeviceConfig:

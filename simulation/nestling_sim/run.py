@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,17 +19,21 @@ from nestling_cloud.broker import BrokerKind, find_broker
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Progress
+from nestling_cloud.serving.config import Addresses
 from nestling_cloud.tasks import Examples, load_task
 from nestling_cloud.telemetry.receipts import ReceiptRow
-from nestling_cloud.telemetry.store import Store, store_url
-from nestling_sim.cloud_process import cloud_process
 from nestling_sim.evaluation import curves, evaluate
-from nestling_sim.live import DeviceRun, Fleet, FleetError, run_fleet
+from nestling_sim.live import Fleet, FleetError, keep_answering, run_fleet
+from nestling_sim.lived import Lived
 from nestling_sim.report import Evidence, report_page
 from nestling_sim.scenario import Scenario
+from nestling_sim.site import Site, open_site
 from nestling_sim.streams import deal
 from nestling_sim.summary import Outcome, summarize
 from nestling_sim.weather import outages
+
+# Between two inputs of a device that goes on after the report.
+KEEP_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +46,8 @@ class RunConfig:
         retrain: train even if the cache has the bundle.
         out: folder for results; each run makes one of its own in it.
         broker_kind: which broker the cloud starts.
+        console: serve the console over the running simulation.
+        keep_serving: let cloud and devices go on after the report, until a signal.
         cache: folder of trained bundles; None takes the user's.
     """
 
@@ -49,6 +56,8 @@ class RunConfig:
     retrain: bool = False
     out: Path = Path("runs")
     broker_kind: BrokerKind = "auto"
+    console: bool = False
+    keep_serving: bool = False
     cache: Path | None = None
 
 
@@ -73,13 +82,32 @@ class _Watch:
         self.wall_s[name] = time.monotonic() - started
 
 
-def run(config: RunConfig, progress: Progress) -> Result:
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Who is told of a run while it goes on.
+
+    Attributes:
+        serving: called when the cloud is up.
+        finished: called when the report is written; the run may go on serving after that.
+    """
+
+    serving: Callable[[Addresses], None] = lambda _: None
+    finished: Callable[[Result], None] = lambda _: None
+
+
+def run(config: RunConfig, progress: Progress, listener: Listener | None = None) -> Result:
     """Train or take from the cache, ship, run the fleet, evaluate, write the report.
+
+    Args:
+        config: what to run.
+        progress: told of every step.
+        listener: told of the run's stations.
 
     Raises:
         CloudError: no data, no broker, or a task that cannot be learned.
         SimError: a device or the cloud failed.
     """
+    listener = listener or Listener()
     find_broker(config.broker_kind)  # told before the training and not after it
     scenario, watch = config.scenario, _Watch()
     fleet = scenario.fleet()
@@ -97,68 +125,117 @@ def run(config: RunConfig, progress: Progress) -> Result:
             retrain=config.retrain,
             cache=config.cache,
         )
-    repository = Repository(trained.folder)
-    with watch.stage("fleet"):
-        runs, receipts = _run_live(config, repository, streams, progress)
-    with watch.stage("evaluate"):
-        evaluation = evaluate(repository, streams, receipts)
-    desired = repository.desired()
-    assert desired is not None
-    summary = summarize(
-        Outcome(
-            task=task.name,
-            seed=scenario.seed,
-            bundle_version=desired.bundle_version,
-            manifest=repository.manifest(),
-            scenario=scenario,
-            inputs=sum(map(len, dealt)),
-            runs=runs,
-            receipts=receipts,
-            evaluation=evaluation,
-            wall_s=watch.wall_s,
+    with _site(config, trained.folder) as site:
+        listener.serving(site.addresses)
+        live = _run_live if scenario.federated is None else _run_federated
+        lived = live(config, site, streams, watch, progress)
+        summary = summarize(
+            Outcome(
+                task=task.name,
+                seed=scenario.seed,
+                bundle_version=lived.version,
+                manifest=lived.manifest,
+                scenario=scenario,
+                inputs=sum(map(len, lived.fleet.streams.values())),
+                runs=lived.runs,
+                receipts=lived.receipts,
+                evaluation=lived.evaluation,
+                wall_s=watch.wall_s,
+            )
         )
-    )
-    evidence = Evidence(
+        if lived.learning is not None:
+            summary["federated"] = lived.learning
+        with watch.stage("report"):
+            page = report_page(_evidence(scenario, lived, summary))
+        summary["wall_s"] = {name: round(seconds, 2) for name, seconds in watch.wall_s.items()}
+        folder = _write(config.out, summary, lived.every_receipt, page)
+        result = Result(summary=summary, folder=folder)
+        listener.finished(result)
+        if config.keep_serving:
+            keep_answering(lived.fleet, interval_s=KEEP_INTERVAL_S)
+    return result
+
+
+@contextmanager
+def _site(config: RunConfig, trained: Path) -> Iterator[Site]:
+    with ExitStack() as stack:
+        if config.scenario.federated is not None:
+            # A copy: what this fleet learns must not become the cache's bundle.
+            copy = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nestling-")))
+            trained = Path(shutil.copytree(trained, copy / "repository"))
+        yield stack.enter_context(
+            open_site(
+                Repository(trained),
+                broker_kind=config.broker_kind,
+                console=config.console or config.keep_serving,
+            )
+        )
+
+
+def _evidence(scenario: Scenario, lived: Lived, summary: Mapping[str, Any]) -> Evidence:
+    streams = lived.fleet.streams
+    return Evidence(
         summary=summary,
-        receipts=receipts,
-        curves=curves(evaluation, np.random.default_rng(scenario.seed)),
+        receipts=lived.receipts,
+        curves=curves(lived.evaluation, np.random.default_rng(scenario.seed)),
         outages={
             device.device_id: outages(device, len(streams[device.device_id]), scenario)
-            for device in fleet
+            for device in scenario.fleet()
         },
     )
-    with watch.stage("report"):
-        page = report_page(evidence)
-    summary["wall_s"] = {name: round(seconds, 2) for name, seconds in watch.wall_s.items()}
-    folder = _write(config.out, summary, receipts, page)
-    return Result(summary=summary, folder=folder)
 
 
 def _run_live(
     config: RunConfig,
-    repository: Repository,
+    site: Site,
     streams: Mapping[str, Examples],
+    watch: _Watch,
     progress: Progress,
-) -> tuple[list[DeviceRun], list[ReceiptRow]]:
-    # kill -9 leaves this folder, and no process: the cloud is on a leash.
-    with tempfile.TemporaryDirectory(prefix="nestling-") as folder:
-        store = Path(folder) / "receipts.sqlite"
-        with cloud_process(repository.root, store, broker_kind=config.broker_kind) as addresses:
-            runs = run_fleet(
-                Fleet(
-                    scenario=config.scenario,
-                    streams=streams,
-                    capacity_bytes=[c.memory_bytes for c in repository.manifest().capacities],
-                    addresses=addresses,
-                    state_dir=Path(folder) / "devices",
-                ),
-                progress,
-            )
-        with Store(store_url(str(store))) as stored:
-            receipts = sorted(stored.receipts(), key=lambda row: (row.device, row.input_index))
-    if not receipts:
-        raise FleetError("the cloud stored no receipt; run again with --verbose to see why")
-    return runs, receipts
+) -> Lived:
+    desired, manifest = site.repository.desired(), site.repository.manifest()
+    assert desired is not None  # it has a manifest
+    fleet = Fleet(
+        scenario=config.scenario,
+        streams=streams,
+        capacity_bytes=[capacity.memory_bytes for capacity in manifest.capacities],
+        addresses=site.addresses,
+        state_dir=site.devices,
+    )
+    with watch.stage("fleet"):
+        runs = run_fleet(fleet, progress)
+        receipts = site.receipts()
+    with watch.stage("evaluate"):
+        evaluation = evaluate(site.repository, streams, receipts)
+    return Lived(
+        manifest=manifest,
+        version=desired.bundle_version,
+        fleet=fleet,
+        runs=runs,
+        receipts=receipts,
+        every_receipt=receipts,
+        evaluation=evaluation,
+    )
+
+
+def _run_federated(
+    config: RunConfig,
+    site: Site,
+    streams: Mapping[str, Examples],
+    watch: _Watch,
+    progress: Progress,
+) -> Lived:
+    # Flower asks when it is imported, and then reports home unless it is told not to.
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+    try:  # flwr is an extra of its own, and takes a second to import
+        from nestling_sim.federated import Learning, learn_in_rounds  # noqa: PLC0415
+    except ModuleNotFoundError as err:
+        raise FleetError(f"{err}: pip install 'nestling[sim,federated]'") from err
+    learning = Learning(
+        scenario=config.scenario, data_dir=config.data_dir, streams=streams, site=site
+    )
+    with watch.stage("fleet"):
+        return learn_in_rounds(learning, progress)
 
 
 def _write(

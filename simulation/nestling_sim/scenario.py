@@ -123,6 +123,16 @@ class DeviceTable(Memory):
     delivery: Delivery = "grpc"
 
 
+class FederatedTable(_Table):
+    """`[federated]`: what the sensors do to the signal, and how the fleet learns from it."""
+
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)]
+    speed: Annotated[float, Field(ge=0, lt=1)]
+    local_part: Annotated[float, Field(gt=0, lt=1)]
+    rounds: Annotated[int, Field(ge=1, le=1000)]
+    local_epochs: Annotated[int, Field(ge=1, le=1000)]
+
+
 class _Weather(_Table):
     devices: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
     start: Annotated[float, Field(ge=0, lt=1, alias="from")]
@@ -175,6 +185,7 @@ class Scenario(_Table):
     offload: OffloadTable
     devices: Annotated[tuple[DeviceTable, ...], Field(min_length=1, strict=False)]
     weather: Annotated[tuple[Weather, ...], Field(strict=False)] = ()
+    federated: FederatedTable | None = None
 
     @model_validator(mode="after")
     def _weather_meets_a_device(self) -> Self:
@@ -206,6 +217,7 @@ def _keys(table: type[BaseModel]) -> list[str]:
 _KEYS = {
     "": _keys(Scenario),
     "offload": _keys(OffloadTable),
+    "federated": _keys(FederatedTable),
     "devices": _keys(DeviceTable),
     "memory": _keys(MemoryWeather),
     "battery": _keys(BatteryWeather),

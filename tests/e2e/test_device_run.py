@@ -255,6 +255,7 @@ def test_signal_ends_a_device_that_waits_for_its_bundle(
             process=cloud.process,
             grpc=f"127.0.0.1:{port}",
             broker=cloud.broker,
+            enrolment="",
             store=cloud.store,
             log=cloud.log,
         )

@@ -40,3 +40,19 @@ def test_killed_outbox_keeps_every_receipt_that_it_promised(tmp_path: Path) -> N
     assert len(found) > 30
     for kill in found:
         assert kill["promised"] <= kill["left"] <= kill["promised"] + 1, kill
+
+
+def test_killed_enrolment_leaves_no_identity_or_a_whole_one_and_can_be_finished(
+    tmp_path: Path,
+) -> None:
+    found = every_kill("enrol", tmp_path)
+
+    assert {kill["left"] for kill in found} == {None, "first:1", "second:1"}
+    assert {kill["finally"] for kill in found} == {"second:1"}
+    steps = {kill["step"] for kill in found}
+    assert {"os.mkdir blob", "open .pem", "os.symlink", "os.rename .link"} <= steps
+    # The identity, at most one before it, the link; no key that waits for an answer.
+    assert {tuple(kill["files"]) for kill in found} <= {
+        ("identity", "identity"),
+        ("identity", "identity", "identity"),
+    }

@@ -20,12 +20,20 @@ from nestling_device.offload import (
     BadAnswerError,
     DeadlineMissedError,
     GrpcOffloader,
+    Question,
     UnreachableError,
 )
 from nestling_sim.links import CuttableLink
 
 WINDOW = np.arange(6, dtype=np.float32).reshape(2, 3)
 CLASSES = 4
+
+
+def question(window: NDArray[np.float32]) -> Question:
+    return Question(window=window, index=0, device_answer=None)
+
+
+QUESTION = question(WINDOW)
 PATIENT_MS = 20_000.0
 Answer = Callable[[inference_pb2.ModelInferRequest], inference_pb2.ModelInferResponse]
 
@@ -104,7 +112,7 @@ def test_teachers_logits_come_back_with_what_they_took(
     cloud_port: int, tiny_weights: NDArray[np.float32]
 ) -> None:
     with offloader(f"127.0.0.1:{cloud_port}") as cloud:
-        answer = cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+        answer = cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
     np.testing.assert_allclose(WINDOW.reshape(6) @ tiny_weights, answer.logits, rtol=1e-5)
     assert WINDOW.nbytes < answer.bytes_up < WINDOW.nbytes + 300
@@ -114,7 +122,7 @@ def test_teachers_logits_come_back_with_what_they_took(
 
 def test_same_input_costs_the_same_bytes_every_time(cloud_port: int) -> None:
     with offloader(f"127.0.0.1:{cloud_port}") as cloud:
-        answers = [cloud.offload(WINDOW, deadline_ms=PATIENT_MS) for _ in range(3)]
+        answers = [cloud.offload(QUESTION, deadline_ms=PATIENT_MS) for _ in range(3)]
 
     assert len({(answer.bytes_up, answer.bytes_down) for answer in answers}) == 1
 
@@ -125,13 +133,13 @@ def test_first_call_after_every_outage_is_answered(cloud_port: int) -> None:
         offloader(link.address) as cloud,
     ):
         for _ in range(5):
-            cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+            cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
             link.cut()
             for _ in range(3):
                 with pytest.raises(UnreachableError):
-                    cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+                    cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
             link.restore()
-        cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
 
 def test_line_cut_while_waiting_is_unreachable(tmp_path: Path) -> None:
@@ -145,7 +153,7 @@ def test_line_cut_while_waiting_is_unreachable(tmp_path: Path) -> None:
     with scripted(wait) as (target, _), ThreadPoolExecutor(1) as pool:
         host, port = target.split(":")
         with CuttableLink("pi-1", host, int(port)) as link, offloader(link.address) as cloud:
-            answer = pool.submit(cloud.offload, WINDOW, deadline_ms=PATIENT_MS)
+            answer = pool.submit(cloud.offload, QUESTION, deadline_ms=PATIENT_MS)
             asked.wait()
             link.cut()
             with pytest.raises(UnreachableError):
@@ -158,7 +166,7 @@ def test_wrong_shape_is_refused_by_the_cloud(cloud_port: int) -> None:
         offloader(f"127.0.0.1:{cloud_port}") as cloud,
         pytest.raises(BadAnswerError, match="INVALID_ARGUMENT"),
     ):
-        cloud.offload(WINDOW.T, deadline_ms=PATIENT_MS)
+        cloud.offload(question(WINDOW.T), deadline_ms=PATIENT_MS)
 
 
 def test_unknown_model_is_refused_by_the_cloud(cloud_port: int) -> None:
@@ -166,7 +174,7 @@ def test_unknown_model_is_refused_by_the_cloud(cloud_port: int) -> None:
         offloader(f"127.0.0.1:{cloud_port}", model="another") as cloud,
         pytest.raises(BadAnswerError, match="NOT_FOUND"),
     ):
-        cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +186,7 @@ def test_cloud_that_misbehaves_is_a_bad_answer(answer: Answer, words: str) -> No
         offloader(target) as cloud,
         pytest.raises(BadAnswerError, match=words),
     ):
-        cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
 
 def test_missed_deadlines_are_told_and_end_in_a_new_connection() -> None:
@@ -191,13 +199,13 @@ def test_missed_deadlines_are_told_and_end_in_a_new_connection() -> None:
 
     with scripted(wait) as (target, peers), offloader(target, model="slow") as cloud:
         cloud._model = "fast"
-        cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
         cloud._model = "slow"
         for _ in range(3):
             with pytest.raises(DeadlineMissedError, match="within 20 ms"):
-                cloud.offload(WINDOW, deadline_ms=20)
+                cloud.offload(QUESTION, deadline_ms=20)
         done.set()
         cloud._model = "fast"
-        cloud.offload(WINDOW, deadline_ms=PATIENT_MS)
+        cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
     assert peers[0] != peers[-1]

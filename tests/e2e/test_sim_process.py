@@ -131,6 +131,24 @@ def test_kill_9_leaves_no_process(start: Start) -> None:
     until(lambda: not any(map(alive, cloud_and_broker)))
 
 
+def test_keep_serving_goes_on_after_the_report_until_ctrl_c(start: Start) -> None:
+    running = start(task_reference("SHORT"), "--keep-serving")
+    running.wait_for("console: http://127.0.0.1:")
+    running.wait_for("Ctrl-C ends all of it")
+    cloud_and_broker = offspring(running.process.pid)
+    assert all(map(alive, cloud_and_broker))
+
+    status, told = running.end(signal.SIGINT)
+
+    assert status == 0
+    assert "nothing is left running" in told
+    assert "Traceback" not in told
+    until(lambda: not any(map(alive, cloud_and_broker)))
+    (folder,) = running.out.iterdir()
+    assert (folder / "report.html").is_file()
+    assert list(running.temporary.iterdir()) == []
+
+
 def test_run_prints_its_summary_as_json_and_one_line_a_step(start: Start) -> None:
     running = start(task_reference("SHORT"), "--json")
 

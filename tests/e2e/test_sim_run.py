@@ -17,6 +17,7 @@ from nestling_cloud.broker import BrokerKind, find_broker
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import Silent
+from nestling_cloud.serving.config import RECEIPTS_FILE
 from nestling_cloud.tasks import load_task
 from nestling_cloud.telemetry.store import Store, store_url
 from nestling_sim.cloud_process import cloud_process
@@ -207,8 +208,8 @@ def watched(
     splits = load_task(scenario.task).load_checked(None, scenario.seed)
     streams = deal(splits.test, 3, scenario.seed)
     repository = Repository(next((fleet_cache / "bundles").iterdir()))
-    store = tmp_path / "receipts.sqlite"
-    with cloud_process(repository.root, store) as addresses:
+    state = tmp_path / "cloud"
+    with cloud_process(repository.root, state) as addresses:
         host, _, port = addresses.broker.rpartition(":")
         command = [program, "-h", host, "-p", port, "-t", "spBv1.0/#", "-F", "%t"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stranger:
@@ -226,7 +227,7 @@ def watched(
             run_fleet(fleet, Silent())
             stranger.terminate()
             topics += stranger.stdout.read().split()
-    with Store(store_url(str(store))) as stored:
+    with Store(store_url(str(state / RECEIPTS_FILE))) as stored:
         yield topics, stored.count()
 
 

@@ -1,6 +1,7 @@
 """Puts what was learned into a repository as the next release of its task."""
 
-from nestling.bundle import MANIFEST_FORMAT
+from nestling.bundle import MANIFEST_FORMAT, blob_of, bundle_version
+from nestling.student.weights import write_arrays
 from nestling.v1 import bundle_pb2
 from nestling.v1.delivery_pb2 import GetDesiredBundleResponse
 from nestling_cloud.bundles.repository import Repository
@@ -46,7 +47,13 @@ def release_bundle(
         multiplexer_macs=learned.multiplexer.macs,
         accept_head_macs=learned.accept_head.macs,
     )
+    # Before the release: a bundle that devices may run has what a round needs.
+    repository.add_checkpoint(_version(manifest), write_arrays(learned.checkpoint))
     return repository.release(manifest)
+
+
+def _version(manifest: bundle_pb2.Manifest) -> str:
+    return bundle_version(manifest, blob_of(manifest.SerializeToString(deterministic=True)))
 
 
 def cloud_model_name(task: Task) -> str:

@@ -23,6 +23,38 @@ from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Splits, Task
 
 _FIRST_RELEASE = 1
+# All that a bundle follows from, and no more: a change of the console trains nothing anew. A test
+# holds the list against the imports of `learning` and `bundles.build`.
+LEARNING_MODULES = (
+    "nestling.admission",
+    "nestling.budget",
+    "nestling.bundle",
+    "nestling.nest",
+    "nestling.session",
+    "nestling.student.losses",
+    "nestling.student.network",
+    "nestling.student.normalizer",
+    "nestling.student.sandwich",
+    "nestling.student.weights",
+    "nestling.v1.budget_pb2",
+    "nestling.v1.bundle_pb2",
+    "nestling.v1.delivery_pb2",
+    "nestling_cloud.bundles.build",
+    "nestling_cloud.bundles.export",
+    "nestling_cloud.bundles.repository",
+    "nestling_cloud.export",
+    "nestling_cloud.learning",
+    "nestling_cloud.macs",
+    "nestling_cloud.models.router",
+    "nestling_cloud.models.teacher",
+    "nestling_cloud.nesting",
+    "nestling_cloud.quantization",
+    "nestling_cloud.routing",
+    "nestling_cloud.tasks.motion",
+    "nestling_cloud.tasks.task",
+    "nestling_cloud.templates",
+    "nestling_cloud.training",
+)
 
 
 def cache_folder() -> Path:
@@ -77,9 +109,11 @@ def trained_repository(
 
 def _is_whole(folder: Path) -> bool:
     """Whether a folder has a bundle; a damaged one has not."""
+    repository = Repository(folder)
     try:
-        manifest = Repository(folder).manifest()
-        Repository(folder).model_path(manifest.cloud.name)
+        repository.model_path(repository.manifest().cloud.name)
+        desired = repository.desired()
+        repository.checkpoint_path(desired.bundle_version if desired else "")
     except RepositoryError:
         return False
     return True
@@ -137,13 +171,15 @@ def _examples(examples: Examples) -> Iterator[bytes]:
 
 def _sources(task: Task) -> list[Path]:
     """Python files that the result follows from: ours, and those that define the task."""
-    found: set[Path] = set()
-    for package in ("nestling", "nestling_cloud"):
-        spec = importlib.util.find_spec(package)
-        assert spec is not None
-        for folder in spec.submodule_search_locations or ():
-            found.update(Path(folder).rglob("*.py"))
+    found = {_file(name) for name in LEARNING_MODULES}
     for maker in (task.load, task.teacher, task.augment):
         with contextlib.suppress(TypeError):  # a partial or a builtin has no file of its own
             found.add(Path(inspect.getfile(maker)))
     return sorted(found)
+
+
+def _file(module: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin)

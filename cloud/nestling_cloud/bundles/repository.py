@@ -1,4 +1,8 @@
-"""The folder that releases live in: content-addressed blobs, cloud models, the desired bundle."""
+"""The folder that releases live in: content-addressed blobs, cloud models, the desired bundle.
+
+Beside them lies what a later round of learning starts from: checkpoints, by bundle version. Devices
+fetch blobs, and only by digest, so that neither cloud models nor checkpoints ever reach one.
+"""
 
 import os
 import re
@@ -12,6 +16,7 @@ from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_cloud.errors import CloudError
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class RepositoryError(CloudError):
@@ -31,13 +36,14 @@ class Repository:
 
     Args:
         root: the folder; made with the first write. It holds `blobs/<sha256>`,
-            `models/<name>.onnx` and `desired.binpb`.
+            `models/<name>.onnx`, `checkpoints/<bundle version>.npz` and `desired.binpb`.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._blobs = root / "blobs"
         self._models = root / "models"
+        self._checkpoints = root / "checkpoints"
         self._desired = root / "desired.binpb"
 
     def add(self, data: bytes) -> bundle_pb2.Blob:
@@ -91,6 +97,25 @@ class Repository:
         path = self._model_file(name)
         if not path.is_file():
             raise BlobNotFoundError(f"no cloud model {name!r} in {self._models}; add it first")
+        return path
+
+    def add_checkpoint(self, bundle_version: str, data: bytes) -> None:
+        """Keep what a bundle's student was before it was rounded, for a later round to start at."""
+        _write(self._checkpoint_file(bundle_version), data)
+
+    def checkpoint_path(self, bundle_version: str) -> Path:
+        """File of a bundle's checkpoint.
+
+        Raises:
+            BlobNotFoundError: the bundle has none.
+        """
+        path = self._checkpoint_file(bundle_version)
+        if not path.is_file():
+            raise BlobNotFoundError(
+                f"bundle {bundle_version} has no checkpoint in {self._checkpoints}, so no round "
+                "can start from it: it was trained by an earlier version; train it again "
+                "(nestling-sim run --retrain makes and releases one)"
+            )
         return path
 
     def release(self, manifest: bundle_pb2.Manifest) -> delivery_pb2.GetDesiredBundleResponse:
@@ -177,6 +202,11 @@ class Repository:
                 "underscores, starting with a letter or digit"
             )
         return self._models / f"{name}.onnx"
+
+    def _checkpoint_file(self, bundle_version: str) -> Path:
+        if not _VERSION.fullmatch(bundle_version):
+            raise RepositoryError(f"{bundle_version[:80]!r} is not the version of a bundle")
+        return self._checkpoints / f"{bundle_version}.npz"
 
 
 def _no_blob(sha256: str) -> BlobNotFoundError:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -9,6 +10,7 @@ from nestling_cloud import service
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.connection import AddressError, BrokerAddress
 from nestling_cloud.console.server import ConsoleAddress
+from nestling_cloud.serving.config import Addresses, ServeConfig
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,7 +22,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "show it in a console. Ctrl-C or SIGTERM ends it.",
         epilog="examples:\n"
         "  nestling-cloud serve --repository repository\n"
-        "  nestling-cloud serve --repository repository --broker 127.0.0.1:1883 --json\n",
+        "  nestling-cloud serve --repository repository --broker 127.0.0.1:1883 --json\n"
+        "  nestling-cloud serve --repository repository --host 0.0.0.0 --public-host cloud.lan\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -37,20 +40,32 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="URL|PATH",
         help="database of the receipts (default: receipts.sqlite in the state folder)",
     )
-    add("--host", default="127.0.0.1", help="where gRPC listens (default: %(default)s)")
-    add("--port", type=_port, default=8500, help="its port, 0 takes a free one (default: 8500)")
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="where to listen (default: %(default)s); what others can reach has TLS",
+    )
+    add("--port", type=port, default=8500, help="of gRPC, 0 takes a free one (default: 8500)")
+    add("--tls", action="store_true", help="TLS and certificates on this machine too")
+    add("--public-host", metavar="NAME", help="how devices reach this machine (default: HOST)")
+    add(
+        "--enrolment-port",
+        type=port,
+        default=8501,
+        metavar="PORT",
+        help="where devices enrol, with TLS; 0 takes a free one (default: 8501)",
+    )
     add(
         "--broker",
         type=_address,
         metavar="HOST:PORT",
-        help="a running MQTT broker (default: start one on 127.0.0.1)",
+        help="a running MQTT broker (default: start one)",
     )
     add(
         "--broker-port",
-        type=_port,
-        default=1883,
+        type=port,
         metavar="PORT",
-        help="port of the started broker, 0 takes a free one (default: 1883)",
+        help="of the started broker, 0 takes a free one (default: 1883, with TLS 8883)",
     )
     add(
         "--broker-kind",
@@ -66,7 +81,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     add(
         "--console-port",
-        type=_port,
+        type=port,
         default=8080,
         metavar="PORT",
         help="their port, 0 takes a free one (default: 8080)",
@@ -77,12 +92,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _serve(options: argparse.Namespace) -> None:
-    config = service.ServeConfig(
+    config = ServeConfig(
         repository=options.repository,
         state=options.state,
         store=options.store,
         host=options.host,
         port=options.port,
+        tls=options.tls,
+        public_host=options.public_host,
+        enrolment_port=options.enrolment_port,
         broker=options.broker,
         broker_port=options.broker_port,
         broker_kind=options.broker_kind,
@@ -93,34 +111,41 @@ def _serve(options: argparse.Namespace) -> None:
     service.run(config, _print_json if options.json else _print_for_people)
 
 
-def _print_json(addresses: service.Addresses) -> None:
-    told = {"grpc": addresses.grpc, "broker": addresses.broker}
-    told |= {"console": addresses.console} if addresses.console else {}
-    password = addresses.console_password
-    told |= {"console_password": password} if password else {}
-    print(json.dumps({"event": "ready", **told}), flush=True)
+def _print_json(addresses: Addresses) -> None:
+    told = {
+        "grpc": addresses.grpc,
+        "broker": addresses.broker,
+        "enrolment": addresses.enrolment,
+        "console": addresses.console,
+        "console_password": addresses.console_password,
+    }
+    known = {name: value for name, value in told.items() if value is not None}
+    print(json.dumps({"event": "ready", **known}), flush=True)
 
 
-def _print_for_people(addresses: service.Addresses) -> None:
-    lines = [
-        f"inference and delivery (gRPC)  {addresses.grpc}",
-        f"telemetry and delivery (MQTT)  {addresses.broker}",
-    ]
+def _print_for_people(addresses: Addresses) -> None:
+    print("\n".join(_lines(addresses)), flush=True)
+
+
+def _lines(addresses: Addresses) -> Iterator[str]:
+    yield f"inference and delivery (gRPC)  {addresses.grpc}"
+    yield f"telemetry and delivery (MQTT)  {addresses.broker}"
     if addresses.console:
-        lines.append(f"console and API                {addresses.console}")
+        yield f"console and API                {addresses.console}"
     if addresses.console_password:
-        lines += [
-            f"password, shown only now       {addresses.console_password}",
-            "  nestling-cloud console password makes another one",
-        ]
-    lines += [
-        "start a device with",
-        f"  nestling-device run --cloud {addresses.grpc} --broker {addresses.broker}",
-    ]
-    print("\n".join(lines), flush=True)
+        yield f"password, shown only now       {addresses.console_password}"
+        yield "  nestling-cloud console password makes another one"
+    if addresses.enrolment is None:
+        yield "start a device with"
+        yield f"  nestling-device run --cloud {addresses.grpc} --broker {addresses.broker}"
+    else:
+        yield f"enrolment                      {addresses.enrolment}"
+        yield "let a device in with"
+        yield "  nestling-cloud device add NAME"
 
 
-def _port(text: str) -> int:
+def port(text: str) -> int:
+    """Read a port; 0 takes a free one."""
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
     return int(text)

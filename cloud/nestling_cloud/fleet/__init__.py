@@ -1,1 +1,1 @@
-"""The fleet as it is and as it is wished: what devices report, what the console asks of them."""
+"""The fleet: its devices, and what they are told."""

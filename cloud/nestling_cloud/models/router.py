@@ -5,8 +5,8 @@ from torch import nn
 from torch.nn import functional
 
 from nestling.budget import BUDGET_FIELDS
+from nestling.student.normalizer import Normalizer
 from nestling.v1.bundle_pb2 import Signature
-from nestling_cloud.models.normalizer import Normalizer
 
 _HIDDEN = 24
 _BUDGET_STRETCH = 12.0

@@ -1,10 +1,13 @@
 """The Open Inference Protocol service: the teacher's answers for offloaded inputs."""
 
 import logging
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
+import numpy as np
+from numpy.typing import NDArray
 
 from nestling.inference.v2 import inference_pb2 as pb
 from nestling.inference.v2 import inference_pb2_grpc
@@ -14,6 +17,7 @@ from nestling_cloud.serving.batcher import Batcher
 # Of one request. A window has kilobytes; a client that sends more is mistaken.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
+Answered = Callable[[pb.ModelInferRequest, NDArray[np.float32], NDArray[np.float32]], None]
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _LOG = logging.getLogger(__name__)
 
@@ -24,11 +28,15 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     Args:
         signature: what the model takes and gives.
         batcher: runs it; its `max_batch` is the most rows of one request.
+        answered: told of every request with its inputs and logits; must not take long.
     """
 
-    def __init__(self, signature: tensors.Signature, batcher: Batcher) -> None:
+    def __init__(
+        self, signature: tensors.Signature, batcher: Batcher, answered: Answered | None = None
+    ) -> None:
         self._signature = signature
         self._batcher = batcher
+        self._answered = answered
 
     async def ServerLive(  # noqa: N802
         self, request: pb.ServerLiveRequest, context: _Context
@@ -80,6 +88,8 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         except Exception:  # noqa: BLE001  onnxruntime's errors share no base
             _LOG.exception("%s failed on %d inputs", self._signature.model, len(rows))
             await context.abort(grpc.StatusCode.INTERNAL, "the model failed; see the cloud's log")
+        if self._answered is not None:
+            self._answered(request, rows, logits)
         return tensors.encode(request, self._signature, logits)
 
     async def _check_model(self, name: str, wanted: str, context: _Context) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from nestling.student.network import StudentConfig
 from nestling.v1.bundle_pb2 import Signature
-from nestling_cloud.models.student import StudentConfig
 from nestling_cloud.tasks.files import DataMissingError
 from nestling_cloud.tasks.motion import rotate, stretch
 from nestling_cloud.tasks.task import Examples, Recipe, Splits, Task, TaskError, concatenate

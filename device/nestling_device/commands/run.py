@@ -5,25 +5,38 @@ import signal
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Literal, cast
 
-from nestling.topics import check_device_id
 from nestling.v1.budget_pb2 import Budget
+from nestling_device import flags
+from nestling_device.address import split_address
 from nestling_device.answer_line import answer_line
-from nestling_device.energy.meter import ClockMeter
-from nestling_device.energy.profile import Link, load_board, load_link, profile_names
+from nestling_device.config import Config
+from nestling_device.energy.costs import read_costs
+from nestling_device.energy.metering import open_meter
+from nestling_device.energy.profile import load_link
+from nestling_device.identity import Identity
+from nestling_device.machine import machine_name
+from nestling_device.membership import check_reachable, joined
 from nestling_device.resources import available_memory_bytes, battery_charge
 from nestling_device.runtime import Device, DeviceConfig
-from nestling_device.sources.recorded import read_golden, read_recording, replay
+from nestling_device.sources.catalogue import open_source
+from nestling_device.sources.source import Source
 
 # What the cloud may take at the end to acknowledge the last receipts.
 _FLUSH_S = 5.0
+# How long a stop may have to wait for a source in which nothing happens.
+_PATIENCE_S = 0.5
 _EXAMPLES = """\
 examples:
   nestling-device run --cloud 127.0.0.1:8500 --broker 127.0.0.1:1883
       fetch the bundle, answer its golden inputs over and over, one a second
-  nestling-device run --cloud cloud:8500 --broker cloud:1883 --id porch --source day.npy --count 500
-      answer 500 recorded windows and end
+  nestling-device run --id porch --source day.npy --count 500
+      answer 500 recorded windows as porch, which has enrolled, and end
+  nestling-device run --config /etc/nestling/device.toml --source socket:/run/nestling/inputs
+      what the file says, but inputs come from another program
 """
 
 
@@ -35,38 +48,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run.add_argument("--cloud", required=True, metavar="HOST:PORT", type=_address)
-    run.add_argument("--broker", required=True, metavar="HOST:PORT", type=_address)
-    run.add_argument("--id", default="device-1", type=_device_id, help="this device's name")
-    run.add_argument(
-        "--state", type=Path, metavar="DIR", help="state folder (default: ./nestling-<id>)"
-    )
-    run.add_argument(
-        "--delivery", choices=("grpc", "mqtt"), default="grpc", help="how bundles come"
-    )
-    run.add_argument("--profile", choices=profile_names("boards"), default="pi-4b")
-    run.add_argument("--link", choices=profile_names("links"), default="wifi")
-    run.add_argument(
-        "--source", type=Path, metavar="FILE.npy", help="recorded windows (default: golden inputs)"
-    )
+    flags.add_config(run)
+    flags.add_cloud(run)
+    flags.add_device(run)
+    flags.add_source(run)
     run.add_argument("--count", type=_count, help="inputs to answer (default: no end)")
-    run.add_argument(
-        "--interval", type=_positive, default=1.0, metavar="S", help="seconds between inputs"
-    )
-    _add_budget(run)
+    flags.add_budget(run)
     run.add_argument("--json", action="store_true", help="one JSON object a line for each answer")
     run.add_argument("--verbose", action="store_true", help="say more on stderr")
     run.set_defaults(run=_run)
-
-
-def _add_budget(run: argparse.ArgumentParser) -> None:
-    budget = run.add_argument_group("budget", "limits on one answer, and a wish")
-    budget.add_argument("--memory-kb", type=_positive, default=10_000.0, help="for the student")
-    budget.add_argument("--latency-ms", type=_positive, default=1000.0, help="its deadline")
-    budget.add_argument("--energy-mj", type=_positive, default=1000.0, help="compute or radio")
-    budget.add_argument(
-        "--offload-share", type=_share, default=0.2, help="wished share for the cloud, 0 to 1"
-    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -74,110 +64,87 @@ def _run(options: argparse.Namespace) -> int:
     # An installation may be broken off at any point, and nothing else happens before the start.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    link = load_link(options.link)
-    meter = ClockMeter(load_board(options.profile), link)
-    config = _config(options)
-    with Device(config, meter, _budget(options, link).memory_bytes) as device:
+    config, identity = joined(flags.read(options))
+    check_reachable(config)
+    state_dir = Path(config.device.state)
+    costs = read_costs(state_dir, machine_name())
+    memory_bytes = _budget(config).memory_bytes
+    with (
+        open_meter(config, costs) as meter,
+        Device(_device_config(config, identity), meter, memory_bytes, costs) as device,
+    ):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        _answer_all(device, options, link, stop)
+        print(
+            f"nestling-device: {config.device.id} runs {device.parts.version}, capacities 1 to "
+            f"{device.parts.held}",
+            file=sys.stderr,
+        )
+        with closing(open_source(config.source, device, state_dir)) as source:
+            _answer_all(device, source, config, options, stop)
         if not device.flush(_FLUSH_S):
             print(
                 "nestling-device: some receipts are not stored in the cloud yet; they stay in "
-                f"{config.state_dir} and go with the next run",
+                f"{state_dir} and go with the next run",
                 file=sys.stderr,
             )
     return 0
 
 
-def _config(options: argparse.Namespace) -> DeviceConfig:
-    host, _, port = options.broker.rpartition(":")
+def _device_config(config: Config, identity: Identity | None) -> DeviceConfig:
+    host, port = split_address(config.cloud.broker)
     return DeviceConfig(
-        device_id=options.id,
-        profile=options.profile,
-        state_dir=options.state or Path(f"nestling-{options.id}"),
-        cloud=options.cloud,
+        device_id=config.device.id,
+        profile=config.board.profile,
+        state_dir=Path(config.device.state),
+        cloud=config.cloud.address,
         broker_host=host,
-        broker_port=int(port),
-        delivery=options.delivery,
-        deadline_ms=options.latency_ms,
+        broker_port=port,
+        delivery=cast("Literal['grpc', 'mqtt']", config.cloud.delivery),
+        deadline_ms=config.budget.latency_ms,
+        identity=identity,
     )
 
 
 def _answer_all(
-    device: Device, options: argparse.Namespace, link: Link, stop: threading.Event
+    device: Device,
+    source: Source,
+    config: Config,
+    options: argparse.Namespace,
+    stop: threading.Event,
 ) -> None:
-    parts = device.parts
-    print(
-        f"nestling-device: {options.id} runs {parts.version}, capacities 1 to {parts.held}",
-        file=sys.stderr,
-    )
-    windows = (
-        read_recording(options.source, parts.manifest.signature.shape)
-        if options.source
-        else read_golden(parts.manifest, device.blobs)
-    )
-    classes = parts.manifest.signature.classes
-    for index, window in enumerate(replay(windows, options.count)):
-        if stop.is_set():
-            return
+    index = 0
+    while index != options.count and not stop.is_set():
         started = time.monotonic()
-        receipt = device.answer(index, window, _budget(options, link))
-        print(answer_line(receipt, classes[receipt.answer], as_json=options.json), flush=True)
-        stop.wait(max(0.0, options.interval - (time.monotonic() - started)))
+        window = source.take(_PATIENCE_S)
+        if window is None:
+            continue
+        receipt = device.answer(index, window, _budget(config))
+        answer = device.parts.manifest.signature.classes[receipt.answer]
+        print(answer_line(receipt, answer, as_json=options.json), flush=True)
+        source.settle(answer_line(receipt, answer, as_json=True))
+        index += 1
+        if not source.live:
+            stop.wait(max(0.0, config.device.interval_s - (time.monotonic() - started)))
 
 
-def _budget(options: argparse.Namespace, link: Link) -> Budget:
+def _budget(config: Config) -> Budget:
     """What the operator allows, and no more than the machine has."""
-    memory_bytes = int(options.memory_kb * 1000)
+    limits, link = config.budget, load_link(config.board.link)
+    memory_bytes = int(limits.memory_kb * 1000)
     available = available_memory_bytes()
     return Budget(
         memory_bytes=memory_bytes if available is None else min(memory_bytes, available),
-        latency_ms=options.latency_ms,
-        energy_mj=options.energy_mj,
+        latency_ms=limits.latency_ms,
+        energy_mj=limits.energy_mj,
         link_mbit_s=link.mbit_s,
         link_rtt_ms=link.rtt_ms,
         battery=battery_charge(),
-        offload_share=options.offload_share,
+        offload_share=limits.offload_share,
     )
-
-
-def _address(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, for example 127.0.0.1:8500")
-    return text
-
-
-def _device_id(text: str) -> str:
-    try:
-        return check_device_id(text)
-    except ValueError as err:
-        raise argparse.ArgumentTypeError(str(err)) from err
-
-
-def _positive(text: str) -> float:
-    value = _number(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return value
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
-
-
-def _share(text: str) -> float:
-    share = _number(text)
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
-    return share
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")  # which lies within no limits

@@ -8,6 +8,7 @@ import grpc
 from nestling.v1 import bundle_pb2, delivery_pb2, delivery_pb2_grpc
 from nestling_device.channel import Channel
 from nestling_device.delivery.source import DeliveryError, SourceUnreachableError, checked_chunk
+from nestling_device.identity import Identity
 
 # One call fetches at most this much, so that a deadline can be put on every call, however large
 # the blob and slow the link.
@@ -29,16 +30,24 @@ _REFUSALS = {
 class GrpcSource:
     """The cloud's delivery service; a `BlobSource`."""
 
-    def __init__(self, target: str, device_id: str, *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        target: str,
+        device_id: str,
+        *,
+        identity: Identity | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
         """Make a source; it dials when first asked.
 
         Args:
             target: "host:port".
             device_id: who asks.
+            identity: for TLS, with the same name; None without.
             timeout_s: for one call, which carries at most 256 KiB; a question without a blob gets
                 no more than 5 s.
         """
-        self._channel = Channel(target)
+        self._channel = Channel(target, identity)
         self._device_id = device_id
         self._timeout_s = timeout_s
         self._bytes_received = 0

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from nestling import topics
 from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_device.delivery.source import DeliveryError, SourceUnreachableError, checked_chunk
+from nestling_device.identity import Identity
 from nestling_device.mqtt import BrokerUnreachableError, Connection, Message
 
 _CHUNK_BYTES = 16 * 1024
@@ -19,13 +20,22 @@ _ATTEMPTS = 3
 class MqttSource:
     """The cloud's delivery behind a broker; a `BlobSource`, for one thread."""
 
-    def __init__(self, host: str, port: int, device_id: str, *, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        device_id: str,
+        *,
+        identity: Identity | None = None,
+        timeout_s: float = 5.0,
+    ) -> None:
         """Make a source; it connects when first asked.
 
         Args:
             host: of the broker.
             port: of the broker.
             device_id: who asks.
+            identity: for TLS, with the same name; None without.
             timeout_s: for one answer; a request is sent three times before it is given up.
 
         Raises:
@@ -34,6 +44,9 @@ class MqttSource:
         self._host = host
         self._port = port
         self._device_id = topics.check_device_id(device_id)
+        # The broker ends a connection when another comes under its id, so nobody may guess it.
+        self._client_id = f"{device_id}-delivery-{secrets.token_hex(8)}"
+        self._identity = identity
         self._timeout_s = timeout_s
         self._connection: Connection | None = None
         # From a random start, so that no answer to an earlier process is taken for ours.
@@ -105,8 +118,9 @@ class MqttSource:
             self._connection = Connection(
                 self._host,
                 self._port,
-                client_id=f"{self._device_id}-delivery",
+                client_id=self._client_id,
                 subscriptions=[topics.delivery_response(self._device_id)],
+                identity=self._identity,
             )
         return self._connection
 

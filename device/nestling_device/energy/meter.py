@@ -1,20 +1,28 @@
 """Meters: what running a model and talking to the cloud took, and how that is known."""
 
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
 from nestling.admission import transfer_ms
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.receipt_pb2 import PROVENANCE_MEASURED, PROVENANCE_MODELLED, Provenance
+from nestling.v1.receipt_pb2 import (
+    PROVENANCE_CALIBRATED,
+    PROVENANCE_MEASURED,
+    PROVENANCE_MODELLED,
+    Provenance,
+)
 from nestling_device.energy.profile import Board, Link
+from nestling_device.energy.sampler import Sampler
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """Time and energy of one step."""
+    """Time and energy of one step, and how the energy is known."""
 
     latency_ms: float
     energy_mj: float
+    energy_provenance: Provenance.ValueType = PROVENANCE_MODELLED
 
 
 class Meter(Protocol):
@@ -27,7 +35,7 @@ class Meter(Protocol):
 
     @property
     def energy_provenance(self) -> Provenance.ValueType:
-        """How its energies come about."""
+        """How the energies come about that it tells ahead."""
         ...
 
     def estimate(self, macs: int) -> Spent:
@@ -96,3 +104,59 @@ class ClockMeter(ProfileMeter):
     def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> Spent:
         """Measured time; energy from the bytes and the link's throughput."""
         return Spent(latency_ms=wall_ms, energy_mj=self.radio_mj(size_bytes, budget))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Powers:
+    """What a profile found that this machine draws, watts.
+
+    Attributes:
+        idle_w: while nothing ran.
+        active_w: what running a network adds.
+    """
+
+    idle_w: float
+    active_w: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibratedMeter(ClockMeter):
+    """A real board whose powers were measured: time measured, energy measured where that can be.
+
+    An instrument tells the energy of a step that is long enough for several of its readings. For a
+    shorter one, and without an instrument, it is measured time at the power that a profile found
+    over thousands of runs: calibrated, never called measured. The radio's energy stays modelled,
+    because an instrument sees the whole board and cannot tell waiting from sending.
+
+    Attributes:
+        powers: of this machine.
+        sampler: reads an instrument; runs for as long as the meter is used.
+    """
+
+    powers: Powers
+    sampler: Sampler | None = None
+
+    def compute(self, macs: int, wall_ms: float) -> Spent:
+        """Measured time; measured or calibrated energy. To be called when the step has ended."""
+        del macs
+        spent = self._measured(time.monotonic(), wall_ms / 1e3)
+        if spent is not None:
+            return spent
+        return Spent(
+            latency_ms=wall_ms,
+            energy_mj=wall_ms * self.powers.active_w,
+            energy_provenance=PROVENANCE_CALIBRATED,
+        )
+
+    def _measured(self, end_s: float, wall_s: float) -> Spent | None:
+        if self.sampler is None:
+            return None
+        joules = self.sampler.joules(end_s - wall_s, end_s)
+        if joules is None:
+            return None
+        above_idle = max(0.0, joules - self.powers.idle_w * wall_s)
+        return Spent(
+            latency_ms=wall_s * 1e3,
+            energy_mj=above_idle * 1e3,
+            energy_provenance=self.sampler.provenance,
+        )

@@ -1,21 +1,16 @@
 """Recorded inputs: a .npy file of windows, or the golden inputs that every bundle carries."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_device.delivery.blobs import BlobStore
-from nestling_device.errors import DeviceError
 from nestling_device.nest import golden_inputs
-
-Windows = NDArray[np.float32]
-
-
-class SourceError(DeviceError):
-    """A source that cannot be read, or whose inputs do not fit the task."""
+from nestling_device.sources.source import SourceError, Windows, fault_of
 
 
 def read_recording(path: Path, shape: Sequence[int]) -> Windows:
@@ -28,21 +23,36 @@ def read_recording(path: Path, shape: Sequence[int]) -> Windows:
     Raises:
         SourceError: not such a file, or a window that no student can take.
     """
-    try:
-        with path.open("rb") as file:
-            windows = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as err:
-        raise SourceError(f"{path} is not a readable .npy file: {err}") from err
-    wanted = tuple(shape)
-    if windows.dtype != np.float32 or windows.shape[1:] != wanted or windows.size == 0:
-        raise SourceError(
-            f"{path} has {windows.dtype} {windows.shape}; float32 (N, "
-            f"{', '.join(map(str, wanted))}) with N at least 1 is needed"
-        )
-    if not np.isfinite(windows).all():
-        raise SourceError(f"{path} has values that are not finite; leave those windows out")
+    windows = _read_array(path)
+    fault = fault_of(windows, shape)
+    if fault:
+        raise SourceError(f"{path} {fault}")
     found: Windows = windows
     return found
+
+
+def read_windows(path: Path, shape: Sequence[int]) -> Windows:
+    """Read a .npy file of windows, or of a single one without the first axis.
+
+    Raises:
+        SourceError: likewise.
+    """
+    array = _read_array(path)
+    windows = array[None] if array.shape == tuple(shape) else array
+    fault = fault_of(windows, shape)
+    if fault:
+        raise SourceError(f"{path} {fault}")
+    found: Windows = windows
+    return found
+
+
+def _read_array(path: Path) -> NDArray[Any]:
+    try:
+        with path.open("rb") as file:
+            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    except Exception as err:  # numpy lets through whatever its header's parsers raise
+        raise SourceError(f"{path} is not a readable .npy file: {err}") from err
+    return array
 
 
 def read_golden(manifest: Manifest, blobs: BlobStore) -> Windows:
@@ -50,14 +60,25 @@ def read_golden(manifest: Manifest, blobs: BlobStore) -> Windows:
     return golden_inputs(manifest, GoldenInputs.FromString(blobs.read(manifest.golden)))
 
 
-def replay(windows: Windows, count: int | None) -> Iterator[Windows]:
-    """Yield windows one by one, again from the start where they run out.
+class Replay:
+    """Gives windows one by one, again from the start where they run out."""
 
-    Args:
-        windows: (N, *shape), at least one.
-        count: how many in all; None goes on for ever.
-    """
-    index = 0
-    while count is None or index < count:
-        yield windows[index % len(windows)]
-        index += 1
+    live = False
+
+    def __init__(self, windows: Windows) -> None:
+        """Replay (N, *shape), at least one."""
+        self._windows = windows
+        self._index = 0
+
+    def take(self, timeout_s: float) -> Windows | None:
+        """Give the next one at once."""
+        del timeout_s
+        window: Windows = self._windows[self._index % len(self._windows)]
+        self._index += 1
+        return window
+
+    def settle(self, line: str) -> None:
+        """Nothing waits for it."""
+
+    def close(self) -> None:
+        """Nothing is open."""

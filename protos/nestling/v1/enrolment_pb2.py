@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bnestling/v1/enrolment.proto\x12\x0bnestling.v1\";\n\x0c\x45nrolRequest\x12\x0e\n\x06secret\x18\x01 \x01(\x0c\x12\x1b\n\x13\x63\x65rtificate_request\x18\x02 \x01(\t\"Z\n\rEnrolResponse\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\t\x12\x11\n\tauthority\x18\x03 \x01(\t\x12\x0e\n\x06\x62roker\x18\x04 \x01(\t\"+\n\x0cRenewRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\t\"$\n\rRenewResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t2\x92\x01\n\x10\x45nrolmentService\x12>\n\x05\x45nrol\x12\x19.nestling.v1.EnrolRequest\x1a\x1a.nestling.v1.EnrolResponse\x12>\n\x05Renew\x12\x19.nestling.v1.RenewRequest\x1a\x1a.nestling.v1.RenewResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bnestling/v1/enrolment.proto\x12\x0bnestling.v1\";\n\x0c\x45nrolRequest\x12\x0e\n\x06secret\x18\x01 \x01(\x0c\x12\x1b\n\x13\x63\x65rtificate_request\x18\x02 \x01(\t\"i\n\rEnrolResponse\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\t\x12\x11\n\tauthority\x18\x03 \x01(\t\x12\x0e\n\x06\x62roker\x18\x04 \x01(\t\x12\r\n\x05\x63loud\x18\x05 \x01(\t\"+\n\x0cRenewRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\t\"$\n\rRenewResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t2R\n\x10\x45nrolmentService\x12>\n\x05\x45nrol\x12\x19.nestling.v1.EnrolRequest\x1a\x1a.nestling.v1.EnrolResponse2P\n\x0eRenewalService\x12>\n\x05Renew\x12\x19.nestling.v1.RenewRequest\x1a\x1a.nestling.v1.RenewResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,11 +34,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENROLREQUEST']._serialized_start=44
   _globals['_ENROLREQUEST']._serialized_end=103
   _globals['_ENROLRESPONSE']._serialized_start=105
-  _globals['_ENROLRESPONSE']._serialized_end=195
-  _globals['_RENEWREQUEST']._serialized_start=197
-  _globals['_RENEWREQUEST']._serialized_end=240
-  _globals['_RENEWRESPONSE']._serialized_start=242
-  _globals['_RENEWRESPONSE']._serialized_end=278
-  _globals['_ENROLMENTSERVICE']._serialized_start=281
-  _globals['_ENROLMENTSERVICE']._serialized_end=427
+  _globals['_ENROLRESPONSE']._serialized_end=210
+  _globals['_RENEWREQUEST']._serialized_start=212
+  _globals['_RENEWREQUEST']._serialized_end=255
+  _globals['_RENEWRESPONSE']._serialized_start=257
+  _globals['_RENEWRESPONSE']._serialized_end=293
+  _globals['_ENROLMENTSERVICE']._serialized_start=295
+  _globals['_ENROLMENTSERVICE']._serialized_end=377
+  _globals['_RENEWALSERVICE']._serialized_start=379
+  _globals['_RENEWALSERVICE']._serialized_end=459
 # @@protoc_insertion_point(module_scope)

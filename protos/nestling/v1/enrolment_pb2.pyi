@@ -48,6 +48,7 @@ class EnrolResponse(_message.Message):
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     AUTHORITY_FIELD_NUMBER: _builtins.int
     BROKER_FIELD_NUMBER: _builtins.int
+    CLOUD_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """The name that the token was made for, and that the certificate has."""
     certificate: _builtins.str
@@ -56,6 +57,8 @@ class EnrolResponse(_message.Message):
     """PEM of the authority that signs devices, the cloud and the broker."""
     broker: _builtins.str
     """HOST:PORT of the broker as devices reach it."""
+    cloud: _builtins.str
+    """HOST:PORT of inference and delivery as devices reach them."""
     def __init__(
         self,
         *,
@@ -63,10 +66,11 @@ class EnrolResponse(_message.Message):
         certificate: _builtins.str = ...,
         authority: _builtins.str = ...,
         broker: _builtins.str = ...,
+        cloud: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "broker", b"broker", "certificate", b"certificate", "device_id", b"device_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "broker", b"broker", "certificate", b"certificate", "cloud", b"cloud", "device_id", b"device_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

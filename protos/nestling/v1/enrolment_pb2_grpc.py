@@ -39,25 +39,14 @@ class EnrolmentServiceStub:
                 request_serializer=nestling_dot_v1_dot_enrolment__pb2.EnrolRequest.SerializeToString,
                 response_deserializer=nestling_dot_v1_dot_enrolment__pb2.EnrolResponse.FromString,
                 _registered_method=True)
-        self.Renew = channel.unary_unary(
-                '/nestling.v1.EnrolmentService/Renew',
-                request_serializer=nestling_dot_v1_dot_enrolment__pb2.RenewRequest.SerializeToString,
-                response_deserializer=nestling_dot_v1_dot_enrolment__pb2.RenewResponse.FromString,
-                _registered_method=True)
 
 
 class EnrolmentServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Enrol(self, request, context):
-        """Sign a new device's key. Needs no client certificate; the token is good once.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def Renew(self, request, context):
-        """Sign a key of a device that has a certificate, before that one expires.
+        """Sign a new device's key. Needs no client certificate. The token is good for one key, so that
+        a device whose answer got lost may ask again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,11 +59,6 @@ def add_EnrolmentServiceServicer_to_server(servicer, server):
                     servicer.Enrol,
                     request_deserializer=nestling_dot_v1_dot_enrolment__pb2.EnrolRequest.FromString,
                     response_serializer=nestling_dot_v1_dot_enrolment__pb2.EnrolResponse.SerializeToString,
-            ),
-            'Renew': grpc.unary_unary_rpc_method_handler(
-                    servicer.Renew,
-                    request_deserializer=nestling_dot_v1_dot_enrolment__pb2.RenewRequest.FromString,
-                    response_serializer=nestling_dot_v1_dot_enrolment__pb2.RenewResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -114,6 +98,53 @@ class EnrolmentService:
             metadata,
             _registered_method=True)
 
+
+class RenewalServiceStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Renew = channel.unary_unary(
+                '/nestling.v1.RenewalService/Renew',
+                request_serializer=nestling_dot_v1_dot_enrolment__pb2.RenewRequest.SerializeToString,
+                response_deserializer=nestling_dot_v1_dot_enrolment__pb2.RenewResponse.FromString,
+                _registered_method=True)
+
+
+class RenewalServiceServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def Renew(self, request, context):
+        """Sign a key of a device that has a certificate, before that one expires. That one stays good,
+        for the answer may get lost.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_RenewalServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Renew': grpc.unary_unary_rpc_method_handler(
+                    servicer.Renew,
+                    request_deserializer=nestling_dot_v1_dot_enrolment__pb2.RenewRequest.FromString,
+                    response_serializer=nestling_dot_v1_dot_enrolment__pb2.RenewResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'nestling.v1.RenewalService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('nestling.v1.RenewalService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class RenewalService:
+    """Missing associated documentation comment in .proto file."""
+
     @staticmethod
     def Renew(request,
             target,
@@ -128,7 +159,7 @@ class EnrolmentService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nestling.v1.EnrolmentService/Renew',
+            '/nestling.v1.RenewalService/Renew',
             nestling_dot_v1_dot_enrolment__pb2.RenewRequest.SerializeToString,
             nestling_dot_v1_dot_enrolment__pb2.RenewResponse.FromString,
             options,

@@ -32,17 +32,17 @@ class EnrolmentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EnrolmentServiceAsyncStub: ...
     Enrol: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.EnrolRequest, _enrolment_pb2.EnrolResponse]
-    """Sign a new device's key. Needs no client certificate; the token is good once."""
-    Renew: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.RenewRequest, _enrolment_pb2.RenewResponse]
-    """Sign a key of a device that has a certificate, before that one expires."""
+    """Sign a new device's key. Needs no client certificate. The token is good for one key, so that
+    a device whose answer got lost may ask again.
+    """
 
 @_typing.type_check_only
 class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Enrol: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.EnrolRequest, _enrolment_pb2.EnrolResponse]  # type: ignore[assignment]
-    """Sign a new device's key. Needs no client certificate; the token is good once."""
-    Renew: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.RenewRequest, _enrolment_pb2.RenewResponse]  # type: ignore[assignment]
-    """Sign a key of a device that has a certificate, before that one expires."""
+    """Sign a new device's key. Needs no client certificate. The token is good for one key, so that
+    a device whose answer got lost may ask again.
+    """
 
 class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -51,14 +51,39 @@ class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _enrolment_pb2.EnrolRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_enrolment_pb2.EnrolResponse, _abc.Awaitable[_enrolment_pb2.EnrolResponse]]:
-        """Sign a new device's key. Needs no client certificate; the token is good once."""
+        """Sign a new device's key. Needs no client certificate. The token is good for one key, so that
+        a device whose answer got lost may ask again.
+        """
 
+def add_EnrolmentServiceServicer_to_server(servicer: EnrolmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class RenewalServiceStub:
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> RenewalServiceAsyncStub: ...
+    Renew: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.RenewRequest, _enrolment_pb2.RenewResponse]
+    """Sign a key of a device that has a certificate, before that one expires. That one stays good,
+    for the answer may get lost.
+    """
+
+@_typing.type_check_only
+class RenewalServiceAsyncStub(RenewalServiceStub):
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Renew: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.RenewRequest, _enrolment_pb2.RenewResponse]  # type: ignore[assignment]
+    """Sign a key of a device that has a certificate, before that one expires. That one stays good,
+    for the answer may get lost.
+    """
+
+class RenewalServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def Renew(
         self,
         request: _enrolment_pb2.RenewRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_enrolment_pb2.RenewResponse, _abc.Awaitable[_enrolment_pb2.RenewResponse]]:
-        """Sign a key of a device that has a certificate, before that one expires."""
+        """Sign a key of a device that has a certificate, before that one expires. That one stays good,
+        for the answer may get lost.
+        """
 
-def add_EnrolmentServiceServicer_to_server(servicer: EnrolmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+def add_RenewalServiceServicer_to_server(servicer: RenewalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

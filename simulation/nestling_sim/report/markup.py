@@ -45,9 +45,9 @@ def table(given: Table) -> str:
     )
 
 
-def folded(given: Table) -> str:
+def folded(given: Table, title: str = "The figures") -> str:
     """A picture's figures, for who opens them."""
-    return f"<details><summary>The figures</summary>{table(given)}</details>"
+    return f"<details><summary>{escape(title)}</summary>{table(given)}</details>"
 
 
 def _cells(row: Sequence[str]) -> str:

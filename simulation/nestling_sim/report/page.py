@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from nestling_cloud.palette import css_variables
-from nestling_sim.report import tables
+from nestling_sim.report import federated, tables
 from nestling_sim.report.evidence import Evidence, tally
 from nestling_sim.report.markup import Tile, folded, picture, section, table
 from nestling_sim.report.pictures import (
@@ -48,7 +48,7 @@ def report_page(evidence: Evidence) -> str:
 {summary["inputs"]} inputs, seed {summary["seed"]}</p></header>
 <main>
 <div class="tiles">{"".join(tile.html() for tile in _tiles(summary))}</div>
-{_pictures(evidence)}
+{_federated(summary)}{_pictures(evidence)}
 {_rest(summary)}
 </main>
 </body>
@@ -88,6 +88,21 @@ def _tiles(summary: Mapping[str, Any]) -> list[Tile]:
             beside=f"{receipts['lost']} lost, {receipts['duplicate']} duplicate",
         ),
     ]
+
+
+def _federated(summary: Mapping[str, Any]) -> str:
+    story = summary.get("federated")
+    if story is None:
+        return ""
+    return section(
+        "Learned in federated rounds",
+        federated.federated_words(story),
+        [
+            _drawn(federated.gain_picture(story), "federated"),
+            folded(federated.gains(story)),
+            folded(federated.rounds(story), "Round by round, accuracy on the calibration data"),
+        ],
+    )
 
 
 def _pictures(evidence: Evidence) -> str:

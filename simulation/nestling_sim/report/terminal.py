@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from nestling_sim.report.federated import gains
 from nestling_sim.report.tables import Table, comparison, latency, percent
 
 
@@ -21,7 +22,16 @@ def summary_table(summary: Mapping[str, Any]) -> RenderableType:
         Text(f"latency, ms: {summary['latency_provenance']} for the board / measured here"),
         _rich(latency(summary)),
         Padding(_facts(summary), (0, 1)),
+        *_learned(summary),
     )
+
+
+def _learned(summary: Mapping[str, Any]) -> list[RenderableType]:
+    story = summary.get("federated")
+    if story is None:
+        return []
+    end = f"released {story['released']}" if story["released"] else "nothing was released"
+    return [Text(f"federated: {end}: {story['verdict']}"), _rich(gains(story), emphasis="fleet")]
 
 
 def _rich(given: Table, emphasis: str = "") -> RichTable:

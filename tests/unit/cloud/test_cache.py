@@ -2,11 +2,18 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import grimp
 import numpy as np
 import pytest
 from tests.tiny_task import TINY_TASK, tiny_splits
 
-from nestling_cloud.bundles.cache import Trained, cache_folder, fingerprint, trained_repository
+from nestling_cloud.bundles.cache import (
+    LEARNING_MODULES,
+    Trained,
+    cache_folder,
+    fingerprint,
+    trained_repository,
+)
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Recipe, Signature, Splits, StudentConfig, Task
@@ -116,6 +123,30 @@ def test_fingerprint_changes_with_one_number_of_the_data(change: Callable[[Split
     change(changed)
 
     assert fingerprint(TINY_TASK, tiny_splits(), 0) != fingerprint(TINY_TASK, changed, 0)
+
+
+def test_fingerprint_covers_the_code_that_a_bundle_follows_from_and_no_other() -> None:
+    graph = grimp.build_graph("nestling", "nestling_cloud")
+    makers = {"nestling_cloud.learning", "nestling_cloud.bundles.build"}
+    reached = makers.union(*(graph.find_upstream_modules(maker) for maker in makers))
+    says_and_computes_nothing = {"nestling_cloud.errors", "nestling_cloud.progress"}
+    of_tasks = {"nestling_cloud.tasks.motion"}  # what tasks augment with
+
+    assert set(LEARNING_MODULES) == reached - says_and_computes_nothing | of_tasks
+    assert not any(
+        module.startswith(f"nestling_cloud.{other}")
+        for module in reached
+        for other in ("console", "serving", "telemetry", "commands", "cli", "service", "federated")
+    )
+
+
+def test_bundle_without_its_checkpoint_is_trained_again(tmp_path: Path) -> None:
+    before = train(tmp_path)
+    (checkpoint,) = before.folder.glob("checkpoints/*.npz")
+    checkpoint.unlink()
+
+    assert not train(tmp_path).from_cache
+    assert checkpoint.is_file()
 
 
 def test_named_cache_comes_before_the_users(

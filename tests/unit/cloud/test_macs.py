@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from nestling.student.network import NestedStudent, StudentConfig
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
-from nestling_cloud.models.student import NestedStudent, StudentConfig
 from nestling_cloud.tasks import Signature
 
 WINDOW = Signature(shape=[2, 15], classes=["a", "b", "c"])

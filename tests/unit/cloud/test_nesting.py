@@ -5,14 +5,13 @@ import torch
 from tests.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 from torch import nn
 
-from nestling_cloud.distillation import distillation_loss, soft_divergence
-from nestling_cloud.models.student import NestedStudent, StudentConfig
+from nestling.student.losses import distillation_loss, soft_divergence
+from nestling.student.network import NestedStudent, StudentConfig
+from nestling.student.sandwich import TEMPERATURE, recalibrate
 from nestling_cloud.nesting import (
     TEACHER_WEIGHT,
-    TEMPERATURE,
     VIEWS,
     make_views,
-    recalibrate,
     sandwich_loss,
     train_nested,
 )

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from nestling_cloud.models.student import NestedStudent, StudentConfig
+from nestling.student.network import NestedStudent, StudentConfig
 from nestling_cloud.quantization import activation_range, quantize, quantize_weight
 from nestling_cloud.tasks import Signature
 

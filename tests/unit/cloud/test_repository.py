@@ -161,3 +161,23 @@ def test_failed_write_leaves_nothing_behind(repository: Repository, tmp_path: Pa
         repository.add_model("other", b"new")
 
     assert sorted(path.name for path in folder.iterdir()) == ["other.onnx", "teacher.onnx"]
+
+
+def test_checkpoint_is_kept_by_bundle_version_and_is_no_blob(
+    repository: Repository, tmp_path: Path
+) -> None:
+    repository.add_checkpoint("tiny-1-0123abcd", b"weights")
+
+    assert repository.checkpoint_path("tiny-1-0123abcd").read_bytes() == b"weights"
+    assert not (tmp_path / "repository" / "blobs").exists()  # whence devices fetch
+
+
+def test_bundle_without_a_checkpoint_says_how_to_get_one(repository: Repository) -> None:
+    with pytest.raises(BlobNotFoundError, match=r"no checkpoint .* --retrain"):
+        repository.checkpoint_path("tiny-1-0123abcd")
+
+
+@pytest.mark.parametrize("version", ["../evil", "", "a/b", ".hidden"])
+def test_version_that_is_no_file_name_is_refused(repository: Repository, version: str) -> None:
+    with pytest.raises(RepositoryError, match="not the version of a bundle"):
+        repository.checkpoint_path(version)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from nestling_cloud.models.normalizer import Normalizer
+from nestling.student.normalizer import Normalizer
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.tasks import Signature
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
+from nestling.student.network import NestedStudent, StudentConfig, layout
 from nestling.v1.bundle_pb2 import NestedTensor
 from nestling_cloud.bundles.export import export_capacity, weights_file
-from nestling_cloud.models.student import NestedStudent, StudentConfig, layout
 from nestling_cloud.quantization import quantize
 from nestling_cloud.tasks import Signature
 from nestling_cloud.templates import build_template

@@ -30,6 +30,7 @@ from nestling.v1.receipt_pb2 import Receipt
 from nestling_device.agent import Agent, InputError
 from nestling_device.database import StorageError
 from nestling_device.delivery.source import DeliveryError
+from nestling_device.energy.costs import MeasuredCosts, NetworkCost
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.profile import Board, Link
 from nestling_device.offload import (
@@ -37,6 +38,7 @@ from nestling_device.offload import (
     CloudAnswer,
     DeadlineMissedError,
     OffloadError,
+    Question,
     UnreachableError,
 )
 from nestling_device.outbox import Outbox
@@ -64,11 +66,15 @@ class ScriptedCloud:
 
     def __init__(self, *outcomes: OffloadError | None) -> None:
         self._outcomes = list(outcomes)
-        self.asked = 0
+        self.questions: list[Question] = []
 
-    def offload(self, window: NDArray[np.float32], *, deadline_ms: float) -> CloudAnswer:
+    @property
+    def asked(self) -> int:
+        return len(self.questions)
+
+    def offload(self, question: Question, *, deadline_ms: float) -> CloudAnswer:
         outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
-        self.asked += 1
+        self.questions.append(question)
         if outcome is not None:
             raise outcome
         logits = np.zeros(CLASSES, np.float32)
@@ -109,6 +115,7 @@ def world(
     *outcomes: OffloadError | None,
     held: int = CAPACITIES,
     grow: Callable[[int], Parts] | None = None,
+    costs: MeasuredCosts | None = None,
 ) -> World:
     kept: list[Receipt] = []
     cloud = ScriptedCloud(*(outcomes or (None,)))
@@ -119,6 +126,7 @@ def world(
         deadline_ms=100,
         keep=kept.append,
         grow=grow or Growth(folder),
+        costs=costs,
     )
     return World(agent, cloud, kept)
 
@@ -262,6 +270,34 @@ def test_failed_exchange_is_billed_too(tmp_path: Path, error: OffloadError, byte
     assert radio == pytest.approx(METER.radio_mj(bytes_up, BUDGET))
 
 
+def test_cloud_is_told_which_input_it_is_and_what_the_student_said(tmp_path: Path) -> None:
+    w = world(tmp_path)
+
+    gated, escalated = (w.agent.answer(n, given, BUDGET) for n, given in ((5, HARD), (6, UNSURE)))
+
+    told = [(question.index, question.device_answer) for question in w.cloud.questions]
+    assert told == [(5, None), (6, escalated.device_answer)]
+    assert routes([gated, escalated]) == [(0, "gated"), (0, "escalated")]
+
+
+@pytest.mark.parametrize("given_window", [EASY, HARD])
+def test_receipt_says_what_an_offload_would_have_taken(
+    tmp_path: Path, given_window: NDArray[np.float32]
+) -> None:
+    receipt = world(tmp_path).agent.answer(0, given_window, BUDGET)
+
+    assert receipt.offload_bytes == SIZE
+    assert receipt.offload_energy_mj == pytest.approx(METER.radio_mj(SIZE, BUDGET))
+    assert receipt.offload_energy_provenance == receipt_pb2.PROVENANCE_MODELLED
+
+
+def test_receipt_without_a_link_tells_nothing_of_an_offload(tmp_path: Path) -> None:
+    receipt = world(tmp_path).agent.answer(0, EASY, budget(link_mbit_s=0))
+
+    assert (receipt.offload_bytes, receipt.offload_energy_mj) == (0, 0)
+    assert receipt.offload_energy_provenance == receipt_pb2.PROVENANCE_UNSPECIFIED
+
+
 def test_answer_without_the_cloud_costs_no_radio(tmp_path: Path) -> None:
     receipt = world(tmp_path).agent.answer(0, EASY, BUDGET)
 
@@ -291,6 +327,57 @@ def test_capacity_follows_the_energy(tmp_path: Path) -> None:
     starving = w.agent.answer(1, EASY, budget(energy_mj=limit_mj, battery=0.01))
 
     assert [saving.resident_capacity, starving.resident_capacity] == [2, 1]
+
+
+def profiled(version: str, *energies_mj: float) -> MeasuredCosts:
+    """A profile in which only energies differ."""
+    networks = [
+        NetworkCost(
+            latency_ms=1,
+            latency_p95_ms=2,
+            resident_bytes=1,
+            energy_mj=energy_mj,
+            energy_provenance="measured",
+        )
+        for energy_mj in energies_mj
+    ]
+    return MeasuredCosts(
+        bundle=version,
+        machine="this one",
+        taken_at="",
+        meter="ina219",
+        idle_w=1.0,
+        active_w=1.0,
+        capacities=tuple(networks),
+        multiplexer=networks[0],
+        accept_head=networks[0],
+    )
+
+
+def test_measured_costs_decide_instead_of_the_boards_table(tmp_path: Path) -> None:
+    version = hand_parts(tmp_path / "named").version
+    costs = profiled(version, 1.0, 50.0, 80.0)
+    measured = world(tmp_path / "a", costs=costs).agent
+    modelled = world(tmp_path / "b").agent
+    limits = [budget(energy_mj=limit) for limit in (49, 79, 81)]
+
+    resident = [
+        [agent.answer(index, EASY, limit).resident_capacity for index, limit in enumerate(limits)]
+        for agent in (measured, modelled)
+    ]
+
+    assert resident == [[1, 2, 3], [3, 3, 3]]
+
+
+def test_costs_of_another_bundle_and_of_capacities_not_profiled_come_from_the_table(
+    tmp_path: Path,
+) -> None:
+    version = hand_parts(tmp_path / "named").version
+    other = world(tmp_path / "a", costs=profiled("other", 500.0, 500.0, 500.0)).agent
+    partly = world(tmp_path / "b", costs=profiled(version, 500.0, 500.0)).agent
+
+    assert other.answer(0, EASY, budget(energy_mj=100)).resident_capacity == 3
+    assert partly.answer(0, EASY, budget(energy_mj=100)).resident_capacity == 3
 
 
 def test_more_memory_fetches_more_of_the_nest(tmp_path: Path) -> None:

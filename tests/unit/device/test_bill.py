@@ -3,9 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.receipt_pb2 import PROVENANCE_MEASURED, PROVENANCE_MODELLED, Receipt
+from nestling.v1.receipt_pb2 import (
+    PROVENANCE_CALIBRATED,
+    PROVENANCE_MEASURED,
+    PROVENANCE_MODELLED,
+    Receipt,
+)
 from nestling_device.bill import Bill
-from nestling_device.energy.meter import ClockMeter, ProfileMeter
+from nestling_device.energy.meter import ClockMeter, ProfileMeter, Spent
 from nestling_device.energy.profile import load_board, load_link
 
 BUDGET = Budget(link_mbit_s=5, link_rtt_ms=20)
@@ -17,7 +22,7 @@ _exchanges = st.lists(st.tuples(st.integers(0, 10**5), st.integers(0, 10**5)), m
 
 def entered(bill: Bill) -> Receipt:
     receipt = Receipt()
-    bill.enter(receipt)
+    bill.enter(receipt, 2704)
     return receipt
 
 
@@ -70,3 +75,22 @@ def test_step_that_fails_is_not_billed() -> None:
         bill.run(10**6, fail)
 
     assert entered(bill).latency_ms == 0
+
+
+def test_sum_is_as_certain_as_its_least_certain_step() -> None:
+    class Mixed(ClockMeter):
+        """Measures long steps and calibrates short ones."""
+
+        def compute(self, macs: int, wall_ms: float) -> Spent:
+            del wall_ms
+            known = PROVENANCE_MEASURED if macs > 10 else PROVENANCE_CALIBRATED
+            return Spent(latency_ms=1, energy_mj=1, energy_provenance=known)
+
+    def provenances(*macs: int) -> list[int]:
+        bill = Bill(Mixed(METER.board, METER.link), BUDGET)
+        for number in macs:
+            bill.run(number, lambda: None)
+        return [entry.provenance for entry in entered(bill).energy]
+
+    assert provenances(11, 11) == [PROVENANCE_MEASURED, PROVENANCE_MODELLED]
+    assert provenances(11, 1, 11) == [PROVENANCE_CALIBRATED, PROVENANCE_MODELLED]

@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from nestling_device import cli
+from nestling_device import cli, flags
 from nestling_device.commands import run
-from nestling_device.energy.profile import load_link
 
 RUN = ["run", "--cloud", "127.0.0.1:8500", "--broker", "127.0.0.1:1883"]
 
@@ -19,24 +18,24 @@ def usage_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--cloud", "nowhere", "is not HOST:PORT"),
-        ("--cloud", ":80", "is not HOST:PORT"),
-        ("--broker", "host:0", "is not HOST:PORT"),
-        ("--broker", "host:65536", "is not HOST:PORT"),
-        ("--id", "a/b", "device id 'a/b'"),
-        ("--profile", "toaster", "'pi-4b'"),
-        ("--link", "string", "'wifi'"),
-        ("--delivery", "post", "'mqtt'"),
+        ("--cloud", "nowhere", "allowed: HOST:PORT"),
+        ("--cloud", ":80", "allowed: HOST:PORT"),
+        ("--broker", "host:0", "allowed: HOST:PORT"),
+        ("--broker", "host:65536", "allowed: HOST:PORT"),
+        ("--id", "a/b", "found 'a/b'; allowed: a device id"),
+        ("--profile", "toaster", "pi-4b"),
+        ("--link", "string", "wifi"),
+        ("--delivery", "post", "mqtt"),
         ("--count", "0", "positive whole number"),
         ("--count", "many", "positive whole number"),
-        ("--interval", "0", "positive number"),
-        ("--memory-kb", "lots", "'lots' is not a positive number"),
-        ("--memory-kb", "nan", "positive number"),
-        ("--latency-ms", "inf", "positive number"),
-        ("--energy-mj", "-1", "positive number"),
-        ("--offload-share", "1.5", "share from 0 to 1"),
-        ("--offload-share", "nan", "share from 0 to 1"),
-        ("--offload-share", "half", "share from 0 to 1"),
+        ("--interval", "0", "a number above 0"),
+        ("--memory-kb", "lots", "found 'lots'; allowed: a number above 0"),
+        ("--memory-kb", "nan", "a number above 0"),
+        ("--latency-ms", "inf", "a number above 0"),
+        ("--energy-mj", "-1", "a number above 0"),
+        ("--offload-share", "1.5", "a number from 0 to 1"),
+        ("--offload-share", "nan", "a number from 0 to 1"),
+        ("--offload-share", "half", "a number from 0 to 1"),
     ],
 )
 def test_wrong_value_exits_with_2_and_what_is_allowed(
@@ -45,9 +44,15 @@ def test_wrong_value_exits_with_2_and_what_is_allowed(
     assert words in usage_error(capsys, *RUN, option, value)
 
 
-def test_cloud_and_broker_have_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--broker" in usage_error(capsys, "run", "--cloud", "127.0.0.1:8500")
-    assert "--cloud" in usage_error(capsys, "run", "--broker", "127.0.0.1:1883")
+@pytest.mark.parametrize(
+    "known", [[], ["--cloud", "127.0.0.1:8500"], ["--broker", "127.0.0.1:1883"]]
+)
+def test_device_that_has_not_enrolled_has_to_be_told_cloud_and_broker(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], known: list[str]
+) -> None:
+    assert cli.main(["run", "--state", str(tmp_path), *known]) == 1
+
+    assert "enrol this device" in capsys.readouterr().err
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +71,7 @@ def test_memory_budget_is_no_more_than_the_machine_has(
     monkeypatch.setattr(run, "available_memory_bytes", lambda: available)
     options = cli._parser().parse_args([*RUN, "--memory-kb", "20"])
 
-    budget = run._budget(options, load_link("wifi"))
+    budget = run._budget(flags.read(options))
 
     assert admitted == budget.memory_bytes
     assert (budget.link_mbit_s, budget.link_rtt_ms) == (5.0, 20.0)

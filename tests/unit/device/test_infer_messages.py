@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nestling.inference.v2 import inference_pb2
-from nestling_device.offload import BadAnswerError, infer_request, read_logits
+from nestling_device.offload import BadAnswerError, Question, infer_request, read_logits
 
 
 def response(
@@ -25,12 +25,22 @@ def response(
 def test_request_carries_one_input_as_raw_float32_and_says_who_asks() -> None:
     window = np.arange(6, dtype=np.float32).reshape(2, 3)
 
-    request = infer_request(window.T, model="teacher", device_id="pi-1")
+    question = Question(window=window.T, index=7, device_answer=0)
+
+    request = infer_request(question, model="teacher", device_id="pi-1")
 
     (tensor,) = request.inputs
     assert (tensor.name, tensor.datatype, list(tensor.shape)) == ("input", "FP32", [1, 3, 2])
     assert [window.T.tobytes()] == list(request.raw_input_contents)
     assert request.parameters["device_id"].string_param == "pi-1"
+    assert request.parameters["input_index"].int64_param == 7
+    assert request.parameters["device_answer"].int64_param == 0
+
+
+def test_request_without_a_students_answer_names_none() -> None:
+    question = Question(window=np.zeros((2, 3), np.float32), index=7, device_answer=None)
+
+    assert "device_answer" not in infer_request(question, model="m", device_id="d").parameters
 
 
 @pytest.mark.parametrize("raw", [True, False])

@@ -1,5 +1,4 @@
 import io
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ from tests.hand_bundle import EASY, HARD, UNSURE, hand_bundle
 from tests.memory_source import MemorySource
 
 from nestling_device.delivery.blobs import BlobStore
-from nestling_device.sources.recorded import SourceError, read_golden, read_recording, replay
+from nestling_device.sources.recorded import Replay, read_golden, read_recording
+from nestling_device.sources.source import SourceError
 
 SHAPE = (2, 3)
 
@@ -81,10 +81,6 @@ def test_golden_inputs_are_a_source(tmp_path: Path) -> None:
 
 @given(length=st.integers(1, 5), count=st.integers(0, 12))
 def test_replay_begins_again_where_the_windows_run_out(length: int, count: int) -> None:
-    windows = np.arange(length, dtype=np.float32)
+    source = Replay(np.arange(length, dtype=np.float32))
 
-    assert [index % length for index in range(count)] == list(replay(windows, count))
-
-
-def test_replay_without_a_count_has_no_end() -> None:
-    assert len(list(islice(replay(np.zeros(2, np.float32), None), 100))) == 100
+    assert [index % length for index in range(count)] == [source.take(0) for _ in range(count)]

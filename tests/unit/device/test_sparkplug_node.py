@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from google.protobuf.message import DecodeError
 
@@ -6,7 +8,7 @@ from nestling.metrics import metric, metric_value
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
 from nestling_device.mqtt import Message
-from nestling_device.sparkplug_node import Gauges, SparkplugNode, read_command
+from nestling_device.sparkplug_node import Gauges, ShareWish, SparkplugNode, read_command
 from nestling_device.telemetry import packet_bytes
 
 NOW_MS = 1_700_000_000_000
@@ -58,7 +60,18 @@ def test_birth_names_every_metric_and_offers_rebirth() -> None:
         metrics.CAPACITY: 2,
         metrics.BATTERY: 0.5,
         metrics.OUTBOX_DEPTH: 3,
+        metrics.OFFLOAD_SHARE: None,
+        metrics.DESIRED_BUNDLE: None,
     }
+
+
+def test_birth_tells_the_share_in_force_once_it_is_known() -> None:
+    gauges = dataclasses.replace(GAUGES, offload_share=0.25)
+
+    birth = SparkplugNode(7).birth(gauges, 3, now_ms=NOW_MS)
+
+    assert by_name(birth)[metrics.OFFLOAD_SHARE] == pytest.approx(0.25)
+    assert len(birth.metrics) == len({entry.name for entry in birth.metrics})
 
 
 def test_aliases_are_unique_and_cover_all_but_bd_seq() -> None:
@@ -132,6 +145,34 @@ def test_command_is_understood_by_name_and_by_alias(by_alias: bool) -> None:
 
     assert command.rebirth
     assert acknowledgement == command.acknowledgement
+    assert (command.wish, command.desired_bundle) == (None, None)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.35, 1.0])
+def test_wished_share_is_read_from_a_command(share: float) -> None:
+    given = metric(metrics.OFFLOAD_SHARE, share, timestamp_ms=NOW_MS)
+
+    command = read_command(payload_pb2.Payload(metrics=[given]).SerializeToString())
+
+    assert ShareWish(share) == command.wish
+
+
+def test_null_share_in_a_command_takes_the_wish_back() -> None:
+    given = metrics.Metric(
+        name=metrics.OFFLOAD_SHARE, datatype=payload_pb2.DATA_TYPE_DOUBLE, is_null=True
+    )
+
+    command = read_command(payload_pb2.Payload(metrics=[given]).SerializeToString())
+
+    assert ShareWish(None) == command.wish
+
+
+def test_desired_bundle_is_read_from_a_command() -> None:
+    given = metric(metrics.DESIRED_BUNDLE, "small-2-def", timestamp_ms=NOW_MS)
+
+    command = read_command(payload_pb2.Payload(metrics=[given]).SerializeToString())
+
+    assert command.desired_bundle == "small-2-def"
 
 
 def test_unknown_metric_in_a_command_is_passed_over() -> None:
@@ -152,6 +193,12 @@ def test_unknown_metric_in_a_command_is_passed_over() -> None:
         payload_pb2.Payload(
             metrics=[metric(metrics.ACKNOWLEDGED, b"\xff\xff", timestamp_ms=NOW_MS)]
         ).SerializeToString(),
+        *(
+            payload_pb2.Payload(
+                metrics=[metric(metrics.OFFLOAD_SHARE, share, timestamp_ms=NOW_MS)]
+            ).SerializeToString()
+            for share in (-0.1, 1.1, float("nan"), "half")
+        ),
     ],
 )
 def test_unreadable_command_is_a_decode_error(data: bytes) -> None:

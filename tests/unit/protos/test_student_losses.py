@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nestling_cloud.distillation import distillation_loss, soft_divergence
+from nestling.student.losses import distillation_loss, soft_divergence
 
 # At temperature 2 the teacher says 3/4 and 1/4, the student 1/2 and 1/2.
 TEACHER = torch.tensor([[2 * math.log(3), 0.0]])

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from nestling_cloud import service
+from nestling_cloud import background
+from nestling_cloud.background import running
 
 
 class BrokenError(Exception):
@@ -25,13 +26,13 @@ async def broken() -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_CANCEL_AGAIN_S", 0.01)
+    monkeypatch.setattr(background, "_CANCEL_AGAIN_S", 0.01)
 
 
 def test_work_that_loses_its_cancellation_ends_with_the_body() -> None:
     async def run() -> list[bool]:
         tasks = []
-        async with service._running([stubborn(), stubborn()]):
+        async with running([stubborn(), stubborn()]):
             tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             await asyncio.sleep(0)
         return [task.cancelled() for task in tasks]
@@ -41,7 +42,7 @@ def test_work_that_loses_its_cancellation_ends_with_the_body() -> None:
 
 def test_first_error_ends_stubborn_work_too_and_is_raised() -> None:
     async def run() -> None:
-        async with service._running([stubborn(), broken()]):
+        async with running([stubborn(), broken()]):
             await asyncio.get_running_loop().create_future()
 
     with pytest.raises(BrokenError):
@@ -50,7 +51,7 @@ def test_first_error_ends_stubborn_work_too_and_is_raised() -> None:
 
 def test_error_of_the_body_is_raised() -> None:
     async def run() -> None:
-        async with service._running([stubborn()]):
+        async with running([stubborn()]):
             await asyncio.sleep(0)
             raise BrokenError
 

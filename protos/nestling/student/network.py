@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nestling.student.normalizer import Normalizer
 from nestling.v1.bundle_pb2 import NestedTensor, Prefix, Signature
-from nestling_cloud.models.normalizer import Normalizer
 
 _EPSILON = 1e-5
 _MOMENTUM = 0.1

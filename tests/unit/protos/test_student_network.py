@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nestling.nest import check_layout
-from nestling_cloud.models.student import CapacityNorm, NestedStudent, StudentConfig, layout
+from nestling.student.network import CapacityNorm, NestedStudent, StudentConfig, layout
 from nestling_cloud.tasks import Signature
 
 WINDOW = Signature(shape=[2, 16], classes=["a", "b", "c"])

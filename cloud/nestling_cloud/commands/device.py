@@ -1,0 +1,157 @@
+"""`nestling-cloud device`: who belongs to the fleet."""
+
+import argparse
+import json
+from datetime import timedelta
+from pathlib import Path
+
+from nestling_cloud.errors import CloudError
+from nestling_cloud.fleet.addresses import FleetAddresses
+from nestling_cloud.fleet.authority import utc_now
+from nestling_cloud.fleet.enrolment import TOKEN_LIFE, Enrolment
+from nestling_cloud.fleet.roster import Member
+
+_MOST_HOURS = 24 * 365
+
+
+class UnknownAddressError(CloudError):
+    """Nobody said where devices enrol."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `device` and its actions."""
+    parser = subparsers.add_parser(
+        "device",
+        help="let devices into the fleet, list them, put them out",
+        description="Let devices into the fleet, list them, put them out.",
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _add_add(actions)
+    _add_list(actions)
+    _add_remove(actions)
+
+
+def _add_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = actions.add_parser(
+        "add",
+        help="print a token with which a device enrols once",
+        description="Print a token that is good for one device, once, and what to run there. "
+        "A device that is enrolled already gets another certificate by it, and its old one is "
+        "refused from then on.",
+        epilog="examples:\n"
+        "  nestling-cloud device add porch\n"
+        "  nestling-cloud device add porch --cloud cloud.lan:8501 --hours 1 --json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME", help="of the device")
+    _add_state(parser)
+    parser.add_argument(
+        "--cloud",
+        metavar="HOST:PORT",
+        help="where the device enrols (default: where serve listened last)",
+    )
+    parser.add_argument(
+        "--hours",
+        type=_hours,
+        default=TOKEN_LIFE.total_seconds() / 3600,
+        help="how long the token is good (default: %(default)g)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser.set_defaults(run=_run_add)
+
+
+def _add_list(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = actions.add_parser(
+        "list",
+        help="list the fleet's devices",
+        description="List every device that was ever invited, and how it stands.",
+        epilog="example:\n  nestling-cloud device list --json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_state(parser)
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser.set_defaults(run=_run_list)
+
+
+def _add_remove(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = actions.add_parser(
+        "remove",
+        help="put a device out of the fleet",
+        description="Refuse a device's certificates and its token from now on, over gRPC and at "
+        "the broker. Its answers so far stay stored.",
+        epilog="example:\n  nestling-cloud device remove porch\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME", help="of the device")
+    _add_state(parser)
+    parser.set_defaults(run=_run_remove)
+
+
+def _add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path("nestling-cloud"),
+        metavar="DIR",
+        help="the cloud's state folder (default: ./%(default)s)",
+    )
+
+
+def _run_add(options: argparse.Namespace) -> None:
+    cloud = options.cloud or _enrolment_address(options.state)
+    life = timedelta(hours=options.hours)
+    with Enrolment.open(options.state) as enrolment:
+        until = utc_now() + life
+        token = enrolment.invite(options.name, life).to_text()
+    if options.json:
+        found = {"device": options.name, "token": token, "cloud": cloud, "until": until.isoformat()}
+        print(json.dumps(found))
+        return
+    print(
+        f"{options.name} may enrol once, until {until:%Y-%m-%d %H:%M} UTC. On the device, run\n"
+        f"  nestling-device enrol --cloud {cloud} --token {token}"
+    )
+
+
+def _enrolment_address(state: Path) -> str:
+    addresses = FleetAddresses.read(state)
+    if addresses is None:
+        raise UnknownAddressError(
+            f"no cloud has listened for devices from {state} yet: start nestling-cloud serve with "
+            "--host (or --tls), or say with --cloud HOST:PORT where devices will enrol"
+        )
+    return addresses.enrolment
+
+
+def _run_list(options: argparse.Namespace) -> None:
+    with Enrolment.open(options.state) as enrolment:
+        members = enrolment.roster.members()
+    if options.json:
+        print(json.dumps([_as_json(member) for member in members]))
+        return
+    for member in members:
+        print(f"{member.name:24} {member.standing:9} {member.until:%Y-%m-%d %H:%M} UTC")
+
+
+def _as_json(member: Member) -> dict[str, str]:
+    return {
+        "device": member.name,
+        "standing": member.standing,
+        "until": member.until.isoformat(),
+    }
+
+
+def _run_remove(options: argparse.Namespace) -> None:
+    with Enrolment.open(options.state) as enrolment:
+        enrolment.remove(options.name)
+    print(f"{options.name} is refused from now on")
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = float("nan")  # which lies within no limits
+    if not 0 < hours <= _MOST_HOURS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours, up to {_MOST_HOURS}")
+    return hours

@@ -1,0 +1,216 @@
+"""`nestling-cloud federated`."""
+
+import argparse
+import dataclasses
+import json
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from nestling_cloud.errors import CloudError
+from nestling_cloud.federated import flower
+from nestling_cloud.federated.flower import Link
+from nestling_cloud.federated.rounds import Round, RoundLog
+from nestling_cloud.federated.run_config import RunConfig
+from nestling_cloud.telemetry.store import store_url
+from nestling_cloud.tls import is_loopback
+
+_SUPERLINK = "127.0.0.1:9092"
+
+
+class FederatedError(CloudError):
+    """Rounds that cannot be run as they were asked for."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `federated` and what can be done with it."""
+    parser = subparsers.add_parser("federated", help="learn from devices without their data")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_link(commands)
+    _add_run(commands)
+    _add_rounds(commands)
+
+
+def _add_link(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "link",
+        help="start Flower's SuperLink, which devices connect to",
+        description="Start Flower's SuperLink with TLS, on loopback: whoever reaches it may run "
+        "code on this machine and on the devices. Ctrl-C ends it.",
+        epilog="example:\n  nestling-cloud federated link --certificate server.pem "
+        "--key server.key --ca ca.pem\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="loopback only (default: %(default)s)")
+    add("--port", type=int, default=9092, help="default: %(default)s")
+    add("--certificate", type=Path, required=True, metavar="PEM", help="of this SuperLink")
+    add("--key", type=Path, required=True, metavar="PEM", help="its private key")
+    add("--ca", type=Path, required=True, metavar="PEM", help="who signed the certificate")
+    parser.set_defaults(run=_link)
+
+
+def _add_run(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "run",
+        help="run rounds at a SuperLink and release what comes of them",
+        description="Hand the rounds to a SuperLink on this machine, wait for their end, and tell "
+        "whether a new bundle was released. The repository and the task's data are read here.",
+        epilog="example:\n  nestling-cloud federated run --repository repository --task wearable "
+        "--root-certificates ca.pem --rounds 3\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
+    add("--task", required=True, metavar="NAME|FILE.py:NAME", help="that the bundle is of")
+    add("--seed", type=int, default=0, help="that the bundle was trained with (default: 0)")
+    add("--data-dir", type=Path, metavar="DIR", help="folder with the task's data files")
+    add("--superlink", default=_SUPERLINK, metavar="HOST:PORT", help="default: %(default)s")
+    add("--root-certificates", type=Path, metavar="PEM", help="that the SuperLink is known by")
+    add("--rounds", type=_positive, default=5, help="default: %(default)s")
+    add("--min-clients", type=_positive, default=2, help="a round's fewest (default: 2)")
+    add("--local-epochs", type=_positive, default=4, help="of a client (default: 4)")
+    add(
+        "--timeout",
+        type=_positive,
+        default=600,
+        metavar="S",
+        help="what a client may take for an answer (default: 600)",
+    )
+    add(
+        "--margin",
+        type=float,
+        default=5.0,
+        metavar="POINTS",
+        help="accuracy that a release may lose on the calibration data (default: 5)",
+    )
+    _add_store(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_rounds(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "rounds",
+        help="tell what happened in the latest rounds",
+        epilog="example:\n  nestling-cloud federated rounds --limit 5 --json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--limit", type=_positive, default=20, help="default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    _add_store(parser)
+    parser.set_defaults(run=_rounds)
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path("nestling-cloud"),
+        metavar="DIR",
+        help="the cloud's folder (default: ./%(default)s)",
+    )
+    parser.add_argument(
+        "--store",
+        metavar="URL|PATH",
+        help="database of receipts and rounds (default: receipts.sqlite in the state folder)",
+    )
+
+
+def _link(options: argparse.Namespace) -> None:
+    if not is_loopback(options.host):
+        raise FederatedError(
+            f"{options.host} is not loopback: a SuperLink asks nobody who they are, and runs what "
+            "it is given; let devices come through a tunnel (docs/federate.md)"
+        )
+    command = [
+        flower.program("flower-superlink"),
+        *("--host", options.host, "--port", str(options.port)),
+        *("--ssl-certfile", str(options.certificate), "--ssl-keyfile", str(options.key)),
+        *("--ssl-ca-certfile", str(options.ca), "--disable-runtime-dependency-installation"),
+    ]
+    os.execve(command[0], command, flower.environment())  # noqa: S606 - no shell is what we want
+
+
+def _run(options: argparse.Namespace) -> None:
+    store, name = _store(options), datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    config = RunConfig(
+        repository=str(options.repository.absolute()),
+        store=store,
+        task=_absolute(options.task),
+        data_dir=str(options.data_dir.absolute()) if options.data_dir else "",
+        seed=options.seed,
+        run=name,
+        rounds=options.rounds,
+        min_clients=options.min_clients,
+        local_epochs=options.local_epochs,
+        timeout_s=float(options.timeout),
+        calibration_margin=options.margin / 100,
+    )
+    link = Link(address=options.superlink, root_certificates=options.root_certificates)
+    with tempfile.TemporaryDirectory(prefix="nestling-rounds-") as folder:
+        flower.write_app(Path(folder), config)
+        status = flower.run_app(Path(folder), link, timeout_s=_longest_s(options))
+    with RoundLog(store) as log:
+        entries = log.rounds(options.rounds, run=name)
+    Console().print(_table(entries))
+    ended = entries[0] if entries else None
+    if status != "completed" or ended is None or ended.released is None:
+        verdict = ended.verdict if ended and ended.verdict else "no round came to its end"
+        raise FederatedError(f"the run {status}: {verdict}")
+    print(f"released {ended.released}: {ended.verdict}")
+
+
+def _rounds(options: argparse.Namespace) -> None:
+    with RoundLog(_store(options)) as log:
+        entries = log.rounds(options.limit)
+    if options.json:
+        print(json.dumps([dataclasses.asdict(entry) for entry in entries]))
+    else:
+        Console().print(_table(entries))
+
+
+def _table(entries: list[Round]) -> Table:
+    made = Table(box=box.SIMPLE_HEAD)
+    for head in ("run", "round", "clients", "dropped", "kB down", "kB up", "calibration", "end"):
+        made.add_column(head)
+    for entry in reversed(entries):
+        lost = "; ".join(f"{one.device}: {one.reason}" for one in entry.dropped)
+        made.add_row(
+            entry.run,
+            str(entry.number),
+            str(len(entry.participants)),
+            lost,
+            f"{entry.bytes_down / 1000:.0f}",
+            f"{entry.bytes_up / 1000:.0f}",
+            " ".join(f"{100 * share:.1f}" for share in entry.accuracy),
+            entry.released or entry.verdict,
+        )
+    return made
+
+
+def _longest_s(options: argparse.Namespace) -> float:
+    """Longest that a run may take: its messages, and the cloud's own training."""
+    return float(options.timeout * (2 * options.rounds + 1) + 3600)
+
+
+def _store(options: argparse.Namespace) -> str:
+    if options.store is None:
+        options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return store_url(options.store or str(options.state / "receipts.sqlite"))
+
+
+def _absolute(task: str) -> str:
+    """A task's reference that means the same in another process's folder."""
+    file, colon, name = task.rpartition(":")
+    return f"{Path(file).absolute()}:{name}" if colon else task
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)

@@ -1,0 +1,276 @@
+"""The server's side of a run of federated rounds, as a Flower ServerApp.
+
+It runs where the repository is: in the simulator's process, or in one that a SuperLink starts.
+"""
+
+import dataclasses
+import logging
+import secrets
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from flwr.app import ArrayRecord, Context, MetricRecord
+from flwr.serverapp import Grid, ServerApp
+
+from nestling.student.messages import LocalRecipe
+from nestling.student.network import NestedStudent
+from nestling.student.weights import Arrays, WeightsError, arrays_of, read_arrays, student_of
+from nestling.v1.bundle_pb2 import Manifest
+from nestling_cloud.bundles.build import release_bundle
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.errors import CloudError
+from nestling_cloud.federated.ensemble import EnsembleRecipe, distil_ensemble, teacher_logits
+from nestling_cloud.federated.guard import Margins, Verdict, judge
+from nestling_cloud.federated.rounds import Dropped, Participant, Round, RoundLog
+from nestling_cloud.federated.run_config import RunConfig
+from nestling_cloud.federated.strategy import Ground, NestedAveraging, RoundTally, Rules, record_of
+from nestling_cloud.learning import Learned, LearnedCloud, finish
+from nestling_cloud.progress import Progress, Silent
+from nestling_cloud.tasks.loader import load_task
+from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_cloud.training import seeded
+
+app = ServerApp()
+
+
+class NotReleasedError(CloudError):
+    """Rounds whose result is not released; the text says why."""
+
+
+class CheckpointError(CloudError):
+    """A checkpoint that no round can start from."""
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run the rounds and release what comes of them.
+
+    Raises:
+        NotReleasedError: nothing was released, so that Flower calls the run failed.
+    """
+    run_rounds(grid, RunConfig.of(context.run_config), Silent())
+
+
+def run_rounds(grid: Grid, config: RunConfig, progress: Progress) -> str:
+    """Run rounds, distil, requantise, refit, judge, release.
+
+    Args:
+        grid: where the clients are.
+        config: what to do.
+        progress: told every epoch of the cloud's own training.
+
+    Returns:
+        Version of the bundle that was released.
+
+    Raises:
+        NotReleasedError: too few clients, or a result that is worse than the margins allow; the
+            table of rounds says so too.
+        CloudError: no bundle, no checkpoint, or no data to go on from.
+    """
+    logging.getLogger("flwr").setLevel(logging.WARNING)  # every round is recorded instead
+    with RoundLog(config.store) as log:
+        run = _Run(grid, config, log, progress)
+        try:
+            run.rounds()
+            released = run.release()
+        except CloudError as err:
+            run.settle(None, str(err))
+            raise
+        run.settle(released, run.verdict)
+        return released
+
+
+class _Run:
+    """One run of rounds, step by step."""
+
+    def __init__(self, grid: Grid, config: RunConfig, log: RoundLog, progress: Progress) -> None:
+        self._grid = grid
+        self._config = config
+        self._log = log
+        self._progress = progress
+        self._name = config.run or secrets.token_hex(8)
+        self.verdict = ""
+        self._latest: Round | None = None
+        self._repository = Repository(Path(config.repository))
+        self._manifest = self._repository.manifest()
+        desired = self._repository.desired()
+        assert desired is not None  # it has a manifest
+        self._version = desired.bundle_version
+        self._task, self._splits = _task(config, self._manifest)
+        self._day_0 = _checkpoint(self._repository, self._version, self._task)
+        ground = Ground(
+            signature=self._manifest.signature,
+            student=self._task.student,
+            bundle_version=self._version,
+        )
+        self._strategy = NestedAveraging(ground, _rules(config))
+        self._whole: Arrays = self._day_0
+
+    def rounds(self) -> None:
+        """Let Flower run the rounds; each is recorded when it ends."""
+        result = self._strategy.start(
+            self._grid,
+            record_of(self._day_0),
+            num_rounds=self._config.rounds,
+            timeout=self._config.timeout_s,
+            evaluate_fn=self._record,
+        )
+        if not result.arrays:
+            raise NotReleasedError(
+                f"not released: no round had {self._config.min_clients} clients whose updates "
+                "could be used, so the model is what it was; the table of rounds says why each "
+                "was dropped"
+            )
+        self._whole = {name: array.numpy() for name, array in result.arrays.items()}
+
+    def release(self) -> str:
+        """Make the next bundle of what the rounds left, and release it if it is good enough."""
+        candidate, student = self._learn()
+        verdict = self._judge(candidate, student)
+        self.verdict = verdict.reason
+        if not verdict.release:
+            raise NotReleasedError(f"not released: {verdict.reason}")
+        current = self._repository.desired()
+        if current is None or current.bundle_version != self._version:
+            raise NotReleasedError("not released: another bundle was released meanwhile; run again")
+        released = release_bundle(
+            self._repository, self._task, candidate, release=self._manifest.release + 1
+        )
+        return released.bundle_version
+
+    def settle(self, released: str | None, verdict: str) -> None:
+        """Record how the run ended, if it came as far as a round."""
+        if self._latest is None:
+            return
+        # Comparing the candidate took bytes, and may have lost clients.
+        known = _round(self._name, self._version, self._strategy.tally, self._latest.accuracy)
+        self._log.put(dataclasses.replace(known, released=released, verdict=verdict))
+
+    def _learn(self) -> tuple[Learned, NestedStudent]:
+        config = self._config
+        onnx = self._repository.model_path(self._manifest.cloud.name).read_bytes()
+        student = distil_ensemble(
+            self._task,
+            self._whole,
+            self._strategy.updates,
+            onnx,
+            self._splits.train,
+            recipe=EnsembleRecipe(client_weight=config.client_weight),
+            generator=seeded(config.seed),
+            progress=self._progress,
+        )
+        unseen = self._splits.calibration
+        logits = teacher_logits(onnx, unseen.inputs)
+        cloud = LearnedCloud(
+            onnx=onnx,
+            macs=self._manifest.cloud.macs,
+            accuracy=float((logits.argmax(axis=1) == unseen.labels).mean()),
+        )
+        candidate = finish(
+            self._task,
+            self._splits,
+            student,
+            cloud,
+            logits,
+            seed=config.seed,
+            progress=self._progress,
+        )
+        return candidate, student
+
+    def _judge(self, candidate: Learned, student: NestedStudent) -> Verdict:
+        # The student now has the rounded weights that the bundle ships.
+        judged = self._strategy.ask(self._grid, self._day_0, arrays_of(student))
+        return judge(
+            [entry.accuracy for entry in self._manifest.capacities],
+            [entry.accuracy for entry in candidate.capacities],
+            judged,
+            Margins(
+                calibration=self._config.calibration_margin, clients=self._config.client_margin
+            ),
+        )
+
+    def _record(self, number: int, arrays: ArrayRecord) -> MetricRecord | None:
+        if number == 0:  # Flower asks before the first round, too
+            return None
+        student = student_of(
+            self._task.signature,
+            self._task.student,
+            {name: array.numpy() for name, array in arrays.items()},
+        )
+        tally, accuracy = self._strategy.tally, _accuracies(student, self._splits.calibration)
+        self._latest = _round(self._name, self._version, tally, accuracy)
+        self._log.put(self._latest)
+        return None
+
+
+def _rules(config: RunConfig) -> Rules:
+    return Rules(
+        min_clients=config.min_clients,
+        recipe=LocalRecipe(epochs=config.local_epochs),
+        timeout_s=config.timeout_s,
+        wait_s=config.wait_s,
+        seed=config.seed,
+    )
+
+
+def _task(config: RunConfig, manifest: Manifest) -> tuple[Task, Splits]:
+    task = load_task(config.task)
+    if task.name != manifest.task:
+        raise CheckpointError(
+            f"the repository has a bundle of task {manifest.task!r}, and {config.task!r} is "
+            f"{task.name!r}; name the task that it was trained on"
+        )
+    data_dir = Path(config.data_dir) if config.data_dir else None
+    return task, task.load_checked(data_dir, config.seed)
+
+
+def _checkpoint(repository: Repository, version: str, task: Task) -> Arrays:
+    path = repository.checkpoint_path(version)
+    try:
+        arrays = read_arrays(path.read_bytes())
+        student_of(task.signature, task.student, arrays)
+    except WeightsError as err:
+        raise CheckpointError(f"{path} is no checkpoint of {task.name}: {err}") from err
+    return arrays
+
+
+@torch.no_grad()
+def _accuracies(student: NestedStudent, examples: Examples) -> tuple[float, ...]:
+    inputs = torch.split(torch.from_numpy(examples.inputs), 512)
+    answers = (
+        torch.cat([student(part, capacity).argmax(1) for part in inputs]).numpy()
+        for capacity in range(1, student.config.capacities + 1)
+    )
+    return tuple(float(np.mean(given == examples.labels)) for given in answers)
+
+
+def _round(run: str, version: str, tally: RoundTally, accuracy: tuple[float, ...]) -> Round:
+    return Round(
+        run=run,
+        number=tally.number,
+        started_ms=tally.started_ms,
+        ended_ms=time.time_ns() // 1_000_000,
+        bundle_version=version,
+        participants=tuple(
+            Participant(
+                device=member.device,
+                node=str(member.node),
+                capacity=member.capacity,
+                examples=trained.update.examples,
+                held_out=trained.judged.held_out,
+                accuracy_before=trained.judged.before,
+                accuracy_after=trained.judged.after,
+            )
+            for member, trained in tally.trained
+        ),
+        dropped=tuple(
+            Dropped(device=device, node=str(node), reason=reason)
+            for node, device, reason in tally.dropped
+        ),
+        bytes_down=tally.bytes_down,
+        bytes_up=tally.bytes_up,
+        accuracy=accuracy,
+        averaged=tally.averaged,
+    )

@@ -1,0 +1,333 @@
+"""Flower's strategy for a nest: every client gets, trains and returns the prefix it can hold."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from flwr.app import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Message,
+    MessageType,
+    MetricRecord,
+    RecordDict,
+)
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+from numpy.typing import NDArray
+
+from nestling.student import messages
+from nestling.student.messages import LocalRecipe
+from nestling.student.network import StudentConfig
+from nestling.student.weights import Arrays, prefix_shapes, take
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.federated.aggregation import Update, aggregate
+from nestling_cloud.federated.inspection import (
+    Judged,
+    Member,
+    Trained,
+    UpdateError,
+    check_judged,
+    check_member,
+    check_trained,
+    device_name,
+)
+
+_T = TypeVar("_T")
+_NO_REPLY = "no reply in time"
+_LOOK_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How a round goes.
+
+    Attributes:
+        min_clients: with fewer sound updates a round leaves the model as it was.
+        recipe: how clients learn.
+        timeout_s: what a client may take for one answer.
+        wait_s: what the nodes may take to connect before the first round.
+        seed: of the clients' shuffling.
+    """
+
+    min_clients: int
+    recipe: LocalRecipe
+    timeout_s: float
+    wait_s: float
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What the rounds are of: the task's signature, the student's sizes, the bundle."""
+
+    signature: Signature
+    student: StudentConfig
+    bundle_version: str
+
+
+@dataclass(kw_only=True)
+class RoundTally:
+    """A round as the strategy saw it.
+
+    Attributes:
+        number: from 1.
+        started_ms: Unix time.
+        trained: sound answers with who gave them.
+        dropped: who was left out (node, device, reason).
+        bytes_down: arrays sent.
+        bytes_up: arrays that came back.
+        averaged: whether the model changed.
+    """
+
+    number: int
+    started_ms: int
+    trained: list[tuple[Member, Trained]] = field(default_factory=list)
+    dropped: list[tuple[int, str, str]] = field(default_factory=list)
+    bytes_down: int = 0
+    bytes_up: int = 0
+    averaged: bool = False
+
+
+class NestedAveraging(Strategy):
+    """Federated averaging of nested widths, on Flower's own interface.
+
+    Args:
+        ground: what the rounds are of.
+        rules: how they go.
+    """
+
+    def __init__(self, ground: Ground, rules: Rules) -> None:
+        self._ground = ground
+        self._rules = rules
+        self._whole: Arrays = {}
+        self._members: dict[int, Member] = {}
+        self._asked: dict[int, Member] = {}
+        self._latest: list[tuple[Member, Trained]] = []
+        self.tally = RoundTally(number=0, started_ms=0)
+
+    @property
+    def updates(self) -> list[Update]:
+        """What the latest round that averaged was made of."""
+        return [trained.update for _, trained in self._latest]
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Ask who is there and what they can hold, and send each the prefix of its capacity."""
+        del config
+        self.tally = RoundTally(number=server_round, started_ms=_now_ms())
+        self._whole = _numpy(arrays)
+        self._meet(grid, server_round)
+        self._asked = dict(self._members)
+        return [
+            self._message(MessageType.TRAIN, member, server_round, {messages.ARRAYS: self._whole})
+            for member in self._asked.values()
+        ]
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Average the sound updates; with too few of them the model stays as it was."""
+
+        def check(member: Member, reply: Message) -> Trained:
+            return check_trained(
+                member,
+                _arrays(reply),
+                _record(reply.content.config_records, messages.CONFIG),
+                _record(reply.content.metric_records, messages.METRICS),
+                signature=self._ground.signature,
+                student=self._ground.student,
+                server_round=server_round,
+                bundle_version=self._ground.bundle_version,
+            )
+
+        self.tally.trained = self._sort(self._asked, replies, check)
+        if len(self.tally.trained) < self._rules.min_clients:
+            return None, None
+        self.tally.averaged = True
+        self._latest = self.tally.trained
+        self._whole = aggregate(self._whole, self.updates)
+        return record_of(self._whole), None
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Nothing to ask: a client's answer to a train message tells its accuracies."""
+        del server_round, arrays, config, grid
+        return []
+
+    def aggregate_evaluate(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> MetricRecord | None:
+        """Nothing was asked."""
+        del server_round, replies
+        return None
+
+    def summary(self) -> None:
+        """Nothing to log: every round is recorded."""
+
+    def ask(self, grid: Grid, baseline: Arrays, candidate: Arrays) -> list[Judged]:
+        """Let the clients of the latest averaged round compare two models on held-out data."""
+        number = self.tally.number
+        members = {member.node: member for member, _ in self._latest}
+        sent = [
+            self._message(
+                MessageType.EVALUATE,
+                member,
+                number,
+                {messages.BASELINE: baseline, messages.ARRAYS: candidate},
+            )
+            for member in members.values()
+        ]
+
+        def check(_: Member, reply: Message) -> Judged:
+            return check_judged(
+                _record(reply.content.config_records, messages.CONFIG),
+                _record(reply.content.metric_records, messages.METRICS),
+                server_round=number,
+                bundle_version=self._ground.bundle_version,
+            )
+
+        replies = grid.send_and_receive(sent, timeout=self._rules.timeout_s)
+        return [judged for _, judged in self._sort(members, replies, check)]
+
+    def _meet(self, grid: Grid, server_round: int) -> None:
+        """Ask the nodes that are not known yet what they can do; forget those that left."""
+        nodes = self._nodes(grid)
+        self._members = {node: one for node, one in self._members.items() if node in nodes}
+        unknown = [node for node in nodes if node not in self._members]
+        ask = ConfigRecord({messages.BUNDLE_VERSION: self._ground.bundle_version})
+        sent = [
+            Message(
+                RecordDict({messages.CONFIG: ask}),
+                node,
+                MessageType.QUERY,
+                group_id=str(server_round),
+            )
+            for node in unknown
+        ]
+
+        def check(stranger: Member, reply: Message) -> Member:
+            return check_member(
+                stranger.node,
+                _record(reply.content.config_records, messages.CONFIG),
+                _record(reply.content.metric_records, messages.METRICS),
+                capacities=self._ground.student.capacities,
+                bundle_version=self._ground.bundle_version,
+            )
+
+        strangers = {
+            node: Member(node=node, device="?", capacity=0, examples=0) for node in unknown
+        }
+        replies = grid.send_and_receive(sent, timeout=self._rules.timeout_s) if sent else []
+        for _, member in self._sort(strangers, replies, check):
+            self._members[member.node] = member
+
+    def _nodes(self, grid: Grid) -> list[int]:
+        """Nodes that are connected, in order; enough of them are waited for."""
+        deadline = time.monotonic() + self._rules.wait_s
+        pause = threading.Event()
+        while True:
+            nodes = sorted(grid.get_node_ids())
+            if len(nodes) >= self._rules.min_clients or time.monotonic() >= deadline:
+                return nodes
+            pause.wait(_LOOK_S)
+
+    def _message(
+        self, kind: str, member: Member, server_round: int, models: Mapping[str, Arrays]
+    ) -> Message:
+        ground = self._ground
+        shapes = prefix_shapes(ground.signature, ground.student, member.capacity)
+        records = {name: record_of(take(model, shapes)) for name, model in models.items()}
+        self.tally.bytes_down += sum(record.count_bytes() for record in records.values())
+        config = ConfigRecord(
+            {
+                messages.BUNDLE_VERSION: ground.bundle_version,
+                messages.ROUND: server_round,
+                messages.CAPACITY: member.capacity,
+                messages.SEED: self._rules.seed,
+                **messages.student_fields(ground.student),
+                **messages.recipe_fields(self._rules.recipe),
+            }
+        )
+        content = RecordDict({messages.CONFIG: config, **records})
+        return Message(content, member.node, kind, group_id=str(server_round))
+
+    def _sort(
+        self,
+        asked: Mapping[int, Member],
+        replies: Iterable[Message],
+        check: Callable[[Member, Message], _T],
+    ) -> list[tuple[Member, _T]]:
+        """Tell sound answers, in order of their nodes, from those that are dropped."""
+        sound: dict[int, tuple[Member, _T]] = {}
+        waiting = dict(asked)
+        for reply in replies:
+            node = reply.metadata.src_node_id
+            member = waiting.pop(node, None)
+            if member is None:  # nobody asked it, or it answered already
+                self._drop(node, "?", "an answer that nobody asked for")
+                continue
+            try:
+                self._count(reply)
+                sound[node] = (member, check(member, reply))
+            except UpdateError as err:
+                self._drop(node, _spoken(member, reply), str(err))
+        for node, member in waiting.items():
+            self._drop(node, member.device, _NO_REPLY)
+        return [sound[node] for node in sorted(sound)]
+
+    def _count(self, reply: Message) -> None:
+        if reply.has_error():
+            raise UpdateError(f"it failed: {_first_line(reply.error.reason)}")
+        self.tally.bytes_up += sum(
+            record.count_bytes() for record in reply.content.array_records.values()
+        )
+
+    def _drop(self, node: int, device: str, reason: str) -> None:
+        self.tally.dropped.append((node, device, reason))
+
+
+def record_of(arrays: Arrays) -> ArrayRecord:
+    """Arrays for a message."""
+    return ArrayRecord({name: Array(array) for name, array in arrays.items()})
+
+
+def _spoken(member: Member, reply: Message) -> str:
+    """The name of who is dropped: as it said before, or else as it says now."""
+    if member.device != "?" or reply.has_error():
+        return member.device
+    return device_name(_record(reply.content.config_records, messages.CONFIG))
+
+
+def _first_line(reason: str | None) -> str:
+    lines = (reason or "").strip().splitlines()
+    return lines[-1][:200] if lines else "it did not say why"
+
+
+def _record(records: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = records.get(name, {})
+    return found
+
+
+def _arrays(reply: Message) -> dict[str, NDArray[np.float32]]:
+    record = reply.content.array_records.get(messages.ARRAYS)
+    if record is None:
+        raise UpdateError("no arrays")
+    try:
+        return _numpy(record)
+    except Exception as err:  # whatever numpy makes of bytes that a stranger sent
+        raise UpdateError(f"arrays that cannot be read: {type(err).__name__}") from err
+
+
+def _numpy(record: ArrayRecord) -> dict[str, NDArray[np.float32]]:
+    return {name: array.numpy() for name, array in record.items()}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,40 @@
+"""Where devices reach their cloud; `serve` writes it down for `device add`."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from nestling_cloud.whole_file import write_whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetAddresses:
+    """HOST:PORT of each listener, as devices reach it.
+
+    Attributes:
+        cloud: inference and delivery, over gRPC with certificates on both sides.
+        broker: MQTT, likewise.
+        enrolment: the enrolment service; asks for a token instead of a certificate.
+    """
+
+    cloud: str
+    broker: str
+    enrolment: str
+
+    def write(self, state: Path) -> None:
+        """Write them into a cloud's state folder."""
+        write_whole(_file(state), json.dumps(dataclasses.asdict(self)).encode())
+
+    @classmethod
+    def read(cls, state: Path) -> Self | None:
+        """Read what was written last, None if nothing was."""
+        try:
+            return cls(**json.loads(_file(state).read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+
+def _file(state: Path) -> Path:
+    return state / "authority" / "addresses.json"

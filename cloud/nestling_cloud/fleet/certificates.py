@@ -1,0 +1,261 @@
+"""X.509 certificates of a fleet, made and checked. No I/O; the time is an argument."""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from nestling_cloud.errors import CloudError
+
+# A device asks for a new one when a third is left, and may be off for as long.
+LIFE = timedelta(days=365)
+_AUTHORITY_LIFE = timedelta(days=20 * 365)
+# For clocks that run behind ours.
+_BACKDATED = timedelta(days=1)
+_RSA_BITS = range(2048, 4097)
+_MAX_REQUEST_BYTES = 16 * 1024
+_HOST = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9][A-Za-z0-9-]{0,62})*"
+)
+
+
+class CertificateError(CloudError):
+    """A key, a name or a signing request that no certificate is made of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A private key and its certificate."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    def to_pem(self) -> bytes:
+        """Key and certificate in one text, so that no file holds one without the other."""
+        return self.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ) + to_pem(self.certificate)
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> Self:
+        """Read what `to_pem` wrote.
+
+        Raises:
+            CertificateError: it is something else.
+        """
+        try:
+            key = serialization.load_pem_private_key(pem, password=None)
+            certificate = x509.load_pem_x509_certificate(pem)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as err:
+            raise CertificateError(f"no private key with its certificate: {err}") from err
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise CertificateError("the private key is not one that we made")
+        if key.public_key() != certificate.public_key():
+            raise CertificateError("the private key is not the certificate's")
+        return cls(key=key, certificate=certificate)
+
+
+def to_pem(certificate: x509.Certificate) -> bytes:
+    """PEM of a certificate alone."""
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def make_authority(now: datetime) -> Pair:
+    """Make an authority that signs leaves and nothing else; P-256, so that it fits in a token."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    serial = x509.random_serial_number()
+    name = _name(f"Nestling authority {serial % 16**8:08x}")
+    public = key.public_key()
+    usage = _usage(key_cert_sign=True, crl_sign=True)
+    certificate = (
+        x509.CertificateBuilder(name, name, public, serial)
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(now + _AUTHORITY_LIFE)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return Pair(key=key, certificate=certificate)
+
+
+def make_server(authority: Pair, name: str, hosts: Sequence[str], now: datetime) -> Pair:
+    """Make a listener's key and certificate.
+
+    Args:
+        authority: signs it.
+        name: which listener, for people.
+        hosts: names and addresses that clients reach it by.
+        now: when its life begins.
+
+    Raises:
+        CertificateError: one of the hosts is neither.
+    """
+    alternatives = x509.SubjectAlternativeName([_host(host) for host in hosts])
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _leaf(authority, name, key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, now)
+    builder = builder.add_extension(alternatives, critical=False)
+    return Pair(key=key, certificate=builder.sign(authority.key, hashes.SHA256()))
+
+
+def make_client(authority: Pair, name: str, now: datetime) -> Pair:
+    """Make a client's key and certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _leaf(authority, name, key.public_key(), ExtendedKeyUsageOID.CLIENT_AUTH, now)
+    return Pair(key=key, certificate=builder.sign(authority.key, hashes.SHA256()))
+
+
+def sign_client(
+    authority: Pair, name: str, request: x509.CertificateSigningRequest, now: datetime
+) -> x509.Certificate:
+    """Sign a client's key under a name of ours, whatever the request says of its subject."""
+    builder = _leaf(authority, name, _public_key(request), ExtendedKeyUsageOID.CLIENT_AUTH, now)
+    return builder.sign(authority.key, hashes.SHA256())
+
+
+def read_request(pem: str) -> x509.CertificateSigningRequest:
+    """Read a signing request that proves possession of a key that we would sign.
+
+    Raises:
+        CertificateError: it does not; the text says what to send instead.
+    """
+    data = pem.encode(errors="replace")
+    if len(data) > _MAX_REQUEST_BYTES:
+        raise CertificateError(f"a signing request has at most {_MAX_REQUEST_BYTES} bytes")
+    try:
+        request = x509.load_pem_x509_csr(data)
+        valid = request.is_signature_valid
+    except (ValueError, TypeError, UnsupportedAlgorithm) as err:
+        raise CertificateError(f"not a signing request in PEM: {err}") from err
+    _public_key(request)
+    if not valid:
+        raise CertificateError("the signing request is not signed by its own key")
+    return request
+
+
+def hosts_of(certificate: x509.Certificate) -> set[str]:
+    """Names and addresses that a listener's certificate is good for."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = names.get_values_for_type(x509.IPAddress)
+    return {*names.get_values_for_type(x509.DNSName), *map(str, addresses)}
+
+
+def is_worn(certificate: x509.Certificate, now: datetime) -> bool:
+    """Whether it is time for a new one: less than a third of its life is left."""
+    born, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return ends - now < (ends - born) / 3
+
+
+def revocation_list(
+    authority: Pair, revoked: Iterable[tuple[int, datetime]], revision: int
+) -> bytes:
+    """Make the PEM of the certificates that are good no more.
+
+    OpenSSL, which a broker may feed one list after another, takes the one with the latest date,
+    to the second. So the date counts revisions: it rises with each, and stays in the past unless
+    there are more revisions than seconds since the authority was made.
+
+    Args:
+        authority: signs it.
+        revoked: serial number and time of each.
+        revision: rises by at least 1 with every change.
+    """
+    born = authority.certificate.not_valid_before_utc
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(authority.certificate.subject)
+        .last_update(born + timedelta(seconds=revision))
+        # No list is too old: one that could not be replaced in time would lock everybody out.
+        .next_update(authority.certificate.not_valid_after_utc)
+        .add_extension(_issuer(authority), critical=False)
+        .add_extension(x509.CRLNumber(revision), critical=False)
+    )
+    for serial, time in revoked:
+        builder = builder.add_revoked_certificate(
+            x509.RevokedCertificateBuilder(serial, time).build()
+        )
+    return builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _leaf(
+    authority: Pair,
+    name: str,
+    public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    purpose: x509.ObjectIdentifier,
+    now: datetime,
+) -> x509.CertificateBuilder:
+    ends = min(now + LIFE, authority.certificate.not_valid_after_utc)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_name(name))
+        .issuer_name(authority.certificate.subject)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(ends)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(_issuer(authority), critical=False)
+    )
+
+
+def _issuer(authority: Pair) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+
+
+def _usage(
+    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
+) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        pass
+    if not _HOST.fullmatch(host):
+        raise CertificateError(
+            f"{host!r} is no host: use a name such as cloud.example.org, or an address"
+        )
+    return x509.DNSName(host)
+
+
+def _public_key(
+    request: x509.CertificateSigningRequest,
+) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
+    try:
+        key = request.public_key()
+    except (ValueError, UnsupportedAlgorithm) as err:
+        raise CertificateError(f"the request has no key that can be read: {err}") from err
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size in _RSA_BITS:
+        return key
+    raise CertificateError("keys are signed on curve P-256, or RSA with 2048 to 4096 bits")

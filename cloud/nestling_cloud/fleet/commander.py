@@ -1,0 +1,70 @@
+"""Tells devices what the console wishes and which bundle to run, within a second of a change."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from nestling.metrics import MetricValue
+from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.fleet.briefing import Briefing, Word
+from nestling_cloud.fleet.wishes import Wishes
+from nestling_cloud.telemetry.ingest import Heard
+
+_LOOK_S = 0.5
+
+_LOG = logging.getLogger(__name__)
+
+Send = Callable[[str, Mapping[str, MetricValue | None]], Awaitable[bool]]
+"""Sends a device a command; False where the broker did not take it."""
+
+
+class Commander:
+    """Looks at wishes and releases, and sends each device what it does not know yet.
+
+    Args:
+        wishes: of the console.
+        repository: whose desired bundle the fleet should run.
+    """
+
+    def __init__(self, wishes: Wishes, repository: Repository) -> None:
+        self._wishes = wishes
+        self._repository = repository
+        self._briefing = Briefing()
+
+    def hear(self, heard: Heard) -> None:
+        """Take note of what a device said."""
+        if heard.born:
+            self._briefing.born(heard.device)
+
+    async def run(self, send: Send) -> None:
+        """Look and tell until cancelled."""
+        while True:
+            try:
+                devices = self._briefing.devices()
+                words = await asyncio.to_thread(self._words, devices)
+                await self._tell(words, send)
+            except Exception:  # noqa: BLE001  a store or a folder that cannot be read just now
+                _LOG.exception("could not look what devices have to be told; looking again")
+            await asyncio.sleep(_LOOK_S)
+
+    def _words(self, devices: Sequence[str]) -> dict[str, Word]:
+        wished, version = self._wishes.for_devices(devices), self._desired_version()
+        return {device: Word(wished[device], version) for device in devices}
+
+    def _desired_version(self) -> str:
+        try:
+            desired = self._repository.desired()
+        except RepositoryError as err:
+            _LOG.warning("%s", err)
+            return ""
+        return desired.bundle_version if desired else ""
+
+    async def _tell(self, words: Mapping[str, Word], send: Send) -> None:
+        for device, word in words.items():
+            due = self._briefing.due(device, word)
+            if not due:
+                continue
+            # Before it is sent: a birth meanwhile means that it has to be told again.
+            self._briefing.told(device, word)
+            if not await send(device, due):
+                self._briefing.born(device)

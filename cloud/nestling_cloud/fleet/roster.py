@@ -1,0 +1,360 @@
+"""Which devices belong to the fleet: their tokens and their certificates, in one SQLite file.
+
+The file is shared by `serve` and by the commands that run beside it. Whatever changes who may
+speak also counts the revision up, by which others notice.
+"""
+
+import hashlib
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from nestling import topics
+from nestling.enrolment_token import SECRET_BYTES
+from nestling_cloud.errors import CloudError
+from nestling_cloud.fleet.authority import CLOUD_NAME, utc_now
+
+_VERSION = 1
+_BUSY_S = 10.0
+_SCHEMA = """
+CREATE TABLE tokens (
+    name TEXT PRIMARY KEY,
+    secret BLOB NOT NULL UNIQUE,
+    expires INTEGER NOT NULL,
+    used_by BLOB
+);
+CREATE TABLE certificates (
+    serial TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    expires INTEGER NOT NULL,
+    revoked INTEGER
+);
+CREATE INDEX certificates_by_name ON certificates (name);
+CREATE TABLE revision (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL);
+INSERT INTO revision VALUES (1, 0)
+"""
+
+Sign = Callable[[str, x509.CertificateSigningRequest], x509.Certificate]
+Standing = Literal["invited", "enrolled", "expired", "removed"]
+
+
+class RosterError(CloudError):
+    """A roster that cannot be used, or a name that it does not have or may not."""
+
+
+class TokenError(CloudError):
+    """An enrolment token that is unknown, used or expired."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A name on the roster.
+
+    Attributes:
+        name: the device's.
+        standing: "invited" has a token that is good; "enrolled" a certificate that is.
+        until: when that ends, or ended.
+    """
+
+    name: str
+    standing: Standing
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """Who may not speak, though the authority signed them.
+
+    Attributes:
+        revision: of the roster.
+        certificates: serial number and time of revocation.
+        names: those that have no certificate left.
+    """
+
+    revision: int
+    certificates: list[tuple[int, datetime]]
+    names: list[str]
+
+
+class Roster:
+    """The devices of a fleet, for several threads and several processes."""
+
+    def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
+        """Open a roster, and make it if there is none.
+
+        Raises:
+            RosterError: it cannot be opened, or another version wrote it.
+        """
+        self._path = path
+        self._now = now
+        self._lock = threading.RLock()
+        with self._wrapped():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600)
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=_BUSY_S
+            )
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        with self._wrapped():
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+        with self.transaction() as cursor:
+            (found,) = cursor.execute("PRAGMA user_version").fetchone()
+            if found == 0:
+                for statement in _SCHEMA.split(";"):
+                    cursor.execute(statement)
+                cursor.execute(f"PRAGMA user_version={_VERSION}")
+        if found not in {0, _VERSION}:
+            raise RosterError(
+                f"{self._path} has layout {found} and this program knows {_VERSION}: use the "
+                "program that wrote it"
+            )
+
+    def invite(self, name: str, life: timedelta) -> bytes:
+        """Make a secret that a device can enrol with once, in place of an earlier one.
+
+        Raises:
+            RosterError: the name cannot stand in a topic, or is the cloud's own.
+        """
+        try:
+            topics.check_device_id(name)
+        except ValueError as err:
+            raise RosterError(str(err)) from err
+        if name == CLOUD_NAME:
+            raise RosterError(f"{name!r} is the cloud's own name; choose another")
+        secret, expires = secrets.token_bytes(SECRET_BYTES), self._now() + life
+        with self.transaction() as cursor:
+            cursor.execute(
+                "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, NULL)",
+                (name, _digest(secret), _seconds(expires)),
+            )
+        return secret
+
+    def redeem(
+        self, secret: bytes, request: x509.CertificateSigningRequest, sign: Sign
+    ) -> tuple[str, x509.Certificate]:
+        """Take a secret for a certificate; earlier ones of the same name are good no more.
+
+        A device that did not get the answer may ask again with the same key.
+
+        Returns:
+            The device's name, and its certificate.
+
+        Raises:
+            TokenError: it is unknown, or expired, or was used with another key.
+        """
+        key = _key_digest(request)
+        with self.transaction() as cursor:
+            row = cursor.execute(
+                "SELECT name, expires, used_by FROM tokens WHERE secret = ?", (_digest(secret),)
+            ).fetchone()
+            if row is None:
+                raise TokenError("this token is not known here, or was replaced by a newer one")
+            name, expires, used_by = row
+            if used_by not in {None, key}:
+                raise TokenError("this token has been used")
+            if expires <= _seconds(self._now()):
+                raise TokenError(f"this token expired at {_time(expires):%Y-%m-%d %H:%M} UTC")
+            cursor.execute("UPDATE tokens SET used_by = ? WHERE name = ?", (key, name))
+            self._revoke(cursor, name)
+            certificate = sign(name, request)
+            self._enter(cursor, name, certificate)
+        return name, certificate
+
+    def renew(
+        self, name: str, request: x509.CertificateSigningRequest, sign: Sign
+    ) -> x509.Certificate:
+        """Give a device another certificate; the one that it has stays good, lest it lose both."""
+        with self.transaction() as cursor:
+            certificate = sign(name, request)
+            self._enter(cursor, name, certificate)
+        return certificate
+
+    def remove(self, name: str) -> None:
+        """Make a device's certificates and its token good no more.
+
+        Raises:
+            RosterError: there is no such device.
+        """
+        with self.transaction() as cursor:
+            tokens = cursor.execute("DELETE FROM tokens WHERE name = ?", (name,)).rowcount
+            if self._revoke(cursor, name) + tokens == 0:
+                raise RosterError(
+                    f"no device {name!r} is invited or enrolled; see nestling-cloud device list"
+                )
+            _count_up(cursor)
+
+    def name_of(self, serial: int) -> str | None:
+        """Name of the device whose certificate has that number; None if it is good no more."""
+        with self._reading() as cursor:
+            row = cursor.execute(
+                "SELECT name FROM certificates "
+                "WHERE serial = ? AND revoked IS NULL AND expires > ?",
+                (f"{serial:x}", _seconds(self._now())),
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def members(self) -> list[Member]:
+        """Everybody on the roster, by name."""
+        with self._reading() as cursor:
+            invitations = dict(
+                cursor.execute("SELECT name, expires FROM tokens WHERE used_by IS NULL").fetchall()
+            )
+            certified = {
+                name: (good, revoked)
+                for name, good, revoked in cursor.execute(
+                    "SELECT name, max(CASE WHEN revoked IS NULL THEN expires END), max(revoked) "
+                    "FROM certificates GROUP BY name"
+                )
+            }
+        now = _seconds(self._now())
+        return [
+            _member(name, invitations.get(name), *certified.get(name, (None, None)), now=now)
+            for name in sorted({*invitations, *certified})
+        ]
+
+    def revision(self) -> int:
+        """Rises whenever it changes who may speak."""
+        with self._reading() as cursor:
+            return _revision(cursor)
+
+    @contextmanager
+    def holding(self) -> Iterator[Refused]:
+        """Hold the roster still, so that what is made of it is not overtaken."""
+        with self.transaction() as cursor:
+            yield _refused(cursor)
+
+    def _enter(self, cursor: sqlite3.Cursor, name: str, certificate: x509.Certificate) -> None:
+        cursor.execute(
+            "INSERT INTO certificates VALUES (?, ?, ?, NULL)",
+            (
+                f"{certificate.serial_number:x}",
+                name,
+                _seconds(certificate.not_valid_after_utc),
+            ),
+        )
+        _count_up(cursor)
+
+    def _revoke(self, cursor: sqlite3.Cursor, name: str) -> int:
+        return cursor.execute(
+            "UPDATE certificates SET revoked = ? WHERE name = ? AND revoked IS NULL",
+            (_seconds(self._now()), name),
+        ).rowcount
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Cursor]:
+        """Run statements that happen all or not at all, with no other writer in between."""
+        with self._lock, self._wrapped(), closing(self._connection.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    cursor.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Cursor]:
+        with self._lock, self._wrapped(), closing(self._connection.cursor()) as cursor:
+            yield cursor
+
+    @contextmanager
+    def _wrapped(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as err:
+            raise RosterError(
+                f"{self._path}: {err}; check that the folder can be written and has space"
+            ) from err
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _member(
+    name: str, invited: int | None, good: int | None, revoked: int | None, *, now: int
+) -> Member:
+    """Judge by when the token and the newest good certificate end, and the last revocation."""
+    standing: Standing
+    if good is not None and good > now:
+        standing, until = "enrolled", good
+    elif invited is not None and invited > now:
+        standing, until = "invited", invited
+    elif (ended := good or invited) is not None:
+        standing, until = "expired", ended
+    else:
+        standing, until = "removed", revoked or 0
+    return Member(name=name, standing=standing, until=_time(until))
+
+
+def _refused(cursor: sqlite3.Cursor) -> Refused:
+    revoked = cursor.execute(
+        "SELECT serial, revoked FROM certificates WHERE revoked IS NOT NULL ORDER BY serial"
+    ).fetchall()
+    names = cursor.execute(
+        "SELECT name FROM certificates GROUP BY name HAVING count(*) = count(revoked) ORDER BY name"
+    ).fetchall()
+    return Refused(
+        revision=_revision(cursor),
+        certificates=[(int(serial, 16), _time(at)) for serial, at in revoked],
+        names=[name for (name,) in names],
+    )
+
+
+def _revision(cursor: sqlite3.Cursor) -> int:
+    (number,) = cursor.execute("SELECT number FROM revision").fetchone()
+    return int(number)
+
+
+def _count_up(cursor: sqlite3.Cursor) -> None:
+    cursor.execute("UPDATE revision SET number = number + 1")
+
+
+def _digest(secret: bytes) -> bytes:
+    # A secret is 256 random bits, so a plain hash gives nothing to guess.
+    return hashlib.sha256(secret).digest()
+
+
+def _key_digest(request: x509.CertificateSigningRequest) -> bytes:
+    key = request.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return hashlib.sha256(key).digest()
+
+
+def _seconds(time: datetime) -> int:
+    return int(time.timestamp())
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,117 @@
+"""Which of a cloud's listeners speak TLS, under what names, and with whose certificates.
+
+Beyond this machine nothing listens without TLS and credentials: a host that others can reach
+turns it on by itself.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from nestling_cloud.broker import Broker
+from nestling_cloud.errors import CloudError
+from nestling_cloud.fleet.enrolment import Enrolment
+from nestling_cloud.tls import TlsFiles, is_local, is_loopback, is_wildcard
+
+_LISTS_CHECK_S = 0.5
+_CERTIFICATE_CHECK_S = 3600.0
+
+_LOG = logging.getLogger(__name__)
+
+
+class ExposureError(CloudError):
+    """A listener that others could reach, and that they could not trust or be trusted by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Security:
+    """A cloud's authority, and the names that its listeners are reached by.
+
+    Attributes:
+        enrolment: of its state folder.
+        public_host: how devices are told to reach this machine.
+        names: what the listeners' certificates are good for.
+    """
+
+    enrolment: Enrolment
+    public_host: str
+    names: tuple[str, ...]
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, state: Path, host: str, public_host: str | None) -> Iterator[Self]:
+        """Open the authority in a state folder.
+
+        Args:
+            state: of the cloud.
+            host: where it listens.
+            public_host: how devices reach it, where that is another name.
+
+        Raises:
+            ExposureError: nobody said how devices reach it.
+            AuthorityError, RosterError: the state folder cannot be used.
+        """
+        public = public_host or told_by(host)
+        names = {public, *([] if is_wildcard(host) else [host])}
+        with Enrolment.open(state) as enrolment:
+            yield cls(enrolment=enrolment, public_host=public, names=tuple(sorted(names)))
+
+    def server_files(self) -> TlsFiles:
+        """Certificate of every listener but the broker's; asked again, a fresh one in time."""
+        return self.enrolment.authority.server("server", self.names)
+
+    def client_files(self) -> TlsFiles:
+        """Certificate of the cloud as the broker's client."""
+        return self.enrolment.authority.client()
+
+    def public(self, address: str) -> str:
+        """HOST:PORT by which devices reach what this machine reaches as `address`."""
+        host, _, port = address.rpartition(":")
+        return f"{self.public_host}:{port}" if is_local(host) else address
+
+    async def keep_broker_told(self, broker: Broker | None) -> None:
+        """Tell the broker of every change in the roster, and renew its certificate; no end.
+
+        Args:
+            broker: the one that we started. None for another that reads the same files, and that
+                whoever started it sends SIGHUP when they change.
+        """
+        loop = asyncio.get_running_loop()
+        told, certificate_due_s = -1, loop.time() + _CERTIFICATE_CHECK_S
+        while True:
+            try:
+                changed = False
+                if await asyncio.to_thread(self.enrolment.roster.revision) != told:
+                    told = await asyncio.to_thread(self.enrolment.broker.write_lists)
+                    changed = True
+                if loop.time() >= certificate_due_s:
+                    certificate_due_s = loop.time() + _CERTIFICATE_CHECK_S
+                    changed |= self.enrolment.broker.write_certificate()
+                if changed and broker is not None:
+                    broker.reload()
+            except (CloudError, OSError) as err:
+                _LOG.warning("the broker goes on with what it knows: %s", err)
+            await asyncio.sleep(_LISTS_CHECK_S)
+
+
+def told_by(host: str) -> str:
+    """How devices reach a listener, if its own host says it.
+
+    Raises:
+        ExposureError: it does not.
+    """
+    if is_wildcard(host):
+        raise ExposureError(
+            f"--host {host} lets other machines in: say with --public-host NAME by which name or "
+            "address devices reach this one, for its certificate has to have that name"
+        )
+    return host
+
+
+def needs_tls(*hosts: str) -> bool:
+    """Whether one of these hosts can be reached from other machines."""
+    return not all(is_loopback(host) for host in hosts)

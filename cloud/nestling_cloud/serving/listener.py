@@ -1,0 +1,87 @@
+"""A gRPC server on a port: open to this machine, or with TLS to others."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+
+import grpc
+
+from nestling_cloud.errors import CloudError
+from nestling_cloud.tls import TlsFiles
+
+# Otherwise a second cloud on the same port would start, and get half of the calls.
+ONE_SERVER_A_PORT = ("grpc.so_reuseport", 0)
+# What calls in flight may take to end.
+_GRACE_S = 1.0
+
+_LOG = logging.getLogger(__name__)
+
+
+class ListenerError(CloudError):
+    """A port that cannot be listened on."""
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    server: grpc.aio.Server,
+    host: str,
+    port: int,
+    credentials: grpc.ServerCredentials | None = None,
+) -> AsyncIterator[str]:
+    """Start a server that has its services, and stop it in the end.
+
+    Args:
+        server: what to start.
+        host: where it listens.
+        port: likewise; 0 takes a free one.
+        credentials: of its TLS; None for a listener that only this machine reaches.
+
+    Yields:
+        HOST:PORT.
+
+    Raises:
+        ListenerError: the port is taken, or not ours.
+    """
+    wanted = f"{host}:{port}"
+    try:
+        if credentials is None:
+            port = server.add_insecure_port(wanted)
+        else:
+            port = server.add_secure_port(wanted, credentials)
+    except RuntimeError as err:
+        raise ListenerError(
+            f"cannot listen on {wanted}: the port is taken or not ours; choose another one"
+        ) from err
+    await server.start()
+    try:
+        yield f"{host}:{port}"
+    finally:
+        await server.stop(_GRACE_S)
+
+
+def tls_credentials(
+    files: Callable[[], TlsFiles], *, ask_for_certificate: bool
+) -> grpc.ServerCredentials:
+    """Credentials of a listener.
+
+    Args:
+        files: its certificate; asked for at every handshake, so that a new one is taken up.
+        ask_for_certificate: let in only whom the authority signed. gRPC has nothing in between
+            for Python: without it, a certificate is neither asked for nor looked at.
+    """
+
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        found = files()
+        pair = (found.key.read_bytes(), found.certificate.read_bytes())
+        roots = found.authority.read_bytes() if ask_for_certificate else None
+        return grpc.ssl_server_certificate_configuration([pair], roots)
+
+    def newer() -> grpc.ServerCertificateConfiguration | None:
+        try:
+            return configuration()
+        except (CloudError, OSError) as err:
+            _LOG.warning("goes on with the certificate that it has: %s", err)
+            return None
+
+    # The stubs do not know that None means: no other one than before.
+    return grpc.dynamic_ssl_server_credentials(configuration(), newer, ask_for_certificate)  # type: ignore[arg-type]

@@ -1,0 +1,115 @@
+"""Who calls: the name in the client certificate that a connection showed, if it is still good."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import grpc
+from cryptography import x509
+
+from nestling.inference.v2 import inference_pb2
+from nestling.v1 import delivery_pb2
+
+_Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+# Generic only for mypy.
+_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+# Connections whose certificates are not read again with every call.
+_CERTIFICATES_KEPT = 16_384
+
+
+class Peers:
+    """Knows callers by their certificates.
+
+    Args:
+        name_of: name of the device whose certificate has a serial number, None if it is good no
+            more.
+    """
+
+    def __init__(self, name_of: Callable[[int], str | None]) -> None:
+        self._name_of = name_of
+
+    async def name(self, context: _Context) -> str:
+        """Name of the caller; without a good certificate the call ends as UNAUTHENTICATED."""
+        shown = context.auth_context().get("x509_pem_cert")
+        name = self._name_of(_serial(b"".join(shown))) if shown else None
+        if name is None:
+            await context.abort(
+                grpc.StatusCode.UNAUTHENTICATED,
+                "no client certificate that is good here: enrol this device (anew)",
+            )
+        return name
+
+
+class Gatekeeper(grpc.aio.ServerInterceptor):
+    """Lets in calls of devices that are who they say.
+
+    The TLS layer has checked that the authority signed the caller. This checks, for every call,
+    that the certificate has not been revoked since, and that the caller speaks for itself.
+    """
+
+    def __init__(self, peers: Peers) -> None:
+        """Guard a server.
+
+        Args:
+            peers: knows callers.
+        """
+        self._peers = peers
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["_Handler | None"]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "_Handler | None":
+        """Put the check before a method of ours; none of them takes a stream."""
+        handler = await continuation(handler_call_details)
+        if handler is None:  # no such method
+            return None
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._guarded_stream(handler.unary_stream),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._guarded(handler.unary_unary),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+
+    def _guarded(self, method: Any) -> Any:
+        async def answer(request: Any, context: _Context) -> Any:
+            await self._admit(request, context)
+            return await method(request, context)
+
+        return answer
+
+    def _guarded_stream(self, method: Any) -> Any:
+        async def answer(request: Any, context: _Context) -> AsyncIterator[Any]:
+            await self._admit(request, context)
+            async for response in method(request, context):
+                yield response
+
+        return answer
+
+    async def _admit(self, request: object, context: _Context) -> None:
+        name = await self._peers.name(context)
+        said = said_device(request)
+        if said not in {"", name}:
+            await context.abort(
+                grpc.StatusCode.PERMISSION_DENIED,
+                f"this is {name!r} by its certificate and says that it is {said[:64]!r}",
+            )
+
+
+def said_device(request: object) -> str:
+    """Name that a request says it comes from; empty if it does not say."""
+    if isinstance(request, delivery_pb2.GetDesiredBundleRequest):
+        return request.device_id
+    if isinstance(request, inference_pb2.ModelInferRequest) and "device_id" in request.parameters:
+        return request.parameters["device_id"].string_param
+    return ""
+
+
+@lru_cache(_CERTIFICATES_KEPT)
+def _serial(pem: bytes) -> int:
+    return x509.load_pem_x509_certificate(pem).serial_number

@@ -1,0 +1,92 @@
+"""Remembers what devices found hard: offloaded inputs, with the device's and the cloud's answer.
+
+An answer never waits for this: what does not fit into a short queue is forgotten.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling import parameters, topics
+from nestling.inference.v2.inference_pb2 import ModelInferRequest
+from nestling_cloud.telemetry.views import HardInput
+
+_MOST_WAITING = 256
+_MOST_TOGETHER = 64
+
+_LOG = logging.getLogger(__name__)
+
+Rows = NDArray[np.float32]
+
+
+class HardInputRecorder:
+    """Keeps hard inputs in batches, in the background.
+
+    Args:
+        keep: stores some, oldest first; called in a thread.
+    """
+
+    def __init__(self, keep: Callable[[Sequence[HardInput]], None]) -> None:
+        self._keep = keep
+        self._waiting: asyncio.Queue[HardInput] = asyncio.Queue(_MOST_WAITING)
+
+    def offer(self, request: ModelInferRequest, rows: Rows, logits: Rows) -> None:
+        """Take what a request says, if it comes from a device and there is room."""
+        found = hard_input(request, rows, logits, now_ms=time.time_ns() // 1_000_000)
+        if found is not None and not self._waiting.full():
+            self._waiting.put_nowait(found)
+
+    async def run(self) -> None:
+        """Keep what is offered until cancelled."""
+        while True:
+            batch = [await self._waiting.get()]
+            while len(batch) < _MOST_TOGETHER and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            try:
+                await asyncio.to_thread(self._keep, batch)
+            except Exception:  # noqa: BLE001  a full disk must not end the cloud for a picture
+                _LOG.exception("could not keep %d hard inputs", len(batch))
+
+
+def hard_input(
+    request: ModelInferRequest, rows: Rows, logits: Rows, *, now_ms: int
+) -> HardInput | None:
+    """Make a hard input of a request and its answer.
+
+    Args:
+        request: as it came.
+        rows: its inputs, (n, *shape).
+        logits: the cloud's answers, (n, classes).
+        now_ms: Unix time.
+
+    Returns:
+        None for a request of several inputs, or one that does not say which device's it is.
+    """
+    given = request.parameters
+    if len(rows) != 1 or parameters.DEVICE_ID not in given or parameters.INPUT_INDEX not in given:
+        return None
+    try:
+        device = topics.check_device_id(given[parameters.DEVICE_ID].string_param)
+    except ValueError:
+        return None
+    classes = logits.shape[1]
+    answer = given[parameters.DEVICE_ANSWER].int64_param if _names_answer(request) else None
+    if answer is not None and not 0 <= answer < classes:
+        return None
+    return HardInput(
+        device=device,
+        received_at_ms=now_ms,
+        input_index=max(given[parameters.INPUT_INDEX].int64_param, 0),
+        values=rows[0].astype("<f4").tobytes(),
+        shape=rows.shape[1:],
+        device_answer=answer,
+        cloud_answer=int(logits[0].argmax()),
+    )
+
+
+def _names_answer(request: ModelInferRequest) -> bool:
+    return parameters.DEVICE_ANSWER in request.parameters

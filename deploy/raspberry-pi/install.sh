@@ -1,0 +1,315 @@
+#!/usr/bin/env bash
+# Installs nestling-device on a Raspberry Pi, or any Debian: a virtual environment under
+# /opt/nestling, a user of its own, a systemd unit, /etc/nestling/device.toml. Run it again with
+# another wheel to upgrade; what is as it should be is left alone.
+set -euo pipefail
+# Whatever is set for another Python has no part in this.
+unset PYTHONPATH PYTHONHOME
+
+usage() {
+  cat <<'TEXT'
+usage: install.sh [options]
+
+  --wheel FILE   the wheel to install (default: the only nestling-*.whl beside this script)
+  --i2c          also install smbus2, for sensors and meters over I2C
+  --camera       let the environment see the system's python3-picamera2
+  --dry-run      print every step and change nothing
+  --uninstall    remove everything but the state in /var/lib/nestling, and a configuration that
+                 was changed
+  --purge        with --uninstall: remove those, and the user, too
+  --root DIR     install below DIR instead of /: no user, no systemd; to look at, or to test
+  --help         print this
+
+exit codes: 0 done, 1 something failed, 2 wrong options
+TEXT
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly here
+readonly name=nestling-device user=nestling
+wheel='' root='' dry_run=no action=install purge=no camera=no extras=''
+
+while (($# > 0)); do
+  case $1 in
+    --wheel | --root)
+      if (($# < 2)); then
+        echo "install.sh: $1 needs a value" >&2
+        exit 2
+      fi
+      if [[ $1 == --wheel ]]; then wheel=$2; else root=${2%/}; fi
+      shift
+      ;;
+    --i2c) extras='[i2c]' ;;
+    --camera) camera=yes ;;
+    --dry-run) dry_run=yes ;;
+    --uninstall) action=uninstall ;;
+    --purge) purge=yes ;;
+    --help)
+      usage
+      exit 0
+      ;;
+    *)
+      echo "install.sh: unknown option $1" >&2
+      usage >&2
+      exit 2
+      ;;
+  esac
+  shift
+done
+if [[ $purge == yes && $action != uninstall ]]; then
+  echo "install.sh: --purge goes with --uninstall" >&2
+  exit 2
+fi
+
+readonly home=$root/opt/nestling
+readonly current=$home/current
+readonly etc=$root/etc/nestling
+readonly config=$etc/device.toml
+readonly unit=$root/etc/systemd/system/$name.service
+readonly command=$root/usr/local/bin/$name
+readonly state=$root/var/lib/nestling
+
+fail() {
+  echo "install.sh: $1" >&2
+  exit 1
+}
+
+kept() { echo "kept     $1"; }
+
+# Runs a command, or says that it would.
+step() {
+  local what=$1
+  shift
+  if [[ $dry_run == yes ]]; then
+    echo "would    $what"
+  else
+    echo "doing    $what"
+    "$@"
+  fi
+}
+
+# Puts a file in its place unless it is there already.
+put() {
+  if cmp -s "$1" "$2"; then
+    kept "$2"
+  else
+    step "write $2" install -D -m "$3" "$1" "$2"
+  fi
+}
+
+drop() {
+  if [[ -e $1 || -L $1 ]]; then
+    step "remove $1" rm -rf -- "$1"
+  fi
+}
+
+# Not below another root: the users and services there are not this machine's.
+on_this_machine() { [[ -z $root ]]; }
+
+has_systemd() { on_this_machine && [[ -d /run/systemd/system ]]; }
+
+check_root() {
+  if on_this_machine && ((EUID != 0)) && [[ $dry_run == no ]]; then
+    fail "this changes the system: run it with sudo, or see what it would do with --dry-run"
+  fi
+}
+
+find_wheel() {
+  if [[ -z $wheel ]]; then
+    local found=("$here"/nestling-*.whl)
+    if ((${#found[@]} != 1)) || [[ ! -f ${found[0]} ]]; then
+      fail "say with --wheel which nestling-*.whl to install"
+    fi
+    wheel=${found[0]}
+  fi
+  if [[ ! -f $wheel ]]; then
+    fail "there is no $wheel"
+  fi
+  if [[ $(basename "$wheel") != nestling-*.whl ]]; then
+    fail "$wheel is no wheel of nestling"
+  fi
+}
+
+check_python() {
+  local python=python3
+  if [[ -z $(command -v "$python") ]]; then
+    fail "python3 is missing: apt install python3 python3-venv"
+  fi
+  if ! "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+  then
+    fail "Python 3.11 with venv is needed: Raspberry Pi OS 12 has it; apt install python3-venv"
+  fi
+}
+
+# Group of devices that this user may open, where the system has such a group.
+add_user() {
+  if ! on_this_machine; then
+    kept "users of this machine (--root)"
+    return
+  fi
+  if getent passwd "$user" >/dev/null; then
+    kept "user $user"
+  else
+    step "make the user $user" useradd --system --user-group --home-dir /var/lib/nestling \
+      --no-create-home --shell /usr/sbin/nologin "$user"
+  fi
+  local group
+  for group in video i2c; do
+    if ! getent group "$group" >/dev/null; then
+      continue
+    fi
+    if id -nG "$user" 2>/dev/null | tr ' ' '\n' | grep -qx "$group"; then
+      kept "$user in the group $group"
+    else
+      step "put $user into the group $group" usermod --append --groups "$group" "$user"
+    fi
+  done
+}
+
+# One environment for each wheel and choice of extras; the link is what switches, at once.
+install_environment() {
+  local digest environment
+  digest=$({ cat "$wheel"; echo "$extras $camera"; } | sha256sum | cut -c 1-16)
+  environment=$home/$digest
+  if [[ $(readlink "$current" 2>/dev/null) == "$digest" && -x $environment/bin/$name ]]; then
+    kept "$environment"
+    return
+  fi
+  step "make the environment $environment with $(basename "$wheel")$extras" \
+    make_environment "$environment"
+  step "switch $current to it" switch_to "$digest"
+  restart=yes
+}
+
+# Last of all: until its restart a running device imports from the old one.
+remove_old_environments() {
+  local environment
+  for environment in "$home"/*/; do
+    environment=${environment%/}
+    if [[ ! -L $environment && -d $environment ]] &&
+      [[ $(readlink "$current" 2>/dev/null) != "$(basename "$environment")" ]]; then
+      drop "$environment"
+    fi
+  done
+}
+
+make_environment() {
+  local options=()
+  if [[ $camera == yes ]]; then
+    options+=(--system-site-packages)
+  fi
+  rm -rf -- "$1"
+  trap 'rm -rf -- "'"$1"'"' EXIT
+  python3 -m venv "${options[@]}" "$1"
+  "$1/bin/python" -m pip install --disable-pip-version-check --no-input --quiet "$wheel$extras"
+  "$1/bin/$name" --help >/dev/null || fail "the wheel does not run here; nothing was switched"
+  trap - EXIT
+}
+
+switch_to() {
+  ln -s "$1" "$current.new"
+  mv -T "$current.new" "$current"
+}
+
+link_command() {
+  local target=/opt/nestling/current/bin/$name
+  if [[ $(readlink "$command" 2>/dev/null) == "$target" ]]; then
+    kept "$command"
+  else
+    step "link $command" link_to "$target"
+  fi
+}
+
+link_to() {
+  mkdir -p "$(dirname "$command")"
+  ln -sfn "$1" "$command"
+}
+
+write_config() {
+  if [[ -e $config ]]; then
+    kept "$config"
+  else
+    put "$here/device.toml" "$config" 0644
+  fi
+}
+
+make_state() {
+  if [[ -d $state ]]; then
+    kept "$state"
+  elif on_this_machine; then
+    step "make $state" install -d -m 0750 -o "$user" -g "$user" "$state"
+  else
+    step "make $state" install -d -m 0750 "$state"
+  fi
+}
+
+enable_unit() {
+  local before
+  before=$(cat "$unit" 2>/dev/null || true)
+  put "$here/$name.service" "$unit" 0644
+  if ! has_systemd; then
+    kept "services of this machine (no systemd, or --root)"
+    return
+  fi
+  if [[ $before != "$(cat "$here/$name.service")" ]]; then
+    step "have systemd read it" systemctl daemon-reload
+    restart=yes
+  fi
+  if systemctl --quiet is-enabled "$name" 2>/dev/null; then
+    kept "$name enabled"
+  else
+    step "enable $name" systemctl --quiet enable "$name"
+  fi
+  if [[ $restart == yes ]]; then
+    step "restart $name if it runs" systemctl try-restart "$name"
+  fi
+}
+
+do_install() {
+  restart=no
+  find_wheel
+  check_python
+  add_user
+  install_environment
+  link_command
+  write_config
+  make_state
+  enable_unit
+  remove_old_environments
+  if [[ ! -L $state/identity ]]; then
+    cat <<TEXT
+next:    edit $config, then
+         sudo -u $user $name enrol --cloud HOST:PORT --token-file - --state /var/lib/nestling
+         sudo systemctl start $name
+         sudo -u $user $name doctor
+TEXT
+  fi
+}
+
+do_uninstall() {
+  if has_systemd && [[ -e $unit ]]; then
+    step "stop and disable $name" systemctl --quiet disable --now "$name"
+  fi
+  drop "$unit"
+  if has_systemd; then
+    step "have systemd forget it" systemctl daemon-reload
+  fi
+  drop "$command"
+  drop "$home"
+  if [[ $purge == yes ]] || cmp -s "$here/device.toml" "$config"; then
+    drop "$etc"
+  elif [[ -e $config ]]; then
+    kept "$config (changed; --purge removes it)"
+  fi
+  if [[ $purge == no ]]; then
+    [[ ! -d $state ]] || kept "$state (--purge removes it)"
+    return
+  fi
+  drop "$state"
+  if on_this_machine && getent passwd "$user" >/dev/null; then
+    step "remove the user $user" userdel "$user"
+  fi
+}
+
+check_root
+"do_$action"

@@ -1,0 +1,100 @@
+"""`nestling-device doctor`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from nestling_device import flags
+from nestling_device.checks import equipment, machine, network, state
+from nestling_device.checks.finding import Check, Finding, FoundError, Subject, split_advice
+from nestling_device.config import Config
+from nestling_device.errors import DeviceError
+from nestling_device.membership import joined
+from nestling_device.standing import is_running
+
+_CHECKS: tuple[Check, ...] = (
+    machine.python,
+    machine.memory,
+    machine.throttling,
+    state.folder,
+    state.identity,
+    state.bundle,
+    state.outbox,
+    network.cloud,
+    network.broker,
+    equipment.meter,
+    equipment.source,
+)
+_EXAMPLES = """\
+exit codes: 0 nothing keeps the device from running, 1 something does
+
+examples:
+  sudo -u nestling nestling-device doctor
+      the device that /etc/nestling/device.toml describes
+  nestling-device doctor --state nestling-porch --json
+      another one, for a program
+"""
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `doctor`."""
+    parser = commands.add_parser(
+        "doctor",
+        help="say what is wrong and what to do",
+        description="Try everything that the device needs, and say what is wrong and what to do. "
+        "It may run beside the device.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    flags.add_config(parser)
+    flags.add_cloud(parser)
+    flags.add_device(parser)
+    flags.add_source(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    findings = []
+    for finding in _examine(options):
+        findings.append(finding)
+        if not options.json:
+            _print(finding)
+    failed = any(finding.level == "fail" for finding in findings)
+    if options.json:
+        print(json.dumps({"ok": not failed, "checks": [asdict(f) for f in findings]}, indent=2))
+    return int(failed)
+
+
+def _examine(options: argparse.Namespace) -> Iterator[Finding]:
+    """Check one thing after another; without a configuration or a state there is no more to see."""
+    try:
+        config, identity = joined(flags.read(options))
+        subject = Subject(
+            config=config, identity=identity, running=is_running(Path(config.device.state))
+        )
+    except DeviceError as err:
+        found, advice = split_advice(err)
+        yield Finding(check="configuration", level="fail", found=found, advice=advice)
+        return
+    yield Finding(check="configuration", level="ok", found=_named(options, config))
+    for check in _CHECKS:
+        print(f"nestling-device: {check.__name__} ...", file=sys.stderr)
+        try:
+            yield check(subject)
+        except FoundError as err:
+            yield err.finding
+
+
+def _named(options: argparse.Namespace, config: Config) -> str:
+    file = flags.file_of(options)
+    return f"{config.device.id}, {'defaults and flags' if file is None else file}"
+
+
+def _print(finding: Finding) -> None:
+    print(f"{finding.level:4}  {finding.check:13}  {finding.found}")
+    if finding.advice:
+        print(f"{'':4}  {'':13}  -> {finding.advice}")

@@ -1,0 +1,85 @@
+"""`nestling-device enrol`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from nestling.enrolment_token import EnrolmentToken
+from nestling_device.enrolment import EnrolmentError, enrol, renew
+from nestling_device.flags import address
+from nestling_device.identity import Identity
+
+_STANDARD_INPUT = "-"
+_EXAMPLES = """\
+examples:
+  nestling-device enrol --cloud cloud.lan:8501 --token-file porch.token
+  ssh cloud.lan nestling-cloud device add porch --json | jq -r .token |
+    nestling-device enrol --cloud cloud.lan:8501 --token-file -
+  nestling-device enrol --renew --state nestling-porch
+"""
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `enrol`."""
+    parser = commands.add_parser(
+        "enrol",
+        help="get this device's identity from its cloud",
+        description="Make a key that never leaves this device, and have the cloud sign it. "
+        "The token comes from nestling-cloud device add.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--token", help="the token itself")
+    how.add_argument("--token-file", metavar="FILE", help="file that holds it, - is standard input")
+    how.add_argument(
+        "--renew", action="store_true", help="get another certificate for the identity there is"
+    )
+    parser.add_argument(
+        "--cloud", metavar="HOST:PORT", type=address, help="where devices enrol; with a token"
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="state folder (default: ./nestling-<name in the token>)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    identity = _renew(options) if options.renew else _enrol(options)
+    print(
+        f"this is {identity.device_id}, until {identity.ends:%Y-%m-%d}\n"
+        f"start it with: nestling-device run --id {identity.device_id} "
+        f"--state {identity.state_dir}"
+    )
+    return 0
+
+
+def _enrol(options: argparse.Namespace) -> Identity:
+    if options.cloud is None:
+        raise EnrolmentError("say with --cloud HOST:PORT where this device enrols")
+    token = _token(options)
+    return enrol(options.cloud, token, options.state or Path(f"nestling-{token.device_id}"))
+
+
+def _renew(options: argparse.Namespace) -> Identity:
+    if options.state is None:
+        raise EnrolmentError("say with --state DIR whose certificate to renew")
+    identity = Identity(options.state)
+    renew(identity)
+    return Identity(options.state)
+
+
+def _token(options: argparse.Namespace) -> EnrolmentToken:
+    try:
+        if options.token is not None:
+            text = options.token
+        elif options.token_file == _STANDARD_INPUT:
+            text = sys.stdin.read()
+        else:
+            text = Path(options.token_file).read_text()
+        return EnrolmentToken.from_text(text)
+    except (OSError, ValueError) as err:
+        raise EnrolmentError(str(err)) from err

@@ -1,0 +1,89 @@
+"""`nestling-device federated`."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from nestling.topics import check_device_id
+from nestling_device.errors import DeviceError
+
+_QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+
+
+class FederatedError(DeviceError):
+    """A device that cannot take part in federated rounds."""
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `federated`."""
+    parser = commands.add_parser("federated", help="learn with the fleet, keeping the data here")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    join = subparsers.add_parser(
+        "join",
+        help="wait for federated rounds and take part in them",
+        description="Start Flower's SuperNode for this device. It trains the part of the bundle "
+        "that the memory budget admits on the labelled windows in --data, whenever the cloud asks. "
+        "Ctrl-C ends it.",
+        epilog="example:\n  nestling-device federated join --superlink 127.0.0.1:9092 "
+        "--root-certificates ca.pem --id porch --data labelled.npz\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = join.add_argument
+    add("--superlink", required=True, metavar="HOST:PORT")
+    add("--root-certificates", required=True, type=Path, metavar="PEM", help="of the SuperLink")
+    add("--id", default="device-1", type=_device_id, help="this device's name")
+    add("--state", type=Path, metavar="DIR", help="state folder (default: ./nestling-<id>)")
+    add(
+        "--data",
+        required=True,
+        type=Path,
+        metavar="FILE.npz",
+        help="windows, float32 (N, shape), and labels, int64 (N,), in the order of recording",
+    )
+    add("--memory-kb", type=float, default=10_000.0, help="for the student (default: 10000)")
+    add("--port", type=int, default=9094, help="Flower's own, on loopback (default: 9094)")
+    join.set_defaults(run=_join)
+
+
+def _join(options: argparse.Namespace) -> int:
+    state = options.state or Path(f"nestling-{options.id}")
+    for path in (state / "state.db", options.data, options.root_certificates):
+        if not path.is_file():
+            raise FederatedError(
+                f"{path} does not exist; a device has a bundle in its state folder "
+                "(nestling-device run), labelled windows and the SuperLink's certificates"
+            )
+    node = {
+        "id": options.id,
+        "state": str(state.absolute()),
+        "data": str(options.data.absolute()),
+        "memory-kb": options.memory_kb,
+    }
+    beside = str(Path(sys.executable).parent)
+    environment = {**_QUIET, **os.environ}
+    environment["PATH"] = f"{beside}{os.pathsep}{environment.get('PATH', '')}"
+    # Its own, so that two devices of one machine do not meet.
+    environment.setdefault("FLWR_HOME", str((state / "flower").absolute()))
+    program = shutil.which("flower-supernode", path=environment["PATH"])
+    if program is None:
+        raise FederatedError("no flower-supernode here: pip install 'nestling[federated]'")
+    command = [
+        program,
+        *("--superlink", options.superlink),
+        *("--root-certificates", str(options.root_certificates)),
+        *("--host", "127.0.0.1", "--port", str(options.port)),
+        # Values as TOML reads them, which JSON's are.
+        *("--node-config", " ".join(f"{key}={json.dumps(value)}" for key, value in node.items())),
+    ]
+    sys.stdout.flush()
+    os.execve(program, command, environment)  # noqa: S606 - no shell is what we want
+
+
+def _device_id(text: str) -> str:
+    try:
+        return check_device_id(text)
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(str(err)) from err

@@ -1,0 +1,139 @@
+"""`nestling-device profile`."""
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from nestling.v1.bundle_pb2 import Blob
+from nestling_device import flags
+from nestling_device.database import StorageError
+from nestling_device.delivery.admission import parse_manifest
+from nestling_device.delivery.blobs import BlobStore
+from nestling_device.delivery.installer import Installed
+from nestling_device.delivery.source import DeliveryError
+from nestling_device.energy.costs import MeasuredCosts, NetworkCost, write_costs
+from nestling_device.energy.instruments.catalogue import open_instrument
+from nestling_device.energy.profile import load_board
+from nestling_device.energy.sampler import Sampler
+from nestling_device.machine import machine_name
+from nestling_device.membership import joined
+from nestling_device.parts import Parts, load_parts
+from nestling_device.profiling import Conditions, profile
+from nestling_device.setting import NotAllowedError, Number
+from nestling_device.sources.recorded import read_golden
+from nestling_device.standing import is_running, read_bundle
+
+_SECONDS = 3.0
+_EXAMPLES = """\
+examples:
+  sudo systemctl stop nestling-device
+  sudo -u nestling nestling-device profile --write
+  sudo systemctl start nestling-device
+      measure on an idle machine; from then on the policy reckons with what was found
+  nestling-device profile --state nestling-porch --json
+      measure another device's bundle and change nothing
+"""
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `profile`."""
+    parser = commands.add_parser(
+        "profile",
+        help="measure what every capacity takes on this machine",
+        description="Run every network of the installed bundle over and over, and tell latency, "
+        "memory and energy of one run.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    flags.add_config(parser)
+    flags.add_device(parser)
+    parser.add_argument(
+        "--seconds", type=_seconds, default=_SECONDS, help="for each network (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="keep the figures; the policy uses them from then on"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    config, _ = joined(flags.read(options))
+    state_dir = Path(config.device.state)
+    parts, blobs = _installed(state_dir)
+    if is_running(state_dir):
+        _say("the device runs: what it does disturbs the figures; stop it first")
+    with ExitStack() as stack:
+        instrument = open_instrument(config.meter)
+        conditions = Conditions(
+            board=load_board(config.board.profile),
+            sampler=None if instrument is None else stack.enter_context(Sampler(instrument)),
+            seconds=options.seconds,
+            meter=config.meter.kind,
+            machine=machine_name(),
+        )
+        found = profile(parts, read_golden(parts.manifest, blobs), conditions, _say)
+    if options.json:
+        print(found.to_json(), end="")
+    else:
+        print("\n".join(_lines(found)))
+    if options.write:
+        _write(state_dir, found)
+    return 0
+
+
+def _installed(state_dir: Path) -> tuple[Parts, BlobStore]:
+    held = read_bundle(state_dir)
+    if held is None:
+        raise DeliveryError(
+            f"no bundle in {state_dir} yet; nestling-device run fetches it at its start"
+        )
+    blobs = BlobStore(state_dir / "blobs")
+    blob = Blob(sha256=held.sha256, size=held.size)
+    installed = Installed(
+        manifest=parse_manifest(blobs.read(blob)),
+        manifest_blob=blob,
+        version=held.version,
+        capacity=held.capacity,
+    )
+    return load_parts(installed, blobs), blobs
+
+
+def _write(state_dir: Path, found: MeasuredCosts) -> None:
+    try:
+        path = write_costs(state_dir, found)
+    except OSError as err:
+        raise StorageError(f"cannot write a profile into {state_dir}: {err}") from err
+    _say(f"written to {path}; a device takes it up when it starts")
+
+
+def _lines(found: MeasuredCosts) -> list[str]:
+    lines = [f"{found.bundle} on {found.machine}"]
+    if found.idle_w is not None and found.active_w is not None:
+        lines.append(f"{found.meter}: {found.idle_w:.2f} W idle, {found.active_w:.2f} W on top")
+    lines.append(f"{'network':12} {'p50 ms':>9} {'p95 ms':>9} {'energy mJ':>10}  {'':10}  memory")
+    networks = {
+        **{f"capacity {number}": cost for number, cost in enumerate(found.capacities, start=1)},
+        "multiplexer": found.multiplexer,
+        "accept head": found.accept_head,
+    }
+    return lines + [_line(name, cost) for name, cost in networks.items()]
+
+
+def _line(name: str, cost: NetworkCost) -> str:
+    return (
+        f"{name:12} {cost.latency_ms:9.3f} {cost.latency_p95_ms:9.3f} {cost.energy_mj:10.3f}  "
+        f"{cost.energy_provenance:10}  {cost.resident_bytes / 1e6:.0f} MB"
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        return Number(low=0.01, high=600).parse(text)
+    except NotAllowedError as err:
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: {err}") from err
+
+
+def _say(text: str) -> None:
+    print(f"nestling-device: {text}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""What reads power: chips, counters, a board's own power management."""

@@ -1,0 +1,119 @@
+"""Power readings become the energy of one step: integrated over its interval, above idle."""
+
+import logging
+import threading
+import time
+from bisect import bisect_right
+from types import TracebackType
+from typing import Self
+
+from nestling.v1.receipt_pb2 import Provenance
+from nestling_device.energy.instruments.instrument import Instrument, InstrumentError
+
+_log = logging.getLogger(__name__)
+
+# With fewer readings inside a step, the two that reach over its ends would say too much.
+FEWEST_READINGS = 5
+_KEEP_S = 120.0
+_RETRY_S = 1.0
+
+
+class PowerLog:
+    """Readings as energy since the first one, by time; each stands for the time before it."""
+
+    def __init__(self, keep_s: float = _KEEP_S) -> None:
+        """Keep readings for so long."""
+        self._keep_s = keep_s
+        self._at_s: list[float] = []
+        self._joules: list[float] = []
+        self._watts = 0.0
+
+    def add(self, at_s: float, watts: float) -> None:
+        """Enter a reading later than all before it."""
+        passed_s = at_s - self._at_s[-1] if self._at_s else 0.0
+        total = self._joules[-1] if self._joules else 0.0
+        self._at_s.append(at_s)
+        self._joules.append(total + watts * passed_s)
+        self._watts = watts
+        if at_s - self._at_s[0] > 2 * self._keep_s:  # seldom, and then many
+            old = bisect_right(self._at_s, at_s - self._keep_s)
+            del self._at_s[:old], self._joules[:old]
+
+    def break_off(self) -> None:
+        """Forget what was: a reading is missing, and no step reaches over the hole."""
+        self._at_s.clear()
+        self._joules.clear()
+
+    def joules(self, start_s: float, end_s: float) -> float | None:
+        """Energy of an interval, None where too few readings lie in it or it begins before them.
+
+        The time after the last reading is taken at that reading's power.
+        """
+        if not self._at_s or start_s < self._at_s[0]:
+            return None
+        inside = bisect_right(self._at_s, end_s) - bisect_right(self._at_s, start_s)
+        if inside < FEWEST_READINGS:
+            return None
+        return self._until(end_s) - self._until(start_s)
+
+    def _until(self, at_s: float) -> float:
+        after = bisect_right(self._at_s, at_s)
+        if after == len(self._at_s):
+            return self._joules[-1] + self._watts * (at_s - self._at_s[-1])
+        begin_s, end_s = self._at_s[after - 1], self._at_s[after]
+        begin, end = self._joules[after - 1], self._joules[after]
+        return begin + (end - begin) * (at_s - begin_s) / (end_s - begin_s)
+
+
+class Sampler:
+    """Reads an instrument in a thread of its own; a context manager."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        """Prepare; the instrument is closed with it."""
+        self._instrument = instrument
+        self._log = PowerLog()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="meter")
+
+    @property
+    def provenance(self) -> Provenance.ValueType:
+        """Of the energies told."""
+        return self._instrument.provenance
+
+    def joules(self, start_s: float, end_s: float) -> float | None:
+        """Energy of an interval of the monotonic clock; None if the readings do not tell."""
+        with self._lock:
+            return self._log.joules(start_s, end_s)
+
+    def _run(self) -> None:
+        period_s = self._instrument.period_s
+        while not self._stop.wait(period_s):
+            try:
+                watts = self._instrument.watts()
+            except InstrumentError as err:
+                if period_s != _RETRY_S:  # once, until it is back
+                    _log.warning("the meter gives no reading: %s", err)
+                period_s = _RETRY_S
+                with self._lock:
+                    self._log.break_off()
+                continue
+            period_s = self._instrument.period_s
+            with self._lock:
+                self._log.add(time.monotonic(), watts)
+
+    def __enter__(self) -> Self:
+        """Begin to read."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the thread and close the instrument."""
+        self._stop.set()
+        self._thread.join()
+        self._instrument.close()

@@ -1,0 +1,208 @@
+"""How a device gets its identity: a token against a certificate, and later renewals."""
+
+import hashlib
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import grpc
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from nestling.enrolment_token import EnrolmentToken
+from nestling.v1 import enrolment_pb2, enrolment_pb2_grpc
+from nestling_device import folder
+from nestling_device.channel import OPTIONS
+from nestling_device.errors import DeviceError
+from nestling_device.identity import (
+    Identity,
+    IdentityError,
+    Papers,
+    common_name,
+    save_identity,
+    utc_now,
+    write_private,
+)
+
+_TIMEOUT_S = 20.0
+_PENDING = "enrolling-"
+
+
+class EnrolmentError(DeviceError):
+    """No certificate was to be had; the text says why, and what to do."""
+
+
+def enrol(target: str, token: EnrolmentToken, state_dir: Path) -> Identity:
+    """Get an identity for a token, and keep it in the state folder.
+
+    The key is on the disk before the token is shown. If the answer gets lost, the same token may
+    be shown again, for it is good for that key.
+
+    Args:
+        target: HOST:PORT of the enrolment service.
+        token: what `nestling-cloud device add` printed.
+        state_dir: the device's.
+
+    Raises:
+        EnrolmentError: the token is no good, the cloud cannot be reached, or is another one.
+        IdentityError: the state folder cannot be used.
+    """
+    authority = _authority(token, utc_now())
+    key = _pending_key(state_dir, token)
+    request = enrolment_pb2.EnrolRequest(
+        secret=token.secret, certificate_request=_signing_request(key)
+    )
+    credentials = grpc.ssl_channel_credentials(authority.encode())
+    with _refusals(target), grpc.secure_channel(target, credentials, options=OPTIONS) as channel:
+        stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
+        answer = stub.Enrol(request, timeout=_TIMEOUT_S)
+    papers = Papers(
+        key=_pem(key),
+        certificate=answer.certificate,
+        authority=authority,
+        cloud=answer.cloud,
+        broker=answer.broker,
+    )
+    _check(papers, token.device_id, target)
+    identity = save_identity(state_dir, papers)
+    _forget_pending(state_dir)
+    return identity
+
+
+def renew(identity: Identity) -> None:
+    """Get another certificate, for another key, and put it in place of the one there is.
+
+    Raises:
+        EnrolmentError: the cloud cannot be reached, or refuses.
+        IdentityError: the state folder cannot be used.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = enrolment_pb2.RenewRequest(certificate_request=_signing_request(key))
+    held, target = identity.papers, identity.cloud
+    credentials = identity.channel_credentials()
+    with _refusals(target), grpc.secure_channel(target, credentials, options=OPTIONS) as channel:
+        stub = enrolment_pb2_grpc.RenewalServiceStub(channel)
+        answer = stub.Renew(request, timeout=_TIMEOUT_S)
+    papers = Papers(
+        key=_pem(key),
+        certificate=answer.certificate,
+        authority=held.authority,
+        cloud=held.cloud,
+        broker=held.broker,
+    )
+    _check(papers, identity.device_id, target)
+    save_identity(identity.state_dir, papers)
+
+
+def _authority(token: EnrolmentToken, now: datetime) -> str:
+    """PEM of the authority in a token."""
+    try:
+        certificate = x509.load_der_x509_certificate(token.authority)
+    except ValueError as err:
+        raise EnrolmentError("this token holds no certificate: copy the whole line") from err
+    if now < certificate.not_valid_before_utc:
+        raise EnrolmentError(
+            f"this device's clock says {now:%Y-%m-%d %H:%M} UTC, which is before its cloud was "
+            "set up; set the clock and try again"
+        )
+    return ssl.DER_cert_to_PEM_cert(token.authority)
+
+
+def _pending_key(state_dir: Path, token: EnrolmentToken) -> ec.EllipticCurvePrivateKey:
+    """Key for a token: made at first, and found again if the answer got lost."""
+    path = state_dir / f"{_PENDING}{hashlib.sha256(token.secret).hexdigest()[:16]}.pem"
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            part = path.with_suffix(".part")
+            part.unlink(missing_ok=True)
+            write_private(part, _pem(ec.generate_private_key(ec.SECP256R1())))
+            part.replace(path)
+            folder.sync(state_dir)
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError) as err:
+        raise IdentityError(
+            f"cannot keep a key in {path}: {err}; name a state folder that can be written"
+        ) from err
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
+
+
+def _forget_pending(state_dir: Path) -> None:
+    for path in state_dir.glob(f"{_PENDING}*"):
+        path.unlink(missing_ok=True)
+
+
+def _signing_request(key: ec.EllipticCurvePrivateKey) -> str:
+    # The cloud takes the name from the token, or from the certificate that we show.
+    nobody = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
+    request = x509.CertificateSigningRequestBuilder(nobody).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def _check(papers: Papers, device_id: str, target: str) -> None:
+    """Refuse a certificate that is not the one asked for."""
+    try:
+        name = common_name(papers.certificate)
+        authority = x509.load_pem_x509_certificate(papers.authority.encode())
+        certificate = x509.load_pem_x509_certificate(papers.certificate.encode())
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature) as err:
+        raise EnrolmentError(f"{target} answered with a certificate of no use: {err}") from err
+    if name != device_id:
+        raise EnrolmentError(
+            f"{target} answered with a certificate for {name!r} instead of {device_id!r}; "
+            "it was thrown away"
+        )
+
+
+@contextmanager
+def _refusals(target: str) -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as err:
+        raise EnrolmentError(_reason(target, err.code(), err.details() or "")) from err
+
+
+def _reason(target: str, code: grpc.StatusCode, details: str) -> str:
+    """What went wrong, and what to do."""
+    if code in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED}:
+        return f"{target} refused: {details}; nestling-cloud device add NAME makes another token"
+    if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+        return _mistrust(target, details) or (
+            f"{target} cannot be reached ({details}); check that the cloud runs, and --cloud"
+        )
+    return f"{target} did not enrol this device ({code.name}): {details}"
+
+
+def _mistrust(target: str, details: str) -> str | None:
+    """What is wrong with the cloud's certificate, None if something else is wrong."""
+    if "not yet valid" in details or "has expired" in details:
+        return (
+            f"by this device's clock, {utc_now():%Y-%m-%d %H:%M} UTC, the certificate of {target} "
+            f"is not good now ({details}); set the clock and try again"
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in details:
+        return (
+            f"{target} is not the cloud that made this token: its certificate comes from another "
+            "authority; check --cloud"
+        )
+    if "ostname" in details or "peer name" in details.lower():
+        return (
+            f"the certificate of {target} is for other names: start the cloud with "
+            f"--public-host {target.rpartition(':')[0]}, or use one of its names"
+        )
+    return None

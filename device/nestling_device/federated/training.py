@@ -1,0 +1,86 @@
+"""Trains the prefix that a device holds on the device's own examples."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from nestling.student.messages import LocalRecipe
+from nestling.student.network import NestedStudent
+from nestling.student.sandwich import recalibrate, smaller_capacities_losses
+from nestling_device.errors import DeviceError
+from nestling_device.federated.examples import LocalExamples
+
+_BATCH = 256
+
+
+class LocalTrainingError(DeviceError):
+    """Training that led nowhere."""
+
+
+def train_prefix(
+    student: NestedStudent,
+    examples: LocalExamples,
+    capacity: int,
+    recipe: LocalRecipe,
+    generator: torch.Generator,
+) -> None:
+    """Train capacities 1 to `capacity`, in place: the largest on the labels, the others on it.
+
+    Args:
+        student: holds at least that prefix; left in evaluation mode.
+        examples: what to learn from.
+        capacity: the largest that the device holds.
+        recipe: how long and in what steps.
+        generator: shuffles, and picks the capacity in between.
+
+    Raises:
+        LocalTrainingError: too few examples, or the loss is no longer finite.
+    """
+    # One thread: the device has other work. Another count would sum in another order.
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(mode=True)
+    count = len(examples.labels)
+    if count < 2:
+        raise LocalTrainingError(f"{count} examples are too few to learn from")
+    inputs, labels = torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels)
+    batch = min(recipe.batch, count)
+    optimizer = torch.optim.AdamW(
+        student.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    steps = recipe.epochs * (count // batch)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    student.train()
+    for _ in range(recipe.epochs):
+        order = torch.randperm(count, generator=generator)
+        for start in range(0, count - batch + 1, batch):
+            chosen = order[start : start + batch]
+            logits = student(inputs[chosen], capacity)
+            loss = functional.cross_entropy(logits, labels[chosen])
+            smaller = smaller_capacities_losses(
+                student, inputs[chosen], logits, capacity, generator
+            )
+            loss = sum(smaller, loss)
+            if not torch.isfinite(loss):
+                raise LocalTrainingError(f"the loss is {loss.item()}; this round is left out")
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            optimizer.step()
+            schedule.step()
+    recalibrate(student, inputs, capacity)
+
+
+@torch.no_grad()
+def accuracy(
+    student: NestedStudent,
+    inputs: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    capacity: int,
+) -> float:
+    """Share of inputs that a capacity answers right, 0 without any."""
+    if not len(labels):
+        return 0.0
+    student.eval()
+    parts = torch.split(torch.from_numpy(inputs), _BATCH)
+    answers = torch.cat([student(part, capacity).argmax(1) for part in parts])
+    return float((answers.numpy() == labels).mean())

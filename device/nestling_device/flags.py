@@ -1,0 +1,164 @@
+"""The flags that stand for settings of the configuration; a flag goes before the file."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from nestling_device import config
+from nestling_device.address import split_address
+from nestling_device.config import Config
+from nestling_device.setting import Choice, NotAllowedError
+
+_PREFIX = "setting."
+_NAME = "this device's name (default: as it enrolled, otherwise device-1)"
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add `--config`."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"settings (default: {config.SYSTEM_FILE}, where there is one)",
+    )
+
+
+def add_cloud(parser: argparse.ArgumentParser) -> None:
+    """Add where the cloud is."""
+    enrolled = "(default: as this device enrolled)"
+    _add(parser, "--cloud", "cloud", "address", metavar="HOST:PORT", text=enrolled)
+    _add(parser, "--broker", "cloud", "broker", metavar="HOST:PORT", text=enrolled)
+    _add(parser, "--delivery", "cloud", "delivery", text="how bundles come")
+
+
+def add_state(parser: argparse.ArgumentParser) -> None:
+    """Add who the device is, and where its state lies."""
+    _add(parser, "--id", "device", "id", metavar="ID", text=_NAME)
+    _add(
+        parser,
+        "--state",
+        "device",
+        "state",
+        metavar="DIR",
+        text="state folder (default: ./nestling-<id>)",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add what a device is like."""
+    add_state(parser)
+    _add(parser, "--profile", "board", "profile", text="the board's powers")
+    _add(parser, "--link", "board", "link", text="the link's powers")
+    _add(parser, "--meter", "meter", "kind", text="where energy figures come from")
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add where inputs come from, and how often."""
+    parser.add_argument(
+        "--source",
+        type=_source,
+        metavar="SOURCE",
+        help="golden, FILE.npy, folder:DIR, socket:PATH, camera or imu (default: golden inputs)",
+    )
+    _add(
+        parser,
+        "--interval",
+        "device",
+        "interval_s",
+        metavar="S",
+        text="seconds between inputs that do not come by themselves",
+    )
+
+
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Add the limits of one answer."""
+    group = parser.add_argument_group("budget", "limits on one answer, and a wish")
+    _add(group, "--memory-kb", "budget", "memory_kb", metavar="MEMORY_KB", text="for the student")
+    _add(group, "--latency-ms", "budget", "latency_ms", metavar="LATENCY_MS", text="its deadline")
+    _add(group, "--energy-mj", "budget", "energy_mj", metavar="ENERGY_MJ", text="compute or radio")
+    _add(
+        group,
+        "--offload-share",
+        "budget",
+        "offload_share",
+        metavar="OFFLOAD_SHARE",
+        text="wished share for the cloud, 0 to 1",
+    )
+
+
+def read(options: argparse.Namespace) -> Config:
+    """Read the configuration that a command line names, with its flags on top.
+
+    Raises:
+        ConfigError: the file cannot be read, or says what is not allowed.
+    """
+    path = file_of(options)
+    found = Config() if path is None else config.read_config(path)
+    given = {
+        tuple(name.removeprefix(_PREFIX).split(".")): value
+        for name, value in vars(options).items()
+        if name.startswith(_PREFIX) and value is not None
+    }
+    source: dict[tuple[str, str], object] = getattr(options, "source", None) or {}
+    return config.with_values(
+        found, {(table, key): v for (table, key), v in given.items()} | source
+    )
+
+
+def file_of(options: argparse.Namespace) -> Path | None:
+    """Path of the configuration file, None where only flags and defaults count."""
+    named: Path | None = options.config
+    if named is None and config.SYSTEM_FILE.exists():
+        return config.SYSTEM_FILE
+    return named
+
+
+def address(text: str) -> str:
+    """Check HOST:PORT, for a flag that is no setting."""
+    try:
+        split_address(text)
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(str(err)) from err
+    return text
+
+
+def _add(
+    parser: argparse._ActionsContainer,
+    flag: str,
+    table: str,
+    key: str,
+    *,
+    metavar: str | None = None,
+    text: str | None = None,
+) -> None:
+    kind = config.kind_of(type(getattr(Config(), table)), key)
+    if isinstance(kind, Choice) and metavar is None:
+        metavar = "{" + ",".join(kind.names) + "}"
+    parser.add_argument(
+        flag, dest=f"{_PREFIX}{table}.{key}", type=_typed(kind.parse), metavar=metavar, help=text
+    )
+
+
+def _typed(parse: Callable[[str], object]) -> Callable[[str], object]:
+    def read_text(text: str) -> object:
+        try:
+            return parse(text)
+        except NotAllowedError as err:
+            raise argparse.ArgumentTypeError(f"found {text!r}; allowed: {err}") from err
+
+    return read_text
+
+
+def _source(text: str) -> dict[tuple[str, str], object]:
+    """Read `KIND`, `KIND:PATH` or `FILE.npy`."""
+    kind, _, path = text.partition(":")
+    if text.endswith(".npy") and kind not in {"recording", "folder", "socket"}:
+        kind, path = "recording", text
+    kinds = config.kind_of(config.SourceTable, "kind")
+    try:
+        kinds.check(kind)
+    except NotAllowedError as err:
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}; allowed: FILE.npy, folder:DIR, socket:PATH, or one of {err}"
+        ) from err
+    return {("source", "kind"): kind, ("source", "path"): path}

@@ -1,0 +1,34 @@
+"""Which machine this is: figures measured on one count for nothing on another."""
+
+import platform
+from pathlib import Path
+
+import onnxruntime
+
+_MODEL = Path("/proc/device-tree/model")
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def machine_name(model: Path = _MODEL, cpuinfo: Path = _CPUINFO) -> str:
+    """Name board, architecture and the runtime that computes, on one line."""
+    board = _board(model) or _processor(cpuinfo) or "unknown machine"
+    return f"{board}, {platform.machine()}, onnxruntime {onnxruntime.__version__}"
+
+
+def _board(model: Path) -> str:
+    try:
+        return model.read_text("utf-8").strip("\0 \n")
+    except (OSError, ValueError):
+        return ""  # not a board with a device tree
+
+
+def _processor(cpuinfo: Path) -> str:
+    try:
+        lines = cpuinfo.read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return ""
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() in {"model name", "Model"}:
+            return value.strip()
+    return ""

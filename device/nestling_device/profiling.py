@@ -1,0 +1,166 @@
+"""Measures what every network of the installed bundle takes on this machine."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.receipt_pb2 import PROVENANCE_MODELLED
+from nestling_device.energy.costs import MeasuredCosts, NetworkCost, provenance_name
+from nestling_device.energy.profile import Board
+from nestling_device.energy.sampler import Sampler
+from nestling_device.parts import Parts
+from nestling_device.sources.source import Windows
+
+_STATUS = Path("/proc/self/status")
+_WARM_UP_RUNS = 10
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """How networks are measured.
+
+    Attributes:
+        board: whose powers energy is modelled from without an instrument.
+        sampler: reads an instrument, if there is one.
+        seconds: how long each network runs, and how long the machine is left idle before.
+        meter: kind of the meter.
+        machine: where this is.
+    """
+
+    board: Board
+    sampler: Sampler | None
+    seconds: float
+    meter: str
+    machine: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One network run over and over."""
+
+    times_ms: np.ndarray[tuple[int], np.dtype[np.float64]]
+    wall_s: float
+    joules: float | None  # of the whole machine
+    resident_bytes: int
+
+
+def profile(parts: Parts, windows: Windows, conditions: Conditions, say: Say) -> MeasuredCosts:
+    """Run capacities 1 to the largest held, the multiplexer and the accept head.
+
+    Args:
+        parts: the installed bundle.
+        windows: inputs to run them on, (N, *shape).
+        conditions: of the measurement.
+        say: told what is being measured.
+
+    Raises:
+        DeliveryError: a ring is damaged.
+    """
+    idle_w = _idle_watts(conditions, say)
+    capacities = []
+    for capacity in range(1, parts.held + 1):
+        say(f"capacity {capacity}")
+        parts.nest.load(capacity)
+        capacities.append(_run(lambda w: parts.nest.run(w[None]), windows, conditions))
+    say("multiplexer")
+    budget = Budget(memory_bytes=10**6, latency_ms=1000, energy_mj=1000, battery=1)
+    multiplexer = _run(lambda w: parts.multiplexer.success(w, budget), windows, conditions)
+    say("accept head")
+    logits = parts.nest.run(windows[:1])[0]
+    success = parts.multiplexer.success(windows[0], budget)
+    accept_head = _run(
+        lambda _: parts.multiplexer.acceptance(logits, success, parts.held), windows, conditions
+    )
+    runs = [*capacities, multiplexer, accept_head]
+    told = [_cost(run, idle_w, conditions) for run in runs]
+    return MeasuredCosts(
+        bundle=parts.version,
+        machine=conditions.machine,
+        taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        meter=conditions.meter,
+        idle_w=idle_w,
+        active_w=None if idle_w is None else _active_watts(runs, idle_w),
+        capacities=tuple(told[:-2]),
+        multiplexer=told[-2],
+        accept_head=told[-1],
+    )
+
+
+def _idle_watts(conditions: Conditions, say: Say) -> float | None:
+    """Mean power while nothing runs, None without an instrument or with too few readings."""
+    if conditions.sampler is None:
+        return None
+    say("idle power")
+    # The first reading has to be in before the interval begins.
+    pause = threading.Event()
+    pause.wait(min(1.0, conditions.seconds))
+    begun = time.monotonic()
+    pause.wait(conditions.seconds)
+    ended = time.monotonic()
+    joules = conditions.sampler.joules(begun, ended)
+    return None if joules is None else joules / (ended - begun)
+
+
+def _run(network: Callable[[Windows], object], windows: Windows, conditions: Conditions) -> _Run:
+    for index in range(_WARM_UP_RUNS):
+        network(windows[index % len(windows)])
+    times: list[float] = []
+    begun = ended = time.monotonic()
+    while ended - begun < conditions.seconds or not times:
+        window = windows[len(times) % len(windows)]
+        started = time.perf_counter()
+        network(window)
+        times.append(time.perf_counter() - started)
+        ended = time.monotonic()
+    sampler = conditions.sampler
+    return _Run(
+        times_ms=np.array(times) * 1e3,
+        wall_s=ended - begun,
+        joules=None if sampler is None else sampler.joules(begun, ended),
+        resident_bytes=resident_bytes(),
+    )
+
+
+def _cost(run: _Run, idle_w: float | None, conditions: Conditions) -> NetworkCost:
+    median, p95 = np.percentile(run.times_ms, [50, 95])
+    cost = NetworkCost(
+        latency_ms=round(float(median), 4),
+        latency_p95_ms=round(float(p95), 4),
+        resident_bytes=run.resident_bytes,
+        energy_mj=round(conditions.board.compute_mj(float(median)), 4),
+        energy_provenance=provenance_name(PROVENANCE_MODELLED),
+    )
+    if idle_w is None or run.joules is None or conditions.sampler is None:
+        return cost
+    above_idle = max(0.0, run.joules - idle_w * run.wall_s)
+    return replace(
+        cost,
+        energy_mj=round(above_idle * 1e3 / len(run.times_ms), 4),
+        energy_provenance=provenance_name(conditions.sampler.provenance),
+    )
+
+
+def _active_watts(runs: list[_Run], idle_w: float) -> float | None:
+    """Power that running networks adds, over all of them."""
+    told = [(run.joules, run.wall_s) for run in runs if run.joules is not None]
+    if not told:
+        return None
+    joules, wall_s = sum(energy for energy, _ in told), sum(seconds for _, seconds in told)
+    return max(0.0, joules / wall_s - idle_w)
+
+
+def resident_bytes(status: Path = _STATUS) -> int:
+    """Memory that this process holds, 0 where the kernel does not say."""
+    try:
+        lines = status.read_text("ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)

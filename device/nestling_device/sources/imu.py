@@ -1,0 +1,160 @@
+"""An MPU-6050 over I2C: windows of acceleration and turn rate, sampled at a steady pace.
+
+Registers and scales are those of InvenSense's register map RM-MPU-6000A-00 rev. 4.2.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from nestling_device.i2c import Bus
+from nestling_device.sources.source import SourceError, Windows
+
+_log = logging.getLogger(__name__)
+
+_SAMPLE_RATE_DIVIDER = 0x19  # then CONFIG, GYRO_CONFIG, ACCEL_CONFIG
+_ACCELERATION = 0x3B  # 3 accelerations, a temperature, 3 turn rates: big-endian int16 each
+_POWER = 0x6B
+_WHO_AM_I = 0x75
+_IDENTITY = 0x68  # whatever the address
+_WAKE_ON_GYRO_CLOCK = 0x01
+_LOW_PASS_44_HZ = 0x03
+_GYRO_2000_DEG_S = 0x18
+_ACCEL_16_G = 0x18
+_READING_BYTES = 14
+_G_PER_COUNT = 1 / 2048
+_DEG_S_PER_COUNT = 1 / 16.4
+
+# Channel names, in the order in which the sensor gives them.
+AXES = ("ax", "ay", "az", "wx", "wy", "wz")
+_PER_G = {"g": 1.0, "m/s^2": 9.80665}
+_PER_DEG_S = {"deg/s": 1.0, "rad/s": np.pi / 180}
+_QUEUE_LIMIT = 4
+_RETRY_S = 1.0
+
+
+class Imu:
+    """Samples in a thread of its own, so that an answer that takes its time leaves no hole."""
+
+    live = True
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        address: int,
+        rate_hz: float,
+        length: int,
+        channels: Sequence[str],
+        units: Sequence[str],
+    ) -> None:
+        """Wake the sensor and begin to sample.
+
+        Args:
+            bus: closed with the source.
+            address: 0x68, or 0x69 with AD0 high.
+            rate_hz: samples a second.
+            length: samples in a window.
+            channels: names of the task's channels, out of `AXES`.
+            units: of each channel: g or m/s^2, deg/s or rad/s.
+
+        Raises:
+            SourceError: no such sensor there, or a channel or unit that it does not give.
+        """
+        self._bus = bus
+        self._address = address
+        self._period_s = 1 / rate_hz
+        self._length = length
+        self._columns, self._scale = _conversion(channels, units)
+        self._windows: queue.Queue[Windows] = queue.Queue(_QUEUE_LIMIT)
+        self._stop = threading.Event()
+        find_imu(bus, address)
+        self._wake()
+        self._thread = threading.Thread(target=self._run, name="imu")
+        self._thread.start()
+
+    def take(self, timeout_s: float) -> Windows | None:
+        """Wait for a window (channels, length)."""
+        try:
+            return self._windows.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def settle(self, line: str) -> None:
+        """Nothing waits for it."""
+
+    def close(self) -> None:
+        """End the thread and close the bus."""
+        self._stop.set()
+        self._thread.join()
+        self._bus.close()
+
+    def _wake(self) -> None:
+        self._bus.write_i2c_block_data(self._address, _POWER, [_WAKE_ON_GYRO_CLOCK])
+        settings = [0, _LOW_PASS_44_HZ, _GYRO_2000_DEG_S, _ACCEL_16_G]
+        self._bus.write_i2c_block_data(self._address, _SAMPLE_RATE_DIVIDER, settings)
+
+    def _run(self) -> None:
+        samples: deque[list[int]] = deque()
+        due_s = time.monotonic()
+        while not self._stop.wait(max(0.0, due_s - time.monotonic())):
+            try:
+                samples.append(self._read())
+            except OSError as err:
+                _log.warning("the IMU does not answer: %s; the window is begun anew", err)
+                samples.clear()
+                self._stop.wait(_RETRY_S)
+                due_s = time.monotonic()
+                continue
+            if len(samples) == self._length:
+                self._put(np.array(samples, np.float32))
+                samples.clear()
+            due_s += self._period_s
+
+    def _read(self) -> list[int]:
+        data = bytes(self._bus.read_i2c_block_data(self._address, _ACCELERATION, _READING_BYTES))
+        words = np.frombuffer(data, ">i2")
+        return [*words[:3].tolist(), *words[4:].tolist()]  # word 3 is the temperature
+
+    def _put(self, samples: Windows) -> None:
+        window = np.ascontiguousarray(samples[:, self._columns].T * self._scale[:, None])
+        try:
+            self._windows.put_nowait(window.astype(np.float32))
+        except queue.Full:
+            _log.warning("inputs come faster than they are answered; a window is left out")
+
+
+def find_imu(bus: Bus, address: int) -> None:
+    """Raise SourceError unless an MPU-6050 answers at an address."""
+    try:
+        (found,) = bus.read_i2c_block_data(address, _WHO_AM_I, 1)
+    except OSError as err:
+        raise SourceError(
+            f"no answer at I2C address {address:#x}: {err}; check the wiring with i2cdetect -y 1, "
+            "and that I2C is on (raspi-config)"
+        ) from err
+    if found != _IDENTITY:
+        raise SourceError(
+            f"what answers at I2C address {address:#x} calls itself {found:#x}, an MPU-6050 "
+            f"{_IDENTITY:#x}; give [source] i2c_address"
+        )
+
+
+def _conversion(channels: Sequence[str], units: Sequence[str]) -> tuple[list[int], Windows]:
+    columns, scale = [], []
+    for channel, unit in zip(channels, units, strict=True):
+        column = AXES.index(channel) if channel in AXES else -1
+        factors, count = (_PER_G, _G_PER_COUNT) if column < 3 else (_PER_DEG_S, _DEG_S_PER_COUNT)
+        if column < 0 or unit not in factors:
+            raise SourceError(
+                f"the task's channel {channel!r} in {unit!r} is none that the IMU gives: "
+                f"{', '.join(AXES)}, in g or m/s^2 and deg/s or rad/s"
+            )
+        columns.append(column)
+        scale.append(factors[unit] * count)
+    return columns, np.array(scale, np.float32)

@@ -1,0 +1,223 @@
+"""A UNIX socket: another program on the device hands inputs over and reads the answers.
+
+A frame is four bytes, the length of what follows as a little-endian unsigned integer, and one
+window as little-endian float32 values in C order. For every frame one line of JSON comes back: the
+answer, or {"error": ...}. One producer at a time; another is told so and hung up on.
+"""
+
+import json
+import logging
+import os
+import select
+import socket
+import stat
+import struct
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from nestling_device.sources.source import SourceError, Windows
+
+_log = logging.getLogger(__name__)
+
+_HEADER = struct.Struct("<I")
+# The owner and its group; a folder says who gets that far.
+_MODE = 0o660
+_CHUNK_BYTES = 65536
+
+
+class UnixSocket:
+    """Gives the windows that a producer sends."""
+
+    live = True
+
+    def __init__(self, path: Path, shape: Sequence[int], *, patience_s: float = 5.0) -> None:
+        """Listen.
+
+        Args:
+            path: of the socket; one that nobody listens on any more is replaced.
+            shape: of the task's inputs.
+            patience_s: a producer that stops in mid-frame for so long is hung up on.
+
+        Raises:
+            SourceError: the path is taken, too long, or its folder cannot be written.
+        """
+        self._path = path
+        self._shape = tuple(shape)
+        self._size = 4 * int(np.prod(self._shape))
+        self._patience_s = patience_s
+        self._producer: _Producer | None = None
+        try:
+            _remove_stale(path)
+            self._listener = _listen(path)
+        except OSError as err:
+            raise SourceError(
+                f"cannot listen on {path}: {err.strerror or err}; name a path in a folder that the "
+                "device may write"
+            ) from err
+
+    def take(self, timeout_s: float) -> Windows | None:
+        """Wait for the next frame; bad ones are answered with an error meanwhile."""
+        deadline = time.monotonic() + timeout_s
+        window = self._framed()
+        while window is None:
+            left_s = max(0.0, deadline - time.monotonic())
+            self._listen_for(min(left_s, self._patience_s))
+            window = self._framed()
+            if left_s == 0:
+                break
+        return window
+
+    def settle(self, line: str) -> None:
+        """Send the answer back, if its producer is still there."""
+        if self._producer is not None:
+            self._producer.send(line)
+
+    def close(self) -> None:
+        """Hang up and remove the socket."""
+        self._hang_up()
+        self._listener.close()
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def _listen_for(self, timeout_s: float) -> None:
+        waiting: list[socket.socket] = [self._listener]
+        if self._producer is not None:
+            waiting.append(self._producer.connection)
+        ready, _, _ = select.select(waiting, [], [], timeout_s)
+        if self._producer is not None:
+            if self._producer.connection in ready and not self._producer.receive():
+                self._hang_up()
+            elif self._producer.silent_s > self._patience_s and self._producer.began:
+                self._refuse("the frame did not end in time")
+        if self._listener in ready:
+            self._accept()
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        newcomer = _Producer(connection)
+        if self._producer is None:
+            self._producer = newcomer
+        else:
+            newcomer.send(_error("another producer is connected; one at a time"))
+            connection.close()
+
+    def _framed(self) -> Windows | None:
+        """Take the next good frame from what the producer sent, None if there is none."""
+        while (data := self._next_frame()) is not None:
+            window = np.frombuffer(data, "<f4")
+            if np.isfinite(window).all():
+                return window.reshape(self._shape).astype(np.float32)
+            assert self._producer is not None
+            self._producer.send(_error("values that are not finite"))
+        return None
+
+    def _next_frame(self) -> bytes | None:
+        producer = self._producer
+        if producer is None or len(producer.received) < _HEADER.size:
+            return None
+        (length,) = _HEADER.unpack_from(producer.received)
+        if length != self._size:
+            sizes = ", ".join(map(str, self._shape))
+            self._refuse(f"a frame of {length} bytes; float32 ({sizes}) is {self._size} bytes")
+            return None
+        end = _HEADER.size + length
+        if len(producer.received) < end:
+            return None
+        data = bytes(producer.received[_HEADER.size : end])
+        del producer.received[:end]
+        return data
+
+    def _refuse(self, fault: str) -> None:
+        """Tell a producer what is wrong and hang up: what follows cannot be told apart."""
+        assert self._producer is not None
+        _log.warning("%s: the producer is hung up on: %s", self._path, fault)
+        self._producer.send(_error(fault))
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._producer is not None:
+            self._producer.connection.close()
+            self._producer = None
+
+
+class _Producer:
+    """A connection; what comes is kept until it is a frame, what cannot be sent is dropped."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.connection = connection
+        self.received = bytearray()
+        self._unsent = b""
+        self._heard_s = time.monotonic()
+
+    @property
+    def began(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return bool(self.received)
+
+    @property
+    def silent_s(self) -> float:
+        """Since when nothing came."""
+        return time.monotonic() - self._heard_s
+
+    def receive(self) -> bool:
+        """Take what is there; False if the producer is gone."""
+        try:
+            data = self.connection.recv(_CHUNK_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self._heard_s = time.monotonic()
+        self.received += data
+        return bool(data)
+
+    def send(self, line: str) -> None:
+        """Send a line, unless the producer has not read those before: the agent never waits."""
+        self._push()
+        if not self._unsent:
+            self._unsent = line.encode() + b"\n"
+            self._push()
+
+    def _push(self) -> None:
+        with suppress(OSError):  # full: later; gone: `receive` will tell
+            while self._unsent:
+                self._unsent = self._unsent[self.connection.send(self._unsent) :]
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        os.fchmod(listener.fileno(), _MODE)  # so that it is never open to more, whatever the umask
+        listener.bind(str(path))
+        path.chmod(_MODE)
+        listener.listen()
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a socket that a killed process left behind; raises OSError if it is in use."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError("something that is no socket has this name")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise OSError("another program listens there")
+
+
+def _error(fault: str) -> str:
+    return json.dumps({"error": fault})

@@ -1,0 +1,95 @@
+"""Flower's Grid within one process: every client answers at once, in order of its node."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from flwr.app import Context, Error, Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
+
+# As Flower's own runtimes tell of a ClientApp that raised.
+_CLIENT_APP_RAISED = 2
+_RUN_ID = 1
+_SERVER_NODE = 1
+
+
+class LocalGrid(Grid):
+    """Runs one ClientApp for every node, each with a context of its own that it keeps.
+
+    Args:
+        client: what every node runs, a ClientApp or what can be called like one.
+        node_configs: each node's configuration; nodes are numbered from 2, after the server.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[Message, Context], Message],
+        node_configs: Sequence[Mapping[str, str | int | float]],
+    ) -> None:
+        self._client = client
+        self._replies: dict[str, Message] = {}
+        self._sent = 0
+        self._run = Run.create_empty(run_id=_RUN_ID)
+        # Flower's messages ask this process who it is.
+        TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 0, _RUN_ID, _SERVER_NODE
+        self._contexts = {
+            node: Context(
+                run_id=_RUN_ID,
+                node_id=node,
+                node_config=dict(config),
+                state=RecordDict(),
+                run_config={},
+            )
+            for node, config in enumerate(node_configs, start=_SERVER_NODE + 1)
+        }
+
+    @property
+    def run(self) -> Run:
+        """The only run there is."""
+        return self._run
+
+    def set_run(self, run: Run) -> None:
+        """Take another run's description."""
+        self._run = dataclasses.replace(run)
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        """Make a message, as Flower's grids do."""
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+    def get_node_ids(self) -> Iterable[int]:
+        """Every node, in order."""
+        return list(self._contexts)
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Let the nodes answer, in order; the replies wait to be pulled."""
+        return [self._answer(message) for message in messages]
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Take the replies to some messages."""
+        return [self._replies.pop(name) for name in message_ids if name in self._replies]
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        """Push, and pull what came back; nothing here takes time that could run out."""
+        del timeout
+        return self.pull_messages(self.push_messages(messages))
+
+    def _answer(self, message: Message) -> str:
+        self._sent += 1
+        name = str(self._sent)
+        message.metadata.__dict__["_message_id"] = name  # as Flower's own grids set it
+        try:
+            reply = self._client(message, self._contexts[message.metadata.dst_node_id])
+        except Exception as err:  # noqa: BLE001 - a client's failure is an answer, as on a network
+            reply = Message(Error(_CLIENT_APP_RAISED, f"{err}"), reply_to=message)
+        self._replies[name] = reply
+        return name

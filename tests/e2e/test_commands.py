@@ -1,0 +1,105 @@
+"""What the cloud tells a running device: wishes and releases, over the broker, while it answers."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.cloud_process import StartCloud
+from tests.device_process import DeviceProcess
+from tests.hand_bundle import hand_release, hand_repository
+from tests.processes import until
+
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.fleet.wishes import Wishes
+from nestling_cloud.telemetry.hard_inputs import HardInputs
+from nestling_cloud.telemetry.store import Store, store_url
+
+DEVICE = "device-1"
+
+
+@pytest.fixture
+def released(tmp_path: Path, tiny_teacher: bytes) -> Path:
+    folder = tmp_path / "repository"
+    hand_repository(folder, tiny_teacher)
+    return folder
+
+
+class Fleet:
+    """A cloud with one device that answers by and by, and a hand on the cloud's store."""
+
+    def __init__(self, device: DeviceProcess, store: Store) -> None:
+        self.device = device
+        self.store = store
+        self.wishes = Wishes(store)
+
+    def wish(self, share: float | None, *, device: str | None = DEVICE) -> None:
+        self.wishes.set(device, share, wished_by="test")
+
+
+@pytest.fixture
+def fleet(start_cloud: StartCloud, tmp_path: Path) -> Iterator[Fleet]:
+    with ExitStack() as stack:
+        cloud = start_cloud()
+        device = DeviceProcess(
+            tmp_path / "device",
+            cloud=cloud.grpc,
+            broker=str(cloud.broker),
+            arguments=("--interval", "0.02", "--offload-share", "0"),
+        )
+        store = stack.enter_context(Store(store_url(str(cloud.store))))
+        yield Fleet(stack.enter_context(device), store)
+
+
+def test_wish_moves_a_running_devices_routes_and_taking_it_back_restores_its_own_setting(
+    fleet: Fleet,
+) -> None:
+    before = {answer["route"] for answer in fleet.device.take(12)}
+
+    fleet.wish(1.0)
+    fleet.device.take_until("gated")
+    during = {answer["route"] for answer in fleet.device.take(12)}
+    fleet.wish(None)
+    fleet.device.take_until("accepted")
+    after = {answer["route"] for answer in fleet.device.take(12)}
+
+    assert "cloud" not in before
+    assert during == {"cloud"}
+    assert "cloud" not in after
+
+
+def test_wish_for_the_fleet_reaches_a_device_without_one_of_its_own(fleet: Fleet) -> None:
+    fleet.device.take(1)
+
+    fleet.wish(1.0, device=None)
+    fleet.device.take_until("gated")
+    fleet.wish(0.0)
+    fleet.device.take_until("accepted")
+
+
+def test_hard_inputs_are_kept_with_both_answers(fleet: Fleet) -> None:
+    fleet.wish(0.5)
+    escalated = fleet.device.take_until("escalated")
+
+    until(lambda: bool(HardInputs(fleet.store).latest(DEVICE)))
+
+    found = {one.input_index: one for one in HardInputs(fleet.store).latest(DEVICE)}
+    assert found[escalated["input"]].device_answer is not None
+    assert all(one.shape == (2, 3) for one in found.values())
+
+
+def test_release_is_taken_up_by_a_running_device_that_misses_no_input(
+    fleet: Fleet, released: Path
+) -> None:
+    first = fleet.device.take(3)[0]["bundle"]
+
+    version = hand_release(Repository(released), release=2)
+    answers = fleet.device.take(1)
+    while answers[-1]["bundle"] != version:
+        answers += fleet.device.take(1)
+        assert len(answers) < 2000
+
+    assert first != version
+    inputs = [answer["input"] for answer in answers]
+    assert inputs == list(range(inputs[0], inputs[0] + len(inputs)))
+    assert {answer["bundle"] for answer in fleet.device.take(5)} == {version}

@@ -1,0 +1,218 @@
+"""`nestling-device status`, `doctor`, `profile`, and `run` with a file and with live sources."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests import cloud_process
+from tests.cloud_process import Cloud
+from tests.device_process import DeviceProcess
+from tests.hand_bundle import EASY, HARD, hand_repository
+from tests.processes import DEADLINE_S, until
+
+from nestling_device.outbox import Outbox
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, tiny_teacher: bytes) -> Iterator[Cloud]:
+    """A cloud over the hand-made release."""
+    hand_repository(tmp_path / "repository", tiny_teacher)
+    store, log = tmp_path / "receipts.sqlite", tmp_path / "cloud.log"
+    command = cloud_process.command(tmp_path / "repository", store, "--json")
+    with log.open("a") as stderr:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    with process:
+        yield cloud_process.start(process, store, log)
+        process.kill()
+    sys.stderr.write(log.read_text())  # shown if the test failed
+
+
+@pytest.fixture
+def config(tmp_path: Path, cloud: Cloud) -> Path:
+    """A device's configuration file."""
+    path = tmp_path / "device.toml"
+    path.write_text(
+        f'[device]\nid = "porch"\nstate = "{tmp_path / "state"}"\ninterval_s = 0.01\n'
+        f'[cloud]\naddress = "{cloud.grpc}"\nbroker = "{cloud.broker}"\n'
+    )
+    return path
+
+
+StartDevice = Callable[..., DeviceProcess]
+
+
+@pytest.fixture
+def start_device(tmp_path: Path, config: Path) -> Iterator[StartDevice]:
+    """Starts devices with that file, and kills what is left of them afterwards."""
+    with ExitStack() as stack:
+
+        def start(*arguments: str) -> DeviceProcess:
+            return stack.enter_context(
+                DeviceProcess(tmp_path / "state", arguments=("--config", str(config), *arguments))
+            )
+
+        yield start
+
+
+def ask(config: Path, command: str, *arguments: str) -> tuple[int, Any]:
+    """Run a command to its end; returns its status and what it printed as JSON."""
+    line = [sys.executable, "-P", "-m", "nestling_device.cli", command, "--config", str(config)]
+    done = subprocess.run(
+        [*line, "--json", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
+def test_status_follows_a_device_from_before_its_first_start_to_its_end(
+    config: Path, start_device: StartDevice
+) -> None:
+    code, before = ask(config, "status")
+    assert (code, before["running"], before["bundle"]) == (3, False, None)
+
+    device = start_device()
+    device.take(3)
+    code, during = ask(config, "status")
+    assert (code, during["running"], during["id"]) == (0, True, "porch")
+    assert during["bundle"]["capacity"] == 3
+    assert during["config"] == str(config)
+    assert device.end(signal.SIGTERM) == 0
+
+    code, after = ask(config, "status")
+    assert (code, after["running"]) == (3, False)
+    assert after["outbox"]["acknowledged"] == after["outbox"]["written"] == len(device.answers)
+    assert after["outbox"]["depth"] == 0
+
+
+def test_doctor_passes_a_device_that_runs_and_leaves_it_running(
+    config: Path, start_device: StartDevice
+) -> None:
+    device = start_device()
+    device.take(3)
+
+    code, found = ask(config, "doctor")
+
+    assert (code, found["ok"]) == (0, True)
+    levels = {check["check"]: check["level"] for check in found["checks"]}
+    assert {name for name, level in levels.items() if level != "ok"} == {"identity"}
+    assert {"cloud", "broker", "bundle", "source", "meter", "memory"} <= set(levels)
+    device.take(3)  # the broker has not put it out for the doctor
+    assert device.end(signal.SIGTERM) == 0
+
+
+def test_doctor_says_what_is_away_and_what_to_do(config: Path, cloud: Cloud) -> None:
+    cloud.stop(signal.SIGKILL)
+
+    code, found = ask(config, "doctor")
+
+    assert (code, found["ok"]) == (1, False)
+    failed = {
+        check["check"]: check["advice"] for check in found["checks"] if check["level"] == "fail"
+    }
+    assert set(failed) == {"cloud", "broker"}
+    assert "nestling-cloud serve" in failed["cloud"]
+    assert "[cloud] broker" in failed["broker"]
+
+
+def test_doctor_tells_a_server_that_is_no_cloud_from_one_that_is_away(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        code, found = ask(config, "doctor", "--cloud", f"127.0.0.1:{other.getsockname()[1]}")
+
+    words = {check["check"]: check["found"] for check in found["checks"]}
+    assert code == 1
+    assert "is there and does not answer" in words["cloud"]
+
+
+def test_doctor_of_a_configuration_with_a_mistake_names_it(config: Path) -> None:
+    config.write_text("[budget]\nlatency = 5\n")
+
+    code, found = ask(config, "doctor")
+
+    assert code == 1
+    (only,) = found["checks"]
+    assert "did you mean 'latency_ms'?" in only["found"]
+
+
+def test_profile_is_measured_kept_and_told_by_status(
+    config: Path, start_device: StartDevice, tmp_path: Path
+) -> None:
+    code, words = ask(config, "profile")
+    assert code == 1
+    assert "nestling-device run fetches it" in words
+    assert start_device("--count", "1").end() == 0
+
+    code, looked = ask(config, "profile", "--seconds", "0.02")
+    assert code == 0
+    assert not (tmp_path / "state" / "profile.json").exists()
+    code, _ = ask(config, "profile", "--seconds", "0.02", "--write")
+    assert code == 0
+
+    assert len(looked["capacities"]) == 3
+    assert {cost["energy_provenance"] for cost in looked["capacities"]} == {"modelled"}
+    _, status = ask(config, "status")
+    assert status["profile"]["in_use"] is True
+    assert start_device("--count", "1").end() == 0
+
+
+def test_flag_goes_before_the_file(start_device: StartDevice, config: Path) -> None:
+    config.write_text(config.read_text() + "[budget]\noffload_share = 0\n")
+    kept = start_device("--count", "6")
+    assert kept.end() == 0
+    sent = start_device("--count", "6", "--offload-share", "1")
+    assert sent.end() == 0
+
+    assert {answer["route"] == "cloud" for answer in kept.answers} == {False}
+    assert {answer["route"] == "cloud" for answer in sent.answers} == {True}
+
+
+def test_folder_is_answered_once_through_kills(start_device: StartDevice, tmp_path: Path) -> None:
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    for number in range(6):
+        np.save(inputs / f"{number}.npy", np.stack([EASY] * 50))
+    taken = 0
+    for _ in range(3):
+        killed = start_device("--source", f"folder:{inputs}")
+        killed.take(20)
+        killed.end(signal.SIGKILL)
+        taken += 20
+
+    last = start_device("--source", f"folder:{inputs}")
+    until(lambda: len(list((inputs / "answered").glob("*.npy"))) == 6)
+    assert last.end(signal.SIGTERM) == 0
+
+    with Outbox(tmp_path / "state") as outbox:
+        assert outbox.last_sequence == 300
+
+
+def test_program_beside_the_device_hands_inputs_over_and_reads_answers(
+    start_device: StartDevice, tmp_path: Path
+) -> None:
+    path = tmp_path / "inputs.sock"
+    device = start_device("--source", f"socket:{path}")
+    until(path.exists)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as producer:
+        producer.settimeout(DEADLINE_S)
+        producer.connect(str(path))
+        answers = producer.makefile("r")
+        for window in (EASY, HARD):
+            data = window.astype("<f4").tobytes()
+            producer.sendall(len(data).to_bytes(4, "little") + data)
+        lines = [json.loads(answers.readline()) for _ in range(2)]
+        answers.close()
+
+    assert device.take(2) == lines
+    assert device.end(signal.SIGTERM) == 0
+    assert not path.exists()

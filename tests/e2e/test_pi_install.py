@@ -1,0 +1,288 @@
+"""deploy/raspberry-pi/install.sh, run for real below a folder: a venv, the wheel, what it needs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "deploy" / "raspberry-pi" / "install.sh"
+UNIT = ROOT / "deploy" / "raspberry-pi" / "nestling-device.service"
+SHELLCHECK = shutil.which("shellcheck")
+SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
+# pip fetches what it has not got in its cache.
+DOWNLOAD_S = 200
+BANNED = {
+    "torch",
+    "flwr",
+    "nicegui",
+    "sqlalchemy",
+    "aiomqtt",
+    "rich",
+    "matplotlib",
+    "pydantic",
+    "onnx",
+    "smbus2",
+    "picamera2",
+}
+IMPORT_ALL = """
+import importlib, pkgutil, nestling, nestling_device
+names = [
+    found.name
+    for package in (nestling, nestling_device)
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+]
+for name in names:
+    importlib.import_module(name)
+print(len(names))
+"""
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)],
+        check=True,
+        timeout=DOWNLOAD_S,
+    )
+    (made,) = folder.glob("nestling-*.whl")
+    return made
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with nestling-device in it; leave it as it is."""
+    root = tmp_path_factory.mktemp("root")
+    assert install("--wheel", str(wheel), "--root", str(root)).returncode == 0
+    return root
+
+
+@pytest.fixture
+def copied(installed: Path, tmp_path: Path) -> Path:
+    """A root like it, to change."""
+
+    def copy(source: str, target: str) -> str:
+        # Environments are never changed in place, and are large.
+        if "/opt/" in source:
+            os.link(source, target, follow_symlinks=False)
+            return target
+        return str(shutil.copy2(source, target))
+
+    root = tmp_path / "root"
+    shutil.copytree(installed, root, symlinks=True, copy_function=copy)
+    return root
+
+
+def install(*arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        ["/bin/bash", str(SCRIPT), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=DOWNLOAD_S,
+        check=False,
+    )
+    sys.stdout.write(done.stdout)  # shown if the test failed
+    sys.stderr.write(done.stderr)
+    return done
+
+
+def tree(root: Path) -> dict[str, tuple[int, int, str]]:
+    """Everything below a folder: time of change, size, where links lead."""
+    found = {}
+    for folder, folders, files in os.walk(root):
+        for name in [*folders, *files]:
+            path = Path(folder, name)
+            stat = path.lstat()
+            link = str(path.readlink()) if path.is_symlink() else ""
+            found[str(path.relative_to(root))] = (stat.st_mtime_ns, stat.st_size, link)
+    return found
+
+
+def files(root: Path) -> set[str]:
+    """Everything below a folder that is no folder, and the folders that are empty."""
+    return {
+        name
+        for name in tree(root)
+        if not (root / name).is_dir() or not any((root / name).iterdir())
+    }
+
+
+def test_dry_run_says_what_it_would_do_and_does_nothing(wheel: Path, tmp_path: Path) -> None:
+    done = install("--dry-run", "--wheel", str(wheel), "--root", str(tmp_path / "root"))
+
+    assert done.returncode == 0
+    assert "would    make the environment" in done.stdout
+    assert "doing" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_installed_command_runs(installed: Path) -> None:
+    command = installed / "opt" / "nestling" / "current" / "bin" / "nestling-device"
+    done = subprocess.run(
+        [str(command), "status", "--state", str(installed / "none")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"]},
+    )
+
+    assert (done.returncode, "not running" in done.stdout) == (3, True)
+    link = installed / "usr" / "local" / "bin" / "nestling-device"
+    assert str(link.readlink()) == "/opt/nestling/current/bin/nestling-device"
+
+
+def test_base_install_has_what_a_device_needs_and_nothing_of_the_cloud(installed: Path) -> None:
+    python = installed / "opt" / "nestling" / "current" / "bin" / "python"
+    listed = subprocess.run(
+        [str(python), "-m", "pip", "list", "--format", "freeze", "--disable-pip-version-check"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": os.environ["PATH"]},
+    ).stdout
+    names = {line.partition("==")[0].lower().replace("_", "-") for line in listed.splitlines()}
+
+    assert {"nestling", "onnxruntime", "numpy", "grpcio", "paho-mqtt"} <= names
+    assert names & BANNED == set()
+
+
+def test_every_module_of_the_device_is_imported_with_the_base_install_alone(
+    installed: Path,
+) -> None:
+    python = installed / "opt" / "nestling" / "current" / "bin" / "python"
+    done = subprocess.run(
+        [str(python), "-I", "-c", IMPORT_ALL], capture_output=True, text=True, check=False
+    )
+
+    assert done.stderr == ""
+    assert int(done.stdout) > 60
+
+
+def test_second_run_changes_nothing(copied: Path, wheel: Path) -> None:
+    before = tree(copied)
+
+    done = install("--wheel", str(wheel), "--root", str(copied))
+
+    assert done.returncode == 0
+    assert "doing" not in done.stdout
+    assert tree(copied) == before
+
+
+def test_upgrade_switches_to_a_new_environment_and_keeps_configuration_and_state(
+    copied: Path, wheel: Path
+) -> None:
+    config = copied / "etc" / "nestling" / "device.toml"
+    config.write_text(config.read_text().replace("rate_hz = 50", "rate_hz = 100"))
+    (copied / "var" / "lib" / "nestling" / "state.db").write_text("precious")
+    before = (copied / "opt" / "nestling" / "current").resolve()
+
+    done = install("--wheel", str(wheel), "--i2c", "--root", str(copied))
+
+    assert done.returncode == 0
+    environments = [path for path in (copied / "opt" / "nestling").iterdir() if path.is_dir()]
+    after = (copied / "opt" / "nestling" / "current").resolve()
+    assert after != before
+    assert {path.resolve() for path in environments} == {after}
+    assert "rate_hz = 100" in config.read_text()
+    assert (copied / "var" / "lib" / "nestling" / "state.db").read_text() == "precious"
+    assert list(after.glob("lib/python*/site-packages/smbus2"))
+
+
+def test_wheel_that_cannot_be_installed_leaves_the_old_one(copied: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "nestling-9.9.9-py3-none-any.whl"
+    bad.write_bytes(b"no wheel")
+    before = tree(copied)
+
+    done = install("--wheel", str(bad), "--root", str(copied))
+
+    assert done.returncode != 0
+    after = tree(copied)
+    # The environment was begun and removed: its folder's own time is all that may have changed.
+    assert {name: entry for name, entry in after.items() if name != "opt/nestling"} == {
+        name: entry for name, entry in before.items() if name != "opt/nestling"
+    }
+
+
+def test_uninstall_leaves_nothing_but_the_state(copied: Path) -> None:
+    (copied / "var" / "lib" / "nestling" / "state.db").write_text("precious")
+
+    assert install("--uninstall", "--root", str(copied)).returncode == 0
+
+    assert {name for name in files(copied) if "nestling" in name} == {"var/lib/nestling/state.db"}
+    assert install("--uninstall", "--root", str(copied)).returncode == 0  # again is no error
+
+
+def test_uninstall_keeps_a_configuration_that_was_changed_until_purged(copied: Path) -> None:
+    config = copied / "etc" / "nestling" / "device.toml"
+    config.write_text(config.read_text() + "# mine\n")
+
+    assert install("--uninstall", "--root", str(copied)).returncode == 0
+    assert config.exists()
+
+    assert install("--uninstall", "--purge", "--root", str(copied)).returncode == 0
+    assert {name for name in tree(copied) if "nestling" in name} == set()
+
+
+def test_uninstall_can_be_rehearsed(copied: Path) -> None:
+    before = tree(copied)
+
+    done = install("--uninstall", "--purge", "--dry-run", "--root", str(copied))
+
+    assert done.returncode == 0
+    assert "would    remove" in done.stdout
+    assert tree(copied) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("--wheels", "x"), 2, "unknown option --wheels"),
+        (("--wheel",), 2, "--wheel needs a value"),
+        (("--purge",), 2, "goes with --uninstall"),
+        (("--root", "/nowhere"), 1, "say with --wheel"),
+        (("--root", "/nowhere", "--wheel", "/none/nestling-1.whl"), 1, "there is no"),
+        (("--root", "/nowhere", "--wheel", str(SCRIPT)), 1, "no wheel of nestling"),
+    ],
+)
+def test_wrong_options_are_refused_with_words(
+    arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    done = install(*arguments)
+
+    assert (done.returncode, words in done.stderr) == (status, True)
+
+
+def test_unit_runs_what_the_script_installs_as_the_user_that_it_makes() -> None:
+    text = UNIT.read_text()
+
+    assert "ExecStart=/opt/nestling/current/bin/nestling-device run --config" in text
+    assert "User=nestling\n" in text
+    assert "StateDirectory=nestling\n" in text
+
+
+@pytest.mark.skipif(SHELLCHECK is None, reason="no shellcheck here")
+@pytest.mark.parametrize("script", [SCRIPT, ROOT / "tests" / "arm64" / "run.sh"])
+def test_shellcheck_finds_nothing(script: Path) -> None:
+    done = subprocess.run([str(SHELLCHECK), str(script)], capture_output=True, check=False)
+
+    assert done.stdout.decode() == ""
+
+
+@pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="no systemd here")
+def test_unit_is_hardened_as_systemd_judges_it() -> None:
+    done = subprocess.run(
+        [str(SYSTEMD_ANALYZE), "security", "--offline=true", "--threshold=25", str(UNIT)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    # Exposure is at most 2.5 of 10, "OK"; a directive that systemd does not know is told on stderr.
+    assert done.returncode == 0, done.stdout[-200:]
+    assert "Unknown" not in done.stderr

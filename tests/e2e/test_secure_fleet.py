@@ -1,0 +1,400 @@
+"""A cloud with TLS and its devices: real gRPC, a real Mosquitto, the commands that people run."""
+
+import dataclasses
+import signal
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from tests import cloud_process, enrolled
+from tests.cloud_process import Cloud
+from tests.device_process import DeviceProcess
+from tests.hand_bundle import hand_repository
+from tests.processes import DEADLINE_S, until
+
+from nestling.enrolment_token import EnrolmentToken
+from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
+from nestling.v1 import delivery_pb2, delivery_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
+from nestling_cloud.fleet.authority import Authority
+from nestling_cloud.fleet.broker_folder import BrokerFolder
+from nestling_cloud.fleet.enrolment import Enrolment
+from nestling_cloud.fleet.roster import Roster
+from nestling_cloud.telemetry.store import Store, store_url
+from nestling_device.enrolment import _pending_key
+from nestling_device.identity import Identity, save_identity
+from nestling_device.offload import GrpcOffloader, Question
+
+QUICK = ("--count", "10", "--interval", "0.01")
+ZEROS = Question(window=np.zeros((2, 3), np.float32), index=0, device_answer=None)
+ALL_TO_THE_CLOUD = ("--offload-share", "1")
+
+StartCloud = Callable[..., Cloud]
+
+
+@pytest.fixture
+def start_cloud(tmp_path: Path, tiny_teacher: bytes) -> Iterator[StartCloud]:
+    """Starts clouds with TLS over a hand-made release, and ends them afterwards."""
+    log, repository = tmp_path / "cloud.log", tmp_path / "repository"
+    hand_repository(repository, tiny_teacher)
+    with ExitStack() as stack, log.open("a") as stderr:
+
+        def start(*arguments: str, state: str = "cloud") -> Cloud:
+            store = tmp_path / f"{state}.sqlite"
+            command = cloud_process.command(
+                repository, store, "--json", *enrolled.TLS, "--state", str(tmp_path / state),
+                *arguments,
+            )  # fmt: skip
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return cloud_process.start(process, store, log)
+
+        yield start
+    sys.stderr.write(log.read_text())  # shown if the test failed
+
+
+@pytest.fixture
+def cloud(start_cloud: StartCloud) -> Cloud:
+    return start_cloud()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """The cloud's state folder."""
+    return tmp_path / "cloud"
+
+
+@pytest.fixture
+def porch(cloud: Cloud, state: Path, tmp_path: Path) -> Identity:
+    """A device that has enrolled."""
+    return enrol(cloud, state, tmp_path / "porch")
+
+
+def enrol(cloud: Cloud, state: Path, folder: Path) -> Identity:
+    """Enrol a device that is named as its folder."""
+    done = enrolled.enrol(cloud.enrolment, enrolled.add(state, folder.name), folder)
+    assert done.status == 0, done.stderr
+    return Identity(folder)
+
+
+@contextmanager
+def channel(identity: Identity | None, cloud: Cloud, state: Path) -> Iterator[grpc.Channel]:
+    """A connection to gRPC; without an identity it only knows the authority."""
+    authority = (state / "authority" / "ca.pem").read_bytes()
+    credentials = grpc.ssl_channel_credentials(authority)
+    if identity is not None:
+        credentials = identity.channel_credentials()
+    with grpc.secure_channel(cloud.grpc, credentials) as connection:
+        yield connection
+
+
+def outcomes(connection: grpc.Channel, name: str) -> set[grpc.StatusCode]:
+    """What a caller gets of every method, when it says that it is a device."""
+    infer = inference_pb2.ModelInferRequest(model_name="hand-teacher")
+    infer.parameters["device_id"].string_param = name
+    infer.inputs.add(name="input", datatype="FP32", shape=[1, 2, 3])
+    infer.raw_input_contents.append(bytes(24))
+    inference = inference_pb2_grpc.GRPCInferenceServiceStub(connection)
+    delivery = delivery_pb2_grpc.DeliveryServiceStub(connection)
+    return {
+        _code(lambda: inference.ModelInfer(infer, timeout=DEADLINE_S)),
+        _code(
+            lambda: delivery.GetDesiredBundle(
+                delivery_pb2.GetDesiredBundleRequest(device_id=name), timeout=DEADLINE_S
+            )
+        ),
+    }
+
+
+def anonymous_outcomes(connection: grpc.Channel) -> set[grpc.StatusCode]:
+    """What a caller gets of methods in which it does not say who it is."""
+    inference = inference_pb2_grpc.GRPCInferenceServiceStub(connection)
+    delivery = delivery_pb2_grpc.DeliveryServiceStub(connection)
+    renewal = enrolment_pb2_grpc.RenewalServiceStub(connection)
+    blob = delivery_pb2.FetchBlobRequest(sha256="0" * 64)
+    return {
+        _code(lambda: inference.ServerLive(inference_pb2.ServerLiveRequest(), timeout=DEADLINE_S)),
+        _code(lambda: list(delivery.FetchBlob(blob, timeout=DEADLINE_S))),
+        _code(lambda: renewal.Renew(enrolment_pb2.RenewRequest(), timeout=DEADLINE_S)),
+    }
+
+
+def _code(call: Callable[[], object]) -> grpc.StatusCode:
+    try:
+        call()
+    except grpc.RpcError as err:
+        code: grpc.StatusCode = err.code()
+        return code
+    return grpc.StatusCode.OK
+
+
+def stored(cloud: Cloud, device: str) -> int:
+    with Store(store_url(str(cloud.store))) as store:
+        return len(list(store.receipts(device)))
+
+
+def test_device_enrols_fetches_its_bundle_answers_and_is_stored_over_tls(
+    cloud: Cloud, porch: Identity
+) -> None:
+    with DeviceProcess(porch.state_dir, arguments=(*QUICK, *ALL_TO_THE_CLOUD)) as device:
+        assert device.end() == 0, device.stderr
+
+    assert {answer["route"] for answer in device.answers} == {"cloud"}
+    assert stored(cloud, "porch") == len(device.answers)
+    assert porch.device_id == "porch"
+
+
+def test_device_gets_its_bundle_over_mqtt_with_tls(cloud: Cloud, porch: Identity) -> None:
+    arguments = (*QUICK, "--delivery", "mqtt")
+    with DeviceProcess(porch.state_dir, arguments=arguments) as device:
+        assert device.end() == 0, device.stderr
+
+    assert stored(cloud, "porch") == len(device.answers)
+
+
+def test_key_stays_on_the_device_and_private_files_are_private(
+    cloud: Cloud, porch: Identity, state: Path
+) -> None:
+    folders = (state / "authority", state / "broker", porch.state_dir / "identity")
+    files = [path for folder in folders for path in folder.iterdir()]
+
+    assert {stat.filemode(path.stat().st_mode) for path in files} == {"-rw-------"}
+    assert {stat.filemode(folder.stat().st_mode) for folder in folders} == {"drwx------"}
+    assert not any(porch.papers.key in path.read_text(errors="replace") for path in files[:-4])
+
+
+def test_without_a_certificate_there_is_nothing_but_enrolment(cloud: Cloud, state: Path) -> None:
+    with channel(None, cloud, state) as connection:
+        assert outcomes(connection, "porch") == {grpc.StatusCode.UNAVAILABLE}
+        assert anonymous_outcomes(connection) == {grpc.StatusCode.UNAVAILABLE}
+
+    with channel(None, dataclasses.replace(cloud, grpc=cloud.enrolment), state) as connection:
+        assert outcomes(connection, "porch") == {grpc.StatusCode.UNIMPLEMENTED}
+        assert anonymous_outcomes(connection) == {grpc.StatusCode.UNIMPLEMENTED}
+        desk = enrolment_pb2_grpc.EnrolmentServiceStub(connection)
+        request = enrolment_pb2.EnrolRequest(secret=b"guess")
+        assert _code(lambda: desk.Enrol(request, timeout=DEADLINE_S)) in {
+            grpc.StatusCode.INVALID_ARGUMENT,
+            grpc.StatusCode.PERMISSION_DENIED,
+        }
+
+
+def test_device_speaks_for_itself_and_for_nobody_else(
+    cloud: Cloud, porch: Identity, state: Path
+) -> None:
+    with channel(porch, cloud, state) as connection:
+        assert outcomes(connection, "porch") == {grpc.StatusCode.OK}
+        assert outcomes(connection, "attic") == {grpc.StatusCode.PERMISSION_DENIED}
+
+
+def test_certificate_of_another_authority_is_refused(
+    cloud: Cloud, state: Path, tmp_path: Path
+) -> None:
+    with Enrolment.open(tmp_path / "other") as other:
+        papers = enrolled.papers(other, "porch")
+    authority = (state / "authority" / "ca.pem").read_bytes()
+    spy = grpc.ssl_channel_credentials(authority, papers.key.encode(), papers.certificate.encode())
+
+    with grpc.secure_channel(cloud.grpc, spy) as connection:
+        assert outcomes(connection, "porch") == {grpc.StatusCode.UNAVAILABLE}
+
+
+def test_removed_device_is_refused_from_its_next_call_on(
+    cloud: Cloud, porch: Identity, state: Path
+) -> None:
+    with channel(porch, cloud, state) as connection:
+        assert outcomes(connection, "porch") == {grpc.StatusCode.OK}
+        enrolled.remove(state, "porch")
+        assert outcomes(connection, "porch") == {grpc.StatusCode.UNAUTHENTICATED}
+        assert anonymous_outcomes(connection) == {grpc.StatusCode.UNAUTHENTICATED}
+
+
+def test_removed_device_goes_on_answering_and_is_heard_no_more(
+    cloud: Cloud, porch: Identity, state: Path
+) -> None:
+    arguments = ("--interval", "0.01", *ALL_TO_THE_CLOUD)
+    with DeviceProcess(porch.state_dir, arguments=arguments) as device:
+        device.take(3)
+        until(lambda: stored(cloud, "porch") >= 3)
+        enrolled.remove(state, "porch")
+        device.take_until("bad_answer")
+        device.take(20)
+        assert device.end(signal.SIGTERM) == 0
+
+    assert "not stored in the cloud yet" in device.stderr
+    assert stored(cloud, "porch") < len(device.answers)
+
+
+def test_removed_device_comes_back_with_a_new_token(
+    cloud: Cloud, porch: Identity, state: Path
+) -> None:
+    enrolled.remove(state, "porch")
+    with channel(porch, cloud, state) as connection:
+        assert outcomes(connection, "porch") == {grpc.StatusCode.UNAUTHENTICATED}
+
+    enrol(cloud, state, porch.state_dir)
+
+    with DeviceProcess(porch.state_dir, arguments=QUICK) as device:
+        assert device.end() == 0, device.stderr
+    assert stored(cloud, "porch") == len(device.answers)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        ("used", "this token has been used"),
+        ("expired", "this token expired at"),
+        ("replaced", "not known here"),
+        ("cut", "copy it whole"),
+        ("empty", "copy the whole line"),
+    ],
+)
+def test_token_that_is_no_good_is_refused_in_words(
+    cloud: Cloud, state: Path, tmp_path: Path, spoil: str, words: str
+) -> None:
+    token = enrolled.add(state, "porch", *(["--hours", "1e-9"] if spoil == "expired" else []))
+    if spoil == "used":
+        assert enrolled.enrol(cloud.enrolment, token, tmp_path / "first").status == 0
+    if spoil == "replaced":
+        enrolled.add(state, "porch")
+    shown = {"cut": token[:-8], "empty": ""}.get(spoil, token)
+
+    ended = enrolled.enrol(cloud.enrolment, shown, tmp_path / "porch")
+
+    assert ended.status == 1
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert Identity.load(tmp_path / "porch") is None
+
+
+def test_cloud_that_did_not_make_the_token_is_found_out(
+    cloud: Cloud, start_cloud: StartCloud, state: Path, tmp_path: Path
+) -> None:
+    liar = start_cloud(state="liar")
+    token = enrolled.add(state, "porch")
+
+    ended = enrolled.enrol(liar.enrolment, token, tmp_path / "porch")
+
+    assert ended.status == 1
+    assert "is not the cloud that made this token" in ended.stderr
+    assert enrolled.enrol(cloud.enrolment, token, tmp_path / "porch").status == 0
+
+
+def test_device_takes_no_other_cloud_for_its_own(
+    start_cloud: StartCloud, porch: Identity, cloud: Cloud
+) -> None:
+    with DeviceProcess(porch.state_dir, arguments=QUICK) as device:
+        assert device.end() == 0, device.stderr
+    liar = start_cloud(state="liar")
+    arguments = ("--cloud", liar.grpc, "--broker", str(liar.broker), *QUICK, *ALL_TO_THE_CLOUD)
+
+    with DeviceProcess(porch.state_dir, arguments=arguments) as device:
+        assert device.end() == 0, device.stderr
+
+    reasons = {answer["reason"] for answer in device.answers}
+    assert "unreachable" in reasons
+    assert reasons <= {"unreachable", "cloud_not_admitted"}
+    assert stored(liar, "porch") == 0
+
+
+def test_cloud_that_is_not_there_is_told_in_words(cloud: Cloud, state: Path) -> None:
+    token = enrolled.add(state, "porch")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        ended = enrolled.enrol(f"127.0.0.1:{nobody.getsockname()[1]}", token, state / "porch")
+
+    assert ended.status == 1
+    assert "cannot be reached" in ended.stderr
+
+
+def test_cloud_by_a_name_that_its_certificate_lacks_is_told_in_words(
+    start_cloud: StartCloud, state: Path, tmp_path: Path
+) -> None:
+    cloud = start_cloud("--host", "0.0.0.0", "--public-host", "127.0.0.1")  # noqa: S104
+    port = cloud.enrolment.rpartition(":")[2]
+    ended = enrolled.enrol(f"127.0.0.2:{port}", enrolled.add(state, "porch"), tmp_path / "porch")
+
+    assert ended.status == 1
+    assert "--public-host 127.0.0.2" in ended.stderr
+
+
+def test_lost_answer_is_asked_for_again_with_the_same_token(
+    cloud: Cloud, state: Path, tmp_path: Path
+) -> None:
+    token = enrolled.add(state, "porch")
+    with Enrolment.open(state) as enrolment:  # it got through, and its answer did not
+        key = _pending_key(tmp_path / "porch", EnrolmentToken.from_text(token))
+        enrolment.enrol(EnrolmentToken.from_text(token).secret, enrolled.signing_request(key))
+
+    assert enrolled.enrol(cloud.enrolment, token, tmp_path / "porch").status == 0
+
+    assert [path.name for path in (tmp_path / "porch").glob("enrolling*")] == []
+
+
+def test_renewal_gives_another_key_and_certificate_that_are_taken_up_at_once(
+    cloud: Cloud, porch: Identity, state: Path
+) -> None:
+    before = porch.papers
+    offloader = GrpcOffloader(
+        cloud.grpc, model="hand-teacher", classes=4, device_id="porch", identity=porch
+    )
+    offloader.offload(ZEROS, deadline_ms=1000 * DEADLINE_S)
+
+    ended = enrolled.run("device", "enrol", "--renew", "--state", str(porch.state_dir))
+    with Roster(state / "authority" / "devices.sqlite") as roster, roster.transaction() as cursor:
+        serial = enrolled.serial_of(before)
+        cursor.execute("UPDATE certificates SET revoked = 1 WHERE serial = ?", (f"{serial:x}",))
+
+    assert ended.status == 0, ended.stderr
+    assert porch.papers.key != before.key
+    offloader.offload(ZEROS, deadline_ms=1000 * DEADLINE_S)
+    offloader.close()
+
+
+def test_running_device_renews_a_worn_certificate_by_itself(
+    cloud: Cloud, state: Path, tmp_path: Path
+) -> None:
+    long_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(days=300)
+    authority = Authority.open(state / "authority", now=lambda: long_ago)
+    with Roster(state / "authority" / "devices.sqlite") as roster:
+        enrolment = Enrolment(
+            authority=authority,
+            roster=roster,
+            broker=BrokerFolder(folder=state / "broker", authority=authority, roster=roster),
+        )
+        papers = dataclasses.replace(
+            enrolled.papers(enrolment, "porch", broker=str(cloud.broker)), cloud=cloud.grpc
+        )
+    worn = save_identity(tmp_path / "porch", papers)
+    ends = worn.ends
+
+    with DeviceProcess(tmp_path / "porch", arguments=("--interval", "0.01")) as device:
+        device.take(1)
+        until(lambda: worn.ends > ends)
+        device.take(20)
+
+
+def test_server_certificate_is_made_anew_while_it_serves(
+    cloud: Cloud, porch: Identity, state: Path
+) -> None:
+    served = _served_certificate(cloud)
+    (state / "authority" / "server.pem").unlink()
+
+    with channel(porch, cloud, state) as connection:
+        assert outcomes(connection, "porch") == {grpc.StatusCode.OK}
+
+    assert _served_certificate(cloud) != served
+
+
+def _served_certificate(cloud: Cloud) -> str:
+    host, port = cloud.enrolment.split(":")
+    return ssl.get_server_certificate((host, int(port)))

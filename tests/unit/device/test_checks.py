@@ -1,0 +1,211 @@
+import dataclasses
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.enrolled import papers
+from tests.hand_bundle import EASY, hand_bundle
+from tests.memory_source import MemorySource
+
+from nestling_cloud.fleet.enrolment import Enrolment
+from nestling_device.checks import equipment, machine, state
+from nestling_device.checks.finding import Check, Finding, FoundError, Subject, split_advice
+from nestling_device.config import Config, with_values
+from nestling_device.delivery.blobs import BlobStore
+from nestling_device.delivery.installer import Installer
+from nestling_device.errors import DeviceError
+from nestling_device.identity import Identity, save_identity
+from nestling_device.self_test import self_test
+from nestling_device.state import State
+
+
+def subject(folder: Path, identity: Identity | None = None, **keys: object) -> Subject:
+    """A device in a folder; keys are written table__key."""
+    values = {tuple(name.split("__")): value for name, value in keys.items()}
+    config = with_values(
+        Config(), {("device", "state"): str(folder)} | {(t, k): v for (t, k), v in values.items()}
+    )
+    return Subject(config=config, identity=identity, running=False)
+
+
+def finding(check: Check, looked_at: Subject) -> Finding:
+    try:
+        return check(looked_at)
+    except FoundError as err:
+        return err.finding
+
+
+def install(folder: Path) -> None:
+    source = MemorySource()
+    manifest, blobs = hand_bundle()
+    source.release(manifest, dict(blobs))
+    with State(folder) as opened:
+        Installer(opened, BlobStore(folder / "blobs"), source, self_test).install(10**6)
+
+
+def test_advice_is_what_follows_the_last_semicolon() -> None:
+    assert split_advice(DeviceError("a; b; do this")) == ("a; b", "do this")
+    assert split_advice(DeviceError("only this")) == ("only this", "")
+
+
+@pytest.mark.parametrize("available", [None, 10**9, 500])
+def test_memory_below_what_the_smallest_capacity_needs_fails(
+    tmp_path: Path, available: int | None
+) -> None:
+    install(tmp_path)
+
+    found = machine.memory(subject(tmp_path), lambda: available)
+
+    assert found.level == ("fail" if available == 500 else "ok")
+    assert ("raise [budget] memory_kb" in found.advice) == (available == 500)
+
+
+@pytest.mark.parametrize(
+    ("bits", "level", "words"),
+    [
+        ("0x0", "ok", "never"),
+        ("0x50000", "warn", "not now, but since the start"),
+        ("0x50005", "warn", "the voltage is too low, it is throttled"),
+        ("nonsense", "ok", "no vcgencmd"),
+    ],
+)
+def test_throttling_is_told_from_the_firmwares_bits(
+    tmp_path: Path, bits: str, level: str, words: str
+) -> None:
+    found = machine.throttling(subject(tmp_path), lambda: f"throttled={bits}\n")
+
+    assert (found.level, words in found.found) == (level, True)
+
+
+def test_machine_without_vcgencmd_is_not_blamed(tmp_path: Path) -> None:
+    def ask() -> str:
+        raise subprocess.CalledProcessError(1, "vcgencmd")
+
+    assert machine.throttling(subject(tmp_path), ask).level == "ok"
+
+
+def test_state_folder_that_can_be_written_is_well_and_left_as_it_was(tmp_path: Path) -> None:
+    assert state.folder(subject(tmp_path)).level == "ok"
+    assert state.folder(subject(tmp_path / "to-come")).level == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_state_folder_that_is_a_file_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert state.folder(subject(tmp_path / "file")).level == "fail"
+
+
+def test_state_folder_that_cannot_be_written_fails_with_the_kernels_words(tmp_path: Path) -> None:
+    found = state.folder(subject(Path("/proc")))
+
+    assert found.level == "fail"
+    assert "cannot be written" in found.found
+
+
+def test_identity_is_judged_by_the_clock(tmp_path: Path) -> None:
+    with Enrolment.open(tmp_path / "cloud") as enrolment:
+        held = save_identity(tmp_path / "porch", papers(enrolment, "porch"))
+    day = timedelta(days=1)
+    moments = [held.begins - day, held.begins + day, held.ends - day, held.ends + day]
+
+    found = [state.identity(subject(tmp_path / "porch", held), moment) for moment in moments]
+
+    assert [one.level for one in found] == ["fail", "ok", "warn", "fail"]
+    assert "timedatectl" in found[0].advice
+    assert "--renew" in found[2].advice
+    assert "new token" in found[3].advice
+
+
+def test_device_that_has_not_enrolled_is_told_how(tmp_path: Path) -> None:
+    found = state.identity(subject(tmp_path))
+
+    assert (found.level, found.advice[:22]) == ("warn", "nestling-device enrol,")
+
+
+def test_installed_bundle_passes_its_self_test_again(tmp_path: Path) -> None:
+    install(tmp_path)
+
+    found = finding(state.bundle, subject(tmp_path))
+
+    assert found.level == "ok"
+    assert "capacities 1 to 3" in found.found
+
+
+def test_bundle_damaged_on_the_disk_fails_and_says_what_to_do(tmp_path: Path) -> None:
+    install(tmp_path)
+    ring = hand_bundle()[0].capacities[1].ring
+    (tmp_path / "blobs" / ring.sha256).write_bytes(b"rust")
+
+    found = finding(state.bundle, subject(tmp_path))
+
+    assert (found.level, found.advice) == ("fail", "install the bundle again")
+
+
+def test_device_without_a_bundle_is_warned_only(tmp_path: Path) -> None:
+    assert finding(state.bundle, subject(tmp_path)).level == "warn"
+    assert finding(state.outbox, subject(tmp_path)).level == "ok"
+
+
+def test_meter_that_is_not_there_is_a_warning_for_the_device_runs_without(tmp_path: Path) -> None:
+    found = finding(equipment.meter, subject(tmp_path, meter__kind="ina219", meter__i2c_bus=250))
+
+    assert found.level == "warn"
+    assert found.advice
+
+
+@pytest.mark.parametrize("kind", ["golden", "folder", "socket"])
+def test_source_with_a_place_of_its_own_is_well(tmp_path: Path, kind: str) -> None:
+    path = str(tmp_path if kind == "folder" else tmp_path / "inputs")
+
+    assert finding(
+        equipment.source, subject(tmp_path, source__kind=kind, source__path=path)
+    ).level == ("ok")
+
+
+@pytest.mark.parametrize("kind", ["folder", "socket"])
+def test_source_without_a_folder_fails(tmp_path: Path, kind: str) -> None:
+    path = str(tmp_path / "none" / "inputs")
+    found = finding(equipment.source, subject(tmp_path, source__kind=kind, source__path=path))
+
+    assert (found.level, "make it" in found.advice) == ("fail", True)
+
+
+def test_source_without_a_path_fails_and_names_the_key(tmp_path: Path) -> None:
+    found = finding(equipment.source, subject(tmp_path, source__kind="recording"))
+
+    assert (found.level, found.advice) == ("fail", "give [source] path")
+
+
+def test_recording_is_held_against_the_installed_bundle(tmp_path: Path) -> None:
+    install(tmp_path)
+    np.save(tmp_path / "right.npy", EASY[None])
+    np.save(tmp_path / "wrong.npy", EASY)
+    found = [
+        finding(
+            equipment.source,
+            subject(tmp_path, source__kind="recording", source__path=str(tmp_path / name)),
+        )
+        for name in ("right.npy", "wrong.npy")
+    ]
+
+    assert [one.level for one in found] == ["ok", "fail"]
+    assert "1 windows" in found[0].found
+
+
+def test_sensor_in_use_by_the_running_device_is_left_alone(tmp_path: Path) -> None:
+    busy = dataclasses.replace(subject(tmp_path, source__kind="imu"), running=True)
+
+    assert equipment.source(busy).level == "ok"
+
+
+@pytest.mark.parametrize("kind", ["camera", "imu"])
+def test_sensor_that_is_not_there_fails_and_says_what_to_install_or_check(
+    tmp_path: Path, kind: str
+) -> None:
+    found = finding(equipment.source, subject(tmp_path, source__kind=kind, source__i2c_bus=250))
+
+    assert found.level == "fail"
+    assert found.found
