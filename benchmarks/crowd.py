@@ -1,6 +1,7 @@
 """A crowd of devices that do nothing but report: their receipts, births and data messages.
 
-Run as a program it plays them all to a broker, from one connection, at a given pace.
+Run as a program it plays them all to a broker, from one connection, at a given pace. As devices do,
+it sends again what nobody acknowledged, and is born again when it is asked to.
 """
 
 import argparse
@@ -22,12 +23,19 @@ from nestling.v1.receipt_pb2 import (
     Receipt,
     ReceiptBatch,
 )
-from nestling_device.sparkplug_node import Gauges, SparkplugNode
+from nestling_device.sparkplug_node import Gauges, SparkplugNode, read_command
 
 CAPACITIES = 4
 _BOARDS = ("pi-zero-2w", "pi-4b", "pi-5")
 _IN_FLIGHT = 200
+_BIRTHS_A_SECOND = 500
+# What was sent longer ago than this and is not acknowledged goes out again.
+_REPEAT_S = 5.0
+# After the last new message, for what is still to be acknowledged.
+_PATIENCE_S = 180.0
 _SEED = 0
+
+_Message = tuple[str, str, bytes]  # kind, device, payload
 
 
 def device_id(number: int) -> str:
@@ -50,6 +58,7 @@ class Device:
         self._outbox_id = outbox_id
         self._sequence = 0
         self._node = SparkplugNode(0)
+        self._sent: dict[int, tuple[float, ReceiptBatch]] = {}  # by their last sequence
         self.capacity = 1 + number % CAPACITIES
         self._gauges = Gauges(
             profile=_BOARDS[number % len(_BOARDS)],
@@ -61,10 +70,32 @@ class Device:
         """Its birth certificate."""
         return self._node.birth(self._gauges, 0, now_ms=now_ms).SerializeToString()
 
-    def data(self, answered_ms: Sequence[int]) -> bytes:
+    def data(self, answered_ms: Sequence[int], now_s: float) -> bytes:
         """A data message with a receipt for each time."""
         batch = self.batch(answered_ms)
-        payload = self._node.data(self._gauges, 0, batch, now_ms=answered_ms[-1])
+        self._sent[self._sequence] = now_s, batch
+        return self._message(batch, historical=False)
+
+    def repeats(self, now_s: float) -> Iterator[bytes]:
+        """What is to be sent again."""
+        for last, (sent_s, batch) in list(self._sent.items()):
+            if now_s - sent_s >= _REPEAT_S:
+                self._sent[last] = now_s, batch
+                yield self._message(batch, historical=True)
+
+    def settle(self, acknowledged: int) -> None:
+        """Let go of what is stored."""
+        for last in [last for last in self._sent if last <= acknowledged]:
+            del self._sent[last]
+
+    @property
+    def settled(self) -> bool:
+        """Whether all is acknowledged."""
+        return not self._sent
+
+    def _message(self, batch: ReceiptBatch, *, historical: bool) -> bytes:
+        now_ms = _now_ms()
+        payload = self._node.data(self._gauges, 0, batch, historical=historical, now_ms=now_ms)
         assert payload is not None  # it has a batch
         return payload.SerializeToString()
 
@@ -119,56 +150,114 @@ def main() -> None:
 
 async def _play(options: argparse.Namespace) -> None:
     host, _, port = options.broker.rpartition(":")
-    devices = [Device(n, options.bundle, "live") for n in range(options.devices)]
     async with aiomqtt.Client(host, int(port), max_inflight_messages=_IN_FLIGHT) as client:
-        client.pending_calls_threshold = 10 * _IN_FLIGHT  # by intent, so many at once
-        await _in_turns(client, ("NBIRTH", _births(devices)))
+        crowd = _Crowd(client, options)
+        listening = asyncio.create_task(crowd.listen())
+        await crowd.be_born()
         print(json.dumps({"event": "born"}), flush=True)
+        print(json.dumps({"event": "sent", **await crowd.report()}), flush=True)
+        print(json.dumps({"event": "settled", **await crowd.settle()}), flush=True)
+        listening.cancel()
+
+
+class _Crowd:
+    """All of them on one connection."""
+
+    def __init__(self, client: aiomqtt.Client, options: argparse.Namespace) -> None:
+        client.pending_calls_threshold = 10 * _IN_FLIGHT  # by intent, so many at once
+        self._client = client
+        self._batch: int = options.batch
+        self._seconds: float = options.seconds
+        made = [Device(number, options.bundle, "live") for number in range(options.devices)]
+        self._devices = {device.id: device for device in made}
+        self._turns = made
+        self._reborn: set[str] = set()
+        self._repeated = 0
+
+    async def listen(self) -> None:
+        """Take commands until cancelled."""
+        await self._client.subscribe(topics.sparkplug("NCMD", "+"), qos=1)
+        async for message in self._client.messages:
+            device = self._devices.get(message.topic.value.rpartition("/")[2])
+            if device is None or not isinstance(message.payload, bytes):
+                continue
+            command = read_command(message.payload)
+            if command.acknowledgement and command.acknowledgement.outbox_id == "live":
+                device.settle(command.acknowledgement.sequence)
+            if command.rebirth:
+                self._reborn.add(device.id)
+
+    async def be_born(self) -> None:
+        """Say who is there, no faster than a network lets so many connect."""
+        for index, device in enumerate(self._turns):
+            if index % _BIRTHS_A_SECOND == 0:
+                await asyncio.sleep(1)
+            await self._publish([("NBIRTH", device.id, device.birth(_now_ms()))])
+
+    async def report(self) -> dict[str, float]:
+        """Send receipts at the pace that was asked for."""
         started = time.monotonic()
-        sent = 0
-        while (elapsed := time.monotonic() - started) < options.seconds:
-            turn = int(elapsed * len(devices) / options.batch)
-            due = min(turn, int(options.seconds * len(devices) / options.batch)) - sent
+        rate = len(self._turns) / self._batch
+        last, sent = int(self._seconds * rate), 0
+        while sent < last:
+            due = min(int((time.monotonic() - started) * rate), last) - sent
             if due <= 0:
                 await asyncio.sleep(0.005)
                 continue
-            due = min(due, _IN_FLIGHT)
-            await _in_turns(client, ("NDATA", _data(devices, options.batch, sent, due)))
-            sent += due
-        told = {"messages": sent, "receipts": sent * options.batch}
+            numbers = range(sent, sent + min(due, _IN_FLIGHT))
+            await self._publish([self._turn(number) for number in numbers])
+            sent += len(numbers)
+            await self._catch_up()
         seconds = time.monotonic() - started
-    print(json.dumps({"event": "sent", **told, "seconds": seconds}), flush=True)
+        return {"messages": sent, "receipts": sent * self._batch, "seconds": seconds}
 
+    async def settle(self) -> dict[str, float]:
+        """Wait until everything is acknowledged, and send again what is not."""
+        started = time.monotonic()
+        while open_ := [one for one in self._turns if not one.settled]:
+            if time.monotonic() - started > _PATIENCE_S:
+                break
+            await self._catch_up()
+            await asyncio.sleep(0.02)
+        return {
+            "seconds": time.monotonic() - started,
+            "repeated_messages": self._repeated,
+            "unsettled_devices": len(open_),
+        }
 
-def _births(devices: Sequence[Device]) -> Iterator[tuple[str, bytes]]:
-    for device in devices:
-        yield device.id, device.birth(_now_ms())
-
-
-def _data(
-    devices: Sequence[Device], batch: int, first: int, count: int
-) -> Iterator[tuple[str, bytes]]:
-    """Messages of the devices whose turn it is, a receipt for each of the last seconds."""
-    for index in range(first, first + count):
+    def _turn(self, number: int) -> _Message:
+        """A receipt for each of the last seconds, of the device whose turn it is."""
         now_ms = _now_ms()
-        answered = [now_ms - 1000 * (batch - 1 - second) for second in range(batch)]
-        device = devices[index % len(devices)]
-        yield device.id, device.data(answered)
+        answered = [now_ms - 1000 * (self._batch - 1 - second) for second in range(self._batch)]
+        device = self._turns[number % len(self._turns)]
+        return "NDATA", device.id, device.data(answered, time.monotonic())
 
+    async def _catch_up(self) -> None:
+        """Births that were asked for, and messages to repeat."""
+        reborn, self._reborn = self._reborn, set()
+        births = [("NBIRTH", name, self._devices[name].birth(_now_ms())) for name in reborn]
+        now_s = time.monotonic()
+        repeats = [
+            ("NDATA", device.id, payload)
+            for device in self._turns
+            for payload in device.repeats(now_s)
+        ]
+        self._repeated += len(repeats)
+        await self._publish([*births, *repeats])
 
-async def _in_turns(client: aiomqtt.Client, given: tuple[str, Iterator[tuple[str, bytes]]]) -> None:
-    """Publish with acknowledgement, as many at once as may be in flight."""
-    kind, messages = given
-    waiting: set[asyncio.Task[None]] = set()
-    for device, payload in messages:
-        topic = topics.sparkplug(kind, device)
-        waiting.add(asyncio.create_task(client.publish(topic, payload, qos=1, timeout=60)))
-        if len(waiting) >= _IN_FLIGHT:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-    for task in waiting:
-        await task
+    async def _publish(self, messages: Sequence[_Message]) -> None:
+        """Publish with acknowledgement, as many at once as may be in flight."""
+        waiting: set[asyncio.Task[None]] = set()
+        for kind, device, payload in messages:
+            topic = topics.sparkplug(kind, device)
+            call = self._client.publish(topic, payload, qos=1, timeout=60)
+            waiting.add(asyncio.create_task(call))
+            if len(waiting) >= _IN_FLIGHT:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        for task in waiting:
+            await task
 
 
 def _now_ms() -> int:
