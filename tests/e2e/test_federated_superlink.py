@@ -159,5 +159,5 @@ def test_superlink_that_is_not_there_is_an_error(fleet: LearningFleet, tmp_path:
     write_app(tmp_path / "app", fleet.config())
     link = Link(address=f"127.0.0.1:{free_port()}", root_certificates=None)
 
-    with pytest.raises(FlowerError, match="flwr run"):
+    with pytest.raises(FlowerError, match="Connection to the SuperLink is unavailable"):
         run_app(tmp_path / "app", tmp_path / "home", link, timeout_s=60)
