@@ -1,6 +1,6 @@
 """A cloud small enough for any test: a teacher of one matrix, and a bundle of arbitrary blobs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,8 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from tests import postgres
+from tests.postgres import Postgres
 from tests.trained import TrainedTask, train_small
 
 from nestling.v1 import bundle_pb2
@@ -80,3 +82,13 @@ def released(
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedTask:
     """A small version of the wearable task, trained once: task, splits, repository folder."""
     return train_small(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A PostgreSQL server of the tests' own."""
+    programs = postgres.programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is not installed: apt install postgresql")
+    with postgres.running(programs) as started:
+        yield started
