@@ -1,6 +1,7 @@
 # Every target that CI calls, and no other way to do the same thing.
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test test-arm64 lint protos bench bench-simulate clean
+.PHONY: help setup simulate test test-arm64 lint protos screenshots clean
+.PHONY: bench bench-simulate bench-console bench-federated
 
 PYTHON ?= python3
 VENV := .venv
@@ -43,10 +44,19 @@ lint: setup ## ruff, mypy strict, import layers, generated protos
 protos: setup ## regenerate the Python beside every .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" protos/generate.sh
 
-bench: bench-simulate ## every benchmark, in full
+bench: bench-simulate bench-console bench-federated ## every benchmark, in full
 
 bench-simulate: setup ## the default scenario over 3 seeds -> docs/results/simulate.*
 	$(BIN)/python benchmarks/simulate.py $(ARGS)
+
+bench-console: setup ## the console and the ingest over 10,000 devices -> docs/results/console.*
+	$(BIN)/python benchmarks/console.py $(ARGS)
+
+bench-federated: setup ## the federated scenario over 3 seeds -> docs/results/federated.*
+	$(BIN)/python benchmarks/federated.py $(ARGS)
+
+screenshots: setup ## pictures of the console over a small fleet -> docs/images/console-*.png
+	$(BIN)/python benchmarks/screenshots.py
 
 clean: ## remove what the targets made, the trained bundles in the user's cache excepted
 	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

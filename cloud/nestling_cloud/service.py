@@ -16,6 +16,7 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.connection import BrokerAddress
 from nestling_cloud.console.password import CONSOLE_FOLDER, first_password
 from nestling_cloud.console.server import ConsoleServer
+from nestling_cloud.federated.rounds import RoundLog
 from nestling_cloud.fleet.addresses import FleetAddresses
 from nestling_cloud.fleet.commander import Commander
 from nestling_cloud.fleet.wishes import Wishes
@@ -89,7 +90,7 @@ async def serve(
             running(works),
             _grpc(config, repository, model, security, recorder.offer) as address,
             _enrolment(config, security, address, broker) as found,
-            running(_console_work(console, config, found, repository, store)),
+            running(_console_work(console, config, found, store, stack)),
         ):
             await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
             ready(_with_console(found, console, config))
@@ -205,16 +206,19 @@ def _console_work(
     console: ConsoleServer | None,
     config: ServeConfig,
     found: Addresses,
-    repository: Repository,
     store: Store,
+    stack: contextlib.ExitStack,
 ) -> list[Coroutine[None, None, None]]:
     if console is None:
         return []
     # A second of imports, which a cloud without a console need not wait for.
     from nestling_cloud.console.app import console_app  # noqa: PLC0415
     from nestling_cloud.console.parts import console_parts  # noqa: PLC0415
+    from nestling_cloud.console.stored_rounds import StoredRounds  # noqa: PLC0415
 
-    parts = console_parts(repository, store, grpc=found.grpc, broker=found.broker)
+    rounds = StoredRounds(stack.enter_context(RoundLog(_store_url(config))))
+    repository = Repository(config.repository)
+    parts = console_parts(repository, store, rounds, grpc=found.grpc, broker=found.broker)
     folder = config.state / CONSOLE_FOLDER
     app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
     return [console.run(app)]

@@ -37,6 +37,8 @@ examples:
       other subjects, other weights, nothing taken from the cache
   nestling-sim run --task docs/examples/fashion.py:TASK
       a task of your own
+  nestling-sim run --scenario federated
+      a fleet that learns from its own streams and takes up what it learned
   nestling-sim run --scenario my-fleet.toml --json
       devices and weather of your own; summary.json's content on standard output
 """

@@ -20,6 +20,7 @@ from nestling_cloud.console.app import routes
 from nestling_cloud.console.login import Login
 from nestling_cloud.console.parts import console_parts
 from nestling_cloud.console.password import PasswordFile
+from nestling_cloud.console.rounds import NoRounds
 from nestling_cloud.console.sessions import COOKIE, Sessions
 from nestling_cloud.console.throttle import FREE_FAILURES, LoginThrottle
 from nestling_cloud.telemetry.store import Store
@@ -69,7 +70,7 @@ def _handshake(cloud: Cloud, **headers: str) -> int:
 def _every_route(released: Path, tmp_path: Path) -> list[tuple[str, str]]:
     """Method and path of everything that the application answers."""
     with Store(f"sqlite:///{tmp_path / 'routes.sqlite'}") as store:
-        parts = console_parts(Repository(released), store, grpc="", broker="")
+        parts = console_parts(Repository(released), store, NoRounds(), grpc="", broker="")
         password = PasswordFile(tmp_path)
         sessions, throttle = Sessions(time.monotonic, password.mark), LoginThrottle(time.monotonic)
         app = routes(parts, Login(password, sessions, throttle, secure=False))

@@ -22,14 +22,25 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 }
 COMMANDS = {
     ("nestling-cloud", "serve"),
+    ("nestling-cloud", "console", "password"),
+    ("nestling-cloud", "console", "token", "add"),
+    ("nestling-cloud", "console", "token", "list"),
+    ("nestling-cloud", "console", "token", "remove"),
     ("nestling-cloud", "bundle", "show"),
     ("nestling-cloud", "bundle", "export"),
     ("nestling-cloud", "device", "add"),
     ("nestling-cloud", "device", "list"),
     ("nestling-cloud", "device", "remove"),
     ("nestling-cloud", "broker-config"),
+    ("nestling-cloud", "federated", "link"),
+    ("nestling-cloud", "federated", "run"),
+    ("nestling-cloud", "federated", "rounds"),
     ("nestling-device", "run"),
+    ("nestling-device", "status"),
+    ("nestling-device", "doctor"),
+    ("nestling-device", "profile"),
     ("nestling-device", "enrol"),
+    ("nestling-device", "federated", "join"),
     ("nestling-sim", "run"),
 }
 # Heading of the table that lists a command's flags, by document.
@@ -37,9 +48,23 @@ FLAG_TABLES: dict[tuple[str, ...], tuple[str, str]] = {
     ("nestling-sim", "run"): ("simulate.md", "Options"),
     ("nestling-cloud", "serve"): ("operate.md", "`nestling-cloud serve`"),
     ("nestling-device", "run"): ("operate.md", "`nestling-device run`"),
+    ("nestling-device", "status"): ("deploy.md", "`nestling-device status`"),
+    ("nestling-device", "doctor"): ("deploy.md", "`nestling-device doctor`"),
+    ("nestling-device", "profile"): ("deploy.md", "`nestling-device profile`"),
     ("nestling-cloud", "device", "add"): ("deploy-cloud.md", "`nestling-cloud device add`"),
     ("nestling-cloud", "broker-config"): ("deploy-cloud.md", "A broker by itself"),
     ("nestling-device", "enrol"): ("deploy-cloud.md", "`nestling-device enrol`"),
+    **{
+        ("nestling-cloud", "federated", name): (
+            "federate.md",
+            f"`nestling-cloud federated {name}`",
+        )
+        for name in ("link", "run", "rounds")
+    },
+    ("nestling-device", "federated", "join"): (
+        "federate.md",
+        "`nestling-device federated join`",
+    ),
 }
 
 _FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
@@ -143,6 +168,10 @@ def test_every_top_level_scenario_key_stands_in_its_table() -> None:
     offload = {f"offload.{key}" for key in _keys(scenario.OffloadTable)}
 
     assert _documented_keys("Top level and `[offload]`") == _keys(scenario.Scenario) | offload
+
+
+def test_every_key_of_learning_stands_in_its_table() -> None:
+    assert _documented_keys("`[federated]`") == _keys(scenario.FederatedTable)
 
 
 def test_scenario_in_the_documentation_is_one() -> None:

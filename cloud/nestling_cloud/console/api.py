@@ -36,14 +36,17 @@ PREFIX = "/api/v1"
 _CSV = "text/csv; charset=utf-8"
 _LINES_A_CHUNK = 500
 _LATEST_ROUNDS = 1000
+_LATEST_MS = 2**53  # what JSON holds without a loss
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 SpanName = Annotated[
     str,
     Query(pattern=f"^({'|'.join(SPANS)})$", description="time up to now, unless since_ms is given"),
 ]
-Since = Annotated[int | None, Query(ge=0, description="Unix milliseconds")]
-Until = Annotated[int | None, Query(ge=0, description="Unix milliseconds; now, if left out")]
+Since = Annotated[int | None, Query(ge=0, le=_LATEST_MS, description="Unix milliseconds")]
+Until = Annotated[
+    int | None, Query(ge=0, le=_LATEST_MS, description="Unix milliseconds; now, if left out")
+]
 DeviceId = Annotated[str, Path(max_length=64)]
 _TOTALS_TABLES: dict[str, Callable[[Totals], Table]] = {
     "routes": chart_tables.routes_by_time,

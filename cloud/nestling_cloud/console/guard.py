@@ -1,15 +1,18 @@
 """The gate in front of every route, page, asset and socket of the console."""
 
 import asyncio
+import logging
 from http import HTTPStatus
 from urllib.parse import quote
 
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nestling_cloud.console.access import API, LOGIN, Access, Asked, Verdict
+from nestling_cloud.console.access import API, LOGIN, Access, Asked, Decision, Verdict
 from nestling_cloud.console.problem import problem
+from nestling_cloud.errors import CloudError
 
+_LOG = logging.getLogger(__name__)
 _STRANGE = {
     Verdict.STRANGE_HOST: "this console goes by the names of this machine only: open it as "
     "http://127.0.0.1 or http://localhost with its port",
@@ -41,7 +44,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         asked = _head(scope)
-        decision = await asyncio.to_thread(self._access.decide, asked)  # reads files
+        decision = await asyncio.to_thread(self._decide, asked)  # reads files
         verdict = decision.verdict
         scope[ASKED_BY] = decision.by
         if scope["type"] == "websocket":
@@ -54,6 +57,13 @@ class Guard:
             await self.app(scope, receive, send)
         else:
             await _refusal(verdict, asked)(scope, receive, send)
+
+    def _decide(self, asked: Asked) -> Decision:
+        try:
+            return self._access.decide(asked)
+        except CloudError as err:  # credentials that cannot be read let nobody in
+            _LOG.warning("console: %s", err)
+            return Decision(verdict=Verdict.LOG_IN)
 
     def _receive_while_open(self, asked: Asked, receive: Receive) -> Receive:
         """End a socket with its session: a page's socket hears from the page every few seconds."""

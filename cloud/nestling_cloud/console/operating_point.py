@@ -10,6 +10,7 @@ from nestling_cloud.telemetry.views import TimeRange, Totals
 
 _LOG_LENGTH = 100
 _SHOWN = 20
+_STEP_MS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,10 @@ async def _in_force(parts: Parts, device: str | None) -> tuple[float, float] | N
     return (min(known), max(known)) if known else None
 
 
-async def _since(parts: Parts, device: str | None, since_ms: int) -> Totals | None:
+async def _since(parts: Parts, device: str | None, changed_ms: int) -> Totals | None:
     now_ms = parts.live.now_ms()
+    # Figures are of whole steps: begin with the first that the change did not fall into.
+    since_ms = changed_ms - changed_ms % -_STEP_MS
     if since_ms >= now_ms:
         return None
     time_range = TimeRange(since_ms=since_ms, until_ms=now_ms)

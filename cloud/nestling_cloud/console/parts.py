@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.console.live import Live
-from nestling_cloud.console.rounds import NoRounds, Rounds
+from nestling_cloud.console.rounds import Rounds
 from nestling_cloud.fleet.wishes import Wishes
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store
@@ -31,12 +31,15 @@ class Parts:
     start_device: str
 
 
-def console_parts(repository: Repository, store: Store, *, grpc: str, broker: str) -> Parts:
+def console_parts(
+    repository: Repository, store: Store, rounds: Rounds, *, grpc: str, broker: str
+) -> Parts:
     """Wire the console to a cloud.
 
     Args:
         repository: of the releases.
         store: of the receipts.
+        rounds: of federated learning.
         grpc: HOST:PORT, for people who want to start a device.
         broker: likewise.
     """
@@ -46,6 +49,6 @@ def console_parts(repository: Repository, store: Store, *, grpc: str, broker: st
         figures=figures,
         live=Live(figures),
         wishes=Wishes(store),
-        rounds=NoRounds(),
+        rounds=rounds,
         start_device=f"nestling-device run --cloud {grpc} --broker {broker}",
     )

@@ -12,6 +12,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.telemetry.database import Database
 
 METADATA = sa.MetaData()
 ROUNDS = sa.Table(
@@ -116,8 +117,8 @@ class RoundLog:
 
     def __init__(self, url: str) -> None:
         try:
-            self._engine = sa.create_engine(url)
-            METADATA.create_all(self._engine)
+            self._database = Database(url)
+            METADATA.create_all(self._database.engine)
         except (sa.exc.SQLAlchemyError, ImportError) as err:
             raise RoundsError(
                 f"cannot open the table of rounds in {url}: {err}; name the database that "
@@ -137,13 +138,13 @@ class RoundLog:
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        self._database.close()
 
     def put(self, entry: Round) -> None:
         """Keep a round that ended, in place of what was known of it before."""
         columns = ROUNDS.c
         known = sa.delete(ROUNDS).where(columns.run == entry.run, columns.number == entry.number)
-        with self._engine.begin() as connection:
+        with self._database.writing() as connection:
             connection.execute(known)
             connection.execute(sa.insert(ROUNDS).values(**dataclasses.asdict(entry)))
 
@@ -153,8 +154,15 @@ class RoundLog:
         query = sa.select(ROUNDS).order_by(columns.started_ms.desc(), columns.number.desc())
         if run is not None:
             query = query.where(columns.run == run)
-        with self._engine.connect() as connection:
+        with self._database.reading() as connection:
             return [_round(row) for row in connection.execute(query.limit(limit)).mappings()]
+
+    def count(self) -> int:
+        """Rounds of all runs."""
+        with self._database.reading() as connection:
+            return int(
+                connection.execute(sa.select(sa.func.count()).select_from(ROUNDS)).scalar_one()
+            )
 
 
 def _round(row: Mapping[str, Any] | sa.RowMapping) -> Round:

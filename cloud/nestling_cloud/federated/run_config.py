@@ -36,7 +36,7 @@ class RunConfig:
     rounds: int = 5
     min_clients: int = 2
     local_epochs: int = 4
-    client_weight: float = 0.3
+    client_weight: float = 0.2
     timeout_s: float = 600.0
     wait_s: float = 60.0
     calibration_margin: float = 0.05

@@ -1,6 +1,7 @@
 """The page of one device."""
 
 import asyncio
+from urllib.parse import quote
 
 from fastapi import Request
 from nicegui import ui
@@ -101,7 +102,7 @@ class _StateTiles:
             self._share = Tile("Offload share in force", "share-in-force")
             self._battery = Tile("Battery", "battery")
             self._outbox = Tile("Receipts not sent yet", "outbox")
-        link("Move the operating point", f"/operating-point?device={device}", "after-tiles")
+        link("Move the operating point", f"/operating-point?device={quote(device)}", "after-tiles")
 
     def show(self, row: DeviceRow, desired: str) -> None:
         if not row.bundle_version:
@@ -123,7 +124,7 @@ class _Panels:
     """Charts of the device."""
 
     def __init__(self, device: str) -> None:
-        csv = f"/api/v1/devices/{device}"
+        csv = f"/api/v1/devices/{quote(device, safe='')}"
         with block("div", "panels"):
             self._routes = ChartPanel(
                 "Where inputs were answered",

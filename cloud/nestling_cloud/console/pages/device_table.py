@@ -13,6 +13,8 @@ from nestling_cloud.telemetry.views import DeviceRow
 PAGE_ROWS = 25
 _LONGEST_SEARCH = 100
 
+# Columns of words, which stand to the left.
+_WORDS = {"device", "profile", "bundle_version"}
 # Field to order by, heading, cell, whether it is left out on a phone.
 _Cell = Callable[[DeviceRow, int], str]
 _COLUMNS: tuple[tuple[str, str, _Cell, bool], ...] = (
@@ -85,7 +87,7 @@ class DeviceTable:
                 ("device", "device", False),
                 *((field, label, left_out) for field, label, _, left_out in _COLUMNS),
             ):
-                with block("th", "wide-only" if narrow else "", scope="col") as head:
+                with block("th", _classes(field, narrow=narrow), scope="col") as head:
                     button = Text("button", label, "order")
                     button.props["type"] = "button"
                     button.on("click", lambda _, field=field: self._order(field))
@@ -130,7 +132,7 @@ class _Row:
             with block("th", "text", scope="row") as self._state:
                 self._link = link("", "")
             self._cells = [
-                Text("td", "", "wide-only" if narrow else "") for _, _, _, narrow in _COLUMNS
+                Text("td", "", _classes(field, narrow=narrow)) for field, _, _, narrow in _COLUMNS
             ]
 
     def show(self, row: DeviceRow | None, now_ms: int, *, keep: bool) -> None:
@@ -149,6 +151,10 @@ class _Row:
         self._state.props["title"] = "connected" if row.online else "not connected"
         for text, (_, _, cell, _) in zip(self._cells, _COLUMNS, strict=True):
             text.say(cell(row, now_ms))
+
+
+def _classes(field: str, *, narrow: bool) -> str:
+    return f"{'text' if field in _WORDS else ''} {'wide-only' if narrow else ''}"
 
 
 def _share(share: float | None) -> str:

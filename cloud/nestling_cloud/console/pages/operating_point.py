@@ -266,7 +266,8 @@ def _energy_text(spent: ExpectedEnergy | None) -> str:
     if spent is None or not (spent.compute_mj or spent.radio_mj):
         return NOTHING
     if total := spent.total():
-        return f"{energy(total[0])} {total[1]}"
+        alone = "" if spent.radio_mj else ", computing alone"
+        return f"{energy(total[0])} {total[1]}{alone}"
     parts = [
         f"{name} {energy(mj)} {provenance}"
         for name, part in (("compute", spent.compute_mj), ("radio", spent.radio_mj))

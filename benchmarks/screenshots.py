@@ -1,0 +1,158 @@
+"""Pictures of the console for the documents: a real cloud, six real devices, a real browser.
+
+The devices replay the bundle's golden inputs for a minute and a half, with different budgets and
+links, so the figures in the pictures are an example and not a result.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from chromium import chromium, log_in, wait
+from contract import ROOT
+from nestling_cloud.bundles.cache import trained_repository
+from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.tasks.wearable import TASK
+
+_IMAGES = ROOT / "docs" / "images"
+_WIDE, _PHONE = 1440, 390
+_FLEET: tuple[tuple[str, ...], ...] = (
+    ("--id", "wrist-1", "--profile", "pi-zero-2w", "--memory-kb", "9"),
+    ("--id", "wrist-2", "--profile", "pi-zero-2w", "--memory-kb", "18", "--link", "bluetooth"),
+    ("--id", "wrist-3", "--profile", "pi-zero-2w", "--memory-kb", "30"),
+    ("--id", "bench-1", "--profile", "pi-4b", "--offload-share", "0.4"),
+    ("--id", "bench-2", "--profile", "pi-4b", "--link", "bluetooth"),
+    ("--id", "gate-1", "--profile", "pi-5", "--offload-share", "0.1"),
+)
+# Seconds between inputs of a device.
+_INTERVALS_S = (0.4, 0.5, 0.6)
+
+
+def main() -> None:
+    """Take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=90, help="that devices run beforehand")
+    parser.add_argument("--out", type=Path, default=_IMAGES, metavar="DIR")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    progress = ConsoleProgress(Console(stderr=True))
+    bundle = trained_repository(
+        TASK,
+        TASK.load_checked(None, 0),
+        seed=0,
+        progress=progress,
+        cache=Path.home() / ".cache" / "nestling",
+    )
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        ready = stack.enter_context(_cloud(bundle.folder, Path(folder)))
+        for number, arguments in enumerate(_FLEET):
+            stack.enter_context(_device(ready, Path(folder), number, arguments))
+        for _ in progress.track(range(int(options.seconds)), int(options.seconds), "devices run"):
+            time.sleep(1)
+        driver = stack.enter_context(chromium())
+        log_in(driver, ready["console"], ready["console_password"])
+        for path in _take(driver, ready["console"], options.out):
+            print(path)
+
+
+def _take(driver: webdriver.Chrome, console: str, out: Path) -> Iterator[Path]:
+    _resize(driver, _WIDE)
+    driver.get(f"{console}/operating-point")
+    _settle(driver)
+    slider = driver.find_element(By.ID, "share")
+    slider.send_keys(Keys.HOME)
+    for _ in range(30):
+        slider.send_keys(Keys.ARROW_RIGHT)
+    driver.find_element(By.ID, "apply").click()
+    time.sleep(20)  # so that there is something to observe
+    yield _shoot(driver, out / "console-operating-point.png")
+    pages = (
+        ("/?span=5m", "console-fleet.png", _WIDE, False),
+        ("/?span=5m", "console-fleet-dark.png", _WIDE, True),
+        ("/devices/bench-1?span=5m", "console-device.png", _WIDE, False),
+        ("/models", "console-models.png", _WIDE, False),
+        ("/?span=5m", "console-phone.png", _PHONE, False),
+    )
+    for path, name, width, dark in pages:
+        _resize(driver, width)
+        _theme(driver, dark=dark)
+        driver.get(console + path)
+        _settle(driver)
+        yield _shoot(driver, out / name)
+
+
+def _settle(driver: webdriver.Chrome) -> None:
+    """Wait for the charts, and for the first update of a live page."""
+    ready = "return !!window.did_handshake && document.querySelectorAll('.chart svg').length > 0"
+    wait(lambda: bool(driver.execute_script(ready)))
+    time.sleep(1.5)
+
+
+def _shoot(driver: webdriver.Chrome, path: Path) -> Path:
+    """Take the whole page, up to twice the height of a tall screen."""
+    height = driver.execute_script("return document.documentElement.scrollHeight")
+    width = driver.execute_script("return window.innerWidth")
+    _resize(driver, int(width), min(int(height), 2400))
+    time.sleep(0.5)
+    driver.save_screenshot(str(path))
+    return path
+
+
+def _resize(driver: webdriver.Chrome, width: int, height: int = 900) -> None:
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width == _PHONE},
+    )
+
+
+def _theme(driver: webdriver.Chrome, *, dark: bool) -> None:
+    feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+
+@contextmanager
+def _cloud(repository: Path, folder: Path) -> Iterator[dict[str, Any]]:
+    command = [
+        *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),
+        *("--repository", str(repository), "--state", str(folder / "state")),
+        *("--port", "0", "--broker-port", "0", "--console-port", "0"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def _device(
+    ready: dict[str, Any], folder: Path, number: int, arguments: Sequence[str]
+) -> Iterator[None]:
+    command = [
+        *(sys.executable, "-P", "-m", "nestling_device.cli", "run"),
+        *("--cloud", ready["grpc"], "--broker", ready["broker"]),
+        *("--state", str(folder / f"device-{number}")),
+        *("--interval", str(_INTERVALS_S[number % len(_INTERVALS_S)]), *arguments),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    main()

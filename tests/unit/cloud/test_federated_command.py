@@ -1,0 +1,69 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.unit.cloud.test_federated_rounds import ONE, TWO
+
+from nestling_cloud.cli import main
+from nestling_cloud.federated.rounds import RoundLog
+from nestling_cloud.telemetry.store import store_url
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    with RoundLog(store_url(str(tmp_path / "receipts.sqlite"))) as log:
+        log.put(ONE)
+        log.put(TWO)
+    return tmp_path
+
+
+def test_rounds_are_told_with_who_was_dropped_and_why(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+    assert main(["federated", "rounds", "--state", str(state), "--limit", "5"]) == 0
+
+    said = capsys.readouterr().out
+    assert "attic: no reply in time" in said
+    assert said.index(" 1 ") < said.index(" 2 ")
+
+
+def test_rounds_are_told_to_machines(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["federated", "rounds", "--state", str(state), "--limit", "1", "--json"]) == 0
+
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["number"] == 2
+    assert entry["participants"][0]["device"] == "porch"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "cloud"])  # noqa: S104 - refused
+def test_superlink_that_others_could_reach_is_refused(
+    host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["--certificate", "a.pem", "--key", "a.key", "--ca", "ca.pem"]
+
+    assert main(["federated", "link", "--host", host, *files]) == 1
+
+    assert "is not loopback" in capsys.readouterr().err
+
+
+def test_superlink_elsewhere_is_never_talked_to_in_the_clear(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--repository", str(tmp_path), "--task", "wearable", "--superlink", "cloud:9092"]
+
+    assert main(["federated", "run", *arguments]) == 1
+
+    assert "cloud:9092 is not loopback" in capsys.readouterr().err
+
+
+def test_showing_rounds_needs_neither_torch_nor_flwr() -> None:
+    program = "import sys, nestling_cloud.cli\nprint(sorted({'torch', 'flwr'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
