@@ -8,6 +8,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from tests.learning_fleet import tiny_repository
 from tests.trained import TrainedTask, train_small
 
 from nestling.v1 import bundle_pb2
@@ -80,3 +81,9 @@ def released(
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedTask:
     """A small version of the wearable task, trained once: task, splits, repository folder."""
     return train_small(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a repository with the tiny task's bundle; copy it before writing to it."""
+    return tiny_repository(tmp_path_factory.mktemp("tiny"))

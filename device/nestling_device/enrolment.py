@@ -3,7 +3,7 @@
 import hashlib
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -52,6 +52,7 @@ def enrol(target: str, token: EnrolmentToken, state_dir: Path) -> Identity:
         EnrolmentError: the token is no good, the cloud cannot be reached, or is another one.
         IdentityError: the state folder cannot be used.
     """
+    _check_namesake(state_dir, token.device_id)
     authority = _authority(token, utc_now())
     key = _pending_key(state_dir, token)
     request = enrolment_pb2.EnrolRequest(
@@ -97,6 +98,17 @@ def renew(identity: Identity) -> None:
     )
     _check(papers, identity.device_id, target)
     save_identity(identity.state_dir, papers)
+
+
+def _check_namesake(state_dir: Path, device_id: str) -> None:
+    """Keep two devices out of one folder: what one has answered would go out as the other's."""
+    with suppress(IdentityError):  # a damaged one may be replaced
+        held = Identity.load(state_dir)
+        if held is not None and held.device_id != device_id:
+            raise EnrolmentError(
+                f"{state_dir} holds the identity of {held.device_id!r} and this token is for "
+                f"{device_id!r}; name another --state"
+            )
 
 
 def _authority(token: EnrolmentToken, now: datetime) -> str:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the device as a Raspberry Pi 4 would: the built wheel with its aarch64 dependencies, Debian's
-# own Python for arm64, under user-mode emulation as a Cortex-A72. It takes its bundle from a cloud
-# on this machine and answers 200 windows; every logit is compared with this machine's.
+# own Python for arm64, under user-mode emulation as a Cortex-A72. It enrols with a cloud on this
+# machine, takes its bundle from there and answers 200 windows; every network's output is compared
+# with this machine's.
 #
 # Debian on x86-64, as root, with debootstrap and qemu-user-static. PYTHON names the interpreter
 # that has nestling with its cloud installed. What is downloaded is kept in the folder arm64 of the
@@ -121,25 +122,34 @@ start_cloud() {
   say "cloud: starting on this machine"
   mkfifo "$work/ready"
   "$python" -P -m nestling_cloud.cli serve --repository "$repository" --state "$work/cloud" \
-    --port 0 --broker-port 0 --json >"$work/ready" 2>"$work/cloud.log" &
+    --tls --port 0 --broker-port 0 --enrolment-port 0 --json >"$work/ready" 2>"$work/cloud.log" &
   cloud_pid=$!
   local line
   if ! read -r -t 60 line <"$work/ready"; then
     cat "$work/cloud.log" >&2
     exit 1
   fi
-  grpc=$(field grpc <<<"$line")
-  broker=$(field broker <<<"$line")
+  enrolment=$(field enrolment <<<"$line")
 }
 
 field() { "$python" -c "import json, sys; print(json.load(sys.stdin)['$1'])"; }
 
+enrol() {
+  say "device: $(pi_python -c 'import platform, onnxruntime
+print(platform.machine(), "Python", platform.python_version(), "onnxruntime",
+      onnxruntime.__version__)'), enrols at $enrolment"
+  "$python" -P -m nestling_cloud.cli device add pi --state "$work/cloud" --json |
+    field token | device enrol --cloud "$enrolment" --token-file - \
+      --state "$state" >"$work/enrolled"
+  printf '          %s\n' "$(head -1 "$work/enrolled")"
+}
+
 answer() {
-  say "device: $(pi_python -c 'import platform, onnxruntime; print(platform.machine(), "Python",
-platform.python_version(), "onnxruntime", onnxruntime.__version__)'), fetches its rings from $grpc"
-  device run --cloud "$grpc" --broker "$broker" --state "$state" --source "$windows" \
-    --count "$count" --interval 0.001 --latency-ms 20000 --json >"$work/answers.jsonl"
+  say "device: fetches its rings and answers $count windows, by mutual TLS"
+  device run --state "$state" --source "$windows" --count "$count" --interval 0.001 \
+    --latency-ms 20000 --json >"$work/answers.jsonl"
   "$python" "$here/summary.py" "$count" <"$work/answers.jsonl"
+  device status --state "$state" | grep -E '^(bundle|outbox|identity)' || true
 }
 
 compare_logits() {
@@ -153,6 +163,7 @@ need debootstrap qemu-aarch64-static dpkg mkfifo
 make_root
 install_wheel
 start_cloud
+enrol
 answer
 compare_logits
 say "done in $SECONDS s"

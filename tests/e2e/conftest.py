@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 from tests import browser as browsers
-from tests import cloud_process
+from tests import cloud_process, pi_install
 from tests.browser import Browser
 from tests.cloud_process import Cloud, StartCloud
 from tests.fleet_tasks import fill_cache
@@ -64,3 +64,17 @@ def fleet_cache(trained: TrainedTask, tmp_path_factory: pytest.TempPathFactory) 
     cache = tmp_path_factory.mktemp("cache")
     fill_cache(cache, trained.repository, seed=SEED)
     return cache
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this tree."""
+    return pi_install.build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with nestling-device in it, by the installer; leave it as it is."""
+    root = tmp_path_factory.mktemp("root")
+    assert pi_install.install("--wheel", str(wheel), "--root", str(root)).returncode == 0
+    return root

@@ -85,7 +85,9 @@ class Terminal:
 
     def serve(self, command: str) -> dict[str, str]:
         """Start a cloud on free ports; returns its addresses."""
-        cloud = self.leave_running(f"{command} --port 0 --enrolment-port 0 --broker-port 0 --json")
+        cloud = self.leave_running(
+            f"{command} --port 0 --enrolment-port 0 --broker-port 0 --console-port 0 --json"
+        )
         assert cloud.stdout is not None
         ready: dict[str, str] = json.loads(cloud.stdout.readline())
         return ready
@@ -330,7 +332,7 @@ def test_compose_file_starts_what_there_is_and_shows_the_broker_its_folder_only(
         if line.startswith("EXPOSE")
         for port in line.split()[1:]
     }
-    assert ports == exposed == {"8500", "8501", "8883"}
+    assert ports == exposed == {"8080", "8500", "8501", "8883"}
 
 
 def test_commands_for_containers_are_ours() -> None:

@@ -14,7 +14,7 @@ from typing import IO
 
 import pytest
 from tests.certificates import ServerFiles, make_server_files
-from tests.learning_fleet import TASK, LearningFleet, learning_fleet, tiny_repository
+from tests.learning_fleet import TASK, LearningFleet, learning_fleet
 from tests.processes import until
 
 from nestling_cloud.federated.flower import FlowerError, Link, run_app, write_app
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.timeout(600)  # every message starts a process that imp
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> LearningFleet:
+def fleet(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> LearningFleet:
     folder = tmp_path_factory.mktemp("fleet")
-    repository = shutil.copytree(tiny_repository(folder / "cache"), folder / "repository")
+    repository = shutil.copytree(tiny_bundle, folder / "repository")
     return learning_fleet(repository, folder, (3, 2))
 
 
@@ -156,8 +156,8 @@ def test_run_that_ends_without_a_release_fails_and_says_why(
 
 
 def test_superlink_that_is_not_there_is_an_error(fleet: LearningFleet, tmp_path: Path) -> None:
-    write_app(tmp_path, fleet.config())
+    write_app(tmp_path / "app", fleet.config())
     link = Link(address=f"127.0.0.1:{free_port()}", root_certificates=None)
 
-    with pytest.raises(FlowerError, match="flwr run"):
-        run_app(tmp_path, link, timeout_s=60)
+    with pytest.raises(FlowerError, match="Connection to the SuperLink is unavailable"):
+        run_app(tmp_path / "app", tmp_path / "home", link, timeout_s=60)

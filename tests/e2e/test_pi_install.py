@@ -3,18 +3,14 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.pi_install import FOLDER, ROOT, SCRIPT, copy_root, install
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "deploy" / "raspberry-pi" / "install.sh"
-UNIT = ROOT / "deploy" / "raspberry-pi" / "nestling-device.service"
+UNIT = FOLDER / "nestling-device.service"
 SHELLCHECK = shutil.which("shellcheck")
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
-# pip fetches what it has not got in its cache.
-DOWNLOAD_S = 200
 BANNED = {
     "torch",
     "flwr",
@@ -30,10 +26,13 @@ BANNED = {
 }
 IMPORT_ALL = """
 import importlib, pkgutil, nestling, nestling_device
+# What learns needs torch and flwr, and is an extra of its own.
+extra = ("nestling.student", "nestling_device.federated")
 names = [
     found.name
     for package in (nestling, nestling_device)
-    for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".", onerror=print)
+    if not found.name.startswith(extra)
 ]
 for name in names:
     importlib.import_module(name)
@@ -41,55 +40,10 @@ print(len(names))
 """
 
 
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this tree."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run(
-        [*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)],
-        check=True,
-        timeout=DOWNLOAD_S,
-    )
-    (made,) = folder.glob("nestling-*.whl")
-    return made
-
-
-@pytest.fixture(scope="session")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with nestling-device in it; leave it as it is."""
-    root = tmp_path_factory.mktemp("root")
-    assert install("--wheel", str(wheel), "--root", str(root)).returncode == 0
-    return root
-
-
 @pytest.fixture
 def copied(installed: Path, tmp_path: Path) -> Path:
     """A root like it, to change."""
-
-    def copy(source: str, target: str) -> str:
-        # Environments are never changed in place, and are large.
-        if "/opt/" in source:
-            os.link(source, target, follow_symlinks=False)
-            return target
-        return str(shutil.copy2(source, target))
-
-    root = tmp_path / "root"
-    shutil.copytree(installed, root, symlinks=True, copy_function=copy)
-    return root
-
-
-def install(*arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        ["/bin/bash", str(SCRIPT), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=DOWNLOAD_S,
-        check=False,
-    )
-    sys.stdout.write(done.stdout)  # shown if the test failed
-    sys.stderr.write(done.stderr)
-    return done
+    return copy_root(installed, tmp_path / "root")
 
 
 def tree(root: Path) -> dict[str, tuple[int, int, str]]:

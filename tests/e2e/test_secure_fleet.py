@@ -40,43 +40,59 @@ ALL_TO_THE_CLOUD = ("--offload-share", "1")
 StartCloud = Callable[..., Cloud]
 
 
-@pytest.fixture
-def start_cloud(tmp_path: Path, tiny_teacher: bytes) -> Iterator[StartCloud]:
+@pytest.fixture(scope="module")
+def start_cloud(
+    tmp_path_factory: pytest.TempPathFactory, tiny_teacher: bytes
+) -> Iterator[StartCloud]:
     """Starts clouds with TLS over a hand-made release, and ends them afterwards."""
-    log, repository = tmp_path / "cloud.log", tmp_path / "repository"
+    folder = tmp_path_factory.mktemp("clouds")
+    log, repository = folder / "cloud.log", folder / "repository"
     hand_repository(repository, tiny_teacher)
     with ExitStack() as stack, log.open("a") as stderr:
 
-        def start(*arguments: str, state: str = "cloud") -> Cloud:
-            store = tmp_path / f"{state}.sqlite"
+        def start(*arguments: str, state: str) -> Cloud:
+            store = folder / state / "receipts.sqlite"
+            store.parent.mkdir(mode=0o700)
             command = cloud_process.command(
-                repository, store, "--json", *enrolled.TLS, "--state", str(tmp_path / state),
-                *arguments,
-            )  # fmt: skip
+                repository, store, "--json", *enrolled.TLS, "--state", str(store.parent), *arguments
+            )
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
             stack.enter_context(process)
             stack.callback(process.kill)
             return cloud_process.start(process, store, log)
 
         yield start
-    sys.stderr.write(log.read_text())  # shown if the test failed
+    sys.stderr.write(log.read_text())  # shown if the last test failed
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cloud(start_cloud: StartCloud) -> Cloud:
-    return start_cloud()
+    """One for all tests; each has a device of its own."""
+    return start_cloud(state="cloud")
+
+
+@pytest.fixture(scope="module")
+def liar(start_cloud: StartCloud) -> Cloud:
+    """A cloud with an authority of its own, that poses as the other."""
+    return start_cloud(state="liar")
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
+def state(cloud: Cloud) -> Path:
     """The cloud's state folder."""
-    return tmp_path / "cloud"
+    return cloud.store.parent
 
 
 @pytest.fixture
-def porch(cloud: Cloud, state: Path, tmp_path: Path) -> Identity:
+def name(tmp_path: Path) -> str:
+    """A device's name that no other test has."""
+    return tmp_path.name
+
+
+@pytest.fixture
+def porch(cloud: Cloud, state: Path, tmp_path: Path, name: str) -> Identity:
     """A device that has enrolled."""
-    return enrol(cloud, state, tmp_path / "porch")
+    return enrol(cloud, state, tmp_path / name)
 
 
 def enrol(cloud: Cloud, state: Path, folder: Path) -> Identity:
@@ -143,22 +159,24 @@ def stored(cloud: Cloud, device: str) -> int:
 
 
 def test_device_enrols_fetches_its_bundle_answers_and_is_stored_over_tls(
-    cloud: Cloud, porch: Identity
+    cloud: Cloud, porch: Identity, name: str
 ) -> None:
     with DeviceProcess(porch.state_dir, arguments=(*QUICK, *ALL_TO_THE_CLOUD)) as device:
         assert device.end() == 0, device.stderr
 
     assert {answer["route"] for answer in device.answers} == {"cloud"}
-    assert stored(cloud, "porch") == len(device.answers)
-    assert porch.device_id == "porch"
+    assert stored(cloud, name) == len(device.answers)
+    assert porch.device_id == name
 
 
-def test_device_gets_its_bundle_over_mqtt_with_tls(cloud: Cloud, porch: Identity) -> None:
+def test_device_gets_its_bundle_over_mqtt_with_tls(
+    cloud: Cloud, porch: Identity, name: str
+) -> None:
     arguments = (*QUICK, "--delivery", "mqtt")
     with DeviceProcess(porch.state_dir, arguments=arguments) as device:
         assert device.end() == 0, device.stderr
 
-    assert stored(cloud, "porch") == len(device.answers)
+    assert stored(cloud, name) == len(device.answers)
 
 
 def test_key_stays_on_the_device_and_private_files_are_private(
@@ -166,19 +184,22 @@ def test_key_stays_on_the_device_and_private_files_are_private(
 ) -> None:
     folders = (state / "authority", state / "broker", porch.state_dir / "identity")
     files = [path for folder in folders for path in folder.iterdir()]
+    key = porch.papers.key.splitlines()[1].encode()
 
     assert {stat.filemode(path.stat().st_mode) for path in files} == {"-rw-------"}
     assert {stat.filemode(folder.stat().st_mode) for folder in folders} == {"drwx------"}
-    assert not any(porch.papers.key in path.read_text(errors="replace") for path in files[:-4])
+    assert [path.name for path in files if key in path.read_bytes()] == ["key.pem"]
 
 
-def test_without_a_certificate_there_is_nothing_but_enrolment(cloud: Cloud, state: Path) -> None:
+def test_without_a_certificate_there_is_nothing_but_enrolment(
+    cloud: Cloud, state: Path, name: str
+) -> None:
     with channel(None, cloud, state) as connection:
-        assert outcomes(connection, "porch") == {grpc.StatusCode.UNAVAILABLE}
+        assert outcomes(connection, name) == {grpc.StatusCode.UNAVAILABLE}
         assert anonymous_outcomes(connection) == {grpc.StatusCode.UNAVAILABLE}
 
     with channel(None, dataclasses.replace(cloud, grpc=cloud.enrolment), state) as connection:
-        assert outcomes(connection, "porch") == {grpc.StatusCode.UNIMPLEMENTED}
+        assert outcomes(connection, name) == {grpc.StatusCode.UNIMPLEMENTED}
         assert anonymous_outcomes(connection) == {grpc.StatusCode.UNIMPLEMENTED}
         desk = enrolment_pb2_grpc.EnrolmentServiceStub(connection)
         request = enrolment_pb2.EnrolRequest(secret=b"guess")
@@ -189,63 +210,63 @@ def test_without_a_certificate_there_is_nothing_but_enrolment(cloud: Cloud, stat
 
 
 def test_device_speaks_for_itself_and_for_nobody_else(
-    cloud: Cloud, porch: Identity, state: Path
+    cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     with channel(porch, cloud, state) as connection:
-        assert outcomes(connection, "porch") == {grpc.StatusCode.OK}
+        assert outcomes(connection, name) == {grpc.StatusCode.OK}
         assert outcomes(connection, "attic") == {grpc.StatusCode.PERMISSION_DENIED}
 
 
 def test_certificate_of_another_authority_is_refused(
-    cloud: Cloud, state: Path, tmp_path: Path
+    cloud: Cloud, state: Path, tmp_path: Path, name: str
 ) -> None:
     with Enrolment.open(tmp_path / "other") as other:
-        papers = enrolled.papers(other, "porch")
+        papers = enrolled.papers(other, name)
     authority = (state / "authority" / "ca.pem").read_bytes()
     spy = grpc.ssl_channel_credentials(authority, papers.key.encode(), papers.certificate.encode())
 
     with grpc.secure_channel(cloud.grpc, spy) as connection:
-        assert outcomes(connection, "porch") == {grpc.StatusCode.UNAVAILABLE}
+        assert outcomes(connection, name) == {grpc.StatusCode.UNAVAILABLE}
 
 
 def test_removed_device_is_refused_from_its_next_call_on(
-    cloud: Cloud, porch: Identity, state: Path
+    cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     with channel(porch, cloud, state) as connection:
-        assert outcomes(connection, "porch") == {grpc.StatusCode.OK}
-        enrolled.remove(state, "porch")
-        assert outcomes(connection, "porch") == {grpc.StatusCode.UNAUTHENTICATED}
+        assert outcomes(connection, name) == {grpc.StatusCode.OK}
+        enrolled.remove(state, name)
+        assert outcomes(connection, name) == {grpc.StatusCode.UNAUTHENTICATED}
         assert anonymous_outcomes(connection) == {grpc.StatusCode.UNAUTHENTICATED}
 
 
 def test_removed_device_goes_on_answering_and_is_heard_no_more(
-    cloud: Cloud, porch: Identity, state: Path
+    cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     arguments = ("--interval", "0.01", *ALL_TO_THE_CLOUD)
     with DeviceProcess(porch.state_dir, arguments=arguments) as device:
         device.take(3)
-        until(lambda: stored(cloud, "porch") >= 3)
-        enrolled.remove(state, "porch")
+        until(lambda: stored(cloud, name) >= 3)
+        enrolled.remove(state, name)
         device.take_until("bad_answer")
         device.take(20)
         assert device.end(signal.SIGTERM) == 0
 
     assert "not stored in the cloud yet" in device.stderr
-    assert stored(cloud, "porch") < len(device.answers)
+    assert stored(cloud, name) < len(device.answers)
 
 
 def test_removed_device_comes_back_with_a_new_token(
-    cloud: Cloud, porch: Identity, state: Path
+    cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
-    enrolled.remove(state, "porch")
+    enrolled.remove(state, name)
     with channel(porch, cloud, state) as connection:
-        assert outcomes(connection, "porch") == {grpc.StatusCode.UNAUTHENTICATED}
+        assert outcomes(connection, name) == {grpc.StatusCode.UNAUTHENTICATED}
 
     enrol(cloud, state, porch.state_dir)
 
     with DeviceProcess(porch.state_dir, arguments=QUICK) as device:
         assert device.end() == 0, device.stderr
-    assert stored(cloud, "porch") == len(device.answers)
+    assert stored(cloud, name) == len(device.answers)
 
 
 @pytest.mark.parametrize(
@@ -259,42 +280,40 @@ def test_removed_device_comes_back_with_a_new_token(
     ],
 )
 def test_token_that_is_no_good_is_refused_in_words(
-    cloud: Cloud, state: Path, tmp_path: Path, spoil: str, words: str
+    cloud: Cloud, state: Path, tmp_path: Path, *, spoil: str, words: str, name: str
 ) -> None:
-    token = enrolled.add(state, "porch", *(["--hours", "1e-9"] if spoil == "expired" else []))
+    token = enrolled.add(state, name, *(["--hours", "1e-9"] if spoil == "expired" else []))
     if spoil == "used":
         assert enrolled.enrol(cloud.enrolment, token, tmp_path / "first").status == 0
     if spoil == "replaced":
-        enrolled.add(state, "porch")
+        enrolled.add(state, name)
     shown = {"cut": token[:-8], "empty": ""}.get(spoil, token)
 
-    ended = enrolled.enrol(cloud.enrolment, shown, tmp_path / "porch")
+    ended = enrolled.enrol(cloud.enrolment, shown, tmp_path / name)
 
     assert ended.status == 1
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert Identity.load(tmp_path / "porch") is None
+    assert Identity.load(tmp_path / name) is None
 
 
 def test_cloud_that_did_not_make_the_token_is_found_out(
-    cloud: Cloud, start_cloud: StartCloud, state: Path, tmp_path: Path
+    cloud: Cloud, liar: Cloud, state: Path, tmp_path: Path, name: str
 ) -> None:
-    liar = start_cloud(state="liar")
-    token = enrolled.add(state, "porch")
+    token = enrolled.add(state, name)
 
-    ended = enrolled.enrol(liar.enrolment, token, tmp_path / "porch")
+    ended = enrolled.enrol(liar.enrolment, token, tmp_path / name)
 
     assert ended.status == 1
     assert "is not the cloud that made this token" in ended.stderr
-    assert enrolled.enrol(cloud.enrolment, token, tmp_path / "porch").status == 0
+    assert enrolled.enrol(cloud.enrolment, token, tmp_path / name).status == 0
 
 
 def test_device_takes_no_other_cloud_for_its_own(
-    start_cloud: StartCloud, porch: Identity, cloud: Cloud
+    cloud: Cloud, liar: Cloud, porch: Identity, name: str
 ) -> None:
     with DeviceProcess(porch.state_dir, arguments=QUICK) as device:
         assert device.end() == 0, device.stderr
-    liar = start_cloud(state="liar")
     arguments = ("--cloud", liar.grpc, "--broker", str(liar.broker), *QUICK, *ALL_TO_THE_CLOUD)
 
     with DeviceProcess(porch.state_dir, arguments=arguments) as device:
@@ -303,49 +322,51 @@ def test_device_takes_no_other_cloud_for_its_own(
     reasons = {answer["reason"] for answer in device.answers}
     assert "unreachable" in reasons
     assert reasons <= {"unreachable", "cloud_not_admitted"}
-    assert stored(liar, "porch") == 0
+    assert stored(liar, name) == 0
 
 
-def test_cloud_that_is_not_there_is_told_in_words(cloud: Cloud, state: Path) -> None:
-    token = enrolled.add(state, "porch")
+def test_cloud_that_is_not_there_is_told_in_words(cloud: Cloud, state: Path, name: str) -> None:
+    token = enrolled.add(state, name)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        ended = enrolled.enrol(f"127.0.0.1:{nobody.getsockname()[1]}", token, state / "porch")
+        ended = enrolled.enrol(f"127.0.0.1:{nobody.getsockname()[1]}", token, state / name)
 
     assert ended.status == 1
     assert "cannot be reached" in ended.stderr
 
 
 def test_cloud_by_a_name_that_its_certificate_lacks_is_told_in_words(
-    start_cloud: StartCloud, state: Path, tmp_path: Path
+    start_cloud: StartCloud, tmp_path: Path, name: str
 ) -> None:
-    cloud = start_cloud("--host", "0.0.0.0", "--public-host", "127.0.0.1")  # noqa: S104
-    port = cloud.enrolment.rpartition(":")[2]
-    ended = enrolled.enrol(f"127.0.0.2:{port}", enrolled.add(state, "porch"), tmp_path / "porch")
+    everywhere = ("--host", "0.0.0.0", "--public-host", "127.0.0.1")  # noqa: S104
+    cloud = start_cloud(*everywhere, state="abroad")
+    token, port = enrolled.add(cloud.store.parent, name), cloud.enrolment.rpartition(":")[2]
+
+    ended = enrolled.enrol(f"127.0.0.2:{port}", token, tmp_path / name)
 
     assert ended.status == 1
     assert "--public-host 127.0.0.2" in ended.stderr
 
 
 def test_lost_answer_is_asked_for_again_with_the_same_token(
-    cloud: Cloud, state: Path, tmp_path: Path
+    cloud: Cloud, state: Path, tmp_path: Path, name: str
 ) -> None:
-    token = enrolled.add(state, "porch")
+    token = enrolled.add(state, name)
     with Enrolment.open(state) as enrolment:  # it got through, and its answer did not
-        key = _pending_key(tmp_path / "porch", EnrolmentToken.from_text(token))
+        key = _pending_key(tmp_path / name, EnrolmentToken.from_text(token))
         enrolment.enrol(EnrolmentToken.from_text(token).secret, enrolled.signing_request(key))
 
-    assert enrolled.enrol(cloud.enrolment, token, tmp_path / "porch").status == 0
+    assert enrolled.enrol(cloud.enrolment, token, tmp_path / name).status == 0
 
-    assert [path.name for path in (tmp_path / "porch").glob("enrolling*")] == []
+    assert [path.name for path in (tmp_path / name).glob("enrolling*")] == []
 
 
 def test_renewal_gives_another_key_and_certificate_that_are_taken_up_at_once(
-    cloud: Cloud, porch: Identity, state: Path
+    cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     before = porch.papers
     offloader = GrpcOffloader(
-        cloud.grpc, model="hand-teacher", classes=4, device_id="porch", identity=porch
+        cloud.grpc, model="hand-teacher", classes=4, device_id=name, identity=porch
     )
     offloader.offload(ZEROS, deadline_ms=1000 * DEADLINE_S)
 
@@ -361,7 +382,7 @@ def test_renewal_gives_another_key_and_certificate_that_are_taken_up_at_once(
 
 
 def test_running_device_renews_a_worn_certificate_by_itself(
-    cloud: Cloud, state: Path, tmp_path: Path
+    cloud: Cloud, state: Path, tmp_path: Path, name: str
 ) -> None:
     long_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(days=300)
     authority = Authority.open(state / "authority", now=lambda: long_ago)
@@ -372,25 +393,25 @@ def test_running_device_renews_a_worn_certificate_by_itself(
             broker=BrokerFolder(folder=state / "broker", authority=authority, roster=roster),
         )
         papers = dataclasses.replace(
-            enrolled.papers(enrolment, "porch", broker=str(cloud.broker)), cloud=cloud.grpc
+            enrolled.papers(enrolment, name, broker=str(cloud.broker)), cloud=cloud.grpc
         )
-    worn = save_identity(tmp_path / "porch", papers)
+    worn = save_identity(tmp_path / name, papers)
     ends = worn.ends
 
-    with DeviceProcess(tmp_path / "porch", arguments=("--interval", "0.01")) as device:
+    with DeviceProcess(tmp_path / name, arguments=("--interval", "0.01")) as device:
         device.take(1)
         until(lambda: worn.ends > ends)
         device.take(20)
 
 
 def test_server_certificate_is_made_anew_while_it_serves(
-    cloud: Cloud, porch: Identity, state: Path
+    cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     served = _served_certificate(cloud)
     (state / "authority" / "server.pem").unlink()
 
     with channel(porch, cloud, state) as connection:
-        assert outcomes(connection, "porch") == {grpc.StatusCode.OK}
+        assert outcomes(connection, name) == {grpc.StatusCode.OK}
 
     assert _served_certificate(cloud) != served
 

@@ -137,6 +137,12 @@ def _link(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    host = options.superlink.rpartition(":")[0]
+    if options.root_certificates is None and not is_loopback(host):
+        raise FederatedError(
+            f"{options.superlink} is not loopback, and nothing goes there in the clear: name the "
+            "certificates that it is known by with --root-certificates"
+        )
     store, name = _store(options), datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     config = RunConfig(
         repository=str(options.repository.absolute()),
@@ -153,8 +159,9 @@ def _run(options: argparse.Namespace) -> None:
     )
     link = Link(address=options.superlink, root_certificates=options.root_certificates)
     with tempfile.TemporaryDirectory(prefix="nestling-rounds-") as folder:
-        flower.write_app(Path(folder), config)
-        status = flower.run_app(Path(folder), link, timeout_s=_longest_s(options))
+        made, home = Path(folder) / "app", Path(folder) / "home"
+        flower.write_app(made, config)
+        status = flower.run_app(made, home, link, timeout_s=_longest_s(options))
     with RoundLog(store) as log:
         entries = log.rounds(options.rounds, run=name)
     Console().print(_table(entries))

@@ -104,14 +104,15 @@ def write_app(folder: Path, config: RunConfig) -> None:
     (package / "client.py").write_text(_CLIENT, "utf-8")
 
 
-def run_app(folder: Path, link: Link, *, timeout_s: float) -> str:
+def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
     """Hand an app to a SuperLink and wait for the run's end.
 
     `flwr run` ends well when the run was taken, and its stream when it is over, however it went:
     only the run's status tells whether it went well.
 
     Args:
-        folder: with the app, as `write_app` wrote it.
+        folder: with the app, as `write_app` wrote it; all in it goes to the SuperLink.
+        home: for what `flwr` keeps.
         link: who runs it.
         timeout_s: how long to wait.
 
@@ -121,8 +122,7 @@ def run_app(folder: Path, link: Link, *, timeout_s: float) -> str:
     Raises:
         FlowerError: the SuperLink did not take it, or it did not end in time.
     """
-    home = folder / "flower"
-    home.mkdir(exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
     (home / "config.toml").write_text(_connection(link), "utf-8")
     started = _json(_flwr(home, ["run", str(folder), _CONNECTION, "--format", "json"], None))
     number = str(started["run-id"])

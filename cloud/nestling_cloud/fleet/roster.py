@@ -97,23 +97,27 @@ class Roster:
         """
         self._path = path
         self._now = now
-        self._lock = threading.RLock()
+        # A connection to read by, which never waits for who writes: every call asks by it.
+        self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         with self._wrapped():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.touch(mode=0o600)
-            self._connection = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=_BUSY_S
-            )
+            self._writer, self._reader = self._connect(), self._connect()
         try:
             self._prepare()
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=_BUSY_S
+        )
 
     def _prepare(self) -> None:
         with self._wrapped():
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
+            self._writer.execute("PRAGMA journal_mode=WAL")
+            self._writer.execute("PRAGMA synchronous=FULL")
         with self.transaction() as cursor:
             (found,) = cursor.execute("PRAGMA user_version").fetchone()
             if found == 0:
@@ -260,19 +264,19 @@ class Roster:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:
         """Run statements that happen all or not at all, with no other writer in between."""
-        with self._lock, self._wrapped(), closing(self._connection.cursor()) as cursor:
+        with self._write_lock, self._wrapped(), closing(self._writer.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor
                 cursor.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:
+                if self._writer.in_transaction:
                     cursor.execute("ROLLBACK")
                 raise
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Cursor]:
-        with self._lock, self._wrapped(), closing(self._connection.cursor()) as cursor:
+        with self._read_lock, self._wrapped(), closing(self._reader.cursor()) as cursor:
             yield cursor
 
     @contextmanager
@@ -286,8 +290,9 @@ class Roster:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._connection.close()
+        with self._write_lock, self._read_lock:
+            self._writer.close()
+            self._reader.close()
 
     def __enter__(self) -> Self:
         return self

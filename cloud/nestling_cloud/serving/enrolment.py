@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
 from nestling.v1 import enrolment_pb2 as pb
 from nestling.v1 import enrolment_pb2_grpc
+from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.certificates import CertificateError
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.fleet.roster import TokenError
@@ -51,6 +52,8 @@ class EnrolmentDesk(enrolment_pb2_grpc.EnrolmentServiceServicer):
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(err))
         except CertificateError as err:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(err))
+        except CloudError:
+            await _abort_broken(context)
         _LOG.info("%s enrolled", name)
         return pb.EnrolResponse(
             device_id=name,
@@ -84,7 +87,17 @@ class RenewalDesk(enrolment_pb2_grpc.RenewalServiceServicer):
             )
         except CertificateError as err:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(err))
+        except CloudError:
+            await _abort_broken(context)
         return pb.RenewResponse(certificate=certificate)
+
+
+async def _abort_broken(context: _Context) -> NoReturn:
+    """End a call that failed on our side, and say why where only we read it."""
+    _LOG.exception("cannot sign")
+    await context.abort(
+        grpc.StatusCode.UNAVAILABLE, "the cloud cannot sign just now, see its log; try again later"
+    )
 
 
 @contextlib.asynccontextmanager

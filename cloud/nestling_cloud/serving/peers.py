@@ -1,5 +1,6 @@
 """Who calls: the name in the client certificate that a connection showed, if it is still good."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -9,12 +10,15 @@ from cryptography import x509
 
 from nestling.inference.v2 import inference_pb2
 from nestling.v1 import delivery_pb2
+from nestling_cloud.errors import CloudError
 
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 # Generic only for mypy.
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 # Connections whose certificates are not read again with every call.
 _CERTIFICATES_KEPT = 16_384
+
+_LOG = logging.getLogger(__name__)
 
 
 class Peers:
@@ -31,7 +35,11 @@ class Peers:
     async def name(self, context: _Context) -> str:
         """Name of the caller; without a good certificate the call ends as UNAUTHENTICATED."""
         shown = context.auth_context().get("x509_pem_cert")
-        name = self._name_of(_serial(b"".join(shown))) if shown else None
+        try:
+            name = self._name_of(_serial(b"".join(shown))) if shown else None
+        except CloudError:
+            _LOG.exception("cannot tell who calls")
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "try again later; see the cloud's log")
         if name is None:
             await context.abort(
                 grpc.StatusCode.UNAUTHENTICATED,

@@ -1,5 +1,6 @@
 """Can cloud and broker be reached, as the device would reach them?"""
 
+import secrets
 import socket
 
 import grpc
@@ -59,7 +60,7 @@ def broker(subject: Subject) -> Finding:
         Connection(
             host,
             port,
-            client_id=f"{name}-doctor",
+            client_id=f"{name}-doctor-{secrets.token_hex(8)}",
             subscriptions=[topics.sparkplug("NCMD", name)],
             identity=subject.identity,
         ).close()

@@ -50,6 +50,16 @@ def test_superlink_that_others_could_reach_is_refused(
     assert "is not loopback" in capsys.readouterr().err
 
 
+def test_superlink_elsewhere_is_never_talked_to_in_the_clear(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--repository", str(tmp_path), "--task", "wearable", "--superlink", "cloud:9092"]
+
+    assert main(["federated", "run", *arguments]) == 1
+
+    assert "cloud:9092 is not loopback" in capsys.readouterr().err
+
+
 def test_showing_rounds_needs_neither_torch_nor_flwr() -> None:
     program = "import sys, nestling_cloud.cli\nprint(sorted({'torch', 'flwr'} & set(sys.modules)))"
     done = subprocess.run(

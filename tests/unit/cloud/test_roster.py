@@ -192,6 +192,17 @@ def test_secrets_are_not_in_the_file(roster: Roster, tmp_path: Path) -> None:
     assert secret.hex().encode() not in everything
 
 
+def test_reader_does_not_wait_for_a_writer(
+    roster: Roster, authority: Authority, tmp_path: Path, clock: Clock
+) -> None:
+    serial = enrol(roster, authority, "porch")
+
+    with Roster(tmp_path / "devices.sqlite", clock) as other, other.transaction() as cursor:
+        cursor.execute("UPDATE certificates SET revoked = 1")
+        assert roster.name_of(serial) == "porch"
+    assert roster.name_of(serial) is None
+
+
 def test_of_many_processes_that_show_a_token_one_wins(
     roster: Roster, authority: Authority, tmp_path: Path
 ) -> None:

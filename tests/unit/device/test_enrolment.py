@@ -16,8 +16,9 @@ from nestling_device.enrolment import (
     _pem,
     _pending_key,
     _reason,
+    enrol,
 )
-from nestling_device.identity import IdentityError
+from nestling_device.identity import IdentityError, save_identity
 
 Code = grpc.StatusCode
 
@@ -51,6 +52,13 @@ def test_folder_that_cannot_be_written_is_told_before_the_token_is_shown(
 
     with pytest.raises(IdentityError, match="name a state folder that can be written"):
         _pending_key(tmp_path / "porch", token)
+
+
+def test_folder_of_another_device_is_left_alone(enrolment: Enrolment, tmp_path: Path) -> None:
+    save_identity(tmp_path / "attic", enrolled.papers(enrolment, "attic"))
+
+    with pytest.raises(EnrolmentError, match="holds the identity of 'attic'"):
+        enrol("127.0.0.1:1", enrolment.invite("porch"), tmp_path / "attic")
 
 
 def test_clock_far_behind_is_told_in_words(token: EnrolmentToken) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flwr.app import Array, Context, Message, MessageType
-from tests.learning_fleet import LearningFleet, learning_fleet, tiny_repository
+from tests.learning_fleet import LearningFleet, learning_fleet
 from tests.tiny_task import TINY_TASK
 
 from nestling.student.messages import LocalRecipe
@@ -26,18 +26,13 @@ from nestling_sim.grid import LocalGrid
 Client = Callable[[Message, Context], Message]
 
 
-@pytest.fixture(scope="session")
-def cached(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_repository(tmp_path_factory.mktemp("tiny"))
-
-
 @pytest.fixture
-def fleet(cached: Path, tmp_path: Path) -> LearningFleet:
-    return make_fleet(cached, tmp_path)
+def fleet(tiny_bundle: Path, tmp_path: Path) -> LearningFleet:
+    return make_fleet(tiny_bundle, tmp_path)
 
 
-def make_fleet(cached: Path, folder: Path) -> LearningFleet:
-    return learning_fleet(shutil.copytree(cached, folder / "repository"), folder, (3, 2, 1))
+def make_fleet(tiny_bundle: Path, folder: Path) -> LearningFleet:
+    return learning_fleet(shutil.copytree(tiny_bundle, folder / "repository"), folder, (3, 2, 1))
 
 
 def version(fleet: LearningFleet) -> str:
@@ -269,8 +264,8 @@ def test_rounds_release_the_next_bundle_and_are_recorded(fleet: LearningFleet) -
     assert first.started_ms <= first.ended_ms <= last.started_ms
 
 
-def test_same_seed_gives_the_same_bundle(cached: Path, tmp_path: Path) -> None:
-    fleets = [make_fleet(cached, tmp_path / name) for name in ("a", "b")]
+def test_same_seed_gives_the_same_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    fleets = [make_fleet(tiny_bundle, tmp_path / name) for name in ("a", "b")]
 
     one, other = (released(fleet, rounds=1) for fleet in fleets)
 
