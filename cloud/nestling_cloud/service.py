@@ -93,7 +93,7 @@ async def serve(
             running(_console_work(console, config, found, store, stack)),
         ):
             await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
-            ready(_with_console(found, console, config))
+            ready(_with_console(found, console, config, security))
             await stop.wait()
 
 
@@ -194,12 +194,13 @@ def _open_console(
 
 
 def _with_console(
-    found: Addresses, console: ConsoleServer | None, config: ServeConfig
+    found: Addresses, console: ConsoleServer | None, config: ServeConfig, security: Security | None
 ) -> Addresses:
     if console is None:
         return found
     password = first_password(config.state / CONSOLE_FOLDER)
-    return dataclasses.replace(found, console=console.url, console_password=password)
+    url = console.url(security.public_host if security is not None else "")
+    return dataclasses.replace(found, console=url, console_password=password)
 
 
 def _console_work(
