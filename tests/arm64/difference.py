@@ -2,8 +2,8 @@
 
 usage: difference.py THERE.npz HERE.npz
 
-Convolutions run in int8 and are exact on any machine. The student's last layer and the networks
-that route end in float32 sums, whose order is the processor's own: the last bit may differ.
+Convolutions run in int8 and came out exact. The student's last layer and the networks that route
+sum in float32, each processor in its own order: the last bits may differ.
 """
 
 import sys

@@ -161,9 +161,9 @@ def revocation_list(
 ) -> bytes:
     """Make the PEM of the certificates that are good no more.
 
-    OpenSSL, which a broker may feed one list after another, takes the one with the latest date,
-    to the second. So the date counts revisions: it rises with each, and stays in the past unless
-    there are more revisions than seconds since the authority was made.
+    Of two lists OpenSSL takes the one with the later date, to the second. So the date counts
+    revisions: it rises with each, and stays in the past unless there are more revisions than
+    seconds since the authority was made. (Mosquitto 2.0 forgets the list before; others need not.)
 
     Args:
         authority: signs it.
