@@ -87,8 +87,9 @@ async def serve(
         if security is not None:
             works.append(security.keep_broker_told(own_broker))
         async with (
-            running(works),
+            # First: a port that is taken ends everything before anybody talks to the broker.
             _grpc(config, repository, model, security, recorder.offer) as address,
+            running(works),
             _enrolment(config, security, address, broker) as found,
             running(_console_work(console, config, found, store, stack)),
         ):
