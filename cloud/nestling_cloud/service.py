@@ -87,9 +87,9 @@ async def serve(
         if security is not None:
             works.append(security.keep_broker_told(own_broker))
         async with (
-            running(works),
             _grpc(config, repository, model, security, recorder.offer) as address,
             _enrolment(config, security, address, broker) as found,
+            running(works),  # a port that is taken is told before anybody is dialled
             running(_console_work(console, config, found, store, stack)),
         ):
             await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
