@@ -7,7 +7,9 @@ it sends again what nobody acknowledged, and is born again when it is asked to.
 import argparse
 import asyncio
 import json
+import math
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import aiomqtt
@@ -29,8 +31,8 @@ CAPACITIES = 4
 _BOARDS = ("pi-zero-2w", "pi-4b", "pi-5")
 _IN_FLIGHT = 200
 _BIRTHS_A_SECOND = 500
-# What was sent longer ago than this and is not acknowledged goes out again.
-_REPEAT_S = 5.0
+# What is not acknowledged goes out again after so long, then ever more slowly, as with devices.
+_REPEAT_S, _LONGEST_REPEAT_S = 5.0, 60.0
 # After the last new message, for what is still to be acknowledged.
 _PATIENCE_S = 180.0
 _SEED = 0
@@ -58,7 +60,9 @@ class Device:
         self._outbox_id = outbox_id
         self._sequence = 0
         self._node = SparkplugNode(0)
-        self._sent: dict[int, tuple[float, ReceiptBatch]] = {}  # by their last sequence
+        self._prepared: deque[ReceiptBatch] = deque()
+        # By their last sequence: when to send again, after how long the next time, and what.
+        self._sent: dict[int, tuple[float, float, ReceiptBatch]] = {}
         self.capacity = 1 + number % CAPACITIES
         self._gauges = Gauges(
             profile=_BOARDS[number % len(_BOARDS)],
@@ -70,17 +74,23 @@ class Device:
         """Its birth certificate."""
         return self._node.birth(self._gauges, 0, now_ms=now_ms).SerializeToString()
 
+    def prepare(self, batches: int, size: int) -> None:
+        """Make receipts ahead of time, so that making them takes nothing from what is measured."""
+        self._prepared.extend(self.batch([0] * size) for _ in range(batches))
+
     def data(self, answered_ms: Sequence[int], now_s: float) -> bytes:
         """A data message with a receipt for each time."""
-        batch = self.batch(answered_ms)
-        self._sent[self._sequence] = now_s, batch
+        batch = self._prepared.popleft() if self._prepared else self.batch(answered_ms)
+        for receipt, at_ms in zip(batch.receipts, answered_ms, strict=True):
+            receipt.answered_at_ms = at_ms
+        self._sent[batch.receipts[-1].sequence] = now_s + _REPEAT_S, 2 * _REPEAT_S, batch
         return self._message(batch, historical=False)
 
     def repeats(self, now_s: float) -> Iterator[bytes]:
         """What is to be sent again."""
-        for last, (sent_s, batch) in list(self._sent.items()):
-            if now_s - sent_s >= _REPEAT_S:
-                self._sent[last] = now_s, batch
+        for last, (due_s, wait_s, batch) in list(self._sent.items()):
+            if now_s >= due_s:
+                self._sent[last] = now_s + wait_s, min(2 * wait_s, _LONGEST_REPEAT_S), batch
                 yield self._message(batch, historical=True)
 
     def settle(self, acknowledged: int) -> None:
@@ -169,6 +179,8 @@ class _Crowd:
         self._batch: int = options.batch
         self._seconds: float = options.seconds
         made = [Device(number, options.bundle, "live") for number in range(options.devices)]
+        for device in made:
+            device.prepare(math.ceil(options.seconds / options.batch), options.batch)
         self._devices = {device.id: device for device in made}
         self._turns = made
         self._reborn: set[str] = set()

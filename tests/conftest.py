@@ -1,6 +1,6 @@
 """A cloud small enough for any test: a teacher of one matrix, and a bundle of arbitrary blobs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,9 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from tests import postgres
 from tests.learning_fleet import tiny_repository
+from tests.postgres import Postgres
 from tests.trained import TrainedTask, train_small
 
 from nestling.v1 import bundle_pb2
@@ -87,3 +89,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedTask:
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a repository with the tiny task's bundle; copy it before writing to it."""
     return tiny_repository(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A PostgreSQL server of the tests' own."""
+    programs = postgres.programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is not installed: apt install postgresql")
+    with postgres.running(programs) as started:
+        yield started

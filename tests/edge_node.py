@@ -19,7 +19,8 @@ class Node:
     """One connection of a node to a broker."""
 
     def __init__(self, host: str, port: int, device: str = "pi-1", *, will: bool = False) -> None:
-        self.commands: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()
+        self.commands: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()  # of telemetry
+        self.wishes: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()  # of what to do
         self.device = device
         self._subscribed: queue.Queue[int] = queue.Queue()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
@@ -34,7 +35,8 @@ class Node:
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         for entry in payload_pb2.Payload.FromString(bytes(message.payload)).metrics:
-            self.commands.put(entry)
+            wish = entry.name in {metrics.OFFLOAD_SHARE, metrics.DESIRED_BUNDLE}
+            (self.wishes if wish else self.commands).put(entry)
 
     def publish(self, message_type: str, payload: bytes) -> None:
         """Publish a payload, whatever it is."""
@@ -63,8 +65,12 @@ class Node:
         self.publish("NDEATH", _death())
 
     def command(self) -> payload_pb2.Payload.Metric:
-        """Next metric of a command."""
+        """Next metric of a command about telemetry."""
         return self.commands.get(timeout=DEADLINE_S)
+
+    def wish(self) -> payload_pb2.Payload.Metric:
+        """Next metric of a command about what the device has to do."""
+        return self.wishes.get(timeout=DEADLINE_S)
 
     def acknowledged(self) -> tuple[str, int]:
         """Next acknowledgement's outbox and sequence."""

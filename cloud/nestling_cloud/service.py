@@ -87,13 +87,14 @@ async def serve(
         if security is not None:
             works.append(security.keep_broker_told(own_broker))
         async with (
+            # First the ports: one that is taken ends everything before anybody talks to the broker.
             _grpc(config, repository, model, security, recorder.offer) as address,
             _enrolment(config, security, address, broker) as found,
-            running(works),  # a port that is taken is told before anybody is dialled
+            running(works),
             running(_console_work(console, config, found, store, stack)),
         ):
             await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
-            ready(_with_console(found, console, config))
+            ready(_with_console(found, console, config, security))
             await stop.wait()
 
 
@@ -194,12 +195,13 @@ def _open_console(
 
 
 def _with_console(
-    found: Addresses, console: ConsoleServer | None, config: ServeConfig
+    found: Addresses, console: ConsoleServer | None, config: ServeConfig, security: Security | None
 ) -> Addresses:
     if console is None:
         return found
     password = first_password(config.state / CONSOLE_FOLDER)
-    return dataclasses.replace(found, console=console.url, console_password=password)
+    url = console.url(security.public_host if security is not None else "")
+    return dataclasses.replace(found, console=url, console_password=password)
 
 
 def _console_work(

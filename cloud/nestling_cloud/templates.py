@@ -1,8 +1,9 @@
 """Graph templates: one small ONNX graph for each capacity, its int8 weights left outside.
 
-Operators are quantised in the QDQ way. A weight's initialiser is external: the device hands the
-tensor in from its rings, a stranger finds it in the file that the initialiser names
-(`capacity-2.weights`), where `nestling-cloud bundle export` writes it.
+Convolutions are quantised in the QDQ way, the last layer in plain integers (ADR 13). A weight's
+initialiser is external: the device hands the tensor in from its rings, a stranger finds it in the
+file that the initialiser names (`capacity-2.weights`), where `nestling-cloud bundle export` writes
+it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +44,7 @@ def build_template(
         x = graph.convolution(x, kernel_name(number), layer)
     x = graph.node("GlobalAveragePool", [x])
     x = graph.node("Flatten", [x], axis=1)
-    graph.head(graph.grid(x, entry.pooled), entry)
+    graph.head(x, entry)
     return graph.serialize(signature)
 
 
@@ -75,16 +76,20 @@ class _Graph:
         deviation = self.constant("deviation", student.deviation.reshape(shape))
         return self.node("Div", [self.node("Sub", [x, mean]), deviation])
 
-    def grid(self, x: str, grid: ActivationRange) -> str:
-        """Round activations to an unsigned 8-bit grid."""
+    def integers(self, x: str, grid: ActivationRange) -> tuple[str, str, str]:
+        """Round activations to unsigned 8-bit integers; returns them, their scale and zero."""
         scale = self.constant(f"{x}.scale", np.array(grid.scale, np.float32))
         zero = self.constant(f"{x}.zero", np.array(grid.zero_point, np.uint8))
-        integers = self.node("QuantizeLinear", [x, scale, zero])
-        real = self.node("DequantizeLinear", [integers, scale, zero])
+        return self.node("QuantizeLinear", [x, scale, zero]), scale, zero
+
+    def grid(self, x: str, grid: ActivationRange) -> str:
+        """Round activations to an unsigned 8-bit grid."""
+        real = self.node("DequantizeLinear", self.integers(x, grid))
         self._scales[real] = grid.scale
         return real
 
-    def weight(self, name: str, scale: NDArray[np.float32]) -> str:
+    def stored(self, name: str) -> str:
+        """Name a tensor of the weight store, its bytes left outside."""
         shape = self._shapes[name]
         tensor = TensorProto(name=name, data_type=TensorProto.INT8, dims=shape)
         tensor.data_location = TensorProto.EXTERNAL
@@ -96,18 +101,18 @@ class _Graph:
         for key, value in place.items():
             tensor.external_data.add(key=key, value=str(value))
         self._initializers.append(tensor)
+        return name
+
+    def weight(self, name: str, scale: NDArray[np.float32]) -> str:
         scales = self.constant(f"{name}.scale", scale)
-        return self.node("DequantizeLinear", [name, scales], axis=0)
+        return self.node("DequantizeLinear", [self.stored(name), scales], axis=0)
 
     def bias(self, name: str, x: str, scale: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        """32-bit integers on the grid of the accumulator, as integer kernels want them."""
+        """A bias on the grid of the accumulator, as integer kernels want it."""
         step = (self._scales[x] * scale).astype(np.float32)
-        limit = float(2**30)
-        integers = np.clip(np.rint(bias / step), -limit, limit).astype(np.int32)
+        integers = self.constant(f"{name}.bias", _accumulated(bias, step))
         scales = self.constant(f"{name}.bias_scale", step)
-        return self.node(
-            "DequantizeLinear", [self.constant(f"{name}.bias", integers), scales], axis=0
-        )
+        return self.node("DequantizeLinear", [integers, scales], axis=0)
 
     def convolution(self, x: str, name: str, layer: QuantizedLayer) -> str:
         _, _, *kernel = self._shapes[name]
@@ -126,9 +131,14 @@ class _Graph:
         return self.grid(self.node("Relu", [convolved]), layer.output)
 
     def head(self, x: str, entry: QuantizedCapacity) -> None:
-        weight = self.weight(HEAD_NAME, entry.head_scale)
-        bias = self.bias(HEAD_NAME, x, entry.head_scale, entry.head_bias)
-        self.node("Gemm", [x, weight, bias], "logits", transB=1)
+        """Sum in integers and scale once: every processor then gives the very same logits."""
+        step = (entry.pooled.scale * entry.head_scale).astype(np.float32)
+        integers, _, zero = self.integers(x, entry.pooled)
+        weight = self.node("Transpose", [self.stored(HEAD_NAME)], perm=[1, 0])
+        products = self.node("MatMulInteger", [integers, weight, zero])
+        bias = self.constant(f"{HEAD_NAME}.bias", _accumulated(entry.head_bias, step))
+        total = self.node("Cast", [self.node("Add", [products, bias])], to=TensorProto.FLOAT)
+        self.node("Mul", [total, self.constant(f"{HEAD_NAME}.step", step)], "logits")
 
     def serialize(self, signature: Signature) -> bytes:
         source = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", *signature.shape])
@@ -145,6 +155,13 @@ class _Graph:
             producer_name="nestling",
         )
         return model.SerializeToString(deterministic=True)
+
+
+def _accumulated(bias: NDArray[np.float32], step: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Round a bias to 32-bit integers, in steps of the accumulator."""
+    limit = float(2**30)
+    integers: NDArray[np.int32] = np.clip(np.rint(bias / step), -limit, limit).astype(np.int32)
+    return integers
 
 
 def _offsets(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:

@@ -140,21 +140,22 @@ def _cost(run: _Run, idle_w: float | None, conditions: Conditions) -> NetworkCos
     )
     if idle_w is None or run.joules is None or conditions.sampler is None:
         return cost
-    above_idle = max(0.0, run.joules - idle_w * run.wall_s)
-    return replace(
-        cost,
-        energy_mj=round(above_idle * 1e3 / len(run.times_ms), 4),
-        energy_provenance=provenance_name(conditions.sampler.provenance),
-    )
+    above_idle = run.joules - idle_w * run.wall_s
+    energy_mj = round(above_idle * 1e3 / len(run.times_ms), 6)
+    if energy_mj <= 0:  # lost in what else the board does: that is no run for nothing
+        return cost
+    provenance = provenance_name(conditions.sampler.provenance)
+    return replace(cost, energy_mj=energy_mj, energy_provenance=provenance)
 
 
 def _active_watts(runs: list[_Run], idle_w: float) -> float | None:
-    """Power that running networks adds, over all of them."""
+    """Power that running networks adds, over all of them; None where it cannot be told."""
     told = [(run.joules, run.wall_s) for run in runs if run.joules is not None]
     if not told:
         return None
     joules, wall_s = sum(energy for energy, _ in told), sum(seconds for _, seconds in told)
-    return max(0.0, joules / wall_s - idle_w)
+    active_w = round(joules / wall_s - idle_w, 6)
+    return active_w if active_w > 0 else None
 
 
 def resident_bytes(status: Path = _STATUS) -> int:

@@ -2,15 +2,15 @@
 
 usage: difference.py THERE.npz HERE.npz
 
-Convolutions run in int8 and are exact on any machine. The student's last layer and the networks
-that route end in float32 sums, whose order is the processor's own: the last bit may differ.
+A student's logits have to be identical: it computes in integers. The networks that route compute
+in float32, and each processor sums in an order of its own: their last bits may differ.
 """
 
 import sys
 
 import numpy as np
 
-_LAST_BITS = 8 * float(np.finfo(np.float32).eps)  # relative to the largest logit
+_LAST_BITS = 8 * float(np.finfo(np.float32).eps)  # relative to the largest value
 
 
 def main(there: str, here: str) -> int:
@@ -20,13 +20,10 @@ def main(there: str, here: str) -> int:
         assert set(one) == set(other)
         for name in one:
             largest = float(np.abs(one[name] - other[name]).max())
-            same = np.mean(one[name] == other[name])
-            classes = np.mean(one[name].argmax(1) == other[name].argmax(1))
-            print(
-                f"          {name:12s} largest difference {largest:.3g}, "
-                f"{100 * same:.1f} % bit for bit, {100 * classes:.1f} % the same class"
-            )
-            if classes < 1 or largest > _LAST_BITS * float(np.abs(other[name]).max()):
+            print(f"          {name:12s} largest difference {largest:.3g}")
+            exact = name.startswith("capacity")
+            allowed = 0.0 if exact else _LAST_BITS * float(np.abs(other[name]).max())
+            if not largest <= allowed:
                 status = 1
     return status
 

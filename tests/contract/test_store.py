@@ -1,14 +1,17 @@
 """What every database has to do for the receipts, or nothing is stored exactly once."""
 
 import random
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.receipts import make_batch
 
+from nestling_cloud.telemetry import tables
 from nestling_cloud.telemetry.ledger import FARTHEST_AHEAD
 from nestling_cloud.telemetry.receipts import ReceiptError
 from nestling_cloud.telemetry.retention import Retention
@@ -302,3 +305,29 @@ def test_text_that_a_database_refuses_is_rejected_and_holds_nothing_up(store: St
 
     assert store.add("pi-1", batch) == 1
     assert store.contiguous("pi-1", "outbox") == 2
+
+
+def test_old_sums_leave_with_new_receipts_and_those_of_hours_stay(database: str) -> None:
+    kept = Retention(
+        fleet_ms={10_000: 60_000, 60_000: 600_000, 3_600_000: None},
+        device_ms={60_000: 60_000, 3_600_000: None},
+    )
+    now_ms = time.time_ns() // 1_000_000
+    with Store(database) as store:
+        store.add("pi-1", make_batch(1, answered_at_ms=now_ms - 3_600_000))
+        assert sums(store) == [1, 1, 1, 1, 1]
+    with Store(database, kept=kept) as store:
+        store.add("pi-1", make_batch(2, answered_at_ms=now_ms - 7_200_000))
+        assert sums(store) == [0, 0, 2, 0, 2]
+
+        store.add("pi-1", make_batch(3, answered_at_ms=now_ms))
+
+        assert sums(store) == [1, 1, 3, 1, 3]
+
+
+def sums(store: Store) -> list[int]:
+    """Rows of the fleet's rollups and of the devices'."""
+    rollups = [*tables.FLEET_ROLLUPS.values(), *tables.DEVICE_ROLLUPS.values()]
+    with store.reading() as connection:
+        counts = (sa.select(sa.func.count()).select_from(table) for table in rollups)
+        return [connection.execute(count).scalar_one() for count in counts]

@@ -15,6 +15,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.cloud_process import Cloud, StartCloud
 from tests.edge_node import Node, batch_of
+from tests.postgres import Postgres
 from tests.processes import DEADLINE_S, until
 
 from nestling import metrics, topics
@@ -205,4 +206,28 @@ def test_cloud_that_starts_again_takes_nobody_for_online_and_asks_who_is_there(
     assert [row.online for row in devices(second)] == [False, False]
     node.birth()
     until(lambda: [row.online for row in devices(second)] == [True, False])
+    node.close()
+
+
+def test_receipts_are_stored_once_in_postgresql_through_a_killed_cloud(
+    start_cloud: StartCloud, broker: Broker, postgres_server: Postgres
+) -> None:
+    url = postgres_server.new_database()
+    flags = ("--broker", broker.address, "--store", url)
+    node = Node(broker.host, broker.port)
+    first = start_cloud(*flags)
+    node.birth()
+    node.data(1, batch_of(1, 2))
+    assert node.acknowledged() == ("outbox", 2)
+    first.stop(signal.SIGKILL)
+    start_cloud(*flags)
+    assert node.command().name == metrics.REBIRTH
+    node.birth()
+
+    node.data(1, batch_of(1, 2, 3))
+
+    assert node.acknowledged() == ("outbox", 3)
+    with Store(url) as store:
+        assert [row.sequence for row in store.receipts()] == [1, 2, 3]
+        assert store.redelivered() == 2
     node.close()

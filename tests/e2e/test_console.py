@@ -5,7 +5,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,33 +51,35 @@ class Fleet:
         return httpx.put(url, json=body, headers=self._headers, timeout=DEADLINE_S)
 
 
+@contextmanager
+def _serving(folder: Path, teacher: bytes) -> Iterator[Fleet]:
+    """Serve the bundle made by hand, and nobody reports yet."""
+    hand_repository(folder / "repository", teacher)
+    state, log = folder / "state", folder / "cloud.log"
+    command = cloud_process.command(
+        folder / "repository",
+        folder / "receipts.sqlite",
+        *("--json", "--console-port", "0", "--state", str(state)),
+    )
+    with (
+        log.open("a") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
+        try:
+            cloud = cloud_process.start(process, folder / "receipts.sqlite", log)
+            yield Fleet(cloud, _token(state))
+        finally:
+            process.kill()
+            sys.stderr.write(log.read_text())  # shown if a test failed
+
+
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: bytes) -> Iterator[Fleet]:
     """Its device has answered so many inputs, and the store has them all."""
     folder = tmp_path_factory.mktemp("console")
-    hand_repository(folder / "repository", tiny_teacher)
-    state = folder / "state"
-    with ExitStack() as stack:
-        log = folder / "cloud.log"
-        command = cloud_process.command(
-            folder / "repository",
-            folder / "receipts.sqlite",
-            *("--json", "--console-port", "0", "--state", str(state)),
-        )
-        process = stack.enter_context(
-            subprocess.Popen(
-                command,
-                stdout=subprocess.PIPE,
-                stderr=stack.enter_context(log.open("a")),
-                text=True,
-            )
-        )
-        stack.callback(process.kill)
-        cloud = cloud_process.start(process, folder / "receipts.sqlite", log)
-        made = Fleet(cloud, _token(state))
-        _answer(cloud, folder, made)
+    with _serving(folder, tiny_teacher) as made:
+        _answer(made.cloud, folder, made)
         yield made
-        sys.stderr.write(log.read_text())  # shown if a test failed
 
 
 def _token(state: Path) -> str:
@@ -180,22 +182,39 @@ def test_operating_point_is_moved_by_keyboard_and_lands_in_the_store(
     page.wait(lambda: page.text('[data-fact="wished"]') == "their own setting")
 
 
-@pytest.mark.xfail(reason="no command tells devices of wishes yet", strict=True)
-def test_routes_follow_the_operating_point(page: Browser, fleet: Fleet, tmp_path: Path) -> None:
-    cloud = fleet.cloud
+def test_routes_follow_the_operating_point(
+    browser: Browser, tiny_teacher: bytes, tmp_path: Path
+) -> None:
     arguments = ("--id", "follower", "--offload-share", "0", "--interval", "0.05")
-    with DeviceProcess(
-        tmp_path / "device", cloud=cloud.grpc, broker=str(cloud.broker), arguments=arguments
-    ) as device:
+    browser.resize(DESKTOP)
+    with (
+        _serving(tmp_path, tiny_teacher) as fleet,
+        DeviceProcess(
+            tmp_path / "device",
+            cloud=fleet.cloud.grpc,
+            broker=str(fleet.cloud.broker),
+            arguments=arguments,
+        ) as device,
+    ):
         until(lambda: fleet.get("devices/follower").status_code == 200)
-        page.open(f"{cloud.console}/operating-point?device=follower")
-        page.find("#share").send_keys("\ue010")  # to the end: everything to the cloud
-        page.wait(lambda: page.text("output") == "100.0 %")
-        page.find("#apply").click()
+        assert {answer["route"] for answer in device.take(5)} == {"capacity-3"}
+        browser.log_in(fleet.cloud.console, fleet.cloud.password)
+        browser.open(f"{fleet.cloud.console}/operating-point?device=follower")
+        browser.find("#share").send_keys("\ue010")  # to the end: everything to the cloud
+        browser.wait(lambda: browser.text("output") == "100.0 %")
+        browser.find("#apply").click()
 
         device.take_until_route("cloud")
-        page.wait(lambda: page.text('[data-fact="in-force"]') == "100.0 %")
-        page.wait(lambda: page.text('[data-fact="observed"]').startswith(("9", "100")))
+        browser.wait(lambda: browser.text('[data-fact="in-force"]') == "100.0 %")
+        browser.wait(lambda: browser.text('[data-fact="observed"]').startswith("100.0 % of"))
+        assert "device:" in _hard_input(browser, fleet)
+
+
+def _hard_input(browser: Browser, fleet: Fleet) -> str:
+    """Text of an input that the cloud was asked for, on the device's page."""
+    browser.open(f"{fleet.cloud.console}/devices/follower")
+    browser.find('[data-panel="hard-inputs"] .waveform')
+    return browser.text('[data-panel="hard-inputs"] .verdict')
 
 
 def test_expected_accuracy_follows_the_slider(page: Browser, fleet: Fleet) -> None:

@@ -55,7 +55,7 @@ async def _fetch(server: ConsoleServer, trusted: Path) -> str:
     serving = asyncio.create_task(server.run(PlainTextResponse("hello")))
     try:
         async with httpx.AsyncClient(verify=context) as client:
-            return (await client.get(server.url)).text
+            return (await client.get(server.url())).text
     finally:
         serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -65,10 +65,18 @@ async def _fetch(server: ConsoleServer, trusted: Path) -> str:
 def test_console_speaks_tls(tls: TlsFiles) -> None:
     address = ConsoleAddress(host="127.0.0.1", port=0)
     with ConsoleServer(address, tls) as server:
-        assert server.url.startswith("https://127.0.0.1:")
+        assert server.url().startswith("https://127.0.0.1:")
         assert server.secure
 
         assert asyncio.run(_fetch(server, tls.certificate)) == "hello"
+
+
+def test_console_on_every_address_is_told_by_the_machines_name(tls: TlsFiles) -> None:
+    address = ConsoleAddress(host="0.0.0.0", port=0)  # noqa: S104
+    with ConsoleServer(address, tls) as server:
+        assert server.url("cloud.example").startswith("https://cloud.example:")
+        assert server.url().startswith("https://127.0.0.1:")
+        assert not server.local_only
 
 
 def test_beyond_loopback_there_is_no_console_without_tls() -> None:

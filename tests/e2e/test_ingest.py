@@ -67,7 +67,7 @@ def test_command_reaches_the_device_with_values_and_nulls(store: Store, broker: 
             node = await asyncio.to_thread(Node, broker.host, broker.port)
             wanted = {metrics.OFFLOAD_SHARE: None, metrics.DESIRED_BUNDLE: "tiny-2"}
             sent = await ingest.command("pi-1", wanted)
-            entries = [await asyncio.to_thread(node.command) for _ in range(2)]
+            entries = [await asyncio.to_thread(node.wish) for _ in range(2)]
             node.close()
             return sent, entries
 

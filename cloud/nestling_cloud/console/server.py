@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from nestling_cloud.errors import CloudError
-from nestling_cloud.tls import TlsFiles, is_loopback
+from nestling_cloud.tls import TlsFiles, is_loopback, is_wildcard, reachable_as
 
 # What requests in flight may take to end.
 _GRACE_S = 1
@@ -58,9 +58,18 @@ class ConsoleServer:
         self._socket = _listen(address)
         self.local_only = is_loopback(address.host)
         self.secure = tls is not None
-        shown = f"[{address.host}]" if ":" in address.host else address.host
+        self._host = address.host
+
+    def url(self, public_host: str = "") -> str:
+        """Where a browser finds it.
+
+        Args:
+            public_host: name of this machine, for a console that listens on all of its addresses.
+        """
+        host = public_host if public_host and is_wildcard(self._host) else reachable_as(self._host)
+        shown = f"[{host}]" if ":" in host else host
         scheme = "https" if self.secure else "http"
-        self.url = f"{scheme}://{shown}:{self._socket.getsockname()[1]}"
+        return f"{scheme}://{shown}:{self._socket.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         return self

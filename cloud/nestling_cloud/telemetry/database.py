@@ -38,8 +38,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._lock = threading.Lock()
-        # Receipts have no place in error messages.
-        self.engine = sa.create_engine(url, hide_parameters=True)
+        # Receipts have no place in error messages. A server that was restarted is not the reader's
+        # fault: a connection is tried before it is used.
+        self.engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True)
         self._writer = self.engine.execution_options(**{_WRITING: True})
         if self.engine.dialect.name == "sqlite":
             sa.event.listen(self.engine, "connect", _prepare_sqlite)

@@ -11,7 +11,7 @@ DAY_MS = 24 * 3_600_000
 
 # How much a commit trims beyond what it brings, so that a ring that was made smaller gets there.
 _RECEIPTS_MORE = 500
-_STEPS_A_COMMIT = 20
+_SUMS_A_COMMIT = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +45,13 @@ def trim(connection: sa.Connection, retention: Retention, *, new: int, now_ms: i
     """
     if new:
         _trim_receipts(connection, retention.receipts, at_most=new + _RECEIPTS_MORE)
-    for step_ms, keep_ms in retention.fleet_ms.items():
-        _trim_rollup(connection, tables.FLEET_ROLLUPS[step_ms], step_ms, keep_ms, now_ms)
-    for step_ms, keep_ms in retention.device_ms.items():
-        _trim_rollup(connection, tables.DEVICE_ROLLUPS[step_ms], step_ms, keep_ms, now_ms)
+    for rollups, kept in (
+        (tables.FLEET_ROLLUPS, retention.fleet_ms),
+        (tables.DEVICE_ROLLUPS, retention.device_ms),
+    ):
+        for step_ms, keep_ms in kept.items():
+            if keep_ms is not None:
+                _trim_rollup(connection, rollups[step_ms], before_ms=now_ms - keep_ms)
 
 
 def _trim_receipts(connection: sa.Connection, keep: int, *, at_most: int) -> None:
@@ -72,13 +75,11 @@ def _settled() -> sa.ColumnElement[bool]:
     )
 
 
-def _trim_rollup(
-    connection: sa.Connection, table: sa.Table, step_ms: int, keep_ms: int | None, now_ms: int
-) -> None:
-    if keep_ms is None:
-        return
+def _trim_rollup(connection: sa.Connection, table: sa.Table, *, before_ms: int) -> None:
     start = table.c.start_ms
     first: int | None = connection.execute(sa.select(sa.func.min(start))).scalar()
-    if first is not None and first < now_ms - keep_ms:
-        until_ms = min(first + _STEPS_A_COMMIT * step_ms, now_ms - keep_ms)
-        connection.execute(sa.delete(table).where(start < until_ms))
+    if first is None or first >= before_ms:
+        return
+    oldest = sa.select(start).where(start < before_ms).order_by(start)
+    last = connection.execute(oldest.offset(_SUMS_A_COMMIT).limit(1)).scalar()
+    connection.execute(sa.delete(table).where(start < before_ms if last is None else start <= last))

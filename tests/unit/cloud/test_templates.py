@@ -136,12 +136,37 @@ def test_biases_are_on_the_accumulators_grid_so_that_integer_kernels_can_add_the
         if node.op_type == "DequantizeLinear"
     }
 
-    sums = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
+    sums = [node for node in graph.node if node.op_type == "Conv"]
 
-    assert len(sums) == 3
+    assert len(sums) == 2
     for node in sums:
         x, weight, bias = (scales[name] for name in node.input)
         assert np.allclose(bias, x * weight, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("capacity", CAPACITIES)
+def test_last_layer_sums_in_integers_so_that_every_processor_gives_the_same_logits(
+    nest: Nest, capacity: int
+) -> None:
+    model = onnx.ModelProto.FromString(nest.templates[capacity - 1])
+    (last,) = (node for node in model.graph.node if node.op_type == "MatMulInteger")
+    (total,) = (node for node in model.graph.node if node.op_type == "Add")
+    (scaled,) = (node for node in model.graph.node if node.op_type == "Mul")
+    values = {
+        v.name: onnx.numpy_helper.to_array(v)
+        for v in model.graph.initializer
+        if not v.external_data
+    }
+    model.graph.output.append(onnx.helper.make_empty_tensor_value_info(last.input[0]))
+    session = open_session(model.SerializeToString(), nest.tensors(capacity))
+    logits, pooled = session.run(None, {"input": nest.inputs})
+
+    products = (pooled.astype(np.int64) - int(values[last.input[2]])) @ nest.tensors(capacity)[
+        "head.weight"
+    ].T.astype(np.int64)
+    expected = (products + values[total.input[1]]).astype(np.float32) * values[scaled.input[1]]
+
+    assert np.array_equal(logits, expected)
 
 
 def test_same_student_gives_the_same_bytes(nest: Nest) -> None:

@@ -78,5 +78,17 @@ def test_instrument_too_slow_for_the_time_given_tells_nothing(tmp_path: Path) ->
     assert {cost.energy_provenance for cost in found.capacities} == {"modelled"}
 
 
+def test_load_that_the_instrument_cannot_tell_from_idle_is_no_run_for_nothing(
+    tmp_path: Path,
+) -> None:
+    with Sampler(LoadInstrument()) as sampler:  # never busy
+        found = profile(hand_parts(tmp_path), WINDOWS, conditions(sampler, 0.1), lambda _: None)
+
+    assert found.idle_w == pytest.approx(2.0)
+    assert found.active_w is None
+    assert {cost.energy_provenance for cost in found.capacities} == {"modelled"}
+    assert all(cost.energy_mj > 0 for cost in found.capacities)
+
+
 def test_kernel_that_does_not_tell_memory_is_no_error(tmp_path: Path) -> None:
     assert resident_bytes(tmp_path / "none") == 0

@@ -45,10 +45,10 @@ class HardInputsPanel:
         device = self._name(one.device_answer)
         cloud = self._name(one.cloud_answer)
         signature = self._models.signature if self._models else Signature()
-        agree = one.device_answer == one.cloud_answer
+        differs = one.device_answer not in (None, one.cloud_answer)
         with block("article", "input", aria_label=f"input {one.input_index}"):
             with block("div", "verdict"):
-                Text("span", f"device: {device}", "" if agree else "differs")
+                Text("span", f"device: {device}", "differs" if differs else "")
                 Text("span", f"cloud: {cloud}")
             ui.html(input_picture(one, signature), sanitize=False)  # drawn by us, texts escaped
             Text("p", f"input {one.input_index}, {time_utc(one.received_at_ms)} UTC", "note")

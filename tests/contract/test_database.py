@@ -1,0 +1,53 @@
+"""Connections to a database that does not stay as it was."""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from tests.postgres import Postgres
+from tests.receipts import make_batch
+
+from nestling_cloud.telemetry.store import Store, store_url
+
+_FULL_AT_PAGES = 60  # of 4 KiB
+
+
+def test_store_goes_on_after_its_server_ended_all_connections(postgres_server: Postgres) -> None:
+    with Store(postgres_server.new_database()) as store:
+        store.add("pi-1", make_batch(1))
+        with postgres_server.connect() as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname LIKE 'test_%' AND pid <> pg_backend_pid()"
+            )
+
+        assert store.add("pi-1", make_batch(1, 2)) == 1
+        assert store.count() == 2
+
+
+def test_full_disk_stores_a_batch_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "receipts.sqlite"
+
+    def limit(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {_FULL_AT_PAGES}")
+
+    def fill(store: Store) -> None:
+        for first in range(1, 10_000, 100):
+            store.add("pi-1", make_batch(*range(first, first + 100)))
+
+    with Store(store_url(str(path))) as store:
+        sa.event.listen(store._database.engine, "connect", limit)
+        store._database.engine.dispose()
+        with pytest.raises(sa.exc.OperationalError, match="full"):
+            fill(store)
+        stored = store.contiguous("pi-1", "outbox")
+        assert stored > 0
+        assert stored == store.count() == len(list(store.receipts()))
+    with Store(store_url(str(path))) as store, contextlib.closing(sqlite3.connect(path)) as other:
+        assert store.add("pi-1", make_batch(*range(stored + 1, stored + 101))) == 100
+        assert other.execute("SELECT count(*), sum(answers) FROM fleet_1h").fetchone() == (
+            1,
+            stored + 100,
+        )
