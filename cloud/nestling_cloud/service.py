@@ -87,10 +87,10 @@ async def serve(
         if security is not None:
             works.append(security.keep_broker_told(own_broker))
         async with (
-            # First: a port that is taken ends everything before anybody talks to the broker.
+            # First the ports: one that is taken ends everything before anybody talks to the broker.
             _grpc(config, repository, model, security, recorder.offer) as address,
-            running(works),
             _enrolment(config, security, address, broker) as found,
+            running(works),
             running(_console_work(console, config, found, store, stack)),
         ):
             await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
