@@ -190,7 +190,7 @@ def _open_console(
     if config.console is None:
         return None
     exposed = security is not None and not is_loopback(config.console.host)
-    tls = security.server_files() if security is not None and exposed else None
+    tls = security.server_files if security is not None and exposed else None
     return stack.enter_context(ConsoleServer(config.console, tls))
 
 

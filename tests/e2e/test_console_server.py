@@ -22,7 +22,11 @@ from nestling_cloud.tls import TlsFiles
 
 @pytest.fixture
 def tls(tmp_path: Path) -> TlsFiles:
-    """A certificate for 127.0.0.1 that vouches for itself."""
+    return _certified(tmp_path)
+
+
+def _certified(folder: Path) -> TlsFiles:
+    """Make a certificate for 127.0.0.1 that vouches for itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "console")])
     now = dt.datetime.now(dt.UTC)
@@ -38,7 +42,7 @@ def tls(tmp_path: Path) -> TlsFiles:
         .add_extension(x509.SubjectAlternativeName([address]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    files = {"certificate": tmp_path / "c.pem", "key": tmp_path / "k.pem"}
+    files = {"certificate": folder / "c.pem", "key": folder / "k.pem"}
     files["certificate"].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     files["key"].write_bytes(
         key.private_bytes(
@@ -64,16 +68,48 @@ async def _fetch(server: ConsoleServer, trusted: Path) -> str:
 
 def test_console_speaks_tls(tls: TlsFiles) -> None:
     address = ConsoleAddress(host="127.0.0.1", port=0)
-    with ConsoleServer(address, tls) as server:
+    with ConsoleServer(address, lambda: tls) as server:
         assert server.url().startswith("https://127.0.0.1:")
         assert server.secure
 
         assert asyncio.run(_fetch(server, tls.certificate)) == "hello"
 
 
+def test_console_takes_up_a_fresh_certificate_while_it_serves(
+    tls: TlsFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nestling_cloud.console.server._CERTIFICATE_CHECK_S", 0.01)
+    (tmp_path / "fresh").mkdir()
+    fresh = _certified(tmp_path / "fresh")
+    offered = [tls]
+
+    async def until_fresh(server: ConsoleServer) -> None:
+        serving = asyncio.create_task(server.run(PlainTextResponse("hello")))
+        host, port = server.url().removeprefix("https://").split(":")
+        wanted = fresh.certificate.read_text()
+        offered[0] = fresh
+        async with asyncio.timeout(20):
+            while await asyncio.to_thread(_shown, host, int(port)) != wanted:
+                assert not serving.done()
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    with ConsoleServer(ConsoleAddress(port=0), lambda: offered[0]) as server:
+        asyncio.run(until_fresh(server))
+
+
+def _shown(host: str, port: int) -> str:
+    """Certificate that a server shows, "" before it listens to TLS."""
+    try:
+        return ssl.get_server_certificate((host, port), timeout=5)
+    except OSError:
+        return ""
+
+
 def test_console_on_every_address_is_told_by_the_machines_name(tls: TlsFiles) -> None:
     address = ConsoleAddress(host="0.0.0.0", port=0)  # noqa: S104
-    with ConsoleServer(address, tls) as server:
+    with ConsoleServer(address, lambda: tls) as server:
         assert server.url("cloud.example").startswith("https://cloud.example:")
         assert server.url().startswith("https://127.0.0.1:")
         assert not server.local_only
@@ -89,7 +125,7 @@ def test_certificate_that_is_none_is_told(tls: TlsFiles) -> None:
     address = ConsoleAddress(host="127.0.0.1", port=0)
 
     with (
-        ConsoleServer(address, tls) as server,
+        ConsoleServer(address, lambda: tls) as server,
         pytest.raises(ConsoleError, match="certificate cannot be used"),
     ):
         asyncio.run(server.run(PlainTextResponse("hello")))

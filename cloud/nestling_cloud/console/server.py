@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,6 +18,9 @@ from nestling_cloud.tls import TlsFiles, is_loopback, is_wildcard, reachable_as
 # What requests in flight may take to end.
 _GRACE_S = 1
 _BACKLOG = 128
+_CERTIFICATE_CHECK_S = 12 * 3600.0
+
+_LOG = logging.getLogger(__name__)
 
 
 class ConsoleError(CloudError):
@@ -41,14 +45,15 @@ class ConsoleServer:
 
     Args:
         address: where to listen.
-        tls: certificate and key, None for plain HTTP.
+        tls: tells certificate and key, None for plain HTTP; asked again twice a day, so that a
+            fresh certificate is taken up.
 
     Raises:
         ConsoleError: the port is taken, the certificate cannot be used, or there is none where
             others than this machine could listen in.
     """
 
-    def __init__(self, address: ConsoleAddress, tls: TlsFiles | None) -> None:
+    def __init__(self, address: ConsoleAddress, tls: Callable[[], TlsFiles] | None) -> None:
         if tls is None and not is_loopback(address.host):
             raise ConsoleError(
                 f"the console would listen on {address.host} without TLS, and passwords could be "
@@ -83,16 +88,29 @@ class ConsoleServer:
         Raises:
             ConsoleError: the certificate cannot be used.
         """
-        server = _Server(self._config(app))
+        config = self._config(app)
+        server = _Server(config)
         serving = asyncio.create_task(server.serve([self._socket]), name="console")
+        renewing = asyncio.create_task(self._renew(config), name="console-certificate")
         try:
             await asyncio.shield(serving)
             raise ConsoleError("the console ended by itself; what it logged before tells why")
         finally:
+            renewing.cancel()
             server.should_exit = True
             await serving
 
+    async def _renew(self, config: uvicorn.Config) -> None:
+        while self._tls is not None and config.ssl is not None:
+            await asyncio.sleep(_CERTIFICATE_CHECK_S)
+            try:
+                files = await asyncio.to_thread(self._tls)
+                config.ssl.load_cert_chain(files.certificate, files.key)
+            except (CloudError, OSError) as err:  # the old one is good for months
+                _LOG.warning("the console goes on with its certificate: %s", err)
+
     def _config(self, app: ASGIApp) -> uvicorn.Config:
+        tls = self._tls() if self._tls else None
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -102,8 +120,8 @@ class ConsoleServer:
             ws="websockets-sansio",
             ws_max_size=1 << 20,  # a page sends clicks
             timeout_graceful_shutdown=_GRACE_S,
-            ssl_certfile=self._tls.certificate if self._tls else None,
-            ssl_keyfile=self._tls.key if self._tls else None,
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
         )
         try:
             config.load()
