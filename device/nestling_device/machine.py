@@ -1,9 +1,8 @@
 """Which machine this is: figures measured on one count for nothing on another."""
 
 import platform
+from importlib.metadata import version
 from pathlib import Path
-
-import onnxruntime
 
 _MODEL = Path("/proc/device-tree/model")
 _CPUINFO = Path("/proc/cpuinfo")
@@ -12,7 +11,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 def machine_name(model: Path = _MODEL, cpuinfo: Path = _CPUINFO) -> str:
     """Name board, architecture and the runtime that computes, on one line."""
     board = _board(model) or _processor(cpuinfo) or "unknown machine"
-    return f"{board}, {platform.machine()}, onnxruntime {onnxruntime.__version__}"
+    return f"{board}, {platform.machine()}, onnxruntime {version('onnxruntime')}"
 
 
 def _board(model: Path) -> str:

@@ -33,11 +33,16 @@ def route_colour(route: str, capacities: int) -> str:
     return f"var(--{capacity_colours(max(capacities, capacity))[capacity - 1].role})"
 
 
-def routes_chart(shown: Table) -> Options:
-    """Draw `routes_by_time`: answers stacked by route, fallbacks as a line of their own."""
+def routes_chart(shown: Table, nest: int = 0) -> Options:
+    """Draw `routes_by_time`: answers stacked by route, fallbacks as a line of their own.
+
+    Args:
+        shown: the figures.
+        nest: capacities of the released bundle, so that each keeps its colour whoever answered.
+    """
     keys = [column.key for column in shown.columns]
     names = [key.removeprefix(_ANSWERS) for key in keys if key.startswith(_ANSWERS)]
-    capacities = capacity_count(names)
+    capacities = max(capacity_count(names), nest)
     series: list[Options] = [
         {
             "name": name,

@@ -34,12 +34,25 @@ class Models:
         version: str = self.overview["bundle_version"]
         return version
 
+    @property
+    def nest(self) -> int:
+        """Number of capacities."""
+        return len(self.overview["capacities"])
+
     def class_name(self, index: int | None) -> str:
         """Name of a class, its number where it has none, "none" where nothing was answered."""
         if index is None:
             return "none"
         names = self.signature.classes
         return names[index] if 0 <= index < len(names) else f"class {index}"
+
+
+def models_of(repository: Repository) -> Models | None:
+    """Read the released bundle, None where there is none to be read."""
+    try:
+        return read_models(repository)
+    except RepositoryError:
+        return None
 
 
 def read_models(repository: Repository) -> Models:

@@ -1,14 +1,14 @@
 """The page of one device."""
 
 import asyncio
+from functools import partial
 from urllib.parse import quote
 
 from fastapi import Request
 from nicegui import ui
 
-from nestling_cloud.bundles.repository import RepositoryError
 from nestling_cloud.console import chart_tables, charts
-from nestling_cloud.console.models import Models, read_models
+from nestling_cloud.console.models import Models, models_of
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.hard_inputs import HardInputsPanel
 from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, Tile, block, link
@@ -29,17 +29,10 @@ _LINK = {6: "var(--rival)"}
 
 async def show(request: Request, parts: Parts, device: str) -> None:
     """Build the page and keep it up to date; a device that nobody heard of gets a page too."""
-    models = await asyncio.to_thread(_models, parts)
+    models = await asyncio.to_thread(models_of, parts.repository)
     page = _DevicePage(request, parts, device, models, await parts.live.age_ms())
     await page.refresh()
     ui.timer(_LIVE_S, page.refresh)
-
-
-def _models(parts: Parts) -> Models | None:
-    try:
-        return read_models(parts.repository)
-    except RepositoryError:
-        return None
 
 
 class _DevicePage:
@@ -61,7 +54,7 @@ class _DevicePage:
             with block("div") as self._figures:
                 self._state = _StateTiles(device)
                 self._tiles = TotalsTiles(with_devices=False)
-                self._panels = _Panels(device)
+                self._panels = _Panels(device, models.nest if models else 0)
                 self._inputs = HardInputsPanel(models)
                 self._latest = _Latest(models)
 
@@ -123,8 +116,9 @@ class _StateTiles:
 class _Panels:
     """Charts of the device."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, nest: int) -> None:
         csv = f"/api/v1/devices/{quote(device, safe='')}"
+        self._draw_routes = partial(charts.routes_chart, nest=nest)
         with block("div", "panels"):
             self._routes = ChartPanel(
                 "Where inputs were answered",
@@ -162,7 +156,7 @@ class _Panels:
     def show(self, view: DeviceView, query: str) -> None:
         totals = view.totals
         routes, energy = chart_tables.routes_by_time(totals), chart_tables.energy_by_time(totals)
-        self._routes.show(routes, charts.routes_chart, query=query)
+        self._routes.show(routes, self._draw_routes, query=query)
         self._energy.show(energy, charts.energy_chart, query=query)
         latency = chart_tables.latency_by_route(totals)
         self._latency.show(latency, charts.latency_chart, query=query)

@@ -1,9 +1,13 @@
 """The page of the fleet."""
 
+import asyncio
+from functools import partial
+
 from fastapi import Request
 from nicegui import ui
 
 from nestling_cloud.console import chart_tables, charts
+from nestling_cloud.console.models import models_of
 from nestling_cloud.console.pages.device_table import DeviceTable
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.markup import ChartPanel, Text, block
@@ -18,14 +22,16 @@ _LIVE_S = 1.0
 
 async def show(request: Request, parts: Parts) -> None:
     """Build the page and keep it up to date."""
-    page = _FleetPage(request, parts, await parts.live.age_ms())
+    models = await asyncio.to_thread(models_of, parts.repository)
+    page = _FleetPage(request, parts, await parts.live.age_ms(), models.nest if models else 0)
     await page.refresh()
     ui.timer(_LIVE_S, page.refresh)
 
 
 class _FleetPage:
-    def __init__(self, request: Request, parts: Parts, age_ms: int | None) -> None:
+    def __init__(self, request: Request, parts: Parts, age_ms: int | None, nest: int) -> None:
         self._live = parts.live
+        self._draw_routes = partial(charts.routes_chart, nest=nest)
         with frame(request, "/"):
             with heading("Fleet") as self._sub:
                 self._spans = SpanChoice(request, age_ms, self.refresh)
@@ -79,7 +85,7 @@ class _FleetPage:
         query = self._spans.query()
         totals = view.totals
         for panel, shown, draw in (
-            (self._routes, chart_tables.routes_by_time(totals), charts.routes_chart),
+            (self._routes, chart_tables.routes_by_time(totals), self._draw_routes),
             (self._energy, chart_tables.energy_by_time(totals), charts.energy_chart),
             (self._latency, chart_tables.latency_by_route(totals), charts.latency_chart),
             (self._bundles, chart_tables.bundles(view), charts.bundles_chart),
