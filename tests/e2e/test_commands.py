@@ -80,10 +80,11 @@ def test_wish_for_the_fleet_reaches_a_device_without_one_of_its_own(fleet: Fleet
 def test_hard_inputs_are_kept_with_both_answers(fleet: Fleet) -> None:
     fleet.wish(0.5)
 
+    fleet.device.take_until("gated")
+    fleet.device.take_until("escalated")
+
     # Gated ones have no answer of the device, escalated ones do.
-    for reason, has_answer in (("gated", False), ("escalated", True)):
-        fleet.device.take_until(reason)
-        until(lambda has_answer=has_answer: has_answer in answered(fleet.store))
+    until(lambda: answered(fleet.store) == {False, True})
 
 
 def answered(store: Store) -> set[bool]:

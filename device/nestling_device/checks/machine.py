@@ -3,9 +3,9 @@
 import platform
 import subprocess
 from collections.abc import Callable
+from importlib.metadata import version
 
 import numpy as np
-import onnxruntime
 
 from nestling_device.checks.finding import Finding, Subject, failing
 from nestling_device.resources import available_memory_bytes
@@ -21,7 +21,7 @@ def python(subject: Subject) -> Finding:
     """Name what computes."""
     del subject
     found = (
-        f"Python {platform.python_version()}, onnxruntime {onnxruntime.__version__}, numpy "
+        f"Python {platform.python_version()}, onnxruntime {version('onnxruntime')}, numpy "
         f"{np.__version__}, {platform.machine()}"
     )
     return Finding(check="python", level="ok", found=found)
