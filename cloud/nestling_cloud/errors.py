@@ -30,7 +30,7 @@
     ├── CertificateError        a key, a name or a request that no certificate is made of
     ├── AuthorityError          a certificate authority that cannot be read
     ├── RosterError             a roster of devices that cannot be used, or a name it has not
-    ├── TokenError              an enrolment token that is unknown, used or expired
+    ├── EnrolmentTokenError     an enrolment token that is unknown, used or expired
     └── UnknownAddressError     nobody said where devices enrol
 
 Each class lives beside the noun that it belongs to.

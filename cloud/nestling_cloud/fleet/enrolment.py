@@ -60,7 +60,7 @@ class Enrolment:
 
         Raises:
             CertificateError: the request will not do.
-            TokenError: the token will not do.
+            EnrolmentTokenError: the token will not do.
         """
         checked = read_request(request)
         name, certificate = self.roster.redeem(secret, checked, self.authority.sign)

@@ -52,7 +52,7 @@ class RosterError(CloudError):
     """A roster that cannot be used, or a name that it does not have or may not."""
 
 
-class TokenError(CloudError):
+class EnrolmentTokenError(CloudError):
     """An enrolment token that is unknown, used or expired."""
 
 
@@ -161,7 +161,7 @@ class Roster:
             The device's name, and its certificate.
 
         Raises:
-            TokenError: it is unknown, or expired, or was used with another key.
+            EnrolmentTokenError: it is unknown, or expired, or was used with another key.
         """
         key = _key_digest(request)
         with self.transaction() as cursor:
@@ -169,12 +169,16 @@ class Roster:
                 "SELECT name, expires, used_by FROM tokens WHERE secret = ?", (_digest(secret),)
             ).fetchone()
             if row is None:
-                raise TokenError("this token is not known here, or was replaced by a newer one")
+                raise EnrolmentTokenError(
+                    "this token is not known here, or was replaced by a newer one"
+                )
             name, expires, used_by = row
             if used_by not in {None, key}:
-                raise TokenError("this token has been used")
+                raise EnrolmentTokenError("this token has been used")
             if expires <= _seconds(self._now()):
-                raise TokenError(f"this token expired at {_time(expires):%Y-%m-%d %H:%M} UTC")
+                raise EnrolmentTokenError(
+                    f"this token expired at {_time(expires):%Y-%m-%d %H:%M} UTC"
+                )
             cursor.execute("UPDATE tokens SET used_by = ? WHERE name = ?", (key, name))
             self._revoke(cursor, name)
             certificate = sign(name, request)

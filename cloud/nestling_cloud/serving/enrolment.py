@@ -13,7 +13,7 @@ from nestling.v1 import enrolment_pb2_grpc
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.certificates import CertificateError
 from nestling_cloud.fleet.enrolment import Enrolment
-from nestling_cloud.fleet.roster import TokenError
+from nestling_cloud.fleet.roster import EnrolmentTokenError
 from nestling_cloud.security import Security
 from nestling_cloud.serving.listener import ONE_SERVER_A_PORT, listening, tls_credentials
 from nestling_cloud.serving.peers import Peers
@@ -48,7 +48,7 @@ class EnrolmentDesk(enrolment_pb2_grpc.EnrolmentServiceServicer):
             name, certificate = await asyncio.to_thread(
                 self._enrolment.enrol, request.secret, request.certificate_request
             )
-        except TokenError as err:
+        except EnrolmentTokenError as err:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(err))
         except CertificateError as err:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(err))

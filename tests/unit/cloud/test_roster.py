@@ -11,7 +11,7 @@ from tests.enrolled import signing_request
 
 from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.fleet.certificates import read_request
-from nestling_cloud.fleet.roster import Roster, RosterError, TokenError
+from nestling_cloud.fleet.roster import Roster, RosterError, EnrolmentTokenError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -61,7 +61,7 @@ def test_token_is_good_once(roster: Roster, authority: Authority) -> None:
 
     assert name == "porch"
     assert roster.name_of(certificate.serial_number) == "porch"
-    with pytest.raises(TokenError, match="has been used"):
+    with pytest.raises(EnrolmentTokenError, match="has been used"):
         roster.redeem(secret, fresh(), authority.sign)
 
 
@@ -78,7 +78,7 @@ def test_token_expires(roster: Roster, authority: Authority, clock: Clock) -> No
     secret = roster.invite("porch", HOUR)
     clock.now += HOUR
 
-    with pytest.raises(TokenError, match="expired at 2026-01-01 01:00 UTC"):
+    with pytest.raises(EnrolmentTokenError, match="expired at 2026-01-01 01:00 UTC"):
         roster.redeem(secret, fresh(), authority.sign)
     assert standings(roster) == {"porch": "expired"}
 
@@ -86,7 +86,7 @@ def test_token_expires(roster: Roster, authority: Authority, clock: Clock) -> No
 def test_newer_token_replaces_the_older(roster: Roster, authority: Authority) -> None:
     older, newer = roster.invite("porch", HOUR), roster.invite("porch", HOUR)
 
-    with pytest.raises(TokenError, match="not known here"):
+    with pytest.raises(EnrolmentTokenError, match="not known here"):
         roster.redeem(older, fresh(), authority.sign)
     roster.redeem(newer, fresh(), authority.sign)
 
@@ -146,7 +146,7 @@ def test_removed_device_has_no_certificate_and_no_token(
     with roster.holding() as refused:
         assert len(refused.certificates) == 2
         assert refused.names == ["porch"]
-    with pytest.raises(TokenError):
+    with pytest.raises(EnrolmentTokenError):
         roster.redeem(secret, fresh(), authority.sign)
     with pytest.raises(RosterError, match="no device 'porch'"):
         roster.remove("porch")
@@ -212,13 +212,13 @@ def test_of_many_processes_that_show_a_token_one_wins(
         "import sys; from pathlib import Path; from nestling_cloud.fleet.enrolment import *\n"
         "from tests.enrolled import signing_request\n"
         "from cryptography.hazmat.primitives.asymmetric import ec\n"
-        "from nestling_cloud.fleet.roster import TokenError\n"
+        "from nestling_cloud.fleet.roster import EnrolmentTokenError\n"
         "request = read_request(signing_request(ec.generate_private_key(ec.SECP256R1())))\n"
         "folder = Path(sys.argv[1]); authority = Authority.open(folder / 'authority')\n"
         "roster = Roster(folder / 'devices.sqlite')\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "try: print(roster.redeem(bytes.fromhex(sys.argv[2]), request, authority.sign)[0])\n"
-        "except TokenError as err: print(err)\n"
+        "except EnrolmentTokenError as err: print(err)\n"
     )
     racers = [
         subprocess.Popen(
