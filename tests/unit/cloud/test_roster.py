@@ -11,7 +11,7 @@ from tests.enrolled import signing_request
 
 from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.fleet.certificates import read_request
-from nestling_cloud.fleet.roster import Roster, RosterError, EnrolmentTokenError
+from nestling_cloud.fleet.roster import EnrolmentTokenError, Roster, RosterError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
