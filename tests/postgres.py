@@ -65,10 +65,14 @@ def running(program: Mapping[str, str]) -> Iterator[Postgres]:
         initdb = [program["initdb"], "-D", str(data), "-U", _USER, "-A", "trust", "--no-sync"]
         subprocess.run(initdb, cwd=folder, user=user, check=True, capture_output=True)
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
-        command = [program["postgres"], "-D", str(data), "-k", str(folder), *settings]
+        # A server whose tests were killed ends as well.
+        leash = ["setpriv", "--pdeathsig", "QUIT"]
+        if user is not None:
+            leash += ["--reuid", user, "--regid", user, "--clear-groups"]
+        command = [*leash, program["postgres"], "-D", str(data), "-k", str(folder), *settings]
         log = folder / "log"
         with log.open("wb") as output:
-            server = subprocess.Popen(command, cwd=folder, user=user, stdout=output, stderr=output)
+            server = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
         made = Postgres(folder=folder)
         try:
             until(lambda: _answers(made, server, log))

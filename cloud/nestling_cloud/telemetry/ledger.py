@@ -37,7 +37,7 @@ class Ledger:
         contiguous: 1 to this are settled.
         highest: largest sequence that is stored or in a gap; nothing lies beyond `contiguous`
             if they are equal.
-        redelivered: receipts that came again.
+        redelivered: receipts that came again after they were settled.
         rejected: receipts that made no sense.
         beyond: sequences above `contiguous` that are stored.
         gaps: that end above `contiguous`.
@@ -61,13 +61,12 @@ class Ledger:
         gaps = [(gap, tables.DROPPED) for gap in _sound_gaps(batch.gaps)]
         gaps += [(Gap(sequence, sequence), tables.REJECTED) for sequence in nonsense]
         gaps += [(gap, tables.FORGOTTEN) for gap in self._forgotten(batch)]
-        settled = self.contiguous
         self._advance((), [gap for gap, _ in gaps])
         last = self.contiguous + FARTHEST_AHEAD
         rows = [
             row
             for sequence, row in sound.items()
-            if settled < sequence <= last and sequence not in self.beyond
+            if sequence <= last and sequence not in self.beyond
         ]
         self._advance([row.sequence for row in rows], ())
         ahead = sum(sequence > last for sequence in sound)
@@ -78,11 +77,17 @@ class Ledger:
     def _sort(
         self, receipts: Iterable[receipt_pb2.Receipt]
     ) -> tuple[dict[int, ReceiptRow], list[int], int]:
-        """Tell sound receipts from nonsense, and nonsense with a sequence from the rest."""
+        """Tell sound receipts from nonsense, and nonsense with a sequence from the rest.
+
+        What is settled is in neither: devices repeat most when we are late already, so a repeat
+        has to be cheap.
+        """
         sound: dict[int, ReceiptRow] = {}
         nonsense: list[int] = []
         rejected = 0
         for receipt in receipts:
+            if 1 <= receipt.sequence <= self.contiguous:
+                continue
             try:
                 row = flatten(self.device, self.outbox_id, receipt)
                 sound[row.sequence] = row

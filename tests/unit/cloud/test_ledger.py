@@ -20,6 +20,15 @@ def test_what_is_settled_is_not_new_although_its_row_may_be_gone() -> None:
     assert (known.contiguous, known.highest, known.redelivered) == (8, 8, 2)
 
 
+def test_nonsense_that_comes_again_is_rejected_once() -> None:
+    known, batch = ledger(), make_batch(1, 2, latency_ms=-1.0)
+
+    first, second = known.take(batch), known.take(batch)
+
+    assert (len(first.gaps), len(second.gaps)) == (2, 0)
+    assert (known.contiguous, known.rejected, known.redelivered) == (2, 2, 2)
+
+
 def test_what_lies_beyond_a_hole_is_remembered() -> None:
     known = ledger()
     known.take(make_batch(3, 4))
