@@ -26,7 +26,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "  nestling-cloud serve --repository repository --host 0.0.0.0 --public-host cloud.lan\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
+    _add_folders(parser)
+    _add_network(parser)
+    _add_broker(parser)
+    _add_console(parser)
+    parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")
+    parser.set_defaults(run=_serve)
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("folders").add_argument
     add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
     add(
         "--state",
@@ -40,6 +49,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="URL|PATH",
         help="database of the receipts (default: receipts.sqlite in the state folder)",
     )
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("network").add_argument
     add(
         "--host",
         default="127.0.0.1",
@@ -55,6 +68,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="PORT",
         help="where devices enrol, with TLS; 0 takes a free one (default: 8501)",
     )
+
+
+def _add_broker(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("broker").add_argument
     add(
         "--broker",
         type=_address,
@@ -73,6 +90,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default="auto",
         help="which broker to start (default: Mosquitto if installed, otherwise amqtt)",
     )
+
+
+def _add_console(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("console").add_argument
     add(
         "--console-host",
         default="127.0.0.1",
@@ -87,8 +108,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="their port, 0 takes a free one (default: 8080)",
     )
     add("--no-console", action="store_true", help="serve neither console nor API")
-    add("--json", action="store_true", help="print one line of JSON when ready")
-    parser.set_defaults(run=_serve)
 
 
 def _serve(options: argparse.Namespace) -> None:
