@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from nestling.hosts import is_loopback
 from nestling_cloud.broker import Broker
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.enrolment import Enrolment
-from nestling_cloud.tls import TlsFiles, is_local, is_loopback, is_wildcard
+from nestling_cloud.tls import TlsFiles, is_local, is_wildcard
 
 _LISTS_CHECK_S = 0.5
 _CERTIFICATE_CHECK_S = 3600.0
@@ -106,8 +107,8 @@ def told_by(host: str) -> str:
     """
     if is_wildcard(host):
         raise ExposureError(
-            f"--host {host} lets other machines in: say with --public-host NAME by which name or "
-            "address devices reach this one, for its certificate has to have that name"
+            f"a listener on {host} lets other machines in: say with --public-host NAME by which "
+            "name or address devices reach this one, for its certificate has to have that name"
         )
     return host
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 
 import grpc
 
+from nestling.hosts import is_loopback
 from nestling.inference.v2 import inference_pb2_grpc
 from nestling.v1 import delivery_pb2_grpc, enrolment_pb2_grpc
 from nestling_cloud.background import running, wait_for
@@ -19,6 +20,7 @@ from nestling_cloud.console.server import ConsoleServer
 from nestling_cloud.federated.rounds import RoundLog
 from nestling_cloud.fleet.addresses import FleetAddresses
 from nestling_cloud.fleet.commander import Commander
+from nestling_cloud.fleet.removals import end_removed
 from nestling_cloud.fleet.wishes import Wishes
 from nestling_cloud.security import Security
 from nestling_cloud.serving.batcher import Batcher
@@ -34,7 +36,6 @@ from nestling_cloud.serving.recorder import HardInputRecorder
 from nestling_cloud.telemetry.hard_inputs import HardInputs
 from nestling_cloud.telemetry.ingest import Ingest
 from nestling_cloud.telemetry.store import Store, store_url
-from nestling_cloud.tls import is_loopback
 
 _BROKER_CHECK_S = 0.5
 # What the broker may take until devices are heard, before we say that we are ready.
@@ -86,6 +87,7 @@ async def serve(
             works.append(_watch(own_broker))
         if security is not None:
             works.append(security.keep_broker_told(own_broker))
+            works.append(end_removed(security.enrolment.roster, store))
         async with (
             # First the ports: one that is taken ends everything before anybody talks to the broker.
             _grpc(config, repository, model, security, recorder.offer) as address,

@@ -5,6 +5,8 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from nestling.hosts import is_loopback
+
 
 @dataclass(frozen=True, kw_only=True)
 class TlsFiles:
@@ -26,16 +28,6 @@ class TlsFiles:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.certificate, self.key)
         return context
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host to listen on can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:  # a name: it may be anything
-        return False
 
 
 def is_wildcard(host: str) -> bool:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from nestling.hosts import is_loopback
+from nestling_device.address import split_address
 from nestling_device.config import Config, with_values
 from nestling_device.identity import Identity, IdentityError
 
@@ -41,10 +43,19 @@ def joined(config: Config) -> tuple[Config, Identity | None]:
     return with_values(config, known), identity
 
 
-def check_reachable(config: Config) -> None:
-    """Raise IdentityError unless it is known where cloud and broker are."""
+def check_reachable(config: Config, identity: Identity | None) -> None:
+    """Raise IdentityError unless cloud and broker are known, and may be spoken to as we are.
+
+    Without an identity nothing is encrypted, so nothing leaves this machine.
+    """
     if not config.cloud.address or not config.cloud.broker:
         raise IdentityError(
             f"no identity in {config.device.state}: enrol this device (nestling-device enrol), or "
             "name --cloud and --broker on this machine"
         )
+    for address in (config.cloud.address, config.cloud.broker):
+        if identity is None and not is_loopback(split_address(address)[0]):
+            raise IdentityError(
+                f"{address} is on another machine, and this device has no identity to speak to it "
+                "by; enrol it first: nestling-device enrol --help"
+            )

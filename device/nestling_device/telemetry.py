@@ -191,7 +191,7 @@ class Telemetry:
                 batch = self._outbox.batch(self._config.batch_limit, after=after)
             payload = node.data(
                 self._gauges,
-                self._outbox.depth,
+                self._outbox.depth - (len(batch.receipts) if batch is not None else 0),
                 batch,
                 historical=batch is not None
                 and self._window.is_historical(batch.receipts[0].sequence),

@@ -64,6 +64,8 @@ class Updater:
             self._found = self._install(memory_bytes)
         except DeviceError as err:
             _log.warning("the new release is not taken up yet: %s", err)
+        except Exception:  # noqa: BLE001  whatever the cloud sent, the device goes on answering
+            _log.exception("the new release is not taken up: this should not happen")
 
     def _finish(self, active: str) -> Parts | None:
         self.close()

@@ -28,7 +28,9 @@ from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.fleet.broker_folder import BrokerFolder
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.fleet.roster import Roster
+from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store, store_url
+from nestling_cloud.telemetry.views import DeviceRow
 from nestling_device.enrolment import _pending_key
 from nestling_device.identity import Identity, save_identity
 from nestling_device.offload import GrpcOffloader, Question
@@ -253,6 +255,14 @@ def test_removed_device_goes_on_answering_and_is_heard_no_more(
 
     assert "not stored in the cloud yet" in device.stderr
     assert stored(cloud, name) < len(device.answers)
+    with Store(store_url(str(cloud.store))) as store:
+        until(lambda: not shown(store, name).online)
+
+
+def shown(store: Store, name: str) -> DeviceRow:
+    """What the console's table says of a device."""
+    ((row,), _) = Figures(store).devices(search=name)
+    return row
 
 
 def test_removed_device_comes_back_with_a_new_token(

@@ -12,13 +12,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nestling.hosts import is_loopback
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated import flower
 from nestling_cloud.federated.flower import Link
 from nestling_cloud.federated.rounds import Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.telemetry.store import store_url
-from nestling_cloud.tls import is_loopback
 
 _SUPERLINK = "127.0.0.1:9092"
 

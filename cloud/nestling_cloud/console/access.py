@@ -6,9 +6,9 @@ from enum import Enum, auto
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
+from nestling.hosts import is_loopback
 from nestling_cloud.console.sessions import COOKIE, Sessions
 from nestling_cloud.console.tokens import TokenFile
-from nestling_cloud.tls import is_loopback
 
 # What answers everybody.
 HEALTH = "/healthz"
@@ -19,6 +19,8 @@ OPEN_PATHS = frozenset({HEALTH, LOGIN, STYLE, ICON})
 API = "/api/"
 # Who asks with a session.
 BROWSER = "console"
+# Others would get as far as the page that says that there is none, and that one is not cheap.
+_OPEN_METHODS = frozenset({"GET", "POST"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -95,7 +97,7 @@ class Access:
         by_token = asked.path.startswith(API) and bool(asked.token)
         if asked.method not in _SAFE_METHODS and not by_token and not _own_page(asked, host):
             return _STRANGE_ORIGIN
-        if asked.path in OPEN_PATHS:
+        if asked.path in OPEN_PATHS and asked.method in _OPEN_METHODS:
             return Decision(verdict=Verdict.PASS)
         by = self._holder(asked) if by_token else self._browser(asked)
         return Decision(verdict=Verdict.PASS if by else Verdict.LOG_IN, by=by)

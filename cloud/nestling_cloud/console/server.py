@@ -12,8 +12,9 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
+from nestling.hosts import is_loopback
 from nestling_cloud.errors import CloudError
-from nestling_cloud.tls import TlsFiles, is_loopback, is_wildcard, reachable_as
+from nestling_cloud.tls import TlsFiles, is_wildcard, reachable_as
 
 # What requests in flight may take to end.
 _GRACE_S = 1

@@ -109,6 +109,14 @@ def end_all(connection: sa.Connection) -> list[str]:
     return devices
 
 
+def end(connection: sa.Connection, devices: Iterable[str]) -> None:
+    """Take some devices for offline until they are born again."""
+    columns = tables.DEVICES.c
+    for device in devices:
+        change = sa.update(tables.DEVICES).where(columns.device == device, columns.online)
+        connection.execute(change.values(online=False))
+
+
 def _row(given: Report) -> dict[str, Any]:
     row = {**vars(given), "last_seen_ms": given.seen_ms, "last_answered_ms": given.answered_ms}
     del row["seen_ms"], row["answered_ms"]

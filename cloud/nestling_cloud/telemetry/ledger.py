@@ -58,18 +58,20 @@ class Ledger:
         What is settled is never new: its row may have left the ring of receipts since.
         """
         sound, nonsense, rejected = self._sort(batch.receipts)
-        gaps = [(gap, tables.DROPPED) for gap in _sound_gaps(batch.gaps)]
-        gaps += [(Gap(sequence, sequence), tables.REJECTED) for sequence in nonsense]
-        gaps += [(gap, tables.FORGOTTEN) for gap in self._forgotten(batch)]
+        forgotten = [(gap, tables.FORGOTTEN) for gap in self._forgotten(batch)]
+        self._advance((), [gap for gap, _ in forgotten])
+        found = [(gap, tables.DROPPED) for gap in _sound_gaps(batch.gaps)]
+        found += [(Gap(sequence, sequence), tables.REJECTED) for sequence in nonsense]
+        gaps = [(gap, reason) for gap, reason in found if self._is_near(gap.first)]
         self._advance((), [gap for gap, _ in gaps])
-        last = self.contiguous + FARTHEST_AHEAD
+        gaps += forgotten
+        ahead = sum(not self._is_near(sequence) for sequence in sound)
         rows = [
             row
             for sequence, row in sound.items()
-            if sequence <= last and sequence not in self.beyond
+            if self._is_near(sequence) and sequence not in self.beyond
         ]
         self._advance([row.sequence for row in rows], ())
-        ahead = sum(sequence > last for sequence in sound)
         self.redelivered += len(batch.receipts) - rejected - ahead - len(rows)
         self.rejected += rejected
         return Taken(rows=rows, gaps=gaps)
@@ -97,6 +99,9 @@ class Ledger:
                     nonsense.append(receipt.sequence)
         return sound, nonsense, rejected
 
+    def _is_near(self, sequence: int) -> bool:
+        return sequence <= self.contiguous + FARTHEST_AHEAD
+
     def _forgotten(self, batch: receipt_pb2.ReceiptBatch) -> Iterator[Gap]:
         """Yield what this outbox let go of on an acknowledgement that we know nothing of."""
         if self.contiguous < batch.acknowledged_sequence <= LARGEST_INTEGER:
@@ -115,10 +120,13 @@ class Ledger:
 
 
 def _sound_gaps(gaps: Iterable[receipt_pb2.Gap]) -> Iterator[Gap]:
+    """Go through one gap for each place where gaps begin, the longest."""
+    longest: dict[int, int] = {}
     for gap in gaps:
         try:
             first, last = check_sequence(gap.first_sequence), check_sequence(gap.last_sequence)
         except ReceiptError:
             continue
         if first <= last:
-            yield Gap(first, last)
+            longest[first] = max(last, longest.get(first, 0))
+    return (Gap(first, last) for first, last in longest.items())

@@ -12,6 +12,9 @@ LATEST_MS = 2**53 - 1
 # What says nothing about energy has no provenance either.
 NO_PROVENANCE = "none"
 
+# Every route has sums of its own, so a device must not make up any number of them.
+MOST_CAPACITIES = 64
+_MOST_ENERGIES = 16
 _LONGEST_TEXT = 200
 # A gigajoule, 30 years: beyond any answer, and sums of what is allowed stay finite.
 _LARGEST_NUMBER = 1e12
@@ -92,11 +95,13 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         input_index=_integer("input_index", receipt.input_index),
         answered_at_ms=_time("answered_at_ms", receipt.answered_at_ms),
         bundle_version=check_text("bundle_version", receipt.bundle_version),
-        route=f"capacity-{receipt.route.capacity}" if receipt.route.capacity else "cloud",
+        route=f"capacity-{_capacity('route.capacity', receipt.route.capacity)}"
+        if receipt.route.capacity
+        else "cloud",
         reason=_reason(receipt.route.reason),
         answer=receipt.answer,
         device_answer=receipt.device_answer if answered_by_device else None,
-        resident_capacity=receipt.resident_capacity,
+        resident_capacity=_capacity("resident_capacity", receipt.resident_capacity),
         latency_ms=_number("latency_ms", receipt.latency_ms),
         latency_provenance=_provenance("latency_provenance", receipt.latency_provenance),
         wall_ms=_number("wall_ms", receipt.wall_ms),
@@ -115,7 +120,7 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         budget_link_rtt_ms=_number("budget.link_rtt_ms", budget.link_rtt_ms),
         budget_battery=_number("budget.battery", budget.battery),
         budget_offload_share=_number("budget.offload_share", budget.offload_share),
-        success=tuple(_number("success", value) for value in receipt.success),
+        success=_success(receipt),
         offload_energy_mj=_number("offload_energy_mj", receipt.offload_energy_mj),
         offload_energy_provenance=_provenance(
             "offload_energy_provenance", receipt.offload_energy_provenance, optional=True
@@ -146,6 +151,20 @@ def check_text(field: str, value: str) -> str:
     if "\0" in value:
         raise ReceiptError(f"{field} has a NUL in it")
     return value
+
+
+def _capacity(field: str, value: int) -> int:
+    if value > MOST_CAPACITIES:
+        raise ReceiptError(f"{field} {value} is above {MOST_CAPACITIES}, the most of a nest")
+    return value
+
+
+def _success(receipt: receipt_pb2.Receipt) -> tuple[float, ...]:
+    if len(receipt.success) > MOST_CAPACITIES + 1:
+        raise ReceiptError(
+            f"{len(receipt.success)} success probabilities, {MOST_CAPACITIES + 1} at most"
+        )
+    return tuple(_number("success", value) for value in receipt.success)
 
 
 def _integer(field: str, value: int) -> int:
@@ -184,6 +203,8 @@ def _provenance(
 
 def _energy(receipt: receipt_pb2.Receipt) -> tuple[dict[str, float], dict[str, int]]:
     """Energy and least certain provenance by source."""
+    if len(receipt.energy) > _MOST_ENERGIES:
+        raise ReceiptError(f"{len(receipt.energy)} energies, {_MOST_ENERGIES} at most")
     energy_mj = {"compute": 0.0, "radio": 0.0}
     provenance = {"compute": 0, "radio": 0}
     for entry in receipt.energy:

@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     config, identity = joined(flags.read(options))
-    check_reachable(config)
+    check_reachable(config, identity)
     state_dir = Path(config.device.state)
     costs = read_costs(state_dir, machine_name())
     memory_bytes = _budget(config).memory_bytes

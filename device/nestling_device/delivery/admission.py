@@ -15,6 +15,8 @@ from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_device.delivery.source import DeliveryError
 from nestling_device.state import HeldBundle, ReleaseFloor
 
+# What the state file can count to.
+LARGEST_RELEASE = 2**63 - 1
 # A manifest is read into memory before anything about it is known.
 LARGEST_MANIFEST_BYTES = 1 << 20
 
@@ -86,6 +88,8 @@ def check_release(
     Raises:
         AdmissionError: another task, an older release, or a cloud that contradicts itself.
     """
+    if manifest.release > LARGEST_RELEASE:
+        raise AdmissionError(f"release {manifest.release} is more than a device can count to")
     version = bundle_version(manifest, desired.manifest)
     if (desired.release, desired.bundle_version) != (manifest.release, version):
         raise AdmissionError(

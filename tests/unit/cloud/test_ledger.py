@@ -50,6 +50,27 @@ def test_what_lies_far_beyond_a_hole_is_left_alone() -> None:
     assert known.redelivered == 0
 
 
+def test_gaps_far_beyond_a_hole_are_left_alone_however_many_they_are() -> None:
+    known = ledger()
+    many = [(2 * number + 3, 2 * number + 3) for number in range(FARTHEST_AHEAD)]
+    again = [(3, 3 + number % 2) for number in range(FARTHEST_AHEAD)]
+
+    taken = known.take(make_batch(gaps=many + again))
+
+    assert len(taken.gaps) == FARTHEST_AHEAD // 2 - 1
+    assert max(gap.first for gap, _ in taken.gaps) <= FARTHEST_AHEAD
+    assert known.contiguous == 0
+
+
+def test_wiped_store_takes_the_gap_behind_what_it_forgot_in_the_same_batch() -> None:
+    known = ledger()
+    last = 5 * FARTHEST_AHEAD
+
+    known.take(make_batch(acknowledged=last, gaps=[(last + 1, last + 7)]))
+
+    assert known.contiguous == last + 7
+
+
 def test_gap_opens_the_way_for_what_lies_behind_it_in_the_same_batch() -> None:
     known = ledger()
 

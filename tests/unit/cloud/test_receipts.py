@@ -90,6 +90,7 @@ def test_energy_is_as_uncertain_as_its_worst_entry(
         ("offload_energy_mj", math.nan),
         ("offload_energy_provenance", 9),
         ("offload_bytes", 2**63),
+        ("resident_capacity", 65),
     ],
 )
 def test_nonsense_is_refused_and_named(field: str, value: object) -> None:
@@ -97,6 +98,26 @@ def test_nonsense_is_refused_and_named(field: str, value: object) -> None:
     setattr(receipt, field, value)
 
     with pytest.raises(ReceiptError, match=field):
+        flatten("pi-1", "outbox", receipt)
+
+
+def test_route_that_no_nest_has_is_refused() -> None:
+    receipt = make_receipt()
+    receipt.route.capacity = 65
+
+    with pytest.raises(ReceiptError, match="route.capacity 65 is above 64"):
+        flatten("pi-1", "outbox", receipt)
+
+
+@pytest.mark.parametrize("words", ["66 success probabilities", "17 energies"])
+def test_receipt_with_lists_without_end_is_refused(words: str) -> None:
+    receipt = make_receipt()
+    if "success" in words:
+        receipt.success[:] = [0.5] * 66
+    else:
+        receipt.energy.extend([receipt.energy[0]] * (17 - len(receipt.energy)))
+
+    with pytest.raises(ReceiptError, match=words):
         flatten("pi-1", "outbox", receipt)
 
 

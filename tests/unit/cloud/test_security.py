@@ -2,12 +2,13 @@ from pathlib import Path
 
 import pytest
 
+from nestling.hosts import is_loopback
 from nestling.inference.v2 import inference_pb2
 from nestling.v1 import delivery_pb2
 from nestling_cloud.fleet.certificates import CertificateError
 from nestling_cloud.security import ExposureError, Security, needs_tls
 from nestling_cloud.serving.peers import said_device
-from nestling_cloud.tls import is_loopback, reachable_as
+from nestling_cloud.tls import reachable_as
 
 ANY = "0.0.0.0"  # noqa: S104
 

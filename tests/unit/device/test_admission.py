@@ -91,3 +91,11 @@ def test_version_names_task_and_release() -> None:
     manifest, _ = small_bundle(3)
 
     assert bundle_version(manifest, offer(manifest).manifest).startswith("small-3-")
+
+
+def test_release_that_no_file_can_count_to_is_refused() -> None:
+    manifest, _ = small_bundle()
+    manifest.release = 2**63
+
+    with pytest.raises(AdmissionError, match="more than a device can count to"):
+        admission.check_release(manifest, offer(manifest), active=None, floor=None)

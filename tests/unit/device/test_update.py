@@ -94,3 +94,19 @@ def test_cloud_that_names_one_release_and_delivers_another_is_not_asked_for_ever
 
     assert found == [None] * 20
     assert len(cloud.budgets) == 4
+
+
+def test_fault_that_nobody_foresaw_is_a_failed_update(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloud = Cloud(tmp_path)
+
+    def broken(memory_bytes: int) -> Parts:
+        cloud.budgets.append(memory_bytes)
+        raise OverflowError("a number that no file can hold")
+
+    asked = polls(Updater(broken, "pi-1"))
+
+    assert [next(asked) for _ in range(4)] == [None] * 4
+    assert len(cloud.budgets) == 2
+    assert "this should not happen" in caplog.text
