@@ -79,7 +79,7 @@ def accuracy_picture(evidence: Evidence) -> Figure:
         axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axis.set_label_text(name)
     axes.set_xlim(-0.02, 1.02)
-    axes.legend(loc="lower right", frameon=False, labelcolor=INK.light, fontsize=9)
+    _legend_above(figure, axes, 7)
     return figure
 
 
