@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs nestling-device on a Raspberry Pi, or any Debian: a virtual environment under
-# /opt/nestling, a user of its own, a systemd unit, /etc/nestling/device.toml. Run it again with
-# another wheel to upgrade; what is as it should be is left alone.
+# /opt/nestling/device, a user of its own, a systemd unit, /etc/nestling/device.toml. Run it again
+# with another wheel to upgrade; what is as it should be is left alone. /opt/nestling and
+# /etc/nestling may hold what others put there, such as a cloud's files: that is left alone too.
 set -euo pipefail
 # Whatever is set for another Python has no part in this.
 unset PYTHONPATH PYTHONHOME
@@ -14,8 +15,8 @@ usage: install.sh [options]
   --i2c          also install smbus2, for sensors and meters over I2C
   --camera       let the environment see the system's python3-picamera2
   --dry-run      print every step and change nothing
-  --uninstall    remove everything but the state in /var/lib/nestling, and a configuration that
-                 was changed
+  --uninstall    remove all that this script made but the state in /var/lib/nestling, and a
+                 configuration that was changed
   --purge        with --uninstall: remove those, and the user, too
   --root DIR     install below DIR instead of /: no user, no systemd; to look at, or to test
   --help         print this
@@ -61,12 +62,13 @@ if [[ $purge == yes && $action != uninstall ]]; then
   exit 2
 fi
 
-readonly home=$root/opt/nestling
+readonly home=$root/opt/nestling/device
 readonly current=$home/current
 readonly etc=$root/etc/nestling
 readonly config=$etc/device.toml
 readonly unit=$root/etc/systemd/system/$name.service
 readonly command=$root/usr/local/bin/$name
+readonly command_target=/opt/nestling/device/current/bin/$name
 readonly state=$root/var/lib/nestling
 
 fail() {
@@ -100,6 +102,20 @@ put() {
 drop() {
   if [[ -e $1 || -L $1 ]]; then
     step "remove $1" rm -rf -- "$1"
+  fi
+}
+
+# For folders that are not the installer's alone.
+drop_if_empty() {
+  if [[ ! -d $1 ]]; then
+    return
+  fi
+  if [[ $dry_run == yes ]]; then
+    echo "would    remove $1 if nothing else is in it"
+  elif rmdir -- "$1" 2>/dev/null; then
+    echo "doing    remove $1"
+  else
+    kept "$1 (not empty)"
   fi
 }
 
@@ -141,7 +157,7 @@ check_python() {
   fi
 }
 
-# Group of devices that this user may open, where the system has such a group.
+# A user that may open cameras and I2C, where the system has groups for them.
 add_user() {
   if ! on_this_machine; then
     kept "users of this machine (--root)"
@@ -166,7 +182,7 @@ add_user() {
   done
 }
 
-# One environment for each wheel and choice of extras; the link is what switches, at once.
+# One environment for each wheel and choice of extras, named by a digest of them; the link is what switches, at once.
 install_environment() {
   local digest environment
   digest=$({ cat "$wheel"; echo "$extras $camera"; } | sha256sum | cut -c 1-16)
@@ -181,16 +197,36 @@ install_environment() {
   restart=yes
 }
 
+# Those that this script made: the folders that are named by a digest.
+environments() {
+  local environment
+  for environment in "$home"/*; do
+    if [[ ! -L $environment && -d $environment ]] &&
+      [[ $(basename "$environment") =~ ^[0-9a-f]{16}$ ]]; then
+      echo "$environment"
+    fi
+  done
+}
+
 # Last of all: until its restart a running device imports from the old one.
 remove_old_environments() {
   local environment
-  for environment in "$home"/*/; do
-    environment=${environment%/}
-    if [[ ! -L $environment && -d $environment ]] &&
-      [[ $(readlink "$current" 2>/dev/null) != "$(basename "$environment")" ]]; then
+  environments | while read -r environment; do
+    if [[ $(readlink "$current" 2>/dev/null) != "$(basename "$environment")" ]]; then
       drop "$environment"
     fi
   done
+}
+
+remove_environments() {
+  local environment
+  drop "$current"
+  drop "$current.new"
+  environments | while read -r environment; do
+    drop "$environment"
+  done
+  drop_if_empty "$home"
+  drop_if_empty "$(dirname "$home")"
 }
 
 make_environment() {
@@ -207,16 +243,15 @@ make_environment() {
 }
 
 switch_to() {
-  ln -s "$1" "$current.new"
+  ln -sfn "$1" "$current.new"
   mv -T "$current.new" "$current"
 }
 
 link_command() {
-  local target=/opt/nestling/current/bin/$name
-  if [[ $(readlink "$command" 2>/dev/null) == "$target" ]]; then
+  if [[ $(readlink "$command" 2>/dev/null) == "$command_target" ]]; then
     kept "$command"
   else
-    step "link $command" link_to "$target"
+    step "link $command" link_to "$command_target"
   fi
 }
 
@@ -279,7 +314,7 @@ do_install() {
   if [[ ! -L $state/identity ]]; then
     cat <<TEXT
 next:    edit $config, then
-         sudo -u $user $name enrol --cloud HOST:PORT --token-file - --state /var/lib/nestling
+         sudo -u $user $name enrol --cloud HOST:PORT --token-file -
          sudo systemctl start $name
          sudo -u $user $name doctor
 TEXT
@@ -294,10 +329,13 @@ do_uninstall() {
   if has_systemd; then
     step "have systemd forget it" systemctl daemon-reload
   fi
-  drop "$command"
-  drop "$home"
+  if [[ $(readlink "$command" 2>/dev/null) == "$command_target" ]]; then
+    drop "$command"
+  fi
+  remove_environments
   if [[ $purge == yes ]] || cmp -s "$here/device.toml" "$config"; then
-    drop "$etc"
+    drop "$config"
+    drop_if_empty "$etc"
   elif [[ -e $config ]]; then
     kept "$config (changed; --purge removes it)"
   fi

@@ -2,6 +2,8 @@
 
 import argparse
 import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -16,8 +18,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit status: 0, also when Ctrl-C or SIGTERM ended it; 1 after an error told on standard
-        error (2 for wrong usage, by argparse).
+        error (2 for wrong usage, by argparse); 141, as of a process that SIGPIPE ended, where
+        the reader of standard output, such as `head`, has left.
     """
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # here, where what goes wrong can still be caught
+    except BrokenPipeError:
+        # What is left unwritten goes nowhere when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     level = logging.INFO if getattr(options, "verbose", False) else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(message)s")

@@ -34,14 +34,13 @@ def add_cloud(parser: argparse.ArgumentParser) -> None:
 def add_state(parser: argparse.ArgumentParser) -> None:
     """Add who the device is, and where its state lies."""
     _add(parser, "--id", "device", "id", metavar="ID", text=_NAME)
-    _add(
-        parser,
-        "--state",
-        "device",
-        "state",
-        metavar="DIR",
-        text="state folder (default: ./nestling-<id>)",
-    )
+    add_state_folder(parser, "./nestling-<id>")
+
+
+def add_state_folder(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add where the device's state lies."""
+    text = f"state folder (default: {default})"
+    _add(parser, "--state", "device", "state", metavar="DIR", text=text)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +72,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 def add_budget(parser: argparse.ArgumentParser) -> None:
     """Add the limits of one answer."""
     group = parser.add_argument_group("budget", "limits on one answer, and a wish")
-    _add(group, "--memory-kb", "budget", "memory_kb", metavar="MEMORY_KB", text="for the student")
+    add_memory(group)
     _add(group, "--latency-ms", "budget", "latency_ms", metavar="LATENCY_MS", text="its deadline")
     _add(group, "--energy-mj", "budget", "energy_mj", metavar="ENERGY_MJ", text="compute or radio")
     _add(
@@ -84,6 +83,11 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         metavar="OFFLOAD_SHARE",
         text="wished share for the cloud, 0 to 1",
     )
+
+
+def add_memory(parser: argparse._ActionsContainer) -> None:
+    """Add what a resident capacity may hold."""
+    _add(parser, "--memory-kb", "budget", "memory_kb", metavar="MEMORY_KB", text="for the student")
 
 
 def read(options: argparse.Namespace) -> Config:

@@ -393,6 +393,25 @@ class TestUnixSocket(SourceContract):
             assert fed.source.take(PATIENCE_S) is not None
             fed.source.settle("x" * 1_000_000)
 
+    def test_producer_that_lags_loses_whole_lines(self, fed: FedSocket) -> None:
+        fed.feed(1)
+        assert fed.source.take(PATIENCE_S) is not None
+        first = "a" * 1_000_000  # more than a socket's buffer holds
+        fed.source.settle(first)
+        fed.source.settle("lost")
+        received = bytearray()
+
+        def latest_came() -> bool:
+            fed.source.settle("latest")
+            received.extend(fed.producer.recv(1_000_000))
+            return received.endswith(b"latest\n")
+
+        until(latest_came)
+
+        lines = received.decode().splitlines()
+        assert lines[0] == first
+        assert set(lines[1:]) == {"latest"}
+
     @pytest.mark.parametrize("length", [0, 20, 28, 2**32 - 1])
     def test_frame_of_another_size_is_refused_and_the_producer_hung_up_on(
         self, fed: FedSocket, length: int

@@ -207,7 +207,7 @@ def _run_as_service(terminal: Terminal, command: str) -> str:
         ("useradd ", f"useradd --prefix {system} "),
         ("systemctl enable --now", f"systemctl --root={system} enable"),
         ("--constraint constraints.txt '.[cloud]'", "--no-index --no-deps $WHEEL"),
-        ("/opt/nestling/bin/nestling-cloud", "python3 -P -m nestling_cloud.cli"),
+        ("/opt/nestling-cloud/bin/nestling-cloud", "python3 -P -m nestling_cloud.cli"),
         (" --state", " --cloud 127.0.0.1:8501 --state"),
     ):
         command = command.replace(old, new)
@@ -217,7 +217,7 @@ def _run_as_service(terminal: Terminal, command: str) -> str:
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_unit_is_sound(unit: Path, tmp_path: Path) -> None:
     for each in UNITS:
-        text = each.read_text().replace("/opt/nestling/bin", str(Path(sys.executable).parent))
+        text = each.read_text().replace("/opt/nestling-cloud/bin", str(Path(sys.executable).parent))
         (tmp_path / each.name).write_text(text)
 
     done = subprocess.run(

@@ -58,7 +58,7 @@ class Pi:
         self._enrolment = enrolment
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        bin_folder = self.root / "opt" / "nestling" / "current" / "bin"
+        bin_folder = self.root / "opt" / "nestling" / "device" / "current" / "bin"
         return subprocess.run(
             ["/bin/bash", "-euo", "pipefail", "-c", self.here(command)],
             cwd=self.home,
@@ -75,7 +75,9 @@ class Pi:
         changed = command.replace("cloud.example.org:8501", self._enrolment)
         changed = changed.replace("/var/lib/nestling", str(self.root / "var" / "lib" / "nestling"))
         changed = re.sub(
-            r"(nestling-device (?:run|status|doctor|profile))", rf"\1 --config {config}", changed
+            r"(nestling-device (?:enrol|run|status|doctor|profile))",
+            rf"\1 --config {config}",
+            changed,
         )
         changed = changed.replace("profile --config", "profile --seconds 0.02 --config")
         return changed.replace("./install.sh", f"./install.sh --root {self.root}")

@@ -1,6 +1,7 @@
 """`nestling-device status`, `doctor`, `profile`, and `run` with a file and with live sources."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -74,6 +75,43 @@ def ask(config: Path, command: str, *arguments: str) -> tuple[int, Any]:
     )
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["status", "--json"], ["--help"], ["run", "--help"]]
+)
+def test_command_whose_reader_has_left_ends_quietly(tmp_path: Path, arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "nestling_device.cli", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},  # else argparse passes over it
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_run_whose_reader_leaves_ends_quietly(config: Path) -> None:
+    line = [sys.executable, "-P", "-m", "nestling_device.cli", "run", "--config", str(config)]
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert process.returncode == 128 + signal.SIGPIPE
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said
 
 
 def test_status_follows_a_device_from_before_its_first_start_to_its_end(

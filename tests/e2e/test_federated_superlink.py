@@ -14,12 +14,14 @@ from typing import IO
 
 import pytest
 from tests.certificates import ServerFiles, make_server_files
-from tests.learning_fleet import TASK, LearningFleet, learning_fleet
+from tests.learning_fleet import TASK, LearningFleet, NodeConfig, learning_fleet
 from tests.processes import until
 
 from nestling_cloud.federated.flower import FlowerError, Link, run_app, write_app
 from nestling_cloud.federated.rounds import Round, RoundLog
 from nestling_cloud.telemetry.store import store_url
+
+DESCRIBED = ("id", "state", "memory-kb")
 
 pytestmark = pytest.mark.timeout(600)  # every message starts a process that imports torch
 
@@ -78,16 +80,29 @@ def superlink(files: ServerFiles, folder: Path, log: IO[str]) -> Iterator[int]:
         yield port
 
 
+def by_flags(node: NodeConfig, _: Path) -> list[str]:
+    """Who a node is, flag by flag."""
+    return [word for name in DESCRIBED for word in (f"--{name}", str(node[name]))]
+
+
+def by_file(node: NodeConfig, folder: Path) -> list[str]:
+    """Who a node is, as its configuration says."""
+    path = folder / f"{node['id']}.toml"
+    path.write_text(
+        f'[device]\nid = "{node["id"]}"\nstate = "{node["state"]}"\n'
+        f"[budget]\nmemory_kb = {node['memory-kb']}\n"
+    )
+    return ["--config", str(path)]
+
+
 def supernode(
-    node: dict[str, str | int | float], port: int, files: ServerFiles, folder: Path, log: IO[str]
+    described: list[str], port: int, files: ServerFiles, home: Path, log: IO[str]
 ) -> AbstractContextManager[None]:
     arguments = [
         *("join", "--superlink", f"127.0.0.1:{port}"),
         *("--root-certificates", str(files.authority), "--port", str(free_port())),
     ]
-    for name in ("id", "state", "data", "memory-kb"):
-        arguments += [f"--{name}", str(node[name])]
-    return running("nestling_device.cli", *arguments, home=folder / str(node["id"]), log=log)
+    return running("nestling_device.cli", *arguments, *described, home=home, log=log)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +121,10 @@ def runs(fleet: LearningFleet, tmp_path_factory: pytest.TempPathFactory) -> Runs
     with ExitStack() as stack:
         log = stack.enter_context((folder / "log").open("w"))
         port = stack.enter_context(superlink(files, folder, log))
-        for node in fleet.nodes:
-            stack.enter_context(supernode(node, port, files, folder, log))
+        for node, describe in zip(fleet.nodes, (by_flags, by_file), strict=True):
+            described = ["--data", str(node["data"]), *describe(node, folder)]
+            home = folder / str(node["id"])
+            stack.enter_context(supernode(described, port, files, home, log))
         command = [
             *(sys.executable, "-P", "-m", "nestling_cloud.cli", "federated", "run"),
             *("--repository", str(fleet.repository.root), "--task", TASK),

@@ -77,7 +77,7 @@ def test_dry_run_says_what_it_would_do_and_does_nothing(wheel: Path, tmp_path: P
 
 
 def test_installed_command_runs(installed: Path) -> None:
-    command = installed / "opt" / "nestling" / "current" / "bin" / "nestling-device"
+    command = installed / "opt" / "nestling" / "device" / "current" / "bin" / "nestling-device"
     done = subprocess.run(
         [str(command), "status", "--state", str(installed / "none")],
         capture_output=True,
@@ -88,11 +88,11 @@ def test_installed_command_runs(installed: Path) -> None:
 
     assert (done.returncode, "not running" in done.stdout) == (3, True)
     link = installed / "usr" / "local" / "bin" / "nestling-device"
-    assert str(link.readlink()) == "/opt/nestling/current/bin/nestling-device"
+    assert str(link.readlink()) == "/opt/nestling/device/current/bin/nestling-device"
 
 
 def test_base_install_has_what_a_device_needs_and_nothing_of_the_cloud(installed: Path) -> None:
-    python = installed / "opt" / "nestling" / "current" / "bin" / "python"
+    python = installed / "opt" / "nestling" / "device" / "current" / "bin" / "python"
     listed = subprocess.run(
         [str(python), "-m", "pip", "list", "--format", "freeze", "--disable-pip-version-check"],
         capture_output=True,
@@ -109,7 +109,7 @@ def test_base_install_has_what_a_device_needs_and_nothing_of_the_cloud(installed
 def test_every_module_of_the_device_is_imported_with_the_base_install_alone(
     installed: Path,
 ) -> None:
-    python = installed / "opt" / "nestling" / "current" / "bin" / "python"
+    python = installed / "opt" / "nestling" / "device" / "current" / "bin" / "python"
     done = subprocess.run(
         [str(python), "-I", "-c", IMPORT_ALL], capture_output=True, text=True, check=False
     )
@@ -134,13 +134,14 @@ def test_upgrade_switches_to_a_new_environment_and_keeps_configuration_and_state
     config = copied / "etc" / "nestling" / "device.toml"
     config.write_text(config.read_text().replace("rate_hz = 50", "rate_hz = 100"))
     (copied / "var" / "lib" / "nestling" / "state.db").write_text("precious")
-    before = (copied / "opt" / "nestling" / "current").resolve()
+    before = (copied / "opt" / "nestling" / "device" / "current").resolve()
 
     done = install("--wheel", str(wheel), "--i2c", "--root", str(copied))
 
     assert done.returncode == 0
-    environments = [path for path in (copied / "opt" / "nestling").iterdir() if path.is_dir()]
-    after = (copied / "opt" / "nestling" / "current").resolve()
+    home = copied / "opt" / "nestling" / "device"
+    environments = [path for path in home.iterdir() if path.is_dir()]
+    after = (home / "current").resolve()
     assert after != before
     assert {path.resolve() for path in environments} == {after}
     assert "rate_hz = 100" in config.read_text()
@@ -158,8 +159,8 @@ def test_wheel_that_cannot_be_installed_leaves_the_old_one(copied: Path, tmp_pat
     assert done.returncode != 0
     after = tree(copied)
     # The environment was begun and removed: its folder's own time is all that may have changed.
-    assert {name: entry for name, entry in after.items() if name != "opt/nestling"} == {
-        name: entry for name, entry in before.items() if name != "opt/nestling"
+    assert {name: entry for name, entry in after.items() if name != "opt/nestling/device"} == {
+        name: entry for name, entry in before.items() if name != "opt/nestling/device"
     }
 
 
@@ -181,6 +182,64 @@ def test_uninstall_keeps_a_configuration_that_was_changed_until_purged(copied: P
 
     assert install("--uninstall", "--purge", "--root", str(copied)).returncode == 0
     assert {name for name in tree(copied) if "nestling" in name} == set()
+
+
+def put_foreign(root: Path) -> dict[Path, str]:
+    """What others keep beside the device, such as a cloud: files by path."""
+    texts = {}
+    for name in (
+        "opt/nestling/bin/nestling-cloud",
+        "opt/nestling/lib/mine.py",
+        "opt/nestling/device/notes/mine.txt",
+        "etc/nestling/cloud.env",
+        "etc/nestling/broker.env",
+    ):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+        texts[path] = name
+    return texts
+
+
+def read_all(foreign: dict[Path, str]) -> dict[Path, str]:
+    """What is left of them."""
+    return {path: path.read_text() for path in foreign if path.exists()}
+
+
+def test_install_and_upgrade_leave_the_files_of_others(copied: Path, wheel: Path) -> None:
+    foreign = put_foreign(copied)
+
+    assert install("--wheel", str(wheel), "--root", str(copied)).returncode == 0
+    assert read_all(foreign) == foreign
+
+    done = install("--wheel", str(wheel), "--i2c", "--root", str(copied))
+    assert (done.returncode, "switch" in done.stdout) == (0, True)
+    assert read_all(foreign) == foreign
+
+
+@pytest.mark.parametrize("purge", [[], ["--purge"]])
+def test_uninstall_leaves_the_files_of_others_and_nothing_else(
+    copied: Path, purge: list[str]
+) -> None:
+    foreign = put_foreign(copied)
+
+    done = install("--uninstall", *purge, "--root", str(copied))
+
+    assert done.returncode == 0
+    assert read_all(foreign) == foreign
+    state = set() if purge else {"var/lib/nestling"}
+    left = {name for name in files(copied) if "nestling" in name}
+    assert left == {str(path.relative_to(copied)) for path in foreign} | state
+
+
+def test_uninstall_leaves_a_command_that_another_put_in_its_place(copied: Path) -> None:
+    command = copied / "usr" / "local" / "bin" / "nestling-device"
+    command.unlink()
+    command.write_text("mine")
+
+    assert install("--uninstall", "--purge", "--root", str(copied)).returncode == 0
+
+    assert command.read_text() == "mine"
 
 
 def test_uninstall_can_be_rehearsed(copied: Path) -> None:
@@ -215,7 +274,7 @@ def test_wrong_options_are_refused_with_words(
 def test_unit_runs_what_the_script_installs_as_the_user_that_it_makes() -> None:
     text = UNIT.read_text()
 
-    assert "ExecStart=/opt/nestling/current/bin/nestling-device run --config" in text
+    assert "ExecStart=/opt/nestling/device/current/bin/nestling-device run --config" in text
     assert "User=nestling\n" in text
     assert "StateDirectory=nestling\n" in text
 

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from nestling.enrolment_token import EnrolmentToken
+from nestling_device import flags
 from nestling_device.enrolment import EnrolmentError, enrol, renew
-from nestling_device.flags import address
 from nestling_device.identity import Identity
 
 _STANDARD_INPUT = "-"
@@ -36,14 +36,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--renew", action="store_true", help="get another certificate for the identity there is"
     )
     parser.add_argument(
-        "--cloud", metavar="HOST:PORT", type=address, help="where devices enrol; with a token"
+        "--cloud", metavar="HOST:PORT", type=flags.address, help="where devices enrol; with a token"
     )
-    parser.add_argument(
-        "--state",
-        type=Path,
-        metavar="DIR",
-        help="state folder (default: ./nestling-<name in the token>)",
-    )
+    flags.add_config(parser)
+    flags.add_state_folder(parser, "./nestling-<name in the token>")
     parser.set_defaults(run=_run)
 
 
@@ -61,15 +57,17 @@ def _enrol(options: argparse.Namespace) -> Identity:
     if options.cloud is None:
         raise EnrolmentError("say with --cloud HOST:PORT where this device enrols")
     token = _token(options)
-    return enrol(options.cloud, token, options.state or Path(f"nestling-{token.device_id}"))
+    state = flags.read(options).device.state or f"nestling-{token.device_id}"
+    return enrol(options.cloud, token, Path(state))
 
 
 def _renew(options: argparse.Namespace) -> Identity:
-    if options.state is None:
+    state = flags.read(options).device.state
+    if not state:
         raise EnrolmentError("say with --state DIR whose certificate to renew")
-    identity = Identity(options.state)
+    identity = Identity(Path(state))
     renew(identity)
-    return Identity(options.state)
+    return Identity(Path(state))
 
 
 def _token(options: argparse.Namespace) -> EnrolmentToken:

@@ -7,10 +7,20 @@ import shutil
 import sys
 from pathlib import Path
 
-from nestling.topics import check_device_id
+from nestling_device import flags
 from nestling_device.errors import DeviceError
+from nestling_device.membership import joined
 
 _QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+_EXAMPLES = """\
+examples:
+  nestling-device federated join --superlink 127.0.0.1:9092 --root-certificates ca.pem
+      --data labelled.npz
+      the device that /etc/nestling/device.toml describes
+  nestling-device federated join --superlink 127.0.0.1:9092 --root-certificates ca.pem
+      --data labelled.npz --id porch --memory-kb 40
+      another one, in ./nestling-porch
+"""
 
 
 class FederatedError(DeviceError):
@@ -27,15 +37,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Start Flower's SuperNode for this device. It trains the part of the bundle "
         "that the memory budget admits on the labelled windows in --data, whenever the cloud asks. "
         "Ctrl-C ends it.",
-        epilog="example:\n  nestling-device federated join --superlink 127.0.0.1:9092 "
-        "--root-certificates ca.pem --id porch --data labelled.npz\n",
+        epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = join.add_argument
     add("--superlink", required=True, metavar="HOST:PORT")
     add("--root-certificates", required=True, type=Path, metavar="PEM", help="of the SuperLink")
-    add("--id", default="device-1", type=_device_id, help="this device's name")
-    add("--state", type=Path, metavar="DIR", help="state folder (default: ./nestling-<id>)")
+    flags.add_config(join)
+    flags.add_state(join)
     add(
         "--data",
         required=True,
@@ -43,13 +52,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="FILE.npz",
         help="windows, float32 (N, shape), and labels, int64 (N,), in the order of recording",
     )
-    add("--memory-kb", type=float, default=10_000.0, help="for the student (default: 10000)")
+    flags.add_memory(join)
     add("--port", type=int, default=9094, help="Flower's own, on loopback (default: 9094)")
     join.set_defaults(run=_join)
 
 
 def _join(options: argparse.Namespace) -> int:
-    state = options.state or Path(f"nestling-{options.id}")
+    config, _ = joined(flags.read(options))
+    state = Path(config.device.state)
     for path in (state / "state.db", options.data, options.root_certificates):
         if not path.is_file():
             raise FederatedError(
@@ -57,10 +67,10 @@ def _join(options: argparse.Namespace) -> int:
                 "(nestling-device run), labelled windows and the SuperLink's certificates"
             )
     node = {
-        "id": options.id,
+        "id": config.device.id,
         "state": str(state.absolute()),
         "data": str(options.data.absolute()),
-        "memory-kb": options.memory_kb,
+        "memory-kb": config.budget.memory_kb,
     }
     beside = str(Path(sys.executable).parent)
     environment = {**_QUIET, **os.environ}
@@ -80,10 +90,3 @@ def _join(options: argparse.Namespace) -> int:
     ]
     sys.stdout.flush()
     os.execve(program, command, environment)  # noqa: S606 - no shell is what we want
-
-
-def _device_id(text: str) -> str:
-    try:
-        return check_device_id(text)
-    except ValueError as err:
-        raise argparse.ArgumentTypeError(str(err)) from err

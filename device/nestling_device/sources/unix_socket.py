@@ -2,7 +2,8 @@
 
 A frame is four bytes, the length of what follows as a little-endian unsigned integer, and one
 window as little-endian float32 values in C order. For every frame one line of JSON comes back: the
-answer, or {"error": ...}. One producer at a time; another is told so and hung up on.
+answer, or {"error": ...}; a producer that lags in reading them loses lines, each one whole. One
+producer at a time; another is told so and hung up on.
 """
 
 import json

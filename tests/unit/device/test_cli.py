@@ -55,6 +55,17 @@ def test_device_that_has_not_enrolled_has_to_be_told_cloud_and_broker(
     assert "enrol this device" in capsys.readouterr().err
 
 
+def test_certificate_to_renew_is_looked_for_where_the_configuration_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "device.toml"
+    config.write_text(f'[device]\nstate = "{tmp_path / "configured"}"\n')
+
+    assert cli.main(["enrol", "--renew", "--config", str(config)]) == 1
+
+    assert str(tmp_path / "configured") in capsys.readouterr().err
+
+
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["run", "--help"])
