@@ -222,7 +222,7 @@ def _console_work(
 
     rounds = StoredRounds(stack.enter_context(RoundLog(_store_url(config))))
     repository = Repository(config.repository)
-    parts = console_parts(repository, store, rounds, grpc=found.grpc, broker=found.broker)
+    parts = console_parts(repository, store, rounds, found)
     folder = config.state / CONSOLE_FOLDER
     app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
     return [console.run(app)]

@@ -5,11 +5,11 @@ the cloud when the cloud is believed to succeed more often than the device by mo
 Prices come with the bundle, for the offload share that the budget wishes.
 """
 
-import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nestling.admission import transfer_ms
+from nestling.curve import point_at
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
 
@@ -89,15 +89,8 @@ def prices_for(curve: RoutingCurve, offload_share: float) -> Prices:
         curve: points by rising share, from 0 to 1.
         offload_share: wished; below 0 it is 0, above 1 it is 1.
     """
-    shares = [point.offload_share for point in curve.points]
-    share = min(max(offload_share, shares[0]), shares[-1])
-    above = min(bisect.bisect_right(shares, share), len(shares) - 1)
-    low, high = curve.points[above - 1], curve.points[above]
-    part = (share - low.offload_share) / (high.offload_share - low.offload_share)
-    return Prices(
-        gate=low.gate_price + part * (high.gate_price - low.gate_price),
-        accept=low.accept_price + part * (high.accept_price - low.accept_price),
-    )
+    point = point_at(curve, offload_share)
+    return Prices(gate=point.gate_price, accept=point.accept_price)
 
 
 def prefers_cloud(device: float, cloud: float, price: float) -> bool:

@@ -133,6 +133,17 @@ def test_who_wished_what_and_when_stays_written_down(store: Store) -> None:
     assert made[0].wished_at_ms <= made[2].wished_at_ms
 
 
+def test_changes_are_told_of_some_devices_alone(store: Store) -> None:
+    wishes = Wishes(store)
+    of_fleet = wishes.set(None, 0.3, wished_by="ada")
+    of_one = wishes.set("pi-1", 0.5, wished_by="bob")
+    wishes.set("pi-2", 0.7, wished_by="bob")
+
+    assert wishes.log(devices={"pi-1", None}) == [of_one, of_fleet]
+    assert wishes.log(devices={None}) == [of_fleet]
+    assert wishes.log(devices={"pi-3"}) == []
+
+
 @pytest.mark.parametrize(
     ("device", "share", "who"),
     [

@@ -15,10 +15,11 @@ from tests import cloud_process
 from tests.browser import DESKTOP, PHONE, Browser
 from tests.cloud_process import Cloud
 from tests.device_process import DeviceProcess
-from tests.hand_bundle import hand_repository
+from tests.hand_bundle import hand_release, hand_repository
 from tests.processes import DEADLINE_S, until
 
 from nestling_cloud import cli
+from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.fleet.wishes import Wishes
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store, store_url
@@ -215,6 +216,22 @@ def _hard_input(browser: Browser, fleet: Fleet) -> str:
     browser.open(f"{fleet.cloud.console}/devices/follower")
     browser.find('[data-panel="hard-inputs"] .waveform')
     return browser.text('[data-panel="hard-inputs"] .verdict')
+
+
+def test_page_of_a_device_tells_of_a_release_that_comes_while_it_is_open(
+    browser: Browser, tiny_teacher: bytes, tmp_path: Path
+) -> None:
+    browser.resize(DESKTOP)
+    with _serving(tmp_path, tiny_teacher) as fleet:
+        _answer(fleet.cloud, tmp_path, fleet)
+        browser.log_in(fleet.cloud.console, fleet.cloud.password)
+        browser.open(f"{fleet.cloud.console}/devices/watch")
+        beside = '[data-figure="bundle"] .beside'
+        browser.wait(lambda: browser.text(beside) == "as desired")
+
+        version = hand_release(Repository(tmp_path / "repository"), release=2)
+
+        browser.wait(lambda: browser.text(beside) == f"should run {version}")
 
 
 def test_expected_accuracy_follows_the_slider(page: Browser, fleet: Fleet) -> None:

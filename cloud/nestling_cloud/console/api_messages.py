@@ -304,9 +304,11 @@ class DroppedMessage(BaseModel):
 
 
 class RoundMessage(BaseModel):
-    """One federated round."""
+    """One federated round: its number within its run, its place among those of all runs."""
 
+    run: str
     number: int
+    place: int
     ended_at_ms: int
     invited: int
     used: int

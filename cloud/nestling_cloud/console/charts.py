@@ -216,12 +216,18 @@ def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
     """Draw the accuracy of every capacity over federated rounds.
 
     Args:
-        lines: (round, accuracy) pairs by capacity, the accuracy 0 to 1.
+        lines: (place, accuracy) pairs by capacity, the accuracy 0 to 1.
     """
     made = _capacity_lines(lines, x_factor=1)
     return {
         **_base(made),
-        "xAxis": {"type": "value", "name": "round", "minInterval": 1, "scale": True, **_axis()},
+        "xAxis": {
+            "type": "value",
+            "name": "round of all runs",
+            "minInterval": 1,
+            "scale": True,
+            **_axis(),
+        },
         "yAxis": {
             "type": "value",
             "name": "accuracy, %",

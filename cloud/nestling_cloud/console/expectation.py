@@ -1,9 +1,9 @@
 """What a wished offload share is expected to bring: pure functions over a bundle and figures."""
 
-import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from nestling.curve import point_at
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_cloud.console.chart_tables import CLOUD
 from nestling_cloud.telemetry.views import Totals
@@ -40,12 +40,7 @@ def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
         curve: of one capacity.
         offload_share: wished; below 0 it is 0, above 1 it is 1.
     """
-    shares = [point.offload_share for point in curve.points]
-    share = min(max(offload_share, shares[0]), shares[-1])
-    above = min(bisect.bisect_right(shares, share), len(shares) - 1)
-    low, high = curve.points[above - 1], curve.points[above]
-    part = (share - low.offload_share) / (high.offload_share - low.offload_share)
-    return low.accuracy + part * (high.accuracy - low.accuracy)
+    return point_at(curve, offload_share).accuracy
 
 
 def mixed_accuracy(

@@ -50,6 +50,7 @@ class Live:
         self.now_ms = now_ms
         self._fleet: _Kept[FleetView] = _Kept()
         self._device: _Kept[DeviceView | None] = _Kept()
+        self._row: _Kept[DeviceRow | None] = _Kept()
         self._devices: _Kept[tuple[list[DeviceRow], int]] = _Kept()
 
     async def fleet(self, span: Span) -> FleetView:
@@ -65,6 +66,10 @@ class Live:
             max(_DEVICE_FRESH_S, span.fresh_s),
             lambda: self._figures.device(device, self.range(span)),
         )
+
+    async def row(self, device: str) -> DeviceRow | None:
+        """A device as the table has it, None if nobody ever heard of it."""
+        return await self._row.get(device, _DEVICE_FRESH_S, lambda: self._figures.row(device))
 
     async def devices(self, query: DeviceQuery) -> tuple[list[DeviceRow], int]:
         """A page of the table of devices, and how many there are on all pages."""
@@ -90,16 +95,16 @@ class Live:
 
     async def age_ms(self) -> int | None:
         """How long ago the first answer of all was given, None without any."""
-        ends = await asyncio.to_thread(self._figures.first_and_last_ms)
-        return self.now_ms() - ends[0] if ends else None
+        first_ms = await asyncio.to_thread(self._figures.first_ms)
+        return None if first_ms is None else self.now_ms() - first_ms
 
     def range(self, span: Span) -> TimeRange:
         """A span's time up to now; everything begins with the first answer."""
         if span.length_ms is not None:
             return span.until(self.now_ms())
-        ends = self._figures.first_and_last_ms()
-        now_ms = self.now_ms()
-        return TimeRange(since_ms=min(ends[0], now_ms) if ends else now_ms, until_ms=now_ms + 1)
+        first_ms, now_ms = self._figures.first_ms(), self.now_ms()
+        since_ms = now_ms if first_ms is None else min(first_ms, now_ms)
+        return TimeRange(since_ms=since_ms, until_ms=now_ms + 1)
 
 
 class _Kept(Generic[Value]):

@@ -30,7 +30,7 @@ class Models:
 
     @property
     def bundle_version(self) -> str:
-        """Version of the bundle that devices should run."""
+        """Version of this bundle."""
         version: str = self.overview["bundle_version"]
         return version
 
@@ -53,6 +53,27 @@ def models_of(repository: Repository) -> Models | None:
         return read_models(repository)
     except RepositoryError:
         return None
+
+
+def desired_version(repository: Repository) -> str:
+    """Version of the bundle that devices should run now, "" where none can be told."""
+    try:
+        desired = repository.desired()
+    except RepositoryError:
+        return ""
+    return desired.bundle_version if desired else ""
+
+
+def bundle_note(running: str, desired: str) -> str:
+    """What to say beside the bundle that a device runs.
+
+    Args:
+        running: version that the device reported, "" before it did.
+        desired: version that it should run, "" where none is known.
+    """
+    if not desired:
+        return ""
+    return "as desired" if running == desired else f"should run {desired}"
 
 
 def read_models(repository: Repository) -> Models:

@@ -8,7 +8,6 @@ from nestling_cloud.console.parts import Parts
 from nestling_cloud.fleet.wishes import Wish
 from nestling_cloud.telemetry.views import TimeRange, Totals
 
-_LOG_LENGTH = 100
 _SHOWN = 20
 _STEP_MS = 10_000
 
@@ -34,27 +33,28 @@ class PointState:
 
 async def read_state(parts: Parts, device: str | None) -> PointState:
     """Read the operating point of a device, or of the fleet for None."""
-    wished, log = await asyncio.to_thread(_wishes, parts, device)
-    last = next((wish for wish in log if wish.device in (device, None)), None)
+    wished, last, log = await asyncio.to_thread(_wishes, parts, device)
     return PointState(
         wished=wished,
         in_force=await _in_force(parts, device),
         last_change=last,
         since=await _since(parts, device, last.wished_at_ms) if last else None,
-        log=tuple(log[:_SHOWN]),
+        log=tuple(log),
     )
 
 
-def _wishes(parts: Parts, device: str | None) -> tuple[float | None, list[Wish]]:
+def _wishes(parts: Parts, device: str | None) -> tuple[float | None, Wish | None, list[Wish]]:
+    """Share wished, the last change that bears on it, and the last ones of anybody."""
     wishes = parts.wishes
     wished = wishes.for_fleet() if device is None else wishes.for_device(device)
-    return wished, wishes.log(limit=_LOG_LENGTH)
+    last = wishes.log(devices={device, None}, limit=1)
+    return wished, last[0] if last else None, wishes.log(limit=_SHOWN)
 
 
 async def _in_force(parts: Parts, device: str | None) -> tuple[float, float] | None:
     if device is not None:
-        rows, _ = await parts.live.devices(DeviceQuery(search=device, limit=100))
-        shares = [row.offload_share for row in rows if row.device == device]
+        row = await parts.live.row(device)
+        shares = [row.offload_share] if row else []
     else:
         shares = []
         for descending in (False, True):

@@ -6,8 +6,22 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.console.live import Live
 from nestling_cloud.console.rounds import Rounds
 from nestling_cloud.fleet.wishes import Wishes
+from nestling_cloud.serving.config import Addresses
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceStart:
+    """How a device comes to a cloud that nobody reported to yet.
+
+    Attributes:
+        told: what to do.
+        command: for a shell.
+    """
+
+    told: str
+    command: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +34,7 @@ class Parts:
         live: the same, shared by all pages.
         wishes: offload shares.
         rounds: of federated learning.
-        start_device: the command that starts a device for this cloud.
+        start: how a device comes to this cloud.
     """
 
     repository: Repository
@@ -28,20 +42,17 @@ class Parts:
     live: Live
     wishes: Wishes
     rounds: Rounds
-    start_device: str
+    start: DeviceStart
 
 
-def console_parts(
-    repository: Repository, store: Store, rounds: Rounds, *, grpc: str, broker: str
-) -> Parts:
+def console_parts(repository: Repository, store: Store, rounds: Rounds, found: Addresses) -> Parts:
     """Wire the console to a cloud.
 
     Args:
         repository: of the releases.
         store: of the receipts.
         rounds: of federated learning.
-        grpc: HOST:PORT, for people who want to start a device.
-        broker: likewise.
+        found: for people who want to start a device.
     """
     figures = Figures(store)
     return Parts(
@@ -50,5 +61,18 @@ def console_parts(
         live=Live(figures),
         wishes=Wishes(store),
         rounds=rounds,
-        start_device=f"nestling-device run --cloud {grpc} --broker {broker}",
+        start=device_start(found),
+    )
+
+
+def device_start(found: Addresses) -> DeviceStart:
+    """Tell how a device comes to a cloud: with TLS it has to enrol first."""
+    if found.enrolment is not None:
+        return DeviceStart(
+            told="Let one in, where the cloud runs: the command prints what to run on the device.",
+            command="nestling-cloud device add NAME",
+        )
+    return DeviceStart(
+        told="Start one on this machine.",
+        command=f"nestling-device run --cloud {found.grpc} --broker {found.broker}",
     )

@@ -21,7 +21,9 @@ class RoundView:
     """One federated round.
 
     Attributes:
-        number: from 1.
+        run: that it belongs to.
+        number: within its run, from 1.
+        place: among the rounds of all runs, from 1.
         ended_at_ms: Unix time.
         invited: clients that were asked.
         used: clients whose updates went into the mean.
@@ -32,7 +34,9 @@ class RoundView:
         bundle_version: what was released after it, "" for nothing.
     """
 
+    run: str
     number: int
+    place: int
     ended_at_ms: int
     invited: int
     used: int
@@ -50,20 +54,13 @@ class Rounds(Protocol):
         ...
 
 
-class NoRounds:
-    """A cloud that federates nothing."""
-
-    def latest(self, count: int) -> Sequence[RoundView]:
-        """None."""
-        del count
-        return ()
-
-
 def rounds_table(rounds: Sequence[RoundView]) -> Table:
     """Participation and accuracy by round."""
     capacities = max((len(one.accuracy) for one in rounds), default=0)
     columns = [
+        ("run", "run"),
         ("round", "round"),
+        ("place", "of all runs"),
         ("ended_at_ms", ""),
         ("ended_utc", "ended, UTC"),
         ("invited", "invited"),
@@ -78,23 +75,24 @@ def rounds_table(rounds: Sequence[RoundView]) -> Table:
         padded = [*one.accuracy, *[None] * (capacities - len(one.accuracy))]
         counts = (one.invited, one.used, len(one.dropped), one.examples)
         when = (one.ended_at_ms, time_utc(one.ended_at_ms))
-        return [one.number, *when, *counts, *padded, one.bundle_version]
+        return [one.run, one.number, one.place, *when, *counts, *padded, one.bundle_version]
 
     return table(columns, map(row, rounds))
 
 
 def dropped_table(rounds: Sequence[RoundView]) -> Table:
     """Clients that were left out, and why."""
-    columns = [("round", "round"), ("device", "device"), ("reason", "reason")]
-    return table(
-        columns, ((one.number, left.device, left.reason) for one in rounds for left in one.dropped)
+    columns = [("run", "run"), ("round", "round"), ("device", "device"), ("reason", "reason")]
+    rows = (
+        (one.run, one.number, left.device, left.reason) for one in rounds for left in one.dropped
     )
+    return table(columns, rows)
 
 
 def accuracy_lines(rounds: Sequence[RoundView]) -> Mapping[int, Sequence[tuple[float, float]]]:
-    """(round, accuracy) pairs by capacity."""
+    """(place, accuracy) pairs by capacity: rounds of several runs stand in one row."""
     lines: dict[int, list[tuple[float, float]]] = {}
     for one in rounds:
         for capacity, accuracy in enumerate(one.accuracy, start=1):
-            lines.setdefault(capacity, []).append((one.number, accuracy))
+            lines.setdefault(capacity, []).append((one.place, accuracy))
     return lines

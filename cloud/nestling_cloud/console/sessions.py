@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,8 @@ class _Session:
 class Sessions:
     """Opened by the password, closed by logout, by time, or by another password.
 
+    May be used from several threads.
+
     Args:
         clock: seconds that only grow.
         password_mark: tells which password is the one now.
@@ -29,32 +32,37 @@ class Sessions:
     def __init__(self, clock: Callable[[], float], password_mark: Callable[[], str]) -> None:
         self._clock = clock
         self._password_mark = password_mark
+        self._lock = threading.Lock()
         self._open: dict[str, _Session] = {}  # by the digest of their key
 
     def open(self) -> str:
         """Begin a session; returns the key that the browser keeps."""
         now_s = self._clock()
         mark = self._password_mark()
-        self._open = {key: one for key, one in self._open.items() if _lasts(one, now_s, mark)}
         key = secrets.token_urlsafe(32)
-        self._open[_digest(key)] = _Session(opened_s=now_s, used_s=now_s, password_mark=mark)
+        made = _Session(opened_s=now_s, used_s=now_s, password_mark=mark)
+        with self._lock:
+            lasting = {one: at for one, at in self._open.items() if _lasts(at, now_s, mark)}
+            self._open = {**lasting, _digest(key): made}
         return key
 
     def use(self, key: str) -> bool:
         """Whether a session of this key lasts; being asked keeps it from idling away."""
         digest, now_s = _digest(key), self._clock()
-        session = self._open.get(digest)
-        if session is None:
+        if digest not in self._open:  # a stranger costs no look at the password's file
             return False
-        if not _lasts(session, now_s, self._password_mark()):
-            del self._open[digest]
-            return False
-        self._open[digest] = replace(session, used_s=now_s)
+        mark = self._password_mark()
+        with self._lock:
+            session = self._open.pop(digest, None)
+            if session is None or not _lasts(session, now_s, mark):
+                return False
+            self._open[digest] = replace(session, used_s=now_s)
         return True
 
     def close(self, key: str) -> None:
         """End a session, if there is one."""
-        self._open.pop(_digest(key), None)
+        with self._lock:
+            self._open.pop(_digest(key), None)
 
 
 def _lasts(session: _Session, now_s: float, password_mark: str) -> bool:

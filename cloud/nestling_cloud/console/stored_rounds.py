@@ -17,17 +17,21 @@ class StoredRounds:
         self._log = log
 
     def latest(self, count: int) -> Sequence[RoundView]:
-        """Last rounds, the oldest of them first, counted on over all runs."""
+        """Last rounds, the oldest of them first."""
         found = list(reversed(self._log.rounds(count)))
         before = self._log.count() - len(found)
-        return [_view(one, number) for number, one in enumerate(found, start=before + 1)]
+        return [_view(one, place) for place, one in enumerate(found, start=before + 1)]
 
 
-def _view(one: Round, number: int) -> RoundView:
+def _view(one: Round, place: int) -> RoundView:
+    # Whose update counted may still be lost afterwards, in the comparison that ends a run.
+    asked = {each.node for each in one.participants} | {lost.node for lost in one.dropped}
     return RoundView(
-        number=number,
+        run=one.run,
+        number=one.number,
+        place=place,
         ended_at_ms=one.ended_ms,
-        invited=len(one.participants) + len(one.dropped),
+        invited=len(asked),
         used=len(one.participants),
         examples=sum(each.examples for each in one.participants),
         accuracy=one.accuracy,

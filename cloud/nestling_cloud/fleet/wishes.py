@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -99,10 +99,18 @@ class Wishes:
         """Share wished for every device without a wish of its own."""
         return self.for_device(tables.FLEET)
 
-    def log(self, *, limit: int = 100) -> list[Wish]:
-        """Last changes, the newest first."""
+    def log(self, *, devices: Collection[str | None] | None = None, limit: int = 100) -> list[Wish]:
+        """Last changes, the newest first.
+
+        Args:
+            devices: whose wishes alone, None among them being the fleet's; without, everybody's.
+            limit: most changes.
+        """
         columns = tables.WISH_LOG.c
         query = sa.select(tables.WISH_LOG).order_by(columns.id.desc()).limit(limit)
+        if devices is not None:
+            keys = [tables.FLEET if device is None else device for device in devices]
+            query = query.where(columns.device.in_(keys))
         with self._store.reading() as connection:
             return [
                 Wish(

@@ -98,6 +98,13 @@ class Figures:
             found = connection.execute(query.offset(offset).limit(limit))
             return [device_row(row) for row in found], connection.execute(count).scalar_one()
 
+    def row(self, device: str) -> DeviceRow | None:
+        """A device's row of the fleet's table; None if nobody ever heard of it."""
+        query = device_rows().where(tables.DEVICES.c.device == device)
+        with self._store.reading() as connection:
+            found = connection.execute(query).first()
+        return None if found is None else device_row(found)
+
     def device(
         self, device: str, time_range: TimeRange, *, answers: int = 500
     ) -> DeviceView | None:
@@ -144,28 +151,24 @@ class Figures:
             yield from (row for _, row in page)
             after = page[-1][0]
 
-    def first_and_last_ms(self) -> tuple[int, int] | None:
-        """When the first answer was given and when the last, to a step of a rollup.
+    def first_ms(self) -> int | None:
+        """When the first answer was given, to a step of a rollup.
 
         Answers of clocks that are far off do not count: they would make any range of time a
         useless one. None without an answer.
         """
         until_ms = self._now_ms() + CLOCK_AHEAD_MS
         with self._store.reading() as connection:
-            found = [
-                (first_ms, last_ms + step_ms)
-                for step_ms, table in tables.FLEET_ROLLUPS.items()
-                for first_ms, last_ms in connection.execute(
-                    sa.select(sa.func.min(table.c.start_ms), sa.func.max(table.c.start_ms)).where(
-                        table.c.start_ms.between(_EARLIEST_MS, until_ms)
-                    )
+            # The coarsest goes back furthest.
+            for table in reversed(tables.FLEET_ROLLUPS.values()):
+                start_ms = table.c.start_ms
+                query = sa.select(sa.func.min(start_ms)).where(
+                    start_ms.between(_EARLIEST_MS, until_ms)
                 )
-                if first_ms is not None
-            ]
-        if not found:
-            return None
-        # The coarsest goes back furthest; the finest that has any knows best where the end is.
-        return found[-1][0], found[0][1]
+                first_ms: int | None = connection.execute(query).scalar()
+                if first_ms is not None:
+                    return first_ms
+        return None
 
     def _answering(self, connection: sa.Connection, steps: Steps) -> int:
         devices = tables.DEVICES.c

@@ -8,12 +8,12 @@ from fastapi import Request
 from nicegui import ui
 
 from nestling_cloud.console import chart_tables, charts
-from nestling_cloud.console.models import Models, models_of
+from nestling_cloud.console.models import Models, bundle_note, desired_version, models_of
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.hard_inputs import HardInputsPanel
 from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, Tile, block, link
 from nestling_cloud.console.pages.tiles import TotalsTiles
-from nestling_cloud.console.parts import Parts
+from nestling_cloud.console.parts import DeviceStart, Parts
 from nestling_cloud.console.table import Table
 from nestling_cloud.console.units import NOTHING, age, number, percent
 from nestling_cloud.telemetry.views import DeviceRow, DeviceView
@@ -46,11 +46,11 @@ class _DevicePage:
     ) -> None:
         self._live = parts.live
         self._device = device
-        self._desired = models.bundle_version if models else ""
+        self._repository = parts.repository
         with frame(request, "/"):
             with heading(device) as self._sub:
                 self._spans = SpanChoice(request, age_ms, self.refresh)
-            self._unknown = _unknown(parts.start_device)
+            self._unknown = _unknown(parts.start)
             with block("div") as self._figures:
                 self._state = _StateTiles(device)
                 self._tiles = TotalsTiles(with_devices=False)
@@ -64,23 +64,24 @@ class _DevicePage:
         self._figures.set_visibility(view is not None)
         if view is None:
             return
+        desired = await asyncio.to_thread(desired_version, self._repository)
         now_ms = self._live.now_ms()
         state = "connected" if view.row.online else "not connected"
         heard = age(view.row.last_seen_ms, now_ms)
         self._sub.say(f"{state}, last heard {heard}, {view.row.profile or 'unknown board'}")
-        self._state.show(view.row, self._desired)
+        self._state.show(view.row, desired)
         self._tiles.show(view.totals)
         self._panels.show(view, self._spans.query())
         self._inputs.show(view.hard_inputs, now_ms)
         self._latest.show(view)
 
 
-def _unknown(command: str) -> ui.element:
+def _unknown(start: DeviceStart) -> ui.element:
     with block("section", "empty") as section:
         Text("h2", "Nobody has heard of this device")
-        Text("p", "It appears here with its first answer. Start it with this id:")
+        Text("p", f"{start.told} With this id, it appears here with its first answer.")
         with block("pre"):
-            Text("code", command)
+            Text("code", start.command)
         link("All devices", "/")
     return section
 
@@ -98,13 +99,8 @@ class _StateTiles:
         link("Move the operating point", f"/operating-point?device={quote(device)}", "after-tiles")
 
     def show(self, row: DeviceRow, desired: str) -> None:
-        if not row.bundle_version:
-            told = f"should run {desired}" if desired else ""
-        elif row.bundle_version == desired:
-            told = "as desired"
-        else:
-            told = f"should run {desired}"
-        self._bundle.show(row.bundle_version or NOTHING, told)
+        running = row.bundle_version
+        self._bundle.show(running or NOTHING, bundle_note(running, desired))
         self._capacity.show(str(row.capacity) if row.capacity else NOTHING)
         wished = "its own setting" if row.wished_share is None else percent(row.wished_share)
         in_force = NOTHING if row.offload_share is None else percent(row.offload_share)

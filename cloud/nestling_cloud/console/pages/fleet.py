@@ -12,7 +12,7 @@ from nestling_cloud.console.pages.device_table import DeviceTable
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.markup import ChartPanel, Text, block
 from nestling_cloud.console.pages.tiles import TotalsTiles
-from nestling_cloud.console.parts import Parts
+from nestling_cloud.console.parts import DeviceStart, Parts
 from nestling_cloud.console.units import number
 from nestling_cloud.telemetry.views import FleetView
 
@@ -35,7 +35,7 @@ class _FleetPage:
         with frame(request, "/"):
             with heading("Fleet") as self._sub:
                 self._spans = SpanChoice(request, age_ms, self.refresh)
-            self._empty = _no_devices(parts.start_device)
+            self._empty = _no_devices(parts.start)
             with block("div") as self._figures:
                 self._tiles = TotalsTiles(with_devices=True)
                 with block("div", "panels"):
@@ -103,11 +103,11 @@ def _summary(view: FleetView) -> str:
     return told + (f", {number(view.dropped)} receipts dropped so far" if view.dropped else "")
 
 
-def _no_devices(command: str) -> ui.element:
+def _no_devices(start: DeviceStart) -> ui.element:
     with block("section", "empty") as section:
         Text("h2", "No device has reported yet")
-        Text("p", "Start one on this machine; it appears here with its first answer.")
+        Text("p", f"{start.told} It appears here with its first answer.")
         with block("pre"):
-            Text("code", command)
-        Text("p", "On a Raspberry Pi, or with mutual TLS: see docs/operate.md.")
+            Text("code", start.command)
+        Text("p", "On a Raspberry Pi: see docs/deploy.md.")
     return section

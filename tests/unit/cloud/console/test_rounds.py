@@ -3,7 +3,6 @@ from tests.console_views import START_MS
 from nestling_cloud.console.charts import rounds_chart
 from nestling_cloud.console.rounds import (
     DroppedClient,
-    NoRounds,
     RoundView,
     accuracy_lines,
     dropped_table,
@@ -13,7 +12,9 @@ from nestling_cloud.console.rounds import (
 
 def _round(number: int, accuracy: tuple[float, ...]) -> RoundView:
     return RoundView(
+        run="20261124-101500",
         number=number,
+        place=number + 7,
         ended_at_ms=START_MS,
         invited=3,
         used=2,
@@ -32,20 +33,26 @@ def test_table_has_participation_and_an_accuracy_for_each_capacity() -> None:
 
     keys = [column.key for column in shown.columns]
     assert keys[-3:] == ["accuracy_1", "accuracy_2", "bundle_version"]
-    assert shown.rows[0][3:] == (3, 2, 1, 120, 0.5, 0.6, "")
-    assert shown.rows[1][3:] == (3, 2, 1, 120, None, None, "")
+    assert keys[:3] == ["run", "round", "place"]
+    assert shown.rows[0][:3] == ("20261124-101500", 1, 8)
+    assert shown.rows[0][5:] == (3, 2, 1, 120, 0.5, 0.6, "")
+    assert shown.rows[1][5:] == (3, 2, 1, 120, None, None, "")
 
 
 def test_dropped_clients_stand_with_their_reason() -> None:
-    assert dropped_table(ROUNDS).rows[0] == (1, "watch-3", "not a number in its update")
+    assert dropped_table(ROUNDS).rows[0] == (
+        "20261124-101500",
+        1,
+        "watch-3",
+        "not a number in its update",
+    )
 
 
 def test_lines_have_a_point_for_each_round_that_was_evaluated() -> None:
-    assert accuracy_lines(ROUNDS) == {1: [(1, 0.5)], 2: [(1, 0.6)]}
+    assert accuracy_lines(ROUNDS) == {1: [(8, 0.5)], 2: [(8, 0.6)]}
     drawn = rounds_chart(accuracy_lines(ROUNDS))["series"]
-    assert [one["data"] for one in drawn] == [[[1, 50.0]], [[1, 60.0]]]
+    assert [one["data"] for one in drawn] == [[[8, 50.0]], [[8, 60.0]]]
 
 
-def test_cloud_that_federates_nothing_has_no_rounds() -> None:
-    assert not NoRounds().latest(10)
+def test_table_without_rounds_is_empty() -> None:
     assert rounds_table([]).rows == ()

@@ -1,0 +1,25 @@
+"""Routing curves between their operating points: where prices and what they bring are read."""
+
+import bisect
+
+from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
+
+
+def point_at(curve: RoutingCurve, offload_share: float) -> OperatingPoint:
+    """Read a curve at a wished share, on the line between the operating points around it.
+
+    Args:
+        curve: points by rising share, from 0 to 1.
+        offload_share: wished; below 0 it is 0, above 1 it is 1.
+    """
+    shares = [point.offload_share for point in curve.points]
+    share = min(max(offload_share, shares[0]), shares[-1])
+    above = min(bisect.bisect_right(shares, share), len(shares) - 1)
+    low, high = curve.points[above - 1], curve.points[above]
+    part = (share - low.offload_share) / (high.offload_share - low.offload_share)
+    return OperatingPoint(
+        offload_share=share,
+        gate_price=low.gate_price + part * (high.gate_price - low.gate_price),
+        accept_price=low.accept_price + part * (high.accept_price - low.accept_price),
+        accuracy=low.accuracy + part * (high.accuracy - low.accuracy),
+    )

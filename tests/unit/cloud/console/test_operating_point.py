@@ -1,0 +1,54 @@
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nestling import metrics
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.console.operating_point import read_state
+from nestling_cloud.console.parts import Parts, console_parts
+from nestling_cloud.console.stored_rounds import StoredRounds
+from nestling_cloud.federated.rounds import RoundLog
+from nestling_cloud.fleet import registry
+from nestling_cloud.serving.config import Addresses
+from nestling_cloud.telemetry.store import Store, store_url
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(store_url(str(tmp_path / "store.sqlite"))) as made:
+        yield made
+
+
+@pytest.fixture
+def parts(store: Store, tmp_path: Path) -> Iterator[Parts]:
+    with RoundLog(store_url(str(tmp_path / "store.sqlite"))) as log:
+        found = Addresses(grpc="", broker="")
+        yield console_parts(Repository(tmp_path), store, StoredRounds(log), found)
+
+
+def test_share_in_force_is_the_devices_among_many_boards_of_its_name(
+    parts: Parts, store: Store
+) -> None:
+    others: dict[str, metrics.MetricValue] = {metrics.PROFILE: "pi-5", metrics.OFFLOAD_SHARE: 0.1}
+    reports = [registry.report(f"a-{n}", others, seen_ms=1) for n in range(150)]
+    own: dict[str, metrics.MetricValue] = {metrics.OFFLOAD_SHARE: 0.4}
+    store.add_all([], [*reports, registry.report("pi-5", own, seen_ms=1)])
+
+    assert asyncio.run(read_state(parts, "pi-5")).in_force == (0.4, 0.4)
+    assert asyncio.run(read_state(parts, None)).in_force == (0.1, 0.4)
+    assert asyncio.run(read_state(parts, "nobody")).in_force is None
+
+
+def test_last_change_is_found_behind_many_of_others(parts: Parts) -> None:
+    of_fleet = parts.wishes.set(None, 0.2, wished_by="ada")
+    of_one = parts.wishes.set("pi-5", 0.4, wished_by="ada")
+    others = [parts.wishes.set(f"a-{n}", 0.1, wished_by="bob") for n in range(101)]
+
+    state = asyncio.run(read_state(parts, "pi-5"))
+
+    assert (state.wished, state.last_change) == (0.4, of_one)
+    assert state.log == tuple(others[:-21:-1])
+    assert asyncio.run(read_state(parts, None)).last_change == of_fleet
+    assert asyncio.run(read_state(parts, "pi-6")).last_change == of_fleet
