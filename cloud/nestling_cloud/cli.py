@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -10,13 +11,15 @@ from nestling_cloud.errors import CloudError
 
 _COMMANDS = (serve, console, bundle, device, broker_config, federated)
 _FAILURE = 1
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command.
 
     Returns:
-        Exit status: 0, or 1 after an error told on standard error (2 for wrong usage).
+        Exit status: 0, or 1 after an error told on standard error (2 for wrong usage), 130
+        after Ctrl-C.
     """
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -25,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CloudError, OSError) as err:
         print(f"nestling-cloud: {err}", file=sys.stderr)
         return _FAILURE
+    except KeyboardInterrupt as stopped:  # it says what has become of the work, if there is more
+        print(f"nestling-cloud: {str(stopped) or 'stopped'}", file=sys.stderr)
+        return _INTERRUPTED
     return 0
 
 

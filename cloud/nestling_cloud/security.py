@@ -82,21 +82,43 @@ class Security:
                 whoever started it sends SIGHUP when they change.
         """
         loop = asyncio.get_running_loop()
-        told, certificate_due_s = -1, loop.time() + _CERTIFICATE_CHECK_S
+        news = _News(enrolment=self.enrolment, certificate_due_s=loop.time() + _CERTIFICATE_CHECK_S)
         while True:
             try:
-                changed = False
-                if await asyncio.to_thread(self.enrolment.roster.revision) != told:
-                    told = await asyncio.to_thread(self.enrolment.broker.write_lists)
-                    changed = True
-                if loop.time() >= certificate_due_s:
-                    certificate_due_s = loop.time() + _CERTIFICATE_CHECK_S
-                    changed |= self.enrolment.broker.write_certificate()
-                if changed and broker is not None:
-                    broker.reload()
+                await asyncio.to_thread(news.write, loop.time())
             except (CloudError, OSError) as err:
                 _LOG.warning("the broker goes on with what it knows: %s", err)
+            # What was written before something else went wrong is news all the same.
+            if news.untold and broker is not None:
+                broker.reload()
+            news.untold = False
             await asyncio.sleep(_LISTS_CHECK_S)
+
+
+@dataclass(kw_only=True)
+class _News:
+    """What stands in the broker's files.
+
+    Attributes:
+        enrolment: that they follow from.
+        certificate_due_s: when the certificate is looked at next.
+        revision: of the roster, as the lists have it.
+        untold: whether the broker has yet to hear of something.
+    """
+
+    enrolment: Enrolment
+    certificate_due_s: float
+    revision: int = -1
+    untold: bool = False
+
+    def write(self, now_s: float) -> None:
+        """Write what has changed."""
+        if self.enrolment.roster.revision() != self.revision:
+            self.revision = self.enrolment.broker.write_lists()
+            self.untold = True
+        if now_s >= self.certificate_due_s:
+            self.certificate_due_s = now_s + _CERTIFICATE_CHECK_S
+            self.untold |= self.enrolment.broker.write_certificate()
 
 
 def told_by(host: str) -> str:

@@ -24,7 +24,7 @@ from nestling_cloud.fleet.removals import end_removed
 from nestling_cloud.fleet.wishes import Wishes
 from nestling_cloud.security import Security
 from nestling_cloud.serving.batcher import Batcher
-from nestling_cloud.serving.config import RECEIPTS_FILE, Addresses, ServeConfig
+from nestling_cloud.serving.config import Addresses, ServeConfig
 from nestling_cloud.serving.delivery import DeliveryService
 from nestling_cloud.serving.enrolment import RenewalDesk, enrolling
 from nestling_cloud.serving.inference import MAX_MESSAGE_BYTES, Answered, InferenceService
@@ -35,7 +35,7 @@ from nestling_cloud.serving.peers import Gatekeeper, Peers
 from nestling_cloud.serving.recorder import HardInputRecorder
 from nestling_cloud.telemetry.hard_inputs import HardInputs
 from nestling_cloud.telemetry.ingest import Ingest
-from nestling_cloud.telemetry.store import Store, store_url
+from nestling_cloud.telemetry.store import Store, state_store_url
 
 _BROKER_CHECK_S = 0.5
 # What the broker may take until devices are heard, before we say that we are ready.
@@ -74,7 +74,7 @@ async def serve(
     repository = Repository(config.repository)
     model = _load_model(repository)
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(Store(_store_url(config)))
+        store = stack.enter_context(Store(state_store_url(config.state, config.store)))
         security = stack.enter_context(_security(config))
         console = _open_console(config, security, stack)
         broker, own_broker = _join_broker(config, security, stack)
@@ -98,13 +98,6 @@ async def serve(
             await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
             ready(_with_console(found, console, config, security))
             await stop.wait()
-
-
-def _store_url(config: ServeConfig) -> str:
-    if config.store is not None:
-        return store_url(config.store)
-    config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return store_url(str(config.state / RECEIPTS_FILE))
 
 
 def _load_model(repository: Repository) -> CloudModel:
@@ -220,7 +213,9 @@ def _console_work(
     from nestling_cloud.console.parts import console_parts  # noqa: PLC0415
     from nestling_cloud.console.stored_rounds import StoredRounds  # noqa: PLC0415
 
-    rounds = StoredRounds(stack.enter_context(RoundLog(_store_url(config))))
+    rounds = StoredRounds(
+        stack.enter_context(RoundLog(state_store_url(config.state, config.store)))
+    )
     repository = Repository(config.repository)
     parts = console_parts(repository, store, rounds, found)
     folder = config.state / CONSOLE_FOLDER

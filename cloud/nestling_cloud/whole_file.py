@@ -4,10 +4,19 @@ import os
 import tempfile
 from pathlib import Path
 
+PRIVATE = 0o700
+SHARED = 0o777  # less the umask
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file in place of an earlier one; its folder is made."""
-    part = _part(path, data)
+
+def write_whole(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None:
+    """Write a file in place of an earlier one.
+
+    Args:
+        path: the file.
+        data: what it holds from now on.
+        folder_mode: of its folder, where that has to be made.
+    """
+    part = _part(path, data, folder_mode)
     try:
         part.replace(path)
     except BaseException:
@@ -22,7 +31,7 @@ def write_new(path: Path, data: bytes) -> bool:
     Returns:
         Whether it is ours.
     """
-    part = _part(path, data)
+    part = _part(path, data, PRIVATE)
     try:
         path.hardlink_to(part)
     except FileExistsError:
@@ -33,8 +42,8 @@ def write_new(path: Path, data: bytes) -> bool:
     return True
 
 
-def _part(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _part(path: Path, data: bytes, folder_mode: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")  # 0600
     try:
         with os.fdopen(handle, "wb") as file:

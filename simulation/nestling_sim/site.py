@@ -8,9 +8,9 @@ from pathlib import Path
 
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.serving.config import RECEIPTS_FILE, Addresses
+from nestling_cloud.serving.config import Addresses
 from nestling_cloud.telemetry.receipts import ReceiptRow
-from nestling_cloud.telemetry.store import Store, store_url
+from nestling_cloud.telemetry.store import RECEIPTS_FILE, Store, store_url
 from nestling_sim.cloud_process import cloud_process
 from nestling_sim.live import FleetError
 

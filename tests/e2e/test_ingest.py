@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from tests.background import running
 from tests.edge_node import Node, batch_of
+from tests.processes import until
 
 from nestling import metrics
 from nestling_cloud.broker import Broker, start_broker
 from nestling_cloud.connection import BrokerAddress
+from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.ingest import Heard, Ingest
 from nestling_cloud.telemetry.store import Store, store_url
 
@@ -82,3 +85,37 @@ def test_command_without_a_connection_is_not_sent(store: Store) -> None:
     ingest = Ingest(store, BrokerAddress(host="127.0.0.1", port=1))
 
     assert asyncio.run(ingest.command("pi-1", {metrics.REBIRTH: True})) is False
+
+
+_REFUSE = """
+CREATE TRIGGER refuse BEFORE INSERT ON devices BEGIN SELECT RAISE(ABORT, 'out of order'); END
+"""
+
+
+def execute(store: Store, statement: str) -> None:
+    with store.writing() as connection:
+        connection.execute(sa.text(statement))
+
+
+def test_what_a_device_said_while_the_store_failed_is_written_when_it_works_again(
+    store: Store, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    def said() -> list[tuple[str, bool]]:
+        rows, _ = Figures(store).devices()
+        return [(row.profile, row.online) for row in rows]
+
+    def fail_once() -> None:
+        node = Node(broker.host, broker.port)
+        execute(store, _REFUSE)
+        node.birth({metrics.PROFILE: "pi-5"})
+        until(lambda: "out of order" in caplog.text)
+        node.death()
+        execute(store, "DROP TRIGGER refuse")
+        until(lambda: said() == [("pi-5", False)])
+        node.close()
+
+    async def listen() -> None:
+        async with listening(store, broker):
+            await asyncio.to_thread(fail_once)
+
+    asyncio.run(listen())

@@ -17,9 +17,8 @@ from nestling_cloud.broker import BrokerKind, find_broker
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import Silent
-from nestling_cloud.serving.config import RECEIPTS_FILE
 from nestling_cloud.tasks import load_task
-from nestling_cloud.telemetry.store import Store, store_url
+from nestling_cloud.telemetry.store import RECEIPTS_FILE, Store, store_url
 from nestling_sim.cloud_process import cloud_process
 from nestling_sim.live import Fleet, run_fleet
 from nestling_sim.run import Result, RunConfig, run

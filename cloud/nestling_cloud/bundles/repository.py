@@ -4,9 +4,7 @@ Beside them lies what a later round of learning starts from: checkpoints, by bun
 fetch blobs, and only by digest, so that neither cloud models nor checkpoints ever reach one.
 """
 
-import os
 import re
-import tempfile
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -14,6 +12,7 @@ from google.protobuf.message import DecodeError
 from nestling import bundle
 from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_cloud.errors import CloudError
+from nestling_cloud.whole_file import SHARED, write_whole
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -214,20 +213,4 @@ def _no_blob(sha256: str) -> BlobNotFoundError:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, or a power cut, finds all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(path, data, folder_mode=SHARED)

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from nestling.hosts import is_loopback
+from nestling_cloud.commands.serve import port
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated import flower
 from nestling_cloud.federated.flower import Link
 from nestling_cloud.federated.rounds import Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
-from nestling_cloud.telemetry.store import store_url
+from nestling_cloud.telemetry.store import state_store_url
 
 _SUPERLINK = "127.0.0.1:9092"
 
@@ -48,7 +49,7 @@ def _add_link(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="loopback only (default: %(default)s)")
-    add("--port", type=int, default=9092, help="default: %(default)s")
+    add("--port", type=port, default=9092, help="default: %(default)s")
     add("--certificate", type=Path, required=True, metavar="PEM", help="of this SuperLink")
     add("--key", type=Path, required=True, metavar="PEM", help="its private key")
     add("--ca", type=Path, required=True, metavar="PEM", help="who signed the certificate")
@@ -143,7 +144,8 @@ def _run(options: argparse.Namespace) -> None:
             f"{options.superlink} is not loopback, and nothing goes there in the clear: name the "
             "certificates that it is known by with --root-certificates"
         )
-    store, name = _store(options), datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    store = state_store_url(options.state, options.store)
+    name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     config = RunConfig(
         repository=str(options.repository.absolute()),
         store=store,
@@ -173,7 +175,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _rounds(options: argparse.Namespace) -> None:
-    with RoundLog(_store(options)) as log:
+    with RoundLog(state_store_url(options.state, options.store)) as log:
         entries = log.rounds(options.limit)
     if options.json:
         print(json.dumps([dataclasses.asdict(entry) for entry in entries]))
@@ -203,12 +205,6 @@ def _table(entries: list[Round]) -> Table:
 def _longest_s(options: argparse.Namespace) -> float:
     """Longest that a run may take: its messages, and the cloud's own training."""
     return float(options.timeout * (2 * options.rounds + 1) + 3600)
-
-
-def _store(options: argparse.Namespace) -> str:
-    if options.store is None:
-        options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return store_url(options.store or str(options.state / "receipts.sqlite"))
 
 
 def _absolute(task: str) -> str:

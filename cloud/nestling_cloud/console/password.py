@@ -6,8 +6,8 @@ from pathlib import Path
 
 import argon2
 
-from nestling_cloud.console.secret_file import write_secret
 from nestling_cloud.errors import CloudError
+from nestling_cloud.whole_file import write_whole
 
 # Folder of the console's credentials, in the state folder.
 CONSOLE_FOLDER = "console"
@@ -54,7 +54,7 @@ class PasswordFile:
         """
         if not SHORTEST <= len(password) <= LONGEST:
             raise PasswordError(f"a password needs {SHORTEST} to {LONGEST} characters")
-        write_secret(self._path, self._hasher.hash(_bytes(password)) + "\n")
+        write_whole(self._path, f"{self._hasher.hash(_bytes(password))}\n".encode())
 
     def check(self, password: str) -> bool:
         """Whether this is the password; takes some 50 ms and 64 MiB, on purpose.

@@ -7,8 +7,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from nestling_cloud.console.secret_file import write_secret
 from nestling_cloud.errors import CloudError
+from nestling_cloud.whole_file import write_whole
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = "nest_"  # so that scanners for leaked secrets can find one
@@ -98,7 +98,8 @@ class TokenFile:
         return None
 
     def _write(self, tokens: list[Token]) -> None:
-        write_secret(self._path, json.dumps([vars(token) for token in tokens], indent=1) + "\n")
+        text = json.dumps([vars(token) for token in tokens], indent=1) + "\n"
+        write_whole(self._path, text.encode())
 
 
 def _digest(token: str) -> str:

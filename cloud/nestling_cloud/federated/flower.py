@@ -3,12 +3,14 @@
 By default Flower reports usage and looks for updates; nothing that Nestling starts does.
 """
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from nestling_cloud.federated.run_config import RunConfig
 
 _CONNECTION = "nestling"
 _QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+_STOP_TIMEOUT_S = 30.0
 _FINISHED = "finished:"  # before how it ended
 
 _SERVER = "from nestling_cloud.federated.server_app import app\n\n__all__ = ['app']\n"
@@ -121,17 +124,48 @@ def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
 
     Raises:
         FlowerError: the SuperLink did not take it, or it did not end in time.
+        KeyboardInterrupt: Ctrl-C; it says whether the run was stopped at the SuperLink.
     """
     home.mkdir(parents=True, exist_ok=True)
     (home / "config.toml").write_text(_connection(link), "utf-8")
-    started = _json(_flwr(home, ["run", str(folder), _CONNECTION, "--format", "json"], None))
-    number = str(started["run-id"])
-    _flwr(home, ["log", number, _CONNECTION, "--stream"], timeout_s)
+    number = ""
+    try:
+        with _interrupt_held():  # a run that was handed over, and nobody knows which, goes on
+            started = _flwr(home, ["run", str(folder), _CONNECTION, "--format", "json"], None)
+            number = str(_json(started)["run-id"])
+        _flwr(home, ["log", number, _CONNECTION, "--stream"], timeout_s)
+    except KeyboardInterrupt:
+        if not number:
+            raise
+        raise KeyboardInterrupt(_stop(home, number)) from None
     told = _json(_flwr(home, ["ls", _CONNECTION, "--run-id", number, "--format", "json"], None))
     status = str(told["runs"][0]["status"])
     if not status.startswith(_FINISHED):
         raise FlowerError(f"run {number} is {status}: the SuperLink stopped talking of it")
     return status.removeprefix(_FINISHED)
+
+
+@contextlib.contextmanager
+def _interrupt_held() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block, here and in the programs that it starts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _stop(home: Path, number: str) -> str:
+    """Stop a run, which would go on and release a bundle; returns what came of it."""
+    # A second Ctrl-C must not cut this short, here or in flwr.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _json(_flwr(home, ["stop", number, _CONNECTION, "--format", "json"], _STOP_TIMEOUT_S))
+    except FlowerError as err:
+        return f"run {number} may go on at the SuperLink and release a bundle: {err}"
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return f"stopped, and run {number} with it at the SuperLink"
 
 
 def _connection(link: Link) -> str:
@@ -156,8 +190,8 @@ def _flwr(home: Path, arguments: Sequence[str], timeout_s: float | None) -> str:
         )
     except subprocess.TimeoutExpired:
         raise FlowerError(
-            f"the run did not end within {timeout_s:g} s; it goes on at the SuperLink, and "
-            "nestling-cloud federated rounds shows what comes of it"
+            f"flwr {arguments[0]} did not end within {timeout_s:g} s; the run goes on at the "
+            "SuperLink, and nestling-cloud federated rounds shows what comes of it"
         ) from None
     if done.returncode:
         raise FlowerError(f"flwr {arguments[0]}: {(done.stderr or done.stdout).strip()[-600:]}")

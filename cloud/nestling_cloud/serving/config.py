@@ -8,9 +8,6 @@ from nestling_cloud.connection import BrokerAddress
 from nestling_cloud.console.server import ConsoleAddress
 from nestling_cloud.security import needs_tls
 
-# In the state folder, unless another store is named.
-RECEIPTS_FILE = "receipts.sqlite"
-
 
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig:

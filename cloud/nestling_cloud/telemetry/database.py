@@ -14,12 +14,28 @@ from sqlalchemy.dialects import postgresql, sqlite
 _WRITER_LOCK = 0x6E6573746C696E67
 _WRITING = "nestling_writing"
 
+# In the state folder, unless another store is named.
+RECEIPTS_FILE = "receipts.sqlite"
+
 Upsert = sqlite.Insert | postgresql.Insert
 
 
 def store_url(text: str) -> str:
     """Make a database URL of what a user gives: a URL as it is, anything else is an SQLite file."""
     return text if "://" in text else f"sqlite:///{Path(text).absolute()}"
+
+
+def state_store_url(state: Path, store: str | None) -> str:
+    """Make the database URL of a cloud's store.
+
+    Args:
+        state: the cloud's folder; made, unless the store lies elsewhere.
+        store: URL or file that a user named; None for `RECEIPTS_FILE` in the state folder.
+    """
+    if store is not None:
+        return store_url(store)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return store_url(str(state / RECEIPTS_FILE))
 
 
 class Database:

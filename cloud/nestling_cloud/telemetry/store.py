@@ -23,14 +23,23 @@ from nestling.v1 import receipt_pb2
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet import registry
 from nestling_cloud.telemetry import outboxes, retention, ring, rollups, schema, tables
-from nestling_cloud.telemetry.database import Database, store_url
+from nestling_cloud.telemetry.database import RECEIPTS_FILE, Database, state_store_url, store_url
 from nestling_cloud.telemetry.ledger import Ledger
 from nestling_cloud.telemetry.outboxes import Key
 from nestling_cloud.telemetry.receipts import ReceiptError, ReceiptRow
 from nestling_cloud.telemetry.retention import Retention
 from nestling_cloud.telemetry.watermark import Gap
 
-__all__ = ["Added", "Delivery", "Store", "StoreError", "check_outbox_id", "store_url"]
+__all__ = [
+    "RECEIPTS_FILE",
+    "Added",
+    "Delivery",
+    "Store",
+    "StoreError",
+    "check_outbox_id",
+    "state_store_url",
+    "store_url",
+]
 
 _LONGEST_OUTBOX_ID = 64
 

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +69,53 @@ def test_showing_rounds_needs_neither_torch_nor_flwr() -> None:
     )
 
     assert done.stdout.strip() == "[]"
+
+
+# Stands for Flower's own: Ctrl-C comes while it does what INTERRUPTED says.
+_FLWR = """#!/bin/sh
+[ "$1" = "$INTERRUPTED" ] && kill -INT $PPID
+case $1 in
+run) echo '{"success": true, "run-id": "7"}' ;;
+log) exec sleep 60 ;;
+stop) echo "$2" >"$STOPPED"; echo "$SAID" ;;
+esac
+"""
+_INTERRUPTED_RUN = """
+import sys
+sys.executable = sys.argv.pop(1)
+from nestling_cloud.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def interrupted_run(folder: Path, during: str, said: str) -> "subprocess.CompletedProcess[str]":
+    (folder / "flwr").write_text(_FLWR)
+    (folder / "flwr").chmod(0o755)
+    arguments = ["federated", "run", "--repository", str(folder), "--task", "wearable"]
+    return subprocess.run(
+        [
+            *(sys.executable, "-P", "-c", _INTERRUPTED_RUN, str(folder / "python")),
+            *(*arguments, "--state", str(folder / "state")),
+        ],
+        env={**os.environ, "INTERRUPTED": during, "STOPPED": str(folder / "stopped"), "SAID": said},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("during", ["run", "log"])
+def test_interrupted_run_is_stopped_at_the_superlink_too(tmp_path: Path, during: str) -> None:
+    done = interrupted_run(tmp_path, during, '{"success": true, "run-id": "7"}')
+
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stderr == "nestling-cloud: stopped, and run 7 with it at the SuperLink\n"
+    assert (tmp_path / "stopped").read_text() == "7\n"
+
+
+def test_interrupted_run_that_could_not_be_stopped_says_what_it_may_do(tmp_path: Path) -> None:
+    done = interrupted_run(tmp_path, "log", '{"success": false, "error-message": "no such run"}')
+
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stderr.startswith("nestling-cloud: run 7 may go on at the SuperLink")
+    assert "no such run" in done.stderr

@@ -105,7 +105,7 @@ def test_route_that_no_nest_has_is_refused() -> None:
     receipt = make_receipt()
     receipt.route.capacity = 65
 
-    with pytest.raises(ReceiptError, match="route.capacity 65 is above 64"):
+    with pytest.raises(ReceiptError, match=r"route\.capacity 65 is above 64"):
         flatten("pi-1", "outbox", receipt)
 
 

@@ -1,11 +1,18 @@
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests import enrolled
 
 from nestling.hosts import is_loopback
 from nestling.inference.v2 import inference_pb2
 from nestling.v1 import delivery_pb2
-from nestling_cloud.fleet.certificates import CertificateError
+from nestling_cloud import security as module
+from nestling_cloud.broker import Broker
+from nestling_cloud.fleet.authority import Authority
+from nestling_cloud.fleet.certificates import CertificateError, Pair
 from nestling_cloud.security import ExposureError, Security, needs_tls
 from nestling_cloud.serving.peers import said_device
 from nestling_cloud.tls import reachable_as
@@ -76,3 +83,75 @@ def test_requests_say_who_they_come_from_or_nothing() -> None:
     assert said_device(infer) == "porch"
     assert said_device(delivery_pb2.GetDesiredBundleRequest(device_id="attic")) == "attic"
     assert said_device(delivery_pb2.FetchBlobRequest()) == ""
+
+
+class ReadingBroker(Broker):
+    """No process: it keeps what it found in a file whenever it was told to read its files."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.found: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def reload(self) -> None:
+        self.found.put_nowait(self._path.read_bytes())
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LISTS_CHECK_S", 0.001)
+    monkeypatch.setattr(module, "_CERTIFICATE_CHECK_S", 0.0)
+
+
+def read_by_broker(security: Security, file: str, change: Callable[[], None]) -> list[bytes]:
+    """What the broker reads when it is told to: the first time, and next after a change."""
+
+    async def keep() -> list[bytes]:
+        broker = ReadingBroker(security.enrolment.broker.folder / file)
+        task = asyncio.create_task(security.keep_broker_told(broker))
+        async with asyncio.timeout(10):
+            first = await broker.found.get()
+            change()
+            second = await broker.found.get()
+        task.cancel()
+        await asyncio.wait([task])
+        return [first, second]
+
+    return asyncio.run(keep())
+
+
+@pytest.mark.usefixtures("often")
+def test_broker_is_told_of_a_revocation_even_if_its_certificate_cannot_be_checked(
+    tmp_path: Path,
+) -> None:
+    with Security.open(tmp_path, "127.0.0.1", None) as security:
+        enrolled.papers(security.enrolment, "porch")
+        folder = security.enrolment.broker.folder
+        folder.mkdir()
+        (folder / "broker.pem").write_bytes(b"no certificate")
+
+        first, second = read_by_broker(
+            security, "acl", lambda: security.enrolment.roster.remove("porch")
+        )
+
+    assert b"user porch" not in first
+    assert b"user porch" in second
+
+
+@pytest.mark.usefixtures("often")
+def test_broker_is_told_of_its_renewed_certificate(tmp_path: Path) -> None:
+    old = Authority.open(tmp_path / "authority", lambda: datetime.now(UTC) - timedelta(days=300))
+    worn = old.server("worn", ["cloud.lan"], folder=tmp_path / "worn").certificate
+    with Security.open(tmp_path, "127.0.0.1", None) as security:
+        security.enrolment.broker.write_certificate(["cloud.lan"])
+        path = security.enrolment.broker.folder / "broker.pem"
+
+        first, second = read_by_broker(security, path.name, lambda: move(worn, path))
+
+    assert second != first
+    assert Pair.from_pem(second).certificate.not_valid_after_utc > datetime.now(UTC) + timedelta(
+        days=300
+    )
+
+
+def move(source: Path, path: Path) -> None:
+    source.replace(path)

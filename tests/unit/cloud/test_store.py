@@ -24,3 +24,17 @@ def test_receipts_can_be_read_by_others_while_the_store_is_open(
 def test_store_that_cannot_be_opened_says_so(url: str) -> None:
     with pytest.raises(StoreError, match="cannot open the receipt store"):
         Store(url)
+
+
+@pytest.mark.parametrize("how", ["reading", "writing"])
+def test_what_was_committed_survives_a_power_cut(tmp_path: Path, how: str) -> None:
+    with (
+        Store(store_url(str(tmp_path / "receipts.sqlite"))) as store,
+        getattr(store, how)() as connection,
+    ):
+        said = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous")
+        ]
+
+    assert said == ["wal", 2]  # 2 is FULL

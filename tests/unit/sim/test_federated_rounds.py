@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flwr.app import Array, Context, Message, MessageType
-from tests.learning_fleet import LearningFleet, learning_fleet
+from tests.learning_fleet import LearningFleet, NodeConfig, learning_fleet
 from tests.tiny_task import TINY_TASK
 
 from nestling.student.messages import LocalRecipe
@@ -41,13 +41,13 @@ def version(fleet: LearningFleet) -> str:
     return desired.bundle_version
 
 
-def strategy(fleet: LearningFleet, *, min_clients: int = 2) -> NestedAveraging:
+def strategy(fleet: LearningFleet, *, min_clients: int = 2, wait_s: float = 0.0) -> NestedAveraging:
     ground = Ground(
         signature=TINY_TASK.signature, student=TINY_TASK.student, bundle_version=version(fleet)
     )
     recipe = LocalRecipe(epochs=1)
     return NestedAveraging(
-        ground, Rules(min_clients=min_clients, recipe=recipe, timeout_s=1.0, wait_s=0.0, seed=0)
+        ground, Rules(min_clients=min_clients, recipe=recipe, timeout_s=1.0, wait_s=wait_s, seed=0)
     )
 
 
@@ -188,6 +188,58 @@ class DeafGrid(LocalGrid):
             if one.metadata.dst_node_id != 2 or one.metadata.message_type == MessageType.QUERY
         ]
         return super().push_messages(heard)
+
+
+class ChangingGrid(LocalGrid):
+    """A grid whose nodes come and go: who is there whenever it is asked, the last for good."""
+
+    def __init__(self, nodes: list[NodeConfig], *there: list[int]) -> None:
+        super().__init__(app, nodes)
+        self.there = list(there)
+
+    def get_node_ids(self) -> Iterable[int]:
+        return self.there.pop(0) if len(self.there) > 1 else self.there[0]
+
+
+def test_client_that_left_is_not_asked_again(fleet: LearningFleet) -> None:
+    made = strategy(fleet)
+
+    made.start(
+        ChangingGrid(fleet.nodes, [2, 3, 4], [3, 4]), record_of(checkpoint(fleet)), num_rounds=2
+    )
+
+    assert made.tally.number == 2
+    assert [update.node for update in made.updates] == [3, 4]
+    assert made.tally.dropped == []
+
+
+def test_round_waits_for_enough_clients(
+    fleet: LearningFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nestling_cloud.federated.strategy._LOOK_S", 0.001)
+    grid = ChangingGrid(fleet.nodes, [], [2], [2, 3])
+
+    made = strategy(fleet, wait_s=60.0)
+    made.start(grid, record_of(checkpoint(fleet)), num_rounds=1)
+
+    assert [update.node for update in made.updates] == [2, 3]
+
+
+def test_device_refuses_to_hold_more_than_its_budget_admits(fleet: LearningFleet) -> None:
+    whole = record_of(checkpoint(fleet))
+
+    def greedy(message: Message, context: Context) -> Message:
+        if message.metadata.message_type == MessageType.TRAIN:
+            message.content.config_records["config"]["capacity"] = 3
+            message.content["arrays"] = whole
+        return app(message, context)
+
+    made, _ = one_round(fleet, LocalGrid(greedy, fleet.nodes))
+
+    assert made.tally.dropped == [
+        (3, "device-2", "it failed: capacity 3 is asked for; the budget admits 2 at most"),
+        (4, "device-3", "it failed: capacity 3 is asked for; the budget admits 1 at most"),
+    ]
 
 
 def test_client_that_does_not_answer_in_time_is_dropped(fleet: LearningFleet) -> None:

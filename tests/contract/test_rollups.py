@@ -1,0 +1,47 @@
+"""Which rollups an answer is in, by the clock of the device that gave it."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.receipts import make_batch
+
+from nestling_cloud.telemetry import rollups, tables
+from nestling_cloud.telemetry.store import Store
+from nestling_cloud.telemetry.views import TimeRange
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+EVER = TimeRange(since_ms=0, until_ms=2**53)
+
+
+def steps_with_answers(store: Store, device: str | None = None) -> Iterator[int]:
+    every = tables.FLEET_ROLLUPS if device is None else tables.DEVICE_ROLLUPS
+    with store.reading() as connection:
+        for step_ms in every:
+            if list(rollups.read(connection, step_ms, EVER, device)):
+                yield step_ms
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "of_fleet", "of_device"),
+    [
+        (-40 * DAY_MS, {HOUR_MS}, {HOUR_MS}),
+        (-3 * DAY_MS, {MINUTE_MS, HOUR_MS}, {HOUR_MS}),
+        (0, {10_000, MINUTE_MS, HOUR_MS}, {MINUTE_MS, HOUR_MS}),
+        (50 * MINUTE_MS, {10_000, MINUTE_MS, HOUR_MS}, {MINUTE_MS, HOUR_MS}),
+        (70 * MINUTE_MS, {HOUR_MS}, {HOUR_MS}),
+        (1000 * DAY_MS, {HOUR_MS}, {HOUR_MS}),
+    ],
+)
+def test_answer_too_old_or_more_than_an_hour_ahead_is_in_the_hours_alone(
+    store: Store, ahead_ms: int, of_fleet: set[int], of_device: set[int]
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+
+    store.add("pi-1", make_batch(1, answered_at_ms=now_ms + ahead_ms))
+
+    # A device's minutes are found by those of the fleet, which it has longer.
+    assert set(steps_with_answers(store)) == of_fleet
+    assert set(steps_with_answers(store, "pi-1")) == of_device
