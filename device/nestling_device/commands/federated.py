@@ -18,8 +18,8 @@ examples:
       --data labelled.npz
       the device that /etc/nestling/device.toml describes
   nestling-device federated join --superlink 127.0.0.1:9092 --root-certificates ca.pem
-      --data labelled.npz --id porch --memory-kb 40
-      another one, in ./nestling-porch
+      --data labelled.npz --state nestling-porch --memory-kb 40
+      another one, whose state lies in ./nestling-porch
 """
 
 
