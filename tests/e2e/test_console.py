@@ -15,6 +15,7 @@ from tests import cloud_process
 from tests.browser import DESKTOP, PHONE, Browser
 from tests.cloud_process import Cloud
 from tests.device_process import DeviceProcess
+from tests.enrolled import TLS
 from tests.hand_bundle import hand_release, hand_repository
 from tests.processes import DEADLINE_S, until
 
@@ -53,7 +54,7 @@ class Fleet:
 
 
 @contextmanager
-def _serving(folder: Path, teacher: bytes) -> Iterator[Fleet]:
+def _serving(folder: Path, teacher: bytes, *arguments: str) -> Iterator[Fleet]:
     """Serve the bundle made by hand, and nobody reports yet."""
     hand_repository(folder / "repository", teacher)
     state, log = folder / "state", folder / "cloud.log"
@@ -61,6 +62,7 @@ def _serving(folder: Path, teacher: bytes) -> Iterator[Fleet]:
         folder / "repository",
         folder / "receipts.sqlite",
         *("--json", "--console-port", "0", "--state", str(state)),
+        *arguments,
     )
     with (
         log.open("a") as stderr,
@@ -270,6 +272,16 @@ def test_page_of_an_unknown_device_tells_how_to_start_it(page: Browser, fleet: F
     page.open(f"{fleet.cloud.console}/devices/nobody")
 
     page.wait(lambda: "nestling-device run" in page.text(".empty code"))
+
+
+def test_empty_fleet_of_a_cloud_with_tls_tells_how_to_let_a_device_in(
+    browser: Browser, tiny_teacher: bytes, tmp_path: Path
+) -> None:
+    with _serving(tmp_path, tiny_teacher, *TLS) as fleet:
+        browser.log_in(fleet.cloud.console, fleet.cloud.password)
+        browser.open(fleet.cloud.console + "/")
+
+        browser.wait(lambda: browser.text(".empty code") == "nestling-cloud device add NAME")
 
 
 def test_live_page_leaves_for_the_login_when_its_session_ends(
