@@ -1,6 +1,8 @@
 """The documents, held against the repository: what they name has to be there, and the other way."""
 
+import argparse
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +21,11 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
     "nestling-cloud": cloud_cli.main,
     "nestling-device": device_cli.main,
     "nestling-sim": sim_cli.main,
+}
+PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+    "nestling-cloud": cloud_cli.parser,
+    "nestling-device": device_cli._parser,
+    "nestling-sim": sim_cli._parser,
 }
 COMMANDS = {
     ("nestling-cloud", "serve"),
@@ -114,6 +121,14 @@ def test_every_flag_of_a_command_exists(document: Path, capsys: pytest.CaptureFi
 
 
 @each_document
+def test_every_command_of_a_block_is_one_that_its_program_takes(document: Path) -> None:
+    for line in _shell_lines(document):
+        words = shlex.split(line, comments=True)
+        if words and words[0] in PARSERS:
+            PARSERS[words[0]]().parse_args(words[1:])  # ends the test where it is none
+
+
+@each_document
 def test_every_test_and_file_named_exists(document: Path) -> None:
     tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     spans = _SPAN.findall(document.read_text("utf-8"))
@@ -203,6 +218,21 @@ def _code(document: Path) -> Iterator[str]:
     for block in _FENCE.finditer(text):
         yield from (line.strip() for line in block.group().splitlines()[1:-1])
     yield from _SPAN.findall(_FENCE.sub("", text))
+
+
+def _shell_lines(document: Path) -> Iterator[str]:
+    """Every line of a block of shell, those joined that end in a backslash."""
+    text = document.read_text("utf-8")
+    for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield _as_the_program_sees_it(line)
+
+
+def _as_the_program_sees_it(line: str) -> str:
+    """A line of shell without what the shell itself takes away."""
+    line = re.sub(r'"\$\([^)]*\)"', "SUBSTITUTED", line)
+    line = re.sub(r"^sudo (-u \w+ )?|^\w+=\$\(|\)$", "", line)
+    return re.split(r" (?:[<>|]|&&)", line)[0]
 
 
 def _flags(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> set[str]:
