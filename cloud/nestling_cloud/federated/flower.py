@@ -162,7 +162,8 @@ def _stop(home: Path, number: str) -> str:
     try:
         _json(_flwr(home, ["stop", number, _CONNECTION, "--format", "json"], _STOP_TIMEOUT_S))
     except FlowerError as err:
-        return f"run {number} may go on at the SuperLink and release a bundle: {err}"
+        why = str(err).splitlines()[-1]
+        return f"run {number} was not stopped at the SuperLink and may release a bundle: {why}"
     finally:
         signal.signal(signal.SIGINT, before)
     return f"stopped, and run {number} with it at the SuperLink"

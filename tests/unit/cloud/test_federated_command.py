@@ -77,7 +77,7 @@ _FLWR = """#!/bin/sh
 case $1 in
 run) echo '{"success": true, "run-id": "7"}' ;;
 log) exec sleep 60 ;;
-stop) echo "$2" >"$STOPPED"; echo "$SAID" ;;
+stop) echo "$2" >"$STOPPED"; printf '%s' "$SAID" ;;
 esac
 """
 _INTERRUPTED_RUN = """
@@ -114,8 +114,12 @@ def test_interrupted_run_is_stopped_at_the_superlink_too(tmp_path: Path, during:
 
 
 def test_interrupted_run_that_could_not_be_stopped_says_what_it_may_do(tmp_path: Path) -> None:
-    done = interrupted_run(tmp_path, "log", '{"success": false, "error-message": "no such run"}')
+    said = '{"success": false, "error-message": "Stopping\\nno such run"}'
+
+    done = interrupted_run(tmp_path, "log", said)
 
     assert done.returncode == 128 + signal.SIGINT
-    assert done.stderr.startswith("nestling-cloud: run 7 may go on at the SuperLink")
-    assert "no such run" in done.stderr
+    assert done.stderr == (
+        "nestling-cloud: run 7 was not stopped at the SuperLink and may release a bundle: "
+        "no such run\n"
+    )
