@@ -66,7 +66,7 @@ def _add_state(parser: argparse.ArgumentParser) -> None:
 
 def _password(options: argparse.Namespace) -> None:
     password = _asked() if options.set else generate()
-    PasswordFile(options.state / CONSOLE_FOLDER).set(password)
+    PasswordFile(_folder(options)).set(password)
     if not options.set:
         print(password)
 
@@ -99,4 +99,14 @@ def _token_remove(options: argparse.Namespace) -> None:
 
 
 def _tokens(options: argparse.Namespace) -> TokenFile:
-    return TokenFile(options.state / CONSOLE_FOLDER)
+    return TokenFile(_folder(options))
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    """Find the credentials of a cloud that has been there; a slip must not make another one."""
+    if not options.state.is_dir():
+        raise PasswordError(
+            f"no cloud keeps its state in {options.state}; name its folder with --state"
+        )
+    folder: Path = options.state / CONSOLE_FOLDER
+    return folder

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from nestling_cloud import cli
 from nestling_cloud.console.password import PasswordError, PasswordFile, first_password, generate
 from nestling_cloud.console.sessions import IDLE_S, LONGEST_S, Sessions
 from nestling_cloud.console.tokens import TokenError, TokenFile
@@ -156,3 +157,13 @@ def test_another_password_ends_every_session() -> None:
     assert not sessions.use(key)
     mark = "old"
     assert not sessions.use(key)
+
+
+@pytest.mark.parametrize("command", [["password"], ["token", "add", "script"], ["token", "list"]])
+def test_folder_in_which_no_cloud_was_gets_no_credentials(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert cli.main(["console", *command, "--state", str(tmp_path / "slip")]) == 1
+
+    assert "name its folder with --state" in capsys.readouterr().err
+    assert not (tmp_path / "slip").exists()
