@@ -33,6 +33,7 @@ COMMANDS = {
     ("nestling-cloud", "console", "token", "add"),
     ("nestling-cloud", "console", "token", "list"),
     ("nestling-cloud", "console", "token", "remove"),
+    ("nestling-cloud", "bundle", "train"),
     ("nestling-cloud", "bundle", "show"),
     ("nestling-cloud", "bundle", "export"),
     ("nestling-cloud", "device", "add"),

@@ -54,6 +54,7 @@ LEARNING_MODULES = (
     "nestling_cloud.tasks.task",
     "nestling_cloud.templates",
     "nestling_cloud.training",
+    "nestling_cloud.whole_file",
 )
 
 

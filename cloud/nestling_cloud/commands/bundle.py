@@ -9,14 +9,37 @@ from rich.console import Console
 from nestling_cloud.bundles.export import export_bundle
 from nestling_cloud.bundles.overview import overview, overview_table
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.progress import ConsoleProgress
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `bundle` and what can be done with one."""
-    parser = subparsers.add_parser("bundle", help="look at the released bundle, or take it out")
+    parser = subparsers.add_parser(
+        "bundle", help="train and release a bundle, look at it, or take it out"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_train(commands)
     _add_show(commands)
     _add_export(commands)
+
+
+def _add_train(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "train",
+        help="learn a task and release the bundle",
+        description="Train the teacher, distil the nest, fit what routes, and make it the "
+        "repository's next release. A cloud that serves the repository offers it at once.",
+        epilog="examples:\n"
+        "  nestling-cloud bundle train --task wearable --repository repository\n"
+        "  nestling-cloud bundle train --task my_task.py:TASK --repository repository --seed 1\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--task", required=True, metavar="NAME|FILE.py:NAME", help="a built-in one, or yours")
+    add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
+    add("--seed", type=int, default=0, help="of the training (default: %(default)s)")
+    add("--data-dir", type=Path, metavar="DIR", help="folder with the task's data files")
+    parser.set_defaults(run=_train)
 
 
 def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,6 +70,22 @@ def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     add("--out", type=Path, required=True, metavar="DIR", help="where to; new or empty")
     add("--force", action="store_true", help="replace files that are there")
     parser.set_defaults(run=_export)
+
+
+def _train(options: argparse.Namespace) -> None:
+    # torch takes seconds to import, which the other commands need not wait for.
+    from nestling_cloud.bundles.next_release import train_next  # noqa: PLC0415
+    from nestling_cloud.tasks import load_task  # noqa: PLC0415
+
+    task = load_task(options.task)
+    released = train_next(
+        Repository(options.repository),
+        task,
+        task.load_checked(options.data_dir, options.seed),
+        seed=options.seed,
+        progress=ConsoleProgress(Console(stderr=True)),
+    )
+    print(released.bundle_version)
 
 
 def _show(options: argparse.Namespace) -> None:

@@ -1,0 +1,37 @@
+"""Learns a task and makes it the next release of a repository of one's own."""
+
+from nestling.v1.delivery_pb2 import GetDesiredBundleResponse
+from nestling_cloud.bundles.build import release_bundle
+from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.learning import learn
+from nestling_cloud.progress import Progress
+from nestling_cloud.tasks.task import Splits, Task
+
+
+def train_next(
+    repository: Repository, task: Task, splits: Splits, *, seed: int, progress: Progress
+) -> GetDesiredBundleResponse:
+    """Train teacher, nest and routers, and release what comes of it.
+
+    Args:
+        repository: made if need be; its next release number is taken.
+        task: what to learn.
+        splits: its data.
+        seed: of the training.
+        progress: told every epoch.
+
+    Raises:
+        RepositoryError: the repository holds another task, whose devices would refuse this one.
+        TrainingError: the data is too small, or a loss left the finite numbers.
+    """
+    release = 1
+    if repository.desired() is not None:
+        current = repository.manifest()
+        if current.task != task.name:
+            raise RepositoryError(
+                f"{repository.root} holds releases of {current.task!r}, and its devices would "
+                f"refuse {task.name!r}; name another folder"
+            )
+        release = current.release + 1
+    learned = learn(task, splits, seed=seed, progress=progress)
+    return release_bundle(repository, task, learned, release=release)
