@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,11 +149,17 @@ def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
 @contextlib.contextmanager
 def _interrupt_held() -> Iterator[None]:
     """Let Ctrl-C wait for the end of the block, here and in the programs that it starts."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came = threading.Event()
+    handler = signal.signal(signal.SIGINT, lambda *_: came.set())
+    # The programs inherit the mask of this thread; a signal to us goes to any other thread.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if came.is_set():
+        raise KeyboardInterrupt
 
 
 def _stop(home: Path, number: str) -> str:
