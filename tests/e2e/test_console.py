@@ -352,6 +352,7 @@ def test_put_moves_the_fleets_operating_point_and_tells_who(fleet: Fleet) -> Non
         ("fleet?since_ms=x", 422, "since_ms"),
         ("devices?order_by=x", 422, "take one of device"),
         ("devices?limit=0", 422, "limit"),
+        (f"devices?offset={2**63}", 422, "offset"),
         ("nothing", 404, "openapi.json"),
     ],
 )

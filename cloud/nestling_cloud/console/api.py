@@ -130,7 +130,7 @@ class Api:
         order_by: str = "device",
         *,
         descending: bool = False,
-        offset: Annotated[int, Query(ge=0)] = 0,
+        offset: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> DevicesMessage:
         if order_by not in DeviceRow.__dataclass_fields__:

@@ -48,8 +48,9 @@ class HardInputRecorder:
                 batch.append(self._waiting.get_nowait())
             try:
                 await asyncio.to_thread(self._keep, batch)
-            except Exception:  # noqa: BLE001  a full disk must not end the cloud for a picture
-                _LOG.exception("could not keep %d hard inputs", len(batch))
+            except Exception as err:  # noqa: BLE001  a full disk must not end the cloud for a picture
+                # One line: a log full of traces would fill the disk further.
+                _LOG.warning("could not keep %d hard inputs: %s", len(batch), err)
 
 
 def hard_input(
