@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nestling_cloud.tasks import Examples, Recipe, Signature, Splits, StudentConfig, Task
+from nestling_cloud.tasks import Examples, Recipe, Signature, Splits, Task, conv_student
 
 LENGTH = 16
 CLASSES = 3
@@ -51,7 +51,7 @@ TINY_TASK = Task(
         classes=["low", "middle", "high"],
     ),
     load=lambda _data_dir, seed: tiny_splits(seed),
-    student=StudentConfig(channels=(6, 8), strides=(2, 1), fractions=(0.5, 0.75, 1.0)),
+    student=conv_student(channels=(6, 8), strides=(2, 1), fractions=(0.5, 0.75, 1.0)),
     teacher=TinyTeacher,
     teacher_recipe=Recipe(epochs=10, batch=64),
     student_recipe=Recipe(epochs=20, batch=64),

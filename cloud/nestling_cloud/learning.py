@@ -14,7 +14,8 @@ from nestling.admission import offload_bytes
 from nestling.budget import BUDGET_FIELDS
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
-from nestling.student.network import NestedStudent, layout
+from nestling.student.network import NestedStudent
+from nestling.student.plan import layout
 from nestling.student.weights import Arrays, arrays_of
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
 from nestling_cloud.export import export_onnx

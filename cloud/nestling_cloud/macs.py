@@ -1,13 +1,15 @@
 """Multiply-accumulates of a network, counted on one input."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from nestling.student.network import StudentConfig
+from nestling.student.config import StudentConfig
+from nestling.student.plan import plan
 from nestling.v1.bundle_pb2 import Signature
 
 
@@ -37,19 +39,31 @@ def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
 
 def activation_counts(signature: Signature, config: StudentConfig, capacity: int) -> list[int]:
     """Values that each layer of a student puts out, the input first."""
-    channels, *axes = signature.shape
-    counts = [channels * math.prod(axes)]
-    for width, stride in zip(config.widths(capacity), config.strides, strict=True):
-        axes = [(length - 1) // stride + 1 for length in axes]  # odd kernel, half of it padded
-        counts.append(width * math.prod(axes))
-    return counts
+    return [layer.values for layer in _layers(signature, config, capacity)]
 
 
 def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> int:
-    """Multiply-accumulates of one capacity."""
-    widths = config.widths(capacity)
-    sources = (signature.shape[0], *widths[:-1])
-    area = config.kernel ** (len(signature.shape) - 1)
-    outputs = activation_counts(signature, config, capacity)[1:]
-    layers = sum(count * source for count, source in zip(outputs, sources, strict=True))
-    return layers * int(area) + widths[-1] * len(signature.classes)
+    """Multiply-accumulates of one capacity: convolutions, recurrent layers, the linear layer."""
+    last = plan(signature, config)[-1]
+    layers = sum(layer.macs for layer in _layers(signature, config, capacity))
+    return layers + last.channels(capacity) * len(signature.classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counted:
+    """A layer's output values, and what they take."""
+
+    values: int
+    macs: int
+
+
+def _layers(signature: Signature, config: StudentConfig, capacity: int) -> Iterator[_Counted]:
+    channels, *axes = signature.shape
+    yield _Counted(values=channels * math.prod(axes), macs=0)
+    for layer in plan(signature, config):
+        # An odd kernel of which half is padded.
+        axes = [(length - 1) // layer.stride + 1 for length in axes]
+        weights = sum(math.prod(shape) for shape in layer.weights(capacity).values())
+        yield _Counted(
+            values=layer.channels(capacity) * math.prod(axes), macs=weights * math.prod(axes)
+        )

@@ -14,13 +14,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from nestling.student.network import HEAD_NAME, kernel_name
+from nestling.student.blocks import Conv, Depthwise, Lstm
+from nestling.student.plan import HEAD_NAME, LayerPlan
 from nestling.v1.bundle_pb2 import NestedTensor, Signature
 from nestling_cloud.bundles.export import weights_file
 from nestling_cloud.quantization import (
     ActivationRange,
     QuantizedCapacity,
-    QuantizedLayer,
+    QuantizedConv,
+    QuantizedRecurrent,
     QuantizedStudent,
 )
 
@@ -40,8 +42,8 @@ def build_template(
     rank = len(signature.shape)
     x = graph.normalize("input", student, rank)
     x = graph.grid(x, entry.input)
-    for number, layer in enumerate(entry.layers):
-        x = graph.convolution(x, kernel_name(number), layer)
+    for plan, layer in zip(student.plans, entry.layers, strict=True):
+        x = graph.layer(x, plan, layer)
     x = graph.node("GlobalAveragePool", [x])
     x = graph.node("Flatten", [x], axis=1)
     graph.head(x, entry)
@@ -103,9 +105,16 @@ class _Graph:
         self._initializers.append(tensor)
         return name
 
-    def weight(self, name: str, scale: NDArray[np.float32]) -> str:
-        scales = self.constant(f"{name}.scale", scale)
-        return self.node("DequantizeLinear", [self.stored(name), scales], axis=0)
+    def arranged(self, name: str, order: Sequence[int], shape: Sequence[int]) -> str:
+        """Stored integers with their axes in another order and then in another shape.
+
+        onnxruntime does it once, when it opens the model.
+        """
+        turned = self.node("Transpose", [name], perm=list(order))
+        return self.node("Reshape", [turned, self._integers(shape)])
+
+    def _integers(self, values: Sequence[int]) -> str:
+        return self.constant(f"integers_{len(self._nodes)}", np.array(values, np.int64))
 
     def bias(self, name: str, x: str, scale: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
         """A bias on the grid of the accumulator, as integer kernels want it."""
@@ -114,27 +123,102 @@ class _Graph:
         scales = self.constant(f"{name}.bias_scale", step)
         return self.node("DequantizeLinear", [integers, scales], axis=0)
 
-    def convolution(self, x: str, name: str, layer: QuantizedLayer) -> str:
-        _, _, *kernel = self._shapes[name]
-        pads = [length // 2 for length in kernel]
+    def layer(
+        self, x: str, plan: LayerPlan, layer: QuantizedConv | QuantizedRecurrent | None
+    ) -> str:
+        match layer:
+            case QuantizedConv():
+                return self.convolution(x, plan, layer)
+            case QuantizedRecurrent():
+                return self.recurrent(x, plan, layer)
+            case None:
+                return self.shuffle(x, plan)
+
+    def convolution(self, x: str, plan: LayerPlan, layer: QuantizedConv) -> str:
+        name = plan.tensor_name("weight")
+        assert isinstance(plan.block, Conv | Depthwise)
+        kernel = [plan.block.kernel] * plan.dims
+        pads = [plan.block.kernel // 2] * plan.dims
+        channels = plan.channels(self._capacity)
+        depthwise = isinstance(plan.block, Depthwise)
+        scales = self.constant(f"{name}.scale", layer.weight_scale)
         convolved = self.node(
             "Conv",
             [
                 x,
-                self.weight(name, layer.weight_scale),
+                self.node("DequantizeLinear", [self._kernel(plan, name), scales], axis=0),
                 self.bias(name, x, layer.weight_scale, layer.bias),
             ],
             kernel_shape=kernel,
             pads=[*pads, *pads],
-            strides=[layer.stride] * len(kernel),
+            strides=[plan.stride] * plan.dims,
+            group=channels if depthwise else plan.groups,
         )
         return self.grid(self.node("Relu", [convolved]), layer.output)
+
+    def _kernel(self, plan: LayerPlan, name: str) -> str:
+        """A stored kernel as a convolution wants it: (C_out, C_in / groups, K...)."""
+        shape, stored = self._shapes[name], self.stored(name)
+        axes = range(len(shape))
+        if plan.groups > 1:  # (W, G, ...) -> (G W, ...)
+            return self.arranged(stored, [1, 0, *axes[2:]], [-1, *shape[2:]])
+        if plan.joins and isinstance(plan.block, Conv):  # (W, S, R, ...) -> (W, R S, ...)
+            return self.arranged(stored, [0, 2, 1, *axes[3:]], [shape[0], -1, *shape[3:]])
+        return stored
+
+    def shuffle(self, x: str, plan: LayerPlan) -> str:
+        """(N, C, ...) -> the same, every group's channels dealt out to all groups."""
+        before, after = plan.source_groups, plan.groups
+        width = plan.channels(self._capacity) // (before * after)
+        # A 0 keeps the axis; the axes after the channels are one in between.
+        split = self.node("Reshape", [x, self._integers([0, before, width, after, -1])])
+        dealt = self.node("Transpose", [split], perm=[0, 3, 2, 1, 4])
+        joined = self.node("Reshape", [dealt, self.node("Shape", [x])])
+        self._scales[joined] = self._scales[x]
+        return joined
+
+    def recurrent(self, x: str, plan: LayerPlan, layer: QuantizedRecurrent) -> str:
+        """(N, C, T) -> the hidden state at every step, (N, H, T), computed in 32 bits."""
+        lstm = isinstance(plan.block, Lstm)
+        order = (0, 3, 1, 2) if lstm else (1, 0, 2)  # ONNX's gates in terms of torch's
+        hidden = plan.widths[self._capacity - 1]
+        weights = [
+            self._rows(plan.tensor_name(name), order, scale)
+            for name, scale in (("weight_ih", layer.scale_ih), ("weight_hh", layer.scale_hh))
+        ]
+        biases = [_gates(bias, order) for bias in (layer.bias_ih, layer.bias_hh)]
+        bias = self.constant(f"{plan.tensor_name('bias')}", np.concatenate(biases)[None])
+        steps = self.node("Transpose", [x], perm=[2, 0, 1])  # (T, N, C)
+        inputs = [steps, *weights, bias]
+        if lstm:
+            states = self.node("LSTM", inputs, hidden_size=hidden)
+        else:
+            states = self.node("GRU", inputs, hidden_size=hidden, linear_before_reset=1)
+        # (T, 1, N, H) -> (N, H, T)
+        squeezed = self.node("Squeeze", [states, self._integers([1])])
+        output = self.node("Transpose", [squeezed], perm=[1, 2, 0])
+        return self.grid(output, layer.output)
+
+    def _rows(self, name: str, order: Sequence[int], scale: NDArray[np.float32]) -> str:
+        """A stored recurrent weight in real numbers, (1, Q H, C), gates in ONNX's order."""
+        shape = self._shapes[name]
+        stored = self.node("Gather", [self.stored(name), self._integers(order)], axis=1)
+        axes = [1, 0, 3, 2] if len(shape) > 3 else [1, 0, 2]
+        rows = shape[0] * shape[1]
+        arranged = self.arranged(stored, axes, [1, rows, -1])
+        real = self.node("Cast", [arranged], to=TensorProto.FLOAT)
+        scales = self.constant(f"{name}.scale", _gates(scale, order)[None, :, None])
+        return self.node("Mul", [real, scales])
 
     def head(self, x: str, entry: QuantizedCapacity) -> None:
         """Sum in integers and scale once: every processor then gives the very same logits."""
         step = (entry.pooled.scale * entry.head_scale).astype(np.float32)
         integers, _, zero = self.integers(x, entry.pooled)
-        weight = self.node("Transpose", [self.stored(HEAD_NAME)], perm=[1, 0])
+        shape, stored = self._shapes[HEAD_NAME], self.stored(HEAD_NAME)
+        if len(shape) > 2:  # (classes, W, G) -> (G W, classes)
+            weight = self.arranged(stored, [2, 1, 0], [-1, shape[0]])
+        else:
+            weight = self.node("Transpose", [stored], perm=[1, 0])
         products = self.node("MatMulInteger", [integers, weight, zero])
         bias = self.constant(f"{HEAD_NAME}.bias", _accumulated(entry.head_bias, step))
         total = self.node("Cast", [self.node("Add", [products, bias])], to=TensorProto.FLOAT)
@@ -162,6 +246,11 @@ def _accumulated(bias: NDArray[np.float32], step: NDArray[np.float32]) -> NDArra
     limit = float(2**30)
     integers: NDArray[np.int32] = np.clip(np.rint(bias / step), -limit, limit).astype(np.int32)
     return integers
+
+
+def _gates(rows: NDArray[np.float32], order: Sequence[int]) -> NDArray[np.float32]:
+    """(Q H,) with the gates in another order."""
+    return rows.reshape(len(order), -1)[list(order)].flatten()
 
 
 def _offsets(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:

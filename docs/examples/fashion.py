@@ -16,9 +16,9 @@ from nestling_cloud.tasks import (
     Recipe,
     Signature,
     Splits,
-    StudentConfig,
     Task,
     TaskError,
+    conv_student,
 )
 
 FILES = DataFiles(
@@ -98,7 +98,7 @@ TASK = Task(
         ],
     ),
     load=load,
-    student=StudentConfig(channels=(16, 32, 64), strides=(2, 2, 1)),
+    student=conv_student(channels=(16, 32, 64), strides=(2, 2, 1)),
     teacher_recipe=Recipe(epochs=4),
     student_recipe=Recipe(epochs=12),
 )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.student import messages
-from nestling.student.network import StudentConfig
+from nestling.student.config import StudentConfig
 from nestling.student.weights import WeightsError, check_arrays, trained_shapes
 from nestling.topics import check_device_id
 from nestling.v1.bundle_pb2 import Signature

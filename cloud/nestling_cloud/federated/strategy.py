@@ -21,8 +21,8 @@ from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
 from nestling.student import messages
+from nestling.student.config import StudentConfig
 from nestling.student.messages import LocalRecipe
-from nestling.student.network import StudentConfig
 from nestling.student.weights import Arrays, prefix_shapes, take
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.federated.aggregation import Update, aggregate

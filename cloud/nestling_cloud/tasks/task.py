@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nestling.student.network import StudentConfig
+from nestling.student.config import StudentConfig
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
 from nestling_cloud.models.teacher import ConvTeacher

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nestling.student.network import StudentConfig
+from nestling.student.config import conv_student
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.tasks.files import DataMissingError
 from nestling_cloud.tasks.motion import rotate, stretch
@@ -115,7 +115,7 @@ TASK = Task(
         classes=["PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW"],
     ),
     load=load,
-    student=StudentConfig(channels=(32, 64, 64), kernel=5, strides=(2, 2, 1)),
+    student=conv_student(channels=(32, 64, 64), kernel=5, strides=(2, 2, 1)),
     teacher_recipe=Recipe(epochs=10),
     student_recipe=Recipe(epochs=30),
     augment=_augment,

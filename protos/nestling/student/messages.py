@@ -4,11 +4,13 @@ Every message has a config record. A train and an evaluate message have an array
 the prefix of the receiver's capacity, by `nestling.student.weights`' names. Metrics come back.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nestling.student.network import StudentConfig
+from nestling.student.blocks import block_fields, block_of
+from nestling.student.config import StudentConfig
 
 ARRAYS = "arrays"
 BASELINE = "baseline"
@@ -28,7 +30,7 @@ HELD_OUT = "held-out"
 ACCURACY_BEFORE = "accuracy-before"
 ACCURACY_AFTER = "accuracy-after"
 
-_STUDENT = ("channels", "strides", "kernel", "fractions")
+_STUDENT = "student"
 _RECIPE = ("epochs", "batch", "learning_rate", "weight_decay")
 
 
@@ -50,13 +52,13 @@ class LocalRecipe:
 
 
 def student_fields(config: StudentConfig) -> dict[str, Any]:
-    """A student's sizes, for a config record."""
-    return {
-        "channels": list(config.channels),
-        "strides": list(config.strides),
-        "kernel": config.kernel,
-        "fractions": list(config.fractions),
+    """A student's sizes, for a config record: JSON, because a record has no lists of lists."""
+    sizes = {
+        "blocks": [block_fields(block) for block in config.blocks],
+        "fractions": config.fractions,
+        "widths": config.widths,
     }
+    return {_STUDENT: json.dumps(sizes)}
 
 
 def student_config(fields: Mapping[str, Any]) -> StudentConfig:
@@ -64,14 +66,14 @@ def student_config(fields: Mapping[str, Any]) -> StudentConfig:
 
     Raises:
         KeyError: a size is missing.
-        ValueError: the sizes make no nest.
+        TypeError: something else stands where sizes should.
+        ValueError: no JSON, or the sizes make no nest.
     """
-    channels, strides, kernel, fractions = (fields[name] for name in _STUDENT)
+    sizes = json.loads(fields[_STUDENT])
     return StudentConfig(
-        channels=tuple(channels),
-        strides=tuple(strides),
-        kernel=kernel,
-        fractions=tuple(fractions),
+        blocks=tuple(block_of(block) for block in sizes["blocks"]),
+        fractions=tuple(sizes["fractions"]),
+        widths=tuple(tuple(row) for row in sizes["widths"]),
     )
 
 

@@ -8,7 +8,7 @@ and a device, where it is the largest that the device holds.
 import torch
 
 from nestling.student.losses import soft_divergence
-from nestling.student.network import CapacityNorm, NestedStudent
+from nestling.student.network import NestedStudent
 
 TEMPERATURE = 2.0
 _RECALIBRATION_BATCH = 512
@@ -58,12 +58,7 @@ def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | Non
         largest: capacities 1 to this one; by default all.
     """
     capacities = range(1, (largest or student.config.capacities) + 1)
-    norms = [
-        norm
-        for capacity in capacities
-        for norm in student.norms[capacity - 1].modules()
-        if isinstance(norm, CapacityNorm)
-    ]
+    norms = [norm for capacity in capacities for norm in student.norms(capacity)]
     for norm in norms:
         norm.running_mean.zero_()
         norm.running_var.fill_(1.0)

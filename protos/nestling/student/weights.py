@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling.student.network import NestedStudent, StudentConfig
+from nestling.student.config import StudentConfig
+from nestling.student.network import NestedStudent
+from nestling.student.plan import head_shape, plan
 from nestling.v1.bundle_pb2 import Signature
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
-_NORM = ("log_gain", "offset", "running_mean", "running_var")
 _NORMALIZER = ("normalizer.mean", "normalizer.deviation")
 VARIANCE = "running_var"
 
@@ -32,19 +33,17 @@ def prefix_shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Name and shape of every array that capacities 1 to `capacity` are made of."""
     channels, *axes = signature.shape
-    classes, widths = len(signature.classes), config.widths(capacity)
-    kernel = (config.kernel,) * len(axes)
-    sources = (channels, *widths[:-1])
-    shapes: dict[str, tuple[int, ...]] = {
-        f"kernels.{layer}": (width, source, *kernel)
-        for layer, (width, source) in enumerate(zip(widths, sources, strict=True))
-    }
-    for smaller in range(1, capacity + 1):
-        for layer, width in enumerate(config.widths(smaller)):
-            shapes |= {f"norms.{smaller - 1}.{layer}.{name}": (width,) for name in _NORM}
+    layers, classes = plan(signature, config), len(signature.classes)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in layers:
+        where = f"layers.{layer.index}"
+        shapes |= {f"{where}.{name}": shape for name, shape in layer.weights(capacity).items()}
+        for smaller in range(1, capacity + 1):
+            own = layer.own(smaller)
+            shapes |= {f"{where}.capacities.{smaller - 1}.{name}": own[name] for name in own}
     normalizer = (1, channels, *(1,) * len(axes))
     return shapes | {
-        "head": (classes, widths[-1]),
+        "head": head_shape(layers[-1], classes, capacity),
         "head_offsets": (capacity, classes),
         **dict.fromkeys(_NORMALIZER, normalizer),
     }

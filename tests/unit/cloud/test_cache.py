@@ -16,7 +16,7 @@ from nestling_cloud.bundles.cache import (
 )
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Silent
-from nestling_cloud.tasks import Recipe, Signature, Splits, StudentConfig, Task
+from nestling_cloud.tasks import Recipe, Signature, Splits, Task, conv_student
 from nestling_cloud.training import TrainingError
 
 
@@ -86,7 +86,7 @@ OTHER_TASKS = {
     "name": dataclasses.replace(TINY_TASK, name="other"),
     "unit": other_unit(),
     "student": dataclasses.replace(
-        TINY_TASK, student=StudentConfig(channels=(6, 8), strides=(1, 1))
+        TINY_TASK, student=conv_student(channels=(6, 8), strides=(1, 1))
     ),
     "teacher recipe": dataclasses.replace(TINY_TASK, teacher_recipe=Recipe(epochs=11, batch=64)),
     "student recipe": dataclasses.replace(TINY_TASK, student_recipe=Recipe(epochs=20, batch=65)),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nestling.student.network import StudentConfig
+from nestling.student.config import conv_student
 from nestling.student.weights import trained_shapes
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.federated.inspection import (
@@ -19,7 +19,7 @@ from nestling_cloud.federated.inspection import (
 )
 
 SIGNATURE = Signature(shape=[2, 16], classes=["a", "b", "c"])
-STUDENT = StudentConfig(channels=(6, 8), strides=(2, 1), fractions=(0.5, 1.0))
+STUDENT = conv_student(channels=(6, 8), strides=(2, 1), fractions=(0.5, 1.0))
 VERSION = "tiny-3-0123abcd"
 MEMBER = Member(node=7, device="porch", capacity=1, examples=50)
 CONFIG = {"bundle-version": VERSION, "round": 4, "device": "porch"}

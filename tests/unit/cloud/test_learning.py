@@ -13,7 +13,7 @@ from nestling.admission import admitted_options, offload_bytes
 from nestling.budget import budget_vector
 from nestling.nest import assemble
 from nestling.session import open_session
-from nestling.student.network import layout
+from nestling.student.plan import layout
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Calibration, GoldenInputs, Manifest
 from nestling_cloud.bundles.build import cloud_model_name

@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from nestling.student.network import NestedStudent, StudentConfig
+from nestling.student.config import conv_student
+from nestling.student.network import NestedStudent
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
 from nestling_cloud.tasks import Signature
 
 WINDOW = Signature(shape=[2, 15], classes=["a", "b", "c"])
 PICTURE = Signature(shape=[1, 9, 12], classes=["a", "b"])
-CONFIG = StudentConfig(channels=(6, 8), strides=(2, 3), kernel=5, fractions=(0.5, 1.0))
+CONFIG = conv_student(channels=(6, 8), strides=(2, 3), kernel=5, fractions=(0.5, 1.0))
 
 
 def test_convolutions_and_linear_layers_are_counted_by_hand() -> None:
@@ -70,7 +71,7 @@ def test_student_counts_as_the_same_network_of_plain_layers(
     signature: Signature, capacity: int
 ) -> None:
     dims = len(signature.shape) - 1
-    first, second = CONFIG.widths(capacity)
+    first, second = CONFIG.widths_at(capacity)
     conv = nn.Conv1d if dims == 1 else nn.Conv2d
     pool = nn.AdaptiveAvgPool1d(1) if dims == 1 else nn.AdaptiveAvgPool2d(1)
     plain = nn.Sequential(

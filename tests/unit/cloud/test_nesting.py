@@ -5,8 +5,9 @@ import torch
 from tests.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 from torch import nn
 
+from nestling.student.config import conv_student
 from nestling.student.losses import distillation_loss, soft_divergence
-from nestling.student.network import NestedStudent, StudentConfig
+from nestling.student.network import NestedStudent
 from nestling.student.sandwich import TEMPERATURE, recalibrate
 from nestling_cloud.nesting import (
     TEACHER_WEIGHT,
@@ -24,7 +25,7 @@ SIGNATURE = Signature(shape=[2, 16], classes=["a", "b", "c"])
 
 def student_of(*fractions: float) -> NestedStudent:
     torch.manual_seed(0)
-    config = StudentConfig(channels=(8, 8), strides=(2, 1), fractions=fractions)
+    config = conv_student(channels=(8, 8), strides=(2, 1), fractions=fractions)
     return NestedStudent(SIGNATURE, config).eval()  # running statistics: each run alike
 
 
@@ -125,8 +126,9 @@ def test_recalibration_measures_every_capacity_on_all_inputs_without_lag(count: 
 
     measured = inputs[: count // 512 * 512 or count]  # one input left over has no variance
     for capacity in (1, 2):
-        before = student.convolve(measured, 0, capacity)
-        norm = student.norm(capacity, 0)
+        first = student.convolutions[0]
+        before = first.convolve(measured, first.plan.widths[capacity - 1], first.weight)
+        norm = first.norm(capacity)
         assert torch.allclose(norm.running_mean, before.mean((0, 2)), rtol=1e-3, atol=1e-3)
         assert torch.allclose(norm.running_var, before.var((0, 2)), rtol=0.02)
     assert not student.training
@@ -136,8 +138,8 @@ def test_recalibration_measures_every_capacity_on_all_inputs_without_lag(count: 
 def test_recalibration_forgets_the_running_averages_of_training() -> None:
     inputs = batch()[0]
     fresh, worn = student_of(0.5, 1.0), student_of(0.5, 1.0)
-    for norm in worn.norms.modules():
-        for statistic in norm.buffers(recurse=False):
+    for norm in [*worn.norms(1), *worn.norms(2)]:
+        for statistic in norm.buffers():
             statistic.fill_(123.0)
 
     recalibrate(fresh, inputs)

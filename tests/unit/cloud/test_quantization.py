@@ -6,14 +6,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from nestling.student.network import NestedStudent, StudentConfig
-from nestling_cloud.quantization import activation_range, quantize, quantize_weight
+from nestling.student.config import conv_student
+from nestling.student.network import NestedStudent
+from nestling_cloud.quantization import QuantizedConv, activation_range, quantize, quantize_weight
 from nestling_cloud.tasks import Signature
 
 Floats = NDArray[np.float32]
 
 SIGNATURE = Signature(shape=[2, 16], classes=["a", "b", "c"])
-CONFIG = StudentConfig(channels=(6, 8), strides=(2, 1), fractions=(0.25, 0.5, 1.0))
+CONFIG = conv_student(channels=(6, 8), strides=(2, 1), fractions=(0.25, 0.5, 1.0))
 
 # Weights as training makes them: zero, or of a size that a float32 holds with full precision.
 WEIGHT = st.one_of(
@@ -91,12 +92,12 @@ def inputs() -> Floats:
 
 def test_student_is_left_with_the_weights_that_the_integers_mean(inputs: Floats) -> None:
     student = NestedStudent(SIGNATURE, CONFIG)
-    before = [weight.detach().clone() for weight in (*student.kernels, student.head)]
+    before = [weight.detach().clone() for weight in student.nested_weights().values()]
 
     quantized = quantize(student, inputs)
 
     for old, weight, integers in zip(
-        before, (*student.kernels, student.head), quantized.tensors.values(), strict=True
+        before, student.nested_weights().values(), quantized.tensors.values(), strict=True
     ):
         _, scale = quantize_weight(old.numpy())
         spread = scale.reshape(-1, *(1,) * (old.ndim - 1))
@@ -107,10 +108,11 @@ def test_each_capacity_has_scales_and_biases_for_its_own_width(inputs: Floats) -
     quantized = quantize(NestedStudent(SIGNATURE, CONFIG), inputs)
 
     for number, capacity in enumerate(quantized.capacities, start=1):
-        widths = [len(layer.weight_scale) for layer in capacity.layers]
-        assert widths == list(CONFIG.widths(number))
-        assert widths == [len(layer.bias) for layer in capacity.layers]
-        assert all((layer.weight_scale > 0).all() for layer in capacity.layers)
+        layers = [layer for layer in capacity.layers if isinstance(layer, QuantizedConv)]
+        widths = [len(layer.weight_scale) for layer in layers]
+        assert widths == list(CONFIG.widths_at(number))
+        assert widths == [len(layer.bias) for layer in layers]
+        assert all((layer.weight_scale > 0).all() for layer in layers)
         assert len(capacity.head_scale) == len(capacity.head_bias) == 3
 
 
@@ -118,8 +120,8 @@ def test_each_capacity_has_scales_and_biases_for_its_own_width(inputs: Floats) -
 def test_folded_scale_and_bias_do_what_the_rounded_student_does(inputs: Floats) -> None:
     student = NestedStudent(SIGNATURE, CONFIG)
     student.normalizer.fit(inputs)
-    for norm in student.norms.modules():
-        for parameter in norm.parameters(recurse=False):
+    for capacity in (1, 2, 3):
+        for parameter in [p for norm in student.norms(capacity) for p in norm.parameters()]:
             parameter.copy_(0.3 * torch.randn_like(parameter))
 
     quantized = quantize(student, inputs)
@@ -127,6 +129,7 @@ def test_folded_scale_and_bias_do_what_the_rounded_student_does(inputs: Floats) 
     x = student.normalizer(torch.from_numpy(inputs))
     for capacity in (1, 2, 3):
         layer = quantized.capacities[capacity - 1].layers[0]
+        assert isinstance(layer, QuantizedConv)
         box = quantized.tensors["layer0.weight"][: len(layer.bias)]
         folded = torch.from_numpy(box * layer.weight_scale[:, None, None])
         found = torch.conv1d(x, folded, torch.from_numpy(layer.bias), 2, 1).relu()

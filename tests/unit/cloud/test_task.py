@@ -10,10 +10,10 @@ from nestling_cloud.tasks import (
     Examples,
     Signature,
     Splits,
-    StudentConfig,
     Task,
     TaskError,
     concatenate,
+    conv_student,
 )
 
 
@@ -37,7 +37,7 @@ def task_of(
         name="tiny",
         signature=Signature(shape=[2, 8], classes=["a", "b", "c"]),
         load=lambda _data_dir, _seed: splits,
-        student=StudentConfig(channels=(4,), strides=(1,)),
+        student=conv_student(channels=(4,), strides=(1,)),
     )
 
 

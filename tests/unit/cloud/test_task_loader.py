@@ -5,13 +5,13 @@ import pytest
 from nestling_cloud.tasks import BUILT_IN, TaskError, load_task
 
 SOURCE = """
-from nestling_cloud.tasks import Signature, StudentConfig, Task
+from nestling_cloud.tasks import Signature, Task, conv_student
 
 TASK = Task(
     name="mine",
     signature=Signature(shape=[1, 8], classes=["a", "b"]),
     load=lambda data_dir, seed: None,
-    student=StudentConfig(channels=(4,), strides=(1,)),
+    student=conv_student(channels=(4,), strides=(1,)),
 )
 OTHER = 3
 """

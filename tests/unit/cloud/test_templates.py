@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
-from nestling.student.network import NestedStudent, StudentConfig, layout
+from nestling.student.config import conv_student
+from nestling.student.network import NestedStudent
+from nestling.student.plan import layout
 from nestling.v1.bundle_pb2 import NestedTensor
 from nestling_cloud.bundles.export import export_capacity, weights_file
 from nestling_cloud.quantization import quantize
@@ -47,13 +49,13 @@ class Nest:
 def nest(request: pytest.FixtureRequest) -> Nest:
     signature: Signature = request.param
     torch.manual_seed(0)
-    config = StudentConfig(channels=(8, 12), strides=(2, 1), fractions=(0.25, 0.5, 1.0))
+    config = conv_student(channels=(8, 12), strides=(2, 1), fractions=(0.25, 0.5, 1.0))
     student = NestedStudent(signature, config)
     generator = np.random.default_rng(0)
     inputs = generator.normal(3, 5, (200, *signature.shape)).astype(np.float32)
     student.normalizer.fit(inputs)
     with torch.no_grad():
-        for parameter in student.norms.parameters():
+        for parameter in student.layers.parameters():
             parameter.copy_(0.3 * torch.randn_like(parameter))
         student.head_offsets.copy_(torch.randn_like(student.head_offsets))
     quantized = quantize(student, inputs)

@@ -1,13 +1,24 @@
 """The page on one's own task, held against the code that it explains."""
 
 import dataclasses
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
 from nestling.v1.bundle_pb2 import Signature
-from nestling_cloud.tasks import DataFiles, Examples, Recipe, Splits, StudentConfig, Task
+from nestling_cloud.tasks import (
+    DataFiles,
+    Examples,
+    Recipe,
+    Splits,
+    StudentConfig,
+    Task,
+    conv_student,
+    separable_student,
+    shuffle_student,
+)
 
 PAGE = Path(__file__).parents[3] / "docs/bring-your-own.md"
 
@@ -38,11 +49,14 @@ def test_every_field_of_the_signature_and_of_examples_is_explained() -> None:
 
 
 def test_defaults_are_the_codes() -> None:
-    recipe, student = Recipe(epochs=1), StudentConfig(channels=(1,), strides=(1,))
+    recipe, student = Recipe(epochs=1), conv_student(channels=(1,), strides=(1,))
+    families = (conv_student, separable_student, shuffle_student)
     table = rows()
 
     assert table["batch"][-1] == str(recipe.batch)
     assert table["learning_rate"][-1] == str(recipe.learning_rate)
     assert table["weight_decay"][-1] == str(recipe.weight_decay)
-    assert table["kernel"][-1] == str(student.kernel)
+    for family in families:
+        default = inspect.signature(family).parameters["kernel"].default
+        assert f"`kernel` ({default})" in table[family.__name__][-1]
     assert table["fractions"][-1] == ", ".join(f"{share:g}" for share in student.fractions)

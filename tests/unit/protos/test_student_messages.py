@@ -1,3 +1,4 @@
+from nestling.student.config import conv_student
 from nestling.student.messages import (
     LocalRecipe,
     local_recipe,
@@ -5,11 +6,10 @@ from nestling.student.messages import (
     student_config,
     student_fields,
 )
-from nestling.student.network import StudentConfig
 
 
 def test_student_sizes_come_back_from_a_message() -> None:
-    config = StudentConfig(channels=(6, 8), strides=(2, 1), kernel=5, fractions=(0.25, 1.0))
+    config = conv_student(channels=(6, 8), strides=(2, 1), kernel=5, fractions=(0.25, 1.0))
 
     assert config == student_config(student_fields(config))
 

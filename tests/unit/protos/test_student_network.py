@@ -2,12 +2,15 @@ import pytest
 import torch
 
 from nestling.nest import check_layout
-from nestling.student.network import CapacityNorm, NestedStudent, StudentConfig, layout
+from nestling.student.config import conv_student
+from nestling.student.network import NestedStudent
+from nestling.student.normalization import CapacityNorm
+from nestling.student.plan import layout
 from nestling_cloud.tasks import Signature
 
 WINDOW = Signature(shape=[2, 16], classes=["a", "b", "c"])
 PICTURE = Signature(shape=[1, 9, 12], classes=["a", "b"])
-CONFIG = StudentConfig(channels=(6, 8), strides=(2, 1), fractions=(0.25, 0.5, 1.0))
+CONFIG = conv_student(channels=(6, 8), strides=(2, 1), fractions=(0.25, 0.5, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -15,7 +18,7 @@ CONFIG = StudentConfig(channels=(6, 8), strides=(2, 1), fractions=(0.25, 0.5, 1.
     [
         ({"channels": (4,), "strides": (1, 1)}, "as many strides as channels"),
         ({"channels": (), "strides": ()}, "at least one layer"),
-        ({"channels": (4,), "strides": (1,), "kernel": 4}, "kernel 4 is even"),
+        ({"channels": (4,), "strides": (1,), "kernel": 4}, "kernel 4 is not odd"),
         ({"channels": (4,), "strides": (1,), "fractions": (0.5, 0.25, 1.0)}, "must rise"),
         ({"channels": (4,), "strides": (1,), "fractions": (0.5, 0.5, 1.0)}, "must rise"),
         ({"channels": (4,), "strides": (1,), "fractions": (0.5,)}, "end at 1"),
@@ -24,11 +27,11 @@ CONFIG = StudentConfig(channels=(6, 8), strides=(2, 1), fractions=(0.25, 0.5, 1.
 )
 def test_sizes_that_make_no_nest_are_refused(fields: dict[str, tuple[int]], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        StudentConfig(**fields)  # type: ignore[arg-type]  # one dictionary for several types
+        conv_student(**fields)  # type: ignore[arg-type]  # one dictionary for several types
 
 
 def test_widths_are_shares_of_the_channels_rounded_up() -> None:
-    assert [CONFIG.widths(k) for k in (1, 2, 3)] == [(2, 2), (3, 4), (6, 8)]
+    assert [CONFIG.widths_at(k) for k in (1, 2, 3)] == [(2, 2), (3, 4), (6, 8)]
 
 
 def test_layout_has_one_prefix_for_each_capacity_and_nests() -> None:
@@ -59,9 +62,7 @@ def test_capacity_does_not_see_weights_beyond_its_prefix(signature: Signature) -
     student = NestedStudent(signature, CONFIG).eval()
     inputs = torch.randn(4, *signature.shape, generator=torch.Generator().manual_seed(0))
     prefixes = {tensor.name: tensor.prefixes for tensor in layout(signature, CONFIG)}
-    weights = dict(
-        zip(["layer0.weight", "layer1.weight", "head.weight"], _weights(student), strict=True)
-    )
+    weights = student.nested_weights()
     before = {capacity: student(inputs, capacity) for capacity in (1, 2, 3)}
 
     for name, weight in weights.items():  # everything beyond capacity 2 becomes noise
@@ -73,10 +74,6 @@ def test_capacity_does_not_see_weights_beyond_its_prefix(signature: Signature) -
     assert torch.equal(before[1], student(inputs, 1))
     assert torch.equal(before[2], student(inputs, 2))
     assert not torch.allclose(before[3], student(inputs, 3))
-
-
-def _weights(student: NestedStudent) -> list[torch.Tensor]:
-    return [*(kernel.data for kernel in student.kernels), student.head.data]
 
 
 @torch.no_grad()

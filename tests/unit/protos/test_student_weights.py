@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from nestling.student.network import NestedStudent, StudentConfig
+from nestling.student.config import conv_student
+from nestling.student.network import NestedStudent
 from nestling.student.weights import (
     Arrays,
     WeightsError,
@@ -22,7 +23,7 @@ from nestling.v1.bundle_pb2 import Signature
 
 WINDOW = Signature(shape=[2, 16], classes=["a", "b", "c"])
 PICTURE = Signature(shape=[1, 9, 12], classes=["a", "b"])
-CONFIG = StudentConfig(channels=(5, 7), strides=(2, 1), fractions=(0.3, 0.5, 1.0))
+CONFIG = conv_student(channels=(5, 7), strides=(2, 1), fractions=(0.3, 0.5, 1.0))
 
 
 def student(signature: Signature = WINDOW, seed: int = 0) -> NestedStudent:
