@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nestling_cloud.federated.aggregation import Update, aggregate
 
-SHAPES = {"kernels.0": (3, 2), "head": (2, 3), "norms.1.0.offset": (3,)}
+SHAPES = {"layers.0.weight": (3, 2), "head": (2, 3), "layers.0.capacities.1.offset": (3,)}
 
 
 def whole() -> dict[str, np.ndarray]:
@@ -69,12 +69,12 @@ def test_order_of_arrival_does_not_matter(given_updates: list[Update]) -> None:
 
 
 def test_normalisation_of_a_capacity_averages_over_those_who_trained_it() -> None:
-    offsets = {"norms.1.0.offset": np.full(3, 5, np.float32)}
+    offsets = {"layers.0.capacities.1.offset": np.full(3, 5, np.float32)}
     small = {"head": np.ones((2, 1), np.float32)}
 
     after = aggregate(whole(), [update(1, 100, offsets), update(2, 900, small)])
 
-    assert np.array_equal(after["norms.1.0.offset"], offsets["norms.1.0.offset"])
+    assert np.array_equal(after["layers.0.capacities.1.offset"], offsets["layers.0.capacities.1.offset"])
 
 
 def test_model_that_the_round_began_with_is_not_changed() -> None:
