@@ -26,7 +26,7 @@ from nestling_cloud.quantization import QuantizedStudent, quantize
 from nestling_cloud.routing import Costs, Router, RoutingData, calibrate, fit_affordable, fit_router
 from nestling_cloud.tasks.task import Examples, Splits, Task
 from nestling_cloud.templates import build_template
-from nestling_cloud.training import logits_of, seeded, train
+from nestling_cloud.training import laid_out, logits_of, seeded, train
 
 _LABEL_SMOOTHING = 0.1
 _GOLDEN_INPUTS = 8
@@ -122,7 +122,7 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
         TrainingError: the data is too small, or a loss left the finite numbers.
     """
     generator = seeded(seed)
-    teacher = _train_teacher(task, splits.train, generator, progress)
+    teacher = train_teacher(task, splits.train, generator, progress)
     views = make_views(task, teacher, splits.train, generator)
     student = train_nested(task, views, splits.train.inputs, generator, progress)
     logits = logits_of(teacher, torch.from_numpy(splits.calibration.inputs)).numpy()
@@ -178,10 +178,26 @@ def finish(
     )
 
 
-def _train_teacher(
+def train_teacher(
     task: Task, examples: Examples, generator: torch.Generator, progress: Progress
 ) -> nn.Module:
-    teacher = task.teacher(task.signature)
+    """Make the task's teacher, and train it unless it comes trained.
+
+    Args:
+        task: teacher and recipe.
+        examples: to learn from.
+        generator: shuffles and augments.
+        progress: told every epoch.
+
+    Returns:
+        The teacher in evaluation mode.
+
+    Raises:
+        TrainingError: the data is too small, or the loss left the finite numbers.
+    """
+    teacher = task.teacher(task.signature).eval()
+    if task.teacher_recipe is None:
+        return teacher
     normalizer = getattr(teacher, "normalizer", None)
     if normalizer is not None:
         normalizer.fit(examples.inputs)
@@ -190,8 +206,12 @@ def _train_teacher(
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch
-        logits = teacher(task.augment(inputs[indices], generator))
+        logits = teacher(laid_out(task.augment(inputs[indices], generator)))
         return functional.cross_entropy(logits, labels[indices], label_smoothing=_LABEL_SMOOTHING)
+
+    def score(part: slice) -> float:
+        right = logits_of(teacher, inputs[part]).argmax(1) == labels[part]
+        return float(right.float().mean())
 
     train(
         teacher,
@@ -201,6 +221,7 @@ def _train_teacher(
         generator=generator,
         progress=progress,
         what="teacher",
+        score=score,
     )
     return teacher
 

@@ -154,8 +154,8 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
             "task": task.name,
             "student": dataclasses.asdict(task.student),
             "recipes": [
-                dataclasses.asdict(task.teacher_recipe),
-                dataclasses.asdict(task.student_recipe),
+                recipe and dataclasses.asdict(recipe)
+                for recipe in (task.teacher_recipe, task.student_recipe)
             ],
             "versions": [
                 torch.__version__,

@@ -4,10 +4,10 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from nestling_cloud.tasks import wearable
+from nestling_cloud.tasks import fashion, wearable
 from nestling_cloud.tasks.task import Task, TaskError
 
-BUILT_IN = {task.name: task for task in (wearable.TASK,)}
+BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK)}
 
 
 def load_task(reference: str) -> Task:

@@ -69,12 +69,15 @@ def test_order_of_arrival_does_not_matter(given_updates: list[Update]) -> None:
 
 
 def test_normalisation_of_a_capacity_averages_over_those_who_trained_it() -> None:
-    offsets = {"layers.0.capacities.1.offset": np.full(3, 5, np.float32)}
+    name = "layers.0.capacities.1.offset"
+    offsets = {name: np.full(3, 5, np.float32)}
     small = {"head": np.ones((2, 1), np.float32)}
 
     after = aggregate(whole(), [update(1, 100, offsets), update(2, 900, small)])
 
-    assert np.array_equal(after["layers.0.capacities.1.offset"], offsets["layers.0.capacities.1.offset"])
+    assert np.array_equal(
+        after["layers.0.capacities.1.offset"], offsets["layers.0.capacities.1.offset"]
+    )
 
 
 def test_model_that_the_round_began_with_is_not_changed() -> None:

@@ -1,0 +1,112 @@
+"""Finished pieces of the learning benchmark, kept under a hash of all that they follow from.
+
+A cell is one step for one seed: a teacher, a nest, a comparison. Its key is the hash of its name
+and parameters, of the cells that it builds on, of the code that it runs (as syntax, so that a
+comment changes nothing), and of the versions of what computes. A run that was stopped goes on where
+it was.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nestling_cloud.bundles.cache import cache_folder
+from nestling_cloud.training import TRAINING_THREADS
+
+Content = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What a step is, before it is made.
+
+    Attributes:
+        name: what it makes, for a person.
+        parameters: all that chooses its result, as JSON can say it.
+        modules: Python modules and packages whose code it runs.
+        parents: keys of the cells that it builds on.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+    modules: Sequence[str]
+    parents: Sequence[str] = ()
+
+    @property
+    def key(self) -> str:
+        """Hash of everything above."""
+        pieces = {
+            "name": self.name,
+            "parameters": self.parameters,
+            "parents": list(self.parents),
+            "code": [code_digest(path) for module in self.modules for path in _files(module)],
+            "versions": [torch.__version__, importlib.metadata.version("onnxruntime")],
+            "half": bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()),  # noqa: SLF001
+        }
+        text = json.dumps(pieces, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+class Cells:
+    """The folder of finished cells."""
+
+    def __init__(self, say: Callable[[str], None], folder: Path | None = None) -> None:
+        """Keep cells in `folder`, by default in the user's cache."""
+        self._say = say
+        self._folder = folder or cache_folder() / "learning"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def take(self, cell: Cell, make: Callable[[], Content]) -> Content:
+        """What a cell holds; made and kept first unless it is there.
+
+        Besides what `make` returns it holds `seconds`, the time that making it took.
+        """
+        path = self._folder / f"{cell.key}.pt"
+        if path.is_file():
+            held: Content = torch.load(path, weights_only=True)
+            return held
+        self._say(f"{cell.name} {json.dumps(dict(cell.parameters))}")
+        torch.set_num_threads(TRAINING_THREADS)
+        started = time.monotonic()
+        made = {**make(), "seconds": time.monotonic() - started}
+        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
+            torch.save(made, file)
+        Path(file.name).replace(path)
+        self._say(f"  {made['seconds']:.0f} s")
+        return made
+
+
+def code_digest(path: Path) -> str:
+    """Hash of a Python file's syntax, without comments and docstrings."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_text(body[0]):
+            body[0].value.value = ""
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _is_text(statement: ast.AST) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _files(module: str) -> list[Path]:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    origin = Path(spec.origin)
+    return sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]

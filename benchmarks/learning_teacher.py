@@ -1,0 +1,69 @@
+"""The benchmark's teachers: one for each task and seed, trained in full."""
+
+import dataclasses
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import nn
+
+from learning_cells import Cell, Cells, Content
+from nestling_cloud.learning import train_teacher
+from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.tasks import Examples, Splits, Task, concatenate
+from nestling_cloud.training import logits_of, seeded
+
+MODULES = (
+    "nestling.student.normalizer",
+    "nestling_cloud.models.picture_teacher",
+    "nestling_cloud.models.teacher",
+    "nestling_cloud.training",
+)
+
+
+def describe(task: Task, seed: int) -> Cell:
+    """The cell of a task's teacher."""
+    assert task.teacher_recipe is not None
+    return Cell(
+        name="teacher",
+        parameters={
+            "task": task.name,
+            "seed": seed,
+            "recipe": dataclasses.asdict(task.teacher_recipe),
+        },
+        modules=(*MODULES, f"nestling_cloud.tasks.{task.name}"),
+    )
+
+
+def teacher_cell(cells: Cells, task: Task, seed: int) -> Content:
+    """Weights, `accuracy` on test and on calibration data, logits for both."""
+    return cells.take(describe(task, seed), lambda: _train(task, seed))
+
+
+def teacher_of(task: Task, content: Content) -> nn.Module:
+    """The network of a teacher's cell."""
+    teacher = task.teacher(task.signature)
+    teacher.load_state_dict(content["state"])
+    return teacher.eval()
+
+
+def _train(task: Task, seed: int) -> Content:
+    splits = task.load_checked(None, seed)
+    progress = ConsoleProgress(Console(stderr=True))
+    teacher = train_teacher(task, splits.train, seeded(seed), progress)
+    return {
+        "state": teacher.state_dict(),
+        "accuracy": accuracy(teacher, test_of(splits)),
+        "calibration": accuracy(teacher, splits.calibration),
+    }
+
+
+def test_of(splits: Splits) -> Examples:
+    """All test recordings in one."""
+    return concatenate(splits.test)
+
+
+def accuracy(network: nn.Module, examples: Examples) -> float:
+    """Share of right answers, %."""
+    answers = logits_of(network, torch.from_numpy(examples.inputs)).argmax(1).numpy()
+    return float(100 * np.mean(answers == examples.labels))

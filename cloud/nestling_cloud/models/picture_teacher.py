@@ -1,0 +1,62 @@
+"""A teacher for pictures: few layers at full resolution, residual ones below it."""
+
+import torch
+from torch import nn
+
+from nestling.student.normalizer import Normalizer
+from nestling.v1.bundle_pb2 import Signature
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
+
+
+class _Residual(nn.Module):
+    """Two convolutions beside the identity (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _convolution(channels, channels), _convolution(channels, channels)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = x + self.body(x)
+        return found
+
+
+class PictureTeacher(nn.Module):
+    """(N, C, H, W) -> (N, classes).
+
+    The shape of a short ResNet-9 (Page 2018, "How to train your ResNet"): halved twice, and the
+    largest value of each feature over the picture goes to a linear layer.
+
+    Args:
+        signature: the task's pictures and classes.
+        width: channels of the first layer; the last has four times as many.
+        dropout: share of pooled features dropped in training.
+    """
+
+    def __init__(self, signature: Signature, width: int = 32, dropout: float = 0.2) -> None:
+        """Build it untrained."""
+        super().__init__()
+        self.normalizer = Normalizer(signature.shape[0], 2)
+        self.body = nn.Sequential(
+            _convolution(signature.shape[0], width),
+            _convolution(width, 2 * width),
+            nn.MaxPool2d(2),
+            _Residual(2 * width),
+            _convolution(2 * width, 4 * width),
+            nn.MaxPool2d(2),
+            _Residual(4 * width),
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(4 * width, len(signature.classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of a batch."""
+        features = self.body(self.normalizer(x)).amax((2, 3))
+        logits: torch.Tensor = self.head(self.dropout(features))
+        return logits

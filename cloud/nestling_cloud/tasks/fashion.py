@@ -1,0 +1,119 @@
+"""Fashion-MNIST (Xiao et al. 2017): pictures of ten kinds of clothes, 28 by 28 points."""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nestling.student.config import conv_student
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.models.picture_teacher import PictureTeacher
+from nestling_cloud.tasks.files import DataFiles
+from nestling_cloud.tasks.pictures import erase, flip, shift
+from nestling_cloud.tasks.task import Examples, Recipe, Splits, Task, TaskError
+
+FILES = DataFiles(
+    name="fashion-mnist",
+    sha256={  # of the official download, then of Debian's package of the same content
+        "train-images-idx3-ubyte.gz": (
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+        ),
+        "train-labels-idx1-ubyte.gz": (
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+        ),
+        "t10k-images-idx3-ubyte.gz": (
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+        ),
+        "t10k-labels-idx1-ubyte.gz": (
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+        ),
+    },
+    variable="NESTLING_FASHION_MNIST",
+    system_folder=Path("/usr/share/datasets/fashion-mnist"),
+    package="dataset-fashion-mnist",
+    url="https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+)
+CALIBRATION = 6_000  # pictures of the official training set that no model learns from
+STREAM = 50  # pictures in a recording
+
+
+def load(data_dir: Path | None, seed: int) -> Splits:
+    """Read the official sets; a seed's part of the training set calibrates.
+
+    There are no subjects in it: pictures are dealt at random, and the whole official test set
+    becomes recordings.
+
+    Args:
+        data_dir: a folder with the four files; None for where they usually are.
+        seed: which pictures calibrate, and the order of the test set.
+
+    Raises:
+        DataMissingError: no files to be found.
+        TaskError: a file is not what its name says.
+    """
+    paths, rng = FILES.find(data_dir), np.random.default_rng(seed)
+    seen, unseen = pictures(paths, "train", rng), pictures(paths, "t10k", rng)
+    border = len(seen) - CALIBRATION
+    return Splits(
+        train=cut(seen, 0, border),
+        calibration=cut(seen, border, len(seen)),
+        test=[cut(unseen, start, start + STREAM) for start in range(0, len(unseen), STREAM)],
+    )
+
+
+def pictures(paths: dict[str, Path], part: str, rng: np.random.Generator) -> Examples:
+    """Read one of the official sets, "train" or "t10k", shuffled."""
+    inputs = _read_idx(paths[f"{part}-images-idx3-ubyte.gz"])
+    labels = _read_idx(paths[f"{part}-labels-idx1-ubyte.gz"])
+    order = rng.permutation(len(labels))
+    return Examples(
+        inputs=(inputs[order, None] / 255).astype(np.float32),  # (N, 1, 28, 28)
+        labels=labels[order].astype(np.int64),
+    )
+
+
+def cut(examples: Examples, start: int, end: int) -> Examples:
+    """Take a part of examples."""
+    return Examples(inputs=examples.inputs[start:end], labels=examples.labels[start:end])
+
+
+def _read_idx(path: Path) -> NDArray[np.uint8]:
+    """Header: two zeros, 8 for uint8, the number of axes, then each axis' length (big-endian)."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+        shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    except (OSError, EOFError, IndexError, ValueError, zlib.error) as err:
+        raise TaskError(f"{path} is not a gzipped idx file: {err}") from err
+
+
+def augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Mirror, move by up to two points, cover a part."""
+    return erase(shift(flip(inputs, generator), 2, generator), 8, generator)
+
+
+TASK = Task(
+    name="fashion",
+    signature=Signature(
+        shape=[1, 28, 28],
+        channels=["brightness"],
+        units=["share of white"],
+        classes=[
+            *("T-shirt", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Boot"),
+        ],
+    ),
+    load=load,
+    student=conv_student(channels=(32, 64, 96, 128), strides=(2, 1, 2, 1)),
+    teacher=PictureTeacher,
+    teacher_recipe=Recipe(epochs=16, learning_rate=4e-3, weight_decay=0.05, half=True),
+    student_recipe=Recipe(epochs=20, half=True),
+    augment=augment,
+)
