@@ -48,6 +48,23 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A table beside the figures: what they were summed up from.
+
+    Attributes:
+        title: heading.
+        header: of the columns.
+        rows: cells as a reader sees them.
+        words: how to read it, Markdown.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Results:
     """Everything that a benchmark found."""
 
@@ -57,6 +74,7 @@ class Results:
     seeds: Sequence[int]
     quick: bool
     figures: Mapping[str, Figure]
+    sheets: Sequence[Sheet] = ()
 
 
 def figure(
@@ -77,16 +95,25 @@ def figure(
     return replace(made, holds=bool(_COMPARE[operator](value, float(number))))
 
 
-def parse_arguments(description: str, *, seeds: int) -> argparse.Namespace:
-    """Read the options that all benchmarks share."""
+def parse_arguments(
+    description: str, *, seeds: int, tasks: Sequence[str] = ()
+) -> argparse.Namespace:
+    """Read the options that all benchmarks share, and `--task` where there are several."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="one seed, for a first look")
     parser.add_argument("--seeds", type=int, default=seeds, help="default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write results there instead")
+    if tasks:
+        parser.add_argument("--task", choices=tasks, help="only this one (default: all)")
     return parser.parse_args()
 
 
-def results(name: str, options: argparse.Namespace, figures: Mapping[str, Figure]) -> Results:
+def results(
+    name: str,
+    options: argparse.Namespace,
+    figures: Mapping[str, Figure],
+    sheets: Sequence[Sheet] = (),
+) -> Results:
     """Add to figures what they were measured with."""
     return Results(
         name=name,
@@ -95,6 +122,7 @@ def results(name: str, options: argparse.Namespace, figures: Mapping[str, Figure
         seeds=list(seed_range(options)),
         quick=options.quick,
         figures=figures,
+        sheets=sheets,
     )
 
 
@@ -161,8 +189,22 @@ def _page(content: Mapping[str, Any], title: str, words: str, pictures: Sequence
         "| figure | mean ± s.d. | goal | holds | compared with |",
         "|---|---|---|---|---|",
         *rows,
+        *(line for sheet in content["sheets"] for line in _sheet(sheet)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _sheet(content: Mapping[str, Any]) -> list[str]:
+    header = content["header"]
+    return [
+        "",
+        f"## {content['title']}",
+        "",
+        *([content["words"].strip(), ""] if content["words"] else []),
+        "| " + " | ".join(header) + " |",
+        "|" + "---|" * len(header),
+        *("| " + " | ".join(row) + " |" for row in content["rows"]),
+    ]
 
 
 def _value(entry: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nestling.student.blocks import Block, Conv, Depthwise, Gru, Lstm, Shuffle, SizesError
 
@@ -70,6 +70,19 @@ class StudentConfig:
             return self.widths[capacity - 1]
         share = self.fractions[capacity - 1]
         return tuple(_share(block, share) for block in self._wide)
+
+    def alone(self, capacity: int) -> "StudentConfig":
+        """The student of one capacity by itself."""
+        widths = iter(self.widths_at(capacity))
+        return StudentConfig(
+            blocks=tuple(
+                replace(block, channels=next(widths))
+                if isinstance(block, Conv | Gru | Lstm)
+                else block
+                for block in self.blocks
+            ),
+            fractions=(1.0,),
+        )
 
 
 def _share(block: Conv | Gru | Lstm, share: float) -> int:

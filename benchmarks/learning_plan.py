@@ -1,0 +1,101 @@
+"""What the learning benchmark runs: sizes, epochs and subsets, all in one place."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from learning_nests import Study
+from nestling_cloud.distillation import Distillation
+from nestling_cloud.quantization import Quantization
+from nestling_cloud.tasks import Recipe, StudentConfig, Task, conv_student, load_task
+
+TASKS = ("fashion", "wearable")
+# Ways to distil that are compared. In-place distillation between capacities is in all of them.
+LOSSES: Mapping[str, Distillation] = {
+    "no teacher": Distillation(weight=0.0),
+    "logits": Distillation(),
+    "logits + hints": Distillation(feature="hints"),
+    "logits + attention": Distillation(feature="attention"),
+    "logits + angular": Distillation(feature="angular"),
+    "one assistant": Distillation(assistants=(16,)),
+    "two assistants": Distillation(assistants=(24, 12)),
+}
+AWARE = Quantization(aware_epochs=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is run for one task.
+
+    Attributes:
+        full: the built-in task: teacher and nest as `nestling-cloud bundle train` makes them.
+        compared: its student with fewer epochs, for the networks that are trained alone.
+        distilled: a smaller student, for the ways to distil.
+        examples: of the training data for `compared` and `distilled`, 0 for all.
+    """
+
+    full: Task
+    compared: Task
+    distilled: Task
+    examples: int
+
+    def study(self, seed: int) -> Study:
+        """The nest in full."""
+        return Study(
+            task=self.full,
+            seed=seed,
+            distillation=self.full.distillation,
+            nesting=self.full.nesting,
+        )
+
+    def comparison(self, seed: int) -> Study:
+        """The nest that networks trained alone are compared with."""
+        return dataclasses.replace(self.study(seed), task=self.compared, examples=self.examples)
+
+    def distillations(self, seed: int) -> dict[str, Study]:
+        """The nest for each way to distil."""
+        study = dataclasses.replace(self.study(seed), task=self.distilled, examples=self.examples)
+        return {
+            name: dataclasses.replace(study, distillation=way) for name, way in LOSSES.items()
+        }
+
+
+def plan_of(name: str, *, quick: bool) -> Plan:
+    """The plan for a built-in task; a quick one teaches little and shows that all of it runs."""
+    task = load_task(name)
+    if name == "fashion":
+        small = conv_student(channels=(16, 32, 64), strides=(2, 2, 1))
+        plan = _plan(task, epochs=16, student=small, examples=6000)
+    else:
+        plan = _plan(task, epochs=20, student=task.student, examples=0)
+    return _quick(plan) if quick else plan
+
+
+def _plan(task: Task, *, epochs: int, student: StudentConfig, examples: int) -> Plan:
+    compared = dataclasses.replace(task, student_recipe=_epochs(task.student_recipe, epochs))
+    return Plan(
+        full=task,
+        compared=compared,
+        distilled=dataclasses.replace(compared, student=student),
+        examples=examples,
+    )
+
+
+def _quick(plan: Plan) -> Plan:
+    assert plan.full.teacher_recipe is not None
+    teacher = _epochs(plan.full.teacher_recipe, 1)
+    short = {
+        name: dataclasses.replace(
+            task, teacher_recipe=teacher, student_recipe=_epochs(task.student_recipe, 2)
+        )
+        for name, task in (
+            ("full", plan.full),
+            ("compared", plan.compared),
+            ("distilled", plan.distilled),
+        )
+    }
+    return Plan(**short, examples=1000)
+
+
+def _epochs(recipe: Recipe, epochs: int) -> Recipe:
+    return dataclasses.replace(recipe, epochs=epochs)

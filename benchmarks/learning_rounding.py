@@ -1,0 +1,127 @@
+"""The benchmark's int8 nests: accuracy in onnxruntime, bytes, and templates to be timed."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from rich.console import Console
+
+import learning_nests
+from learning_cells import Cell, Cells, Content
+from learning_nests import Study, student_cell, student_from
+from learning_teacher import teacher_cell, teacher_of, test_of
+from nestling.nest import assemble, ring_bytes
+from nestling.session import open_session
+from nestling.student.network import NestedStudent
+from nestling.student.plan import layout
+from nestling_cloud.distillation import make_views
+from nestling_cloud.nesting import objective_of
+from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.quantization import Quantization, export_capacity, fine_tune, quantize
+from nestling_cloud.tasks import Examples
+from nestling_cloud.templates import build_template
+from nestling_cloud.training import seeded
+
+MODULES = (
+    *learning_nests.MODULES,
+    "nestling.nest",
+    "nestling.session",
+    "nestling_cloud.quantization",
+    "nestling_cloud.templates",
+)
+_BATCH = 500
+
+
+def rounded_cell(cells: Cells, study: Study, quantization: Quantization) -> Content:
+    """int8 of a student.
+
+    Holds, for every capacity, `test` and `calibration` accuracy in %, `float_test` of the same
+    weights before rounding in onnxruntime too, `template` and `ring` bytes as tensors, `alone` and
+    `float` sizes of a complete ONNX model in bytes.
+    """
+    student = student_cell(cells, study)
+    cell = Cell(
+        name="int8",
+        parameters={"quantization": dataclasses.asdict(quantization)},
+        modules=MODULES,
+        parents=[study.cell.key],
+    )
+    return cells.take(cell, lambda: _round(cells, study, quantization, student))
+
+
+def _round(cells: Cells, study: Study, quantization: Quantization, content: Content) -> Content:
+    task, student = study.task, student_from(study, content)
+    splits = task.load_checked(None, study.seed)
+    examples = study.some(splits.train)
+    floats = [export_capacity(student, task.signature, k) for k in _capacities(student)]
+    if quantization.aware_epochs:
+        _fine_tune(cells, study, quantization, student, examples)
+    quantized = quantize(student, examples.inputs, quantization)
+    tensors = layout(task.signature, task.student)
+    rings = [ring_bytes(tensors, quantized.tensors, k) for k in _capacities(student)]
+    templates = [
+        build_template(quantized, task.signature, tensors, k) for k in _capacities(student)
+    ]
+    stores = [assemble(tensors, rings[:k]) for k in _capacities(student)]
+    test = test_of(splits)
+    return {
+        "test": [_accuracy(t, s, test) for t, s in zip(templates, stores, strict=True)],
+        "calibration": [
+            _accuracy(t, s, splits.calibration) for t, s in zip(templates, stores, strict=True)
+        ],
+        "float_test": [_accuracy(model, None, test) for model in floats],
+        "float_calibration": [_accuracy(model, None, splits.calibration) for model in floats],
+        "template": [_as_tensor(template) for template in templates],
+        "ring": [_as_tensor(ring) for ring in rings],
+        "float_model": [_as_tensor(model) for model in floats],
+    }
+
+
+def _fine_tune(
+    cells: Cells,
+    study: Study,
+    quantization: Quantization,
+    student: NestedStudent,
+    examples: Examples,
+) -> None:
+    task, generator = study.task, seeded(study.seed)
+    teacher = teacher_of(task, teacher_cell(cells, task, study.seed))
+    views = make_views(task, teacher, examples, generator, study.distillation)
+    fine_tune(
+        student,
+        objective_of(student, views, generator, nesting=study.nesting),
+        count=len(examples),
+        recipe=task.student_recipe,
+        quantization=quantization,
+        generator=generator,
+        progress=ConsoleProgress(Console(stderr=True)),
+    )
+
+
+def _capacities(student: NestedStudent) -> range:
+    return range(1, student.config.capacities + 1)
+
+
+def _accuracy(
+    model: bytes,
+    store: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int8]]] | None,
+    on: Examples,
+) -> float:
+    session = open_session(model, store)
+    answers = np.concatenate(
+        [
+            session.run(None, {"input": part})[0].argmax(1)
+            for part in np.split(on.inputs, range(_BATCH, len(on), _BATCH))
+        ]
+    )
+    return float(100 * np.mean(answers == on.labels))
+
+
+def _as_tensor(data: bytes) -> torch.Tensor:
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
+
+
+def as_bytes(tensors: Sequence[torch.Tensor]) -> list[bytes]:
+    """What `rounded_cell` keeps as tensors."""
+    return [tensor.numpy().tobytes() for tensor in tensors]

@@ -1,0 +1,57 @@
+"""Everything that the learning benchmark finds for one task and one seed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from learning_cells import Cells, Content
+from learning_domains import domains_cell
+from learning_nests import student_cell
+from learning_plan import AWARE, Plan
+from learning_rounding import rounded_cell
+from learning_teacher import teacher_cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One task, one seed. Accuracies in %, lists by capacity, smallest first.
+
+    Attributes:
+        teacher: `accuracy` on test data, `seconds` of training.
+        student: the nest in full, float32.
+        rounded: its int8 nest as the task rounds it.
+        aware: the same after quantisation-aware fine-tuning.
+        nested: test accuracies of the nest that is compared with networks trained alone.
+        alone: theirs.
+        distilled: test accuracies by the way to distil.
+        domains: source-only, adapted and target-trained accuracies; None without domains.
+    """
+
+    teacher: Content
+    student: Content
+    rounded: Content
+    aware: Content
+    nested: Sequence[float]
+    alone: Sequence[float]
+    distilled: Mapping[str, Sequence[float]]
+    domains: Content | None
+
+
+def find(cells: Cells, plan: Plan, seed: int) -> Found:
+    """Make every cell of a task and seed that is not there yet."""
+    study, comparison = plan.study(seed), plan.comparison(seed)
+    return Found(
+        teacher=teacher_cell(cells, plan.full, seed),
+        student=student_cell(cells, study),
+        rounded=rounded_cell(cells, study, plan.full.quantization),
+        aware=rounded_cell(cells, study, AWARE),
+        nested=student_cell(cells, comparison)["test"],
+        alone=[
+            student_cell(cells, comparison.alone(capacity))["test"][0]
+            for capacity in range(1, plan.compared.student.capacities + 1)
+        ],
+        distilled={
+            name: student_cell(cells, one)["test"]
+            for name, one in plan.distillations(seed).items()
+        },
+        domains=domains_cell(cells, plan.full, seed),
+    )

@@ -1,0 +1,159 @@
+"""The learning benchmark's six tables, from what was found for every task and seed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from contract import Sheet
+from learning_seed import Found
+from learning_speed import Speeds
+
+ByTask = Mapping[str, Sequence[Found]]
+Rows = list[list[str]]
+
+
+def sheets(found: ByTask, speeds: Mapping[str, Speeds]) -> list[Sheet]:
+    """All tables, in the order in which the page has them."""
+    made = [_nested(found), _rounded(found), _bytes(found), _speeds(speeds), _distilled(found)]
+    return made + ([_domains(found)] if any(one.domains for one in _all(found)) else [])
+
+
+def _nested(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for index in range(len(seeds[0].nested)):
+            rows.append(
+                [
+                    task,
+                    str(index + 1),
+                    told(one.nested[index] for one in seeds),
+                    told(one.alone[index] for one in seeds),
+                    told((one.nested[index] - one.alone[index] for one in seeds), sign=True),
+                ]
+            )
+    return Sheet(
+        title="Nested against trained alone",
+        header=["task", "capacity", "nested %", "alone %", "difference"],
+        rows=rows,
+        words="Test accuracy in float32: the nest, and each capacity's network trained by itself "
+        "from the same teacher's answers with the same recipe, epochs and data.",
+    )
+
+
+def _rounded(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for index in range(len(seeds[0].rounded["test"])):
+            floats = [one.rounded["float_test"][index] for one in seeds]
+            rows.append(
+                [
+                    task,
+                    str(index + 1),
+                    told(floats),
+                    *_against(floats, [one.rounded["test"][index] for one in seeds]),
+                    *_against(floats, [one.aware["test"][index] for one in seeds]),
+                ]
+            )
+    return Sheet(
+        title="float32 against int8",
+        header=["task", "capacity", "float32 %", "int8 %", "difference", "int8, QAT %", "diff."],
+        rows=rows,
+        words="The nests in full, test accuracy in onnxruntime. int8 is rounded after training as "
+        "the task says; QAT has two epochs of fine-tuning on the grid before.",
+    )
+
+
+def _against(floats: Sequence[float], integers: Sequence[float]) -> list[str]:
+    differences = [b - a for a, b in zip(floats, integers, strict=True)]
+    return [told(integers), told(differences, sign=True)]
+
+
+def _bytes(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, (one, *_) in found.items():
+        content, held = one.rounded, 0
+        for index, (ring, template, floats) in enumerate(
+            zip(content["ring"], content["template"], content["float_model"], strict=True)
+        ):
+            held += len(ring)
+            sizes = (len(ring), held, len(template), held + len(template), len(floats))
+            rows.append([task, str(index + 1), *(f"{size / 1000:.1f}" for size in sizes)])
+    return Sheet(
+        title="Bytes, kB",
+        header=["task", "capacity", "ring", "weights", "template", "int8 file", "float32 file"],
+        rows=rows,
+        words="A device that holds capacity k has rings 1 to k and one template. An int8 file is "
+        "what the capacity would be by itself.",
+    )
+
+
+def _speeds(speeds: Mapping[str, Speeds]) -> Sheet:
+    rows = [
+        [task, name, f"{floats:.0f}", f"{integers:.0f}", f"{floats / integers:.2f}"]
+        for task, timed in speeds.items()
+        for name, (floats, integers) in timed.items()
+    ]
+    return Sheet(
+        title="Latency, microseconds",
+        header=["task", "network", "float32 p50", "int8 p50", "ratio"],
+        rows=rows,
+        words="One input, one thread, onnxruntime, timed in turns in one run. *sized for int8* is "
+        "the largest capacity of a dense student that int8 pays off for; its weights are random.",
+    )
+
+
+def _distilled(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        teacher = told(one.teacher["accuracy"] for one in seeds)
+        rows.append([task, "the teacher itself", teacher, "", ""])
+        for name in seeds[0].distilled:
+            by_capacity = np.array([one.distilled[name] for one in seeds])
+            means = (by_capacity.mean(1), by_capacity[:, 0], by_capacity[:, -1])
+            rows.append([task, name, *map(told, means)])
+    return Sheet(
+        title="Ways to distil",
+        header=["task", "the largest learns from", "mean of capacities %", "smallest", "largest"],
+        rows=rows,
+        words="Test accuracy in float32. Smaller capacities learn from the largest in all rows.",
+    )
+
+
+def _domains(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        domains = [one.domains for one in seeds if one.domains]
+        for index in range(len(domains[0]["adapted"]) if domains else 0):
+            rows.append(
+                [
+                    task,
+                    str(index + 1),
+                    *(
+                        told(100 * one[way][index] for one in domains)
+                        for way in ("source_only", "adapted", "target_trained")
+                    ),
+                ]
+            )
+    return Sheet(
+        title="A domain without labels",
+        header=["task", "capacity", "source only %", "adapted %", "target trained %"],
+        rows=rows,
+        words=DOMAINS,
+    )
+
+
+DOMAINS = (
+    "Accuracy on the target domain in float32. *Adapted* learns from the labelled source and from "
+    "target inputs without labels; *target trained* has their labels too."
+)
+
+
+def _all(found: ByTask) -> list[Found]:
+    return [one for seeds in found.values() for one in seeds]
+
+
+def told(values: Iterable[float], *, sign: bool = False) -> str:
+    """Mean and standard deviation of a figure over seeds, for a reader."""
+    numbers = np.array(list(values), np.float64)
+    mean = f"{numbers.mean():+.2f}" if sign else f"{numbers.mean():.2f}"
+    return f"{mean} ± {numbers.std(ddof=1):.2f}" if len(numbers) > 1 else mean
