@@ -15,7 +15,7 @@ from nestling.student.weights import arrays_of, load_prefix
 from nestling_cloud.nesting.config import Grow
 from nestling_cloud.nesting.lesson import Lesson
 from nestling_cloud.nesting.order import ranked_layers, reorder
-from nestling_cloud.nesting.ranking import best_first, draw_triplets, normalized, triplet_residuals
+from nestling_cloud.nesting.ranking import best_first, draw_triplets, filter_worths
 
 # Inputs that filters are ranked by; more change the order little and cost memory.
 _RANKING_INPUTS = 1024
@@ -96,8 +96,8 @@ def rank(student: NestedStudent, lesson: Lesson, capacity: int, triplets: int) -
         outputs = student.features(torch.from_numpy(lesson.train_inputs[chosen]), capacity)
     for layer in ranked_layers(student):
         responses = outputs[layer.plan.index].flatten(2).amax(2).numpy()  # (N, G W)
-        residuals = triplet_residuals(normalized(responses), drawn)
-        of_places = residuals.reshape(layer.plan.groups, -1).sum(axis=0)
+        worths = filter_worths(responses, drawn)
+        of_places = worths.reshape(layer.plan.groups, -1).sum(axis=0)
         reorder(student, layer.plan.index, best_first(of_places))
 
 

@@ -71,6 +71,17 @@ def triplet_residuals(responses: Floats, triplets: Triplets) -> NDArray[np.float
     return residuals
 
 
+def filter_worths(responses: Floats, triplets: Triplets) -> NDArray[np.float64]:
+    """Residuals of filters whatever their scale, those that never answer below all others.
+
+    Args:
+        responses: (N, F), as they come.
+        triplets: (T, 3).
+    """
+    residuals = triplet_residuals(normalized(responses), triplets)
+    return np.where(responses.std(axis=0) > 0, residuals, -np.inf)
+
+
 def best_first(residuals: NDArray[np.float64]) -> list[int]:
     """Filters by falling residual; equal ones keep their order."""
     return [int(index) for index in np.argsort(-residuals, kind="stable")]

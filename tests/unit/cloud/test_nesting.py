@@ -41,9 +41,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     )
 
 
-def trained_capacities(
-    student: NestedStudent, seed: int, joint: Joint | None = None
-) -> list[int]:
+def trained_capacities(student: NestedStudent, seed: int, joint: Joint | None = None) -> list[int]:
     """Run one sandwich and return the capacities that it ran, in order."""
     ran: list[int] = []
     hook = student.register_forward_pre_hook(lambda _, given: ran.append(given[1]))
@@ -59,7 +57,9 @@ def test_sandwich_is_largest_on_the_teacher_and_smaller_ones_on_the_largest() ->
     inputs, teacher, labels = batch()
     largest = student(inputs, 3)
 
-    loss = sandwich_loss(student, inputs, teacher, labels, generator=torch.Generator(), joint=SANDWICH)
+    loss = sandwich_loss(
+        student, inputs, teacher, labels, generator=torch.Generator(), joint=SANDWICH
+    )
 
     expected = (
         distillation_loss(largest, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT)
@@ -77,7 +77,9 @@ def test_smaller_capacities_do_not_pull_the_largest_towards_themselves() -> None
     )
     (expected,) = torch.autograd.grad(alone, student.head_offsets)
 
-    loss = sandwich_loss(student, inputs, teacher, labels, generator=torch.Generator(), joint=SANDWICH)
+    loss = sandwich_loss(
+        student, inputs, teacher, labels, generator=torch.Generator(), joint=SANDWICH
+    )
     (gradient,) = torch.autograd.grad(loss, student.head_offsets)
 
     assert torch.allclose(gradient[1], expected[1], atol=1e-6)
