@@ -14,6 +14,9 @@ from nestling_cloud.training import TrainingError
 Floats = NDArray[np.float32]
 Triplets = NDArray[np.intp]
 
+# Part of a filter's largest response by which rounding alone may move it.
+_ROUNDING = 1e-5
+
 
 class RankingError(TrainingError):
     """Inputs that tell nothing of classes."""
@@ -48,10 +51,16 @@ def draw_triplets(labels: NDArray[np.int64], count: int, rng: np.random.Generato
 
 
 def normalized(responses: Floats) -> Floats:
-    """Responses (N, F) with mean 0 and deviation 1 for each filter; a dead filter's stay 0."""
-    deviation = responses.std(axis=0)
-    scaled: Floats = (responses - responses.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
-    return scaled
+    """Responses (N, F) with mean 0 and deviation 1 for each filter; a dead filter's are 0."""
+    alive, deviation = alive_filters(responses), responses.std(axis=0)
+    scaled = (responses - responses.mean(axis=0)) / np.where(alive, deviation, 1)
+    return np.where(alive, scaled, np.float32(0))
+
+
+def alive_filters(responses: Floats) -> NDArray[np.bool_]:
+    """Which filters answer inputs differently, beyond rounding, (F,)."""
+    varied: NDArray[np.bool_] = responses.std(axis=0) > _ROUNDING * np.abs(responses).max(axis=0)
+    return varied
 
 
 def triplet_residuals(responses: Floats, triplets: Triplets) -> NDArray[np.float64]:
@@ -79,7 +88,7 @@ def filter_worths(responses: Floats, triplets: Triplets) -> NDArray[np.float64]:
         triplets: (T, 3).
     """
     residuals = triplet_residuals(normalized(responses), triplets)
-    return np.where(responses.std(axis=0) > 0, residuals, -np.inf)
+    return np.where(alive_filters(responses), residuals, -np.inf)
 
 
 def best_first(residuals: NDArray[np.float64]) -> list[int]:

@@ -7,6 +7,7 @@ from nestling_cloud.nesting.ranking import (
     RankingError,
     best_first,
     draw_triplets,
+    filter_worths,
     normalized,
     triplet_residuals,
 )
@@ -31,11 +32,15 @@ def test_filter_that_tells_classes_apart_ranks_before_noise_and_before_a_louder_
     assert best_first(triplet_residuals(normalized(responses), triplets))[0] == 2
 
 
-def test_dead_filter_has_no_residual() -> None:
-    responses = normalized(np.full((4, 1), 7, np.float32))
+def test_dead_filter_has_no_residual_and_is_worth_least() -> None:
+    responses = np.full((4, 2), 7, np.float32)
+    responses[0] = 7.00001, 8  # rounding is no answer
 
-    assert np.isfinite(responses).all()
-    assert triplet_residuals(responses, np.array([[0, 1, 2]])).tolist() == [0]
+    triplets = np.array([[0, 1, 2], [1, 2, 0]])
+
+    assert triplet_residuals(normalized(responses), triplets)[0] == 0
+    assert filter_worths(responses, triplets)[0] == -np.inf
+    assert np.isfinite(filter_worths(responses, triplets)[1])
 
 
 @given(
