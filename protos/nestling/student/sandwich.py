@@ -32,11 +32,12 @@ def smaller_capacities_losses(
     """
     return [
         soft_divergence(student(inputs, capacity), logits.detach(), TEMPERATURE)
-        for capacity in _smaller_capacities(largest, generator)
+        for capacity in smaller_capacities(largest, generator)
     ]
 
 
-def _smaller_capacities(largest: int, generator: torch.Generator) -> list[int]:
+def smaller_capacities(largest: int, generator: torch.Generator) -> list[int]:
+    """The smallest capacity and one at random between it and the largest, if there are any."""
     if largest == 1:
         return []
     between = list(range(2, largest))

@@ -12,6 +12,8 @@ from nestling.student.sandwich import TEMPERATURE, recalibrate
 from nestling_cloud.nesting import (
     TEACHER_WEIGHT,
     VIEWS,
+    Joint,
+    NestingError,
     make_views,
     sandwich_loss,
     train_nested,
@@ -20,6 +22,7 @@ from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Signature, Task
 from nestling_cloud.training import seeded
 
+SANDWICH = Joint(every_capacity=False, teacher_share=0.0)
 SIGNATURE = Signature(shape=[2, 16], classes=["a", "b", "c"])
 
 
@@ -38,11 +41,13 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     )
 
 
-def trained_capacities(student: NestedStudent, seed: int) -> list[int]:
+def trained_capacities(student: NestedStudent, seed: int, joint: Joint | None = None) -> list[int]:
     """Run one sandwich and return the capacities that it ran, in order."""
     ran: list[int] = []
     hook = student.register_forward_pre_hook(lambda _, given: ran.append(given[1]))
-    sandwich_loss(student, *batch(), torch.Generator().manual_seed(seed))
+    sandwich_loss(
+        student, *batch(), generator=torch.Generator().manual_seed(seed), joint=joint or SANDWICH
+    )
     hook.remove()
     return ran
 
@@ -52,7 +57,9 @@ def test_sandwich_is_largest_on_the_teacher_and_smaller_ones_on_the_largest() ->
     inputs, teacher, labels = batch()
     largest = student(inputs, 3)
 
-    loss = sandwich_loss(student, inputs, teacher, labels, torch.Generator())
+    loss = sandwich_loss(
+        student, inputs, teacher, labels, generator=torch.Generator(), joint=SANDWICH
+    )
 
     expected = (
         distillation_loss(largest, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT)
@@ -70,7 +77,9 @@ def test_smaller_capacities_do_not_pull_the_largest_towards_themselves() -> None
     )
     (expected,) = torch.autograd.grad(alone, student.head_offsets)
 
-    loss = sandwich_loss(student, inputs, teacher, labels, torch.Generator())
+    loss = sandwich_loss(
+        student, inputs, teacher, labels, generator=torch.Generator(), joint=SANDWICH
+    )
     (gradient,) = torch.autograd.grad(loss, student.head_offsets)
 
     assert torch.allclose(gradient[1], expected[1], atol=1e-6)
@@ -93,6 +102,40 @@ def test_capacities_in_between_take_turns_at_random() -> None:
 
     assert all(ran[:2] == [5, 1] and len(ran) == 3 for ran in sandwiches)
     assert {ran[2] for ran in sandwiches} == {2, 3, 4}
+
+
+def test_every_capacity_learns_in_each_step_where_asked() -> None:
+    student = student_of(0.2, 0.4, 0.6, 0.8, 1.0)
+
+    assert trained_capacities(student, 0, Joint(every_capacity=True)) == [5, 1, 2, 3, 4]
+
+
+def test_smaller_capacities_learn_from_teacher_and_largest_by_share() -> None:
+    student = student_of(0.5, 1.0)
+    inputs, teacher, labels = batch()
+    small, large = student(inputs, 1), student(inputs, 2)
+
+    loss = sandwich_loss(
+        student,
+        inputs,
+        teacher,
+        labels,
+        generator=torch.Generator(),
+        joint=Joint(every_capacity=True, teacher_share=0.25),
+    )
+
+    taught, alone = (
+        distillation_loss(x, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT)
+        for x in (small, large)
+    )
+    expected = alone + 0.25 * taught + 0.75 * soft_divergence(small, large, TEMPERATURE)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_share_of_the_teacher_beyond_0_to_1_is_refused(share: float) -> None:
+    with pytest.raises(NestingError, match="teacher_share"):
+        Joint(teacher_share=share)
 
 
 def test_teacher_answers_every_augmented_copy() -> None:

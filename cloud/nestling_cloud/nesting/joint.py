@@ -1,7 +1,7 @@
 """Joint training of a nested student, so that every prefix of its weights is a good model.
 
-The largest capacity learns from the teacher, the smaller ones from the largest: see
-`nestling.student.sandwich`.
+Slimmable networks (US-Nets, Yu & Huang 2019): the largest capacity learns from the teacher, the
+smaller ones from the largest, from the teacher, or from both.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nestling.student.losses import distillation_loss
+from nestling.student.losses import distillation_loss, soft_divergence
 from nestling.student.network import NestedStudent
-from nestling.student.sandwich import TEMPERATURE, recalibrate, smaller_capacities_losses
+from nestling.student.sandwich import TEMPERATURE, recalibrate, smaller_capacities
+from nestling_cloud.nesting.config import Joint
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Task
 from nestling_cloud.training import logits_of, train
@@ -58,6 +59,8 @@ def train_nested(
     train_inputs: NDArray[np.float32],
     generator: torch.Generator,
     progress: Progress,
+    *,
+    joint: Joint | None = None,
 ) -> NestedStudent:
     """Distil a nested student from a teacher's answers.
 
@@ -67,10 +70,12 @@ def train_nested(
         train_inputs: the same inputs as they were recorded, for the normalisation.
         generator: shuffles, and picks the capacity between smallest and largest.
         progress: told every epoch.
+        joint: which capacities a step trains, and on what; by default as `Joint` says.
 
     Returns:
         The student in evaluation mode, every capacity's normalisation calibrated.
     """
+    joint = joint or Joint()
     student = NestedStudent(task.signature, task.student)
     student.normalizer.fit(train_inputs)
 
@@ -81,7 +86,8 @@ def train_nested(
             views.inputs[view][indices],
             views.logits[view][indices],
             views.labels[indices],
-            generator,
+            generator=generator,
+            joint=joint,
         )
 
     train(
@@ -102,12 +108,26 @@ def sandwich_loss(
     inputs: torch.Tensor,
     teacher: torch.Tensor,
     labels: torch.Tensor,
+    *,
     generator: torch.Generator,
+    joint: Joint,
 ) -> torch.Tensor:
-    """Loss of the largest capacity on the teacher, and of smaller ones on the largest."""
+    """Loss of the largest capacity on the teacher, and of smaller ones on it and on the largest."""
     largest = student.config.capacities
+
+    def taught(logits: torch.Tensor) -> torch.Tensor:
+        return distillation_loss(
+            logits, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT
+        )
+
     logits = student(inputs, largest)
-    loss = distillation_loss(
-        logits, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT
-    )
-    return sum(smaller_capacities_losses(student, inputs, logits, largest, generator), loss)
+    loss = taught(logits)
+    smaller = range(1, largest) if joint.every_capacity else smaller_capacities(largest, generator)
+    for capacity in smaller:
+        answer = student(inputs, capacity)
+        if joint.teacher_share > 0:
+            loss = loss + joint.teacher_share * taught(answer)
+        if joint.teacher_share < 1:
+            by_largest = soft_divergence(answer, logits.detach(), TEMPERATURE)
+            loss = loss + (1 - joint.teacher_share) * by_largest
+    return loss

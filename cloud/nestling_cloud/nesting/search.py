@@ -1,0 +1,172 @@
+"""Capacities that are searched for: per-layer widths instead of one share for all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nestling.student.blocks import Conv
+from nestling.student.config import StudentConfig
+from nestling_cloud.nesting.config import NestingError
+from nestling_cloud.nesting.cost import CostOf, Widths
+from nestling_cloud.nesting.joint import VIEWS
+from nestling_cloud.nesting.lesson import Lesson
+from nestling_cloud.nesting.slimming import Measure, PathPoint, choose, slim
+from nestling_cloud.nesting.supernet import Supernet, supernet_loss
+from nestling_cloud.training import train
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How capacities are searched for.
+
+    Attributes:
+        targets: shares of the largest capacity's cost, rising, the last 1; one for each capacity.
+        measure: which cost.
+        steps: in which each layer can shrink from its largest to its smallest width.
+        smallest: share of the channels that no layer falls below.
+        random_widths: that a step trains besides the largest and the smallest.
+        held_out: share of each class, the last that were recorded, that trains no supernet: the
+            widths are judged by it.
+        judged: inputs of either part that a judgement looks at, at most.
+    """
+
+    targets: tuple[float, ...] = (0.1, 0.3, 0.6, 1.0)
+    measure: Measure = "bytes"
+    steps: int = 8
+    smallest: float = 0.125
+    random_widths: int = 2
+    held_out: float = 0.2
+    judged: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse a search that finds nothing."""
+        if self.steps < 1 or self.random_widths < 0 or self.judged < 2:
+            raise NestingError(f"{self}: at least 1 step, no fewer than 0 random widths, 2 judged")
+        if not 0 < self.smallest <= 1 or not 0 < self.held_out < 1:
+            raise NestingError(f"{self}: shares lie between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        config: the student's blocks with a row of widths for each target.
+        path: all that it came by, largest first.
+    """
+
+    config: StudentConfig
+    path: tuple[PathPoint, ...]
+
+
+def search_widths(lesson: Lesson, cost: CostOf, search: Search) -> Found:
+    """Train a supernet and slim it greedily (AutoSlim, Yu & Huang 2019).
+
+    Args:
+        lesson: the student's blocks and recipe, and what they learn from.
+        cost: of given widths.
+        search: targets and steps.
+
+    Raises:
+        NestingError: a family that cannot be searched, or targets that the path does not meet.
+    """
+    student, labels = lesson.task.student, lesson.views.labels.numpy()
+    supernet = Supernet(lesson.task.signature, student)
+    supernet.normalizer.fit(lesson.train_inputs)
+    held = held_out(labels, search.held_out)
+    _train(supernet, lesson, np.flatnonzero(~held), search)
+    steps, smallest = _grid(student, search)
+    path = slim(
+        student.whole,
+        steps=steps,
+        smallest=smallest,
+        accuracy=_judge(supernet, lesson, held, search.judged),
+        cost=cost,
+        measure=search.measure,
+    )
+    rows = tuple(point.widths for point in choose(path, search.targets, search.measure))
+    return Found(config=StudentConfig(blocks=student.blocks, widths=rows), path=tuple(path))
+
+
+def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    """Which inputs are the last `share` of their class, (N,)."""
+    held = np.zeros(len(labels), np.bool_)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        held[members[len(members) - int(len(members) * share) :]] = True
+    return held
+
+
+def _grid(config: StudentConfig, search: Search) -> tuple[Widths, Widths]:
+    """Channels of a step, and those kept at least, for each layer: whole places of every group."""
+    steps, smallest = [], []
+    for whole, part in zip(config.whole, _parts(config), strict=True):
+        places = whole // part
+        least = max(1, round(places * search.smallest))
+        steps.append(part * max(1, round((places - least) / search.steps)))
+        smallest.append(part * least)
+    return tuple(steps), tuple(smallest)
+
+
+def _train(supernet: Supernet, lesson: Lesson, kept: NDArray[np.intp], search: Search) -> None:
+    views, student, places = lesson.views, lesson.task.student, torch.from_numpy(kept)
+    _, smallest = _grid(student, search)
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        view, chosen = epoch % VIEWS, places[indices]
+        drawn = [
+            _random_widths(student, smallest, lesson.generator) for _ in range(search.random_widths)
+        ]
+        return supernet_loss(
+            supernet,
+            views.inputs[view][chosen],
+            views.logits[view][chosen],
+            views.labels[chosen],
+            [student.whole, smallest, *drawn],
+        )
+
+    train(
+        supernet,
+        loss_of,
+        count=len(kept),
+        recipe=lesson.task.student_recipe,
+        generator=lesson.generator,
+        progress=lesson.progress,
+        what="supernet",
+    )
+
+
+def _random_widths(config: StudentConfig, smallest: Widths, generator: torch.Generator) -> Widths:
+    return tuple(
+        part * int(torch.randint(least // part, whole // part + 1, (1,), generator=generator))
+        for whole, least, part in zip(config.whole, smallest, _parts(config), strict=True)
+    )
+
+
+def _parts(config: StudentConfig) -> list[int]:
+    """Groups of each layer that has channels of its own."""
+    return [block.groups for block in config.blocks if isinstance(block, Conv)]
+
+
+def _judge(
+    supernet: Supernet, lesson: Lesson, held: NDArray[np.bool_], count: int
+) -> Callable[[Widths], float]:
+    """Make `widths -> accuracy` on what was held out, with statistics of what was not."""
+    learned, unseen = (_spread(np.flatnonzero(part), count) for part in (~held, held))
+    inputs = torch.from_numpy(lesson.train_inputs[np.concatenate([learned, unseen])])
+    labels = lesson.views.labels[torch.from_numpy(unseen)]
+
+    @torch.no_grad()
+    def accuracy(widths: Widths) -> float:
+        logits = supernet(inputs, widths, len(learned))[len(learned) :]
+        return float((logits.argmax(1) == labels).double().mean())
+
+    return accuracy
+
+
+def _spread(indices: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """At most `count` of the indices, evenly."""
+    return indices[:: -(-len(indices) // count)] if len(indices) > count else indices
