@@ -18,9 +18,10 @@ from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
 from nestling.student.weights import Arrays, arrays_of
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
+from nestling_cloud.distillation.views import make_views
 from nestling_cloud.export import export_onnx
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
-from nestling_cloud.nesting import make_views, train_nested
+from nestling_cloud.nesting import train_nested
 from nestling_cloud.progress import Progress
 from nestling_cloud.quantization import QuantizedStudent, quantize
 from nestling_cloud.routing import Costs, Router, RoutingData, calibrate, fit_affordable, fit_router

@@ -4,52 +4,18 @@ The largest capacity learns from the teacher, the smaller ones from the largest:
 `nestling.student.sandwich`.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nestling.student.losses import distillation_loss
 from nestling.student.network import NestedStudent
-from nestling.student.sandwich import TEMPERATURE, recalibrate, smaller_capacities_losses
+from nestling.student.sandwich import recalibrate, smaller_capacities_losses
+from nestling_cloud.distillation.objective import Objective, TeacherObjective
+from nestling_cloud.distillation.views import Batch, Views
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Examples, Task
-from nestling_cloud.training import logits_of, train
-
-TEACHER_WEIGHT = 0.7
-# Augmented copies of the training data. The teacher answers each of them once, before training,
-# instead of in every step.
-VIEWS = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Views:
-    """Augmented copies of the training data and what the teacher says of each.
-
-    Attributes:
-        inputs: (VIEWS, N, *shape).
-        logits: the teacher's, (VIEWS, N, classes).
-        labels: (N,).
-    """
-
-    inputs: torch.Tensor
-    logits: torch.Tensor
-    labels: torch.Tensor
-
-
-def make_views(
-    task: Task, teacher: nn.Module, examples: Examples, generator: torch.Generator
-) -> Views:
-    """Augment the data a few times and let the teacher answer each copy once."""
-    inputs = torch.from_numpy(examples.inputs)
-    copies = [task.augment(inputs, generator) for _ in range(VIEWS)]
-    return Views(
-        inputs=torch.stack(copies),
-        logits=torch.stack([logits_of(teacher, copy) for copy in copies]),
-        labels=torch.from_numpy(examples.labels),
-    )
+from nestling_cloud.tasks.task import Task
+from nestling_cloud.training import train
 
 
 def train_nested(
@@ -63,7 +29,7 @@ def train_nested(
 
     Args:
         task: student sizes and recipe.
-        views: augmented inputs with the teacher's logits.
+        views: augmented inputs with the teacher's word.
         train_inputs: the same inputs as they were recorded, for the normalisation.
         generator: shuffles, and picks the capacity between smallest and largest.
         progress: told every epoch.
@@ -73,19 +39,13 @@ def train_nested(
     """
     student = NestedStudent(task.signature, task.student)
     student.normalizer.fit(train_inputs)
+    objective = TeacherObjective(student, views)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        view = epoch % VIEWS
-        return sandwich_loss(
-            student,
-            views.inputs[view][indices],
-            views.logits[view][indices],
-            views.labels[indices],
-            generator,
-        )
+        return sandwich_loss(student, objective, views.batch(epoch, indices), generator)
 
     train(
-        student,
+        nn.ModuleList([student, objective]),
         loss_of,
         count=len(views.labels),
         recipe=task.student_recipe,
@@ -98,16 +58,11 @@ def train_nested(
 
 
 def sandwich_loss(
-    student: NestedStudent,
-    inputs: torch.Tensor,
-    teacher: torch.Tensor,
-    labels: torch.Tensor,
-    generator: torch.Generator,
+    student: NestedStudent, objective: Objective, batch: Batch, generator: torch.Generator
 ) -> torch.Tensor:
-    """Loss of the largest capacity on the teacher, and of smaller ones on the largest."""
+    """Loss of the largest capacity by the objective, and of smaller ones on the largest."""
     largest = student.config.capacities
-    logits = student(inputs, largest)
-    loss = distillation_loss(
-        logits, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT
-    )
-    return sum(smaller_capacities_losses(student, inputs, logits, largest, generator), loss)
+    features = student.features(batch.inputs, largest)
+    logits = student.classify(features[-1], largest)
+    smaller = smaller_capacities_losses(student, batch.inputs, logits, largest, generator)
+    return sum(smaller, objective(features, logits, batch))

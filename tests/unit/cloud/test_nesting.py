@@ -1,23 +1,18 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from tests.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
+from tests.tiny_task import TINY_TASK, tiny_splits
 from torch import nn
 
 from nestling.student.config import conv_student
 from nestling.student.losses import distillation_loss, soft_divergence
 from nestling.student.network import NestedStudent
 from nestling.student.sandwich import TEMPERATURE, recalibrate
-from nestling_cloud.nesting import (
-    TEACHER_WEIGHT,
-    VIEWS,
-    make_views,
-    sandwich_loss,
-    train_nested,
-)
+from nestling_cloud.distillation.views import Batch, make_views
+from nestling_cloud.nesting import sandwich_loss, train_nested
 from nestling_cloud.progress import Silent
-from nestling_cloud.tasks import Signature, Task
+from nestling_cloud.tasks import Signature
 from nestling_cloud.training import seeded
 
 SIGNATURE = Signature(shape=[2, 16], classes=["a", "b", "c"])
@@ -29,48 +24,68 @@ def student_of(*fractions: float) -> NestedStudent:
     return NestedStudent(SIGNATURE, config).eval()  # running statistics: each run alike
 
 
-def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def batch() -> Batch:
     generator = torch.Generator().manual_seed(1)
-    return (
-        torch.randn(6, 2, 16, generator=generator),
-        torch.randn(6, 3, generator=generator),
-        torch.randint(3, (6,), generator=generator),
+    return Batch(
+        inputs=torch.randn(6, 2, 16, generator=generator),
+        logits=torch.randn(6, 3, generator=generator),
+        labels=torch.randint(3, (6,), generator=generator),
     )
+
+
+def on_logits(
+    _features: Sequence[torch.Tensor], logits: torch.Tensor, given: Batch
+) -> torch.Tensor:
+    assert given.logits is not None
+    return distillation_loss(logits, given.logits, given.labels, temperature=3.0, weight=0.4)
 
 
 def trained_capacities(student: NestedStudent, seed: int) -> list[int]:
     """Run one sandwich and return the capacities that it ran, in order."""
     ran: list[int] = []
-    hook = student.register_forward_pre_hook(lambda _, given: ran.append(given[1]))
-    sandwich_loss(student, *batch(), torch.Generator().manual_seed(seed))
+    hook = student.stack[0].register_forward_pre_hook(lambda _, given: ran.append(given[1]))
+    sandwich_loss(student, on_logits, batch(), torch.Generator().manual_seed(seed))
     hook.remove()
     return ran
 
 
-def test_sandwich_is_largest_on_the_teacher_and_smaller_ones_on_the_largest() -> None:
+def test_sandwich_is_largest_on_the_objective_and_smaller_ones_on_the_largest() -> None:
     student = student_of(0.25, 0.5, 1.0)
-    inputs, teacher, labels = batch()
+    inputs = batch().inputs
     largest = student(inputs, 3)
 
-    loss = sandwich_loss(student, inputs, teacher, labels, torch.Generator())
+    loss = sandwich_loss(student, on_logits, batch(), torch.Generator())
 
     expected = (
-        distillation_loss(largest, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT)
+        on_logits([], largest, batch())
         + soft_divergence(student(inputs, 1), largest, TEMPERATURE)
         + soft_divergence(student(inputs, 2), largest, TEMPERATURE)
     )
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_objective_sees_every_layer_of_the_largest_and_its_pooled_features() -> None:
+    student = student_of(0.5, 1.0)
+    seen: list[torch.Tensor] = []
+
+    def objective(
+        features: Sequence[torch.Tensor], logits: torch.Tensor, given: Batch
+    ) -> torch.Tensor:
+        seen.extend(features)
+        return on_logits(features, logits, given)
+
+    sandwich_loss(student, objective, batch(), torch.Generator())
+
+    assert [tuple(each.shape) for each in seen] == [(6, 8, 8), (6, 8, 8), (6, 8)]
+    assert all(map(torch.equal, seen, student.features(batch().inputs, 2)))
+
+
 def test_smaller_capacities_do_not_pull_the_largest_towards_themselves() -> None:
     student = student_of(0.5, 1.0)
-    inputs, teacher, labels = batch()
-    alone = distillation_loss(
-        student(inputs, 2), teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT
-    )
+    alone = on_logits([], student(batch().inputs, 2), batch())
     (expected,) = torch.autograd.grad(alone, student.head_offsets)
 
-    loss = sandwich_loss(student, inputs, teacher, labels, torch.Generator())
+    loss = sandwich_loss(student, on_logits, batch(), torch.Generator())
     (gradient,) = torch.autograd.grad(loss, student.head_offsets)
 
     assert torch.allclose(gradient[1], expected[1], atol=1e-6)
@@ -95,26 +110,6 @@ def test_capacities_in_between_take_turns_at_random() -> None:
     assert {ran[2] for ran in sandwiches} == {2, 3, 4}
 
 
-def test_teacher_answers_every_augmented_copy() -> None:
-    teacher = TinyTeacher(TINY_TASK.signature)
-    examples = tiny_splits().train
-
-    views = make_views(_jittered(), teacher, examples, torch.Generator().manual_seed(0))
-
-    assert views.inputs.shape == (VIEWS, len(examples), 2, 16)
-    assert not torch.equal(views.inputs[0], views.inputs[1])
-    with torch.no_grad():
-        assert torch.allclose(teacher(views.inputs[1]), views.logits[1], atol=1e-5)
-
-
-def _jittered() -> Task:
-    def augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        return inputs + 0.1 * torch.randn(inputs.shape, generator=generator)
-
-    fields = {name: getattr(TINY_TASK, name) for name in ("name", "signature", "load", "student")}
-    return Task(**fields, augment=augment)
-
-
 @pytest.mark.parametrize("count", [300, 1024, 1025])
 @torch.no_grad()
 def test_recalibration_measures_every_capacity_on_all_inputs_without_lag(count: int) -> None:
@@ -136,7 +131,7 @@ def test_recalibration_measures_every_capacity_on_all_inputs_without_lag(count: 
 
 @torch.no_grad()
 def test_recalibration_forgets_the_running_averages_of_training() -> None:
-    inputs = batch()[0]
+    inputs = batch().inputs
     fresh, worn = student_of(0.5, 1.0), student_of(0.5, 1.0)
     for norm in [*worn.norms(1), *worn.norms(2)]:
         for statistic in norm.buffers():
