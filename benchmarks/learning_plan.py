@@ -55,9 +55,7 @@ class Plan:
     def distillations(self, seed: int) -> dict[str, Study]:
         """The nest for each way to distil."""
         study = dataclasses.replace(self.study(seed), task=self.distilled, examples=self.examples)
-        return {
-            name: dataclasses.replace(study, distillation=way) for name, way in LOSSES.items()
-        }
+        return {name: dataclasses.replace(study, distillation=way) for name, way in LOSSES.items()}
 
 
 def plan_of(name: str, *, quick: bool) -> Plan:

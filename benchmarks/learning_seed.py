@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from learning_cells import Cells, Content
 from learning_domains import domains_cell
+
+from learning_cells import Cells, Content
 from learning_nests import student_cell
 from learning_plan import AWARE, Plan
 from learning_rounding import rounded_cell
@@ -50,8 +51,7 @@ def find(cells: Cells, plan: Plan, seed: int) -> Found:
             for capacity in range(1, plan.compared.student.capacities + 1)
         ],
         distilled={
-            name: student_cell(cells, one)["test"]
-            for name, one in plan.distillations(seed).items()
+            name: student_cell(cells, one)["test"] for name, one in plan.distillations(seed).items()
         },
         domains=domains_cell(cells, plan.full, seed),
     )

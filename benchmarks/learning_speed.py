@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping
 
-import numpy as np
+from nestling_cloud.latency import medians_us
 
 from learning_rounding import as_bytes
 from learning_seed import Found
 from nestling.nest import assemble
 from nestling.session import open_session
+from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
-from nestling_cloud.latency import Family, int8_network, medians_us
 from nestling_cloud.quantization import export_capacity
 from nestling_cloud.tasks import Task, conv_student
-from nestling.student.network import NestedStudent
-from nestling.v1.bundle_pb2 import Signature
 
 # Microseconds of (float32, int8) by the network's name.
 Speeds = Mapping[str, tuple[float, float]]
@@ -36,6 +34,12 @@ def speeds(task: Task, found: Found) -> Speeds:
     if len(task.signature.shape) == 3:
         names.append("sized for int8")
         integers.append(_int8(task.signature))
-        floats.append(open_session(export_capacity(NestedStudent(task.signature, SIZED), task.signature, SIZED.capacities)))
+        floats.append(
+            open_session(
+                export_capacity(
+                    NestedStudent(task.signature, SIZED), task.signature, SIZED.capacities
+                )
+            )
+        )
     times = medians_us([*floats, *integers], seconds=_SECONDS)
     return dict(zip(names, zip(times[: len(names)], times[len(names) :], strict=True), strict=True))

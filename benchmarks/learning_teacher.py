@@ -1,7 +1,11 @@
 """The benchmark's teachers: one for each task and seed, trained in full."""
 
 import dataclasses
+import functools
+import hashlib
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,15 +13,18 @@ from rich.console import Console
 from torch import nn
 
 from learning_cells import Cell, Cells, Content
-from nestling_cloud.learning import train_teacher
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks import Examples, Splits, Task, concatenate
+from nestling_cloud.teacher import train_teacher
 from nestling_cloud.training import seeded
 
 MODULES = (
     "nestling.student.normalizer",
     "nestling_cloud.models.picture_teacher",
     "nestling_cloud.models.teacher",
+    "nestling_cloud.teacher",
+    "nestling_cloud.tasks.motion",
+    "nestling_cloud.tasks.pictures",
     "nestling_cloud.training",
 )
 
@@ -31,8 +38,10 @@ def describe(task: Task, seed: int) -> Cell:
             "task": task.name,
             "seed": seed,
             "recipe": dataclasses.asdict(task.teacher_recipe),
+            "data": _digest(task.load, seed),
+            "augment": inspect.getsource(task.augment),
         },
-        modules=(*MODULES, f"nestling_cloud.tasks.{task.name}"),
+        modules=MODULES,
     )
 
 
@@ -46,6 +55,16 @@ def teacher_of(task: Task, content: Content) -> nn.Module:
     teacher = task.teacher(task.signature)
     teacher.load_state_dict(content["state"])
     return teacher.eval()
+
+
+@functools.cache
+def _digest(load: Callable[[Path | None, int], Splits], seed: int) -> str:
+    splits = load(None, seed)
+    digest = hashlib.sha256()
+    for examples in (splits.train, splits.calibration, *splits.test):
+        digest.update(examples.inputs.tobytes())
+        digest.update(examples.labels.tobytes())
+    return digest.hexdigest()
 
 
 def _train(task: Task, seed: int) -> Content:

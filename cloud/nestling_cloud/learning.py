@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 
 from nestling.admission import offload_bytes
 from nestling.budget import BUDGET_FIELDS
@@ -18,17 +17,18 @@ from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
 from nestling.student.weights import Arrays, arrays_of
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
+from nestling_cloud.distillation.views import make_views
 from nestling_cloud.export import export_onnx
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
-from nestling_cloud.nesting import make_views, train_nested
+from nestling_cloud.nesting import train_nested
 from nestling_cloud.progress import Progress
 from nestling_cloud.quantization import QuantizedStudent, quantize
 from nestling_cloud.routing import Costs, Router, RoutingData, calibrate, fit_affordable, fit_router
 from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_cloud.teacher import train_teacher
 from nestling_cloud.templates import build_template
-from nestling_cloud.training import laid_out, logits_of, seeded, train
+from nestling_cloud.training import logits_of, seeded
 
-_LABEL_SMOOTHING = 0.1
 _GOLDEN_INPUTS = 8
 # Part of the largest golden logit by which another processor's rounding may differ.
 _GOLDEN_TOLERANCE = 0.05
@@ -176,54 +176,6 @@ def finish(
         golden_tolerance=_GOLDEN_TOLERANCE * float(np.abs(data.logits[:, golden]).max()),
         checkpoint=checkpoint,
     )
-
-
-def train_teacher(
-    task: Task, examples: Examples, generator: torch.Generator, progress: Progress
-) -> nn.Module:
-    """Make the task's teacher, and train it unless it comes trained.
-
-    Args:
-        task: teacher and recipe.
-        examples: to learn from.
-        generator: shuffles and augments.
-        progress: told every epoch.
-
-    Returns:
-        The teacher in evaluation mode.
-
-    Raises:
-        TrainingError: the data is too small, or the loss left the finite numbers.
-    """
-    teacher = task.teacher(task.signature).eval()
-    if task.teacher_recipe is None:
-        return teacher
-    normalizer = getattr(teacher, "normalizer", None)
-    if normalizer is not None:
-        normalizer.fit(examples.inputs)
-    inputs = torch.from_numpy(examples.inputs)
-    labels = torch.from_numpy(examples.labels)
-
-    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        del epoch
-        logits = teacher(laid_out(task.augment(inputs[indices], generator)))
-        return functional.cross_entropy(logits, labels[indices], label_smoothing=_LABEL_SMOOTHING)
-
-    def score(part: slice) -> float:
-        right = logits_of(teacher, inputs[part]).argmax(1) == labels[part]
-        return float(right.float().mean())
-
-    train(
-        teacher,
-        loss_of,
-        count=len(examples),
-        recipe=task.teacher_recipe,
-        generator=generator,
-        progress=progress,
-        what="teacher",
-        score=score,
-    )
-    return teacher
 
 
 def _compile(task: Task, quantized: QuantizedStudent) -> _Nest:

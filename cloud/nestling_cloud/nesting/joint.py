@@ -4,53 +4,20 @@ Slimmable networks (US-Nets, Yu & Huang 2019): the largest capacity learns from 
 smaller ones from the largest, from the teacher, or from both.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nestling.student.losses import distillation_loss, soft_divergence
+from nestling.student.losses import soft_divergence
 from nestling.student.network import NestedStudent
 from nestling.student.sandwich import TEMPERATURE, recalibrate, smaller_capacities
+from nestling_cloud.distillation.objective import Objective, TeacherObjective
+from nestling_cloud.distillation.views import Batch, Views
 from nestling_cloud.nesting.config import Joint
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Examples, Task
-from nestling_cloud.training import logits_of, train
-
-TEACHER_WEIGHT = 0.7
-# Augmented copies of the training data. The teacher answers each of them once, before training,
-# instead of in every step.
-VIEWS = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Views:
-    """Augmented copies of the training data and what the teacher says of each.
-
-    Attributes:
-        inputs: (VIEWS, N, *shape).
-        logits: the teacher's, (VIEWS, N, classes).
-        labels: (N,).
-    """
-
-    inputs: torch.Tensor
-    logits: torch.Tensor
-    labels: torch.Tensor
-
-
-def make_views(
-    task: Task, teacher: nn.Module, examples: Examples, generator: torch.Generator
-) -> Views:
-    """Augment the data a few times and let the teacher answer each copy once."""
-    inputs = torch.from_numpy(examples.inputs)
-    copies = [task.augment(inputs, generator) for _ in range(VIEWS)]
-    return Views(
-        inputs=torch.stack(copies),
-        logits=torch.stack([logits_of(teacher, copy) for copy in copies]),
-        labels=torch.from_numpy(examples.labels),
-    )
+from nestling_cloud.tasks.task import Task
+from nestling_cloud.training import BatchLoss, train
 
 
 def train_nested(
@@ -66,7 +33,7 @@ def train_nested(
 
     Args:
         task: student sizes and recipe.
-        views: augmented inputs with the teacher's logits.
+        views: augmented inputs with the teacher's word.
         train_inputs: the same inputs as they were recorded, for the normalisation.
         generator: shuffles, and picks the capacity between smallest and largest.
         progress: told every epoch.
@@ -75,24 +42,12 @@ def train_nested(
     Returns:
         The student in evaluation mode, every capacity's normalisation calibrated.
     """
-    joint = joint or Joint()
     student = NestedStudent(task.signature, task.student)
     student.normalizer.fit(train_inputs)
-
-    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        view = epoch % VIEWS
-        return sandwich_loss(
-            student,
-            views.inputs[view][indices],
-            views.logits[view][indices],
-            views.labels[indices],
-            generator=generator,
-            joint=joint,
-        )
-
+    objective = TeacherObjective(student, views)
     train(
-        student,
-        loss_of,
+        nn.ModuleList([student, objective]),
+        objective_of(student, objective, views, generator, joint or Joint()),
         count=len(views.labels),
         recipe=task.student_recipe,
         generator=generator,
@@ -103,30 +58,40 @@ def train_nested(
     return student
 
 
+def objective_of(
+    student: NestedStudent,
+    objective: Objective,
+    views: Views,
+    generator: torch.Generator,
+    joint: Joint,
+) -> BatchLoss:
+    """The loss that joint training minimises, for `nestling_cloud.training.train`."""
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        batch = views.batch(epoch, indices)
+        return sandwich_loss(student, objective, batch, generator=generator, joint=joint)
+
+    return loss_of
+
+
 def sandwich_loss(
     student: NestedStudent,
-    inputs: torch.Tensor,
-    teacher: torch.Tensor,
-    labels: torch.Tensor,
+    objective: Objective,
+    batch: Batch,
     *,
     generator: torch.Generator,
     joint: Joint,
 ) -> torch.Tensor:
-    """Loss of the largest capacity on the teacher, and of smaller ones on it and on the largest."""
+    """Loss of the largest capacity by the objective, and of smaller ones on it and the largest."""
     largest = student.config.capacities
-
-    def taught(logits: torch.Tensor) -> torch.Tensor:
-        return distillation_loss(
-            logits, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT
-        )
-
-    logits = student(inputs, largest)
-    loss = taught(logits)
+    features = student.features(batch.inputs, largest)
+    logits = student.classify(features[-1], largest)
+    loss = objective(features, logits, batch)
     smaller = range(1, largest) if joint.every_capacity else smaller_capacities(largest, generator)
     for capacity in smaller:
-        answer = student(inputs, capacity)
+        answer = student(batch.inputs, capacity)
         if joint.teacher_share > 0:
-            loss = loss + joint.teacher_share * taught(answer)
+            loss = loss + joint.teacher_share * objective.answer(answer, batch)
         if joint.teacher_share < 1:
             by_largest = soft_divergence(answer, logits.detach(), TEMPERATURE)
             loss = loss + (1 - joint.teacher_share) * by_largest

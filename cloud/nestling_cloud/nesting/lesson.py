@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling.student.losses import distillation_loss
 from nestling.student.network import NestedStudent
-from nestling.student.sandwich import TEMPERATURE
-from nestling_cloud.nesting.joint import TEACHER_WEIGHT, VIEWS, Views
+from nestling_cloud.distillation.objective import answer_loss
+from nestling_cloud.distillation.views import Views
 from nestling_cloud.nesting.ring import FrozenNest
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Task
@@ -51,14 +50,8 @@ class Lesson:
 
         def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
             frozen.restore()  # what the step before moved
-            view = epoch % VIEWS
-            return distillation_loss(
-                student(views.inputs[view][indices], up_to),
-                views.logits[view][indices],
-                views.labels[indices],
-                temperature=TEMPERATURE,
-                weight=TEACHER_WEIGHT,
-            )
+            batch = views.batch(epoch, indices)
+            return answer_loss(student(batch.inputs, up_to), batch, views.distillation)
 
         train(
             student,

@@ -11,7 +11,6 @@ from nestling.student.blocks import Conv
 from nestling.student.config import StudentConfig
 from nestling_cloud.nesting.config import NestingError
 from nestling_cloud.nesting.cost import CostOf, Widths
-from nestling_cloud.nesting.joint import VIEWS
 from nestling_cloud.nesting.lesson import Lesson
 from nestling_cloud.nesting.slimming import Measure, PathPoint, choose, slim
 from nestling_cloud.nesting.supernet import Supernet, supernet_loss
@@ -116,15 +115,13 @@ def _train(supernet: Supernet, lesson: Lesson, kept: NDArray[np.intp], search: S
     _, smallest = _grid(student, search)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        view, chosen = epoch % VIEWS, places[indices]
         drawn = [
             _random_widths(student, smallest, lesson.generator) for _ in range(search.random_widths)
         ]
         return supernet_loss(
             supernet,
-            views.inputs[view][chosen],
-            views.logits[view][chosen],
-            views.labels[chosen],
+            views.batch(epoch, places[indices]),
+            views.distillation,
             [student.whole, smallest, *drawn],
         )
 

@@ -14,15 +14,17 @@ from torch.nn import functional
 from nestling.student.blocks import Conv
 from nestling.student.config import StudentConfig
 from nestling.student.layers import ConvLayer, RecurrentLayer, ShuffleLayer, make_layer
-from nestling.student.losses import distillation_loss, soft_divergence
+from nestling.student.losses import soft_divergence
 from nestling.student.normalization import EPSILON
 from nestling.student.normalizer import Normalizer
 from nestling.student.plan import head_shape, plan
 from nestling.student.sandwich import TEMPERATURE
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.distillation.config import Distillation
+from nestling_cloud.distillation.objective import answer_loss
+from nestling_cloud.distillation.views import Batch
 from nestling_cloud.nesting.config import NestingError
 from nestling_cloud.nesting.cost import Widths
-from nestling_cloud.nesting.joint import TEACHER_WEIGHT
 
 
 class Supernet(nn.Module):
@@ -96,27 +98,23 @@ def _normalized(
 
 def supernet_loss(
     supernet: Supernet,
-    inputs: torch.Tensor,
-    teacher: torch.Tensor,
-    labels: torch.Tensor,
+    batch: Batch,
+    distillation: Distillation,
     rows: Sequence[Widths],
 ) -> torch.Tensor:
     """Loss of the largest widths on the teacher, of smaller ones on the largest.
 
     Args:
         supernet: what learns.
-        inputs: (N, *shape).
-        teacher: logits (N, classes).
-        labels: (N,).
+        batch: what it learns from.
+        distillation: how.
         rows: widths, the largest first.
     """
     largest, *smaller = rows
-    logits = supernet(inputs, largest)
-    loss = distillation_loss(
-        logits, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT
-    )
+    logits = supernet(batch.inputs, largest)
+    loss = answer_loss(logits, batch, distillation)
     losses = [
-        soft_divergence(supernet(inputs, widths), logits.detach(), TEMPERATURE)
+        soft_divergence(supernet(batch.inputs, widths), logits.detach(), TEMPERATURE)
         for widths in smaller
     ]
     return sum(losses, loss)

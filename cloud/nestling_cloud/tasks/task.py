@@ -179,3 +179,15 @@ def _check(task: Task, part: str, examples: Examples) -> None:
     classes = len(task.signature.classes)
     if examples.labels.min() < 0 or examples.labels.max() >= classes:
         raise TaskError(f"{where}: labels must be 0 to {classes - 1}")
+    found = np.unique(labels)
+    if part == "train" and len(found) == 1:
+        raise TaskError(
+            f"{where}: every label is {task.signature.classes[found[0]]!r}: nothing can be told "
+            "apart; give examples of two classes or more"
+        )
+    empty = [name for index, name in enumerate(task.signature.classes) if index not in found]
+    if part == "train" and empty:
+        raise TaskError(
+            f"{where}: no example of {', '.join(map(repr, empty))}: give some, or leave the class "
+            "out of the signature"
+        )

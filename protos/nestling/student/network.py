@@ -71,7 +71,8 @@ class NestedStudent(nn.Module):
         box = self.head[tuple(map(slice, head_shape(self._last, self._classes, capacity)))]
         if box.ndim > 2:
             box = box.transpose(1, 2).flatten(1)
-        return pooled @ box.T + self.head_offsets[capacity - 1]
+        # A loss wants 32 bits, also where the rest is computed in 16.
+        return (pooled @ box.T + self.head_offsets[capacity - 1]).float()
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
         """Logits (N, classes) of one capacity."""

@@ -1,25 +1,20 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from tests.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
+from tests.tiny_task import TINY_TASK, tiny_splits
 from torch import nn
 
 from nestling.student.config import conv_student
-from nestling.student.losses import distillation_loss, soft_divergence
+from nestling.student.losses import soft_divergence
 from nestling.student.network import NestedStudent
 from nestling.student.sandwich import TEMPERATURE, recalibrate
-from nestling_cloud.nesting import (
-    TEACHER_WEIGHT,
-    VIEWS,
-    Joint,
-    NestingError,
-    make_views,
-    sandwich_loss,
-    train_nested,
-)
+from nestling_cloud.distillation import Batch, Distillation
+from nestling_cloud.distillation.objective import answer_loss
+from nestling_cloud.distillation.views import make_views
+from nestling_cloud.nesting import Joint, NestingError, sandwich_loss, train_nested
 from nestling_cloud.progress import Silent
-from nestling_cloud.tasks import Signature, Task
+from nestling_cloud.tasks import Signature
 from nestling_cloud.training import seeded
 
 SANDWICH = Joint(every_capacity=False, teacher_share=0.0)
@@ -32,54 +27,75 @@ def student_of(*fractions: float) -> NestedStudent:
     return NestedStudent(SIGNATURE, config).eval()  # running statistics: each run alike
 
 
-def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def batch() -> Batch:
     generator = torch.Generator().manual_seed(1)
-    return (
-        torch.randn(6, 2, 16, generator=generator),
-        torch.randn(6, 3, generator=generator),
-        torch.randint(3, (6,), generator=generator),
+    return Batch(
+        inputs=torch.randn(6, 2, 16, generator=generator),
+        logits=torch.randn(6, 3, generator=generator),
+        labels=torch.randint(3, (6,), generator=generator),
     )
+
+
+class OnLogits:
+    """Learns from labels and the teacher's answers, whatever the layers put out."""
+
+    seen: Sequence[torch.Tensor] = ()
+
+    def __call__(
+        self, features: Sequence[torch.Tensor], logits: torch.Tensor, given: Batch, /
+    ) -> torch.Tensor:
+        self.seen = features
+        return self.answer(logits, given)
+
+    def answer(self, logits: torch.Tensor, given: Batch, /) -> torch.Tensor:
+        return answer_loss(logits, given, Distillation(temperature=3.0, weight=0.4))
+
+
+def loss_of(student: NestedStudent, joint: Joint | None = None, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return sandwich_loss(student, OnLogits(), batch(), generator=generator, joint=joint or SANDWICH)
 
 
 def trained_capacities(student: NestedStudent, seed: int, joint: Joint | None = None) -> list[int]:
     """Run one sandwich and return the capacities that it ran, in order."""
     ran: list[int] = []
-    hook = student.register_forward_pre_hook(lambda _, given: ran.append(given[1]))
-    sandwich_loss(
-        student, *batch(), generator=torch.Generator().manual_seed(seed), joint=joint or SANDWICH
-    )
+    hook = student.stack[0].register_forward_pre_hook(lambda _, given: ran.append(given[1]))
+    loss_of(student, joint, seed)
     hook.remove()
     return ran
 
 
-def test_sandwich_is_largest_on_the_teacher_and_smaller_ones_on_the_largest() -> None:
+def test_sandwich_is_largest_on_the_objective_and_smaller_ones_on_the_largest() -> None:
     student = student_of(0.25, 0.5, 1.0)
-    inputs, teacher, labels = batch()
+    inputs = batch().inputs
     largest = student(inputs, 3)
 
-    loss = sandwich_loss(
-        student, inputs, teacher, labels, generator=torch.Generator(), joint=SANDWICH
-    )
+    loss = loss_of(student)
 
     expected = (
-        distillation_loss(largest, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT)
+        OnLogits().answer(largest, batch())
         + soft_divergence(student(inputs, 1), largest, TEMPERATURE)
         + soft_divergence(student(inputs, 2), largest, TEMPERATURE)
     )
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_objective_sees_every_layer_of_the_largest_and_its_pooled_features() -> None:
+    student = student_of(0.5, 1.0)
+    objective = OnLogits()
+
+    sandwich_loss(student, objective, batch(), generator=torch.Generator(), joint=SANDWICH)
+
+    assert [tuple(each.shape) for each in objective.seen] == [(6, 8, 8), (6, 8, 8), (6, 8)]
+    assert all(map(torch.equal, objective.seen, student.features(batch().inputs, 2)))
+
+
 def test_smaller_capacities_do_not_pull_the_largest_towards_themselves() -> None:
     student = student_of(0.5, 1.0)
-    inputs, teacher, labels = batch()
-    alone = distillation_loss(
-        student(inputs, 2), teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT
-    )
+    alone = OnLogits().answer(student(batch().inputs, 2), batch())
     (expected,) = torch.autograd.grad(alone, student.head_offsets)
 
-    loss = sandwich_loss(
-        student, inputs, teacher, labels, generator=torch.Generator(), joint=SANDWICH
-    )
+    loss = loss_of(student)
     (gradient,) = torch.autograd.grad(loss, student.head_offsets)
 
     assert torch.allclose(gradient[1], expected[1], atol=1e-6)
@@ -112,22 +128,11 @@ def test_every_capacity_learns_in_each_step_where_asked() -> None:
 
 def test_smaller_capacities_learn_from_teacher_and_largest_by_share() -> None:
     student = student_of(0.5, 1.0)
-    inputs, teacher, labels = batch()
-    small, large = student(inputs, 1), student(inputs, 2)
+    small, large = (student(batch().inputs, capacity) for capacity in (1, 2))
 
-    loss = sandwich_loss(
-        student,
-        inputs,
-        teacher,
-        labels,
-        generator=torch.Generator(),
-        joint=Joint(every_capacity=True, teacher_share=0.25),
-    )
+    loss = loss_of(student, Joint(every_capacity=True, teacher_share=0.25))
 
-    taught, alone = (
-        distillation_loss(x, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT)
-        for x in (small, large)
-    )
+    taught, alone = (OnLogits().answer(logits, batch()) for logits in (small, large))
     expected = alone + 0.25 * taught + 0.75 * soft_divergence(small, large, TEMPERATURE)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
@@ -136,26 +141,6 @@ def test_smaller_capacities_learn_from_teacher_and_largest_by_share() -> None:
 def test_share_of_the_teacher_beyond_0_to_1_is_refused(share: float) -> None:
     with pytest.raises(NestingError, match="teacher_share"):
         Joint(teacher_share=share)
-
-
-def test_teacher_answers_every_augmented_copy() -> None:
-    teacher = TinyTeacher(TINY_TASK.signature)
-    examples = tiny_splits().train
-
-    views = make_views(_jittered(), teacher, examples, torch.Generator().manual_seed(0))
-
-    assert views.inputs.shape == (VIEWS, len(examples), 2, 16)
-    assert not torch.equal(views.inputs[0], views.inputs[1])
-    with torch.no_grad():
-        assert torch.allclose(teacher(views.inputs[1]), views.logits[1], atol=1e-5)
-
-
-def _jittered() -> Task:
-    def augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        return inputs + 0.1 * torch.randn(inputs.shape, generator=generator)
-
-    fields = {name: getattr(TINY_TASK, name) for name in ("name", "signature", "load", "student")}
-    return Task(**fields, augment=augment)
 
 
 @pytest.mark.parametrize("count", [300, 1024, 1025])
@@ -179,7 +164,7 @@ def test_recalibration_measures_every_capacity_on_all_inputs_without_lag(count: 
 
 @torch.no_grad()
 def test_recalibration_forgets_the_running_averages_of_training() -> None:
-    inputs = batch()[0]
+    inputs = batch().inputs
     fresh, worn = student_of(0.5, 1.0), student_of(0.5, 1.0)
     for norm in [*worn.norms(1), *worn.norms(2)]:
         for statistic in norm.buffers():

@@ -17,7 +17,8 @@ from nestling.student.config import (
 from nestling.student.network import NestedStudent
 from nestling.student.sandwich import recalibrate
 from nestling.student.weights import prefix_shapes
-from nestling_cloud.nesting import Grow, Nesting, NestingError, make_views, nest
+from nestling_cloud.distillation import make_views
+from nestling_cloud.nesting import Grow, Nesting, NestingError, nest
 from nestling_cloud.nesting.grow import grow_ring
 from nestling_cloud.nesting.lesson import Lesson
 from nestling_cloud.nesting.order import OrderError

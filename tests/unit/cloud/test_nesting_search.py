@@ -17,11 +17,13 @@ from nestling.student.config import (
     recurrent_student,
     separable_student,
 )
-from nestling.student.losses import distillation_loss, soft_divergence
+from nestling.student.losses import soft_divergence
 from nestling.student.plan import layout
 from nestling.student.sandwich import TEMPERATURE
+from nestling_cloud.distillation import Batch, Distillation, make_views
+from nestling_cloud.distillation.objective import answer_loss
 from nestling_cloud.macs import student_macs
-from nestling_cloud.nesting import TEACHER_WEIGHT, NestingError, make_views
+from nestling_cloud.nesting import NestingError
 from nestling_cloud.nesting.cost import Cost, counted_cost
 from nestling_cloud.nesting.lesson import Lesson
 from nestling_cloud.nesting.search import Found, Search, held_out, search_widths
@@ -206,13 +208,14 @@ def test_supernet_judges_by_the_statistics_of_the_first_inputs_alone() -> None:
 def test_supernet_learns_from_the_teacher_at_its_largest_and_from_itself_below() -> None:
     torch.manual_seed(0)
     supernet = Supernet(SIGNATURE, FAMILIES["conv"])
-    inputs, teacher, labels = torch.randn(6, 4, 12), torch.randn(6, 3), torch.randint(3, (6,))
+    inputs, way = torch.randn(6, 4, 12), Distillation(weight=0.4)
+    batch = Batch(inputs=inputs, labels=torch.randint(3, (6,)), logits=torch.randn(6, 3))
 
-    loss = supernet_loss(supernet, inputs, teacher, labels, [(4, 6), (1, 1), (3, 2)])
+    loss = supernet_loss(supernet, batch, way, [(4, 6), (1, 1), (3, 2)])
 
     largest = supernet(inputs, (4, 6))
     expected = (
-        distillation_loss(largest, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT)
+        answer_loss(largest, batch, way)
         + soft_divergence(supernet(inputs, (1, 1)), largest, TEMPERATURE)
         + soft_divergence(supernet(inputs, (3, 2)), largest, TEMPERATURE)
     )

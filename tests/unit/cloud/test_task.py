@@ -105,6 +105,22 @@ def test_unsound_part_is_named_with_what_is_wrong(unsound: Examples, words: str)
         task_of(test=[examples(), unsound]).load_checked(None, 0)
 
 
+def test_class_that_no_training_example_has_is_named() -> None:
+    with pytest.raises(TaskError, match="task tiny, train: no example of 'b': give some"):
+        task_of(train=with_labels(0, 0, 2)).load_checked(None, 0)
+
+
+def test_training_data_of_one_class_is_refused_by_its_name() -> None:
+    with pytest.raises(TaskError, match="task tiny, train: every label is 'b'"):
+        task_of(train=with_labels(1, 1, 1)).load_checked(None, 0)
+
+
+def test_calibration_and_test_may_lack_a_class() -> None:
+    task = task_of(calibration=with_labels(0, 2), test=[with_labels(1)])
+
+    assert len(task.load_checked(None, 0).calibration) == 2
+
+
 def test_task_without_test_recordings_is_refused() -> None:
     with pytest.raises(TaskError, match="no test recordings"):
         task_of(test=[]).load_checked(None, 0)

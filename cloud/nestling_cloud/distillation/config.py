@@ -1,0 +1,74 @@
+"""How a student learns from its teacher."""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from nestling_cloud.errors import CloudError
+
+Feature = Literal["none", "hints", "attention", "angular"]
+
+
+class DistillationError(CloudError):
+    """A way of distilling that teaches nothing, or that the teacher cannot serve."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """What the largest capacity learns from; the smaller ones always learn from the largest.
+
+    Attributes:
+        temperature: softens the teacher's answers and the student's (Hinton et al. 2015).
+        weight: 0 to 1, of the teacher's answers against the labels; 0 leaves its answers out.
+        feature: what of the teacher's inside the student resembles too: see
+            `nestling_cloud.distillation.losses`.
+        feature_weight: of that likeness, beside the loss on answers and labels, which has 1.
+        assistants: widths of `ConvTeacher` networks between teacher and student, falling; each
+            learns from the one before, the student from the last (Mirzadeh et al. 2020).
+        views: augmented copies of the training data, one an epoch in turn; the teacher answers
+            each of them once.
+    """
+
+    temperature: float = 2.0
+    weight: float = 0.7
+    feature: Feature = "none"
+    feature_weight: float = 1.0
+    assistants: tuple[int, ...] = ()
+    views: int = 8
+
+    def __post_init__(self) -> None:
+        """Refuse what teaches nothing."""
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+            raise DistillationError(f"temperature {self.temperature}: choose a positive number")
+        if not 0 <= self.weight <= 1:
+            raise DistillationError(f"weight {self.weight}: choose 0 (labels) to 1 (teacher)")
+        if self.feature not in get_args(Feature):
+            raise DistillationError(
+                f"feature {self.feature!r}: choose one of {', '.join(get_args(Feature))}"
+            )
+        if not (self.feature_weight > 0 and math.isfinite(self.feature_weight)):
+            raise DistillationError(
+                f"feature_weight {self.feature_weight}: choose a positive number, "
+                "or the feature 'none'"
+            )
+        if self.views < 1:
+            raise DistillationError(f"views {self.views}: choose at least 1")
+        self._check_assistants()
+
+    def _check_assistants(self) -> None:
+        widths = self.assistants
+        if any(width < 1 for width in widths) or any(a <= b for a, b in itertools.pairwise(widths)):
+            raise DistillationError(f"assistants {widths}: choose falling widths of at least 1")
+        if widths and self.weight == 0:
+            raise DistillationError(
+                "assistants pass on the teacher's answers: choose a weight above 0"
+            )
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether the teacher has to run at all."""
+        return self.weight > 0 or self.feature != "none"
+
+
+BY_LOGITS = Distillation()
