@@ -35,7 +35,7 @@ examples:
       the same, then look around in the console while the devices go on
   nestling-sim run --seed 1 --retrain
       other subjects, other weights, nothing taken from the cache
-  nestling-sim run --task docs/examples/fashion.py:TASK
+  nestling-sim run --task docs/examples/digits.py:TASK
       a task of your own
   nestling-sim run --scenario federated
       a fleet that learns from its own streams and takes up what it learned

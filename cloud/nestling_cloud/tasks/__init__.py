@@ -10,6 +10,7 @@ from nestling.student.config import (
     shuffle_student,
 )
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.tasks.batches import examples_from
 from nestling_cloud.tasks.files import DataFiles, DataMissingError
 from nestling_cloud.tasks.loader import BUILT_IN, load_task
 from nestling_cloud.tasks.task import Examples, Recipe, Splits, Task, TaskError, concatenate
@@ -33,6 +34,7 @@ __all__ = [
     "concatenate",
     "conv_student",
     "deepsense_student",
+    "examples_from",
     "load_task",
     "recurrent_student",
     "separable_student",

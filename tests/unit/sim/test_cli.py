@@ -32,7 +32,7 @@ def test_help_shows_examples(arguments: list[str], capsys: pytest.CaptureFixture
         cli.main(arguments)
 
     assert exited.value.code == 0
-    assert "nestling-sim run --task docs/examples/fashion.py:TASK" in capsys.readouterr().out
+    assert "nestling-sim run --task docs/examples/digits.py:TASK" in capsys.readouterr().out
 
 
 def test_help_names_the_built_in_scenarios(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,58 @@
+"""Distillation, nesting and quantisation on two real tasks, over several seeds.
+
+Every finished piece is kept in the user's cache, so a run that was stopped goes on where it was;
+latencies are measured anew each time.
+"""
+
+import sys
+import time
+
+from contract import parse_arguments, publish, results, seed_range
+from learning_cells import Cells
+from learning_figures import figures
+from learning_pictures import PICTURES
+from learning_plan import TASKS, plan_of
+from learning_seed import find
+from learning_sheets import sheets
+from learning_simulate import simulate
+from learning_speed import speeds
+
+_WORDS = """
+Two tasks: `fashion` (Fashion-MNIST, the official test set) and `wearable` (smart-watch windows,
+three subjects that neither teacher nor student saw). A seed chooses the split, the weights and the
+order; nothing was chosen by test data. Each task's teacher is trained in full and its nest is
+distilled in full, as `nestling-cloud bundle train` does it. The comparisons that train networks
+alone and the ways to distil have fewer epochs, and on `fashion` 6,000 pictures; the ways to distil
+have a smaller student there. `benchmarks/learning_plan.py` has every number of it.
+"""
+
+
+def main() -> None:
+    """Run the benchmark."""
+    options = parse_arguments(__doc__ or "", seeds=3, tasks=TASKS)
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{(time.monotonic() - started) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
+
+    cells = Cells(say)
+    plans = {
+        name: plan_of(name, quick=options.quick) for name in TASKS if options.task in {None, name}
+    }
+    found = {
+        name: [find(cells, plan, seed) for seed in seed_range(options)]
+        for name, plan in plans.items()
+    }
+    timed = {name: speeds(plan.full, found[name][0]) for name, plan in plans.items()}
+    simulated = [simulate(seed) for seed in seed_range(options)]
+    publish(
+        results("learning", options, figures(found, timed, simulated), sheets(found, timed)),
+        options.json,
+        title="Learning: distilled, nested, rounded",
+        words=_WORDS,
+        pictures=PICTURES,
+    )
+
+
+if __name__ == "__main__":
+    main()

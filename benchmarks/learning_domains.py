@@ -1,0 +1,60 @@
+"""The benchmark's change of domain: a task's labelled wrist, and the other one without labels."""
+
+import dataclasses
+
+from rich.console import Console
+
+import learning_nests
+import learning_teacher
+from learning_cells import Cell, Cells, Content
+from nestling_cloud.adaptation import compare
+from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.tasks import Task, concatenate
+from nestling_cloud.tasks.wearable import MIRRORED, load_sides
+from nestling_cloud.teacher import train_teacher
+from nestling_cloud.training import seeded
+
+MODULES = (
+    *learning_nests.MODULES,
+    "nestling_cloud.adaptation",
+    "nestling_cloud.tasks.domains",
+    "nestling_cloud.tasks.wearable",
+)
+
+
+def domains_cell(cells: Cells, task: Task, seed: int) -> Content | None:
+    """`source_only`, `adapted`, `target_trained` shares of right answers by capacity.
+
+    None for a task that has no other domain.
+    """
+    if task.name != "wearable":
+        return None
+    cell = Cell(
+        name="domains",
+        parameters={
+            "student": repr(task.student),
+            "recipe": dataclasses.asdict(task.student_recipe),
+        },
+        modules=MODULES,
+        parents=[learning_teacher.describe(task, seed).key],
+    )
+    return cells.take(cell, lambda: _compare(task, seed))
+
+
+def _compare(task: Task, seed: int) -> Content:
+    domains, progress = load_sides(None, seed), ConsoleProgress(Console(stderr=True))
+    both = concatenate([domains.source, domains.target])
+    found = compare(
+        task,
+        domains,
+        source_teacher=train_teacher(task, domains.source, seeded(seed), progress),
+        full_teacher=train_teacher(task, both, seeded(seed), progress),
+        config=MIRRORED,
+        seed=seed,
+        progress=progress,
+    )
+    return {
+        "source_only": list(found.source_only),
+        "adapted": list(found.adapted),
+        "target_trained": list(found.target_trained),
+    }

@@ -1,0 +1,37 @@
+"""From batches, as data loaders give them, to a task's examples."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from nestling_cloud.tasks.task import Examples, TaskError
+
+
+def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
+    """Gather the batches of any loader.
+
+    Args:
+        batches: `(inputs, labels)` each, as numpy arrays, torch tensors or lists: for example a
+            `torch.utils.data.DataLoader`. It is gone through once, so it must not repeat itself.
+
+    Raises:
+        TaskError: no batches, or batches that do not fit together.
+    """
+    inputs, labels = [], []
+    for number, batch in enumerate(batches, start=1):
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise TaskError(f"batch {number} of the loader is not (inputs, labels)")
+        inputs.append(np.asarray(batch[0], np.float32))
+        labels.append(np.asarray(batch[1], np.int64).reshape(-1))
+        if len(inputs[-1]) != len(labels[-1]):
+            raise TaskError(
+                f"batch {number} of the loader has {len(inputs[-1])} inputs and "
+                f"{len(labels[-1])} labels"
+            )
+    if not inputs:
+        raise TaskError("the loader gave no batches")
+    try:
+        return Examples(inputs=np.concatenate(inputs), labels=np.concatenate(labels))
+    except ValueError as err:
+        raise TaskError(f"the loader's batches have different shapes: {err}") from err
