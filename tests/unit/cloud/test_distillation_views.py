@@ -8,6 +8,7 @@ from nestling_cloud.distillation.config import BY_LOGITS, Distillation, Feature
 from nestling_cloud.distillation.views import Views, make_views
 from nestling_cloud.nesting import train_nested
 from nestling_cloud.progress import Silent
+from nestling_cloud.tasks import Recipe
 from nestling_cloud.training import seeded
 
 
@@ -15,7 +16,7 @@ def jitter(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return inputs + 0.1 * torch.randn(inputs.shape, generator=generator)
 
 
-JITTERED = dataclasses.replace(TINY_TASK, augment=jitter)
+JITTERED = dataclasses.replace(TINY_TASK, augment=jitter, student_recipe=Recipe(epochs=2, batch=64))
 EXAMPLES = tiny_splits().train
 
 
