@@ -10,6 +10,7 @@
     ├── TrainingError           a network that cannot learn from what it was given
     ├── DistillationError       a way of distilling that teaches nothing
     │   └── TeacherFeatureError a teacher without the feature to resemble
+    ├── QuantizationError       a way of rounding that there is not
     ├── ExportError             a folder that a bundle may not be written to
     ├── ModelError              an ONNX file that cannot be served
     ├── TensorError             an inference request that does not fit the model

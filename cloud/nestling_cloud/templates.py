@@ -4,10 +4,13 @@ Convolutions are quantised in the QDQ way, the last layer in plain integers (ADR
 initialiser is external: the device hands the tensor in from its rings, a stranger finds it in the
 file that the initialiser names (`capacity-2.weights`), where `nestling-cloud bundle export` writes
 it.
+
+Activations are unsigned integers, as x86's kernels want them, or signed ones (128 less each), as
+ARM's do. Both compute the same numbers with the same weights.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -29,37 +32,56 @@ from nestling_cloud.quantization import (
 OPSET = 17
 _IR_VERSION = 9
 
+Activations = Literal["uint8", "int8"]
+
 
 def build_template(
     student: QuantizedStudent,
     signature: Signature,
     layout: Sequence[NestedTensor],
     capacity: int,
+    activations: Activations = "uint8",
 ) -> bytes:
-    """Make the graph of one capacity: "input" (N, *shape) float32 -> "logits" (N, classes)."""
+    """Make the graph of one capacity: "input" (N, *shape) float32 -> "logits" (N, classes).
+
+    Args:
+        student: the int8 nest.
+        signature: of its inputs and classes.
+        layout: the nest's tensors.
+        capacity: 1 to K.
+        activations: the processor's favourite integers; the logits are the same.
+    """
     entry = student.capacities[capacity - 1]
-    graph = _Graph(capacity, layout)
-    rank = len(signature.shape)
-    x = graph.normalize("input", student, rank)
+    graph = _Graph(capacity, signature, layout, activations)
+    x = graph.normalize("input", student)
     x = graph.grid(x, entry.input)
     for plan, layer in zip(student.plans, entry.layers, strict=True):
         x = graph.layer(x, plan, layer)
     x = graph.node("GlobalAveragePool", [x])
     x = graph.node("Flatten", [x], axis=1)
     graph.head(x, entry)
-    return graph.serialize(signature)
+    return graph.serialize()
 
 
 class _Graph:
     """Nodes and initialisers in the making."""
 
-    def __init__(self, capacity: int, layout: Sequence[NestedTensor]) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        signature: Signature,
+        layout: Sequence[NestedTensor],
+        activations: Activations,
+    ) -> None:
         self._capacity = capacity
+        self._signature = signature
+        self._axes = list(signature.shape[1:])
+        self._activations = activations
         self._shapes = {t.name: tuple(t.prefixes[capacity - 1].shape) for t in layout}
         self._offsets = _offsets(self._shapes)
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: list[TensorProto] = []
-        self._scales: dict[str, float] = {}
+        self._grids: dict[str, ActivationRange] = {}
 
     def node(
         self, kind: str, inputs: Sequence[str], output: str | None = None, **attributes: Any
@@ -72,22 +94,27 @@ class _Graph:
         self._initializers.append(numpy_helper.from_array(value, name))
         return name
 
-    def normalize(self, x: str, student: QuantizedStudent, rank: int) -> str:
-        shape = (1, -1, *(1,) * (rank - 1))
+    def normalize(self, x: str, student: QuantizedStudent) -> str:
+        shape = (1, -1, *(1,) * len(self._axes))
         mean = self.constant("mean", student.mean.reshape(shape))
         deviation = self.constant("deviation", student.deviation.reshape(shape))
         return self.node("Div", [self.node("Sub", [x, mean]), deviation])
 
     def integers(self, x: str, grid: ActivationRange) -> tuple[str, str, str]:
-        """Round activations to unsigned 8-bit integers; returns them, their scale and zero."""
+        """Round activations to 8-bit integers; returns them, their scale and zero."""
         scale = self.constant(f"{x}.scale", np.array(grid.scale, np.float32))
-        zero = self.constant(f"{x}.zero", np.array(grid.zero_point, np.uint8))
+        zero = self.constant(f"{x}.zero", self._zero(grid))
         return self.node("QuantizeLinear", [x, scale, zero]), scale, zero
 
+    def _zero(self, grid: ActivationRange) -> NDArray[np.generic]:
+        if self._activations == "int8":
+            return np.array(grid.zero_point - 128, np.int8)
+        return np.array(grid.zero_point, np.uint8)
+
     def grid(self, x: str, grid: ActivationRange) -> str:
-        """Round activations to an unsigned 8-bit grid."""
+        """Round activations to an 8-bit grid."""
         real = self.node("DequantizeLinear", self.integers(x, grid))
-        self._scales[real] = grid.scale
+        self._grids[real] = grid
         return real
 
     def stored(self, name: str) -> str:
@@ -118,7 +145,7 @@ class _Graph:
 
     def bias(self, name: str, x: str, scale: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
         """A bias on the grid of the accumulator, as integer kernels want it."""
-        step = (self._scales[x] * scale).astype(np.float32)
+        step = (self._grids[x].scale * scale).astype(np.float32)
         integers = self.constant(f"{name}.bias", _accumulated(bias, step))
         scales = self.constant(f"{name}.bias_scale", step)
         return self.node("DequantizeLinear", [integers, scales], axis=0)
@@ -141,6 +168,7 @@ class _Graph:
         pads = [plan.block.kernel // 2] * plan.dims
         channels = plan.channels(self._capacity)
         depthwise = isinstance(plan.block, Depthwise)
+        self._axes = [(length - 1) // plan.stride + 1 for length in self._axes]
         scales = self.constant(f"{name}.scale", layer.weight_scale)
         convolved = self.node(
             "Conv",
@@ -173,9 +201,10 @@ class _Graph:
         # A 0 keeps the axis; the axes after the channels are one in between.
         split = self.node("Reshape", [x, self._integers([0, before, width, after, -1])])
         dealt = self.node("Transpose", [split], perm=[0, 3, 2, 1, 4])
-        joined = self.node("Reshape", [dealt, self.node("Shape", [x])])
-        self._scales[joined] = self._scales[x]
-        return joined
+        channels = plan.channels(self._capacity)
+        joined = self.node("Reshape", [dealt, self._integers([0, channels, *self._axes])])
+        # On the grid that it is on already: onnxruntime then moves integers.
+        return self.grid(joined, self._grids[x])
 
     def recurrent(self, x: str, plan: LayerPlan, layer: QuantizedRecurrent) -> str:
         """(N, C, T) -> the hidden state at every step, (N, H, T), computed in 32 bits."""
@@ -224,7 +253,8 @@ class _Graph:
         total = self.node("Cast", [self.node("Add", [products, bias])], to=TensorProto.FLOAT)
         self.node("Mul", [total, self.constant(f"{HEAD_NAME}.step", step)], "logits")
 
-    def serialize(self, signature: Signature) -> bytes:
+    def serialize(self) -> bytes:
+        signature = self._signature
         source = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", *signature.shape])
         target = helper.make_tensor_value_info(
             "logits", TensorProto.FLOAT, ["N", len(signature.classes)]

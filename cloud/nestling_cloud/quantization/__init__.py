@@ -1,21 +1,27 @@
 """From a trained nest to one int8 weight store and what each capacity adds to it."""
 
-from nestling_cloud.quantization.grid import ActivationRange, activation_range, quantize_weight
+from nestling_cloud.quantization.awareness import fake_quantization, fine_tune
+from nestling_cloud.quantization.config import Quantization, QuantizationError
+from nestling_cloud.quantization.equalization import equalize
+from nestling_cloud.quantization.grid import ActivationRange
+from nestling_cloud.quantization.quantizer import quantize
 from nestling_cloud.quantization.student import (
     QuantizedCapacity,
     QuantizedConv,
     QuantizedRecurrent,
     QuantizedStudent,
-    quantize,
 )
 
 __all__ = [
     "ActivationRange",
+    "Quantization",
+    "QuantizationError",
     "QuantizedCapacity",
     "QuantizedConv",
     "QuantizedRecurrent",
     "QuantizedStudent",
-    "activation_range",
+    "equalize",
+    "fake_quantization",
+    "fine_tune",
     "quantize",
-    "quantize_weight",
 ]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Share of activations that an 8-bit range clips at each end.
-_CLIPPED = 1e-4
-_SMALLEST_PEAK = 1e-30
+Floats = NDArray[np.float32]
+
+SMALLEST_PEAK = 1e-30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,34 +17,35 @@ class ActivationRange:
     scale: float
     zero_point: int
 
+    @property
+    def low(self) -> float:
+        """The smallest number on it."""
+        return -self.scale * self.zero_point
 
-def quantize_weight(
-    weight: NDArray[np.float32], rows: int = 1
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Round to 8 bits, symmetric, one scale for each place on the first axes.
+    @property
+    def high(self) -> float:
+        """The largest number on it."""
+        return self.scale * (255 - self.zero_point)
+
+
+def grid_between(low: float, high: float) -> ActivationRange:
+    """The grid that covers both ends, and zero exactly."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / 255 if high - low > SMALLEST_PEAK else 1.0
+    return ActivationRange(scale=scale, zero_point=round(-low / scale))
+
+
+def round_weight(weight: Floats, scale: Floats) -> NDArray[np.int8]:
+    """Integers in [-127, 127], of the weight's shape.
 
     Args:
         weight: any shape.
-        rows: number of axes that have scales of their own.
-
-    Returns:
-        Integers of the same shape in [-127, 127], and the scales (*first axes,).
+        scale: of the first axes.
     """
-    lead = weight.shape[:rows]
-    peak = np.abs(weight.reshape(*lead, -1)).max(axis=-1)
-    # A channel of next to nothing would get the scale zero.
-    scale = np.where(peak > _SMALLEST_PEAK, peak / 127, 1.0).astype(np.float32)
-    return np.clip(np.rint(weight / spread(scale, weight.ndim)), -127, 127).astype(np.int8), scale
+    rounded: NDArray[np.int8] = np.clip(np.rint(weight / spread(scale, weight.ndim)), -127, 127)
+    return rounded.astype(np.int8)
 
 
-def spread(scale: NDArray[np.float32], ndim: int) -> NDArray[np.float32]:
+def spread(scale: Floats, ndim: int) -> Floats:
     """Scales of the first axes in a shape that multiplies an array of `ndim` axes."""
     return scale.reshape(*scale.shape, *(1,) * (ndim - scale.ndim))
-
-
-def activation_range(values: NDArray[np.float32]) -> ActivationRange:
-    """8-bit grid that covers all but the outermost values, and zero exactly."""
-    low, high = np.quantile(values, (_CLIPPED, 1 - _CLIPPED))
-    low, high = min(float(low), 0.0), max(float(high), 0.0)
-    scale = (high - low) / 255 if high - low > _SMALLEST_PEAK else 1.0
-    return ActivationRange(scale=scale, zero_point=round(-low / scale))

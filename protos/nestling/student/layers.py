@@ -125,7 +125,9 @@ class RecurrentLayer(Layer):
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
         """(N, C, T) -> the hidden state at every step, (N, H, T)."""
         weights = self.folded(capacity)
-        state = x.new_zeros(1, len(x), self.plan.widths[capacity - 1])
+        state = x.new_zeros(
+            1, x.shape[0], self.plan.widths[capacity - 1]
+        )  # len(x) fixes it in exports
         options = (True, 1, 0.0, self.training, False, True)  # biases, 1 layer, batch first
         steps = x.transpose(1, 2)
         if isinstance(self.plan.block, Lstm):
@@ -133,6 +135,15 @@ class RecurrentLayer(Layer):
         else:
             output = torch.gru(steps, state, weights, *options)[0]
         return output.transpose(1, 2)
+
+
+class Pool(nn.Module):
+    """The mean over what is left of the axes."""
+
+    def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
+        """(N, C, ...) -> (N, C)."""
+        del capacity  # all do alike
+        return x.flatten(2).mean(2)
 
 
 def physical(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nestling.student.config import StudentConfig
-from nestling.student.layers import ConvLayer, Layer, make_layer
+from nestling.student.layers import ConvLayer, Layer, Pool, make_layer
 from nestling.student.normalization import CapacityNorm
 from nestling.student.normalizer import Normalizer
 from nestling.student.plan import HEAD_NAME, head_shape, plan
@@ -28,6 +28,7 @@ class NestedStudent(nn.Module):
         self.config = config
         self.normalizer = Normalizer(channels, len(axes))
         self.layers = nn.ModuleList(make_layer(layer) for layer in layers)
+        self.pool = Pool()
         self._last = layers[-1]
         self._classes = len(signature.classes)
         shape = head_shape(self._last, self._classes, config.capacities)
@@ -64,7 +65,7 @@ class NestedStudent(nn.Module):
         for layer in self.stack:
             x = layer(x, capacity)
             outputs.append(x)
-        return [*outputs, x.flatten(2).mean(2)]
+        return [*outputs, self.pool(x, capacity)]
 
     def classify(self, pooled: torch.Tensor, capacity: int) -> torch.Tensor:
         """Logits (N, classes) from pooled features."""

@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 from nestling.student.config import conv_student
 from nestling.student.network import NestedStudent
-from nestling_cloud.quantization import QuantizedConv, activation_range, quantize, quantize_weight
+from nestling_cloud.quantization import QuantizedConv, quantize
+from nestling_cloud.quantization.grid import round_weight
+from nestling_cloud.quantization.ranges import activation_range
+from nestling_cloud.quantization.scales import TensorGrid, weight_scales
 from nestling_cloud.tasks import Signature
 
 Floats = NDArray[np.float32]
@@ -22,6 +25,11 @@ WEIGHT = st.one_of(
     st.floats(2.0**-20, 2.0**20, width=32),
     st.floats(-(2.0**20), -(2.0**-20), width=32),
 )
+
+
+def quantize_weight(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
+    scale = weight_scales(weight, TensorGrid(rows=1, uses=np.ones_like(weight)), "peak")
+    return round_weight(weight, scale), scale
 
 
 def weights() -> st.SearchStrategy[Floats]:
