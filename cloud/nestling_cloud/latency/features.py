@@ -122,7 +122,7 @@ def _work(layer: LayerPlan, positions: int) -> LayerWork:
         layers=1,
         macs=positions * sum(count * rows * columns for count, rows, columns in matrices),
         blocked_macs=positions * sum(count * rows * columns for count, rows, columns in filled),
-        gathered=positions * sum(count * columns for count, _, columns in matrices),
+        gathered=positions * _gathered(layer),
         values=positions * channels,
         source=layer.source_channels(1),
         channels=channels,
@@ -145,6 +145,17 @@ def _matrices(layer: LayerPlan) -> list[tuple[int, int, int]]:
             return [(1, gates * width, source), (1, gates * width, width)]
         case Shuffle():
             return []
+
+
+def _gathered(layer: LayerPlan) -> int:
+    """Values that are laid out for the products at every position."""
+    match layer.block:
+        case Conv(kernel=kernel) | Depthwise(kernel=kernel):
+            return layer.source_channels(1) * kernel**layer.dims
+        case Gru() | Lstm():
+            return layer.source_channels(1) + layer.widths[0]
+        case Shuffle():
+            return 0
 
 
 def _filled(count: int, block: int) -> int:
