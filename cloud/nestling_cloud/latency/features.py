@@ -151,7 +151,8 @@ def _gathered(layer: LayerPlan) -> int:
     """Values that are laid out for the products at every position."""
     match layer.block:
         case Conv(kernel=kernel) | Depthwise(kernel=kernel):
-            return layer.source_channels(1) * kernel**layer.dims
+            taps: int = kernel**layer.dims
+            return layer.source_channels(1) * taps
         case Gru() | Lstm():
             return layer.source_channels(1) + layer.widths[0]
         case Shuffle():
