@@ -6,10 +6,18 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from nestling_cloud.commands import broker_config, bundle, console, device, federated, serve
+from nestling_cloud.commands import (
+    broker_config,
+    bundle,
+    console,
+    device,
+    federated,
+    latency,
+    serve,
+)
 from nestling_cloud.errors import CloudError
 
-_COMMANDS = (serve, console, bundle, device, broker_config, federated)
+_COMMANDS = (serve, console, bundle, device, broker_config, federated, latency)
 _FAILURE = 1
 _INTERRUPTED = 128 + signal.SIGINT
 

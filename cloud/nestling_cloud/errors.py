@@ -7,6 +7,9 @@
     │   └── OffsetError         an offset beyond the blob's end
     ├── TaskError               a task that is not to be found, or not what it says
     │   └── DataMissingError    no data in any of the places where it may be
+    ├── ProbesError             a folder of probes that cannot be written or read
+    ├── TableError              a table of latencies that cannot be read, or of other networks
+    ├── LatencyModelError       a latency model that cannot be fitted, or of another family
     ├── TrainingError           a network that cannot learn from what it was given
     ├── DistillationError       a way of distilling that teaches nothing
     │   └── TeacherFeatureError a teacher without the feature to resemble

@@ -14,6 +14,7 @@ Every class but the root lives beside the noun it belongs to::
     ├── IdentityError               identity.py
     ├── EnrolmentError              enrolment.py
     ├── ProfileError                energy/profile.py
+    ├── ModelsError                 models.py
     ├── SourceError                 sources/source.py
     ├── ConfigError                 config.py
     ├── BusError                    i2c.py

@@ -1,14 +1,16 @@
-"""Measures what every network of the installed bundle takes on this machine."""
+"""Measures what a network takes on this machine, and every one of the installed bundle."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nestling.timing import Stretch, run_for
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import PROVENANCE_MODELLED
 from nestling_device.energy.costs import MeasuredCosts, NetworkCost, provenance_name
@@ -18,7 +20,7 @@ from nestling_device.parts import Parts
 from nestling_device.sources.source import Windows
 
 _STATUS = Path("/proc/self/status")
-_WARM_UP_RUNS = 10
+_KEPT_TIMES = 5000
 
 Say = Callable[[str], None]
 
@@ -43,13 +45,34 @@ class Conditions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Run:
-    """One network run over and over."""
+class Run:
+    """One network run over and over.
 
-    times_ms: np.ndarray[tuple[int], np.dtype[np.float64]]
+    Attributes:
+        times_ms: of single runs; of a long stretch evenly chosen ones, (at most 5000,).
+        runs: number of all.
+        wall_s: of all of them together.
+        joules: of the whole machine meanwhile, None where no instrument tells.
+        resident_bytes: memory of the process.
+    """
+
+    times_ms: NDArray[np.float64]
+    runs: int
     wall_s: float
-    joules: float | None  # of the whole machine
+    joules: float | None
     resident_bytes: int
+
+
+def metered(stretch: Stretch, sampler: Sampler | None) -> Run:
+    """What a stretch that has just ended took; an instrument's readings are soon forgotten."""
+    begun, ended = stretch.begun_s, stretch.ended_s
+    return Run(
+        times_ms=stretch.times_ms[:: len(stretch.times_ms) // _KEPT_TIMES + 1],
+        runs=len(stretch.times_ms),
+        wall_s=ended - begun,
+        joules=None if sampler is None else sampler.joules(begun, ended),
+        resident_bytes=resident_bytes(),
+    )
 
 
 def profile(parts: Parts, windows: Windows, conditions: Conditions, say: Say) -> MeasuredCosts:
@@ -64,7 +87,7 @@ def profile(parts: Parts, windows: Windows, conditions: Conditions, say: Say) ->
     Raises:
         DeliveryError: a ring is damaged.
     """
-    idle_w = _idle_watts(conditions, say)
+    idle_w = idle_watts(conditions, say)
     capacities = []
     for capacity in range(1, parts.held + 1):
         say(f"capacity {capacity}")
@@ -80,21 +103,21 @@ def profile(parts: Parts, windows: Windows, conditions: Conditions, say: Say) ->
         lambda _: parts.multiplexer.acceptance(logits, success, parts.held), windows, conditions
     )
     runs = [*capacities, multiplexer, accept_head]
-    told = [_cost(run, idle_w, conditions) for run in runs]
+    told = [cost_of(run, idle_w, conditions) for run in runs]
     return MeasuredCosts(
         bundle=parts.version,
         machine=conditions.machine,
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
         meter=conditions.meter,
         idle_w=idle_w,
-        active_w=None if idle_w is None else _active_watts(runs, idle_w),
+        active_w=active_watts(runs, idle_w),
         capacities=tuple(told[:-2]),
         multiplexer=told[-2],
         accept_head=told[-1],
     )
 
 
-def _idle_watts(conditions: Conditions, say: Say) -> float | None:
+def idle_watts(conditions: Conditions, say: Say) -> float | None:
     """Mean power while nothing runs, None without an instrument or with too few readings."""
     if conditions.sampler is None:
         return None
@@ -109,27 +132,13 @@ def _idle_watts(conditions: Conditions, say: Say) -> float | None:
     return None if joules is None else joules / (ended - begun)
 
 
-def _run(network: Callable[[Windows], object], windows: Windows, conditions: Conditions) -> _Run:
-    for index in range(_WARM_UP_RUNS):
-        network(windows[index % len(windows)])
-    times: list[float] = []
-    begun = ended = time.monotonic()
-    while ended - begun < conditions.seconds or not times:
-        window = windows[len(times) % len(windows)]
-        started = time.perf_counter()
-        network(window)
-        times.append(time.perf_counter() - started)
-        ended = time.monotonic()
-    sampler = conditions.sampler
-    return _Run(
-        times_ms=np.array(times) * 1e3,
-        wall_s=ended - begun,
-        joules=None if sampler is None else sampler.joules(begun, ended),
-        resident_bytes=resident_bytes(),
-    )
+def _run(network: Callable[[Windows], object], windows: Windows, conditions: Conditions) -> Run:
+    stretch = run_for(lambda number: network(windows[number % len(windows)]), conditions.seconds)
+    return metered(stretch, conditions.sampler)
 
 
-def _cost(run: _Run, idle_w: float | None, conditions: Conditions) -> NetworkCost:
+def cost_of(run: Run, idle_w: float | None, conditions: Conditions) -> NetworkCost:
+    """Sum a run up; `idle_w` is the power while nothing ran, None where it is not known."""
     median, p95 = np.percentile(run.times_ms, [50, 95])
     cost = NetworkCost(
         latency_ms=round(float(median), 4),
@@ -141,17 +150,17 @@ def _cost(run: _Run, idle_w: float | None, conditions: Conditions) -> NetworkCos
     if idle_w is None or run.joules is None or conditions.sampler is None:
         return cost
     above_idle = run.joules - idle_w * run.wall_s
-    energy_mj = round(above_idle * 1e3 / len(run.times_ms), 6)
+    energy_mj = round(above_idle * 1e3 / run.runs, 6)
     if energy_mj <= 0:  # lost in what else the board does: that is no run for nothing
         return cost
     provenance = provenance_name(conditions.sampler.provenance)
     return replace(cost, energy_mj=energy_mj, energy_provenance=provenance)
 
 
-def _active_watts(runs: list[_Run], idle_w: float) -> float | None:
+def active_watts(runs: Sequence[Run], idle_w: float | None) -> float | None:
     """Power that running networks adds, over all of them; None where it cannot be told."""
     told = [(run.joules, run.wall_s) for run in runs if run.joules is not None]
-    if not told:
+    if not told or idle_w is None:
         return None
     joules, wall_s = sum(energy for energy, _ in told), sum(seconds for _, seconds in told)
     active_w = round(joules / wall_s - idle_w, 6)

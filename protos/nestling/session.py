@@ -1,6 +1,7 @@
 """Opens ONNX models so that several of them share a machine in peace."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -12,12 +13,12 @@ class SessionError(ValueError):
 
 
 def open_session(
-    model: bytes, external: Mapping[str, NDArray[np.int8]] | None = None
+    model: bytes | Path, external: Mapping[str, NDArray[np.int8]] | None = None
 ) -> onnxruntime.InferenceSession:
     """Open a model on one thread that does not spin while it waits.
 
     Args:
-        model: a serialised ONNX model.
+        model: a serialised ONNX model, or its file where weights lie in another one beside it.
         external: its external initialisers by name, C-contiguous. They must have what the model
             says of them; they are copied or kept alive by the session.
 

@@ -2,11 +2,13 @@
 
 import argparse
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nestling.v1.bundle_pb2 import Blob
 from nestling_device import flags
+from nestling_device.config import Config
 from nestling_device.database import StorageError
 from nestling_device.delivery.admission import parse_manifest
 from nestling_device.delivery.blobs import BlobStore
@@ -18,6 +20,7 @@ from nestling_device.energy.profile import load_board
 from nestling_device.energy.sampler import Sampler
 from nestling_device.machine import machine_name
 from nestling_device.membership import joined
+from nestling_device.models import ModelCosts, profile_models
 from nestling_device.parts import Parts, load_parts
 from nestling_device.profiling import Conditions, profile
 from nestling_device.setting import NotAllowedError, Number
@@ -33,6 +36,8 @@ examples:
       measure on an idle machine; from then on the policy reckons with what was found
   nestling-device profile --state nestling-porch --json
       measure another device's bundle and change nothing
+  nestling-device profile --models probes --seconds 1 --out table.json
+      measure every ONNX file of a folder, in turns; no bundle is needed
 """
 
 
@@ -42,7 +47,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "profile",
         help="measure what every capacity takes on this machine",
         description="Run every network of the installed bundle over and over, and tell latency, "
-        "memory and energy of one run.",
+        "memory and energy of one run; or that of every ONNX model in a folder.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,36 +56,65 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--seconds", type=_seconds, default=_SECONDS, help="for each network (default: %(default)g)"
     )
-    parser.add_argument(
+    measured = parser.add_mutually_exclusive_group()
+    measured.add_argument(
+        "--models", type=Path, metavar="DIR", help="measure a folder's *.onnx instead of a bundle"
+    )
+    measured.add_argument(
         "--write", action="store_true", help="keep the figures; the policy uses them from then on"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--json", action="store_true", help="print one JSON object")
+    told.add_argument("--out", type=Path, metavar="FILE", help="write it into a file as well")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
+    found: MeasuredCosts | ModelCosts
+    if options.models is not None:
+        with _conditions(flags.read(options), options.seconds) as conditions:
+            found = profile_models(options.models, conditions, _say)
+        _tell(options, found, _model_lines(found))
+        return 0
     config, _ = joined(flags.read(options))
     state_dir = Path(config.device.state)
     parts, blobs = _installed(state_dir)
     if is_running(state_dir):
         _say("the device runs: what it does disturbs the figures; stop it first")
-    with ExitStack() as stack:
-        instrument = open_instrument(config.meter)
-        conditions = Conditions(
-            board=load_board(config.board.profile),
-            sampler=None if instrument is None else stack.enter_context(Sampler(instrument)),
-            seconds=options.seconds,
-            meter=config.meter.kind,
-            machine=machine_name(),
-        )
+    with _conditions(config, options.seconds) as conditions:
         found = profile(parts, read_golden(parts.manifest, blobs), conditions, _say)
-    if options.json:
-        print(found.to_json(), end="")
-    else:
-        print("\n".join(_lines(found)))
+    _tell(options, found, _lines(found))
     if options.write:
         _write(state_dir, found)
     return 0
+
+
+@contextmanager
+def _conditions(config: Config, seconds: float) -> Iterator[Conditions]:
+    with ExitStack() as stack:
+        instrument = open_instrument(config.meter)
+        yield Conditions(
+            board=load_board(config.board.profile),
+            sampler=None if instrument is None else stack.enter_context(Sampler(instrument)),
+            seconds=seconds,
+            meter=config.meter.kind,
+            machine=machine_name(),
+        )
+
+
+def _tell(
+    options: argparse.Namespace, found: MeasuredCosts | ModelCosts, lines: Sequence[str]
+) -> None:
+    if options.json:
+        print(found.to_json(), end="")
+        return
+    print("\n".join(lines))
+    if options.out is None:
+        return
+    try:
+        options.out.write_text(found.to_json(), "utf-8")
+    except OSError as err:
+        raise StorageError(f"cannot write {options.out}: {err.strerror}; name another") from err
 
 
 def _installed(state_dir: Path) -> tuple[Parts, BlobStore]:
@@ -109,21 +143,34 @@ def _write(state_dir: Path, found: MeasuredCosts) -> None:
 
 
 def _lines(found: MeasuredCosts) -> list[str]:
-    lines = [f"{found.bundle} on {found.machine}"]
-    if found.idle_w is not None and found.active_w is not None:
-        lines.append(f"{found.meter}: {found.idle_w:.2f} W idle, {found.active_w:.2f} W on top")
-    lines.append(f"{'network':12} {'p50 ms':>9} {'p95 ms':>9} {'energy mJ':>10}  {'':10}  memory")
     networks = {
         **{f"capacity {number}": cost for number, cost in enumerate(found.capacities, start=1)},
         "multiplexer": found.multiplexer,
         "accept head": found.accept_head,
     }
-    return lines + [_line(name, cost) for name, cost in networks.items()]
+    return [f"{found.bundle} on {found.machine}", *_power(found), *_table("network", networks)]
 
 
-def _line(name: str, cost: NetworkCost) -> str:
+def _model_lines(found: ModelCosts) -> list[str]:
+    models = f"{len(found.models)} models on {found.machine}"
+    return [models, *_power(found), *_table("model", found.models)]
+
+
+def _power(found: MeasuredCosts | ModelCosts) -> list[str]:
+    if found.idle_w is None or found.active_w is None:
+        return []
+    return [f"{found.meter}: {found.idle_w:.2f} W idle, {found.active_w:.2f} W on top"]
+
+
+def _table(noun: str, networks: Mapping[str, NetworkCost]) -> list[str]:
+    width = max(map(len, [noun, *networks]))
+    head = f"{noun:{width}} {'p50 ms':>9} {'p95 ms':>9} {'energy mJ':>10}  {'':10}  memory"
+    return [head, *(f"{name:{width}} {_figures(cost)}" for name, cost in networks.items())]
+
+
+def _figures(cost: NetworkCost) -> str:
     return (
-        f"{name:12} {cost.latency_ms:9.3f} {cost.latency_p95_ms:9.3f} {cost.energy_mj:10.3f}  "
+        f"{cost.latency_ms:9.3f} {cost.latency_p95_ms:9.3f} {cost.energy_mj:10.3f}  "
         f"{cost.energy_provenance:10}  {cost.resident_bytes / 1e6:.0f} MB"
     )
 

@@ -81,6 +81,11 @@ class Sampler:
         """Of the energies told."""
         return self._instrument.provenance
 
+    @property
+    def shortest_s(self) -> float:
+        """Length of an interval that always has enough readings in it."""
+        return (FEWEST_READINGS + 1) * self._instrument.period_s
+
     def joules(self, start_s: float, end_s: float) -> float | None:
         """Energy of an interval of the monotonic clock; None if the readings do not tell."""
         with self._lock:

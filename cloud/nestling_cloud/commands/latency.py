@@ -1,0 +1,104 @@
+"""`nestling-cloud latency`."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from nestling_cloud.progress import ConsoleProgress
+
+_COUNT = 80
+_MOST = 999
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `latency` and its two steps."""
+    parser = subparsers.add_parser(
+        "latency", help="make networks to measure on a device, and fit a model on what they took"
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_probes(commands)
+    _add_fit(commands)
+
+
+def _add_probes(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "probes",
+        help="write untrained int8 students of random widths",
+        description="Write untrained int8 networks of a task's student at random widths as ONNX "
+        "files, and probes.json beside them. Copy the folder to a device and measure it there with "
+        "nestling-device profile --models.",
+        epilog="example:\n"
+        "  nestling-cloud latency probes --task wearable --out probes\n"
+        "  nestling-device profile --models probes --seconds 1 --out table.json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--task", required=True, metavar="NAME|FILE.py:NAME", help="a built-in one, or yours")
+    add("--out", type=Path, required=True, metavar="DIR", help="where to; new or empty")
+    add("--count", type=_count, default=_COUNT, help="number of networks (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of widths and weights (default: %(default)s)")
+    parser.set_defaults(run=_probes)
+
+
+def _add_fit(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "fit",
+        help="fit the latency model, and tell how far off it is",
+        description="Fit the latency model on what a device measured, and tell its error on probes "
+        "that are held out of the fit, beside that of time as linear in multiply-accumulates.",
+        epilog="example:\n  nestling-cloud latency fit --probes probes --table table.json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--probes", type=Path, required=True, metavar="DIR", help="as latency probes wrote it")
+    add("--table", type=Path, required=True, metavar="FILE", help="what the device measured")
+    add("--json", action="store_true", help="print JSON instead of text")
+    parser.set_defaults(run=_fit)
+
+
+def _probes(options: argparse.Namespace) -> None:
+    # torch takes seconds to import, which the other commands need not wait for.
+    from nestling_cloud.latency.family import Family  # noqa: PLC0415
+    from nestling_cloud.latency.probes import write_probes  # noqa: PLC0415
+    from nestling_cloud.tasks import load_task  # noqa: PLC0415
+
+    task = load_task(options.task)
+    write_probes(
+        options.out,
+        Family(signature=task.signature, config=task.student),
+        count=options.count,
+        seed=options.seed,
+        progress=ConsoleProgress(Console(stderr=True)),
+    )
+    print(options.out)
+
+
+def _fit(options: argparse.Namespace) -> None:
+    # So does scikit-learn.
+    from nestling_cloud.latency import model  # noqa: PLC0415
+    from nestling_cloud.latency.probes import read_probes  # noqa: PLC0415
+    from nestling_cloud.latency.table import read_table  # noqa: PLC0415
+
+    table = read_table(options.table, read_probes(options.probes))
+    errors = {
+        "trees": model.held_out_error(table, model.fit_trees),
+        "linear_in_macs": model.held_out_error(table, model.fit_linear_in_macs),
+    }
+    if options.json:
+        told = {name: asdict(error) for name, error in errors.items()}
+        print(json.dumps({"machine": table.machine, "probes": len(table.widths), "error": told}))
+        return
+    fastest, slowest = min(table.microseconds), max(table.microseconds)
+    print(f"{len(table.widths)} probes on {table.machine}: {fastest:.0f} to {slowest:.0f} µs")
+    print("error on held-out probes, median and 90th percentile:")
+    for name, error in errors.items():
+        print(f"  {name.replace('_', ' '):14} {error.median:6.1%} {error.p90:6.1%}")
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= _MOST):
+        raise argparse.ArgumentTypeError(f"found {text!r}; a whole number from 1 to {_MOST}")
+    return int(text)

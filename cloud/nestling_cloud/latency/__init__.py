@@ -1,0 +1,1 @@
+"""What a student takes on a machine: probes to measure there, and a model fitted on them."""

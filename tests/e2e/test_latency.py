@@ -1,0 +1,71 @@
+"""From probes over a device's measurement to a latency model, each program a process."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.processes import DEADLINE_S
+
+
+def program(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", module, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S * 3,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_probes_are_measured_by_a_device_and_fitted(tmp_path: Path) -> None:
+    probes, table = tmp_path / "probes", tmp_path / "table.json"
+    made = program(
+        "nestling_cloud.cli",
+        *("latency", "probes", "--task", "wearable", "--out", str(probes), "--count", "20"),
+    )
+    assert (made.returncode, made.stdout) == (0, f"{probes}\n")
+
+    told = program(
+        "nestling_device.cli",
+        *("profile", "--models", str(probes), "--seconds", "0.02", "--out", str(table)),
+    )
+    assert told.returncode == 0
+    assert "20 models on" in told.stdout
+    assert "probe-000/capacity-1.onnx" in told.stdout
+
+    fitted = program(
+        "nestling_cloud.cli",
+        *("latency", "fit", "--probes", str(probes), "--table", str(table), "--json"),
+    )
+    assert fitted.returncode == 0
+    found = json.loads(fitted.stdout)
+    assert found["probes"] == 20
+    assert set(found["error"]) == {"trees", "linear_in_macs"}
+    assert all(0 < error["median"] <= error["p90"] for error in found["error"].values())
+
+
+def test_device_measures_models_with_json_and_no_bundle(tmp_path: Path) -> None:
+    program("nestling_cloud.cli", *LITTLE, str(tmp_path / "probes"))
+
+    done = program(
+        "nestling_device.cli",
+        *("profile", "--models", str(tmp_path / "probes"), "--seconds", "0.02", "--json"),
+    )
+
+    assert done.returncode == 0
+    models = json.loads(done.stdout)["models"]
+    assert list(models) == ["probe-000/capacity-1.onnx", "probe-001/capacity-1.onnx"]
+
+
+LITTLE = ("latency", "probes", "--task", "wearable", "--count", "2", "--out")
+
+
+def test_folder_without_models_ends_in_words(tmp_path: Path) -> None:
+    done = program("nestling_device.cli", "profile", "--models", str(tmp_path))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "has no .onnx file" in done.stderr
