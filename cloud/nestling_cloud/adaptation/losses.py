@@ -1,11 +1,13 @@
-"""What can be said of a network's answers and features without labels. All are pure functions."""
+"""What can be said of a network's answers without labels. All are pure functions."""
 
 import torch
 from torch.nn import functional
 
 
 def information(logits: torch.Tensor) -> torch.Tensor:
-    """Information that the answers carry of the inputs (Krause et al. 2010; SHOT, Liang et al. 2020).
+    """Information that answers carry of their inputs (Krause et al. 2010).
+
+    What SHOT (Liang et al. 2020) makes large on unlabelled data.
 
     Args:
         logits: (N, classes).
@@ -18,17 +20,3 @@ def information(logits: torch.Tensor) -> torch.Tensor:
     each = -(log_p.exp() * log_p).sum(1).mean()
     mean = log_p.exp().mean(0)
     return torch.special.entr(mean).sum() - each
-
-
-def coral(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Distance of two domains' feature covariances (Deep CORAL, Sun & Saenko 2016).
-
-    Args:
-        source: features (N, F).
-        target: features (M, F).
-
-    Returns:
-        Squared Frobenius norm of the difference, over 4 F^2.
-    """
-    difference = torch.cov(source.T) - torch.cov(target.T)
-    return difference.square().sum() / (4 * source.shape[1] ** 2)
