@@ -16,6 +16,7 @@ import torch
 
 from nestling.student.config import conv_student
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.tasks.domains import Domains
 from nestling_cloud.tasks.files import DataMissingError
 from nestling_cloud.tasks.motion import rotate, stretch
 from nestling_cloud.tasks.task import Examples, Recipe, Splits, Task, TaskError, concatenate
@@ -29,6 +30,7 @@ TRAIN_HOP = 25
 STREAM_HOP = 50
 TRAIN_SUBJECTS = 5
 CALIBRATION_SUBJECTS = 2
+_LEFT, _RIGHT = 0, 1  # the file's `side`
 
 
 def load(data_dir: Path | None, seed: int) -> Splits:
@@ -43,15 +45,52 @@ def load(data_dir: Path | None, seed: int) -> Splits:
         TaskError: the file is not the one that this task knows.
     """
     data = _read(data_dir)
-    subjects = np.random.default_rng(seed).permutation(np.unique(data["subject"]))
-    calibration_end = TRAIN_SUBJECTS + CALIBRATION_SUBJECTS
+    train, calibration, test = _deal(data, seed)
     return Splits(
-        train=concatenate(_recordings(data, subjects[:TRAIN_SUBJECTS], TRAIN_HOP)),
-        calibration=concatenate(
-            _recordings(data, subjects[TRAIN_SUBJECTS:calibration_end], TRAIN_HOP)
-        ),
-        test=_recordings(data, subjects[calibration_end:], STREAM_HOP),
+        train=concatenate(_recordings(data, train, TRAIN_HOP)),
+        calibration=concatenate(_recordings(data, calibration, TRAIN_HOP)),
+        test=_recordings(data, test, STREAM_HOP),
     )
+
+
+def load_sides(data_dir: Path | None, seed: int) -> Domains:
+    """Two wrists as two domains: right ones with labels, left ones without.
+
+    The training subjects' right wrists are the source and their left wrists the target; the left
+    wrists of the other subjects calibrate and test. The subjects are dealt as by `load`.
+
+    Args:
+        data_dir: a folder with `watch_dataset.npy`; None for the file in seglearn's wheel.
+        seed: which subjects go where.
+
+    Raises:
+        DataMissingError: no file to be found.
+        TaskError: the file is not the one that this task knows.
+    """
+    data = _read(data_dir)
+    train, calibration, test = _deal(data, seed)
+    right, left = (_of_side(data, side) for side in (_RIGHT, _LEFT))
+    return Domains(
+        source=concatenate(_recordings(right, train, TRAIN_HOP)),
+        target=concatenate(_recordings(left, train, TRAIN_HOP)),
+        calibration=concatenate(_recordings(left, calibration, TRAIN_HOP)),
+        test=concatenate(_recordings(left, test, STREAM_HOP)),
+    )
+
+
+def _deal(data: dict[str, Any], seed: int) -> list[np.ndarray[Any, Any]]:
+    """Subjects to train on, to calibrate on and to test on."""
+    subjects = np.random.default_rng(seed).permutation(np.unique(data["subject"]))
+    return np.split(subjects, [TRAIN_SUBJECTS, TRAIN_SUBJECTS + CALIBRATION_SUBJECTS])
+
+
+def _of_side(data: dict[str, Any], side: int) -> dict[str, Any]:
+    chosen = np.flatnonzero(data["side"] == side)
+    return {
+        "X": [data["X"][index] for index in chosen],
+        "y": data["y"][chosen],
+        "subject": data["subject"][chosen],
+    }
 
 
 def _read(data_dir: Path | None) -> dict[str, Any]:

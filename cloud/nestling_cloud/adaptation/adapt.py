@@ -1,0 +1,112 @@
+"""Cross-domain distillation: a student for a domain that nobody has labelled.
+
+After MobileDA (Yang et al. 2020): the teacher learns from the labelled source, and the student from
+what it says of the target.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from nestling.student.network import NestedStudent
+from nestling_cloud.adaptation.frames import Frame, FrameChoice, FramedTeacher, choose_frame, turn
+from nestling_cloud.adaptation.target import AdaptationError, check_target
+from nestling_cloud.nesting import make_views, train_nested
+from nestling_cloud.progress import Progress
+from nestling_cloud.tasks.task import Examples, Task, concatenate
+from nestling_cloud.training import logits_of, seeded
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptationConfig:
+    """What is known of the shift.
+
+    Attributes:
+        frames: in which the target's sensor may lie; each turns target inputs into the source's
+            frame. The inputs stay as they are if there is none.
+    """
+
+    frames: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapted:
+    """Networks for the target domain. They take its inputs as they were recorded.
+
+    Attributes:
+        student: nested, every capacity's normalisation measured on the target.
+        teacher: the source's, behind the chosen frame.
+        choice: that frame, and how clear the choice was.
+    """
+
+    student: NestedStudent
+    teacher: nn.Module
+    choice: FrameChoice
+
+
+def adapt(
+    task: Task,
+    teacher: nn.Module,
+    source: Examples,
+    target: NDArray[np.float32],
+    config: AdaptationConfig,
+    *,
+    seed: int,
+    progress: Progress,
+) -> Adapted:
+    """Distil a nested student for the target domain without its labels.
+
+    The teacher's frame is chosen, the source is turned into the target's frame, and the student
+    learns by the task's own recipe from both: from the source with its labels, from the target with
+    the teacher's answers as labels.
+
+    Args:
+        task: student sizes and recipe.
+        teacher: trained on the source.
+        source: labelled.
+        target: unlabelled, (N, *shape).
+        config: what is known of the shift.
+        seed: initial weights, shuffling, augmentation.
+        progress: told every epoch.
+
+    Raises:
+        AdaptationError: inputs or frames that do not fit the task.
+    """
+    check_target(task, target)
+    choice = choose_frame(teacher, target, _frames(task, config))
+    framed = FramedTeacher(teacher, choice.frame)
+    examples = concatenate([_from_target_side(source, choice.frame), _answered(framed, target)])
+    generator = seeded(seed)
+    views = make_views(task, framed, examples, generator)
+    student = train_nested(task, views, target, generator, progress)
+    return Adapted(student=student, teacher=framed, choice=choice)
+
+
+def _frames(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
+    channels = task.signature.shape[0]
+    for frame in config.frames:
+        matrix = np.array(frame)
+        if matrix.shape != (channels, channels) or np.linalg.matrix_rank(matrix) < channels:
+            raise AdaptationError(
+                f"task {task.name}: a frame is an invertible matrix of {channels} x {channels} "
+                f"channels, not {frame}"
+            )
+    return config.frames or (tuple(map(tuple, np.eye(channels).tolist())),)
+
+
+def _from_target_side(source: Examples, frame: Frame) -> Examples:
+    """The source's movements as the target's sensor would have recorded them."""
+    back = torch.linalg.inv(torch.tensor(frame))
+    return Examples(
+        inputs=turn(torch.from_numpy(source.inputs), back).numpy(), labels=source.labels
+    )
+
+
+def _answered(teacher: nn.Module, target: NDArray[np.float32]) -> Examples:
+    """Target inputs with the teacher's answers for labels."""
+    return Examples(
+        inputs=target, labels=logits_of(teacher, torch.from_numpy(target)).argmax(dim=1).numpy()
+    )

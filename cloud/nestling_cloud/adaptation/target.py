@@ -1,0 +1,38 @@
+"""Inputs of the target domain, which nobody has labelled."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling_cloud.errors import CloudError
+from nestling_cloud.tasks.task import Task
+
+
+class AdaptationError(CloudError):
+    """Inputs or settings from which no student can be adapted."""
+
+
+def check_target(task: Task, target: NDArray[np.float32]) -> None:
+    """Refuse unlabelled inputs that do not fit the task.
+
+    Args:
+        task: whose signature they follow.
+        target: (N, *shape), float32.
+
+    Raises:
+        AdaptationError: too few, another shape or type, or not finite.
+    """
+    if len(target) < 2:
+        raise AdaptationError(
+            f"task {task.name}: {len(target)} target inputs are too few; record a few hundred "
+            "where the students will run"
+        )
+    wanted = (len(target), *task.signature.shape)
+    if target.shape != wanted or target.dtype != np.float32:
+        raise AdaptationError(
+            f"task {task.name}: target inputs are {target.dtype} {target.shape}, the signature "
+            f"asks for float32 {wanted}"
+        )
+    if not np.isfinite(target).all():
+        raise AdaptationError(
+            f"task {task.name}: target inputs are not finite; leave the broken ones out"
+        )
