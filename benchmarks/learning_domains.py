@@ -7,10 +7,10 @@ from rich.console import Console
 import learning_nests
 import learning_teacher
 from learning_cells import Cell, Cells, Content
-from nestling_cloud.adaptation import compare
+from nestling_cloud.adaptation import AdaptationConfig, compare, inertial_frames
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks import Task, concatenate
-from nestling_cloud.tasks.wearable import MIRRORED, load_sides
+from nestling_cloud.tasks.wearable import load_sides
 from nestling_cloud.teacher import train_teacher
 from nestling_cloud.training import seeded
 
@@ -49,7 +49,7 @@ def _compare(task: Task, seed: int) -> Content:
         domains,
         source_teacher=train_teacher(task, domains.source, seeded(seed), progress),
         full_teacher=train_teacher(task, both, seeded(seed), progress),
-        config=MIRRORED,
+        config=AdaptationConfig(frames=inertial_frames()),
         seed=seed,
         progress=progress,
     )

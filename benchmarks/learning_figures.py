@@ -6,8 +6,8 @@ import numpy as np
 
 from contract import Figure, figure
 from learning_seed import Found
-from learning_speed import SIZED_NAME, Speeds
 from learning_simulate import Simulated
+from learning_speed import SIZED_NAME, Speeds
 
 ByTask = Mapping[str, Sequence[Found]]
 _PUBLISHED = "issue of the learning room"

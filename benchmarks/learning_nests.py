@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -14,10 +14,9 @@ from learning_cells import Cell, Cells, Content
 from learning_teacher import accuracy, teacher_cell, teacher_of, test_of
 from nestling.student.network import NestedStudent
 from nestling.student.weights import arrays_of, student_of
-from nestling_cloud.distillation import Distillation, make_views, train_assistants
-from nestling_cloud.nesting import Nesting, nest
 from nestling_cloud.progress import ConsoleProgress
-from nestling_cloud.tasks import Examples, Task
+from nestling_cloud.student import train_student
+from nestling_cloud.tasks import Examples, Quantization, Task
 from nestling_cloud.training import seeded
 
 MODULES = (
@@ -33,18 +32,14 @@ class Study:
     """One student in the making.
 
     Attributes:
-        task: the student's sizes and recipe, and the teacher's.
+        task: sizes and recipes; students are trained without regard to the rounding here.
         seed: of data, teacher and student.
         examples: of the training data that the student learns from, 0 for all.
-        distillation: how.
-        nesting: which way.
     """
 
     task: Task
     seed: int
     examples: int = 0
-    distillation: Distillation = field(default_factory=Distillation)
-    nesting: Nesting = field(default_factory=Nesting)
 
     def alone(self, capacity: int) -> "Study":
         """The same for one capacity's network by itself."""
@@ -61,19 +56,20 @@ class Study:
     @property
     def cell(self) -> Cell:
         """What the student follows from."""
+        task = self.task
         return Cell(
             name="student",
             parameters={
-                "task": self.task.name,
+                "task": task.name,
                 "seed": self.seed,
                 "examples": self.examples,
-                "student": repr(self.task.student),
-                "recipe": dataclasses.asdict(self.task.student_recipe),
-                "distillation": dataclasses.asdict(self.distillation),
-                "nesting": dataclasses.asdict(self.nesting),
+                "student": repr(task.student),
+                "recipe": dataclasses.asdict(task.student_recipe),
+                "distillation": dataclasses.asdict(task.distillation),
+                "nesting": dataclasses.asdict(task.nesting),
             },
             modules=MODULES,
-            parents=[learning_teacher.describe(self.task, self.seed).key],
+            parents=[learning_teacher.describe(task, self.seed).key],
         )
 
 
@@ -90,19 +86,15 @@ def student_from(study: Study, content: Content) -> NestedStudent:
 
 
 def _train(study: Study, teacher: Content) -> Content:
-    task, progress = study.task, ConsoleProgress(Console(stderr=True))
+    task = dataclasses.replace(study.task, quantization=Quantization())
     splits = task.load_checked(None, study.seed)
-    examples, generator = study.some(splits.train), seeded(study.seed)
-    teaches = train_assistants(
+    student = train_student(
         task,
         teacher_of(task, teacher),
-        examples,
-        study.distillation,
-        generator=generator,
-        progress=progress,
+        study.some(splits.train),
+        seeded(study.seed),
+        ConsoleProgress(Console(stderr=True)),
     )
-    views = make_views(task, teaches, examples, generator, study.distillation)
-    student = nest(task, views, examples.inputs, generator, progress, nesting=study.nesting)
     return {
         "arrays": {name: torch.from_numpy(array) for name, array in arrays_of(student).items()},
         "test": capacities_accuracy(student, test_of(splits)),

@@ -5,9 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from learning_nests import Study
-from nestling_cloud.distillation import Distillation
-from nestling_cloud.quantization import Quantization
-from nestling_cloud.tasks import Recipe, StudentConfig, Task, conv_student, load_task
+from nestling_cloud.tasks import (
+    Distillation,
+    Quantization,
+    Recipe,
+    StudentConfig,
+    Task,
+    conv_student,
+    load_task,
+)
 
 TASKS = ("fashion", "wearable")
 # Ways to distil that are compared. In-place distillation between capacities is in all of them.
@@ -41,21 +47,22 @@ class Plan:
 
     def study(self, seed: int) -> Study:
         """The nest in full."""
-        return Study(
-            task=self.full,
-            seed=seed,
-            distillation=self.full.distillation,
-            nesting=self.full.nesting,
-        )
+        return Study(task=self.full, seed=seed)
 
     def comparison(self, seed: int) -> Study:
         """The nest that networks trained alone are compared with."""
-        return dataclasses.replace(self.study(seed), task=self.compared, examples=self.examples)
+        return Study(task=self.compared, seed=seed, examples=self.examples)
 
     def distillations(self, seed: int) -> dict[str, Study]:
         """The nest for each way to distil."""
-        study = dataclasses.replace(self.study(seed), task=self.distilled, examples=self.examples)
-        return {name: dataclasses.replace(study, distillation=way) for name, way in LOSSES.items()}
+        tasks = {
+            name: dataclasses.replace(self.distilled, distillation=way)
+            for name, way in LOSSES.items()
+        }
+        return {
+            name: Study(task=task, seed=seed, examples=self.examples)
+            for name, task in tasks.items()
+        }
 
 
 def plan_of(name: str, *, quick: bool) -> Plan:

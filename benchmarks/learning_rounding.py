@@ -16,10 +16,11 @@ from nestling.session import open_session
 from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
 from nestling_cloud.distillation import make_views
-from nestling_cloud.nesting import objective_of
+from nestling_cloud.fp32 import export_fp32
 from nestling_cloud.progress import ConsoleProgress
-from nestling_cloud.quantization import Quantization, export_capacity, fine_tune, quantize
-from nestling_cloud.tasks import Examples
+from nestling_cloud.quantization import quantize
+from nestling_cloud.student import know_the_grid
+from nestling_cloud.tasks import Examples, Quantization
 from nestling_cloud.templates import build_template
 from nestling_cloud.training import seeded
 
@@ -54,9 +55,10 @@ def _round(cells: Cells, study: Study, quantization: Quantization, content: Cont
     task, student = study.task, student_from(study, content)
     splits = task.load_checked(None, study.seed)
     examples = study.some(splits.train)
-    floats = [export_capacity(student, task.signature, k) for k in _capacities(student)]
+    floats = [export_fp32(student, task.signature, k) for k in _capacities(student)]
     if quantization.aware_epochs:
-        _fine_tune(cells, study, quantization, student, examples)
+        rounded = dataclasses.replace(study.task, quantization=quantization)
+        _fine_tune(cells, dataclasses.replace(study, task=rounded), student, examples)
     quantized = quantize(student, examples.inputs, quantization)
     tensors = layout(task.signature, task.student)
     rings = [ring_bytes(tensors, quantized.tensors, k) for k in _capacities(student)]
@@ -74,29 +76,16 @@ def _round(cells: Cells, study: Study, quantization: Quantization, content: Cont
         "float_calibration": [_accuracy(model, None, splits.calibration) for model in floats],
         "template": [_as_tensor(template) for template in templates],
         "ring": [_as_tensor(ring) for ring in rings],
+        "largest_weights": sum(len(ring) for ring in rings),
         "float_model": [_as_tensor(model) for model in floats],
     }
 
 
-def _fine_tune(
-    cells: Cells,
-    study: Study,
-    quantization: Quantization,
-    student: NestedStudent,
-    examples: Examples,
-) -> None:
+def _fine_tune(cells: Cells, study: Study, student: NestedStudent, examples: Examples) -> None:
     task, generator = study.task, seeded(study.seed)
     teacher = teacher_of(task, teacher_cell(cells, task, study.seed))
-    views = make_views(task, teacher, examples, generator, study.distillation)
-    fine_tune(
-        student,
-        objective_of(student, views, generator, nesting=study.nesting),
-        count=len(examples),
-        recipe=task.student_recipe,
-        quantization=quantization,
-        generator=generator,
-        progress=ConsoleProgress(Console(stderr=True)),
-    )
+    views = make_views(task, teacher, examples, generator, task.distillation)
+    know_the_grid(task, student, views, generator, ConsoleProgress(Console(stderr=True)))
 
 
 def _capacities(student: NestedStudent) -> range:

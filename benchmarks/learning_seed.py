@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from learning_domains import domains_cell
-
 from learning_cells import Cells, Content
+from learning_domains import domains_cell
 from learning_nests import student_cell
 from learning_plan import AWARE, Plan
 from learning_rounding import rounded_cell

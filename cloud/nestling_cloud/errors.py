@@ -10,6 +10,8 @@
     ├── ProbesError             a folder of probes that cannot be written or read
     ├── TableError              a table of latencies that cannot be read, or of other networks
     ├── LatencyModelError       a latency model that cannot be fitted, or of another family
+    ├── RecipeError             a recipe that teaches nothing
+    ├── NestingError            a way of nesting that cannot be gone
     ├── TrainingError           a network that cannot learn from what it was given
     ├── DistillationError       a way of distilling that teaches nothing
     │   └── TeacherFeatureError a teacher without the feature to resemble

@@ -1,12 +1,8 @@
 """One capacity of a nested student as it is before it is rounded: what int8 is held against."""
 
-from dataclasses import replace
-
 import torch
 from torch import nn
 
-from nestling.student.blocks import Depthwise, Shuffle
-from nestling.student.config import StudentConfig
 from nestling.student.network import NestedStudent
 from nestling.student.weights import arrays_of, prefix_shapes, student_of, take
 from nestling.v1.bundle_pb2 import Signature
@@ -28,22 +24,12 @@ def export_fp32(student: NestedStudent, signature: Signature, capacity: int) -> 
 
 def alone(student: NestedStudent, signature: Signature, capacity: int) -> NestedStudent:
     """A student of one capacity with a nested one's numbers, in evaluation mode."""
-    config = alone_config(student.config, capacity)
+    config = student.config.alone(capacity)
     own, first = f".capacities.{capacity - 1}.", ".capacities.0."
     arrays = arrays_of(student)
     arrays |= {name.replace(own, first): array for name, array in arrays.items() if own in name}
     arrays["head_offsets"] = arrays["head_offsets"][capacity - 1 :]
     return student_of(signature, config, take(arrays, prefix_shapes(signature, config, 1)))
-
-
-def alone_config(config: StudentConfig, capacity: int) -> StudentConfig:
-    """The sizes of one capacity as a student of its own."""
-    widths = iter(config.widths_at(capacity))
-    blocks = tuple(
-        block if isinstance(block, Depthwise | Shuffle) else replace(block, channels=next(widths))
-        for block in config.blocks
-    )
-    return StudentConfig(blocks=blocks, fractions=(1.0,))
 
 
 class _First(nn.Module):

@@ -17,13 +17,12 @@ from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
 from nestling.student.weights import Arrays, arrays_of
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
-from nestling_cloud.distillation.views import make_views
 from nestling_cloud.export import export_onnx
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
-from nestling_cloud.nesting import train_nested
 from nestling_cloud.progress import Progress
 from nestling_cloud.quantization import QuantizedStudent, quantize
 from nestling_cloud.routing import Costs, Router, RoutingData, calibrate, fit_affordable, fit_router
+from nestling_cloud.student import train_student
 from nestling_cloud.tasks.task import Examples, Splits, Task
 from nestling_cloud.teacher import train_teacher
 from nestling_cloud.templates import build_template
@@ -123,8 +122,7 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
     """
     generator = seeded(seed)
     teacher = train_teacher(task, splits.train, generator, progress)
-    views = make_views(task, teacher, splits.train, generator)
-    student = train_nested(task, views, splits.train.inputs, generator, progress)
+    student = train_student(task, teacher, splits.train, generator, progress)
     logits = logits_of(teacher, torch.from_numpy(splits.calibration.inputs)).numpy()
     cloud = LearnedCloud(
         onnx=_export_teacher(task, teacher),
@@ -156,7 +154,7 @@ def finish(
         progress: told every epoch.
     """
     checkpoint = arrays_of(student)
-    nest = _compile(task, quantize(student, splits.train.inputs))
+    nest = _compile(task, quantize(student, splits.train.inputs, task.quantization))
     data = _routing_data(cloud_logits, nest, splits.calibration)
     memory = _memory_bytes(task, nest)
     router = fit_router(task.signature, data, seed=seed, progress=progress)

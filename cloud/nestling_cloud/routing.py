@@ -20,7 +20,7 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Calibration, OperatingPoint, RoutingCurve, Signature
 from nestling_cloud.models.router import AcceptHead, Multiplexer
 from nestling_cloud.progress import Progress, Silent
-from nestling_cloud.tasks.task import Recipe
+from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.training import train
 
 MULTIPLEXER_RECIPE = Recipe(epochs=12, batch=128, learning_rate=3e-3, weight_decay=0.05)

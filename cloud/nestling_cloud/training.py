@@ -10,7 +10,7 @@ from torch import nn
 
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Recipe
+from nestling_cloud.recipes.recipe import Recipe
 
 # Two threads: more spin on small layers, and another count would sum in another order, so that
 # the same seed gave another result.

@@ -14,7 +14,8 @@ from torch import nn
 from nestling.student.network import NestedStudent
 from nestling_cloud.adaptation.frames import Frame, FrameChoice, FramedTeacher, choose_frame, turn
 from nestling_cloud.adaptation.target import AdaptationError, check_target
-from nestling_cloud.nesting import make_views, train_nested
+from nestling_cloud.distillation import make_views
+from nestling_cloud.nesting import train_nested
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Task, concatenate
 from nestling_cloud.training import logits_of, seeded

@@ -8,7 +8,8 @@ from torch import nn
 
 from nestling.student.network import NestedStudent
 from nestling_cloud.adaptation.adapt import AdaptationConfig, adapt
-from nestling_cloud.nesting import make_views, train_nested
+from nestling_cloud.distillation import make_views
+from nestling_cloud.nesting import train_nested
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.domains import Domains
 from nestling_cloud.tasks.task import Examples, Task, concatenate

@@ -19,4 +19,5 @@ def information(logits: torch.Tensor) -> torch.Tensor:
     log_p = functional.log_softmax(logits, dim=1)
     each = -(log_p.exp() * log_p).sum(1).mean()
     mean = log_p.exp().mean(0)
-    return torch.special.entr(mean).sum() - each
+    found: torch.Tensor = torch.special.entr(mean).sum() - each
+    return found

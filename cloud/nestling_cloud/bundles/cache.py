@@ -47,10 +47,13 @@ LEARNING_MODULES = (
     "nestling_cloud.models.teacher",
     "nestling_cloud.nesting",
     "nestling_cloud.quantization",
+    "nestling_cloud.recipes",
     "nestling_cloud.routing",
+    "nestling_cloud.student",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
     "nestling_cloud.tasks.task",
+    "nestling_cloud.teacher",
     "nestling_cloud.templates",
     "nestling_cloud.training",
     "nestling_cloud.whole_file",
@@ -147,7 +150,13 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
             "student": dataclasses.asdict(task.student),
             "recipes": [
                 recipe and dataclasses.asdict(recipe)
-                for recipe in (task.teacher_recipe, task.student_recipe)
+                for recipe in (
+                    task.teacher_recipe,
+                    task.student_recipe,
+                    task.distillation,
+                    task.nesting,
+                    task.quantization,
+                )
             ],
             "versions": [
                 torch.__version__,

@@ -1,9 +1,9 @@
 """How a small network learns from a large one: losses, cached answers, assistants."""
 
 from nestling_cloud.distillation.assistant import train_assistants
-from nestling_cloud.distillation.config import Distillation, DistillationError
 from nestling_cloud.distillation.objective import Objective, TeacherObjective
 from nestling_cloud.distillation.views import Batch, Views, make_views
+from nestling_cloud.recipes.distillation import Distillation, DistillationError
 
 __all__ = [
     "Batch",

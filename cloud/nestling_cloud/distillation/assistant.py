@@ -9,11 +9,11 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from nestling_cloud.distillation.config import Distillation
 from nestling_cloud.distillation.objective import answer_loss
 from nestling_cloud.distillation.views import Views, make_views
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import Progress
+from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.tasks.task import Examples, Task
 from nestling_cloud.training import BatchLoss, train
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from nestling_cloud.distillation.config import DistillationError, Feature
 from nestling_cloud.distillation.losses import attention_map
+from nestling_cloud.recipes.distillation import DistillationError, Feature
 
 # Half the memory of float32 and its range, so that no teacher's activations overflow.
 KEPT = torch.bfloat16

@@ -9,7 +9,6 @@ from torch.nn import functional
 
 from nestling.student.losses import distillation_loss
 from nestling.student.network import NestedStudent
-from nestling_cloud.distillation.config import Distillation
 from nestling_cloud.distillation.losses import (
     Regressor,
     angular_loss,
@@ -18,6 +17,7 @@ from nestling_cloud.distillation.losses import (
     hint_loss,
 )
 from nestling_cloud.distillation.views import Batch, Views
+from nestling_cloud.recipes.distillation import Distillation
 
 
 class Objective(Protocol):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from nestling_cloud.distillation.config import BY_LOGITS, Distillation
 from nestling_cloud.distillation.features import answers_of
+from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation
 from nestling_cloud.tasks.task import Examples, Task
 
 

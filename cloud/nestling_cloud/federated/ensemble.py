@@ -19,7 +19,8 @@ from nestling.student.sandwich import TEMPERATURE, recalibrate
 from nestling.student.weights import Arrays, load_prefix, student_of
 from nestling_cloud.federated.aggregation import Update
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Examples, Recipe, Task
+from nestling_cloud.recipes.recipe import Recipe
+from nestling_cloud.tasks.task import Examples, Task
 from nestling_cloud.training import train
 
 _BATCH = 512

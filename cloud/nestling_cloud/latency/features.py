@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from nestling.student.blocks import Block, Conv, Depthwise, Gru, Lstm, Shuffle
 from nestling.student.plan import LayerPlan, plan
 from nestling_cloud.latency.family import Family
-from nestling_cloud.latency.widths import narrowed
 
 KINDS = ("dense", "grouped", "depthwise", "recurrent", "shuffle")
 # Channels put out, and products summed, that integer kernels take at once.
@@ -79,7 +78,7 @@ def layer_works(family: Family, widths: Sequence[int]) -> Iterator[tuple[str, La
         SizesError: the family has no student of these widths.
     """
     _, *axes = family.signature.shape
-    layers = plan(family.signature, narrowed(family.config, widths))
+    layers = plan(family.signature, family.config.narrowed(widths))
     for layer in layers:
         axes = [(length - 1) // layer.stride + 1 for length in axes]
         yield _kind(layer.block), _work(layer, math.prod(axes))

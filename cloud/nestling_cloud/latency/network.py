@@ -1,4 +1,4 @@
-"""Networks to time: untrained int8 ones of any widths, and a student's in 32-bit floats."""
+"""Networks to time: untrained int8 ones of any widths."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
-from nestling.v1.bundle_pb2 import Signature
-from nestling_cloud.export import export_onnx
 from nestling_cloud.latency.family import Family
-from nestling_cloud.latency.widths import narrowed
 from nestling_cloud.quantization import quantize
 from nestling_cloud.templates import build_template
 
@@ -40,7 +36,7 @@ def int8_network(family: Family, widths: Sequence[int], rng: np.random.Generator
     Raises:
         SizesError: the family has no student of these widths.
     """
-    config, signature = narrowed(family.config, widths), family.signature
+    config, signature = family.config.narrowed(widths), family.signature
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
         student = NestedStudent(signature, config).eval()
@@ -50,26 +46,3 @@ def int8_network(family: Family, widths: Sequence[int], rng: np.random.Generator
         template=build_template(quantized, signature, tensors, 1),
         tensors={tensor.name: quantized.tensors[tensor.name] for tensor in tensors},
     )
-
-
-def fp32_model(student: NestedStudent, signature: Signature, capacity: int) -> bytes:
-    """Export one capacity as it is before quantising, for comparison: a whole ONNX model."""
-    return export_onnx(
-        _Fixed(student, capacity),
-        [torch.zeros(2, *signature.shape)],
-        input_names=["input"],
-        output_name="logits",
-    )
-
-
-class _Fixed(nn.Module):
-    """One capacity of a student."""
-
-    def __init__(self, student: NestedStudent, capacity: int) -> None:
-        super().__init__()
-        self.student = student
-        self.capacity = capacity
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.student(x, self.capacity)
-        return logits

@@ -1,35 +1,14 @@
-"""Widths of a student: one row of them as a student by itself, and random rows."""
+"""Random widths of a student."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from nestling.student.blocks import Block, Conv, Gru, Lstm, Shuffle, SizesError
+from nestling.student.blocks import Block, Conv, Gru, Lstm, Shuffle
 from nestling.student.config import StudentConfig
 
 Widths = tuple[int, ...]
-
-
-def narrowed(config: StudentConfig, widths: Sequence[int]) -> StudentConfig:
-    """A student of a single capacity: the network that a nest is at these widths.
-
-    Args:
-        config: the family.
-        widths: channels of every block that has any of its own.
-
-    Raises:
-        SizesError: not one width for each of these blocks, or a block cannot have it.
-    """
-    if len(widths) != len(config.whole):
-        raise SizesError(f"widths {tuple(widths)}: one for each of {config.whole}")
-    left = iter(widths)
-    blocks = tuple(
-        replace(block, channels=next(left)) if isinstance(block, Conv | Gru | Lstm) else block
-        for block in config.blocks
-    )
-    return StudentConfig(blocks=blocks, fractions=(1.0,))
 
 
 def random_widths(config: StudentConfig, count: int, rng: np.random.Generator) -> list[Widths]:

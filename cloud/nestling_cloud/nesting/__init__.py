@@ -1,8 +1,8 @@
 """Nested students: trained jointly or grown, at capacities that are given or searched for."""
 
-from nestling_cloud.nesting.config import Grow, Joint, Nesting, NestingError
 from nestling_cloud.nesting.joint import objective_of, sandwich_loss, train_nested
 from nestling_cloud.nesting.nest import nest
+from nestling_cloud.recipes.nesting import Grow, Joint, Nesting, NestingError
 
 __all__ = [
     "Grow",

@@ -9,9 +9,9 @@ import torch
 
 from nestling.student.network import NestedStudent
 from nestling.student.sandwich import recalibrate
-from nestling_cloud.nesting.config import Grow
 from nestling_cloud.nesting.lesson import Lesson
 from nestling_cloud.nesting.pruning import pruned
+from nestling_cloud.recipes.nesting import Grow
 
 
 def train_grown(lesson: Lesson, grow: Grow) -> NestedStudent:

@@ -14,8 +14,8 @@ from nestling.student.network import NestedStudent
 from nestling.student.sandwich import TEMPERATURE, recalibrate, smaller_capacities
 from nestling_cloud.distillation.objective import Objective, TeacherObjective
 from nestling_cloud.distillation.views import Batch, Views
-from nestling_cloud.nesting.config import Joint
 from nestling_cloud.progress import Progress
+from nestling_cloud.recipes.nesting import Joint
 from nestling_cloud.tasks.task import Task
 from nestling_cloud.training import BatchLoss, train
 

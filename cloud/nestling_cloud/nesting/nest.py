@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from nestling.student.network import NestedStudent
 from nestling_cloud.distillation.views import Views
-from nestling_cloud.nesting.config import Nesting
 from nestling_cloud.nesting.grow import train_grown
 from nestling_cloud.nesting.joint import train_nested
 from nestling_cloud.nesting.lesson import Lesson
 from nestling_cloud.progress import Progress
+from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.tasks.task import Task
 
 

@@ -12,10 +12,10 @@ from nestling.student.layers import ConvLayer, RecurrentLayer
 from nestling.student.network import NestedStudent
 from nestling.student.sandwich import recalibrate
 from nestling.student.weights import arrays_of, load_prefix
-from nestling_cloud.nesting.config import Grow
 from nestling_cloud.nesting.lesson import Lesson
 from nestling_cloud.nesting.order import ranked_layers, reorder
 from nestling_cloud.nesting.ranking import best_first, draw_triplets, filter_worths
+from nestling_cloud.recipes.nesting import Grow
 
 # Inputs that filters are ranked by; more change the order little and cost memory.
 _RANKING_INPUTS = 1024

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from nestling.student.blocks import Conv
 from nestling.student.config import StudentConfig
-from nestling_cloud.nesting.config import NestingError
 from nestling_cloud.nesting.cost import CostOf, Widths
 from nestling_cloud.nesting.lesson import Lesson
 from nestling_cloud.nesting.slimming import Measure, PathPoint, choose, slim
 from nestling_cloud.nesting.supernet import Supernet, supernet_loss
+from nestling_cloud.recipes.nesting import NestingError
 from nestling_cloud.training import train
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from nestling_cloud.nesting.config import NestingError
 from nestling_cloud.nesting.cost import Cost, CostOf, Widths
+from nestling_cloud.recipes.nesting import NestingError
 
 Measure = Literal["bytes", "latency"]
 

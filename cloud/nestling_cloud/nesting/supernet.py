@@ -20,11 +20,11 @@ from nestling.student.normalizer import Normalizer
 from nestling.student.plan import head_shape, plan
 from nestling.student.sandwich import TEMPERATURE
 from nestling.v1.bundle_pb2 import Signature
-from nestling_cloud.distillation.config import Distillation
 from nestling_cloud.distillation.objective import answer_loss
 from nestling_cloud.distillation.views import Batch
-from nestling_cloud.nesting.config import NestingError
 from nestling_cloud.nesting.cost import Widths
+from nestling_cloud.recipes.distillation import Distillation
+from nestling_cloud.recipes.nesting import NestingError
 
 
 class Supernet(nn.Module):

@@ -1,7 +1,6 @@
 """From a trained nest to one int8 weight store and what each capacity adds to it."""
 
 from nestling_cloud.quantization.awareness import fake_quantization, fine_tune
-from nestling_cloud.quantization.config import Quantization, QuantizationError
 from nestling_cloud.quantization.equalization import equalize
 from nestling_cloud.quantization.grid import ActivationRange
 from nestling_cloud.quantization.quantizer import quantize
@@ -11,6 +10,7 @@ from nestling_cloud.quantization.student import (
     QuantizedRecurrent,
     QuantizedStudent,
 )
+from nestling_cloud.recipes.quantization import Quantization, QuantizationError
 
 __all__ = [
     "ActivationRange",

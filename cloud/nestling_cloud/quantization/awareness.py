@@ -17,11 +17,11 @@ from torch.nn.utils import parametrize
 from nestling.student.network import NestedStudent
 from nestling.student.plan import HEAD_NAME
 from nestling_cloud.progress import Progress
-from nestling_cloud.quantization.config import Quantization, WeightMethod
 from nestling_cloud.quantization.grid import grid_between, round_weight, spread
 from nestling_cloud.quantization.rounding import activations_rounded, fake_round
 from nestling_cloud.quantization.scales import TensorGrid, tensor_grids, weight_scales
-from nestling_cloud.tasks.task import Recipe
+from nestling_cloud.recipes.quantization import Quantization, WeightMethod
+from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.training import BatchLoss, train
 
 # What a new batch has to say of a range.

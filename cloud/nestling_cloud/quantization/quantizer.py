@@ -12,7 +12,6 @@ from nestling.student.layers import ConvLayer, Layer, RecurrentLayer
 from nestling.student.network import NestedStudent
 from nestling.student.plan import HEAD_NAME
 from nestling.student.sandwich import recalibrate
-from nestling_cloud.quantization.config import Quantization, RangeMethod
 from nestling_cloud.quantization.correction import correct_biases
 from nestling_cloud.quantization.equalization import equalize
 from nestling_cloud.quantization.grid import ActivationRange, Floats, round_weight, spread
@@ -25,6 +24,7 @@ from nestling_cloud.quantization.student import (
     QuantizedRecurrent,
     QuantizedStudent,
 )
+from nestling_cloud.recipes.quantization import Quantization, RangeMethod
 
 # Inputs that the ranges are taken from; more change them little and cost memory.
 _RANGE_INPUTS = 2048

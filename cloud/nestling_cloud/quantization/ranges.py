@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling_cloud.quantization.config import RangeMethod
 from nestling_cloud.quantization.grid import SMALLEST_PEAK, ActivationRange, Floats, grid_between
+from nestling_cloud.recipes.quantization import RangeMethod
 
 # Share of activations that `percentile` clips at each end.
 _CLIPPED = 1e-4

@@ -8,8 +8,8 @@ import numpy as np
 from nestling.student.layers import RecurrentLayer
 from nestling.student.network import NestedStudent
 from nestling.student.plan import HEAD_NAME, Shape, head_shape
-from nestling_cloud.quantization.config import WeightMethod
 from nestling_cloud.quantization.grid import SMALLEST_PEAK, Floats, round_weight, spread
+from nestling_cloud.recipes.quantization import WeightMethod
 
 # Parts of a row's peak that its grid may cover.
 _SHARES = np.linspace(1.0, 0.6, 21)

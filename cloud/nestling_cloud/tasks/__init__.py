@@ -10,10 +10,14 @@ from nestling.student.config import (
     shuffle_student,
 )
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.recipes.distillation import Distillation
+from nestling_cloud.recipes.nesting import Grow, Joint, Nesting
+from nestling_cloud.recipes.quantization import Quantization
+from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.batches import examples_from
 from nestling_cloud.tasks.files import DataFiles, DataMissingError
 from nestling_cloud.tasks.loader import BUILT_IN, load_task
-from nestling_cloud.tasks.task import Examples, Recipe, Splits, Task, TaskError, concatenate
+from nestling_cloud.tasks.task import Examples, Splits, Task, TaskError, concatenate
 
 __all__ = [
     "BUILT_IN",
@@ -21,9 +25,14 @@ __all__ = [
     "DataFiles",
     "DataMissingError",
     "Depthwise",
+    "Distillation",
     "Examples",
+    "Grow",
     "Gru",
+    "Joint",
     "Lstm",
+    "Nesting",
+    "Quantization",
     "Recipe",
     "Shuffle",
     "Signature",

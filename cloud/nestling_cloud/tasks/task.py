@@ -14,6 +14,10 @@ from nestling.student.config import StudentConfig
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
 from nestling_cloud.models.teacher import ConvTeacher
+from nestling_cloud.recipes.distillation import Distillation
+from nestling_cloud.recipes.nesting import Nesting
+from nestling_cloud.recipes.quantization import Quantization
+from nestling_cloud.recipes.recipe import Recipe
 
 
 class TaskError(CloudError):
@@ -66,36 +70,6 @@ class Splits:
     test: Sequence[Examples]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How long and in what steps a network learns.
-
-    Attributes:
-        epochs: passes over the training data.
-        batch: inputs a step.
-        learning_rate: peak of the one-cycle schedule (AdamW).
-        weight_decay: AdamW's decoupled decay.
-        patience: epochs without a better accuracy on held-out training data after which learning
-            stops; the best weights stay. 0 holds nothing out and goes on to the end.
-        half: compute in bfloat16 where the processor has instructions for it, which is about twice
-            as fast; elsewhere float32. So the two kinds of processors learn other weights.
-    """
-
-    epochs: int
-    batch: int = 128
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.02
-    patience: int = 0
-    half: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse a recipe that teaches nothing."""
-        if self.epochs < 1 or self.batch < 2 or not self.learning_rate > 0:
-            raise TaskError(f"{self}: at least 1 epoch, batches of 2, and a positive learning rate")
-        if self.patience < 0:
-            raise TaskError(f"{self}: patience is a number of epochs, or 0")
-
-
 def _no_augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     del generator
     return inputs
@@ -113,7 +87,10 @@ class Task:
         teacher: makes an untrained `(N, *shape) -> (N, classes)` network; by default a residual
             convolutional network that fits the signature.
         teacher_recipe: how the teacher learns; None for one that comes trained.
-        student_recipe: how the student is distilled.
+        student_recipe: how long the student learns.
+        distillation: what it learns from the teacher.
+        nesting: how its capacities learn together.
+        quantization: how they are rounded.
         augment: `(inputs, generator) -> inputs`; the teacher learns from batches that are augmented
             anew each time, the student from a few augmented copies of the data.
     """
@@ -125,6 +102,9 @@ class Task:
     teacher: Callable[[Signature], nn.Module] = ConvTeacher
     teacher_recipe: Recipe | None = field(default_factory=lambda: Recipe(epochs=8))
     student_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8))
+    distillation: Distillation = field(default_factory=Distillation)
+    nesting: Nesting = field(default_factory=Nesting)
+    quantization: Quantization = field(default_factory=Quantization)
     augment: Augment = _no_augment
 
     def __post_init__(self) -> None:

@@ -16,10 +16,11 @@ import torch
 
 from nestling.student.config import conv_student
 from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.domains import Domains
 from nestling_cloud.tasks.files import DataMissingError
 from nestling_cloud.tasks.motion import rotate, stretch
-from nestling_cloud.tasks.task import Examples, Recipe, Splits, Task, TaskError, concatenate
+from nestling_cloud.tasks.task import Examples, Splits, Task, TaskError, concatenate
 
 _FILE = "watch_dataset.npy"
 # The file is a pickle: nothing but these very bytes is ever loaded.

@@ -73,16 +73,25 @@ class StudentConfig:
 
     def alone(self, capacity: int) -> "StudentConfig":
         """The student of one capacity by itself."""
-        widths = iter(self.widths_at(capacity))
-        return StudentConfig(
-            blocks=tuple(
-                replace(block, channels=next(widths))
-                if isinstance(block, Conv | Gru | Lstm)
-                else block
-                for block in self.blocks
-            ),
-            fractions=(1.0,),
+        return self.narrowed(self.widths_at(capacity))
+
+    def narrowed(self, widths: Sequence[int]) -> "StudentConfig":
+        """The student of a single capacity with these channels.
+
+        Args:
+            widths: of the blocks that have any of their own.
+
+        Raises:
+            SizesError: not one width for each of these blocks, or a block cannot have it.
+        """
+        if len(widths) != len(self.whole):
+            raise SizesError(f"widths {tuple(widths)}: one for each of {self.whole}")
+        left = iter(widths)
+        blocks = tuple(
+            replace(block, channels=next(left)) if isinstance(block, Conv | Gru | Lstm) else block
+            for block in self.blocks
         )
+        return StudentConfig(blocks=blocks, fractions=(1.0,))
 
 
 def _share(block: Conv | Gru | Lstm, share: float) -> int:

@@ -5,9 +5,9 @@ from tests.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 from torch import nn
 
 from nestling_cloud.distillation.assistant import train_assistants
-from nestling_cloud.distillation.config import BY_LOGITS, Distillation
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import Silent
+from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation
 from nestling_cloud.tasks import Recipe
 from nestling_cloud.training import logits_of, seeded
 

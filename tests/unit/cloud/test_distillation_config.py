@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from nestling_cloud.distillation.config import Distillation, DistillationError
+from nestling_cloud.recipes.distillation import Distillation, DistillationError
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"temperature": 0.0}, r"temperature 0\.0: choose a positive number"),

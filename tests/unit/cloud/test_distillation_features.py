@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from nestling_cloud.distillation.config import Feature
 from nestling_cloud.distillation.features import TeacherFeatureError, answers_of, check_teacher
 from nestling_cloud.models.teacher import ConvTeacher
+from nestling_cloud.recipes.distillation import Feature
 from nestling_cloud.tasks import Signature
 
 WINDOWS = torch.randn(5, 2, 16, generator=torch.Generator().manual_seed(0))

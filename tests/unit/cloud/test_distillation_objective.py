@@ -7,7 +7,6 @@ from torch.nn import functional
 
 from nestling.student.losses import distillation_loss
 from nestling.student.network import NestedStudent
-from nestling_cloud.distillation.config import Distillation, Feature
 from nestling_cloud.distillation.losses import (
     Regressor,
     angular_loss,
@@ -19,6 +18,7 @@ from nestling_cloud.distillation.objective import TeacherObjective
 from nestling_cloud.distillation.views import Batch, Views, make_views
 from nestling_cloud.nesting import train_nested
 from nestling_cloud.progress import Silent
+from nestling_cloud.recipes.distillation import Distillation, Feature
 from nestling_cloud.tasks import Recipe, Signature
 from nestling_cloud.training import seeded
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from tests.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
-from nestling_cloud.distillation.config import BY_LOGITS, Distillation, Feature
 from nestling_cloud.distillation.views import Views, make_views
 from nestling_cloud.nesting import train_nested
 from nestling_cloud.progress import Silent
+from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation, Feature
 from nestling_cloud.tasks import Recipe
 from nestling_cloud.training import seeded
 

@@ -8,7 +8,7 @@ from nestling.student.blocks import Conv, Depthwise, Gru, Shuffle
 from nestling.student.config import StudentConfig, separable_student
 from nestling_cloud.latency.family import Family
 from nestling_cloud.latency.features import MACS, NAMES, features, layer_works
-from nestling_cloud.latency.widths import narrowed, random_widths
+from nestling_cloud.latency.widths import random_widths
 from nestling_cloud.macs import student_macs
 from nestling_cloud.tasks import Signature
 
@@ -73,4 +73,4 @@ def test_macs_are_those_that_a_bundle_tells(seed: int) -> None:
 
     counted = features(family, widths)[MACS].sum()
 
-    assert counted == student_macs(PICTURE, narrowed(config, widths), 1)
+    assert counted == student_macs(PICTURE, config.narrowed(widths), 1)

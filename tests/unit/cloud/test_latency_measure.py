@@ -4,8 +4,9 @@ from tests.tiny_probes import TINY_FAMILY
 
 from nestling.session import open_session
 from nestling.student.network import NestedStudent
+from nestling_cloud.fp32 import export_fp32
 from nestling_cloud.latency.measure import medians_us, widths_us
-from nestling_cloud.latency.network import fp32_model, int8_network
+from nestling_cloud.latency.network import int8_network
 
 
 def test_every_row_of_widths_is_timed() -> None:
@@ -22,7 +23,7 @@ def test_networks_of_32_and_of_8_bits_are_timed_in_one_run() -> None:
     student = NestedStudent(signature, config).eval()
     int8 = int8_network(TINY_FAMILY, config.widths_at(1), np.random.default_rng(0))
     sessions = [
-        open_session(fp32_model(student, signature, 1)),
+        open_session(export_fp32(student, signature, 1)),
         open_session(int8.template, int8.tensors),
     ]
 
@@ -34,7 +35,9 @@ def test_32_bit_model_is_the_students_capacity() -> None:
     student = NestedStudent(signature, config).eval()
     inputs = torch.randn(3, *signature.shape)
 
-    (logits,) = open_session(fp32_model(student, signature, 2)).run(None, {"input": inputs.numpy()})
+    (logits,) = open_session(export_fp32(student, signature, 2)).run(
+        None, {"input": inputs.numpy()}
+    )
 
     np.testing.assert_allclose(logits, student(inputs, 2).detach().numpy(), atol=1e-5)
 

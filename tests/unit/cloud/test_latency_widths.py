@@ -12,7 +12,7 @@ from nestling.student.config import (
     shuffle_student,
 )
 from nestling.student.plan import plan
-from nestling_cloud.latency.widths import narrowed, random_widths, width_steps
+from nestling_cloud.latency.widths import random_widths, width_steps
 from nestling_cloud.tasks import Signature
 
 PICTURE = Signature(shape=[1, 8, 8], classes=["a", "b"])
@@ -47,11 +47,11 @@ def test_every_random_row_is_a_student_that_nests_in_the_whole(
     assert rows[:2] == [config.whole, width_steps(config)]
     for row in rows:
         assert all(0 < width <= most for width, most in zip(row, config.whole, strict=True))
-        assert plan(signature, narrowed(config, row))
-        assert narrowed(config, row).widths_at(1) == row
+        assert plan(signature, config.narrowed(row))
+        assert config.narrowed(row).widths_at(1) == row
 
 
 @pytest.mark.parametrize("widths", [(8,), (8, 12, 16), (0, 12)])
 def test_row_that_is_no_student_is_refused(widths: tuple[int, ...]) -> None:
     with pytest.raises(SizesError):
-        narrowed(conv_student(channels=(8, 12), strides=(2, 1)), widths)
+        conv_student(channels=(8, 12), strides=(2, 1)).narrowed(widths)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nestling_cloud.training import TrainingError
+from nestling_cloud.errors import CloudError
 
 Way = Literal["joint", "grow"]
 
 
-class NestingError(TrainingError):
+class NestingError(CloudError):
     """A way of nesting that cannot be gone."""
 
 

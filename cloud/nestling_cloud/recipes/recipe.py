@@ -1,0 +1,41 @@
+"""How long and in what steps a network learns."""
+
+from dataclasses import dataclass
+
+from nestling_cloud.errors import CloudError
+
+
+class RecipeError(CloudError):
+    """A recipe that teaches nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How long and in what steps a network learns.
+
+    Attributes:
+        epochs: passes over the training data.
+        batch: inputs a step.
+        learning_rate: peak of the one-cycle schedule (AdamW).
+        weight_decay: AdamW's decoupled decay.
+        patience: epochs without a better accuracy on held-out training data after which learning
+            stops; the best weights stay. 0 holds nothing out and goes on to the end.
+        half: compute in bfloat16 where the processor has instructions for it, which is about twice
+            as fast; elsewhere float32. So the two kinds of processors learn other weights.
+    """
+
+    epochs: int
+    batch: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.02
+    patience: int = 0
+    half: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a recipe that teaches nothing."""
+        if self.epochs < 1 or self.batch < 2 or not self.learning_rate > 0:
+            raise RecipeError(
+                f"{self}: at least 1 epoch, batches of 2, and a positive learning rate"
+            )
+        if self.patience < 0:
+            raise RecipeError(f"{self}: patience is a number of epochs, or 0")
