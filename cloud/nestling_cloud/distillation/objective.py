@@ -66,18 +66,23 @@ class TeacherObjective(nn.Module):
         """Draw the regressor, if there is one, from torch's global generator."""
         super().__init__()
         self._distillation = views.distillation
-        self._unit = 1.0
+        self._unit: float | torch.Tensor = 1.0
+        self._centre: float | torch.Tensor = 0.0
         self._regressor: nn.Module = nn.Identity()
         if views.features is not None:
             self._follow(student.stack[-1].plan.channels(student.config.capacities), views.features)
 
     def _follow(self, channels: int, features: torch.Tensor) -> None:
         """Fit the regressor to the student's channels and the teacher's (VIEWS, N, C, ...)."""
-        feature, outputs = self._distillation.feature, features.shape[2]
-        if feature == "hints" or (feature == "angular" and channels != outputs):
-            self._regressor = Regressor(channels, outputs)
-        if feature == "hints":  # so that a weight means the same for every teacher
-            self._unit = max(features[0].float().square().mean().sqrt().item(), 1e-6)
+        if self._distillation.feature == "attention":
+            return
+        # At equal widths too: a nest's first channels need not be the teacher's first.
+        self._regressor = Regressor(channels, features.shape[2])
+        first = features[0].float()
+        if self._distillation.feature == "hints":  # a weight then means the same for every teacher
+            self._unit = first.square().mean().sqrt().clamp_min(1e-6)
+        else:  # rectified embeddings all point one way; from their mean they do not
+            self._centre = first.mean(0)
 
     def forward(
         self, features: Sequence[torch.Tensor], logits: torch.Tensor, batch: Batch
@@ -103,4 +108,4 @@ class TeacherObjective(nn.Module):
             case "attention":
                 return attention_loss(attention_map(last), teacher)
             case _:
-                return angular_loss(self._regressor(pooled), teacher)
+                return angular_loss(self._regressor(pooled), teacher - self._centre)
