@@ -17,6 +17,7 @@ from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
 from nestling.student.weights import Arrays, arrays_of
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
+from nestling_cloud.distillation import check_teacher
 from nestling_cloud.export import export_onnx
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
 from nestling_cloud.progress import Progress
@@ -119,7 +120,10 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
 
     Raises:
         TrainingError: the data is too small, or a loss left the finite numbers.
+        TeacherFeatureError: the teacher has no such feature as the distillation asks for.
     """
+    if task.distillation.feature != "none":  # known before the teacher is trained for long
+        check_teacher(task.teacher(task.signature), task.signature.shape, task.distillation.feature)
     generator = seeded(seed)
     teacher = train_teacher(task, splits.train, generator, progress)
     student = train_student(task, teacher, splits.train, generator, progress)

@@ -1,6 +1,7 @@
 """How a small network learns from a large one: losses, cached answers, assistants."""
 
 from nestling_cloud.distillation.assistant import train_assistants
+from nestling_cloud.distillation.features import TeacherFeatureError, check_teacher
 from nestling_cloud.distillation.objective import Objective, TeacherObjective
 from nestling_cloud.distillation.views import Batch, Views, make_views
 from nestling_cloud.recipes.distillation import Distillation, DistillationError
@@ -10,8 +11,10 @@ __all__ = [
     "Distillation",
     "DistillationError",
     "Objective",
+    "TeacherFeatureError",
     "TeacherObjective",
     "Views",
+    "check_teacher",
     "make_views",
     "train_assistants",
 ]
