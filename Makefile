@@ -1,7 +1,7 @@
 # Every target that CI calls, and no other way to do the same thing.
 .DEFAULT_GOAL := help
 .PHONY: help setup simulate test test-arm64 lint protos screenshots clean
-.PHONY: bench bench-simulate bench-console bench-federated
+.PHONY: bench bench-simulate bench-console bench-federated bench-learning
 
 PYTHON ?= python3
 VENV := .venv
@@ -44,7 +44,7 @@ lint: setup ## ruff, mypy strict, import layers, generated protos
 protos: setup ## regenerate the Python beside every .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" protos/generate.sh
 
-bench: bench-simulate bench-console bench-federated ## every benchmark, in full
+bench: bench-simulate bench-console bench-federated bench-learning ## every benchmark, in full
 
 bench-simulate: setup ## the default scenario over 3 seeds -> docs/results/simulate.*
 	$(BIN)/python benchmarks/simulate.py $(ARGS)
@@ -54,6 +54,9 @@ bench-console: setup ## the console and the ingest over 10,000 devices -> docs/r
 
 bench-federated: setup ## the federated scenario over 3 seeds -> docs/results/federated.*
 	$(BIN)/python benchmarks/federated.py $(ARGS)
+
+bench-learning: setup ## teachers, nests and their comparisons, some 2.5 hours, resumable -> docs/results/learning.*
+	$(BIN)/python benchmarks/learning.py $(ARGS)
 
 screenshots: setup ## pictures of the console over a small fleet -> docs/images/console-*.png
 	$(BIN)/python benchmarks/screenshots.py

@@ -97,8 +97,8 @@ def _speeds(speeds: Mapping[str, Speeds]) -> Sheet:
         title="Latency, microseconds",
         header=["task", "network", "float32 p50", "int8 p50", "ratio"],
         rows=rows,
-        words="One input, one thread, onnxruntime, timed in turns in one run. *sized for int8* is "
-        "the largest capacity of a dense student that int8 pays off for; its weights are random.",
+        words="One input, one thread, onnxruntime, timed in turns in one run. The student of "
+        "`fashion` is sized for int8: wide dense layers, some 10 million operations.",
     )
 
 

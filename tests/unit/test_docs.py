@@ -36,6 +36,8 @@ COMMANDS = {
     ("nestling-cloud", "bundle", "train"),
     ("nestling-cloud", "bundle", "show"),
     ("nestling-cloud", "bundle", "export"),
+    ("nestling-cloud", "latency", "probes"),
+    ("nestling-cloud", "latency", "fit"),
     ("nestling-cloud", "device", "add"),
     ("nestling-cloud", "device", "list"),
     ("nestling-cloud", "device", "remove"),

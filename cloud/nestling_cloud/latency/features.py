@@ -32,6 +32,10 @@ class LayerWork:
         blocked_macs: with channels and products filled up to whole blocks.
         gathered: values that are laid out for the products.
         values: put out.
+        odd: 1 where the channels put out fill no whole words of 4.
+        odd_values: put out by such a layer.
+        ragged: 1 where they fill no whole blocks of 16.
+        ragged_values: put out by such a layer.
         source: channels taken in.
         channels: put out.
         taps: of the kernel.
@@ -45,6 +49,10 @@ class LayerWork:
     blocked_macs: int
     gathered: int
     values: int
+    odd: int
+    odd_values: int
+    ragged: int
+    ragged_values: int
     source: int
     channels: int
     taps: int
@@ -91,6 +99,7 @@ def layer_works(family: Family, widths: Sequence[int]) -> Iterator[tuple[str, La
             blocked_macs=_filled(source, _COLUMNS) * _filled(classes, _ROWS),
             gathered=source,
             values=classes,
+            **_edges(classes, classes),
             source=source,
             channels=classes,
             taps=1,
@@ -123,6 +132,7 @@ def _work(layer: LayerPlan, positions: int) -> LayerWork:
         blocked_macs=positions * sum(count * rows * columns for count, rows, columns in filled),
         gathered=positions * _gathered(layer),
         values=positions * channels,
+        **_edges(channels, positions * channels),
         source=layer.source_channels(1),
         channels=channels,
         taps=block.kernel**layer.dims if isinstance(block, Conv | Depthwise) else 0,
@@ -156,6 +166,17 @@ def _gathered(layer: LayerPlan) -> int:
             return layer.source_channels(1) + layer.widths[0]
         case Shuffle():
             return 0
+
+
+def _edges(channels: int, values: int) -> dict[str, int]:
+    """Whether kernels are left with a rest of channels, and the values put out then."""
+    odd, ragged = channels % _COLUMNS > 0, channels % _ROWS > 0
+    return {
+        "odd": int(odd),
+        "odd_values": values * odd,
+        "ragged": int(ragged),
+        "ragged_values": values * ragged,
+    }
 
 
 def _filled(count: int, block: int) -> int:

@@ -24,23 +24,27 @@ MIXED = Family(
         )
     ),
 )
+# Values of 8 and of 3 channels at 16 places: 8 fill whole words of 4, neither a block of 16.
+EIGHT = (16 * 8, 0, 0, 1, 16 * 8)
+THREE = (16 * 3, 1, 16 * 3, 1, 16 * 3)
 
 
 def test_every_layer_is_as_counted_by_hand() -> None:
     works = [(kind, astuple(work)) for kind, work in layer_works(MIXED, (8, 3))]
 
-    # layers, MACs, in blocks of 16 x 4, gathered, values, source, channels, taps, groups, stride,
-    # steps; after a stride of 2 there are 16 places.
+    # layers, MACs, in blocks of 16 x 4, gathered, values; whether channels fill no words of 4 and
+    # no blocks of 16, and the values then; source, channels, taps, groups, stride, steps. After a
+    # stride of 2 there are 16 places.
     assert works == [
         # 2 groups, each 4 rows (16) of 1 channel x 9 taps (12)
-        ("grouped", (1, 16 * 2 * 4 * 9, 16 * 2 * 16 * 12, 16 * 18, 16 * 8, 2, 8, 9, 2, 2, 0)),
-        ("shuffle", (1, 0, 0, 0, 16 * 8, 8, 8, 0, 2, 1, 0)),
+        ("grouped", (1, 16 * 2 * 4 * 9, 16 * 2 * 16 * 12, 16 * 18, *EIGHT, 2, 8, 9, 2, 2, 0)),
+        ("shuffle", (1, 0, 0, 0, *EIGHT, 8, 8, 0, 2, 1, 0)),
         # 8 channels (16) of 9 taps (12)
-        ("depthwise", (1, 16 * 8 * 9, 16 * 16 * 12, 16 * 72, 16 * 8, 8, 8, 9, 8, 1, 0)),
+        ("depthwise", (1, 16 * 8 * 9, 16 * 16 * 12, 16 * 72, *EIGHT, 8, 8, 9, 8, 1, 0)),
         # 3 rows (16) of 8 channels
-        ("dense", (1, 16 * 3 * 8, 16 * 16 * 8, 16 * 8, 16 * 3, 8, 3, 1, 1, 1, 0)),
+        ("dense", (1, 16 * 3 * 8, 16 * 16 * 8, 16 * 8, *THREE, 8, 3, 1, 1, 1, 0)),
         # 3 classes (16) of 3 channels (4)
-        ("dense", (1, 9, 64, 3, 3, 3, 3, 1, 1, 1, 0)),
+        ("dense", (1, 9, 64, 3, 3, 1, 3, 1, 3, 3, 3, 1, 1, 1, 0)),
     ]
 
 
