@@ -8,6 +8,7 @@
     ├── TaskError               a task that is not to be found, or not what it says
     │   └── DataMissingError    no data in any of the places where it may be
     ├── TrainingError           a network that cannot learn from what it was given
+    ├── AdaptationError         inputs or frames from which no student can be adapted
     ├── ExportError             a folder that a bundle may not be written to
     ├── ModelError              an ONNX file that cannot be served
     ├── TensorError             an inference request that does not fit the model

@@ -78,7 +78,7 @@ def adapt(
     check_target(task, target)
     choice = choose_frame(teacher, target, _frames(task, config))
     framed = FramedTeacher(teacher, choice.frame)
-    examples = concatenate([_from_target_side(source, choice.frame), _answered(framed, target)])
+    examples = lesson(framed, source, target)
     generator = seeded(seed)
     views = make_views(task, framed, examples, generator)
     student = train_nested(task, views, target, generator, progress)
@@ -97,16 +97,17 @@ def _frames(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
     return config.frames or (tuple(map(tuple, np.eye(channels).tolist())),)
 
 
-def _from_target_side(source: Examples, frame: Frame) -> Examples:
-    """The source's movements as the target's sensor would have recorded them."""
-    back = torch.linalg.inv(torch.tensor(frame))
-    return Examples(
-        inputs=turn(torch.from_numpy(source.inputs), back).numpy(), labels=source.labels
-    )
+def lesson(teacher: FramedTeacher, source: Examples, target: NDArray[np.float32]) -> Examples:
+    """What the student learns from, all of it in the target's frame.
 
-
-def _answered(teacher: nn.Module, target: NDArray[np.float32]) -> Examples:
-    """Target inputs with the teacher's answers for labels."""
-    return Examples(
-        inputs=target, labels=logits_of(teacher, torch.from_numpy(target)).argmax(dim=1).numpy()
+    Args:
+        teacher: behind the target's frame.
+        source: labelled; its movements as the target's sensor would have recorded them come first.
+        target: unlabelled; it follows with the teacher's answers for labels.
+    """
+    back = torch.linalg.inv(teacher.frame)
+    turned = turn(torch.from_numpy(source.inputs), back).numpy()
+    answers = logits_of(teacher, torch.from_numpy(target)).argmax(dim=1).numpy()
+    return concatenate(
+        [Examples(inputs=turned, labels=source.labels), Examples(inputs=target, labels=answers)]
     )

@@ -1,4 +1,4 @@
-"""What can be said of a network's answers without labels. All are pure functions."""
+"""How good a network's answers are, as far as that can be said without labels: pure functions."""
 
 import torch
 from torch.nn import functional
@@ -18,5 +18,5 @@ def information(logits: torch.Tensor) -> torch.Tensor:
     """
     log_p = functional.log_softmax(logits, dim=1)
     each = -(log_p.exp() * log_p).sum(1).mean()
-    mean = log_p.exp().mean(0)
-    return torch.special.entr(mean).sum() - each
+    mean: torch.Tensor = torch.special.entr(log_p.exp().mean(0)).sum()
+    return mean - each

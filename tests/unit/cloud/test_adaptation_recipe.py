@@ -13,10 +13,13 @@ from nestling_cloud.adaptation import (
     Adapted,
     Comparison,
     Frame,
+    FramedTeacher,
     adapt,
     compare,
     recovered,
 )
+from nestling_cloud.adaptation.adapt import lesson
+from nestling_cloud.adaptation.frames import turn
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Examples, Recipe, Task
 from nestling_cloud.tasks.domains import Domains
@@ -175,14 +178,16 @@ def test_frame_that_no_sensor_has_is_refused(frame: Frame) -> None:
         adapted(DOMAINS.target.inputs, config=AdaptationConfig(frames=(SAME, frame)))
 
 
-def test_source_and_target_are_joined_in_the_frame_of_the_target() -> None:
-    """A frame that is not its own inverse leads the source the other way."""
-    shear: Frame = ((1.0, 0.0), (0.0, -0.5))
-    spread = np.array([[[1.0], [2.0]]], np.float32)
-    target = DOMAINS.target.inputs * spread
+def test_lesson_is_the_source_as_the_target_would_record_it_then_the_answered_target() -> None:
+    bent: Frame = ((0.0, 2.0), (-1.0, 1.0))  # not its own inverse
+    teacher = FramedTeacher(Matcher(), bent)
+    source, target = DOMAINS.source, DOMAINS.target.inputs
 
-    student = adapted(target, task=TASK, config=AdaptationConfig(frames=(shear,))).student
+    examples = lesson(teacher, source, target)
 
-    test = torch.from_numpy(DOMAINS.test.inputs * spread)
-    right = student(test, 3).argmax(1).numpy() == DOMAINS.test.labels
-    assert right.mean() > 0.8
+    count = len(source)
+    first, answers = torch.from_numpy(examples.inputs[:count]), examples.labels[count:]
+    assert np.allclose(turn(first, torch.tensor(bent)).numpy(), source.inputs, atol=1e-5)
+    assert np.array_equal(examples.labels[:count], source.labels)
+    assert np.array_equal(examples.inputs[count:], target)
+    assert np.array_equal(teacher(torch.from_numpy(target)).argmax(1).numpy(), answers)
