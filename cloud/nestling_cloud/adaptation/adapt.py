@@ -25,8 +25,8 @@ class AdaptationConfig:
     """What is known of the shift.
 
     Attributes:
-        frames: in which the target's sensor may lie; each turns target inputs into the source's
-            frame. The inputs stay as they are if there is none.
+        frames: in which the target's sensor may lie, the most likely first; each turns target
+            inputs into the source's frame. The inputs stay as they are if there is none.
     """
 
     frames: tuple[Frame, ...] = ()

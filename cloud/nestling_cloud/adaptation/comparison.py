@@ -23,13 +23,13 @@ class Comparison:
         source_only: learned from the labelled source.
         adapted: from the labelled source and the target without labels.
         target_trained: from source and target, both with labels.
-        margin: of the chosen frame, nats.
+        gain: of the chosen frame, nats.
     """
 
     source_only: tuple[float, ...]
     adapted: tuple[float, ...]
     target_trained: tuple[float, ...]
-    margin: float
+    gain: float
 
 
 def recovered(comparisons: Sequence[Comparison]) -> tuple[float, ...]:
@@ -77,7 +77,7 @@ def compare(
         source_only=accuracies(source_only, domains.test),
         adapted=accuracies(adapted.student, domains.test),
         target_trained=accuracies(target_trained, domains.test),
-        margin=adapted.choice.margin,
+        gain=adapted.choice.gain,
     )
 
 

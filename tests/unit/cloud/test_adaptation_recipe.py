@@ -93,7 +93,7 @@ def test_mirrored_domain_is_learned_without_its_labels(comparison: Comparison) -
     assert comparison.source_only[-1] < 0.6  # a third by chance
     assert comparison.adapted[-1] > 0.8
     assert recovered([comparison])[-1] > 0.5
-    assert comparison.margin > 0.1
+    assert comparison.gain > 0.1
 
 
 def test_comparison_has_every_capacity(comparison: Comparison) -> None:
@@ -105,8 +105,8 @@ def test_comparison_has_every_capacity(comparison: Comparison) -> None:
 
 
 def test_recovered_is_the_share_of_the_mean_gap() -> None:
-    first = Comparison(source_only=(0.2,), adapted=(0.7,), target_trained=(0.8,), margin=0.1)
-    second = Comparison(source_only=(0.4,), adapted=(0.5,), target_trained=(0.8,), margin=0.1)
+    first = Comparison(source_only=(0.2,), adapted=(0.7,), target_trained=(0.8,), gain=0.1)
+    second = Comparison(source_only=(0.4,), adapted=(0.5,), target_trained=(0.8,), gain=0.1)
 
     assert recovered([first, second]) == pytest.approx([(0.6 - 0.3) / (0.8 - 0.3)])
 
