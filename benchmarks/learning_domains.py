@@ -9,7 +9,7 @@ import learning_teacher
 from learning_cells import Cell, Cells, Content
 from nestling_cloud.adaptation import AdaptationConfig, compare, inertial_frames
 from nestling_cloud.progress import ConsoleProgress
-from nestling_cloud.tasks import Task, concatenate
+from nestling_cloud.tasks import Task
 from nestling_cloud.tasks.wearable import load_sides
 from nestling_cloud.teacher import train_teacher
 from nestling_cloud.training import seeded
@@ -43,12 +43,11 @@ def domains_cell(cells: Cells, task: Task, seed: int) -> Content | None:
 
 def _compare(task: Task, seed: int) -> Content:
     domains, progress = load_sides(None, seed), ConsoleProgress(Console(stderr=True))
-    both = concatenate([domains.source, domains.target])
     found = compare(
         task,
         domains,
         source_teacher=train_teacher(task, domains.source, seeded(seed), progress),
-        full_teacher=train_teacher(task, both, seeded(seed), progress),
+        target_teacher=train_teacher(task, domains.target, seeded(seed), progress),
         config=AdaptationConfig(frames=inertial_frames()),
         seed=seed,
         progress=progress,

@@ -16,6 +16,7 @@
     ├── DistillationError       a way of distilling that teaches nothing
     │   └── TeacherFeatureError a teacher without the feature to resemble
     ├── QuantizationError       a way of rounding that there is not
+    ├── AdaptationError         inputs or frames from which no student can be adapted
     ├── ExportError             a folder that a bundle may not be written to
     ├── ModelError              an ONNX file that cannot be served
     ├── TensorError             an inference request that does not fit the model

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nestling.student.network import NestedStudent
+from nestling.student.sandwich import recalibrate
 from nestling_cloud.adaptation.frames import Frame, FrameChoice, FramedTeacher, choose_frame, turn
 from nestling_cloud.adaptation.target import AdaptationError, check_target
-from nestling_cloud.distillation import make_views
-from nestling_cloud.nesting import train_nested
 from nestling_cloud.progress import Progress
+from nestling_cloud.student import train_student
 from nestling_cloud.tasks.task import Examples, Task, concatenate
 from nestling_cloud.training import logits_of, seeded
 
@@ -26,8 +26,8 @@ class AdaptationConfig:
     """What is known of the shift.
 
     Attributes:
-        frames: in which the target's sensor may lie; each turns target inputs into the source's
-            frame. The inputs stay as they are if there is none.
+        frames: in which the target's sensor may lie, the most likely first; each turns target
+            inputs into the source's frame. The inputs stay as they are if there is none.
     """
 
     frames: tuple[Frame, ...] = ()
@@ -79,10 +79,9 @@ def adapt(
     check_target(task, target)
     choice = choose_frame(teacher, target, _frames(task, config))
     framed = FramedTeacher(teacher, choice.frame)
-    examples = concatenate([_from_target_side(source, choice.frame), _answered(framed, target)])
-    generator = seeded(seed)
-    views = make_views(task, framed, examples, generator)
-    student = train_nested(task, views, target, generator, progress)
+    examples = lesson(framed, source, target)
+    student = train_student(task, framed, examples, seeded(seed), progress)
+    recalibrate(student, torch.from_numpy(target))  # it will see no other domain
     return Adapted(student=student, teacher=framed, choice=choice)
 
 
@@ -98,16 +97,17 @@ def _frames(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
     return config.frames or (tuple(map(tuple, np.eye(channels).tolist())),)
 
 
-def _from_target_side(source: Examples, frame: Frame) -> Examples:
-    """The source's movements as the target's sensor would have recorded them."""
-    back = torch.linalg.inv(torch.tensor(frame))
-    return Examples(
-        inputs=turn(torch.from_numpy(source.inputs), back).numpy(), labels=source.labels
-    )
+def lesson(teacher: FramedTeacher, source: Examples, target: NDArray[np.float32]) -> Examples:
+    """What the student learns from, all of it in the target's frame.
 
-
-def _answered(teacher: nn.Module, target: NDArray[np.float32]) -> Examples:
-    """Target inputs with the teacher's answers for labels."""
-    return Examples(
-        inputs=target, labels=logits_of(teacher, torch.from_numpy(target)).argmax(dim=1).numpy()
+    Args:
+        teacher: behind the target's frame.
+        source: labelled; its movements as the target's sensor would have recorded them come first.
+        target: unlabelled; it follows with the teacher's answers for labels.
+    """
+    back = torch.linalg.inv(teacher.frame)
+    turned = turn(torch.from_numpy(source.inputs), back).numpy()
+    answers = logits_of(teacher, torch.from_numpy(target)).argmax(dim=1).numpy()
+    return concatenate(
+        [Examples(inputs=turned, labels=source.labels), Examples(inputs=target, labels=answers)]
     )

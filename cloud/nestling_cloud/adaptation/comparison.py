@@ -8,11 +8,10 @@ from torch import nn
 
 from nestling.student.network import NestedStudent
 from nestling_cloud.adaptation.adapt import AdaptationConfig, adapt
-from nestling_cloud.distillation import make_views
-from nestling_cloud.nesting import train_nested
 from nestling_cloud.progress import Progress
+from nestling_cloud.student import train_student
 from nestling_cloud.tasks.domains import Domains
-from nestling_cloud.tasks.task import Examples, Task, concatenate
+from nestling_cloud.tasks.task import Examples, Task
 from nestling_cloud.training import seeded
 
 
@@ -23,14 +22,14 @@ class Comparison:
     Attributes:
         source_only: learned from the labelled source.
         adapted: from the labelled source and the target without labels.
-        target_trained: from source and target, both with labels.
-        margin: of the chosen frame, nats.
+        target_trained: from the target with its labels.
+        gain: of the chosen frame, nats.
     """
 
     source_only: tuple[float, ...]
     adapted: tuple[float, ...]
     target_trained: tuple[float, ...]
-    margin: float
+    gain: float
 
 
 def recovered(comparisons: Sequence[Comparison]) -> tuple[float, ...]:
@@ -52,7 +51,7 @@ def compare(
     domains: Domains,
     *,
     source_teacher: nn.Module,
-    full_teacher: nn.Module,
+    target_teacher: nn.Module,
     config: AdaptationConfig,
     seed: int,
     progress: Progress,
@@ -63,7 +62,7 @@ def compare(
         task: student sizes and recipe.
         domains: the data; measured on `test`.
         source_teacher: trained on the labelled source.
-        full_teacher: trained on source and target, both with labels.
+        target_teacher: trained on the target with its labels.
         config: of the adaptation.
         seed: of each student.
         progress: told every epoch.
@@ -73,21 +72,19 @@ def compare(
         task, source_teacher, source, target.inputs, config, seed=seed, progress=progress
     )
     source_only = _distil(task, source_teacher, source, seed, progress)
-    target_trained = _distil(task, full_teacher, concatenate([source, target]), seed, progress)
+    target_trained = _distil(task, target_teacher, target, seed, progress)
     return Comparison(
         source_only=accuracies(source_only, domains.test),
         adapted=accuracies(adapted.student, domains.test),
         target_trained=accuracies(target_trained, domains.test),
-        margin=adapted.choice.margin,
+        gain=adapted.choice.gain,
     )
 
 
 def _distil(
     task: Task, teacher: nn.Module, examples: Examples, seed: int, progress: Progress
 ) -> NestedStudent:
-    generator = seeded(seed)
-    views = make_views(task, teacher, examples, generator)
-    return train_nested(task, views, examples.inputs, generator, progress)
+    return train_student(task, teacher, examples, seeded(seed), progress)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What can be said of a network's answers without labels. All are pure functions."""
+"""How good a network's answers are, as far as that can be said without labels: pure functions."""
 
 import torch
 from torch.nn import functional

@@ -13,10 +13,13 @@ from nestling_cloud.adaptation import (
     Adapted,
     Comparison,
     Frame,
+    FramedTeacher,
     adapt,
     compare,
     recovered,
 )
+from nestling_cloud.adaptation.adapt import lesson
+from nestling_cloud.adaptation.frames import turn
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Examples, Recipe, Task
 from nestling_cloud.tasks.domains import Domains
@@ -72,7 +75,7 @@ def comparison() -> Comparison:
         TASK,
         DOMAINS,
         source_teacher=Matcher(),
-        full_teacher=KnowsBoth(),
+        target_teacher=KnowsBoth(),
         config=CONFIG,
         seed=0,
         progress=Silent(),
@@ -90,7 +93,7 @@ def test_mirrored_domain_is_learned_without_its_labels(comparison: Comparison) -
     assert comparison.source_only[-1] < 0.6  # a third by chance
     assert comparison.adapted[-1] > 0.8
     assert recovered([comparison])[-1] > 0.5
-    assert comparison.margin > 0.1
+    assert comparison.gain > 0.1
 
 
 def test_comparison_has_every_capacity(comparison: Comparison) -> None:
@@ -102,8 +105,8 @@ def test_comparison_has_every_capacity(comparison: Comparison) -> None:
 
 
 def test_recovered_is_the_share_of_the_mean_gap() -> None:
-    first = Comparison(source_only=(0.2,), adapted=(0.7,), target_trained=(0.8,), margin=0.1)
-    second = Comparison(source_only=(0.4,), adapted=(0.5,), target_trained=(0.8,), margin=0.1)
+    first = Comparison(source_only=(0.2,), adapted=(0.7,), target_trained=(0.8,), gain=0.1)
+    second = Comparison(source_only=(0.4,), adapted=(0.5,), target_trained=(0.8,), gain=0.1)
 
     assert recovered([first, second]) == pytest.approx([(0.6 - 0.3) / (0.8 - 0.3)])
 
@@ -117,7 +120,7 @@ def test_labels_of_the_target_do_not_change_the_adapted_student() -> None:
             QUICK,
             dataclasses.replace(DOMAINS, target=labelled),
             source_teacher=Matcher(),
-            full_teacher=KnowsBoth(),
+            target_teacher=KnowsBoth(),
             config=CONFIG,
             seed=0,
             progress=Silent(),
@@ -175,14 +178,16 @@ def test_frame_that_no_sensor_has_is_refused(frame: Frame) -> None:
         adapted(DOMAINS.target.inputs, config=AdaptationConfig(frames=(SAME, frame)))
 
 
-def test_source_and_target_are_joined_in_the_frame_of_the_target() -> None:
-    """A frame that is not its own inverse leads the source the other way."""
-    shear: Frame = ((1.0, 0.0), (0.0, -0.5))
-    spread = np.array([[[1.0], [2.0]]], np.float32)
-    target = DOMAINS.target.inputs * spread
+def test_lesson_is_the_source_as_the_target_would_record_it_then_the_answered_target() -> None:
+    bent: Frame = ((0.0, 2.0), (-1.0, 1.0))  # not its own inverse
+    teacher = FramedTeacher(Matcher(), bent)
+    source, target = DOMAINS.source, DOMAINS.target.inputs
 
-    student = adapted(target, task=TASK, config=AdaptationConfig(frames=(shear,))).student
+    examples = lesson(teacher, source, target)
 
-    test = torch.from_numpy(DOMAINS.test.inputs * spread)
-    right = student(test, 3).argmax(1).numpy() == DOMAINS.test.labels
-    assert right.mean() > 0.8
+    count = len(source)
+    first, answers = torch.from_numpy(examples.inputs[:count]), examples.labels[count:]
+    assert np.allclose(turn(first, torch.tensor(bent)).numpy(), source.inputs, atol=1e-5)
+    assert np.array_equal(examples.labels[:count], source.labels)
+    assert np.array_equal(examples.inputs[count:], target)
+    assert np.array_equal(teacher(torch.from_numpy(target)).argmax(1).numpy(), answers)
