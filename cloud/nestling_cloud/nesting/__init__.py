@@ -5,11 +5,11 @@ from nestling_cloud.nesting.joint import (
     TEACHER_WEIGHT,
     VIEWS,
     Views,
+    joint_loss,
     make_views,
-    sandwich_loss,
     train_nested,
 )
-from nestling_cloud.nesting.nest import nest
+from nestling_cloud.nesting.nest import nest, objective_of
 
 __all__ = [
     "TEACHER_WEIGHT",
@@ -19,8 +19,9 @@ __all__ = [
     "Nesting",
     "NestingError",
     "Views",
+    "joint_loss",
     "make_views",
     "nest",
-    "sandwich_loss",
+    "objective_of",
     "train_nested",
 ]

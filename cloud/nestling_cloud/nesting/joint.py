@@ -1,10 +1,12 @@
 """Joint training of a nested student, so that every prefix of its weights is a good model.
 
-Slimmable networks (US-Nets, Yu & Huang 2019): the largest capacity learns from the teacher, the
-smaller ones from the largest, from the teacher, or from both.
+After the slimmable networks (US-Nets, Yu & Huang 2019), whose sandwich of capacities, summed into
+one step, is one rule. A step for each capacity in turn is another, and what makes a nested capacity
+as good as the same network trained alone (docs/lab-log.md).
 """
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,10 +16,10 @@ from torch import nn
 from nestling.student.losses import distillation_loss, soft_divergence
 from nestling.student.network import NestedStudent
 from nestling.student.sandwich import TEMPERATURE, recalibrate, smaller_capacities
-from nestling_cloud.nesting.config import Joint
+from nestling_cloud.nesting.config import Joint, Rule
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Task
-from nestling_cloud.training import logits_of, train
+from nestling_cloud.training import BatchLoss, logits_of, train
 
 TEACHER_WEIGHT = 0.7
 # Augmented copies of the training data. The teacher answers each of them once, before training,
@@ -25,7 +27,7 @@ TEACHER_WEIGHT = 0.7
 VIEWS = 8
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Views:
     """Augmented copies of the training data and what the teacher says of each.
 
@@ -68,33 +70,23 @@ def train_nested(
         task: student sizes and recipe.
         views: augmented inputs with the teacher's logits.
         train_inputs: the same inputs as they were recorded, for the normalisation.
-        generator: shuffles, and picks the capacity between smallest and largest.
+        generator: shuffles, and picks what a sandwich has between smallest and largest.
         progress: told every epoch.
         joint: which capacities a step trains, and on what; by default as `Joint` says.
 
     Returns:
         The student in evaluation mode, every capacity's normalisation calibrated.
     """
-    joint = joint or Joint()
+    joint, recipe = joint or Joint(), task.student_recipe
     student = NestedStudent(task.signature, task.student)
     student.normalizer.fit(train_inputs)
-
-    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        view = epoch % VIEWS
-        return sandwich_loss(
-            student,
-            views.inputs[view][indices],
-            views.logits[view][indices],
-            views.labels[indices],
-            generator=generator,
-            joint=joint,
-        )
-
+    # With turns a capacity learns in one step of so many: all see the data as often as one alone.
+    turns = task.student.capacities if joint.rule == "turns" else 1
     train(
         student,
-        loss_of,
+        joint_objective(student, views, generator, joint),
         count=len(views.labels),
-        recipe=task.student_recipe,
+        recipe=dataclasses.replace(recipe, epochs=recipe.epochs * turns),
         generator=generator,
         progress=progress,
         what=f"nested student of {task.student.capacities} capacities",
@@ -103,31 +95,78 @@ def train_nested(
     return student
 
 
-def sandwich_loss(
+def joint_objective(
+    student: NestedStudent, views: Views, generator: torch.Generator, joint: Joint
+) -> BatchLoss:
+    """Make the loss of a step; each call is the next step."""
+    steps = capacities_of_steps(joint.rule, student.config.capacities, generator)
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        view = epoch % VIEWS
+        return joint_loss(
+            student,
+            views.inputs[view][indices],
+            views.logits[view][indices],
+            views.labels[indices],
+            capacities=next(steps),
+            teacher_share=joint.teacher_share,
+        )
+
+    return loss_of
+
+
+def capacities_of_steps(
+    rule: Rule, largest: int, generator: torch.Generator
+) -> Iterator[list[int]]:
+    """Which capacities each step trains, without end."""
+    order = [largest, *range(1, largest)]
+    while True:
+        match rule:
+            case "turns":
+                yield from ([capacity] for capacity in order)
+            case "sum":
+                yield order
+            case "sandwich":
+                yield [largest, *smaller_capacities(largest, generator)]
+
+
+def joint_loss(
     student: NestedStudent,
     inputs: torch.Tensor,
     teacher: torch.Tensor,
     labels: torch.Tensor,
     *,
-    generator: torch.Generator,
-    joint: Joint,
+    capacities: Sequence[int],
+    teacher_share: float,
 ) -> torch.Tensor:
-    """Loss of the largest capacity on the teacher, and of smaller ones on it and on the largest."""
+    """Sum of some capacities' losses.
+
+    Args:
+        student: the nest.
+        inputs: (N, *shape).
+        teacher: logits (N, classes).
+        labels: (N,).
+        capacities: that learn. The largest learns from the teacher.
+        teacher_share: of the teacher in the others' losses; the rest is the largest capacity's
+            word (in-place distillation), which does not learn from them.
+    """
     largest = student.config.capacities
-
-    def taught(logits: torch.Tensor) -> torch.Tensor:
-        return distillation_loss(
-            logits, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT
-        )
-
-    logits = student(inputs, largest)
-    loss = taught(logits)
-    smaller = range(1, largest) if joint.every_capacity else smaller_capacities(largest, generator)
-    for capacity in smaller:
-        answer = student(inputs, capacity)
-        if joint.teacher_share > 0:
-            loss = loss + joint.teacher_share * taught(answer)
-        if joint.teacher_share < 1:
-            by_largest = soft_divergence(answer, logits.detach(), TEMPERATURE)
-            loss = loss + (1 - joint.teacher_share) * by_largest
+    answers = {capacity: student(inputs, capacity) for capacity in capacities}
+    loss = torch.zeros(())
+    for capacity, answer in answers.items():
+        share = 1.0 if capacity == largest else teacher_share
+        if share > 0:
+            loss = loss + share * distillation_loss(
+                answer, teacher, labels, temperature=TEMPERATURE, weight=TEACHER_WEIGHT
+            )
+        if share < 1:
+            word = answers[largest] if largest in answers else _unlearned(student, inputs)
+            loss = loss + (1 - share) * soft_divergence(answer, word.detach(), TEMPERATURE)
     return loss
+
+
+@torch.no_grad()
+def _unlearned(student: NestedStudent, inputs: torch.Tensor) -> torch.Tensor:
+    """What the largest capacity says in a step that is not its turn."""
+    logits: torch.Tensor = student(inputs, student.config.capacities)
+    return logits

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from nestling.student.network import NestedStudent
 from nestling_cloud.nesting.config import Nesting
 from nestling_cloud.nesting.grow import train_grown
-from nestling_cloud.nesting.joint import Views, train_nested
+from nestling_cloud.nesting.joint import Views, joint_objective, train_nested
 from nestling_cloud.nesting.lesson import Lesson
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Task
+from nestling_cloud.training import BatchLoss
 
 
 def nest(
@@ -50,3 +51,18 @@ def nest(
         progress=progress,
     )
     return train_grown(lesson, nesting.grow)
+
+
+def objective_of(
+    student: NestedStudent, views: Views, generator: torch.Generator, *, nesting: Nesting
+) -> BatchLoss:
+    """The loss that a nest which is trained already is tuned on, all of it at once.
+
+    Args:
+        student: trained in either way; a grown one no longer keeps its small capacities frozen.
+        views: augmented inputs with the teacher's logits.
+        generator: picks capacities.
+        nesting: the rule of its joint part counts. With turns a batch takes as many steps as there
+            are capacities.
+    """
+    return joint_objective(student, views, generator, nesting.joint)
