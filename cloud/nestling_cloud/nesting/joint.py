@@ -1,8 +1,8 @@
 """Joint training of a nested student, so that every prefix of its weights is a good model.
 
 After the slimmable networks (US-Nets, Yu & Huang 2019), whose sandwich of capacities, summed into
-one step, is one rule. A step for each capacity in turn is another, and what makes a nested capacity
-as good as the same network trained alone (docs/lab-log.md).
+one step, is one rule. A step for each capacity in turn is another, and brings nested capacities
+closest to the same networks trained alone (docs/lab-log.md).
 """
 
 import dataclasses
