@@ -1,6 +1,6 @@
 """Nested students: trained jointly or grown, at capacities that are given or searched for."""
 
-from nestling_cloud.nesting.joint import objective_of, sandwich_loss, train_nested
+from nestling_cloud.nesting.joint import joint_loss, objective_of, train_nested
 from nestling_cloud.nesting.nest import nest
 from nestling_cloud.recipes.nesting import Grow, Joint, Nesting, NestingError
 
@@ -9,8 +9,8 @@ __all__ = [
     "Joint",
     "Nesting",
     "NestingError",
+    "joint_loss",
     "nest",
     "objective_of",
-    "sandwich_loss",
     "train_nested",
 ]

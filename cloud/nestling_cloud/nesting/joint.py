@@ -1,8 +1,12 @@
 """Joint training of a nested student, so that every prefix of its weights is a good model.
 
-Slimmable networks (US-Nets, Yu & Huang 2019): the largest capacity learns from the teacher, the
-smaller ones from the largest, from the teacher, or from both.
+After the slimmable networks (US-Nets, Yu & Huang 2019), whose sandwich of capacities, summed into
+one step, is one rule. A step for each capacity in turn is another, and what makes a nested capacity
+as good as the same network trained alone (docs/lab-log.md).
 """
+
+import dataclasses
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,7 +19,8 @@ from nestling.student.sandwich import TEMPERATURE, recalibrate, smaller_capaciti
 from nestling_cloud.distillation.objective import Objective, TeacherObjective
 from nestling_cloud.distillation.views import Batch, Views
 from nestling_cloud.progress import Progress
-from nestling_cloud.recipes.nesting import Joint
+from nestling_cloud.recipes.nesting import Joint, Rule
+from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.task import Task
 from nestling_cloud.training import BatchLoss, train
 
@@ -35,27 +40,44 @@ def train_nested(
         task: student sizes and recipe.
         views: augmented inputs with the teacher's word.
         train_inputs: the same inputs as they were recorded, for the normalisation.
-        generator: shuffles, and picks the capacity between smallest and largest.
+        generator: shuffles, and picks what a sandwich has between smallest and largest.
         progress: told every epoch.
         joint: which capacities a step trains, and on what; by default as `Joint` says.
 
     Returns:
         The student in evaluation mode, every capacity's normalisation calibrated.
     """
+    joint = joint or Joint()
+    inputs = torch.from_numpy(train_inputs)
     student = NestedStudent(task.signature, task.student)
     student.normalizer.fit(train_inputs)
     objective = TeacherObjective(student, views)
+
+    @torch.no_grad()
+    def score(part: slice) -> float:
+        right = [student(inputs[part], k).argmax(1) == views.labels[part] for k in capacities]
+        return float(torch.stack(right).float().mean())
+
+    capacities = range(1, task.student.capacities + 1)
     train(
         nn.ModuleList([student, objective]),
-        objective_of(student, objective, views, generator, joint or Joint()),
+        objective_of(student, objective, views, generator, joint),
         count=len(views.labels),
-        recipe=task.student_recipe,
+        recipe=_in_turns(task.student_recipe, len(capacities) if joint.rule == "turns" else 1),
         generator=generator,
         progress=progress,
-        what=f"nested student of {task.student.capacities} capacities",
+        what=f"nested student of {len(capacities)} capacities",
+        score=score,
     )
-    recalibrate(student, torch.from_numpy(train_inputs))
+    recalibrate(student, inputs)
     return student
+
+
+def _in_turns(recipe: Recipe, turns: int) -> Recipe:
+    """A recipe by which each of several capacities sees the data as often as one alone does."""
+    return dataclasses.replace(
+        recipe, epochs=recipe.epochs * turns, patience=recipe.patience * turns
+    )
 
 
 def objective_of(
@@ -65,34 +87,76 @@ def objective_of(
     generator: torch.Generator,
     joint: Joint,
 ) -> BatchLoss:
-    """The loss that joint training minimises, for `nestling_cloud.training.train`."""
+    """The loss that joint training minimises, for `nestling_cloud.training.train`.
+
+    Each call is the next step; with turns a batch takes as many steps as there are capacities.
+    """
+    steps = capacities_of_steps(joint.rule, student.config.capacities, generator)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        batch = views.batch(epoch, indices)
-        return sandwich_loss(student, objective, batch, generator=generator, joint=joint)
+        return joint_loss(
+            student,
+            objective,
+            views.batch(epoch, indices),
+            capacities=next(steps),
+            teacher_share=joint.teacher_share,
+        )
 
     return loss_of
 
 
-def sandwich_loss(
+def capacities_of_steps(
+    rule: Rule, largest: int, generator: torch.Generator
+) -> Iterator[list[int]]:
+    """Which capacities each step trains, without end."""
+    order = [largest, *range(1, largest)]
+    while True:
+        match rule:
+            case "turns":
+                yield from ([capacity] for capacity in order)
+            case "sum":
+                yield order
+            case "sandwich":
+                yield [largest, *smaller_capacities(largest, generator)]
+
+
+def joint_loss(
     student: NestedStudent,
     objective: Objective,
     batch: Batch,
     *,
-    generator: torch.Generator,
-    joint: Joint,
+    capacities: Sequence[int],
+    teacher_share: float,
 ) -> torch.Tensor:
-    """Loss of the largest capacity by the objective, and of smaller ones on it and the largest."""
+    """Sum of some capacities' losses.
+
+    Args:
+        student: the nest.
+        objective: of the largest capacity; its answers' part is the others' too.
+        batch: what they learn from.
+        capacities: that learn.
+        teacher_share: of the teacher in the smaller ones' losses; the rest is the largest
+            capacity's word (in-place distillation), which does not learn from them.
+    """
     largest = student.config.capacities
-    features = student.features(batch.inputs, largest)
-    logits = student.classify(features[-1], largest)
-    loss = objective(features, logits, batch)
-    smaller = range(1, largest) if joint.every_capacity else smaller_capacities(largest, generator)
-    for capacity in smaller:
-        answer = student(batch.inputs, capacity)
-        if joint.teacher_share > 0:
-            loss = loss + joint.teacher_share * objective.answer(answer, batch)
-        if joint.teacher_share < 1:
-            by_largest = soft_divergence(answer, logits.detach(), TEMPERATURE)
-            loss = loss + (1 - joint.teacher_share) * by_largest
+    loss, word = torch.zeros(()), None
+    for capacity in sorted(capacities, reverse=True):
+        *outputs, pooled = student.features(batch.inputs, capacity)
+        logits = student.classify(pooled, capacity)
+        if capacity == largest:
+            word = logits.detach()
+            loss = loss + objective([*outputs, pooled], logits, batch)
+            continue
+        if teacher_share > 0:
+            loss = loss + teacher_share * objective.answer(logits, batch)
+        if teacher_share < 1:
+            word = _unlearned(student, batch.inputs) if word is None else word
+            loss = loss + (1 - teacher_share) * soft_divergence(logits, word, TEMPERATURE)
     return loss
+
+
+@torch.no_grad()
+def _unlearned(student: NestedStudent, inputs: torch.Tensor) -> torch.Tensor:
+    """What the largest capacity says in a step that is not its turn."""
+    logits: torch.Tensor = student(inputs, student.config.capacities)
+    return logits

@@ -6,6 +6,7 @@ from typing import Literal
 from nestling_cloud.errors import CloudError
 
 Way = Literal["joint", "grow"]
+Rule = Literal["turns", "sum", "sandwich"]
 
 
 class NestingError(CloudError):
@@ -17,17 +18,20 @@ class Joint:
     """Training every capacity at once.
 
     Attributes:
-        every_capacity: run all capacities in each step, instead of US-Nets' sandwich of the
-            largest, the smallest and one in between.
+        rule: what an optimiser step trains. "turns": one capacity, so that a batch takes as many
+            steps as there are capacities, the largest first. "sum": all of them. "sandwich": the
+            largest, the smallest and one in between (US-Nets).
         teacher_share: 0 to 1, how much of the smaller capacities' loss is on teacher and labels;
             the rest is on what the largest capacity says.
     """
 
-    every_capacity: bool = False
-    teacher_share: float = 0.0
+    rule: Rule = "turns"
+    teacher_share: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a share that is none."""
+        """Refuse a rule that is not known and a share that is none."""
+        if self.rule not in {"turns", "sum", "sandwich"}:
+            raise NestingError(f"rule {self.rule!r} is none of 'turns', 'sum' and 'sandwich'")
         if not 0 <= self.teacher_share <= 1:
             raise NestingError(f"teacher_share {self.teacher_share} is not within 0 to 1")
 
@@ -72,5 +76,5 @@ class Nesting:
 
     def __post_init__(self) -> None:
         """Refuse a way that is not known."""
-        if self.way not in ("joint", "grow"):
+        if self.way not in {"joint", "grow"}:
             raise NestingError(f"way {self.way!r} is neither 'joint' nor 'grow'")

@@ -1,4 +1,6 @@
-from collections.abc import Callable, Sequence
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
 import torch
@@ -12,12 +14,13 @@ from nestling.student.sandwich import TEMPERATURE, recalibrate
 from nestling_cloud.distillation import Batch, Distillation
 from nestling_cloud.distillation.objective import answer_loss
 from nestling_cloud.distillation.views import make_views
-from nestling_cloud.nesting import Joint, NestingError, sandwich_loss, train_nested
-from nestling_cloud.progress import Silent
-from nestling_cloud.tasks import Signature
+from nestling_cloud.nesting import Joint, NestingError, joint_loss, train_nested
+from nestling_cloud.nesting.joint import capacities_of_steps
+from nestling_cloud.progress import Progress, Silent, T
+from nestling_cloud.recipes.nesting import Rule
+from nestling_cloud.tasks import Recipe, Signature, Task
 from nestling_cloud.training import seeded
 
-SANDWICH = Joint(every_capacity=False, teacher_share=0.0)
 SIGNATURE = Signature(shape=[2, 16], classes=["a", "b", "c"])
 
 
@@ -51,18 +54,9 @@ class OnLogits:
         return answer_loss(logits, given, Distillation(temperature=3.0, weight=0.4))
 
 
-def loss_of(student: NestedStudent, joint: Joint | None = None, seed: int = 0) -> torch.Tensor:
+def ran_capacities(rule: Rule, count: int, *, steps: int = 1, seed: int = 0) -> list[list[int]]:
     generator = torch.Generator().manual_seed(seed)
-    return sandwich_loss(student, OnLogits(), batch(), generator=generator, joint=joint or SANDWICH)
-
-
-def trained_capacities(student: NestedStudent, seed: int, joint: Joint | None = None) -> list[int]:
-    """Run one sandwich and return the capacities that it ran, in order."""
-    ran: list[int] = []
-    hook = student.stack[0].register_forward_pre_hook(lambda _, given: ran.append(given[1]))
-    loss_of(student, joint, seed)
-    hook.remove()
-    return ran
+    return list(itertools.islice(capacities_of_steps(rule, count, generator), steps))
 
 
 def test_sandwich_is_largest_on_the_objective_and_smaller_ones_on_the_largest() -> None:
@@ -70,71 +64,103 @@ def test_sandwich_is_largest_on_the_objective_and_smaller_ones_on_the_largest() 
     inputs = batch().inputs
     largest = student(inputs, 3)
 
-    loss = loss_of(student)
+    loss = joint_loss(student, OnLogits(), batch(), capacities=[3, 1, 2], teacher_share=0.0)
 
     expected = (
-        OnLogits().answer(largest, batch())
+        taught(largest)
         + soft_divergence(student(inputs, 1), largest, TEMPERATURE)
         + soft_divergence(student(inputs, 2), largest, TEMPERATURE)
     )
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_objective_sees_every_layer_of_the_largest_and_its_pooled_features() -> None:
-    student = student_of(0.5, 1.0)
-    objective = OnLogits()
+def taught(logits: torch.Tensor) -> torch.Tensor:
+    return OnLogits().answer(logits, batch())
 
-    sandwich_loss(student, objective, batch(), generator=torch.Generator(), joint=SANDWICH)
+
+def test_objective_sees_every_layer_of_the_largest_and_its_pooled_features() -> None:
+    student, objective = student_of(0.5, 1.0), OnLogits()
+
+    joint_loss(student, objective, batch(), capacities=[2, 1], teacher_share=1.0)
 
     assert [tuple(each.shape) for each in objective.seen] == [(6, 8, 8), (6, 8, 8), (6, 8)]
     assert all(map(torch.equal, objective.seen, student.features(batch().inputs, 2)))
 
 
-def test_smaller_capacities_do_not_pull_the_largest_towards_themselves() -> None:
+@pytest.mark.parametrize("capacities", [[2, 1], [1]], ids=["sum", "turn"])
+def test_smaller_capacities_learn_from_teacher_and_largest_by_share(capacities: list[int]) -> None:
     student = student_of(0.5, 1.0)
-    alone = OnLogits().answer(student(batch().inputs, 2), batch())
-    (expected,) = torch.autograd.grad(alone, student.head_offsets)
+    small, large = student(batch().inputs, 1), student(batch().inputs, 2)
 
-    loss = loss_of(student)
+    loss = joint_loss(student, OnLogits(), batch(), capacities=capacities, teacher_share=0.25)
+
+    expected = 0.25 * taught(small) + 0.75 * soft_divergence(small, large, TEMPERATURE)
+    if 2 in capacities:
+        expected = expected + taught(large)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("capacities", [[2, 1], [1]], ids=["sum", "turn"])
+def test_smaller_capacities_do_not_pull_the_largest_towards_themselves(
+    capacities: list[int],
+) -> None:
+    student = student_of(0.5, 1.0)
+    inputs = batch().inputs
+    expected = torch.zeros(3)
+    if 2 in capacities:
+        expected = torch.autograd.grad(taught(student(inputs, 2)), student.head_offsets)[0][1]
+
+    loss = joint_loss(student, OnLogits(), batch(), capacities=capacities, teacher_share=0.0)
     (gradient,) = torch.autograd.grad(loss, student.head_offsets)
 
-    assert torch.allclose(gradient[1], expected[1], atol=1e-6)
+    assert torch.allclose(gradient[1], expected, atol=1e-6)
     assert gradient[0].abs().max() > 0  # while the smaller one learns
 
 
-@pytest.mark.parametrize(
-    ("fractions", "expected"), [((1.0,), [1]), ((0.5, 1.0), [2, 1]), ((0.2, 0.5, 1.0), [3, 1, 2])]
-)
-def test_every_step_trains_the_largest_and_the_smallest(
-    fractions: tuple[float, ...], expected: list[int]
-) -> None:
-    assert expected == trained_capacities(student_of(*fractions), seed=0)
+def test_capacities_take_turns_the_largest_first() -> None:
+    assert ran_capacities("turns", 3, steps=7) == [[3], [1], [2], [3], [1], [2], [3]]
 
 
-def test_capacities_in_between_take_turns_at_random() -> None:
-    student = student_of(0.2, 0.4, 0.6, 0.8, 1.0)
+def test_sum_trains_every_capacity_in_each_step() -> None:
+    assert ran_capacities("sum", 4, steps=2) == [[4, 1, 2, 3]] * 2
 
-    sandwiches = [trained_capacities(student, seed) for seed in range(40)]
+
+@pytest.mark.parametrize(("count", "expected"), [(1, [1]), (2, [2, 1]), (3, [3, 1, 2])])
+def test_every_sandwich_has_the_largest_and_the_smallest(count: int, expected: list[int]) -> None:
+    assert ran_capacities("sandwich", count) == [expected]
+
+
+def test_sandwich_has_capacities_in_between_at_random() -> None:
+    sandwiches = ran_capacities("sandwich", 5, steps=40)
 
     assert all(ran[:2] == [5, 1] and len(ran) == 3 for ran in sandwiches)
     assert {ran[2] for ran in sandwiches} == {2, 3, 4}
 
 
-def test_every_capacity_learns_in_each_step_where_asked() -> None:
-    student = student_of(0.2, 0.4, 0.6, 0.8, 1.0)
+class Noted(Silent):
+    """Remembers how many epochs a step said it would take."""
 
-    assert trained_capacities(student, 0, Joint(every_capacity=True)) == [5, 1, 2, 3, 4]
+    def __init__(self) -> None:
+        self.epochs = 0
+
+    def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+        self.epochs = total
+        return super().track(items, total, what)
 
 
-def test_smaller_capacities_learn_from_teacher_and_largest_by_share() -> None:
-    student = student_of(0.5, 1.0)
-    small, large = (student(batch().inputs, capacity) for capacity in (1, 2))
+@pytest.mark.parametrize(("rule", "times"), [("turns", 3), ("sum", 1), ("sandwich", 1)])
+def test_every_capacity_sees_the_data_as_often_as_the_recipe_says(rule: Rule, times: int) -> None:
+    progress = Noted()
+    recipe = Recipe(epochs=2, batch=256)
 
-    loss = loss_of(student, Joint(every_capacity=True, teacher_share=0.25))
+    train_tiny(0, Joint(rule=rule), progress, dataclasses.replace(TINY_TASK, student_recipe=recipe))
 
-    taught, alone = (OnLogits().answer(logits, batch()) for logits in (small, large))
-    expected = alone + 0.25 * taught + 0.75 * soft_divergence(small, large, TEMPERATURE)
-    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert progress.epochs == 2 * times  # one capacity of three a step, or all
+
+
+def test_unknown_rule_is_refused() -> None:
+    with pytest.raises(NestingError, match="none of 'turns', 'sum' and 'sandwich'"):
+        Joint(rule="turn")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
@@ -177,12 +203,16 @@ def test_recalibration_forgets_the_running_averages_of_training() -> None:
     assert torch.equal(fresh(inputs, 2), worn(inputs, 2))
 
 
-def train_tiny(seed: int) -> NestedStudent:
+def train_tiny(
+    seed: int,
+    joint: Joint | None = None,
+    progress: Progress | None = None,
+    task: Task = TINY_TASK,
+) -> NestedStudent:
     generator = seeded(seed)
     examples = tiny_splits().train
-    teacher = _perfect_teacher()
-    views = make_views(TINY_TASK, teacher, examples, generator)
-    return train_nested(TINY_TASK, views, examples.inputs, generator, Silent())
+    views = make_views(task, _perfect_teacher(), examples, generator)
+    return train_nested(task, views, examples.inputs, generator, progress or Silent(), joint=joint)
 
 
 def _perfect_teacher() -> nn.Module:
