@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nestling.nest import NestError, assemble, ring_bytes
-from nestling.student.blocks import Conv, Lstm, Shuffle, SizesError
+from nestling.student.blocks import Conv, Gru, Lstm, Shuffle, SizesError
 from nestling.student.config import (
     StudentConfig,
     conv_student,
@@ -59,9 +59,9 @@ def students(draw: st.DrawFn) -> tuple[Signature, StudentConfig]:
                 sensors=2, branch=channels, fused=channels, hidden=hidden, **sizes
             )
         case _:
-            cell = {"cell": Lstm} if family == "lstm" else {}
+            cell = Lstm if family == "lstm" else Gru
             return WINDOW, recurrent_student(
-                channels=channels, strides=strides, hidden=channels[0], **cell, **sizes
+                channels=channels, strides=strides, hidden=channels[0], cell=cell, **sizes
             )
 
 
