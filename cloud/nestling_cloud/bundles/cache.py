@@ -53,6 +53,7 @@ LEARNING_MODULES = (
     "nestling_cloud.models.router",
     "nestling_cloud.models.teacher",
     "nestling_cloud.nesting",
+    "nestling_cloud.quantization",
     "nestling_cloud.quantization.awareness",
     "nestling_cloud.quantization.config",
     "nestling_cloud.quantization.correction",

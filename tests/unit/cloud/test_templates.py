@@ -173,11 +173,12 @@ def test_biases_are_on_the_accumulators_grid_so_that_integer_kernels_can_add_the
     values = {
         v.name: onnx.numpy_helper.to_array(v) for v in graph.initializer if not v.external_data
     }
-    scales = {
-        node.output[0]: values[node.input[1]]
-        for node in graph.node
-        if node.op_type == "DequantizeLinear"
-    }
+    scales = {}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear":
+            scales[node.output[0]] = values[node.input[1]]
+        elif node.op_type in {"Reshape", "Transpose"}:  # a shuffle stays on its grid
+            scales[node.output[0]] = scales.get(node.input[0])
 
     sums = [node for node in graph.node if node.op_type == "Conv"]
 

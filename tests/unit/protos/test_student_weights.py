@@ -97,7 +97,7 @@ WRONG = {
     "nan": (broken("head", HEAD * np.nan), "head has values that are not finite"),
     "infinite": (broken("head", HEAD * np.inf), "head has values that are not finite"),
     "variance": (
-        broken("norms.0.0.running_var", -np.ones(2, np.float32)),
+        broken("layers.0.capacities.0.running_var", -np.ones(2, np.float32)),
         "running_var has a negative variance",
     ),
 }
