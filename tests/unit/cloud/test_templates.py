@@ -177,8 +177,8 @@ def test_biases_are_on_the_accumulators_grid_so_that_integer_kernels_can_add_the
     for node in graph.node:
         if node.op_type == "DequantizeLinear":
             scales[node.output[0]] = values[node.input[1]]
-        elif node.op_type in {"Reshape", "Transpose"}:  # a shuffle stays on its grid
-            scales[node.output[0]] = scales.get(node.input[0])
+        elif node.op_type in {"Reshape", "Transpose"} and node.input[0] in scales:
+            scales[node.output[0]] = scales[node.input[0]]  # a shuffle stays on its grid
 
     sums = [node for node in graph.node if node.op_type == "Conv"]
 
