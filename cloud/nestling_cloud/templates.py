@@ -202,9 +202,10 @@ class _Graph:
         split = self.node("Reshape", [x, self._integers([0, before, width, after, -1])])
         dealt = self.node("Transpose", [split], perm=[0, 3, 2, 1, 4])
         channels = plan.channels(self._capacity)
+        # A shape from a node would be a second use of x, and onnxruntime would leave integers.
         joined = self.node("Reshape", [dealt, self._integers([0, channels, *self._axes])])
-        # On the grid that it is on already: onnxruntime then moves integers.
-        return self.grid(joined, self._grids[x])
+        self._grids[joined] = self._grids[x]
+        return joined
 
     def recurrent(self, x: str, plan: LayerPlan, layer: QuantizedRecurrent) -> str:
         """(N, C, T) -> the hidden state at every step, (N, H, T), computed in 32 bits."""

@@ -28,7 +28,7 @@ class Quantization:
 
     ranges: RangeMethod = "percentile"
     weights: WeightMethod = "peak"
-    bias_correction: bool = False
+    bias_correction: bool = True
     equalize: bool = False
     aware_epochs: int = 0
 

@@ -1,9 +1,11 @@
-"""Templates against the torch student that they were made from.
+"""Templates against the torch student that they were made from, in every family.
 
-The student already has the rounded weights, so what remains between them is the rounding of
-activations to 8 bits. It is allowed to move a logit by a tenth of the range of all logits.
+The student has the rounded weights, and its activations are rounded on the same grids. What remains
+is a step of a grid, where a sum lies between two of them; it is allowed to move a logit by a
+thirtieth of the range of all logits.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,74 +15,113 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.families import CAPACITIES, FAMILIES, Family, make_family
 
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
-from nestling.student.config import conv_student
-from nestling.student.network import NestedStudent
+from nestling.student.blocks import Conv, Depthwise, Shuffle
 from nestling.student.plan import layout
 from nestling.v1.bundle_pb2 import NestedTensor
 from nestling_cloud.bundles.export import export_capacity, weights_file
-from nestling_cloud.quantization import quantize
-from nestling_cloud.tasks import Signature
-from nestling_cloud.templates import build_template
+from nestling_cloud.quantization import ActivationRange, QuantizedStudent, quantize
+from nestling_cloud.quantization.rounding import activations_rounded, on_grids
+from nestling_cloud.templates import Activations, build_template
 
-TOLERANCE = 0.1
-CAPACITIES = (1, 2, 3)
-WINDOW = Signature(shape=[2, 32], classes=["a", "b", "c"])
-PICTURE = Signature(shape=[1, 12, 9], classes=["a", "b", "c", "d"])
+TOLERANCE = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nest:
-    """A student, its templates by capacity from 0, and all rings."""
+    """A student, its int8 nest, templates by capacity from 0, and all rings."""
 
-    student: NestedStudent
+    family: Family
+    quantized: QuantizedStudent
     layout: list[NestedTensor]
     templates: list[bytes]
     rings: list[bytes]
-    inputs: NDArray[np.float32]
+
+    @property
+    def inputs(self) -> NDArray[np.float32]:
+        return self.family.inputs
 
     def tensors(self, capacity: int) -> dict[str, NDArray[np.int8]]:
         return assemble(self.layout, self.rings[:capacity])
 
+    def count(self, *kinds: type) -> int:
+        return sum(isinstance(plan.block, kinds) for plan in self.quantized.plans)
 
-@pytest.fixture(scope="module", params=[WINDOW, PICTURE], ids=["window", "picture"])
+
+@pytest.fixture(scope="module", params=FAMILIES)
 def nest(request: pytest.FixtureRequest) -> Nest:
-    signature: Signature = request.param
-    torch.manual_seed(0)
-    config = conv_student(channels=(8, 12), strides=(2, 1), fractions=(0.25, 0.5, 1.0))
-    student = NestedStudent(signature, config)
-    generator = np.random.default_rng(0)
-    inputs = generator.normal(3, 5, (200, *signature.shape)).astype(np.float32)
-    student.normalizer.fit(inputs)
-    with torch.no_grad():
-        for parameter in student.layers.parameters():
-            parameter.copy_(0.3 * torch.randn_like(parameter))
-        student.head_offsets.copy_(torch.randn_like(student.head_offsets))
-    quantized = quantize(student, inputs)
-    tensors = layout(signature, config)
+    family = make_family(request.param)
+    quantized = quantize(family.student, family.inputs)
+    tensors = layout(family.signature, family.student.config)
     return Nest(
-        student=student,
+        family=family,
+        quantized=quantized,
         layout=tensors,
-        templates=[build_template(quantized, signature, tensors, k) for k in CAPACITIES],
+        templates=[build_template(quantized, family.signature, tensors, k) for k in CAPACITIES],
         rings=[ring_bytes(tensors, quantized.tensors, k) for k in CAPACITIES],
-        inputs=inputs,
     )
 
 
+def grids(quantized: QuantizedStudent) -> list[list[ActivationRange]]:
+    """Grids by capacity and point; a shuffle has none and is given one that is not used."""
+    found = []
+    for entry in quantized.capacities:
+        layers = [layer.output if layer else entry.input for layer in entry.layers]
+        found.append([entry.input, *layers, entry.pooled])
+    return found
+
+
 @pytest.mark.parametrize("capacity", CAPACITIES)
+@torch.no_grad()
 def test_template_with_weights_from_the_rings_answers_as_the_student(
     nest: Nest, capacity: int
 ) -> None:
-    with torch.no_grad():
-        expected = nest.student(torch.from_numpy(nest.inputs), capacity).numpy()
+    with activations_rounded(nest.family.student, on_grids(grids(nest.quantized))):
+        expected = nest.family.student(nest.family.tensor, capacity).numpy()
 
     session = open_session(nest.templates[capacity - 1], nest.tensors(capacity))
     found = session.run(["logits"], {"input": nest.inputs})[0]
 
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= TOLERANCE * np.ptp(expected)
+
+
+@pytest.mark.parametrize("capacity", CAPACITIES)
+def test_signed_activations_give_the_same_logits_bit_for_bit(nest: Nest, capacity: int) -> None:
+    signed = build_template(
+        nest.quantized, nest.family.signature, nest.layout, capacity, activations="int8"
+    )
+    given = {"input": nest.inputs}
+
+    found = open_session(signed, nest.tensors(capacity)).run(None, given)[0]
+
+    unsigned = open_session(nest.templates[capacity - 1], nest.tensors(capacity))
+    assert np.array_equal(unsigned.run(None, given)[0], found)
+    values = onnx.ModelProto.FromString(signed).graph.initializer
+    assert {v.data_type for v in values if v.name.endswith(".zero")} == {onnx.TensorProto.INT8}
+
+
+@pytest.mark.parametrize("activations", ["uint8", "int8"])
+def test_onnxruntime_convolves_in_integers_and_arranges_weights_once(
+    nest: Nest, activations: Activations, tmp_path: Path
+) -> None:
+    template = build_template(
+        nest.quantized, nest.family.signature, nest.layout, 3, activations=activations
+    )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # it warns that the file is for this processor only
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    path = export_capacity(tmp_path, template, nest.tensors(3), 3)
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    kinds = Counter(node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node)
+
+    assert kinds["QLinearConv"] == nest.count(Conv, Depthwise)
+    assert kinds["Conv"] == kinds["FusedConv"] == kinds["Gather"] == 0
+    assert kinds["Reshape"] == 2 * nest.count(Shuffle)  # a weight's would come on top
 
 
 @pytest.mark.parametrize("capacity", CAPACITIES)
@@ -110,9 +151,9 @@ def test_template_has_no_weights_and_names_them_as_the_layout_does(
     }
     expected = {t.name: list(t.prefixes[capacity - 1].shape) for t in nest.layout}
     assert external == expected
-    # What is inside grows with the channels, not with the weights.
+    # What is inside grows with the channels, not with the weights; a gated unit has 2 x 4 biases.
     inside = [onnx.numpy_helper.to_array(v) for v in graph.initializer if v.name not in external]
-    assert max(value.size for value in inside) <= 12
+    assert max(value.size for value in inside) <= 64
 
 
 def test_template_answers_one_input_as_it_does_among_many(nest: Nest) -> None:
@@ -132,15 +173,16 @@ def test_biases_are_on_the_accumulators_grid_so_that_integer_kernels_can_add_the
     values = {
         v.name: onnx.numpy_helper.to_array(v) for v in graph.initializer if not v.external_data
     }
-    scales = {
-        node.output[0]: values[node.input[1]]
-        for node in graph.node
-        if node.op_type == "DequantizeLinear"
-    }
+    scales = {}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear":
+            scales[node.output[0]] = values[node.input[1]]
+        elif node.op_type in {"Reshape", "Transpose"} and node.input[0] in scales:
+            scales[node.output[0]] = scales[node.input[0]]  # a shuffle stays on its grid
 
     sums = [node for node in graph.node if node.op_type == "Conv"]
 
-    assert len(sums) == 2
+    assert len(sums) == nest.count(Conv, Depthwise)
     for node in sums:
         x, weight, bias = (scales[name] for name in node.input)
         assert np.allclose(bias, x * weight, rtol=1e-6, atol=0)
@@ -153,7 +195,7 @@ def test_last_layer_sums_in_integers_so_that_every_processor_gives_the_same_logi
     model = onnx.ModelProto.FromString(nest.templates[capacity - 1])
     (last,) = (node for node in model.graph.node if node.op_type == "MatMulInteger")
     (total,) = (node for node in model.graph.node if node.op_type == "Add")
-    (scaled,) = (node for node in model.graph.node if node.op_type == "Mul")
+    (scaled,) = (node for node in model.graph.node if node.output[0] == "logits")
     values = {
         v.name: onnx.numpy_helper.to_array(v)
         for v in model.graph.initializer
@@ -163,22 +205,19 @@ def test_last_layer_sums_in_integers_so_that_every_processor_gives_the_same_logi
     session = open_session(model.SerializeToString(), nest.tensors(capacity))
     logits, pooled = session.run(None, {"input": nest.inputs})
 
-    products = (pooled.astype(np.int64) - int(values[last.input[2]])) @ nest.tensors(capacity)[
-        "head.weight"
-    ].T.astype(np.int64)
+    weight = nest.tensors(capacity)["head.weight"].astype(np.int64)
+    if weight.ndim > 2:  # the place in the group comes before the group
+        weight = weight.transpose(0, 2, 1).reshape(len(weight), -1)
+    products = (pooled.astype(np.int64) - int(values[last.input[2]])) @ weight.T
     expected = (products + values[total.input[1]]).astype(np.float32) * values[scaled.input[1]]
 
     assert np.array_equal(logits, expected)
 
 
 def test_same_student_gives_the_same_bytes(nest: Nest) -> None:
-    capacity = 2
-    quantized = quantize(nest.student, nest.inputs)
-    signature = PICTURE if nest.inputs.ndim == 4 else WINDOW
+    again = build_template(nest.quantized, nest.family.signature, nest.layout, 2)
 
-    first = build_template(quantized, signature, nest.layout, capacity)
-
-    assert first == build_template(quantized, signature, nest.layout, capacity)
+    assert nest.templates[1] == again
 
 
 def test_weights_of_another_capacity_are_refused(nest: Nest) -> None:

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+import torch
+from tests.families import CAPACITIES, FAMILIES, make_family
+
+from nestling.session import open_session
+from nestling_cloud.fp32 import alone, alone_config, export_fp32
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@torch.no_grad()
+def test_capacity_alone_answers_as_it_does_within_the_nest(name: str) -> None:
+    family = make_family(name)
+
+    for capacity in CAPACITIES:
+        found = alone(family.student, family.signature, capacity)(family.tensor, 1)
+        assert torch.allclose(found, family.student(family.tensor, capacity), atol=1e-5)
+
+
+def test_capacity_alone_has_its_own_widths_and_no_more() -> None:
+    student = make_family("shuffle-window").student
+
+    config = alone_config(student.config, 2)
+
+    assert config.capacities == 1
+    assert config.widths_at(1) == student.config.widths_at(2)
+
+
+@pytest.mark.parametrize("name", ["separable-picture", "deepsense", "lstm"])
+def test_exported_model_answers_any_number_of_inputs_as_the_student(name: str) -> None:
+    family = make_family(name)
+    with torch.no_grad():
+        expected = family.student(family.tensor, 2).numpy()
+
+    session = open_session(export_fp32(family.student, family.signature, 2))
+
+    for count in (1, len(family.inputs)):
+        found = session.run(["logits"], {"input": family.inputs[:count]})[0]
+        assert np.allclose(found, expected[:count], atol=1e-5)

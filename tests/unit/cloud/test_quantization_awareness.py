@@ -1,0 +1,98 @@
+"""A student that trains on the grids that it will be rounded to."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from tests.families import CAPACITIES, FAMILIES, Family, make_family
+from torch.nn import functional
+
+from nestling_cloud.progress import Silent
+from nestling_cloud.quantization import Quantization, fake_quantization, fine_tune, quantize
+from nestling_cloud.quantization.grid import grid_between
+from nestling_cloud.quantization.rounding import fake_round
+from nestling_cloud.tasks import Recipe
+
+RECIPE = Recipe(epochs=30, batch=50, learning_rate=3e-2)
+GRIDS = Quantization(aware_epochs=2)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("weights", ["peak", "mse"])
+def test_weights_within_are_the_ones_that_a_device_would_get(name: str, weights: str) -> None:
+    family = make_family(name)
+    choice = Quantization(weights=weights)  # type: ignore[arg-type]  # pytest gives a string
+
+    with fake_quantization(family.student, choice):
+        within = {n: w.detach().clone() for n, w in family.student.nested_weights().items()}
+
+    quantize(family.student, family.inputs, choice)
+    for tensor, weight in family.student.nested_weights().items():
+        assert torch.equal(within[tensor], weight)
+
+
+@torch.no_grad()
+def test_nothing_is_left_of_it_afterwards() -> None:
+    family = make_family("gru")
+    before = copy.deepcopy(family.student.state_dict())
+    answers = family.student(family.tensor, 2)
+
+    with fake_quantization(family.student, GRIDS):
+        assert not torch.equal(family.student(family.tensor, 2), answers)
+
+    assert before.keys() == family.student.state_dict().keys()
+    assert torch.equal(family.student(family.tensor, 2), answers)
+
+
+def test_gradients_pass_the_rounding_to_every_nested_weight() -> None:
+    family = make_family("shuffle-window")
+
+    with fake_quantization(family.student, GRIDS):
+        family.student(family.tensor, CAPACITIES[-1]).square().sum().backward()
+
+    for weight in family.student.nested_weights().values():
+        assert weight.grad is not None
+        assert weight.grad.any()
+
+
+def test_gradients_stop_where_the_grid_ends() -> None:
+    x = torch.tensor([-0.5, 0.3, 2.0], requires_grad=True)
+
+    (gradient,) = torch.autograd.grad(fake_round(x, grid_between(0.0, 1.0)).sum(), x)
+
+    assert gradient.tolist() == [0.0, 1.0, 0.0]
+
+
+def loss(family: Family) -> torch.Tensor:
+    labels = torch.arange(len(family.inputs)) % len(family.signature.classes)
+    logits = [family.student(family.tensor, capacity) for capacity in CAPACITIES]
+    return torch.stack([functional.cross_entropy(x, labels) for x in logits]).mean()
+
+
+def tuned(epochs: int) -> Family:
+    family = make_family("conv-window")
+    fine_tune(
+        family.student,
+        lambda indices, epoch: loss(family),
+        count=len(family.inputs),
+        recipe=RECIPE,
+        quantization=Quantization(aware_epochs=epochs),
+        generator=torch.Generator().manual_seed(0),
+        progress=Silent(),
+    )
+    return family
+
+
+def test_fine_tuning_lowers_the_loss_and_is_the_same_each_time() -> None:
+    first, second = tuned(10), tuned(10)
+
+    assert loss(first) < loss(make_family("conv-window"))
+    for one, other in zip(first.student.parameters(), second.student.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_no_epochs_leave_the_student_as_it_was() -> None:
+    before, after = make_family("conv-window").student, tuned(0).student
+
+    assert all(map(np.array_equal, before.state_dict().values(), after.state_dict().values()))
