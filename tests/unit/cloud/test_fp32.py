@@ -4,7 +4,7 @@ import torch
 from tests.families import CAPACITIES, FAMILIES, make_family
 
 from nestling.session import open_session
-from nestling_cloud.fp32 import alone, alone_config, export_fp32
+from nestling_cloud.fp32 import alone, export_fp32
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -15,15 +15,6 @@ def test_capacity_alone_answers_as_it_does_within_the_nest(name: str) -> None:
     for capacity in CAPACITIES:
         found = alone(family.student, family.signature, capacity)(family.tensor, 1)
         assert torch.allclose(found, family.student(family.tensor, capacity), atol=1e-5)
-
-
-def test_capacity_alone_has_its_own_widths_and_no_more() -> None:
-    student = make_family("shuffle-window").student
-
-    config = alone_config(student.config, 2)
-
-    assert config.capacities == 1
-    assert config.widths_at(1) == student.config.widths_at(2)
 
 
 @pytest.mark.parametrize("name", ["separable-picture", "deepsense", "lstm"])
