@@ -7,7 +7,7 @@ from torch import nn
 
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Recipe
-from nestling_cloud.training import BatchLoss, TrainingError, logits_of, seeded, train
+from nestling_cloud.training import BatchLoss, TrainingError, logits_of, precision, seeded, train
 
 T = TypeVar("T")
 RECIPE = Recipe(epochs=3, batch=4, learning_rate=0.05)
@@ -156,3 +156,67 @@ def test_logits_of_many_inputs_are_those_of_each_and_carry_no_gradient() -> None
     assert logits.shape == (12, 3)
     assert not logits.requires_grad
     assert torch.allclose(logits, network[1](INPUTS))  # no dropout: evaluation mode
+
+
+def learned_with_patience(scores: list[float], patience: int) -> tuple[nn.Linear, list[float]]:
+    """Train with a score that was written down before, and note each epoch's weight."""
+    network, weights, left = nn.Linear(1, 1), [], iter(scores)
+
+    def score(part: slice) -> float:
+        assert part == slice(11, 12)  # the last tenth of 12, at least one
+        weights.append(network.weight.item())
+        return next(left)
+
+    train(
+        network,
+        squared_error(network),
+        count=len(INPUTS),
+        recipe=Recipe(epochs=6, batch=4, learning_rate=0.05, patience=patience),
+        generator=seeded(0),
+        progress=Silent(),
+        what="line",
+        score=score,
+    )
+    return network, weights
+
+
+def test_learning_stops_when_patience_has_run_out_and_takes_the_best_weights_back() -> None:
+    network, weights = learned_with_patience([0.5, 0.9, 0.8, 0.9, 0.7], patience=3)
+
+    assert len(weights) == 5  # the second was the best, three more brought nothing better
+    assert network.weight.item() == weights[1]
+
+
+def test_without_patience_nothing_is_held_out_and_learning_goes_on_to_the_end() -> None:
+    seen: set[int] = set()
+    network = nn.Linear(1, 1)
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        seen.update(indices.tolist())
+        return squared_error(network)(indices, epoch)
+
+    train(
+        network,
+        loss_of,
+        count=len(INPUTS),
+        recipe=RECIPE,
+        generator=seeded(0),
+        progress=Silent(),
+        what="line",
+        score=lambda _part: pytest.fail("asked for a score"),
+    )
+
+    assert seen == set(range(12))
+
+
+def test_half_computes_in_16_bits_only_where_the_processor_can() -> None:
+    can = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    matrix = torch.ones(4, 4)
+
+    with precision(Recipe(epochs=1, half=True)):
+        half = (matrix @ matrix).dtype
+    with precision(Recipe(epochs=1)):
+        whole = (matrix @ matrix).dtype
+
+    assert half == (torch.bfloat16 if can else torch.float32)
+    assert whole == torch.float32

@@ -1,4 +1,4 @@
-"""The example task of docs/examples, on pictures of the test's own and on the real ones."""
+"""Fashion-MNIST, on pictures of the test's own and on the real ones."""
 
 import gzip
 from pathlib import Path
@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nestling_cloud.tasks import DataMissingError, Task, TaskError, concatenate, load_task
+from nestling_cloud.tasks import DataMissingError, Task, TaskError, concatenate, fashion, load_task
 
-REFERENCE = f"{Path(__file__).parents[3]}/docs/examples/fashion.py:TASK"
 REAL = Path("/usr/share/datasets/fashion-mnist")
 
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return load_task(REFERENCE)
+    return load_task("fashion")
 
 
 def write_idx(path: Path, values: NDArray[np.uint8]) -> None:
@@ -33,7 +32,7 @@ def write_part(folder: Path, part: str, count: int) -> None:
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    write_part(tmp_path, "train", 300)
+    write_part(tmp_path, "train", fashion.CALIBRATION + 200)
     write_part(tmp_path, "t10k", 120)
     return tmp_path
 
@@ -46,13 +45,13 @@ def test_pictures_and_labels_belong_together(task: Task, data_dir: Path) -> None
         assert np.allclose(part.inputs, expected[:, None, None, None])
 
 
-def test_small_data_is_used_up(task: Task, data_dir: Path) -> None:
+def test_every_picture_is_used_once(task: Task, data_dir: Path) -> None:
     splits = task.load_checked(data_dir, 0)
 
-    assert (len(splits.train), len(splits.calibration)) == (200, 100)
+    assert (len(splits.train), len(splits.calibration)) == (200, fashion.CALIBRATION)
     assert [len(stream) for stream in splits.test] == [50, 50, 20]
     learned = np.concatenate([splits.train.labels, splits.calibration.labels])
-    assert np.bincount(learned).tolist() == [30] * 10  # none twice, none lost
+    assert np.bincount(learned).tolist() == [620] * 10  # none twice, none lost
 
 
 def test_seed_chooses_the_pictures(task: Task, data_dir: Path) -> None:
@@ -102,8 +101,8 @@ def test_real_pictures_load_from_debians_folder(
 
     splits = task.load_checked(None, 0)
 
-    assert (len(splits.train), len(splits.calibration)) == (12_000, 6_000)
-    assert [len(stream) for stream in splits.test] == [50] * 40
+    assert (len(splits.train), len(splits.calibration)) == (54_000, 6_000)
+    assert [len(stream) for stream in splits.test] == [50] * 200
     for part in (splits.train, splits.calibration, concatenate(splits.test)):
         assert set(part.labels.tolist()) == set(range(10))
         assert (part.inputs.min(), part.inputs.max()) == (0.0, 1.0)
