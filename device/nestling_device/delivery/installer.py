@@ -7,6 +7,7 @@ bundle answers its golden inputs, then one transaction switches, and only then i
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nestling.bundle import Activations, every_blob
 from nestling.v1 import bundle_pb2
 from nestling_device.delivery import admission
 from nestling_device.delivery.blobs import BlobStore
@@ -18,30 +19,40 @@ class SelfTestError(DeliveryError):
     """A bundle that arrived whole and does not answer its golden inputs right."""
 
 
-SelfTest = Callable[[bundle_pb2.Manifest, int, BlobStore], None]
+SelfTest = Callable[[bundle_pb2.Manifest, int, BlobStore, Activations], None]
 """Runs capacities 1 to k of a bundle on its golden inputs; raises SelfTestError."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
-    """A bundle ready to run: everything that capacities 1 to `capacity` need is here, verified."""
+    """A bundle ready to run: everything that capacities 1 to `capacity` need is here, verified.
+
+    Of the templates these are the ones with `activations`.
+    """
 
     manifest: bundle_pb2.Manifest
     manifest_blob: bundle_pb2.Blob
     version: str
     capacity: int
+    activations: Activations
 
 
 class Installer:
     """Installs bundles into one state folder; for one thread."""
 
     def __init__(
-        self, state: State, blobs: BlobStore, source: BlobSource, self_test: SelfTest
+        self,
+        state: State,
+        blobs: BlobStore,
+        source: BlobSource,
+        self_test: SelfTest,
+        activations: Activations,
     ) -> None:
         self._state = state
         self._blobs = blobs
         self._source = source
         self._self_test = self_test
+        self._activations = activations
 
     def install(self, memory_bytes: int) -> Installed:
         """Bring the device to the desired bundle, with as much of it as the budget admits.
@@ -69,9 +80,9 @@ class Installer:
         known = active if active and active.manifest == desired.manifest else None
         if known is None or not self._holds(manifest, capacity, known):
             self._remove_stale(desired.manifest)
-            for blob in admission.needed_blobs(manifest, capacity):
+            for blob in admission.needed_blobs(manifest, capacity, self._activations):
                 self._download(blob)
-            self._self_test(manifest, capacity, self._blobs)
+            self._self_test(manifest, capacity, self._blobs, self._activations)
             held = HeldBundle(
                 manifest=desired.manifest,
                 version=desired.bundle_version,
@@ -86,6 +97,7 @@ class Installer:
             manifest_blob=desired.manifest,
             version=desired.bundle_version,
             capacity=capacity,
+            activations=self._activations,
         )
 
     def active(self, memory_bytes: int) -> Installed | None:
@@ -111,11 +123,12 @@ class Installer:
                     manifest_blob=held.manifest,
                     version=held.version,
                     capacity=capacity,
+                    activations=self._activations,
                 )
         raise DeliveryError(f"bundle {held.version} is damaged on this device; install it again")
 
     def _holds(self, manifest: bundle_pb2.Manifest, capacity: int, held: HeldBundle) -> bool:
-        needed = admission.needed_blobs(manifest, capacity)
+        needed = admission.needed_blobs(manifest, capacity, self._activations)
         return capacity <= held.capacity and all(self._blobs.has(blob) for blob in needed)
 
     def _download(self, blob: bundle_pb2.Blob) -> None:
@@ -137,5 +150,5 @@ class Installer:
         keep = list(manifests)
         for blob in manifests:
             if self._blobs.has(blob):
-                keep += admission.every_blob(admission.parse_manifest(self._blobs.read(blob)))
+                keep += every_blob(admission.parse_manifest(self._blobs.read(blob)))
         self._blobs.remove_except(keep)
