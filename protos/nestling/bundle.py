@@ -55,6 +55,12 @@ def template_of(entry: bundle_pb2.Capacity, activations: Activations) -> bundle_
     return entry.template
 
 
+def activations_in(manifest: bundle_pb2.Manifest) -> list[Activations]:
+    """List the kinds of templates that every capacity of a bundle has."""
+    signed = all(entry.HasField("template_int8") for entry in manifest.capacities)
+    return ["uint8", "int8"] if signed else ["uint8"]
+
+
 def rings_and_templates(
     manifest: bundle_pb2.Manifest, capacity: int, activations: Activations
 ) -> list[bundle_pb2.Blob]:

@@ -7,7 +7,7 @@ import numpy as np
 from google.protobuf import json_format
 from numpy.typing import NDArray
 
-from nestling.bundle import Activations, BlobError, check_blob, template_of
+from nestling.bundle import Activations, BlobError, activations_in, check_blob, template_of
 from nestling.nest import assemble
 from nestling.v1.bundle_pb2 import Blob, Manifest
 from nestling_cloud.bundles.repository import Repository, RepositoryError
@@ -89,10 +89,9 @@ def export_capacity(
 
 def _check_activations(manifest: Manifest, activations: Activations) -> None:
     """A file that is not what was asked for would be found out late, on a slow device."""
-    complete = all(entry.HasField("template_int8") for entry in manifest.capacities)
-    if activations == "int8" and not complete:
+    if activations not in activations_in(manifest):
         raise ExportError(
-            f"release {manifest.release} of {manifest.task} has no graphs with int8 activations; "
+            f"release {manifest.release} of {manifest.task} has no graphs with {activations} activations; "
             "train it again (nestling-cloud bundle train), or leave --activations out"
         )
 

@@ -24,6 +24,7 @@ def test_show_tells_what_the_manifest_says(
     assert told == overview(Repository(released))
     assert (told["task"], told["release"]) == ("tiny", 1)
     assert told["bundle_version"].startswith("tiny-1-")
+    assert told["activations"] == ["uint8", "int8"]
     assert [one["capacity"] for one in told["capacities"]] == [1, 2]
     assert [one["ring_bytes"] for one in told["capacities"]] == [102_400, 204_800]
     assert [one["weight_bytes"] for one in told["capacities"]] == [102_400, 307_200]
@@ -36,7 +37,7 @@ def test_show_is_a_table_for_people(released: Path, capsys: pytest.CaptureFixtur
     assert cli.main(["bundle", "show", "--repository", str(released)]) == 0
 
     told = capsys.readouterr().out
-    for words in ("tiny-1-", "307,200", "cloud model tiny-teacher"):
+    for words in ("tiny-1-", "307,200", "uint8 and int8", "cloud model tiny-teacher"):
         assert words in told
 
 
@@ -132,3 +133,4 @@ def test_export_of_activations_that_an_older_bundle_lacks_makes_nothing(
     assert "release 2 of tiny has no graphs with int8 activations" in capsys.readouterr().err
     assert not out.exists()
     assert cli.main(["bundle", "export", *arguments[:-2]]) == 0
+    assert overview(repository)["activations"] == ["uint8"]
