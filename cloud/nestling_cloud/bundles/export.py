@@ -91,8 +91,8 @@ def _check_activations(manifest: Manifest, activations: Activations) -> None:
     """A file that is not what was asked for would be found out late, on a slow device."""
     if activations not in activations_in(manifest):
         raise ExportError(
-            f"release {manifest.release} of {manifest.task} has no graphs with {activations} activations; "
-            "train it again (nestling-cloud bundle train), or leave --activations out"
+            f"release {manifest.release} of {manifest.task} has no graphs with {activations} "
+            "activations; train it again (nestling-cloud bundle train), or leave --activations out"
         )
 
 

@@ -80,7 +80,7 @@ def test_growing_by_one_capacity_fetches_one_ring_and_its_template(device: Devic
 
 
 @pytest.mark.parametrize("activations", ["uint8", "int8"])
-def test_of_the_templates_only_those_with_the_device_s_activations_are_fetched(
+def test_of_the_templates_only_those_with_the_devices_activations_are_fetched(
     tmp_path: Path, activations: Activations
 ) -> None:
     with State(tmp_path) as state:
