@@ -59,6 +59,7 @@ def make_manifest() -> Callable[..., bundle_pb2.Manifest]:
         for capacity in (1, 2):
             manifest.capacities.add(
                 template=repository.add(f"template {capacity}".encode()),
+                template_int8=repository.add(f"template {capacity}, signed".encode()),
                 ring=repository.add(bytes(range(256)) * 400 * capacity),
                 memory_bytes=10_000 * capacity,
             )

@@ -127,13 +127,14 @@ def hand_parts(
     manifest, blobs = bundle or hand_bundle()
     source, store = MemorySource(), BlobStore(folder)
     desired = source.release(manifest, dict(blobs))
-    for blob in needed_blobs(manifest, held):
+    for blob in needed_blobs(manifest, held, "uint8"):
         store.download(source, blob)
     installed = Installed(
         manifest=manifest,
         manifest_blob=desired.manifest,
         version=bundle_version(manifest, desired.manifest),
         capacity=held,
+        activations="uint8",
     )
     return load_parts(installed, store)
 

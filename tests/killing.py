@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
 
+from nestling.bundle import Activations
 from nestling.enrolment_token import EnrolmentToken
 from nestling.v1 import bundle_pb2, receipt_pb2
 from nestling_cloud.fleet.enrolment import Enrolment
@@ -102,7 +103,9 @@ class SteppingSource(MemorySource):
                 self._killer.step("piece")
 
 
-def self_test(manifest: bundle_pb2.Manifest, capacity: int, blobs: BlobStore) -> None:
+def self_test(
+    manifest: bundle_pb2.Manifest, capacity: int, blobs: BlobStore, _: Activations
+) -> None:
     for entry in manifest.capacities[:capacity]:
         blobs.read(entry.ring)
 
@@ -112,17 +115,19 @@ def install(folder: Path, release: int, killer: Killer | None = None) -> None:
         if killer is not None:
             killer.watch(state._database._connection)
         blobs = BlobStore(folder / "blobs")
-        Installer(state, blobs, SteppingSource(release, killer), self_test).install(MEMORY_BYTES)
+        Installer(state, blobs, SteppingSource(release, killer), self_test, "uint8").install(
+            MEMORY_BYTES
+        )
 
 
 def active_release(folder: Path) -> int:
     """Release that would run now; fails unless all of it is here and right."""
     with State(folder) as state:
         blobs = BlobStore(folder / "blobs")
-        active = Installer(state, blobs, MemorySource(), self_test).active(MEMORY_BYTES)
+        active = Installer(state, blobs, MemorySource(), self_test, "uint8").active(MEMORY_BYTES)
         assert active is not None
         assert active.capacity == len(active.manifest.capacities)
-        self_test(active.manifest, active.capacity, blobs)
+        self_test(active.manifest, active.capacity, blobs, "uint8")
         floor = state.floor("small")
         assert floor is not None
         assert floor.release == active.manifest.release

@@ -72,7 +72,9 @@ def _node(repository: Repository, folder: Path, number: int, capacity: int) -> N
     source.blobs = {path.name: path.read_bytes() for path in (repository.root / "blobs").iterdir()}
     state_dir = folder / f"device-{number}"
     with State(state_dir) as state:
-        Installer(state, BlobStore(state_dir / "blobs"), source, self_test).install(memory_bytes)
+        Installer(state, BlobStore(state_dir / "blobs"), source, self_test, "uint8").install(
+            memory_bytes
+        )
     data = folder / f"device-{number}.npz"
     write_examples(slow_tones(60, seed=number), data)
     return {

@@ -91,6 +91,7 @@ def small_bundle(
     capacities = [
         bundle_pb2.Capacity(
             template=add(rng.bytes(150)),
+            template_int8=add(rng.bytes(150)),
             ring=add(ring_bytes(layout, whole, capacity)),
             memory_bytes=memory_bytes,
         )

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -39,7 +40,8 @@ class LearnedCapacity:
     """One capacity, ready for a bundle.
 
     Attributes:
-        template: ONNX graph with external initialisers.
+        template: ONNX graph with external initialisers, for unsigned activations.
+        template_int8: the same for signed ones; its logits and its size are the same.
         ring: int8 weights that it adds to the capacity before.
         macs: multiply-accumulates of one inference.
         memory_bytes: weights, template and the two largest neighbouring activations.
@@ -48,6 +50,7 @@ class LearnedCapacity:
     """
 
     template: bytes
+    template_int8: bytes
     ring: bytes
     macs: int
     memory_bytes: int
@@ -79,6 +82,7 @@ class _Nest:
     layout: Sequence[NestedTensor]
     rings: Sequence[bytes]
     templates: Sequence[bytes]
+    templates_int8: Sequence[bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +187,12 @@ def finish(
 def _compile(task: Task, quantized: QuantizedStudent) -> _Nest:
     tensors = layout(task.signature, task.student)
     capacities = range(1, task.student.capacities + 1)
+    compiled = partial(build_template, quantized, task.signature, tensors)
     return _Nest(
         layout=tensors,
         rings=[ring_bytes(tensors, quantized.tensors, k) for k in capacities],
-        templates=[build_template(quantized, task.signature, tensors, k) for k in capacities],
+        templates=[compiled(k, "uint8") for k in capacities],
+        templates_int8=[compiled(k, "int8") for k in capacities],
     )
 
 
@@ -225,6 +231,7 @@ def _capacities(
     return [
         LearnedCapacity(
             template=nest.templates[index],
+            template_int8=nest.templates_int8[index],
             ring=nest.rings[index],
             macs=student_macs(task.signature, task.student, index + 1),
             memory_bytes=memory[index],

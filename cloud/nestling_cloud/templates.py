@@ -10,13 +10,14 @@ ARM's do. Both compute the same numbers with the same weights.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from nestling.bundle import Activations
 from nestling.student.blocks import Conv, Depthwise, Lstm
 from nestling.student.plan import HEAD_NAME, LayerPlan
 from nestling.v1.bundle_pb2 import NestedTensor, Signature
@@ -31,8 +32,6 @@ from nestling_cloud.quantization import (
 
 OPSET = 17
 _IR_VERSION = 9
-
-Activations = Literal["uint8", "int8"]
 
 
 def build_template(

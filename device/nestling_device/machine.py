@@ -4,8 +4,19 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from nestling.bundle import Activations
+
 _MODEL = Path("/proc/device-tree/model")
 _CPUINFO = Path("/proc/cpuinfo")
+
+
+def activations_of(architecture: str) -> Activations:
+    """Integers that a processor's kernels are made for: unsigned on x86, signed on ARM.
+
+    Args:
+        architecture: as `platform.machine()` names it.
+    """
+    return "int8" if architecture.startswith(("aarch64", "arm")) else "uint8"
 
 
 def machine_name(model: Path = _MODEL, cpuinfo: Path = _CPUINFO) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling.bundle import Activations, template_of
 from nestling.nest import assemble
 from nestling.session import open_session
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
@@ -17,10 +18,17 @@ if TYPE_CHECKING:
 class Nest:
     """Holds one capacity of a bundle in memory and swaps it for another on demand."""
 
-    def __init__(self, manifest: Manifest, blobs: BlobStore) -> None:
-        """Use a bundle whose blobs are on the disk; nothing is loaded yet."""
+    def __init__(self, manifest: Manifest, blobs: BlobStore, activations: Activations) -> None:
+        """Use a bundle whose blobs are on the disk; nothing is loaded yet.
+
+        Args:
+            manifest: of the bundle.
+            blobs: where.
+            activations: of the templates to run, which are those on the disk.
+        """
         self._manifest = manifest
         self._blobs = blobs
+        self._activations = activations
         self._resident = 0
         self._session: onnxruntime.InferenceSession | None = None
 
@@ -40,7 +48,8 @@ class Nest:
         self._session, self._resident = None, 0
         entries = self._manifest.capacities[:capacity]
         tensors = assemble(self._manifest.tensors, [self._blobs.read(e.ring) for e in entries])
-        self._session = open_session(self._blobs.read(entries[-1].template), tensors)
+        template = self._blobs.read(template_of(entries[-1], self._activations))
+        self._session = open_session(template, tensors)
         self._resident = capacity
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

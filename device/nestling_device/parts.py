@@ -42,7 +42,7 @@ def load_parts(installed: Installed, blobs: BlobStore) -> Parts:
         manifest=manifest,
         version=installed.version,
         held=installed.capacity,
-        nest=Nest(manifest, blobs),
+        nest=Nest(manifest, blobs, installed.activations),
         multiplexer=Multiplexer(manifest, blobs),
         calibration=read_calibration(manifest, blobs),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from nestling.bundle import Activations
 from nestling.topics import check_device_id
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Receipt
@@ -45,6 +46,7 @@ class DeviceConfig:
         cloud: HOST:PORT of inference and delivery.
         broker_host: of the MQTT broker.
         broker_port: likewise.
+        activations: that this machine's processor is made for.
         delivery: how bundles come.
         deadline_ms: when an offload has to be answered, by the clock.
         identity: for TLS with cloud and broker, in the name `device_id`; None for a cloud on this
@@ -57,6 +59,7 @@ class DeviceConfig:
     cloud: str
     broker_host: str
     broker_port: int
+    activations: Activations
     delivery: Literal["grpc", "mqtt"] = "grpc"
     deadline_ms: float = 1000.0
     identity: Identity | None = None
@@ -108,7 +111,9 @@ class Device:
         self._outbox = stack.enter_context(Outbox(config.state_dir))
         self._source = _blob_source(config)
         self._blobs = BlobStore(config.state_dir / "blobs")
-        self._installer = Installer(self._state, self._blobs, self._source, self_test)
+        self._installer = Installer(
+            self._state, self._blobs, self._source, self_test, config.activations
+        )
         self._installing = threading.Lock()
         self._updater = Updater(self._update, config.device_id)
         stack.callback(self._updater.close)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from nestling.bundle import Activations
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_device.calibration import read_calibration
 from nestling_device.delivery.blobs import BlobStore
@@ -11,20 +12,24 @@ from nestling_device.multiplexer import Multiplexer
 from nestling_device.nest import Nest, golden_inputs
 
 
-def self_test(manifest: Manifest, capacity: int, blobs: BlobStore) -> None:
+def self_test(
+    manifest: Manifest, capacity: int, blobs: BlobStore, activations: Activations
+) -> None:
     """Try everything of a bundle that an agent will use.
 
     Args:
         manifest: of the bundle.
         capacity: capacities 1 to this are on the disk.
         blobs: where.
+        activations: of the templates there.
 
     Raises:
         SelfTestError: logits other than the bundle's, or a part that does not load or run.
         DeliveryError: a blob is missing or damaged, or the calibration has holes.
     """
     try:
-        _answer_golden_inputs(manifest, capacity, blobs)
+        nest = Nest(manifest, blobs, activations)
+        _answer_golden_inputs(nest, manifest, capacity, blobs)
         read_calibration(manifest, blobs)
     except DeliveryError:
         raise
@@ -34,10 +39,9 @@ def self_test(manifest: Manifest, capacity: int, blobs: BlobStore) -> None:
         raise SelfTestError(f"the bundle does not run: {err}; release it again") from err
 
 
-def _answer_golden_inputs(manifest: Manifest, capacity: int, blobs: BlobStore) -> None:
+def _answer_golden_inputs(nest: Nest, manifest: Manifest, capacity: int, blobs: BlobStore) -> None:
     golden = GoldenInputs.FromString(blobs.read(manifest.golden))
     inputs = golden_inputs(manifest, golden)
-    nest = Nest(manifest, blobs)
     for number in range(1, capacity + 1):
         nest.load(number)
         logits = nest.run(inputs)

@@ -2,10 +2,15 @@
 
 import hashlib
 import re
+from typing import Literal
 
 from nestling.v1 import bundle_pb2
 
 MANIFEST_FORMAT = 1
+
+Activations = Literal["uint8", "int8"]
+"""Integers that a graph template computes its activations in; the logits are the same."""
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -43,15 +48,38 @@ def bundle_version(manifest: bundle_pb2.Manifest, manifest_blob: bundle_pb2.Blob
     return f"{manifest.task}-{manifest.release}-{manifest_blob.sha256[:8]}"
 
 
-def rings_and_templates(manifest: bundle_pb2.Manifest, capacity: int) -> list[bundle_pb2.Blob]:
+def template_of(entry: bundle_pb2.Capacity, activations: Activations) -> bundle_pb2.Blob:
+    """Name a capacity's template with such activations; an older bundle has one for all."""
+    if activations == "int8" and entry.HasField("template_int8"):
+        return entry.template_int8
+    return entry.template
+
+
+def activations_in(manifest: bundle_pb2.Manifest) -> list[Activations]:
+    """List the kinds of templates that every capacity of a bundle has."""
+    signed = all(entry.HasField("template_int8") for entry in manifest.capacities)
+    return ["uint8", "int8"] if signed else ["uint8"]
+
+
+def rings_and_templates(
+    manifest: bundle_pb2.Manifest, capacity: int, activations: Activations
+) -> list[bundle_pb2.Blob]:
     """List what a device needs besides the shared blobs to hold capacities 1 to `capacity`."""
     held = manifest.capacities[:capacity]
-    return [blob for entry in held for blob in (entry.ring, entry.template)]
+    return [blob for entry in held for blob in (entry.ring, template_of(entry, activations))]
 
 
 def shared_blobs(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
     """List what every device needs, whatever its budget."""
     return [manifest.multiplexer, manifest.accept_head, manifest.calibration, manifest.golden]
+
+
+def every_blob(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
+    """List every blob that a manifest names, whatever the device."""
+    entries = manifest.capacities
+    signed = [entry.template_int8 for entry in entries if entry.HasField("template_int8")]
+    unsigned = rings_and_templates(manifest, len(entries), "uint8")
+    return [*shared_blobs(manifest), *unsigned, *signed]
 
 
 def admitted_capacity(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:

@@ -5,6 +5,7 @@ input of the run, with the bundle's own models, so that baselines face the same 
 resident capacities and the same weather.
 """
 
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.budget import budget_vector
+from nestling.bundle import template_of
 from nestling.nest import assemble
 from nestling.session import open_session
 from nestling.v1.budget_pb2 import Budget
@@ -19,6 +21,7 @@ from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.tasks import Examples
 from nestling_cloud.telemetry.receipts import ReceiptRow
+from nestling_device.machine import activations_of
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -95,10 +98,12 @@ def evaluate(
 
 def _student_logits(repository: Repository, manifest: Manifest, inputs: Floats) -> Floats:
     rings = [repository.read(entry.ring.sha256) for entry in manifest.capacities]
+    activations = activations_of(platform.machine())  # as the devices of the run
     found = []
     for number, entry in enumerate(manifest.capacities, start=1):
         tensors = assemble(manifest.tensors, rings[:number])
-        session = open_session(repository.read(entry.template.sha256), tensors)
+        template = template_of(entry, activations)
+        session = open_session(repository.read(template.sha256), tensors)
         found.append([session.run(None, {"input": part})[0] for part in _batches(inputs)])
     return np.stack([np.concatenate(parts) for parts in found])
 

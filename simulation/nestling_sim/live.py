@@ -1,6 +1,7 @@
 """A live fleet: every agent in its own thread, over real sockets, under the scenario's weather."""
 
 import itertools
+import platform
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from nestling_cloud.tasks import Examples
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.profile import load_board, load_link
 from nestling_device.errors import DeviceError
+from nestling_device.machine import activations_of
 from nestling_device.runtime import Device as RunningDevice
 from nestling_device.runtime import DeviceConfig
 from nestling_sim.errors import SimError
@@ -233,6 +235,7 @@ def _config(device: Device, fleet: Fleet, links: Sequence[CuttableLink]) -> Devi
         cloud=cloud.address,
         broker_host="127.0.0.1",
         broker_port=broker.port,
+        activations=activations_of(platform.machine()),  # it runs here, not on its board
         delivery=device.delivery,
         deadline_ms=fleet.scenario.offload.deadline_ms,
     )

@@ -12,6 +12,7 @@ import numpy as np
 from nestling.v1.budget_pb2 import Budget
 from nestling_device.delivery.admission import parse_manifest
 from nestling_device.delivery.blobs import BlobStore
+from nestling_device.machine import activations_of
 from nestling_device.multiplexer import Multiplexer
 from nestling_device.nest import Nest
 from nestling_device.state import State
@@ -25,7 +26,8 @@ def main(folder: Path, recording: Path, count: int, out: Path) -> None:
         held = state.active()
     assert held is not None
     manifest = parse_manifest(blobs.read(held.manifest))
-    nest = Nest(manifest, blobs)
+    # The Pi's folder has the Pi's templates, whichever machine runs them.
+    nest = Nest(manifest, blobs, activations_of("aarch64"))
     found: dict[str, Any] = {}
     for capacity in range(1, held.capacity + 1):
         nest.load(capacity)

@@ -1,6 +1,7 @@
 """Whole runs of a small fleet, from the cache to the report, over real sockets."""
 
 import json
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,7 @@ from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import load_task
 from nestling_cloud.telemetry.store import RECEIPTS_FILE, Store, store_url
+from nestling_device.machine import activations_of
 from nestling_sim.cloud_process import cloud_process
 from nestling_sim.live import Fleet, run_fleet
 from nestling_sim.run import Result, RunConfig, run
@@ -136,7 +138,8 @@ def test_device_pays_for_the_rings_it_holds_and_growing_for_those_it_adds(
     down = finished.summary["bytes"]["bundle_down_by_device"]
 
     for device, capacity in (("pi-zero-2w-1", 1), ("pi-4b-1", 4), ("pi-5-1", 4)):
-        held = [*bundle.shared_blobs(manifest), *bundle.rings_and_templates(manifest, capacity)]
+        rings = bundle.rings_and_templates(manifest, capacity, activations_of(platform.machine()))
+        held = [*bundle.shared_blobs(manifest), *rings]
         size = desired.manifest.size + sum(blob.size for blob in held)
         assert size <= down[device] <= 1.02 * size  # chunks have a frame
     # The one that grew asked for the desired bundle once more, and fetched nothing twice.

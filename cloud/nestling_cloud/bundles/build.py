@@ -32,6 +32,7 @@ def release_bundle(
         capacities=[
             bundle_pb2.Capacity(
                 template=repository.add(capacity.template),
+                template_int8=repository.add(capacity.template_int8),
                 ring=repository.add(capacity.ring),
                 macs=capacity.macs,
                 memory_bytes=capacity.memory_bytes,

@@ -7,7 +7,7 @@ import numpy as np
 from google.protobuf import json_format
 from numpy.typing import NDArray
 
-from nestling.bundle import BlobError, check_blob
+from nestling.bundle import Activations, BlobError, activations_in, check_blob, template_of
 from nestling.nest import assemble
 from nestling.v1.bundle_pb2 import Blob, Manifest
 from nestling_cloud.bundles.repository import Repository, RepositoryError
@@ -15,7 +15,7 @@ from nestling_cloud.errors import CloudError
 
 
 class ExportError(CloudError):
-    """A folder that a bundle may not be written to."""
+    """A folder that a bundle may not be written to, or templates that it does not have."""
 
 
 def weights_file(capacity: int) -> str:
@@ -23,12 +23,19 @@ def weights_file(capacity: int) -> str:
     return f"capacity-{capacity}.weights"
 
 
-def export_bundle(repository: Repository, folder: Path, *, force: bool = False) -> list[Path]:
+def export_bundle(
+    repository: Repository,
+    folder: Path,
+    *,
+    activations: Activations = "uint8",
+    force: bool = False,
+) -> list[Path]:
     """Write the desired bundle: every capacity, the routers, the teacher, and the manifest.
 
     Args:
         repository: where the bundle is.
         folder: made if need be.
+        activations: of the capacities' graphs; x86 is quick with "uint8", ARM with "int8".
         force: write into a folder that has files; those of the same names are replaced.
 
     Returns:
@@ -36,17 +43,19 @@ def export_bundle(repository: Repository, folder: Path, *, force: bool = False) 
         `multiplexer.onnx`, `accept_head.onnx`, `<cloud model>.onnx` and `manifest.json`.
 
     Raises:
-        ExportError: the folder has files in it, and `force` was not asked for.
+        ExportError: the folder has files in it, and `force` was not asked for; or the bundle is
+            older than "int8".
         RepositoryError: nothing was released, or a blob is missing or damaged.
     """
     manifest = repository.manifest()
+    _check_activations(manifest, activations)
     teacher = repository.model_path(manifest.cloud.name).read_bytes()
     routers = {
         "multiplexer.onnx": _read(repository, manifest.multiplexer),
         "accept_head.onnx": _read(repository, manifest.accept_head),
     }
     _prepare(folder, force=force)
-    written = _export_capacities(repository, manifest, folder)
+    written = _export_capacities(repository, manifest, folder, activations)
     rest = {
         **routers,
         f"{manifest.cloud.name}.onnx": teacher,
@@ -78,13 +87,25 @@ def export_capacity(
     return path
 
 
-def _export_capacities(repository: Repository, manifest: Manifest, folder: Path) -> list[Path]:
+def _check_activations(manifest: Manifest, activations: Activations) -> None:
+    """A file that is not what was asked for would be found out late, on a slow device."""
+    if activations not in activations_in(manifest):
+        raise ExportError(
+            f"release {manifest.release} of {manifest.task} has no graphs with {activations} "
+            "activations; train it again (nestling-cloud bundle train), or leave --activations out"
+        )
+
+
+def _export_capacities(
+    repository: Repository, manifest: Manifest, folder: Path, activations: Activations
+) -> list[Path]:
     rings: list[bytes] = []
     written: list[Path] = []
     for number, entry in enumerate(manifest.capacities, start=1):
         rings.append(_read(repository, entry.ring))
         tensors = assemble(manifest.tensors, rings)
-        path = export_capacity(folder, _read(repository, entry.template), tensors, number)
+        template = _read(repository, template_of(entry, activations))
+        path = export_capacity(folder, template, tensors, number)
         written += [path, folder / weights_file(number)]
     return written
 

@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from nestling.bundle import shared_blobs
+from nestling.bundle import activations_in, shared_blobs
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.bundles.repository import Repository
 
@@ -27,6 +27,7 @@ def overview(repository: Repository) -> dict[str, Any]:
         "release": manifest.release,
         "input_shape": list(manifest.signature.shape),
         "classes": list(manifest.signature.classes),
+        "activations": activations_in(manifest),
         "capacities": _capacities(manifest),
         "cloud": {
             "name": cloud.name,
@@ -63,6 +64,7 @@ def overview_table(told: dict[str, Any]) -> RenderableType:
         f"{told['bundle_version']}: task {told['task']}, release {told['release']}, "
         f"input {shape}, {len(told['classes'])} classes",
         _table(told),
+        f"templates for {' and '.join(told['activations'])} activations; a device takes one kind",
         f"cloud model {cloud['name']}: accuracy {cloud['accuracy']:.1%}, "
         f"{cloud['macs']:,} MACs, {cloud['bytes']:,} B",
         f"routers, calibration, golden inputs: {told['shared_bytes']:,} B on every device",

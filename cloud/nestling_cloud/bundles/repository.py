@@ -167,11 +167,7 @@ class Repository:
             raise RepositoryError(f"the manifest is damaged ({err}); release it again") from err
 
     def _check_blobs(self, manifest: bundle_pb2.Manifest) -> None:
-        named = [
-            *bundle.rings_and_templates(manifest, len(manifest.capacities)),
-            *bundle.shared_blobs(manifest),
-        ]
-        for blob in named:
+        for blob in bundle.every_blob(manifest):
             if self.size(blob.sha256) != blob.size:
                 raise RepositoryError(
                     f"blob {blob.sha256[:12]} has {self.size(blob.sha256)} bytes where the "

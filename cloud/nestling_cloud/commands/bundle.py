@@ -3,9 +3,11 @@
 import argparse
 import json
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 
+from nestling.bundle import Activations
 from nestling_cloud.bundles.export import export_bundle
 from nestling_cloud.bundles.overview import overview, overview_table
 from nestling_cloud.bundles.repository import Repository
@@ -62,12 +64,20 @@ def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         description="Write capacity-k.onnx with its capacity-k.weights for every capacity, "
         "multiplexer.onnx, accept_head.onnx, the teacher, and manifest.json. Any ONNX runtime "
         "loads them.",
-        epilog="example:\n  nestling-cloud bundle export --repository repository --out models\n",
+        epilog="examples:\n  nestling-cloud bundle export --repository repository --out models\n"
+        "  nestling-cloud bundle export --repository repository --out models --activations int8\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
     add("--out", type=Path, required=True, metavar="DIR", help="where to; new or empty")
+    add(
+        "--activations",
+        choices=get_args(Activations),
+        default="uint8",
+        help="integers that the capacities compute in, with the same answers: uint8 for x86, int8 "
+        "for ARM (default: %(default)s)",
+    )
     add("--force", action="store_true", help="replace files that are there")
     parser.set_defaults(run=_export)
 
@@ -97,5 +107,11 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    for path in export_bundle(Repository(options.repository), options.out, force=options.force):
+    written = export_bundle(
+        Repository(options.repository),
+        options.out,
+        activations=options.activations,
+        force=options.force,
+    )
+    for path in written:
         print(path)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nestling.bundle import Activations
 from nestling.v1.bundle_pb2 import Blob, Manifest
 from nestling_device.config import Config
 from nestling_device.delivery.admission import parse_manifest
@@ -42,11 +43,13 @@ class Subject:
         config: complete as far as it is known.
         identity: None if it has not enrolled.
         running: whether it runs now.
+        activations: that its processor is made for.
     """
 
     config: Config
     identity: Identity | None
     running: bool
+    activations: Activations
 
     @property
     def state_dir(self) -> Path:

@@ -92,7 +92,7 @@ def bundle(subject: Subject) -> Finding:
                 found="none is installed yet",
                 advice="nestling-device run fetches it at its start",
             )
-        self_test(subject.manifest(held), held.capacity, subject.blobs)
+        self_test(subject.manifest(held), held.capacity, subject.blobs, subject.activations)
     return Finding(
         check="bundle",
         level="ok",

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import platform
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from nestling_device.checks import equipment, machine, network, state
 from nestling_device.checks.finding import Check, Finding, FoundError, Subject, split_advice
 from nestling_device.config import Config
 from nestling_device.errors import DeviceError
+from nestling_device.machine import activations_of
 from nestling_device.membership import joined
 from nestling_device.standing import is_running
 
@@ -74,7 +76,10 @@ def _examine(options: argparse.Namespace) -> Iterator[Finding]:
     try:
         config, identity = joined(flags.read(options))
         subject = Subject(
-            config=config, identity=identity, running=is_running(Path(config.device.state))
+            config=config,
+            identity=identity,
+            running=is_running(Path(config.device.state)),
+            activations=activations_of(platform.machine()),
         )
     except DeviceError as err:
         found, advice = split_advice(err)

@@ -1,6 +1,7 @@
 """`nestling-device profile`."""
 
 import argparse
+import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,7 +19,7 @@ from nestling_device.energy.costs import MeasuredCosts, NetworkCost, write_costs
 from nestling_device.energy.instruments.catalogue import open_instrument
 from nestling_device.energy.profile import load_board
 from nestling_device.energy.sampler import Sampler
-from nestling_device.machine import machine_name
+from nestling_device.machine import activations_of, machine_name
 from nestling_device.membership import joined
 from nestling_device.models import ModelCosts, profile_models
 from nestling_device.parts import Parts, load_parts
@@ -130,6 +131,7 @@ def _installed(state_dir: Path) -> tuple[Parts, BlobStore]:
         manifest_blob=blob,
         version=held.version,
         capacity=held.capacity,
+        activations=activations_of(platform.machine()),
     )
     return load_parts(installed, blobs), blobs
 

@@ -1,6 +1,7 @@
 """`nestling-device run`."""
 
 import argparse
+import platform
 import signal
 import sys
 import threading
@@ -18,7 +19,7 @@ from nestling_device.energy.costs import read_costs
 from nestling_device.energy.metering import open_meter
 from nestling_device.energy.profile import load_link
 from nestling_device.identity import Identity
-from nestling_device.machine import machine_name
+from nestling_device.machine import activations_of, machine_name
 from nestling_device.membership import check_reachable, joined
 from nestling_device.resources import available_memory_bytes, battery_charge
 from nestling_device.runtime import Device, DeviceConfig
@@ -100,6 +101,7 @@ def _device_config(config: Config, identity: Identity | None) -> DeviceConfig:
         cloud=config.cloud.address,
         broker_host=host,
         broker_port=port,
+        activations=activations_of(platform.machine()),
         delivery=cast("Literal['grpc', 'mqtt']", config.cloud.delivery),
         deadline_ms=config.budget.latency_ms,
         identity=identity,

@@ -4,8 +4,10 @@ from google.protobuf.message import DecodeError
 
 from nestling.bundle import (
     MANIFEST_FORMAT,
+    Activations,
     admitted_capacity,
     bundle_version,
+    every_blob,
     is_digest,
     rings_and_templates,
     shared_blobs,
@@ -129,11 +131,8 @@ def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
     return capacity
 
 
-def needed_blobs(manifest: bundle_pb2.Manifest, capacity: int) -> list[bundle_pb2.Blob]:
+def needed_blobs(
+    manifest: bundle_pb2.Manifest, capacity: int, activations: Activations
+) -> list[bundle_pb2.Blob]:
     """List what a device that holds capacities 1 to `capacity` needs besides the manifest."""
-    return [*shared_blobs(manifest), *rings_and_templates(manifest, capacity)]
-
-
-def every_blob(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
-    """List every blob that a manifest names."""
-    return needed_blobs(manifest, len(manifest.capacities))
+    return [*shared_blobs(manifest), *rings_and_templates(manifest, capacity, activations)]

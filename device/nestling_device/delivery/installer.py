@@ -4,9 +4,12 @@ The order is what keeps it safe from a kill: first all blobs are on the disk and
 bundle answers its golden inputs, then one transaction switches, and only then is old stuff removed.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
+from nestling.bundle import Activations, every_blob
 from nestling.v1 import bundle_pb2
 from nestling_device.delivery import admission
 from nestling_device.delivery.blobs import BlobStore
@@ -18,30 +21,40 @@ class SelfTestError(DeliveryError):
     """A bundle that arrived whole and does not answer its golden inputs right."""
 
 
-SelfTest = Callable[[bundle_pb2.Manifest, int, BlobStore], None]
+SelfTest = Callable[[bundle_pb2.Manifest, int, BlobStore, Activations], None]
 """Runs capacities 1 to k of a bundle on its golden inputs; raises SelfTestError."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
-    """A bundle ready to run: everything that capacities 1 to `capacity` need is here, verified."""
+    """A bundle ready to run: everything that capacities 1 to `capacity` need is here, verified.
+
+    Of the templates these are the ones with `activations`.
+    """
 
     manifest: bundle_pb2.Manifest
     manifest_blob: bundle_pb2.Blob
     version: str
     capacity: int
+    activations: Activations
 
 
 class Installer:
     """Installs bundles into one state folder; for one thread."""
 
     def __init__(
-        self, state: State, blobs: BlobStore, source: BlobSource, self_test: SelfTest
+        self,
+        state: State,
+        blobs: BlobStore,
+        source: BlobSource,
+        self_test: SelfTest,
+        activations: Activations,
     ) -> None:
         self._state = state
         self._blobs = blobs
         self._source = source
         self._self_test = self_test
+        self._activations = activations
 
     def install(self, memory_bytes: int) -> Installed:
         """Bring the device to the desired bundle, with as much of it as the budget admits.
@@ -67,11 +80,11 @@ class Installer:
         capacity = admission.admit(manifest, memory_bytes)
 
         known = active if active and active.manifest == desired.manifest else None
-        if known is None or not self._holds(manifest, capacity, known):
+        if known is None or not self._holds(manifest, capacity, known, self._activations):
             self._remove_stale(desired.manifest)
-            for blob in admission.needed_blobs(manifest, capacity):
+            for blob in admission.needed_blobs(manifest, capacity, self._activations):
                 self._download(blob)
-            self._self_test(manifest, capacity, self._blobs)
+            self._self_test(manifest, capacity, self._blobs, self._activations)
             held = HeldBundle(
                 manifest=desired.manifest,
                 version=desired.bundle_version,
@@ -86,12 +99,14 @@ class Installer:
             manifest_blob=desired.manifest,
             version=desired.bundle_version,
             capacity=capacity,
+            activations=self._activations,
         )
 
     def active(self, memory_bytes: int) -> Installed | None:
         """Find what can run without asking the cloud, None before the first installation.
 
-        A damaged ring costs its capacity and those above it, no more.
+        A damaged ring costs its capacity and those above it, no more. Templates of the other
+        kind, which a program before this one has fetched, serve until the next update.
 
         Args:
             memory_bytes: bytes that a resident capacity may hold.
@@ -104,18 +119,27 @@ class Installer:
         if held is None:
             return None
         manifest = admission.parse_manifest(self._blobs.read(held.manifest))
-        for capacity in range(min(admission.admit(manifest, memory_bytes), held.capacity), 0, -1):
-            if self._holds(manifest, capacity, held):
+        largest = min(admission.admit(manifest, memory_bytes), held.capacity)
+        kinds = sorted(get_args(Activations), key=lambda kind: kind != self._activations)
+        for activations, capacity in itertools.product(kinds, range(largest, 0, -1)):
+            if self._holds(manifest, capacity, held, activations):
                 return Installed(
                     manifest=manifest,
                     manifest_blob=held.manifest,
                     version=held.version,
                     capacity=capacity,
+                    activations=activations,
                 )
         raise DeliveryError(f"bundle {held.version} is damaged on this device; install it again")
 
-    def _holds(self, manifest: bundle_pb2.Manifest, capacity: int, held: HeldBundle) -> bool:
-        needed = admission.needed_blobs(manifest, capacity)
+    def _holds(
+        self,
+        manifest: bundle_pb2.Manifest,
+        capacity: int,
+        held: HeldBundle,
+        activations: Activations,
+    ) -> bool:
+        needed = admission.needed_blobs(manifest, capacity, activations)
         return capacity <= held.capacity and all(self._blobs.has(blob) for blob in needed)
 
     def _download(self, blob: bundle_pb2.Blob) -> None:
@@ -137,5 +161,5 @@ class Installer:
         keep = list(manifests)
         for blob in manifests:
             if self._blobs.has(blob):
-                keep += admission.every_blob(admission.parse_manifest(self._blobs.read(blob)))
+                keep += every_blob(admission.parse_manifest(self._blobs.read(blob)))
         self._blobs.remove_except(keep)

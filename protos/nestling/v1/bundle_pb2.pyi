@@ -146,6 +146,7 @@ class Capacity(_message.Message):
     MACS_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     ACCURACY_FIELD_NUMBER: _builtins.int
+    TEMPLATE_INT8_FIELD_NUMBER: _builtins.int
     macs: _builtins.int
     """Multiply-accumulates of one inference."""
     memory_bytes: _builtins.int
@@ -154,11 +155,17 @@ class Capacity(_message.Message):
     """Accuracy on the calibration subjects, 0 to 1."""
     @_builtins.property
     def template(self) -> Global___Blob:
-        """ONNX graph with external initialisers, scales and biases inside."""
+        """ONNX graph with external initialisers, scales and biases inside; activations are unsigned bytes,
+        as x86's kernels want them.
+        """
 
     @_builtins.property
     def ring(self) -> Global___Blob:
         """The int8 weights that this capacity adds to the one before."""
+
+    @_builtins.property
+    def template_int8(self) -> Global___Blob:
+        """The same graph with signed bytes, as ARM's kernels want them; bundles of before lack it."""
 
     def __init__(
         self,
@@ -168,10 +175,11 @@ class Capacity(_message.Message):
         macs: _builtins.int = ...,
         memory_bytes: _builtins.int = ...,
         accuracy: _builtins.float = ...,
+        template_int8: Global___Blob | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ring", b"ring", "template", b"template"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ring", b"ring", "template", b"template", "template_int8", b"template_int8"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "macs", b"macs", "memory_bytes", b"memory_bytes", "ring", b"ring", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "macs", b"macs", "memory_bytes", b"memory_bytes", "ring", b"ring", "template", b"template", "template_int8", b"template_int8"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

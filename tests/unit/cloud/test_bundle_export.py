@@ -2,9 +2,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
+from nestling.bundle import Activations
+from nestling.session import open_session
 from nestling.v1 import bundle_pb2
+from nestling.v1.bundle_pb2 import GoldenInputs
 from nestling_cloud import cli
 from nestling_cloud.bundles.overview import overview
 from nestling_cloud.bundles.repository import Repository
@@ -19,6 +24,7 @@ def test_show_tells_what_the_manifest_says(
     assert told == overview(Repository(released))
     assert (told["task"], told["release"]) == ("tiny", 1)
     assert told["bundle_version"].startswith("tiny-1-")
+    assert told["activations"] == ["uint8", "int8"]
     assert [one["capacity"] for one in told["capacities"]] == [1, 2]
     assert [one["ring_bytes"] for one in told["capacities"]] == [102_400, 204_800]
     assert [one["weight_bytes"] for one in told["capacities"]] == [102_400, 307_200]
@@ -31,7 +37,7 @@ def test_show_is_a_table_for_people(released: Path, capsys: pytest.CaptureFixtur
     assert cli.main(["bundle", "show", "--repository", str(released)]) == 0
 
     told = capsys.readouterr().out
-    for words in ("tiny-1-", "307,200", "cloud model tiny-teacher"):
+    for words in ("tiny-1-", "307,200", "uint8 and int8", "cloud model tiny-teacher"):
         assert words in told
 
 
@@ -79,3 +85,52 @@ def test_export_of_a_damaged_blob_exits_with_1_and_makes_nothing(
     assert status == 1
     assert "the bundle is damaged" in capsys.readouterr().err
     assert not out.exists()
+
+
+def zero_points(path: Path) -> set[int]:
+    """ONNX types of a graph's zero points, which are those of its activations."""
+    graph = onnx.load(str(path), load_external_data=False).graph
+    return {value.data_type for value in graph.initializer if value.name.endswith(".zero")}
+
+
+@pytest.mark.parametrize(
+    ("flags", "activations"),
+    [([], "uint8"), (["--activations", "uint8"], "uint8"), (["--activations", "int8"], "int8")],
+)
+def test_exported_capacities_have_the_activations_asked_for_and_the_same_answers(
+    tiny_bundle: Path, tmp_path: Path, flags: list[str], activations: Activations
+) -> None:
+    repository, out = Repository(tiny_bundle), tmp_path / "out"
+    golden = GoldenInputs.FromString(repository.read(repository.manifest().golden.sha256))
+    shape = repository.manifest().signature.shape
+    inputs = np.frombuffer(golden.inputs, "<f4").reshape(golden.count, *shape)
+
+    arguments = ["--repository", str(tiny_bundle), "--out", str(out)]
+    assert cli.main(["bundle", "export", *arguments, *flags]) == 0
+
+    kind = {"uint8": onnx.TensorProto.UINT8, "int8": onnx.TensorProto.INT8}[activations]
+    for number, logits in enumerate(golden.logits, start=1):
+        path = out / f"capacity-{number}.onnx"
+        assert {kind} == zero_points(path)
+        found = open_session(path).run(None, {"input": inputs})[0]
+        assert logits == found.astype("<f4").tobytes()
+
+
+def test_export_of_activations_that_an_older_bundle_lacks_makes_nothing(
+    released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository = Repository(released)
+    older = repository.manifest()
+    older.release = 2
+    for entry in older.capacities:
+        entry.ClearField("template_int8")
+    repository.release(older)
+    out = tmp_path / "out"
+    arguments = ["--repository", str(released), "--out", str(out), "--activations", "int8"]
+
+    assert cli.main(["bundle", "export", *arguments]) == 1
+
+    assert "release 2 of tiny has no graphs with int8 activations" in capsys.readouterr().err
+    assert not out.exists()
+    assert cli.main(["bundle", "export", *arguments[:-2]]) == 0
+    assert overview(repository)["activations"] == ["uint8"]

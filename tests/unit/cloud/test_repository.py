@@ -100,6 +100,16 @@ def test_release_with_a_missing_blob_is_refused(
     assert repository.desired() is None
 
 
+def test_release_with_a_missing_signed_template_is_refused(
+    repository: Repository, make_manifest: MakeManifest
+) -> None:
+    manifest = make_manifest(repository)
+    manifest.capacities[1].template_int8.sha256 = "0" * 64
+
+    with pytest.raises(BlobNotFoundError):
+        repository.release(manifest)
+
+
 def test_release_with_a_wrong_size_is_refused(
     repository: Repository, make_manifest: MakeManifest
 ) -> None:

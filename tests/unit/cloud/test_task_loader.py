@@ -42,7 +42,7 @@ def test_path_may_have_colons(tmp_path: Path) -> None:
 
 
 def test_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(TaskError, match=r"no task 'wearabel': use one of wearable, fashion, or path"):
+    with pytest.raises(TaskError, match=r"no task 'wearabel': use one of wearable, fashion"):
         load_task("wearabel")
 
 

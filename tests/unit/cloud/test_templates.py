@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from tests.families import CAPACITIES, FAMILIES, Family, make_family
 
+from nestling.bundle import Activations
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
 from nestling.student.blocks import Conv, Depthwise, Shuffle
@@ -25,7 +26,7 @@ from nestling.v1.bundle_pb2 import NestedTensor
 from nestling_cloud.bundles.export import export_capacity, weights_file
 from nestling_cloud.quantization import ActivationRange, QuantizedStudent, quantize
 from nestling_cloud.quantization.rounding import activations_rounded, on_grids
-from nestling_cloud.templates import Activations, build_template
+from nestling_cloud.templates import build_template
 
 TOLERANCE = 0.03
 

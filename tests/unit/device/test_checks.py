@@ -27,7 +27,7 @@ def subject(folder: Path, identity: Identity | None = None, **keys: object) -> S
     config = with_values(
         Config(), {("device", "state"): str(folder)} | {(t, k): v for (t, k), v in values.items()}
     )
-    return Subject(config=config, identity=identity, running=False)
+    return Subject(config=config, identity=identity, running=False, activations="uint8")
 
 
 def finding(check: Check, looked_at: Subject) -> Finding:
@@ -42,7 +42,7 @@ def install(folder: Path) -> None:
     manifest, blobs = hand_bundle()
     source.release(manifest, dict(blobs))
     with State(folder) as opened:
-        Installer(opened, BlobStore(folder / "blobs"), source, self_test).install(10**6)
+        Installer(opened, BlobStore(folder / "blobs"), source, self_test, "uint8").install(10**6)
 
 
 def test_advice_is_what_follows_the_last_semicolon() -> None:

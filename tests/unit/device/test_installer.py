@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from tests.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
 
+from nestling.bundle import Activations, rings_and_templates
 from nestling.v1 import bundle_pb2
 from nestling_device.delivery.admission import AdmissionError
 from nestling_device.delivery.blobs import BlobStore
@@ -17,18 +18,24 @@ SMALL, MIDDLE, LARGE = CAPACITY_BYTES
 class Device:
     """An installer with its surroundings, and a self-test that can be told to fail."""
 
-    def __init__(self, folder: Path, state: State) -> None:
+    def __init__(self, folder: Path, state: State, activations: Activations = "uint8") -> None:
         self.folder = folder / "blobs"
         self.source = MemorySource()
         self.state = state
         self.blobs = BlobStore(self.folder)
         self.tested: list[tuple[int, int]] = []  # (release, capacity)
         self.failing_release = 0
-        self.installer = Installer(state, self.blobs, self.source, self.self_test)
+        self.installer = Installer(state, self.blobs, self.source, self.self_test, activations)
 
-    def self_test(self, manifest: bundle_pb2.Manifest, capacity: int, blobs: BlobStore) -> None:
-        for entry in manifest.capacities[:capacity]:
-            blobs.read(entry.ring)
+    def self_test(
+        self,
+        manifest: bundle_pb2.Manifest,
+        capacity: int,
+        blobs: BlobStore,
+        activations: Activations,
+    ) -> None:
+        for blob in rings_and_templates(manifest, capacity, activations):
+            blobs.read(blob)
         self.tested.append((manifest.release, capacity))
         if manifest.release == self.failing_release:
             raise SelfTestError("golden input 0: logits differ")
@@ -70,6 +77,39 @@ def test_growing_by_one_capacity_fetches_one_ring_and_its_template(device: Devic
     grown = manifest.capacities[1]
     assert {grown.ring.sha256, grown.template.sha256} == device.fetched()
     assert device.tested == [(1, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("activations", ["uint8", "int8"])
+def test_of_the_templates_only_those_with_the_devices_activations_are_fetched(
+    tmp_path: Path, activations: Activations
+) -> None:
+    with State(tmp_path) as state:
+        device = Device(tmp_path, state, activations)
+        manifest = device.release(1)
+
+        installed = device.installer.install(LARGE)
+
+    unsigned = {entry.template.sha256 for entry in manifest.capacities}
+    signed = {entry.template_int8.sha256 for entry in manifest.capacities}
+    wanted, others = (signed, unsigned) if activations == "int8" else (unsigned, signed)
+    fetched = device.fetched()
+    assert wanted <= fetched
+    assert not others & fetched
+    assert installed.activations == activations
+
+
+def test_older_bundle_has_one_template_for_every_processor(tmp_path: Path) -> None:
+    manifest, blobs = small_bundle()
+    for entry in manifest.capacities:
+        del blobs[entry.template_int8.sha256]
+        entry.ClearField("template_int8")
+    with State(tmp_path) as state:
+        device = Device(tmp_path, state, "int8")
+        device.source.release(manifest, blobs)
+
+        assert device.installer.install(LARGE).capacity == 3
+
+    assert {entry.template.sha256 for entry in manifest.capacities} <= device.fetched()
 
 
 def test_shrinking_and_growing_back_fetches_nothing(device: Device) -> None:

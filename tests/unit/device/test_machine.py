@@ -3,7 +3,8 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from nestling_device.machine import machine_name
+from nestling.bundle import Activations
+from nestling_device.machine import activations_of, machine_name
 
 
 def named(folder: Path, model: bytes | None, cpuinfo: str) -> str:
@@ -34,3 +35,24 @@ def test_machine_is_named_by_its_board_else_by_its_processor(
 
 def test_machine_that_tells_nothing_has_a_name_too(tmp_path: Path) -> None:
     assert machine_name(tmp_path / "none", tmp_path / "none").startswith("unknown machine, ")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "activations"),
+    [
+        ("aarch64", "int8"),
+        ("aarch64_be", "int8"),
+        ("arm64", "int8"),
+        ("armv6l", "int8"),
+        ("armv7l", "int8"),
+        ("x86_64", "uint8"),
+        ("AMD64", "uint8"),
+        ("i686", "uint8"),
+        ("riscv64", "uint8"),
+        ("", "uint8"),
+    ],
+)
+def test_signed_activations_are_for_arm_and_unsigned_ones_for_all_others(
+    architecture: str, activations: Activations
+) -> None:
+    assert activations == activations_of(architecture)

@@ -24,9 +24,9 @@ def try_bundle(folder: Path, capacity: int = CAPACITIES, **replaced: bytes) -> N
     manifest, blobs = hand_bundle(1, **replaced)
     source, store = MemorySource(), BlobStore(folder)
     source.release(manifest, dict(blobs))
-    for blob in needed_blobs(manifest, capacity):
+    for blob in needed_blobs(manifest, capacity, "uint8"):
         store.download(source, blob)
-    self_test(manifest, capacity, store)
+    self_test(manifest, capacity, store, "uint8")
 
 
 def golden(change: Callable[[GoldenInputs], object]) -> bytes:
@@ -112,7 +112,7 @@ def test_calibration_with_holes_does_not_pass(tmp_path: Path, data: bytes) -> No
 def test_device_keeps_its_bundle_when_the_next_one_does_not_pass(tmp_path: Path) -> None:
     source = MemorySource()
     with State(tmp_path) as state:
-        installer = Installer(state, BlobStore(tmp_path / "blobs"), source, self_test)
+        installer = Installer(state, BlobStore(tmp_path / "blobs"), source, self_test, "uint8")
         manifest, blobs = hand_bundle()
         source.release(manifest, dict(blobs))
         old = installer.install(ENOUGH)

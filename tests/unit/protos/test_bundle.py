@@ -5,14 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nestling.bundle import (
+    Activations,
     BlobError,
     admitted_capacity,
     blob_of,
     bundle_version,
     check_blob,
+    every_blob,
     is_digest,
     rings_and_templates,
     shared_blobs,
+    template_of,
 )
 from nestling.v1.bundle_pb2 import Blob, Capacity, Manifest
 
@@ -26,6 +29,7 @@ def manifest() -> Manifest:
         made.capacities.add(
             ring=blob_of(b"ring %d" % capacity),
             template=blob_of(b"template %d" % capacity),
+            template_int8=blob_of(b"signed template %d" % capacity),
             memory_bytes=1000 * capacity,
         )
     return made
@@ -70,11 +74,41 @@ def test_version_names_task_release_and_manifest(manifest: Manifest) -> None:
 
 
 def test_growing_by_one_capacity_needs_one_ring_and_its_template_more(manifest: Manifest) -> None:
-    before = rings_and_templates(manifest, 1)
-    after = rings_and_templates(manifest, 2)
+    before = rings_and_templates(manifest, 1, "uint8")
+    after = rings_and_templates(manifest, 2, "uint8")
 
     assert [blob_of(b"ring 1"), blob_of(b"template 1")] == before
     assert [*before, blob_of(b"ring 2"), blob_of(b"template 2")] == after
+
+
+def test_a_device_with_signed_activations_needs_the_same_rings_and_one_other_template(
+    manifest: Manifest,
+) -> None:
+    needed = rings_and_templates(manifest, 1, "int8")
+
+    assert [blob_of(b"ring 1"), blob_of(b"signed template 1")] == needed
+
+
+@pytest.mark.parametrize("activations", ["uint8", "int8"])
+def test_older_capacity_has_one_template_whatever_the_activations(activations: Activations) -> None:
+    entry = Capacity(template=blob_of(b"only one"))
+
+    assert blob_of(b"only one") == template_of(entry, activations)
+
+
+def test_every_blob_is_what_all_devices_together_need(manifest: Manifest) -> None:
+    needed = [*rings_and_templates(manifest, 3, "uint8"), *rings_and_templates(manifest, 3, "int8")]
+
+    named = [blob.sha256 for blob in every_blob(manifest)]
+
+    assert {blob.sha256 for blob in [*needed, *shared_blobs(manifest)]} == set(named)
+    assert len(set(named)) == len(named)
+
+
+def test_older_manifest_names_no_empty_blob() -> None:
+    manifest = Manifest(capacities=[Capacity(template=blob_of(b"t"), ring=blob_of(b"r"))])
+
+    assert [blob_of(b"r"), blob_of(b"t")] == every_blob(manifest)[4:]
 
 
 def test_shared_blobs_are_what_routes_checks_and_calibrates(manifest: Manifest) -> None:
