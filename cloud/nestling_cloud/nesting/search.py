@@ -11,7 +11,17 @@ from nestling.student.blocks import Conv
 from nestling.student.config import StudentConfig
 from nestling_cloud.nesting.cost import CostOf, Widths
 from nestling_cloud.nesting.lesson import Lesson
-from nestling_cloud.nesting.slimming import Measure, PathPoint, choose, slim
+from nestling_cloud.nesting.slimming import (
+    Measure,
+    PathPoint,
+    Verdict,
+    check_targets,
+    choose,
+    ladder,
+    measured_by,
+    out_of_reach,
+    slim,
+)
 from nestling_cloud.nesting.supernet import Supernet, supernet_loss
 from nestling_cloud.recipes.nesting import NestingError
 from nestling_cloud.training import train
@@ -24,8 +34,9 @@ class Search:
     Attributes:
         targets: shares of the largest capacity's cost, rising, the last 1; one for each capacity.
         measure: which cost.
-        steps: in which each layer can shrink from its largest to its smallest width.
-        smallest: share of the channels that no layer falls below.
+        step: share of the channels it still has that a layer loses in a step.
+        floor: share that each layer keeps at least, of the channels that it has where all layers
+            are narrowed alike to the smallest target.
         random_widths: that a step trains besides the largest and the smallest.
         held_out: share of each class, the last that were recorded, that trains no supernet: the
             widths are judged by it.
@@ -34,17 +45,18 @@ class Search:
 
     targets: tuple[float, ...] = (0.1, 0.3, 0.6, 1.0)
     measure: Measure = "bytes"
-    steps: int = 8
-    smallest: float = 0.125
+    step: float = 0.125
+    floor: float = 0.5
     random_widths: int = 2
     held_out: float = 0.2
     judged: int = 1024
 
     def __post_init__(self) -> None:
         """Refuse a search that finds nothing."""
-        if self.steps < 1 or self.random_widths < 0 or self.judged < 2:
-            raise NestingError(f"{self}: at least 1 step, no fewer than 0 random widths, 2 judged")
-        if not 0 < self.smallest <= 1 or not 0 < self.held_out < 1:
+        check_targets(self.targets)
+        if self.random_widths < 0 or self.judged < 2:
+            raise NestingError(f"{self}: no fewer than 0 random widths, at least 2 judged")
+        if not 0 < self.step < 1 or not 0 < self.floor <= 1 or not 0 < self.held_out < 1:
             raise NestingError(f"{self}: shares lie between 0 and 1")
 
 
@@ -76,18 +88,37 @@ def search_widths(lesson: Lesson, cost: CostOf, search: Search) -> Found:
     supernet = Supernet(lesson.task.signature, student)
     supernet.normalizer.fit(lesson.train_inputs)
     held = held_out(labels, search.held_out)
-    _train(supernet, lesson, np.flatnonzero(~held), search)
-    steps, smallest = _grid(student, search)
-    path = slim(
-        student.whole,
-        steps=steps,
-        smallest=smallest,
-        accuracy=_judge(supernet, lesson, held, search.judged),
-        cost=cost,
-        measure=search.measure,
-    )
+    smallest = smallest_widths(student, cost, search)
+    _train(supernet, lesson, np.flatnonzero(~held), smallest, search.random_widths)
+    ladders = [
+        ladder(whole, unit=unit, least=least, step=search.step)
+        for whole, unit, least in zip(student.whole, _units(student), smallest, strict=True)
+    ]
+    judge = _judge(supernet, lesson, held, search.judged)
+    points = slim(ladders, judge=judge, cost=cost, measure=search.measure)
+    count = 1 + sum(len(widths) - 1 for widths in ladders)
+    path = tuple(lesson.progress.track(points, count, "slimming the supernet"))
     rows = tuple(point.widths for point in choose(path, search.targets, search.measure))
-    return Found(config=StudentConfig(blocks=student.blocks, widths=rows), path=tuple(path))
+    return Found(config=StudentConfig(blocks=student.blocks, widths=rows), path=path)
+
+
+def smallest_widths(config: StudentConfig, cost: CostOf, search: Search) -> Widths:
+    """Channels that no layer falls below: it would starve those after it.
+
+    Raises:
+        NestingError: not even one channel a layer, or one a group, is within the smallest target.
+    """
+    units, target = _units(config), search.targets[0]
+    places = [whole // unit for whole, unit in zip(config.whole, units, strict=True)]
+    whole = measured_by(search.measure, cost(config.whole))
+    for part in range(max(places), 0, -1):
+        alike = [max(1, count * part // max(places)) for count in places]
+        row = tuple(unit * count for unit, count in zip(units, alike, strict=True))
+        least = measured_by(search.measure, cost(row)) / whole
+        if least <= target:
+            kept = [max(1, round(count * search.floor)) for count in alike]
+            return tuple(unit * count for unit, count in zip(units, kept, strict=True))
+    raise out_of_reach(target, least, search.measure)
 
 
 def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
@@ -99,25 +130,17 @@ def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
     return held
 
 
-def _grid(config: StudentConfig, search: Search) -> tuple[Widths, Widths]:
-    """Channels of a step, and those kept at least, for each layer: whole places of every group."""
-    steps, smallest = [], []
-    for whole, part in zip(config.whole, _parts(config), strict=True):
-        places = whole // part
-        least = max(1, round(places * search.smallest))
-        steps.append(part * max(1, round((places - least) / search.steps)))
-        smallest.append(part * least)
-    return tuple(steps), tuple(smallest)
-
-
-def _train(supernet: Supernet, lesson: Lesson, kept: NDArray[np.intp], search: Search) -> None:
+def _train(
+    supernet: Supernet,
+    lesson: Lesson,
+    kept: NDArray[np.intp],
+    smallest: Widths,
+    random_widths: int,
+) -> None:
     views, student, places = lesson.views, lesson.task.student, torch.from_numpy(kept)
-    _, smallest = _grid(student, search)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        drawn = [
-            _random_widths(student, smallest, lesson.generator) for _ in range(search.random_widths)
-        ]
+        drawn = [_random_widths(student, smallest, lesson.generator) for _ in range(random_widths)]
         return supernet_loss(
             supernet,
             views.batch(epoch, places[indices]),
@@ -137,31 +160,34 @@ def _train(supernet: Supernet, lesson: Lesson, kept: NDArray[np.intp], search: S
 
 
 def _random_widths(config: StudentConfig, smallest: Widths, generator: torch.Generator) -> Widths:
+    """Draw widths as the path will have them: as many per octave at either end."""
+    sizes = zip(config.whole, smallest, _units(config), strict=True)
     return tuple(
-        part * int(torch.randint(least // part, whole // part + 1, (1,), generator=generator))
-        for whole, least, part in zip(config.whole, smallest, _parts(config), strict=True)
+        unit * round(least / unit * (whole / least) ** float(torch.rand((), generator=generator)))
+        for whole, least, unit in sizes
     )
 
 
-def _parts(config: StudentConfig) -> list[int]:
-    """Groups of each layer that has channels of its own."""
+def _units(config: StudentConfig) -> list[int]:
+    """Channels of each layer with any of its own that come and go together: one a group."""
     return [block.groups for block in config.blocks if isinstance(block, Conv)]
 
 
 def _judge(
     supernet: Supernet, lesson: Lesson, held: NDArray[np.bool_], count: int
-) -> Callable[[Widths], float]:
-    """Make `widths -> accuracy` on what was held out, with statistics of what was not."""
+) -> Callable[[Widths], Verdict]:
+    """Make `widths -> verdict` on what was held out, with statistics of what was not."""
     learned, unseen = (_spread(np.flatnonzero(part), count) for part in (~held, held))
     inputs = torch.from_numpy(lesson.train_inputs[np.concatenate([learned, unseen])])
     labels = lesson.views.labels[torch.from_numpy(unseen)]
 
     @torch.no_grad()
-    def accuracy(widths: Widths) -> float:
+    def judge(widths: Widths) -> Verdict:
         logits = supernet(inputs, widths, len(learned))[len(learned) :]
-        return float((logits.argmax(1) == labels).double().mean())
+        accuracy = float((logits.argmax(1) == labels).double().mean())
+        return Verdict(accuracy=accuracy, score=accuracy)
 
-    return accuracy
+    return judge
 
 
 def _spread(indices: NDArray[np.intp], count: int) -> NDArray[np.intp]:
