@@ -5,7 +5,7 @@ import dataclasses
 from nestling_cloud.distillation import make_views, train_assistants
 from nestling_cloud.nesting.cost import CostOf
 from nestling_cloud.nesting.lesson import Lesson
-from nestling_cloud.nesting.search import Found, Search, search_widths, smallest_widths
+from nestling_cloud.nesting.search import Found, Search, search_widths
 from nestling_cloud.nesting.supernet import Supernet
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Task
@@ -31,7 +31,7 @@ def find_capacities(
         TrainingError: the data is too small, or a loss left the finite numbers.
     """
     Supernet(task.signature, task.student)  # what cannot be is known before the teacher is trained
-    smallest_widths(task.student, cost, search)
+    search.smallest(task.student, cost)
     generator = seeded(seed)
     teacher = train_teacher(task, examples, generator, progress)
     teaches = train_assistants(

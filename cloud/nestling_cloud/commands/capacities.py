@@ -132,7 +132,7 @@ def _points(found: "Found", search: "Search") -> Iterator[dict[str, Any]]:
             "bytes": point.cost.bytes,
             **timed,
             "share": measured_by(search.measure, point.cost) / whole,
-            "accuracy": point.verdict.accuracy,
+            "accuracy": point.accuracy,
             "capacity": found.config.widths.index(point.widths) + 1 if chosen else None,
         }
 

@@ -7,19 +7,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling.student.blocks import Conv
 from nestling.student.config import StudentConfig
 from nestling_cloud.nesting.cost import CostOf, Widths
 from nestling_cloud.nesting.lesson import Lesson
+from nestling_cloud.nesting.reach import random_widths, smallest_widths, units
 from nestling_cloud.nesting.slimming import (
     Measure,
     PathPoint,
-    Verdict,
     check_targets,
     choose,
     ladder,
-    measured_by,
-    out_of_reach,
     slim,
 )
 from nestling_cloud.nesting.supernet import Supernet, supernet_loss
@@ -59,6 +56,16 @@ class Search:
         if not 0 < self.step < 1 or not 0 < self.floor <= 1 or not 0 < self.held_out < 1:
             raise NestingError(f"{self}: shares lie between 0 and 1")
 
+    def smallest(self, config: StudentConfig, cost: CostOf) -> Widths:
+        """Channels of each layer that are kept in any case.
+
+        Raises:
+            NestingError: the smallest target is out of reach.
+        """
+        return smallest_widths(
+            config, cost, target=self.targets[0], measure=self.measure, floor=self.floor
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -88,37 +95,18 @@ def search_widths(lesson: Lesson, cost: CostOf, search: Search) -> Found:
     supernet = Supernet(lesson.task.signature, student)
     supernet.normalizer.fit(lesson.train_inputs)
     held = held_out(labels, search.held_out)
-    smallest = smallest_widths(student, cost, search)
+    smallest = search.smallest(student, cost)
     _train(supernet, lesson, np.flatnonzero(~held), smallest, search.random_widths)
     ladders = [
         ladder(whole, unit=unit, least=least, step=search.step)
-        for whole, unit, least in zip(student.whole, _units(student), smallest, strict=True)
+        for whole, unit, least in zip(student.whole, units(student), smallest, strict=True)
     ]
-    judge = _judge(supernet, lesson, held, search.judged)
-    points = slim(ladders, judge=judge, cost=cost, measure=search.measure)
+    accuracy = _judge(supernet, lesson, held, search.judged)
+    points = slim(ladders, accuracy=accuracy, cost=cost, measure=search.measure)
     count = 1 + sum(len(widths) - 1 for widths in ladders)
     path = tuple(lesson.progress.track(points, count, "slimming the supernet"))
     rows = tuple(point.widths for point in choose(path, search.targets, search.measure))
     return Found(config=StudentConfig(blocks=student.blocks, widths=rows), path=path)
-
-
-def smallest_widths(config: StudentConfig, cost: CostOf, search: Search) -> Widths:
-    """Channels that no layer falls below: it would starve those after it.
-
-    Raises:
-        NestingError: not even one channel a layer, or one a group, is within the smallest target.
-    """
-    units, target = _units(config), search.targets[0]
-    places = [whole // unit for whole, unit in zip(config.whole, units, strict=True)]
-    whole = measured_by(search.measure, cost(config.whole))
-    for part in range(max(places), 0, -1):
-        alike = [max(1, count * part // max(places)) for count in places]
-        row = tuple(unit * count for unit, count in zip(units, alike, strict=True))
-        least = measured_by(search.measure, cost(row)) / whole
-        if least <= target:
-            kept = [max(1, round(count * search.floor)) for count in alike]
-            return tuple(unit * count for unit, count in zip(units, kept, strict=True))
-    raise out_of_reach(target, least, search.measure)
 
 
 def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
@@ -135,12 +123,12 @@ def _train(
     lesson: Lesson,
     kept: NDArray[np.intp],
     smallest: Widths,
-    random_widths: int,
+    drawings: int,
 ) -> None:
     views, student, places = lesson.views, lesson.task.student, torch.from_numpy(kept)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        drawn = [_random_widths(student, smallest, lesson.generator) for _ in range(random_widths)]
+        drawn = [random_widths(student, smallest, lesson.generator) for _ in range(drawings)]
         return supernet_loss(
             supernet,
             views.batch(epoch, places[indices]),
@@ -159,35 +147,20 @@ def _train(
     )
 
 
-def _random_widths(config: StudentConfig, smallest: Widths, generator: torch.Generator) -> Widths:
-    """Draw widths as the path will have them: as many per octave at either end."""
-    sizes = zip(config.whole, smallest, _units(config), strict=True)
-    return tuple(
-        unit * round(least / unit * (whole / least) ** float(torch.rand((), generator=generator)))
-        for whole, least, unit in sizes
-    )
-
-
-def _units(config: StudentConfig) -> list[int]:
-    """Channels of each layer with any of its own that come and go together: one a group."""
-    return [block.groups for block in config.blocks if isinstance(block, Conv)]
-
-
 def _judge(
     supernet: Supernet, lesson: Lesson, held: NDArray[np.bool_], count: int
-) -> Callable[[Widths], Verdict]:
-    """Make `widths -> verdict` on what was held out, with statistics of what was not."""
+) -> Callable[[Widths], float]:
+    """Make `widths -> accuracy` on what was held out, with statistics of what was not."""
     learned, unseen = (_spread(np.flatnonzero(part), count) for part in (~held, held))
     inputs = torch.from_numpy(lesson.train_inputs[np.concatenate([learned, unseen])])
     labels = lesson.views.labels[torch.from_numpy(unseen)]
 
     @torch.no_grad()
-    def judge(widths: Widths) -> Verdict:
+    def accuracy(widths: Widths) -> float:
         logits = supernet(inputs, widths, len(learned))[len(learned) :]
-        accuracy = float((logits.argmax(1) == labels).double().mean())
-        return Verdict(accuracy=accuracy, score=accuracy)
+        return float((logits.argmax(1) == labels).double().mean())
 
-    return judge
+    return accuracy
 
 
 def _spread(indices: NDArray[np.intp], count: int) -> NDArray[np.intp]:

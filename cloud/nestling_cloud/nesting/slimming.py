@@ -1,8 +1,8 @@
 """Greedy slimming: which widths to give up first. Pure decisions over accuracies and costs.
 
 AutoSlim (Yu & Huang 2019): from the largest widths, each step tries to shrink every layer by one
-step of channels and keeps the trial that loses least for what it saves. A step is a share of what
-the layer has left, so that it is as fine at the small end as at the large one.
+step of channels and keeps the trial that loses least accuracy for what it saves. A step is a share
+of what the layer has left, so that it is as fine at the small end as at the large one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,24 +16,11 @@ Measure = Literal["bytes", "latency"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """How good widths are.
-
-    Attributes:
-        accuracy: 0 to 1, for people.
-        score: what counts, larger is better.
-    """
-
-    accuracy: float
-    score: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class PathPoint:
-    """Widths that the search came by, how good they are and what they cost."""
+    """Widths that the search came by, what they reach and what they cost."""
 
     widths: Widths
-    verdict: Verdict
+    accuracy: float
     cost: Cost
 
 
@@ -66,7 +53,7 @@ def ladder(whole: int, *, unit: int, least: int, step: float) -> list[int]:
 def slim(
     ladders: Sequence[Sequence[int]],
     *,
-    judge: Callable[[Widths], Verdict],
+    accuracy: Callable[[Widths], float],
     cost: CostOf,
     measure: Measure,
 ) -> Iterator[PathPoint]:
@@ -74,7 +61,7 @@ def slim(
 
     Args:
         ladders: the widths that each layer steps down.
-        judge: says how good given widths are.
+        accuracy: of given widths, larger is better.
         cost: of given widths.
         measure: what is to be saved.
 
@@ -84,7 +71,7 @@ def slim(
 
     def point_of(rungs: tuple[int, ...]) -> PathPoint:
         widths = tuple(widths[rung] for widths, rung in zip(ladders, rungs, strict=True))
-        return PathPoint(widths=widths, verdict=judge(widths), cost=cost(widths))
+        return PathPoint(widths=widths, accuracy=accuracy(widths), cost=cost(widths))
 
     rungs = (0,) * len(ladders)
     last = point_of(rungs)
@@ -107,7 +94,7 @@ def _lower(rungs: tuple[int, ...], ladders: Sequence[Sequence[int]]) -> list[tup
 def _loss_for_saving(last: PathPoint, trial: PathPoint, measure: Measure) -> tuple[bool, float]:
     """Smaller is better; a trial that saves nothing comes after all that do."""
     saved = measured_by(measure, last.cost) - measured_by(measure, trial.cost)
-    lost = last.verdict.score - trial.verdict.score
+    lost = last.accuracy - trial.accuracy
     return (False, lost / saved) if saved > 0 else (True, lost)
 
 

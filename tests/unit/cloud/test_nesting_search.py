@@ -26,17 +26,16 @@ from nestling_cloud.macs import student_macs
 from nestling_cloud.nesting import NestingError
 from nestling_cloud.nesting.cost import Cost, counted_cost, timed_cost
 from nestling_cloud.nesting.lesson import Lesson
+from nestling_cloud.nesting.reach import random_widths
 from nestling_cloud.nesting.search import (
     Found,
     Search,
     held_out,
     search_widths,
-    smallest_widths,
 )
 from nestling_cloud.nesting.slimming import (
     Measure,
     PathPoint,
-    Verdict,
     choose,
     ladder,
     slim,
@@ -54,10 +53,6 @@ def channels_cost(widths: Widths) -> Cost:
     return Cost(latency_us=float(sum(widths)), bytes=sum(widths))
 
 
-def worth(accuracy: Callable[[Widths], float]) -> Callable[[Widths], Verdict]:
-    return lambda widths: Verdict(accuracy=accuracy(widths), score=accuracy(widths))
-
-
 def walk(
     weights: Widths, whole: Widths, *, steps: Widths, smallest: Widths, share: float = 1e-9
 ) -> list[PathPoint]:
@@ -66,7 +61,7 @@ def walk(
     return list(
         slim(
             [ladder(most, unit=step, least=least, step=share) for most, step, least in layers],
-            judge=worth(lambda widths: float(np.dot(weights, widths))),
+            accuracy=lambda widths: float(np.dot(weights, widths)),
             cost=channels_cost,
             measure="bytes",
         )
@@ -84,8 +79,14 @@ def test_loss_counts_by_what_it_saves() -> None:
         return Cost(latency_us=10.0 * widths[0] + widths[1], bytes=sum(widths))
 
     def path(measure: Measure) -> list[PathPoint]:
-        judge = worth(lambda widths: 2.0 * widths[0] + widths[1])
-        return list(slim([(2, 1), (2, 1)], judge=judge, cost=cost, measure=measure))
+        return list(
+            slim(
+                [(2, 1), (2, 1)],
+                accuracy=lambda widths: 2.0 * widths[0] + widths[1],
+                cost=cost,
+                measure=measure,
+            )
+        )
 
     assert path("bytes")[1].widths == (2, 1)
     assert path("latency")[1].widths == (1, 2)
@@ -94,7 +95,7 @@ def test_loss_counts_by_what_it_saves() -> None:
 def test_trial_that_saves_nothing_is_taken_last() -> None:
     path = slim(
         [(2, 1), (2, 1)],
-        judge=worth(lambda widths: float(widths[1])),  # the first layer is worth nothing
+        accuracy=lambda widths: float(widths[1]),  # the first layer is worth nothing
         cost=lambda widths: Cost(latency_us=float(widths[1]), bytes=1),
         measure="latency",
     )
@@ -215,8 +216,8 @@ def test_time_from_elsewhere_leaves_the_bytes_as_they_are() -> None:
 def test_floor_is_a_share_of_what_all_layers_narrowed_alike_would_have() -> None:
     config = conv_student(channels=(16, 32), strides=(1, 1))
 
-    half = smallest_widths(config, channels_cost, Search(targets=(0.5, 1.0), floor=0.5))
-    whole = smallest_widths(config, channels_cost, Search(targets=(0.5, 1.0), floor=1.0))
+    half = Search(targets=(0.5, 1.0), floor=0.5).smallest(config, channels_cost)
+    whole = Search(targets=(0.5, 1.0), floor=1.0).smallest(config, channels_cost)
 
     assert (half, whole) == ((4, 8), (8, 16))
 
@@ -226,7 +227,7 @@ def test_floor_keeps_whole_places_of_groups() -> None:
 
     search = Search(targets=(0.4, 1.0), floor=0.75)
 
-    assert smallest_widths(config, channels_cost, search) == (4, 2)
+    assert search.smallest(config, channels_cost) == (4, 2)
 
 
 def test_target_that_no_widths_meet_is_refused_before_anything_is_trained() -> None:
@@ -235,7 +236,18 @@ def test_target_that_no_widths_meet_is_refused_before_anything_is_trained() -> N
     with pytest.raises(
         NestingError, match=r"0\.1 is out of reach: .* 0\.200 of the largest's bytes"
     ):
-        smallest_widths(config, channels_cost, Search(targets=(0.1, 1.0)))
+        Search(targets=(0.1, 1.0)).smallest(config, channels_cost)
+
+
+def test_random_widths_are_whole_places_within_the_largest_and_the_smallest() -> None:
+    config = deepsense_student(sensors=2, branch=(16,), fused=(64,))
+    generator = torch.Generator().manual_seed(0)
+
+    rows = np.array([random_widths(config, (4, 4), generator) for _ in range(400)])
+
+    assert (rows.min(0).tolist(), rows.max(0).tolist()) == ([4, 4], [32, 64])
+    assert (rows[:, 0] % 2 == 0).all()
+    assert np.median(rows[:, 1]) == pytest.approx(16, abs=3)  # half of the octaves
 
 
 FAMILIES = {
