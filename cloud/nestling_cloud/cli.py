@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from nestling_cloud.commands import (
     broker_config,
     bundle,
+    capacities,
     console,
     device,
     federated,
@@ -17,7 +18,7 @@ from nestling_cloud.commands import (
 )
 from nestling_cloud.errors import CloudError
 
-_COMMANDS = (serve, console, bundle, device, broker_config, federated, latency)
+_COMMANDS = (serve, console, bundle, device, broker_config, federated, latency, capacities)
 _FAILURE = 1
 _INTERRUPTED = 128 + signal.SIGINT
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nestling.student.config import StudentConfig
 from nestling.student.plan import layout
@@ -50,3 +50,13 @@ def counted_cost(signature: Signature, config: StudentConfig) -> CostOf:
         return Cost(latency_us=macs / _MACS_A_MICROSECOND, bytes=sum(weights))
 
     return cost
+
+
+def timed_cost(counted: CostOf, latency_us: Callable[[Widths], float]) -> CostOf:
+    """Bytes as they are counted, and a latency of another source.
+
+    Args:
+        counted: whose bytes count.
+        latency_us: of one inference at given widths.
+    """
+    return lambda widths: replace(counted(widths), latency_us=latency_us(widths))

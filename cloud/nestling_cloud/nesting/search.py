@@ -7,11 +7,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling.student.blocks import Conv
 from nestling.student.config import StudentConfig
 from nestling_cloud.nesting.cost import CostOf, Widths
 from nestling_cloud.nesting.lesson import Lesson
-from nestling_cloud.nesting.slimming import Measure, PathPoint, choose, slim
+from nestling_cloud.nesting.reach import random_widths, smallest_widths, units
+from nestling_cloud.nesting.slimming import (
+    Measure,
+    PathPoint,
+    check_targets,
+    choose,
+    ladder,
+    slim,
+)
 from nestling_cloud.nesting.supernet import Supernet, supernet_loss
 from nestling_cloud.recipes.nesting import NestingError
 from nestling_cloud.training import train
@@ -24,8 +31,9 @@ class Search:
     Attributes:
         targets: shares of the largest capacity's cost, rising, the last 1; one for each capacity.
         measure: which cost.
-        steps: in which each layer can shrink from its largest to its smallest width.
-        smallest: share of the channels that no layer falls below.
+        step: share of the channels it still has that a layer loses in a step.
+        floor: share that each layer keeps at least, of the channels that it has where all layers
+            are narrowed alike to the smallest target.
         random_widths: that a step trains besides the largest and the smallest.
         held_out: share of each class, the last that were recorded, that trains no supernet: the
             widths are judged by it.
@@ -34,18 +42,29 @@ class Search:
 
     targets: tuple[float, ...] = (0.1, 0.3, 0.6, 1.0)
     measure: Measure = "bytes"
-    steps: int = 8
-    smallest: float = 0.125
+    step: float = 0.125
+    floor: float = 0.5
     random_widths: int = 2
     held_out: float = 0.2
     judged: int = 1024
 
     def __post_init__(self) -> None:
         """Refuse a search that finds nothing."""
-        if self.steps < 1 or self.random_widths < 0 or self.judged < 2:
-            raise NestingError(f"{self}: at least 1 step, no fewer than 0 random widths, 2 judged")
-        if not 0 < self.smallest <= 1 or not 0 < self.held_out < 1:
+        check_targets(self.targets)
+        if self.random_widths < 0 or self.judged < 2:
+            raise NestingError(f"{self}: no fewer than 0 random widths, at least 2 judged")
+        if not 0 < self.step < 1 or not 0 < self.floor <= 1 or not 0 < self.held_out < 1:
             raise NestingError(f"{self}: shares lie between 0 and 1")
+
+    def smallest(self, config: StudentConfig, cost: CostOf) -> Widths:
+        """Channels of each layer that are kept in any case.
+
+        Raises:
+            NestingError: the smallest target is out of reach.
+        """
+        return smallest_widths(
+            config, cost, target=self.targets[0], measure=self.measure, floor=self.floor
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,18 +95,18 @@ def search_widths(lesson: Lesson, cost: CostOf, search: Search) -> Found:
     supernet = Supernet(lesson.task.signature, student)
     supernet.normalizer.fit(lesson.train_inputs)
     held = held_out(labels, search.held_out)
-    _train(supernet, lesson, np.flatnonzero(~held), search)
-    steps, smallest = _grid(student, search)
-    path = slim(
-        student.whole,
-        steps=steps,
-        smallest=smallest,
-        accuracy=_judge(supernet, lesson, held, search.judged),
-        cost=cost,
-        measure=search.measure,
-    )
+    smallest = search.smallest(student, cost)
+    _train(supernet, lesson, np.flatnonzero(~held), smallest, search.random_widths)
+    ladders = [
+        ladder(whole, unit=unit, least=least, step=search.step)
+        for whole, unit, least in zip(student.whole, units(student), smallest, strict=True)
+    ]
+    accuracy = _judge(supernet, lesson, held, search.judged)
+    points = slim(ladders, accuracy=accuracy, cost=cost, measure=search.measure)
+    count = 1 + sum(len(widths) - 1 for widths in ladders)
+    path = tuple(lesson.progress.track(points, count, "slimming the supernet"))
     rows = tuple(point.widths for point in choose(path, search.targets, search.measure))
-    return Found(config=StudentConfig(blocks=student.blocks, widths=rows), path=tuple(path))
+    return Found(config=StudentConfig(blocks=student.blocks, widths=rows), path=path)
 
 
 def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
@@ -99,25 +118,17 @@ def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
     return held
 
 
-def _grid(config: StudentConfig, search: Search) -> tuple[Widths, Widths]:
-    """Channels of a step, and those kept at least, for each layer: whole places of every group."""
-    steps, smallest = [], []
-    for whole, part in zip(config.whole, _parts(config), strict=True):
-        places = whole // part
-        least = max(1, round(places * search.smallest))
-        steps.append(part * max(1, round((places - least) / search.steps)))
-        smallest.append(part * least)
-    return tuple(steps), tuple(smallest)
-
-
-def _train(supernet: Supernet, lesson: Lesson, kept: NDArray[np.intp], search: Search) -> None:
+def _train(
+    supernet: Supernet,
+    lesson: Lesson,
+    kept: NDArray[np.intp],
+    smallest: Widths,
+    drawings: int,
+) -> None:
     views, student, places = lesson.views, lesson.task.student, torch.from_numpy(kept)
-    _, smallest = _grid(student, search)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        drawn = [
-            _random_widths(student, smallest, lesson.generator) for _ in range(search.random_widths)
-        ]
+        drawn = [random_widths(student, smallest, lesson.generator) for _ in range(drawings)]
         return supernet_loss(
             supernet,
             views.batch(epoch, places[indices]),
@@ -134,18 +145,6 @@ def _train(supernet: Supernet, lesson: Lesson, kept: NDArray[np.intp], search: S
         progress=lesson.progress,
         what="supernet",
     )
-
-
-def _random_widths(config: StudentConfig, smallest: Widths, generator: torch.Generator) -> Widths:
-    return tuple(
-        part * int(torch.randint(least // part, whole // part + 1, (1,), generator=generator))
-        for whole, least, part in zip(config.whole, smallest, _parts(config), strict=True)
-    )
-
-
-def _parts(config: StudentConfig) -> list[int]:
-    """Groups of each layer that has channels of its own."""
-    return [block.groups for block in config.blocks if isinstance(block, Conv)]
 
 
 def _judge(

@@ -1,10 +1,11 @@
 """Greedy slimming: which widths to give up first. Pure decisions over accuracies and costs.
 
 AutoSlim (Yu & Huang 2019): from the largest widths, each step tries to shrink every layer by one
-step of channels and keeps the trial that loses least accuracy for what it saves.
+step of channels and keeps the trial that loses least accuracy for what it saves. A step is a share
+of what the layer has left, so that it is as fine at the small end as at the large one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,48 +29,65 @@ def measured_by(measure: Measure, cost: Cost) -> float:
     return float(cost.bytes) if measure == "bytes" else cost.latency_us
 
 
+def ladder(whole: int, *, unit: int, least: int, step: float) -> list[int]:
+    """The widths that one layer steps down, from its largest.
+
+    Args:
+        whole: channels at the largest.
+        unit: channels that come and go together.
+        least: channels that are kept.
+        step: share of the channels it still has that a layer loses in a step, a unit at least.
+
+    Raises:
+        NestingError: steps that shrink nothing, or more to keep than there is.
+    """
+    if unit < 1 or not 1 <= least <= whole:
+        raise NestingError(f"from {whole} in steps of {unit} no way leads to {least}")
+    widths = [whole]
+    while units := (widths[-1] - least) // unit:
+        lost = max(1, int(widths[-1] / unit * step))
+        widths.append(widths[-1] - unit * min(lost, units))
+    return widths
+
+
 def slim(
-    whole: Widths,
+    ladders: Sequence[Sequence[int]],
     *,
-    steps: Widths,
-    smallest: Widths,
     accuracy: Callable[[Widths], float],
     cost: CostOf,
     measure: Measure,
-) -> list[PathPoint]:
+) -> Iterator[PathPoint]:
     """Walk from the largest widths to the smallest.
 
     Args:
-        whole: channels of every layer at the largest.
-        steps: channels that a layer loses in one step.
-        smallest: channels that each layer keeps at least.
+        ladders: the widths that each layer steps down.
         accuracy: of given widths, larger is better.
         cost: of given widths.
         measure: what is to be saved.
 
-    Returns:
-        The path, largest first. Each point nests in the one before it.
-
-    Raises:
-        NestingError: steps that shrink nothing, or smallest widths beyond the largest.
+    Yields:
+        The path, largest first; `1 + sum(len(ladder) - 1)` points. Each nests in the one before it.
     """
-    if min(steps) < 1 or any(not 1 <= s <= w for s, w in zip(smallest, whole, strict=True)):
-        raise NestingError(f"from {whole} in steps of {steps} no way leads to {smallest}")
-    path = [PathPoint(widths=whole, accuracy=accuracy(whole), cost=cost(whole))]
-    while trials := _shrunk(path[-1].widths, steps, smallest):
-        points = [
-            PathPoint(widths=widths, accuracy=accuracy(widths), cost=cost(widths))
-            for widths in trials
-        ]
-        path.append(min(points, key=lambda point: _loss_for_saving(path[-1], point, measure)))
-    return path
+
+    def point_of(rungs: tuple[int, ...]) -> PathPoint:
+        widths = tuple(widths[rung] for widths, rung in zip(ladders, rungs, strict=True))
+        return PathPoint(widths=widths, accuracy=accuracy(widths), cost=cost(widths))
+
+    rungs = (0,) * len(ladders)
+    last = point_of(rungs)
+    yield last
+    while trials := _lower(rungs, ladders):
+        points = {trial: point_of(trial) for trial in trials}
+        rungs = min(trials, key=lambda trial: _loss_for_saving(last, points[trial], measure))
+        last = points[rungs]
+        yield last
 
 
-def _shrunk(widths: Widths, steps: Widths, smallest: Widths) -> list[Widths]:
+def _lower(rungs: tuple[int, ...], ladders: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
     return [
-        (*widths[:layer], widths[layer] - step, *widths[layer + 1 :])
-        for layer, step in enumerate(steps)
-        if widths[layer] - step >= smallest[layer]
+        (*rungs[:layer], rungs[layer] + 1, *rungs[layer + 1 :])
+        for layer, widths in enumerate(ladders)
+        if rungs[layer] + 1 < len(widths)
     ]
 
 
@@ -80,10 +98,20 @@ def _loss_for_saving(last: PathPoint, trial: PathPoint, measure: Measure) -> tup
     return (False, lost / saved) if saved > 0 else (True, lost)
 
 
+def check_targets(targets: Sequence[float]) -> None:
+    """Refuse targets that are none.
+
+    Raises:
+        NestingError: targets that do not rise to 1.
+    """
+    if list(targets) != sorted(set(targets)) or not targets or targets[0] <= 0 or targets[-1] != 1:
+        raise NestingError(f"targets {tuple(targets)} must rise from above 0 and end at 1")
+
+
 def choose(
     path: Sequence[PathPoint], targets: Sequence[float], measure: Measure
 ) -> list[PathPoint]:
-    """Take the first point of the path within each target.
+    """Take the widest point of the path within each target.
 
     Args:
         path: largest first.
@@ -97,19 +125,25 @@ def choose(
         NestingError: targets that do not rise to 1, one below the end of the path, or two that lead
             to the same widths.
     """
-    if list(targets) != sorted(set(targets)) or not targets or targets[-1] != 1:
-        raise NestingError(f"targets {tuple(targets)} must rise and end at 1")
+    check_targets(targets)
     whole = measured_by(measure, path[0].cost)
     found = []
     for target in targets:
         within = [p for p in path if measured_by(measure, p.cost) <= target * whole]
         if not within:
             least = min(measured_by(measure, point.cost) for point in path) / whole
-            raise NestingError(
-                f"target {target} is out of reach: the smallest widths take {least:.3f} of the "
-                f"largest's {measure}"
-            )
+            raise out_of_reach(target, least, measure)
         found.append(within[0])
     if len({point.widths for point in found}) < len(found):
-        raise NestingError(f"targets {tuple(targets)} are too close for the steps of the search")
+        raise NestingError(
+            f"targets {tuple(targets)} are too close for the steps of the search: leave one out"
+        )
     return found
+
+
+def out_of_reach(target: float, least: float, measure: Measure) -> NestingError:
+    """Make the error for a target below what the smallest widths take, a share of the largest."""
+    return NestingError(
+        f"target {target} is out of reach: the smallest widths take {least:.3f} of the largest's "
+        f"{measure}"
+    )

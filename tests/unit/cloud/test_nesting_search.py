@@ -24,10 +24,22 @@ from nestling_cloud.distillation import Batch, Distillation, make_views
 from nestling_cloud.distillation.objective import answer_loss
 from nestling_cloud.macs import student_macs
 from nestling_cloud.nesting import NestingError
-from nestling_cloud.nesting.cost import Cost, counted_cost
+from nestling_cloud.nesting.cost import Cost, counted_cost, timed_cost
 from nestling_cloud.nesting.lesson import Lesson
-from nestling_cloud.nesting.search import Found, Search, held_out, search_widths
-from nestling_cloud.nesting.slimming import Measure, PathPoint, choose, slim
+from nestling_cloud.nesting.reach import random_widths
+from nestling_cloud.nesting.search import (
+    Found,
+    Search,
+    held_out,
+    search_widths,
+)
+from nestling_cloud.nesting.slimming import (
+    Measure,
+    PathPoint,
+    choose,
+    ladder,
+    slim,
+)
 from nestling_cloud.nesting.supernet import Supernet, supernet_loss
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Recipe, Signature
@@ -41,15 +53,18 @@ def channels_cost(widths: Widths) -> Cost:
     return Cost(latency_us=float(sum(widths)), bytes=sum(widths))
 
 
-def walk(weights: Widths, whole: Widths, *, steps: Widths, smallest: Widths) -> list[PathPoint]:
+def walk(
+    weights: Widths, whole: Widths, *, steps: Widths, smallest: Widths, share: float = 1e-9
+) -> list[PathPoint]:
     """Slim with an accuracy that is worth so much for each channel of a layer."""
-    return slim(
-        whole,
-        steps=steps,
-        smallest=smallest,
-        accuracy=lambda widths: float(np.dot(weights, widths)),
-        cost=channels_cost,
-        measure="bytes",
+    layers = zip(whole, steps, smallest, strict=True)
+    return list(
+        slim(
+            [ladder(most, unit=step, least=least, step=share) for most, step, least in layers],
+            accuracy=lambda widths: float(np.dot(weights, widths)),
+            cost=channels_cost,
+            measure="bytes",
+        )
     )
 
 
@@ -64,13 +79,13 @@ def test_loss_counts_by_what_it_saves() -> None:
         return Cost(latency_us=10.0 * widths[0] + widths[1], bytes=sum(widths))
 
     def path(measure: Measure) -> list[PathPoint]:
-        return slim(
-            (2, 2),
-            steps=(1, 1),
-            smallest=(1, 1),
-            accuracy=lambda widths: 2.0 * widths[0] + widths[1],
-            cost=cost,
-            measure=measure,
+        return list(
+            slim(
+                [(2, 1), (2, 1)],
+                accuracy=lambda widths: 2.0 * widths[0] + widths[1],
+                cost=cost,
+                measure=measure,
+            )
         )
 
     assert path("bytes")[1].widths == (2, 1)
@@ -79,15 +94,36 @@ def test_loss_counts_by_what_it_saves() -> None:
 
 def test_trial_that_saves_nothing_is_taken_last() -> None:
     path = slim(
-        (2, 2),
-        steps=(1, 1),
-        smallest=(1, 1),
+        [(2, 1), (2, 1)],
         accuracy=lambda widths: float(widths[1]),  # the first layer is worth nothing
         cost=lambda widths: Cost(latency_us=float(widths[1]), bytes=1),
         measure="latency",
     )
 
     assert [point.widths for point in path] == [(2, 2), (2, 1), (1, 1)]
+
+
+def test_steps_are_finer_where_less_is_left() -> None:
+    assert ladder(64, unit=1, least=8, step=0.25) == [64, 48, 36, 27, 21, 16, 12, 9, 8]
+    assert ladder(12, unit=4, least=4, step=0.25) == [12, 8, 4]
+
+
+@given(
+    places=st.integers(1, 200),
+    more=st.integers(0, 200),
+    unit=st.integers(1, 4),
+    step=st.floats(0.01, 0.99),
+)
+def test_ladder_falls_by_its_share_in_whole_units_down_to_the_floor(
+    places: int, more: int, unit: int, step: float
+) -> None:
+    widths = ladder(unit * (places + more), unit=unit, least=unit * places, step=step)
+
+    assert widths[0] == unit * (places + more)
+    assert widths[-1] == unit * places
+    for large, small in itertools.pairwise(widths):
+        assert small % unit == 0
+        assert 0 < large - small <= max(unit, step * large)
 
 
 @given(
@@ -137,7 +173,8 @@ def test_chosen_points_nest_and_keep_to_their_targets(targets: tuple[float, ...]
 @pytest.mark.parametrize(
     ("targets", "words"),
     [
-        ((0.5,), "must rise and end at 1"),
+        ((0.5,), "must rise from above 0 and end at 1"),
+        ((0.0, 1.0), "must rise from above 0"),
         ((0.5, 0.4, 1.0), "must rise"),
         ((), "must rise"),
         ((0.01, 1.0), "out of reach: the smallest widths take 0.100"),
@@ -168,6 +205,49 @@ def test_counted_cost_is_the_bytes_and_operations_of_the_student() -> None:
     assert cost((2, 3)).bytes == 3 * 4 * 2 + 3 * 2 * 3 + 3 * 3
     assert cost((2, 3)).latency_us == pytest.approx(student_macs(SIGNATURE, sized, 1) / 1000)
     assert cost((4, 6)).bytes == 3 * 4 * 4 + 3 * 4 * 6 + 6 * 3
+
+
+def test_time_from_elsewhere_leaves_the_bytes_as_they_are() -> None:
+    cost = timed_cost(channels_cost, lambda widths: 7.0 * len(widths))
+
+    assert cost((2, 3)) == Cost(latency_us=14.0, bytes=5)
+
+
+def test_floor_is_a_share_of_what_all_layers_narrowed_alike_would_have() -> None:
+    config = conv_student(channels=(16, 32), strides=(1, 1))
+
+    half = Search(targets=(0.5, 1.0), floor=0.5).smallest(config, channels_cost)
+    whole = Search(targets=(0.5, 1.0), floor=1.0).smallest(config, channels_cost)
+
+    assert (half, whole) == ((4, 8), (8, 16))
+
+
+def test_floor_keeps_whole_places_of_groups() -> None:
+    config = deepsense_student(sensors=2, branch=(8,), fused=(8,))
+
+    search = Search(targets=(0.4, 1.0), floor=0.75)
+
+    assert search.smallest(config, channels_cost) == (4, 2)
+
+
+def test_target_that_no_widths_meet_is_refused_before_anything_is_trained() -> None:
+    config = conv_student(channels=(4, 6), strides=(1, 1))
+
+    with pytest.raises(
+        NestingError, match=r"0\.1 is out of reach: .* 0\.200 of the largest's bytes"
+    ):
+        Search(targets=(0.1, 1.0)).smallest(config, channels_cost)
+
+
+def test_random_widths_are_whole_places_within_the_largest_and_the_smallest() -> None:
+    config = deepsense_student(sensors=2, branch=(16,), fused=(64,))
+    generator = torch.Generator().manual_seed(0)
+
+    rows = np.array([random_widths(config, (4, 4), generator) for _ in range(400)])
+
+    assert (rows.min(0).tolist(), rows.max(0).tolist()) == ([4, 4], [32, 64])
+    assert (rows[:, 0] % 2 == 0).all()
+    assert np.median(rows[:, 1]) == pytest.approx(16, abs=3)  # half of the octaves
 
 
 FAMILIES = {
@@ -247,7 +327,7 @@ def search_tiny(seed: int) -> Found:
         generator=generator,
         progress=Silent(),
     )
-    search = Search(targets=(0.3, 0.6, 1.0), steps=4)
+    search = Search(targets=(0.3, 0.6, 1.0))
     return search_widths(lesson, counted_cost(task.signature, task.student), search)
 
 
@@ -269,8 +349,9 @@ def test_same_seed_searches_the_same_path() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Search(steps=0),
-        lambda: Search(smallest=0.0),
+        lambda: Search(step=0.0),
+        lambda: Search(floor=0.0),
+        lambda: Search(targets=(0.5, 0.4, 1.0)),
         lambda: Search(held_out=1.0),
         lambda: Search(random_widths=-1),
     ],
