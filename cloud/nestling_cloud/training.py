@@ -147,7 +147,7 @@ def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[tor
 
 
 @torch.no_grad()
-def logits_of(network: nn.Module, inputs: torch.Tensor, batch: int = 512) -> torch.Tensor:
+def logits_of(network: nn.Module, inputs: torch.Tensor, batch: int = 128) -> torch.Tensor:
     """Logits of many inputs, in evaluation mode, without gradients."""
     network.eval()
     return torch.cat([network(laid_out(part)) for part in torch.split(inputs, batch)])

@@ -11,6 +11,7 @@ from torch import nn
 
 from nestling_cloud.distillation.losses import attention_map
 from nestling_cloud.recipes.distillation import DistillationError, Feature
+from nestling_cloud.training import laid_out
 
 # Half the memory of float32 and its range, so that no teacher's activations overflow.
 KEPT = torch.bfloat16
@@ -37,7 +38,7 @@ class Answers:
 
 @torch.no_grad()
 def answers_of(
-    teacher: nn.Module, inputs: torch.Tensor, feature: Feature, batch: int = 512
+    teacher: nn.Module, inputs: torch.Tensor, feature: Feature, batch: int = 128
 ) -> Answers:
     """Run a teacher once, in evaluation mode.
 
@@ -55,7 +56,7 @@ def answers_of(
     features: list[torch.Tensor] = []
     with _listening(teacher, inputs.shape[1:]) as heard:
         for part in torch.split(inputs, batch):
-            logits.append(teacher(part))
+            logits.append(teacher(laid_out(part)).float())
             if feature != "none":
                 features.append(_feature(heard, feature).to(KEPT))
     return Answers(logits=torch.cat(logits), features=torch.cat(features) if features else None)

@@ -8,6 +8,7 @@ from torch import nn
 from nestling_cloud.distillation.features import answers_of
 from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation
 from nestling_cloud.tasks.task import Examples, Task
+from nestling_cloud.training import precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,8 @@ def make_views(
     inputs = torch.from_numpy(examples.inputs)
     copies = [task.augment(inputs, generator) for _ in range(distillation.views)]
     asked = copies if distillation.asks_teacher else []
-    answers = [answers_of(teacher, copy, distillation.feature) for copy in asked]
+    with precision(task.student_recipe):
+        answers = [answers_of(teacher, copy, distillation.feature) for copy in asked]
     features = [answer.features for answer in answers if answer.features is not None]
     return Views(
         distillation=distillation,
