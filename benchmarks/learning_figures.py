@@ -10,7 +10,6 @@ from learning_simulate import Simulated
 from learning_speed import Speeds
 
 ByTask = Mapping[str, Sequence[Found]]
-_PUBLISHED = "issue of the learning room"
 
 
 def figures(

@@ -1,6 +1,7 @@
 """The benchmark's int8 nests: accuracy in onnxruntime, bytes, and templates to be timed."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
 from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
+from nestling.v1.bundle_pb2 import NestedTensor
 from nestling_cloud.distillation import make_views
 from nestling_cloud.fp32 import export_fp32
 from nestling_cloud.progress import ConsoleProgress
@@ -76,7 +78,7 @@ def _round(cells: Cells, study: Study, quantization: Quantization, content: Cont
         "float_calibration": [_accuracy(model, None, splits.calibration) for model in floats],
         "template": [_as_tensor(template) for template in templates],
         "ring": [_as_tensor(ring) for ring in rings],
-        "largest_weights": sum(len(ring) for ring in rings),
+        "largest_weights": _weights(layout(task.signature, task.student.alone(len(rings)))),
         "float_model": [_as_tensor(model) for model in floats],
     }
 
@@ -90,6 +92,11 @@ def _fine_tune(cells: Cells, study: Study, student: NestedStudent, examples: Exa
 
 def _capacities(student: NestedStudent) -> range:
     return range(1, student.config.capacities + 1)
+
+
+def _weights(tensors: Sequence[NestedTensor]) -> int:
+    """Bytes of a network's int8 weights."""
+    return sum(math.prod(tensor.prefixes[-1].shape) for tensor in tensors)
 
 
 def _accuracy(

@@ -19,7 +19,8 @@ class Recipe:
         learning_rate: peak of the one-cycle schedule (AdamW).
         weight_decay: AdamW's decoupled decay.
         patience: epochs without a better accuracy on held-out training data after which learning
-            stops; the best weights stay. 0 holds nothing out and goes on to the end.
+            stops; the best weights stay. 0 holds nothing out and goes on to the end, as assistants
+            and grown students always do.
         half: compute in bfloat16 where the processor has instructions for it, which is about twice
             as fast; elsewhere float32. So the two kinds of processors learn other weights.
     """
