@@ -115,6 +115,6 @@ TASK = Task(
     student=conv_student(channels=(32, 64, 96, 128), strides=(2, 1, 2, 1)),
     teacher=PictureTeacher,
     teacher_recipe=Recipe(epochs=16, learning_rate=4e-3, weight_decay=0.05, half=True),
-    student_recipe=Recipe(epochs=20, half=True),
+    student_recipe=Recipe(epochs=20, batch=256, learning_rate=6e-3, half=True),
     augment=augment,
 )
