@@ -1,5 +1,6 @@
 """How a student is nested, and what each way needs."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -56,8 +57,8 @@ class Grow:
         """Refuse steps that lead nowhere."""
         if self.triplets < 1 or self.prunings < 1:
             raise NestingError(f"{self}: at least 1 triplet and 1 pruning")
-        if self.pruning_share <= 0 or self.growing_share <= 0:
-            raise NestingError(f"{self}: shares of the recipe's epochs are above 0")
+        if not (0 < self.pruning_share < math.inf and 0 < self.growing_share < math.inf):
+            raise NestingError(f"{self}: shares of the recipe's epochs are finite and above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

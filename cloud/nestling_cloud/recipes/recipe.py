@@ -1,5 +1,6 @@
 """How long and in what steps a network learns."""
 
+import math
 from dataclasses import dataclass
 
 from nestling_cloud.errors import CloudError
@@ -38,5 +39,7 @@ class Recipe:
             raise RecipeError(
                 f"{self}: at least 1 epoch, batches of 2, and a positive learning rate"
             )
+        if not (math.isfinite(self.learning_rate) and 0 <= self.weight_decay < math.inf):
+            raise RecipeError(f"{self}: learning rate and weight decay have to be finite")
         if self.patience < 0:
             raise RecipeError(f"{self}: patience is a number of epochs, or 0")

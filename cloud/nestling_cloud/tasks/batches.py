@@ -22,8 +22,11 @@ def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
     for number, batch in enumerate(batches, start=1):
         if not isinstance(batch, tuple | list) or len(batch) != 2:
             raise TaskError(f"batch {number} of the loader is not (inputs, labels)")
-        inputs.append(np.asarray(batch[0], np.float32))
-        labels.append(np.asarray(batch[1], np.int64).reshape(-1))
+        try:
+            inputs.append(np.asarray(batch[0], np.float32))
+            labels.append(np.asarray(batch[1], np.int64).reshape(-1))
+        except (TypeError, ValueError, OverflowError) as err:
+            raise TaskError(f"batch {number} of the loader is not of numbers: {err}") from err
         if len(inputs[-1]) != len(labels[-1]):
             raise TaskError(
                 f"batch {number} of the loader has {len(inputs[-1])} inputs and "

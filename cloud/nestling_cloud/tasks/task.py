@@ -10,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nestling.student.blocks import SizesError
 from nestling.student.config import StudentConfig
+from nestling.student.plan import plan
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
 from nestling_cloud.models.teacher import ConvTeacher
@@ -121,6 +123,10 @@ class Task:
             )
         if len(self.signature.classes) < 2:
             raise TaskError(f"task {self.name}: a task needs two classes or more")
+        try:
+            plan(self.signature, self.student)
+        except SizesError as err:
+            raise TaskError(f"task {self.name}, student: {err}") from err
 
     def load_checked(self, data_dir: Path | None, seed: int) -> Splits:
         """Load the data and hold it against the signature.

@@ -38,6 +38,8 @@ def test_lists_and_arrays_and_columns_of_labels_are_taken_too() -> None:
         ([([[1.0]], [0, 1])], "batch 1 .* has 1 inputs and 2 labels"),
         ([([[1.0]], [0]), ([[1.0, 2.0]], [0])], "different shapes"),
         ([([[1.0]], [0]), 7], "batch 2 .* is not"),
+        ([([["a"]], [0])], "batch 1 .* is not of numbers"),
+        ([([[1.0]], [None])], "batch 1 .* is not of numbers"),
     ],
 )
 def test_batches_that_make_no_examples_are_refused(batches: list[Any], words: str) -> None:

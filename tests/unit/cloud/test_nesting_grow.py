@@ -227,6 +227,7 @@ def test_pruning_keeps_whole_places_of_every_group() -> None:
         lambda: Grow(triplets=0),
         lambda: Grow(pruning_share=0.0),
         lambda: Grow(growing_share=-1.0),
+        lambda: Grow(growing_share=float("nan")),
     ],
 )
 def test_steps_that_lead_nowhere_are_refused(make: Callable[[], Grow]) -> None:

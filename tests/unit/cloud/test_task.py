@@ -1,19 +1,25 @@
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.tiny_task import TINY_TASK
 
+from nestling_cloud.recipes.recipe import RecipeError
 from nestling_cloud.tasks import (
     Examples,
+    Recipe,
     Signature,
     Splits,
     Task,
     TaskError,
     concatenate,
     conv_student,
+    shuffle_student,
 )
 
 
@@ -143,3 +149,25 @@ def test_task_that_names_no_teacher_gets_one_that_fits_its_signature() -> None:
     task = task_of()
 
     assert task.teacher(task.signature).eval()(torch.zeros(2, 2, 8)).shape == (2, 3)
+
+
+def test_student_that_does_not_fit_the_signature_is_refused_before_anything_is_trained() -> None:
+    student = shuffle_student(channels=(6, 8), strides=(1, 1), groups=4)
+
+    with pytest.raises(TaskError, match=r"student: block 1: .* do not split into 4 groups"):
+        dataclasses.replace(TINY_TASK, student=student)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"learning_rate": float("inf")},
+        {"learning_rate": float("nan")},
+        {"weight_decay": float("nan")},
+        {"weight_decay": -0.1},
+        {"patience": -1},
+    ],
+)
+def test_recipe_that_teaches_nothing_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError):
+        Recipe(epochs=1, **fields)
