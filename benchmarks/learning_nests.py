@@ -25,6 +25,7 @@ MODULES = (
     "nestling_cloud.distillation",
     "nestling_cloud.nesting",
 )
+_DRAW = 1_000_003  # between the seeds of two draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +35,13 @@ class Study:
     Attributes:
         task: sizes and recipes; students are trained without regard to the rounding here.
         seed: of data, teacher and student.
+        draw: another student of the same seed: other first weights, another order.
         examples: of the training data that the student learns from, 0 for all.
     """
 
     task: Task
     seed: int
+    draw: int = 0
     examples: int = 0
 
     def alone(self, capacity: int) -> "Study":
@@ -62,6 +65,7 @@ class Study:
             parameters={
                 "task": task.name,
                 "seed": self.seed,
+                "draw": self.draw,
                 "examples": self.examples,
                 "student": repr(task.student),
                 "recipe": dataclasses.asdict(task.student_recipe),
@@ -92,7 +96,7 @@ def _train(study: Study, teacher: Content) -> Content:
         task,
         teacher_of(task, teacher),
         study.some(splits.train),
-        seeded(study.seed),
+        seeded(study.seed + _DRAW * study.draw),
         ConsoleProgress(Console(stderr=True)),
     )
     return {

@@ -38,20 +38,26 @@ class Plan:
         compared: its student with fewer epochs, for the networks that are trained alone.
         distilled: a smaller student, for the ways to distil.
         examples: of the training data for `compared` and `distilled`, 0 for all.
+        draws: students of one seed for `compared`, whose mean counts: where few inputs are tested,
+            two students of one recipe differ by more than what is asked for.
     """
 
     full: Task
     compared: Task
     distilled: Task
     examples: int
+    draws: int
 
     def study(self, seed: int) -> Study:
         """The nest in full."""
         return Study(task=self.full, seed=seed)
 
-    def comparison(self, seed: int) -> Study:
-        """The nest that networks trained alone are compared with."""
-        return Study(task=self.compared, seed=seed, examples=self.examples)
+    def comparisons(self, seed: int) -> list[Study]:
+        """The nests that networks trained alone are compared with."""
+        return [
+            Study(task=self.compared, seed=seed, draw=draw, examples=self.examples)
+            for draw in range(self.draws)
+        ]
 
     def distillations(self, seed: int) -> dict[str, Study]:
         """The nest for each way to distil."""
@@ -70,19 +76,20 @@ def plan_of(name: str, *, quick: bool) -> Plan:
     task = load_task(name)
     if name == "fashion":
         small = conv_student(channels=(16, 32, 64), strides=(2, 2, 1))
-        plan = _plan(task, epochs=16, student=small, examples=6000)
+        plan = _plan(task, epochs=16, student=small, examples=6000, draws=1)
     else:
-        plan = _plan(task, epochs=20, student=task.student, examples=0)
+        plan = _plan(task, epochs=20, student=task.student, examples=0, draws=3)
     return _quick(plan) if quick else plan
 
 
-def _plan(task: Task, *, epochs: int, student: StudentConfig, examples: int) -> Plan:
+def _plan(task: Task, *, epochs: int, student: StudentConfig, examples: int, draws: int) -> Plan:
     compared = dataclasses.replace(task, student_recipe=_epochs(task.student_recipe, epochs))
     return Plan(
         full=task,
         compared=compared,
         distilled=dataclasses.replace(compared, student=student),
         examples=examples,
+        draws=draws,
     )
 
 
@@ -99,7 +106,7 @@ def _quick(plan: Plan) -> Plan:
             ("distilled", plan.distilled),
         )
     }
-    return Plan(**short, examples=1000)
+    return Plan(**short, examples=1000, draws=1)
 
 
 def _epochs(recipe: Recipe, epochs: int) -> Recipe:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from learning_cells import Cells, Content
 from learning_domains import domains_cell
-from learning_nests import student_cell
+from learning_nests import Study, student_cell
 from learning_plan import AWARE, Plan
 from learning_rounding import rounded_cell
 from learning_teacher import teacher_cell
@@ -20,7 +22,8 @@ class Found:
         student: the nest in full, float32.
         rounded: its int8 nest as the task rounds it.
         aware: the same after quantisation-aware fine-tuning.
-        nested: test accuracies of the nest that is compared with networks trained alone.
+        nested: test accuracies of the nest that is compared with networks trained alone, means
+            over draws.
         alone: theirs.
         distilled: test accuracies by the way to distil.
         domains: source-only, adapted and target-trained accuracies; None without domains.
@@ -38,19 +41,29 @@ class Found:
 
 def find(cells: Cells, plan: Plan, seed: int) -> Found:
     """Make every cell of a task and seed that is not there yet."""
-    study, comparison = plan.study(seed), plan.comparison(seed)
+    study = plan.study(seed)
     return Found(
         teacher=teacher_cell(cells, plan.full, seed),
         student=student_cell(cells, study),
         rounded=rounded_cell(cells, study, plan.full.quantization),
         aware=rounded_cell(cells, study, AWARE),
-        nested=student_cell(cells, comparison)["test"],
-        alone=[
-            student_cell(cells, comparison.alone(capacity))["test"][0]
-            for capacity in range(1, plan.compared.student.capacities + 1)
-        ],
+        nested=_means([student_cell(cells, one)["test"] for one in plan.comparisons(seed)]),
+        alone=_means([_alone(cells, one) for one in plan.comparisons(seed)]),
         distilled={
             name: student_cell(cells, one)["test"] for name, one in plan.distillations(seed).items()
         },
         domains=domains_cell(cells, plan.full, seed),
     )
+
+
+def _alone(cells: Cells, nested: Study) -> list[float]:
+    """Test accuracy of every capacity's network trained by itself."""
+    return [
+        student_cell(cells, nested.alone(capacity))["test"][0]
+        for capacity in range(1, nested.task.student.capacities + 1)
+    ]
+
+
+def _means(draws: Sequence[Sequence[float]]) -> list[float]:
+    """Mean over draws, by capacity."""
+    return [float(value) for value in np.mean(draws, axis=0)]

@@ -1,5 +1,6 @@
 """Fashion-MNIST (Xiao et al. 2017): pictures of ten kinds of clothes, 28 by 28 points."""
 
+import dataclasses
 import gzip
 import zlib
 from pathlib import Path
@@ -43,6 +44,8 @@ FILES = DataFiles(
 )
 CALIBRATION = 6_000  # pictures of the official training set that no model learns from
 STREAM = 50  # pictures in a recording
+# Of the four layers at each capacity: 12, 46, 134 and 257 kB of weights.
+WIDTHS = ((8, 16, 24, 32), (16, 32, 48, 64), (24, 56, 80, 112), (40, 80, 112, 144))
 
 
 def load(data_dir: Path | None, seed: int) -> Splits:
@@ -112,7 +115,9 @@ TASK = Task(
         ],
     ),
     load=load,
-    student=conv_student(channels=(32, 64, 96, 128), strides=(2, 1, 2, 1)),
+    student=dataclasses.replace(
+        conv_student(channels=WIDTHS[-1], strides=(2, 1, 2, 1)), widths=WIDTHS
+    ),
     teacher=PictureTeacher,
     teacher_recipe=Recipe(epochs=16, learning_rate=4e-3, weight_decay=0.05, half=True),
     student_recipe=Recipe(epochs=20, batch=256, learning_rate=6e-3, half=True),
