@@ -43,10 +43,22 @@ def main() -> None:
         name: [find(cells, plan, seed) for seed in seed_range(options)]
         for name, plan in plans.items()
     }
-    timed = {name: speeds(plan.full, found[name][0]) for name, plan in plans.items()}
+    timed = {name: speeds(plan.full, found[name][0].rounded) for name, plan in plans.items()}
+    families = {
+        name: {
+            family: speeds(task, found[name][0].families[family])
+            for family, task in plan.families.items()
+        }
+        for name, plan in plans.items()
+    }
     simulated = [simulate(seed) for seed in seed_range(options)]
     publish(
-        results("learning", options, figures(found, timed, simulated), sheets(found, timed)),
+        results(
+            "learning",
+            options,
+            figures(found, timed, simulated),
+            sheets(found, timed, families),
+        ),
         options.json,
         title="Learning: distilled, nested, rounded",
         words=_WORDS,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from learning_nests import Study
+from nestling.student.blocks import Lstm
 from nestling_cloud.tasks import (
     Distillation,
     Quantization,
@@ -12,7 +13,11 @@ from nestling_cloud.tasks import (
     StudentConfig,
     Task,
     conv_student,
+    deepsense_student,
     load_task,
+    recurrent_student,
+    separable_student,
+    shuffle_student,
 )
 
 TASKS = ("fashion", "wearable")
@@ -27,6 +32,21 @@ LOSSES: Mapping[str, Distillation] = {
     "two assistants": Distillation(assistants=(24, 12)),
 }
 AWARE = Quantization(aware_epochs=2)
+FAMILIES: Mapping[str, Mapping[str, StudentConfig]] = {
+    "fashion": {
+        "dense": conv_student(channels=(16, 32, 64), strides=(2, 2, 1)),
+        "separable": separable_student(channels=(32, 64, 96), strides=(2, 2, 1)),
+        "shuffled": shuffle_student(channels=(32, 64, 96), strides=(2, 2, 1), groups=2),
+    },
+    "wearable": {
+        "dense": conv_student(channels=(32, 64, 64), kernel=5, strides=(2, 2, 1)),
+        "separable": separable_student(channels=(32, 64, 64), kernel=5, strides=(2, 2, 1)),
+        "shuffled": shuffle_student(channels=(32, 64, 64), kernel=5, strides=(2, 2, 1), groups=2),
+        "a branch a sensor": deepsense_student(sensors=2, branch=(16, 32), fused=(64,)),
+        "GRU": recurrent_student(channels=(32, 32), strides=(2, 2), hidden=48),
+        "LSTM": recurrent_student(channels=(32, 32), strides=(2, 2), hidden=48, cell=Lstm),
+    },
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +57,8 @@ class Plan:
         full: the built-in task: teacher and nest as `nestling-cloud bundle train` makes them.
         compared: its student with fewer epochs, for the networks that are trained alone.
         distilled: a smaller student, for the ways to distil.
-        examples: of the training data for `compared` and `distilled`, 0 for all.
+        families: students of other blocks.
+        examples: of the training data for all but the full task, 0 for all.
         draws: students of one seed for `compared`, whose mean counts: where few inputs are tested,
             two students of one recipe differ by more than what is asked for.
     """
@@ -45,6 +66,7 @@ class Plan:
     full: Task
     compared: Task
     distilled: Task
+    families: Mapping[str, Task]
     examples: int
     draws: int
 
@@ -65,6 +87,13 @@ class Plan:
             name: dataclasses.replace(self.distilled, distillation=way)
             for name, way in LOSSES.items()
         }
+        return self._studies(tasks, seed)
+
+    def students(self, seed: int) -> dict[str, Study]:
+        """The nest of each family."""
+        return self._studies(self.families, seed)
+
+    def _studies(self, tasks: Mapping[str, Task], seed: int) -> dict[str, Study]:
         return {
             name: Study(task=task, seed=seed, examples=self.examples)
             for name, task in tasks.items()
@@ -88,25 +117,34 @@ def _plan(task: Task, *, epochs: int, student: StudentConfig, examples: int, dra
         full=task,
         compared=compared,
         distilled=dataclasses.replace(compared, student=student),
+        families={
+            name: dataclasses.replace(compared, student=family)
+            for name, family in FAMILIES[task.name].items()
+        },
         examples=examples,
         draws=draws,
     )
 
 
 def _quick(plan: Plan) -> Plan:
-    assert plan.full.teacher_recipe is not None
-    teacher = _epochs(plan.full.teacher_recipe, 1)
-    short = {
-        name: dataclasses.replace(
-            task, teacher_recipe=teacher, student_recipe=_epochs(task.student_recipe, 2)
-        )
-        for name, task in (
-            ("full", plan.full),
-            ("compared", plan.compared),
-            ("distilled", plan.distilled),
-        )
-    }
-    return Plan(**short, examples=1000, draws=1)
+    families = {name: _short(task) for name, task in plan.families.items()}
+    return Plan(
+        full=_short(plan.full),
+        compared=_short(plan.compared),
+        distilled=_short(plan.distilled),
+        families=families,
+        examples=1000,
+        draws=1,
+    )
+
+
+def _short(task: Task) -> Task:
+    assert task.teacher_recipe is not None
+    return dataclasses.replace(
+        task,
+        teacher_recipe=_epochs(task.teacher_recipe, 1),
+        student_recipe=_epochs(task.student_recipe, 2),
+    )
 
 
 def _epochs(recipe: Recipe, epochs: int) -> Recipe:

@@ -26,6 +26,7 @@ class Found:
             over draws.
         alone: theirs.
         distilled: test accuracies by the way to distil.
+        families: int8 nests by the family's name.
         domains: source-only, adapted and target-trained accuracies; None without domains.
     """
 
@@ -36,6 +37,7 @@ class Found:
     nested: Sequence[float]
     alone: Sequence[float]
     distilled: Mapping[str, Sequence[float]]
+    families: Mapping[str, Content]
     domains: Content | None
 
 
@@ -51,6 +53,10 @@ def find(cells: Cells, plan: Plan, seed: int) -> Found:
         alone=_means([_alone(cells, one) for one in plan.comparisons(seed)]),
         distilled={
             name: student_cell(cells, one)["test"] for name, one in plan.distillations(seed).items()
+        },
+        families={
+            name: rounded_cell(cells, one, one.task.quantization)
+            for name, one in plan.students(seed).items()
         },
         domains=domains_cell(cells, plan.full, seed),
     )

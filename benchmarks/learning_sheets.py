@@ -1,4 +1,4 @@
-"""The learning benchmark's six tables, from what was found for every task and seed."""
+"""The learning benchmark's tables, from what was found for every task and seed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,10 +12,20 @@ ByTask = Mapping[str, Sequence[Found]]
 Rows = list[list[str]]
 
 
-def sheets(found: ByTask, speeds: Mapping[str, Speeds]) -> list[Sheet]:
-    """All tables, in the order in which the page has them."""
+def sheets(
+    found: ByTask, speeds: Mapping[str, Speeds], families: Mapping[str, Mapping[str, Speeds]]
+) -> list[Sheet]:
+    """All tables, in the order in which the page has them.
+
+    Args:
+        found: by task and seed.
+        speeds: of the nests in full, by task.
+        families: of the other students, by task and family.
+    """
     made = [_nested(found), _rounded(found), _bytes(found), _speeds(speeds), _distilled(found)]
-    return made + ([_domains(found)] if any(one.domains for one in _all(found)) else [])
+    if any(one.domains for one in _all(found)):
+        made.append(_domains(found))
+    return [*made, _families(found, families)]
 
 
 def _nested(found: ByTask) -> Sheet:
@@ -139,6 +149,35 @@ def _domains(found: ByTask) -> Sheet:
         header=["task", "capacity", "source only %", "adapted %", "target trained %"],
         rows=rows,
         words=DOMAINS,
+    )
+
+
+def _families(found: ByTask, speeds: Mapping[str, Mapping[str, Speeds]]) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for name, timed in speeds[task].items():
+            contents = [one.families[name] for one in seeds]
+            held = np.cumsum([len(ring) for ring in contents[0]["ring"]])
+            times = list(timed.values())
+            for index in (0, len(held) - 1):
+                floats, integers = times[index]
+                tests = [content["test"][index] for content in contents]
+                rows.append(
+                    [
+                        *(task, name, str(index + 1), told(tests)),
+                        f"{held[index] / 1000:.1f}",
+                        f"{len(contents[0]['template'][index]) / 1000:.1f}",
+                        *(f"{floats:.0f}", f"{integers:.0f}"),
+                    ]
+                )
+    header = ["task", "blocks", "capacity", "int8 %", "weights kB", "template kB"]
+    return Sheet(
+        title="Student families",
+        header=[*header, "float32 p50 µs", "int8 p50 µs"],
+        rows=rows,
+        words="The smallest and the largest capacity of nests of other blocks, with the recipe of "
+        "the comparisons. Families differ in bytes and time as much as in accuracy; a template is what "
+        "a device downloads beside the weights.",
     )
 
 

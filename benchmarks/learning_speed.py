@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from learning_cells import Content
 from learning_rounding import as_bytes
-from learning_seed import Found
 from nestling.nest import assemble
 from nestling.session import open_session
 from nestling.student.plan import layout
@@ -16,9 +16,9 @@ Speeds = Mapping[str, tuple[float, float]]
 _SECONDS = 2.0
 
 
-def speeds(task: Task, found: Found) -> Speeds:
-    """Time every capacity of a task's nest."""
-    tensors, content = layout(task.signature, task.student), found.rounded
+def speeds(task: Task, content: Content) -> Speeds:
+    """Time every capacity of a task's nest, from the cell of its rounding."""
+    tensors = layout(task.signature, task.student)
     rings = as_bytes(content["ring"])
     stores = [assemble(tensors, rings[:capacity]) for capacity in range(1, len(rings) + 1)]
     floats = [open_session(model) for model in as_bytes(content["float_model"])]
