@@ -46,7 +46,10 @@ def rounded_cell(cells: Cells, study: Study, quantization: Quantization) -> Cont
     student = student_cell(cells, study)
     cell = Cell(
         name="int8",
-        parameters={"quantization": dataclasses.asdict(quantization)},
+        parameters={
+            "quantization": dataclasses.asdict(quantization),
+            "views": quantization.aware_epochs,
+        },
         modules=MODULES,
         parents=[study.cell.key],
     )
@@ -86,7 +89,9 @@ def _round(cells: Cells, study: Study, quantization: Quantization, content: Cont
 def _fine_tune(cells: Cells, study: Study, student: NestedStudent, examples: Examples) -> None:
     task, generator = study.task, seeded(study.seed)
     teacher = teacher_of(task, teacher_cell(cells, task, study.seed))
-    views = make_views(task, teacher, examples, generator, task.distillation)
+    # As many copies as epochs: more would not be looked at.
+    distillation = dataclasses.replace(task.distillation, views=task.quantization.aware_epochs)
+    views = make_views(task, teacher, examples, generator, distillation)
     know_the_grid(task, student, views, generator, ConsoleProgress(Console(stderr=True)))
 
 
