@@ -55,7 +55,7 @@ class Plan:
 
     Attributes:
         full: the built-in task: teacher and nest as `nestling-cloud bundle train` makes them.
-        compared: its student with fewer epochs, for the networks that are trained alone.
+        compared: its student with a shorter recipe, for the networks that are trained alone.
         distilled: a smaller student, for the ways to distil.
         families: students of other blocks.
         examples: of the training data for all but the full task, 0 for all.
@@ -105,9 +105,12 @@ def plan_of(name: str, *, quick: bool) -> Plan:
     task = load_task(name)
     if name == "fashion":
         small = conv_student(channels=(16, 32, 64), strides=(2, 2, 1))
-        plan = _plan(task, epochs=16, student=small, examples=6000, draws=1)
+        # Few pictures: smaller batches, so that they are steps enough.
+        recipe = dataclasses.replace(task.student_recipe, epochs=16, batch=64, learning_rate=3e-3)
+        plan = _plan(task, recipe=recipe, student=small, examples=3000, draws=1)
     else:
-        plan = _plan(task, epochs=20, student=task.student, examples=0, draws=3)
+        recipe = _epochs(task.student_recipe, 20)
+        plan = _plan(task, recipe=recipe, student=task.student, examples=0, draws=3)
     return _quick(plan) if quick else plan
 
 
