@@ -22,14 +22,15 @@ from nestling_cloud.tasks import (
 
 TASKS = ("fashion", "wearable")
 # Ways to distil that are compared. In-place distillation between capacities is in all of them.
+_VIEWED = Distillation(views=4)
 LOSSES: Mapping[str, Distillation] = {
-    "no teacher": Distillation(weight=0.0),
-    "logits": Distillation(),
-    "logits + hints": Distillation(feature="hints"),
-    "logits + attention": Distillation(feature="attention"),
-    "logits + angular": Distillation(feature="angular"),
-    "one assistant": Distillation(assistants=(16,)),
-    "two assistants": Distillation(assistants=(24, 12)),
+    "no teacher": Distillation(weight=0.0, views=4),
+    "logits": _VIEWED,
+    "logits + hints": Distillation(feature="hints", views=4),
+    "logits + attention": Distillation(feature="attention", views=4),
+    "logits + angular": Distillation(feature="angular", views=4),
+    "one assistant": Distillation(assistants=(16,), views=4),
+    "two assistants": Distillation(assistants=(24, 12), views=4),
 }
 AWARE = Quantization(aware_epochs=2)
 FAMILIES: Mapping[str, Mapping[str, StudentConfig]] = {
@@ -56,11 +57,10 @@ class Plan:
     Attributes:
         full: the built-in task: teacher and nest as `nestling-cloud bundle train` makes them.
         compared: its student with a shorter recipe, for the networks that are trained alone.
-        distilled: a smaller student, for the ways to distil.
-        families: students of other blocks.
+        distilled: a smaller student or a shorter recipe still, for the ways to distil.
+        families: students of other blocks, likewise.
         examples: of the training data for all but the full task, 0 for all.
-        draws: students of one seed for `compared`, whose mean counts: where few inputs are tested,
-            two students of one recipe differ by more than what is asked for.
+        draws: students of one seed for `compared`, whose mean counts.
     """
 
     full: Task
@@ -103,30 +103,50 @@ class Plan:
 def plan_of(name: str, *, quick: bool) -> Plan:
     """The plan for a built-in task; a quick one teaches little and shows that all of it runs."""
     task = load_task(name)
-    if name == "fashion":
-        small = conv_student(channels=(16, 32, 64), strides=(2, 2, 1))
-        # Few pictures: smaller batches, so that they are steps enough.
-        recipe = dataclasses.replace(task.student_recipe, epochs=16, batch=64, learning_rate=3e-3)
-        plan = _plan(task, recipe=recipe, student=small, examples=3000, draws=1)
-    else:
-        recipe = _epochs(task.student_recipe, 20)
-        plan = _plan(task, recipe=recipe, student=task.student, examples=0, draws=3)
+    plan = _fashion(task) if name == "fashion" else _wearable(task)
     return _quick(plan) if quick else plan
 
 
-def _plan(task: Task, *, epochs: int, student: StudentConfig, examples: int, draws: int) -> Plan:
-    compared = dataclasses.replace(task, student_recipe=_epochs(task.student_recipe, epochs))
+def _fashion(task: Task) -> Plan:
+    """Few pictures, so smaller batches: they are steps enough."""
+    compared = dataclasses.replace(
+        task,
+        student_recipe=dataclasses.replace(
+            task.student_recipe, epochs=16, batch=64, learning_rate=3e-3
+        ),
+        distillation=_VIEWED,
+    )
+    small = conv_student(channels=(16, 32, 64), strides=(2, 2, 1))
     return Plan(
         full=task,
         compared=compared,
-        distilled=dataclasses.replace(compared, student=student),
-        families={
-            name: dataclasses.replace(compared, student=family)
-            for name, family in FAMILIES[task.name].items()
-        },
-        examples=examples,
-        draws=draws,
+        distilled=dataclasses.replace(compared, student=small),
+        families=_families(compared),
+        examples=3000,
+        draws=1,
     )
+
+
+def _wearable(task: Task) -> Plan:
+    """All inputs; students of one recipe differ by more than what is asked for, so three each."""
+    short = dataclasses.replace(
+        task, student_recipe=_epochs(task.student_recipe, 10), distillation=_VIEWED
+    )
+    return Plan(
+        full=task,
+        compared=dataclasses.replace(task, student_recipe=_epochs(task.student_recipe, 20)),
+        distilled=short,
+        families=_families(short),
+        examples=0,
+        draws=3,
+    )
+
+
+def _families(task: Task) -> dict[str, Task]:
+    return {
+        name: dataclasses.replace(task, student=student)
+        for name, student in FAMILIES[task.name].items()
+    }
 
 
 def _quick(plan: Plan) -> Plan:
