@@ -8,6 +8,8 @@ from learning_nests import Study
 from nestling.student.blocks import Lstm
 from nestling_cloud.tasks import (
     Distillation,
+    Joint,
+    Nesting,
     Quantization,
     Recipe,
     StudentConfig,
@@ -21,7 +23,7 @@ from nestling_cloud.tasks import (
 )
 
 TASKS = ("fashion", "wearable")
-# Ways to distil that are compared. In-place distillation between capacities is in all of them.
+# Ways to distil that are compared.
 _VIEWED = Distillation(views=4)
 LOSSES: Mapping[str, Distillation] = {
     "no teacher": Distillation(weight=0.0, views=4),
@@ -32,6 +34,8 @@ LOSSES: Mapping[str, Distillation] = {
     "one assistant": Distillation(assistants=(16,), views=4),
     "two assistants": Distillation(assistants=(24, 12), views=4),
 }
+# Smaller capacities learn half from the teacher's answers and half from the largest one's.
+IN_PLACE = Nesting(joint=Joint(teacher_share=0.5))
 AWARE = Quantization(aware_epochs=2)
 FAMILIES: Mapping[str, Mapping[str, StudentConfig]] = {
     "fashion": {
@@ -87,6 +91,9 @@ class Plan:
             name: dataclasses.replace(self.distilled, distillation=way)
             for name, way in LOSSES.items()
         }
+        tasks["logits, half in place"] = dataclasses.replace(
+            self.distilled, distillation=_VIEWED, nesting=IN_PLACE
+        )
         return self._studies(tasks, seed)
 
     def students(self, seed: int) -> dict[str, Study]:

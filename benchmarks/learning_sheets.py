@@ -123,9 +123,10 @@ def _distilled(found: ByTask) -> Sheet:
             rows.append([task, name, *map(told, means)])
     return Sheet(
         title="Ways to distil",
-        header=["task", "the largest learns from", "mean of capacities %", "smallest", "largest"],
+        header=["task", "learns from", "mean of capacities %", "smallest", "largest"],
         rows=rows,
-        words="Test accuracy in float32. Smaller capacities learn from the largest in all rows.",
+        words="Test accuracy in float32. Features are of the largest capacity alone; answers teach "
+        "all capacities, and *in place* the smaller ones learn from the largest's as well.",
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.tiny_task import TINY_TASK
 
+from nestling.bundle import Activations
 from nestling_cloud.latency.family import Family
 from nestling_cloud.latency.probes import Probes, write_probes
 from nestling_cloud.progress import Silent
@@ -12,9 +13,18 @@ from nestling_cloud.progress import Silent
 TINY_FAMILY = Family(signature=TINY_TASK.signature, config=TINY_TASK.student)
 
 
-def tiny_probes(folder: Path, *, count: int = 3, seed: int = 0) -> Probes:
+def tiny_probes(
+    folder: Path, *, count: int = 3, seed: int = 0, activations: Activations = "uint8"
+) -> Probes:
     """Write a few probes of the tiny task's student."""
-    return write_probes(folder, TINY_FAMILY, count=count, seed=seed, progress=Silent())
+    return write_probes(
+        folder,
+        TINY_FAMILY,
+        count=count,
+        seed=seed,
+        progress=Silent(),
+        activations=activations,
+    )
 
 
 def hand_table(path: Path, probes: Probes, latency_ms: float = 0.5) -> dict[str, dict[str, object]]:

@@ -21,7 +21,7 @@ def program(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_probes_are_measured_by_a_device_and_fitted(tmp_path: Path) -> None:
+def test_probes_are_measured_by_a_device_fitted_and_foretell_the_rest(tmp_path: Path) -> None:
     probes, table = tmp_path / "probes", tmp_path / "table.json"
     made = program(
         "nestling_cloud.cli",
@@ -46,6 +46,16 @@ def test_probes_are_measured_by_a_device_and_fitted(tmp_path: Path) -> None:
     assert found["probes"] == 20
     assert set(found["error"]) == {"trees", "linear_in_macs"}
     assert all(0 < error["median"] <= error["p90"] for error in found["error"].values())
+
+    foretold = program(
+        "nestling_cloud.cli",
+        *("latency", "predict", "--task", "wearable", "--json"),
+        *("--probes", str(probes), "--table", str(table)),
+    )
+    assert foretold.returncode == 0
+    told_of = json.loads(foretold.stdout)
+    assert told_of["widths"] == [[8, 16, 16], [16, 32, 32], [24, 48, 48], [32, 64, 64]]
+    assert all(time > 0 for time in told_of["microseconds"])
 
 
 def test_device_measures_models_with_json_and_no_bundle(tmp_path: Path) -> None:

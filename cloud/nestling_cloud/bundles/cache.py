@@ -147,7 +147,7 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
         {
             "seed": seed,
             "task": task.name,
-            "student": dataclasses.asdict(task.student),
+            "student": repr(task.student),  # with the kinds of its blocks
             "recipes": [
                 recipe and dataclasses.asdict(recipe)
                 for recipe in (

@@ -1,12 +1,14 @@
-"""`nestling-cloud latency`."""
+"""`nestling-cloud latency`: probes for a device to measure, and what their times foretell."""
 
 import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 
+from nestling.bundle import Activations
 from nestling_cloud.progress import ConsoleProgress
 
 _COUNT = 80
@@ -14,13 +16,14 @@ _MOST = 999
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `latency` and its two steps."""
+    """Add `latency` and its three steps."""
     parser = subparsers.add_parser(
         "latency", help="make networks to measure on a device, and fit a model on what they took"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_probes(commands)
     _add_fit(commands)
+    _add_predict(commands)
 
 
 def _add_probes(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,7 +34,8 @@ def _add_probes(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         "files, and probes.json beside them. Copy the folder to a device and measure it there with "
         "nestling-device profile --models.",
         epilog="example:\n"
-        "  nestling-cloud latency probes --task wearable --out probes\n"
+        "  nestling-cloud latency probes --task wearable --out probes --activations int8\n"
+        "      for a Raspberry Pi; copy the folder there\n"
         "  nestling-device profile --models probes --seconds 1 --out table.json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -40,6 +44,13 @@ def _add_probes(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     add("--out", type=Path, required=True, metavar="DIR", help="where to; new or empty")
     add("--count", type=_count, default=_COUNT, help="number of networks (default: %(default)s)")
     add("--seed", type=int, default=0, help="of widths and weights (default: %(default)s)")
+    add(
+        "--activations",
+        choices=get_args(Activations),
+        default="uint8",
+        help="integers that the networks compute in, as the device's capacities do: uint8 for "
+        "x86, int8 for ARM (default: %(default)s)",
+    )
     parser.set_defaults(run=_probes)
 
 
@@ -52,11 +63,33 @@ def _add_fit(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="example:\n  nestling-cloud latency fit --probes probes --table table.json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_measured(parser)
+    parser.set_defaults(run=_fit)
+
+
+def _add_predict(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "predict",
+        help="tell how long a task's capacities will take on the device",
+        description="Tell what the latency model foretells for every capacity of a task's student: "
+        "the median time of one run on the device that measured the probes. The task may have "
+        "other fractions or widths than when the probes were made, of the same blocks.",
+        epilog="example:\n  nestling-cloud latency predict --task wearable --probes probes "
+        "--table table.json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--task", required=True, metavar="NAME|FILE.py:NAME", help="a built-in one, or yours"
+    )
+    _add_measured(parser)
+    parser.set_defaults(run=_predict)
+
+
+def _add_measured(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--probes", type=Path, required=True, metavar="DIR", help="as latency probes wrote it")
     add("--table", type=Path, required=True, metavar="FILE", help="what the device measured")
     add("--json", action="store_true", help="print JSON instead of text")
-    parser.set_defaults(run=_fit)
 
 
 def _probes(options: argparse.Namespace) -> None:
@@ -72,6 +105,7 @@ def _probes(options: argparse.Namespace) -> None:
         count=options.count,
         seed=options.seed,
         progress=ConsoleProgress(Console(stderr=True)),
+        activations=options.activations,
     )
     print(options.out)
 
@@ -96,6 +130,20 @@ def _fit(options: argparse.Namespace) -> None:
     print("error on held-out probes, median and 90th percentile:")
     for name, error in errors.items():
         print(f"  {name.replace('_', ' '):14} {error.median:6.1%} {error.p90:6.1%}")
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from nestling_cloud.latency.model import load_model  # noqa: PLC0415
+    from nestling_cloud.tasks import load_task  # noqa: PLC0415
+
+    task, model = load_task(options.task), load_model(options.probes, options.table)
+    rows = [task.student.widths_at(k) for k in range(1, task.student.capacities + 1)]
+    times = [model.predict(task.signature, task.student, row) for row in rows]
+    if options.json:
+        print(json.dumps({"widths": rows, "microseconds": times}))
+        return
+    for number, (row, time) in enumerate(zip(rows, times, strict=True), start=1):
+        print(f"capacity {number}: {time:8.0f} µs  {'-'.join(map(str, row))}")
 
 
 def _count(text: str) -> int:

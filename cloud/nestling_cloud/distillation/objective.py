@@ -21,7 +21,7 @@ from nestling_cloud.recipes.distillation import Distillation
 
 
 class Objective(Protocol):
-    """What a nest learns from a teacher; its smaller capacities learn from the largest too."""
+    """What a nest learns from a teacher."""
 
     def __call__(
         self, features: Sequence[torch.Tensor], logits: torch.Tensor, batch: Batch, /

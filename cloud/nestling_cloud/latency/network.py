@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nestling.bundle import Activations
 from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
 from nestling_cloud.latency.family import Family
@@ -30,8 +31,19 @@ class Int8Network:
     tensors: Mapping[str, NDArray[np.int8]]
 
 
-def int8_network(family: Family, widths: Sequence[int], rng: np.random.Generator) -> Int8Network:
+def int8_network(
+    family: Family,
+    widths: Sequence[int],
+    rng: np.random.Generator,
+    activations: Activations = "uint8",
+) -> Int8Network:
     """Make the network that a family's capacity of these widths runs, with random weights.
+
+    Args:
+        family: the student's.
+        widths: channels of every block that has any of its own.
+        rng: of the weights.
+        activations: that the machine's processor is made for.
 
     Raises:
         SizesError: the family has no student of these widths.
@@ -43,6 +55,6 @@ def int8_network(family: Family, widths: Sequence[int], rng: np.random.Generator
     inputs = rng.standard_normal((_INPUTS, *signature.shape), np.float32)
     quantized, tensors = quantize(student, inputs), layout(signature, config)
     return Int8Network(
-        template=build_template(quantized, signature, tensors, 1),
+        template=build_template(quantized, signature, tensors, 1, activations),
         tensors={tensor.name: quantized.tensors[tensor.name] for tensor in tensors},
     )

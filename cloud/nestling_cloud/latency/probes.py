@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nestling.bundle import Activations
 from nestling.student.blocks import SizesError
 from nestling_cloud.bundles.export import export_capacity
 from nestling_cloud.errors import CloudError
 from nestling_cloud.latency.family import Family, family_fields, family_of
-from nestling_cloud.latency.network import int8_network
+from nestling_cloud.latency.network import Int8Network, int8_network
 from nestling_cloud.latency.widths import Widths, random_widths
 from nestling_cloud.progress import Progress
 
@@ -47,7 +48,13 @@ class Probes:
 
 
 def write_probes(
-    folder: Path, family: Family, *, count: int, seed: int, progress: Progress
+    folder: Path,
+    family: Family,
+    *,
+    count: int,
+    seed: int,
+    progress: Progress,
+    activations: Activations = "uint8",
 ) -> Probes:
     """Write networks of random widths: each in a folder of its own, `probes.json` beside them.
 
@@ -57,6 +64,7 @@ def write_probes(
         count: number of networks; the whole student and the narrowest are always among them.
         seed: of widths and weights.
         progress: told of every network.
+        activations: that the processor which is to measure them is made for.
 
     Raises:
         ProbesError: the folder has files in it.
@@ -69,7 +77,7 @@ def write_probes(
     found = Probes(
         family=family,
         probes=tuple(
-            _write(folder, number, family, row, rng)
+            _write(folder, number, int8_network(family, row, rng, activations), row)
             for number, row in enumerate(progress.track(rows, len(rows), f"{count} probes"))
         ),
     )
@@ -101,12 +109,9 @@ def read_probes(folder: Path) -> Probes:
         raise ProbesError(f"{path} does not tell of probes ({err}); write them anew") from err
 
 
-def _write(
-    folder: Path, number: int, family: Family, row: Widths, rng: np.random.Generator
-) -> Probe:
+def _write(folder: Path, number: int, network: Int8Network, row: Widths) -> Probe:
     own = folder / f"probe-{number:03}"
     own.mkdir()
-    network = int8_network(family, row, rng)
     path = export_capacity(own, network.template, network.tensors, 1)
     return Probe(
         model=str(path.relative_to(folder)),

@@ -89,7 +89,7 @@ def objective_of(
 ) -> BatchLoss:
     """The loss that joint training minimises, for `nestling_cloud.training.train`.
 
-    Each call is the next step; with turns a batch takes as many steps as there are capacities.
+    Each call is the next step; with turns it is the next capacity's.
     """
     steps = capacities_of_steps(joint.rule, student.config.capacities, generator)
 

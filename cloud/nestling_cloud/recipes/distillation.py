@@ -16,7 +16,9 @@ class DistillationError(CloudError):
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
-    """What the largest capacity learns from; the smaller ones always learn from the largest.
+    """What the largest capacity learns from.
+
+    The smaller ones learn from the same answers, from the largest, or from both: see `Joint`.
 
     Attributes:
         temperature: softens the teacher's answers and the student's (Hinton et al. 2015).

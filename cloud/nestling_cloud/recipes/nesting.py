@@ -19,9 +19,10 @@ class Joint:
     """Training every capacity at once.
 
     Attributes:
-        rule: what an optimiser step trains. "turns": one capacity, so that a batch takes as many
-            steps as there are capacities, the largest first. "sum": all of them. "sandwich": the
-            largest, the smallest and one in between (US-Nets).
+        rule: what an optimiser step trains. "turns": one capacity after the other, the largest
+            first, over as many times more epochs, so that each sees the data as often as the
+            recipe says. "sum": all of them. "sandwich": the largest, the smallest and one in
+            between (US-Nets).
         teacher_share: 0 to 1, how much of the smaller capacities' loss is on teacher and labels;
             the rest is on what the largest capacity says.
     """

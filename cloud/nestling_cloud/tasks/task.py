@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nestling.student.blocks import SizesError
+from nestling.student.blocks import Shuffle, SizesError
 from nestling.student.config import StudentConfig
 from nestling.student.plan import plan
 from nestling.v1.bundle_pb2 import Signature
@@ -127,6 +127,12 @@ class Task:
             plan(self.signature, self.student)
         except SizesError as err:
             raise TaskError(f"task {self.name}, student: {err}") from err
+        shuffled = any(isinstance(block, Shuffle) for block in self.student.blocks)
+        if self.nesting.way == "grow" and shuffled:
+            raise TaskError(
+                f"task {self.name}: a student with shuffles cannot be grown, because it is ranked "
+                "by channels that a shuffle deals out by their places; nest it jointly"
+            )
 
     def load_checked(self, data_dir: Path | None, seed: int) -> Splits:
         """Load the data and hold it against the signature.

@@ -16,7 +16,15 @@ from nestling_cloud.bundles.cache import (
 )
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Silent
-from nestling_cloud.tasks import Recipe, Signature, Splits, Task, conv_student
+from nestling_cloud.tasks import (
+    Lstm,
+    Recipe,
+    Signature,
+    Splits,
+    Task,
+    conv_student,
+    recurrent_student,
+)
 from nestling_cloud.training import TrainingError
 
 
@@ -99,6 +107,18 @@ def test_fingerprint_changes_with_the_configuration(change: str) -> None:
     before = fingerprint(TINY_TASK, tiny_splits(), 0)
 
     assert before != fingerprint(OTHER_TASKS[change], tiny_splits(), 0)
+
+
+def test_fingerprint_tells_blocks_of_the_same_sizes_apart() -> None:
+    gru = recurrent_student(channels=(4,), strides=(1,), hidden=4)
+    lstm = recurrent_student(channels=(4,), strides=(1,), hidden=4, cell=Lstm)
+
+    one, other = (
+        fingerprint(dataclasses.replace(TINY_TASK, student=student), tiny_splits(), 0)
+        for student in (gru, lstm)
+    )
+
+    assert one != other
 
 
 def test_fingerprint_changes_with_the_seed() -> None:

@@ -1,10 +1,14 @@
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto
 from tests.tiny_probes import TINY_FAMILY, hand_table, tiny_probes
 
+from nestling.bundle import Activations
 from nestling.session import open_session
 from nestling_cloud.latency.probes import FILE_NAME, ProbesError, read_probes
 from nestling_cloud.latency.table import TableError, read_table
@@ -26,6 +30,18 @@ def test_every_probe_is_a_whole_model_on_the_disk(tmp_path: Path) -> None:
         session = open_session(tmp_path / probe.model)
         (logits,) = session.run(None, {"input": np.ones((2, 2, 16), np.float32)})
         assert logits.shape == (2, 3)
+
+
+@pytest.mark.parametrize("activations", get_args(Activations))
+def test_probe_computes_in_the_integers_that_the_processor_wants(
+    tmp_path: Path, activations: Activations
+) -> None:
+    kinds = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8}
+
+    for probe in tiny_probes(tmp_path, activations=activations).probes:
+        graph = onnx.load(tmp_path / probe.model, load_external_data=False).graph
+        zeros = {t.data_type for t in graph.initializer if t.name.endswith("zero")}
+        assert zeros == {kinds[activations]}
 
 
 def test_same_seed_makes_the_same_probes(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.tiny_task import TINY_TASK
 from nestling_cloud.recipes.recipe import RecipeError
 from nestling_cloud.tasks import (
     Examples,
+    Nesting,
     Recipe,
     Signature,
     Splits,
@@ -156,6 +157,13 @@ def test_student_that_does_not_fit_the_signature_is_refused_before_anything_is_t
 
     with pytest.raises(TaskError, match=r"student: block 1: .* do not split into 4 groups"):
         dataclasses.replace(TINY_TASK, student=student)
+
+
+def test_shuffled_student_is_not_grown_and_refused_before_anything_is_trained() -> None:
+    student = shuffle_student(channels=(8, 16), strides=(1, 1), groups=2)
+
+    with pytest.raises(TaskError, match=r"shuffles cannot be grown.*nest it jointly"):
+        dataclasses.replace(TINY_TASK, student=student, nesting=Nesting(way="grow"))
 
 
 @pytest.mark.parametrize(
