@@ -131,13 +131,25 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
     generator = seeded(seed)
     teacher = train_teacher(task, splits.train, generator, progress)
     student = train_student(task, teacher, splits.train, generator, progress)
-    logits = logits_of(teacher, torch.from_numpy(splits.calibration.inputs)).numpy()
+    cloud, logits = to_serve(task, teacher, splits.calibration)
+    return finish(task, splits, student, cloud, logits, seed=seed, progress=progress)
+
+
+def to_serve(
+    task: Task, teacher: nn.Module, calibration: Examples
+) -> tuple[LearnedCloud, NDArray[np.float32]]:
+    """Make a trained teacher ready to serve.
+
+    Returns:
+        It, and its logits for the calibration inputs, (N, classes).
+    """
+    logits = logits_of(teacher, torch.from_numpy(calibration.inputs)).numpy()
     cloud = LearnedCloud(
         onnx=_export_teacher(task, teacher),
         macs=network_macs(teacher, task.signature.shape),
-        accuracy=float((logits.argmax(axis=1) == splits.calibration.labels).mean()),
+        accuracy=float((logits.argmax(axis=1) == calibration.labels).mean()),
     )
-    return finish(task, splits, student, cloud, logits, seed=seed, progress=progress)
+    return cloud, logits
 
 
 def finish(

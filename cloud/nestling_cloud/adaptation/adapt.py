@@ -44,7 +44,7 @@ class Adapted:
     """
 
     student: NestedStudent
-    teacher: nn.Module
+    teacher: FramedTeacher
     choice: FrameChoice
 
 
@@ -105,9 +105,17 @@ def lesson(teacher: FramedTeacher, source: Examples, target: NDArray[np.float32]
         source: labelled; its movements as the target's sensor would have recorded them come first.
         target: unlabelled; it follows with the teacher's answers for labels.
     """
+    return concatenate([into_target(teacher, source), answered(teacher, target)])
+
+
+def into_target(teacher: FramedTeacher, source: Examples) -> Examples:
+    """Turn the source's inputs into what the target's sensor would have recorded."""
     back = torch.linalg.inv(teacher.frame)
     turned = turn(torch.from_numpy(source.inputs), back).numpy()
+    return Examples(inputs=turned, labels=source.labels)
+
+
+def answered(teacher: FramedTeacher, target: NDArray[np.float32]) -> Examples:
+    """The target's inputs with the teacher's answers for labels."""
     answers = logits_of(teacher, torch.from_numpy(target)).argmax(dim=1).numpy()
-    return concatenate(
-        [Examples(inputs=turned, labels=source.labels), Examples(inputs=target, labels=answers)]
-    )
+    return Examples(inputs=target, labels=answers)

@@ -1,5 +1,7 @@
 """Inputs of the target domain, which nobody has labelled."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,24 @@ from nestling_cloud.tasks.task import Task
 
 class AdaptationError(CloudError):
     """Inputs or settings from which no student can be adapted."""
+
+
+def read_target(task: Task, path: Path) -> NDArray[np.float32]:
+    """Read unlabelled inputs from an .npy file.
+
+    Raises:
+        AdaptationError: no such file, or it holds something else, or what does not fit the task.
+    """
+    try:
+        found = np.load(path, allow_pickle=False)
+    except OSError as err:
+        raise AdaptationError(f"{path}: {err.strerror or err}") from err
+    except (ValueError, EOFError) as err:
+        raise AdaptationError(f"{path} is no .npy file of numbers; numpy.save writes one") from err
+    if not isinstance(found, np.ndarray) or found.ndim == 0:
+        raise AdaptationError(f"{path} is not one array of inputs; save these alone as .npy")
+    check_target(task, found)
+    return found
 
 
 def check_target(task: Task, target: NDArray[np.float32]) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import json
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console
 
@@ -13,6 +13,9 @@ from nestling_cloud.bundles.overview import overview, overview_table
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import ConsoleProgress
 
+if TYPE_CHECKING:
+    from nestling_cloud.adaptation import FrameChoice
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `bundle` and what can be done with one."""
@@ -21,6 +24,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(commands)
+    _add_adapt(commands)
     _add_show(commands)
     _add_export(commands)
 
@@ -36,12 +40,47 @@ def _add_train(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "  nestling-cloud bundle train --task my_task.py:TASK --repository repository --seed 1\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_learning(parser)
+    parser.set_defaults(run=_train)
+
+
+def _add_adapt(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "adapt",
+        help="learn a task for a domain that nobody has labelled, and release the bundle",
+        description="Train the teacher on the task's labelled data, distil the nest from what it "
+        "says of inputs of another domain, and make it the repository's next release: name a "
+        "repository of its own unless all devices are in that domain.",
+        epilog="example:\n"
+        "  nestling-cloud bundle adapt --task wearable --inputs left.npy --frames inertial "
+        "--repository left\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_learning(parser)
+    add = parser.add_argument
+    add(
+        "--inputs",
+        type=Path,
+        required=True,
+        metavar="FILE.npy",
+        help="a few hundred inputs of that domain, of all classes: float32, (N, *shape)",
+    )
+    add(
+        "--frames",
+        choices=("as-is", "inertial"),
+        default="as-is",
+        help="how the sensor may lie there: as it did, or (for ax, ay, az, wx, wy, wz) with axes "
+        "reversed, whichever the teacher finds (default: %(default)s)",
+    )
+    parser.set_defaults(run=_adapt)
+
+
+def _add_learning(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--task", required=True, metavar="NAME|FILE.py:NAME", help="a built-in one, or yours")
     add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
     add("--seed", type=int, default=0, help="of the training (default: %(default)s)")
     add("--data-dir", type=Path, metavar="DIR", help="folder with the task's data files")
-    parser.set_defaults(run=_train)
 
 
 def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -96,6 +135,35 @@ def _train(options: argparse.Namespace) -> None:
         progress=ConsoleProgress(Console(stderr=True)),
     )
     print(released.bundle_version)
+
+
+def _adapt(options: argparse.Namespace) -> None:
+    from nestling_cloud.adaptation import AdaptationConfig, inertial_frames  # noqa: PLC0415
+    from nestling_cloud.adaptation.target import read_target  # noqa: PLC0415
+    from nestling_cloud.bundles.next_release import adapt_next  # noqa: PLC0415
+    from nestling_cloud.tasks import load_task  # noqa: PLC0415
+
+    task, console = load_task(options.task), Console(stderr=True)
+    released, choice = adapt_next(
+        Repository(options.repository),
+        task,
+        task.load_checked(options.data_dir, options.seed),
+        read_target(task, options.inputs),
+        AdaptationConfig(frames=inertial_frames() if options.frames == "inertial" else ()),
+        seed=options.seed,
+        progress=ConsoleProgress(console),
+    )
+    if options.frames == "inertial":
+        console.print(_frame_told(choice), highlight=False)
+    print(released.bundle_version)
+
+
+def _frame_told(choice: "FrameChoice") -> str:
+    if choice.gain == 0:
+        return "the sensor lies as it did, as far as the teacher can tell"
+    signs = [row[index] for index, row in enumerate(choice.frame)]
+    axes = [name for name, sign in zip("xyz", signs[:3], strict=True) if sign < 0]
+    return f"reversed axes: {', '.join(axes)} ({choice.gain:.2f} nats clearer than as it was)"
 
 
 def _show(options: argparse.Namespace) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.pitch_teacher import FLIP, MIRRORED, SAME, Matcher, mirrored
 from tests.tiny_task import LENGTH, TINY_TASK, tones
-from torch import nn
 
 from nestling_cloud.adaptation import (
     AdaptationConfig,
@@ -24,31 +24,9 @@ from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Examples, Recipe, Task
 from nestling_cloud.tasks.domains import Domains
 
-FLIP = np.array([[[1.0], [-1.0]]], np.float32)
-SAME: Frame = ((1.0, 0.0), (0.0, 1.0))
-MIRRORED: Frame = ((1.0, 0.0), (0.0, -1.0))
 TASK = dataclasses.replace(TINY_TASK, student_recipe=Recipe(epochs=12, batch=64))
 QUICK = dataclasses.replace(TINY_TASK, student_recipe=Recipe(epochs=1, batch=64))
 CONFIG = AdaptationConfig(frames=(SAME, MIRRORED))
-
-
-class Matcher(nn.Module):
-    """Knows the three pitches, and only where the cosine is ahead of the sine."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        angles = torch.arange(LENGTH)[None] * torch.tensor([[0.6], [1.2], [1.8]])
-        self.waves = torch.stack([angles.sin(), angles.cos()])  # (2, pitches, T)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        real = torch.einsum("nct,cpt->np", x, self.waves)
-        turned = torch.stack([self.waves[1], -self.waves[0]])
-        imaginary = torch.einsum("nct,cpt->np", x, turned)
-        return (real.square() + imaginary.square()).sqrt() / 2
-
-
-def mirrored(examples: Examples) -> Examples:
-    return Examples(inputs=examples.inputs * FLIP, labels=examples.labels)
 
 
 DOMAINS = Domains(

@@ -1,0 +1,55 @@
+"""From a task and unlabelled inputs of another domain to everything that a bundle holds."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling_cloud.adaptation.adapt import AdaptationConfig, adapt, answered, into_target
+from nestling_cloud.adaptation.frames import FrameChoice
+from nestling_cloud.adaptation.target import check_target
+from nestling_cloud.learning import Learned, finish, to_serve
+from nestling_cloud.progress import Progress
+from nestling_cloud.tasks.task import Splits, Task
+from nestling_cloud.teacher import train_teacher
+from nestling_cloud.training import seeded
+
+
+def learn_adapted(
+    task: Task,
+    splits: Splits,
+    target: NDArray[np.float32],
+    config: AdaptationConfig,
+    *,
+    seed: int,
+    progress: Progress,
+) -> tuple[Learned, FrameChoice]:
+    """Train the teacher on the task's data, distil and quantise a nest for another domain.
+
+    Nobody has labelled that domain, so what routes is fitted on the task's own calibration inputs,
+    as the target's sensor would have recorded them.
+
+    Args:
+        task: what to learn.
+        splits: its data, the source; the test part is not looked at.
+        target: unlabelled, (N, *shape).
+        config: what is known of the shift.
+        seed: initial weights, shuffling, augmentation.
+        progress: told every epoch.
+
+    Returns:
+        What a bundle holds, and in which frame the target was found.
+
+    Raises:
+        AdaptationError: inputs or frames that do not fit the task.
+        TrainingError: the data is too small, or a loss left the finite numbers.
+    """
+    check_target(task, target)  # before the teacher learns for long
+    teacher = train_teacher(task, splits.train, seeded(seed), progress)
+    adapted = adapt(task, teacher, splits.train, target, config, seed=seed, progress=progress)
+    there = Splits(
+        train=answered(adapted.teacher, target),
+        calibration=into_target(adapted.teacher, splits.calibration),
+        test=[],
+    )
+    cloud, logits = to_serve(task, adapted.teacher, there.calibration)
+    learned = finish(task, there, adapted.student, cloud, logits, seed=seed, progress=progress)
+    return learned, adapted.choice
