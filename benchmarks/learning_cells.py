@@ -7,6 +7,7 @@ it was.
 """
 
 import ast
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -49,7 +50,7 @@ class Cell:
             "name": self.name,
             "parameters": self.parameters,
             "parents": list(self.parents),
-            "code": [code_digest(path) for module in self.modules for path in _files(module)],
+            "code": [_digest(path) for module in self.modules for path in _files(module)],
             "versions": [torch.__version__, importlib.metadata.version("onnxruntime")],
             "half": bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()),  # noqa: SLF001
         }
@@ -84,6 +85,12 @@ class Cells:
         Path(file.name).replace(path)
         self._say(f"  {made['seconds']:.0f} s")
         return made
+
+
+@functools.cache
+def _digest(path: Path) -> str:
+    """As it was when it was first asked for: an edit during a run is not what the run computes."""
+    return code_digest(path)
 
 
 def code_digest(path: Path) -> str:

@@ -34,6 +34,8 @@ def domains_cell(cells: Cells, task: Task, seed: int) -> Content | None:
         parameters={
             "student": repr(task.student),
             "recipe": dataclasses.asdict(task.student_recipe),
+            "distillation": dataclasses.asdict(task.distillation),
+            "nesting": dataclasses.asdict(task.nesting),
         },
         modules=MODULES,
         parents=[learning_teacher.describe(task, seed).key],

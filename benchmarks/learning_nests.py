@@ -24,6 +24,8 @@ MODULES = (
     "nestling.student",
     "nestling_cloud.distillation",
     "nestling_cloud.nesting",
+    "nestling_cloud.recipes",
+    "nestling_cloud.student",
 )
 _DRAW = 1_000_003  # between the seeds of two draws
 

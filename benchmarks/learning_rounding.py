@@ -30,6 +30,8 @@ MODULES = (
     *learning_nests.MODULES,
     "nestling.nest",
     "nestling.session",
+    "nestling_cloud.export",
+    "nestling_cloud.fp32",
     "nestling_cloud.quantization",
     "nestling_cloud.templates",
 )
@@ -39,9 +41,9 @@ _BATCH = 500
 def rounded_cell(cells: Cells, study: Study, quantization: Quantization) -> Content:
     """int8 of a student.
 
-    Holds, for every capacity, `test` and `calibration` accuracy in %, `float_test` of the same
-    weights before rounding in onnxruntime too, `template` and `ring` bytes as tensors, `alone` and
-    `float` sizes of a complete ONNX model in bytes.
+    Holds, for every capacity, `test` and `calibration` accuracy in % and `float_test` of the same
+    weights before rounding, all in onnxruntime; `template`, `ring` and `float_model`, a complete
+    float32 ONNX model, as tensors of bytes; `largest_weights`, bytes of the largest's int8 weights.
     """
     student = student_cell(cells, study)
     cell = Cell(
@@ -78,7 +80,6 @@ def _round(cells: Cells, study: Study, quantization: Quantization, content: Cont
             _accuracy(t, s, splits.calibration) for t, s in zip(templates, stores, strict=True)
         ],
         "float_test": [_accuracy(model, None, test) for model in floats],
-        "float_calibration": [_accuracy(model, None, splits.calibration) for model in floats],
         "template": [_as_tensor(template) for template in templates],
         "ring": [_as_tensor(ring) for ring in rings],
         "largest_weights": _weights(layout(task.signature, task.student.alone(len(rings)))),

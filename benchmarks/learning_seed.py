@@ -21,7 +21,8 @@ class Found:
         teacher: `accuracy` on test data, `seconds` of training.
         student: the nest in full, float32.
         rounded: its int8 nest as the task rounds it.
-        aware: the same after quantisation-aware fine-tuning.
+        plain: int8 of the nest that the ways to distil begin with, rounded after training.
+        aware: the same nest after quantisation-aware fine-tuning.
         nested: test accuracies of the nest that is compared with networks trained alone, means
             over draws.
         alone: theirs.
@@ -33,6 +34,7 @@ class Found:
     teacher: Content
     student: Content
     rounded: Content
+    plain: Content
     aware: Content
     nested: Sequence[float]
     alone: Sequence[float]
@@ -43,12 +45,13 @@ class Found:
 
 def find(cells: Cells, plan: Plan, seed: int) -> Found:
     """Make every cell of a task and seed that is not there yet."""
-    study = plan.study(seed)
+    study, small = plan.study(seed), plan.distillations(seed)["logits"]
     return Found(
         teacher=teacher_cell(cells, plan.full, seed),
         student=student_cell(cells, study),
         rounded=rounded_cell(cells, study, plan.full.quantization),
-        aware=rounded_cell(cells, study, AWARE),
+        plain=rounded_cell(cells, small, small.task.quantization),
+        aware=rounded_cell(cells, small, AWARE),
         nested=_means([student_cell(cells, one)["test"] for one in plan.comparisons(seed)]),
         alone=_means([_alone(cells, one) for one in plan.comparisons(seed)]),
         distilled={

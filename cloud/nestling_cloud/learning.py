@@ -123,11 +123,13 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
         progress: told every epoch.
 
     Raises:
+        TeacherError: the teacher does not fit the signature.
         TrainingError: the data is too small, or a loss left the finite numbers.
         TeacherFeatureError: the teacher has no such feature as the distillation asks for.
     """
-    if task.distillation.feature != "none":  # known before the teacher is trained for long
-        check_teacher(task.teacher(task.signature), task.signature.shape, task.distillation.feature)
+    asked = task.distillation
+    if asked.feature != "none" and not asked.assistants:  # known before the teacher is trained
+        check_teacher(task.teacher(task.signature), task.signature.shape, asked.feature)
     generator = seeded(seed)
     teacher = train_teacher(task, splits.train, generator, progress)
     student = train_student(task, teacher, splits.train, generator, progress)

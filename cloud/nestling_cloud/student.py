@@ -69,6 +69,7 @@ def know_the_grid(
         count=len(views.labels),
         recipe=task.student_recipe,
         quantization=task.quantization,
+        turns=task.student.capacities if task.nesting.joint.rule == "turns" else 1,
         generator=generator,
         progress=progress,
     )

@@ -4,11 +4,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Task
 from nestling_cloud.training import laid_out, logits_of, train
 
 _LABEL_SMOOTHING = 0.1
+
+
+class TeacherError(CloudError):
+    """A teacher that does not answer the task's inputs with logits for its classes."""
 
 
 def train_teacher(
@@ -26,9 +31,11 @@ def train_teacher(
         The teacher in evaluation mode.
 
     Raises:
+        TeacherError: it does not take the task's inputs, or answers them otherwise.
         TrainingError: the data is too small, or the loss left the finite numbers.
     """
     teacher = task.teacher(task.signature).eval()
+    _check(task, teacher)
     if task.teacher_recipe is None:
         return teacher
     normalizer = getattr(teacher, "normalizer", None)
@@ -57,3 +64,21 @@ def train_teacher(
         score=score,
     )
     return teacher
+
+
+@torch.no_grad()
+def _check(task: Task, teacher: nn.Module) -> None:
+    """Known before anything is trained for long."""
+    shape, classes = list(task.signature.shape), len(task.signature.classes)
+    try:
+        logits = teacher(torch.zeros(2, *shape))
+    except (RuntimeError, ValueError, TypeError, IndexError) as err:
+        raise TeacherError(
+            f"task {task.name}: the teacher fails on inputs of {shape}: {err}"
+        ) from err
+    found = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if found != [2, classes]:
+        raise TeacherError(
+            f"task {task.name}: the teacher answers two inputs with {found}, not with logits "
+            f"[2, {classes}]"
+        )

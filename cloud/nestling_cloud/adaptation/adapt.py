@@ -77,7 +77,7 @@ def adapt(
         AdaptationError: inputs or frames that do not fit the task.
     """
     check_target(task, target)
-    choice = choose_frame(teacher, target, _frames(task, config))
+    choice = choose_frame(teacher, target, frames_of(task, config))
     framed = FramedTeacher(teacher, choice.frame)
     examples = lesson(framed, source, target)
     student = train_student(task, framed, examples, seeded(seed), progress)
@@ -85,7 +85,12 @@ def adapt(
     return Adapted(student=student, teacher=framed, choice=choice)
 
 
-def _frames(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
+def frames_of(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
+    """Frames to choose from, at least one.
+
+    Raises:
+        AdaptationError: they do not fit the task.
+    """
     channels = task.signature.shape[0]
     for frame in config.frames:
         matrix = np.array(frame)

@@ -3,7 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling_cloud.adaptation.adapt import AdaptationConfig, adapt, answered, into_target
+from nestling_cloud.adaptation.adapt import (
+    AdaptationConfig,
+    adapt,
+    answered,
+    frames_of,
+    into_target,
+)
 from nestling_cloud.adaptation.frames import FrameChoice
 from nestling_cloud.adaptation.target import check_target
 from nestling_cloud.learning import Learned, finish, to_serve
@@ -43,6 +49,7 @@ def learn_adapted(
         TrainingError: the data is too small, or a loss left the finite numbers.
     """
     check_target(task, target)  # before the teacher learns for long
+    frames_of(task, config)
     teacher = train_teacher(task, splits.train, seeded(seed), progress)
     adapted = adapt(task, teacher, splits.train, target, config, seed=seed, progress=progress)
     there = Splits(

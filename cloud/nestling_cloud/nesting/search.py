@@ -95,6 +95,11 @@ def search_widths(lesson: Lesson, cost: CostOf, search: Search) -> Found:
     supernet = Supernet(lesson.task.signature, student)
     supernet.normalizer.fit(lesson.train_inputs)
     held = held_out(labels, search.held_out)
+    if not held.any():
+        raise NestingError(
+            f"a {search.held_out:g} part of the examples of any class is not one: give more "
+            "examples to judge widths by"
+        )
     smallest = search.smallest(student, cost)
     _train(supernet, lesson, np.flatnonzero(~held), smallest, search.random_widths)
     ladders = [

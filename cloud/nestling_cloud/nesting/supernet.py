@@ -50,6 +50,7 @@ class Supernet(nn.Module):
                 "widths are searched for in convolutions only: give recurrent and shuffled "
                 "students their widths or fractions"
             )
+        self._channels = channels  # all of them, for a depthwise layer that comes first
         self.normalizer = Normalizer(channels, len(axes))
         self.layers = nn.ModuleList(layers)
         self.head = nn.Parameter(torch.empty(head_shape(plans[-1], len(signature.classes), 1)))
@@ -68,7 +69,7 @@ class Supernet(nn.Module):
         """
         x = self.normalizer(x)
         chosen = iter(widths)
-        places = 0
+        places = self._channels
         for layer in self.layers:
             assert isinstance(layer, ConvLayer)
             if isinstance(layer.plan.block, Conv):

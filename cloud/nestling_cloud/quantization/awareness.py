@@ -94,6 +94,7 @@ def fine_tune(
     count: int,
     recipe: Recipe,
     quantization: Quantization,
+    turns: int,
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
@@ -107,6 +108,7 @@ def fine_tune(
         count: number of examples.
         recipe: that it was trained with; its learning rate is lowered.
         quantization: how many epochs, and how weights are rounded.
+        turns: capacities that take turns, each of which sees the data so many epochs; or 1.
         generator: shuffles.
         progress: told every epoch.
 
@@ -117,7 +119,8 @@ def fine_tune(
         return
     gentle = replace(
         recipe,
-        epochs=quantization.aware_epochs,
+        epochs=quantization.aware_epochs * turns,
+        half=False,  # numbers of 16 bits are on no grid
         learning_rate=_LEARNING_RATE * recipe.learning_rate,
     )
     with fake_quantization(student, quantization):

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nestling_cloud.tasks.task import Examples, TaskError
 
@@ -24,7 +25,7 @@ def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
             raise TaskError(f"batch {number} of the loader is not (inputs, labels)")
         try:
             inputs.append(np.asarray(batch[0], np.float32))
-            labels.append(np.asarray(batch[1], np.int64).reshape(-1))
+            labels.append(_whole(np.asarray(batch[1])).reshape(-1))
         except (TypeError, ValueError, OverflowError) as err:
             raise TaskError(f"batch {number} of the loader is not of numbers: {err}") from err
         if len(inputs[-1]) != len(labels[-1]):
@@ -38,3 +39,10 @@ def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
         return Examples(inputs=np.concatenate(inputs), labels=np.concatenate(labels))
     except ValueError as err:
         raise TaskError(f"the loader's batches have different shapes: {err}") from err
+
+
+def _whole(labels: NDArray[Any]) -> NDArray[np.int64]:
+    found = labels.astype(np.int64)
+    if not np.array_equal(found, labels):
+        raise ValueError("a label is the index of a class, a whole number")
+    return found

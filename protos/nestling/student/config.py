@@ -36,6 +36,13 @@ class StudentConfig:
         rising = list(self.fractions) == sorted(set(self.fractions))
         if not self.fractions or not rising or self.fractions[-1] != 1 or self.fractions[0] <= 0:
             raise SizesError(f"fractions {self.fractions} must rise within (0, 1] and end at 1")
+        rows = [self.widths_at(capacity) for capacity in range(1, self.capacities + 1)]
+        for small, large in itertools.pairwise(rows):
+            if small == large:
+                raise SizesError(
+                    f"fractions {self.fractions} of channels {self.whole} give two capacities of "
+                    f"the same widths {small}: choose more channels, or fewer fractions"
+                )
 
     def _check_widths(self) -> None:
         for row in self.widths:
@@ -96,7 +103,8 @@ class StudentConfig:
 
 def _share(block: Conv | Gru | Lstm, share: float) -> int:
     groups = block.groups if isinstance(block, Conv) else 1
-    return groups * math.ceil(block.channels * share / groups)
+    # 70 * 0.1 is a little more than 7 in floating point.
+    return groups * math.ceil(block.channels * share / groups - 1e-9)
 
 
 def conv_student(

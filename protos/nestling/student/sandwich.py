@@ -5,6 +5,8 @@ one in between on the largest. The same rule serves the cloud, where the largest
 and a device, where it is the largest that the device holds.
 """
 
+import math
+
 import torch
 
 from nestling.student.losses import soft_divergence
@@ -51,7 +53,9 @@ def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | Non
     """Measure the capacities' normalisation statistics anew on un-augmented inputs.
 
     The running averages of training lag behind the weights, and less often trained capacities lag
-    more (US-Nets' post-statistics). A cumulative average has no lag.
+    more (US-Nets' post-statistics). A cumulative average has no lag. Inputs come in the order in
+    which they were recorded, one person or class after the other, so they are dealt out into parts
+    that are each like the whole: within a part of one kind of input there is too little variance.
 
     Args:
         student: left in evaluation mode.
@@ -64,11 +68,10 @@ def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | Non
         norm.running_mean.zero_()
         norm.running_var.fill_(1.0)
     student.train()
-    for step, batch in enumerate(torch.split(inputs, _RECALIBRATION_BATCH)):
-        if len(batch) < 2:  # one input has no variance
-            continue
+    parts = math.ceil(len(inputs) / _RECALIBRATION_BATCH)
+    for step in range(parts if len(inputs) > 1 else 0):  # one input has no variance
         for norm in norms:
             norm.momentum = 1.0 / (step + 1)
         for capacity in capacities:
-            student(batch, capacity)
+            student(inputs[step::parts], capacity)
     student.eval()
