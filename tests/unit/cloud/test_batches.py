@@ -40,6 +40,7 @@ def test_lists_and_arrays_and_columns_of_labels_are_taken_too() -> None:
         ([([[1.0]], [0]), 7], "batch 2 .* is not"),
         ([([["a"]], [0])], "batch 1 .* is not of numbers"),
         ([([[1.0]], [None])], "batch 1 .* is not of numbers"),
+        ([([[1.0]], [0.7])], "batch 1 .* a whole number"),
     ],
 )
 def test_batches_that_make_no_examples_are_refused(batches: list[Any], words: str) -> None:

@@ -7,9 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
+from tests.tiny_task import TINY_TASK, TinyTeacher, tiny_splits, tones
 
 from nestling.nest import check_layout
+from nestling.student.blocks import Conv, Depthwise
 from nestling.student.config import (
     StudentConfig,
     conv_student,
@@ -253,6 +254,7 @@ def test_random_widths_are_whole_places_within_the_largest_and_the_smallest() ->
 FAMILIES = {
     "conv": conv_student(channels=(4, 6), strides=(2, 1)),
     "separable": separable_student(channels=(4, 6), strides=(2, 1)),
+    "depthwise first": StudentConfig(blocks=(Depthwise(), Conv(channels=6))),
     "sensors": deepsense_student(sensors=2, branch=(4, 6), fused=(6,)),
     "sensors only": deepsense_student(sensors=2, branch=(4, 6), fused=()),
 }
@@ -329,6 +331,21 @@ def search_tiny(seed: int) -> Found:
     )
     search = Search(targets=(0.3, 0.6, 1.0))
     return search_widths(lesson, counted_cost(task.signature, task.student), search)
+
+
+def test_too_few_examples_to_hold_any_out_are_refused() -> None:
+    few = tones(9, 0)
+    lesson = Lesson(
+        task=TINY_TASK,
+        views=make_views(TINY_TASK, TinyTeacher(TINY_TASK.signature), few, seeded(0)),
+        train_inputs=few.inputs,
+        generator=seeded(0),
+        progress=Silent(),
+    )
+    cost = counted_cost(TINY_TASK.signature, TINY_TASK.student)
+
+    with pytest.raises(NestingError, match=r"a 0.1 part .* is not one"):
+        search_widths(lesson, cost, Search(targets=(0.5, 1.0), held_out=0.1))
 
 
 def test_search_gives_a_student_that_nests_within_its_targets() -> None:

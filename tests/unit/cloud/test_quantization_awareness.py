@@ -1,6 +1,7 @@
 """A student that trains on the grids that it will be rounded to."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,14 +71,23 @@ def loss(family: Family) -> torch.Tensor:
     return torch.stack([functional.cross_entropy(x, labels) for x in logits]).mean()
 
 
-def tuned(epochs: int) -> Family:
+def tuned(epochs: int, *, turns: int = 1, seen: list[int] | None = None) -> Family:
     family = make_family("conv-window")
+
+    def loss_of(_indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        if seen is not None:
+            seen.append(epoch)
+        found = loss(family)
+        assert found.dtype == torch.float32
+        return found
+
     fine_tune(
         family.student,
-        lambda indices, epoch: loss(family),
+        loss_of,
         count=len(family.inputs),
-        recipe=RECIPE,
+        recipe=replace(RECIPE, half=True),  # for what goes before: grids need 32 bits
         quantization=Quantization(aware_epochs=epochs),
+        turns=turns,
         generator=torch.Generator().manual_seed(0),
         progress=Silent(),
     )
@@ -96,3 +106,11 @@ def test_no_epochs_leave_the_student_as_it_was() -> None:
     before, after = make_family("conv-window").student, tuned(0).student
 
     assert all(map(np.array_equal, before.state_dict().values(), after.state_dict().values()))
+
+
+def test_capacities_in_turns_see_the_data_as_many_epochs_each() -> None:
+    seen: list[int] = []
+
+    tuned(2, turns=3, seen=seen)
+
+    assert set(seen) == set(range(6))

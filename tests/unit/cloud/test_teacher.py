@@ -1,10 +1,17 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
+from tests.tiny_task import TINY_TASK, tiny_splits
+from torch import nn
 
 from nestling.student.normalizer import Normalizer
 from nestling_cloud.models.teacher import ConvTeacher
+from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Signature
+from nestling_cloud.teacher import TeacherError, train_teacher
+from nestling_cloud.training import seeded
 
 
 @pytest.mark.parametrize("shape", [[6, 100], [1, 28, 28], [3, 5, 7]])
@@ -45,3 +52,33 @@ def test_channel_that_never_moves_stays_zero() -> None:
     normalizer.fit(inputs)
 
     assert normalizer(torch.from_numpy(inputs)).abs().max().item() < 1.0
+
+
+class Answers(nn.Module):
+    """Answers with so many logits, whatever it is asked."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(1, count)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(x.mean((1, 2))[:, None])
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("teacher", "words"),
+    [
+        (Answers(1), r"answers two inputs with \[2, 1\], not with logits \[2, 3\]"),
+        (Answers(5), r"answers two inputs with \[2, 5\]"),
+        (nn.Linear(3, 3), r"fails on inputs of \[2, 16\]"),
+        (nn.GRU(16, 3, batch_first=True), "answers two inputs with tuple"),
+    ],
+)
+def test_teacher_that_does_not_fit_the_signature_is_refused_before_anything_is_trained(
+    teacher: nn.Module, words: str
+) -> None:
+    task = dataclasses.replace(TINY_TASK, teacher=lambda _signature: teacher, teacher_recipe=None)
+
+    with pytest.raises(TeacherError, match=words):
+        train_teacher(task, tiny_splits().train, seeded(0), Silent())

@@ -49,7 +49,7 @@ def test_every_field_of_the_signature_and_of_examples_is_explained() -> None:
 
 
 def test_defaults_are_the_codes() -> None:
-    recipe, student = Recipe(epochs=1), conv_student(channels=(1,), strides=(1,))
+    recipe, student = Recipe(epochs=1), conv_student(channels=(4,), strides=(1,))
     families = (conv_student, separable_student, shuffle_student)
     table = rows()
 

@@ -1,6 +1,7 @@
 """What every nest holds, over random families, sizes and widths."""
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,20 @@ def fractions(draw: st.DrawFn) -> tuple[float, ...]:
     return (*sorted(shares), 1.0)
 
 
+def grows(channels: list[int], shares: tuple[float, ...], share: float) -> bool:
+    """Whether the next share has more channels, in whatever family."""
+    above = shares[shares.index(share) + 1]
+    return any(math.ceil(count * share) < math.ceil(count * above) for count in channels)
+
+
 @st.composite
 def students(draw: st.DrawFn) -> tuple[Signature, StudentConfig]:
     family = draw(st.sampled_from(["conv", "separable", "shuffle", "deepsense", "gru", "lstm"]))
     count = draw(st.integers(1, 3))
     channels = draw(st.lists(st.integers(1, 9), min_size=count, max_size=count))
+    shares = draw(fractions())
     sizes: dict[str, Any] = {
-        "fractions": draw(fractions()),
+        "fractions": [share for share in shares if share == 1 or grows(channels, shares, share)],
         "kernel": draw(st.sampled_from([1, 3])),
     }
     strides = [draw(st.integers(1, 2)) for _ in channels]
@@ -159,3 +167,12 @@ def test_recurrent_block_on_a_picture_is_refused() -> None:
 
     with pytest.raises(SizesError, match="runs along one axis"):
         plan(PICTURE, config)
+
+
+def test_fractions_that_give_two_capacities_of_the_same_widths_are_refused() -> None:
+    with pytest.raises(SizesError, match=r"two capacities of the same widths \(1,\)"):
+        conv_student(channels=(2,), strides=(1,), fractions=(0.25, 0.5, 1.0))
+
+
+def test_share_of_the_channels_is_not_rounded_up_for_what_floating_point_adds() -> None:
+    assert conv_student(channels=(70,), strides=(1,), fractions=(0.1, 1.0)).widths_at(1) == (7,)
