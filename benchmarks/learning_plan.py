@@ -38,11 +38,6 @@ LOSSES: Mapping[str, Distillation] = {
 IN_PLACE = Nesting(joint=Joint(teacher_share=0.5))
 AWARE = Quantization(aware_epochs=2)
 FAMILIES: Mapping[str, Mapping[str, StudentConfig]] = {
-    "fashion": {
-        "dense": conv_student(channels=(16, 32, 64), strides=(2, 2, 1)),
-        "separable": separable_student(channels=(32, 64, 96), strides=(2, 2, 1)),
-        "shuffled": shuffle_student(channels=(32, 64, 96), strides=(2, 2, 1), groups=2),
-    },
     "wearable": {
         "dense": conv_student(channels=(32, 64, 64), kernel=5, strides=(2, 2, 1)),
         "separable": separable_student(channels=(32, 64, 64), kernel=5, strides=(2, 2, 1)),
@@ -152,7 +147,7 @@ def _wearable(task: Task) -> Plan:
 def _families(task: Task) -> dict[str, Task]:
     return {
         name: dataclasses.replace(task, student=student)
-        for name, student in FAMILIES[task.name].items()
+        for name, student in FAMILIES.get(task.name, {}).items()
     }
 
 
