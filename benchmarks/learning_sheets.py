@@ -203,8 +203,8 @@ def _families(found: ByTask, speeds: Mapping[str, Mapping[str, Speeds]]) -> Shee
         header=[*header, "float32 p50 µs", "int8 p50 µs"],
         rows=rows,
         words="The smallest and the largest capacity of nests of several families, with the recipe "
-        "of the ways to distil. They differ in bytes and time as much as in accuracy; a template is "
-        "what a device downloads beside the weights.",
+        "of the ways to distil. They differ in bytes and time as much as in accuracy; a template "
+        "is what a device downloads beside the weights.",
     )
 
 
