@@ -1,10 +1,11 @@
 """The learning benchmark's tables, from what was found for every task and seed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from contract import Sheet
+from learning_cells import Content
 from learning_seed import Found
 from learning_speed import Speeds
 
@@ -54,49 +55,40 @@ def _nested(found: ByTask) -> Sheet:
 
 
 def _rounded(found: ByTask) -> Sheet:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for index in range(len(seeds[0].rounded["test"])):
-            floats = [one.rounded["float_test"][index] for one in seeds]
-            rows.append(
-                [
-                    task,
-                    str(index + 1),
-                    told(floats),
-                    *_against(floats, [one.rounded["test"][index] for one in seeds]),
-                ]
-            )
     return Sheet(
         title="float32 against int8",
         header=["task", "capacity", "float32 %", "int8 %", "difference"],
-        rows=rows,
+        rows=_against_floats(found, lambda one: [one.rounded]),
         words="The nests in full, test accuracy in onnxruntime. int8 is rounded after training as "
         "the task says.",
     )
 
 
 def _aware(found: ByTask) -> Sheet:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for index in range(len(seeds[0].plain["test"])):
-            floats = [one.plain["float_test"][index] for one in seeds]
-            rows.append(
-                [
-                    task,
-                    str(index + 1),
-                    told(floats),
-                    *_against(floats, [one.plain["test"][index] for one in seeds]),
-                    *_against(floats, [one.aware["test"][index] for one in seeds]),
-                ]
-            )
     return Sheet(
         title="Rounding after training against training on the grid",
         header=["task", "capacity", "float32 %", "int8 %", "difference", "int8, QAT %", "diff."],
-        rows=rows,
+        rows=_against_floats(found, lambda one: [one.plain, one.aware]),
         words="The nests of the row *logits* below. QAT goes on for two epochs with fake "
         "quantisation before it is rounded; as much training without it gains about as much "
         "(lab log, 2026-11-24).",
     )
+
+
+def _against_floats(found: ByTask, roundings: Callable[[Found], Sequence[Content]]) -> Rows:
+    """For every capacity: float32 accuracy, then each rounding's with the difference."""
+    rows: Rows = []
+    for task, seeds in found.items():
+        by_seed = [roundings(one) for one in seeds]
+        for index in range(len(by_seed[0][0]["test"])):
+            floats = [first["float_test"][index] for first, *_ in by_seed]
+            cells = [
+                cell
+                for contents in zip(*by_seed, strict=True)
+                for cell in _against(floats, [content["test"][index] for content in contents])
+            ]
+            rows.append([task, str(index + 1), told(floats), *cells])
+    return rows
 
 
 def _against(floats: Sequence[float], integers: Sequence[float]) -> list[str]:
