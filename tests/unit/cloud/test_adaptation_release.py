@@ -69,11 +69,23 @@ def test_command_releases_a_bundle_for_the_other_domain(
     assert capsys.readouterr().out == f"{desired.bundle_version}\n"
 
 
+def header(shape: str, kind: str = "<f4") -> bytes:
+    """What an .npy file says of itself, true or not."""
+    told = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(told).to_bytes(2, "little") + told
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         (None, "No such file"),
         (b"not an array", "is no .npy file of numbers"),
+        (b"", "is no .npy file of numbers"),
+        (b"PK\x03\x04 an archive", "is no .npy file of numbers"),
+        (b"\x93NUMPY\x01\x00\x04\x00{{{{", "is no .npy file of numbers"),
+        (header("(1000000000000, 2, 16)"), "is no .npy file of numbers"),
+        (header("(4, 2, 16)") + bytes(100), "is no .npy file of numbers"),
+        (header("(4, 2, 16)", "|O") + bytes(2048), "is no .npy file of numbers"),
         (np.float32(1.0), "is not one array of inputs"),
         (np.zeros((4, 3, 16), np.float32), r"float32 \(4, 2, 16\)"),
         (np.zeros((4, 2, 16)), r"are float64 \(4, 2, 16\)"),
