@@ -46,6 +46,11 @@ FAMILIES: Mapping[str, Mapping[str, StudentConfig]] = {
         "GRU": recurrent_student(channels=(32, 32), strides=(2, 2), hidden=48),
         "LSTM": recurrent_student(channels=(32, 32), strides=(2, 2), hidden=48, cell=Lstm),
     },
+    "fashion": {
+        "dense": conv_student(channels=(16, 32, 64), strides=(2, 2, 1)),
+        "separable": separable_student(channels=(32, 64, 96), strides=(2, 2, 1)),
+        "shuffled": shuffle_student(channels=(32, 64, 96), strides=(2, 2, 1), groups=2),
+    },
 }
 
 
@@ -147,7 +152,7 @@ def _wearable(task: Task) -> Plan:
 def _families(task: Task) -> dict[str, Task]:
     return {
         name: dataclasses.replace(task, student=student)
-        for name, student in FAMILIES.get(task.name, {}).items()
+        for name, student in FAMILIES[task.name].items()
     }
 
 
