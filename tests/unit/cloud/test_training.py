@@ -3,6 +3,7 @@ from typing import TypeVar
 
 import pytest
 import torch
+from tests.families import FAMILIES, make_family
 from torch import nn
 
 from nestling_cloud.progress import Silent
@@ -220,3 +221,27 @@ def test_half_computes_in_16_bits_only_where_the_processor_can() -> None:
 
     assert half == (torch.bfloat16 if can else torch.float32)
     assert whole == torch.float32
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_nest_of_every_family_can_be_trained(name: str) -> None:
+    made = make_family(name)
+    before = {key: value.clone() for key, value in made.student.nested_weights().items()}
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        del epoch
+        logits: torch.Tensor = made.student(made.tensor[indices], 3)
+        return logits.square().mean()
+
+    train(
+        made.student,
+        loss_of,
+        count=len(made.tensor),
+        recipe=Recipe(epochs=1, batch=50),
+        generator=seeded(0),
+        progress=Silent(),
+        what="nest",
+    )
+
+    after = made.student.nested_weights()
+    assert all(not torch.equal(after[key], value) for key, value in before.items())
