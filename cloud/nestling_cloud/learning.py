@@ -23,7 +23,15 @@ from nestling_cloud.export import export_onnx
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
 from nestling_cloud.progress import Progress
 from nestling_cloud.quantization import QuantizedStudent, quantize
-from nestling_cloud.routing import Costs, Router, RoutingData, calibrate, fit_affordable, fit_router
+from nestling_cloud.routing import (
+    Costs,
+    Router,
+    RoutingData,
+    calibrate,
+    fit_affordable,
+    fit_router,
+    share_out,
+)
 from nestling_cloud.student import train_student
 from nestling_cloud.tasks.task import Examples, Splits, Task
 from nestling_cloud.teacher import train_teacher
@@ -179,10 +187,11 @@ def finish(
     nest = _compile(task, quantize(student, splits.train.inputs, task.quantization))
     data = _routing_data(cloud_logits, nest, splits.calibration)
     memory = _memory_bytes(task, nest)
-    router = fit_router(task.signature, data, seed=seed, progress=progress)
+    fitted, held_out = share_out(data)
+    router = fit_router(task.signature, fitted, seed=seed, progress=progress)
     costs = Costs(memory_bytes=memory, offload_bytes=offload_bytes(task.signature.shape))
     fit_affordable(router.multiplexer, costs, seed=seed, progress=progress)
-    calibration = calibrate(task.signature, data, seed=seed, progress=progress)
+    calibration = calibrate(router, fitted, held_out)
     golden = _golden_indices(len(splits.calibration))
     multiplexer, accept_head = _export_router(task, router)
     return Learned(
@@ -219,9 +228,7 @@ def _routing_data(cloud: NDArray[np.float32], nest: _Nest, unseen: Examples) -> 
         for number, template in enumerate(nest.templates, start=1)
     ]
     return RoutingData(
-        inputs=unseen.inputs,
-        logits=np.stack(device),
-        right=np.stack([logits.argmax(axis=1) == unseen.labels for logits in (*device, cloud)], 1),
+        inputs=unseen.inputs, logits=np.stack(device), cloud=cloud, labels=unseen.labels
     )
 
 

@@ -22,6 +22,7 @@ from nestling_device.energy.meter import Meter
 from nestling_device.errors import DeviceError
 from nestling_device.offload import Offloader, Question
 from nestling_device.parts import Parts
+from nestling_device.share import ShareKeeper
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Agent:
         self._keep = keep
         self._grow = grow
         self._growth_pause = policy.Pause()
+        self._share = ShareKeeper()
         self._measured = costs
         self._parts: Parts
         self._costs: list[policy.CapacityCost]
@@ -189,11 +191,21 @@ class Agent:
         """Decide before a student runs, and after; whatever the cloud does there is an answer."""
         window = question.window
         capacity = self._parts.nest.resident
-        curve = self._parts.calibration.curves[capacity - 1]
-        prices = policy.prices_for(curve, bill.budget.offload_share)
         if not self._cloud.is_open(window, bill):
             answer, _ = self._run_student(window, bill)
             return _kept(answer, capacity, receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
+        curve = self._parts.calibration.curves[capacity - 1]
+        prices = policy.asked_prices(curve, bill.budget, self._share.to_go_for(bill.budget))
+        outcome = self._choose(question, success, prices, bill)
+        kept = outcome.reason == receipt_pb2.REASON_ACCEPTED
+        self._share = self._share.after_input(bill.budget, asked_cloud=not kept)
+        return outcome
+
+    def _choose(
+        self, question: Question, success: NDArray[np.float32], prices: policy.Prices, bill: Bill
+    ) -> _Outcome:
+        """Device or cloud, where both are open."""
+        window, capacity = question.window, self._parts.nest.resident
         if policy.prefers_cloud(float(success[capacity - 1]), float(success[-1]), prices.gate):
             return self._gate(question, bill)
         answer, logits = self._run_student(window, bill)

@@ -76,6 +76,8 @@ class BudgetTable:
     latency_ms: float = setting(1000.0, _POSITIVE)
     energy_mj: float = setting(1000.0, _POSITIVE)
     offload_share: float = setting(0.2, Number(low=0, high=1))
+    share_window: int = setting(0, Number(low=0, high=1_000_000, whole=True))
+    tolerated_risk: float = setting(0.0, Number(low=0, high=1))
 
 
 @dataclass(frozen=True, kw_only=True)

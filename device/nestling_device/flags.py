@@ -83,6 +83,22 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         metavar="OFFLOAD_SHARE",
         text="wished share for the cloud, 0 to 1",
     )
+    _add(
+        group,
+        "--share-window",
+        "budget",
+        "share_window",
+        metavar="INPUTS",
+        text="keep that share over so many inputs, whatever they are like (default: a wish only)",
+    )
+    _add(
+        group,
+        "--tolerated-risk",
+        "budget",
+        "tolerated_risk",
+        metavar="RISK",
+        text="instead of a share: how often this device's own answers may differ from the cloud's",
+    )
 
 
 def add_memory(parser: argparse._ActionsContainer) -> None:

@@ -42,6 +42,10 @@ class Prices:
     accept: float
 
 
+# Success probabilities lie in [0, 1]: their differences always exceed this.
+KEEP_NOTHING = Prices(gate=-1 - 1e-6, accept=-1 - 1e-6)
+
+
 def energy_limit_mj(budget: Budget) -> float:
     """Energy that one answer may take, smaller while the battery is low."""
     return budget.energy_mj * min(1.0, budget.battery / LOW_BATTERY)
@@ -91,6 +95,38 @@ def prices_for(curve: RoutingCurve, offload_share: float) -> Prices:
     """
     point = point_at(curve, offload_share)
     return Prices(gate=point.gate_price, accept=point.accept_price)
+
+
+def certified_prices(curve: RoutingCurve, tolerated_risk: float) -> Prices | None:
+    """Prices that the bundle has certified for a risk: of those within it, the most daring.
+
+    Args:
+        curve: of the capacity that is resident.
+        tolerated_risk: share of the device's own answers that may differ from the cloud's.
+
+    Returns:
+        None where the bundle promises nothing within that risk.
+    """
+    within = [point for point in curve.certified if point.risk <= tolerated_risk]
+    if not within:
+        return None
+    point = max(within, key=lambda point: point.risk)
+    return Prices(gate=point.gate_price, accept=point.accept_price)
+
+
+def asked_prices(curve: RoutingCurve, budget: Budget, share: float) -> Prices:
+    """Prices for what the budget asks for: a tolerated risk, otherwise a share.
+
+    A risk that the bundle does not support keeps nothing on the device.
+
+    Args:
+        curve: of the capacity that is resident.
+        budget: limits and wishes of now.
+        share: to go for, as `ShareKeeper` has it.
+    """
+    if not budget.tolerated_risk > 0:
+        return prices_for(curve, share)
+    return certified_prices(curve, budget.tolerated_risk) or KEEP_NOTHING
 
 
 def prefers_cloud(device: float, cloud: float, price: float) -> bool:

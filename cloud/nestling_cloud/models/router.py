@@ -1,6 +1,8 @@
 """The two networks that route: the multiplexer before a student runs, the accept head after."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
@@ -9,6 +11,9 @@ from nestling.student.normalizer import Normalizer
 from nestling.v1.bundle_pb2 import Signature
 
 _HIDDEN = 24
+_ACCEPT_HIDDEN = 32
+# Spreads that a logit may lie from the mean of its input's; a student's own go to 3 or so.
+_FAR = 10.0
 _BUDGET_STRETCH = 12.0
 # Sorted class probabilities that the accept head looks at; later ones are next to nothing.
 _TOP = 5
@@ -65,8 +70,8 @@ class Multiplexer(nn.Module):
 class AcceptHead(nn.Module):
     """(logits, success, capacity) -> probability that the device is right, and that the cloud is.
 
-    It sees how sure the student is, in a form that does not depend on which class it is sure of,
-    and what the multiplexer said of the two before: the capacity that ran, and the cloud.
+    It sees how sure the student is, of which class and what speaks for the others, and what the
+    multiplexer said of the two before: the capacity that ran, and the cloud.
     """
 
     def __init__(self, classes: int, capacities: int) -> None:
@@ -74,11 +79,18 @@ class AcceptHead(nn.Module):
         super().__init__()
         self.top = min(_TOP, classes)
         self.body = nn.Sequential(
-            nn.Linear(self.top + 1 + 2 + capacities, _HIDDEN),
+            nn.Linear(self.top + 1 + 2 * classes + 2 + capacities, _ACCEPT_HIDDEN),
             nn.ReLU(),
             nn.Dropout(0.1),
-            nn.Linear(_HIDDEN, 2),
+            nn.Linear(_ACCEPT_HIDDEN, 2),
         )
+        self.register_buffer("spread", torch.ones(1))
+        self.spread: torch.Tensor
+
+    def fit_scale(self, logits: NDArray[np.float32]) -> None:
+        """Take the spread of logits within an input, over (K, N, classes), as their unit."""
+        spread = float(logits.astype(np.float64).std(axis=2).mean())
+        self.spread.fill_(max(spread, 1e-6))
 
     def forward(
         self, logits: torch.Tensor, success: torch.Tensor, capacity: torch.Tensor
@@ -88,4 +100,10 @@ class AcceptHead(nn.Module):
         top = torch.topk(probabilities, self.top, dim=1).values
         # The smallest float keeps log(0) out of the entropy.
         entropy = -(probabilities * probabilities.clamp_min(1e-20).log()).sum(1, keepdim=True)
-        return torch.sigmoid(self.body(torch.cat([top, entropy, success, capacity], 1)))
+        class_ = functional.one_hot(probabilities.argmax(1), logits.shape[1]).to(logits.dtype)
+        centred = (logits - logits.mean(1, keepdim=True)) / self.spread
+        # Logits far beyond what was seen would drown all else.
+        others = centred.clamp(-_FAR, _FAR)
+        return torch.sigmoid(
+            self.body(torch.cat([top, entropy, others, class_, success, capacity], 1))
+        )

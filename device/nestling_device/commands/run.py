@@ -143,6 +143,8 @@ def _budget(config: Config) -> Budget:
         link_rtt_ms=link.rtt_ms,
         battery=battery_charge(),
         offload_share=limits.offload_share,
+        share_window=limits.share_window,
+        tolerated_risk=limits.tolerated_risk,
     )
 
 

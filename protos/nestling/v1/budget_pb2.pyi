@@ -31,6 +31,8 @@ class Budget(_message.Message):
     LINK_RTT_MS_FIELD_NUMBER: _builtins.int
     BATTERY_FIELD_NUMBER: _builtins.int
     OFFLOAD_SHARE_FIELD_NUMBER: _builtins.int
+    TOLERATED_RISK_FIELD_NUMBER: _builtins.int
+    SHARE_WINDOW_FIELD_NUMBER: _builtins.int
     memory_bytes: _builtins.int
     """Bytes that a resident capacity may hold (weights, template, activations)."""
     latency_ms: _builtins.float
@@ -45,6 +47,14 @@ class Budget(_message.Message):
     """Charge left, 0 to 1; mains power is 1."""
     offload_share: _builtins.float
     """Share of inputs that the operator wishes to send to the cloud, 0 to 1."""
+    tolerated_risk: _builtins.float
+    """Share of the device's own answers that may differ from the cloud's, 0 to 1. Above 0 it decides
+    instead of offload_share, by the bundle's certified prices.
+    """
+    share_window: _builtins.int
+    """Number of inputs over which offload_share is kept, where the cloud is open, whatever the inputs
+    are like; 0: the share is a wish, and prices stay as the bundle has them.
+    """
     def __init__(
         self,
         *,
@@ -55,10 +65,12 @@ class Budget(_message.Message):
         link_rtt_ms: _builtins.float = ...,
         battery: _builtins.float = ...,
         offload_share: _builtins.float = ...,
+        tolerated_risk: _builtins.float = ...,
+        share_window: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["battery", b"battery", "energy_mj", b"energy_mj", "latency_ms", b"latency_ms", "link_mbit_s", b"link_mbit_s", "link_rtt_ms", b"link_rtt_ms", "memory_bytes", b"memory_bytes", "offload_share", b"offload_share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["battery", b"battery", "energy_mj", b"energy_mj", "latency_ms", b"latency_ms", "link_mbit_s", b"link_mbit_s", "link_rtt_ms", b"link_rtt_ms", "memory_bytes", b"memory_bytes", "offload_share", b"offload_share", "share_window", b"share_window", "tolerated_risk", b"tolerated_risk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -322,22 +322,74 @@ class OperatingPoint(_message.Message):
 Global___OperatingPoint: _TypeAlias = OperatingPoint  # noqa: Y015
 
 @_typing.final
+class CertifiedPoint(_message.Message):
+    """Prices at which, where the device answers itself, it seldom differs from the cloud:
+    P(they disagree | the device kept the input) <= risk. The statement is false with probability
+    delta at most, over the draw of the inputs that it was read off.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RISK_FIELD_NUMBER: _builtins.int
+    DELTA_FIELD_NUMBER: _builtins.int
+    GATE_PRICE_FIELD_NUMBER: _builtins.int
+    ACCEPT_PRICE_FIELD_NUMBER: _builtins.int
+    OFFLOAD_SHARE_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    BOUND_FIELD_NUMBER: _builtins.int
+    risk: _builtins.float
+    """Tolerated share of disagreement among inputs that the device keeps, 0 to 1."""
+    delta: _builtins.float
+    gate_price: _builtins.float
+    accept_price: _builtins.float
+    offload_share: _builtins.float
+    """Share of the inputs that these prices sent to the cloud."""
+    kept: _builtins.int
+    """Number of inputs that they kept on the device."""
+    bound: _builtins.float
+    """Clopper and Pearson's upper bound on the disagreement among those."""
+    def __init__(
+        self,
+        *,
+        risk: _builtins.float = ...,
+        delta: _builtins.float = ...,
+        gate_price: _builtins.float = ...,
+        accept_price: _builtins.float = ...,
+        offload_share: _builtins.float = ...,
+        kept: _builtins.int = ...,
+        bound: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_price", b"accept_price", "bound", b"bound", "delta", b"delta", "gate_price", b"gate_price", "kept", b"kept", "offload_share", b"offload_share", "risk", b"risk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CertifiedPoint: _TypeAlias = CertifiedPoint  # noqa: Y015
+
+@_typing.final
 class RoutingCurve(_message.Message):
     """Operating points by rising offload_share; the first is 0 and the last 1."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     POINTS_FIELD_NUMBER: _builtins.int
+    CERTIFIED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatingPoint]: ...
+    @_builtins.property
+    def certified(self) -> _containers.RepeatedCompositeFieldContainer[Global___CertifiedPoint]:
+        """By rising risk; a risk that the inputs do not support is missing."""
+
     def __init__(
         self,
         *,
         points: _abc.Iterable[Global___OperatingPoint] | None = ...,
+        certified: _abc.Iterable[Global___CertifiedPoint] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["points", b"points"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certified", b"certified", "points", b"points"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -350,7 +402,7 @@ class Calibration(_message.Message):
     CURVES_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
     inputs: _builtins.int
-    """Number of calibration inputs behind it."""
+    """Number of calibration inputs that prices were read off; no network was fitted on them."""
     @_builtins.property
     def curves(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingCurve]:
         """One for each capacity, smallest first."""

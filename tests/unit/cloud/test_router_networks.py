@@ -53,15 +53,24 @@ def test_acceptance_is_a_probability_for_extreme_logits(size: float) -> None:
 
 
 @torch.no_grad()
-def test_acceptance_depends_on_how_sure_the_student_is_and_not_of_which_class() -> None:
+def test_acceptance_depends_on_how_sure_the_student_is_and_of_which_class() -> None:
     accept_head = AcceptHead(3, CAPACITIES).eval()
-    logits = torch.tensor([[3.0, 1.0, 0.0], [0.0, 3.0, 1.0], [1.0, 0.0, 3.0]])
-    others = (torch.full((3, 2), 0.5), torch.eye(CAPACITIES)[[1, 1, 1]])
+    logits = torch.tensor([[3.0, 1.0, 0.0]])
+    others = (torch.full((1, 2), 0.5), torch.eye(CAPACITIES)[[1]])
 
     accepted = accept_head(logits, *others)
 
-    assert torch.allclose(accepted, accepted[:1].expand(3, 2), atol=1e-6)
+    assert not torch.allclose(accepted, accept_head(logits.roll(1, dims=1), *others))
     assert not torch.allclose(accepted, accept_head(logits * 2, *others))
+
+
+@torch.no_grad()
+def test_acceptance_does_not_depend_on_what_all_logits_have_in_common() -> None:
+    accept_head = AcceptHead(3, CAPACITIES).eval()
+    logits = torch.tensor([[3.0, 1.0, 0.0]])
+    others = (torch.full((1, 2), 0.5), torch.eye(CAPACITIES)[[1]])
+
+    assert torch.allclose(accept_head(logits, *others), accept_head(logits + 5, *others), atol=1e-6)
 
 
 @torch.no_grad()

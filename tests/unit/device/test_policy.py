@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
+from nestling.v1.bundle_pb2 import CertifiedPoint, OperatingPoint, RoutingCurve
 from nestling_device import policy
 from nestling_device.policy import CapacityCost, Pause, Prices
 
@@ -143,6 +143,43 @@ def test_prices_lie_between_those_of_the_points_around(curve: RoutingCurve, shar
     )
     assert high.gate_price - 1e-9 <= prices.gate <= low.gate_price + 1e-9
     assert high.accept_price - 1e-9 <= prices.accept <= low.accept_price + 1e-9
+
+
+def promises(*risks: float) -> RoutingCurve:
+    """A curve that promises risks; prices are the risks themselves."""
+    certified = [CertifiedPoint(risk=r, gate_price=r, accept_price=r / 2) for r in risks]
+    ends = [
+        OperatingPoint(offload_share=share, gate_price=0.8 - share, accept_price=0.4 - share)
+        for share in (0, 1)
+    ]
+    return RoutingCurve(points=ends, certified=certified)
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "taken"), [(0.02, 0.02), (0.04, 0.02), (0.05, 0.05), (1, 0.05)]
+)
+def test_a_tolerated_risk_takes_the_most_daring_promise_within_it(
+    tolerated: float, taken: float
+) -> None:
+    found = policy.certified_prices(promises(0.02, 0.05), tolerated)
+
+    assert found == Prices(gate=taken, accept=taken / 2)
+
+
+def test_a_risk_decides_instead_of_a_share() -> None:
+    curve, budget = promises(0.02), Budget(offload_share=1, tolerated_risk=0.03)
+
+    assert policy.asked_prices(curve, budget, share=1) == Prices(gate=0.02, accept=0.01)
+    budget.tolerated_risk = 0
+    assert policy.asked_prices(curve, budget, share=1) == policy.prices_for(curve, 1)
+
+
+@given(device=probabilities, cloud=probabilities)
+def test_a_risk_that_nothing_is_promised_for_keeps_nothing(device: float, cloud: float) -> None:
+    prices = policy.asked_prices(promises(0.02), Budget(tolerated_risk=0.01), share=0)
+
+    assert policy.prefers_cloud(device, cloud, prices.gate)
+    assert policy.prefers_cloud(device, cloud, prices.accept)
 
 
 @given(curve=curves(), share=st.floats(allow_nan=False))

@@ -1,0 +1,126 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from tests.loudness import SIGNATURE, Hardness, loud_and_quiet
+
+from nestling.v1.bundle_pb2 import Calibration
+from nestling_cloud.progress import Silent
+from nestling_cloud.routing import (
+    DELTA,
+    RISKS,
+    SHARES,
+    Router,
+    RoutingData,
+    calibrate,
+    fit_router,
+    share_out,
+)
+
+
+@pytest.fixture(scope="module")
+def known() -> Hardness:
+    return loud_and_quiet(3000, seed=0)
+
+
+@pytest.fixture(scope="module")
+def router(known: Hardness) -> Router:
+    return fit_router(SIGNATURE, share_out(known.data)[0], seed=0, progress=Silent())
+
+
+@pytest.fixture(scope="module")
+def calibration(router: Router, known: Hardness) -> Calibration:
+    return calibrate(router, *share_out(known.data))
+
+
+def test_inputs_are_shared_out_in_recorded_order(known: Hardness) -> None:
+    fitted, held_out = share_out(known.data)
+
+    assert (len(fitted), len(held_out)) == (1800, 1200)
+    assert np.array_equal(np.concatenate([fitted.inputs, held_out.inputs]), known.data.inputs)
+
+
+def test_calibration_has_a_rising_curve_from_none_to_all_for_each_capacity(
+    calibration: Calibration,
+) -> None:
+    assert calibration.inputs == 1200
+    assert len(calibration.curves) == 2
+    for curve in calibration.curves:
+        assert [point.offload_share for point in curve.points] == list(SHARES)
+        assert (SHARES[0], SHARES[-1]) == (0.0, 1.0)
+
+
+def test_calibration_ends_are_the_device_alone_and_the_cloud_alone(
+    calibration: Calibration, known: Hardness
+) -> None:
+    right = share_out(known.data)[1].right
+    for index, curve in enumerate(calibration.curves):
+        assert curve.points[0].accuracy == pytest.approx(right[:, index].mean())
+        assert curve.points[-1].accuracy == pytest.approx(right[:, 2].mean())
+
+
+def test_calibrated_router_beats_sending_inputs_off_at_random(
+    calibration: Calibration, known: Hardness
+) -> None:
+    device, cloud = known.data.right[:, 0].mean(), known.data.right[:, 2].mean()
+
+    (point,) = [p for p in calibration.curves[0].points if p.offload_share == 0.3]
+
+    at_random = 0.7 * device + 0.3 * cloud
+    assert point.accuracy > at_random + 0.08
+
+
+def test_prices_say_what_happens_to_inputs_that_nothing_was_fitted_on(
+    router: Router, known: Hardness
+) -> None:
+    fitted, held_out = share_out(known.data)
+    turned = (held_out.labels + 1) % 3  # the held out inputs contradict the fitted ones
+
+    curves = calibrate(router, fitted, dataclasses.replace(held_out, labels=turned)).curves
+
+    assert curves[0].points[0].accuracy < 0.5
+
+
+def test_certified_risks_rise_and_so_does_what_the_device_keeps(calibration: Calibration) -> None:
+    for curve in calibration.curves:
+        risks = [point.risk for point in curve.certified]
+        assert risks == sorted(risks)
+        assert set(risks) <= set(RISKS)
+        shares = [point.offload_share for point in curve.certified]
+        assert shares == sorted(shares, reverse=True)
+        assert all(point.bound <= point.risk for point in curve.certified)
+        assert all(point.delta == DELTA for point in curve.certified)
+
+
+def test_a_risk_that_the_inputs_do_not_support_is_not_promised(
+    router: Router, known: Hardness
+) -> None:
+    fitted, held_out = share_out(known.data)
+
+    few = calibrate(router, fitted, held_out.part(np.arange(20)))
+
+    assert not any(curve.certified for curve in few.curves)
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["all right", "all wrong"])
+def test_inputs_on_which_everybody_is_right_or_wrong_still_give_prices(
+    known: Hardness, *, right: bool
+) -> None:
+    data = known.data
+    answers = data.logits[0].argmax(axis=1)
+    one_sided = RoutingData(
+        inputs=data.inputs,
+        logits=data.logits,
+        cloud=data.logits[0],
+        labels=answers if right else (answers + 1) % 3,
+    )
+    fitted, held_out = share_out(one_sided)
+
+    router = fit_router(SIGNATURE, fitted, seed=0, progress=Silent())
+    curve = calibrate(router, fitted, held_out).curves[0]
+
+    prices = [value for point in curve.points for value in (point.gate_price, point.accept_price)]
+    assert np.isfinite(prices).all()
+    assert [point.accuracy for point in curve.points] == [float(right)] * len(SHARES)
+    # The cloud never answers otherwise: all may stay, at any risk that so many inputs can show.
+    assert [point.offload_share for point in curve.certified] == [0.0] * len(RISKS)

@@ -1,0 +1,64 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nestling_cloud.routing import GATED_PART, SHARES, operating_point
+from nestling_cloud.routing.data import Floats
+
+
+def test_operating_point_by_hand() -> None:
+    gate = np.linspace(0, 0.9, 10, dtype=np.float32)  # the last input gains most
+    accept = np.linspace(0.9, 0, 10, dtype=np.float32)  # afterwards, the first does
+    device = np.array([0, 0, 1, 1, 1, 1, 1, 1, 1, 0], np.bool_)
+    cloud = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 1], np.bool_)
+
+    point = operating_point(gate, accept, device, cloud, share=0.3)
+
+    # A tenth of three inputs may go unseen: the price lies between the two largest gains, so the
+    # last goes. Of the nine that are left two more go: the first two.
+    assert 0.8 < point.gate_price < 0.9
+    assert 0.7 <= point.accept_price < 0.8
+    assert point.accuracy == 1.0
+    assert point.offload_share == 0.3
+
+
+def drawn_gains(seed: int) -> Floats:
+    return np.random.default_rng(seed).uniform(-1, 1, 200).astype(np.float32)
+
+
+GAINS = st.integers(0, 2**32 - 1).map(drawn_gains)
+
+
+@given(GAINS, GAINS, st.sampled_from(SHARES))
+def test_wished_share_is_what_the_prices_send_off(
+    gate: Floats, accept: Floats, share: float
+) -> None:
+    right = np.ones(200, np.bool_)
+
+    point = operating_point(gate, accept, right, right, share)
+
+    gated = gate > point.gate_price
+    offloaded = gated | (accept > point.accept_price)
+    assert abs(offloaded.mean() - share) <= 2 / 200
+    if share < 1:
+        assert gated.mean() <= share * GATED_PART + 1 / 200
+
+
+@given(GAINS, GAINS)
+def test_no_share_offloads_nothing_and_the_whole_everything(gate: Floats, accept: Floats) -> None:
+    device, cloud = np.zeros(200, np.bool_), np.ones(200, np.bool_)
+
+    assert operating_point(gate, accept, device, cloud, 0.0).accuracy == 0.0
+    assert operating_point(gate, accept, device, cloud, 1.0).accuracy == 1.0
+
+
+@given(GAINS, GAINS)
+def test_more_offloading_never_asks_a_higher_price_before_a_student_runs(
+    gate: Floats, accept: Floats
+) -> None:
+    right = np.ones(200, np.bool_)
+
+    points = [operating_point(gate, accept, right, right, share) for share in SHARES]
+
+    prices = [point.gate_price for point in points]
+    assert prices == sorted(prices, reverse=True)
