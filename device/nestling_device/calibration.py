@@ -1,11 +1,11 @@
-"""A bundle's calibration: what the cloud has to be better by, for every wished offload share."""
+"""A bundle's calibration: what the cloud has to be better by, for every wish."""
 
 import itertools
 import math
 
 from google.protobuf.message import DecodeError
 
-from nestling.v1.bundle_pb2 import Calibration, Manifest, RoutingCurve
+from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, Manifest, RoutingCurve
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.delivery.source import DeliveryError
 
@@ -36,6 +36,11 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
                 f"the routing curve of capacity {capacity} does not rise from share 0 to 1, or "
                 "has a price that is no number; release the bundle again"
             )
+        if not all(map(_is_promise, curve.certified)):
+            raise CalibrationError(
+                f"a promise of capacity {capacity} has a risk outside of 0 to 1, or a price that "
+                "is no number; release the bundle again"
+            )
     return calibration
 
 
@@ -45,3 +50,8 @@ def _is_whole(curve: RoutingCurve) -> bool:
     rising = all(low < high for low, high in itertools.pairwise(shares))
     ends = len(shares) > 1 and (shares[0], shares[-1]) == (0, 1)
     return ends and rising and all(map(math.isfinite, prices))
+
+
+def _is_promise(point: CertifiedPoint) -> bool:
+    prices = math.isfinite(point.gate_price) and math.isfinite(point.accept_price)
+    return prices and 0 < point.risk <= 1

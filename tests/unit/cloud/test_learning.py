@@ -20,6 +20,7 @@ from nestling_cloud.bundles.build import cloud_model_name
 from nestling_cloud.bundles.export import export_capacity
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.macs import student_macs
+from nestling_cloud.routing.data import FITTED_PART
 from nestling_cloud.tasks import concatenate
 
 Floats = NDArray[np.float32]
@@ -189,11 +190,17 @@ def test_models_generalise_to_subjects_that_nobody_saw(
 def test_calibration_has_a_curve_for_each_capacity(trained: TrainedTask, bundle: Bundle) -> None:
     calibration = Calibration.FromString(bundle.read(bundle.manifest.calibration.sha256))
 
-    assert calibration.inputs == len(trained.splits.calibration)
+    unseen = trained.splits.calibration
+    held_out = slice(round(FITTED_PART * len(unseen)), None)
+    assert calibration.inputs == len(unseen.labels[held_out])
     assert len(calibration.curves) == len(CAPACITIES)
-    for curve, entry in zip(calibration.curves, bundle.manifest.capacities, strict=True):
-        assert curve.points[0].accuracy == pytest.approx(entry.accuracy)
-        assert curve.points[-1].accuracy == pytest.approx(bundle.manifest.cloud.accuracy)
+    teacher = bundle.teacher().run(None, {"input": unseen.inputs[held_out]})[0]
+    cloud = (teacher.argmax(1) == unseen.labels[held_out]).mean()
+    for capacity, curve in zip(CAPACITIES, calibration.curves, strict=True):
+        answers = bundle.logits(capacity, unseen.inputs[held_out]).argmax(1)
+        device = (answers == unseen.labels[held_out]).mean()
+        assert curve.points[0].accuracy == pytest.approx(device)
+        assert curve.points[-1].accuracy == pytest.approx(cloud, abs=0.005)
 
 
 @pytest.mark.parametrize("size", [0.0, 1.0, 1e4, 1e30])

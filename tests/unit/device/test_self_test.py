@@ -8,7 +8,7 @@ import pytest
 from tests.hand_bundle import CAPACITIES, calibration, hand_bundle
 from tests.memory_source import MemorySource
 
-from nestling.v1.bundle_pb2 import Calibration, GoldenInputs
+from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, GoldenInputs
 from nestling_device.calibration import CalibrationError
 from nestling_device.delivery.admission import needed_blobs
 from nestling_device.delivery.blobs import BlobStore
@@ -107,6 +107,30 @@ def test_bundle_that_would_fail_an_agent_does_not_pass(
 def test_calibration_with_holes_does_not_pass(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CalibrationError, match="release the bundle again"):
         try_bundle(tmp_path, calibration=data)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        CertifiedPoint(risk=0, gate_price=0.1, accept_price=0.1),
+        CertifiedPoint(risk=1.1, gate_price=0.1, accept_price=0.1),
+        CertifiedPoint(risk=float("nan"), gate_price=0.1, accept_price=0.1),
+        CertifiedPoint(risk=0.05, gate_price=float("nan"), accept_price=0.1),
+        CertifiedPoint(risk=0.05, gate_price=0.1, accept_price=float("inf")),
+    ],
+    ids=["no risk", "more than all", "risk nan", "gate nan", "accept inf"],
+)
+def test_promise_that_makes_no_sense_does_not_pass(tmp_path: Path, point: CertifiedPoint) -> None:
+    data = curves(lambda c: c.curves[1].certified.append(point))
+
+    with pytest.raises(CalibrationError, match=r"a promise of capacity 2 .* release the bundle"):
+        try_bundle(tmp_path, calibration=data)
+
+
+def test_promise_that_makes_sense_passes(tmp_path: Path) -> None:
+    point = CertifiedPoint(risk=0.05, gate_price=-1.2, accept_price=0.1)
+
+    try_bundle(tmp_path, calibration=curves(lambda c: c.curves[1].certified.append(point)))
 
 
 def test_device_keeps_its_bundle_when_the_next_one_does_not_pass(tmp_path: Path) -> None:
