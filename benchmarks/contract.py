@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     ">=": lambda value, goal: value >= goal,
+    ">": lambda value, goal: value > goal,
     "<=": lambda value, goal: value <= goal,
     "==": lambda value, goal: value == goal,
 }

@@ -1,0 +1,89 @@
+"""How the device's own rules keep a share while the inputs change, by a script."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import RoutingCurve
+from nestling_cloud.routing import calibrate, gains
+from nestling_device import policy
+from nestling_device.share import ShareKeeper
+from routing_curves import Split
+from routing_worlds import World
+
+WISH = 0.2
+WINDOW = 500
+_STRETCH = 1500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drifted:
+    """A stream of inputs that changes, routed one after the other.
+
+    Attributes:
+        worst: largest distance of any window's share from the wish, points.
+        share: of the whole stream, %.
+        accuracy: of the answers, %.
+        shares: of the last WINDOW inputs at every tenth input, %.
+    """
+
+    worst: float
+    share: float
+    accuracy: float
+    shares: list[float]
+
+
+def drift(world: World, split: Split, index: int, *, window: int) -> Drifted:
+    """Route the scripted stream with a wish; `window` is 0 where prices stay as they are."""
+    curve = calibrate(split.router, split.fitted, split.held_out).curves[index]
+    chosen = script(world, index)
+    judged, right = gains(split.router, world.test)[index], world.test.right
+    budget = Budget(offload_share=WISH, share_window=window)
+    sent = _route(curve, budget, judged.gate[chosen], judged.accept[chosen])
+    answers = np.where(sent, right[chosen, -1], right[chosen, index])
+    sums = np.concatenate([[0], np.cumsum(sent)])
+    shares = 100 * (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
+    return Drifted(
+        worst=float(np.abs(shares - 100 * WISH).max()),
+        share=float(100 * sent.mean()),
+        accuracy=float(100 * answers.mean()),
+        shares=[float(value) for value in shares[::10]],
+    )
+
+
+def script(world: World, index: int) -> NDArray[np.intp]:
+    """Test inputs in an order that drifts: everything, hard classes, easy classes, everything.
+
+    Where inputs come person after person they simply do so: a recording is one exercise.
+    """
+    if world.has_people:
+        return np.arange(len(world.test))
+    rng = np.random.default_rng(world.seed)
+    labels, device = world.test.labels, world.test.right[:, index]
+    classes = np.unique(labels)
+    hardest = classes[np.argsort([device[labels == one].mean() for one in classes])]
+    hard = np.isin(labels, hardest[: len(classes) // 2])
+    everything = np.ones(len(labels), np.bool_)
+    return np.concatenate(
+        [
+            rng.choice(np.flatnonzero(those), _STRETCH)
+            for those in (everything, hard, ~hard, everything)
+        ]
+    )
+
+
+def _route(
+    curve: RoutingCurve, budget: Budget, gate: NDArray[np.float32], accept: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """As the agent does, by its own rules."""
+    keeper, sent = ShareKeeper(), []
+    for before, after in zip(gate, accept, strict=True):
+        prices = policy.asked_prices(curve, budget, keeper.to_go_for(budget))
+        asks = policy.prefers_cloud(0.0, float(before), prices.gate) or policy.prefers_cloud(
+            0.0, float(after), prices.accept
+        )
+        keeper = keeper.after_input(budget, asked_cloud=asks)
+        sent.append(asks)
+    return np.array(sent)

@@ -1,0 +1,122 @@
+"""The routing benchmark's figures with their goals."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from contract import Figure, figure
+from nestling_cloud.routing import DELTA
+from routing_found import FROM, OURS, Found, interval
+from routing_promise import SPLITS, within_delta
+
+PLACES = ("smallest", "second")
+_GOALS = (95, 100)
+BEATEN = {
+    "max-softmax": "max-softmax",
+    "entropy": "entropy",
+    "margin": "margin",
+    "Sedna's": "Sedna cross entropy",
+    "AppealNet-style": "AppealNet head",
+}
+_OPERATING_SHARE = 0.3
+
+
+def figures(found: Mapping[str, Sequence[Found]]) -> dict[str, Figure]:
+    """Figures of `fashion`, and the same names with `wearable` for the other task."""
+    made: dict[str, Figure] = {}
+    for task, seeds in found.items():
+        made |= {f"{task}: {key}": one for key, one in _figures(seeds).items()}
+    return made
+
+
+def _figures(seeds: Sequence[Found]) -> dict[str, Figure]:
+    places = list(zip(FROM, PLACES, strict=True))
+    made: dict[str, Figure] = {}
+    for (index, place), goal in zip(places, _GOALS, strict=True):
+        made[f"gap recovered at 20 %, from the {place}"] = _recovered(seeds, index, goal)
+    for index, place in places:
+        made[f"accuracy at 30 % minus the cloud's, from the {place}"] = figure(
+            [one.accuracy(OURS, index, 0.3) - one.cloud for one in seeds], "points", goal="> 0"
+        )
+    for name, rival in BEATEN.items():
+        for index, place in places:
+            made[f"area over {name}, from the {place}: lower end"] = _ahead(seeds, rival, index)
+    made["gain over the device alone at 30 %, from the smallest"] = _gain(seeds)
+    for index, place in places:
+        made[f"cloud compute saved at the cloud's accuracy, from the {place}"] = figure(
+            [float(one.cloud_savings[:, index].mean()) for one in seeds],
+            "times",
+            goal=">= 4",
+            anchor="arXiv 2001.05870: 2.85",
+        )
+    for index, place in places:
+        made[f"energy against the best confidence rule, from the {place}"] = figure(
+            [float(one.energy_savings[:, index].mean()) for one in seeds], "%", goal="<= -20"
+        )
+    made["promises broken, the worst risk"] = _broken(seeds)
+    made |= _cost(seeds)
+    for index, place in places:
+        made[f"share under drift, worst window of 500, from the {place}"] = _drift(seeds, index)
+    return made
+
+
+def _recovered(seeds: Sequence[Found], index: int, goal: int) -> Figure:
+    softmax = _mean([one.recovered("max-softmax", index, 0.2) for one in seeds])
+    return figure(
+        [one.recovered(OURS, index, 0.2) for one in seeds],
+        "%",
+        goal=f">= {goal}",
+        anchor=f"max-softmax {softmax:.1f}",
+    )
+
+
+def _gain(seeds: Sequence[Found]) -> Figure:
+    most = _mean([one.cloud - float(one.device[0]) for one in seeds])
+    return figure(
+        [one.accuracy(OURS, 0, _OPERATING_SHARE) - float(one.device[0]) for one in seeds],
+        "points",
+        goal=">= 8.5",
+        anchor=f"the cloud alone gains {most:.2f}; arXiv 2001.05870: 8.52",
+    )
+
+
+def _broken(seeds: Sequence[Found]) -> Figure:
+    return figure(
+        [max(k.broken for kept in one.kept for k in kept) for one in seeds],
+        "",
+        goal=f"<= {DELTA}",
+        anchor=f"{SPLITS} draws; up to {within_delta():.3f} is within two standard errors",
+    )
+
+
+def _drift(seeds: Sequence[Found], index: int) -> Figure:
+    static = _mean([one.drifted[index][1].worst for one in seeds])
+    return figure(
+        [one.drifted[index][0].worst for one in seeds],
+        "points",
+        goal="<= 2",
+        anchor=f"prices as they are: {static:.1f}",
+    )
+
+
+def _ahead(seeds: Sequence[Found], rival: str, index: int) -> Figure:
+    mean, low, high = interval(np.concatenate([one.ahead[rival][index] for one in seeds]))
+    return figure([low], "points", goal="> 0", anchor=f"mean {mean:+.3f}, up to {high:+.3f}")
+
+
+def _cost(seeds: Sequence[Found]) -> dict[str, Figure]:
+    costs = [one.cost for one in seeds]
+    return {
+        "multiplexer's latency / the smallest capacity's": figure(
+            [(c.microseconds[0] + c.microseconds[1]) / c.microseconds[2] for c in costs],
+            "",
+            goal="<= 0.25",
+        ),
+        "multiplexer's bytes / the smallest capacity's": figure(
+            [(c.size[0] + c.size[1]) / c.size[2] for c in costs], "", goal="<= 0.25"
+        ),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

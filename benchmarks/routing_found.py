@@ -1,0 +1,157 @@
+"""Everything that the routing benchmark finds for one task and one seed of its models."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling_cloud.routing import acceptance, believed_right
+from nestling_cloud.routing.rivals import RIVALS
+from routing_costs import (
+    RouterCost,
+    calibration_error,
+    cloud_saving,
+    energy_saving,
+    router_cost,
+)
+from routing_curves import (
+    OURS,
+    SHARES,
+    Split,
+    accuracies,
+    area_differences,
+    fit_split,
+)
+from routing_drift import WINDOW, Drifted, drift
+from routing_promise import Kept, Shipped, promises, shipped
+from routing_worlds import World
+
+Doubles = NDArray[np.float64]
+# Capacities that routers are compared from, counted from 0: the smallest and the second.
+FROM = (0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One task, one seed of its models. Lists and arrays begin with the smallest capacity.
+
+    Attributes:
+        world: the models.
+        curves: accuracies, %, at `SHARES` by router: (splits, K, shares).
+        ahead: area of our router minus a rival's, over splits and resampled test inputs, by rival
+            and for each of `FROM`.
+        cloud_savings: for each split and capacity, (splits, K).
+        energy_savings: likewise, %.
+        errors: expected calibration error, points, of the multiplexer's word on each option and of
+            the accept head's on device and cloud from each capacity.
+        kept: promises over many draws, for each of `FROM`.
+        shipped: promises as a bundle ships them, likewise.
+        drifted: with and without a window, likewise.
+        cost: of the router.
+    """
+
+    world: World
+    curves: Mapping[str, Doubles]
+    ahead: Mapping[str, list[Doubles]]
+    cloud_savings: Doubles
+    energy_savings: Doubles
+    errors: Mapping[str, float]
+    kept: list[list[Kept]]
+    shipped: list[list[Shipped]]
+    drifted: list[tuple[Drifted, Drifted]]
+    cost: RouterCost
+
+    @property
+    def device(self) -> Doubles:
+        """Accuracy of every capacity by itself, %."""
+        found: Doubles = 100 * self.world.test.right[:, :-1].mean(axis=0)
+        return found
+
+    @property
+    def cloud(self) -> float:
+        """Accuracy of the teacher, %."""
+        return float(100 * self.world.test.right[:, -1].mean())
+
+    def accuracy(self, router: str, index: int, share: float) -> float:
+        """Mean over splits, %, at a share of 0 to 0.5."""
+        return float(self.curves[router][:, index, round(share * 100)].mean())
+
+    def recovered(self, router: str, index: int, share: float) -> float:
+        """Part of the gap between device and cloud that is won back, %."""
+        device = float(self.device[index])
+        return 100 * (self.accuracy(router, index, share) - device) / (self.cloud - device)
+
+
+def find(world: World, splits: int) -> Found:
+    """Fit routers on several draws of the calibration inputs and judge them on the test inputs."""
+    fitted = [fit_split(world, number) for number in range(splits)]
+    capacities, first = range(world.test.capacities), fitted[0]
+    return Found(
+        world=world,
+        curves={name: _curves(world, fitted, name) for name in first.urgencies},
+        ahead={
+            rival.name: [
+                np.concatenate([area_differences(world, one, index, rival.name) for one in fitted])
+                for index in FROM
+            ]
+            for rival in RIVALS
+            if rival.name != "oracle"
+        },
+        cloud_savings=np.array(
+            [[cloud_saving(world, one, index) for index in capacities] for one in fitted]
+        ),
+        energy_savings=np.array(
+            [[energy_saving(world, one, index) for index in capacities] for one in fitted]
+        ),
+        errors=_errors(world, first),
+        kept=[promises(world, first, index) for index in FROM],
+        shipped=[shipped(world, first, index) for index in FROM],
+        drifted=[
+            (
+                drift(world, first, index, window=WINDOW),
+                drift(world, first, index, window=0),
+            )
+            for index in FROM
+        ],
+        cost=router_cost(world, first.router),
+    )
+
+
+def _curves(world: World, fitted: list[Split], name: str) -> Doubles:
+    right = world.test.right
+    return np.array(
+        [
+            [
+                accuracies(urgency, right[:, index], right[:, -1], SHARES)
+                for index, urgency in enumerate(one.urgencies[name])
+            ]
+            for one in fitted
+        ]
+    )
+
+
+def _errors(world: World, split: Split) -> dict[str, float]:
+    test = world.test
+    believed = believed_right(split.router.multiplexer, test.inputs)
+    options = [*(f"capacity {k}" for k in range(1, test.capacities + 1)), "cloud"]
+    found = {
+        f"before a student runs: {option}": calibration_error(believed[:, i], test.right[:, i])
+        for i, option in enumerate(options)
+    }
+    for index in range(test.capacities):
+        accepted = acceptance(split.router.accept_head, test.logits[index], believed, index + 1)
+        for column, option in enumerate(("device", "cloud")):
+            found[f"after capacity {index + 1}: {option}"] = calibration_error(
+                accepted[:, column], test.right[:, -1 if column else index]
+            )
+    return found
+
+
+def interval(differences: Doubles) -> tuple[float, float, float]:
+    """Mean, and the middle 95 %."""
+    low, high = np.quantile(differences, [0.025, 0.975])
+    return float(differences.mean()), float(low), float(high)
+
+
+__all__ = ["FROM", "OURS", "SHARES", "Found", "find", "interval"]

@@ -1,0 +1,128 @@
+"""Whether promises are kept: how often a certified risk is exceeded on other inputs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nestling_cloud.routing import DELTA, RISKS, Gains, Judged, certify, gains
+from routing_curves import Split
+from routing_worlds import World
+
+SPLITS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """One risk from one capacity, over many draws of what is certified on.
+
+    Attributes:
+        risk: tolerated.
+        promised: share of draws in which it was promised.
+        broken: share of draws in which it was promised and exceeded on the other inputs.
+        offloaded: mean share of those inputs that the prices send to the cloud, %, where promised.
+    """
+
+    risk: float
+    promised: float
+    broken: float
+    offloaded: float
+
+
+def promises(world: World, split: Split, index: int) -> list[Kept]:
+    """Certify on a draw of inputs and look at all others, many times; the router stays as it is.
+
+    Args:
+        world: models and inputs.
+        split: whose router it is; inputs that it was fitted on are not among those drawn.
+        index: capacity, from 0.
+    """
+    fitted = _judged(split, index, "fitted")
+    pool = _together(_judged(split, index, "held_out"), _tested(world, split, index))
+    size = len(split.held_out)
+    return [_kept(fitted, pool, size, risk, world.seed) for risk in RISKS]
+
+
+def _kept(fitted: Judged, pool: Judged, size: int, risk: float, seed: int) -> Kept:
+    rng = np.random.default_rng(seed)
+    broken, offloaded = [], []
+    for _ in range(SPLITS):
+        order = rng.permutation(len(pool.agrees))
+        point = certify(fitted, _part(pool, order[:size]), risk=risk)
+        if point is None:
+            continue
+        rest = _part(pool, order[size:])
+        kept = rest.kept(point.gate_price, point.accept_price)
+        broken.append(bool((~rest.agrees[kept]).mean() > risk))
+        offloaded.append(100 * (1 - kept.mean()))
+    return Kept(
+        risk=risk,
+        promised=len(broken) / SPLITS,
+        broken=sum(broken) / SPLITS,
+        offloaded=float(np.mean(offloaded)) if offloaded else float("nan"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shipped:
+    """A promise as a bundle ships it, and what comes of it on the test inputs.
+
+    Attributes:
+        risk: tolerated.
+        disagreement: among test inputs that the device keeps, %.
+        offloaded: share of the test inputs, %.
+    """
+
+    risk: float
+    disagreement: float
+    offloaded: float
+
+
+def shipped(world: World, split: Split, index: int) -> list[Shipped]:
+    """Certify on the held out calibration inputs alone; look at the test inputs."""
+    fitted, held_out = _judged(split, index, "fitted"), _judged(split, index, "held_out")
+    tested = _tested(world, split, index)
+    found = []
+    for risk in RISKS:
+        point = certify(fitted, held_out, risk=risk)
+        if point is None:
+            continue
+        kept = tested.kept(point.gate_price, point.accept_price)
+        found.append(
+            Shipped(
+                risk=risk,
+                disagreement=float(100 * (~tested.agrees[kept]).mean()) if kept.any() else 0.0,
+                offloaded=float(100 * (1 - kept.mean())),
+            )
+        )
+    return found
+
+
+def within_delta() -> float:
+    """What share of broken promises is consistent with delta, over so many draws: + 2 s.e."""
+    return float(DELTA + 2 * np.sqrt(DELTA * (1 - DELTA) / SPLITS))
+
+
+def _judged(split: Split, index: int, part: str) -> Judged:
+    data = getattr(split, part)
+    return Judged(gains=gains(split.router, data)[index], agrees=data.agrees[:, index])
+
+
+def _tested(world: World, split: Split, index: int) -> Judged:
+    return Judged(gains=gains(split.router, world.test)[index], agrees=world.test.agrees[:, index])
+
+
+def _together(one: Judged, other: Judged) -> Judged:
+    return Judged(
+        gains=Gains(
+            gate=np.concatenate([one.gains.gate, other.gains.gate]),
+            accept=np.concatenate([one.gains.accept, other.gains.accept]),
+        ),
+        agrees=np.concatenate([one.agrees, other.agrees]),
+    )
+
+
+def _part(judged: Judged, chosen: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Judged:
+    return Judged(
+        gains=Gains(gate=judged.gains.gate[chosen], accept=judged.gains.accept[chosen]),
+        agrees=judged.agrees[chosen],
+    )

@@ -1,0 +1,270 @@
+"""The routing benchmark's tables."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from contract import Sheet
+from nestling_cloud.routing import DELTA
+from nestling_cloud.routing.rivals import RIVALS
+from routing_costs import energy_mj
+from routing_figures import PLACES
+from routing_found import FROM, OURS, Found, interval
+from routing_promise import SPLITS
+
+ByTask = Mapping[str, Sequence[Found]]
+Rows = list[list[str]]
+_SHOWN = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+
+
+def sheets(found: ByTask) -> list[Sheet]:
+    """All tables, in the order that a reader wants them."""
+    made = [
+        _accuracies(task, seeds, index, place)
+        for task, seeds in found.items()
+        for index, place in zip(FROM, PLACES, strict=True)
+    ]
+    return [
+        *made,
+        _ahead(found),
+        _costs_of_answers(found),
+        _calibration(found),
+        _promises(found),
+        _shipped(found),
+        _drift(found),
+        _router_costs(found),
+        _sources(),
+    ]
+
+
+def _accuracies(task: str, seeds: Sequence[Found], index: int, place: str) -> Sheet:
+    rows: Rows = []
+    for name in seeds[0].curves:
+        curve = [one.accuracy(name, index, share) for share in _SHOWN for one in seeds]
+        means = np.array(curve).reshape(len(_SHOWN), -1).mean(axis=1)
+        areas = [float(one.curves[name][:, index].mean()) for one in seeds]
+        won = np.mean([one.recovered(name, index, 0.2) for one in seeds])
+        rows.append(
+            [
+                name,
+                *(f"{value:.2f}" for value in means),
+                f"{np.mean(areas):.3f}",
+                f"{won:.1f}",
+            ]
+        )
+    device = np.mean([one.device[index] for one in seeds])
+    cloud = np.mean([one.cloud for one in seeds])
+    return Sheet(
+        title=f"{task}, from the {place} capacity",
+        header=[
+            "router",
+            *(f"{100 * share:.0f} %" for share in _SHOWN),
+            "area",
+            "gap recovered at 20 %",
+        ],
+        rows=rows,
+        words=f"Accuracy, %, by the share sent to the cloud; the device alone has {device:.2f} %, "
+        f"the cloud alone {cloud:.2f} %. Every router has the threshold that sends just that share "
+        "of the test inputs. Area is the mean accuracy over shares of 0 to 50 %.",
+    )
+
+
+def _ahead(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for name in seeds[0].ahead:
+            for index, place in zip(FROM, PLACES, strict=True):
+                mean, low, high = interval(np.concatenate([s.ahead[name][index] for s in seeds]))
+                rows.append([task, place, name, f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}"])
+    return Sheet(
+        title=f"{OURS} against each rival",
+        header=["task", "from the capacity", "rival", "area, mean difference", "95 %"],
+        rows=rows,
+        words="Paired: the same test inputs, resampled, and the same calibration inputs. "
+        "People's recordings are resampled in stretches of 50 windows.",
+    )
+
+
+def _costs_of_answers(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for index in FROM:
+            for share in (0.0, *_SHOWN):
+                one = seeds[0]
+                cloud = share * one.world.macs[-1] / 1e6
+                device = one.world.macs[index] / 1e6
+                energy = energy_mj(one.world, index, share, routing_macs=0)
+                accuracy = np.mean([s.accuracy(OURS, index, share) for s in seeds])
+                rows.append(
+                    [
+                        task,
+                        str(index + 1),
+                        f"{100 * share:.0f}",
+                        f"{accuracy:.2f}",
+                        f"{device:.3f}",
+                        f"{cloud:.2f}",
+                        f"{energy:.2f}",
+                    ]
+                )
+    return Sheet(
+        title="What an answer takes",
+        header=[
+            "task",
+            "capacity",
+            "offloaded %",
+            f"{OURS} %",
+            "device, million MACs",
+            "cloud, million MACs",
+            "device and radio, mJ",
+        ],
+        rows=rows,
+        words="Means over inputs. Energy is modelled: a Pi 4B on Wi-Fi, by its profile.",
+    )
+
+
+def _calibration(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for name in seeds[0].errors:
+            rows.append([task, name, _told(one.errors[name] for one in seeds)])
+    return Sheet(
+        title="Are the probabilities what they say?",
+        header=["task", "probability of being right", "expected calibration error, points"],
+        rows=rows,
+        words="On test inputs, ten equally filled bins.",
+    )
+
+
+def _promises(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for place_index, place in enumerate(PLACES):
+            for number, first in enumerate(seeds[0].kept[place_index]):
+                same = [one.kept[place_index][number] for one in seeds]
+                rows.append(
+                    [
+                        task,
+                        place,
+                        f"{100 * first.risk:g}",
+                        _told(100 * k.promised for k in same),
+                        _told(100 * k.broken for k in same),
+                        _told(k.offloaded for k in same if k.promised),
+                    ]
+                )
+    return Sheet(
+        title="Promises over many draws",
+        header=[
+            "task",
+            "from the capacity",
+            "tolerated disagreement %",
+            "promised in % of draws",
+            "broken in % of draws",
+            "offloaded %",
+        ],
+        rows=rows,
+        words=f"{SPLITS} times the inputs that the router was not fitted on are dealt into as many "
+        "as a bundle certifies on and the others, where the promise is held against what happens. "
+        f"At most {100 * DELTA:.0f} % of the promises may be broken.",
+    )
+
+
+def _shipped(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for place_index, place in enumerate(PLACES):
+            for one in seeds:
+                for kept in one.shipped[place_index]:
+                    rows.append(
+                        [
+                            task,
+                            str(one.world.seed),
+                            place,
+                            f"{100 * kept.risk:g}",
+                            f"{kept.disagreement:.2f}",
+                            f"{kept.offloaded:.1f}",
+                        ]
+                    )
+    return Sheet(
+        title="Promises as a bundle ships them",
+        header=[
+            "task",
+            "seed",
+            "from the capacity",
+            "tolerated disagreement %",
+            "disagreement on test inputs %",
+            "offloaded %",
+        ],
+        rows=rows,
+        words="Certified on calibration inputs, held against the test inputs. Those of `wearable` "
+        "are other people: the promise is for inputs like those that it was certified on, and says "
+        "nothing of them. A risk that is missing could not be promised.",
+    )
+
+
+def _drift(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for place_index, place in enumerate(PLACES):
+            for number, way in enumerate(("kept over 500 inputs", "prices as they are")):
+                runs = [one.drifted[place_index][number] for one in seeds]
+                rows.append(
+                    [
+                        task,
+                        place,
+                        way,
+                        _told(run.worst for run in runs),
+                        _told(run.share for run in runs),
+                        _told(run.accuracy for run in runs),
+                    ]
+                )
+    return Sheet(
+        title="A wish of 20 % while inputs change",
+        header=[
+            "task",
+            "from the capacity",
+            "share",
+            "worst window of 500, points off",
+            "offloaded in all %",
+            "accuracy %",
+        ],
+        rows=rows,
+        words="`fashion`: 1,500 pictures each of all classes, of the five that the device knows "
+        "worst, of the five that it knows best, of all. `wearable`: the test people's recordings as "
+        "they are. Accuracies of one row pair are at different shares.",
+    )
+
+
+def _router_costs(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for place, name in enumerate(("multiplexer", "accept head", "smallest capacity")):
+            rows.append(
+                [
+                    task,
+                    name,
+                    _told(one.cost.microseconds[place] for one in seeds),
+                    f"{seeds[0].cost.size[place] / 1000:.1f}",
+                ]
+            )
+    return Sheet(
+        title="What routing itself takes",
+        header=["task", "network", "p50 µs", "kB"],
+        rows=rows,
+        words="Timed in turns on one thread. A capacity's bytes are its template and its weights.",
+    )
+
+
+def _sources() -> Sheet:
+    return Sheet(
+        title="Where the rivals come from",
+        header=["router", "definition"],
+        rows=[[rival.name, rival.source] for rival in RIVALS],
+    )
+
+
+def _told(values: Iterable[float]) -> str:
+    numbers = np.array(list(values), np.float64)
+    if not len(numbers):
+        return "none"
+    mean = f"{numbers.mean():.2f}"
+    return f"{mean} ± {numbers.std(ddof=1):.2f}" if len(numbers) > 1 else mean
