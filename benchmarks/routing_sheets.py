@@ -229,8 +229,8 @@ def _drift(found: ByTask) -> Sheet:
         ],
         rows=rows,
         words="`fashion`: 1,500 pictures each of all classes, of the five that the device knows "
-        "worst, of the five that it knows best, of all. `wearable`: the test people's recordings as "
-        "they are. Accuracies of one row pair are at different shares.",
+        "worst, of the five that it knows best, of all. `wearable`: the test people's recordings, "
+        "one after the other. The accuracies of a pair of rows are at different shares.",
     )
 
 
