@@ -70,9 +70,11 @@ def kilobytes(value: float) -> int:
 
 
 class OffloadTable(_Table):
-    """`[offload]`: the wished share of inputs for the cloud, and an offload's deadline."""
+    """`[offload]`: what is wished of the cloud, and an offload's deadline."""
 
     share: Share
+    window: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    tolerated_risk: Share = 0.0
     deadline_ms: Positive
 
 

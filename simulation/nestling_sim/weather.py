@@ -39,6 +39,8 @@ def budget_at(
         link_rtt_ms=device.rtt_ms,
         battery=1.0,
         offload_share=scenario.offload.share,
+        share_window=scenario.offload.window,
+        tolerated_risk=scenario.offload.tolerated_risk,
     )
     for entry in _entries(device, scenario):
         if index in indices(entry, length):

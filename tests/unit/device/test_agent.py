@@ -18,6 +18,8 @@ from tests.hand_bundle import (
     MEMORY_BYTES,
     MULTIPLEXER_MACS,
     UNSURE,
+    Blobs,
+    calibration,
     hand_bundle,
     hand_parts,
     window,
@@ -26,6 +28,7 @@ from tests.hand_bundle import (
 from nestling.admission import FRAMING_BYTES, offload_bytes, transfer_ms
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import Manifest
 from nestling.v1.receipt_pb2 import Receipt
 from nestling_device.agent import Agent, InputError
 from nestling_device.database import StorageError
@@ -116,11 +119,12 @@ def world(
     held: int = CAPACITIES,
     grow: Callable[[int], Parts] | None = None,
     costs: MeasuredCosts | None = None,
+    bundle: tuple[Manifest, Blobs] | None = None,
 ) -> World:
     kept: list[Receipt] = []
     cloud = ScriptedCloud(*(outcomes or (None,)))
     agent = Agent(
-        hand_parts(folder, held=held),
+        hand_parts(folder, held=held, bundle=bundle),
         cloud,
         METER,
         deadline_ms=100,
@@ -221,6 +225,60 @@ def test_wished_share_sets_the_prices(tmp_path: Path) -> None:
     answers.append(w.agent.answer(0, EASY, budget(offload_share=1.0)))
 
     assert routes(answers) == [(3, "accepted"), (0, "gated"), (0, "gated"), (0, "gated")]
+
+
+def test_share_is_kept_over_its_window_where_every_input_wants_to_go(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    kept, wished = budget(share_window=50), budget()
+
+    for index in range(200):
+        w.agent.answer(index, UNSURE, kept)
+    asked = w.cloud.asked
+    for index in range(10):
+        w.agent.answer(index, UNSURE, wished)
+
+    assert abs(asked / 200 - 0.5) < 0.03
+    assert w.cloud.asked == asked + 10  # without a window the price stays, and all go
+
+
+def test_failed_offload_counts_into_the_share(tmp_path: Path) -> None:
+    w = world(tmp_path, BadAnswerError("nonsense"))
+    kept = budget(share_window=50)
+
+    reasons = [reason for _, reason in routes(w.agent.answer(n, UNSURE, kept) for n in range(400))]
+
+    open_ = [reason for reason in reasons if reason != "cloud_not_admitted"]
+    assert abs(open_.count("bad_answer") / len(open_) - 0.5) < 0.2
+
+
+def promising(risk: float) -> bytes:
+    """A calibration that promises one risk, at prices above those of a share of one half."""
+    made = calibration()
+    for curve in made.curves:
+        curve.certified.add(risk=risk, delta=0.1, gate_price=0.9, accept_price=0.5)
+    return made.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "expected"),
+    [
+        (0.0, [(3, "accepted"), (0, "escalated"), (0, "gated")]),  # not asked for: a share of 0.5
+        (0.01, [(0, "gated")] * 3),  # not promised: nothing stays
+        (0.05, [(3, "accepted"), (3, "accepted"), (0, "escalated")]),
+        (0.5, [(3, "accepted"), (3, "accepted"), (0, "escalated")]),
+    ],
+)
+def test_tolerated_risk_takes_certified_prices(
+    tmp_path: Path, tolerated: float, expected: list[tuple[int, str]]
+) -> None:
+    w = world(tmp_path, bundle=hand_bundle(calibration=promising(0.05)))
+
+    found = [
+        w.agent.answer(n, given_window, budget(tolerated_risk=tolerated))
+        for n, given_window in enumerate((EASY, UNSURE, HARD))
+    ]
+
+    assert routes(found) == expected
 
 
 def test_failed_cloud_is_left_alone_for_ever_longer_and_taken_up_again(tmp_path: Path) -> None:
@@ -493,6 +551,8 @@ _steps = st.tuples(
         link_mbit_s=st.sampled_from([0.0, 0.001, 1.0, 20.0]),
         battery=st.floats(0, 1),
         offload_share=st.floats(0, 1),
+        share_window=st.sampled_from([0, 5, 500]),
+        tolerated_risk=st.sampled_from([0.0, 0.01, 0.1]),
     ),
     _outcomes,
 )
