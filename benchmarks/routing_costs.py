@@ -52,7 +52,7 @@ def router_cost(world: World, router: Router) -> RouterCost:
     )
     after = export_onnx(
         router.accept_head,
-        [torch.zeros(2, n) for n in (classes, 2, world.test.capacities)],
+        [torch.zeros(2, n) for n in (classes, world.test.capacities + 1, world.test.capacities)],
         input_names=["logits", "success", "capacity"],
         output_name="accept",
     )
@@ -70,8 +70,15 @@ def router_cost(world: World, router: Router) -> RouterCost:
 def cloud_saving(world: World, split: Split, index: int) -> float:
     """How many times less the cloud computes than alone, at its accuracy; 1 where never."""
     right = world.test.right
-    found = accuracies(split.urgencies[OURS][index], right[:, index], right[:, -1], _FINE)
-    enough = np.flatnonzero(found >= 100 * right[:, -1].mean() - 1e-9)
+    return saving(split.urgencies[OURS][index], right[:, index], right[:, -1])
+
+
+def saving(
+    urgency: NDArray[np.float64], device: NDArray[np.bool_], cloud: NDArray[np.bool_]
+) -> float:
+    """One over the smallest share at which a router reaches the cloud's accuracy."""
+    found = accuracies(urgency, device, cloud, _FINE)
+    enough = np.flatnonzero(found >= 100 * cloud.mean() - 1e-9)
     share = float(_FINE[enough[0]]) if len(enough) else 1.0
     return 1 / max(share, float(_FINE[1]))
 
@@ -109,7 +116,8 @@ def router_macs(world: World, split: Split) -> int:
     """Multiply-accumulates of one run of multiplexer and accept head."""
     shape, classes = list(world.task.signature.shape), len(world.task.signature.classes)
     multiplexer = network_macs(split.router.multiplexer, shape, [len(BUDGET_FIELDS)])
-    head = network_macs(split.router.accept_head, [classes], [2], [world.test.capacities])
+    options = world.test.capacities + 1
+    head = network_macs(split.router.accept_head, [classes], [options], [options - 1])
     return multiplexer + head
 
 

@@ -7,7 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling_cloud.progress import Silent
-from nestling_cloud.routing import Router, RoutingData, fit_router, gains, share_out
+from nestling_cloud.routing import (
+    Beliefs,
+    Router,
+    RoutingData,
+    at_once,
+    beliefs,
+    fit_router,
+    gains,
+    share_out,
+)
 from nestling_cloud.routing.rivals import RIVALS, Resources, Trial
 from routing_worlds import World, drawn_order
 
@@ -28,6 +37,7 @@ class Split:
         router: ours.
         fitted: inputs that all were fitted on.
         held_out: calibration inputs that none was fitted on.
+        believed: by our router, of fitted, held out and test inputs.
         urgencies: by the router's name, from each capacity, smallest first: how much each test
             input wants to go to the cloud, (N,).
     """
@@ -35,6 +45,7 @@ class Split:
     router: Router
     fitted: RoutingData
     held_out: RoutingData
+    believed: Mapping[str, Beliefs]
     urgencies: Mapping[str, list[Doubles]]
 
 
@@ -45,20 +56,37 @@ def fit_split(world: World, number: int) -> Split:
     fitted, held_out = share_out(drawn)
     signature, test = world.task.signature, world.test
     router = fit_router(signature, fitted, seed=number, progress=Silent())
-    own = gains(router, test)
-    urgencies = {
-        OURS: [one.accept.astype(np.float64) for one in own],
-        f"{OURS}, gate alone": [one.gate.astype(np.float64) for one in own],
-    }
+    tested = beliefs(router, test)
+    urgencies = {OURS: _accepts(tested), f"{OURS}, gate alone": _gates(tested)}
     for name, part in _TAUGHT.items():
         other = fit_router(signature, fitted, seed=number, progress=Silent(), label_part=part)
-        urgencies[name] = [one.accept.astype(np.float64) for one in gains(other, test)]
+        urgencies[name] = _accepts(beliefs(other, test))
     for rival in RIVALS:
         urgencies[rival.name] = [
             rival.fit(trial_of(fitted, index), number)(trial_of(test, index, rng))
             for index in range(test.capacities)
         ]
-    return Split(router=router, fitted=fitted, held_out=held_out, urgencies=urgencies)
+    return Split(
+        router=router,
+        fitted=fitted,
+        held_out=held_out,
+        believed={
+            "fitted": beliefs(router, fitted),
+            "held_out": beliefs(router, held_out),
+            "test": tested,
+        },
+        urgencies=urgencies,
+    )
+
+
+def _accepts(believed: Beliefs) -> list[Doubles]:
+    capacities = range(1, len(believed.after) + 1)
+    return [gains(at_once(one), believed).accept.astype(np.float64) for one in capacities]
+
+
+def _gates(believed: Beliefs) -> list[Doubles]:
+    capacities = range(1, len(believed.after) + 1)
+    return [gains(at_once(one), believed).gate.astype(np.float64) for one in capacities]
 
 
 def trial_of(data: RoutingData, index: int, rng: np.random.Generator | None = None) -> Trial:

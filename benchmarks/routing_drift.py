@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
-from nestling_cloud.routing import calibrate, gains
+from nestling_cloud.routing import at_once, calibrate, gains
 from nestling_device import policy
 from nestling_device.share import ShareKeeper
 from routing_curves import Split
@@ -37,9 +37,10 @@ class Drifted:
 
 def drift(world: World, split: Split, index: int, *, window: int) -> Drifted:
     """Route the scripted stream with a wish; `window` is 0 where prices stay as they are."""
-    curve = calibrate(split.router, split.fitted, split.held_out).curves[index]
+    capacities = world.macs[:-1]
+    curve = calibrate(split.router, split.fitted, split.held_out, capacities).curves[index]
     chosen = script(world, index)
-    judged, right = gains(split.router, world.test)[index], world.test.right
+    judged, right = gains(at_once(index + 1), split.believed["test"]), world.test.right
     budget = Budget(offload_share=WISH, share_window=window)
     sent = _route(curve, budget, judged.gate[chosen], judged.accept[chosen])
     answers = np.where(sent, right[chosen, -1], right[chosen, index])

@@ -34,6 +34,7 @@ def _figures(seeds: Sequence[Found]) -> dict[str, Figure]:
     made: dict[str, Figure] = {}
     for (index, place), goal in zip(places, _GOALS, strict=True):
         made[f"gap recovered at 20 %, from the {place}"] = _recovered(seeds, index, goal)
+    made |= _climbing(seeds)
     for index, place in places:
         made[f"accuracy at 30 % minus the cloud's, from the {place}"] = figure(
             [one.accuracy(OURS, index, 0.3) - one.cloud for one in seeds], "points", goal="> 0"
@@ -58,6 +59,37 @@ def _figures(seeds: Sequence[Found]) -> dict[str, Figure]:
     for index, place in places:
         made[f"share under drift, worst window of 500, from the {place}"] = _drift(seeds, index)
     return made
+
+
+def _climbing(seeds: Sequence[Found]) -> dict[str, Figure]:
+    """The same questions where the device holds the whole nest and begins small."""
+    return {
+        "gap recovered at 20 %, on the way up from the smallest": figure(
+            [_mean([_won(one, climb.at(0.2)) for climb in one.climbed]) for one in seeds],
+            "%",
+            goal=f">= {_GOALS[0]}",
+            anchor="gap between the smallest capacity and the cloud",
+        ),
+        "accuracy at 30 % minus the cloud's, on the way up": figure(
+            [_mean([climb.at(0.3) - one.cloud for climb in one.climbed]) for one in seeds],
+            "points",
+            goal="> 0",
+        ),
+        "device compute on the way up / the largest at once": figure(
+            [_mean([climb.macs for climb in one.climbed]) for one in seeds], ""
+        ),
+        "cloud compute saved at the cloud's accuracy, on the way up": figure(
+            [_mean([climb.cloud_saving for climb in one.climbed]) for one in seeds],
+            "times",
+            goal=">= 4",
+            anchor="arXiv 2001.05870: 2.85",
+        ),
+    }
+
+
+def _won(one: Found, accuracy: float) -> float:
+    device = float(one.device[0])
+    return 100 * (accuracy - device) / (one.cloud - device)
 
 
 def _recovered(seeds: Sequence[Found], index: int, goal: int) -> Figure:

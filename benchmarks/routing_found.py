@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling_cloud.routing import acceptance, believed_right
 from nestling_cloud.routing.rivals import RIVALS
+from routing_climbs import Climbed, climb
 from routing_costs import (
     RouterCost,
     calibration_error,
@@ -44,10 +44,11 @@ class Found:
         cloud_savings: for each split and capacity, (splits, K).
         energy_savings: likewise, %.
         errors: expected calibration error, points, of the multiplexer's word on each option and of
-            the accept head's on device and cloud from each capacity.
+            the accept head's on what may follow.
         kept: promises over many draws, for each of `FROM`.
         shipped: promises as a bundle ships them, likewise.
         drifted: with and without a window, likewise.
+        climbed: the way up to the largest capacity, for each split.
         cost: of the router.
     """
 
@@ -60,6 +61,7 @@ class Found:
     kept: list[list[Kept]]
     shipped: list[list[Shipped]]
     drifted: list[tuple[Drifted, Drifted]]
+    climbed: list[Climbed]
     cost: RouterCost
 
     @property
@@ -114,6 +116,7 @@ def find(world: World, splits: int) -> Found:
             )
             for index in FROM
         ],
+        climbed=[climb(world, one) for one in fitted],
         cost=router_cost(world, first.router),
     )
 
@@ -132,18 +135,18 @@ def _curves(world: World, fitted: list[Split], name: str) -> Doubles:
 
 
 def _errors(world: World, split: Split) -> dict[str, float]:
-    test = world.test
-    believed = believed_right(split.router.multiplexer, test.inputs)
+    test, believed = world.test, split.believed["test"]
     options = [*(f"capacity {k}" for k in range(1, test.capacities + 1)), "cloud"]
     found = {
-        f"before a student runs: {option}": calibration_error(believed[:, i], test.right[:, i])
+        f"before a student runs: {option}": calibration_error(
+            believed.before[:, i], test.right[:, i]
+        )
         for i, option in enumerate(options)
     }
-    for index in range(test.capacities):
-        accepted = acceptance(split.router.accept_head, test.logits[index], believed, index + 1)
-        for column, option in enumerate(("device", "cloud")):
-            found[f"after capacity {index + 1}: {option}"] = calibration_error(
-                accepted[:, column], test.right[:, -1 if column else index]
+    for index, after in enumerate(believed.after):
+        for i, option in enumerate(options[index:], start=index):
+            found[f"after capacity {index + 1} ran: {option}"] = calibration_error(
+                after[:, i], test.right[:, i]
             )
     return found
 

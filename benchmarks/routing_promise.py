@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nestling_cloud.routing import DELTA, RISKS, Gains, Judged, certify, gains
+from nestling_cloud.routing import DELTA, RISKS, Gains, Judged, RoutingData, at_once, certify, judge
 from routing_curves import Split
 from routing_worlds import World
 
@@ -36,8 +36,9 @@ def promises(world: World, split: Split, index: int) -> list[Kept]:
         split: whose router it is; inputs that it was fitted on are not among those drawn.
         index: capacity, from 0.
     """
-    fitted = _judged(split, index, "fitted")
-    pool = _together(_judged(split, index, "held_out"), _tested(world, split, index))
+    fitted = _judged(split, index, "fitted", split.fitted)
+    held_out = _judged(split, index, "held_out", split.held_out)
+    pool = _together(held_out, _judged(split, index, "test", world.test))
     size = len(split.held_out)
     return [_kept(fitted, pool, size, risk, world.seed) for risk in RISKS]
 
@@ -79,8 +80,9 @@ class Shipped:
 
 def shipped(world: World, split: Split, index: int) -> list[Shipped]:
     """Certify on the held out calibration inputs alone; look at the test inputs."""
-    fitted, held_out = _judged(split, index, "fitted"), _judged(split, index, "held_out")
-    tested = _tested(world, split, index)
+    fitted = _judged(split, index, "fitted", split.fitted)
+    held_out = _judged(split, index, "held_out", split.held_out)
+    tested = _judged(split, index, "test", world.test)
     found = []
     for risk in RISKS:
         point = certify(fitted, held_out, risk=risk)
@@ -102,13 +104,8 @@ def within_delta() -> float:
     return float(DELTA + 2 * np.sqrt(DELTA * (1 - DELTA) / SPLITS))
 
 
-def _judged(split: Split, index: int, part: str) -> Judged:
-    data = getattr(split, part)
-    return Judged(gains=gains(split.router, data)[index], agrees=data.agrees[:, index])
-
-
-def _tested(world: World, split: Split, index: int) -> Judged:
-    return Judged(gains=gains(split.router, world.test)[index], agrees=world.test.agrees[:, index])
+def _judged(split: Split, index: int, part: str, data: RoutingData) -> Judged:
+    return judge(at_once(index + 1), split.believed[part], data)
 
 
 def _together(one: Judged, other: Judged) -> Judged:

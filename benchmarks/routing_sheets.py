@@ -27,6 +27,7 @@ def sheets(found: ByTask) -> list[Sheet]:
     return [
         *made,
         _ahead(found),
+        _climbs(found),
         _costs_of_answers(found),
         _calibration(found),
         _promises(found),
@@ -82,6 +83,41 @@ def _ahead(found: ByTask) -> Sheet:
         rows=rows,
         words="Paired: the same test inputs, resampled, and the same calibration inputs. "
         "People's recordings are resampled in stretches of 50 windows.",
+    )
+
+
+def _climbs(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for one in seeds:
+            for climb in one.climbed:
+                rows.append(
+                    [
+                        task,
+                        str(one.world.seed),
+                        str(climb.start),
+                        f"{climb.climbed:.1f}",
+                        f"{climb.macs:.2f}",
+                        f"{climb.alone:.2f}",
+                        f"{one.device[-1]:.2f}",
+                        *(f"{climb.at(share):.2f}" for share in (0.1, 0.2, 0.3)),
+                    ]
+                )
+    return Sheet(
+        title="The way up to the largest capacity",
+        header=[
+            "task",
+            "seed",
+            "runs first",
+            "climbs %",
+            "device compute / the largest's",
+            "alone %",
+            "the largest alone %",
+            *(f"{share} % to the cloud" for share in (10, 20, 30)),
+        ],
+        rows=rows,
+        words="A device that holds the whole nest runs a small capacity first, and the largest one "
+        "where that is believed to be worth its run. One row for each router.",
     )
 
 

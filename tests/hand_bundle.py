@@ -196,8 +196,10 @@ def _multiplexer() -> bytes:
 
 
 def _accept_head() -> bytes:
-    given = {"logits": (CLASSES,), "success": (2,), "capacity": (CAPACITIES,)}
-    return _model([helper.make_node("Identity", ["success"], ["both"])], given, ("both", 2), [])
+    options = CAPACITIES + 1
+    given = {"logits": (CLASSES,), "success": (options,), "capacity": (CAPACITIES,)}
+    nodes = [helper.make_node("Identity", ["success"], ["again"])]
+    return _model(nodes, given, ("again", options), [])
 
 
 def _golden(

@@ -191,7 +191,7 @@ def finish(
     router = fit_router(task.signature, fitted, seed=seed, progress=progress)
     costs = Costs(memory_bytes=memory, offload_bytes=offload_bytes(task.signature.shape))
     fit_affordable(router.multiplexer, costs, seed=seed, progress=progress)
-    calibration = calibrate(router, fitted, held_out)
+    calibration = calibrate(router, fitted, held_out, _macs(task))
     golden = _golden_indices(len(splits.calibration))
     multiplexer, accept_head = _export_router(task, router)
     return Learned(
@@ -254,13 +254,18 @@ def _capacities(
             template=nest.templates[index],
             template_int8=nest.templates_int8[index],
             ring=nest.rings[index],
-            macs=student_macs(task.signature, task.student, index + 1),
+            macs=macs,
             memory_bytes=memory[index],
             accuracy=float(data.right[:, index].mean()),
             golden_logits=data.logits[index, golden],
         )
-        for index in range(task.student.capacities)
+        for index, macs in enumerate(_macs(task))
     ]
+
+
+def _macs(task: Task) -> list[int]:
+    capacities = range(1, task.student.capacities + 1)
+    return [student_macs(task.signature, task.student, capacity) for capacity in capacities]
 
 
 def _golden_indices(count: int) -> NDArray[np.intp]:
@@ -275,6 +280,7 @@ def _export_teacher(task: Task, teacher: nn.Module) -> bytes:
 def _export_router(task: Task, router: Router) -> tuple[LearnedRouter, LearnedRouter]:
     """Multiplexer and accept head as ONNX, with what a run of each takes."""
     shape, classes = list(task.signature.shape), len(task.signature.classes)
+    options = task.student.capacities + 1
     return (
         _export_part(
             router.multiplexer,
@@ -283,7 +289,7 @@ def _export_router(task: Task, router: Router) -> tuple[LearnedRouter, LearnedRo
         ),
         _export_part(
             router.accept_head,
-            {"logits": [classes], "success": [2], "capacity": [task.student.capacities]},
+            {"logits": [classes], "success": [options], "capacity": [options - 1]},
             output_name="accept",
         ),
     )

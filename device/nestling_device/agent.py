@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from nestling.admission import offload_bytes
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import Calibration, Climb, RoutingCurve
 from nestling.v1.receipt_pb2 import Reason, Receipt, Route
 from nestling_device import policy
 from nestling_device.bill import Bill
@@ -27,6 +29,7 @@ from nestling_device.share import ShareKeeper
 _log = logging.getLogger(__name__)
 
 Window = NDArray[np.float32]
+Success = NDArray[np.float32]
 
 
 class InputError(DeviceError):
@@ -41,6 +44,14 @@ class _Outcome:
     capacity: int  # 0 for the cloud
     reason: Reason.ValueType
     device_answer: int | None
+
+
+class _OwnAnswer(NamedTuple):
+    """The device's answer, the capacity that gave it, and what is believed of every option."""
+
+    answer: int
+    capacity: int
+    success: Success
 
 
 class Agent:
@@ -142,7 +153,7 @@ class Agent:
         if wanted > self._parts.held:
             self._try_to_grow(budget.memory_bytes)
         held = self._parts.held
-        self._load(policy.resident_capacity(self._costs, held, budget))
+        self._load(policy.resident_capacity(self._costs, held, budget), budget)
 
     def _try_to_grow(self, memory_bytes: int) -> None:
         if not self._growth_pause.over:
@@ -156,11 +167,16 @@ class Agent:
         else:
             self._growth_pause = policy.Pause()
 
-    def _load(self, capacity: int) -> None:
-        """Load a capacity; a ring damaged on the disk costs those that need it, until fetched."""
+    def _load(self, capacity: int, budget: Budget) -> None:
+        """Load a capacity, and the one to begin with where memory admits both.
+
+        A ring damaged on the disk costs those that need it, until it is fetched.
+        """
         for smaller in range(capacity, 0, -1):
+            wished = _climb(self._parts.calibration, smaller).start
+            start = policy.start_capacity(self._costs, smaller, wished, budget)
             try:
-                self._parts.nest.load(smaller)
+                self._parts.nest.load(smaller, start)
             except DeliveryError as err:
                 if smaller == 1:
                     raise
@@ -187,58 +203,99 @@ class Agent:
             memory_bytes=entry.memory_bytes, latency_ms=latency_ms, energy_mj=energy_mj
         )
 
-    def _route(self, question: Question, success: NDArray[np.float32], bill: Bill) -> _Outcome:
+    def _route(self, question: Question, success: Success, bill: Bill) -> _Outcome:
         """Decide before a student runs, and after; whatever the cloud does there is an answer."""
-        window = question.window
-        capacity = self._parts.nest.resident
-        if not self._cloud.is_open(window, bill):
-            answer, _ = self._run_student(window, bill)
-            return _kept(answer, capacity, receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
-        curve = self._parts.calibration.curves[capacity - 1]
-        prices = policy.asked_prices(curve, bill.budget, self._share.to_go_for(bill.budget))
+        if not self._cloud.is_open(question.window, bill):
+            found = self._answer(question.window, success, bill, judge=False)
+            return _kept(found, receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
+        prices = policy.asked_prices(self._curve(), bill.budget, self._share.to_go_for(bill.budget))
         outcome = self._choose(question, success, prices, bill)
         kept = outcome.reason == receipt_pb2.REASON_ACCEPTED
         self._share = self._share.after_input(bill.budget, asked_cloud=not kept)
         return outcome
 
+    def _curve(self) -> RoutingCurve:
+        """Prices of the capacities that are loaded: of one, or of the way up to it."""
+        nest, calibration = self._parts.nest, self._parts.calibration
+        if nest.start < nest.resident:
+            return calibration.climbs[nest.resident - 1].curve
+        return calibration.curves[nest.resident - 1]
+
     def _choose(
-        self, question: Question, success: NDArray[np.float32], prices: policy.Prices, bill: Bill
+        self, question: Question, success: Success, prices: policy.Prices, bill: Bill
     ) -> _Outcome:
         """Device or cloud, where both are open."""
-        window, capacity = question.window, self._parts.nest.resident
-        if policy.prefers_cloud(float(success[capacity - 1]), float(success[-1]), prices.gate):
+        resident = self._parts.nest.resident
+        if policy.prefers_cloud(float(success[resident - 1]), float(success[-1]), prices.gate):
             return self._gate(question, bill)
-        answer, logits = self._run_student(window, bill)
-        device, cloud = bill.run(
-            self._parts.manifest.accept_head_macs,
-            lambda: self._parts.multiplexer.acceptance(logits, success, capacity),
-        )
+        found = self._answer(question.window, success, bill, judge=True)
+        device, cloud = float(found.success[found.capacity - 1]), float(found.success[-1])
         if not policy.prefers_cloud(device, cloud, prices.accept):
-            return _kept(answer, capacity, receipt_pb2.REASON_ACCEPTED)
-        return self._escalate(dataclasses.replace(question, device_answer=answer), answer, bill)
+            return _kept(found, receipt_pb2.REASON_ACCEPTED)
+        return self._escalate(question, found, bill)
 
     def _gate(self, question: Question, bill: Bill) -> _Outcome:
         """Ask the cloud; the student runs only if it has to."""
         found = self._cloud.answer(question, bill)
         if isinstance(found, NoAnswer):
-            answer, _ = self._run_student(question.window, bill)
-            return _kept(answer, self._parts.nest.resident, found.reason)
+            capacity = self._parts.nest.resident
+            logits = self._run_student(question.window, capacity, bill)
+            answer = int(logits.argmax())
+            return _Outcome(
+                answer=answer, capacity=capacity, reason=found.reason, device_answer=answer
+            )
         reason = receipt_pb2.REASON_GATED
         return _Outcome(answer=found, capacity=0, reason=reason, device_answer=None)
 
-    def _escalate(self, question: Question, answer: int, bill: Bill) -> _Outcome:
+    def _escalate(self, question: Question, own: _OwnAnswer, bill: Bill) -> _Outcome:
         """Ask the cloud; the student's answer stands if it has none."""
-        found = self._cloud.answer(question, bill)
+        found = self._cloud.answer(dataclasses.replace(question, device_answer=own.answer), bill)
         if isinstance(found, NoAnswer):
-            return _kept(answer, self._parts.nest.resident, found.reason)
+            return _kept(own, found.reason)
         reason = receipt_pb2.REASON_ESCALATED
-        return _Outcome(answer=found, capacity=0, reason=reason, device_answer=answer)
+        return _Outcome(answer=found, capacity=0, reason=reason, device_answer=own.answer)
 
-    def _run_student(self, window: Window, bill: Bill) -> tuple[int, NDArray[np.float32]]:
-        entry = self._parts.manifest.capacities[self._parts.nest.resident - 1]
-        logits = bill.run(entry.macs, lambda: self._parts.nest.run(window[None])[0])
-        return int(logits.argmax()), logits
+    def _answer(self, window: Window, success: Success, bill: Bill, *, judge: bool) -> _OwnAnswer:
+        """Answer on the device, by a larger capacity where a smaller one is not enough.
+
+        Args:
+            window: the input.
+            success: what the multiplexer said.
+            bill: what it takes is entered.
+            judge: whether the accept head's word on the last answer is wanted.
+        """
+        nest = self._parts.nest
+        logits = self._run_student(window, nest.start, bill)
+        capacity, believed = nest.start, success
+        if nest.start < nest.resident:
+            believed = self._accept(logits, success, capacity, bill)
+            smaller, larger = believed[nest.start - 1], believed[nest.resident - 1]
+            price = _climb(self._parts.calibration, nest.resident).price
+            if not policy.climbs(float(smaller), float(larger), price):
+                return _OwnAnswer(int(logits.argmax()), capacity, believed)
+            capacity = nest.resident
+            logits = self._run_student(window, capacity, bill)
+        if judge:
+            believed = self._accept(logits, success, capacity, bill)
+        return _OwnAnswer(int(logits.argmax()), capacity, believed)
+
+    def _accept(self, logits: Success, success: Success, capacity: int, bill: Bill) -> Success:
+        return bill.run(
+            self._parts.manifest.accept_head_macs,
+            lambda: self._parts.multiplexer.acceptance(logits, success, capacity),
+        )
+
+    def _run_student(self, window: Window, capacity: int, bill: Bill) -> Success:
+        entry = self._parts.manifest.capacities[capacity - 1]
+        return bill.run(entry.macs, lambda: self._parts.nest.run(window[None], capacity)[0])
 
 
-def _kept(answer: int, capacity: int, reason: Reason.ValueType) -> _Outcome:
-    return _Outcome(answer=answer, capacity=capacity, reason=reason, device_answer=answer)
+def _kept(own: _OwnAnswer, reason: Reason.ValueType) -> _Outcome:
+    return _Outcome(
+        answer=own.answer, capacity=own.capacity, reason=reason, device_answer=own.answer
+    )
+
+
+def _climb(calibration: Calibration, capacity: int) -> Climb:
+    """The way up to a capacity; a bundle without any runs each at once."""
+    return calibration.climbs[capacity - 1] if calibration.climbs else Climb()

@@ -5,7 +5,7 @@ import math
 
 from google.protobuf.message import DecodeError
 
-from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, Manifest, RoutingCurve
+from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, Climb, Manifest, RoutingCurve
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.delivery.source import DeliveryError
 
@@ -31,17 +31,38 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
             "capacities; release the bundle again"
         )
     for capacity, curve in enumerate(calibration.curves, start=1):
-        if not _is_whole(curve):
-            raise CalibrationError(
-                f"the routing curve of capacity {capacity} does not rise from share 0 to 1, or "
-                "has a price that is no number; release the bundle again"
-            )
-        if not all(map(_is_promise, curve.certified)):
-            raise CalibrationError(
-                f"a promise of capacity {capacity} has a risk outside of 0 to 1, or a price that "
-                "is no number; release the bundle again"
-            )
+        _check_curve(f"capacity {capacity}", curve)
+    if len(calibration.climbs) not in {0, len(manifest.capacities)}:
+        raise CalibrationError(
+            f"{len(calibration.climbs)} ways up for {len(manifest.capacities)} capacities; "
+            "release the bundle again"
+        )
+    for capacity, climb in enumerate(calibration.climbs, start=1):
+        if climb.start:
+            _check_climb(capacity, climb)
     return calibration
+
+
+def _check_climb(capacity: int, climb: Climb) -> None:
+    if not (climb.start < capacity and math.isfinite(climb.price)):
+        raise CalibrationError(
+            f"the way up to capacity {capacity} begins at {climb.start} and has the price "
+            f"{climb.price}; release the bundle again"
+        )
+    _check_curve(f"the way up to capacity {capacity}", climb.curve)
+
+
+def _check_curve(whose: str, curve: RoutingCurve) -> None:
+    if not _is_whole(curve):
+        raise CalibrationError(
+            f"the routing curve of {whose} does not rise from share 0 to 1, or has a price that is "
+            "no number; release the bundle again"
+        )
+    if not all(map(_is_promise, curve.certified)):
+        raise CalibrationError(
+            f"a promise of {whose} has a risk outside of 0 to 1, or a price that is no number; "
+            "release the bundle again"
+        )
 
 
 def _is_whole(curve: RoutingCurve) -> bool:

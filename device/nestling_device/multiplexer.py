@@ -45,8 +45,8 @@ class Multiplexer:
         found: Floats = self._before.run(None, given)[0][0]
         return found
 
-    def acceptance(self, logits: Floats, success: Floats, capacity: int) -> tuple[float, float]:
-        """Probability that the device is right, and that the cloud would be, once a student ran.
+    def acceptance(self, logits: Floats, success: Floats, capacity: int) -> Floats:
+        """Success probability of every option, (K + 1,), now that a student ran.
 
         Args:
             logits: of the student, (classes,).
@@ -55,20 +55,19 @@ class Multiplexer:
         """
         chosen = np.zeros((1, self._capacities), np.float32)
         chosen[0, capacity - 1] = 1
-        prior = success[[capacity - 1, -1]]
-        given = {"logits": logits[None], "success": prior[None], "capacity": chosen}
-        device, cloud = self._after.run(None, given)[0][0]
-        return float(device), float(cloud)
+        given = {"logits": logits[None], "success": success[None], "capacity": chosen}
+        found: Floats = self._after.run(None, given)[0][0]
+        return found
 
     def check(self, window: Floats) -> None:
         """Raise SelfTestError unless both networks answer one input with probabilities."""
         success = self._run(window, Budget())
-        if success.shape != (self._capacities + 1,) or not _are_probabilities(success):
+        if not self._are_probabilities(success):
             raise SelfTestError("the multiplexer's answer is no probability for every option")
         accepted = self.acceptance(np.zeros(self._classes, np.float32), success, 1)
-        if not _are_probabilities(np.array(accepted)):
-            raise SelfTestError("the accept head's answer is no pair of probabilities")
+        if not self._are_probabilities(accepted):
+            raise SelfTestError("the accept head's answer is no probability for every option")
 
-
-def _are_probabilities(values: NDArray[np.floating]) -> bool:
-    return bool(np.isfinite(values).all() and (values >= 0).all() and (values <= 1).all())
+    def _are_probabilities(self, values: Floats) -> bool:
+        whole = values.shape == (self._capacities + 1,) and np.isfinite(values).all()
+        return bool(whole and (values >= 0).all() and (values <= 1).all())

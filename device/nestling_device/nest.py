@@ -1,4 +1,4 @@
-"""The nest on the device: rings and templates become the one capacity that is resident."""
+"""The nest on the device: rings and templates become the capacities that are resident."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Nest:
-    """Holds one capacity of a bundle in memory and swaps it for another on demand."""
+    """Holds a capacity of a bundle in memory, or two of them, and swaps them on demand."""
 
     def __init__(self, manifest: Manifest, blobs: BlobStore, activations: Activations) -> None:
         """Use a bundle whose blobs are on the disk; nothing is loaded yet.
@@ -29,38 +29,55 @@ class Nest:
         self._manifest = manifest
         self._blobs = blobs
         self._activations = activations
-        self._resident = 0
-        self._session: onnxruntime.InferenceSession | None = None
+        self._sessions: dict[int, onnxruntime.InferenceSession] = {}
 
     @property
     def resident(self) -> int:
-        """Capacity that is loaded, 0 if none is."""
-        return self._resident
+        """Largest capacity that is loaded, 0 if none is."""
+        return max(self._sessions, default=0)
 
-    def load(self, capacity: int) -> None:
-        """Make a capacity (1 to K) the resident one; the one before is let go first.
+    @property
+    def start(self) -> int:
+        """Smallest capacity that is loaded, the same one where there is one; 0 if none is."""
+        return min(self._sessions, default=0)
+
+    def load(self, capacity: int, start: int | None = None) -> None:
+        """Make a capacity (1 to K) the resident one; what else was loaded is let go first.
+
+        Args:
+            capacity: the largest that is to run.
+            start: a smaller one to be kept beside it; None for none.
 
         Raises:
             DeliveryError: a ring or template is missing or damaged; nothing is resident now.
         """
-        if capacity == self._resident:
-            return
-        self._session, self._resident = None, 0
+        wanted = {capacity} if start is None else {start, capacity}
+        kept = {number: self._sessions[number] for number in wanted & self._sessions.keys()}
+        self._sessions = {}
+        for number in sorted(wanted - kept.keys()):
+            kept[number] = self._open(number)
+        self._sessions = kept
+
+    def _open(self, capacity: int) -> "onnxruntime.InferenceSession":
         entries = self._manifest.capacities[:capacity]
         tensors = assemble(self._manifest.tensors, [self._blobs.read(e.ring) for e in entries])
         template = self._blobs.read(template_of(entries[-1], self._activations))
-        self._session = open_session(template, tensors)
-        self._resident = capacity
+        return open_session(template, tensors)
 
-    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (N, classes) of the resident capacity for inputs (N, *shape).
+    def run(self, inputs: NDArray[np.float32], capacity: int | None = None) -> NDArray[np.float32]:
+        """Logits (N, classes) of a capacity for inputs (N, *shape).
+
+        Args:
+            inputs: to be answered.
+            capacity: one that is loaded; None for the largest of them.
 
         Raises:
-            RuntimeError: nothing is loaded.
+            RuntimeError: it is not loaded.
         """
-        if self._session is None:
-            raise RuntimeError("no capacity is loaded")
-        logits: NDArray[np.float32] = self._session.run(None, {"input": inputs})[0]
+        session = self._sessions.get(capacity or self.resident)
+        if session is None:
+            raise RuntimeError("no such capacity is loaded")
+        logits: NDArray[np.float32] = session.run(None, {"input": inputs})[0]
         return logits
 
 

@@ -72,6 +72,33 @@ def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) 
     return max(fitting, default=1)
 
 
+def start_capacity(
+    costs: Sequence[CapacityCost], resident: int, wished: int, budget: Budget
+) -> int:
+    """Capacity to begin with: the one that the bundle wishes if the budget admits both.
+
+    Args:
+        costs: of capacities 1 to K.
+        resident: the larger one, 1 to K.
+        wished: to run before it; 0 for none.
+        budget: limits of now.
+    """
+    if not 0 < wished < resident:
+        return resident
+    first, last = costs[wished - 1], costs[resident - 1]
+    admitted = (
+        first.memory_bytes + last.memory_bytes <= budget.memory_bytes
+        and first.latency_ms + last.latency_ms <= budget.latency_ms
+        and first.energy_mj + last.energy_mj <= energy_limit_mj(budget)
+    )
+    return wished if admitted else resident
+
+
+def climbs(smaller: float, larger: float, price: float) -> bool:
+    """Is the larger capacity's success worth more than the smaller one's by over the price?"""
+    return larger - smaller > price
+
+
 def cloud_admitted(size_bytes: int, energy_mj: float, budget: Budget) -> bool:
     """Whether the budget admits an offload at all.
 

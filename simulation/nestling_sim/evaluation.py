@@ -124,11 +124,11 @@ def _gain(
         None,
         {
             "logits": logits,
-            "success": np.stack([success[rows, resident - 1], success[:, -1]], axis=1),
+            "success": success,
             "capacity": np.eye(len(manifest.capacities), dtype=np.float32)[resident - 1],
         },
     )[0]
-    gain: Floats = accepted[:, 1] - accepted[:, 0]
+    gain: Floats = accepted[:, -1] - accepted[rows, resident - 1]
     return gain
 
 

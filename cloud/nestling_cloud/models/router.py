@@ -68,10 +68,10 @@ class Multiplexer(nn.Module):
 
 
 class AcceptHead(nn.Module):
-    """(logits, success, capacity) -> probability that the device is right, and that the cloud is.
+    """(logits, success, capacity) -> success probability of every option, once a student ran.
 
     It sees how sure the student is, of which class and what speaks for the others, and what the
-    multiplexer said of the two before: the capacity that ran, and the cloud.
+    multiplexer said of all options before: capacity 1 to K and the cloud.
     """
 
     def __init__(self, classes: int, capacities: int) -> None:
@@ -79,10 +79,10 @@ class AcceptHead(nn.Module):
         super().__init__()
         self.top = min(_TOP, classes)
         self.body = nn.Sequential(
-            nn.Linear(self.top + 1 + 2 * classes + 2 + capacities, _ACCEPT_HIDDEN),
+            nn.Linear(self.top + 2 + 2 * classes + 2 * capacities, _ACCEPT_HIDDEN),
             nn.ReLU(),
             nn.Dropout(0.1),
-            nn.Linear(_ACCEPT_HIDDEN, 2),
+            nn.Linear(_ACCEPT_HIDDEN, capacities + 1),
         )
         self.register_buffer("spread", torch.ones(1))
         self.spread: torch.Tensor
@@ -95,7 +95,7 @@ class AcceptHead(nn.Module):
     def forward(
         self, logits: torch.Tensor, success: torch.Tensor, capacity: torch.Tensor
     ) -> torch.Tensor:
-        """(N, classes), (N, 2), one-hot (N, K) -> probabilities (N, 2)."""
+        """(N, classes), (N, K + 1), one-hot (N, K) -> probabilities (N, K + 1)."""
         probabilities = functional.softmax(logits, dim=1)
         top = torch.topk(probabilities, self.top, dim=1).values
         # The smallest float keeps log(0) out of the entropy.

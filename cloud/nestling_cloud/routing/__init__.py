@@ -5,17 +5,18 @@ the networks; prices and promises are read off the rest.
 """
 
 from nestling_cloud.routing.affordable import Costs, fit_affordable
-from nestling_cloud.routing.calibration import calibrate
+from nestling_cloud.routing.ascent import Ascent, Gains, at_once, climbs, find_ascent, gains, taken
+from nestling_cloud.routing.calibration import calibrate, judge
 from nestling_cloud.routing.data import RoutingData, share_out
 from nestling_cloud.routing.points import GATED_PART, SHARES, operating_point
 from nestling_cloud.routing.promise import DELTA, RISKS, Judged, certify, upper_bound
 from nestling_cloud.routing.router import (
-    Gains,
+    Beliefs,
     Router,
     acceptance,
+    beliefs,
     believed_right,
     fit_router,
-    gains,
 )
 from nestling_cloud.routing.targets import success_targets
 
@@ -24,20 +25,28 @@ __all__ = [
     "GATED_PART",
     "RISKS",
     "SHARES",
+    "Ascent",
+    "Beliefs",
     "Costs",
     "Gains",
     "Judged",
     "Router",
     "RoutingData",
     "acceptance",
+    "at_once",
+    "beliefs",
     "believed_right",
     "calibrate",
     "certify",
+    "climbs",
+    "find_ascent",
     "fit_affordable",
     "fit_router",
     "gains",
+    "judge",
     "operating_point",
     "share_out",
     "success_targets",
+    "taken",
     "upper_bound",
 ]

@@ -1,40 +1,63 @@
 """What a bundle says of its router: prices for wished shares, and for tolerated risks."""
 
-from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint
+from collections.abc import Callable, Sequence
+
+from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, Climb, RoutingCurve
+from nestling_cloud.routing.ascent import Ascent, at_once, climbs, find_ascent, gains, taken
 from nestling_cloud.routing.data import RoutingData
 from nestling_cloud.routing.points import routing_curve
 from nestling_cloud.routing.promise import RISKS, Judged, certify
-from nestling_cloud.routing.router import Router, gains
+from nestling_cloud.routing.router import Beliefs, Router, beliefs
 
 
-def calibrate(router: Router, fitted: RoutingData, held_out: RoutingData) -> Calibration:
+def calibrate(
+    router: Router, fitted: RoutingData, held_out: RoutingData, macs: Sequence[int]
+) -> Calibration:
     """Read prices off inputs that nothing was fitted on.
 
     Args:
         router: the one that is shipped.
-        fitted: inputs that it was fitted on.
+        fitted: inputs that it was fitted on; ways up are found on them.
         held_out: inputs that it was not fitted on.
+        macs: multiply-accumulates of each capacity.
 
     Returns:
-        For each capacity the prices at which wished shares are offloaded, the accuracy that then
-        results, and the prices that keep a tolerated risk.
+        For each capacity, run at once and on the way up to it, the prices at which wished shares
+        are offloaded, the accuracy that then results, and the prices that keep a tolerated risk.
     """
-    known, unseen = _judged(router, fitted), _judged(router, held_out)
-    right = held_out.right
-    curves = []
-    for index in range(held_out.capacities):
-        curve = routing_curve(unseen[index].gains, right[:, index], right[:, -1])
-        curve.certified.extend(_certified(known[index], unseen[index]))
-        curves.append(curve)
-    return Calibration(curves=curves, inputs=len(held_out))
+    known, unseen = beliefs(router, fitted), beliefs(router, held_out)
+    capacities = range(1, held_out.capacities + 1)
+    ascents = [find_ascent(known, fitted, macs, top) for top in capacities]
+
+    def curve(ascent: Ascent) -> RoutingCurve:
+        judged = judge(ascent, unseen, held_out)
+        made = routing_curve(
+            judged.gains, taken(ascent, unseen, held_out.right), held_out.right[:, -1]
+        )
+        made.certified.extend(_certified(judge(ascent, known, fitted), judged))
+        return made
+
+    return Calibration(
+        curves=[curve(at_once(capacity)) for capacity in capacities],
+        inputs=len(held_out),
+        climbs=[_climb(ascent, unseen, curve) for ascent in ascents],
+    )
 
 
-def _judged(router: Router, data: RoutingData) -> list[Judged]:
-    agrees = data.agrees
-    return [
-        Judged(gains=gained, agrees=agrees[:, index])
-        for index, gained in enumerate(gains(router, data))
-    ]
+def judge(ascent: Ascent, believed: Beliefs, data: RoutingData) -> Judged:
+    """How inputs go on a way up."""
+    return Judged(gains=gains(ascent, believed), agrees=taken(ascent, believed, data.agrees))
+
+
+def _climb(ascent: Ascent, believed: Beliefs, curve: Callable[[Ascent], RoutingCurve]) -> Climb:
+    if ascent.start == ascent.top:
+        return Climb()
+    return Climb(
+        start=ascent.start,
+        price=ascent.price,
+        climbed=float(climbs(ascent, believed).mean()),
+        curve=curve(ascent),
+    )
 
 
 def _certified(fitted: Judged, held_out: Judged) -> list[CertifiedPoint]:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
+from nestling_cloud.routing.ascent import Gains
 from nestling_cloud.routing.data import Bools, Floats
-from nestling_cloud.routing.router import Gains
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0)
 # Part of the offloaded inputs that the multiplexer may send off unseen by a student. It judges

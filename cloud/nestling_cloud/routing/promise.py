@@ -13,9 +13,9 @@ import numpy as np
 from scipy.stats import beta
 
 from nestling.v1.bundle_pb2 import CertifiedPoint
+from nestling_cloud.routing.ascent import Gains
 from nestling_cloud.routing.data import Bools
 from nestling_cloud.routing.points import prices
-from nestling_cloud.routing.router import Gains
 
 RISKS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 DELTA = 0.1

@@ -65,42 +65,43 @@ def believed_right(multiplexer: Multiplexer, inputs: Floats) -> Floats:
 
 @torch.no_grad()
 def acceptance(accept_head: nn.Module, logits: Floats, believed: Floats, capacity: int) -> Floats:
-    """Accept head's probabilities (device, cloud) after one capacity (1 to K) ran, (N, 2)."""
+    """Accept head's probability that each option is right, after one capacity ran, (N, K + 1).
+
+    Args:
+        accept_head: fitted.
+        logits: of the capacity that ran, (N, classes).
+        believed: what the multiplexer said, (N, K + 1).
+        capacity: 1 to K.
+    """
     chosen = np.zeros((len(logits), believed.shape[1] - 1), np.float32)
     chosen[:, capacity - 1] = 1
-    prior = believed[:, [capacity - 1, -1]]
     found: Floats = accept_head(
-        torch.from_numpy(logits), torch.from_numpy(prior), torch.from_numpy(chosen)
+        torch.from_numpy(logits), torch.from_numpy(believed), torch.from_numpy(chosen)
     ).numpy()
     return found
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gains:
-    """What the cloud is believed to be better by, in success probability, from one capacity.
+class Beliefs:
+    """Success probabilities of all options.
 
     Attributes:
-        gate: before a student ran, (N,).
-        accept: after it ran, (N,).
+        before: a student runs, (N, K + 1).
+        after: each capacity ran, (K, N, K + 1).
     """
 
-    gate: Floats
-    accept: Floats
+    before: Floats
+    after: Floats
 
 
-def gains(router: Router, data: RoutingData) -> list[Gains]:
-    """What a router believes that the cloud is better by, for each capacity."""
-    believed = believed_right(router.multiplexer, data.inputs)
-    found = []
-    for capacity, logits in enumerate(data.logits, start=1):
-        accepted = acceptance(router.accept_head, logits, believed, capacity)
-        found.append(
-            Gains(
-                gate=believed[:, -1] - believed[:, capacity - 1],
-                accept=accepted[:, 1] - accepted[:, 0],
-            )
-        )
-    return found
+def beliefs(router: Router, data: RoutingData) -> Beliefs:
+    """What a router believes of inputs, before and after each capacity runs."""
+    before = believed_right(router.multiplexer, data.inputs)
+    after = [
+        acceptance(router.accept_head, logits, before, capacity)
+        for capacity, logits in enumerate(data.logits, start=1)
+    ]
+    return Beliefs(before=before, after=np.stack(after))
 
 
 def _fit_multiplexer(
@@ -141,11 +142,9 @@ def _fit_accept_head(
     accept_head = AcceptHead(classes, capacities)
     accept_head.fit_scale(data.logits)
     logits = torch.from_numpy(data.logits.reshape(-1, classes))
-    prior = torch.from_numpy(
-        np.concatenate([believed[:, [index, -1]] for index in range(capacities)])
-    )
+    prior = torch.from_numpy(believed).repeat(capacities, 1)
     chosen = torch.eye(capacities).repeat_interleave(count, dim=0)
-    target = torch.cat([targets[:, [index, -1]] for index in range(capacities)])
+    target = targets.repeat(capacities, 1)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch

@@ -253,7 +253,9 @@ class Manifest(_message.Message):
 
     @_builtins.property
     def accept_head(self) -> Global___Blob:
-        """ONNX: (logits, success probabilities, capacity) -> success of device and cloud."""
+        """ONNX: (logits, success probabilities, capacity that ran) -> the same probabilities again, now
+        that its logits are known.
+        """
 
     @_builtins.property
     def calibration(self) -> Global___Blob:
@@ -396,26 +398,70 @@ class RoutingCurve(_message.Message):
 Global___RoutingCurve: _TypeAlias = RoutingCurve  # noqa: Y015
 
 @_typing.final
+class Climb(_message.Message):
+    """A way up to a capacity: a smaller one answers first, and the larger one runs where that is
+    believed to be worth its run.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    CLIMBED_FIELD_NUMBER: _builtins.int
+    CURVE_FIELD_NUMBER: _builtins.int
+    start: _builtins.int
+    """Capacity that runs first, 1 to K; 0 where the larger one had better run at once."""
+    price: _builtins.float
+    """What the larger one must be better by, in success probability, to run."""
+    climbed: _builtins.float
+    """Share of inputs for which it ran."""
+    @_builtins.property
+    def curve(self) -> Global___RoutingCurve:
+        """Prices of the cloud on the way."""
+
+    def __init__(
+        self,
+        *,
+        start: _builtins.int = ...,
+        price: _builtins.float = ...,
+        climbed: _builtins.float = ...,
+        curve: Global___RoutingCurve | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["curve", b"curve"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["climbed", b"climbed", "curve", b"curve", "price", b"price", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Climb: _TypeAlias = Climb  # noqa: Y015
+
+@_typing.final
 class Calibration(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CURVES_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
+    CLIMBS_FIELD_NUMBER: _builtins.int
     inputs: _builtins.int
     """Number of calibration inputs that prices were read off; no network was fitted on them."""
     @_builtins.property
     def curves(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingCurve]:
-        """One for each capacity, smallest first."""
+        """One for each capacity, smallest first, where it runs at once."""
+
+    @_builtins.property
+    def climbs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Climb]:
+        """The way up to each capacity, smallest first."""
 
     def __init__(
         self,
         *,
         curves: _abc.Iterable[Global___RoutingCurve] | None = ...,
         inputs: _builtins.int = ...,
+        climbs: _abc.Iterable[Global___Climb] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["curves", b"curves", "inputs", b"inputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["climbs", b"climbs", "curves", b"curves", "inputs", b"inputs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -46,9 +46,9 @@ def test_acceptance_is_a_probability_for_extreme_logits(size: float) -> None:
     accept_head = AcceptHead(3, CAPACITIES).eval()
     logits = size * torch.tensor([[1.0, -1.0, 0.0], [1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]])
 
-    accepted = accept_head(logits, torch.rand(3, 2), torch.eye(CAPACITIES)[:3])
+    accepted = accept_head(logits, torch.rand(3, CAPACITIES + 1), torch.eye(CAPACITIES)[:3])
 
-    assert accepted.shape == (3, 2)
+    assert accepted.shape == (3, CAPACITIES + 1)
     assert ((accepted >= 0) & (accepted <= 1)).all()
 
 
@@ -56,7 +56,7 @@ def test_acceptance_is_a_probability_for_extreme_logits(size: float) -> None:
 def test_acceptance_depends_on_how_sure_the_student_is_and_of_which_class() -> None:
     accept_head = AcceptHead(3, CAPACITIES).eval()
     logits = torch.tensor([[3.0, 1.0, 0.0]])
-    others = (torch.full((1, 2), 0.5), torch.eye(CAPACITIES)[[1]])
+    others = (torch.full((1, CAPACITIES + 1), 0.5), torch.eye(CAPACITIES)[[1]])
 
     accepted = accept_head(logits, *others)
 
@@ -68,7 +68,7 @@ def test_acceptance_depends_on_how_sure_the_student_is_and_of_which_class() -> N
 def test_acceptance_does_not_depend_on_what_all_logits_have_in_common() -> None:
     accept_head = AcceptHead(3, CAPACITIES).eval()
     logits = torch.tensor([[3.0, 1.0, 0.0]])
-    others = (torch.full((1, 2), 0.5), torch.eye(CAPACITIES)[[1]])
+    others = (torch.full((1, CAPACITIES + 1), 0.5), torch.eye(CAPACITIES)[[1]])
 
     assert torch.allclose(accept_head(logits, *others), accept_head(logits + 5, *others), atol=1e-6)
 

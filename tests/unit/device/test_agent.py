@@ -150,8 +150,14 @@ def routes(receipts: Iterable[Receipt]) -> list[tuple[int, str]]:
     ]
 
 
-def student_class(folder: Path, given: NDArray[np.float32], capacity: int = CAPACITIES) -> int:
-    nest = hand_parts(folder).nest
+def student_class(
+    folder: Path,
+    given: NDArray[np.float32],
+    capacity: int = CAPACITIES,
+    calibrated: bytes | None = None,
+) -> int:
+    bundle = hand_bundle(calibration=calibrated) if calibrated else None
+    nest = hand_parts(folder, bundle=bundle).nest
     nest.load(capacity)
     return int(nest.run(given[None])[0].argmax())
 
@@ -279,6 +285,68 @@ def test_tolerated_risk_takes_certified_prices(
     ]
 
     assert routes(found) == expected
+
+
+CLIMB_PRICE = 0.3
+BOTH = MEMORY_BYTES[0] + MEMORY_BYTES[2]
+FAR_BETTER = window(0.4, 0.4, 0.8, 0.9)  # capacity 3 is worth its run, the cloud is not
+MUCH_ALIKE = window(0.7, 0.7, 0.8, 0.8)
+UP_AND_AWAY = window(0.1, 0.1, 0.5, 0.9)
+
+
+def climbing() -> bytes:
+    """A calibration whose third capacity is reached from the first one."""
+    made = calibration()
+    for _ in range(CAPACITIES):
+        made.climbs.add()
+    made.climbs[2].start, made.climbs[2].price = 1, CLIMB_PRICE
+    made.climbs[2].curve.CopyFrom(made.curves[2])
+    return made.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("given_window", "route", "macs"),
+    [
+        (MUCH_ALIKE, (1, "accepted"), MACS[0]),
+        (FAR_BETTER, (3, "accepted"), MACS[0] + MACS[2]),
+        (UP_AND_AWAY, (0, "escalated"), MACS[0] + MACS[2]),
+    ],
+    ids=["start is enough", "climbs", "climbs and escalates"],
+)
+def test_larger_capacity_runs_where_it_is_worth_its_run(
+    tmp_path: Path, given_window: NDArray[np.float32], route: tuple[int, str], macs: int
+) -> None:
+    w = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
+
+    receipt = w.agent.answer(0, given_window, budget(memory_bytes=BOTH))
+
+    assert routes([receipt]) == [route]
+    assert receipt.resident_capacity == 3
+    ran = 1 if route[0] == 1 else 3
+    assert receipt.device_answer == student_class(tmp_path, given_window, ran, climbing())
+    judged = (1 if ran == 1 else 2) * ACCEPT_HEAD_MACS
+    expected = sum(METER.estimate(n).energy_mj for n in (MULTIPLEXER_MACS, macs, judged))
+    runs = 2 if ran == 1 else 4  # each costs the board's overhead once; three are in `expected`
+    overhead = METER.estimate(0).energy_mj
+    (compute,) = [entry.energy_mj for entry in receipt.energy if entry.source == "compute"]
+    assert compute == pytest.approx(expected + (runs + 1 - 3) * overhead)
+
+
+def test_one_capacity_runs_at_once_where_memory_does_not_admit_both(tmp_path: Path) -> None:
+    w = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
+
+    receipt = w.agent.answer(0, MUCH_ALIKE, budget(memory_bytes=BOTH - 1))
+
+    assert routes([receipt]) == [(3, "accepted")]
+
+
+def test_without_the_cloud_the_device_climbs_too(tmp_path: Path) -> None:
+    w = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
+    alone = budget(memory_bytes=BOTH, link_mbit_s=0)
+
+    found = [w.agent.answer(n, one, alone) for n, one in enumerate((MUCH_ALIKE, UP_AND_AWAY))]
+
+    assert routes(found) == [(1, "cloud_not_admitted"), (3, "cloud_not_admitted")]
 
 
 def test_failed_cloud_is_left_alone_for_ever_longer_and_taken_up_again(tmp_path: Path) -> None:

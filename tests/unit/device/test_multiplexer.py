@@ -30,14 +30,12 @@ def test_success_has_a_probability_for_every_capacity_and_then_the_cloud(
 
 
 @pytest.mark.parametrize("capacity", range(1, CAPACITIES + 1))
-def test_acceptance_is_about_the_capacity_that_ran_and_the_cloud(
-    multiplexer: Multiplexer, capacity: int
-) -> None:
+def test_acceptance_is_about_every_option_again(multiplexer: Multiplexer, capacity: int) -> None:
     success = np.array([0.125, 0.25, 0.5, 0.75], np.float32)
 
     found = multiplexer.acceptance(np.zeros(CLASSES, np.float32), success, capacity)
 
-    assert found == (success[capacity - 1], 0.75)
+    assert found.tolist() == success.tolist()
 
 
 def test_multiplexer_that_overflows_believes_in_nothing(multiplexer: Multiplexer) -> None:

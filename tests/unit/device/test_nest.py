@@ -39,7 +39,7 @@ def test_capacities_differ(nest: Nest) -> None:
 
 def test_nothing_is_resident_before_the_first_load(nest: Nest) -> None:
     assert nest.resident == 0
-    with pytest.raises(RuntimeError, match="no capacity"):
+    with pytest.raises(RuntimeError, match="no such capacity"):
         nest.run(np.zeros((1, *SHAPE), np.float32))
 
 
@@ -66,3 +66,37 @@ def test_resident_capacity_is_not_read_again(nest: Nest, tmp_path: Path) -> None
     nest.load(1)
 
     assert nest.resident == 1
+
+
+def test_a_smaller_capacity_can_be_kept_beside_the_resident_one(nest: Nest) -> None:
+    inputs = np.ones((1, *SHAPE), np.float32)
+    nest.load(1)
+    alone = nest.run(inputs)
+
+    nest.load(3, start=1)
+
+    assert (nest.start, nest.resident) == (1, 3)
+    assert np.array_equal(nest.run(inputs, 1), alone)
+    assert np.array_equal(nest.run(inputs), nest.run(inputs, 3))
+    assert not np.array_equal(nest.run(inputs), alone)
+    with pytest.raises(RuntimeError, match="no such capacity"):
+        nest.run(inputs, 2)
+
+
+def test_a_smaller_capacity_is_let_go_again(nest: Nest) -> None:
+    nest.load(3, start=1)
+
+    nest.load(2)
+
+    assert (nest.start, nest.resident) == (2, 2)
+
+
+def test_what_stays_resident_is_not_read_again(nest: Nest, tmp_path: Path) -> None:
+    manifest, _ = hand_bundle()
+    nest.load(3, start=1)
+    for entry in manifest.capacities[:1] + manifest.capacities[2:]:
+        (tmp_path / entry.template.sha256).unlink()
+
+    nest.load(3, start=1)
+
+    assert (nest.start, nest.resident) == (1, 3)

@@ -89,6 +89,34 @@ def test_more_memory_never_means_a_smaller_capacity(
     assert small <= large
 
 
+@given(costs=costs, budget=budgets(), data=st.data())
+def test_a_start_is_the_wished_one_only_if_both_are_admitted(
+    costs: list[CapacityCost], budget: Budget, data: st.DataObject
+) -> None:
+    resident = data.draw(st.integers(1, len(costs)))
+    wished = data.draw(st.integers(0, len(costs)))
+
+    start = policy.start_capacity(costs, resident, wished, budget)
+
+    assert start in {wished, resident}
+    if start != resident:
+        first, last = costs[start - 1], costs[resident - 1]
+        both = CapacityCost(
+            memory_bytes=first.memory_bytes + last.memory_bytes,
+            latency_ms=first.latency_ms + last.latency_ms,
+            energy_mj=first.energy_mj + last.energy_mj,
+        )
+        assert 0 < start < resident
+        assert within(both, budget)
+
+
+@given(smaller=probabilities, larger=probabilities, price=st.floats(-1, 1), more=st.floats(0, 1))
+def test_a_higher_price_never_climbs_more(
+    smaller: float, larger: float, price: float, more: float
+) -> None:
+    assert policy.climbs(smaller, larger, price) >= policy.climbs(smaller, larger, price + more)
+
+
 @given(budget=budgets(), size=st.integers(0, 10**6), energy_mj=amounts)
 def test_cloud_is_admitted_only_over_a_link_in_time_and_within_the_energy(
     budget: Budget, size: int, energy_mj: float

@@ -147,3 +147,34 @@ def test_device_keeps_its_bundle_when_the_next_one_does_not_pass(tmp_path: Path)
             installer.install(ENOUGH)
 
         assert installer.active(ENOUGH) == old
+
+
+def ways_up(change: Callable[[Calibration], object]) -> bytes:
+    made = calibration()
+    for _ in range(CAPACITIES):
+        made.climbs.add()
+    made.climbs[2].start = 1
+    made.climbs[2].curve.CopyFrom(made.curves[2])
+    change(made)
+    return made.SerializeToString()
+
+
+def test_way_up_that_makes_sense_passes(tmp_path: Path) -> None:
+    try_bundle(tmp_path, calibration=ways_up(lambda c: None))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.climbs.__delitem__(0),
+        lambda c: setattr(c.climbs[2], "start", 3),
+        lambda c: setattr(c.climbs[2], "price", float("nan")),
+        lambda c: c.climbs[2].ClearField("curve"),
+    ],
+    ids=["one missing", "from itself", "price nan", "no curve"],
+)
+def test_way_up_that_makes_no_sense_does_not_pass(
+    tmp_path: Path, change: Callable[[Calibration], object]
+) -> None:
+    with pytest.raises(CalibrationError, match="release the bundle again"):
+        try_bundle(tmp_path, calibration=ways_up(change))

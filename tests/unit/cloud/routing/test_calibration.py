@@ -17,6 +17,8 @@ from nestling_cloud.routing import (
     share_out,
 )
 
+MACS = (1000, 8000)
+
 
 @pytest.fixture(scope="module")
 def known() -> Hardness:
@@ -30,7 +32,7 @@ def router(known: Hardness) -> Router:
 
 @pytest.fixture(scope="module")
 def calibration(router: Router, known: Hardness) -> Calibration:
-    return calibrate(router, *share_out(known.data))
+    return calibrate(router, *share_out(known.data), MACS)
 
 
 def test_inputs_are_shared_out_in_recorded_order(known: Hardness) -> None:
@@ -76,9 +78,21 @@ def test_prices_say_what_happens_to_inputs_that_nothing_was_fitted_on(
     fitted, held_out = share_out(known.data)
     turned = (held_out.labels + 1) % 3  # the held out inputs contradict the fitted ones
 
-    curves = calibrate(router, fitted, dataclasses.replace(held_out, labels=turned)).curves
+    curves = calibrate(router, fitted, dataclasses.replace(held_out, labels=turned), MACS).curves
 
     assert curves[0].points[0].accuracy < 0.5
+
+
+def test_way_up_has_a_curve_of_its_own(calibration: Calibration, known: Hardness) -> None:
+    first, second = calibration.climbs
+
+    # Both capacities answer alike here: the larger one is never worth its run.
+    assert first.start == 0
+    assert second.start == 1
+    assert second.climbed == 0
+    device = share_out(known.data)[1].right[:, 0].mean()
+    assert second.curve.points[0].accuracy == pytest.approx(device)
+    assert len(second.curve.points) == len(SHARES)
 
 
 def test_certified_risks_rise_and_so_does_what_the_device_keeps(calibration: Calibration) -> None:
@@ -97,7 +111,7 @@ def test_a_risk_that_the_inputs_do_not_support_is_not_promised(
 ) -> None:
     fitted, held_out = share_out(known.data)
 
-    few = calibrate(router, fitted, held_out.part(np.arange(20)))
+    few = calibrate(router, fitted, held_out.part(np.arange(20)), MACS)
 
     assert not any(curve.certified for curve in few.curves)
 
@@ -117,7 +131,7 @@ def test_inputs_on_which_everybody_is_right_or_wrong_still_give_prices(
     fitted, held_out = share_out(one_sided)
 
     router = fit_router(SIGNATURE, fitted, seed=0, progress=Silent())
-    curve = calibrate(router, fitted, held_out).curves[0]
+    curve = calibrate(router, fitted, held_out, MACS).curves[0]
 
     prices = [value for point in curve.points for value in (point.gate_price, point.accept_price)]
     assert np.isfinite(prices).all()
