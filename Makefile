@@ -1,7 +1,7 @@
 # Every target that CI calls, and no other way to do the same thing.
 .DEFAULT_GOAL := help
 .PHONY: help setup simulate test test-arm64 lint protos screenshots clean
-.PHONY: bench bench-simulate bench-console bench-federated bench-learning
+.PHONY: bench bench-simulate bench-console bench-federated bench-learning bench-routing
 
 PYTHON ?= python3
 VENV := .venv
@@ -44,7 +44,7 @@ lint: setup ## ruff, mypy strict, import layers, generated protos
 protos: setup ## regenerate the Python beside every .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" protos/generate.sh
 
-bench: bench-simulate bench-console bench-federated bench-learning ## every benchmark, in full
+bench: bench-simulate bench-console bench-federated bench-learning bench-routing ## every benchmark, in full
 
 bench-simulate: setup ## the default scenario over 3 seeds -> docs/results/simulate.*
 	$(BIN)/python benchmarks/simulate.py $(ARGS)
@@ -57,6 +57,9 @@ bench-federated: setup ## the federated scenario over 3 seeds -> docs/results/fe
 
 bench-learning: setup ## teachers, nests and their comparisons, some 2.5 hours, resumable -> docs/results/learning.*
 	$(BIN)/python benchmarks/learning.py $(ARGS)
+
+bench-routing: setup ## all routers on the learning benchmark's models, resumable -> docs/results/routing.*
+	$(BIN)/python benchmarks/routing.py $(ARGS)
 
 screenshots: setup ## pictures of the console over a small fleet -> docs/images/console-*.png
 	$(BIN)/python benchmarks/screenshots.py

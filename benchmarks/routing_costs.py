@@ -48,13 +48,13 @@ def router_cost(world: World, router: Router) -> RouterCost:
         router.multiplexer,
         [torch.zeros(2, *shape), torch.zeros(2, len(BUDGET_FIELDS))],
         input_names=["input", "budget"],
-        output_name="success",
+        output_names=["success", "right"],
     )
     after = export_onnx(
         router.accept_head,
         [torch.zeros(2, n) for n in (classes, world.test.capacities + 1, world.test.capacities)],
-        input_names=["logits", "success", "capacity"],
-        output_name="accept",
+        input_names=["logits", "right", "capacity"],
+        output_names=["accept"],
     )
     template, ring = as_bytes(world.rounded["template"])[0], as_bytes(world.rounded["ring"])[0]
     smallest = open_session(

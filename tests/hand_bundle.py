@@ -174,7 +174,7 @@ def _template(hidden: int) -> bytes:
         helper.make_node("Gemm", ["hidden", "w2"], ["logits"], transB=1),
     ]
     weights = [_external("first", (hidden, _INPUTS)), _external("second", (CLASSES, hidden))]
-    return _model(nodes, {"input": SHAPE}, ("logits", CLASSES), [_SCALE, *weights])
+    return _model(nodes, {"input": SHAPE}, {"logits": CLASSES}, [_SCALE, *weights])
 
 
 def _multiplexer() -> bytes:
@@ -189,17 +189,19 @@ def _multiplexer() -> bytes:
     nodes = [
         helper.make_node("Flatten", ["input"], ["flat"]),
         helper.make_node("Slice", ["flat", "from", "to", "axis"], ["said"]),
-        helper.make_node("Clip", ["said", "zero", "one"], ["probability"]),
+        helper.make_node("Clip", ["said", "zero", "one"], ["success"]),
+        helper.make_node("Identity", ["success"], ["right"]),
     ]
     given = {"input": SHAPE, "budget": (6,)}
-    return _model(nodes, given, ("probability", CAPACITIES + 1), constants)
+    outputs = {"success": CAPACITIES + 1, "right": CAPACITIES + 1}
+    return _model(nodes, given, outputs, constants)
 
 
 def _accept_head() -> bytes:
     options = CAPACITIES + 1
-    given = {"logits": (CLASSES,), "success": (options,), "capacity": (CAPACITIES,)}
-    nodes = [helper.make_node("Identity", ["success"], ["again"])]
-    return _model(nodes, given, ("again", options), [])
+    given = {"logits": (CLASSES,), "right": (options,), "capacity": (CAPACITIES,)}
+    nodes = [helper.make_node("Identity", ["right"], ["again"])]
+    return _model(nodes, given, {"again": options}, [])
 
 
 def _golden(
@@ -225,7 +227,7 @@ def _external(name: str, shape: tuple[int, int]) -> TensorProto:
 def _model(
     nodes: list[NodeProto],
     inputs: Mapping[str, tuple[int, ...]],
-    output: tuple[str, int],
+    outputs: Mapping[str, int],
     constants: list[TensorProto],
 ) -> bytes:
     value = helper.make_tensor_value_info
@@ -233,7 +235,7 @@ def _model(
         nodes,
         "hand",
         [value(name, TensorProto.FLOAT, ["n", *shape]) for name, shape in inputs.items()],
-        [value(output[0], TensorProto.FLOAT, ["n", output[1]])],
+        [value(name, TensorProto.FLOAT, ["n", width]) for name, width in outputs.items()],
         constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

@@ -17,7 +17,7 @@ def export_onnx(
     inputs: Sequence[torch.Tensor],
     *,
     input_names: Sequence[str],
-    output_name: str,
+    output_names: Sequence[str],
 ) -> bytes:
     """Export a network whose every input has a batch axis.
 
@@ -25,7 +25,7 @@ def export_onnx(
         network: in evaluation mode.
         inputs: an example of each input, with at least two rows (one would be taken for constant).
         input_names: their names in the graph.
-        output_name: name of the one output.
+        output_names: names of the outputs, in their order.
 
     Returns:
         A serialised ONNX model, its batch axis free.
@@ -42,7 +42,7 @@ def export_onnx(
             verbose=False,
             opset_version=_OPSET,
             input_names=list(input_names),
-            output_names=[output_name],
+            output_names=list(output_names),
             dynamic_shapes=tuple({0: batch} for _ in inputs),
         )
     assert program is not None  # it is one with dynamo=True and no file

@@ -19,7 +19,7 @@ def export_fp32(student: NestedStudent, signature: Signature, capacity: int) -> 
     """
     example = torch.zeros(2, *signature.shape)
     network = _First(alone(student, signature, capacity))
-    return export_onnx(network, [example], input_names=["input"], output_name="logits")
+    return export_onnx(network, [example], input_names=["input"], output_names=["logits"])
 
 
 def alone(student: NestedStudent, signature: Signature, capacity: int) -> NestedStudent:

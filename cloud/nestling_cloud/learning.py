@@ -274,7 +274,7 @@ def _golden_indices(count: int) -> NDArray[np.intp]:
 
 def _export_teacher(task: Task, teacher: nn.Module) -> bytes:
     example = torch.zeros(2, *task.signature.shape)
-    return export_onnx(teacher, [example], input_names=["input"], output_name="logits")
+    return export_onnx(teacher, [example], input_names=["input"], output_names=["logits"])
 
 
 def _export_router(task: Task, router: Router) -> tuple[LearnedRouter, LearnedRouter]:
@@ -285,21 +285,21 @@ def _export_router(task: Task, router: Router) -> tuple[LearnedRouter, LearnedRo
         _export_part(
             router.multiplexer,
             {"input": shape, "budget": [len(BUDGET_FIELDS)]},
-            output_name="success",
+            output_names=["success", "right"],
         ),
         _export_part(
             router.accept_head,
-            {"logits": [classes], "success": [options], "capacity": [options - 1]},
-            output_name="accept",
+            {"logits": [classes], "right": [options], "capacity": [options - 1]},
+            output_names=["accept"],
         ),
     )
 
 
 def _export_part(
-    network: nn.Module, inputs: Mapping[str, Sequence[int]], *, output_name: str
+    network: nn.Module, inputs: Mapping[str, Sequence[int]], *, output_names: Sequence[str]
 ) -> LearnedRouter:
     examples = [torch.zeros(2, *shape) for shape in inputs.values()]
     return LearnedRouter(
-        onnx=export_onnx(network, examples, input_names=list(inputs), output_name=output_name),
+        onnx=export_onnx(network, examples, input_names=list(inputs), output_names=output_names),
         macs=network_macs(network, *inputs.values()),
     )

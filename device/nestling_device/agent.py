@@ -22,6 +22,7 @@ from nestling_device.delivery.source import DeliveryError
 from nestling_device.energy.costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.errors import DeviceError
+from nestling_device.multiplexer import Judged
 from nestling_device.offload import Offloader, Question
 from nestling_device.parts import Parts
 from nestling_device.share import ShareKeeper
@@ -29,7 +30,7 @@ from nestling_device.share import ShareKeeper
 _log = logging.getLogger(__name__)
 
 Window = NDArray[np.float32]
-Success = NDArray[np.float32]
+Floats = NDArray[np.float32]
 
 
 class InputError(DeviceError):
@@ -51,7 +52,7 @@ class _OwnAnswer(NamedTuple):
 
     answer: int
     capacity: int
-    success: Success
+    right: Floats
 
 
 class Agent:
@@ -115,12 +116,12 @@ class Agent:
         started = time.perf_counter()
         self._fit(budget)
         bill = Bill(self._meter, budget)
-        success = bill.run(
+        judged = bill.run(
             self._parts.manifest.multiplexer_macs,
-            lambda: self._parts.multiplexer.success(window, budget),
+            lambda: self._parts.multiplexer.judge(window, budget),
         )
         question = Question(window=window, index=index, device_answer=None)
-        outcome = self._route(question, success, bill)
+        outcome = self._route(question, judged, bill)
         receipt = Receipt(
             input_index=index,
             answered_at_ms=time.time_ns() // 1_000_000,
@@ -131,7 +132,7 @@ class Agent:
             resident_capacity=self._parts.nest.resident,
             wall_ms=(time.perf_counter() - started) * 1e3,
             budget=budget,
-            success=success.tolist(),
+            success=judged.success.tolist(),
         )
         bill.enter(receipt, offload_bytes(window.shape))
         self._keep(receipt)
@@ -203,13 +204,13 @@ class Agent:
             memory_bytes=entry.memory_bytes, latency_ms=latency_ms, energy_mj=energy_mj
         )
 
-    def _route(self, question: Question, success: Success, bill: Bill) -> _Outcome:
+    def _route(self, question: Question, judged: Judged, bill: Bill) -> _Outcome:
         """Decide before a student runs, and after; whatever the cloud does there is an answer."""
         if not self._cloud.is_open(question.window, bill):
-            found = self._answer(question.window, success, bill, judge=False)
+            found = self._answer(question.window, judged.right, bill, judge=False)
             return _kept(found, receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
         prices = policy.asked_prices(self._curve(), bill.budget, self._share.to_go_for(bill.budget))
-        outcome = self._choose(question, success, prices, bill)
+        outcome = self._choose(question, judged, prices, bill)
         kept = outcome.reason == receipt_pb2.REASON_ACCEPTED
         self._share = self._share.after_input(bill.budget, asked_cloud=not kept)
         return outcome
@@ -222,14 +223,15 @@ class Agent:
         return calibration.curves[nest.resident - 1]
 
     def _choose(
-        self, question: Question, success: Success, prices: policy.Prices, bill: Bill
+        self, question: Question, judged: Judged, prices: policy.Prices, bill: Bill
     ) -> _Outcome:
         """Device or cloud, where both are open."""
-        resident = self._parts.nest.resident
-        if policy.prefers_cloud(float(success[resident - 1]), float(success[-1]), prices.gate):
+        success = judged.success
+        here, away = float(success[self._parts.nest.resident - 1]), float(success[-1])
+        if policy.prefers_cloud(here, away, prices.gate):
             return self._gate(question, bill)
-        found = self._answer(question.window, success, bill, judge=True)
-        device, cloud = float(found.success[found.capacity - 1]), float(found.success[-1])
+        found = self._answer(question.window, judged.right, bill, judge=True)
+        device, cloud = float(found.right[found.capacity - 1]), float(found.right[-1])
         if not policy.prefers_cloud(device, cloud, prices.accept):
             return _kept(found, receipt_pb2.REASON_ACCEPTED)
         return self._escalate(question, found, bill)
@@ -255,20 +257,20 @@ class Agent:
         reason = receipt_pb2.REASON_ESCALATED
         return _Outcome(answer=found, capacity=0, reason=reason, device_answer=own.answer)
 
-    def _answer(self, window: Window, success: Success, bill: Bill, *, judge: bool) -> _OwnAnswer:
+    def _answer(self, window: Window, right: Floats, bill: Bill, *, judge: bool) -> _OwnAnswer:
         """Answer on the device, by a larger capacity where a smaller one is not enough.
 
         Args:
             window: the input.
-            success: what the multiplexer said.
+            right: what the multiplexer said of being right.
             bill: what it takes is entered.
             judge: whether the accept head's word on the last answer is wanted.
         """
         nest = self._parts.nest
         logits = self._run_student(window, nest.start, bill)
-        capacity, believed = nest.start, success
+        capacity, believed = nest.start, right
         if nest.start < nest.resident:
-            believed = self._accept(logits, success, capacity, bill)
+            believed = self._accept(logits, right, capacity, bill)
             smaller, larger = believed[nest.start - 1], believed[nest.resident - 1]
             price = _climb(self._parts.calibration, nest.resident).price
             if not policy.climbs(float(smaller), float(larger), price):
@@ -276,16 +278,16 @@ class Agent:
             capacity = nest.resident
             logits = self._run_student(window, capacity, bill)
         if judge:
-            believed = self._accept(logits, success, capacity, bill)
+            believed = self._accept(logits, right, capacity, bill)
         return _OwnAnswer(int(logits.argmax()), capacity, believed)
 
-    def _accept(self, logits: Success, success: Success, capacity: int, bill: Bill) -> Success:
+    def _accept(self, logits: Floats, right: Floats, capacity: int, bill: Bill) -> Floats:
         return bill.run(
             self._parts.manifest.accept_head_macs,
-            lambda: self._parts.multiplexer.acceptance(logits, success, capacity),
+            lambda: self._parts.multiplexer.acceptance(logits, right, capacity),
         )
 
-    def _run_student(self, window: Window, capacity: int, bill: Bill) -> Success:
+    def _run_student(self, window: Window, capacity: int, bill: Bill) -> Floats:
         entry = self._parts.manifest.capacities[capacity - 1]
         return bill.run(entry.macs, lambda: self._parts.nest.run(window[None], capacity)[0])
 

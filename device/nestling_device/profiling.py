@@ -95,12 +95,12 @@ def profile(parts: Parts, windows: Windows, conditions: Conditions, say: Say) ->
         capacities.append(_run(lambda w: parts.nest.run(w[None]), windows, conditions))
     say("multiplexer")
     budget = Budget(memory_bytes=10**6, latency_ms=1000, energy_mj=1000, battery=1)
-    multiplexer = _run(lambda w: parts.multiplexer.success(w, budget), windows, conditions)
+    multiplexer = _run(lambda w: parts.multiplexer.judge(w, budget), windows, conditions)
     say("accept head")
     logits = parts.nest.run(windows[:1])[0]
-    success = parts.multiplexer.success(windows[0], budget)
+    right = parts.multiplexer.judge(windows[0], budget).right
     accept_head = _run(
-        lambda _: parts.multiplexer.acceptance(logits, success, parts.held), windows, conditions
+        lambda _: parts.multiplexer.acceptance(logits, right, parts.held), windows, conditions
     )
     runs = [*capacities, multiplexer, accept_head]
     told = [cost_of(run, idle_w, conditions) for run in runs]

@@ -118,13 +118,13 @@ def _gain(
     multiplexer = open_session(repository.read(manifest.multiplexer.sha256))
     head = open_session(repository.read(manifest.accept_head.sha256))
     budgets = np.repeat(budget_vector(_AMPLE)[None], len(inputs), axis=0)
-    success = multiplexer.run(None, {"input": inputs, "budget": budgets})[0]
+    right = multiplexer.run(["right"], {"input": inputs, "budget": budgets})[0]
     rows = np.arange(len(logits))
     accepted = head.run(
         None,
         {
             "logits": logits,
-            "success": success,
+            "right": right,
             "capacity": np.eye(len(manifest.capacities), dtype=np.float32)[resident - 1],
         },
     )[0]

@@ -34,11 +34,11 @@ def main(folder: Path, recording: Path, count: int, out: Path) -> None:
         found[f"capacity {capacity}"] = np.concatenate([nest.run(w[None]) for w in windows])
     multiplexer = Multiplexer(manifest, blobs)
     budget = Budget(memory_bytes=10**7, latency_ms=1000, energy_mj=1000, link_mbit_s=5, battery=1)
-    success = np.stack([multiplexer.success(w, budget) for w in windows])
-    found["multiplexer"] = success
+    judged = [multiplexer.judge(w, budget) for w in windows]
+    found["multiplexer"] = np.stack([one.success for one in judged])
     accepted = [
-        multiplexer.acceptance(logits, said, held.capacity)
-        for logits, said in zip(found[f"capacity {held.capacity}"], success, strict=True)
+        multiplexer.acceptance(logits, one.right, held.capacity)
+        for logits, one in zip(found[f"capacity {held.capacity}"], judged, strict=True)
     ]
     found["accept head"] = np.array(accepted, np.float32)
     np.savez(out, **found)

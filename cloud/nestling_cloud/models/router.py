@@ -62,16 +62,18 @@ class Multiplexer(nn.Module):
         # Limits are sharp: without the stretch, ten percent of memory are a hundredth of the axis.
         return torch.sigmoid(self.affordable_body((budget - 0.5) * _BUDGET_STRETCH))
 
-    def forward(self, x: torch.Tensor, budget: torch.Tensor) -> torch.Tensor:
-        """(N, *shape), (N, 6) -> probabilities (N, K + 1)."""
-        return self.right(x) * self.affordable(budget)
+    def forward(self, x: torch.Tensor, budget: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, *shape), (N, 6) -> success, and being right alone, each (N, K + 1)."""
+        right = self.right(x)
+        return right * self.affordable(budget), right
 
 
 class AcceptHead(nn.Module):
-    """(logits, success, capacity) -> success probability of every option, once a student ran.
+    """(logits, right, capacity) -> probability that each option is right, once a student ran.
 
     It sees how sure the student is, of which class and what speaks for the others, and what the
-    multiplexer said of all options before: capacity 1 to K and the cloud.
+    multiplexer said of all options before: capacity 1 to K and the cloud. What a budget affords is
+    none of its business: the policy holds limits against what runs.
     """
 
     def __init__(self, classes: int, capacities: int) -> None:
@@ -93,7 +95,7 @@ class AcceptHead(nn.Module):
         self.spread.fill_(max(spread, 1e-6))
 
     def forward(
-        self, logits: torch.Tensor, success: torch.Tensor, capacity: torch.Tensor
+        self, logits: torch.Tensor, right: torch.Tensor, capacity: torch.Tensor
     ) -> torch.Tensor:
         """(N, classes), (N, K + 1), one-hot (N, K) -> probabilities (N, K + 1)."""
         probabilities = functional.softmax(logits, dim=1)
@@ -105,5 +107,5 @@ class AcceptHead(nn.Module):
         # Logits far beyond what was seen would drown all else.
         others = centred.clamp(-_FAR, _FAR)
         return torch.sigmoid(
-            self.body(torch.cat([top, entropy, others, class_, success, capacity], 1))
+            self.body(torch.cat([top, entropy, others, class_, right, capacity], 1))
         )

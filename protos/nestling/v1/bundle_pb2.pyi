@@ -249,12 +249,14 @@ class Manifest(_message.Message):
     def cloud(self) -> Global___CloudModel: ...
     @_builtins.property
     def multiplexer(self) -> Global___Blob:
-        """ONNX: (input, budget vector) -> success probability of every option."""
+        """ONNX: (input, budget vector) -> success probability of every option, and the probability that
+        it is right whatever the budget affords.
+        """
 
     @_builtins.property
     def accept_head(self) -> Global___Blob:
-        """ONNX: (logits, success probabilities, capacity that ran) -> the same probabilities again, now
-        that its logits are known.
+        """ONNX: (logits, probabilities of being right, capacity that ran) -> those probabilities again,
+        now that its logits are known.
         """
 
     @_builtins.property

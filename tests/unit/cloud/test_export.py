@@ -29,7 +29,7 @@ def network() -> nn.Module:
 @pytest.fixture(scope="module")
 def model(network: nn.Module) -> bytes:
     examples = [torch.zeros(2, 2, 8), torch.zeros(2, 3)]
-    return export_onnx(network, examples, input_names=["x", "y"], output_name="z")
+    return export_onnx(network, examples, input_names=["x", "y"], output_names=["z"])
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -64,7 +64,7 @@ def test_network_is_exported_as_it_answers_and_not_as_it_learns(network: nn.Modu
         network,
         [torch.zeros(2, 2, 8), torch.zeros(2, 3)],
         input_names=["x", "y"],
-        output_name="z",
+        output_names=["z"],
     )
 
     assert not network.training

@@ -58,7 +58,7 @@ def onnx() -> bytes:
     torch.manual_seed(0)
     teacher = TinyTeacher(TINY_TASK.signature)
     example = torch.zeros(2, *TINY_TASK.signature.shape)
-    return export_onnx(teacher, [example], input_names=["input"], output_name="logits")
+    return export_onnx(teacher, [example], input_names=["input"], output_names=["logits"])
 
 
 def distilled(model: bytes, updates: list[Update], recipe: EnsembleRecipe) -> NestedStudent:

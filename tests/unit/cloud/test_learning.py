@@ -212,10 +212,11 @@ def test_multiplexer_answers_any_input_and_budget_with_probabilities(
     inputs = np.where(rng.random((32, 6, 100)) < 0.5, -size, size).astype(np.float32)
     budgets = rng.integers(0, 2, (32, 6)).astype(np.float32)
 
-    success = session.run(["success"], {"input": inputs, "budget": budgets})[0]
+    found = session.run(["success", "right"], {"input": inputs, "budget": budgets})
 
-    assert success.shape == (32, len(CAPACITIES) + 1)
-    assert ((success >= 0) & (success <= 1)).all()
+    for said in found:
+        assert said.shape == (32, len(CAPACITIES) + 1)
+        assert ((said >= 0) & (said <= 1)).all()
 
 
 def test_multiplexer_believes_in_no_option_that_the_budget_forbids(
@@ -242,11 +243,11 @@ def test_accept_head_answers_any_logits_with_probabilities(bundle: Bundle, size:
     count = len(CAPACITIES)
     given = {
         "logits": (size * rng.choice([-1, 1], (count, 7))).astype(np.float32),
-        "success": rng.integers(0, 2, (count, 2)).astype(np.float32),
+        "right": rng.integers(0, 2, (count, count + 1)).astype(np.float32),
         "capacity": np.eye(count, dtype=np.float32),
     }
 
     accept = session.run(["accept"], given)[0]
 
-    assert accept.shape == (count, 2)
+    assert accept.shape == (count, count + 1)
     assert ((accept >= 0) & (accept <= 1)).all()

@@ -22,9 +22,10 @@ def test_success_is_being_right_and_being_affordable(signature: Signature) -> No
     multiplexer = Multiplexer(signature, CAPACITIES).eval()
     inputs, budgets = torch.randn(5, *signature.shape), torch.rand(5, 6)
 
-    success = multiplexer(inputs, budgets)
+    success, right = multiplexer(inputs, budgets)
 
-    assert success.shape == (5, CAPACITIES + 1)
+    assert success.shape == right.shape == (5, CAPACITIES + 1)
+    assert torch.equal(right, multiplexer.right(inputs))
     expected = multiplexer.right(inputs) * multiplexer.affordable(budgets)
     assert torch.equal(success, expected)
 
@@ -35,9 +36,8 @@ def test_success_is_a_probability_for_extreme_inputs(signature: Signature, size:
     multiplexer = Multiplexer(signature, CAPACITIES).eval()
     sign = torch.randint(0, 2, (8, *signature.shape)) * 2.0 - 1.0
 
-    success = multiplexer(sign * size, torch.rand(8, 6).round())
-
-    assert ((success >= 0) & (success <= 1)).all()
+    for said in multiplexer(sign * size, torch.rand(8, 6).round()):
+        assert ((said >= 0) & (said <= 1)).all()
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1.0, 1e6, 1e38])

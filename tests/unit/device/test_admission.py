@@ -20,9 +20,9 @@ def test_sound_manifest_is_read() -> None:
 
 def test_unknown_format_is_refused() -> None:
     manifest, _ = small_bundle()
-    manifest.format = 2
+    manifest.format = 3
 
-    with pytest.raises(AdmissionError, match="format 2 and this program knows 1"):
+    with pytest.raises(AdmissionError, match="format 3 and this program knows 2"):
         admission.parse_manifest(manifest.SerializeToString())
 
 

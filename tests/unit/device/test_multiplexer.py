@@ -23,22 +23,24 @@ def multiplexer(tmp_path: Path) -> Multiplexer:
 def test_success_has_a_probability_for_every_capacity_and_then_the_cloud(
     multiplexer: Multiplexer, said: tuple[float, ...]
 ) -> None:
-    success = multiplexer.success(window(*said), BUDGET)
+    judged = multiplexer.judge(window(*said), BUDGET)
 
-    assert success.dtype == np.float32
-    assert success.tolist() == list(said)
+    assert judged.success.dtype == np.float32
+    assert judged.success.tolist() == judged.right.tolist() == list(said)
 
 
 @pytest.mark.parametrize("capacity", range(1, CAPACITIES + 1))
 def test_acceptance_is_about_every_option_again(multiplexer: Multiplexer, capacity: int) -> None:
-    success = np.array([0.125, 0.25, 0.5, 0.75], np.float32)
+    right = np.array([0.125, 0.25, 0.5, 0.75], np.float32)
 
-    found = multiplexer.acceptance(np.zeros(CLASSES, np.float32), success, capacity)
+    found = multiplexer.acceptance(np.zeros(CLASSES, np.float32), right, capacity)
 
-    assert found.tolist() == success.tolist()
+    assert found.tolist() == right.tolist()
 
 
 def test_multiplexer_that_overflows_believes_in_nothing(multiplexer: Multiplexer) -> None:
     said = (float("nan"), 0.25, float("nan"), 0.5)
 
-    assert multiplexer.success(window(*said), BUDGET).tolist() == [0.0, 0.25, 0.0, 0.5]
+    judged = multiplexer.judge(window(*said), BUDGET)
+
+    assert judged.success.tolist() == judged.right.tolist() == [0.0, 0.25, 0.0, 0.5]
