@@ -7,7 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from nestling.bundle import activations_in, shared_blobs
-from nestling.v1.bundle_pb2 import Manifest
+from nestling.v1.bundle_pb2 import Calibration, Manifest
+from nestling_cloud.bundles.promises import promise_lines, promises
 from nestling_cloud.bundles.repository import Repository
 
 
@@ -36,6 +37,7 @@ def overview(repository: Repository) -> dict[str, Any]:
             "bytes": repository.model_path(cloud.name).stat().st_size,
         },
         "shared_bytes": sum(blob.size for blob in shared_blobs(manifest)),
+        "promises": promises(Calibration.FromString(repository.read(manifest.calibration.sha256))),
     }
 
 
@@ -68,6 +70,7 @@ def overview_table(told: dict[str, Any]) -> RenderableType:
         f"cloud model {cloud['name']}: accuracy {cloud['accuracy']:.1%}, "
         f"{cloud['macs']:,} MACs, {cloud['bytes']:,} B",
         f"routers, calibration, golden inputs: {told['shared_bytes']:,} B on every device",
+        *promise_lines(told["promises"]),
     )
 
 

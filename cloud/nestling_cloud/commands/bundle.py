@@ -10,6 +10,7 @@ from rich.console import Console
 from nestling.bundle import Activations
 from nestling_cloud.bundles.export import export_bundle
 from nestling_cloud.bundles.overview import overview, overview_table
+from nestling_cloud.bundles.promises import promise_lines
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import ConsoleProgress
 
@@ -126,15 +127,22 @@ def _train(options: argparse.Namespace) -> None:
     from nestling_cloud.bundles.next_release import train_next  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
-    task = load_task(options.task)
+    task, repository = load_task(options.task), Repository(options.repository)
     released = train_next(
-        Repository(options.repository),
+        repository,
         task,
         task.load_checked(options.data_dir, options.seed),
         seed=options.seed,
         progress=ConsoleProgress(Console(stderr=True)),
     )
+    _say_promises(repository)
     print(released.bundle_version)
+
+
+def _say_promises(repository: Repository) -> None:
+    """What the new bundle promises, and what its calibration inputs cannot support."""
+    told = promise_lines(overview(repository)["promises"])
+    Console(stderr=True).print("\n".join(told), highlight=False)
 
 
 def _adapt(options: argparse.Namespace) -> None:
@@ -144,8 +152,9 @@ def _adapt(options: argparse.Namespace) -> None:
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
     task, console = load_task(options.task), Console(stderr=True)
+    repository = Repository(options.repository)
     released, choice = adapt_next(
-        Repository(options.repository),
+        repository,
         task,
         task.load_checked(options.data_dir, options.seed),
         read_target(task, options.inputs),
@@ -155,6 +164,7 @@ def _adapt(options: argparse.Namespace) -> None:
     )
     if options.frames == "inertial":
         console.print(_frame_told(choice), highlight=False)
+    _say_promises(repository)
     print(released.bundle_version)
 
 

@@ -20,7 +20,8 @@ def test_training_twice_makes_two_releases_that_can_be_served_and_learned_from(
 
     statuses = [train(folder), train(folder)]
 
-    versions = capsys.readouterr().out.split()
+    said = capsys.readouterr()
+    versions = said.out.split()
     repository = Repository(folder)
     desired = repository.desired()
     assert statuses == [0, 0]
@@ -29,6 +30,7 @@ def test_training_twice_makes_two_releases_that_can_be_served_and_learned_from(
     assert desired.bundle_version == versions[1]
     assert repository.model_path("tiny-teacher").is_file()
     assert repository.checkpoint_path(versions[1]).is_file()
+    assert said.err.count("tolerated risks that are promised") == 2
 
 
 def test_repository_of_another_task_is_left_alone(
