@@ -76,7 +76,12 @@ def cloud_saving(world: World, split: Split, index: int) -> float:
 def saving(
     urgency: NDArray[np.float64], device: NDArray[np.bool_], cloud: NDArray[np.bool_]
 ) -> float:
-    """One over the smallest share at which a router reaches the cloud's accuracy."""
+    """One over the smallest share at which a router reaches the cloud's accuracy, with hindsight.
+
+    Not a number where the device alone is no worse than the cloud: there is nothing to reach.
+    """
+    if device.mean() >= cloud.mean():
+        return float("nan")
     found = accuracies(urgency, device, cloud, _FINE)
     enough = np.flatnonzero(found >= 100 * cloud.mean() - 1e-9)
     share = float(_FINE[enough[0]]) if len(enough) else 1.0
@@ -98,27 +103,33 @@ def energy_saving(world: World, split: Split, index: int) -> float:
     ours = accuracies(split.urgencies[OURS][index], device, cloud, _FINE)
     enough = np.flatnonzero(ours >= best - 1e-9)
     share = float(_FINE[enough[0]]) if len(enough) else 1.0
-    theirs = energy_mj(world, index, _AT, routing_macs=0)
-    return 100 * (
-        energy_mj(world, index, share, routing_macs=router_macs(world, split)) / theirs - 1
-    )
+    theirs = energy_mj(world, index, _AT)
+    return 100 * (energy_mj(world, index, share, split=split) / theirs - 1)
 
 
-def energy_mj(world: World, index: int, share: float, *, routing_macs: int) -> float:
-    """Mean energy of one answer, modelled, if a share of inputs is escalated."""
+def energy_mj(world: World, index: int, share: float, *, split: Split | None = None) -> float:
+    """Mean energy of one answer, modelled, if a share of inputs is escalated.
+
+    Args:
+        world: the models.
+        index: capacity, from 0.
+        share: to the cloud.
+        split: whose router runs beside the student; None for a rule that costs nothing.
+    """
     board, link = load_board(_BOARD), load_link(_LINK)
-    compute = board.compute_mj(board.compute_ms(world.macs[index] + routing_macs))
+    runs = [world.macs[index], *(router_macs(world, split) if split else ())]
+    compute = sum(board.compute_mj(board.compute_ms(macs)) for macs in runs)
     radio = link.transfer_mj(offload_bytes(world.task.signature.shape), link.mbit_s)
     return compute + share * radio
 
 
-def router_macs(world: World, split: Split) -> int:
-    """Multiply-accumulates of one run of multiplexer and accept head."""
+def router_macs(world: World, split: Split) -> tuple[int, int]:
+    """Multiply-accumulates of one run of the multiplexer, and of the accept head."""
     shape, classes = list(world.task.signature.shape), len(world.task.signature.classes)
     multiplexer = network_macs(split.router.multiplexer, shape, [len(BUDGET_FIELDS)])
     options = world.test.capacities + 1
     head = network_macs(split.router.accept_head, [classes], [options], [options - 1])
-    return multiplexer + head
+    return multiplexer, head
 
 
 def calibration_error(believed: NDArray[np.float32], right: NDArray[np.bool_]) -> float:

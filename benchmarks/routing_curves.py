@@ -145,7 +145,7 @@ def area(accuracy: Doubles) -> float:
 def area_differences(world: World, split: Split, index: int, name: str) -> Doubles:
     """Our area minus a rival's, over resampled test inputs, (RESAMPLES,).
 
-    Recordings are resampled whole where neighbours are alike.
+    Where neighbours are alike, stretches of 50 windows are resampled.
     """
     right = world.test.right
     device, cloud = right[:, index], right[:, -1]

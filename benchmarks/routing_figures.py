@@ -45,7 +45,7 @@ def _figures(seeds: Sequence[Found]) -> dict[str, Figure]:
     made["gain over the device alone at 30 %, from the smallest"] = _gain(seeds)
     for index, place in places:
         made[f"cloud compute saved at the cloud's accuracy, from the {place}"] = figure(
-            [float(one.cloud_savings[:, index].mean()) for one in seeds],
+            [float(np.nanmean(one.cloud_savings[:, index])) for one in seeds],
             "times",
             goal=">= 4",
             anchor="arXiv 2001.05870: 2.85",
@@ -54,7 +54,8 @@ def _figures(seeds: Sequence[Found]) -> dict[str, Figure]:
         made[f"energy against the best confidence rule, from the {place}"] = figure(
             [float(one.energy_savings[:, index].mean()) for one in seeds], "%", goal="<= -20"
         )
-    made["promises broken, the worst risk"] = _broken(seeds)
+    if not seeds[0].world.has_people:  # draws of people's windows are no draws of people
+        made["promises broken, the worst risk"] = _broken(seeds)
     made |= _cost(seeds)
     for index, place in places:
         made[f"share under drift, worst window of 500, from the {place}"] = _drift(seeds, index)
@@ -64,25 +65,22 @@ def _figures(seeds: Sequence[Found]) -> dict[str, Figure]:
 def _climbing(seeds: Sequence[Found]) -> dict[str, Figure]:
     """The same questions where the device holds the whole nest and begins small."""
     return {
-        "gap recovered at 20 %, on the way up from the smallest": figure(
+        "gap recovered at 20 %, the whole nest on the device, on the way up": figure(
             [_mean([_won(one, climb.at(0.2)) for climb in one.climbed]) for one in seeds],
             "%",
-            goal=f">= {_GOALS[0]}",
-            anchor="gap between the smallest capacity and the cloud",
+            anchor="gap from the smallest to the cloud; max-softmax from the largest at once "
+            f"{_mean([_won(one, one.accuracy('max-softmax', -1, 0.2)) for one in seeds]):.1f}",
         ),
         "accuracy at 30 % minus the cloud's, on the way up": figure(
             [_mean([climb.at(0.3) - one.cloud for climb in one.climbed]) for one in seeds],
             "points",
-            goal="> 0",
         ),
         "device compute on the way up / the largest at once": figure(
             [_mean([climb.macs for climb in one.climbed]) for one in seeds], ""
         ),
         "cloud compute saved at the cloud's accuracy, on the way up": figure(
-            [_mean([climb.cloud_saving for climb in one.climbed]) for one in seeds],
+            [float(np.nanmean([climb.cloud_saving for climb in one.climbed])) for one in seeds],
             "times",
-            goal=">= 4",
-            anchor="arXiv 2001.05870: 2.85",
         ),
     }
 
@@ -117,7 +115,7 @@ def _broken(seeds: Sequence[Found]) -> Figure:
         [max(k.broken for kept in one.kept for k in kept) for one in seeds],
         "",
         goal=f"<= {DELTA}",
-        anchor=f"{SPLITS} draws; up to {within_delta():.3f} is within two standard errors",
+        anchor=f"of {SPLITS} draws; up to {within_delta():.3f} is within two standard errors",
     )
 
 

@@ -39,8 +39,8 @@ class Found:
     Attributes:
         world: the models.
         curves: accuracies, %, at `SHARES` by router: (splits, K, shares).
-        ahead: area of our router minus a rival's, over splits and resampled test inputs, by rival
-            and for each of `FROM`.
+        ahead: area of our router minus a rival's, mean over splits, over resampled test inputs, by
+            rival and for each of `FROM`.
         cloud_savings: for each split and capacity, (splits, K).
         energy_savings: likewise, %.
         errors: expected calibration error, points, of the multiplexer's word on each option and of
@@ -94,7 +94,7 @@ def find(world: World, splits: int) -> Found:
         curves={name: _curves(world, fitted, name) for name in first.urgencies},
         ahead={
             rival.name: [
-                np.concatenate([area_differences(world, one, index, rival.name) for one in fitted])
+                np.mean([area_differences(world, one, index, rival.name) for one in fitted], axis=0)
                 for index in FROM
             ]
             for rival in RIVALS

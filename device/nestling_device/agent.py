@@ -176,15 +176,17 @@ class Agent:
         for smaller in range(capacity, 0, -1):
             wished = _climb(self._parts.calibration, smaller).start
             start = policy.start_capacity(self._costs, smaller, wished, budget)
-            try:
-                self._parts.nest.load(smaller, start)
-            except DeliveryError as err:
-                if smaller == 1:
-                    raise
-                _log.warning("capacity %d cannot be loaded: %s", smaller, err)
-                self._parts = dataclasses.replace(self._parts, held=smaller - 1)
-            else:
-                return
+            # Where the start is damaged, the larger one may be whole.
+            for first in sorted({start, smaller}):
+                try:
+                    self._parts.nest.load(smaller, first)
+                except DeliveryError as err:
+                    if smaller == 1:
+                        raise
+                    _log.warning("capacity %d cannot be loaded: %s", smaller, err)
+                else:
+                    return
+            self._parts = dataclasses.replace(self._parts, held=smaller - 1)
 
     def _adopt(self, parts: Parts) -> None:
         self._parts = parts
@@ -226,9 +228,11 @@ class Agent:
         self, question: Question, judged: Judged, prices: policy.Prices, bill: Bill
     ) -> _Outcome:
         """Device or cloud, where both are open."""
-        success = judged.success
-        here, away = float(success[self._parts.nest.resident - 1]), float(success[-1])
-        if policy.prefers_cloud(here, away, prices.gate):
+        # Limits were held against both before, and prices are read off what is right alone.
+        right = judged.right
+        if policy.prefers_cloud(
+            float(right[self._parts.nest.resident - 1]), float(right[-1]), prices.gate
+        ):
             return self._gate(question, bill)
         found = self._answer(question.window, judged.right, bill, judge=True)
         device, cloud = float(found.right[found.capacity - 1]), float(found.right[-1])

@@ -26,15 +26,17 @@ class ShareKeeper:
 
     Attributes:
         owed: offloads; below 0 there were too many.
+        window: that they are owed over.
     """
 
     owed: float = 0.0
+    window: int = 0
 
     def to_go_for(self, budget: Budget) -> float:
         """Share whose price comes next, 0 to 1; the wish itself where no window is given."""
         if not budget.share_window:
             return budget.offload_share
-        debt = self.owed / budget.share_window
+        debt = self._owed_over(budget.share_window) / budget.share_window
         more = _SLOPE * debt * (1 + (debt / _SMALL_DEBT) ** 2)
         return min(1.0, max(0.0, budget.offload_share + more))
 
@@ -46,5 +48,9 @@ class ShareKeeper:
         window = budget.share_window
         if not window or budget.tolerated_risk > 0:
             return ShareKeeper()
-        owed = self.owed + budget.offload_share - asked_cloud
-        return ShareKeeper(min(float(window), max(-float(window), owed)))
+        owed = self._owed_over(window) + budget.offload_share - asked_cloud
+        return ShareKeeper(min(float(window), max(-float(window), owed)), window)
+
+    def _owed_over(self, window: int) -> float:
+        """The debt; another window begins anew."""
+        return self.owed if self.window == window else 0.0

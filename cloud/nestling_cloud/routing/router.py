@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.models.router import AcceptHead, Multiplexer
-from nestling_cloud.progress import Progress
+from nestling_cloud.progress import Progress, Silent
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.routing.data import Floats, RoutingData
 from nestling_cloud.routing.targets import LABEL_PART, success_targets
@@ -51,7 +51,7 @@ def fit_router(
     generator = torch.Generator().manual_seed(seed)
     targets = torch.from_numpy(success_targets(data, label_part=label_part))
     multiplexer = _fit_multiplexer(signature, data.inputs, targets, generator, progress)
-    believed = believed_right(multiplexer, data.inputs)
+    believed = _out_of_fold(signature, data.inputs, targets, generator)
     accept_head = _fit_accept_head(data, believed, targets, generator, progress)
     return Router(multiplexer=multiplexer, accept_head=accept_head)
 
@@ -102,6 +102,24 @@ def beliefs(router: Router, data: RoutingData) -> Beliefs:
         for capacity, logits in enumerate(data.logits, start=1)
     ]
     return Beliefs(before=before, after=np.stack(after))
+
+
+def _out_of_fold(
+    signature: Signature, inputs: Floats, targets: torch.Tensor, generator: torch.Generator
+) -> Floats:
+    """What a multiplexer says of inputs that it was not fitted on, (N, K + 1).
+
+    Of its own inputs it is surer than of those that come to a device, and the accept head would
+    learn to trust it too much. Two halves each fit one for the other.
+    """
+    halves = np.array_split(np.arange(len(inputs)), 2)
+    found = np.empty(tuple(targets.shape), np.float32)
+    for half, other in (halves, halves[::-1]):
+        multiplexer = _fit_multiplexer(
+            signature, inputs[other], targets[torch.from_numpy(other)], generator, Silent()
+        )
+        found[half] = believed_right(multiplexer, inputs[half])
+    return found
 
 
 def _fit_multiplexer(

@@ -27,6 +27,10 @@ class AdmissionError(DeliveryError):
     """A bundle that this device must not or cannot take."""
 
 
+class UnknownFormatError(AdmissionError):
+    """A manifest of another format than this program's."""
+
+
 def check_offer(desired: delivery_pb2.GetDesiredBundleResponse) -> None:
     """Raise AdmissionError unless the manifest offered is one worth downloading."""
     if not is_digest(desired.manifest.sha256) or desired.manifest.size == 0:
@@ -49,7 +53,7 @@ def parse_manifest(data: bytes) -> bundle_pb2.Manifest:
     except DecodeError as err:
         raise AdmissionError("the manifest cannot be read; release the bundle again") from err
     if manifest.format != MANIFEST_FORMAT:
-        raise AdmissionError(
+        raise UnknownFormatError(
             f"the manifest has format {manifest.format} and this program knows "
             f"{MANIFEST_FORMAT}; update the program or release for its format"
         )

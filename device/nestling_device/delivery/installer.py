@@ -5,6 +5,7 @@ bundle answers its golden inputs, then one transaction switches, and only then i
 """
 
 import itertools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
@@ -15,6 +16,8 @@ from nestling_device.delivery import admission
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.delivery.source import BlobSource, DeliveryError, SourceUnreachableError
 from nestling_device.state import HeldBundle, State
+
+_log = logging.getLogger(__name__)
 
 
 class SelfTestError(DeliveryError):
@@ -105,6 +108,9 @@ class Installer:
     def active(self, memory_bytes: int) -> Installed | None:
         """Find what can run without asking the cloud, None before the first installation.
 
+        None as well after the program was updated to one that cannot run the bundle held: its
+        manifest has another format, and the next installation takes its place.
+
         A damaged ring costs its capacity and those above it, no more. Templates of the other
         kind, which a program before this one has fetched, serve until the next update.
 
@@ -118,7 +124,11 @@ class Installer:
         held = self._state.active()
         if held is None:
             return None
-        manifest = admission.parse_manifest(self._blobs.read(held.manifest))
+        try:
+            manifest = admission.parse_manifest(self._blobs.read(held.manifest))
+        except admission.UnknownFormatError as err:
+            _log.warning("bundle %s is not for this program: %s", held.version, err)
+            return None
         largest = min(admission.admit(manifest, memory_bytes), held.capacity)
         kinds = sorted(get_args(Activations), key=lambda kind: kind != self._activations)
         for activations, capacity in itertools.product(kinds, range(largest, 0, -1)):
@@ -161,5 +171,12 @@ class Installer:
         keep = list(manifests)
         for blob in manifests:
             if self._blobs.has(blob):
-                keep += every_blob(admission.parse_manifest(self._blobs.read(blob)))
+                keep += self._named(blob)
         self._blobs.remove_except(keep)
+
+    def _named(self, blob: bundle_pb2.Blob) -> list[bundle_pb2.Blob]:
+        """What a manifest names; nothing where it is of another program's time."""
+        try:
+            return every_blob(admission.parse_manifest(self._blobs.read(blob)))
+        except admission.UnknownFormatError:
+            return []

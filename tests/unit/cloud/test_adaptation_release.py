@@ -48,7 +48,7 @@ def test_bundles_largest_capacity_and_cloud_answer_inputs_as_they_are_recorded_t
 def test_accuracies_that_the_bundle_tells_are_those_of_the_other_domain(learned: Learned) -> None:
     assert learned.cloud.accuracy > 0.9
     assert learned.capacities[-1].accuracy > 0.8
-    assert learned.calibration.inputs == 256
+    assert learned.calibration.inputs == round(0.4 * 256)  # the rest fitted the router
 
 
 def adapt(folder: Path, inputs: Path, *more: str) -> int:

@@ -74,7 +74,7 @@ def golden_inputs(bundle: Bundle, golden: GoldenInputs) -> Floats:
 def test_manifest_says_what_the_task_is(trained: TrainedTask, bundle: Bundle) -> None:
     manifest = bundle.manifest
 
-    assert (manifest.task, manifest.release, manifest.format) == ("wearable", 1, 1)
+    assert (manifest.task, manifest.release, manifest.format) == ("wearable", 1, 2)
     assert manifest.signature == trained.task.signature
     assert list(manifest.tensors) == layout(trained.task.signature, trained.task.student)
     assert manifest.cloud.name == cloud_model_name(trained.task)

@@ -291,7 +291,7 @@ CLIMB_PRICE = 0.3
 BOTH = MEMORY_BYTES[0] + MEMORY_BYTES[2]
 FAR_BETTER = window(0.4, 0.4, 0.8, 0.9)  # capacity 3 is worth its run, the cloud is not
 MUCH_ALIKE = window(0.7, 0.7, 0.8, 0.8)
-UP_AND_AWAY = window(0.1, 0.1, 0.5, 0.9)
+UP_AND_AWAY = window(0.1, 0.1, 0.45, 0.9)
 
 
 def climbing() -> bytes:
@@ -301,7 +301,32 @@ def climbing() -> bytes:
         made.climbs.add()
     made.climbs[2].start, made.climbs[2].price = 1, CLIMB_PRICE
     made.climbs[2].curve.CopyFrom(made.curves[2])
+    for point in made.climbs[2].curve.points:
+        point.accept_price += 0.1  # not the prices of the third capacity at once
     return made.SerializeToString()
+
+
+def test_way_up_has_prices_of_its_own(tmp_path: Path) -> None:
+    between = window(0.6, 0.6, 0.65, 0.9)  # the cloud is better by 0.25 to 0.3
+    both = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
+    one = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
+
+    found = [
+        both.agent.answer(0, between, budget(memory_bytes=BOTH)),
+        one.agent.answer(0, between, budget(memory_bytes=MEMORY_BYTES[2])),
+    ]
+
+    assert routes(found) == [(1, "accepted"), (0, "escalated")]
+
+
+def test_damaged_start_does_not_cost_the_larger_capacity(tmp_path: Path) -> None:
+    manifest, blobs = hand_bundle(calibration=climbing())
+    w = world(tmp_path, bundle=(manifest, blobs))
+    (tmp_path / manifest.capacities[0].template.sha256).unlink()
+
+    receipt = w.agent.answer(0, MUCH_ALIKE, budget(memory_bytes=BOTH))
+
+    assert routes([receipt]) == [(3, "accepted")]
 
 
 @pytest.mark.parametrize(

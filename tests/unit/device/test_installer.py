@@ -222,6 +222,22 @@ def test_budget_below_the_smallest_capacity_is_refused_before_any_ring(device: D
     assert len(device.fetched()) == 1  # the manifest
 
 
+def test_bundle_of_another_programs_format_is_replaced_by_the_next_release(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:  # the program that installed it knew another format
+        before.setattr("nestling_device.delivery.admission.MANIFEST_FORMAT", 1)
+        device.release(1, format_=1)
+        device.installer.install(ENOUGH)
+    assert device.installer.active(ENOUGH) is None
+
+    manifest = device.release(2)
+    installed = device.installer.install(ENOUGH)
+
+    assert installed.manifest == manifest
+    assert device.installer.active(ENOUGH) == installed
+
+
 def test_nothing_installed_is_nothing_active(device: Device) -> None:
     assert device.installer.active(LARGE) is None
 

@@ -43,7 +43,7 @@ def test_a_tolerated_risk_keeps_no_account_of_shares() -> None:
     budget = wish(0.2)
     budget.tolerated_risk = 0.05
 
-    assert ShareKeeper(3.0).after_input(budget, asked_cloud=True) == ShareKeeper()
+    assert ShareKeeper(3.0, WINDOW).after_input(budget, asked_cloud=True) == ShareKeeper()
 
 
 def test_one_offload_too_many_lowers_the_share_and_one_too_few_raises_it() -> None:
@@ -63,10 +63,10 @@ def test_share_to_go_for_is_a_share_and_rises_with_the_debt(
 ) -> None:
     budget = wish(share, window)
 
-    found = ShareKeeper(owed).to_go_for(budget)
+    found = ShareKeeper(owed, window).to_go_for(budget)
 
     assert 0 <= found <= 1
-    assert found <= ShareKeeper(owed + 1).to_go_for(budget)
+    assert found <= ShareKeeper(owed + 1, window).to_go_for(budget)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
@@ -103,3 +103,10 @@ def test_debt_is_what_was_wished_minus_what_was_sent(share: float, sent: list[bo
         keeper = keeper.after_input(budget, asked_cloud=asked)
 
     assert keeper.owed == pytest.approx(share * len(sent) - sum(sent))
+
+
+def test_another_window_begins_without_a_debt() -> None:
+    keeper = ShareKeeper(400.0, 100_000)
+
+    assert keeper.to_go_for(wish(0.2, 500)) == 0.2
+    assert keeper.after_input(wish(0.2, 500), asked_cloud=False) == ShareKeeper(0.2, 500)

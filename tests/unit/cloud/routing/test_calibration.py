@@ -10,14 +10,20 @@ from nestling_cloud.routing import (
     DELTA,
     RISKS,
     SHARES,
+    Ascent,
     Router,
     RoutingData,
+    at_once,
+    beliefs,
     calibrate,
+    climbs,
     fit_router,
+    gains,
     share_out,
+    taken,
 )
 
-MACS = (1000, 8000)
+MACS = (100_000, 8_000_000)
 
 
 @pytest.fixture(scope="module")
@@ -72,30 +78,55 @@ def test_calibrated_router_beats_sending_inputs_off_at_random(
     assert point.accuracy > at_random + 0.08
 
 
-def test_prices_say_what_happens_to_inputs_that_nothing_was_fitted_on(
+def test_prices_are_read_off_the_inputs_that_nothing_was_fitted_on(
     router: Router, known: Hardness
 ) -> None:
     fitted, held_out = share_out(known.data)
-    turned = (held_out.labels + 1) % 3  # the held out inputs contradict the fitted ones
+    loud = known.loud[len(fitted) :]
+    quiet = held_out.part(np.flatnonzero(~loud))  # other inputs than those it was fitted on
 
-    curves = calibrate(router, fitted, dataclasses.replace(held_out, labels=turned), MACS).curves
+    curve = calibrate(router, fitted, quiet, MACS).curves[0]
 
-    assert curves[0].points[0].accuracy < 0.5
+    (point,) = [p for p in curve.points if p.offload_share == 0.3]
+    found = gains(at_once(1), beliefs(router, quiet))
+    sent = (found.gate > point.gate_price) | (found.accept > point.accept_price)
+    assert sent.mean() == pytest.approx(0.3, abs=0.01)
 
 
-def test_way_up_has_a_curve_of_its_own(calibration: Calibration, known: Hardness) -> None:
-    first, second = calibration.climbs
+def test_way_up_has_a_curve_of_its_own(known: Hardness) -> None:
+    fitted, held_out = share_out(better_larger_one(known.data))
+    router = fit_router(SIGNATURE, fitted, seed=0, progress=Silent())
 
-    # Both capacities answer alike here: the larger one is never worth its run.
+    found = calibrate(router, fitted, held_out, MACS)
+
+    first, second = found.climbs
+    believed = beliefs(router, held_out)
+    ascent = Ascent(start=1, top=2, price=second.price)
+    answered = taken(ascent, believed, held_out.right)
     assert first.start == 0
     assert second.start == 1
-    assert second.climbed == 0
-    device = share_out(known.data)[1].right[:, 0].mean()
-    assert second.curve.points[0].accuracy == pytest.approx(device)
-    assert len(second.curve.points) == len(SHARES)
+    assert 0.2 < second.climbed < 0.8
+    assert second.climbed == pytest.approx(climbs(ascent, believed).mean())
+    assert second.curve.points[0].accuracy == pytest.approx(answered.mean())
+    assert answered.mean() > held_out.right[:, 0].mean() + 0.1
+    assert second.curve != found.curves[0]
+    assert second.curve != found.curves[1]
 
 
-def test_certified_risks_rise_and_so_does_what_the_device_keeps(calibration: Calibration) -> None:
+def better_larger_one(data: RoutingData) -> RoutingData:
+    """The same where capacity 2 answers as the cloud does."""
+    logits = np.stack([data.logits[0], data.cloud])
+    return dataclasses.replace(data, logits=logits)
+
+
+def test_certified_risks_rise_and_so_does_what_the_device_keeps(known: Hardness) -> None:
+    taught = (3 * np.eye(3)[known.data.labels]).astype(np.float32)
+    fitted, held_out = share_out(dataclasses.replace(known.data, cloud=taught))
+    router = fit_router(SIGNATURE, fitted, seed=0, progress=Silent())
+
+    calibration = calibrate(router, fitted, held_out, MACS)
+
+    assert all(curve.certified for curve in calibration.curves)
     for curve in calibration.curves:
         risks = [point.risk for point in curve.certified]
         assert risks == sorted(risks)
