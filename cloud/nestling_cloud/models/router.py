@@ -1,8 +1,6 @@
 """The two networks that route: the multiplexer before a student runs, the accept head after."""
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
@@ -11,9 +9,7 @@ from nestling.student.normalizer import Normalizer
 from nestling.v1.bundle_pb2 import Signature
 
 _HIDDEN = 24
-_ACCEPT_HIDDEN = 32
-# Spreads that a logit may lie from the mean of its input's; a student's own go to 3 or so.
-_FAR = 10.0
+_ACCEPT_HIDDEN = 64
 _BUDGET_STRETCH = 12.0
 # Sorted class probabilities that the accept head looks at; later ones are next to nothing.
 _TOP = 5
@@ -71,9 +67,9 @@ class Multiplexer(nn.Module):
 class AcceptHead(nn.Module):
     """(logits, right, capacity) -> probability that each option is right, once a student ran.
 
-    It sees how sure the student is, of which class and what speaks for the others, and what the
-    multiplexer said of all options before: capacity 1 to K and the cloud. What a budget affords is
-    none of its business: the policy holds limits against what runs.
+    It sees how sure the student is and of which class, and what the multiplexer said of all options
+    before: capacity 1 to K and the cloud. What a budget affords is none of its business: the policy
+    holds limits against what runs.
     """
 
     def __init__(self, classes: int, capacities: int) -> None:
@@ -81,18 +77,11 @@ class AcceptHead(nn.Module):
         super().__init__()
         self.top = min(_TOP, classes)
         self.body = nn.Sequential(
-            nn.Linear(self.top + 2 + 2 * classes + 2 * capacities, _ACCEPT_HIDDEN),
+            nn.Linear(self.top + 2 + classes + 2 * capacities + 1, _ACCEPT_HIDDEN),
             nn.ReLU(),
             nn.Dropout(0.1),
             nn.Linear(_ACCEPT_HIDDEN, capacities + 1),
         )
-        self.register_buffer("spread", torch.ones(1))
-        self.spread: torch.Tensor
-
-    def fit_scale(self, logits: NDArray[np.float32]) -> None:
-        """Take the spread of logits within an input, over (K, N, classes), as their unit."""
-        spread = float(logits.astype(np.float64).std(axis=2).mean())
-        self.spread.fill_(max(spread, 1e-6))
 
     def forward(
         self, logits: torch.Tensor, right: torch.Tensor, capacity: torch.Tensor
@@ -102,10 +91,8 @@ class AcceptHead(nn.Module):
         top = torch.topk(probabilities, self.top, dim=1).values
         # The smallest float keeps log(0) out of the entropy.
         entropy = -(probabilities * probabilities.clamp_min(1e-20).log()).sum(1, keepdim=True)
-        class_ = functional.one_hot(probabilities.argmax(1), logits.shape[1]).to(logits.dtype)
-        centred = (logits - logits.mean(1, keepdim=True)) / self.spread
-        # Logits far beyond what was seen would drown all else.
-        others = centred.clamp(-_FAR, _FAR)
+        margin = top[:, :1] - top[:, 1:2]
+        answer = functional.one_hot(probabilities.argmax(1), logits.shape[1]).to(logits.dtype)
         return torch.sigmoid(
-            self.body(torch.cat([top, entropy, others, class_, right, capacity], 1))
+            self.body(torch.cat([top, entropy, margin, answer, right, capacity], 1))
         )

@@ -16,7 +16,7 @@ from nestling_cloud.routing.targets import LABEL_PART, success_targets
 from nestling_cloud.training import train
 
 MULTIPLEXER_RECIPE = Recipe(epochs=12, batch=128, learning_rate=3e-3, weight_decay=0.05)
-ACCEPT_RECIPE = Recipe(epochs=20, batch=256, learning_rate=5e-3, weight_decay=0.3)
+ACCEPT_RECIPE = Recipe(epochs=40, batch=256, learning_rate=2e-3, weight_decay=0.3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,6 @@ def _fit_accept_head(
 ) -> AcceptHead:
     capacities, count, classes = data.logits.shape
     accept_head = AcceptHead(classes, capacities)
-    accept_head.fit_scale(data.logits)
     logits = torch.from_numpy(data.logits.reshape(-1, classes))
     prior = torch.from_numpy(believed).repeat(capacities, 1)
     chosen = torch.eye(capacities).repeat_interleave(count, dim=0)

@@ -227,15 +227,17 @@ def test_bundle_of_another_programs_format_is_replaced_by_the_next_release(
 ) -> None:
     with monkeypatch.context() as before:  # the program that installed it knew another format
         before.setattr("nestling_device.delivery.admission.MANIFEST_FORMAT", 1)
-        device.release(1, format_=1)
-        device.installer.install(ENOUGH)
-    assert device.installer.active(ENOUGH) is None
+        manifest, blobs = small_bundle(1)
+        manifest.format = 1
+        device.source.release(manifest, blobs)
+        device.installer.install(LARGE)
+    assert device.installer.active(LARGE) is None
 
     manifest = device.release(2)
-    installed = device.installer.install(ENOUGH)
+    installed = device.installer.install(LARGE)
 
     assert installed.manifest == manifest
-    assert device.installer.active(ENOUGH) == installed
+    assert device.installer.active(LARGE) == installed
 
 
 def test_nothing_installed_is_nothing_active(device: Device) -> None:
