@@ -13,6 +13,7 @@ from tests.learning_fleet import tiny_repository
 from tests.postgres import Postgres
 from tests.trained import TrainedTask, train_small
 
+from nestling.bundle import MANIFEST_FORMAT
 from nestling.v1 import bundle_pb2
 from nestling_cloud.bundles.repository import Repository
 
@@ -52,10 +53,16 @@ def make_manifest() -> Callable[..., bundle_pb2.Manifest]:
     def make(
         repository: Repository, *, release: int = 1, task: str = "tiny"
     ) -> bundle_pb2.Manifest:
-        manifest = bundle_pb2.Manifest(format=1, task=task, release=release)
+        manifest = bundle_pb2.Manifest(format=MANIFEST_FORMAT, task=task, release=release)
         manifest.cloud.name = "tiny-teacher"
-        for name in ("multiplexer", "accept_head", "calibration", "golden"):
+        for name in ("multiplexer", "accept_head", "golden"):
             getattr(manifest, name).CopyFrom(repository.add(f"{name} {release}".encode()))
+        promise = bundle_pb2.CertifiedPoint(risk=0.02, delta=0.1, offload_share=0.25)
+        calibration = bundle_pb2.Calibration(
+            curves=[bundle_pb2.RoutingCurve(), bundle_pb2.RoutingCurve(certified=[promise])],
+            inputs=release,
+        )
+        manifest.calibration.CopyFrom(repository.add(calibration.SerializeToString()))
         for capacity in (1, 2):
             manifest.capacities.add(
                 template=repository.add(f"template {capacity}".encode()),

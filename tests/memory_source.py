@@ -69,6 +69,18 @@ class MemorySource:
         return self.desired
 
 
+def _calibration(release: int) -> bytes:
+    """A readable one, since a cloud tells what it promises."""
+    points = [
+        bundle_pb2.OperatingPoint(offload_share=share, accuracy=0.5 + share / 4)
+        for share in (0.0, 1.0)
+    ]
+    curves = [bundle_pb2.RoutingCurve(points=points)] * 3
+    made = bundle_pb2.Calibration(curves=curves, inputs=1000 + release)
+    data: bytes = made.SerializeToString()
+    return data
+
+
 def small_bundle(
     release: int = 1, *, task: str = "small"
 ) -> tuple[bundle_pb2.Manifest, dict[str, bytes]]:
@@ -105,7 +117,7 @@ def small_bundle(
         capacities=capacities,
         multiplexer=add(rng.bytes(300)),
         accept_head=add(rng.bytes(100)),
-        calibration=add(rng.bytes(80)),
+        calibration=add(_calibration(release)),
         golden=add(rng.bytes(200)),
     )
     return manifest, blobs

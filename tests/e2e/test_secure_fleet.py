@@ -245,18 +245,20 @@ def test_removed_device_goes_on_answering_and_is_heard_no_more(
     cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     arguments = ("--interval", "0.01", *ALL_TO_THE_CLOUD)
-    with DeviceProcess(porch.state_dir, arguments=arguments) as device:
+    with (
+        Store(store_url(str(cloud.store))) as store,
+        DeviceProcess(porch.state_dir, arguments=arguments) as device,
+    ):
         device.take(3)
         until(lambda: stored(cloud, name) >= 3)
         enrolled.remove(state, name)
         device.take_until("bad_answer")
+        until(lambda: not shown(store, name).online)  # the broker has put it out as well
         device.take(20)
         assert device.end(signal.SIGTERM) == 0
 
     assert "not stored in the cloud yet" in device.stderr
     assert stored(cloud, name) < len(device.answers)
-    with Store(store_url(str(cloud.store))) as store:
-        until(lambda: not shown(store, name).online)
 
 
 def shown(store: Store, name: str) -> DeviceRow:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -9,7 +10,7 @@ from rich.table import Table
 from nestling.bundle import activations_in, shared_blobs
 from nestling.v1.bundle_pb2 import Calibration, Manifest
 from nestling_cloud.bundles.promises import promise_lines, promises
-from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.repository import Repository, RepositoryError
 
 
 def overview(repository: Repository) -> dict[str, Any]:
@@ -37,8 +38,15 @@ def overview(repository: Repository) -> dict[str, Any]:
             "bytes": repository.model_path(cloud.name).stat().st_size,
         },
         "shared_bytes": sum(blob.size for blob in shared_blobs(manifest)),
-        "promises": promises(Calibration.FromString(repository.read(manifest.calibration.sha256))),
+        "promises": promises(_calibration(repository, manifest)),
     }
+
+
+def _calibration(repository: Repository, manifest: Manifest) -> Calibration:
+    try:
+        return Calibration.FromString(repository.read(manifest.calibration.sha256))
+    except DecodeError as err:
+        raise RepositoryError("the calibration cannot be read; release the bundle again") from err
 
 
 def _capacities(manifest: Manifest) -> list[dict[str, Any]]:

@@ -31,13 +31,36 @@ def test_show_tells_what_the_manifest_says(
     assert [one["memory_bytes"] for one in told["capacities"]] == [10_000, 20_000]
     teacher = Repository(released).model_path("tiny-teacher")
     assert told["cloud"]["bytes"] == teacher.stat().st_size
+    promised = [one["promised"] for one in told["promises"]]
+    assert promised == [[], [{"risk": 0.02, "delta": 0.1, "offload_share": 0.25}]]
+
+
+def test_calibration_that_cannot_be_read_exits_with_1(
+    released: Path,
+    make_manifest: Callable[..., bundle_pb2.Manifest],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    repository = Repository(released)
+    manifest = make_manifest(repository, release=2)
+    manifest.calibration.CopyFrom(repository.add(b"no calibration"))
+    repository.release(manifest)
+
+    assert cli.main(["bundle", "show", "--repository", str(released)]) == 1
+
+    assert "the calibration cannot be read; release the bundle again" in capsys.readouterr().err
 
 
 def test_show_is_a_table_for_people(released: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bundle", "show", "--repository", str(released)]) == 0
 
     told = capsys.readouterr().out
-    for words in ("tiny-1-", "307,200", "uint8 and int8", "cloud model tiny-teacher"):
+    for words in (
+        "tiny-1-",
+        "307,200",
+        "uint8 and int8",
+        "cloud model tiny-teacher",
+        "2.0% at 25%",
+    ):
         assert words in told
 
 
