@@ -18,7 +18,7 @@ def success_targets(data: RoutingData, *, label_part: float = LABEL_PART) -> Flo
     A label says right or wrong of one input, which is a noisy word on how often such inputs go
     right. The teacher's own belief in an option's answer, at the temperature that fits these
     inputs best (Guo et al. 2017, arXiv 1706.04599), is a smooth one, but wrong where the teacher
-    is. Of the three, half of each ranks inputs about best (docs/results/routing.md).
+    is. How the mean of both compares with either alone stands in docs/results/routing.md.
 
     Args:
         data: of the inputs.
