@@ -3,19 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from learning_rounding import as_bytes
 from nestling.admission import offload_bytes
-from nestling.budget import BUDGET_FIELDS
 from nestling.nest import assemble
 from nestling.session import open_session
 from nestling.student.plan import layout
-from nestling_cloud.export import export_onnx
 from nestling_cloud.latency.measure import medians_us
-from nestling_cloud.macs import network_macs
-from nestling_cloud.routing import Router
+from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.multiplexed import multiplexed
 from nestling_device.energy.profile import load_board, load_link
 from routing_curves import OURS, Split, accuracies
 from routing_worlds import World
@@ -30,40 +27,38 @@ _AT = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class RouterCost:
-    """Multiplexer and accept head beside the smallest capacity.
+    """What the multiplexer adds to the smallest capacity.
 
     Attributes:
-        microseconds: one run of the multiplexer, of the accept head, of the smallest capacity.
-        size: bytes of their ONNX models; of the smallest capacity, template and weights.
+        microseconds: one run of the smallest capacity with it, and without.
+        size: bytes of template and weights with it, and without.
     """
 
-    microseconds: tuple[float, float, float]
-    size: tuple[int, int, int]
+    microseconds: tuple[float, float]
+    size: tuple[int, int]
+
+    @property
+    def latency(self) -> float:
+        """Its own latency, in parts of the smallest capacity's."""
+        both, alone = self.microseconds
+        return both / alone - 1
+
+    @property
+    def bytes(self) -> float:
+        """Its own bytes, likewise."""
+        both, alone = self.size
+        return both / alone - 1
 
 
-def router_cost(world: World, router: Router) -> RouterCost:
-    """Time the router's networks against the smallest capacity, in turns."""
-    shape, classes = list(world.task.signature.shape), len(world.task.signature.classes)
-    before = export_onnx(
-        router.multiplexer,
-        [torch.zeros(2, *shape), torch.zeros(2, len(BUDGET_FIELDS))],
-        input_names=["input", "budget"],
-        output_names=["success", "right"],
-    )
-    after = export_onnx(
-        router.accept_head,
-        [torch.zeros(2, n) for n in (classes, world.test.capacities + 1, world.test.capacities)],
-        input_names=["logits", "right", "capacity"],
-        output_names=["accept"],
-    )
+def router_cost(world: World, multiplexer: Multiplexer) -> RouterCost:
+    """Time the smallest capacity with the multiplexer's layers and without, in turns."""
     template, ring = as_bytes(world.rounded["template"])[0], as_bytes(world.rounded["ring"])[0]
-    smallest = open_session(
-        template, assemble(layout(world.task.signature, world.task.student), [ring])
-    )
-    times = medians_us([open_session(before), open_session(after), smallest], seconds=_SECONDS)
+    both = multiplexed(template, multiplexer, 1)
+    tensors = assemble(layout(world.task.signature, world.task.student), [ring])
+    sessions = [open_session(one, tensors) for one in (both, template)]
+    times = medians_us(sessions, seconds=_SECONDS)
     return RouterCost(
-        microseconds=(times[0], times[1], times[2]),
-        size=(len(before), len(after), len(template) + len(ring)),
+        microseconds=(times[0], times[1]), size=(len(both) + len(ring), len(template) + len(ring))
     )
 
 
@@ -91,8 +86,8 @@ def saving(
 def energy_saving(world: World, split: Split, index: int) -> float:
     """Energy against the best confidence rule's at its accuracy at 20 %, in %; below 0 is less.
 
-    Compute and radio of a Pi 4B on Wi-Fi, as its profile models them. A confidence rule runs the
-    student alone; ours runs multiplexer and accept head beside it.
+    Compute and radio of a Pi 4B on Wi-Fi, as its profile models them. The multiplexer's few
+    operations are counted with the student's.
     """
     right = world.test.right
     device, cloud = right[:, index], right[:, -1]
@@ -104,32 +99,23 @@ def energy_saving(world: World, split: Split, index: int) -> float:
     enough = np.flatnonzero(ours >= best - 1e-9)
     share = float(_FINE[enough[0]]) if len(enough) else 1.0
     theirs = energy_mj(world, index, _AT)
-    return 100 * (energy_mj(world, index, share, split=split) / theirs - 1)
+    extra = sum(one.weight.numel() for one in (split.multiplexer.seen, split.multiplexer.right))
+    return 100 * (energy_mj(world, index, share, extra=extra) / theirs - 1)
 
 
-def energy_mj(world: World, index: int, share: float, *, split: Split | None = None) -> float:
+def energy_mj(world: World, index: int, share: float, *, extra: int = 0) -> float:
     """Mean energy of one answer, modelled, if a share of inputs is escalated.
 
     Args:
         world: the models.
         index: capacity, from 0.
         share: to the cloud.
-        split: whose router runs beside the student; None for a rule that costs nothing.
+        extra: multiply-accumulates beside the student's.
     """
     board, link = load_board(_BOARD), load_link(_LINK)
-    runs = [world.macs[index], *(router_macs(world, split) if split else ())]
-    compute = sum(board.compute_mj(board.compute_ms(macs)) for macs in runs)
+    compute = board.compute_mj(board.compute_ms(world.macs[index] + extra))
     radio = link.transfer_mj(offload_bytes(world.task.signature.shape), link.mbit_s)
     return compute + share * radio
-
-
-def router_macs(world: World, split: Split) -> tuple[int, int]:
-    """Multiply-accumulates of one run of the multiplexer, and of the accept head."""
-    shape, classes = list(world.task.signature.shape), len(world.task.signature.classes)
-    multiplexer = network_macs(split.router.multiplexer, shape, [len(BUDGET_FIELDS)])
-    options = world.test.capacities + 1
-    head = network_macs(split.router.accept_head, [classes], [options], [options - 1])
-    return multiplexer, head
 
 
 def calibration_error(believed: NDArray[np.float32], right: NDArray[np.bool_]) -> float:

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import Silent
 from nestling_cloud.routing import (
-    Beliefs,
-    Router,
     RoutingData,
     at_once,
     beliefs,
-    fit_router,
+    fit_multiplexer,
     gains,
     share_out,
 )
+from nestling_cloud.routing.data import Floats
 from nestling_cloud.routing.rivals import RIVALS, Resources, Trial
 from routing_worlds import World, drawn_order
 
@@ -34,18 +34,18 @@ class Split:
     """One router, and its rivals, fitted on one draw of the calibration inputs.
 
     Attributes:
-        router: ours.
+        multiplexer: ours.
         fitted: inputs that all were fitted on.
         held_out: calibration inputs that none was fitted on.
-        believed: by our router, of fitted, held out and test inputs.
+        believed: by our multiplexer, of fitted, held out and test inputs.
         urgencies: by the router's name, from each capacity, smallest first: how much each test
             input wants to go to the cloud, (N,).
     """
 
-    router: Router
+    multiplexer: Multiplexer
     fitted: RoutingData
     held_out: RoutingData
-    believed: Mapping[str, Beliefs]
+    believed: Mapping[str, Floats]
     urgencies: Mapping[str, list[Doubles]]
 
 
@@ -54,12 +54,12 @@ def fit_split(world: World, number: int) -> Split:
     rng = np.random.default_rng([world.seed, number])
     drawn = world.calibration.part(drawn_order(world, rng))
     fitted, held_out = share_out(drawn)
-    signature, test = world.task.signature, world.test
-    router = fit_router(signature, fitted, seed=number, progress=Silent())
-    tested = beliefs(router, test)
-    urgencies = {OURS: _accepts(tested), f"{OURS}, gate alone": _gates(tested)}
+    test = world.test
+    multiplexer = fit_multiplexer(fitted, seed=number, progress=Silent())
+    tested = beliefs(multiplexer, test)
+    urgencies = {OURS: _accepts(tested), f"{OURS}, by the smallest alone": _gates(tested)}
     for name, part in _TAUGHT.items():
-        other = fit_router(signature, fitted, seed=number, progress=Silent(), label_part=part)
+        other = fit_multiplexer(fitted, seed=number, progress=Silent(), label_part=part)
         urgencies[name] = _accepts(beliefs(other, test))
     for rival in RIVALS:
         urgencies[rival.name] = [
@@ -67,26 +67,27 @@ def fit_split(world: World, number: int) -> Split:
             for index in range(test.capacities)
         ]
     return Split(
-        router=router,
+        multiplexer=multiplexer,
         fitted=fitted,
         held_out=held_out,
         believed={
-            "fitted": beliefs(router, fitted),
-            "held_out": beliefs(router, held_out),
+            "fitted": beliefs(multiplexer, fitted),
+            "held_out": beliefs(multiplexer, held_out),
             "test": tested,
         },
         urgencies=urgencies,
     )
 
 
-def _accepts(believed: Beliefs) -> list[Doubles]:
-    capacities = range(1, len(believed.after) + 1)
+def _accepts(believed: Floats) -> list[Doubles]:
+    capacities = range(1, len(believed) + 1)
     return [gains(at_once(one), believed).accept.astype(np.float64) for one in capacities]
 
 
-def _gates(believed: Beliefs) -> list[Doubles]:
-    capacities = range(1, len(believed.after) + 1)
-    return [gains(at_once(one), believed).gate.astype(np.float64) for one in capacities]
+def _gates(believed: Floats) -> list[Doubles]:
+    """What the smallest capacity knows of a larger one that has not run."""
+    first = believed[0].astype(np.float64)
+    return [first[:, -1] - first[:, index] for index in range(len(believed))]
 
 
 def trial_of(data: RoutingData, index: int, rng: np.random.Generator | None = None) -> Trial:

@@ -38,11 +38,11 @@ class Drifted:
 def drift(world: World, split: Split, index: int, *, window: int) -> Drifted:
     """Route the scripted stream with a wish; `window` is 0 where prices stay as they are."""
     capacities = world.macs[:-1]
-    curve = calibrate(split.router, split.fitted, split.held_out, capacities).curves[index]
+    curve = calibrate(split.multiplexer, split.fitted, split.held_out, capacities).curves[index]
     chosen = script(world, index)
     judged, right = gains(at_once(index + 1), split.believed["test"]), world.test.right
     budget = Budget(offload_share=WISH, share_window=window)
-    sent = _route(curve, budget, judged.gate[chosen], judged.accept[chosen])
+    sent = _route(curve, budget, judged.accept[chosen])
     answers = np.where(sent, right[chosen, -1], right[chosen, index])
     sums = np.concatenate([[0], np.cumsum(sent)])
     shares = 100 * (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
@@ -75,15 +75,13 @@ def script(world: World, index: int) -> NDArray[np.intp]:
     )
 
 
-def _route(
-    curve: RoutingCurve, budget: Budget, gate: NDArray[np.float32], accept: NDArray[np.float32]
-) -> NDArray[np.bool_]:
+def _route(curve: RoutingCurve, budget: Budget, accept: NDArray[np.float32]) -> NDArray[np.bool_]:
     """As the agent does, by its own rules."""
     keeper, sent = ShareKeeper(), []
-    for before, after in zip(gate, accept, strict=True):
+    for gained in accept:
         prices = policy.asked_prices(curve, budget, keeper.to_go_for(budget))
-        asks = policy.prefers_cloud(0.0, float(before), prices.gate) or policy.prefers_cloud(
-            0.0, float(after), prices.accept
+        asks = policy.keeps_nothing(prices) or policy.prefers_cloud(
+            0.0, float(gained), prices.accept
         )
         keeper = keeper.after_input(budget, asked_cloud=asks)
         sent.append(asks)

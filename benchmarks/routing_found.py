@@ -43,13 +43,12 @@ class Found:
             rival and for each of `FROM`.
         cloud_savings: for each split and capacity, (splits, K).
         energy_savings: likewise, %.
-        errors: expected calibration error, points, of the multiplexer's word on each option and of
-            the accept head's on what may follow.
+        errors: expected calibration error, points, of the multiplexer's word on what may follow.
         kept: promises over many draws, for each of `FROM`.
         shipped: promises as a bundle ships them, likewise.
         drifted: with and without a window, likewise.
         climbed: the way up to the largest capacity, for each split.
-        cost: of the router.
+        cost: of the multiplexer.
     """
 
     world: World
@@ -117,7 +116,7 @@ def find(world: World, splits: int) -> Found:
             for index in FROM
         ],
         climbed=[climb(world, one) for one in fitted],
-        cost=router_cost(world, first.router),
+        cost=router_cost(world, first.multiplexer),
     )
 
 
@@ -137,13 +136,8 @@ def _curves(world: World, fitted: list[Split], name: str) -> Doubles:
 def _errors(world: World, split: Split) -> dict[str, float]:
     test, believed = world.test, split.believed["test"]
     options = [*(f"capacity {k}" for k in range(1, test.capacities + 1)), "cloud"]
-    found = {
-        f"before a student runs: {option}": calibration_error(
-            believed.before[:, i], test.right[:, i]
-        )
-        for i, option in enumerate(options)
-    }
-    for index, after in enumerate(believed.after):
+    found = {}
+    for index, after in enumerate(believed):
         for i, option in enumerate(options[index:], start=index):
             found[f"after capacity {index + 1} ran: {option}"] = calibration_error(
                 after[:, i], test.right[:, i]

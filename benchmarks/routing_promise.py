@@ -110,16 +110,10 @@ def _judged(split: Split, index: int, part: str, data: RoutingData) -> Judged:
 
 def _together(one: Judged, other: Judged) -> Judged:
     return Judged(
-        gains=Gains(
-            gate=np.concatenate([one.gains.gate, other.gains.gate]),
-            accept=np.concatenate([one.gains.accept, other.gains.accept]),
-        ),
+        gains=Gains(gate=None, accept=np.concatenate([one.gains.accept, other.gains.accept])),
         agrees=np.concatenate([one.agrees, other.agrees]),
     )
 
 
 def _part(judged: Judged, chosen: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Judged:
-    return Judged(
-        gains=Gains(gate=judged.gains.gate[chosen], accept=judged.gains.accept[chosen]),
-        agrees=judged.agrees[chosen],
-    )
+    return Judged(gains=judged.gains.part(chosen), agrees=judged.agrees[chosen])

@@ -276,7 +276,7 @@ def _drift(found: ByTask) -> Sheet:
 def _router_costs(found: ByTask) -> Sheet:
     rows: Rows = []
     for task, seeds in found.items():
-        for place, name in enumerate(("multiplexer", "accept head", "smallest capacity")):
+        for place, name in enumerate(("smallest capacity and multiplexer", "by itself")):
             rows.append(
                 [
                     task,
@@ -289,7 +289,7 @@ def _router_costs(found: ByTask) -> Sheet:
         title="What routing itself takes",
         header=["task", "network", "p50 µs", "kB"],
         rows=rows,
-        words="Timed in turns on one thread. A capacity's bytes are its template and its weights.",
+        words="Timed in turns on one thread. Bytes are those of template and weights.",
     )
 
 

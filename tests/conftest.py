@@ -55,8 +55,7 @@ def make_manifest() -> Callable[..., bundle_pb2.Manifest]:
     ) -> bundle_pb2.Manifest:
         manifest = bundle_pb2.Manifest(format=MANIFEST_FORMAT, task=task, release=release)
         manifest.cloud.name = "tiny-teacher"
-        for name in ("multiplexer", "accept_head", "golden"):
-            getattr(manifest, name).CopyFrom(repository.add(f"{name} {release}".encode()))
+        manifest.golden.CopyFrom(repository.add(f"golden {release}".encode()))
         promise = bundle_pb2.CertifiedPoint(risk=0.02, delta=0.1, offload_share=0.25)
         calibration = bundle_pb2.Calibration(
             curves=[bundle_pb2.RoutingCurve(), bundle_pb2.RoutingCurve(certified=[promise])],

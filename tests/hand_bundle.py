@@ -1,9 +1,8 @@
 """A bundle made by hand, whose multiplexer says what the test wrote into the input.
 
-Inputs are (2, 3). The first four of their six numbers are the success probabilities of capacity 1,
-2, 3 and the cloud; the accept head repeats them. At offload share 0.5 a gain of the cloud above
-GATE_PRICE is gated, one above ACCEPT_PRICE escalated; at 0 nothing is sent, at 1 everything. Its
-golden inputs go each of these ways.
+Inputs are (2, 3). The first four of their six numbers are the probabilities that capacity 1, 2, 3
+and the cloud are right. At offload share 0.5 a gain of the cloud above ACCEPT_PRICE is escalated,
+and one above GATE_PRICE gated where there is a way up; at 0 nothing is sent, at 1 everything.
 """
 
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from tests.memory_source import MemorySource
 
 from nestling.bundle import MANIFEST_FORMAT, blob_of, bundle_version
@@ -29,8 +28,6 @@ CLASSES = 4
 CAPACITIES = 3
 MEMORY_BYTES = (1000, 2000, 4000)
 MACS = (1_000_000, 2_000_000, 4_000_000)
-MULTIPLEXER_MACS = 500_000
-ACCEPT_HEAD_MACS = 250_000
 GATE_PRICE = 0.5
 ACCEPT_PRICE = 0.2
 
@@ -56,7 +53,8 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
 
     Args:
         release: its number.
-        replaced: bytes of `multiplexer`, `accept_head`, `calibration` or `golden` to take instead.
+        replaced: bytes of `template`, `calibration` or `golden` to take instead; the template is
+            that of capacity 1.
 
     Returns:
         The manifest, and the bytes of every blob that it names by SHA-256.
@@ -72,11 +70,11 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
     ]
     rings = [ring_bytes(layout, whole, capacity) for capacity in range(1, CAPACITIES + 1)]
     templates = [_template(hidden) for hidden in _HIDDEN]
+    golden = _golden(layout, rings, templates).SerializeToString()
+    templates[0] = replaced.pop("template", templates[0])
     shared = {
-        "multiplexer": _multiplexer(),
-        "accept_head": _accept_head(),
         "calibration": calibration().SerializeToString(),
-        "golden": _golden(layout, rings, templates).SerializeToString(),
+        "golden": golden,
         **replaced,
     }
     named = {name: blob_of(data) for name, data in shared.items()}
@@ -95,8 +93,6 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
             )
         ],
         cloud=bundle_pb2.CloudModel(name="hand-teacher"),
-        multiplexer_macs=MULTIPLEXER_MACS,
-        accept_head_macs=ACCEPT_HEAD_MACS,
         **named,
     )
     return manifest, {blob_of(data).sha256: data for data in [*rings, *templates, *shared.values()]}
@@ -165,6 +161,20 @@ def _nested(name: str, shapes: list[tuple[int, int]]) -> bundle_pb2.NestedTensor
 
 
 def _template(hidden: int) -> bytes:
+    return template_saying("Clip", ["said", "zero", "one"], hidden=hidden)
+
+
+def template_saying(
+    kind: str, inputs: list[str], *, options: int = CAPACITIES + 1, hidden: int = _HIDDEN[0]
+) -> bytes:
+    """A capacity's graph, from "input" to "logits" and "right".
+
+    Args:
+        kind: of the ONNX node that puts out "right".
+        inputs: of that node: "flat" are the input's numbers, "said" the first `options` of them.
+        options: how many it speaks of.
+        hidden: width of the capacity.
+    """
     nodes = [
         helper.make_node("Flatten", ["input"], ["flat"]),
         helper.make_node("DequantizeLinear", ["first", "scale"], ["w1"]),
@@ -172,36 +182,35 @@ def _template(hidden: int) -> bytes:
         helper.make_node("Relu", ["sum"], ["hidden"]),
         helper.make_node("DequantizeLinear", ["second", "scale"], ["w2"]),
         helper.make_node("Gemm", ["hidden", "w2"], ["logits"], transB=1),
-    ]
-    weights = [_external("first", (hidden, _INPUTS)), _external("second", (CLASSES, hidden))]
-    return _model(nodes, {"input": SHAPE}, {"logits": CLASSES}, [_SCALE, *weights])
-
-
-def _multiplexer() -> bytes:
-    constants = [
-        numpy_helper.from_array(np.array(values), name)
-        for name, values in (("from", [0]), ("to", [CAPACITIES + 1]), ("axis", [1]))
-    ]
-    constants += [
-        numpy_helper.from_array(np.array(value, np.float32), name)
-        for name, value in (("zero", 0), ("one", 1))
-    ]
-    nodes = [
-        helper.make_node("Flatten", ["input"], ["flat"]),
         helper.make_node("Slice", ["flat", "from", "to", "axis"], ["said"]),
-        helper.make_node("Clip", ["said", "zero", "one"], ["success"]),
-        helper.make_node("Identity", ["success"], ["right"]),
+        helper.make_node(kind, inputs, ["right"]),
     ]
-    given = {"input": SHAPE, "budget": (6,)}
-    outputs = {"success": CAPACITIES + 1, "right": CAPACITIES + 1}
-    return _model(nodes, given, outputs, constants)
-
-
-def _accept_head() -> bytes:
-    options = CAPACITIES + 1
-    given = {"logits": (CLASSES,), "right": (options,), "capacity": (CAPACITIES,)}
-    nodes = [helper.make_node("Identity", ["right"], ["again"])]
-    return _model(nodes, given, {"again": options}, [])
+    numbers = {"from": [0], "to": [options], "axis": [1]}
+    reals = {"zero": 0, "one": 1}
+    constants = [
+        _SCALE,
+        _external("first", (hidden, _INPUTS)),
+        _external("second", (CLASSES, hidden)),
+        *(numpy_helper.from_array(np.array(value), name) for name, value in numbers.items()),
+        *(
+            numpy_helper.from_array(np.array(value, np.float32), name)
+            for name, value in reals.items()
+        ),
+    ]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "hand",
+        [value("input", TensorProto.FLOAT, ["n", *SHAPE])],
+        [
+            value("logits", TensorProto.FLOAT, ["n", CLASSES]),
+            value("right", TensorProto.FLOAT, ["n", options]),
+        ],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
 
 
 def _golden(
@@ -213,7 +222,7 @@ def _golden(
     )
     for capacity, template in enumerate(templates, start=1):
         session = open_session(template, assemble(layout, rings[:capacity]))
-        golden.logits.append(session.run(None, {"input": inputs})[0].astype("<f4").tobytes())
+        golden.logits.append(session.run(["logits"], {"input": inputs})[0].astype("<f4").tobytes())
     return golden
 
 
@@ -222,22 +231,3 @@ def _external(name: str, shape: tuple[int, int]) -> TensorProto:
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="weights")
     return tensor
-
-
-def _model(
-    nodes: list[NodeProto],
-    inputs: Mapping[str, tuple[int, ...]],
-    outputs: Mapping[str, int],
-    constants: list[TensorProto],
-) -> bytes:
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        "hand",
-        [value(name, TensorProto.FLOAT, ["n", *shape]) for name, shape in inputs.items()],
-        [value(name, TensorProto.FLOAT, ["n", width]) for name, width in outputs.items()],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data

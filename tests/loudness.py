@@ -4,11 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.routing import RoutingData
 from nestling_cloud.routing.data import Bools
-
-SIGNATURE = Signature(shape=[1, 16], classes=["a", "b", "c"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +25,7 @@ def loud_and_quiet(count: int, seed: int) -> Hardness:
     right = np.where(loud, rng.random(count) < 0.1, rng.random(count) < 0.95)
     labels = np.where(right, answers, (answers + rng.integers(1, 3, count)) % 3)
     sure = np.where(loud, 0.2, 4.0)[:, None] * np.eye(3)[answers]
+    sure = sure * rng.uniform(0.7, 1.3, count)[:, None]
     taught = np.where(rng.random(count) < 0.9, labels, (labels + 1) % 3)
     return Hardness(
         data=RoutingData(

@@ -115,8 +115,6 @@ def small_bundle(
         release=release,
         tensors=layout,
         capacities=capacities,
-        multiplexer=add(rng.bytes(300)),
-        accept_head=add(rng.bytes(100)),
         calibration=add(_calibration(release)),
         golden=add(rng.bytes(200)),
     )

@@ -1,7 +1,8 @@
 """The way of a model, from data to everything that a bundle holds."""
 
+import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,8 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nestling.admission import offload_bytes
-from nestling.budget import BUDGET_FIELDS
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
 from nestling.student.network import NestedStudent
@@ -21,17 +20,11 @@ from nestling.v1.bundle_pb2 import Calibration, NestedTensor
 from nestling_cloud.distillation import check_teacher
 from nestling_cloud.export import export_onnx
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
+from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.multiplexed import multiplexed
 from nestling_cloud.progress import Progress
 from nestling_cloud.quantization import QuantizedStudent, quantize
-from nestling_cloud.routing import (
-    Costs,
-    Router,
-    RoutingData,
-    calibrate,
-    fit_affordable,
-    fit_router,
-    share_out,
-)
+from nestling_cloud.routing import RoutingData, calibrate, fit_multiplexer, share_out
 from nestling_cloud.student import train_student
 from nestling_cloud.tasks.task import Examples, Splits, Task
 from nestling_cloud.teacher import train_teacher
@@ -48,7 +41,8 @@ class LearnedCapacity:
     """One capacity, ready for a bundle.
 
     Attributes:
-        template: ONNX graph with external initialisers, for unsigned activations.
+        template: ONNX graph with external initialisers, for unsigned activations; the
+            multiplexer's layers are in it.
         template_int8: the same for signed ones; its logits and its size are the same.
         ring: int8 weights that it adds to the capacity before.
         macs: multiply-accumulates of one inference.
@@ -76,14 +70,6 @@ class LearnedCloud:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearnedRouter:
-    """Multiplexer or accept head: ONNX model, multiply-accumulates of one run."""
-
-    onnx: bytes
-    macs: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Nest:
     """The compiled student: what a bundle ships of it."""
 
@@ -101,8 +87,6 @@ class Learned:
         layout: the nest.
         capacities: smallest first.
         cloud: the teacher.
-        multiplexer: (input, budget) -> success.
-        accept_head: (logits, success, capacity) -> accept.
         calibration: prices for wished offload shares.
         golden_inputs: (G, *shape).
         golden_tolerance: largest difference allowed in any golden logit.
@@ -113,8 +97,6 @@ class Learned:
     layout: Sequence[NestedTensor]
     capacities: Sequence[LearnedCapacity]
     cloud: LearnedCloud
-    multiplexer: LearnedRouter
-    accept_head: LearnedRouter
     calibration: Calibration
     golden_inputs: NDArray[np.float32]
     golden_tolerance: float
@@ -186,20 +168,15 @@ def finish(
     checkpoint = arrays_of(student)
     nest = _compile(task, quantize(student, splits.train.inputs, task.quantization))
     data = _routing_data(cloud_logits, nest, splits.calibration)
-    memory = _memory_bytes(task, nest)
     fitted, held_out = share_out(data)
-    router = fit_router(task.signature, fitted, seed=seed, progress=progress)
-    costs = Costs(memory_bytes=memory, offload_bytes=offload_bytes(task.signature.shape))
-    fit_affordable(router.multiplexer, costs, seed=seed, progress=progress)
-    calibration = calibrate(router, fitted, held_out, _macs(task))
+    multiplexer = fit_multiplexer(fitted, seed=seed, progress=progress)
+    calibration = calibrate(multiplexer, fitted, held_out, _macs(task))
+    nest = _multiplexed(nest, multiplexer)
     golden = _golden_indices(len(splits.calibration))
-    multiplexer, accept_head = _export_router(task, router)
     return Learned(
         layout=nest.layout,
-        capacities=_capacities(task, nest, memory, data, golden),
+        capacities=_capacities(task, nest, data, golden),
         cloud=cloud,
-        multiplexer=multiplexer,
-        accept_head=accept_head,
         calibration=calibration,
         golden_inputs=data.inputs[golden],
         golden_tolerance=_GOLDEN_TOLERANCE * float(np.abs(data.logits[:, golden]).max()),
@@ -216,6 +193,20 @@ def _compile(task: Task, quantized: QuantizedStudent) -> _Nest:
         rings=[ring_bytes(tensors, quantized.tensors, k) for k in capacities],
         templates=[compiled(k, "uint8") for k in capacities],
         templates_int8=[compiled(k, "int8") for k in capacities],
+    )
+
+
+def _multiplexed(nest: _Nest, multiplexer: Multiplexer) -> _Nest:
+    """The same nest, its graphs with the multiplexer's layers in them."""
+
+    def each(templates: Sequence[bytes]) -> list[bytes]:
+        return [
+            multiplexed(template, multiplexer, capacity)
+            for capacity, template in enumerate(templates, start=1)
+        ]
+
+    return dataclasses.replace(
+        nest, templates=each(nest.templates), templates_int8=each(nest.templates_int8)
     )
 
 
@@ -245,10 +236,10 @@ def _memory_bytes(task: Task, nest: _Nest) -> list[int]:
 def _capacities(
     task: Task,
     nest: _Nest,
-    memory: Sequence[int],
     data: RoutingData,
     golden: NDArray[np.intp],
 ) -> list[LearnedCapacity]:
+    memory = _memory_bytes(task, nest)
     return [
         LearnedCapacity(
             template=nest.templates[index],
@@ -275,31 +266,3 @@ def _golden_indices(count: int) -> NDArray[np.intp]:
 def _export_teacher(task: Task, teacher: nn.Module) -> bytes:
     example = torch.zeros(2, *task.signature.shape)
     return export_onnx(teacher, [example], input_names=["input"], output_names=["logits"])
-
-
-def _export_router(task: Task, router: Router) -> tuple[LearnedRouter, LearnedRouter]:
-    """Multiplexer and accept head as ONNX, with what a run of each takes."""
-    shape, classes = list(task.signature.shape), len(task.signature.classes)
-    options = task.student.capacities + 1
-    return (
-        _export_part(
-            router.multiplexer,
-            {"input": shape, "budget": [len(BUDGET_FIELDS)]},
-            output_names=["success", "right"],
-        ),
-        _export_part(
-            router.accept_head,
-            {"logits": [classes], "right": [options], "capacity": [options - 1]},
-            output_names=["accept"],
-        ),
-    )
-
-
-def _export_part(
-    network: nn.Module, inputs: Mapping[str, Sequence[int]], *, output_names: Sequence[str]
-) -> LearnedRouter:
-    examples = [torch.zeros(2, *shape) for shape in inputs.values()]
-    return LearnedRouter(
-        onnx=export_onnx(network, examples, input_names=list(inputs), output_names=output_names),
-        macs=network_macs(network, *inputs.values()),
-    )

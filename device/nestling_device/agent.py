@@ -22,7 +22,7 @@ from nestling_device.delivery.source import DeliveryError
 from nestling_device.energy.costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.errors import DeviceError
-from nestling_device.multiplexer import Judged
+from nestling_device.multiplexer import success
 from nestling_device.offload import Offloader, Question
 from nestling_device.parts import Parts
 from nestling_device.share import ShareKeeper
@@ -37,22 +37,29 @@ class InputError(DeviceError):
     """An input that the bundle's task cannot take."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Outcome:
-    """An answer and where it came from."""
-
-    answer: int
-    capacity: int  # 0 for the cloud
-    reason: Reason.ValueType
-    device_answer: int | None
-
-
 class _OwnAnswer(NamedTuple):
     """The device's answer, the capacity that gave it, and what is believed of every option."""
 
     answer: int
     capacity: int
     right: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outcome:
+    """An answer and where it came from.
+
+    Attributes:
+        answer: class.
+        capacity: that gave it, 0 for the cloud.
+        reason: why there.
+        own: the device's last answer, None where no student ran.
+    """
+
+    answer: int
+    capacity: int
+    reason: Reason.ValueType
+    own: _OwnAnswer | None
 
 
 class Agent:
@@ -116,23 +123,20 @@ class Agent:
         started = time.perf_counter()
         self._fit(budget)
         bill = Bill(self._meter, budget)
-        judged = bill.run(
-            self._parts.manifest.multiplexer_macs,
-            lambda: self._parts.multiplexer.judge(window, budget),
-        )
         question = Question(window=window, index=index, device_answer=None)
-        outcome = self._route(question, judged, bill)
+        outcome = self._route(question, bill)
+        own = outcome.own
         receipt = Receipt(
             input_index=index,
             answered_at_ms=time.time_ns() // 1_000_000,
             bundle_version=self._parts.version,
             route=Route(capacity=outcome.capacity, reason=outcome.reason),
             answer=outcome.answer,
-            device_answer=outcome.device_answer,
+            device_answer=None if own is None else own.answer,
             resident_capacity=self._parts.nest.resident,
             wall_ms=(time.perf_counter() - started) * 1e3,
             budget=budget,
-            success=judged.success.tolist(),
+            success=None if own is None else self._success(own, budget),
         )
         bill.enter(receipt, offload_bytes(window.shape))
         self._keep(receipt)
@@ -206,13 +210,19 @@ class Agent:
             memory_bytes=entry.memory_bytes, latency_ms=latency_ms, energy_mj=energy_mj
         )
 
-    def _route(self, question: Question, judged: Judged, bill: Bill) -> _Outcome:
-        """Decide before a student runs, and after; whatever the cloud does there is an answer."""
+    def _success(self, own: _OwnAnswer, budget: Budget) -> list[float]:
+        found: list[float] = success(own.right, self._parts.manifest, budget).tolist()
+        return found
+
+    def _route(self, question: Question, bill: Bill) -> _Outcome:
+        """Decide when the first capacity has run, and when the last one has.
+
+        Whatever the cloud does there is an answer.
+        """
         if not self._cloud.is_open(question.window, bill):
-            found = self._answer(question.window, judged.right, bill, judge=False)
-            return _kept(found, receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
+            return _kept(self._answer(question, bill), receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
         prices = policy.asked_prices(self._curve(), bill.budget, self._share.to_go_for(bill.budget))
-        outcome = self._choose(question, judged, prices, bill)
+        outcome = self._choose(question, prices, bill)
         kept = outcome.reason == receipt_pb2.REASON_ACCEPTED
         self._share = self._share.after_input(bill.budget, asked_cloud=not kept)
         return outcome
@@ -224,82 +234,68 @@ class Agent:
             return calibration.climbs[nest.resident - 1].curve
         return calibration.curves[nest.resident - 1]
 
-    def _choose(
-        self, question: Question, judged: Judged, prices: policy.Prices, bill: Bill
-    ) -> _Outcome:
-        """Device or cloud, where both are open."""
-        # Limits were held against both before, and prices are read off what is right alone.
-        right = judged.right
-        if policy.prefers_cloud(
-            float(right[self._parts.nest.resident - 1]), float(right[-1]), prices.gate
-        ):
-            return self._gate(question, bill)
-        found = self._answer(question.window, judged.right, bill, judge=True)
-        device, cloud = float(found.right[found.capacity - 1]), float(found.right[-1])
-        if not policy.prefers_cloud(device, cloud, prices.accept):
-            return _kept(found, receipt_pb2.REASON_ACCEPTED)
-        return self._escalate(question, found, bill)
+    def _choose(self, question: Question, prices: policy.Prices, bill: Bill) -> _Outcome:
+        """Device or cloud, where both are open: limits were held against both before."""
+        if policy.keeps_nothing(prices):
+            return self._ask_unseen(question, bill)
+        own = self._run(question, self._parts.nest.start, bill)
+        if own.capacity < self._parts.nest.resident:
+            if self._prefers_cloud(own, self._parts.nest.resident, prices.gate):
+                return self._gate(question, own, bill)
+            own = self._climb(question, own, bill)
+        if not self._prefers_cloud(own, own.capacity, prices.accept):
+            return _kept(own, receipt_pb2.REASON_ACCEPTED)
+        return self._ask(question, own, receipt_pb2.REASON_ESCALATED, bill)
 
-    def _gate(self, question: Question, bill: Bill) -> _Outcome:
-        """Ask the cloud; the student runs only if it has to."""
+    def _prefers_cloud(self, own: _OwnAnswer, capacity: int, price: float) -> bool:
+        return policy.prefers_cloud(float(own.right[capacity - 1]), float(own.right[-1]), price)
+
+    def _ask_unseen(self, question: Question, bill: Bill) -> _Outcome:
+        """Ask the cloud; a student runs only if it has to."""
         found = self._cloud.answer(question, bill)
         if isinstance(found, NoAnswer):
-            capacity = self._parts.nest.resident
-            logits = self._run_student(question.window, capacity, bill)
-            answer = int(logits.argmax())
-            return _Outcome(
-                answer=answer, capacity=capacity, reason=found.reason, device_answer=answer
-            )
-        reason = receipt_pb2.REASON_GATED
-        return _Outcome(answer=found, capacity=0, reason=reason, device_answer=None)
+            return _kept(self._answer(question, bill), found.reason)
+        return _Outcome(answer=found, capacity=0, reason=receipt_pb2.REASON_GATED, own=None)
 
-    def _escalate(self, question: Question, own: _OwnAnswer, bill: Bill) -> _Outcome:
-        """Ask the cloud; the student's answer stands if it has none."""
+    def _gate(self, question: Question, own: _OwnAnswer, bill: Bill) -> _Outcome:
+        """Ask the cloud; the larger capacity runs only if it has to."""
+        outcome = self._ask(question, own, receipt_pb2.REASON_GATED, bill)
+        if not outcome.capacity:
+            return outcome
+        return _kept(self._climb(question, own, bill), outcome.reason)
+
+    def _ask(
+        self, question: Question, own: _OwnAnswer, reason: Reason.ValueType, bill: Bill
+    ) -> _Outcome:
+        """Ask the cloud; the device's answer stands if it has none."""
         found = self._cloud.answer(dataclasses.replace(question, device_answer=own.answer), bill)
         if isinstance(found, NoAnswer):
             return _kept(own, found.reason)
-        reason = receipt_pb2.REASON_ESCALATED
-        return _Outcome(answer=found, capacity=0, reason=reason, device_answer=own.answer)
+        return _Outcome(answer=found, capacity=0, reason=reason, own=own)
 
-    def _answer(self, window: Window, right: Floats, bill: Bill, *, judge: bool) -> _OwnAnswer:
-        """Answer on the device, by a larger capacity where a smaller one is not enough.
+    def _answer(self, question: Question, bill: Bill) -> _OwnAnswer:
+        """Answer on the device."""
+        return self._climb(question, self._run(question, self._parts.nest.start, bill), bill)
 
-        Args:
-            window: the input.
-            right: what the multiplexer said of being right.
-            bill: what it takes is entered.
-            judge: whether the accept head's word on the last answer is wanted.
-        """
-        nest = self._parts.nest
-        logits = self._run_student(window, nest.start, bill)
-        capacity, believed = nest.start, right
-        if nest.start < nest.resident:
-            believed = self._accept(logits, right, capacity, bill)
-            smaller, larger = believed[nest.start - 1], believed[nest.resident - 1]
-            price = _climb(self._parts.calibration, nest.resident).price
-            if not policy.climbs(float(smaller), float(larger), price):
-                return _OwnAnswer(int(logits.argmax()), capacity, believed)
-            capacity = nest.resident
-            logits = self._run_student(window, capacity, bill)
-        if judge:
-            believed = self._accept(logits, right, capacity, bill)
-        return _OwnAnswer(int(logits.argmax()), capacity, believed)
+    def _climb(self, question: Question, own: _OwnAnswer, bill: Bill) -> _OwnAnswer:
+        """Run the resident capacity where the one that has run is not enough."""
+        resident = self._parts.nest.resident
+        if own.capacity == resident:
+            return own
+        smaller, larger = own.right[own.capacity - 1], own.right[resident - 1]
+        price = _climb(self._parts.calibration, resident).price
+        if not policy.climbs(float(smaller), float(larger), price):
+            return own
+        return self._run(question, resident, bill)
 
-    def _accept(self, logits: Floats, right: Floats, capacity: int, bill: Bill) -> Floats:
-        return bill.run(
-            self._parts.manifest.accept_head_macs,
-            lambda: self._parts.multiplexer.acceptance(logits, right, capacity),
-        )
-
-    def _run_student(self, window: Window, capacity: int, bill: Bill) -> Floats:
+    def _run(self, question: Question, capacity: int, bill: Bill) -> _OwnAnswer:
         entry = self._parts.manifest.capacities[capacity - 1]
-        return bill.run(entry.macs, lambda: self._parts.nest.run(window[None], capacity)[0])
+        said = bill.run(entry.macs, lambda: self._parts.nest.run(question.window[None], capacity))
+        return _OwnAnswer(int(said.logits[0].argmax()), capacity, said.right[0])
 
 
 def _kept(own: _OwnAnswer, reason: Reason.ValueType) -> _Outcome:
-    return _Outcome(
-        answer=own.answer, capacity=own.capacity, reason=reason, device_answer=own.answer
-    )
+    return _Outcome(answer=own.answer, capacity=own.capacity, reason=reason, own=own)
 
 
 def _climb(calibration: Calibration, capacity: int) -> Climb:

@@ -1,6 +1,6 @@
 """The nest on the device: rings and templates become the capacities that are resident."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,19 @@ from nestling_device.delivery.blobs import BlobStore
 
 if TYPE_CHECKING:
     import onnxruntime
+
+
+class Said(NamedTuple):
+    """What a capacity says of N inputs.
+
+    Attributes:
+        logits: (N, classes).
+        right: the multiplexer's word, by the same layers: the probability that capacity 1 to K and
+            the cloud are right, (N, K + 1).
+    """
+
+    logits: NDArray[np.float32]
+    right: NDArray[np.float32]
 
 
 class Nest:
@@ -64,8 +77,8 @@ class Nest:
         template = self._blobs.read(template_of(entries[-1], self._activations))
         return open_session(template, tensors)
 
-    def run(self, inputs: NDArray[np.float32], capacity: int | None = None) -> NDArray[np.float32]:
-        """Logits (N, classes) of a capacity for inputs (N, *shape).
+    def run(self, inputs: NDArray[np.float32], capacity: int | None = None) -> Said:
+        """Run a capacity on inputs (N, *shape).
 
         Args:
             inputs: to be answered.
@@ -77,8 +90,8 @@ class Nest:
         session = self._sessions.get(capacity or self.resident)
         if session is None:
             raise RuntimeError("no such capacity is loaded")
-        logits: NDArray[np.float32] = session.run(None, {"input": inputs})[0]
-        return logits
+        logits, right = session.run(["logits", "right"], {"input": inputs})
+        return Said(logits, right)
 
 
 def golden_inputs(manifest: Manifest, golden: GoldenInputs) -> NDArray[np.float32]:

@@ -6,7 +6,6 @@ from nestling.v1.bundle_pb2 import Calibration, Manifest
 from nestling_device.calibration import read_calibration
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.delivery.installer import Installed
-from nestling_device.multiplexer import Multiplexer
 from nestling_device.nest import Nest
 
 
@@ -19,7 +18,6 @@ class Parts:
         version: the bundle's name, for receipts.
         held: capacities 1 to `held` are on the device.
         nest: holds the resident capacity.
-        multiplexer: judges options.
         calibration: prices for wished offload shares.
     """
 
@@ -27,7 +25,6 @@ class Parts:
     version: str
     held: int
     nest: Nest
-    multiplexer: Multiplexer
     calibration: Calibration
 
 
@@ -43,6 +40,5 @@ def load_parts(installed: Installed, blobs: BlobStore) -> Parts:
         version=installed.version,
         held=installed.capacity,
         nest=Nest(manifest, blobs, installed.activations),
-        multiplexer=Multiplexer(manifest, blobs),
         calibration=read_calibration(manifest, blobs),
     )

@@ -1,8 +1,8 @@
 """Who decides where an input runs: pure rules over probabilities, costs, budget and link.
 
-One rule decides twice. Before a student runs (gate) and after (accept or escalate) an input goes to
-the cloud when the cloud is believed to succeed more often than the device by more than a price.
-Prices come with the bundle, for the offload share that the budget wishes.
+One rule decides twice. When the first capacity has run (gate) and when the last one has (accept or
+escalate) an input goes to the cloud if the cloud is believed to succeed more often than the device
+by more than a price. Prices come with the bundle, for the offload share that the budget wishes.
 """
 
 from collections.abc import Sequence
@@ -154,6 +154,11 @@ def asked_prices(curve: RoutingCurve, budget: Budget, share: float) -> Prices:
     if not budget.tolerated_risk > 0:
         return prices_for(curve, share)
     return certified_prices(curve, budget.tolerated_risk) or KEEP_NOTHING
+
+
+def keeps_nothing(prices: Prices) -> bool:
+    """Whether every input goes to the cloud, so that no student has to run first."""
+    return prices.gate < -1
 
 
 def prefers_cloud(device: float, cloud: float, price: float) -> bool:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.timing import Stretch, run_for
-from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import PROVENANCE_MODELLED
 from nestling_device.energy.costs import MeasuredCosts, NetworkCost, provenance_name
 from nestling_device.energy.profile import Board
@@ -76,7 +75,7 @@ def metered(stretch: Stretch, sampler: Sampler | None) -> Run:
 
 
 def profile(parts: Parts, windows: Windows, conditions: Conditions, say: Say) -> MeasuredCosts:
-    """Run capacities 1 to the largest held, the multiplexer and the accept head.
+    """Run capacities 1 to the largest held, the multiplexer's layers in each.
 
     Args:
         parts: the installed bundle.
@@ -88,32 +87,19 @@ def profile(parts: Parts, windows: Windows, conditions: Conditions, say: Say) ->
         DeliveryError: a ring is damaged.
     """
     idle_w = idle_watts(conditions, say)
-    capacities = []
+    capacities: list[Run] = []
     for capacity in range(1, parts.held + 1):
         say(f"capacity {capacity}")
         parts.nest.load(capacity)
         capacities.append(_run(lambda w: parts.nest.run(w[None]), windows, conditions))
-    say("multiplexer")
-    budget = Budget(memory_bytes=10**6, latency_ms=1000, energy_mj=1000, battery=1)
-    multiplexer = _run(lambda w: parts.multiplexer.judge(w, budget), windows, conditions)
-    say("accept head")
-    logits = parts.nest.run(windows[:1])[0]
-    right = parts.multiplexer.judge(windows[0], budget).right
-    accept_head = _run(
-        lambda _: parts.multiplexer.acceptance(logits, right, parts.held), windows, conditions
-    )
-    runs = [*capacities, multiplexer, accept_head]
-    told = [cost_of(run, idle_w, conditions) for run in runs]
     return MeasuredCosts(
         bundle=parts.version,
         machine=conditions.machine,
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
         meter=conditions.meter,
         idle_w=idle_w,
-        active_w=active_watts(runs, idle_w),
-        capacities=tuple(told[:-2]),
-        multiplexer=told[-2],
-        accept_head=told[-1],
+        active_w=active_watts(capacities, idle_w),
+        capacities=tuple(cost_of(run, idle_w, conditions) for run in capacities),
     )
 
 

@@ -8,7 +8,7 @@ from nestling_device.calibration import read_calibration
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.delivery.installer import SelfTestError
 from nestling_device.delivery.source import DeliveryError
-from nestling_device.multiplexer import Multiplexer
+from nestling_device.multiplexer import are_probabilities
 from nestling_device.nest import Nest, golden_inputs
 
 
@@ -44,7 +44,7 @@ def _answer_golden_inputs(nest: Nest, manifest: Manifest, capacity: int, blobs: 
     inputs = golden_inputs(manifest, golden)
     for number in range(1, capacity + 1):
         nest.load(number)
-        logits = nest.run(inputs)
+        logits, right = nest.run(inputs)
         wanted = np.frombuffer(golden.logits[number - 1], "<f4")
         difference = float(np.abs(logits - wanted.reshape(logits.shape)).max())
         if not difference <= golden.tolerance:
@@ -52,4 +52,7 @@ def _answer_golden_inputs(nest: Nest, manifest: Manifest, capacity: int, blobs: 
                 f"capacity {number} answers the golden inputs with logits off by {difference:.3g} "
                 f"(allowed {golden.tolerance:.3g}); this processor computes it differently"
             )
-    Multiplexer(manifest, blobs).check(inputs[0])
+        if not are_probabilities(right, len(manifest.capacities)):
+            raise SelfTestError(
+                f"what capacity {number} says of the options is no probability for each"
+            )

@@ -1,7 +1,7 @@
 """What a budget admits, whatever the device: memory for a capacity, time on the link for the cloud.
 
-The cloud fits the multiplexer on these rules and the device's policy starts from them. A device
-adds what only it knows: its own latency and energy for each option.
+The multiplexer's success probabilities and the device's policy start from these rules. The policy
+adds what only a device knows: its own latency and energy for each option.
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import Literal
 
 from nestling.v1 import bundle_pb2
 
-MANIFEST_FORMAT = 2
+MANIFEST_FORMAT = 3
 
 Activations = Literal["uint8", "int8"]
 """Integers that a graph template computes its activations in; the logits are the same."""
@@ -71,7 +71,7 @@ def rings_and_templates(
 
 def shared_blobs(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
     """List what every device needs, whatever its budget."""
-    return [manifest.multiplexer, manifest.accept_head, manifest.calibration, manifest.golden]
+    return [manifest.calibration, manifest.golden]
 
 
 def every_blob(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:

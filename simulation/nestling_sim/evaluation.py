@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.budget import budget_vector
 from nestling.bundle import template_of
 from nestling.nest import assemble
 from nestling.session import open_session
-from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.tasks import Examples
@@ -28,15 +26,6 @@ Bools = NDArray[np.bool_]
 _BATCH = 256
 # A fallback is not among them: a rival that asked the cloud then would get no answer either.
 _CLOUD_OPEN = frozenset({"accepted", "gated", "escalated"})
-# Under it every option is affordable, so that the curves tell of the inputs alone.
-_AMPLE = Budget(
-    memory_bytes=10**7,
-    latency_ms=1e4,
-    energy_mj=1e4,
-    link_mbit_s=100,
-    battery=1.0,
-    offload_share=0.2,
-)
 CURVE_SHARES = tuple(number / 20 for number in range(21))
 
 
@@ -51,7 +40,8 @@ class Evaluation:
         offloaded: whether the cloud answered, (N,).
         cloud_open: whether the cloud could be chosen and would have answered, (N,).
         confidence: largest softmax probability of the resident capacity, (N,).
-        gain: what the accept head believes that the cloud is better by under an ample budget, (N,).
+        gain: what the multiplexer believes that the cloud is better by, once the resident capacity
+            has run, (N,).
     """
 
     device: Bools
@@ -81,8 +71,9 @@ def evaluate(
     inputs = np.stack([streams[row.device].inputs[row.input_index] for row in receipts])
     labels = np.array([streams[row.device].labels[row.input_index] for row in receipts])
     resident = np.array([row.resident_capacity for row in receipts])
-    every = _student_logits(repository, manifest, inputs)  # (K, N, classes)
-    logits = every[resident - 1, np.arange(len(receipts))]
+    every, believed = _student_says(repository, manifest, inputs)
+    rows = np.arange(len(receipts))
+    logits, right = every[resident - 1, rows], believed[resident - 1, rows]
     teacher = open_session(repository.model_path(manifest.cloud.name).read_bytes())
     cloud = np.concatenate([teacher.run(None, {"input": part})[0] for part in _batches(inputs)])
     return Evaluation(
@@ -92,44 +83,25 @@ def evaluate(
         offloaded=np.array([row.route == "cloud" for row in receipts]),
         cloud_open=np.array([row.reason in _CLOUD_OPEN for row in receipts]),
         confidence=_softmax(logits).max(axis=1),
-        gain=_gain(repository, manifest, inputs, logits, resident),
+        gain=right[:, -1] - right[rows, resident - 1],
     )
 
 
-def _student_logits(repository: Repository, manifest: Manifest, inputs: Floats) -> Floats:
+def _student_says(
+    repository: Repository, manifest: Manifest, inputs: Floats
+) -> tuple[Floats, Floats]:
+    """Logits (K, N, classes), and what each capacity says of the options, (K, N, K + 1)."""
     rings = [repository.read(entry.ring.sha256) for entry in manifest.capacities]
     activations = activations_of(platform.machine())  # as the devices of the run
-    found = []
+    logits, right = [], []
     for number, entry in enumerate(manifest.capacities, start=1):
         tensors = assemble(manifest.tensors, rings[:number])
         template = template_of(entry, activations)
         session = open_session(repository.read(template.sha256), tensors)
-        found.append([session.run(None, {"input": part})[0] for part in _batches(inputs)])
-    return np.stack([np.concatenate(parts) for parts in found])
-
-
-def _gain(
-    repository: Repository,
-    manifest: Manifest,
-    inputs: Floats,
-    logits: Floats,
-    resident: NDArray[np.int_],
-) -> Floats:
-    multiplexer = open_session(repository.read(manifest.multiplexer.sha256))
-    head = open_session(repository.read(manifest.accept_head.sha256))
-    budgets = np.repeat(budget_vector(_AMPLE)[None], len(inputs), axis=0)
-    right = multiplexer.run(["right"], {"input": inputs, "budget": budgets})[0]
-    rows = np.arange(len(logits))
-    accepted = head.run(
-        None,
-        {
-            "logits": logits,
-            "right": right,
-            "capacity": np.eye(len(manifest.capacities), dtype=np.float32)[resident - 1],
-        },
-    )[0]
-    gain: Floats = accepted[:, -1] - accepted[rows, resident - 1]
-    return gain
+        said = [session.run(["logits", "right"], {"input": part}) for part in _batches(inputs)]
+        logits.append(np.concatenate([part[0] for part in said]))
+        right.append(np.concatenate([part[1] for part in said]))
+    return np.stack(logits), np.stack(right)
 
 
 def _batches(inputs: Floats) -> list[Floats]:

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from nestling.v1.budget_pb2 import Budget
 from nestling_device.delivery.admission import parse_manifest
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.machine import activations_of
-from nestling_device.multiplexer import Multiplexer
 from nestling_device.nest import Nest
 from nestling_device.state import State
 
@@ -31,16 +29,9 @@ def main(folder: Path, recording: Path, count: int, out: Path) -> None:
     found: dict[str, Any] = {}
     for capacity in range(1, held.capacity + 1):
         nest.load(capacity)
-        found[f"capacity {capacity}"] = np.concatenate([nest.run(w[None]) for w in windows])
-    multiplexer = Multiplexer(manifest, blobs)
-    budget = Budget(memory_bytes=10**7, latency_ms=1000, energy_mj=1000, link_mbit_s=5, battery=1)
-    judged = [multiplexer.judge(w, budget) for w in windows]
-    found["multiplexer"] = np.stack([one.success for one in judged])
-    accepted = [
-        multiplexer.acceptance(logits, one.right, held.capacity)
-        for logits, one in zip(found[f"capacity {held.capacity}"], judged, strict=True)
-    ]
-    found["accept head"] = np.array(accepted, np.float32)
+        said = [nest.run(w[None]) for w in windows]
+        found[f"capacity {capacity}"] = np.concatenate([one.logits for one in said])
+        found[f"multiplexer {capacity}"] = np.concatenate([one.right for one in said])
     np.savez(out, **found)
 
 

@@ -41,12 +41,8 @@ def release_bundle(
             for capacity in learned.capacities
         ],
         cloud=cloud,
-        multiplexer=repository.add(learned.multiplexer.onnx),
-        accept_head=repository.add(learned.accept_head.onnx),
         calibration=repository.add(learned.calibration.SerializeToString(deterministic=True)),
         golden=repository.add(_golden(learned).SerializeToString(deterministic=True)),
-        multiplexer_macs=learned.multiplexer.macs,
-        accept_head_macs=learned.accept_head.macs,
     )
     # Before the release: a bundle that devices may run has what a round needs.
     repository.add_checkpoint(_version(manifest), write_arrays(learned.checkpoint))

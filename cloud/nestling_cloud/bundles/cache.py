@@ -28,7 +28,6 @@ _FIRST_RELEASE = 1
 # `bundles.build`.
 LEARNING_MODULES = (
     "nestling.admission",
-    "nestling.budget",
     "nestling.bundle",
     "nestling.nest",
     "nestling.session",
@@ -43,8 +42,9 @@ LEARNING_MODULES = (
     "nestling_cloud.export",
     "nestling_cloud.learning",
     "nestling_cloud.macs",
-    "nestling_cloud.models.router",
+    "nestling_cloud.models.multiplexer",
     "nestling_cloud.models.teacher",
+    "nestling_cloud.multiplexed",
     "nestling_cloud.nesting",
     "nestling_cloud.quantization",
     "nestling_cloud.recipes",

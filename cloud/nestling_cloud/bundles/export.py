@@ -1,6 +1,6 @@
 """Writes a released bundle as files that a stranger's tools read: ONNX, and JSON for the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ def export_bundle(
     activations: Activations = "uint8",
     force: bool = False,
 ) -> list[Path]:
-    """Write the desired bundle: every capacity, the routers, the teacher, and the manifest.
+    """Write the desired bundle: every capacity, the teacher, and the manifest.
 
     Args:
         repository: where the bundle is.
@@ -40,7 +40,7 @@ def export_bundle(
 
     Returns:
         The files: for every capacity k `capacity-k.onnx` and beside it `capacity-k.weights`, then
-        `multiplexer.onnx`, `accept_head.onnx`, `<cloud model>.onnx` and `manifest.json`.
+        `<cloud model>.onnx` and `manifest.json`.
 
     Raises:
         ExportError: the folder has files in it, and `force` was not asked for; or the bundle is
@@ -50,14 +50,13 @@ def export_bundle(
     manifest = repository.manifest()
     _check_activations(manifest, activations)
     teacher = repository.model_path(manifest.cloud.name).read_bytes()
-    routers = {
-        "multiplexer.onnx": _read(repository, manifest.multiplexer),
-        "accept_head.onnx": _read(repository, manifest.accept_head),
-    }
+    capacities = [
+        (_read(repository, entry.ring), _read(repository, template_of(entry, activations)))
+        for entry in manifest.capacities
+    ]
     _prepare(folder, force=force)
-    written = _export_capacities(repository, manifest, folder, activations)
+    written = _export_capacities(manifest, folder, capacities)
     rest = {
-        **routers,
         f"{manifest.cloud.name}.onnx": teacher,
         "manifest.json": _json(manifest).encode(),
     }
@@ -97,14 +96,12 @@ def _check_activations(manifest: Manifest, activations: Activations) -> None:
 
 
 def _export_capacities(
-    repository: Repository, manifest: Manifest, folder: Path, activations: Activations
+    manifest: Manifest, folder: Path, capacities: Sequence[tuple[bytes, bytes]]
 ) -> list[Path]:
-    rings: list[bytes] = []
+    """Write every capacity, of each its ring and its template."""
     written: list[Path] = []
-    for number, entry in enumerate(manifest.capacities, start=1):
-        rings.append(_read(repository, entry.ring))
-        tensors = assemble(manifest.tensors, rings)
-        template = _read(repository, template_of(entry, activations))
+    for number, (_, template) in enumerate(capacities, start=1):
+        tensors = assemble(manifest.tensors, [ring for ring, _ in capacities[:number]])
         path = export_capacity(folder, template, tensors, number)
         written += [path, folder / weights_file(number)]
     return written

@@ -1,23 +1,15 @@
 """Routing: what tells who is right, the prices that turn wishes into routes, and their promises.
 
 Everything here learns from inputs that teacher and student did not train on. A part of them fits
-the networks; prices and promises are read off the rest.
+the multiplexer; prices and promises are read off the rest.
 """
 
-from nestling_cloud.routing.affordable import Costs, fit_affordable
 from nestling_cloud.routing.ascent import Ascent, Gains, at_once, climbs, find_ascent, gains, taken
 from nestling_cloud.routing.calibration import calibrate, judge
 from nestling_cloud.routing.data import RoutingData, share_out
+from nestling_cloud.routing.multiplexer import beliefs, fit_multiplexer
 from nestling_cloud.routing.points import GATED_PART, SHARES, operating_point
 from nestling_cloud.routing.promise import DELTA, RISKS, Judged, certify, upper_bound
-from nestling_cloud.routing.router import (
-    Beliefs,
-    Router,
-    acceptance,
-    beliefs,
-    believed_right,
-    fit_router,
-)
 from nestling_cloud.routing.targets import success_targets
 
 __all__ = [
@@ -26,22 +18,16 @@ __all__ = [
     "RISKS",
     "SHARES",
     "Ascent",
-    "Beliefs",
-    "Costs",
     "Gains",
     "Judged",
-    "Router",
     "RoutingData",
-    "acceptance",
     "at_once",
     "beliefs",
-    "believed_right",
     "calibrate",
     "certify",
     "climbs",
     "find_ascent",
-    "fit_affordable",
-    "fit_router",
+    "fit_multiplexer",
     "gains",
     "judge",
     "operating_point",

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nestling_cloud.routing.data import Bools, Floats, RoutingData
-from nestling_cloud.routing.router import Beliefs
 
 # Accuracy that the way up may cost against running the larger capacity at once.
 _TOLERANCE = 0.001
 _TRIED = tuple(number / 20 for number in range(20))
-# What starting a network takes, whatever its size, in multiply-accumulates of a Pi 4B (0.12 ms at
-# 1.4 a nanosecond): each capacity that runs is one start, and the accept head after it is another.
-_STARTS_MACS = 2 * 168_000
+# What starting a capacity takes, whatever its size, in multiply-accumulates of a Pi 4B (0.12 ms at
+# 1.4 a nanosecond).
+_START_MACS = 168_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +41,22 @@ class Gains:
     """What the cloud is believed to be better by, in success probability.
 
     Attributes:
-        gate: before a student ran, (N,).
+        gate: before the larger capacity could run, (N,); None where one runs at once.
         accept: after the last one ran, (N,).
     """
 
-    gate: Floats
+    gate: Floats | None
     accept: Floats
+
+    def sent(self, gate_price: float, accept_price: float) -> Bools:
+        """Which inputs go to the cloud at such prices, (N,)."""
+        late: Bools = self.accept > accept_price
+        return late if self.gate is None else late | (self.gate > gate_price)
+
+    def part(self, chosen: NDArray[np.intp]) -> "Gains":
+        """The same for some of the inputs."""
+        gate = None if self.gate is None else self.gate[chosen]
+        return Gains(gate=gate, accept=self.accept[chosen])
 
 
 def at_once(capacity: int) -> Ascent:
@@ -54,25 +64,34 @@ def at_once(capacity: int) -> Ascent:
     return Ascent(start=capacity, top=capacity)
 
 
-def climbs(ascent: Ascent, believed: Beliefs) -> Bools:
-    """For which inputs the larger capacity runs, (N,)."""
+def climbs(ascent: Ascent, believed: Floats) -> Bools:
+    """For which inputs the larger capacity runs, (N,).
+
+    Args:
+        ascent: the way up.
+        believed: of the inputs, (K, N, K + 1), as `beliefs` has it.
+    """
     if ascent.start == ascent.top:
-        return np.zeros(len(believed.before), np.bool_)
-    after = believed.after[ascent.start - 1]
+        return np.zeros(believed.shape[1], np.bool_)
+    after = believed[ascent.start - 1]
     worth: Bools = after[:, ascent.top - 1] - after[:, ascent.start - 1] > ascent.price
     return worth
 
 
-def gains(ascent: Ascent, believed: Beliefs) -> Gains:
+def gains(ascent: Ascent, believed: Floats) -> Gains:
     """What the cloud is believed to be better by, on a way up."""
-    first, last = (_after(believed, capacity) for capacity in (ascent.start, ascent.top))
+    start, top = ascent.start - 1, ascent.top - 1
+    last = believed[top, :, -1] - believed[top, :, top]
+    if start == top:
+        return Gains(gate=None, accept=last)
+    first = believed[start, :, -1] - believed[start, :, start]
     return Gains(
-        gate=believed.before[:, -1] - believed.before[:, ascent.top - 1],
+        gate=believed[start, :, -1] - believed[start, :, top],
         accept=np.where(climbs(ascent, believed), last, first),
     )
 
 
-def taken(ascent: Ascent, believed: Beliefs, by_capacity: Bools) -> Bools:
+def taken(ascent: Ascent, believed: Floats, by_capacity: Bools) -> Bools:
     """Pick for each input the capacity that answers it.
 
     Args:
@@ -85,7 +104,7 @@ def taken(ascent: Ascent, believed: Beliefs, by_capacity: Bools) -> Bools:
     )
 
 
-def find_ascent(believed: Beliefs, data: RoutingData, macs: Sequence[int], top: int) -> Ascent:
+def find_ascent(believed: Floats, data: RoutingData, macs: Sequence[int], top: int) -> Ascent:
     """Find the way up to a capacity that computes least, at next to no loss on these inputs.
 
     Args:
@@ -96,20 +115,14 @@ def find_ascent(believed: Beliefs, data: RoutingData, macs: Sequence[int], top: 
     """
     right = data.right
     enough = right[:, top - 1].mean() - _TOLERANCE
-    best, least = at_once(top), float(macs[top - 1] + _STARTS_MACS)
+    best, least = at_once(top), float(macs[top - 1] + _START_MACS)
     for start in range(1, top):
-        after = believed.after[start - 1]
+        after = believed[start - 1]
         worth = after[:, top - 1] - after[:, start - 1]
         for share in _TRIED:
             ascent = Ascent(start=start, top=top, price=float(np.quantile(worth, 1 - share)))
             climbed = float(climbs(ascent, believed).mean())
-            needed = macs[start - 1] + _STARTS_MACS + climbed * (macs[top - 1] + _STARTS_MACS)
+            needed = macs[start - 1] + _START_MACS + climbed * (macs[top - 1] + _START_MACS)
             if needed < least and taken(ascent, believed, right).mean() >= enough:
                 best, least = ascent, needed
     return best
-
-
-def _after(believed: Beliefs, capacity: int) -> Floats:
-    after = believed.after[capacity - 1]
-    found: Floats = after[:, -1] - after[:, capacity - 1]
-    return found

@@ -3,20 +3,21 @@
 from collections.abc import Callable, Sequence
 
 from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, Climb, RoutingCurve
+from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.routing.ascent import Ascent, at_once, climbs, find_ascent, gains, taken
-from nestling_cloud.routing.data import RoutingData
+from nestling_cloud.routing.data import Floats, RoutingData
+from nestling_cloud.routing.multiplexer import beliefs
 from nestling_cloud.routing.points import routing_curve
 from nestling_cloud.routing.promise import RISKS, Judged, certify
-from nestling_cloud.routing.router import Beliefs, Router, beliefs
 
 
 def calibrate(
-    router: Router, fitted: RoutingData, held_out: RoutingData, macs: Sequence[int]
+    multiplexer: Multiplexer, fitted: RoutingData, held_out: RoutingData, macs: Sequence[int]
 ) -> Calibration:
     """Read prices off inputs that nothing was fitted on.
 
     Args:
-        router: the one that is shipped.
+        multiplexer: the one that is shipped.
         fitted: inputs that it was fitted on; ways up are found on them.
         held_out: inputs that it was not fitted on.
         macs: multiply-accumulates of each capacity.
@@ -25,7 +26,7 @@ def calibrate(
         For each capacity, run at once and on the way up to it, the prices at which wished shares
         are offloaded, the accuracy that then results, and the prices that keep a tolerated risk.
     """
-    known, unseen = beliefs(router, fitted), beliefs(router, held_out)
+    known, unseen = beliefs(multiplexer, fitted), beliefs(multiplexer, held_out)
     capacities = range(1, held_out.capacities + 1)
     ascents = [find_ascent(known, fitted, macs, top) for top in capacities]
 
@@ -44,12 +45,12 @@ def calibrate(
     )
 
 
-def judge(ascent: Ascent, believed: Beliefs, data: RoutingData) -> Judged:
+def judge(ascent: Ascent, believed: Floats, data: RoutingData) -> Judged:
     """How inputs go on a way up."""
     return Judged(gains=gains(ascent, believed), agrees=taken(ascent, believed, data.agrees))
 
 
-def _climb(ascent: Ascent, believed: Beliefs, curve: Callable[[Ascent], RoutingCurve]) -> Climb:
+def _climb(ascent: Ascent, believed: Floats, curve: Callable[[Ascent], RoutingCurve]) -> Climb:
     if ascent.start == ascent.top:
         return Climb()
     return Climb(

@@ -7,8 +7,8 @@ from nestling_cloud.routing.ascent import Gains
 from nestling_cloud.routing.data import Bools, Floats
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0)
-# Part of the offloaded inputs that the multiplexer may send off unseen by a student. It judges
-# worse than the accept head, but saves the student's run.
+# Part of the offloaded inputs that may go when the first capacity has run, on a way up. Less is
+# known of them than after the larger one, whose run is saved.
 GATED_PART = 0.1
 
 
@@ -20,27 +20,20 @@ def routing_curve(gained: Gains, device: Bools, cloud: Bools) -> RoutingCurve:
         device: whether the capacity is right, (N,).
         cloud: whether the cloud is right, (N,).
     """
-    return RoutingCurve(
-        points=[
-            operating_point(gained.gate, gained.accept, device, cloud, share) for share in SHARES
-        ]
-    )
+    return RoutingCurve(points=[operating_point(gained, device, cloud, share) for share in SHARES])
 
 
-def operating_point(
-    gate: Floats, accept: Floats, device: Bools, cloud: Bools, share: float
-) -> OperatingPoint:
+def operating_point(gained: Gains, device: Bools, cloud: Bools, share: float) -> OperatingPoint:
     """Prices at which a share of inputs goes to the cloud.
 
     Args:
-        gate: what the cloud is believed to be better by before a student runs, (N,).
-        accept: the same after it ran, (N,).
+        gained: what the cloud is believed to be better by, of N inputs.
         device: whether the device is right, (N,).
         cloud: whether the cloud is right, (N,).
         share: wished, 0 to 1.
     """
-    gate_price, accept_price = prices(gate, accept, share)
-    offloaded = (gate > gate_price) | (accept > accept_price)
+    gate_price, accept_price = prices(gained, share)
+    offloaded = gained.sent(gate_price, accept_price)
     return OperatingPoint(
         offload_share=share,
         gate_price=gate_price,
@@ -49,9 +42,15 @@ def operating_point(
     )
 
 
-def prices(gate: Floats, accept: Floats, share: float) -> tuple[float, float]:
-    """Prices before and after a student runs that send a share of these inputs to the cloud."""
-    gate_price = _price(gate, share * GATED_PART if share < 1 else 1.0)
+def prices(gained: Gains, share: float) -> tuple[float, float]:
+    """Prices at the gate and after it that send a share of these inputs to the cloud.
+
+    Where one capacity runs at once nothing goes at the gate, unless everything goes.
+    """
+    gate, accept = gained.gate, gained.accept
+    if gate is None or share >= 1:
+        return _price(accept, 1.0 if share >= 1 else 0.0), _price(accept, share)
+    gate_price = _price(gate, share * GATED_PART)
     gated = gate > gate_price
     left = share * len(gate) - gated.sum()
     return gate_price, _price(accept[~gated], left / max((~gated).sum(), 1))

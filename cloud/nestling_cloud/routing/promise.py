@@ -37,7 +37,7 @@ class Judged:
 
     def kept(self, gate_price: float, accept_price: float) -> Bools:
         """Inputs that the device keeps at such prices, (N,)."""
-        kept: Bools = (self.gains.gate <= gate_price) & (self.gains.accept <= accept_price)
+        kept: Bools = ~self.gains.sent(gate_price, accept_price)
         return kept
 
 
@@ -84,7 +84,7 @@ def _laid_out(fitted: Judged, count: int, delta: float) -> list[tuple[float, flo
 
     A very cautious price keeps few inputs, too few to show anything; a daring one keeps errors.
     """
-    tried = [prices(fitted.gains.gate, fitted.gains.accept, share) for share in _TRIED]
+    tried = [prices(fitted.gains, share) for share in _TRIED]
     # A daring price keeps all that a cautious one keeps.
     rising = np.maximum.accumulate(np.array(tried), axis=0)
     found = [(float(gate), float(accept)) for gate, accept in rising]

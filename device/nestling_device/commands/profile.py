@@ -145,11 +145,7 @@ def _write(state_dir: Path, found: MeasuredCosts) -> None:
 
 
 def _lines(found: MeasuredCosts) -> list[str]:
-    networks = {
-        **{f"capacity {number}": cost for number, cost in enumerate(found.capacities, start=1)},
-        "multiplexer": found.multiplexer,
-        "accept head": found.accept_head,
-    }
+    networks = {f"capacity {number}": cost for number, cost in enumerate(found.capacities, start=1)}
     return [f"{found.bundle} on {found.machine}", *_power(found), *_table("network", networks)]
 
 

@@ -14,7 +14,7 @@ from nestling_device import folder
 _log = logging.getLogger(__name__)
 
 FILE_NAME = "profile.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,6 @@ class MeasuredCosts:
         idle_w: power while nothing ran; None without an instrument.
         active_w: what running networks added to it; None without an instrument.
         capacities: of capacity 1 to the largest held.
-        multiplexer: of the network before a student.
-        accept_head: of the network after one.
     """
 
     bundle: str
@@ -59,8 +57,6 @@ class MeasuredCosts:
     idle_w: float | None
     active_w: float | None
     capacities: tuple[NetworkCost, ...]
-    multiplexer: NetworkCost
-    accept_head: NetworkCost
 
     def capacity(self, bundle: str, number: int) -> NetworkCost | None:
         """Cost of a capacity of a bundle, None where it was not profiled."""
@@ -80,8 +76,6 @@ class MeasuredCosts:
             raise ValueError(f"not a profile of format {_FORMAT}")
         try:
             data["capacities"] = tuple(_network(entry) for entry in data["capacities"])
-            data["multiplexer"] = _network(data["multiplexer"])
-            data["accept_head"] = _network(data["accept_head"])
             return cls(**data)
         except (KeyError, TypeError) as err:
             raise ValueError(f"not a profile: {err}") from err

@@ -155,8 +155,9 @@ class Capacity(_message.Message):
     """Accuracy on the calibration subjects, 0 to 1."""
     @_builtins.property
     def template(self) -> Global___Blob:
-        """ONNX graph with external initialisers, scales and biases inside; activations are unsigned bytes,
-        as x86's kernels want them.
+        """ONNX graph with external initialisers, scales, biases and the multiplexer's layers inside: input
+        -> logits, and the probability that each option (capacity 1 to K, then the cloud) is right.
+        Activations are unsigned bytes, as x86's kernels want them.
         """
 
     @_builtins.property
@@ -225,20 +226,13 @@ class Manifest(_message.Message):
     TENSORS_FIELD_NUMBER: _builtins.int
     CAPACITIES_FIELD_NUMBER: _builtins.int
     CLOUD_FIELD_NUMBER: _builtins.int
-    MULTIPLEXER_FIELD_NUMBER: _builtins.int
-    ACCEPT_HEAD_FIELD_NUMBER: _builtins.int
     CALIBRATION_FIELD_NUMBER: _builtins.int
     GOLDEN_FIELD_NUMBER: _builtins.int
-    MULTIPLEXER_MACS_FIELD_NUMBER: _builtins.int
-    ACCEPT_HEAD_MACS_FIELD_NUMBER: _builtins.int
     format: _builtins.int
     """Layout of this message and of the blobs; a device refuses one it does not know."""
     task: _builtins.str
     release: _builtins.int
     """Grows with every release of a task; a device never goes below what it accepted."""
-    multiplexer_macs: _builtins.int
-    """Multiply-accumulates of one run of the multiplexer and of the accept head."""
-    accept_head_macs: _builtins.int
     @_builtins.property
     def signature(self) -> Global___Signature: ...
     @_builtins.property
@@ -247,18 +241,6 @@ class Manifest(_message.Message):
     def capacities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Capacity]: ...
     @_builtins.property
     def cloud(self) -> Global___CloudModel: ...
-    @_builtins.property
-    def multiplexer(self) -> Global___Blob:
-        """ONNX: (input, budget vector) -> success probability of every option, and the probability that
-        it is right whatever the budget affords.
-        """
-
-    @_builtins.property
-    def accept_head(self) -> Global___Blob:
-        """ONNX: (logits, probabilities of being right, capacity that ran) -> those probabilities again,
-        now that its logits are known.
-        """
-
     @_builtins.property
     def calibration(self) -> Global___Blob:
         """A Calibration message."""
@@ -277,16 +259,12 @@ class Manifest(_message.Message):
         tensors: _abc.Iterable[Global___NestedTensor] | None = ...,
         capacities: _abc.Iterable[Global___Capacity] | None = ...,
         cloud: Global___CloudModel | None = ...,
-        multiplexer: Global___Blob | None = ...,
-        accept_head: Global___Blob | None = ...,
         calibration: Global___Blob | None = ...,
         golden: Global___Blob | None = ...,
-        multiplexer_macs: _builtins.int = ...,
-        accept_head_macs: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_head", b"accept_head", "calibration", b"calibration", "cloud", b"cloud", "golden", b"golden", "multiplexer", b"multiplexer", "signature", b"signature"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "cloud", b"cloud", "golden", b"golden", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_head", b"accept_head", "accept_head_macs", b"accept_head_macs", "calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "golden", b"golden", "multiplexer", b"multiplexer", "multiplexer_macs", b"multiplexer_macs", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "capacities", b"capacities", "cloud", b"cloud", "format", b"format", "golden", b"golden", "release", b"release", "signature", b"signature", "task", b"task", "tensors", b"tensors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,9 +282,11 @@ class OperatingPoint(_message.Message):
     ACCURACY_FIELD_NUMBER: _builtins.int
     offload_share: _builtins.float
     gate_price: _builtins.float
-    """What the cloud must be better by, in success probability, before a student runs."""
+    """What the cloud must be better by, in success probability, before the larger capacity of a way
+    up runs. Below -1: every input goes, and none runs.
+    """
     accept_price: _builtins.float
-    """The same after it ran."""
+    """The same after the last one ran."""
     accuracy: _builtins.float
     """Expected accuracy, 0 to 1."""
     def __init__(

@@ -56,7 +56,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_ACCEPTED: _Reason.ValueType  # 1
     """The device's answer was good enough."""
     REASON_GATED: _Reason.ValueType  # 2
-    """Sent to the cloud before a student ran."""
+    """Sent to the cloud before the resident capacity ran."""
     REASON_ESCALATED: _Reason.ValueType  # 3
     """Sent to the cloud after a student ran."""
     REASON_CLOUD_NOT_ADMITTED: _Reason.ValueType  # 4
@@ -75,7 +75,7 @@ REASON_UNSPECIFIED: Reason.ValueType  # 0
 REASON_ACCEPTED: Reason.ValueType  # 1
 """The device's answer was good enough."""
 REASON_GATED: Reason.ValueType  # 2
-"""Sent to the cloud before a student ran."""
+"""Sent to the cloud before the resident capacity ran."""
 REASON_ESCALATED: Reason.ValueType  # 3
 """Sent to the cloud after a student ran."""
 REASON_CLOUD_NOT_ADMITTED: Reason.ValueType  # 4
@@ -196,7 +196,9 @@ class Receipt(_message.Message):
     def budget(self) -> _budget_pb2.Budget: ...
     @_builtins.property
     def success(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The multiplexer's success probabilities: capacity 1 to K, then the cloud."""
+        """The multiplexer's success probabilities when the last capacity had run: capacity 1 to K, then
+        the cloud; none where none ran.
+        """
 
     def __init__(
         self,

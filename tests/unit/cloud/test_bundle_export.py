@@ -98,7 +98,7 @@ def test_export_of_a_damaged_blob_exits_with_1_and_makes_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     repository = Repository(released)
-    blob = repository.manifest().multiplexer
+    blob = repository.manifest().capacities[0].template
     path = released / "blobs" / blob.sha256
     path.write_bytes(b"x" * blob.size)
     out = released.parent / "out"

@@ -9,12 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from tests.trained import TrainedTask
 
-from nestling.admission import admitted_options, offload_bytes
-from nestling.budget import budget_vector
+from nestling.bundle import MANIFEST_FORMAT
 from nestling.nest import assemble
 from nestling.session import open_session
 from nestling.student.plan import layout
-from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Calibration, GoldenInputs, Manifest
 from nestling_cloud.bundles.build import cloud_model_name
 from nestling_cloud.bundles.export import export_capacity
@@ -74,7 +72,7 @@ def golden_inputs(bundle: Bundle, golden: GoldenInputs) -> Floats:
 def test_manifest_says_what_the_task_is(trained: TrainedTask, bundle: Bundle) -> None:
     manifest = bundle.manifest
 
-    assert (manifest.task, manifest.release, manifest.format) == ("wearable", 1, 2)
+    assert (manifest.task, manifest.release, manifest.format) == ("wearable", 1, MANIFEST_FORMAT)
     assert manifest.signature == trained.task.signature
     assert list(manifest.tensors) == layout(trained.task.signature, trained.task.student)
     assert manifest.cloud.name == cloud_model_name(trained.task)
@@ -203,51 +201,32 @@ def test_calibration_has_a_curve_for_each_capacity(trained: TrainedTask, bundle:
         assert curve.points[-1].accuracy == pytest.approx(cloud, abs=0.005)
 
 
+@pytest.mark.parametrize("capacity", CAPACITIES)
 @pytest.mark.parametrize("size", [0.0, 1.0, 1e4, 1e30])
-def test_multiplexer_answers_any_input_and_budget_with_probabilities(
-    bundle: Bundle, size: float
+def test_multiplexer_answers_any_input_with_probabilities(
+    bundle: Bundle, size: float, capacity: int
 ) -> None:
-    session = open_session(bundle.read(bundle.manifest.multiplexer.sha256))
     rng = np.random.default_rng(0)
     inputs = np.where(rng.random((32, 6, 100)) < 0.5, -size, size).astype(np.float32)
-    budgets = rng.integers(0, 2, (32, 6)).astype(np.float32)
+    session = open_session(bundle.template(capacity), bundle.tensors(capacity))
 
-    found = session.run(["success", "right"], {"input": inputs, "budget": budgets})
+    (right,) = session.run(["right"], {"input": inputs})
 
-    for said in found:
-        assert said.shape == (32, len(CAPACITIES) + 1)
-        assert ((said >= 0) & (said <= 1)).all()
+    assert right.shape == (32, len(CAPACITIES) + 1)
+    assert ((right >= 0) & (right <= 1)).all()
 
 
-def test_multiplexer_believes_in_no_option_that_the_budget_forbids(
-    trained: TrainedTask, bundle: Bundle
+@pytest.mark.parametrize("capacity", CAPACITIES)
+def test_multiplexer_is_calibrated_on_people_that_it_was_not_fitted_on(
+    trained: TrainedTask, bundle: Bundle, capacity: int
 ) -> None:
-    session = open_session(bundle.read(bundle.manifest.multiplexer.sha256))
-    memory = [entry.memory_bytes for entry in bundle.manifest.capacities]
-    budget = Budget(memory_bytes=int(1.2 * memory[1]), latency_ms=1000, energy_mj=100)
-    inputs = trained.splits.calibration.inputs[::50]
-    vectors = np.repeat(budget_vector(budget)[None], len(inputs), axis=0)
+    unseen = trained.splits.calibration
+    held_out = slice(round(FITTED_PART * len(unseen)), None)
+    session = open_session(bundle.template(capacity), bundle.tensors(capacity))
 
-    success = session.run(None, {"input": inputs, "budget": vectors})[0].mean(axis=0)
+    logits, right = session.run(["logits", "right"], {"input": unseen.inputs[held_out]})
 
-    admitted = admitted_options(memory, offload_bytes([6, 100]), budget)
-    assert admitted == [True, True, False, False, False]
-    assert success[:2].min() > 0.2
-    assert success[2:].max() < 0.2
-
-
-@pytest.mark.parametrize("size", [0.0, 1.0, 1e4, 1e30])
-def test_accept_head_answers_any_logits_with_probabilities(bundle: Bundle, size: float) -> None:
-    session = open_session(bundle.read(bundle.manifest.accept_head.sha256))
-    rng = np.random.default_rng(0)
-    count = len(CAPACITIES)
-    given = {
-        "logits": (size * rng.choice([-1, 1], (count, 7))).astype(np.float32),
-        "right": rng.integers(0, 2, (count, count + 1)).astype(np.float32),
-        "capacity": np.eye(count, dtype=np.float32),
-    }
-
-    accept = session.run(["accept"], given)[0]
-
-    assert accept.shape == (count, count + 1)
-    assert ((accept >= 0) & (accept <= 1)).all()
+    is_right = logits.argmax(axis=1) == unseen.labels[held_out]
+    believed = right[:, capacity - 1]
+    assert believed.mean() == pytest.approx(is_right.mean(), abs=0.2)
+    assert believed[is_right].mean() > believed[~is_right].mean() + 0.02

@@ -41,7 +41,7 @@ def answers_its_golden_inputs(installed: Installed, blobs: BlobStore) -> bool:
     right = []
     for number, logits in enumerate(golden.logits, start=1):
         nest.load(number)
-        right.append(nest.run(inputs).astype("<f4").tobytes() == logits)
+        right.append(nest.run(inputs).logits.astype("<f4").tobytes() == logits)
     return all(right)
 
 
@@ -107,7 +107,7 @@ def test_wrong_signed_template_fails_a_signed_device_and_no_other(
     repository: Repository, tmp_path: Path
 ) -> None:
     manifest = repository.manifest()
-    manifest.capacities[0].template_int8.CopyFrom(manifest.multiplexer)
+    manifest.capacities[0].template_int8.CopyFrom(manifest.golden)
     source = source_of(manifest, repository)
 
     with pytest.raises(SelfTestError, match="does not run"):

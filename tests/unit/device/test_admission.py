@@ -1,7 +1,7 @@
 import pytest
 from tests.memory_source import MemorySource, small_bundle
 
-from nestling.bundle import blob_of, bundle_version
+from nestling.bundle import MANIFEST_FORMAT, blob_of, bundle_version
 from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_device.delivery import admission
 from nestling_device.delivery.admission import AdmissionError
@@ -20,9 +20,9 @@ def test_sound_manifest_is_read() -> None:
 
 def test_unknown_format_is_refused() -> None:
     manifest, _ = small_bundle()
-    manifest.format = 3
+    manifest.format = MANIFEST_FORMAT + 1
 
-    with pytest.raises(AdmissionError, match="format 3 and this program knows 2"):
+    with pytest.raises(AdmissionError, match="format 4 and this program knows 3"):
         admission.parse_manifest(manifest.SerializeToString())
 
 

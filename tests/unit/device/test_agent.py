@@ -1,6 +1,5 @@
-import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,158 +7,46 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.agent_world import (
+    BUDGET,
+    CLOUD_CLASS,
+    METER,
+    SIZE,
+    Growth,
+    ScriptedCloud,
+    budget,
+    routes,
+    student_class,
+    world,
+)
 from tests.hand_bundle import (
-    ACCEPT_HEAD_MACS,
     CAPACITIES,
-    CLASSES,
     EASY,
     HARD,
     MACS,
     MEMORY_BYTES,
-    MULTIPLEXER_MACS,
     UNSURE,
-    Blobs,
     calibration,
     hand_bundle,
     hand_parts,
     window,
 )
 
-from nestling.admission import FRAMING_BYTES, offload_bytes, transfer_ms
+from nestling.admission import FRAMING_BYTES, transfer_ms
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.bundle_pb2 import Manifest
 from nestling.v1.receipt_pb2 import Receipt
 from nestling_device.agent import Agent, InputError
 from nestling_device.database import StorageError
 from nestling_device.delivery.source import DeliveryError
 from nestling_device.energy.costs import MeasuredCosts, NetworkCost
-from nestling_device.energy.meter import ProfileMeter
-from nestling_device.energy.profile import Board, Link
 from nestling_device.offload import (
     BadAnswerError,
-    CloudAnswer,
     DeadlineMissedError,
     OffloadError,
-    Question,
     UnreachableError,
 )
 from nestling_device.outbox import Outbox
-from nestling_device.parts import Parts
-
-METER = ProfileMeter(
-    Board(name="b", idle_w=1.0, busy_w=3.0, gmacs_per_s=1.0, run_overhead_ms=0.5),
-    Link(name="l", base_w=2.0, w_per_mbit_s=0.0, tail_mj=0.0, mbit_s=1.0, rtt_ms=10.0),
-)
-BUDGET = Budget(
-    memory_bytes=MEMORY_BYTES[-1],
-    latency_ms=1000,
-    energy_mj=1000,
-    link_mbit_s=1.0,
-    link_rtt_ms=10,
-    battery=1,
-    offload_share=0.5,
-)
-CLOUD_CLASS = CLASSES - 1
-SIZE = offload_bytes((2, 3))
-
-
-class ScriptedCloud:
-    """An offloader that answers what it is told to, then for ever the last of it."""
-
-    def __init__(self, *outcomes: OffloadError | None) -> None:
-        self._outcomes = list(outcomes)
-        self.questions: list[Question] = []
-
-    @property
-    def asked(self) -> int:
-        return len(self.questions)
-
-    def offload(self, question: Question, *, deadline_ms: float) -> CloudAnswer:
-        outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
-        self.questions.append(question)
-        if outcome is not None:
-            raise outcome
-        logits = np.zeros(CLASSES, np.float32)
-        logits[CLOUD_CLASS] = 1
-        return CloudAnswer(logits=logits, bytes_up=200, bytes_down=100, wall_ms=3.0)
-
-    def close(self) -> None:
-        pass
-
-
-@dataclasses.dataclass
-class World:
-    """An agent and all that it touches."""
-
-    agent: Agent
-    cloud: ScriptedCloud
-    kept: list[Receipt]
-
-
-class Growth:
-    """Fetches more of the nest, or fails as often as it is told to."""
-
-    def __init__(self, folder: Path, failures: int = 0) -> None:
-        self._folder = folder
-        self._failures = failures
-        self.wishes: list[int] = []
-
-    def __call__(self, memory_bytes: int) -> Parts:
-        self.wishes.append(memory_bytes)
-        if len(self.wishes) <= self._failures:
-            raise DeliveryError("no way through")
-        held = sum(needed <= memory_bytes for needed in MEMORY_BYTES)
-        return hand_parts(self._folder, held=held)
-
-
-def world(
-    folder: Path,
-    *outcomes: OffloadError | None,
-    held: int = CAPACITIES,
-    grow: Callable[[int], Parts] | None = None,
-    costs: MeasuredCosts | None = None,
-    bundle: tuple[Manifest, Blobs] | None = None,
-) -> World:
-    kept: list[Receipt] = []
-    cloud = ScriptedCloud(*(outcomes or (None,)))
-    agent = Agent(
-        hand_parts(folder, held=held, bundle=bundle),
-        cloud,
-        METER,
-        deadline_ms=100,
-        keep=kept.append,
-        grow=grow or Growth(folder),
-        costs=costs,
-    )
-    return World(agent, cloud, kept)
-
-
-def budget(**changes: float) -> Budget:
-    changed = Budget()
-    changed.CopyFrom(BUDGET)
-    for name, value in changes.items():
-        setattr(changed, name, value)
-    return changed
-
-
-def routes(receipts: Iterable[Receipt]) -> list[tuple[int, str]]:
-    return [
-        (receipt.route.capacity, receipt_pb2.Reason.Name(receipt.route.reason)[7:].lower())
-        for receipt in receipts
-    ]
-
-
-def student_class(
-    folder: Path,
-    given: NDArray[np.float32],
-    capacity: int = CAPACITIES,
-    calibrated: bytes | None = None,
-) -> int:
-    bundle = hand_bundle(calibration=calibrated) if calibrated else None
-    nest = hand_parts(folder, bundle=bundle).nest
-    nest.load(capacity)
-    return int(nest.run(given[None])[0].argmax())
 
 
 def test_easy_input_is_answered_by_the_device(tmp_path: Path) -> None:
@@ -172,13 +59,17 @@ def test_easy_input_is_answered_by_the_device(tmp_path: Path) -> None:
     assert w.cloud.asked == 0
 
 
-def test_hard_input_goes_to_the_cloud_before_a_student_runs(tmp_path: Path) -> None:
-    receipt = world(tmp_path).agent.answer(0, HARD, BUDGET)
+def test_where_nothing_stays_no_student_runs(tmp_path: Path) -> None:
+    w = world(tmp_path)
+
+    receipt = w.agent.answer(0, EASY, budget(offload_share=1.0))
 
     assert routes([receipt]) == [(0, "gated")]
     assert receipt.answer == CLOUD_CLASS
     assert not receipt.HasField("device_answer")
+    assert list(receipt.success) == []
     assert receipt.resident_capacity == 3
+    assert {entry.source: entry.energy_mj for entry in receipt.energy}["compute"] == 0
 
 
 def test_unsure_answer_is_escalated(tmp_path: Path) -> None:
@@ -189,7 +80,7 @@ def test_unsure_answer_is_escalated(tmp_path: Path) -> None:
     assert receipt.device_answer == student_class(tmp_path, UNSURE)
 
 
-@pytest.mark.parametrize("given_window", [HARD, UNSURE], ids=["gated", "escalated"])
+@pytest.mark.parametrize("share", [1.0, 0.5], ids=["unseen", "escalated"])
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -200,12 +91,12 @@ def test_unsure_answer_is_escalated(tmp_path: Path) -> None:
     ],
 )
 def test_failed_offload_falls_back_to_the_devices_answer(
-    tmp_path: Path, error: OffloadError, reason: str, given_window: NDArray[np.float32]
+    tmp_path: Path, error: OffloadError, reason: str, share: float
 ) -> None:
-    receipt = world(tmp_path, error).agent.answer(0, given_window, BUDGET)
+    receipt = world(tmp_path, error).agent.answer(0, HARD, budget(offload_share=share))
 
     assert routes([receipt]) == [(3, reason)]
-    assert receipt.answer == receipt.device_answer == student_class(tmp_path, given_window)
+    assert receipt.answer == receipt.device_answer == student_class(tmp_path, HARD)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +121,7 @@ def test_wished_share_sets_the_prices(tmp_path: Path) -> None:
     answers = [w.agent.answer(0, HARD, budget(offload_share=share)) for share in (0.0, 0.5, 1.0)]
     answers.append(w.agent.answer(0, EASY, budget(offload_share=1.0)))
 
-    assert routes(answers) == [(3, "accepted"), (0, "gated"), (0, "gated"), (0, "gated")]
+    assert routes(answers) == [(3, "accepted"), (0, "escalated"), (0, "gated"), (0, "gated")]
 
 
 def test_share_is_kept_over_its_window_where_every_input_wants_to_go(tmp_path: Path) -> None:
@@ -268,7 +159,8 @@ def promising(risk: float) -> bytes:
 @pytest.mark.parametrize(
     ("tolerated", "expected"),
     [
-        (0.0, [(3, "accepted"), (0, "escalated"), (0, "gated")]),  # not asked for: a share of 0.5
+        # not asked for: a share of 0.5
+        (0.0, [(3, "accepted"), (0, "escalated"), (0, "escalated")]),
         (0.01, [(0, "gated")] * 3),  # not promised: nothing stays
         (0.05, [(3, "accepted"), (3, "accepted"), (0, "escalated")]),
         (0.5, [(3, "accepted"), (3, "accepted"), (0, "escalated")]),
@@ -287,93 +179,6 @@ def test_tolerated_risk_takes_certified_prices(
     assert routes(found) == expected
 
 
-CLIMB_PRICE = 0.3
-BOTH = MEMORY_BYTES[0] + MEMORY_BYTES[2]
-FAR_BETTER = window(0.4, 0.4, 0.8, 0.9)  # capacity 3 is worth its run, the cloud is not
-MUCH_ALIKE = window(0.7, 0.7, 0.8, 0.8)
-UP_AND_AWAY = window(0.1, 0.1, 0.45, 0.9)
-
-
-def climbing() -> bytes:
-    """A calibration whose third capacity is reached from the first one."""
-    made = calibration()
-    for _ in range(CAPACITIES):
-        made.climbs.add()
-    made.climbs[2].start, made.climbs[2].price = 1, CLIMB_PRICE
-    made.climbs[2].curve.CopyFrom(made.curves[2])
-    for point in made.climbs[2].curve.points:
-        point.accept_price += 0.1  # not the prices of the third capacity at once
-    return made.SerializeToString()
-
-
-def test_way_up_has_prices_of_its_own(tmp_path: Path) -> None:
-    between = window(0.6, 0.6, 0.65, 0.9)  # the cloud is better by 0.25 to 0.3
-    both = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
-    one = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
-
-    found = [
-        both.agent.answer(0, between, budget(memory_bytes=BOTH)),
-        one.agent.answer(0, between, budget(memory_bytes=MEMORY_BYTES[2])),
-    ]
-
-    assert routes(found) == [(1, "accepted"), (0, "escalated")]
-
-
-def test_damaged_start_does_not_cost_the_larger_capacity(tmp_path: Path) -> None:
-    manifest, blobs = hand_bundle(calibration=climbing())
-    w = world(tmp_path, bundle=(manifest, blobs))
-    (tmp_path / manifest.capacities[0].template.sha256).unlink()
-
-    receipt = w.agent.answer(0, MUCH_ALIKE, budget(memory_bytes=BOTH))
-
-    assert routes([receipt]) == [(3, "accepted")]
-
-
-@pytest.mark.parametrize(
-    ("given_window", "route", "macs"),
-    [
-        (MUCH_ALIKE, (1, "accepted"), MACS[0]),
-        (FAR_BETTER, (3, "accepted"), MACS[0] + MACS[2]),
-        (UP_AND_AWAY, (0, "escalated"), MACS[0] + MACS[2]),
-    ],
-    ids=["start is enough", "climbs", "climbs and escalates"],
-)
-def test_larger_capacity_runs_where_it_is_worth_its_run(
-    tmp_path: Path, given_window: NDArray[np.float32], route: tuple[int, str], macs: int
-) -> None:
-    w = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
-
-    receipt = w.agent.answer(0, given_window, budget(memory_bytes=BOTH))
-
-    assert routes([receipt]) == [route]
-    assert receipt.resident_capacity == 3
-    ran = 1 if route[0] == 1 else 3
-    assert receipt.device_answer == student_class(tmp_path, given_window, ran, climbing())
-    judged = (1 if ran == 1 else 2) * ACCEPT_HEAD_MACS
-    expected = sum(METER.estimate(n).energy_mj for n in (MULTIPLEXER_MACS, macs, judged))
-    runs = 2 if ran == 1 else 4  # each costs the board's overhead once; three are in `expected`
-    overhead = METER.estimate(0).energy_mj
-    (compute,) = [entry.energy_mj for entry in receipt.energy if entry.source == "compute"]
-    assert compute == pytest.approx(expected + (runs + 1 - 3) * overhead)
-
-
-def test_one_capacity_runs_at_once_where_memory_does_not_admit_both(tmp_path: Path) -> None:
-    w = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
-
-    receipt = w.agent.answer(0, MUCH_ALIKE, budget(memory_bytes=BOTH - 1))
-
-    assert routes([receipt]) == [(3, "accepted")]
-
-
-def test_without_the_cloud_the_device_climbs_too(tmp_path: Path) -> None:
-    w = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
-    alone = budget(memory_bytes=BOTH, link_mbit_s=0)
-
-    found = [w.agent.answer(n, one, alone) for n, one in enumerate((MUCH_ALIKE, UP_AND_AWAY))]
-
-    assert routes(found) == [(1, "cloud_not_admitted"), (3, "cloud_not_admitted")]
-
-
 def test_failed_cloud_is_left_alone_for_ever_longer_and_taken_up_again(tmp_path: Path) -> None:
     gone = UnreachableError("gone")
     w = world(tmp_path, gone, gone, None, gone, None)
@@ -381,8 +186,8 @@ def test_failed_cloud_is_left_alone_for_ever_longer_and_taken_up_again(tmp_path:
     reasons = [reason for _, reason in routes(w.agent.answer(n, HARD, BUDGET) for n in range(9))]
 
     waits = ["cloud_not_admitted"]
-    before = ["unreachable", *waits, "unreachable", *2 * waits, "gated"]
-    assert reasons == [*before, "unreachable", *waits, "gated"]
+    before = ["unreachable", *waits, "unreachable", *2 * waits, "escalated"]
+    assert reasons == [*before, "unreachable", *waits, "escalated"]
 
 
 def test_receipt_says_where_every_joule_and_byte_went(tmp_path: Path) -> None:
@@ -390,8 +195,7 @@ def test_receipt_says_where_every_joule_and_byte_went(tmp_path: Path) -> None:
 
     receipt = w.agent.answer(7, UNSURE, BUDGET)
 
-    compute_ms = sum(METER.estimate(n).latency_ms for n in (MULTIPLEXER_MACS, MACS[2]))
-    compute_ms += METER.estimate(ACCEPT_HEAD_MACS).latency_ms
+    compute_ms = METER.estimate(MACS[2]).latency_ms
     energies = {entry.source: entry.energy_mj for entry in receipt.energy}
     assert energies == {
         "compute": pytest.approx(METER.board.compute_mj(compute_ms)),
@@ -424,11 +228,13 @@ def test_failed_exchange_is_billed_too(tmp_path: Path, error: OffloadError, byte
 def test_cloud_is_told_which_input_it_is_and_what_the_student_said(tmp_path: Path) -> None:
     w = world(tmp_path)
 
-    gated, escalated = (w.agent.answer(n, given, BUDGET) for n, given in ((5, HARD), (6, UNSURE)))
+    unseen, escalated = (
+        w.agent.answer(n, HARD, budget(offload_share=share)) for n, share in ((5, 1.0), (6, 0.5))
+    )
 
     told = [(question.index, question.device_answer) for question in w.cloud.questions]
     assert told == [(5, None), (6, escalated.device_answer)]
-    assert routes([gated, escalated]) == [(0, "gated"), (0, "escalated")]
+    assert routes([unseen, escalated]) == [(0, "gated"), (0, "escalated")]
 
 
 @pytest.mark.parametrize("given_window", [EASY, HARD])
@@ -500,8 +306,6 @@ def profiled(version: str, *energies_mj: float) -> MeasuredCosts:
         idle_w=1.0,
         active_w=1.0,
         capacities=tuple(networks),
-        multiplexer=networks[0],
-        accept_head=networks[0],
     )
 
 

@@ -27,8 +27,6 @@ COSTS = MeasuredCosts(
     idle_w=2.0,
     active_w=1.5,
     capacities=(COST, dataclasses.replace(COST, latency_ms=3.0)),
-    multiplexer=COST,
-    accept_head=COST,
 )
 
 
@@ -66,7 +64,7 @@ def _without(key: str) -> str:
 
 def _with_latency(value: object) -> str:
     data = json.loads(COSTS.to_json())
-    data["multiplexer"]["latency_ms"] = value
+    data["capacities"][1]["latency_ms"] = value
     return json.dumps(data)
 
 
@@ -77,9 +75,9 @@ def _with_latency(value: object) -> str:
         "[]",
         "{}",
         COSTS.to_json()[:-20],
-        COSTS.to_json().replace('"format": 1', '"format": 2'),
+        COSTS.to_json().replace('"format": 2', '"format": 1'),
         _without("bundle"),
-        _without("multiplexer"),
+        _without("meter"),
         _with_latency("fast"),
         _with_latency(-1),
     ],

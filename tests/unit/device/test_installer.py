@@ -271,7 +271,7 @@ def test_damaged_ring_on_the_disk_costs_its_capacity_only_and_is_repaired(device
 def test_bundle_damaged_in_what_every_capacity_needs_is_not_run(device: Device) -> None:
     manifest = device.release(1)
     device.installer.install(LARGE)
-    (device.folder / manifest.multiplexer.sha256).unlink()
+    (device.folder / manifest.golden.sha256).unlink()
 
     with pytest.raises(DeliveryError, match="install it again"):
         device.installer.active(LARGE)

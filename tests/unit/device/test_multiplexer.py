@@ -1,46 +1,53 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tests.hand_bundle import CAPACITIES, CLASSES, hand_parts, window
+from tests.hand_bundle import CAPACITIES, MEMORY_BYTES, hand_bundle
 
 from nestling.v1.budget_pb2 import Budget
-from nestling_device.multiplexer import Multiplexer
+from nestling_device.multiplexer import are_probabilities, success
 
-BUDGET = Budget(memory_bytes=1000, latency_ms=10, energy_mj=1, link_mbit_s=1, battery=1)
-_shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-
-
-@pytest.fixture
-def multiplexer(tmp_path: Path) -> Multiplexer:
-    return hand_parts(tmp_path).multiplexer
+MANIFEST, _ = hand_bundle()
+AMPLE = Budget(memory_bytes=MEMORY_BYTES[-1], latency_ms=100, link_mbit_s=1)
+RIGHT = np.array([0.25, 0.5, 0.75, 1.0], np.float32)
+_said = st.lists(st.floats(0, 1, width=32), min_size=CAPACITIES + 1, max_size=CAPACITIES + 1)
 
 
-@_shared
-@given(said=st.tuples(*[st.floats(0, 1, width=32)] * (CAPACITIES + 1)))
-def test_success_has_a_probability_for_every_capacity_and_then_the_cloud(
-    multiplexer: Multiplexer, said: tuple[float, ...]
+@given(_said)
+def test_under_an_ample_budget_success_is_being_right(said: list[float]) -> None:
+    found = success(np.array(said, np.float32), MANIFEST, AMPLE)
+
+    assert found.dtype == np.float32
+    assert found.tolist() == said
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        (Budget(memory_bytes=MEMORY_BYTES[1], latency_ms=100, link_mbit_s=1), [0.25, 0.5, 0, 1.0]),
+        (Budget(memory_bytes=MEMORY_BYTES[1] - 1, latency_ms=100), [0.25, 0, 0, 0]),
+        (Budget(memory_bytes=MEMORY_BYTES[2], latency_ms=1, link_mbit_s=1), [0.25, 0.5, 0.75, 0]),
+        (Budget(), [0, 0, 0, 0]),
+    ],
+    ids=["little memory", "less, and no link", "slow link", "nothing"],
+)
+def test_what_the_budget_does_not_admit_cannot_succeed(
+    budget: Budget, expected: list[float]
 ) -> None:
-    judged = multiplexer.judge(window(*said), BUDGET)
-
-    assert judged.success.dtype == np.float32
-    assert judged.success.tolist() == judged.right.tolist() == list(said)
+    assert success(RIGHT, MANIFEST, budget).tolist() == expected
 
 
-@pytest.mark.parametrize("capacity", range(1, CAPACITIES + 1))
-def test_acceptance_is_about_every_option_again(multiplexer: Multiplexer, capacity: int) -> None:
-    right = np.array([0.125, 0.25, 0.5, 0.75], np.float32)
-
-    found = multiplexer.acceptance(np.zeros(CLASSES, np.float32), right, capacity)
-
-    assert found.tolist() == right.tolist()
-
-
-def test_multiplexer_that_overflows_believes_in_nothing(multiplexer: Multiplexer) -> None:
-    said = (float("nan"), 0.25, float("nan"), 0.5)
-
-    judged = multiplexer.judge(window(*said), BUDGET)
-
-    assert judged.success.tolist() == judged.right.tolist() == [0.0, 0.25, 0.0, 0.5]
+@pytest.mark.parametrize(
+    "said",
+    [
+        [[0.5, 0.5, 0.5]],
+        [0.5] * 4,
+        [[0.5, 0.5, 0.5, 1.01]],
+        [[0.5, 0.5, 0.5, -0.01]],
+        [[0.5, 0.5, 0.5, float("nan")]],
+    ],
+    ids=["too few", "no batch", "above 1", "below 0", "no number"],
+)
+def test_what_is_no_probability_for_every_option_is_noticed(said: list[list[float]]) -> None:
+    assert are_probabilities(RIGHT[None], CAPACITIES)
+    assert not are_probabilities(np.array(said, np.float32), CAPACITIES)

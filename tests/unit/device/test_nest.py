@@ -23,7 +23,7 @@ def test_every_capacity_answers_the_golden_inputs_as_the_bundle_says(nest: Nest)
         nest.load(capacity)
 
         wanted = np.frombuffer(golden.logits[capacity - 1], "<f4").reshape(len(inputs), -1)
-        np.testing.assert_allclose(nest.run(inputs), wanted, atol=1e-4)
+        np.testing.assert_allclose(nest.run(inputs).logits, wanted, atol=1e-4)
         assert nest.resident == capacity
 
 
@@ -32,7 +32,7 @@ def test_capacities_differ(nest: Nest) -> None:
     answers = []
     for capacity in range(1, CAPACITIES + 1):
         nest.load(capacity)
-        answers.append(nest.run(inputs).tobytes())
+        answers.append(nest.run(inputs).logits.tobytes())
 
     assert len(set(answers)) == CAPACITIES
 
@@ -55,7 +55,7 @@ def test_ring_that_is_gone_leaves_nothing_resident_and_the_smaller_ones_usable(
     assert nest.resident == 0
 
     nest.load(1)
-    assert nest.run(np.zeros((2, *SHAPE), np.float32)).shape == (2, 4)
+    assert nest.run(np.zeros((2, *SHAPE), np.float32)).logits.shape == (2, 4)
 
 
 def test_resident_capacity_is_not_read_again(nest: Nest, tmp_path: Path) -> None:
@@ -71,14 +71,14 @@ def test_resident_capacity_is_not_read_again(nest: Nest, tmp_path: Path) -> None
 def test_a_smaller_capacity_can_be_kept_beside_the_resident_one(nest: Nest) -> None:
     inputs = np.ones((1, *SHAPE), np.float32)
     nest.load(1)
-    alone = nest.run(inputs)
+    alone = nest.run(inputs).logits
 
     nest.load(3, start=1)
 
     assert (nest.start, nest.resident) == (1, 3)
-    assert np.array_equal(nest.run(inputs, 1), alone)
-    assert np.array_equal(nest.run(inputs), nest.run(inputs, 3))
-    assert not np.array_equal(nest.run(inputs), alone)
+    assert np.array_equal(nest.run(inputs, 1).logits, alone)
+    assert np.array_equal(nest.run(inputs).logits, nest.run(inputs, 3).logits)
+    assert not np.array_equal(nest.run(inputs).logits, alone)
     with pytest.raises(RuntimeError, match="no such capacity"):
         nest.run(inputs, 2)
 

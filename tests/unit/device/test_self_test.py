@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.hand_bundle import CAPACITIES, calibration, hand_bundle
+from tests.hand_bundle import CAPACITIES, calibration, hand_bundle, template_saying
 from tests.memory_source import MemorySource
 
 from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, GoldenInputs
@@ -66,10 +66,10 @@ def _nan_logits(given: GoldenInputs) -> None:
         {"golden": golden(lambda g: g.logits.__delitem__(2))},
         {"golden": golden(lambda g: g.ClearField("inputs"))},
         {"golden": b"\xff\xff"},
-        {"multiplexer": b"no model"},
-        {"accept_head": b"no model"},
-        {"multiplexer": hand_bundle()[1][hand_bundle()[0].accept_head.sha256]},
-        {"accept_head": hand_bundle()[1][hand_bundle()[0].multiplexer.sha256]},
+        {"template": b"no model"},
+        {"template": template_saying("Neg", ["said"])},
+        {"template": template_saying("Sigmoid", ["said"], options=5)},
+        {"template": template_saying("Log", ["said"])},
     ],
     ids=[
         "other logits",
@@ -77,10 +77,10 @@ def _nan_logits(given: GoldenInputs) -> None:
         "a capacity without logits",
         "no golden inputs",
         "no golden message",
-        "multiplexer that does not load",
-        "accept head that does not load",
-        "multiplexer with other inputs",
-        "accept head with other inputs",
+        "template that does not load",
+        "multiplexer that says no probabilities",
+        "multiplexer of too many options",
+        "multiplexer that says what is no number",
     ],
 )
 def test_bundle_that_would_fail_an_agent_does_not_pass(

@@ -23,7 +23,7 @@ from nestling.v1.bundle_pb2 import Blob, Capacity, Manifest
 @pytest.fixture
 def manifest() -> Manifest:
     made = Manifest(task="tiny", release=3)
-    for name in ("multiplexer", "accept_head", "calibration", "golden"):
+    for name in ("calibration", "golden"):
         getattr(made, name).CopyFrom(blob_of(name.encode()))
     for capacity in (1, 2, 3):
         made.capacities.add(
@@ -108,11 +108,11 @@ def test_every_blob_is_what_all_devices_together_need(manifest: Manifest) -> Non
 def test_older_manifest_names_no_empty_blob() -> None:
     manifest = Manifest(capacities=[Capacity(template=blob_of(b"t"), ring=blob_of(b"r"))])
 
-    assert [blob_of(b"r"), blob_of(b"t")] == every_blob(manifest)[4:]
+    assert [blob_of(b"r"), blob_of(b"t")] == every_blob(manifest)[2:]
 
 
-def test_shared_blobs_are_what_routes_checks_and_calibrates(manifest: Manifest) -> None:
-    names = (b"multiplexer", b"accept_head", b"calibration", b"golden")
+def test_shared_blobs_are_what_prices_and_checks(manifest: Manifest) -> None:
+    names = (b"calibration", b"golden")
 
     assert [blob_of(name) for name in names] == shared_blobs(manifest)
 

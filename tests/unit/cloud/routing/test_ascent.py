@@ -3,7 +3,6 @@ import pytest
 
 from nestling_cloud.routing import (
     Ascent,
-    Beliefs,
     RoutingData,
     at_once,
     climbs,
@@ -11,17 +10,18 @@ from nestling_cloud.routing import (
     gains,
     taken,
 )
+from nestling_cloud.routing.data import Floats
 
 MACS = (100_000, 5_000_000)
 
 
-def believed(first: list[tuple[float, float, float]]) -> Beliefs:
-    """What is believed after capacity 1 ran; after capacity 2 it is 0.1 more of everything."""
+def believed(first: list[tuple[float, float, float]]) -> Floats:
+    """What is believed after capacity 1 ran; after capacity 2 it is 0.1 more of both."""
     after = np.array(first, np.float32)
-    return Beliefs(before=after - np.float32(0.1), after=np.stack([after, after + np.float32(0.1)]))
+    return np.stack([after, after + np.array([0.1, 0.1, 0], np.float32)])
 
 
-def one_half_hard(count: int, seed: int, told: float = 1.0) -> tuple[Beliefs, RoutingData]:
+def one_half_hard(count: int, seed: int, told: float = 1.0) -> tuple[Floats, RoutingData]:
     """Capacity 1 is right on easy inputs only, capacity 2 on all; beliefs know it, or less so."""
     rng = np.random.default_rng(seed)
     hard = rng.random(count) < 0.5
@@ -36,8 +36,7 @@ def one_half_hard(count: int, seed: int, told: float = 1.0) -> tuple[Beliefs, Ro
         cloud=whole,
         labels=labels,
     )
-    both = np.stack([after, after]).astype(np.float32)
-    return Beliefs(before=both[0], after=both), data
+    return np.stack([after, after]).astype(np.float32), data
 
 
 def test_what_is_believed_on_the_way_up_by_hand() -> None:
@@ -47,9 +46,10 @@ def test_what_is_believed_on_the_way_up_by_hand() -> None:
     found = gains(ascent, seen)
 
     assert climbs(ascent, seen).tolist() == [True, False]
+    # Before capacity 2 runs, its success is told by capacity 1.
     assert found.gate == pytest.approx([0.05, 0.05])
     # The first input was answered by capacity 2, the second one by capacity 1.
-    assert found.accept == pytest.approx([0.05, 0.1])
+    assert found.accept == pytest.approx([-0.05, 0.1])
     by_capacity = np.array([[True, False, True], [True, False, True]])
     assert taken(ascent, seen, by_capacity).tolist() == [False, True]
 
@@ -58,7 +58,9 @@ def test_at_once_only_one_capacity_counts() -> None:
     seen = believed([(0.5, 0.9, 0.95), (0.7, 0.75, 0.8)])
 
     assert not climbs(at_once(2), seen).any()
-    assert gains(at_once(1), seen).accept == pytest.approx([0.45, 0.1])
+    found = gains(at_once(1), seen)
+    assert found.gate is None
+    assert found.accept == pytest.approx([0.45, 0.1])
     by_capacity = np.array([[True, False, True], [True, False, True]])
     assert taken(at_once(2), seen, by_capacity).tolist() == [False, False]
 

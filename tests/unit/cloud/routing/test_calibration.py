@@ -2,22 +2,22 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.loudness import SIGNATURE, Hardness, loud_and_quiet
+from tests.loudness import Hardness, loud_and_quiet
 
 from nestling.v1.bundle_pb2 import Calibration
+from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import Silent
 from nestling_cloud.routing import (
     DELTA,
     RISKS,
     SHARES,
     Ascent,
-    Router,
     RoutingData,
     at_once,
     beliefs,
     calibrate,
     climbs,
-    fit_router,
+    fit_multiplexer,
     gains,
     share_out,
     taken,
@@ -32,13 +32,13 @@ def known() -> Hardness:
 
 
 @pytest.fixture(scope="module")
-def router(known: Hardness) -> Router:
-    return fit_router(SIGNATURE, share_out(known.data)[0], seed=0, progress=Silent())
+def multiplexer(known: Hardness) -> Multiplexer:
+    return fit_multiplexer(share_out(known.data)[0], seed=0, progress=Silent())
 
 
 @pytest.fixture(scope="module")
-def calibration(router: Router, known: Hardness) -> Calibration:
-    return calibrate(router, *share_out(known.data), MACS)
+def calibration(multiplexer: Multiplexer, known: Hardness) -> Calibration:
+    return calibrate(multiplexer, *share_out(known.data), MACS)
 
 
 def test_inputs_are_shared_out_in_recorded_order(known: Hardness) -> None:
@@ -79,28 +79,28 @@ def test_calibrated_router_beats_sending_inputs_off_at_random(
 
 
 def test_prices_are_read_off_the_inputs_that_nothing_was_fitted_on(
-    router: Router, known: Hardness
+    multiplexer: Multiplexer, known: Hardness
 ) -> None:
     fitted, held_out = share_out(known.data)
     loud = known.loud[len(fitted) :]
     quiet = held_out.part(np.flatnonzero(~loud))  # other inputs than those it was fitted on
 
-    curve = calibrate(router, fitted, quiet, MACS).curves[0]
+    curve = calibrate(multiplexer, fitted, quiet, MACS).curves[0]
 
     (point,) = [p for p in curve.points if p.offload_share == 0.3]
-    found = gains(at_once(1), beliefs(router, quiet))
-    sent = (found.gate > point.gate_price) | (found.accept > point.accept_price)
+    found = gains(at_once(1), beliefs(multiplexer, quiet))
+    sent = found.sent(point.gate_price, point.accept_price)
     assert sent.mean() == pytest.approx(0.3, abs=0.01)
 
 
 def test_way_up_has_a_curve_of_its_own(known: Hardness) -> None:
     fitted, held_out = share_out(better_larger_one(known.data))
-    router = fit_router(SIGNATURE, fitted, seed=0, progress=Silent())
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
 
-    found = calibrate(router, fitted, held_out, MACS)
+    found = calibrate(multiplexer, fitted, held_out, MACS)
 
     first, second = found.climbs
-    believed = beliefs(router, held_out)
+    believed = beliefs(multiplexer, held_out)
     ascent = Ascent(start=1, top=2, price=second.price)
     answered = taken(ascent, believed, held_out.right)
     assert first.start == 0
@@ -122,9 +122,9 @@ def better_larger_one(data: RoutingData) -> RoutingData:
 def test_certified_risks_rise_and_so_does_what_the_device_keeps(known: Hardness) -> None:
     taught = (3 * np.eye(3)[known.data.labels]).astype(np.float32)
     fitted, held_out = share_out(dataclasses.replace(known.data, cloud=taught))
-    router = fit_router(SIGNATURE, fitted, seed=0, progress=Silent())
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
 
-    calibration = calibrate(router, fitted, held_out, MACS)
+    calibration = calibrate(multiplexer, fitted, held_out, MACS)
 
     assert all(curve.certified for curve in calibration.curves)
     for curve in calibration.curves:
@@ -138,11 +138,11 @@ def test_certified_risks_rise_and_so_does_what_the_device_keeps(known: Hardness)
 
 
 def test_a_risk_that_the_inputs_do_not_support_is_not_promised(
-    router: Router, known: Hardness
+    multiplexer: Multiplexer, known: Hardness
 ) -> None:
     fitted, held_out = share_out(known.data)
 
-    few = calibrate(router, fitted, held_out.part(np.arange(20)), MACS)
+    few = calibrate(multiplexer, fitted, held_out.part(np.arange(20)), MACS)
 
     assert not any(curve.certified for curve in few.curves)
 
@@ -161,8 +161,8 @@ def test_inputs_on_which_everybody_is_right_or_wrong_still_give_prices(
     )
     fitted, held_out = share_out(one_sided)
 
-    router = fit_router(SIGNATURE, fitted, seed=0, progress=Silent())
-    curve = calibrate(router, fitted, held_out, MACS).curves[0]
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
+    curve = calibrate(multiplexer, fitted, held_out, MACS).curves[0]
 
     prices = [value for point in curve.points for value in (point.gate_price, point.accept_price)]
     assert np.isfinite(prices).all()

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestling_cloud.routing import GATED_PART, SHARES, operating_point
+from nestling_cloud.routing import GATED_PART, SHARES, Gains, operating_point
 from nestling_cloud.routing.data import Floats
 
 
@@ -12,10 +12,10 @@ def test_operating_point_by_hand() -> None:
     device = np.array([0, 0, 1, 1, 1, 1, 1, 1, 1, 0], np.bool_)
     cloud = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 1], np.bool_)
 
-    point = operating_point(gate, accept, device, cloud, share=0.3)
+    point = operating_point(Gains(gate=gate, accept=accept), device, cloud, share=0.3)
 
-    # A tenth of three inputs may go unseen: the price lies between the two largest gains, so the
-    # last goes. Of the nine that are left two more go: the first two.
+    # A tenth of three inputs may go at the gate: the price lies between the two largest gains, so
+    # the last goes. Of the nine that are left two more go: the first two.
     assert 0.8 < point.gate_price < 0.9
     assert 0.7 <= point.accept_price < 0.8
     assert point.accuracy == 1.0
@@ -35,7 +35,7 @@ def test_wished_share_is_what_the_prices_send_off(
 ) -> None:
     right = np.ones(200, np.bool_)
 
-    point = operating_point(gate, accept, right, right, share)
+    point = operating_point(Gains(gate=gate, accept=accept), right, right, share)
 
     gated = gate > point.gate_price
     offloaded = gated | (accept > point.accept_price)
@@ -48,17 +48,33 @@ def test_wished_share_is_what_the_prices_send_off(
 def test_no_share_offloads_nothing_and_the_whole_everything(gate: Floats, accept: Floats) -> None:
     device, cloud = np.zeros(200, np.bool_), np.ones(200, np.bool_)
 
-    assert operating_point(gate, accept, device, cloud, 0.0).accuracy == 0.0
-    assert operating_point(gate, accept, device, cloud, 1.0).accuracy == 1.0
+    for gained in (Gains(gate=gate, accept=accept), Gains(gate=None, accept=accept)):
+        assert operating_point(gained, device, cloud, 0.0).accuracy == 0.0
+        assert operating_point(gained, device, cloud, 1.0).accuracy == 1.0
 
 
 @given(GAINS, GAINS)
-def test_more_offloading_never_asks_a_higher_price_before_a_student_runs(
+def test_more_offloading_never_asks_a_higher_price_at_the_gate(
     gate: Floats, accept: Floats
 ) -> None:
     right = np.ones(200, np.bool_)
 
-    points = [operating_point(gate, accept, right, right, share) for share in SHARES]
+    points = [
+        operating_point(Gains(gate=gate, accept=accept), right, right, share) for share in SHARES
+    ]
 
     prices = [point.gate_price for point in points]
     assert prices == sorted(prices, reverse=True)
+
+
+@given(GAINS, st.sampled_from(SHARES))
+def test_without_a_way_up_nothing_goes_at_the_gate_unless_everything_goes(
+    accept: Floats, share: float
+) -> None:
+    right = np.ones(200, np.bool_)
+
+    point = operating_point(Gains(gate=None, accept=accept), right, right, share)
+
+    assert (point.gate_price < -1) == (share == 1)
+    assert point.gate_price == 1 or share == 1
+    assert abs((accept > point.accept_price).mean() - share) <= 1 / 200

@@ -1,0 +1,36 @@
+"""The multiplexer: a few layers behind a student's own, which say what each option is good for."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+_HIDDEN = 16
+# Class probabilities that it looks at, the largest; later ones are next to nothing.
+_TOP = 3
+
+
+class Multiplexer(nn.Module):
+    """(logits, the capacity that gave them) -> probability that every option is right.
+
+    The options are capacity 1 to K and the cloud. After Eshratifar & Pedram 2020 (arXiv
+    2001.05870), but with no layers of its own that look at the raw input: they are those of the
+    capacity that has run, the smallest one as a rule. A network beside it costs as much and knows
+    less (ADR 24). What a budget affords is exact: see `nestling_device.multiplexer`.
+    """
+
+    def __init__(self, classes: int, capacities: int) -> None:
+        """Build it untrained."""
+        super().__init__()
+        self.capacities = capacities
+        self.top = min(_TOP, classes)
+        self.seen = nn.Linear(2 * self.top, _HIDDEN)
+        self.ran = nn.Embedding(capacities, _HIDDEN)
+        self.dropout = nn.Dropout(0.1)
+        self.right = nn.Linear(_HIDDEN, capacities + 1)
+        nn.init.normal_(self.ran.weight, std=0.1)
+
+    def forward(self, logits: torch.Tensor, capacity: torch.Tensor) -> torch.Tensor:
+        """(N, classes), capacities from 0 (N,) -> probabilities (N, K + 1)."""
+        top = torch.topk(functional.log_softmax(logits, dim=1), self.top, dim=1).values
+        hidden = self.seen(torch.cat([top, top.exp()], 1)) + self.ran(capacity)
+        return torch.sigmoid(self.right(self.dropout(torch.relu(hidden))))

@@ -1,0 +1,62 @@
+"""Puts the multiplexer's layers behind a capacity's own, in the same graph: one run tells both."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from nestling_cloud.models.multiplexer import Multiplexer
+
+
+def multiplexed(template: bytes, multiplexer: Multiplexer, capacity: int) -> bytes:
+    """Add an output "right", (N, K + 1), to a template that puts out "logits".
+
+    Args:
+        template: as `build_template` made it.
+        multiplexer: fitted; its weights stay in 32 bits, they are few.
+        capacity: the template's, 1 to K.
+    """
+    model = onnx.load_model_from_string(template)
+    graph = model.graph
+    graph.node.extend(_nodes())
+    graph.initializer.extend(
+        numpy_helper.from_array(value, f"multiplexer.{name}")
+        for name, value in _constants(multiplexer, capacity).items()
+    )
+    options = multiplexer.capacities + 1
+    graph.output.append(helper.make_tensor_value_info("right", TensorProto.FLOAT, ["N", options]))
+    return model.SerializeToString(deterministic=True)
+
+
+def _nodes() -> list[NodeProto]:
+    def node(kind: str, inputs: str, outputs: str, **attributes: Any) -> NodeProto:
+        taken, given = (
+            [name if name in {"logits", "right"} else f"multiplexer.{name}" for name in names]
+            for names in (inputs.split(), outputs.split())
+        )
+        return helper.make_node(kind, taken, given, given[0], **attributes)
+
+    return [
+        node("LogSoftmax", "logits", "logs", axis=1),
+        node("TopK", "logs top", "sorted places", axis=1),
+        node("Exp", "sorted", "probabilities"),
+        node("Concat", "sorted probabilities", "features", axis=1),
+        node("Gemm", "features weight1 bias1", "sums", transB=1),
+        node("Relu", "sums", "hidden"),
+        node("Gemm", "hidden weight2 bias2", "said", transB=1),
+        node("Sigmoid", "said", "right"),
+    ]
+
+
+def _constants(multiplexer: Multiplexer, capacity: int) -> dict[str, NDArray[np.generic]]:
+    seen, right = multiplexer.seen, multiplexer.right
+    ran = multiplexer.ran.weight[capacity - 1]
+    return {
+        "top": np.array([multiplexer.top], np.int64),
+        "weight1": seen.weight.detach().numpy(),
+        "bias1": (seen.bias + ran).detach().numpy(),
+        "weight2": right.weight.detach().numpy(),
+        "bias2": right.bias.detach().numpy(),
+    }

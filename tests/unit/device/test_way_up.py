@@ -1,0 +1,120 @@
+"""An agent that holds two capacities: the small one first, the large one where it is worth it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.agent_world import METER, budget, routes, student_class, world
+from tests.hand_bundle import (
+    CAPACITIES,
+    HARD,
+    MACS,
+    MEMORY_BYTES,
+    calibration,
+    hand_bundle,
+    window,
+)
+
+from nestling_device.offload import (
+    UnreachableError,
+)
+
+CLIMB_PRICE = 0.3
+BOTH = MEMORY_BYTES[0] + MEMORY_BYTES[2]
+FAR_BETTER = window(0.4, 0.4, 0.8, 0.9)  # capacity 3 is worth its run, the cloud is not
+MUCH_ALIKE = window(0.7, 0.7, 0.8, 0.8)
+UP_AND_AWAY = window(0.1, 0.1, 0.45, 0.9)
+
+
+def climbing() -> bytes:
+    """A calibration whose third capacity is reached from the first one."""
+    made = calibration()
+    for _ in range(CAPACITIES):
+        made.climbs.add()
+    made.climbs[2].start, made.climbs[2].price = 1, CLIMB_PRICE
+    made.climbs[2].curve.CopyFrom(made.curves[2])
+    for point in made.climbs[2].curve.points:
+        point.accept_price += 0.1  # not the prices of the third capacity at once
+    return made.SerializeToString()
+
+
+def test_way_up_has_prices_of_its_own(tmp_path: Path) -> None:
+    between = window(0.6, 0.6, 0.65, 0.9)  # the cloud is better by 0.25 to 0.3
+    both = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
+    one = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
+
+    found = [
+        both.agent.answer(0, between, budget(memory_bytes=BOTH)),
+        one.agent.answer(0, between, budget(memory_bytes=MEMORY_BYTES[2])),
+    ]
+
+    assert routes(found) == [(1, "accepted"), (0, "escalated")]
+
+
+def test_damaged_start_does_not_cost_the_larger_capacity(tmp_path: Path) -> None:
+    manifest, blobs = hand_bundle(calibration=climbing())
+    w = world(tmp_path, bundle=(manifest, blobs))
+    (tmp_path / manifest.capacities[0].template.sha256).unlink()
+
+    receipt = w.agent.answer(0, MUCH_ALIKE, budget(memory_bytes=BOTH))
+
+    assert routes([receipt]) == [(3, "accepted")]
+
+
+@pytest.mark.parametrize(
+    ("given_window", "route", "macs"),
+    [
+        (MUCH_ALIKE, (1, "accepted"), MACS[0]),
+        (FAR_BETTER, (3, "accepted"), MACS[0] + MACS[2]),
+        (UP_AND_AWAY, (0, "escalated"), MACS[0] + MACS[2]),
+        (HARD, (0, "gated"), MACS[0]),
+    ],
+    ids=["start is enough", "climbs", "climbs and escalates", "gated"],
+)
+def test_larger_capacity_runs_where_it_is_worth_its_run(
+    tmp_path: Path, given_window: NDArray[np.float32], route: tuple[int, str], macs: int
+) -> None:
+    w = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
+
+    receipt = w.agent.answer(0, given_window, budget(memory_bytes=BOTH))
+
+    assert routes([receipt]) == [route]
+    assert receipt.resident_capacity == 3
+    starts = 1 if macs == MACS[0] else 2
+    ran = 1 if starts == 1 else 3
+    assert receipt.device_answer == student_class(tmp_path, given_window, ran, climbing())
+    (compute,) = [entry.energy_mj for entry in receipt.energy if entry.source == "compute"]
+    # Each start costs the board's overhead.
+    overhead = (starts - 1) * METER.estimate(0).energy_mj
+    assert compute == pytest.approx(METER.estimate(macs).energy_mj + overhead)
+
+
+def test_gated_input_that_the_cloud_does_not_answer_climbs(tmp_path: Path) -> None:
+    bundle = hand_bundle(calibration=climbing())
+    w = world(tmp_path, UnreachableError("gone"), bundle=bundle)
+    worth = window(0.1, 0.1, 0.45, 1.0)  # the cloud is better than capacity 3 by 0.55
+
+    receipt = w.agent.answer(0, worth, budget(memory_bytes=BOTH))
+
+    assert routes([receipt]) == [(3, "unreachable")]
+    assert receipt.answer == student_class(tmp_path, worth, 3, climbing())
+    (question,) = w.cloud.questions
+    assert question.device_answer == student_class(tmp_path, worth, 1, climbing())
+
+
+def test_one_capacity_runs_at_once_where_memory_does_not_admit_both(tmp_path: Path) -> None:
+    w = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
+
+    receipt = w.agent.answer(0, MUCH_ALIKE, budget(memory_bytes=BOTH - 1))
+
+    assert routes([receipt]) == [(3, "accepted")]
+
+
+def test_without_the_cloud_the_device_climbs_too(tmp_path: Path) -> None:
+    w = world(tmp_path, bundle=hand_bundle(calibration=climbing()))
+    alone = budget(memory_bytes=BOTH, link_mbit_s=0)
+
+    found = [w.agent.answer(n, one, alone) for n, one in enumerate((MUCH_ALIKE, UP_AND_AWAY))]
+
+    assert routes(found) == [(1, "cloud_not_admitted"), (3, "cloud_not_admitted")]
