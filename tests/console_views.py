@@ -126,6 +126,7 @@ def device_row(device: str) -> DeviceRow:
         outbox_depth=0,
         offload_share=0.2,
         wished_share=None,
+        drifting=False,
         answers=10,
     )
 

@@ -30,6 +30,8 @@ MEMORY_BYTES = (1000, 2000, 4000)
 MACS = (1_000_000, 2_000_000, 4_000_000)
 GATE_PRICE = 0.5
 ACCEPT_PRICE = 0.2
+# How likely calibration inputs were to be answered right.
+BELIEVED = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 _INPUTS = 6
 _HIDDEN = (2, 4, 8)
@@ -112,7 +114,9 @@ def calibration() -> bundle_pb2.Calibration:
         for share, gate, accept, accuracy in prices
     ]
     return bundle_pb2.Calibration(
-        curves=[bundle_pb2.RoutingCurve(points=points) for _ in range(CAPACITIES)]
+        curves=[
+            bundle_pb2.RoutingCurve(points=points, believed=BELIEVED) for _ in range(CAPACITIES)
+        ]
     )
 
 

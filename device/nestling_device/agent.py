@@ -19,6 +19,7 @@ from nestling_device import policy
 from nestling_device.bill import Bill
 from nestling_device.cloud import Cloud, NoAnswer
 from nestling_device.delivery.source import DeliveryError
+from nestling_device.drift import Drift, rank_of
 from nestling_device.energy.costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.errors import DeviceError
@@ -28,6 +29,12 @@ from nestling_device.parts import Parts
 from nestling_device.share import ShareKeeper
 
 _log = logging.getLogger(__name__)
+
+_DRIFTS = (
+    "inputs are harder than those that the bundle was calibrated on; its promises do not hold, and "
+    "with a tolerated risk everything goes to the cloud"
+)
+_DRIFTS_NO_MORE = "inputs are like those that the bundle was calibrated on again"
 
 Window = NDArray[np.float32]
 Floats = NDArray[np.float32]
@@ -93,6 +100,7 @@ class Agent:
         self._grow = grow
         self._growth_pause = policy.Pause()
         self._share = ShareKeeper()
+        self._drift = Drift()
         self._measured = costs
         self._parts: Parts
         self._costs: list[policy.CapacityCost]
@@ -102,6 +110,11 @@ class Agent:
     def parts(self) -> Parts:
         """The bundle in use."""
         return self._parts
+
+    @property
+    def drifting(self) -> bool:
+        """Whether inputs are harder than those that the bundle was calibrated on."""
+        return self._drift.noticed
 
     def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
         """Answer one input.
@@ -221,7 +234,12 @@ class Agent:
         """
         if not self._cloud.is_open(question.window, bill):
             return _kept(self._answer(question, bill), receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
-        prices = policy.asked_prices(self._curve(), bill.budget, self._share.to_go_for(bill.budget))
+        prices = policy.asked_prices(
+            self._curve(),
+            bill.budget,
+            self._share.to_go_for(bill.budget),
+            drifting=self._drift.noticed,
+        )
         outcome = self._choose(question, prices, bill)
         kept = outcome.reason == receipt_pb2.REASON_ACCEPTED
         self._share = self._share.after_input(bill.budget, asked_cloud=not kept)
@@ -238,7 +256,7 @@ class Agent:
         """Device or cloud, where both are open: limits were held against both before."""
         if policy.keeps_nothing(prices):
             return self._ask_unseen(question, bill)
-        own = self._run(question, self._parts.nest.start, bill)
+        own = self._look(question, bill)
         if own.capacity < self._parts.nest.resident:
             if self._prefers_cloud(own, self._parts.nest.resident, prices.gate):
                 return self._gate(question, own, bill)
@@ -275,7 +293,17 @@ class Agent:
 
     def _answer(self, question: Question, bill: Bill) -> _OwnAnswer:
         """Answer on the device."""
-        return self._climb(question, self._run(question, self._parts.nest.start, bill), bill)
+        return self._climb(question, self._look(question, bill), bill)
+
+    def _look(self, question: Question, bill: Bill) -> _OwnAnswer:
+        """Run the first capacity; how hard the input is goes into the account of drift."""
+        nest = self._parts.nest
+        own = self._run(question, nest.start, bill)
+        rank = rank_of(float(own.right[nest.resident - 1]), self._curve().believed)
+        before, self._drift = self._drift, self._drift.after_input(rank)
+        if self._drift.noticed != before.noticed:
+            _log.warning(_DRIFTS if self._drift.noticed else _DRIFTS_NO_MORE)
+        return own
 
     def _climb(self, question: Question, own: _OwnAnswer, bill: Bill) -> _OwnAnswer:
         """Run the resident capacity where the one that has run is not enough."""

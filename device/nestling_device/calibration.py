@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
@@ -58,6 +59,10 @@ def _check_curve(whose: str, curve: RoutingCurve) -> None:
             f"the routing curve of {whose} does not rise from share 0 to 1, or has a price that is "
             "no number; release the bundle again"
         )
+    if not _are_quantiles(curve.believed):
+        raise CalibrationError(
+            f"what is believed of {whose} are no rising probabilities; release the bundle again"
+        )
     if not all(map(_is_promise, curve.certified)):
         raise CalibrationError(
             f"a promise of {whose} has a risk outside of 0 to 1, or a price that is no number; "
@@ -71,6 +76,11 @@ def _is_whole(curve: RoutingCurve) -> bool:
     rising = all(low < high for low, high in itertools.pairwise(shares))
     ends = len(shares) > 1 and (shares[0], shares[-1]) == (0, 1)
     return ends and rising and all(map(math.isfinite, prices))
+
+
+def _are_quantiles(believed: Sequence[float]) -> bool:
+    rising = all(low <= high for low, high in itertools.pairwise(believed))
+    return len(believed) > 1 and rising and believed[0] >= 0 and believed[-1] <= 1
 
 
 def _is_promise(point: CertifiedPoint) -> bool:

@@ -44,6 +44,8 @@ class Prices:
 
 # Success probabilities lie in [0, 1]: their differences always exceed this.
 KEEP_NOTHING = Prices(gate=-1 - 1e-6, accept=-1 - 1e-6)
+# Nothing is kept either, but a student runs, so that it is known what inputs are like.
+LOOK_AND_SEND = Prices(gate=1.0, accept=-1 - 1e-6)
 
 
 def energy_limit_mj(budget: Budget) -> float:
@@ -141,19 +143,26 @@ def certified_prices(curve: RoutingCurve, tolerated_risk: float) -> Prices | Non
     return Prices(gate=point.gate_price, accept=point.accept_price)
 
 
-def asked_prices(curve: RoutingCurve, budget: Budget, share: float) -> Prices:
+def asked_prices(
+    curve: RoutingCurve, budget: Budget, share: float, *, drifting: bool = False
+) -> Prices:
     """Prices for what the budget asks for: a tolerated risk, otherwise a share.
 
-    A risk that the bundle does not support keeps nothing on the device.
+    A risk that the bundle does not support keeps nothing on the device, and while inputs drift it
+    supports none.
 
     Args:
         curve: of the capacity that is resident.
         budget: limits and wishes of now.
         share: to go for, as `ShareKeeper` has it.
+        drifting: whether inputs are harder than those that promises are for.
     """
     if not budget.tolerated_risk > 0:
         return prices_for(curve, share)
-    return certified_prices(curve, budget.tolerated_risk) or KEEP_NOTHING
+    certified = certified_prices(curve, budget.tolerated_risk)
+    if certified is None:
+        return KEEP_NOTHING
+    return LOOK_AND_SEND if drifting else certified
 
 
 def keeps_nothing(prices: Prices) -> bool:

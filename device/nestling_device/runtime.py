@@ -221,6 +221,7 @@ class Device:
                 capacity=receipt.resident_capacity,
                 battery=budget.battery,
                 offload_share=budget.offload_share,
+                drifting=self._agent.drifting,
             )
         )
         return receipt

@@ -29,6 +29,7 @@ _ALIASES = {
             metrics.OUTBOX_DEPTH,
             metrics.OFFLOAD_SHARE,
             metrics.DESIRED_BUNDLE,
+            metrics.DRIFTING,
         ),
         start=1,
     )
@@ -52,6 +53,7 @@ class Gauges:
     capacity: int = 0  # largest one resident, 0 if none
     battery: float = 1.0  # charge left, 0 to 1
     offload_share: float | None = None  # wished share in force, None before the first answer
+    drifting: bool = False  # whether inputs are harder than those of the calibration
 
 
 class ShareWish(NamedTuple):
@@ -209,6 +211,7 @@ def _gauge_values(gauges: Gauges, depth: int) -> dict[str, MetricValue]:
         metrics.CAPACITY: gauges.capacity,
         metrics.BATTERY: gauges.battery,
         metrics.OUTBOX_DEPTH: depth,
+        metrics.DRIFTING: gauges.drifting,
     }
     if gauges.offload_share is not None:
         values[metrics.OFFLOAD_SHARE] = gauges.offload_share

@@ -11,6 +11,8 @@ BUNDLE_VERSION = "Nestling/Bundle Version"
 CAPACITY = "Nestling/Capacity"
 BATTERY = "Nestling/Battery"
 OUTBOX_DEPTH = "Nestling/Outbox Depth"
+# Whether inputs are harder than those that the bundle's prices and promises were read off.
+DRIFTING = "Nestling/Drifting"
 # In a birth or data message: the share in force. In a command: the share wished, null for the
 # device's own setting.
 OFFLOAD_SHARE = "Nestling/Offload Share"

@@ -27,6 +27,7 @@ def test_device_is_what_it_last_said_of_itself(store: Store) -> None:
         metrics.BATTERY: 0.75,
         metrics.OUTBOX_DEPTH: 9,
         metrics.OFFLOAD_SHARE: 0.2,
+        metrics.DRIFTING: True,
     }
     store.add_all([], [registry.report("pi-1", born, seen_ms=1000, online=True)])
     store.add_all([], [registry.report("pi-1", {metrics.CAPACITY: 3}, seen_ms=2000)])
@@ -42,6 +43,7 @@ def test_device_is_what_it_last_said_of_itself(store: Store) -> None:
         outbox_depth=9,
         offload_share=0.2,
         wished_share=None,
+        drifting=True,
         answers=0,
     )
 
@@ -81,12 +83,14 @@ def test_what_a_device_says_without_sense_it_did_not_say(store: Store) -> None:
         metrics.BATTERY: math.nan,
         metrics.OUTBOX_DEPTH: True,
         metrics.OFFLOAD_SHARE: -0.5,
+        metrics.DRIFTING: 1,
     }
     store.add_all([], [registry.report("pi-1", said, seen_ms=1)])
 
     row = only_row(store)
     assert (row.profile, row.bundle_version, row.capacity) == ("", "", 0)
     assert (row.battery, row.outbox_depth, row.offload_share) == (0.0, 0, None)
+    assert not row.drifting
 
 
 def test_wish_of_a_device_goes_before_the_fleets(store: Store) -> None:

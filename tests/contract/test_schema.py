@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 from tests.receipts import NOW_MS, make_batch
 
+from nestling_cloud.fleet import registry
 from nestling_cloud.telemetry import tables
 from nestling_cloud.telemetry.database import Database
 from nestling_cloud.telemetry.figures import Figures
@@ -103,6 +104,21 @@ def test_figures_of_the_first_versions_receipts_are_there(old: str) -> None:
         assert [route.route for route in view.totals.routes] == ["capacity-2", "cloud"]
         (row,), _ = figures.devices()
         assert (row.device, row.answers, row.last_seen_ms) == ("pi-1", 3, NOW_MS + 6)
+
+
+def test_devices_of_the_second_version_are_kept_and_do_not_drift_yet(database: str) -> None:
+    with Store(database) as store:
+        store.add_all([], [registry.Report(device="pi-1", seen_ms=NOW_MS, capacity=2)])
+        with store.writing() as connection:
+            connection.exec_driver_sql("ALTER TABLE devices DROP COLUMN drifting")
+            connection.execute(sa.update(tables.SCHEMA_VERSION).values(version=2))
+
+    with Store(database) as store:
+        ((row,), _) = Figures(store).devices()
+        assert (row.device, row.capacity, row.drifting) == ("pi-1", 2, False)
+        store.add_all([], [registry.Report(device="pi-1", seen_ms=NOW_MS, drifting=True)])
+        ((row,), _) = Figures(store).devices()
+        assert row.drifting
 
 
 def test_store_that_is_up_to_date_is_left_alone(old: str) -> None:

@@ -149,6 +149,7 @@ class DeviceRowMessage(BaseModel):
     outbox_depth: int
     offload_share: float | None
     wished_share: float | None
+    drifting: bool
     answers: int
 
     @classmethod

@@ -28,6 +28,7 @@ class Report:
         battery: charge left, 0 to 1.
         outbox_depth: receipts that it still holds.
         offload_share: wished share in force on it.
+        drifting: whether its inputs are harder than those of the calibration.
         answers: new receipts.
         answered_ms: when the latest of them was answered.
     """
@@ -41,6 +42,7 @@ class Report:
     battery: float | None = None
     outbox_depth: int | None = None
     offload_share: float | None = None
+    drifting: bool | None = None
     answers: int = 0
     answered_ms: int = 0
 
@@ -63,6 +65,7 @@ def report(
         battery=_share(values.get(metrics.BATTERY)),
         outbox_depth=_count(values.get(metrics.OUTBOX_DEPTH)),
         offload_share=_share(values.get(metrics.OFFLOAD_SHARE)),
+        drifting=_truth(values.get(metrics.DRIFTING)),
     )
 
 
@@ -135,6 +138,7 @@ def _changes(new: Any) -> dict[str, Any]:
             "battery",
             "outbox_depth",
             "offload_share",
+            "drifting",
         )
     }
     latest = {
@@ -154,6 +158,10 @@ def _count(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_INTEGER:
         return value
     return None
+
+
+def _truth(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def _share(value: object) -> float | None:

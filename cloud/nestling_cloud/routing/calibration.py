@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, Climb, RoutingCurve
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.routing.ascent import Ascent, at_once, climbs, find_ascent, gains, taken
@@ -9,6 +11,9 @@ from nestling_cloud.routing.data import Floats, RoutingData
 from nestling_cloud.routing.multiplexer import beliefs
 from nestling_cloud.routing.points import routing_curve
 from nestling_cloud.routing.promise import RISKS, Judged, certify
+
+# By which a device tells whether its inputs are like the calibration inputs.
+_QUANTILES = 33
 
 
 def calibrate(
@@ -24,7 +29,8 @@ def calibrate(
 
     Returns:
         For each capacity, run at once and on the way up to it, the prices at which wished shares
-        are offloaded, the accuracy that then results, and the prices that keep a tolerated risk.
+        are offloaded, the accuracy that then results, the prices that keep a tolerated risk, and
+        what inputs like these are believed to be.
     """
     known, unseen = beliefs(multiplexer, fitted), beliefs(multiplexer, held_out)
     capacities = range(1, held_out.capacities + 1)
@@ -36,6 +42,7 @@ def calibrate(
             judged.gains, taken(ascent, unseen, held_out.right), held_out.right[:, -1]
         )
         made.certified.extend(_certified(judge(ascent, known, fitted), judged))
+        made.believed.extend(_quantiles(unseen[ascent.start - 1, :, ascent.top - 1]))
         return made
 
     return Calibration(
@@ -59,6 +66,11 @@ def _climb(ascent: Ascent, believed: Floats, curve: Callable[[Ascent], RoutingCu
         climbed=float(climbs(ascent, believed).mean()),
         curve=curve(ascent),
     )
+
+
+def _quantiles(believed: Floats) -> list[float]:
+    found: list[float] = np.quantile(believed, np.linspace(0, 1, _QUANTILES)).tolist()
+    return found
 
 
 def _certified(fitted: Judged, held_out: Judged) -> list[CertifiedPoint]:

@@ -1,7 +1,8 @@
 """The tables made, or brought up to date: forward only, within one transaction.
 
 Version 1 had outboxes, gaps and receipts, and no number. Version 2 has the number, rollups, the
-registry of devices, wishes, hard inputs, and receipts that are counted by arrival.
+registry of devices, wishes, hard inputs, and receipts that are counted by arrival. Version 3 knows
+whether a device's inputs drift.
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ from nestling_cloud.telemetry import ring, rollups, tables
 from nestling_cloud.telemetry.receipts import NO_PROVENANCE, ReceiptRow
 from nestling_cloud.telemetry.retention import Retention
 
-VERSION = 2
+VERSION = 3
 
 _OLD_RECEIPTS = "receipts_1"
 _ROWS_AT_ONCE = 5000
@@ -50,6 +51,8 @@ def prepare(connection: sa.Connection, kept: Retention, *, now_ms: int) -> None:
         )
     if version == 1:
         _rename(connection)
+    if version == 2:
+        connection.exec_driver_sql("ALTER TABLE devices ADD COLUMN drifting BOOLEAN")
     tables.METADATA.create_all(connection)
     if version == 1:
         _copy_receipts(connection)

@@ -157,6 +157,7 @@ DEVICES = sa.Table(
     sa.Column("battery", sa.Double),
     sa.Column("outbox_depth", sa.BigInteger),
     sa.Column("offload_share", sa.Double),
+    sa.Column("drifting", sa.Boolean),
 )
 
 WISHES = sa.Table(

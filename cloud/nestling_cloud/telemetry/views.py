@@ -150,6 +150,7 @@ class DeviceRow:
         outbox_depth: receipts that it still holds.
         offload_share: wished share in force on it, None if it never said.
         wished_share: what the console wishes for it, None for its own setting.
+        drifting: whether its inputs are harder than those of the calibration.
         answers: inputs answered, ever.
     """
 
@@ -163,6 +164,7 @@ class DeviceRow:
     outbox_depth: int
     offload_share: float | None
     wished_share: float | None
+    drifting: bool
     answers: int
 
 

@@ -359,21 +359,29 @@ class RoutingCurve(_message.Message):
 
     POINTS_FIELD_NUMBER: _builtins.int
     CERTIFIED_FIELD_NUMBER: _builtins.int
+    BELIEVED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatingPoint]: ...
     @_builtins.property
     def certified(self) -> _containers.RepeatedCompositeFieldContainer[Global___CertifiedPoint]:
         """By rising risk; a risk that the inputs do not support is missing."""
 
+    @_builtins.property
+    def believed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """What the first capacity to run believed of the resident one on calibration inputs: quantiles of
+        the probability that it is right, at even steps from the least to the greatest.
+        """
+
     def __init__(
         self,
         *,
         points: _abc.Iterable[Global___OperatingPoint] | None = ...,
         certified: _abc.Iterable[Global___CertifiedPoint] | None = ...,
+        believed: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certified", b"certified", "points", b"points"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["believed", b"believed", "certified", b"certified", "points", b"points"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -179,6 +179,29 @@ def test_tolerated_risk_takes_certified_prices(
     assert routes(found) == expected
 
 
+def test_where_inputs_drift_a_risk_is_promised_no_more_until_it_is_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world(tmp_path, bundle=hand_bundle(calibration=promising(0.05)))
+    tolerant, sure = budget(tolerated_risk=0.05), window(1.0, 1.0, 1.0, 1.0)
+
+    before = w.agent.answer(0, EASY, tolerant)
+    for index in range(50):
+        w.agent.answer(index, HARD, tolerant)
+    drifting = w.agent.drifting
+    during = [w.agent.answer(0, EASY, one) for one in (tolerant, BUDGET)]
+    for index in range(50):
+        w.agent.answer(index, sure, tolerant)
+    afterwards = w.agent.answer(0, EASY, tolerant)
+
+    assert (drifting, w.agent.drifting) == (True, False)
+    # A share is no promise, and stays what it is.
+    told = [(3, "accepted"), (0, "escalated"), (3, "accepted"), (3, "accepted")]
+    assert routes([before, *during, afterwards]) == told
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "its promises do not hold" in caplog.messages[0]
+
+
 def test_failed_cloud_is_left_alone_for_ever_longer_and_taken_up_again(tmp_path: Path) -> None:
     gone = UnreachableError("gone")
     w = world(tmp_path, gone, gone, None, gone, None)

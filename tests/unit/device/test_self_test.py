@@ -101,8 +101,15 @@ def test_bundle_that_would_fail_an_agent_does_not_pass(
         curves(lambda c: setattr(c.curves[0].points[1], "offload_share", 1.0)),
         curves(lambda c: setattr(c.curves[0].points[1], "gate_price", float("nan"))),
         curves(lambda c: setattr(c.curves[0].points[1], "accept_price", float("inf"))),
+        curves(lambda c: c.curves[1].ClearField("believed")),
+        curves(lambda c: c.curves[1].believed.append(0.5)),
+        curves(lambda c: c.curves[1].believed.append(1.5)),
+        curves(lambda c: c.curves[1].believed.append(float("nan"))),
     ],
-    ids=["no message", "empty", "curve missing", "no 0", "no 1", "flat", "nan", "inf"],
+    ids=[
+        *("no message", "empty", "curve missing", "no 0", "no 1", "flat", "nan", "inf"),
+        *("nothing believed", "falling belief", "more than sure", "belief nan"),
+    ],
 )
 def test_calibration_with_holes_does_not_pass(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CalibrationError, match="release the bundle again"):

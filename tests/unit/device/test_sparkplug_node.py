@@ -60,6 +60,7 @@ def test_birth_names_every_metric_and_offers_rebirth() -> None:
         metrics.CAPACITY: 2,
         metrics.BATTERY: 0.5,
         metrics.OUTBOX_DEPTH: 3,
+        metrics.DRIFTING: False,
         metrics.OFFLOAD_SHARE: None,
         metrics.DESIRED_BUNDLE: None,
     }

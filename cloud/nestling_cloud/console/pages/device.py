@@ -86,6 +86,10 @@ def _unknown(start: DeviceStart) -> ui.element:
     return section
 
 
+_AS_USUAL = ("as calibrated", "no harder than those that the bundle was calibrated on")
+_HARDER = ("harder", "than those that the bundle was calibrated on: its promises do not hold")
+
+
 class _StateTiles:
     """What the device last reported of itself."""
 
@@ -94,6 +98,7 @@ class _StateTiles:
             self._bundle = Tile("Bundle", "bundle", small=True)
             self._capacity = Tile("Resident capacity", "capacity")
             self._share = Tile("Offload share in force", "share-in-force")
+            self._inputs = Tile("Inputs", "inputs", small=True)
             self._battery = Tile("Battery", "battery")
             self._outbox = Tile("Receipts not sent yet", "outbox")
         link("Move the operating point", f"/operating-point?device={quote(device)}", "after-tiles")
@@ -105,6 +110,7 @@ class _StateTiles:
         wished = "its own setting" if row.wished_share is None else percent(row.wished_share)
         in_force = NOTHING if row.offload_share is None else percent(row.offload_share)
         self._share.show(in_force, f"wished: {wished}")
+        self._inputs.show(*(_HARDER if row.drifting else _AS_USUAL))
         self._battery.show(percent(row.battery))
         self._outbox.show(number(row.outbox_depth))
 

@@ -169,3 +169,20 @@ def test_inputs_on_which_everybody_is_right_or_wrong_still_give_prices(
     assert [point.accuracy for point in curve.points] == [float(right)] * len(SHARES)
     # The cloud never answers otherwise: all may stay, at any risk that so many inputs can show.
     assert [point.offload_share for point in curve.certified] == [0.0] * len(RISKS)
+
+
+def test_curves_say_what_the_first_capacity_believed_of_the_resident_one(known: Hardness) -> None:
+    fitted, held_out = share_out(better_larger_one(known.data))
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
+
+    found = calibrate(multiplexer, fitted, held_out, MACS)
+
+    believed = beliefs(multiplexer, held_out)
+    for curve, option in (
+        (found.curves[0], believed[0, :, 0]),
+        (found.curves[1], believed[1, :, 1]),
+        (found.climbs[1].curve, believed[0, :, 1]),
+    ):
+        assert curve.believed[0] == pytest.approx(option.min())
+        assert curve.believed[16] == pytest.approx(np.median(option))
+        assert curve.believed[-1] == pytest.approx(option.max())

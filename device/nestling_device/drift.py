@@ -1,0 +1,57 @@
+"""Notices when inputs are harder than those that prices and promises were read off. Pure.
+
+The bundle says what the multiplexer believed of calibration inputs: how likely the resident
+capacity was to be right, as quantiles. An input's rank among them, 0 for the easiest and 1 for the
+hardest, is 1/2 in the mean while inputs are alike. The detector bets against the statement that the
+mean rank is at most 1/2 + SLACK, whatever came before: each input multiplies its evidence by
+1 + rank - (1/2 + SLACK), which expects to lose under that statement. Evidence never falls below 1
+for long, so that it is there when the change comes: an e-CUSUM (Shin, Ramdas & Rinaldo 2022,
+arXiv 2203.03532), which under the statement takes ENOUGH inputs in the mean, or more, to raise a
+false alarm. The slack is for what the quantiles of few inputs leave uncertain, and for a hard
+minute.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# What the mean rank may exceed 1/2 by.
+SLACK = 0.1
+# Evidence at which inputs are said to drift.
+ENOUGH = 10_000.0
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Evidence that inputs have become harder.
+
+    Attributes:
+        evidence: its logarithm, from 0 to that of ENOUGH.
+        noticed: whether inputs drift: from when there was enough evidence until all of it is gone.
+    """
+
+    evidence: float = 0.0
+    noticed: bool = False
+
+    def after_input(self, rank: float) -> "Drift":
+        """One more input, of a rank from 0 to 1."""
+        won = math.log1p(rank - 0.5 - SLACK)
+        evidence = min(math.log(ENOUGH), max(0.0, self.evidence + won))
+        return Drift(evidence, evidence >= math.log(ENOUGH) or (self.noticed and evidence > 0))
+
+
+def rank_of(right: float, quantiles: Sequence[float]) -> float:
+    """How hard an input is among calibration inputs, 0 to 1.
+
+    Args:
+        right: probability that the resident capacity is right, of this input.
+        quantiles: of that probability at even steps from the least to the greatest, two or more.
+    """
+    steps = np.linspace(1, 0, len(quantiles))
+    # Many inputs may be alike: such a one stands in the middle of them.
+    low, high = (np.searchsorted(quantiles, right, side) for side in ("left", "right"))
+    if low < high:
+        return float((steps[low] + steps[high - 1]) / 2)
+    return float(np.interp(right, quantiles, steps))
