@@ -78,12 +78,12 @@ def test_wish_for_the_fleet_reaches_a_device_without_one_of_its_own(fleet: Fleet
 
 
 def test_hard_inputs_are_kept_with_both_answers(fleet: Fleet) -> None:
-    fleet.wish(0.5)
-
+    fleet.wish(1.0)
     fleet.device.take_until("gated")
+    fleet.wish(0.5)
     fleet.device.take_until("escalated")
 
-    # Gated ones have no answer of the device, escalated ones do.
+    # Where nothing stays no student runs; escalated ones have an answer of the device.
     until(lambda: answered(fleet.store) == {False, True})
 
 
