@@ -9,7 +9,7 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_cloud.routing import at_once, calibrate, gains
 from nestling_device import policy
-from nestling_device.share import ShareKeeper
+from nestling_device.wish import Keeper, Taken, wish_of
 from routing_curves import Split
 from routing_worlds import World
 
@@ -41,7 +41,7 @@ def drift(world: World, split: Split, index: int, *, window: int) -> Drifted:
     curve = calibrate(split.multiplexer, split.fitted, split.held_out, capacities).curves[index]
     chosen = script(world, index)
     judged, right = gains(at_once(index + 1), split.believed["test"]), world.test.right
-    budget = Budget(offload_share=WISH, share_window=window)
+    budget = Budget(offload_share=WISH, wish_window=window)
     sent = _route(curve, budget, judged.accept[chosen])
     answers = np.where(sent, right[chosen, -1], right[chosen, index])
     sums = np.concatenate([[0], np.cumsum(sent)])
@@ -77,12 +77,14 @@ def script(world: World, index: int) -> NDArray[np.intp]:
 
 def _route(curve: RoutingCurve, budget: Budget, accept: NDArray[np.float32]) -> NDArray[np.bool_]:
     """As the agent does, by its own rules."""
-    keeper, sent = ShareKeeper(), []
+    nothing, offload = (Taken(share=n, energy=0, latency=0) for n in (0, 1))
+    wish = wish_of(budget, kept=nothing, sent=offload)
+    keeper, sent = Keeper(), []
     for gained in accept:
-        prices = policy.asked_prices(curve, budget, keeper.to_go_for(budget))
+        prices = policy.asked_prices(curve, budget, keeper.to_go_for(wish))
         asks = policy.keeps_nothing(prices) or policy.prefers_cloud(
             0.0, float(gained), prices.accept
         )
-        keeper = keeper.after_input(budget, asked_cloud=asks)
+        keeper = keeper.after_input(wish, offload if asks else nothing)
         sent.append(asks)
     return np.array(sent)

@@ -121,8 +121,12 @@ def world(
 
 
 def budget(**changes: float) -> Budget:
+    return like(BUDGET, **changes)
+
+
+def like(other: Budget, **changes: float) -> Budget:
     changed = Budget()
-    changed.CopyFrom(BUDGET)
+    changed.CopyFrom(other)
     for name, value in changes.items():
         setattr(changed, name, value)
     return changed

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.admission import offload_bytes
+from nestling.admission import offload_bytes, transfer_ms
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Calibration, Climb, RoutingCurve
@@ -26,7 +26,7 @@ from nestling_device.errors import DeviceError
 from nestling_device.multiplexer import success
 from nestling_device.offload import Offloader, Question
 from nestling_device.parts import Parts
-from nestling_device.share import ShareKeeper
+from nestling_device.wish import Keeper, Taken, Wish, wish_of
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class Agent:
         self._keep = keep
         self._grow = grow
         self._growth_pause = policy.Pause()
-        self._share = ShareKeeper()
+        self._keeper = Keeper()
         self._drift = Drift()
         self._measured = costs
         self._parts: Parts
@@ -232,18 +232,41 @@ class Agent:
 
         Whatever the cloud does there is an answer.
         """
-        if not self._cloud.is_open(question.window, bill):
-            return _kept(self._answer(question, bill), receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
-        prices = policy.asked_prices(
-            self._curve(),
-            bill.budget,
-            self._share.to_go_for(bill.budget),
-            drifting=self._drift.noticed,
-        )
-        outcome = self._choose(question, prices, bill)
-        kept = outcome.reason == receipt_pb2.REASON_ACCEPTED
-        self._share = self._share.after_input(bill.budget, asked_cloud=not kept)
+        wish = self._wish(bill.budget)
+        outcome = self._choose(question, wish, bill)
+        asked = outcome.reason != receipt_pb2.REASON_ACCEPTED
+        closed = outcome.reason == receipt_pb2.REASON_CLOUD_NOT_ADMITTED
+        if not (closed or bill.budget.tolerated_risk > 0):
+            taken = Taken(share=asked, energy=bill.energy_mj, latency=bill.latency_ms)
+            self._keeper = self._keeper.after_input(wish, taken)
         return outcome
+
+    def _wish(self, budget: Budget) -> Wish:
+        """What is wished, beside what inputs are expected to take here and now."""
+        size = offload_bytes(self._parts.manifest.signature.shape)
+        kept = self._expected()
+        return wish_of(
+            budget,
+            kept=Taken(share=0, energy=kept.energy_mj, latency=kept.latency_ms),
+            sent=Taken(
+                share=1,
+                energy=self._meter.radio_mj(size, budget),
+                latency=transfer_ms(size, budget),
+            ),
+        )
+
+    def _expected(self) -> policy.CapacityCost:
+        """What the mean input takes that stays on the device, on the way up that is loaded."""
+        nest = self._parts.nest
+        first, last = self._costs[nest.start - 1], self._costs[nest.resident - 1]
+        if nest.start == nest.resident:
+            return last
+        climbed = self._parts.calibration.climbs[nest.resident - 1].climbed
+        return policy.CapacityCost(
+            memory_bytes=first.memory_bytes + last.memory_bytes,
+            latency_ms=first.latency_ms + climbed * last.latency_ms,
+            energy_mj=first.energy_mj + climbed * last.energy_mj,
+        )
 
     def _curve(self) -> RoutingCurve:
         """Prices of the capacities that are loaded: of one, or of the way up to it."""
@@ -252,8 +275,16 @@ class Agent:
             return calibration.climbs[nest.resident - 1].curve
         return calibration.curves[nest.resident - 1]
 
-    def _choose(self, question: Question, prices: policy.Prices, bill: Bill) -> _Outcome:
-        """Device or cloud, where both are open: limits were held against both before."""
+    def _choose(self, question: Question, wish: Wish, bill: Bill) -> _Outcome:
+        """Device or cloud; limits were held against the device before."""
+        if not self._cloud.is_open(question.window, bill):
+            return _kept(self._answer(question, bill), receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
+        prices = policy.asked_prices(
+            self._curve(),
+            bill.budget,
+            self._keeper.to_go_for(wish),
+            drifting=self._drift.noticed,
+        )
         if policy.keeps_nothing(prices):
             return self._ask_unseen(question, bill)
         own = self._look(question, bill)

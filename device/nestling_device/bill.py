@@ -41,6 +41,16 @@ class Bill:
         self._compute_provenance = max(self._compute_provenance, spent.energy_provenance)
         return result
 
+    @property
+    def latency_ms(self) -> float:
+        """Time so far."""
+        return self._latency_ms
+
+    @property
+    def energy_mj(self) -> float:
+        """Energy so far, of all sources."""
+        return self._compute_mj + self._radio_mj
+
     def exchange(self, bytes_up: int, bytes_down: int, wall_ms: float) -> None:
         """Enter an exchange with the cloud, answered or not."""
         spent = self._meter.radio(bytes_up + bytes_down, self.budget, wall_ms)

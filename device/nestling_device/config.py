@@ -70,14 +70,16 @@ class CloudTable:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetTable:
-    """`[budget]`: limits on one answer, and a wish."""
+    """`[budget]`: limits on one answer, and wishes for the mean one."""
 
     memory_kb: float = setting(10_000.0, _POSITIVE)
     latency_ms: float = setting(1000.0, _POSITIVE)
     energy_mj: float = setting(1000.0, _POSITIVE)
     offload_share: float = setting(0.2, Number(low=0, high=1))
-    share_window: int = setting(0, Number(low=0, high=1_000_000, whole=True))
+    wish_window: int = setting(0, Number(low=0, high=1_000_000, whole=True))
     tolerated_risk: float = setting(0.0, Number(low=0, high=1))
+    energy_per_input_mj: float = setting(0.0, Number(low=0, high=1e9))
+    latency_per_input_ms: float = setting(0.0, Number(low=0, high=1e9))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 def add_budget(parser: argparse.ArgumentParser) -> None:
     """Add the limits of one answer."""
-    group = parser.add_argument_group("budget", "limits on one answer, and a wish")
+    group = parser.add_argument_group("budget", "limits on one answer, and a wish for the mean one")
     add_memory(group)
     _add(group, "--latency-ms", "budget", "latency_ms", metavar="LATENCY_MS", text="its deadline")
     _add(group, "--energy-mj", "budget", "energy_mj", metavar="ENERGY_MJ", text="compute or radio")
@@ -85,11 +85,12 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
     )
     _add(
         group,
-        "--share-window",
+        "--wish-window",
         "budget",
-        "share_window",
+        "wish_window",
         metavar="INPUTS",
-        text="keep that share over so many inputs, whatever they are like (default: a wish only)",
+        text="keep what is wished over so many inputs, whatever they are like (default: no more "
+        "than a wish)",
     )
     _add(
         group,
@@ -98,6 +99,22 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         "tolerated_risk",
         metavar="RISK",
         text="instead of a share: how often this device's own answers may differ from the cloud's",
+    )
+    _add(
+        group,
+        "--energy-per-input-mj",
+        "budget",
+        "energy_per_input_mj",
+        metavar="MJ",
+        text="instead of a share: energy that the mean input may take",
+    )
+    _add(
+        group,
+        "--latency-per-input-ms",
+        "budget",
+        "latency_per_input_ms",
+        metavar="MS",
+        text="instead of a share: time that the mean input may take",
     )
 
 

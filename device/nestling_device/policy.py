@@ -154,7 +154,7 @@ def asked_prices(
     Args:
         curve: of the capacity that is resident.
         budget: limits and wishes of now.
-        share: to go for, as `ShareKeeper` has it.
+        share: to go for, as `Keeper` has it.
         drifting: whether inputs are harder than those that promises are for.
     """
     if not budget.tolerated_risk > 0:

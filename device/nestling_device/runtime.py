@@ -233,6 +233,7 @@ class Device:
         wished = Budget()
         wished.CopyFrom(budget)
         wished.offload_share = share
+        wished.energy_per_input_mj = wished.latency_per_input_ms = 0
         return wished
 
     def _take_up_release(self, memory_bytes: int) -> None:

@@ -39,8 +39,10 @@ def budget_at(
         link_rtt_ms=device.rtt_ms,
         battery=1.0,
         offload_share=scenario.offload.share,
-        share_window=scenario.offload.window,
+        wish_window=scenario.offload.window,
         tolerated_risk=scenario.offload.tolerated_risk,
+        energy_per_input_mj=scenario.offload.energy_per_input_mj,
+        latency_per_input_ms=scenario.offload.latency_per_input_ms,
     )
     for entry in _entries(device, scenario):
         if index in indices(entry, length):

@@ -143,8 +143,10 @@ def _budget(config: Config) -> Budget:
         link_rtt_ms=link.rtt_ms,
         battery=battery_charge(),
         offload_share=limits.offload_share,
-        share_window=limits.share_window,
+        wish_window=limits.wish_window,
         tolerated_risk=limits.tolerated_risk,
+        energy_per_input_mj=limits.energy_per_input_mj,
+        latency_per_input_ms=limits.latency_per_input_ms,
     )
 
 

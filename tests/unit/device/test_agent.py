@@ -15,6 +15,7 @@ from tests.agent_world import (
     Growth,
     ScriptedCloud,
     budget,
+    like,
     routes,
     student_class,
     world,
@@ -126,7 +127,7 @@ def test_wished_share_sets_the_prices(tmp_path: Path) -> None:
 
 def test_share_is_kept_over_its_window_where_every_input_wants_to_go(tmp_path: Path) -> None:
     w = world(tmp_path)
-    kept, wished = budget(share_window=50), budget()
+    kept, wished = budget(wish_window=50), budget()
 
     for index in range(200):
         w.agent.answer(index, UNSURE, kept)
@@ -140,12 +141,56 @@ def test_share_is_kept_over_its_window_where_every_input_wants_to_go(tmp_path: P
 
 def test_failed_offload_counts_into_the_share(tmp_path: Path) -> None:
     w = world(tmp_path, BadAnswerError("nonsense"))
-    kept = budget(share_window=50)
+    kept = budget(wish_window=50)
 
     reasons = [reason for _, reason in routes(w.agent.answer(n, UNSURE, kept) for n in range(400))]
 
     open_ = [reason for reason in reasons if reason != "cloud_not_admitted"]
     assert abs(open_.count("bad_answer") / len(open_) - 0.5) < 0.2
+
+
+SLOW = budget(link_mbit_s=0.1, wish_window=50)  # an offload takes more than the device does
+DEVICE, SENT_MS = METER.estimate(MACS[2]), transfer_ms(SIZE, SLOW)
+SENT_MJ = METER.radio_mj(SIZE, SLOW)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"energy_per_input_mj": DEVICE.energy_mj + SENT_MJ / 3},
+        {"latency_per_input_ms": DEVICE.latency_ms + SENT_MS / 3},
+    ],
+    ids=["energy", "latency"],
+)
+def test_mean_input_takes_what_is_wished_where_every_input_wants_to_go(
+    tmp_path: Path, wish: dict[str, float]
+) -> None:
+    w = world(tmp_path)
+    wished = like(SLOW, **wish)
+
+    found = [w.agent.answer(n, UNSURE, wished) for n in range(300)]
+
+    took = [
+        receipt.latency_ms
+        if wished.latency_per_input_ms
+        else sum(entry.energy_mj for entry in receipt.energy)
+        for receipt in found
+    ]
+    (mean,) = wish.values()
+    assert np.mean(took[100:]) == pytest.approx(mean, rel=0.05)
+
+
+def test_while_the_cloud_is_closed_nothing_is_saved_up(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    wished = like(SLOW, energy_per_input_mj=DEVICE.energy_mj + SENT_MJ / 5)
+
+    for index in range(200):
+        w.agent.answer(index, UNSURE, like(wished, link_mbit_s=0))
+    after = [w.agent.answer(n, UNSURE, wished) for n in range(200)]
+
+    sent = [route == 0 for route, _ in routes(after)]
+    assert sum(sent[:50]) == pytest.approx(50 / 5, abs=2)
+    assert sum(sent) == pytest.approx(200 / 5, abs=2)
 
 
 def promising(risk: float) -> bytes:
@@ -471,8 +516,10 @@ _steps = st.tuples(
         link_mbit_s=st.sampled_from([0.0, 0.001, 1.0, 20.0]),
         battery=st.floats(0, 1),
         offload_share=st.floats(0, 1),
-        share_window=st.sampled_from([0, 5, 500]),
+        wish_window=st.sampled_from([0, 5, 500]),
         tolerated_risk=st.sampled_from([0.0, 0.01, 0.1]),
+        energy_per_input_mj=st.sampled_from([0.0, 5.0]),
+        latency_per_input_ms=st.sampled_from([0.0, 10.0]),
     ),
     _outcomes,
 )

@@ -107,7 +107,11 @@ def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None
         ("seed = 7", "seeds = 7", ["key seeds: unknown key, did you mean 'seed'?"]),
         ("share = 0.2", "share = 1.2", ["[offload], key share: found 1.2; allowed: at most 1"]),
         ("share = 0.2", "share = nan", ["[offload], key share: found nan; ", "finite"]),
-        ("share = 0.2", "shore = 0.2", ["allowed: deadline_ms, share"]),
+        (
+            "share = 0.2",
+            "shore = 0.2",
+            ["allowed: deadline_ms, energy_per_input_mj, latency_per_input_ms, share"],
+        ),
         ("memory_kb = 4", "memory_kb = 0", ["[[weather]] table 1, key memory_kb: found 0; "]),
         ("memory_kb = 4", "memory = 4", ["did you mean 'memory_kb'?", "allowed: devices, from, "]),
         (

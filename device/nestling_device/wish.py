@@ -1,0 +1,126 @@
+"""Keeps what is wished of the mean input, whatever inputs are like: pure, one number of state.
+
+A bundle's price sends the wished share of the calibration inputs to the cloud, and another share of
+inputs that are harder or easier. The keeper counts what is owed: what was wished for so many inputs
+minus what they took. From that it goes for a larger or a smaller share than the wish needs, a
+little while it owes little, and steeply beyond a small part of the window. The debt stays within
+narrow bounds so, and the mean over any window is off by the change of the debt over the window's
+length, at most: the argument of adaptive conformal inference (Gibbs & Candès 2021,
+arXiv 2106.00170), with the bundle's own curve between shares and prices, so that a step means the
+same for every task.
+
+A share of offloads, energy and latency are kept alike: they differ in what an input takes that
+stays on the device, and in what an offload adds, which changes with the link.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nestling.v1.budget_pb2 import Budget
+
+Kind = Literal["share", "energy", "latency"]
+
+# A debt that is still small, in parts of the window: 3 offloads of 500 inputs.
+_SMALL_DEBT = 0.006
+# How much share one window's worth of debt adds while it is small.
+_SLOPE = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What one input takes of everything that can be wished for.
+
+    Attributes:
+        share: 1 for an offload, 0 for none.
+        energy: mJ.
+        latency: ms.
+    """
+
+    share: float
+    energy: float
+    latency: float
+
+    def of(self, kind: Kind) -> float:
+        """That which a wish is about."""
+        return {"share": self.share, "energy": self.energy, "latency": self.latency}[kind]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the mean input is wished to take.
+
+    Attributes:
+        kind: what is wished for.
+        mean: of it for an input; mJ, ms, or an offload share.
+        window: inputs over which the mean is kept, 0 where it is a wish and no more.
+        kept: what an input takes that stays on the device.
+        sent: what an offload adds to it.
+    """
+
+    kind: Kind
+    mean: float
+    window: int
+    kept: float
+    sent: float
+
+    @property
+    def share(self) -> float:
+        """Share of offloads that takes what is wished; it may lie outside of 0 to 1."""
+        room = self.mean - self.kept
+        if self.sent > 0:
+            return room / self.sent
+        return 1.0 if room >= 0 else 0.0
+
+
+def wish_of(budget: Budget, *, kept: Taken, sent: Taken) -> Wish:
+    """Read off a budget what is wished: energy before latency before a share.
+
+    Args:
+        budget: limits and wishes of now.
+        kept: what an input is expected to take that stays on the device.
+        sent: what an offload is expected to add, over the link of now.
+    """
+    kind: Kind = "share"
+    mean = budget.offload_share
+    if budget.energy_per_input_mj > 0:
+        kind, mean = "energy", budget.energy_per_input_mj
+    elif budget.latency_per_input_ms > 0:
+        kind, mean = "latency", budget.latency_per_input_ms
+    return Wish(
+        kind=kind, mean=mean, window=budget.wish_window, kept=kept.of(kind), sent=sent.of(kind)
+    )
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """What is owed.
+
+    Attributes:
+        owed: of what is wished for, below 0 where too much was taken.
+        window: that it is owed over.
+        kind: what is wished for.
+    """
+
+    owed: float = 0.0
+    window: int = 0
+    kind: Kind = "share"
+
+    def to_go_for(self, wish: Wish) -> float:
+        """Share whose price comes next, 0 to 1; that of the wish itself without a window."""
+        more = 0.0
+        if wish.window and wish.sent > 0:
+            debt = self._owed_for(wish) / (wish.window * wish.sent)
+            more = _SLOPE * debt * (1 + (debt / _SMALL_DEBT) ** 2)
+        return min(1.0, max(0.0, wish.share + more))
+
+    def after_input(self, wish: Wish, taken: Taken) -> "Keeper":
+        """One more input; a debt never exceeds what a window of offloads adds."""
+        if not wish.window:
+            return Keeper()
+        most = wish.window * wish.sent
+        owed = self._owed_for(wish) + wish.mean - taken.of(wish.kind)
+        return Keeper(min(most, max(-most, owed)), wish.window, wish.kind)
+
+    def _owed_for(self, wish: Wish) -> float:
+        """The debt; another window, or another kind of wish, begins anew."""
+        return self.owed if (self.window, self.kind) == (wish.window, wish.kind) else 0.0
