@@ -62,17 +62,22 @@ def script(world: World, index: int) -> NDArray[np.intp]:
     if world.has_people:
         return np.arange(len(world.test))
     rng = np.random.default_rng(world.seed)
-    labels, device = world.test.labels, world.test.right[:, index]
-    classes = np.unique(labels)
-    hardest = classes[np.argsort([device[labels == one].mean() for one in classes])]
-    hard = np.isin(labels, hardest[: len(classes) // 2])
-    everything = np.ones(len(labels), np.bool_)
+    hard = hard_inputs(world, index)
+    everything = np.ones(len(hard), np.bool_)
     return np.concatenate(
         [
             rng.choice(np.flatnonzero(those), _STRETCH)
             for those in (everything, hard, ~hard, everything)
         ]
     )
+
+
+def hard_inputs(world: World, index: int) -> NDArray[np.bool_]:
+    """Test inputs of the half of the classes that the device knows worst, (N,)."""
+    labels, device = world.test.labels, world.test.right[:, index]
+    classes = np.unique(labels)
+    hardest = classes[np.argsort([device[labels == one].mean() for one in classes])]
+    return np.isin(labels, hardest[: len(classes) // 2])
 
 
 def _route(curve: RoutingCurve, budget: Budget, accept: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ from routing_curves import (
     fit_split,
 )
 from routing_drift import WINDOW, Drifted, drift
+from routing_noticed import Noticed, noticed
 from routing_promise import Kept, Shipped, promises, shipped
 from routing_worlds import World
 
@@ -47,6 +48,7 @@ class Found:
         kept: promises over many draws, for each of `FROM`.
         shipped: promises as a bundle ships them, likewise.
         drifted: with and without a window, likewise.
+        noticed: what the detector of drift says, likewise.
         climbed: the way up to the largest capacity, for each split.
         cost: of the multiplexer.
     """
@@ -60,6 +62,7 @@ class Found:
     kept: list[list[Kept]]
     shipped: list[list[Shipped]]
     drifted: list[tuple[Drifted, Drifted]]
+    noticed: list[Noticed]
     climbed: list[Climbed]
     cost: RouterCost
 
@@ -115,6 +118,7 @@ def find(world: World, splits: int) -> Found:
             )
             for index in FROM
         ],
+        noticed=[noticed(world, first, index) for index in FROM],
         climbed=[climb(world, one) for one in fitted],
         cost=router_cost(world, first.multiplexer),
     )

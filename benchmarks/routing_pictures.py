@@ -1,6 +1,7 @@
 """Pictures of the routing benchmark, drawn from its JSON."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure as Picture
@@ -36,4 +37,38 @@ def _curves(content: Mapping[str, Any]) -> Picture:
     return picture
 
 
-PICTURES: Mapping[str, Callable[[Mapping[str, Any]], Picture]] = {"curves": _curves}
+def _against(content: Mapping[str, Any], column: int, label: str) -> Picture:
+    """Accuracy against what a mean input takes, by every router that is drawn.
+
+    Args:
+        content: of the benchmark.
+        column: of the table "What an answer takes".
+        label: of that axis.
+    """
+    (costs,) = (one for one in content["sheets"] if one["title"] == "What an answer takes")
+    tasks = list(dict.fromkeys(row[0] for row in costs["rows"]))
+    picture = Picture(figsize=(9, 3.6 * len(tasks)), layout="constrained")
+    grid = picture.subplots(len(tasks), 2, squeeze=False)
+    for line, task in zip(grid, tasks, strict=True):
+        panels = [one for one in content["sheets"] if one["title"].startswith(f"{task}, from the ")]
+        capacities = list(dict.fromkeys(row[1] for row in costs["rows"] if row[0] == task))
+        for axes, panel, capacity in zip(line, panels, capacities, strict=True):
+            taken = [float(row[column]) for row in costs["rows"] if row[:2] == [task, capacity]][1:]
+            for name, *values in panel["rows"]:
+                if name in _COLOURS:
+                    colour, width = _COLOURS[name]
+                    heights = [float(value) for value in values[: len(taken)]]
+                    axes.plot(taken, heights, color=colour, linewidth=width, label=name)
+            axes.set_title(panel["title"], fontsize=10)
+            axes.set_xlabel(label)
+            axes.set_ylabel("accuracy, %")
+            axes.spines[["top", "right"]].set_visible(False)
+    grid.flat[0].legend(frameon=False, fontsize=8)
+    return picture
+
+
+PICTURES: Mapping[str, Callable[[Mapping[str, Any]], Picture]] = {
+    "curves": _curves,
+    "energy": partial(_against, column=6, label="device and radio, mJ an input"),
+    "cloud": partial(_against, column=5, label="cloud, million multiply-accumulates an input"),
+}

@@ -33,6 +33,7 @@ def sheets(found: ByTask) -> list[Sheet]:
         _promises(found),
         _shipped(found),
         _drift(found),
+        _noticed(found),
         _router_costs(found),
         _sources(),
     ]
@@ -270,6 +271,38 @@ def _drift(found: ByTask) -> Sheet:
         words="`fashion`: 1,500 pictures each of all classes, of the five that the device knows "
         "worst, of the five that it knows best, of all. `wearable`: the test people's recordings, "
         "one after the other. The accuracies of a pair of rows are at different shares.",
+    )
+
+
+def _noticed(found: ByTask) -> Sheet:
+    rows: Rows = []
+    for task, seeds in found.items():
+        for place_index, place in enumerate(PLACES):
+            same = [one.noticed[place_index] for one in seeds]
+            delays = [one.after for one in same if one.after is not None]
+            rows.append(
+                [
+                    task,
+                    place,
+                    _told(one.usual for one in same),
+                    _told(one.alarms for one in same),
+                    _told(delays) if delays else "",
+                ]
+            )
+    return Sheet(
+        title="Harder inputs are noticed",
+        header=[
+            "task",
+            "from the capacity",
+            "drift is said of the test inputs, %",
+            "said anew, times",
+            "of hard classes alone, after inputs",
+        ],
+        rows=rows,
+        words="The device's detector, with the quantiles of the calibration inputs. Test inputs of "
+        "`fashion` in random order, none of which should be an alarm, and then the five classes "
+        "that the device knows worst. Those of `wearable` are other people, one recording after "
+        "the other: what is said of them is said rightly where they are harder.",
     )
 
 
