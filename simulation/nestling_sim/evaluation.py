@@ -7,7 +7,7 @@ resident capacities and the same weather.
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,20 @@ from nestling.nest import assemble
 from nestling.session import open_session
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.routing.rivals import RIVALS, Trial
 from nestling_cloud.tasks import Examples
 from nestling_cloud.telemetry.receipts import ReceiptRow
 from nestling_device.machine import activations_of
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _BATCH = 256
 # A fallback is not among them: a rival that asked the cloud then would get no answer either.
 _CLOUD_OPEN = frozenset({"accepted", "gated", "escalated"})
+MULTIPLEXER = "multiplexer"
+_DRAWN = frozenset({"max-softmax", "oracle", "random"})
+_SEED = 0  # of the lots that are drawn
 CURVE_SHARES = tuple(number / 20 for number in range(21))
 
 
@@ -39,9 +44,8 @@ class Evaluation:
         answered: whether the answer that was given is right, (N,).
         offloaded: whether the cloud answered, (N,).
         cloud_open: whether the cloud could be chosen and would have answered, (N,).
-        confidence: largest softmax probability of the resident capacity, (N,).
-        gain: what the multiplexer believes that the cloud is better by, once the resident capacity
-            has run, (N,).
+        urgency: how much each input wants to go to the cloud, once the resident capacity has run,
+            (N,), by router: the multiplexer and its rivals.
     """
 
     device: Bools
@@ -49,8 +53,7 @@ class Evaluation:
     answered: Bools
     offloaded: Bools
     cloud_open: Bools
-    confidence: Floats
-    gain: Floats
+    urgency: Mapping[str, Doubles]
 
 
 def evaluate(
@@ -76,15 +79,27 @@ def evaluate(
     logits, right = every[resident - 1, rows], believed[resident - 1, rows]
     teacher = open_session(repository.model_path(manifest.cloud.name).read_bytes())
     cloud = np.concatenate([teacher.run(None, {"input": part})[0] for part in _batches(inputs)])
-    return Evaluation(
+    trial = Trial(
+        logits=logits,
         device=logits.argmax(axis=1) == labels,
         cloud=cloud.argmax(axis=1) == labels,
+        cloud_logits=cloud,
+        labels=labels,
+    )
+    gain = (right[:, -1] - right[rows, resident - 1]).astype(np.float64)
+    return Evaluation(
+        device=trial.device,
+        cloud=trial.cloud,
         answered=np.array([row.answer for row in receipts]) == labels,
         offloaded=np.array([row.route == "cloud" for row in receipts]),
         cloud_open=np.array([row.reason in _CLOUD_OPEN for row in receipts]),
-        confidence=_softmax(logits).max(axis=1),
-        gain=right[:, -1] - right[rows, resident - 1],
+        urgency={MULTIPLEXER: gain, **rivals_urgency(trial)},
     )
+
+
+def rivals_urgency(trial: Trial) -> dict[str, Doubles]:
+    """How much inputs want to go by the rules of rivals that learn nothing."""
+    return {rival.name: rival.fit(trial, _SEED)(trial) for rival in RIVALS if rival.name in _DRAWN}
 
 
 def _student_says(
@@ -108,13 +123,7 @@ def _batches(inputs: Floats) -> list[Floats]:
     return np.split(inputs, range(_BATCH, len(inputs), _BATCH))
 
 
-def _softmax(logits: Floats) -> Floats:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return probabilities
-
-
-def accuracy_at(evaluation: Evaluation, urgency: Floats, count: int) -> float:
+def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
     """Accuracy if the most urgent inputs had gone to the cloud, and no others.
 
     This is a router with one threshold for the whole fleet, set to send a given number. Inputs for
@@ -132,15 +141,7 @@ def accuracy_at(evaluation: Evaluation, urgency: Floats, count: int) -> float:
     return float(np.where(chosen, evaluation.cloud, evaluation.device).mean())
 
 
-def oracle_urgency(evaluation: Evaluation) -> Floats:
-    """1 where only the cloud is right, -1 where only the device is, 0 where it does not matter."""
-    urgency: Floats = evaluation.cloud.astype(np.float32) - evaluation.device
-    return urgency
-
-
-def curves(
-    evaluation: Evaluation, rng: np.random.Generator
-) -> dict[str, list[tuple[float, float]]]:
+def curves(evaluation: Evaluation) -> dict[str, list[tuple[float, float]]]:
     """Accuracy against offload share of every router, as if the cloud had been open all the time.
 
     Each router has one threshold for the whole fleet.
@@ -149,18 +150,12 @@ def curves(
         By router, (share, accuracy) points; "device-only" and "cloud-only" have one each.
     """
     count = len(evaluation.device)
-    always = Evaluation(**{**vars(evaluation), "cloud_open": np.ones(count, np.bool_)})
-    urgencies = {
-        "multiplexer": evaluation.gain,
-        "max-softmax": -evaluation.confidence,
-        "oracle": oracle_urgency(evaluation),
-        "random": rng.random(count).astype(np.float32),
-    }
+    always = replace(evaluation, cloud_open=np.ones(count, np.bool_))
     found = {
         name: [
             (share, accuracy_at(always, urgency, round(share * count))) for share in CURVE_SHARES
         ]
-        for name, urgency in urgencies.items()
+        for name, urgency in evaluation.urgency.items()
     }
     found["device-only"] = [(0.0, float(evaluation.device.mean()))]
     found["cloud-only"] = [(1.0, float(evaluation.cloud.mean()))]

@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nestling_cloud.broker import BrokerKind, find_broker
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
@@ -177,7 +175,7 @@ def _evidence(scenario: Scenario, lived: Lived, summary: Mapping[str, Any]) -> E
     return Evidence(
         summary=summary,
         receipts=lived.receipts,
-        curves=curves(lived.evaluation, np.random.default_rng(scenario.seed)),
+        curves=curves(lived.evaluation),
         outages={
             device.device_id: outages(device, len(streams[device.device_id]), scenario)
             for device in scenario.fleet()

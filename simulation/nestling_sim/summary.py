@@ -14,7 +14,7 @@ from nestling.v1.bundle_pb2 import Manifest
 from nestling_cloud.telemetry.receipts import ReceiptRow
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.profile import load_board, load_link
-from nestling_sim.evaluation import Evaluation, accuracy_at, oracle_urgency
+from nestling_sim.evaluation import Evaluation, accuracy_at
 from nestling_sim.live import DeviceRun
 from nestling_sim.report.evidence import is_fallback
 from nestling_sim.scenario import Scenario
@@ -102,8 +102,8 @@ def _accuracy(evaluation: Evaluation) -> dict[str, float]:
         "device_only": float(evaluation.device.mean()),
         "cloud_only": float(evaluation.cloud.mean()),
         "hybrid": float(evaluation.answered.mean()),
-        "max_softmax_same_share": accuracy_at(evaluation, -evaluation.confidence, count),
-        "oracle_same_share": accuracy_at(evaluation, oracle_urgency(evaluation), count),
+        "max_softmax_same_share": accuracy_at(evaluation, evaluation.urgency["max-softmax"], count),
+        "oracle_same_share": accuracy_at(evaluation, evaluation.urgency["oracle"], count),
     }
 
 

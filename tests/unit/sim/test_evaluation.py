@@ -1,19 +1,20 @@
 import numpy as np
 import pytest
 
+from nestling_cloud.routing.rivals import Trial
 from nestling_sim.evaluation import (
     CURVE_SHARES,
     Evaluation,
     accuracy_at,
     curves,
-    oracle_urgency,
+    rivals_urgency,
 )
 
 # Eight inputs; the cloud is right where the device is wrong, and once both.
 DEVICE = [1, 0, 0, 1, 1, 1, 0, 1]
 CLOUD = [0, 1, 1, 1, 0, 1, 1, 0]
 OFFLOADED = [0, 1, 0, 0, 0, 1, 1, 0]
-FALLING = np.array([4, 3, 2, 1] * 2, np.float32)
+FALLING = np.array([4, 3, 2, 1] * 2, np.float64)
 
 
 def evaluation(cloud_open: list[int] | None = None) -> Evaluation:
@@ -26,11 +27,17 @@ def evaluation(cloud_open: list[int] | None = None) -> Evaluation:
             ("cloud_open", cloud_open or [1] * 8),
         )
     }
+    trial = Trial(
+        logits=np.linspace([0, 1], [0, 3], 8, dtype=np.float32),
+        device=bools["device"],
+        cloud=bools["cloud"],
+        cloud_logits=np.zeros((8, 2), np.float32),
+        labels=np.zeros(8, np.int64),
+    )
     return Evaluation(
         **bools,
         answered=np.where(bools["offloaded"], bools["cloud"], bools["device"]),
-        confidence=np.linspace(0.2, 0.9, 8).astype(np.float32),
-        gain=np.linspace(0.5, -0.5, 8).astype(np.float32),
+        urgency={"multiplexer": np.linspace(0.5, -0.5, 8), **rivals_urgency(trial)},
     )
 
 
@@ -60,7 +67,7 @@ def test_more_offloads_than_open_inputs_send_all_that_are_open() -> None:
 
 
 def test_oracle_sends_what_only_the_cloud_knows_first_and_what_only_the_device_knows_last() -> None:
-    urgency = oracle_urgency(evaluation())
+    urgency = evaluation().urgency["oracle"]
 
     assert urgency.tolist() == [-1, 1, 1, 0, -1, 0, 1, -1]
     best = accuracy_at(evaluation(), urgency, 3)
@@ -69,7 +76,7 @@ def test_oracle_sends_what_only_the_cloud_knows_first_and_what_only_the_device_k
 
 @pytest.mark.parametrize("router", ["multiplexer", "max-softmax", "oracle", "random"])
 def test_every_curve_leads_from_device_only_to_cloud_only(router: str) -> None:
-    drawn = curves(evaluation(), np.random.default_rng(0))
+    drawn = curves(evaluation())
 
     shares = [share for share, _ in drawn[router]]
     assert shares == list(CURVE_SHARES)
@@ -80,13 +87,11 @@ def test_every_curve_leads_from_device_only_to_cloud_only(router: str) -> None:
 def test_curves_are_drawn_as_if_the_cloud_had_been_open() -> None:
     closed = evaluation(cloud_open=[0] * 8)
 
-    assert curves(closed, np.random.default_rng(0)) == curves(
-        evaluation(), np.random.default_rng(0)
-    )
+    assert curves(closed) == curves(evaluation())
 
 
 def test_no_router_beats_the_oracle() -> None:
-    drawn = curves(evaluation(), np.random.default_rng(0))
+    drawn = curves(evaluation())
 
     for name in ("multiplexer", "max-softmax", "random"):
         for (_, best), (_, found) in zip(drawn["oracle"], drawn[name], strict=True):

@@ -89,8 +89,10 @@ def evaluation(rows: list[ReceiptRow]) -> Evaluation:
         answered=np.where(offloaded, cloud[: len(rows)], device[: len(rows)]),
         offloaded=offloaded,
         cloud_open=np.ones(len(rows), np.bool_),
-        confidence=np.array([0.9, 0.4, 0.6, 0.3, 0.8], np.float32)[: len(rows)],
-        gain=np.zeros(len(rows), np.float32),
+        urgency={
+            "max-softmax": np.array([-0.9, -0.4, -0.6, -0.3, -0.8])[: len(rows)],
+            "oracle": (cloud.astype(np.float64) - device)[: len(rows)],
+        },
     )
 
 
