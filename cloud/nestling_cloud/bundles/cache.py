@@ -27,12 +27,10 @@ _FIRST_RELEASE = 1
 # package stands for all of its modules. A test holds the list against the imports of `learning` and
 # `bundles.build`.
 LEARNING_MODULES = (
-    "nestling.admission",
     "nestling.bundle",
     "nestling.nest",
     "nestling.session",
     "nestling.student",
-    "nestling.v1.budget_pb2",
     "nestling.v1.bundle_pb2",
     "nestling.v1.delivery_pb2",
     "nestling_cloud.bundles.build",

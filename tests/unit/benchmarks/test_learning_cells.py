@@ -48,7 +48,7 @@ def test_finished_cell_is_found_again_with_the_time_that_it_took(
     [
         {"name": "teacher"},
         {"parameters": {"seed": 1}},
-        {"modules": ["nestling.budget"]},
+        {"modules": ["nestling.timing"]},
         {"modules": ["nestling.student"]},
         {"parents": ["another teacher's key"]},
     ],

@@ -32,7 +32,7 @@ def learned() -> Learned:
 
 
 def right(model: bytes, store: dict[str, NDArray[np.int8]] | None = None) -> float:
-    (logits,) = open_session(model, store).run(None, {"input": THERE.inputs})
+    (logits,) = open_session(model, store).run(["logits"], {"input": THERE.inputs})
     return float((logits.argmax(1) == THERE.labels).mean())
 
 

@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from tests.stranger import stranger
 from tests.trained import TrainedTask
 
 from nestling.bundle import MANIFEST_FORMAT
@@ -154,8 +155,7 @@ def test_templates_with_their_weights_beside_them_load_anywhere(
         )
 
         onnx.checker.check_model(str(path), full_check=True)
-        stranger = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        found = stranger.run(None, {"input": golden_inputs})[0]
+        found = stranger(path).run(None, {"input": golden_inputs})[0]
         assert np.array_equal(found, bundle.logits(capacity, golden_inputs))
 
 

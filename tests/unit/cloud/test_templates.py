@@ -16,6 +16,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from tests.families import CAPACITIES, FAMILIES, Family, make_family
+from tests.stranger import stranger
 
 from nestling.bundle import Activations
 from nestling.nest import assemble, ring_bytes
@@ -132,10 +133,9 @@ def test_exported_pair_of_files_passes_the_checker_and_plain_onnxruntime(
     path = export_capacity(tmp_path, nest.templates[capacity - 1], nest.tensors(capacity), capacity)
 
     onnx.checker.check_model(str(path), full_check=True)
-    stranger = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     ours = open_session(nest.templates[capacity - 1], nest.tensors(capacity))
     given = {"input": nest.inputs}
-    assert np.array_equal(stranger.run(None, given)[0], ours.run(None, given)[0])
+    assert np.array_equal(stranger(path).run(None, given)[0], ours.run(None, given)[0])
     assert {path.name, weights_file(capacity)} == {file.name for file in tmp_path.iterdir()}
 
 
