@@ -39,11 +39,9 @@ def _nodes() -> list[NodeProto]:
         return helper.make_node(kind, taken, given, given[0], **attributes)
 
     return [
-        node("LogSoftmax", "logits", "logs", axis=1),
-        node("TopK", "logs top", "sorted places", axis=1),
-        node("Exp", "sorted", "probabilities"),
-        node("Concat", "sorted probabilities", "features", axis=1),
-        node("Gemm", "features weight1 bias1", "sums", transB=1),
+        node("Softmax", "logits", "probabilities", axis=1),
+        node("TopK", "probabilities top", "largest places", axis=1),
+        node("Gemm", "largest weight1 bias1", "sums", transB=1),
         node("Relu", "sums", "hidden"),
         node("Gemm", "hidden weight2 bias2", "said", transB=1),
         node("Sigmoid", "said", "right"),

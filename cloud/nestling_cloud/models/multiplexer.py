@@ -4,9 +4,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-_HIDDEN = 16
+_HIDDEN = 32
 # Class probabilities that it looks at, the largest; later ones are next to nothing.
-_TOP = 3
+_TOP = 5
 
 
 class Multiplexer(nn.Module):
@@ -23,7 +23,7 @@ class Multiplexer(nn.Module):
         super().__init__()
         self.capacities = capacities
         self.top = min(_TOP, classes)
-        self.seen = nn.Linear(2 * self.top, _HIDDEN)
+        self.seen = nn.Linear(self.top, _HIDDEN)
         self.ran = nn.Embedding(capacities, _HIDDEN)
         self.dropout = nn.Dropout(0.1)
         self.right = nn.Linear(_HIDDEN, capacities + 1)
@@ -31,6 +31,6 @@ class Multiplexer(nn.Module):
 
     def forward(self, logits: torch.Tensor, capacity: torch.Tensor) -> torch.Tensor:
         """(N, classes), capacities from 0 (N,) -> probabilities (N, K + 1)."""
-        top = torch.topk(functional.log_softmax(logits, dim=1), self.top, dim=1).values
-        hidden = self.seen(torch.cat([top, top.exp()], 1)) + self.ran(capacity)
+        top = torch.topk(functional.softmax(logits, dim=1), self.top, dim=1).values
+        hidden = self.seen(top) + self.ran(capacity)
         return torch.sigmoid(self.right(self.dropout(torch.relu(hidden))))
