@@ -333,7 +333,7 @@ class Agent:
         rank = rank_of(float(own.right[nest.resident - 1]), self._curve().believed)
         before, self._drift = self._drift, self._drift.after_input(rank)
         if self._drift.noticed != before.noticed:
-            _log.warning(_DRIFTS if self._drift.noticed else _DRIFTS_NO_MORE)
+            _log.info(_DRIFTS if self._drift.noticed else _DRIFTS_NO_MORE)
         return own
 
     def _climb(self, question: Question, own: _OwnAnswer, bill: Bill) -> _OwnAnswer:
