@@ -102,7 +102,7 @@ def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         "export",
         help="write every capacity, the routers and the teacher as ONNX files",
         description="Write capacity-k.onnx with its capacity-k.weights for every capacity, "
-        "multiplexer.onnx, accept_head.onnx, the teacher, and manifest.json. Any ONNX runtime "
+        "the teacher, and manifest.json. Any ONNX runtime "
         "loads them.",
         epilog="examples:\n  nestling-cloud bundle export --repository repository --out models\n"
         "  nestling-cloud bundle export --repository repository --out models --activations int8\n",
