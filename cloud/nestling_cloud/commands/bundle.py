@@ -100,10 +100,9 @@ def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "export",
-        help="write every capacity, the routers and the teacher as ONNX files",
+        help="write every capacity and the teacher as ONNX files",
         description="Write capacity-k.onnx with its capacity-k.weights for every capacity, "
-        "the teacher, and manifest.json. Any ONNX runtime "
-        "loads them.",
+        "the teacher, and manifest.json. Any ONNX runtime loads them.",
         epilog="examples:\n  nestling-cloud bundle export --repository repository --out models\n"
         "  nestling-cloud bundle export --repository repository --out models --activations int8\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
