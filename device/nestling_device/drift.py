@@ -12,10 +12,9 @@ minute.
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 # What the mean rank may exceed 1/2 by.
 SLACK = 0.1
@@ -49,9 +48,14 @@ def rank_of(right: float, quantiles: Sequence[float]) -> float:
         right: probability that the resident capacity is right, of this input.
         quantiles: of that probability at even steps from the least to the greatest, two or more.
     """
-    steps = np.linspace(1, 0, len(quantiles))
+    low, high = bisect_left(quantiles, right), bisect_right(quantiles, right)
+    last = len(quantiles) - 1
     # Many inputs may be alike: such a one stands in the middle of them.
-    low, high = (np.searchsorted(quantiles, right, side) for side in ("left", "right"))
     if low < high:
-        return float((steps[low] + steps[high - 1]) / 2)
-    return float(np.interp(right, quantiles, steps))
+        return 1 - (low + high - 1) / (2 * last)
+    if low == 0:
+        return 1.0
+    if low > last:
+        return 0.0
+    below, above = quantiles[low - 1], quantiles[low]
+    return 1 - (low - 1 + (right - below) / (above - below)) / last
