@@ -1,9 +1,10 @@
 """Pictures of the routing benchmark, drawn from its JSON."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
 _COLOURS = {
@@ -17,6 +18,19 @@ _COLOURS = {
 }
 
 
+def _draw(axes: Axes, panel: Mapping[str, Any], places: Sequence[float], label: str) -> None:
+    """Draw the accuracies of a table's first columns at some places of the x axis."""
+    for name, *values in panel["rows"]:
+        if name in _COLOURS:
+            colour, width = _COLOURS[name]
+            heights = [float(value) for value in values[: len(places)]]
+            axes.plot(places, heights, color=colour, linewidth=width, label=name)
+    axes.set_title(panel["title"], fontsize=10)
+    axes.set_xlabel(label)
+    axes.set_ylabel("accuracy, %")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def _curves(content: Mapping[str, Any]) -> Picture:
     """Accuracy against the share sent, one panel for each task and capacity."""
     panels = [one for one in content["sheets"] if ", from the " in one["title"]]
@@ -24,15 +38,7 @@ def _curves(content: Mapping[str, Any]) -> Picture:
     grid = picture.subplots((len(panels) + 1) // 2, 2, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
         shares = [float(name.rstrip(" %")) for name in panel["header"][1:-2]]
-        for name, *values in panel["rows"]:
-            if name in _COLOURS:
-                colour, width = _COLOURS[name]
-                heights = [float(value) for value in values[: len(shares)]]
-                axes.plot(shares, heights, color=colour, linewidth=width, label=name)
-        axes.set_title(panel["title"], fontsize=10)
-        axes.set_xlabel("sent to the cloud, %")
-        axes.set_ylabel("accuracy, %")
-        axes.spines[["top", "right"]].set_visible(False)
+        _draw(axes, panel, shares, "sent to the cloud, %")
     grid.flat[0].legend(frameon=False, fontsize=8)
     return picture
 
@@ -54,15 +60,7 @@ def _against(content: Mapping[str, Any], column: int, label: str) -> Picture:
         capacities = list(dict.fromkeys(row[1] for row in costs["rows"] if row[0] == task))
         for axes, panel, capacity in zip(line, panels, capacities, strict=True):
             taken = [float(row[column]) for row in costs["rows"] if row[:2] == [task, capacity]][1:]
-            for name, *values in panel["rows"]:
-                if name in _COLOURS:
-                    colour, width = _COLOURS[name]
-                    heights = [float(value) for value in values[: len(taken)]]
-                    axes.plot(taken, heights, color=colour, linewidth=width, label=name)
-            axes.set_title(panel["title"], fontsize=10)
-            axes.set_xlabel(label)
-            axes.set_ylabel("accuracy, %")
-            axes.spines[["top", "right"]].set_visible(False)
+            _draw(axes, panel, taken, label)
     grid.flat[0].legend(frameon=False, fontsize=8)
     return picture
 

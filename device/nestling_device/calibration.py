@@ -45,10 +45,10 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
 
 
 def _check_climb(capacity: int, climb: Climb) -> None:
-    if not (climb.start < capacity and math.isfinite(climb.price)):
+    if not (climb.start < capacity and math.isfinite(climb.price) and 0 <= climb.climbed <= 1):
         raise CalibrationError(
-            f"the way up to capacity {capacity} begins at {climb.start} and has the price "
-            f"{climb.price}; release the bundle again"
+            f"the way up to capacity {capacity} begins at {climb.start}, has the price "
+            f"{climb.price} and climbs for {climb.climbed} of the inputs; release the bundle again"
         )
     _check_curve(f"the way up to capacity {capacity}", climb.curve)
 

@@ -25,7 +25,8 @@ def success(right: Floats, manifest: Manifest, budget: Budget) -> Floats:
     """
     memory = [entry.memory_bytes for entry in manifest.capacities]
     admitted = admitted_options(memory, offload_bytes(manifest.signature.shape), budget)
-    found: Floats = np.where(admitted, right, np.float32(0))
+    # A receipt must not carry what is no number, or the cloud refuses it: such a word counts as 0.
+    found: Floats = np.where(admitted, np.nan_to_num(right, nan=0.0), np.float32(0))
     return found
 
 

@@ -31,6 +31,7 @@ from nestling_device.sparkplug_node import Gauges
 from nestling_device.state import State
 from nestling_device.telemetry import Telemetry, TelemetryConfig
 from nestling_device.update import Updater
+from nestling_device.wish import with_share
 
 _log = logging.getLogger(__name__)
 
@@ -211,7 +212,7 @@ class Device:
 
         The console's wish for the offload share, where there is one, goes before the budget's.
         """
-        budget = self._wished(budget)
+        budget = with_share(budget, self._telemetry.wished_share)
         self._take_up_release(budget.memory_bytes)
         receipt = self._agent.answer(index, window, budget)
         self._telemetry.set_gauges(
@@ -225,16 +226,6 @@ class Device:
             )
         )
         return receipt
-
-    def _wished(self, budget: Budget) -> Budget:
-        share = self._telemetry.wished_share
-        if share is None:
-            return budget
-        wished = Budget()
-        wished.CopyFrom(budget)
-        wished.offload_share = share
-        wished.energy_per_input_mj = wished.latency_per_input_ms = 0
-        return wished
 
     def _take_up_release(self, memory_bytes: int) -> None:
         parts = self._updater.poll(

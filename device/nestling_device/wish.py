@@ -72,6 +72,22 @@ class Wish:
         return 1.0 if room >= 0 else 0.0
 
 
+def with_share(budget: Budget, share: float | None) -> Budget:
+    """A budget with the console's share, which goes before its own share, energy and latency.
+
+    Args:
+        budget: the device's own.
+        share: wished by the console, None where it wishes none.
+    """
+    if share is None:
+        return budget
+    wished = Budget()
+    wished.CopyFrom(budget)
+    wished.offload_share = share
+    wished.energy_per_input_mj = wished.latency_per_input_ms = 0
+    return wished
+
+
 def wish_of(budget: Budget, *, kept: Taken, sent: Taken) -> Wish:
     """Read off a budget what is wished: energy before latency before a share.
 

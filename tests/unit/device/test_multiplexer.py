@@ -37,6 +37,12 @@ def test_what_the_budget_does_not_admit_cannot_succeed(
     assert success(RIGHT, MANIFEST, budget).tolist() == expected
 
 
+def test_word_that_is_no_number_believes_in_nothing() -> None:
+    said = np.array([0.25, np.nan, 0.75, np.nan], np.float32)
+
+    assert success(said, MANIFEST, AMPLE).tolist() == [0.25, 0, 0.75, 0]
+
+
 @pytest.mark.parametrize(
     "said",
     [

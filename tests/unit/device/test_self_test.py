@@ -176,9 +176,11 @@ def test_way_up_that_makes_sense_passes(tmp_path: Path) -> None:
         lambda c: c.climbs.__delitem__(0),
         lambda c: setattr(c.climbs[2], "start", 3),
         lambda c: setattr(c.climbs[2], "price", float("nan")),
+        lambda c: setattr(c.climbs[2], "climbed", float("nan")),
+        lambda c: setattr(c.climbs[2], "climbed", 1.1),
         lambda c: c.climbs[2].ClearField("curve"),
     ],
-    ids=["one missing", "from itself", "price nan", "no curve"],
+    ids=["one missing", "from itself", "price nan", "climbed nan", "climbs too often", "no curve"],
 )
 def test_way_up_that_makes_no_sense_does_not_pass(
     tmp_path: Path, change: Callable[[Calibration], object]

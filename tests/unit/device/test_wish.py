@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nestling.v1.budget_pb2 import Budget
-from nestling_device.wish import Keeper, Kind, Taken, Wish, wish_of
+from nestling_device.wish import Keeper, Kind, Taken, Wish, wish_of, with_share
 
 WINDOW = 500
 NOTHING = Taken(share=0, energy=0, latency=0)
@@ -57,6 +57,16 @@ def test_energy_goes_before_latency_and_latency_before_a_share(
 
     assert (found.kind, found.mean) == (kind, mean)
     assert (found.kept, found.sent) == (kept.of(kind), sent.of(kind))
+
+
+def test_share_of_the_console_goes_before_what_the_device_wishes_itself() -> None:
+    own = Budget(
+        offload_share=0.2, energy_per_input_mj=4, latency_per_input_ms=9, tolerated_risk=0.05
+    )
+
+    assert with_share(own, None) == own
+    assert with_share(own, 0.5) == Budget(offload_share=0.5, tolerated_risk=0.05)
+    assert own.energy_per_input_mj == 4
 
 
 @pytest.mark.parametrize(
