@@ -352,6 +352,21 @@ def test_fleet_counts_its_devices_by_bundle(store: Store) -> None:
     assert view.bundles == {"": 1, "a": 1, "b": 2}
 
 
+def test_fleet_counts_its_devices_by_what_is_resident(store: Store) -> None:
+    store.add_all(
+        [],
+        [
+            registry.Report(device="pi-1", seen_ms=1, capacity=2),
+            registry.Report(device="pi-2", seen_ms=1, capacity=4),
+            registry.Report(device="pi-3", seen_ms=1, capacity=2),
+            registry.Report(device="pi-4", seen_ms=1, capacity=0),
+            registry.Report(device="pi-5", seen_ms=1),
+        ],
+    )
+
+    assert Figures(store).fleet(TimeRange(since_ms=0, until_ms=1)).residents == {2: 2, 4: 1}
+
+
 def _one(at_ms: int, sequence: int = 1) -> receipt_pb2.ReceiptBatch:
     receipt = make_receipt(sequence, answered_at_ms=at_ms)
     return receipt_pb2.ReceiptBatch(outbox_id="outbox", receipts=[receipt])

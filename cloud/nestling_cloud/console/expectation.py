@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from nestling.curve import point_at
 from nestling.v1.bundle_pb2 import RoutingCurve
-from nestling_cloud.console.chart_tables import CLOUD
 from nestling_cloud.telemetry.views import Totals
 
 _CAPACITY = "capacity-"
@@ -44,19 +43,22 @@ def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
 
 
 def mixed_accuracy(
-    curves: Sequence[RoutingCurve], answers: Mapping[int, int], offload_share: float
+    curves: Sequence[RoutingCurve], residents: Mapping[int, int], offload_share: float
 ) -> float | None:
-    """Accuracy of devices that answer by several capacities.
+    """Accuracy of devices that hold several capacities.
+
+    Not by who answered: on a way up the small capacities answer the easy inputs of devices whose
+    accuracy is the larger one's.
 
     Args:
         curves: by capacity, smallest first.
-        answers: given by each capacity, 1 to K.
+        residents: devices by resident capacity, 1 to K.
         offload_share: wished.
 
     Returns:
-        Mean over the answers, None without any.
+        Mean over the devices, None without any.
     """
-    known = {k: count for k, count in answers.items() if 1 <= k <= len(curves)}
+    known = {k: count for k, count in residents.items() if 1 <= k <= len(curves)}
     total = sum(known.values())
     if not total:
         return None
@@ -78,15 +80,6 @@ def expected_energy(totals: Totals, offload_share: float) -> ExpectedEnergy:
         if asked
     }
     return ExpectedEnergy(compute_mj=compute, radio_mj=radio)
-
-
-def answers_by_capacity(totals: Totals) -> dict[int, int]:
-    """Answers that each capacity gave."""
-    found: dict[int, int] = {}
-    for entry in totals.routes:
-        if entry.route != CLOUD and (capacity := capacity_of(entry.route)):
-            found[capacity] = entry.answers
-    return found
 
 
 def capacity_of(route: str) -> int | None:

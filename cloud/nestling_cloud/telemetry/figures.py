@@ -64,6 +64,7 @@ class Figures:
                 online=online,
                 answering=self._answering(connection, steps),
                 bundles=bundles,
+                residents=_residents(connection),
                 totals=totals(read(connection, steps.rollup_ms, steps.range), steps),
                 dropped=dropped,
             )
@@ -211,6 +212,13 @@ def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
     query = sa.select(version, sa.func.count(), online).group_by(version).order_by(version)
     found = list(connection.execute(query))
     return {row[0]: row[1] for row in found}, sum(row[2] for row in found)
+
+
+def _residents(connection: sa.Connection) -> dict[int, int]:
+    """Devices by resident capacity."""
+    capacity = tables.DEVICES.c.capacity
+    query = sa.select(capacity, sa.func.count()).where(capacity > 0).group_by(capacity)
+    return {row[0]: row[1] for row in connection.execute(query.order_by(capacity))}
 
 
 def _within(time_range: TimeRange) -> list[sa.ColumnElement[bool]]:

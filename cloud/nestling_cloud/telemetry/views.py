@@ -122,6 +122,8 @@ class FleetView:
         online: devices that are connected now.
         answering: devices that answered at least one input in the range.
         bundles: devices by the bundle version that they last reported.
+        residents: devices by the capacity that they last reported to be resident, without those
+            that have none.
         totals: the figures.
         dropped: receipts that full outboxes dropped, ever.
     """
@@ -131,6 +133,7 @@ class FleetView:
     online: int
     answering: int
     bundles: Mapping[str, int]
+    residents: Mapping[int, int]
     totals: Totals
     dropped: int
 

@@ -1,6 +1,7 @@
 """The page on which a wished offload share is chosen, and seen to be obeyed."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -13,7 +14,6 @@ from nestling_cloud.console import charts
 from nestling_cloud.console.chart_tables import cloud_share
 from nestling_cloud.console.expectation import (
     ExpectedEnergy,
-    answers_by_capacity,
     expected_accuracy,
     expected_energy,
     mixed_accuracy,
@@ -58,7 +58,7 @@ class _Seen:
     """What the fleet or the device reported of late, for what is expected to build on."""
 
     totals: Totals
-    capacity: int  # resident on the device, 0 for a fleet's mixture
+    residents: Mapping[int, int]  # devices by resident capacity
 
 
 class _PointPage:
@@ -179,11 +179,11 @@ class _PointPage:
     async def _look(self) -> _Seen | None:
         if self._device is None:
             view = await self._parts.live.fleet(_SEEN)
-            return _Seen(totals=view.totals, capacity=0)
+            return _Seen(totals=view.totals, residents=view.residents)
         device = await self._parts.live.device(self._device, _SEEN)
         if device is None:
             return None
-        return _Seen(totals=device.totals, capacity=device.row.capacity)
+        return _Seen(totals=device.totals, residents={device.row.capacity: 1})
 
     def _show_state(self, state: PointState) -> None:
         self._state.show(
@@ -222,14 +222,13 @@ class _PointPage:
         curves = self._models.curves
         if not curves:
             return None, "the bundle has no curves"
-        resident = self._seen.capacity if self._seen else 0
-        if 1 <= resident <= len(curves):
-            return expected_accuracy(curves[resident - 1], share), f"capacity {resident}"
-        answers = answers_by_capacity(self._seen.totals) if self._seen else {}
-        mixed = mixed_accuracy(curves, answers, share)
-        if mixed is not None:
-            return mixed, "capacities in the proportion in which they answered"
-        return expected_accuracy(curves[-1], share), f"capacity {len(curves)}"
+        residents = self._seen.residents if self._seen else {}
+        mixed = mixed_accuracy(curves, residents, share)
+        if mixed is None:
+            return expected_accuracy(curves[-1], share), f"capacity {len(curves)}"
+        if len(residents) == 1:
+            return mixed, f"capacity {next(iter(residents))}"
+        return mixed, "the capacities that devices hold"
 
 
 class _Facts:

@@ -5,7 +5,6 @@ from tests.console_views import energy, nothing, totals
 
 from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
 from nestling_cloud.console.expectation import (
-    answers_by_capacity,
     capacity_of,
     expected_accuracy,
     expected_energy,
@@ -37,7 +36,7 @@ def test_accuracy_lies_between_operating_points(share: float, accuracy: float) -
     assert expected_accuracy(CURVE, share) == pytest.approx(accuracy)
 
 
-def test_mixture_of_capacities_weighs_them_by_their_answers() -> None:
+def test_mixture_of_capacities_weighs_them_by_the_devices_that_hold_them() -> None:
     curves = [_curve((0, 0.5), (1, 0.5)), _curve((0, 0.9), (1, 0.9))]
 
     assert mixed_accuracy(curves, {1: 1, 2: 3}, 0.5) == pytest.approx(0.8)
@@ -66,8 +65,7 @@ def test_nothing_is_expected_of_nothing() -> None:
     assert expected_energy(nothing(), 0.5).total() is None
 
 
-def test_answers_are_told_by_capacity() -> None:
-    assert answers_by_capacity(totals()) == {1: 6}
+def test_capacity_is_read_off_a_route() -> None:
     assert [capacity_of(route) for route in ("capacity-12", "cloud", "capacity-x")] == [
         12,
         None,
