@@ -19,6 +19,7 @@ from tests.processes import until
 
 from nestling.v1 import bundle_pb2
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store, store_url
 from nestling_device.outbox import Outbox
 from nestling_device.state import State
@@ -102,6 +103,13 @@ def active_version(tmp_path: Path) -> str:
         active = state.active()
         assert active is not None
         return active.version
+
+
+def drifting(cloud: Cloud) -> bool:
+    """Whether the cloud knows of a device whose inputs drift."""
+    with Store(store_url(str(cloud.store))) as store:
+        rows, _ = Figures(store).devices()
+    return any(row.drifting for row in rows)
 
 
 def sequences(cloud: Cloud) -> list[int]:
@@ -382,3 +390,10 @@ def test_receipts_wait_on_the_disk_while_there_is_no_broker(
     with sqlite3.connect(tmp_path / "device" / "outbox.db") as outbox:
         assert outbox.execute("SELECT count(*) FROM receipts").fetchone() == (0,)
     outbox.close()
+
+
+def test_cloud_is_told_that_inputs_drift(start_device: StartDevice, cloud: Cloud) -> None:
+    # A third of the hand-made bundle's inputs is harder than any that it was calibrated on.
+    start_device(cloud)
+
+    until(lambda: drifting(cloud))
