@@ -101,6 +101,7 @@ class Agent:
         self._growth_pause = policy.Pause()
         self._keeper = Keeper()
         self._drift = Drift()
+        self._looked = False
         self._measured = costs
         self._parts: Parts
         self._costs: list[policy.CapacityCost]
@@ -112,9 +113,12 @@ class Agent:
         return self._parts
 
     @property
-    def drifting(self) -> bool:
-        """Whether inputs are harder than those that the bundle was calibrated on."""
-        return self._drift.noticed
+    def drifting(self) -> bool | None:
+        """Whether inputs are harder than those that the bundle was calibrated on.
+
+        None where no student looked at the last one, as with a share of 1: nobody knows then.
+        """
+        return self._drift.noticed if self._looked else None
 
     def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
         """Answer one input.
@@ -134,6 +138,7 @@ class Agent:
         """
         self._check(window)
         started = time.perf_counter()
+        self._looked = False
         self._fit(budget)
         bill = Bill(self._meter, budget)
         question = Question(window=window, index=index, device_answer=None)
@@ -178,12 +183,15 @@ class Agent:
             self._growth_pause = self._growth_pause.after_input()
             return
         try:
-            self._adopt(self._grow(memory_bytes))
+            grown = self._grow(memory_bytes)
         except DeliveryError as err:
             _log.info("the nest does not grow yet: %s", err)
             self._growth_pause = self._growth_pause.after_failure()
-        else:
-            self._growth_pause = policy.Pause()
+            return
+        if grown.version != self._parts.version:  # calibrated anew
+            self._drift = Drift()
+        self._adopt(grown)
+        self._growth_pause = policy.Pause()
 
     def _load(self, capacity: int, budget: Budget) -> None:
         """Load a capacity, and the one to begin with where memory admits both.
@@ -215,12 +223,17 @@ class Agent:
         entry = parts.manifest.capacities[number - 1]
         known = self._measured.capacity(parts.version, number) if self._measured else None
         if known is not None:
-            latency_ms, energy_mj = known.latency_p95_ms, known.energy_mj
+            latency_ms, median_ms = known.latency_p95_ms, known.latency_ms
+            energy_mj = known.energy_mj
         else:
             spent = self._meter.estimate(entry.macs)
-            latency_ms, energy_mj = spent.latency_ms, spent.energy_mj
+            latency_ms = median_ms = spent.latency_ms
+            energy_mj = spent.energy_mj
         return policy.CapacityCost(
-            memory_bytes=entry.memory_bytes, latency_ms=latency_ms, energy_mj=energy_mj
+            memory_bytes=entry.memory_bytes,
+            latency_ms=latency_ms,
+            median_ms=median_ms,
+            energy_mj=energy_mj,
         )
 
     def _success(self, own: _OwnAnswer, budget: Budget) -> list[float]:
@@ -244,10 +257,9 @@ class Agent:
     def _wish(self, budget: Budget) -> Wish:
         """What is wished, beside what inputs are expected to take here and now."""
         size = offload_bytes(self._parts.manifest.signature.shape)
-        kept = self._expected()
         return wish_of(
             budget,
-            kept=Taken(share=0, energy=kept.energy_mj, latency=kept.latency_ms),
+            kept=self._expected(),
             sent=Taken(
                 share=1,
                 energy=self._meter.radio_mj(size, budget),
@@ -255,17 +267,17 @@ class Agent:
             ),
         )
 
-    def _expected(self) -> policy.CapacityCost:
+    def _expected(self) -> Taken:
         """What the mean input takes that stays on the device, on the way up that is loaded."""
         nest = self._parts.nest
         first, last = self._costs[nest.start - 1], self._costs[nest.resident - 1]
         if nest.start == nest.resident:
-            return last
+            return Taken(share=0, energy=last.energy_mj, latency=last.median_ms)
         climbed = self._parts.calibration.climbs[nest.resident - 1].climbed
-        return policy.CapacityCost(
-            memory_bytes=first.memory_bytes + last.memory_bytes,
-            latency_ms=first.latency_ms + climbed * last.latency_ms,
-            energy_mj=first.energy_mj + climbed * last.energy_mj,
+        return Taken(
+            share=0,
+            energy=first.energy_mj + climbed * last.energy_mj,
+            latency=first.median_ms + climbed * last.median_ms,
         )
 
     def _curve(self) -> RoutingCurve:
@@ -330,6 +342,7 @@ class Agent:
         """Run the first capacity; how hard the input is goes into the account of drift."""
         nest = self._parts.nest
         own = self._run(question, nest.start, bill)
+        self._looked = True
         rank = rank_of(float(own.right[nest.resident - 1]), self._curve().believed)
         before, self._drift = self._drift, self._drift.after_input(rank)
         if self._drift.noticed != before.noticed:

@@ -25,12 +25,14 @@ class CapacityCost:
 
     Attributes:
         memory_bytes: while it is resident.
-        latency_ms: of one run.
+        latency_ms: of one run, at the 95th percentile where it was measured; limits are about it.
+        median_ms: of one run; wishes of the mean input are about it.
         energy_mj: of one run.
     """
 
     memory_bytes: int
     latency_ms: float
+    median_ms: float
     energy_mj: float
 
 
@@ -45,7 +47,7 @@ class Prices:
 # Success probabilities lie in [0, 1]: their differences always exceed this.
 KEEP_NOTHING = Prices(gate=-1 - 1e-6, accept=-1 - 1e-6)
 # Nothing is kept either, but a student runs, so that it is known what inputs are like.
-LOOK_AND_SEND = Prices(gate=1.0, accept=-1 - 1e-6)
+LOOK_AND_SEND = Prices(gate=-1.0, accept=-1 - 1e-6)
 
 
 def energy_limit_mj(budget: Budget) -> float:
@@ -171,8 +173,11 @@ def keeps_nothing(prices: Prices) -> bool:
 
 
 def prefers_cloud(device: float, cloud: float, price: float) -> bool:
-    """The one rule: is the cloud's success worth more than the device's by over the price?"""
-    return cloud - device > price
+    """The one rule: is the cloud's success worth more than the device's by over the price?
+
+    What is believed may be no number, of a broken model: such an input is not kept.
+    """
+    return not cloud - device <= price
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from nestling_device.sparkplug_node import Gauges
 from nestling_device.state import State
 from nestling_device.telemetry import Telemetry, TelemetryConfig
 from nestling_device.update import Updater
-from nestling_device.wish import with_share
+from nestling_device.wish import share_in_force, with_share
 
 _log = logging.getLogger(__name__)
 
@@ -221,7 +221,7 @@ class Device:
                 bundle_version=receipt.bundle_version,
                 capacity=receipt.resident_capacity,
                 battery=budget.battery,
-                offload_share=budget.offload_share,
+                offload_share=share_in_force(budget),
                 drifting=self._agent.drifting,
             )
         )

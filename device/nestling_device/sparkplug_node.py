@@ -34,12 +34,13 @@ _ALIASES = {
         start=1,
     )
 }
-# What a birth certificate has to name although there is no value yet.
+# What may have no value; a birth certificate names it all the same.
 _WITHOUT_VALUE = {
     metrics.RECEIPTS: payload_pb2.DATA_TYPE_BYTES,
     metrics.ACKNOWLEDGED: payload_pb2.DATA_TYPE_BYTES,
     metrics.DESIRED_BUNDLE: payload_pb2.DATA_TYPE_STRING,
     metrics.OFFLOAD_SHARE: payload_pb2.DATA_TYPE_DOUBLE,
+    metrics.DRIFTING: payload_pb2.DATA_TYPE_BOOLEAN,
 }
 _NAMES = {alias: name for name, alias in _ALIASES.items()}
 
@@ -52,8 +53,10 @@ class Gauges:
     bundle_version: str = ""
     capacity: int = 0  # largest one resident, 0 if none
     battery: float = 1.0  # charge left, 0 to 1
-    offload_share: float | None = None  # wished share in force, None before the first answer
-    drifting: bool = False  # whether inputs are harder than those of the calibration
+    # Wished share in force; None before the first answer, and where another wish decides.
+    offload_share: float | None = None
+    # Whether inputs are harder than those of the calibration; None where nobody knows.
+    drifting: bool | None = None
 
 
 class ShareWish(NamedTuple):
@@ -83,7 +86,7 @@ class SparkplugNode:
         """
         self._bd_seq = bd_seq
         self._seq = 0
-        self._told: dict[str, MetricValue] = {}
+        self._told: dict[str, MetricValue | None] = {}
 
     def death(self, *, now_ms: int) -> payload_pb2.Payload:
         """NDEATH: the Will, and the goodbye of an orderly end."""
@@ -104,22 +107,15 @@ class SparkplugNode:
         self._told = _gauge_values(gauges, depth)
         payload = self.death(now_ms=now_ms)
         payload.seq = 0
-        values: dict[str, MetricValue] = {metrics.REBIRTH: False, **self._told}
-        payload.metrics.extend(
-            metrics.metric(name, value, timestamp_ms=now_ms, alias=_ALIASES[name])
-            for name, value in values.items()
-        )
-        payload.metrics.extend(
-            Metric(
-                name=name,
-                alias=_ALIASES[name],
-                timestamp=now_ms,
-                datatype=datatype,
-                is_null=True,
-            )
-            for name, datatype in _WITHOUT_VALUE.items()
-            if name not in values
-        )
+        values: dict[str, MetricValue | None] = {
+            **dict.fromkeys(_WITHOUT_VALUE),
+            metrics.REBIRTH: False,
+            **self._told,
+        }
+        for name, value in values.items():
+            entry = _entry(name, value, now_ms)
+            entry.name = name
+            payload.metrics.append(entry)
         return payload
 
     def data(
@@ -151,17 +147,10 @@ class SparkplugNode:
         self._seq = (self._seq + 1) % 256
         payload = payload_pb2.Payload(timestamp=now_ms, seq=self._seq)
         payload.metrics.extend(
-            metrics.metric("", values[name], timestamp_ms=now_ms, alias=_ALIASES[name])
-            for name in values
-            if name in changed
+            _entry(name, values[name], now_ms) for name in values if name in changed
         )
         if batch is not None:
-            receipts = metrics.metric(
-                "",
-                batch.SerializeToString(),
-                timestamp_ms=now_ms,
-                alias=_ALIASES[metrics.RECEIPTS],
-            )
+            receipts = _entry(metrics.RECEIPTS, batch.SerializeToString(), now_ms)
             if historical:
                 receipts.is_historical = True
             payload.metrics.append(receipts)
@@ -204,15 +193,21 @@ def _share_wish(value: MetricValue | None) -> ShareWish:
     return ShareWish(value)
 
 
-def _gauge_values(gauges: Gauges, depth: int) -> dict[str, MetricValue]:
-    values: dict[str, MetricValue] = {
+def _entry(name: str, value: MetricValue | None, now_ms: int) -> Metric:
+    """A metric by its alias."""
+    alias = _ALIASES[name]
+    if value is None:
+        return Metric(alias=alias, timestamp=now_ms, datatype=_WITHOUT_VALUE[name], is_null=True)
+    return metrics.metric("", value, timestamp_ms=now_ms, alias=alias)
+
+
+def _gauge_values(gauges: Gauges, depth: int) -> dict[str, MetricValue | None]:
+    return {
         metrics.PROFILE: gauges.profile,
         metrics.BUNDLE_VERSION: gauges.bundle_version,
         metrics.CAPACITY: gauges.capacity,
         metrics.BATTERY: gauges.battery,
         metrics.OUTBOX_DEPTH: depth,
+        metrics.OFFLOAD_SHARE: gauges.offload_share,
         metrics.DRIFTING: gauges.drifting,
     }
-    if gauges.offload_share is not None:
-        values[metrics.OFFLOAD_SHARE] = gauges.offload_share
-    return values

@@ -4,10 +4,11 @@ A bundle's price sends the wished share of the calibration inputs to the cloud, 
 inputs that are harder or easier. The keeper counts what is owed: what was wished for so many inputs
 minus what they took. From that it goes for a larger or a smaller share than the wish needs, a
 little while it owes little, and steeply beyond a small part of the window. The debt stays within
-narrow bounds so, and the mean over any window is off by the change of the debt over the window's
-length, at most: the argument of adaptive conformal inference (Gibbs & Candès 2021,
-arXiv 2106.00170), with the bundle's own curve between shares and prices, so that a step means the
-same for every task.
+narrow bounds so: what moves the share from one end to the other is the most that is remembered, so
+that a wish that could not be had for a while is not made up for afterwards. The mean over any
+window is off by the change of the debt over the window's length, at most: the argument of adaptive
+conformal inference (Gibbs & Candès 2021, arXiv 2106.00170), with the bundle's own curve between
+shares and prices, so that a step means the same for every task.
 
 A share of offloads, energy and latency are kept alike: they differ in what an input takes that
 stays on the device, and in what an offload adds, which changes with the link.
@@ -24,6 +25,8 @@ Kind = Literal["share", "energy", "latency"]
 _SMALL_DEBT = 0.006
 # How much share one window's worth of debt adds while it is small.
 _SLOPE = 10.0
+# A debt that moves the share by 1, in parts of the window: 10 * 0.015 * (1 + (0.015 / 0.006)^2).
+_FULL_DEBT = 0.015
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,12 @@ def with_share(budget: Budget, share: float | None) -> Budget:
     return wished
 
 
+def share_in_force(budget: Budget) -> float | None:
+    """The share by which a device goes, None where a risk, an energy or a time decides."""
+    others = (budget.tolerated_risk, budget.energy_per_input_mj, budget.latency_per_input_ms)
+    return None if any(one > 0 for one in others) else budget.offload_share
+
+
 def wish_of(budget: Budget, *, kept: Taken, sent: Taken) -> Wish:
     """Read off a budget what is wished: energy before latency before a share.
 
@@ -130,10 +139,13 @@ class Keeper:
         return min(1.0, max(0.0, wish.share + more))
 
     def after_input(self, wish: Wish, taken: Taken) -> "Keeper":
-        """One more input; a debt never exceeds what a window of offloads adds."""
+        """One more input; a debt that moves the share by all is the most that is remembered.
+
+        In a window of few inputs that is less than one offload, which is always remembered.
+        """
         if not wish.window:
             return Keeper()
-        most = wish.window * wish.sent
+        most = max(1.0, _FULL_DEBT * wish.window) * wish.sent
         owed = self._owed_for(wish) + wish.mean - taken.of(wish.kind)
         return Keeper(min(most, max(-most, owed)), wish.window, wish.kind)
 

@@ -352,19 +352,21 @@ def test_fleet_counts_its_devices_by_bundle(store: Store) -> None:
     assert view.bundles == {"": 1, "a": 1, "b": 2}
 
 
-def test_fleet_counts_its_devices_by_what_is_resident(store: Store) -> None:
+def test_fleet_counts_devices_that_answer_by_what_is_resident(store: Store, now_ms: int) -> None:
     store.add_all(
         [],
         [
-            registry.Report(device="pi-1", seen_ms=1, capacity=2),
-            registry.Report(device="pi-2", seen_ms=1, capacity=4),
-            registry.Report(device="pi-3", seen_ms=1, capacity=2),
-            registry.Report(device="pi-4", seen_ms=1, capacity=0),
-            registry.Report(device="pi-5", seen_ms=1),
+            registry.Report(device="pi-1", seen_ms=1, capacity=2, answers=1, answered_ms=now_ms),
+            registry.Report(device="pi-2", seen_ms=1, capacity=4, answers=1, answered_ms=now_ms),
+            registry.Report(device="pi-3", seen_ms=1, capacity=2, answers=1, answered_ms=now_ms),
+            registry.Report(device="pi-4", seen_ms=1, capacity=0, answers=1, answered_ms=now_ms),
+            registry.Report(device="idle", seen_ms=1, capacity=2, answers=1, answered_ms=1),
+            registry.Report(device="new", seen_ms=1, capacity=2),
         ],
     )
+    lately = TimeRange(since_ms=now_ms - MINUTE_MS, until_ms=now_ms + 1)
 
-    assert Figures(store).fleet(TimeRange(since_ms=0, until_ms=1)).residents == {2: 2, 4: 1}
+    assert Figures(store).fleet(lately).residents == {2: 2, 4: 1}
 
 
 def _one(at_ms: int, sequence: int = 1) -> receipt_pb2.ReceiptBatch:

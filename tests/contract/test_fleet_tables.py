@@ -48,6 +48,25 @@ def test_device_is_what_it_last_said_of_itself(store: Store) -> None:
     )
 
 
+def test_device_may_take_back_what_it_said(store: Store) -> None:
+    said = {metrics.OFFLOAD_SHARE: 0.2, metrics.DRIFTING: True}
+    nothing: dict[str, metrics.MetricValue | None] = dict.fromkeys(said)
+    store.add_all([], [registry.report("pi-1", said, seen_ms=1)])
+    store.add_all([], [registry.report("pi-1", {metrics.CAPACITY: 2}, seen_ms=2)])
+    before = only_row(store)
+
+    store.add_all([], [registry.report("pi-1", nothing, seen_ms=3)])
+    taken_back = only_row(store)
+    both = [registry.report("pi-1", words, seen_ms=4) for words in (nothing, said)]
+    store.add_all([], both)
+    said_again = only_row(store)
+    store.add_all([], both[::-1])
+
+    rows = (before, taken_back, said_again, only_row(store))
+    assert [row.offload_share for row in rows] == [0.2, None, 0.2, None]
+    assert [row.drifting for row in rows] == [True, None, True, None]
+
+
 def test_reports_of_one_commit_are_joined_in_their_order(store: Store) -> None:
     reports = [
         registry.Report(device="pi-1", seen_ms=1, online=True, profile="a", answers=2),
@@ -90,7 +109,7 @@ def test_what_a_device_says_without_sense_it_did_not_say(store: Store) -> None:
     row = only_row(store)
     assert (row.profile, row.bundle_version, row.capacity) == ("", "", 0)
     assert (row.battery, row.outbox_depth, row.offload_share) == (0.0, 0, None)
-    assert not row.drifting
+    assert row.drifting is None
 
 
 def test_wish_of_a_device_goes_before_the_fleets(store: Store) -> None:

@@ -16,7 +16,7 @@ from nestling_cloud.tasks.task import Splits, Task
 def train_next(
     repository: Repository, task: Task, splits: Splits, *, seed: int, progress: Progress
 ) -> GetDesiredBundleResponse:
-    """Train teacher, nest and routers, and release what comes of it.
+    """Train teacher, nest and multiplexer, and release what comes of it.
 
     Args:
         repository: made if need be; its next release number is taken.

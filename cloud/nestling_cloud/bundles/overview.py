@@ -77,7 +77,7 @@ def overview_table(told: dict[str, Any]) -> RenderableType:
         f"templates for {' and '.join(told['activations'])} activations; a device takes one kind",
         f"cloud model {cloud['name']}: accuracy {cloud['accuracy']:.1%}, "
         f"{cloud['macs']:,} MACs, {cloud['bytes']:,} B",
-        f"routers, calibration, golden inputs: {told['shared_bytes']:,} B on every device",
+        f"calibration and golden inputs: {told['shared_bytes']:,} B on every device",
         *promise_lines(told["promises"]),
     )
 

@@ -149,7 +149,7 @@ class DeviceRowMessage(BaseModel):
     outbox_depth: int
     offload_share: float | None
     wished_share: float | None
-    drifting: bool
+    drifting: bool | None
     answers: int
 
     @classmethod

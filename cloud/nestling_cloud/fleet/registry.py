@@ -12,6 +12,8 @@ from nestling_cloud.telemetry.database import upsert, write_all
 
 _LARGEST_INTEGER = 2**63 - 1
 _LONGEST_TEXT = 200
+# What a device may take back, by saying that it is null.
+_NULLABLE = {metrics.OFFLOAD_SHARE: "offload_share", metrics.DRIFTING: "drifting"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class Report:
         outbox_depth: receipts that it still holds.
         offload_share: wished share in force on it.
         drifting: whether its inputs are harder than those of the calibration.
+        withdrawn: fields that it said before and that are not known any more.
         answers: new receipts.
         answered_ms: when the latest of them was answered.
     """
@@ -43,13 +46,14 @@ class Report:
     outbox_depth: int | None = None
     offload_share: float | None = None
     drifting: bool | None = None
+    withdrawn: frozenset[str] = frozenset()
     answers: int = 0
     answered_ms: int = 0
 
 
 def report(
     device: str,
-    values: Mapping[str, metrics.MetricValue],
+    values: Mapping[str, metrics.MetricValue | None],
     *,
     seen_ms: int,
     online: bool | None = None,
@@ -66,6 +70,9 @@ def report(
         outbox_depth=_count(values.get(metrics.OUTBOX_DEPTH)),
         offload_share=_share(values.get(metrics.OFFLOAD_SHARE)),
         drifting=_truth(values.get(metrics.DRIFTING)),
+        withdrawn=frozenset(
+            field for name, field in _NULLABLE.items() if values.get(name, False) is None
+        ),
     )
 
 
@@ -73,14 +80,16 @@ def join(earlier: Report | None, later: Report) -> Report:
     """Make one report of two of a device: what the later one says goes before."""
     if earlier is None:
         return later
-    said = {
+    said: dict[str, Any] = {
         name: value
         for name, value in vars(later).items()
-        if value is not None and name not in {"answers", "answered_ms"}
+        if value is not None and name not in {"answers", "answered_ms", "withdrawn"}
     }
+    said = {**dict.fromkeys(later.withdrawn), **said}
     return replace(
         earlier,
         **said,
+        withdrawn=(earlier.withdrawn - said.keys()) | later.withdrawn,
         answers=earlier.answers + later.answers,
         answered_ms=max(earlier.answered_ms, later.answered_ms),
     )
@@ -101,6 +110,10 @@ def write(connection: sa.Connection, reports: Iterable[Report]) -> None:
         index_elements=["device"], set_=_changes(insert.excluded)
     )
     write_all(connection, statement, [_row(each) for _, each in sorted(joined.items())])
+    for field in _NULLABLE.values():
+        devices = sorted(each.device for each in joined.values() if field in each.withdrawn)
+        if devices:
+            _withdraw(connection, field, devices)
 
 
 def end_all(connection: sa.Connection) -> list[str]:
@@ -122,8 +135,15 @@ def end(connection: sa.Connection, devices: Iterable[str]) -> None:
 
 def _row(given: Report) -> dict[str, Any]:
     row = {**vars(given), "last_seen_ms": given.seen_ms, "last_answered_ms": given.answered_ms}
-    del row["seen_ms"], row["answered_ms"]
+    del row["seen_ms"], row["answered_ms"], row["withdrawn"]
     return row
+
+
+def _withdraw(connection: sa.Connection, field: str, devices: list[str]) -> None:
+    device = tables.DEVICES.c.device
+    statement = sa.update(tables.DEVICES).where(device == sa.bindparam("whose"))
+    values = [{"whose": each} for each in devices]
+    connection.execute(statement.values({field: None}), values)
 
 
 def _changes(new: Any) -> dict[str, Any]:

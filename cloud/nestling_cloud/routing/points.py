@@ -6,7 +6,12 @@ from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
 from nestling_cloud.routing.ascent import Gains
 from nestling_cloud.routing.data import Bools, Floats
 
-SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0)
+# Between points a device reads prices off a line, and at the ends prices leap: there the grid is
+# fine.
+SHARES = (
+    *(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
+    *(0.5, 0.6, 0.75, 0.85, 0.9, 0.95, 0.98, 0.99, 1.0),
+)
 # Part of the offloaded inputs that may go when the first capacity has run, on a way up. Less is
 # known of them than after the larger one, whose run is saved.
 GATED_PART = 0.1

@@ -21,7 +21,7 @@ _COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "outbox_depth": sa.func.coalesce(_DEVICE.outbox_depth, 0),
     "offload_share": _DEVICE.offload_share,
     "wished_share": sa.func.coalesce(_OWN_WISH.c.offload_share, _FLEET_WISH.c.offload_share),
-    "drifting": sa.func.coalesce(_DEVICE.drifting, sa.false()),
+    "drifting": _DEVICE.drifting,
     "answers": _DEVICE.answers,
 }
 
@@ -49,8 +49,7 @@ def device_rows(*, order_by: str = "device", descending: bool = False) -> sa.Sel
 def device_row(found: "sa.Row[Any]") -> DeviceRow:
     """Row of the table."""
     values = dict(zip(_COLUMNS, found, strict=True))
-    told = {name: bool(values[name]) for name in ("online", "drifting")}
-    return DeviceRow(**{**values, **told})
+    return DeviceRow(**{**values, "online": bool(values["online"])})
 
 
 def matching(search: str) -> sa.ColumnElement[bool]:

@@ -64,7 +64,7 @@ class Figures:
                 online=online,
                 answering=self._answering(connection, steps),
                 bundles=bundles,
-                residents=_residents(connection),
+                residents=_residents(connection, steps.range),
                 totals=totals(read(connection, steps.rollup_ms, steps.range), steps),
                 dropped=dropped,
             )
@@ -214,11 +214,16 @@ def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
     return {row[0]: row[1] for row in found}, sum(row[2] for row in found)
 
 
-def _residents(connection: sa.Connection) -> dict[int, int]:
-    """Devices by resident capacity."""
-    capacity = tables.DEVICES.c.capacity
-    query = sa.select(capacity, sa.func.count()).where(capacity > 0).group_by(capacity)
-    return {row[0]: row[1] for row in connection.execute(query.order_by(capacity))}
+def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, int]:
+    """Devices that have answered since the range began, by resident capacity."""
+    capacity, answered_ms = tables.DEVICES.c.capacity, tables.DEVICES.c.last_answered_ms
+    query = (
+        sa.select(capacity, sa.func.count())
+        .where(capacity > 0, answered_ms >= clamp(time_range).since_ms)
+        .group_by(capacity)
+        .order_by(capacity)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _within(time_range: TimeRange) -> list[sa.ColumnElement[bool]]:

@@ -44,12 +44,12 @@ class Heard:
     Attributes:
         device: its id.
         born: whether this is its birth certificate, which says everything.
-        values: its metrics by name, those without a value left out.
+        values: its metrics by name, None for one that is null.
     """
 
     device: str
     born: bool
-    values: Mapping[str, metrics.MetricValue]
+    values: Mapping[str, metrics.MetricValue | None]
 
 
 class Ingest:

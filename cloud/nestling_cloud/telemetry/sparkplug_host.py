@@ -23,12 +23,12 @@ class Reading:
     """What a message says.
 
     Attributes:
-        values: the metrics with a name and a value, by name.
+        values: the metrics with a name, by name; None for one that is null.
         ask_rebirth: whether the node has to be asked for a new birth certificate.
         online: whether it was born (True) or died (False) by this message; otherwise None.
     """
 
-    values: dict[str, metrics.MetricValue]
+    values: dict[str, metrics.MetricValue | None]
     ask_rebirth: bool
     online: bool | None = None
 
@@ -98,11 +98,6 @@ def _after(seq: int) -> int:
     return (seq + 1) % SEQ_MODULUS
 
 
-def _values(payload: Payload, names: dict[int, str]) -> dict[str, metrics.MetricValue]:
-    values: dict[str, metrics.MetricValue] = {}
-    for entry in payload.metrics:
-        name = entry.name or names.get(entry.alias, "")
-        value = metrics.metric_value(entry)
-        if name and value is not None:
-            values[name] = value
-    return values
+def _values(payload: Payload, names: dict[int, str]) -> dict[str, metrics.MetricValue | None]:
+    named = ((entry.name or names.get(entry.alias, ""), entry) for entry in payload.metrics)
+    return {name: metrics.metric_value(entry) for name, entry in named if name}

@@ -122,8 +122,8 @@ class FleetView:
         online: devices that are connected now.
         answering: devices that answered at least one input in the range.
         bundles: devices by the bundle version that they last reported.
-        residents: devices by the capacity that they last reported to be resident, without those
-            that have none.
+        residents: devices by the capacity that they last reported to be resident; those that have
+            one and answered since the range began.
         totals: the figures.
         dropped: receipts that full outboxes dropped, ever.
     """
@@ -151,9 +151,11 @@ class DeviceRow:
         capacity: what is resident, 0 if nothing.
         battery: charge left.
         outbox_depth: receipts that it still holds.
-        offload_share: wished share in force on it, None if it never said.
+        offload_share: wished share in force on it, None where another wish decides, or if it never
+            said.
         wished_share: what the console wishes for it, None for its own setting.
-        drifting: whether its inputs are harder than those of the calibration.
+        drifting: whether its inputs are harder than those of the calibration, None where nobody
+            knows.
         answers: inputs answered, ever.
     """
 
@@ -167,7 +169,7 @@ class DeviceRow:
     outbox_depth: int
     offload_share: float | None
     wished_share: float | None
-    drifting: bool
+    drifting: bool | None
     answers: int
 
 

@@ -48,6 +48,7 @@ from nestling_device.offload import (
     UnreachableError,
 )
 from nestling_device.outbox import Outbox
+from nestling_device.parts import Parts
 
 
 def test_easy_input_is_answered_by_the_device(tmp_path: Path) -> None:
@@ -180,6 +181,15 @@ def test_mean_input_takes_what_is_wished_where_every_input_wants_to_go(
     assert np.mean(took[100:]) == pytest.approx(mean, rel=0.05)
 
 
+def test_latency_of_the_mean_input_is_reckoned_with_the_median(tmp_path: Path) -> None:
+    version = hand_parts(tmp_path / "named").version
+    costs = profiled(version, 1.0, 1.0, 1.0, p95_ms=900.0)
+    w = world(tmp_path / "a", costs=costs)
+    wished = like(SLOW, wish_window=0, latency_per_input_ms=1 + SENT_MS)
+
+    assert routes([w.agent.answer(0, EASY, wished)]) == [(0, "gated")]
+
+
 def test_while_the_cloud_is_closed_nothing_is_saved_up(tmp_path: Path) -> None:
     w = world(tmp_path)
     wished = like(SLOW, energy_per_input_mj=DEVICE.energy_mj + SENT_MJ / 5)
@@ -247,6 +257,33 @@ def test_where_inputs_drift_a_risk_is_promised_no_more_until_it_is_over(
     assert len(caplog.messages) == 2
     assert "its promises do not hold" in caplog.messages[0]
     assert "again" in caplog.messages[1]
+
+
+def test_nobody_knows_of_drift_where_no_student_looks(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    before = w.agent.drifting
+    for index in range(50):
+        w.agent.answer(index, HARD, BUDGET)
+    looked = w.agent.drifting
+    w.agent.answer(0, HARD, budget(offload_share=1.0))
+    unseen = w.agent.drifting
+    w.agent.answer(0, HARD, BUDGET)
+
+    assert (before, looked, unseen, w.agent.drifting) == (None, True, None, True)
+
+
+def test_nest_that_grows_by_a_new_release_begins_without_drift(tmp_path: Path) -> None:
+    def grow(_memory_bytes: int) -> Parts:
+        return hand_parts(tmp_path / "new", bundle=hand_bundle(release=2))
+
+    w = world(tmp_path / "old", held=1, grow=grow)
+    for index in range(50):
+        w.agent.answer(index, HARD, budget(memory_bytes=MEMORY_BYTES[0]))
+    drifted = w.agent.drifting
+    w.agent.answer(0, EASY, BUDGET)
+
+    assert (drifted, w.agent.drifting) == (True, False)
+    assert w.agent.parts.held == 3
 
 
 def test_failed_cloud_is_left_alone_for_ever_longer_and_taken_up_again(tmp_path: Path) -> None:
@@ -356,12 +393,12 @@ def test_capacity_follows_the_energy(tmp_path: Path) -> None:
     assert [saving.resident_capacity, starving.resident_capacity] == [2, 1]
 
 
-def profiled(version: str, *energies_mj: float) -> MeasuredCosts:
-    """A profile in which only energies differ."""
+def profiled(version: str, *energies_mj: float, p95_ms: float = 2.0) -> MeasuredCosts:
+    """A profile in which only energies differ; the median of a run is 1 ms."""
     networks = [
         NetworkCost(
             latency_ms=1,
-            latency_p95_ms=2,
+            latency_p95_ms=p95_ms,
             resident_bytes=1,
             energy_mj=energy_mj,
             energy_provenance="measured",

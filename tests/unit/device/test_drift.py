@@ -67,8 +67,8 @@ def test_inputs_as_hard_as_the_slack_allows_seldom_raise_an_alarm() -> None:
 
     alarms = [any(drift.noticed for drift in after(Drift(), ranks)) for ranks in streams]
 
-    # 10,000 inputs to a false alarm in the mean: in a tenth of the streams at the most.
-    assert sum(alarms) <= 1000 / ENOUGH * len(streams) + 6
+    # 10,000 inputs to a false alarm in the mean, or more; with evidence of 1,000 it would be 6.
+    assert sum(alarms) <= 2
 
 
 def test_harder_inputs_are_noticed_and_so_is_their_end() -> None:

@@ -104,6 +104,7 @@ def test_a_start_is_the_wished_one_only_if_both_are_admitted(
         both = CapacityCost(
             memory_bytes=first.memory_bytes + last.memory_bytes,
             latency_ms=first.latency_ms + last.latency_ms,
+            median_ms=first.median_ms + last.median_ms,
             energy_mj=first.energy_mj + last.energy_mj,
         )
         assert 0 < start < resident
@@ -263,3 +264,10 @@ def test_pause_doubles_with_every_failure_up_to_sixteen_inputs() -> None:
 
 def test_pause_that_is_over_stays_over() -> None:
     assert Pause().after_input() == Pause()
+
+
+def test_what_is_no_number_is_not_kept() -> None:
+    nan = float("nan")
+
+    assert policy.prefers_cloud(nan, 0.9, 0.5)
+    assert policy.prefers_cloud(0.9, nan, 2.0)

@@ -12,7 +12,9 @@ from nestling_device.sparkplug_node import Gauges, ShareWish, SparkplugNode, rea
 from nestling_device.telemetry import packet_bytes
 
 NOW_MS = 1_700_000_000_000
-GAUGES = Gauges(profile="pi-4b", bundle_version="small-1-abc", capacity=2, battery=0.5)
+GAUGES = Gauges(
+    profile="pi-4b", bundle_version="small-1-abc", capacity=2, battery=0.5, drifting=False
+)
 BATCH = receipt_pb2.ReceiptBatch(outbox_id="box", receipts=[receipt_pb2.Receipt(sequence=1)])
 
 
@@ -75,6 +77,20 @@ def test_birth_tells_the_share_in_force_once_it_is_known() -> None:
     assert len(birth.metrics) == len({entry.name for entry in birth.metrics})
 
 
+def test_what_is_not_known_any_more_is_told_as_null() -> None:
+    known = dataclasses.replace(GAUGES, offload_share=0.25, drifting=True)
+    node = SparkplugNode(7)
+    birth = node.birth(known, 3, now_ms=NOW_MS)
+
+    payload = node.data(dataclasses.replace(GAUGES, drifting=None), 3, None, now_ms=NOW_MS)
+
+    assert payload is not None
+    names = aliases(birth)
+    told = {names[entry.alias]: metric_value(entry) for entry in payload.metrics}
+    assert told == {metrics.OFFLOAD_SHARE: None, metrics.DRIFTING: None}
+    assert all(entry.is_null for entry in payload.metrics)
+
+
 def test_aliases_are_unique_and_cover_all_but_bd_seq() -> None:
     _, birth = born()
 
@@ -84,7 +100,7 @@ def test_aliases_are_unique_and_cover_all_but_bd_seq() -> None:
 def test_data_names_by_alias_only_and_tells_only_what_changed() -> None:
     node, birth = born()
 
-    payload = sent(node, Gauges(profile="pi-4b", bundle_version="small-1-abc", capacity=1))
+    payload = sent(node, dataclasses.replace(GAUGES, capacity=1, battery=1.0))
 
     assert all(not entry.name for entry in payload.metrics)
     told = {aliases(birth)[entry.alias]: metric_value(entry) for entry in payload.metrics}

@@ -5,20 +5,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.agent_world import METER, budget, routes, student_class, world
+from tests.agent_world import METER, budget, like, routes, student_class, world
 from tests.hand_bundle import (
     CAPACITIES,
     HARD,
     MACS,
     MEMORY_BYTES,
+    SHAPE,
     calibration,
     hand_bundle,
     window,
 )
 
-from nestling_device.offload import (
-    UnreachableError,
-)
+from nestling.admission import offload_bytes
+from nestling.v1.bundle_pb2 import Calibration
+from nestling_device.offload import UnreachableError
 
 CLIMB_PRICE = 0.3
 BOTH = MEMORY_BYTES[0] + MEMORY_BYTES[2]
@@ -88,6 +89,42 @@ def test_larger_capacity_runs_where_it_is_worth_its_run(
     # Each start costs the board's overhead.
     overhead = (starts - 1) * METER.estimate(0).energy_mj
     assert compute == pytest.approx(METER.estimate(macs).energy_mj + overhead)
+
+
+def test_while_inputs_drift_only_the_first_capacity_looks_at_what_goes_to_the_cloud(
+    tmp_path: Path,
+) -> None:
+    made = Calibration.FromString(climbing())
+    for curve in (*made.curves, made.climbs[2].curve):
+        curve.certified.add(risk=0.05, delta=0.1, gate_price=0.95, accept_price=0.9)
+    w = world(tmp_path, bundle=hand_bundle(calibration=made.SerializeToString()))
+    tolerant = budget(memory_bytes=BOTH, tolerated_risk=0.05)
+
+    found = [w.agent.answer(index, UP_AND_AWAY, tolerant) for index in range(150)]
+
+    assert routes([found[0], found[-1]]) == [(3, "accepted"), (0, "gated")]
+    (compute,) = [entry.energy_mj for entry in found[-1].energy if entry.source == "compute"]
+    assert compute == pytest.approx(METER.estimate(MACS[0]).energy_mj)
+
+
+def test_energy_of_the_mean_input_is_that_of_those_who_climb_and_those_who_do_not(
+    tmp_path: Path,
+) -> None:
+    made = Calibration.FromString(climbing())
+    made.climbs[2].climbed = 0.5
+    w = world(tmp_path, bundle=hand_bundle(calibration=made.SerializeToString()))
+    first, last = (METER.estimate(MACS[index]).energy_mj for index in (0, 2))
+    link = budget(memory_bytes=BOTH)
+    sent = METER.radio_mj(offload_bytes(SHAPE), link)
+    # At the half of all inputs UP_AND_AWAY goes; a little less than a half sends nothing so hard.
+    half = first + 0.5 * last + 0.5 * sent
+
+    found = [
+        w.agent.answer(0, UP_AND_AWAY, like(link, energy_per_input_mj=energy_mj))
+        for energy_mj in (half, half - 0.4 * sent)
+    ]
+
+    assert routes(found) == [(0, "escalated"), (3, "accepted")]
 
 
 def test_gated_input_that_the_cloud_does_not_answer_climbs(tmp_path: Path) -> None:

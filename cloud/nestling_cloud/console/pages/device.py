@@ -87,7 +87,9 @@ def _unknown(start: DeviceStart) -> ui.element:
 
 
 _AS_USUAL = ("as calibrated", "no harder than those that the bundle was calibrated on")
+_UNKNOWN = (NOTHING, "no student has looked at the last one")
 _HARDER = ("harder", "than those that the bundle was calibrated on: its promises do not hold")
+_INPUTS = {True: _HARDER, False: _AS_USUAL, None: _UNKNOWN}
 
 
 class _StateTiles:
@@ -110,7 +112,7 @@ class _StateTiles:
         wished = "its own setting" if row.wished_share is None else percent(row.wished_share)
         in_force = NOTHING if row.offload_share is None else percent(row.offload_share)
         self._share.show(in_force, f"wished: {wished}")
-        self._inputs.show(*(_HARDER if row.drifting else _AS_USUAL))
+        self._inputs.show(*_INPUTS[row.drifting])
         self._battery.show(percent(row.battery))
         self._outbox.show(number(row.outbox_depth))
 

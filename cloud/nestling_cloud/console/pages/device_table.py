@@ -15,6 +15,8 @@ _LONGEST_SEARCH = 100
 
 # Columns of words, which stand to the left.
 _WORDS = {"device", "profile", "bundle_version", "drifting"}
+# What a device says of its inputs: that they drift, do not, or that it does not know.
+_INPUTS = {True: "harder", False: "as usual", None: NOTHING}
 # Field to order by, heading, cell, whether it is left out on a phone.
 _Cell = Callable[[DeviceRow, int], str]
 _COLUMNS: tuple[tuple[str, str, _Cell, bool], ...] = (
@@ -23,7 +25,7 @@ _COLUMNS: tuple[tuple[str, str, _Cell, bool], ...] = (
     ("capacity", "capacity", lambda row, _: str(row.capacity) if row.capacity else NOTHING, False),
     ("offload_share", "share in force", lambda row, _: _share(row.offload_share), True),
     ("wished_share", "share wished", lambda row, _: _share(row.wished_share), True),
-    ("drifting", "inputs", lambda row, _: "harder" if row.drifting else "as usual", True),
+    ("drifting", "inputs", lambda row, _: _INPUTS[row.drifting], True),
     ("battery", "battery", lambda row, _: percent(row.battery), True),
     ("outbox_depth", "outbox", lambda row, _: number(row.outbox_depth), True),
     ("answers", "answers", lambda row, _: number(row.answers), False),

@@ -225,10 +225,10 @@ class _PointPage:
         residents = self._seen.residents if self._seen else {}
         mixed = mixed_accuracy(curves, residents, share)
         if mixed is None:
-            return expected_accuracy(curves[-1], share), f"capacity {len(curves)}"
+            return expected_accuracy(curves[-1], share), "the whole nest, as no device reports"
         if len(residents) == 1:
             return mixed, f"capacity {next(iter(residents))}"
-        return mixed, "the capacities that devices hold"
+        return mixed, "the capacities of the devices that answered"
 
 
 class _Facts:

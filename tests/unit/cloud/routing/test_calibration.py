@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.loudness import Hardness, loud_and_quiet
+from tests.loudness import Hardness, better_larger_one, loud_and_quiet
 
 from nestling.v1.bundle_pb2 import Calibration
 from nestling_cloud.models.multiplexer import Multiplexer
@@ -111,12 +111,6 @@ def test_way_up_has_a_curve_of_its_own(known: Hardness) -> None:
     assert answered.mean() > held_out.right[:, 0].mean() + 0.1
     assert second.curve != found.curves[0]
     assert second.curve != found.curves[1]
-
-
-def better_larger_one(data: RoutingData) -> RoutingData:
-    """The same where capacity 2 answers as the cloud does."""
-    logits = np.stack([data.logits[0], data.cloud])
-    return dataclasses.replace(data, logits=logits)
 
 
 def test_certified_risks_rise_and_so_does_what_the_device_keeps(known: Hardness) -> None:

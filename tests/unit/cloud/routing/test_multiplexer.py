@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from tests.loudness import Hardness, loud_and_quiet
+from tests.loudness import Hardness, better_larger_one, loud_and_quiet
 
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import Silent
@@ -30,6 +30,24 @@ def test_it_tells_which_inputs_are_hard_and_that_the_cloud_gets_them_right(
         assert ran[unseen.loud, 0].mean() < 0.35
         assert ran[~unseen.loud, 0].mean() > 0.7
         assert ran[:, 2].mean() == pytest.approx(0.9, abs=0.1)
+
+
+def test_each_option_is_believed_in_as_often_as_it_is_right_whichever_capacity_ran(
+    known: Hardness,
+) -> None:
+    multiplexer = fit_multiplexer(better_larger_one(known.data), seed=0, progress=Silent())
+    unseen = loud_and_quiet(400, seed=1)
+
+    first, second = beliefs(multiplexer, better_larger_one(unseen.data))
+
+    # The first one is unsure of loud inputs, and wrong; the second is like the cloud, and cannot
+    # tell which those are.
+    assert first[unseen.loud, 0].mean() < 0.35
+    assert first[~unseen.loud, 0].mean() > 0.7
+    small = unseen.data.right[:, 0].mean()
+    for ran in (first, second):
+        assert ran.mean(0) == pytest.approx([small, 0.9, 0.9], abs=0.08)
+    assert np.ptp(second[:, 0]) < 0.3
 
 
 def test_it_is_the_same_for_the_same_seed(known: Hardness, multiplexer: Multiplexer) -> None:

@@ -1,9 +1,12 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nestling_cloud.routing import GATED_PART, SHARES, Gains, operating_point
 from nestling_cloud.routing.data import Floats
+from nestling_cloud.routing.points import routing_curve
+from nestling_device.policy import prices_for
 
 
 def test_operating_point_by_hand() -> None:
@@ -78,3 +81,20 @@ def test_without_a_way_up_nothing_goes_at_the_gate_unless_everything_goes(
     assert (point.gate_price < -1) == (share == 1)
     assert point.gate_price == 1 or share == 1
     assert abs((accept > point.accept_price).mean() - share) <= 1 / 200
+
+
+@pytest.mark.parametrize("share", [0.015, 0.03, 0.07, 0.33, 0.7, 0.8, 0.87, 0.93, 0.97, 0.985])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("climbs", [False, True], ids=["at once", "on the way up"])
+def test_share_between_two_points_is_what_the_devices_prices_send_off(
+    share: float, seed: int, climbs: bool
+) -> None:
+    # As of a nest: for most inputs the cloud is hardly better, for some it is by far.
+    rng = np.random.default_rng(seed)
+    accept = (rng.beta(0.5, 3, 2000) - 0.1).astype(np.float32)
+    gate = (accept + rng.normal(0, 0.05, 2000)).astype(np.float32) if climbs else None
+    gained, right = Gains(gate=gate, accept=accept), np.ones(2000, np.bool_)
+
+    read = prices_for(routing_curve(gained, right, right), share)
+
+    assert gained.sent(read.gate, read.accept).mean() == pytest.approx(share, abs=0.02)
