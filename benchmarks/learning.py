@@ -45,6 +45,7 @@ def main() -> None:
         name: [find(cells, plan, seed) for seed in seed_range(options)]
         for name, plan in plans.items()
     }
+    made = time.monotonic()
     timed = {name: speeds(plan.full, found[name][0].rounded) for name, plan in plans.items()}
     families = {
         name: {
@@ -54,11 +55,12 @@ def main() -> None:
         for name, plan in plans.items()
     }
     simulated = [simulate(seed) for seed in seed_range(options)]
+    minutes = (cells.seconds + time.monotonic() - made) / 60
     publish(
         results(
             "learning",
             options,
-            figures(found, timed, simulated),
+            figures(found, timed, simulated, minutes),
             sheets(found, timed, families),
         ),
         options.json,

@@ -66,6 +66,12 @@ class Cells:
         self._say = say
         self._folder = folder or cache_folder() / "learning"
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._seconds: dict[str, float] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Time that making all cells took that were taken here, whenever they were made."""
+        return sum(self._seconds.values())
 
     def take(self, cell: Cell, make: Callable[[], Content]) -> Content:
         """What a cell holds; made and kept first unless it is there.
@@ -75,6 +81,7 @@ class Cells:
         path = self._folder / f"{cell.key}.pt"
         if path.is_file():
             held: Content = torch.load(path, weights_only=True)
+            self._seconds[cell.key] = held["seconds"]
             return held
         self._say(f"{cell.name} {json.dumps(dict(cell.parameters))}")
         torch.set_num_threads(TRAINING_THREADS)
@@ -83,6 +90,7 @@ class Cells:
         with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
             torch.save(made, file)
         Path(file.name).replace(path)
+        self._seconds[cell.key] = made["seconds"]
         self._say(f"  {made['seconds']:.0f} s")
         return made
 

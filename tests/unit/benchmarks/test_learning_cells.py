@@ -43,6 +43,20 @@ def test_finished_cell_is_found_again_with_the_time_that_it_took(
     assert first["seconds"] >= 0
 
 
+def test_time_that_cells_took_counts_once_each_whoever_made_them(
+    cells: Cells, tmp_path: Path
+) -> None:
+    make, _ = counted()
+    one = cells.take(CELL, make)
+    another = cells.take(dataclasses.replace(CELL, parents=[]), make)
+    later = Cells(lambda _text: None, tmp_path)
+    for _ in range(2):
+        later.take(CELL, make)
+
+    assert cells.seconds == one["seconds"] + another["seconds"]
+    assert later.seconds == one["seconds"] > 0
+
+
 @pytest.mark.parametrize(
     "change",
     [
