@@ -141,9 +141,9 @@ def test_death_of_an_unknown_node_changes_nothing() -> None:
     assert host.online() == []
 
 
-def test_null_metric_has_no_value() -> None:
+def test_null_metric_is_told_as_none() -> None:
     host = SparkplugHost()
     payload = birth()
     payload.metrics[1].is_null = True
 
-    assert host.birth("pi-1", payload).values == {metrics.BD_SEQ: 0}
+    assert host.birth("pi-1", payload).values == {metrics.BD_SEQ: 0, metrics.RECEIPTS: None}
