@@ -10,17 +10,25 @@ DEADLINE_S = 30.0
 
 def alive(pid: int) -> bool:
     """Whether a process runs; one that ended and that nobody reaped does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+    stat = seen(Path(f"/proc/{pid}/stat"), Path.read_text)
+    return stat != "" and stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def children(pid: int) -> list[int]:
     """Process ids of a process's children."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in seen(task / "children", Path.read_text).split()
+    ]
+
+
+def seen(path: Path, look: Callable[[Path], object]) -> str:
+    """What a file of /proc says; "" if it went away, as threads and descriptors do."""
+    try:
+        return str(look(path))
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def until(condition: Callable[[], bool]) -> None:

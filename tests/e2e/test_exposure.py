@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests import cloud_process, enrolled
 from tests.cloud_process import Cloud, StartCloud
-from tests.processes import DEADLINE_S, children
+from tests.processes import DEADLINE_S, children, seen
 
 # First words of protocols, and the first bytes of a friendly answer.
 GREETINGS = {
@@ -31,7 +31,7 @@ def listeners(pid: int) -> set[tuple[str, int]]:
         found.group(1)
         for each in pids
         for descriptor in Path(f"/proc/{each}/fd").iterdir()
-        if (found := re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink())))
+        if (found := re.fullmatch(r"socket:\[(\d+)\]", seen(descriptor, Path.readlink)))
     }
     lines = [
         line.split()
