@@ -22,6 +22,7 @@ MODULES = (
     "nestling.student.normalizer",
     "nestling_cloud.models.picture_teacher",
     "nestling_cloud.models.teacher",
+    "nestling_cloud.muon",
     "nestling_cloud.teacher",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",

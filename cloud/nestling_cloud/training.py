@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nestling_cloud.errors import CloudError
+from nestling_cloud.muon import Muon
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.recipe import Recipe
 
@@ -17,6 +18,8 @@ from nestling_cloud.recipes.recipe import Recipe
 TRAINING_THREADS = 2
 # Share of the training data, its end, that early stopping looks at.
 HELD_OUT = 0.1
+# Axes of a matrix; kernels of convolutions have more.
+_MATRIX = 2
 
 BatchLoss = Callable[[torch.Tensor, int], torch.Tensor]
 
@@ -44,7 +47,7 @@ def train(
     what: str,
     score: Callable[[slice], float] | None = None,
 ) -> None:
-    """Minimise a loss with AdamW and a one-cycle learning rate (Smith & Topin 2019).
+    """Minimise a loss with the recipe's optimiser and a one-cycle rate (Smith & Topin 2019).
 
     Args:
         network: trained in place, left in evaluation mode.
@@ -67,12 +70,16 @@ def train(
     if learned < 2:
         raise TrainingError(f"{what}: {count} examples are too few to learn from")
     batch = min(recipe.batch, learned)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.epochs * (learned // batch)
-    )
+    optimizers = _optimizers(network, recipe)
+    schedules = [
+        torch.optim.lr_scheduler.OneCycleLR(
+            one,
+            recipe.learning_rate,
+            total_steps=recipe.epochs * (learned // batch),
+            cycle_momentum="betas" in one.defaults,
+        )
+        for one in optimizers
+    ]
     for epoch in progress.track(range(recipe.epochs), recipe.epochs, what):
         network.train()
         for indices in _batches(learned, batch, generator):
@@ -80,14 +87,27 @@ def train(
                 loss = loss_of(indices, epoch)
             if not torch.isfinite(loss):
                 raise TrainingError(f"{what}: the loss is {loss.item()} in epoch {epoch + 1}")
-            optimizer.zero_grad()
+            network.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            optimizer.step()
-            schedule.step()
+            for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                optimizer.step()
+                schedule.step()
         network.eval()
         if watched.is_over():
             break
     watched.restore()
+
+
+def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """AdamW for all weights, or Muon for convolutions' kernels and AdamW for the others."""
+    weights = list(network.parameters())
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "adamw":
+        return [torch.optim.AdamW(weights, lr=rate, weight_decay=decay)]
+    kernels = [weight for weight in weights if weight.ndim > _MATRIX]
+    others = [weight for weight in weights if weight.ndim <= _MATRIX]
+    adamw = torch.optim.AdamW(others, lr=rate, weight_decay=decay)
+    return [Muon(kernels, lr=rate, weight_decay=decay), adamw] if kernels else [adamw]
 
 
 def precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:

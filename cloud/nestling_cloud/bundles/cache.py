@@ -43,6 +43,7 @@ LEARNING_MODULES = (
     "nestling_cloud.models.multiplexer",
     "nestling_cloud.models.teacher",
     "nestling_cloud.multiplexed",
+    "nestling_cloud.muon",
     "nestling_cloud.nesting",
     "nestling_cloud.quantization",
     "nestling_cloud.recipes",

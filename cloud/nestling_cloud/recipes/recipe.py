@@ -2,8 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from nestling_cloud.errors import CloudError
+
+Optimizer = Literal["adamw", "muon"]
 
 
 class RecipeError(CloudError):
@@ -17,8 +20,10 @@ class Recipe:
     Attributes:
         epochs: passes over the training data.
         batch: inputs a step.
-        learning_rate: peak of the one-cycle schedule (AdamW).
-        weight_decay: AdamW's decoupled decay.
+        learning_rate: peak of the one-cycle schedule.
+        weight_decay: decoupled, as AdamW's.
+        optimizer: "adamw", or "muon" for the kernels of convolutions, which take about half as many
+            epochs so; what is no such kernel has AdamW even then.
         patience: epochs without a better accuracy on held-out training data after which learning
             stops; the best weights stay. 0 holds nothing out and goes on to the end, as assistants
             and grown students always do.
@@ -32,6 +37,7 @@ class Recipe:
     weight_decay: float = 0.02
     patience: int = 0
     half: bool = False
+    optimizer: Optimizer = "adamw"
 
     def __post_init__(self) -> None:
         """Refuse a recipe that teaches nothing."""
@@ -41,5 +47,7 @@ class Recipe:
             )
         if not (math.isfinite(self.learning_rate) and 0 <= self.weight_decay < math.inf):
             raise RecipeError(f"{self}: learning rate and weight decay have to be finite")
+        if self.optimizer not in {"adamw", "muon"}:
+            raise RecipeError(f"optimizer {self.optimizer!r} is neither 'adamw' nor 'muon'")
         if self.patience < 0:
             raise RecipeError(f"{self}: patience is a number of epochs, or 0")
