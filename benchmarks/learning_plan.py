@@ -119,7 +119,7 @@ def _fashion(task: Task) -> Plan:
     compared = dataclasses.replace(
         task,
         student_recipe=dataclasses.replace(
-            task.student_recipe, epochs=16, batch=64, learning_rate=3e-3
+            task.student_recipe, epochs=8, batch=64, learning_rate=3e-3
         ),
         distillation=_VIEWED,
     )
