@@ -18,7 +18,7 @@ from nestling_cloud.recipes.recipe import Recipe
 TRAINING_THREADS = 2
 # Share of the training data, its end, that early stopping looks at.
 HELD_OUT = 0.1
-# Axes of a matrix; kernels of convolutions have more.
+# Axes of a matrix; weights of convolutions and recurrent layers have more.
 _MATRIX = 2
 
 BatchLoss = Callable[[torch.Tensor, int], torch.Tensor]
@@ -99,7 +99,7 @@ def train(
 
 
 def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """AdamW for all weights, or Muon for convolutions' kernels and AdamW for the others."""
+    """AdamW for all weights, or Muon for those of three axes and more, AdamW for the others."""
     weights = list(network.parameters())
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "adamw":

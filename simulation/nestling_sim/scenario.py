@@ -72,12 +72,20 @@ def kilobytes(value: float) -> int:
 class OffloadTable(_Table):
     """`[offload]`: what is wished of the cloud, and an offload's deadline."""
 
-    share: Share
+    share: Share = 0.0
     window: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     tolerated_risk: Share = 0.0
     energy_per_input_mj: Annotated[float, Field(ge=0)] = 0.0
     latency_per_input_ms: Annotated[float, Field(ge=0)] = 0.0
     deadline_ms: Positive
+
+    @model_validator(mode="after")
+    def _wishes(self) -> Self:
+        """Nothing wished is more likely a slip than a fleet that never asks."""
+        others = (self.tolerated_risk, self.energy_per_input_mj, self.latency_per_input_ms)
+        if "share" not in self.model_fields_set and not any(others):
+            raise ValueError("nothing is wished; give it a share, from 0 to 1")
+        return self
 
 
 class Memory(_Table):

@@ -112,6 +112,7 @@ def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None
             "shore = 0.2",
             ["allowed: deadline_ms, energy_per_input_mj, latency_per_input_ms, share"],
         ),
+        ("share = 0.2", "", ["key offload: nothing is wished; give it a share, from 0 to 1"]),
         ("memory_kb = 4", "memory_kb = 0", ["[[weather]] table 1, key memory_kb: found 0; "]),
         ("memory_kb = 4", "memory = 4", ["did you mean 'memory_kb'?", "allowed: devices, from, "]),
         (
@@ -165,6 +166,15 @@ def test_bad_entry_is_told_with_file_place_and_what_is_allowed(
     assert str(caught.value).startswith(f"{path}: ")
     for words in told:
         assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wish", ["tolerated_risk = 0.05", "energy_per_input_mj = 2.0", "latency_per_input_ms = 9.0"]
+)
+def test_another_wish_needs_no_share(tmp_path: Path, wish: str) -> None:
+    scenario = load_scenario(write(tmp_path, SMALL.replace("share = 0.2", wish)))
+
+    assert scenario.offload.share == 0
 
 
 def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:

@@ -54,8 +54,8 @@ def _show_bundle(models: Models, view: FleetView) -> None:
         Text(
             "p",
             f"The cloud answers with {cloud['name']}: accuracy {percent(cloud['accuracy'])}, "
-            f"{macs(cloud['macs'])}, {size(cloud['bytes'])}. Routers, calibration and golden "
-            f"inputs take {size(told['shared_bytes'])} on every device.",
+            f"{macs(cloud['macs'])}, {size(cloud['bytes'])}. Calibration and golden inputs "
+            f"take {size(told['shared_bytes'])} on every device.",
             "note",
         )
         link("CSV", "/api/v1/models/capacities.csv", "note")
@@ -73,7 +73,7 @@ def _show_curves(models: Models) -> None:
         panel = ChartPanel(
             "Routing curves",
             f"Accuracy against the share that is sent to the cloud, from {inputs} calibration "
-            "inputs, cross-fitted over two halves. No promise for unseen people.",
+            "inputs that the multiplexer was not fitted on. No promise for unseen people.",
             key="curves",
             href="/api/v1/models/curves.csv",
             wide=True,
