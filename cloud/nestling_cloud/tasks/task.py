@@ -62,8 +62,8 @@ class Splits:
 
     Attributes:
         train: what teacher and student learn from.
-        calibration: what neither of them saw; the multiplexer is fitted on its first part, prices and
-            promises are found on the rest, so keep a subject's inputs together.
+        calibration: what neither of them saw; the multiplexer is fitted on its first part, prices
+            and promises are found on the rest, so keep a subject's inputs together.
         test: whole recordings, dealt to devices as streams; nothing is chosen by them.
     """
 
