@@ -87,9 +87,7 @@ def _route(curve: RoutingCurve, budget: Budget, accept: NDArray[np.float32]) -> 
     keeper, sent = Keeper(), []
     for gained in accept:
         prices = policy.asked_prices(curve, budget, keeper.to_go_for(wish))
-        asks = policy.keeps_nothing(prices) or policy.prefers_cloud(
-            0.0, float(gained), prices.accept
-        )
+        asks = policy.keeps_nothing(prices) or policy.prefers_cloud(float(gained), prices.accept)
         keeper = keeper.after_input(wish, offload if asks else nothing)
         sent.append(asks)
     return np.array(sent)

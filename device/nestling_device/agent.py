@@ -51,6 +51,13 @@ class _OwnAnswer(NamedTuple):
     capacity: int
     right: Floats
 
+    def gained(self, capacity: int) -> float:
+        """What the cloud is believed to be better by than a capacity.
+
+        In float32, as the cloud that found the prices has it.
+        """
+        return float(self.right[-1] - self.right[capacity - 1])
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Outcome:
@@ -78,8 +85,8 @@ class Agent:
         meter: tells what each step took.
         deadline_ms: when an offload has to be answered, by the clock.
         keep: stores a receipt durably before the answer is given.
-        grow: called with a memory budget in bytes that admits more of the nest than is held;
-            returns the bundle with it, or raises DeliveryError.
+        grow: called with a memory budget in bytes that admits more of the nest than is held, or
+            where some of it is damaged; returns the same bundle with it, or raises DeliveryError.
         costs: what was measured on this machine; the meter's estimates stand in for the rest.
     """
 
@@ -173,7 +180,7 @@ class Agent:
     def _fit(self, budget: Budget) -> None:
         """Make the capacity resident that the budget admits, fetching rings that are missing."""
         wanted = policy.resident_capacity(self._costs, len(self._costs), budget)
-        if wanted > self._parts.held:
+        if wanted > self._parts.held or self._start_damaged:
             self._try_to_grow(budget.memory_bytes)
         held = self._parts.held
         self._load(policy.resident_capacity(self._costs, held, budget), budget)
@@ -188,18 +195,18 @@ class Agent:
             _log.info("the nest does not grow yet: %s", err)
             self._growth_pause = self._growth_pause.after_failure()
             return
-        if grown.version != self._parts.version:  # calibrated anew
-            self._drift = Drift()
         self._adopt(grown)
         self._growth_pause = policy.Pause()
 
     def _load(self, capacity: int, budget: Budget) -> None:
         """Load a capacity, and the one to begin with where memory admits both.
 
-        A ring damaged on the disk costs those that need it, until it is fetched.
+        A ring damaged on the disk costs those that need it, until it is fetched; so does the
+        template of the one to begin with.
         """
         for smaller in range(capacity, 0, -1):
-            wished = _climb(self._parts.calibration, smaller).start
+            climb = _climb(self._parts.calibration, smaller)
+            wished = 0 if self._start_damaged else climb.start
             start = policy.start_capacity(self._costs, smaller, wished, budget)
             # Where the start is damaged, the larger one may be whole.
             for first in sorted({start, smaller}):
@@ -210,11 +217,13 @@ class Agent:
                         raise
                     _log.warning("capacity %d cannot be loaded: %s", smaller, err)
                 else:
+                    self._start_damaged |= first != start
                     return
             self._parts = dataclasses.replace(self._parts, held=smaller - 1)
 
     def _adopt(self, parts: Parts) -> None:
         self._parts = parts
+        self._start_damaged = False
         self._costs = [
             self._cost(parts, number) for number in range(1, len(parts.manifest.capacities) + 1)
         ]
@@ -301,15 +310,23 @@ class Agent:
             return self._ask_unseen(question, bill)
         own = self._look(question, bill)
         if own.capacity < self._parts.nest.resident:
-            if self._prefers_cloud(own, self._parts.nest.resident, prices.gate):
+            wished = policy.prefers_cloud(own.gained(self._parts.nest.resident), prices.gate)
+            if wished and self._leaves_room(question, own, bill):
                 return self._gate(question, own, bill)
             own = self._climb(question, own, bill)
-        if not self._prefers_cloud(own, own.capacity, prices.accept):
+        if not policy.prefers_cloud(own.gained(own.capacity), prices.accept):
             return _kept(own, receipt_pb2.REASON_ACCEPTED)
+        if not self._leaves_room(question, own, bill):
+            return _kept(own, receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
         return self._ask(question, own, receipt_pb2.REASON_ESCALATED, bill)
 
-    def _prefers_cloud(self, own: _OwnAnswer, capacity: int, price: float) -> bool:
-        return policy.prefers_cloud(float(own.right[capacity - 1]), float(own.right[-1]), price)
+    def _leaves_room(self, question: Question, own: _OwnAnswer, bill: Bill) -> bool:
+        """Whether the cloud may be asked after what has run.
+
+        By what that is expected to take: what it did take would not replay.
+        """
+        ran = [self._costs[number - 1] for number in {self._parts.nest.start, own.capacity}]
+        return self._cloud.fits(question.window, bill, after=ran)
 
     def _ask_unseen(self, question: Question, bill: Bill) -> _Outcome:
         """Ask the cloud; a student runs only if it has to."""
@@ -354,9 +371,8 @@ class Agent:
         resident = self._parts.nest.resident
         if own.capacity == resident:
             return own
-        smaller, larger = own.right[own.capacity - 1], own.right[resident - 1]
-        price = _climb(self._parts.calibration, resident).price
-        if not policy.climbs(float(smaller), float(larger), price):
+        gained = float(own.right[resident - 1] - own.right[own.capacity - 1])
+        if not policy.climbs(gained, _climb(self._parts.calibration, resident).price):
             return own
         return self._run(question, resident, bill)
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from nestling_device.offload import (
     Question,
     UnreachableError,
 )
+from nestling_device.policy import CapacityCost
 
 _log = logging.getLogger(__name__)
 
@@ -54,9 +56,15 @@ class Cloud:
         if not self._pause.over:
             self._pause = self._pause.after_input()
             return False
+        return self.fits(window, bill)
+
+    def fits(
+        self, window: NDArray[np.float32], bill: Bill, *, after: Sequence[CapacityCost] = ()
+    ) -> bool:
+        """Whether the budget admits an offload when some capacities have run."""
         size = offload_bytes(window.shape)
         energy_mj = self._meter.radio_mj(size, bill.budget)
-        return policy.cloud_admitted(size, energy_mj, bill.budget)
+        return policy.cloud_admitted(size, energy_mj, bill.budget, after=after)
 
     def answer(self, question: Question, bill: Bill) -> int | NoAnswer:
         """Ask for the class of an input, and enter the exchange into the bill."""

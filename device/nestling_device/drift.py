@@ -20,6 +20,8 @@ from dataclasses import dataclass
 SLACK = 0.1
 # Evidence at which inputs are said to drift.
 ENOUGH = 10_000.0
+# Probabilities that differ by less are one: runtimes differ in their last bits.
+_ALIKE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def rank_of(right: float, quantiles: Sequence[float]) -> float:
         right: probability that the resident capacity is right, of this input.
         quantiles: of that probability at even steps from the least to the greatest, two or more.
     """
-    low, high = bisect_left(quantiles, right), bisect_right(quantiles, right)
+    low, high = bisect_left(quantiles, right - _ALIKE), bisect_right(quantiles, right + _ALIKE)
     last = len(quantiles) - 1
     # Many inputs may be alike: such a one stands in the middle of them.
     if low < high:

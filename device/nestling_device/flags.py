@@ -71,10 +71,12 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 def add_budget(parser: argparse.ArgumentParser) -> None:
     """Add the limits of one answer."""
-    group = parser.add_argument_group("budget", "limits on one answer, and a wish for the mean one")
+    group = parser.add_argument_group(
+        "budget", "limits of one answer (what runs and what is sent), and a wish for the mean one"
+    )
     add_memory(group)
-    _add(group, "--latency-ms", "budget", "latency_ms", metavar="LATENCY_MS", text="its deadline")
-    _add(group, "--energy-mj", "budget", "energy_mj", metavar="ENERGY_MJ", text="compute or radio")
+    _add(group, "--latency-ms", "budget", "latency_ms", metavar="LATENCY_MS", text="time")
+    _add(group, "--energy-mj", "budget", "energy_mj", metavar="ENERGY_MJ", text="energy")
     _add(
         group,
         "--offload-share",

@@ -57,19 +57,20 @@ class Nest:
     def load(self, capacity: int, start: int | None = None) -> None:
         """Make a capacity (1 to K) the resident one; what else was loaded is let go first.
 
+        What is loaded and still wanted stays, also where the other one cannot be opened.
+
         Args:
             capacity: the largest that is to run.
             start: a smaller one to be kept beside it; None for none.
 
         Raises:
-            DeliveryError: a ring or template is missing or damaged; nothing is resident now.
+            DeliveryError: a ring or template is missing or damaged.
         """
         wanted = {capacity} if start is None else {start, capacity}
-        kept = {number: self._sessions[number] for number in wanted & self._sessions.keys()}
-        self._sessions = {}
-        for number in sorted(wanted - kept.keys()):
-            kept[number] = self._open(number)
-        self._sessions = kept
+        held = wanted & self._sessions.keys()
+        self._sessions = {number: self._sessions[number] for number in held}
+        for number in sorted(wanted - held):
+            self._sessions[number] = self._open(number)
 
     def _open(self, capacity: int) -> "onnxruntime.InferenceSession":
         entries = self._manifest.capacities[:capacity]

@@ -98,23 +98,27 @@ def start_capacity(
     return wished if admitted else resident
 
 
-def climbs(smaller: float, larger: float, price: float) -> bool:
+def climbs(gained: float, price: float) -> bool:
     """Is the larger capacity's success worth more than the smaller one's by over the price?"""
-    return larger - smaller > price
+    return gained > price
 
 
-def cloud_admitted(size_bytes: int, energy_mj: float, budget: Budget) -> bool:
-    """Whether the budget admits an offload at all.
+def cloud_admitted(
+    size_bytes: int, energy_mj: float, budget: Budget, *, after: Sequence[CapacityCost] = ()
+) -> bool:
+    """Whether the budget admits an offload of an input.
 
     Args:
         size_bytes: on the link, both ways.
         energy_mj: of the radio.
         budget: limits of now.
+        after: of the capacities that have run on the input.
     """
     if not budget.link_mbit_s > 0:  # whatever the deadline
         return False
-    in_time = transfer_ms(size_bytes, budget) <= budget.latency_ms
-    return in_time and energy_mj <= energy_limit_mj(budget)
+    latency_ms = transfer_ms(size_bytes, budget) + sum(cost.latency_ms for cost in after)
+    energy_mj += sum(cost.energy_mj for cost in after)
+    return latency_ms <= budget.latency_ms and energy_mj <= energy_limit_mj(budget)
 
 
 def prices_for(curve: RoutingCurve, offload_share: float) -> Prices:
@@ -172,12 +176,12 @@ def keeps_nothing(prices: Prices) -> bool:
     return prices.gate < -1
 
 
-def prefers_cloud(device: float, cloud: float, price: float) -> bool:
+def prefers_cloud(gained: float, price: float) -> bool:
     """The one rule: is the cloud's success worth more than the device's by over the price?
 
     What is believed may be no number, of a broken model: such an input is not kept.
     """
-    return not cloud - device <= price
+    return not gained <= price
 
 
 @dataclass(frozen=True)

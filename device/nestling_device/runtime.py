@@ -93,6 +93,7 @@ class Device:
         self._memory_bytes = memory_bytes
         self._costs = costs
         self._stack = ExitStack()
+        self._next: Parts | None = None  # another release, which growing brought
 
     def __enter__(self) -> Self:
         """Install the desired bundle, or take up the one on the disk, and begin telemetry.
@@ -165,9 +166,13 @@ class Device:
                 held = self._installer.active(memory_bytes)
             if held is None or held.capacity <= self._agent.parts.held:
                 held = self._installer.install(memory_bytes)
-            return load_parts(held, self._blobs)
+            parts = load_parts(held, self._blobs)
         finally:
             self._installing.release()
+        if parts.version != self.parts.version:
+            self._next = parts
+            raise DeliveryError(f"bundle {parts.version} is there; it is taken up after this input")
+        return parts
 
     def _update(self, memory_bytes: int) -> Parts:
         with self._installing:
@@ -228,12 +233,13 @@ class Device:
         return receipt
 
     def _take_up_release(self, memory_bytes: int) -> None:
-        parts = self._updater.poll(
+        found = self._updater.poll(
             desired=self._telemetry.desired_bundle,
             active=self.parts.version,
             memory_bytes=memory_bytes,
         )
-        if parts is not None:
+        parts, self._next = found or self._next, None
+        if parts is not None and parts.version != self.parts.version:
             _log.info("going over from bundle %s to %s", self.parts.version, parts.version)
             self._hang_up()
             self._adopt(parts)

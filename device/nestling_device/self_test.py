@@ -45,6 +45,11 @@ def _answer_golden_inputs(nest: Nest, manifest: Manifest, capacity: int, blobs: 
     for number in range(1, capacity + 1):
         nest.load(number)
         logits, right = nest.run(inputs)
+        if logits.shape != (golden.count, len(manifest.signature.classes)):
+            raise SelfTestError(
+                f"capacity {number} answers {golden.count} inputs with logits {logits.shape}; the "
+                f"bundle names {len(manifest.signature.classes)} classes"
+            )
         wanted = np.frombuffer(golden.logits[number - 1], "<f4")
         difference = float(np.abs(logits - wanted.reshape(logits.shape)).max())
         if not difference <= golden.tolerance:

@@ -136,7 +136,9 @@ class Keeper:
         if wish.window and wish.sent > 0:
             debt = self._owed_for(wish) / (wish.window * wish.sent)
             more = _SLOPE * debt * (1 + (debt / _SMALL_DEBT) ** 2)
-        return min(1.0, max(0.0, wish.share + more))
+        # What is expected may be off by any amount: a debt moves the share from its end, not from
+        # beyond it.
+        return min(1.0, max(0.0, min(1.0, max(0.0, wish.share)) + more))
 
     def after_input(self, wish: Wish, taken: Taken) -> "Keeper":
         """One more input; a debt that moves the share by all is the most that is remembered.

@@ -149,6 +149,18 @@ class TestMemorySource(BlobSourceContract):
 class NetworkSourceContract(BlobSourceContract):
     """What only a source with a line to cut can show."""
 
+    def test_closing_ends_a_download_for_good(self, served: RealServed) -> None:
+        served.add(DATA)
+        pieces = served.source.fetch(BLOB, 0)
+        next(pieces)
+
+        served.source.close()
+
+        with pytest.raises(SourceUnreachableError):
+            list(pieces)
+        with pytest.raises(SourceUnreachableError, match="not asked any more"):
+            read(served.source, BLOB)
+
     def test_download_over_a_line_that_breaks_is_resumed(self, served: RealServed) -> None:
         served.add(DATA)
         pieces = served.source.fetch(BLOB, 0)

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from nestling_cloud.routing.data import Bools, Floats, RoutingData
 
+# Gains that differ by less are one: runtimes differ in their last bits, and inputs that are all
+# alike must not go over together where a price stands among them.
+ALIKE = 1e-6
 # Accuracy that the way up may cost against running the larger capacity at once.
 _TOLERANCE = 0.001
 _TRIED = tuple(number / 20 for number in range(20))
@@ -120,7 +123,8 @@ def find_ascent(believed: Floats, data: RoutingData, macs: Sequence[int], top: i
         after = believed[start - 1]
         worth = after[:, top - 1] - after[:, start - 1]
         for share in _TRIED:
-            ascent = Ascent(start=start, top=top, price=float(np.quantile(worth, 1 - share)))
+            price = float(np.quantile(worth, 1 - share)) + ALIKE
+            ascent = Ascent(start=start, top=top, price=price)
             climbed = float(climbs(ascent, believed).mean())
             needed = macs[start - 1] + _START_MACS + climbed * (macs[top - 1] + _START_MACS)
             if needed < least and taken(ascent, believed, right).mean() >= enough:

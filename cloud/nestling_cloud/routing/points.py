@@ -3,7 +3,7 @@
 import numpy as np
 
 from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
-from nestling_cloud.routing.ascent import Gains
+from nestling_cloud.routing.ascent import ALIKE, Gains
 from nestling_cloud.routing.data import Bools, Floats
 
 # Between points a device reads prices off a line, and at the ends prices leap: there the grid is
@@ -67,4 +67,4 @@ def _price(gains: Floats, share: float) -> float:
         return 1.0
     if share >= 1:
         return -1.0 - 1e-6
-    return float(np.quantile(gains, 1 - share))
+    return float(np.quantile(gains, 1 - share)) + ALIKE

@@ -27,6 +27,7 @@ _CHECKS: tuple[Check, ...] = (
     state.outbox,
     network.cloud,
     network.broker,
+    network.offload,
     equipment.meter,
     equipment.source,
 )

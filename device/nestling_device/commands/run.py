@@ -10,18 +10,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal, cast
 
-from nestling.v1.budget_pb2 import Budget
 from nestling_device import flags
 from nestling_device.address import split_address
 from nestling_device.answer_line import answer_line
+from nestling_device.budget import budget_of
 from nestling_device.config import Config
 from nestling_device.energy.costs import read_costs
 from nestling_device.energy.metering import open_meter
-from nestling_device.energy.profile import load_link
 from nestling_device.identity import Identity
 from nestling_device.machine import activations_of, machine_name
 from nestling_device.membership import check_reachable, joined
-from nestling_device.resources import available_memory_bytes, battery_charge
 from nestling_device.runtime import Device, DeviceConfig
 from nestling_device.sources.catalogue import open_source
 from nestling_device.sources.source import Source
@@ -69,7 +67,7 @@ def _run(options: argparse.Namespace) -> int:
     check_reachable(config, identity)
     state_dir = Path(config.device.state)
     costs = read_costs(state_dir, machine_name())
-    memory_bytes = _budget(config).memory_bytes
+    memory_bytes = budget_of(config).memory_bytes
     with (
         open_meter(config, costs) as meter,
         Device(_device_config(config, identity), meter, memory_bytes, costs) as device,
@@ -121,33 +119,13 @@ def _answer_all(
         window = source.take(_PATIENCE_S)
         if window is None:
             continue
-        receipt = device.answer(index, window, _budget(config))
+        receipt = device.answer(index, window, budget_of(config))
         answer = device.parts.manifest.signature.classes[receipt.answer]
         print(answer_line(receipt, answer, as_json=options.json), flush=True)
         source.settle(answer_line(receipt, answer, as_json=True))
         index += 1
         if not source.live:
             stop.wait(max(0.0, config.device.interval_s - (time.monotonic() - started)))
-
-
-def _budget(config: Config) -> Budget:
-    """What the operator allows, and no more than the machine has."""
-    limits, link = config.budget, load_link(config.board.link)
-    memory_bytes = int(limits.memory_kb * 1000)
-    available = available_memory_bytes()
-    return Budget(
-        memory_bytes=memory_bytes if available is None else min(memory_bytes, available),
-        latency_ms=limits.latency_ms,
-        energy_mj=limits.energy_mj,
-        link_mbit_s=link.mbit_s,
-        link_rtt_ms=link.rtt_ms,
-        battery=battery_charge(),
-        offload_share=limits.offload_share,
-        wish_window=limits.wish_window,
-        tolerated_risk=limits.tolerated_risk,
-        energy_per_input_mj=limits.energy_per_input_mj,
-        latency_per_input_ms=limits.latency_per_input_ms,
-    )
 
 
 def _count(text: str) -> int:

@@ -51,6 +51,7 @@ class GrpcSource:
         self._device_id = device_id
         self._timeout_s = timeout_s
         self._bytes_received = 0
+        self._closed = False
 
     @property
     def bytes_received(self) -> int:
@@ -95,6 +96,8 @@ class GrpcSource:
                 call.cancel()  # where the reader stopped early; otherwise without effect
 
     def _stub(self) -> delivery_pb2_grpc.DeliveryServiceStub:
+        if self._closed:
+            raise SourceUnreachableError(f"{self._channel.target} is not asked any more")
         return self._channel.stub(delivery_pb2_grpc.DeliveryServiceStub)
 
     @contextmanager
@@ -112,4 +115,5 @@ class GrpcSource:
             ) from err
 
     def close(self) -> None:
+        self._closed = True
         self._channel.drop()

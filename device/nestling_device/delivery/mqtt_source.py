@@ -52,6 +52,7 @@ class MqttSource:
         # From a random start, so that no answer to an earlier process is taken for ours.
         self._ids = itertools.count(secrets.randbits(62) + 1)
         self._bytes_received = 0
+        self._closed = False
 
     @property
     def bytes_received(self) -> int:
@@ -87,7 +88,7 @@ class MqttSource:
                 if response is not None:
                     return _checked(response)
         except BrokerUnreachableError as err:
-            self.close()
+            self._hang_up()
             raise SourceUnreachableError(
                 f"{err}; check that the broker runs and try again"
             ) from err
@@ -114,6 +115,8 @@ class MqttSource:
         return None
 
     def _connected(self) -> Connection:
+        if self._closed:
+            raise SourceUnreachableError("the cloud is not asked any more")
         if self._connection is None:
             self._connection = Connection(
                 self._host,
@@ -125,6 +128,10 @@ class MqttSource:
         return self._connection
 
     def close(self) -> None:
+        self._closed = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None

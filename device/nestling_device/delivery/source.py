@@ -45,7 +45,10 @@ class BlobSource(Protocol):
         ...
 
     def close(self) -> None:
-        """End the connection; closing twice is no error."""
+        """End the connection, and whatever is under way in another thread, for good.
+
+        Every later question raises SourceUnreachableError. Closing twice is no error.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from tests.hand_bundle import EASY, hand_bundle
 from tests.memory_source import MemorySource
 
 from nestling_cloud.fleet.enrolment import Enrolment
-from nestling_device.checks import equipment, machine, state
+from nestling_device.checks import equipment, machine, network, state
 from nestling_device.checks.finding import Check, Finding, FoundError, Subject, split_advice
 from nestling_device.config import Config, with_values
 from nestling_device.delivery.blobs import BlobStore
@@ -60,6 +60,24 @@ def test_memory_below_what_the_smallest_capacity_needs_fails(
 
     assert found.level == ("fail" if available == 500 else "ok")
     assert ("raise [budget] memory_kb" in found.advice) == (available == 500)
+
+
+@pytest.mark.parametrize(
+    ("link", "energy_mj", "level"),
+    [("wifi", 1000, "ok"), ("lte", 1000, "warn"), ("lte", 20_000, "ok")],
+)
+def test_link_that_no_input_may_ever_go_over_is_a_warning(
+    tmp_path: Path, link: str, energy_mj: float, level: str
+) -> None:
+    before = finding(network.offload, subject(tmp_path, board__link=link))
+    install(tmp_path)
+    looked_at = subject(tmp_path, board__link=link, budget__energy_mj=energy_mj)
+
+    found = finding(network.offload, looked_at)
+
+    assert (before.level, found.level) == ("ok", level)
+    assert f"one input over {link}: " in found.found
+    assert ("nothing is ever sent" in found.found) == (level == "warn")
 
 
 @pytest.mark.parametrize(

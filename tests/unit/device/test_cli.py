@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from nestling_device import budget as budgets
 from nestling_device import cli, flags
-from nestling_device.commands import run
 
 RUN = ["run", "--cloud", "127.0.0.1:8500", "--broker", "127.0.0.1:1883"]
 
@@ -79,10 +79,10 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
 def test_memory_budget_is_no_more_than_the_machine_has(
     monkeypatch: pytest.MonkeyPatch, available: int | None, admitted: int
 ) -> None:
-    monkeypatch.setattr(run, "available_memory_bytes", lambda: available)
+    monkeypatch.setattr(budgets, "available_memory_bytes", lambda: available)
     options = cli._parser().parse_args([*RUN, "--memory-kb", "20"])
 
-    budget = run._budget(flags.read(options))
+    budget = budgets.budget_of(flags.read(options))
 
     assert admitted == budget.memory_bytes
     assert (budget.link_mbit_s, budget.link_rtt_ms) == (5.0, 20.0)

@@ -54,6 +54,10 @@ def _other_logits(given: GoldenInputs) -> None:
     given.logits[1] = (np.frombuffer(given.logits[1], "<f4") + 1).astype("<f4").tobytes()
 
 
+def _fewer_logits(given: GoldenInputs) -> None:
+    given.logits[0] = given.logits[0][:-4]
+
+
 def _nan_logits(given: GoldenInputs) -> None:
     given.logits[0] = np.full(len(given.logits[0]) // 4, np.nan, "<f4").tobytes()
 
@@ -65,6 +69,7 @@ def _nan_logits(given: GoldenInputs) -> None:
         {"golden": golden(_nan_logits)},
         {"golden": golden(lambda g: g.logits.__delitem__(2))},
         {"golden": golden(lambda g: g.ClearField("inputs"))},
+        {"golden": golden(_fewer_logits)},
         {"golden": b"\xff\xff"},
         {"template": b"no model"},
         {"template": template_saying("Neg", ["said"])},
@@ -76,6 +81,7 @@ def _nan_logits(given: GoldenInputs) -> None:
         "logits that are no number",
         "a capacity without logits",
         "no golden inputs",
+        "logits of fewer inputs",
         "no golden message",
         "template that does not load",
         "multiplexer that says no probabilities",
@@ -88,6 +94,18 @@ def test_bundle_that_would_fail_an_agent_does_not_pass(
 ) -> None:
     with pytest.raises(SelfTestError):
         try_bundle(tmp_path, CAPACITIES, **replaced)
+
+
+def test_bundle_that_names_fewer_classes_than_it_answers_does_not_pass(tmp_path: Path) -> None:
+    manifest, blobs = hand_bundle()
+    source, store = MemorySource(), BlobStore(tmp_path)
+    source.release(manifest, dict(blobs))
+    for blob in needed_blobs(manifest, CAPACITIES, "uint8"):
+        store.download(source, blob)
+    del manifest.signature.classes[-1]
+
+    with pytest.raises(SelfTestError, match="the bundle names"):
+        self_test(manifest, CAPACITIES, store, "uint8")
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,15 @@ from tests.hand_bundle import (
     SHAPE,
     calibration,
     hand_bundle,
+    hand_parts,
     window,
 )
 
 from nestling.admission import offload_bytes
 from nestling.v1.bundle_pb2 import Calibration
+from nestling_device.delivery.source import DeliveryError
 from nestling_device.offload import UnreachableError
+from nestling_device.parts import Parts
 
 CLIMB_PRICE = 0.3
 BOTH = MEMORY_BYTES[0] + MEMORY_BYTES[2]
@@ -53,14 +56,26 @@ def test_way_up_has_prices_of_its_own(tmp_path: Path) -> None:
     assert routes(found) == [(1, "accepted"), (0, "escalated")]
 
 
-def test_damaged_start_does_not_cost_the_larger_capacity(tmp_path: Path) -> None:
-    manifest, blobs = hand_bundle(calibration=climbing())
-    w = world(tmp_path, bundle=(manifest, blobs))
-    (tmp_path / manifest.capacities[0].template.sha256).unlink()
+def test_damaged_start_does_not_cost_the_larger_capacity_and_is_fetched_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = hand_bundle(calibration=climbing())
+    template = tmp_path / bundle[0].capacities[0].template.sha256
+    asked = []
 
-    receipt = w.agent.answer(0, MUCH_ALIKE, budget(memory_bytes=BOTH))
+    def grow(memory_bytes: int) -> Parts:
+        asked.append(memory_bytes)
+        if len(asked) == 1:
+            raise DeliveryError("no way through")
+        return hand_parts(tmp_path, bundle=bundle)  # writes what is missing
 
-    assert routes([receipt]) == [(3, "accepted")]
+    w = world(tmp_path, bundle=bundle, grow=grow)
+    template.unlink()
+    receipts = [w.agent.answer(n, MUCH_ALIKE, budget(memory_bytes=BOTH)) for n in range(4)]
+
+    assert routes(receipts) == [(3, "accepted")] * 3 + [(1, "accepted")]
+    assert len(caplog.messages) == 1  # it is not tried again with every input
+    assert asked == [BOTH, BOTH]
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,27 @@ def test_energy_is_kept_while_inputs_become_harder_and_the_link_dearer() -> None
     assert np.abs(np.convolve(wished, np.ones(WINDOW) / WINDOW, mode="valid") - 4.0).max() > 1.0
 
 
+@pytest.mark.parametrize(
+    ("wished", "kept_mj", "radio_mj", "true_mj", "true_radio_mj"),
+    [(40, 0.2, 20, 0.2, 60), (14, 1.85, 5.9, 11, 5.9), (3.25, 5, 0.5, 3, 0.5)],
+    ids=["dearer link", "dearer device", "cheaper device"],
+)
+def test_expectation_that_is_far_off_is_made_good(
+    wished: float, kept_mj: float, radio_mj: float, true_mj: float, true_radio_mj: float
+) -> None:
+    wish = Wish(kind="energy", mean=wished, window=WINDOW, kept=kept_mj, sent=radio_mj)
+    keeper, taken = Keeper(), []
+    for hard in np.random.default_rng(0).random(6 * WINDOW):
+        sent = bool(hard > 1 - keeper.to_go_for(wish))
+        took = true_mj + sent * true_radio_mj
+        keeper = keeper.after_input(wish, Taken(share=sent, energy=took, latency=0))
+        taken.append(took)
+
+    assert not 0 <= wish.share <= 1
+    windows = np.convolve(taken[WINDOW:], np.ones(WINDOW) / WINDOW, mode="valid")
+    assert np.abs(windows - wished).max() < 0.04 * true_radio_mj
+
+
 def test_less_energy_than_the_device_itself_takes_sends_nothing() -> None:
     taken = spent(0.5, np.random.default_rng(0).random(600), np.full(600, RADIO_MJ))
 

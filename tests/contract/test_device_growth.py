@@ -1,0 +1,40 @@
+"""A device that fetches more of its nest while the cloud has gone on to another release."""
+
+from pathlib import Path
+
+from tests.agent_world import METER, budget
+from tests.background import background, delivery
+from tests.hand_bundle import EASY, MEMORY_BYTES, hand_release
+
+from nestling_cloud.broker import start_broker
+from nestling_cloud.bundles.repository import Repository
+from nestling_device.runtime import Device, DeviceConfig
+
+
+def test_release_that_growing_brings_is_taken_up_between_two_inputs(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    first = hand_release(repository, release=1)
+    with (
+        start_broker() as broker,
+        background(lambda: delivery(repository, broker)) as port,
+        Device(
+            DeviceConfig(
+                device_id="pi-1",
+                profile="pi-4b",
+                state_dir=tmp_path / "state",
+                cloud=f"127.0.0.1:{port}",
+                broker_host=broker.host,
+                broker_port=broker.port,
+                activations="uint8",
+            ),
+            METER,
+            MEMORY_BYTES[0],
+        ) as device,
+    ):
+        second = hand_release(repository, release=2)
+        more = budget(memory_bytes=MEMORY_BYTES[2], offload_share=0)
+        receipts = [device.answer(number, EASY, more) for number in range(3)]
+
+    assert first != second
+    assert [receipt.bundle_version for receipt in receipts] == [first, second, second]
+    assert [receipt.resident_capacity for receipt in receipts] == [1, 3, 3]
