@@ -23,7 +23,7 @@ class Recipe:
         learning_rate: peak of the one-cycle schedule.
         weight_decay: decoupled, as AdamW's.
         optimizer: "adamw", or "muon" for weights of three axes and more (convolutions, recurrent
-            layers), which take about half as many epochs so; the others have AdamW even then.
+            layers), which may take fewer epochs so; the others have AdamW even then.
         patience: epochs without a better accuracy on held-out training data after which learning
             stops; the best weights stay. 0 holds nothing out and goes on to the end, as assistants
             and grown students always do.
