@@ -309,12 +309,14 @@ class Agent:
         if policy.keeps_nothing(prices):
             return self._ask_unseen(question, bill)
         own = self._look(question, bill)
+        wished = False
         if own.capacity < self._parts.nest.resident:
             wished = policy.prefers_cloud(own.gained(self._parts.nest.resident), prices.gate)
             if wished and self._leaves_room(question, own, bill):
                 return self._gate(question, own, bill)
             own = self._climb(question, own, bill)
-        if not policy.prefers_cloud(own.gained(own.capacity), prices.accept):
+        # No promise is for an input that the gate's price would have sent.
+        if not wished and not policy.prefers_cloud(own.gained(own.capacity), prices.accept):
             return _kept(own, receipt_pb2.REASON_ACCEPTED)
         if not self._leaves_room(question, own, bill):
             return _kept(own, receipt_pb2.REASON_CLOUD_NOT_ADMITTED)

@@ -18,7 +18,7 @@ from tests.hand_bundle import (
     window,
 )
 
-from nestling.admission import offload_bytes
+from nestling.admission import offload_bytes, transfer_ms
 from nestling.v1.bundle_pb2 import Calibration
 from nestling_device.delivery.source import DeliveryError
 from nestling_device.offload import UnreachableError
@@ -153,6 +153,23 @@ def test_gated_input_that_the_cloud_does_not_answer_climbs(tmp_path: Path) -> No
     assert receipt.answer == student_class(tmp_path, worth, 3, climbing())
     (question,) = w.cloud.questions
     assert question.device_answer == student_class(tmp_path, worth, 1, climbing())
+
+
+def test_input_that_the_gate_would_send_is_kept_outside_the_promise(tmp_path: Path) -> None:
+    made = Calibration.FromString(climbing())
+    # After capacity 3 it would stay: the promise counts it as sent all the same.
+    made.climbs[2].curve.certified.add(risk=0.05, delta=0.1, gate_price=0.4, accept_price=0.9)
+    w = world(tmp_path, bundle=hand_bundle(calibration=made.SerializeToString()))
+    tolerant = budget(memory_bytes=BOTH, tolerated_risk=0.05)
+    sent = transfer_ms(offload_bytes(SHAPE), tolerant)
+    ran = METER.estimate(MACS[0]).latency_ms
+
+    found = [
+        w.agent.answer(0, UP_AND_AWAY, like(tolerant, latency_ms=sent + part * ran))
+        for part in (0.999, 1.001)
+    ]
+
+    assert routes(found) == [(3, "cloud_not_admitted"), (0, "gated")]
 
 
 def test_one_capacity_runs_at_once_where_memory_does_not_admit_both(tmp_path: Path) -> None:
