@@ -22,9 +22,9 @@ Two tasks: `fashion` (Fashion-MNIST, the official test set) and `wearable` (smar
 three subjects that neither teacher nor student saw). A seed chooses the split, the weights and the
 order; nothing was chosen by test data. Each task's teacher is trained in full and its nest is
 distilled in full, as `nestling-cloud bundle train` does it. The comparisons that train networks
-alone, the ways to distil and the families of students have fewer epochs, and on `fashion` 2,000
+alone, the ways to distil and the families of students have fewer epochs, and on `fashion` 1,500
 pictures in batches of 64; the ways to distil have a smaller student there. On `wearable`, where
-three people are tested, a seed's nested and lone networks are means of three students each.
+three people are tested, a seed's nested and lone networks are means of two students each.
 `benchmarks/learning_plan.py` has every number of it.
 """
 

@@ -129,23 +129,23 @@ def _fashion(task: Task) -> Plan:
         compared=compared,
         distilled=dataclasses.replace(compared, student=small),
         families=_families(compared),
-        examples=2000,
+        examples=1500,
         draws=1,
     )
 
 
 def _wearable(task: Task) -> Plan:
-    """All inputs; students of one recipe differ by more than what is asked for, so three each."""
+    """All inputs; students of one recipe differ by more than what is asked for, so two each."""
     short = dataclasses.replace(
-        task, student_recipe=_epochs(task.student_recipe, 8), distillation=_VIEWED
+        task, student_recipe=_epochs(task.student_recipe, 6), distillation=_VIEWED
     )
     return Plan(
         full=task,
-        compared=dataclasses.replace(task, student_recipe=_epochs(task.student_recipe, 14)),
+        compared=dataclasses.replace(task, student_recipe=_epochs(task.student_recipe, 10)),
         distilled=short,
         families=_families(short),
         examples=0,
-        draws=3,
+        draws=2,
     )
 
 
