@@ -3,8 +3,10 @@
 The models are the learning benchmark's; what is missing of them is trained first and kept.
 """
 
+import multiprocessing
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import torch
@@ -12,6 +14,7 @@ import torch
 from contract import parse_arguments, publish, results, seed_range
 from learning_cells import Cells
 from learning_plan import TASKS
+from routing_costs import router_cost
 from routing_figures import figures
 from routing_found import Found, find
 from routing_pictures import PICTURES
@@ -28,6 +31,7 @@ Seed 0 is left out: what routers learn from was settled by looking at its test i
 `fashion` has the same test pictures in every seed.
 """
 _SPLITS = 5
+_PROCESSES = 2
 
 
 def main() -> None:
@@ -39,23 +43,42 @@ def main() -> None:
         print(f"{(time.monotonic() - started) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
 
     cells, seeds = Cells(say), [seed + 1 for seed in seed_range(options)]
-    found: dict[str, list[Found]] = {}
-    for name in TASKS:
-        if options.task not in {None, name}:
-            continue
-        found[name] = []
+    tasks = [name for name in TASKS if options.task in {None, name}]
+    for name in tasks:  # the models come first: training takes both cores
         for seed in seeds:
-            world = load_world(cells, name, seed, quick=options.quick)
-            torch.set_num_threads(1)  # the networks are tiny
-            say(f"routers of {name}, seed {seed}")
-            found[name].append(find(world, 1 if options.quick else _SPLITS))
+            load_world(cells, name, seed, quick=options.quick)
+    say("routers")
+    began = time.monotonic()
+    with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
+        pending = {
+            name: [pool.submit(_find, name, seed, quick=options.quick) for seed in seeds]
+            for name in tasks
+        }
+        found = {name: [one.result() for one in seeds] for name, seeds in pending.items()}
+    costs = {
+        name: [router_cost(one.world, one.multiplexer) for one in seeds]
+        for name, seeds in found.items()
+    }
+    minutes = (cells.seconds + time.monotonic() - began) / 60
+    made = figures(found, costs, minutes)
     publish(
-        replace(results("routing", options, figures(found), sheets(found)), seeds=seeds),
+        replace(results("routing", options, made, sheets(found, costs)), seeds=seeds),
         options.json,
         title="Routing",
         words=_WORDS,
         pictures=PICTURES,
     )
+
+
+def _find(name: str, seed: int, *, quick: bool) -> Found:
+    """In a process of its own: routers are small, and one thread fits them best."""
+    torch.set_num_threads(1)
+    world = load_world(Cells(_silent), name, seed, quick=quick)
+    return find(world, 1 if quick else _SPLITS)
+
+
+def _silent(text: str) -> None:
+    del text
 
 
 if __name__ == "__main__":

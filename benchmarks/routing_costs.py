@@ -83,39 +83,60 @@ def saving(
     return 1 / max(share, float(_FINE[1]))
 
 
-def energy_saving(world: World, split: Split, index: int) -> float:
+def energy_saving(
+    world: World,
+    split: Split,
+    index: int,
+    *,
+    urgency: NDArray[np.float64],
+    device: NDArray[np.bool_],
+    compute_mj: float,
+) -> float:
     """Energy against the best confidence rule's at its accuracy at 20 %, in %; below 0 is less.
 
-    Compute and radio of a Pi 4B on Wi-Fi, as its profile models them. The multiplexer's few
-    operations are counted with the student's.
-    """
-    right = world.test.right
-    device, cloud = right[:, index], right[:, -1]
-    best = max(
-        float(accuracies(split.urgencies[name][index], device, cloud, np.array([_AT]))[0])
-        for name in CONFIDENCE
-    )
-    ours = accuracies(split.urgencies[OURS][index], device, cloud, _FINE)
-    enough = np.flatnonzero(ours >= best - 1e-9)
-    share = float(_FINE[enough[0]]) if len(enough) else 1.0
-    theirs = energy_mj(world, index, _AT)
-    extra = sum(one.weight.numel() for one in (split.multiplexer.seen, split.multiplexer.right))
-    return 100 * (energy_mj(world, index, share, extra=extra) / theirs - 1)
-
-
-def energy_mj(world: World, index: int, share: float, *, extra: int = 0) -> float:
-    """Mean energy of one answer, modelled, if a share of inputs is escalated.
+    Compute and radio of a Pi 4B on Wi-Fi, as its profile models them.
 
     Args:
         world: the models.
-        index: capacity, from 0.
-        share: to the cloud.
-        extra: multiply-accumulates beside the student's.
+        split: the rules' urgencies.
+        index: capacity that the rules run at once, from 0.
+        urgency: how much each input wants to go to the cloud by our router, (N,).
+        device: whether our device is right, (N,).
+        compute_mj: that our device takes for the mean input, without the radio.
     """
-    board, link = load_board(_BOARD), load_link(_LINK)
-    compute = board.compute_mj(board.compute_ms(world.macs[index] + extra))
-    radio = link.transfer_mj(offload_bytes(world.task.signature.shape), link.mbit_s)
-    return compute + share * radio
+    right = world.test.right
+    cloud = right[:, -1]
+    best = max(
+        float(accuracies(split.urgencies[name][index], right[:, index], cloud, np.array([_AT]))[0])
+        for name in CONFIDENCE
+    )
+    ours = accuracies(urgency, device, cloud, _FINE)
+    enough = np.flatnonzero(ours >= best - 1e-9)
+    share = float(_FINE[enough[0]]) if len(enough) else 1.0
+    theirs = run_mj(world, index + 1) + _AT * radio_mj(world)
+    return 100 * ((compute_mj + share * radio_mj(world)) / theirs - 1)
+
+
+def run_mj(world: World, capacity: int, multiplexer: Multiplexer | None = None) -> float:
+    """Energy of one run of a capacity, modelled, from 1; the multiplexer's few operations with it.
+
+    Args:
+        world: the models.
+        capacity: 1 to K.
+        multiplexer: behind it.
+    """
+    extra = 0
+    if multiplexer is not None:
+        layers = (multiplexer.seen, multiplexer.right, multiplexer.classes)
+        extra = sum(layer.weight.numel() for layer in layers if layer is not None)
+    board = load_board(_BOARD)
+    return board.compute_mj(board.compute_ms(world.macs[capacity - 1] + extra))
+
+
+def radio_mj(world: World) -> float:
+    """Energy of the radio for one offload, modelled."""
+    link = load_link(_LINK)
+    return link.transfer_mj(offload_bytes(world.task.signature.shape), link.mbit_s)
 
 
 def calibration_error(believed: NDArray[np.float32], right: NDArray[np.bool_]) -> float:

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import Silent
 from nestling_cloud.routing import (
+    Design,
     RoutingData,
     at_once,
     beliefs,
+    choose_design,
     fit_multiplexer,
     gains,
     share_out,
@@ -23,8 +25,11 @@ from routing_worlds import World, drawn_order
 SHARES = np.arange(0, 0.5001, 0.01)
 OURS = "Nestling"
 # What a router may be taught: labels alone, or the teacher's belief alone, instead of both.
-_TAUGHT = {f"{OURS}, labels alone": 1.0, f"{OURS}, teacher alone": 0.0}
-RESAMPLES = 100
+_TAUGHT = {
+    f"{OURS}, labels alone": Design(label_part=1.0),
+    f"{OURS}, teacher alone": Design(label_part=0.0),
+}
+RESAMPLES = 200
 
 Doubles = NDArray[np.float64]
 
@@ -34,6 +39,7 @@ class Split:
     """One router, and its rivals, fitted on one draw of the calibration inputs.
 
     Attributes:
+        design: of our multiplexer.
         multiplexer: ours.
         fitted: inputs that all were fitted on.
         held_out: calibration inputs that none was fitted on.
@@ -42,6 +48,7 @@ class Split:
             input wants to go to the cloud, (N,).
     """
 
+    design: Design
     multiplexer: Multiplexer
     fitted: RoutingData
     held_out: RoutingData
@@ -55,11 +62,12 @@ def fit_split(world: World, number: int) -> Split:
     drawn = world.calibration.part(drawn_order(world, rng))
     fitted, held_out = share_out(drawn)
     test = world.test
-    multiplexer = fit_multiplexer(fitted, seed=number, progress=Silent())
+    design = choose_design(fitted, seed=number, progress=Silent())
+    multiplexer = fit_multiplexer(fitted, seed=number, progress=Silent(), design=design)
     tested = beliefs(multiplexer, test)
     urgencies = {OURS: _accepts(tested), f"{OURS}, by the smallest alone": _gates(tested)}
-    for name, part in _TAUGHT.items():
-        other = fit_multiplexer(fitted, seed=number, progress=Silent(), label_part=part)
+    for name, taught in _TAUGHT.items():
+        other = fit_multiplexer(fitted, seed=number, progress=Silent(), design=taught)
         urgencies[name] = _accepts(beliefs(other, test))
     for rival in RIVALS:
         urgencies[rival.name] = [
@@ -67,6 +75,7 @@ def fit_split(world: World, number: int) -> Split:
             for index in range(test.capacities)
         ]
     return Split(
+        design=design,
         multiplexer=multiplexer,
         fitted=fitted,
         held_out=held_out,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
-from nestling_cloud.routing import at_once, calibrate, gains
+from nestling_cloud.routing import Ascent, Gains, gains, taken
 from nestling_device import policy
 from nestling_device.wish import Keeper, Taken, wish_of
 from routing_curves import Split
@@ -26,31 +26,37 @@ class Drifted:
         worst: largest distance of any window's share from the wish, points.
         share: of the whole stream, %.
         accuracy: of the answers, %.
-        shares: of the last WINDOW inputs at every tenth input, %.
     """
 
     worst: float
     share: float
     accuracy: float
-    shares: list[float]
 
 
-def drift(world: World, split: Split, index: int, *, window: int) -> Drifted:
-    """Route the scripted stream with a wish; `window` is 0 where prices stay as they are."""
-    capacities = world.macs[:-1]
-    curve = calibrate(split.multiplexer, split.fitted, split.held_out, capacities).curves[index]
-    chosen = script(world, index)
-    judged, right = gains(at_once(index + 1), split.believed["test"]), world.test.right
+def drift(
+    world: World, split: Split, ascent: Ascent, curve: RoutingCurve, *, window: int
+) -> Drifted:
+    """Route the scripted stream with a wish.
+
+    Args:
+        world: models and inputs.
+        split: whose router it is.
+        ascent: how a capacity is reached.
+        curve: its prices.
+        window: over which the share is kept; 0 where prices stay as they are.
+    """
+    chosen = script(world, ascent.top - 1)
+    believed, right = split.believed["test"], world.test.right
     budget = Budget(offload_share=WISH, wish_window=window)
-    sent = _route(curve, budget, judged.accept[chosen])
-    answers = np.where(sent, right[chosen, -1], right[chosen, index])
+    sent = _route(curve, budget, gains(ascent, believed).part(chosen))
+    own = taken(ascent, believed, right)
+    answers = np.where(sent, right[chosen, -1], own[chosen])
     sums = np.concatenate([[0], np.cumsum(sent)])
     shares = 100 * (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
     return Drifted(
         worst=float(np.abs(shares - 100 * WISH).max()),
         share=float(100 * sent.mean()),
         accuracy=float(100 * answers.mean()),
-        shares=[float(value) for value in shares[::10]],
     )
 
 
@@ -80,14 +86,15 @@ def hard_inputs(world: World, index: int) -> NDArray[np.bool_]:
     return np.isin(labels, hardest[: len(classes) // 2])
 
 
-def _route(curve: RoutingCurve, budget: Budget, accept: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _route(curve: RoutingCurve, budget: Budget, gained: Gains) -> NDArray[np.bool_]:
     """As the agent does, by its own rules."""
     nothing, offload = (Taken(share=n, energy=0, latency=0) for n in (0, 1))
     wish = wish_of(budget, kept=nothing, sent=offload)
     keeper, sent = Keeper(), []
-    for gained in accept:
+    for index in range(len(gained.accept)):
         prices = policy.asked_prices(curve, budget, keeper.to_go_for(wish))
-        asks = policy.keeps_nothing(prices) or policy.prefers_cloud(float(gained), prices.accept)
+        one = gained.part(np.array([index]))
+        asks = policy.keeps_nothing(prices) or bool(one.sent(prices.gate, prices.accept)[0])
         keeper = keeper.after_input(wish, offload if asks else nothing)
         sent.append(asks)
     return np.array(sent)

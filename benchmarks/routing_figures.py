@@ -6,7 +6,9 @@ import numpy as np
 
 from contract import Figure, figure
 from nestling_cloud.routing import DELTA
-from routing_found import FROM, OURS, Found, interval
+from routing_climbs import Climbed
+from routing_costs import RouterCost
+from routing_found import FROM, OURS, UP, Found, interval
 from routing_promise import SPLITS, within_delta
 
 PLACES = ("smallest", "second")
@@ -21,20 +23,30 @@ BEATEN = {
 _OPERATING_SHARE = 0.3
 
 
-def figures(found: Mapping[str, Sequence[Found]]) -> dict[str, Figure]:
-    """Figures of `fashion`, and the same names with `wearable` for the other task."""
+def figures(
+    found: Mapping[str, Sequence[Found]], costs: Mapping[str, Sequence[RouterCost]], minutes: float
+) -> dict[str, Figure]:
+    """Figures of `fashion`, and the same names with `wearable` for the other task.
+
+    Args:
+        found: of every seed.
+        costs: of every seed's multiplexer.
+        minutes: that all of it took, models and routers.
+    """
     made: dict[str, Figure] = {}
     for task, seeds in found.items():
-        made |= {f"{task}: {key}": one for key, one in _figures(seeds).items()}
+        made |= {f"{task}: {key}": one for key, one in _figures(seeds, costs[task]).items()}
+    made["this benchmark, all in all"] = figure(
+        [minutes], "min", goal="<= 90", anchor="with the models that it takes from the learning's"
+    )
     return made
 
 
-def _figures(seeds: Sequence[Found]) -> dict[str, Figure]:
+def _figures(seeds: Sequence[Found], costs: Sequence[RouterCost]) -> dict[str, Figure]:
     places = list(zip(FROM, PLACES, strict=True))
     made: dict[str, Figure] = {}
     for (index, place), goal in zip(places, _GOALS, strict=True):
         made[f"gap recovered at 20 %, from the {place}"] = _recovered(seeds, index, goal)
-    made |= _climbing(seeds)
     for index, place in places:
         made[f"accuracy at 30 % minus the cloud's, from the {place}"] = figure(
             [one.accuracy(OURS, index, 0.3) - one.cloud for one in seeds], "points", goal="> 0"
@@ -59,38 +71,53 @@ def _figures(seeds: Sequence[Found]) -> dict[str, Figure]:
             [float(one.energy_savings[:, index].mean()) for one in seeds], "%", goal="<= -20"
         )
     if not seeds[0].world.has_people:  # draws of people's windows are no draws of people
-        made["promises broken, the worst risk"] = _broken(seeds)
-    made |= _cost(seeds)
-    for index, place in places:
-        made[f"share under drift, worst window of 500, from the {place}"] = _drift(seeds, index)
-    return made
+        made["promises broken, the worst risk"] = _broken(seeds, PLACES)
+    made |= _cost(costs)
+    for place in PLACES:
+        made[f"share under drift, worst window of 500, from the {place}"] = _drift(seeds, place)
+    return made | _climbing(seeds)
 
 
 def _climbing(seeds: Sequence[Found]) -> dict[str, Figure]:
-    """The same questions where the device holds the whole nest and begins small."""
-    return {
+    """The same questions where the device holds the whole nest, or two capacities, and climbs."""
+    made = {
         "gap recovered at 20 %, the whole nest on the device, on the way up": figure(
-            [_mean([_won(one, climb.at(0.2)) for climb in one.climbed]) for one in seeds],
+            [_mean([_won(one, climb.at(0.2)) for climb in _largest(one)]) for one in seeds],
             "%",
             anchor="gap from the smallest to the cloud; max-softmax from the largest at once "
             f"{_mean([_won(one, one.accuracy('max-softmax', -1, 0.2)) for one in seeds]):.1f}",
         ),
         "accuracy at 30 % minus the cloud's, on the way up": figure(
-            [_mean([climb.at(0.3) - one.cloud for climb in one.climbed]) for one in seeds],
+            [_mean([climb.at(0.3) - one.cloud for climb in _largest(one)]) for one in seeds],
             "points",
         ),
         "device compute on the way up / the largest at once": figure(
-            [_mean([climb.macs for climb in one.climbed]) for one in seeds], ""
+            [_mean([climb.macs for climb in _largest(one)]) for one in seeds], ""
         ),
         "cloud compute saved at the cloud's accuracy, on the way up": figure(
             [
-                _mean([climb.cloud_saving for climb in one.climbed if climb.alone < one.cloud])
+                _mean([climb.cloud_saving for climb in _largest(one) if climb.alone < one.cloud])
                 for one in seeds
-                if any(climb.alone < one.cloud for climb in one.climbed)
+                if any(climb.alone < one.cloud for climb in _largest(one))
             ],
             "times",
         ),
     }
+    for place in ("second", "largest"):
+        made[f"energy against the best confidence rule, on the way up to the {place}"] = figure(
+            [_mean([climb.energy_saving for climb in one.climbed[place]]) for one in seeds],
+            "%",
+            goal="<= -20",
+            anchor=f"the rule runs the {place} capacity at once",
+        )
+    if not seeds[0].world.has_people:
+        made["promises broken, the worst risk, on the way up"] = _broken(seeds, (UP,))
+    made["share under drift, worst window of 500, on the way up"] = _drift(seeds, UP)
+    return made
+
+
+def _largest(one: Found) -> Sequence[Climbed]:
+    return one.climbed["largest"]
 
 
 def _won(one: Found, accuracy: float) -> float:
@@ -118,19 +145,19 @@ def _gain(seeds: Sequence[Found]) -> Figure:
     )
 
 
-def _broken(seeds: Sequence[Found]) -> Figure:
+def _broken(seeds: Sequence[Found], ways: Sequence[str]) -> Figure:
     return figure(
-        [max(k.broken for kept in one.kept for k in kept) for one in seeds],
+        [max(kept.broken for way in ways for kept in one.kept[way]) for one in seeds],
         "",
         goal=f"<= {DELTA}",
         anchor=f"of {SPLITS} draws; up to {within_delta():.3f} is within two standard errors",
     )
 
 
-def _drift(seeds: Sequence[Found], index: int) -> Figure:
-    static = _mean([one.drifted[index][1].worst for one in seeds])
+def _drift(seeds: Sequence[Found], way: str) -> Figure:
+    static = _mean([one.drifted[way][1].worst for one in seeds])
     return figure(
-        [one.drifted[index][0].worst for one in seeds],
+        [one.drifted[way][0].worst for one in seeds],
         "points",
         goal="<= 2",
         anchor=f"prices as they are: {static:.1f}",
@@ -142,8 +169,7 @@ def _ahead(seeds: Sequence[Found], rival: str, index: int) -> Figure:
     return figure([low], "points", goal="> 0", anchor=f"mean {mean:+.3f}, up to {high:+.3f}")
 
 
-def _cost(seeds: Sequence[Found]) -> dict[str, Figure]:
-    costs = [one.cost for one in seeds]
+def _cost(costs: Sequence[RouterCost]) -> dict[str, Figure]:
     return {
         "multiplexer's latency / the smallest capacity's": figure(
             [cost.latency for cost in costs], "", goal="<= 0.25"

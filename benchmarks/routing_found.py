@@ -6,14 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling.v1.bundle_pb2 import Calibration, RoutingCurve
+from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.routing import Ascent, Design, at_once, calibrate
 from nestling_cloud.routing.rivals import RIVALS
-from routing_climbs import Climbed, climb
+from routing_climbs import Climbed, climb, way_up
 from routing_costs import (
-    RouterCost,
     calibration_error,
     cloud_saving,
     energy_saving,
-    router_cost,
+    run_mj,
 )
 from routing_curves import (
     OURS,
@@ -25,12 +27,16 @@ from routing_curves import (
 )
 from routing_drift import WINDOW, Drifted, drift
 from routing_noticed import Noticed, noticed
+from routing_odd import CONDITIONS, Odd, odd
 from routing_promise import Kept, Shipped, promises, shipped
 from routing_worlds import World
 
 Doubles = NDArray[np.float64]
 # Capacities that routers are compared from, counted from 0: the smallest and the second.
 FROM = (0, 1)
+UP = "way up to the largest"
+# Splits on which routers are fitted where confidence misleads.
+_ODD = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +51,15 @@ class Found:
         cloud_savings: for each split and capacity, (splits, K).
         energy_savings: likewise, %.
         errors: expected calibration error, points, of the multiplexer's word on what may follow.
-        kept: promises over many draws, for each of `FROM`.
+        designs: of our router, for each split.
+        kept: promises over many draws, by way to a capacity: the smallest and the second at once,
+            and the way up to the largest.
         shipped: promises as a bundle ships them, likewise.
         drifted: with and without a window, likewise.
         noticed: what the detector of drift says, likewise.
-        climbed: the way up to the largest capacity, for each split.
-        cost: of the multiplexer.
+        climbed: the ways up to the second and to the largest capacity, for each split.
+        odd: where confidence misleads, by condition, for the first splits.
+        multiplexer: of the first split.
     """
 
     world: World
@@ -59,12 +68,14 @@ class Found:
     cloud_savings: Doubles
     energy_savings: Doubles
     errors: Mapping[str, float]
-    kept: list[list[Kept]]
-    shipped: list[list[Shipped]]
-    drifted: list[tuple[Drifted, Drifted]]
-    noticed: list[Noticed]
-    climbed: list[Climbed]
-    cost: RouterCost
+    designs: list[Design]
+    kept: Mapping[str, list[Kept]]
+    shipped: Mapping[str, list[Shipped]]
+    drifted: Mapping[str, tuple[Drifted, Drifted]]
+    noticed: Mapping[str, Noticed]
+    climbed: Mapping[str, list[Climbed]]
+    odd: Mapping[str, list[Odd]]
+    multiplexer: Multiplexer
 
     @property
     def device(self) -> Doubles:
@@ -91,6 +102,13 @@ def find(world: World, splits: int) -> Found:
     """Fit routers on several draws of the calibration inputs and judge them on the test inputs."""
     fitted = [fit_split(world, number) for number in range(splits)]
     capacities, first = range(world.test.capacities), fitted[0]
+    top = world.test.capacities
+    calibration = calibrate(first.multiplexer, first.fitted, first.held_out, world.macs[:-1])
+    ways = {
+        "smallest": at_once(1),
+        "second": at_once(2),
+        UP: way_up(world, first, top),
+    }
     return Found(
         world=world,
         curves={name: _curves(world, fitted, name) for name in first.urgencies},
@@ -106,21 +124,48 @@ def find(world: World, splits: int) -> Found:
             [[cloud_saving(world, one, index) for index in capacities] for one in fitted]
         ),
         energy_savings=np.array(
-            [[energy_saving(world, one, index) for index in capacities] for one in fitted]
+            [[_energy_saving(world, one, index) for index in capacities] for one in fitted]
         ),
         errors=_errors(world, first),
-        kept=[promises(world, first, index) for index in FROM],
-        shipped=[shipped(world, first, index) for index in FROM],
-        drifted=[
-            (
-                drift(world, first, index, window=WINDOW),
-                drift(world, first, index, window=0),
+        designs=[one.design for one in fitted],
+        kept={name: promises(world, first, way) for name, way in ways.items()},
+        shipped={name: shipped(world, first, way) for name, way in ways.items()},
+        drifted={
+            name: (
+                drift(world, first, way, _curve(calibration, way), window=WINDOW),
+                drift(world, first, way, _curve(calibration, way), window=0),
             )
-            for index in FROM
-        ],
-        noticed=[noticed(world, first, index) for index in FROM],
-        climbed=[climb(world, one) for one in fitted],
-        cost=router_cost(world, first.multiplexer),
+            for name, way in ways.items()
+        },
+        noticed={
+            name: noticed(world, first, way, _curve(calibration, way)) for name, way in ways.items()
+        },
+        climbed={
+            "second": [climb(world, one, 2) for one in fitted],
+            "largest": [climb(world, one, top) for one in fitted],
+        },
+        odd={
+            condition: [odd(world, number, condition) for number in range(min(splits, _ODD))]
+            for condition in CONDITIONS
+        },
+        multiplexer=first.multiplexer,
+    )
+
+
+def _curve(calibration: Calibration, way: Ascent) -> RoutingCurve:
+    if way.start == way.top:
+        return calibration.curves[way.top - 1]
+    return calibration.climbs[way.top - 1].curve
+
+
+def _energy_saving(world: World, split: Split, index: int) -> float:
+    return energy_saving(
+        world,
+        split,
+        index,
+        urgency=split.urgencies[OURS][index],
+        device=world.test.right[:, index],
+        compute_mj=run_mj(world, index + 1, split.multiplexer),
     )
 
 
@@ -155,4 +200,4 @@ def interval(differences: Doubles) -> tuple[float, float, float]:
     return float(differences.mean()), float(low), float(high)
 
 
-__all__ = ["FROM", "OURS", "SHARES", "Found", "find", "interval"]
+__all__ = ["FROM", "OURS", "SHARES", "UP", "Found", "find", "interval"]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling_cloud.routing import calibrate
+from nestling.v1.bundle_pb2 import RoutingCurve
+from nestling_cloud.routing import Ascent
 from nestling_device.drift import Drift, rank_of
 from routing_curves import Split
 from routing_drift import hard_inputs
@@ -29,18 +30,17 @@ class Noticed:
     after: float | None
 
 
-def noticed(world: World, split: Split, index: int) -> Noticed:
+def noticed(world: World, split: Split, ascent: Ascent, curve: RoutingCurve) -> Noticed:
     """Let the detector see the test inputs, and then hard ones.
 
     Args:
         world: models and inputs.
         split: whose multiplexer it is.
-        index: capacity, from 0.
+        ascent: how a capacity is reached.
+        curve: with what was believed of the calibration inputs on that way.
     """
-    curve = calibrate(split.multiplexer, split.fitted, split.held_out, world.macs[:-1]).curves[
-        index
-    ]
-    believed = split.believed["test"][index, :, index]
+    index = ascent.top - 1
+    believed = split.believed["test"][ascent.start - 1, :, index]
     ranks = np.array([rank_of(float(right), curve.believed) for right in believed])
     rng = np.random.default_rng(world.seed)
     order = np.arange(len(ranks)) if world.has_people else rng.permutation(len(ranks))

@@ -7,24 +7,36 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
-_COLOURS = {
-    "Nestling": ("#0072b2", 2.6),
-    "max-softmax": ("#9aa5b1", 1.6),
-    "margin": ("#d55e00", 1.4),
-    "AppealNet head": ("#009e73", 1.4),
-    "deferral MLP": ("#cc79a7", 1.4),
-    "random": ("#c8ced6", 1.2),
-    "oracle": ("#444c56", 1.2),
+# Ours and the ends in full strokes; Sedna's cross entropy is entropy.
+_STROKES = {
+    "Nestling": ("#0072b2", 2.6, "-"),
+    "max-softmax": ("#444c56", 1.4, "--"),
+    "margin": ("#d55e00", 1.4, "-"),
+    "entropy": ("#e69f00", 1.4, "-"),
+    "scaled softmax": ("#56b4e9", 1.2, "--"),
+    "deferral MLP": ("#cc79a7", 1.4, "-"),
+    "AppealNet head": ("#009e73", 1.4, "-"),
+    "resource-sensitive": ("#9aa5b1", 1.2, ":"),
+    "random": ("#c8ced6", 1.2, "-"),
+    "oracle": ("#444c56", 1.2, "-"),
 }
+_NAMES = {"entropy": "entropy, Sedna cross entropy"}
 
 
 def _draw(axes: Axes, panel: Mapping[str, Any], places: Sequence[float], label: str) -> None:
     """Draw the accuracies of a table's first columns at some places of the x axis."""
     for name, *values in panel["rows"]:
-        if name in _COLOURS:
-            colour, width = _COLOURS[name]
+        if name in _STROKES:
+            colour, width, style = _STROKES[name]
             heights = [float(value) for value in values[: len(places)]]
-            axes.plot(places, heights, color=colour, linewidth=width, label=name)
+            axes.plot(
+                places,
+                heights,
+                color=colour,
+                linewidth=width,
+                linestyle=style,
+                label=_NAMES.get(name, name),
+            )
     axes.set_title(panel["title"], fontsize=10)
     axes.set_xlabel(label)
     axes.set_ylabel("accuracy, %")

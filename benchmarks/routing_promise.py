@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nestling_cloud.routing import DELTA, RISKS, Gains, Judged, RoutingData, at_once, certify, judge
+from nestling_cloud.routing import DELTA, RISKS, Ascent, Gains, Judged, certify, judge
 from routing_curves import Split
 from routing_worlds import World
 
@@ -28,17 +28,17 @@ class Kept:
     offloaded: float
 
 
-def promises(world: World, split: Split, index: int) -> list[Kept]:
+def promises(world: World, split: Split, ascent: Ascent) -> list[Kept]:
     """Certify on a draw of inputs and look at all others, many times; the router stays as it is.
 
     Args:
         world: models and inputs.
         split: whose router it is; inputs that it was fitted on are not among those drawn.
-        index: capacity, from 0.
+        ascent: how a capacity is reached.
     """
-    fitted = _judged(split, index, "fitted", split.fitted)
-    held_out = _judged(split, index, "held_out", split.held_out)
-    pool = _together(held_out, _judged(split, index, "test", world.test))
+    fitted = judge(ascent, split.believed["fitted"], split.fitted)
+    held_out = judge(ascent, split.believed["held_out"], split.held_out)
+    pool = _together(held_out, judge(ascent, split.believed["test"], world.test))
     size = len(split.held_out)
     return [_kept(fitted, pool, size, risk, world.seed) for risk in RISKS]
 
@@ -78,11 +78,11 @@ class Shipped:
     offloaded: float
 
 
-def shipped(world: World, split: Split, index: int) -> list[Shipped]:
+def shipped(world: World, split: Split, ascent: Ascent) -> list[Shipped]:
     """Certify on the held out calibration inputs alone; look at the test inputs."""
-    fitted = _judged(split, index, "fitted", split.fitted)
-    held_out = _judged(split, index, "held_out", split.held_out)
-    tested = _judged(split, index, "test", world.test)
+    fitted = judge(ascent, split.believed["fitted"], split.fitted)
+    held_out = judge(ascent, split.believed["held_out"], split.held_out)
+    tested = judge(ascent, split.believed["test"], world.test)
     found = []
     for risk in RISKS:
         point = certify(fitted, held_out, risk=risk)
@@ -104,13 +104,13 @@ def within_delta() -> float:
     return float(DELTA + 2 * np.sqrt(DELTA * (1 - DELTA) / SPLITS))
 
 
-def _judged(split: Split, index: int, part: str, data: RoutingData) -> Judged:
-    return judge(at_once(index + 1), split.believed[part], data)
-
-
 def _together(one: Judged, other: Judged) -> Judged:
+    gates = [judged.gains.gate for judged in (one, other) if judged.gains.gate is not None]
     return Judged(
-        gains=Gains(gate=None, accept=np.concatenate([one.gains.accept, other.gains.accept])),
+        gains=Gains(
+            gate=np.concatenate(gates) if gates else None,
+            accept=np.concatenate([one.gains.accept, other.gains.accept]),
+        ),
         agrees=np.concatenate([one.agrees, other.agrees]),
     )
 

@@ -24,7 +24,13 @@ from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.multiplexed import multiplexed
 from nestling_cloud.progress import Progress
 from nestling_cloud.quantization import QuantizedStudent, quantize
-from nestling_cloud.routing import RoutingData, calibrate, fit_multiplexer, share_out
+from nestling_cloud.routing import (
+    RoutingData,
+    calibrate,
+    choose_design,
+    fit_multiplexer,
+    share_out,
+)
 from nestling_cloud.student import train_student
 from nestling_cloud.tasks.task import Examples, Splits, Task
 from nestling_cloud.teacher import train_teacher
@@ -169,7 +175,8 @@ def finish(
     nest = _compile(task, quantize(student, splits.train.inputs, task.quantization))
     data = _routing_data(cloud_logits, nest, splits.calibration)
     fitted, held_out = share_out(data)
-    multiplexer = fit_multiplexer(fitted, seed=seed, progress=progress)
+    design = choose_design(fitted, seed=seed, progress=progress)
+    multiplexer = fit_multiplexer(fitted, seed=seed, progress=progress, design=design)
     calibration = calibrate(multiplexer, fitted, held_out, _macs(task))
     nest = _multiplexed(nest, multiplexer)
     golden = _golden_indices(len(splits.calibration))

@@ -20,7 +20,7 @@ def multiplexed(template: bytes, multiplexer: Multiplexer, capacity: int) -> byt
     """
     model = onnx.load_model_from_string(template)
     graph = model.graph
-    graph.node.extend(_nodes())
+    graph.node.extend(_nodes(knows_classes=multiplexer.classes is not None))
     graph.initializer.extend(
         numpy_helper.from_array(value, f"multiplexer.{name}")
         for name, value in _constants(multiplexer, capacity).items()
@@ -30,7 +30,7 @@ def multiplexed(template: bytes, multiplexer: Multiplexer, capacity: int) -> byt
     return model.SerializeToString(deterministic=True)
 
 
-def _nodes() -> list[NodeProto]:
+def _nodes(*, knows_classes: bool) -> list[NodeProto]:
     def node(kind: str, inputs: str, outputs: str, **attributes: Any) -> NodeProto:
         taken, given = (
             [name if name in {"logits", "right"} else f"multiplexer.{name}" for name in names]
@@ -38,10 +38,16 @@ def _nodes() -> list[NodeProto]:
         )
         return helper.make_node(kind, taken, given, given[0], **attributes)
 
+    sums = [node("Gemm", "largest weight1 bias1", "sums", transB=1)]
+    if knows_classes:
+        sums = [
+            node("Gemm", "largest weight1 bias1", "largest_sums", transB=1),
+            node("Gemm", "probabilities classes largest_sums", "sums", transB=1),
+        ]
     return [
         node("Softmax", "logits", "probabilities", axis=1),
         node("TopK", "probabilities top", "largest places", axis=1),
-        node("Gemm", "largest weight1 bias1", "sums", transB=1),
+        *sums,
         node("Relu", "sums", "hidden"),
         node("Gemm", "hidden weight2 bias2", "said", transB=1),
         node("Sigmoid", "said", "right"),
@@ -51,7 +57,10 @@ def _nodes() -> list[NodeProto]:
 def _constants(multiplexer: Multiplexer, capacity: int) -> dict[str, NDArray[np.generic]]:
     seen, right = multiplexer.seen, multiplexer.right
     ran = multiplexer.ran.weight[capacity - 1]
+    classes = multiplexer.classes
+    known = {} if classes is None else {"classes": classes.weight.detach().numpy()}
     return {
+        **known,
         "top": np.array([multiplexer.top], np.int64),
         "weight1": seen.weight.detach().numpy(),
         "bias1": (seen.bias + ran).detach().numpy(),

@@ -18,19 +18,29 @@ class Multiplexer(nn.Module):
     less (ADR 24). What a budget affords is exact: see `nestling_device.multiplexer`.
     """
 
-    def __init__(self, classes: int, capacities: int) -> None:
-        """Build it untrained."""
+    def __init__(self, classes: int, capacities: int, *, knows_classes: bool = False) -> None:
+        """Build it untrained.
+
+        Args:
+            classes: that the logits are of.
+            capacities: K.
+            knows_classes: look at which class has which probability too, not only at the largest.
+        """
         super().__init__()
         self.capacities = capacities
         self.top = min(_TOP, classes)
         self.seen = nn.Linear(self.top, _HIDDEN)
         self.ran = nn.Embedding(capacities, _HIDDEN)
+        self.classes = nn.Linear(classes, _HIDDEN, bias=False) if knows_classes else None
         self.dropout = nn.Dropout(0.1)
         self.right = nn.Linear(_HIDDEN, capacities + 1)
         nn.init.normal_(self.ran.weight, std=0.1)
 
     def forward(self, logits: torch.Tensor, capacity: torch.Tensor) -> torch.Tensor:
         """(N, classes), capacities from 0 (N,) -> probabilities (N, K + 1)."""
-        top = torch.topk(functional.softmax(logits, dim=1), self.top, dim=1).values
+        probabilities = functional.softmax(logits, dim=1)
+        top = torch.topk(probabilities, self.top, dim=1).values
         hidden = self.seen(top) + self.ran(capacity)
+        if self.classes is not None:
+            hidden = hidden + self.classes(probabilities)
         return torch.sigmoid(self.right(self.dropout(torch.relu(hidden))))

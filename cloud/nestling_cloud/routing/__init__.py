@@ -7,17 +7,20 @@ the multiplexer; prices and promises are read off the rest.
 from nestling_cloud.routing.ascent import Ascent, Gains, at_once, climbs, find_ascent, gains, taken
 from nestling_cloud.routing.calibration import calibrate, judge
 from nestling_cloud.routing.data import RoutingData, share_out
-from nestling_cloud.routing.multiplexer import beliefs, fit_multiplexer
+from nestling_cloud.routing.design import DESIGNS, choose_design
+from nestling_cloud.routing.multiplexer import Design, beliefs, fit_multiplexer
 from nestling_cloud.routing.points import GATED_PART, SHARES, operating_point
 from nestling_cloud.routing.promise import DELTA, RISKS, Judged, certify, upper_bound
 from nestling_cloud.routing.targets import success_targets
 
 __all__ = [
     "DELTA",
+    "DESIGNS",
     "GATED_PART",
     "RISKS",
     "SHARES",
     "Ascent",
+    "Design",
     "Gains",
     "Judged",
     "RoutingData",
@@ -25,6 +28,7 @@ __all__ = [
     "beliefs",
     "calibrate",
     "certify",
+    "choose_design",
     "climbs",
     "find_ascent",
     "fit_multiplexer",

@@ -1,5 +1,7 @@
 """Fits the multiplexer: what tells who is right, once a capacity has run."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -14,8 +16,29 @@ from nestling_cloud.training import train
 RECIPE = Recipe(epochs=40, batch=256, learning_rate=3e-3, weight_decay=0.3)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What a multiplexer looks at, and what it is taught.
+
+    Attributes:
+        knows_classes: it looks at which class has which probability, not only at the largest.
+        label_part: of the targets that the labels say; the teacher's belief says the rest.
+    """
+
+    knows_classes: bool = False
+    label_part: float = LABEL_PART
+
+
+DEFAULT = Design()
+
+
 def fit_multiplexer(
-    data: RoutingData, *, seed: int, progress: Progress, label_part: float = LABEL_PART
+    data: RoutingData,
+    *,
+    seed: int,
+    progress: Progress,
+    design: Design = DEFAULT,
+    recipe: Recipe = RECIPE,
 ) -> Multiplexer:
     """Fit what tells who is right, on inputs that the models did not train on.
 
@@ -23,7 +46,8 @@ def fit_multiplexer(
         data: what every option made of those inputs.
         seed: initial weights and shuffling.
         progress: told every epoch.
-        label_part: of the targets that the labels say; the teacher's belief says the rest.
+        design: what it looks at, and what it is taught; `choose_design` finds it.
+        recipe: epochs and step sizes.
 
     Raises:
         TrainingError: too few inputs.
@@ -31,10 +55,11 @@ def fit_multiplexer(
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     capacities, count, classes = data.logits.shape
-    multiplexer = Multiplexer(classes, capacities)
+    multiplexer = Multiplexer(classes, capacities, knows_classes=design.knows_classes)
     logits = torch.from_numpy(data.logits.reshape(-1, classes))
     ran = torch.arange(capacities).repeat_interleave(count)
-    targets = torch.from_numpy(success_targets(data, label_part=label_part)).repeat(capacities, 1)
+    taught = success_targets(data, label_part=design.label_part)
+    targets = torch.from_numpy(taught).repeat(capacities, 1)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch
@@ -45,7 +70,7 @@ def fit_multiplexer(
         multiplexer,
         loss_of,
         count=len(logits),
-        recipe=RECIPE,
+        recipe=recipe,
         generator=generator,
         progress=progress,
         what="multiplexer",

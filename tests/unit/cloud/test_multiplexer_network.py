@@ -73,12 +73,26 @@ def template(classes: int) -> bytes:
     return data
 
 
+@torch.no_grad()
+def test_one_that_knows_classes_depends_on_the_class() -> None:
+    knowing = Multiplexer(3, CAPACITIES, knows_classes=True).eval()
+    given, first = torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([0])
+
+    right = knowing(given, first)
+
+    assert not torch.allclose(right, knowing(given.roll(1, dims=1), first))
+    assert torch.allclose(right, knowing(given + 5, first), atol=1e-6)
+
+
 @pytest.mark.parametrize("capacity", range(1, CAPACITIES + 1))
 @pytest.mark.parametrize("classes", [2, 3, 12])
+@pytest.mark.parametrize("knows_classes", [False, True])
 @torch.no_grad()
-def test_behind_a_capacity_it_says_what_it_says_in_torch(classes: int, capacity: int) -> None:
+def test_behind_a_capacity_it_says_what_it_says_in_torch(
+    knows_classes: bool, classes: int, capacity: int
+) -> None:
     seeded(classes)
-    network = Multiplexer(classes, CAPACITIES).eval()
+    network = Multiplexer(classes, CAPACITIES, knows_classes=knows_classes).eval()
     given = torch.cat([torch.randn(20, classes) * size for size in (0.1, 3.0, 1e4)])
 
     made = multiplexed(template(classes), network, capacity)
