@@ -99,14 +99,19 @@ def figure(
 def parse_arguments(
     description: str, *, seeds: int, tasks: Sequence[str] = ()
 ) -> argparse.Namespace:
-    """Read the options that all benchmarks share, and `--task` where there are several."""
+    """Read the options that all benchmarks share, and `--task` where there are several.
+
+    `commit` is added to them: what is checked out now, not when hours later all is done.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="one seed, for a first look")
     parser.add_argument("--seeds", type=int, default=seeds, help="default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write results there instead")
     if tasks:
         parser.add_argument("--task", choices=tasks, help="only this one (default: all)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.commit = _commit()
+    return options
 
 
 def results(
@@ -118,7 +123,7 @@ def results(
     """Add to figures what they were measured with."""
     return Results(
         name=name,
-        commit=_commit(),
+        commit=options.commit,
         machine=_machine(),
         seeds=list(seed_range(options)),
         quick=options.quick,

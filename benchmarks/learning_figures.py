@@ -102,16 +102,20 @@ def _store(content: Mapping[str, Sequence[Sequence[int]]]) -> int:
 def _bytes(found: ByTask) -> dict[str, Figure]:
     """Ratios do not depend on the seed."""
     firsts = {task: seeds[0].rounded for task, seeds in found.items()}
-    made = {}
-    for task, content in firsts.items():
-        held = np.cumsum([len(ring) for ring in content["ring"]])
-        templates = np.array([len(template) for template in content["template"]])
-        shipped, separate = held[-1] + templates.sum(), (held + templates).sum()
-        made[f"{task} weight store / largest"] = figure(
-            [float(held[-1] / content["largest_weights"])], "", goal="<= 1.05"
+    held = {
+        task: np.cumsum([len(ring) for ring in content["ring"]]) for task, content in firsts.items()
+    }
+    made = {
+        f"{task} weight store / largest": figure(
+            [float(held[task][-1] / content["largest_weights"])], "", goal="<= 1.05"
         )
+        for task, content in firsts.items()
+    }
+    for task, content in firsts.items():
+        templates = np.array([len(template) for template in content["template"]])
+        shipped, separate = held[task][-1] + templates.sum(), (held[task] + templates).sum()
         made[f"{task} store / separate int8 models"] = figure(
-            [float(held[-1] / held.sum())], "", goal="<= 0.6"
+            [float(held[task][-1] / held[task].sum())], "", goal="<= 0.6"
         )
         made[f"{task} store and templates / separate int8 models"] = figure(
             [float(shipped / separate)], ""

@@ -111,7 +111,8 @@ def _bytes(found: ByTask) -> Sheet:
         header=["task", "capacity", "ring", "weights", "template", "int8 file", "float32 file"],
         rows=rows,
         words="A device that holds capacity k has rings 1 to k and one template. An int8 file is "
-        "what the capacity would be by itself.",
+        "what the capacity would be by itself. Templates are as here without the multiplexer's "
+        "layers, which docs/results/routing.md weighs.",
     )
 
 

@@ -1,8 +1,8 @@
 """Muon: momentum whose step turns a layer's weights in all directions alike (Jordan et al. 2024).
 
 A gradient of a kernel, as a matrix of its outputs, has few large singular values, and along the
-others hardly anything is learned. Muon sets all of them to about one. It learns in half the steps
-what AdamW learns (docs/lab-log.md); for weights that are no matrices AdamW goes on.
+others hardly anything is learned. Muon sets all of them to about one. What that gained here
+stands in docs/lab-log.md; for weights that are no matrices AdamW goes on.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 _MOMENTUM = 0.95
-# Of a matrix that is to be orthogonal: Jordan's polynomial, which takes singular values of 0.001
+# Of a matrix that is to be orthogonal: Jordan's polynomial, which takes singular values of 0.002
 # and more to about 0.7 to 1.2 in five rounds.
 _POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 _ROUNDS = 5

@@ -17,13 +17,16 @@ def test_capacity_alone_answers_as_it_does_within_the_nest(name: str) -> None:
         assert torch.allclose(found, family.student(family.tensor, capacity), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["separable-picture", "deepsense", "lstm"])
-def test_exported_model_answers_any_number_of_inputs_as_the_student(name: str) -> None:
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("capacity", CAPACITIES)
+def test_exported_model_answers_any_number_of_inputs_as_the_student(
+    capacity: int, name: str
+) -> None:
     family = make_family(name)
     with torch.no_grad():
-        expected = family.student(family.tensor, 2).numpy()
+        expected = family.student(family.tensor, capacity).numpy()
 
-    session = open_session(export_fp32(family.student, family.signature, 2))
+    session = open_session(export_fp32(family.student, family.signature, capacity))
 
     for count in (1, len(family.inputs)):
         found = session.run(["logits"], {"input": family.inputs[:count]})[0]

@@ -117,6 +117,13 @@ def test_class_that_no_training_example_has_is_named() -> None:
         task_of(train=with_labels(0, 0, 2)).load_checked(None, 0)
 
 
+def test_task_of_one_class_is_refused_before_anything_is_loaded() -> None:
+    signature = Signature(shape=[4, 8], classes=["a"])
+
+    with pytest.raises(TaskError, match="task tiny: a task needs two classes or more"):
+        dataclasses.replace(task_of(), signature=signature)
+
+
 def test_training_data_of_one_class_is_refused_by_its_name() -> None:
     with pytest.raises(TaskError, match="task tiny, train: every label is 'b'"):
         task_of(train=with_labels(1, 1, 1)).load_checked(None, 0)

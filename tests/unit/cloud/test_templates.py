@@ -5,6 +5,7 @@ is a step of a grid, where a sum lies between two of them; it is allowed to move
 thirtieth of the range of all logits.
 """
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.families import CAPACITIES, FAMILIES, Family, make_family
 from tests.stranger import stranger
@@ -22,8 +25,11 @@ from nestling.bundle import Activations
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
 from nestling.student.blocks import Conv, Depthwise, Shuffle
+from nestling.student.config import conv_student
+from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
-from nestling.v1.bundle_pb2 import NestedTensor
+from nestling.student.sandwich import recalibrate
+from nestling.v1.bundle_pb2 import NestedTensor, Signature
 from nestling_cloud.bundles.export import export_capacity, weights_file
 from nestling_cloud.quantization import ActivationRange, QuantizedStudent, quantize
 from nestling_cloud.quantization.rounding import activations_rounded, on_grids
@@ -137,6 +143,49 @@ def test_exported_pair_of_files_passes_the_checker_and_plain_onnxruntime(
     given = {"input": nest.inputs}
     assert np.array_equal(stranger(path).run(None, given)[0], ours.run(None, given)[0])
     assert {path.name, weights_file(capacity)} == {file.name for file in tmp_path.iterdir()}
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None
+)
+@given(
+    shape=st.one_of(
+        st.tuples(st.integers(1, 3), st.integers(6, 12)),
+        st.tuples(st.integers(1, 3), st.integers(6, 9), st.integers(6, 9)),
+    ),
+    widths=st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6)), min_size=1, max_size=3),
+    classes=st.integers(2, 5),
+)
+def test_template_and_store_of_any_widths_are_the_exported_model_bit_for_bit(
+    tmp_path_factory: pytest.TempPathFactory,
+    shape: tuple[int, ...],
+    widths: list[tuple[int, int]],
+    classes: int,
+) -> None:
+    signature = Signature(shape=shape, classes=[str(number) for number in range(classes)])
+    assume(any(more for _, more in widths))
+    largest = tuple(width + more for width, more in widths)
+    config = dataclasses.replace(
+        conv_student(channels=largest, strides=[1] * len(largest)),
+        widths=(tuple(width for width, _ in widths), largest),
+    )
+    student = NestedStudent(signature, config)
+    inputs = np.random.default_rng(0).normal(size=(20, *shape)).astype(np.float32)
+    student.normalizer.fit(inputs)
+    recalibrate(student, torch.from_numpy(inputs))
+    quantized, tensors = quantize(student, inputs), layout(signature, config)
+    rings = [ring_bytes(tensors, quantized.tensors, capacity) for capacity in (1, 2)]
+
+    for capacity in (1, 2):
+        store = assemble(tensors, rings[:capacity])
+        template = build_template(quantized, signature, tensors, capacity)
+        path = export_capacity(tmp_path_factory.mktemp("export"), template, store, capacity)
+        given_inputs = {"input": inputs}
+        ours = open_session(template, store).run(None, given_inputs)[0]
+        assert np.array_equal(stranger(path).run(None, given_inputs)[0], ours)
+        for name, held in store.items():
+            box = tuple(slice(size) for size in held.shape)
+            assert np.array_equal(held, quantized.tensors[name][box])
 
 
 @pytest.mark.parametrize("capacity", CAPACITIES)
