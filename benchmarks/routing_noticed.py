@@ -12,6 +12,9 @@ from routing_curves import Split
 from routing_drift import hard_inputs
 from routing_worlds import World
 
+# Hard inputs that the detector is shown.
+STRETCH = 2000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Noticed:
@@ -56,7 +59,7 @@ def _delay(ranks: NDArray[np.float64], rng: np.random.Generator) -> float:
     """Median number of inputs until the alarm; infinite where it does not come."""
     found = []
     for _ in range(20):
-        said = _said(rng.choice(ranks, 2000))
+        said = _said(rng.choice(ranks, STRETCH))
         found.append(float(said.argmax() + 1) if said.any() else np.inf)
     return float(np.median(found))
 

@@ -11,6 +11,7 @@ from routing_costs import RouterCost, radio_mj, run_mj
 from routing_curves import RESAMPLES
 from routing_figures import PLACES
 from routing_found import FROM, OURS, Found, interval
+from routing_noticed import STRETCH
 from routing_odd import BY_DEFAULT
 from routing_promise import SPLITS
 
@@ -354,7 +355,7 @@ def _noticed(found: ByTask) -> Sheet:
                     place,
                     _told(one.usual for one in same),
                     _told(one.alarms for one in same),
-                    _told(delays) if delays else "",
+                    _delays(delays),
                 ]
             )
     return Sheet(
@@ -372,6 +373,13 @@ def _noticed(found: ByTask) -> Sheet:
         "that the device knows worst. Those of `wearable` are other people, one recording after "
         "the other: what is said of them is said rightly where they are harder.",
     )
+
+
+def _delays(found: Sequence[float]) -> str:
+    """A stretch without an alarm has no mean."""
+    if not found:
+        return ""
+    return _told(found) if np.isfinite(found).all() else f"not within {STRETCH:,}"
 
 
 def _router_costs(costs: Mapping[str, Sequence[RouterCost]]) -> Sheet:
