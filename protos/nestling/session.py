@@ -1,5 +1,6 @@
 """Opens ONNX models so that several of them share a machine in peace."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,9 +30,8 @@ def open_session(
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Without VNNI, x86's quick product of bytes saturates at 16 bits; this takes the exact one
-    # there (ADR 28), and changes nothing elsewhere.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if saturates(_processor()):  # this takes the exact product (ADR 28), which is slower
+        options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3
     if external:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in external.values()]
@@ -40,3 +40,20 @@ def open_session(
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as err:  # onnxruntime has a dozen classes here that share no other base
         raise SessionError(str(err)) from err
+
+
+def saturates(processor: str) -> bool:
+    """Whether x86's quick product of bytes saturates at 16 bits: it does without VNNI.
+
+    Args:
+        processor: what Linux says of it in /proc/cpuinfo; empty where nobody knows.
+    """
+    return not {"avx_vnni", "avx512_vnni"} & set(processor.split())
+
+
+@functools.cache
+def _processor() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return ""
