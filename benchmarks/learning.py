@@ -4,15 +4,18 @@ Every finished piece is kept in the user's cache, so a run that was stopped goes
 latencies are measured anew each time.
 """
 
+import multiprocessing
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 from contract import parse_arguments, publish, results, seed_range
 from learning_cells import Cells
 from learning_figures import figures
 from learning_pictures import PICTURES
 from learning_plan import TASKS, plan_of
-from learning_seed import find
+from learning_seed import find, make_full
 from learning_sheets import sheets
 from learning_simulate import simulate
 from learning_speed import speeds
@@ -26,22 +29,34 @@ is distilled in full, as `nestling-cloud bundle train` does it. The comparisons 
 networks that are trained alone, the ways to distil and the families of students learn on `fashion`
 from 1,500 pictures in batches of 64, the ways to distil with a smaller student, and on `wearable`
 for fewer epochs. There, where three people are tested, a seed's nested and lone networks are means
-of two students each. `benchmarks/learning_plan.py` has every number of it.
+of two students each. What learns with one thread, all but `fashion`'s teacher and nest in full, is
+made for two seeds at a time. `benchmarks/learning_plan.py` has every number of it.
 """
+
+
+_PROCESSES = 2
 
 
 def main() -> None:
     """Run the benchmark."""
     options = parse_arguments(__doc__ or "", seeds=3, tasks=TASKS)
     started = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"{(time.monotonic() - started) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
-
-    cells = Cells(say)
+    cells = Cells(partial(_say, started))
     plans = {
         name: plan_of(name, quick=options.quick) for name in TASKS if options.task in {None, name}
     }
+    for plan in plans.values():
+        if plan.takes_all_cores:
+            for seed in seed_range(options):
+                make_full(cells, plan, seed)
+    with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
+        pending = [
+            pool.submit(_make, name, seed, started, quick=options.quick)
+            for name in plans
+            for seed in seed_range(options)
+        ]
+        for one in pending:
+            one.result()
     found = {
         name: [find(cells, plan, seed) for seed in seed_range(options)]
         for name, plan in plans.items()
@@ -69,6 +84,15 @@ def main() -> None:
         words=_WORDS,
         pictures=PICTURES,
     )
+
+
+def _make(name: str, seed: int, started: float, *, quick: bool) -> None:
+    """In a process of its own: small networks learn best with one thread."""
+    find(Cells(partial(_say, started), share=1 / _PROCESSES), plan_of(name, quick=quick), seed)
+
+
+def _say(started: float, text: str) -> None:
+    print(f"{(time.monotonic() - started) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

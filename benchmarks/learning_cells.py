@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from nestling_cloud.bundles.cache import cache_folder
-from nestling_cloud.training import TRAINING_THREADS
+from nestling_cloud.recipes.recipe import TRAINING_THREADS
 
 Content = dict[str, Any]
 
@@ -61,22 +61,32 @@ class Cell:
 class Cells:
     """The folder of finished cells."""
 
-    def __init__(self, say: Callable[[str], None], folder: Path | None = None) -> None:
-        """Keep cells in `folder`, by default in the user's cache."""
-        self._say = say
+    def __init__(
+        self, say: Callable[[str], None], folder: Path | None = None, *, share: float = 1.0
+    ) -> None:
+        """Keep cells in `folder`, by default in the user's cache.
+
+        Args:
+            say: told what is made, and how long it took.
+            folder: where cells are.
+            share: of the processor that the maker has; others that make cells beside it have the
+                rest.
+        """
+        self._say, self._share = say, share
         self._folder = folder or cache_folder() / "learning"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._seconds: dict[str, float] = {}
 
     @property
     def seconds(self) -> float:
-        """Time that making all cells took that were taken here, whenever they were made."""
+        """Of the whole processor, for all cells that were taken here, whenever they were made."""
         return sum(self._seconds.values())
 
     def take(self, cell: Cell, make: Callable[[], Content]) -> Content:
         """What a cell holds; made and kept first unless it is there.
 
-        Besides what `make` returns it holds `seconds`, the time that making it took.
+        Besides what `make` returns it holds `seconds`: the time that making it took, times the
+        maker's share of the processor.
         """
         path = self._folder / f"{cell.key}.pt"
         if path.is_file():
@@ -86,7 +96,7 @@ class Cells:
         self._say(f"{cell.name} {json.dumps(dict(cell.parameters))}")
         torch.set_num_threads(TRAINING_THREADS)
         started = time.monotonic()
-        made = {**make(), "seconds": time.monotonic() - started}
+        made = {**make(), "seconds": self._share * (time.monotonic() - started)}
         with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
             torch.save(made, file)
         Path(file.name).replace(path)

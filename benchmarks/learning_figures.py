@@ -46,7 +46,7 @@ def figures(
         [minutes],
         "min",
         goal="<= 150",
-        anchor="each cell as long as it took when it was made",
+        anchor="each cell as long as it took when it was made, half where two are made at a time",
     )
     return made
 

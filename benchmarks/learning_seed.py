@@ -43,6 +43,11 @@ class Found:
     domains: Content | None
 
 
+def make_full(cells: Cells, plan: Plan, seed: int) -> None:
+    """Make teacher, nest and int8 nest of a task in full, which `find` would make as well."""
+    rounded_cell(cells, plan.study(seed), plan.full.quantization)
+
+
 def find(cells: Cells, plan: Plan, seed: int) -> Found:
     """Make every cell of a task and seed that is not there yet."""
     study, small = plan.study(seed), plan.distillations(seed)["logits"]

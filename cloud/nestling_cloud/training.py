@@ -11,11 +11,8 @@ from torch import nn
 from nestling_cloud.errors import CloudError
 from nestling_cloud.muon import Muon
 from nestling_cloud.progress import Progress
-from nestling_cloud.recipes.recipe import Recipe
+from nestling_cloud.recipes.recipe import TRAINING_THREADS, Recipe
 
-# Two threads: more spin on small layers, and another count would sum in another order, so that
-# the same seed gave another result.
-TRAINING_THREADS = 2
 # Share of the training data, its end, that early stopping looks at.
 HELD_OUT = 0.1
 # Axes of a matrix; weights of convolutions and recurrent layers have more.
@@ -63,6 +60,7 @@ def train(
     Raises:
         TrainingError: too few examples for a batch, or the loss is no longer finite.
     """
+    torch.set_num_threads(recipe.threads)
     for parameter in network.parameters():
         parameter.data = laid_out(parameter.data)
     watched = _Best(network, recipe.patience, count, score)

@@ -13,7 +13,7 @@ from nestling_cloud.routing.data import Floats, RoutingData
 from nestling_cloud.routing.targets import LABEL_PART, success_targets
 from nestling_cloud.training import train
 
-RECIPE = Recipe(epochs=40, batch=256, learning_rate=3e-3, weight_decay=0.3)
+RECIPE = Recipe(epochs=40, batch=256, learning_rate=3e-3, weight_decay=0.3, threads=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,7 +156,7 @@ TASK = Task(
     ),
     load=load,
     student=conv_student(channels=(32, 64, 64), kernel=5, strides=(2, 2, 1)),
-    teacher_recipe=Recipe(epochs=10),
-    student_recipe=Recipe(epochs=30),
+    teacher_recipe=Recipe(epochs=10, threads=1),
+    student_recipe=Recipe(epochs=30, threads=1),
     augment=_augment,
 )

@@ -1,6 +1,7 @@
 """Cells of the learning benchmark: made once, found again, and made anew when something changed."""
 
 import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,23 @@ def test_time_that_cells_took_counts_once_each_whoever_made_them(
 
     assert cells.seconds == one["seconds"] + another["seconds"]
     assert later.seconds == one["seconds"] > 0
+
+
+def test_cell_made_beside_others_counts_with_its_makers_share(tmp_path: Path) -> None:
+    started = time.monotonic()
+    half = Cells(lambda _text: None, tmp_path, share=0.5)
+
+    half.take(CELL, lambda: {"until": busy(0.02)})
+
+    assert 0.01 <= half.seconds <= (time.monotonic() - started) / 2
+
+
+def busy(seconds: float) -> float:
+    """Work for as long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+    return until
 
 
 @pytest.mark.parametrize(

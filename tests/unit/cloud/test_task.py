@@ -181,6 +181,7 @@ def test_shuffled_student_is_not_grown_and_refused_before_anything_is_trained() 
         {"weight_decay": float("nan")},
         {"weight_decay": -0.1},
         {"patience": -1},
+        {"threads": 0},
         {"optimizer": "sgd"},
     ],
 )

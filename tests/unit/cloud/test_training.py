@@ -92,6 +92,27 @@ def test_network_is_left_in_evaluation_mode() -> None:
     assert not fitted(0).training
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_network_learns_with_the_threads_of_its_recipe(threads: int) -> None:
+    network, seen = nn.Linear(1, 1), set[int]()
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        seen.add(torch.get_num_threads())
+        return squared_error(network)(indices, epoch)
+
+    train(
+        network,
+        loss_of,
+        count=len(INPUTS),
+        recipe=Recipe(epochs=1, batch=4, threads=threads),
+        generator=seeded(0),
+        progress=Silent(),
+        what="line",
+    )
+
+    assert seen == {threads}
+
+
 def test_fewer_examples_than_a_batch_are_one_batch() -> None:
     network = fitted(0, Recipe(epochs=1, batch=1000))
 

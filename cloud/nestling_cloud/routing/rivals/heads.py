@@ -11,7 +11,7 @@ from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.routing.rivals.trial import Doubles, Trial, Urgency
 from nestling_cloud.training import train
 
-_RECIPE = Recipe(epochs=20, batch=256, learning_rate=5e-3, weight_decay=0.05)
+_RECIPE = Recipe(epochs=20, batch=256, learning_rate=5e-3, weight_decay=0.05, threads=1)
 _HIDDEN = 64
 # Price of an appeal in AppealNet's loss; larger ones keep more on the device.
 _APPEAL_PRICE = 0.1
