@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,15 @@ def figure(
         return made
     operator, _, number = goal.partition(" ")
     return replace(made, holds=bool(_COMPARE[operator](value, float(number))))
+
+
+def told(values: Iterable[float], *, sign: bool = False) -> str:
+    """Mean and standard deviation of a figure over seeds, for a reader."""
+    numbers = np.array(list(values), np.float64)
+    if not len(numbers):
+        return "none"
+    mean = f"{numbers.mean():+.2f}" if sign else f"{numbers.mean():.2f}"
+    return f"{mean} ± {numbers.std(ddof=1):.2f}" if len(numbers) > 1 else mean
 
 
 def parse_arguments(

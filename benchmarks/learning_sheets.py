@@ -1,10 +1,10 @@
 """The learning benchmark's tables, from what was found for every task and seed."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from contract import Sheet
+from contract import Sheet, told
 from learning_cells import Content
 from learning_seed import Found
 from learning_speed import Speeds
@@ -210,10 +210,3 @@ DOMAINS = (
 
 def _all(found: ByTask) -> list[Found]:
     return [one for seeds in found.values() for one in seeds]
-
-
-def told(values: Iterable[float], *, sign: bool = False) -> str:
-    """Mean and standard deviation of a figure over seeds, for a reader."""
-    numbers = np.array(list(values), np.float64)
-    mean = f"{numbers.mean():+.2f}" if sign else f"{numbers.mean():.2f}"
-    return f"{mean} ± {numbers.std(ddof=1):.2f}" if len(numbers) > 1 else mean

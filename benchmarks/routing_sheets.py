@@ -1,19 +1,17 @@
 """The routing benchmark's tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from contract import Sheet
-from nestling_cloud.routing import DELTA
+from contract import Sheet, told
 from nestling_cloud.routing.rivals import RIVALS
 from routing_costs import RouterCost, radio_mj, run_mj
 from routing_curves import RESAMPLES
 from routing_figures import PLACES
 from routing_found import FROM, OURS, Found, interval
-from routing_noticed import STRETCH
+from routing_kept_sheets import kept_sheets
 from routing_odd import BY_DEFAULT
-from routing_promise import SPLITS
 
 ByTask = Mapping[str, Sequence[Found]]
 Rows = list[list[str]]
@@ -35,10 +33,7 @@ def sheets(found: ByTask, costs: Mapping[str, Sequence[RouterCost]]) -> list[She
         _climbs(found),
         _costs_of_answers(found),
         _calibration(found),
-        _promises(found),
-        _shipped(found),
-        _drift(found),
-        _noticed(found),
+        *kept_sheets(found),
         _router_costs(costs),
         _sources(),
     ]
@@ -234,152 +229,13 @@ def _calibration(found: ByTask) -> Sheet:
     rows: Rows = []
     for task, seeds in found.items():
         for name in seeds[0].errors:
-            rows.append([task, name, _told(one.errors[name] for one in seeds)])
+            rows.append([task, name, told(one.errors[name] for one in seeds)])
     return Sheet(
         title="Are the probabilities what they say?",
         header=["task", "probability of being right", "expected calibration error, points"],
         rows=rows,
         words="On test inputs, ten equally filled bins, of the first draw's router.",
     )
-
-
-def _promises(found: ByTask) -> Sheet:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for place in seeds[0].kept:
-            for number, first in enumerate(seeds[0].kept[place]):
-                same = [one.kept[place][number] for one in seeds]
-                rows.append(
-                    [
-                        task,
-                        place,
-                        f"{100 * first.risk:g}",
-                        _told(100 * k.promised for k in same),
-                        _told(100 * k.broken for k in same),
-                        _told(k.offloaded for k in same if k.promised),
-                    ]
-                )
-    return Sheet(
-        title="Promises over many draws",
-        header=[
-            "task",
-            "from the capacity",
-            "tolerated disagreement %",
-            "promised in % of draws",
-            "broken in % of draws",
-            "offloaded %",
-        ],
-        rows=rows,
-        words=f"{SPLITS} times the inputs that the router was not fitted on are dealt into as many "
-        "as a bundle certifies on and the others, where the promise is held against what happens. "
-        f"In at most {100 * DELTA:.0f} % of the draws may a promise be broken. Windows of one "
-        "recording are alike, so the draws of `wearable` are easier than other people would be.",
-    )
-
-
-def _shipped(found: ByTask) -> Sheet:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for place in seeds[0].shipped:
-            for one in seeds:
-                for kept in one.shipped[place]:
-                    rows.append(
-                        [
-                            task,
-                            str(one.world.seed),
-                            place,
-                            f"{100 * kept.risk:g}",
-                            f"{kept.disagreement:.2f}",
-                            f"{kept.offloaded:.1f}",
-                        ]
-                    )
-    return Sheet(
-        title="Promises as a bundle ships them",
-        header=[
-            "task",
-            "seed",
-            "from the capacity",
-            "tolerated disagreement %",
-            "disagreement on test inputs %",
-            "offloaded %",
-        ],
-        rows=rows,
-        words="Certified on calibration inputs, held against the test inputs. Those of `wearable` "
-        "are other people: the promise is for inputs like those that it was certified on, and says "
-        "nothing of them. A risk that is missing could not be promised.",
-    )
-
-
-def _drift(found: ByTask) -> Sheet:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for place in seeds[0].drifted:
-            for number, way in enumerate(("kept over 500 inputs", "prices as they are")):
-                runs = [one.drifted[place][number] for one in seeds]
-                rows.append(
-                    [
-                        task,
-                        place,
-                        way,
-                        _told(run.worst for run in runs),
-                        _told(run.share for run in runs),
-                        _told(run.accuracy for run in runs),
-                    ]
-                )
-    return Sheet(
-        title="A wish of 20 % while inputs change",
-        header=[
-            "task",
-            "from the capacity",
-            "share",
-            "worst window of 500, points off",
-            "offloaded in all %",
-            "accuracy %",
-        ],
-        rows=rows,
-        words="`fashion`: 1,500 pictures each of all classes, of the five that the device knows "
-        "worst, of the five that it knows best, of all. `wearable`: the test people's recordings, "
-        "one after the other. The accuracies of a pair of rows are at different shares.",
-    )
-
-
-def _noticed(found: ByTask) -> Sheet:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for place in seeds[0].noticed:
-            same = [one.noticed[place] for one in seeds]
-            delays = [one.after for one in same if one.after is not None]
-            rows.append(
-                [
-                    task,
-                    place,
-                    _told(one.usual for one in same),
-                    _told(one.alarms for one in same),
-                    _delays(delays),
-                ]
-            )
-    return Sheet(
-        title="Harder inputs are noticed",
-        header=[
-            "task",
-            "from the capacity",
-            "drift is said of the test inputs, %",
-            "said anew, times",
-            "of hard classes alone, after inputs",
-        ],
-        rows=rows,
-        words="The device's detector, with the quantiles of the calibration inputs. Test inputs of "
-        "`fashion` in random order, none of which should be an alarm, and then the five classes "
-        "that the device knows worst. Those of `wearable` are other people, one recording after "
-        "the other: what is said of them is said rightly where they are harder.",
-    )
-
-
-def _delays(found: Sequence[float]) -> str:
-    """A stretch without an alarm has no mean."""
-    if not found:
-        return ""
-    return _told(found) if np.isfinite(found).all() else f"not within {STRETCH:,}"
 
 
 def _router_costs(costs: Mapping[str, Sequence[RouterCost]]) -> Sheet:
@@ -390,7 +246,7 @@ def _router_costs(costs: Mapping[str, Sequence[RouterCost]]) -> Sheet:
                 [
                     task,
                     name,
-                    _told(one.microseconds[place] for one in seeds),
+                    told(one.microseconds[place] for one in seeds),
                     f"{seeds[0].size[place] / 1000:.1f}",
                 ]
             )
@@ -408,11 +264,3 @@ def _sources() -> Sheet:
         header=["router", "definition"],
         rows=[[rival.name, rival.source] for rival in RIVALS],
     )
-
-
-def _told(values: Iterable[float]) -> str:
-    numbers = np.array(list(values), np.float64)
-    if not len(numbers):
-        return "none"
-    mean = f"{numbers.mean():.2f}"
-    return f"{mean} ± {numbers.std(ddof=1):.2f}" if len(numbers) > 1 else mean
