@@ -134,23 +134,23 @@ def _fashion(task: Task) -> Plan:
         compared=compared,
         distilled=dataclasses.replace(compared, student=small),
         families=_families(compared),
-        examples=1500,
+        examples=2000,
         draws=1,
     )
 
 
 def _wearable(task: Task) -> Plan:
-    """All inputs; students of one recipe differ by more than what is asked for, so two each."""
+    """All inputs; students of one recipe differ by more than what is asked for, so three each."""
     short = dataclasses.replace(
-        task, student_recipe=_epochs(task.student_recipe, 6), distillation=_VIEWED
+        task, student_recipe=_epochs(task.student_recipe, 8), distillation=_VIEWED
     )
     return Plan(
         full=task,
-        compared=dataclasses.replace(task, student_recipe=_epochs(task.student_recipe, 10)),
+        compared=dataclasses.replace(task, student_recipe=_epochs(task.student_recipe, 20)),
         distilled=short,
         families=_families(short),
         examples=0,
-        draws=2,
+        draws=3,
     )
 
 
