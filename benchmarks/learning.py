@@ -17,7 +17,7 @@ from learning_pictures import PICTURES
 from learning_plan import TASKS, plan_of
 from learning_seed import find, make_full
 from learning_sheets import sheets
-from learning_simulate import simulate
+from learning_simulate import SIMULATED, simulate
 from learning_speed import speeds
 
 _WORDS = """
@@ -53,8 +53,12 @@ def main() -> None:
             for name in plans
             for seed in seed_range(options)
         ]
-        for one in pending:
-            one.result()
+        try:
+            for one in pending:
+                one.result()
+        except BaseException:  # the others would only be waited for
+            pool.shutdown(cancel_futures=True)
+            raise
     found = {
         name: [find(cells, plan, seed) for seed in seed_range(options)]
         for name, plan in plans.items()
@@ -68,7 +72,7 @@ def main() -> None:
         }
         for name, plan in plans.items()
     }
-    simulated = [simulate(seed) for seed in seed_range(options)]
+    simulated = [simulate(seed) for seed in seed_range(options)] if SIMULATED in plans else []
     minutes = (cells.seconds + time.monotonic() - made) / 60
     publish(
         results(

@@ -11,6 +11,9 @@ from nestling_cloud.progress import ConsoleProgress
 from nestling_sim.run import RunConfig, run
 from nestling_sim.scenario import load_scenario
 
+# Task of the default scenario.
+SIMULATED = "wearable"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Simulated:
@@ -23,7 +26,7 @@ class Simulated:
 
 def simulate(seed: int) -> Simulated:
     """Train, ship and run the default scenario."""
-    scenario = load_scenario("wearable").model_copy(update={"seed": seed})
+    scenario = load_scenario(SIMULATED).model_copy(update={"seed": seed})
     with tempfile.TemporaryDirectory() as folder:
         config = RunConfig(
             scenario=scenario, out=Path(folder) / "runs", cache=Path(folder) / "cache"
