@@ -92,7 +92,11 @@ def student_from(study: Study, content: Content) -> NestedStudent:
 
 
 def _train(study: Study, teacher: Content) -> Content:
-    task = dataclasses.replace(study.task, quantization=Quantization())
+    assert study.task.teacher_recipe is not None
+    assistants = dataclasses.replace(  # have as many threads as their student
+        study.task.teacher_recipe, threads=study.task.student_recipe.threads
+    )
+    task = dataclasses.replace(study.task, teacher_recipe=assistants, quantization=Quantization())
     splits = task.load_checked(None, study.seed)
     student = train_student(
         task,
