@@ -16,6 +16,7 @@ from nestling_cloud.training import seeded
 
 MODULES = (
     *learning_nests.MODULES,
+    "learning_domains",
     "nestling_cloud.adaptation",
     "nestling_cloud.tasks.domains",
     "nestling_cloud.tasks.wearable",
@@ -36,6 +37,7 @@ def domains_cell(cells: Cells, task: Task, seed: int) -> Content | None:
             "recipe": dataclasses.asdict(task.student_recipe),
             "distillation": dataclasses.asdict(task.distillation),
             "nesting": dataclasses.asdict(task.nesting),
+            "quantization": dataclasses.asdict(task.quantization),
         },
         modules=MODULES,
         parents=[learning_teacher.describe(task, seed).key],

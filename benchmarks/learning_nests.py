@@ -21,6 +21,7 @@ from nestling_cloud.training import seeded
 
 MODULES = (
     *learning_teacher.MODULES,
+    "learning_nests",
     "nestling.student",
     "nestling_cloud.distillation",
     "nestling_cloud.nesting",

@@ -28,6 +28,7 @@ from nestling_cloud.training import seeded
 
 MODULES = (
     *learning_nests.MODULES,
+    "learning_rounding",
     "nestling.nest",
     "nestling.session",
     "nestling_cloud.export",
@@ -38,15 +39,9 @@ MODULES = (
 _BATCH = 500
 
 
-def rounded_cell(cells: Cells, study: Study, quantization: Quantization) -> Content:
-    """int8 of a student.
-
-    Holds, for every capacity, `test` and `calibration` accuracy in % and `float_test` of the same
-    weights before rounding, all in onnxruntime; `template`, `ring` and `float_model`, a complete
-    float32 ONNX model, as tensors of bytes; `largest_weights`, bytes of the largest's int8 weights.
-    """
-    student = student_cell(cells, study)
-    cell = Cell(
+def describe(study: Study, quantization: Quantization) -> Cell:
+    """The cell of a student's int8."""
+    return Cell(
         name="int8",
         parameters={
             "quantization": dataclasses.asdict(quantization),
@@ -55,7 +50,19 @@ def rounded_cell(cells: Cells, study: Study, quantization: Quantization) -> Cont
         modules=MODULES,
         parents=[study.cell.key],
     )
-    return cells.take(cell, lambda: _round(cells, study, quantization, student))
+
+
+def rounded_cell(cells: Cells, study: Study, quantization: Quantization) -> Content:
+    """int8 of a student.
+
+    Holds, for every capacity, `test` and `calibration` accuracy in % and `float_test` of the same
+    weights before rounding, all in onnxruntime; `template`, `ring` and `float_model`, a complete
+    float32 ONNX model, as tensors of bytes; `largest_weights`, bytes of the largest's int8 weights.
+    """
+    student = student_cell(cells, study)
+    return cells.take(
+        describe(study, quantization), lambda: _round(cells, study, quantization, student)
+    )
 
 
 def _round(cells: Cells, study: Study, quantization: Quantization, content: Content) -> Content:

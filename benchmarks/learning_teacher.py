@@ -19,6 +19,7 @@ from nestling_cloud.teacher import train_teacher
 from nestling_cloud.training import seeded
 
 MODULES = (
+    "learning_teacher",
     "nestling.student.normalizer",
     "nestling_cloud.models.picture_teacher",
     "nestling_cloud.models.teacher",

@@ -59,8 +59,8 @@ def load_world(cells: Cells, name: str, seed: int, *, quick: bool) -> World:
         Cell(
             name="answers",
             parameters={"task": name},
-            modules=learning_rounding.MODULES,
-            parents=[study.cell.key],
+            modules=(*learning_rounding.MODULES, "routing_worlds"),
+            parents=[learning_rounding.describe(study, task.quantization).key],
         ),
         lambda: _answer(cells, study, rounded, {"calibration": splits.calibration, "test": test}),
     )

@@ -53,6 +53,6 @@ TINY_TASK = Task(
     load=lambda _data_dir, seed: tiny_splits(seed),
     student=conv_student(channels=(6, 8), strides=(2, 1), fractions=(0.5, 0.75, 1.0)),
     teacher=TinyTeacher,
-    teacher_recipe=Recipe(epochs=10, batch=64),
-    student_recipe=Recipe(epochs=20, batch=64),
+    teacher_recipe=Recipe(epochs=10, batch=64, threads=1),
+    student_recipe=Recipe(epochs=20, batch=64, threads=1),
 )

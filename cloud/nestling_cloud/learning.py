@@ -21,6 +21,8 @@ from nestling_cloud.distillation import check_teacher
 from nestling_cloud.export import export_onnx
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
 from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.models.picture_teacher import PictureTeacher
+from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.multiplexed import multiplexed
 from nestling_cloud.progress import Progress
 from nestling_cloud.quantization import QuantizedStudent, quantize
@@ -33,7 +35,7 @@ from nestling_cloud.routing import (
 )
 from nestling_cloud.student import train_student
 from nestling_cloud.tasks.task import Examples, Splits, Task
-from nestling_cloud.teacher import train_teacher
+from nestling_cloud.teacher import TeacherError, check_answers, train_teacher
 from nestling_cloud.templates import build_template
 from nestling_cloud.training import logits_of, seeded
 
@@ -119,18 +121,31 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
         progress: told every epoch.
 
     Raises:
-        TeacherError: the teacher does not fit the signature.
+        TeacherError: the teacher does not fit the signature, or cannot be exported.
         TrainingError: the data is too small, or a loss left the finite numbers.
         TeacherFeatureError: the teacher has no such feature as the distillation asks for.
     """
-    asked = task.distillation
-    if asked.feature != "none" and not asked.assistants:  # known before the teacher is trained
-        check_teacher(task.teacher(task.signature), task.signature.shape, asked.feature)
+    check_teaching(task)
     generator = seeded(seed)
     teacher = train_teacher(task, splits.train, generator, progress)
     student = train_student(task, teacher, splits.train, generator, progress)
     cloud, logits = to_serve(task, teacher, splits.calibration)
     return finish(task, splits, student, cloud, logits, seed=seed, progress=progress)
+
+
+def check_teaching(task: Task) -> None:
+    """Know before the teacher is trained for long whether it can teach and be served.
+
+    Raises:
+        TeacherError: it does not fit the signature, or cannot be exported.
+        TeacherFeatureError: it has no such feature as the distillation asks for.
+    """
+    teacher, asked = task.teacher(task.signature).eval(), task.distillation
+    check_answers(task, teacher)
+    if asked.feature != "none" and not asked.assistants:
+        check_teacher(teacher, task.signature.shape, asked.feature)
+    if not isinstance(teacher, ConvTeacher | PictureTeacher):  # of which it is known
+        _export_teacher(task, teacher)
 
 
 def to_serve(
@@ -272,4 +287,11 @@ def _golden_indices(count: int) -> NDArray[np.intp]:
 
 def _export_teacher(task: Task, teacher: nn.Module) -> bytes:
     example = torch.zeros(2, *task.signature.shape)
-    return export_onnx(teacher, [example], input_names=["input"], output_names=["logits"])
+    try:
+        return export_onnx(teacher, [example], input_names=["input"], output_names=["logits"])
+    except Exception as err:  # the exporter raises what it likes
+        reason = str(err).strip().split("\n", 1)[0]
+        raise TeacherError(
+            f"task {task.name}: the teacher cannot be exported to ONNX, which the cloud serves: "
+            f"{reason}"
+        ) from err

@@ -35,7 +35,7 @@ def train_teacher(
         TrainingError: the data is too small, or the loss left the finite numbers.
     """
     teacher = task.teacher(task.signature).eval()
-    _check(task, teacher)
+    check_answers(task, teacher)
     if task.teacher_recipe is None:
         return teacher
     normalizer = getattr(teacher, "normalizer", None)
@@ -46,7 +46,7 @@ def train_teacher(
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch
-        logits = teacher(laid_out(task.augment(inputs[indices], generator))).float()
+        logits = teacher(laid_out(task.augment(inputs[indices], generator), teacher)).float()
         return functional.cross_entropy(logits, labels[indices], label_smoothing=_LABEL_SMOOTHING)
 
     def score(part: slice) -> float:
@@ -67,12 +67,16 @@ def train_teacher(
 
 
 @torch.no_grad()
-def _check(task: Task, teacher: nn.Module) -> None:
-    """Known before anything is trained for long."""
+def check_answers(task: Task, teacher: nn.Module) -> None:
+    """Run a teacher on nothing, so that what does not fit is known before it is trained.
+
+    Raises:
+        TeacherError: it does not take the task's inputs, or answers them otherwise.
+    """
     shape, classes = list(task.signature.shape), len(task.signature.classes)
     try:
         logits = teacher(torch.zeros(2, *shape))
-    except (RuntimeError, ValueError, TypeError, IndexError) as err:
+    except Exception as err:  # whatever somebody's network may raise
         raise TeacherError(
             f"task {task.name}: the teacher fails on inputs of {shape}: {err}"
         ) from err

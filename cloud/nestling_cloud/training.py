@@ -58,11 +58,11 @@ def train(
             recipe's patience has no end.
 
     Raises:
-        TrainingError: too few examples for a batch, or the loss is no longer finite.
+        TrainingError: too few examples for a batch, or loss or weights are no longer finite.
     """
     torch.set_num_threads(recipe.threads)
     for parameter in network.parameters():
-        parameter.data = laid_out(parameter.data)
+        parameter.data = laid_out(parameter.data, network)
     watched = _Best(network, recipe.patience, count, score)
     learned = watched.border
     if learned < 2:
@@ -94,6 +94,8 @@ def train(
         if watched.is_over():
             break
     watched.restore()
+    if not all(torch.isfinite(weight).all() for weight in network.parameters()):
+        raise TrainingError(f"{what}: not all weights are finite after the last step")
 
 
 def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -104,8 +106,12 @@ def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimize
         return [torch.optim.AdamW(weights, lr=rate, weight_decay=decay)]
     kernels = [weight for weight in weights if weight.ndim > _MATRIX]
     others = [weight for weight in weights if weight.ndim <= _MATRIX]
-    adamw = torch.optim.AdamW(others, lr=rate, weight_decay=decay)
-    return [Muon(kernels, lr=rate, weight_decay=decay), adamw] if kernels else [adamw]
+    made: list[torch.optim.Optimizer] = []
+    if kernels:
+        made.append(Muon(kernels, lr=rate, weight_decay=decay))
+    if others:
+        made.append(torch.optim.AdamW(others, lr=rate, weight_decay=decay))
+    return made
 
 
 def precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:
@@ -115,9 +121,15 @@ def precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:
     return contextlib.nullcontext()
 
 
-def laid_out(inputs: torch.Tensor) -> torch.Tensor:
-    """Pictures, or kernels for them, with channels last in memory: convolutions are faster so."""
+def laid_out(inputs: torch.Tensor, network: nn.Module) -> torch.Tensor:
+    """Pictures, or kernels for them, with channels last in memory: convolutions are faster so.
+
+    Only for a network that says, or has a part that says, `channels_last = True`: another one may
+    count on the order in memory, as `Tensor.view` does.
+    """
     if inputs.ndim != 4:  # a grouped kernel has five axes, and becomes one of four when it runs
+        return inputs
+    if not any(getattr(module, "channels_last", False) for module in network.modules()):
         return inputs
     return inputs.contiguous(memory_format=torch.channels_last)
 
@@ -138,7 +150,7 @@ class _Best:
     def border(self) -> int:
         """Number of examples to learn from; the others are held out."""
         watches = self.patience and self.score is not None
-        return self.count - round(self.count * HELD_OUT) if watches else self.count
+        return self.count - max(1, round(self.count * HELD_OUT)) if watches else self.count
 
     def is_over(self) -> bool:
         """Look at the network after an epoch; whether patience has run out."""
@@ -168,4 +180,4 @@ def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[tor
 def logits_of(network: nn.Module, inputs: torch.Tensor, batch: int = 128) -> torch.Tensor:
     """Logits of many inputs, in evaluation mode, without gradients."""
     network.eval()
-    return torch.cat([network(laid_out(part)) for part in torch.split(inputs, batch)])
+    return torch.cat([network(laid_out(part, network)) for part in torch.split(inputs, batch)])

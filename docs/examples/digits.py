@@ -11,7 +11,15 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from nestling_cloud.tasks import Recipe, Signature, Splits, Task, conv_student, examples_from
+from nestling_cloud.tasks import (
+    Distillation,
+    Recipe,
+    Signature,
+    Splits,
+    Task,
+    conv_student,
+    examples_from,
+)
 
 TRAIN, CALIBRATION, STREAMS = 1000, 400, 10
 
@@ -81,4 +89,5 @@ TASK = Task(
     teacher_recipe=None,  # it comes trained
     student=conv_student(channels=(16, 32), strides=(1, 2)),
     student_recipe=Recipe(epochs=30, batch=64),
+    distillation=Distillation(views=1),  # without `augment` all copies would be the same
 )

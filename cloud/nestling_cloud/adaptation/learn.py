@@ -12,7 +12,7 @@ from nestling_cloud.adaptation.adapt import (
 )
 from nestling_cloud.adaptation.frames import FrameChoice
 from nestling_cloud.adaptation.target import check_target
-from nestling_cloud.learning import Learned, finish, to_serve
+from nestling_cloud.learning import Learned, check_teaching, finish, to_serve
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Splits, Task
 from nestling_cloud.teacher import train_teacher
@@ -46,10 +46,13 @@ def learn_adapted(
 
     Raises:
         AdaptationError: inputs or frames that do not fit the task.
+        TeacherError: the teacher does not fit the signature, or cannot be exported.
+        TeacherFeatureError: the teacher has no such feature as the distillation asks for.
         TrainingError: the data is too small, or a loss left the finite numbers.
     """
     check_target(task, target)  # before the teacher learns for long
     frames_of(task, config)
+    check_teaching(task)
     teacher = train_teacher(task, splits.train, seeded(seed), progress)
     adapted = adapt(task, teacher, splits.train, target, config, seed=seed, progress=progress)
     there = Splits(

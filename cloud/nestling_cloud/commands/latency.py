@@ -42,7 +42,12 @@ def _add_probes(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     add = parser.add_argument
     add("--task", required=True, metavar="NAME|FILE.py:NAME", help="a built-in one, or yours")
     add("--out", type=Path, required=True, metavar="DIR", help="where to; new or empty")
-    add("--count", type=_count, default=_COUNT, help="number of networks (default: %(default)s)")
+    add(
+        "--count",
+        type=_count,
+        default=_COUNT,
+        help="number of networks, for fit 20 or more (default: %(default)s)",
+    )
     add("--seed", type=int, default=0, help="of widths and weights (default: %(default)s)")
     add(
         "--activations",

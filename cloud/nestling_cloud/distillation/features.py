@@ -56,7 +56,7 @@ def answers_of(
     features: list[torch.Tensor] = []
     with _listening(teacher, inputs.shape[1:]) as heard:
         for part in torch.split(inputs, batch):
-            logits.append(teacher(laid_out(part)).float())
+            logits.append(teacher(laid_out(part, teacher)).float())
             if feature != "none":
                 features.append(_feature(heard, feature).to(KEPT))
     return Answers(logits=torch.cat(logits), features=torch.cat(features) if features else None)

@@ -7,6 +7,7 @@ Activations are rounded on each capacity's own grid, whose ends follow the batch
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ from nestling_cloud.quantization.rounding import activations_rounded, fake_round
 from nestling_cloud.quantization.scales import TensorGrid, tensor_grids, weight_scales
 from nestling_cloud.recipes.quantization import Quantization, WeightMethod
 from nestling_cloud.recipes.recipe import Recipe
-from nestling_cloud.training import BatchLoss, train
+from nestling_cloud.training import BatchLoss, TrainingError, train
 
 # What a new batch has to say of a range.
 _MOMENTUM = 0.05
@@ -58,6 +59,11 @@ class _MovingRanges:
             ends = torch.stack(x.detach().aminmax())
             self._ends[place] = torch.lerp(self._ends.get(place, ends), ends, _MOMENTUM)
         low, high = self._ends[place].tolist()
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise TrainingError(
+                "student on 8-bit grids: activations are no longer finite; try a smaller "
+                "learning rate"
+            )
         return fake_round(x, grid_between(low, high))
 
 

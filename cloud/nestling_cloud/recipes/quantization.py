@@ -23,7 +23,8 @@ class Quantization:
         weights: what a row's grid covers: its largest weight, or what is nearest to its weights.
         bias_correction: take the mean shift that rounding causes out of every layer's output.
         equalize: even out the channels between layers first.
-        aware_epochs: of fine-tuning with fake quantisation; 0 rounds after training only.
+        aware_epochs: of fine-tuning with fake quantisation; 0 rounds after training only. Not with
+            `equalize`, which would move what was tuned to its grid.
     """
 
     ranges: RangeMethod = "percentile"
@@ -42,3 +43,8 @@ class Quantization:
             )
         if self.aware_epochs < 0:
             raise QuantizationError(f"{self.aware_epochs} epochs: 0 leaves fine-tuning out")
+        if self.equalize and self.aware_epochs:
+            raise QuantizationError(
+                "equalize would move weights that aware_epochs have tuned to their grid: use one "
+                "of the two"
+            )

@@ -28,8 +28,8 @@ class Recipe:
         optimizer: "adamw", or "muon" for weights of three axes and more (convolutions, recurrent
             layers), which may take fewer epochs so; the others have AdamW even then.
         patience: epochs without a better accuracy on held-out training data after which learning
-            stops; the best weights stay. 0 holds nothing out and goes on to the end, as assistants
-            and grown students always do.
+            stops; the best weights stay. 0 holds nothing out and goes on to the end, as assistants,
+            grown students, fine-tuning on the grid and supernets always do.
         half: compute in bfloat16 where the processor has instructions for it, which is about twice
             as fast; elsewhere float32. So the two kinds of processors learn other weights.
         threads: of the processor, part of the recipe: another count sums in another order, so that

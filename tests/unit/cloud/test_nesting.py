@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
 import torch
+from tests.progress import Counted
 from tests.tiny_task import TINY_TASK, tiny_splits
 from torch import nn
 
@@ -156,6 +157,18 @@ def test_every_capacity_sees_the_data_as_often_as_the_recipe_says(rule: Rule, ti
     train_tiny(0, Joint(rule=rule), progress, dataclasses.replace(TINY_TASK, student_recipe=recipe))
 
     assert progress.epochs == 2 * times  # one capacity of three a step, or all
+
+
+@pytest.mark.parametrize(("rule", "times"), [("turns", 3), ("sum", 1)])
+def test_nest_whose_patience_has_run_out_learns_no_longer(rule: Rule, times: int) -> None:
+    progress = Counted()
+    recipe = Recipe(epochs=20, batch=256, learning_rate=1e-12, patience=2)  # nothing gets better
+
+    train_tiny(0, Joint(rule=rule), progress, dataclasses.replace(TINY_TASK, student_recipe=recipe))
+
+    # Capacities in turns have as much patience together as each of them has.
+    assert progress.epochs < 20 * times
+    assert progress.epochs >= 1 + 2 * times
 
 
 def test_unknown_rule_is_refused() -> None:

@@ -14,6 +14,7 @@ from nestling_cloud.quantization import Quantization, fake_quantization, fine_tu
 from nestling_cloud.quantization.grid import grid_between
 from nestling_cloud.quantization.rounding import fake_round
 from nestling_cloud.tasks import Recipe
+from nestling_cloud.training import TrainingError
 
 RECIPE = Recipe(epochs=30, batch=50, learning_rate=3e-2)
 GRIDS = Quantization(aware_epochs=2)
@@ -114,3 +115,15 @@ def test_capacities_in_turns_see_the_data_as_many_epochs_each() -> None:
     tuned(2, turns=3, seen=seen)
 
     assert set(seen) == set(range(6))
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+def test_activations_that_leave_the_finite_numbers_end_it_in_words(bad: float) -> None:
+    family = make_family("conv-window")
+    family.student.normalizer.mean.fill_(bad)
+
+    with (
+        fake_quantization(family.student.train(), GRIDS),
+        pytest.raises(TrainingError, match="no longer finite; try a smaller learning rate"),
+    ):
+        family.student(family.tensor, CAPACITIES[-1])

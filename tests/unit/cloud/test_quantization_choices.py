@@ -184,6 +184,11 @@ def test_correction_gives_layers_and_logits_the_means_that_they_had(name: str) -
             assert not torch.allclose(before, aim, atol=1e-4)
 
 
+def test_equalising_what_was_tuned_to_its_grid_is_refused() -> None:
+    with pytest.raises(QuantizationError, match="use one of the two"):
+        Quantization(equalize=True, aware_epochs=1)
+
+
 @pytest.mark.parametrize("name", ["conv-picture", "shuffle-window", "gru"])
 def test_every_choice_gives_a_nest_with_the_same_tensors(name: str) -> None:
     family = make_family(name)

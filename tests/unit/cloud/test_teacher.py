@@ -3,15 +3,17 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tests.progress import Counted
 from tests.tiny_task import TINY_TASK, tiny_splits
 from torch import nn
 
 from nestling.student.normalizer import Normalizer
+from nestling_cloud.distillation import make_views
 from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import Silent
-from nestling_cloud.tasks import Signature
+from nestling_cloud.tasks import Distillation, Examples, Recipe, Signature
 from nestling_cloud.teacher import TeacherError, train_teacher
-from nestling_cloud.training import seeded
+from nestling_cloud.training import logits_of, seeded
 
 
 @pytest.mark.parametrize("shape", [[6, 100], [1, 28, 28], [3, 5, 7]])
@@ -66,9 +68,22 @@ class Answers(nn.Module):
         return logits
 
 
+class Forgetful(nn.Module):
+    """Asks for a layer that it has not got."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleDict()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.layers["head"](x)
+        return logits
+
+
 @pytest.mark.parametrize(
     ("teacher", "words"),
     [
+        (Forgetful(), r"fails on inputs of \[2, 16\]: 'head'"),
         (Answers(1), r"answers two inputs with \[2, 1\], not with logits \[2, 3\]"),
         (Answers(5), r"answers two inputs with \[2, 5\]"),
         (nn.Linear(3, 3), r"fails on inputs of \[2, 16\]"),
@@ -82,3 +97,66 @@ def test_teacher_that_does_not_fit_the_signature_is_refused_before_anything_is_t
 
     with pytest.raises(TeacherError, match=words):
         train_teacher(task, tiny_splits().train, seeded(0), Silent())
+
+
+class Flat(nn.Module):
+    """Convolutions, and then the features as they lie in memory, as many networks have it."""
+
+    def __init__(self, signature: Signature) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(signature.shape[0], 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1)
+        )
+        self.head = nn.Linear(4 * 6 * 5, len(signature.classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.layers(x).view(len(x), -1))
+        return logits
+
+
+PICTURES = dataclasses.replace(
+    TINY_TASK,
+    signature=Signature(shape=[3, 6, 5], channels=["r", "g", "b"], classes=["dark", "light"]),
+    teacher=Flat,
+    teacher_recipe=Recipe(epochs=8, batch=16, learning_rate=0.01),
+    distillation=Distillation(feature="hints", views=2),
+)
+
+
+def shades(count: int) -> Examples:
+    labels = np.arange(count) % 2
+    noise = np.random.default_rng(0).normal(scale=0.1, size=(count, 3, 6, 5))
+    return Examples(inputs=(noise + labels[:, None, None, None]).astype(np.float32), labels=labels)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_teacher_of_pictures_may_count_on_the_order_in_memory(trained: bool) -> None:
+    recipe = None if trained else PICTURES.teacher_recipe
+    task, examples = dataclasses.replace(PICTURES, teacher_recipe=recipe), shades(64)
+
+    teacher = train_teacher(task, examples, seeded(0), Silent())
+    views = make_views(task, teacher, examples, seeded(0), task.distillation)
+
+    assert views.features is not None
+    right = logits_of(teacher, torch.from_numpy(examples.inputs)).argmax(1).numpy()
+    assert trained or (right == examples.labels).all()
+
+
+def test_own_teachers_have_pictures_with_channels_last() -> None:
+    seen: list[torch.Tensor] = []
+    teacher = ConvTeacher(PICTURES.signature, width=4)
+    teacher.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+
+    logits_of(teacher, torch.zeros(2, 3, 6, 5))
+
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_teacher_whose_patience_has_run_out_learns_no_longer() -> None:
+    recipe = Recipe(epochs=20, batch=64, learning_rate=1e-12, patience=2)  # nothing gets better
+    progress = Counted()
+
+    task = dataclasses.replace(TINY_TASK, teacher_recipe=recipe)
+    train_teacher(task, tiny_splits().train, seeded(0), progress)
+
+    assert progress.epochs == 3

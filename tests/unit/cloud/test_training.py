@@ -7,6 +7,7 @@ from tests.families import FAMILIES, make_family
 from torch import nn
 
 from nestling_cloud.progress import Silent
+from nestling_cloud.recipes.recipe import Optimizer
 from nestling_cloud.tasks import Recipe
 from nestling_cloud.training import BatchLoss, TrainingError, logits_of, precision, seeded, train
 
@@ -138,6 +139,50 @@ def test_loss_that_is_not_finite_names_step_and_epoch(bad: float) -> None:
         )
 
 
+def test_weights_that_the_last_step_made_infinite_are_no_result() -> None:
+    network = nn.Linear(1, 1)
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        # Finite itself, but its slope at zero is not.
+        root: torch.Tensor = (network.weight * 0).abs().sqrt().sum()
+        return squared_error(network)(indices, epoch) + root
+
+    with pytest.raises(TrainingError, match="line: not all weights are finite"):
+        train(
+            network,
+            loss_of,
+            count=12,
+            recipe=Recipe(epochs=1, batch=12),
+            generator=torch.Generator(),
+            progress=Silent(),
+            what="line",
+        )
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_network_of_kernels_alone_learns(optimizer: Optimizer) -> None:
+    network = nn.Conv1d(1, 1, 1, bias=False)
+    inputs = torch.linspace(-1, 1, 12).reshape(12, 1, 1)
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        del epoch
+        error: torch.Tensor = (network(inputs[indices]) - 2 * inputs[indices]).square().mean()
+        return error
+
+    before = loss_of(torch.arange(12), 0).item()
+    train(
+        network,
+        loss_of,
+        count=12,
+        recipe=Recipe(epochs=40, batch=4, learning_rate=0.1, optimizer=optimizer),
+        generator=seeded(0),
+        progress=Silent(),
+        what="line",
+    )
+
+    assert loss_of(torch.arange(12), 0).item() < before / 2
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_examples_are_refused(count: int) -> None:
     network = nn.Linear(1, 1)
@@ -207,6 +252,27 @@ def test_learning_stops_when_patience_has_run_out_and_takes_the_best_weights_bac
 
     assert len(weights) == 5  # the second was the best, three more brought nothing better
     assert network.weight.item() == weights[1]
+
+
+def test_patience_holds_one_of_few_examples_out() -> None:
+    network, judged = nn.Linear(1, 1), list[slice]()
+
+    def score(part: slice) -> float:
+        judged.append(part)
+        return 1.0
+
+    train(
+        network,
+        squared_error(network),
+        count=4,
+        recipe=Recipe(epochs=3, batch=4, patience=1),
+        generator=seeded(0),
+        progress=Silent(),
+        what="line",
+        score=score,
+    )
+
+    assert judged == [slice(3, 4)] * 2
 
 
 def test_without_patience_nothing_is_held_out_and_learning_goes_on_to_the_end() -> None:
