@@ -55,7 +55,7 @@ bench-console: setup ## the console and the ingest over 10,000 devices -> docs/r
 bench-federated: setup ## the federated scenario over 3 seeds -> docs/results/federated.*
 	$(BIN)/python benchmarks/federated.py $(ARGS)
 
-bench-learning: setup ## teachers, nests and their comparisons, some 3 hours, resumable -> docs/results/learning.*
+bench-learning: setup ## teachers, nests and their comparisons, some 2 hours, resumable -> docs/results/learning.*
 	$(BIN)/python benchmarks/learning.py $(ARGS)
 
 bench-routing: setup ## all routers on the learning benchmark's models, resumable -> docs/results/routing.*
