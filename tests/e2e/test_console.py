@@ -132,7 +132,9 @@ def test_figures_on_the_fleets_page_are_the_stores(page: Browser, fleet: Fleet) 
     assert page.figure("answering") == "1"
     assert page.figure("cloud-share") == f"{100 * by_cloud / ANSWERS:.1f} %"
     spent_mj = sum(row.energy_compute_mj + row.energy_radio_mj for row in rows)
-    assert page.figure("energy") == f"{spent_mj / ANSWERS:#.3g}".rstrip(".") + " mJ"
+    mean_mj = spent_mj / ANSWERS
+    number, unit = (mean_mj, "mJ") if mean_mj >= 1 else (1000 * mean_mj, "µJ")
+    assert page.figure("energy") == f"{number:#.3g}".rstrip(".") + f" {unit}"
     assert page.text('[data-figure="energy"] .beside') == "modelled"
 
 

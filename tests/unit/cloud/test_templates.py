@@ -166,7 +166,7 @@ def test_template_and_store_of_any_widths_are_the_exported_model_bit_for_bit(
     assume(any(more for _, more in widths))
     largest = tuple(width + more for width, more in widths)
     config = dataclasses.replace(
-        conv_student(channels=largest, strides=[1] * len(largest)),
+        conv_student(channels=largest, strides=[1] * len(largest), fractions=(1.0,)),
         widths=(tuple(width for width, _ in widths), largest),
     )
     student = NestedStudent(signature, config)
