@@ -27,7 +27,7 @@ order. Recipes were chosen on calibration inputs; `fashion`'s capacities were wi
 look at its test pictures (lab log, 2026-11-24). Each task's teacher is trained in full and its nest
 is distilled in full, as `nestling-cloud bundle train` does it. The comparisons are smaller: the
 networks that are trained alone, the ways to distil and the families of students learn on `fashion`
-from 2,000 pictures in batches of 64, the ways to distil with a smaller student, and on `wearable`
+from 4,000 pictures in batches of 64, the ways to distil with a smaller student, and on `wearable`
 for fewer epochs. There, where three people are tested, a seed's nested and lone networks are means
 of three students each. What learns with one thread (all but `fashion`'s teacher and nest in full)
 is made for two seeds at a time. `benchmarks/learning_plan.py` has every number of it.

@@ -134,7 +134,7 @@ def _fashion(task: Task) -> Plan:
         compared=compared,
         distilled=dataclasses.replace(compared, student=small),
         families=_families(compared),
-        examples=2000,
+        examples=4000,
         draws=1,
     )
 
