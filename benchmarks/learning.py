@@ -48,11 +48,9 @@ def main() -> None:
             for seed in seed_range(options):
                 make_full(cells, plan, seed)
     with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        pending = [
-            pool.submit(_make, name, seed, started, quick=options.quick)
-            for name in plans
-            for seed in seed_range(options)
-        ]
+        jobs = [(name, seed) for name in plans for seed in seed_range(options)]
+        share = 1 / min(_PROCESSES, len(jobs))
+        pending = [pool.submit(_make, *job, started, share, quick=options.quick) for job in jobs]
         try:
             for one in pending:
                 one.result()
@@ -88,9 +86,9 @@ def main() -> None:
     )
 
 
-def _make(name: str, seed: int, started: float, *, quick: bool) -> None:
+def _make(name: str, seed: int, started: float, share: float, *, quick: bool) -> None:
     """In a process of its own: small networks learn best with one thread."""
-    find(Cells(partial(_say, started), share=1 / _PROCESSES), plan_of(name, quick=quick), seed)
+    find(Cells(partial(_say, started), share=share), plan_of(name, quick=quick), seed)
 
 
 def _say(started: float, text: str) -> None:

@@ -21,8 +21,6 @@ from nestling_cloud.distillation import check_teacher
 from nestling_cloud.export import export_onnx
 from nestling_cloud.macs import activation_counts, network_macs, student_macs
 from nestling_cloud.models.multiplexer import Multiplexer
-from nestling_cloud.models.picture_teacher import PictureTeacher
-from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.multiplexed import multiplexed
 from nestling_cloud.progress import Progress
 from nestling_cloud.quantization import QuantizedStudent, quantize
@@ -144,8 +142,7 @@ def check_teaching(task: Task) -> None:
     check_answers(task, teacher)
     if asked.feature != "none" and not asked.assistants:
         check_teacher(teacher, task.signature.shape, asked.feature)
-    if not isinstance(teacher, ConvTeacher | PictureTeacher):  # of which it is known
-        _export_teacher(task, teacher)
+    _export_teacher(task, teacher)
 
 
 def to_serve(

@@ -41,7 +41,6 @@ LEARNING_MODULES = (
     "nestling_cloud.learning",
     "nestling_cloud.macs",
     "nestling_cloud.models.multiplexer",
-    "nestling_cloud.models.picture_teacher",
     "nestling_cloud.models.teacher",
     "nestling_cloud.multiplexed",
     "nestling_cloud.muon",
