@@ -1,6 +1,6 @@
 # Every target that CI calls, and no other way to do the same thing.
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test test-arm64 lint protos screenshots clean
+.PHONY: help setup simulate test test-fresh test-arm64 lint protos screenshots clean
 .PHONY: bench bench-simulate bench-console bench-federated bench-learning bench-routing
 
 PYTHON ?= python3
@@ -15,20 +15,21 @@ export OMP_WAIT_POLICY ?= PASSIVE
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-$(VENV)/.installed: pyproject.toml constraints.txt deploy/broker/requirements.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	$(PYTHON) -m venv $(VENV)/broker
-	$(VENV)/broker/bin/python -m pip install --quiet --requirement deploy/broker/requirements.txt
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) deploy/development/environment.py $(VENV) \
+	  --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-setup: $(VENV)/.installed ## make .venv, and the embedded broker's own environment inside it
+setup: $(VENV)/.installed ## make .venv with everything for development
 
 simulate: setup ## train, ship, run a simulated fleet, write the report (ARGS='--seed 1 --retrain')
 	$(BIN)/nestling-sim run $(ARGS)
 
 test: setup ## run every test (ARGS='-k policy')
 	$(BIN)/python -P -m pytest $(ARGS)
+
+test-fresh: ## simulate and test on a bare Debian, from a clean clone (ARGS=trixie)
+	tests/fresh/run.sh $(ARGS)
 
 test-arm64: setup ## the device as a Raspberry Pi 4 runs it, emulated (root, debootstrap, qemu-user-static)
 	PYTHON=$(CURDIR)/$(BIN)/python tests/arm64/run.sh

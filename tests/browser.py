@@ -1,10 +1,10 @@
 """A real Chromium, told to keep to itself."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
@@ -13,7 +13,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 from tests.processes import DEADLINE_S
 
-DRIVER = shutil.which("chromedriver") or "/usr/bin/chromedriver"
 _FLAGS = (
     "--headless=new",
     "--no-sandbox",  # tests may run as root
@@ -100,15 +99,19 @@ class Browser:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start a browser with an empty profile."""
+def chromium(driver_program: Path) -> Iterator[Browser]:
+    """Start a browser with an empty profile.
+
+    Args:
+        driver_program: chromedriver.
+    """
     with tempfile.TemporaryDirectory() as profile:
         options = webdriver.ChromeOptions()
         for flag in (*_FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         logs = {"browser": "ALL", "performance": "ALL"}
         options.set_capability("goog:loggingPrefs", logs)
-        driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+        driver = webdriver.Chrome(options=options, service=Service(str(driver_program)))
         try:
             driver.set_page_load_timeout(DEADLINE_S)
             yield Browser(driver)

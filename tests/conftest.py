@@ -17,6 +17,8 @@ from nestling.bundle import MANIFEST_FORMAT
 from nestling.v1 import bundle_pb2
 from nestling_cloud.bundles.repository import Repository
 
+pytest_plugins = ["tests.skipping"]
+
 SHAPE = (2, 3)
 CLASSES = 4
 
@@ -101,8 +103,5 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     """A PostgreSQL server of the tests' own."""
-    programs = postgres.programs()
-    if programs is None:
-        pytest.skip("PostgreSQL's server is not installed: apt install postgresql")
-    with postgres.running(programs) as started:
+    with postgres.running() as started:
         yield started

@@ -12,6 +12,8 @@ from tests import cloud_process, pi_install
 from tests.browser import Browser
 from tests.cloud_process import Cloud, StartCloud
 from tests.fleet_tasks import fill_cache
+from tests.needs import CHROMIUM
+from tests.skipping import required
 from tests.trained import SEED, TrainedTask
 
 
@@ -51,10 +53,8 @@ def cloud_channel(cloud: Cloud) -> Iterator[grpc.Channel]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests that look at pages; each logs in anew."""
-    if not Path(browsers.DRIVER).exists():
-        pytest.skip("no chromedriver on this machine: apt install chromium chromium-driver")
-    with browsers.chromium() as opened:
+    """One Chromium for all tests that look at pages; each logs in again."""
+    with browsers.chromium(required(CHROMIUM)) as opened:
         yield opened
 
 

@@ -17,7 +17,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from tests import enrolled
 from tests.hand_bundle import hand_repository
+from tests.needs import SYSTEMD
 from tests.processes import DEADLINE_S, until
+from tests.skipping import required
 
 from nestling_cloud import cli
 from nestling_cloud.fleet.enrolment import Enrolment
@@ -25,7 +27,7 @@ from nestling_cloud.fleet.enrolment import Enrolment
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy" / "cloud"
 NAME = "cloud.example.org"
-_BASH, _ANALYZE = "/bin/bash", "/usr/bin/systemd-analyze"
+_BASH = "/bin/bash"
 BY_HAND, SERVICE, BROKER, CONTAINERS = (
     "By hand",
     "As a service",
@@ -221,7 +223,7 @@ def test_unit_is_sound(unit: Path, tmp_path: Path) -> None:
         (tmp_path / each.name).write_text(text)
 
     done = subprocess.run(
-        [_ANALYZE, "verify", str(tmp_path / unit.name)],
+        [required(SYSTEMD), "verify", str(tmp_path / unit.name)],
         capture_output=True,
         text=True,
         check=False,
@@ -234,7 +236,7 @@ def test_unit_is_sound(unit: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("unit", ["nestling-cloud.service", "nestling-broker.service"])
 def test_service_is_confined(unit: str) -> None:
     done = subprocess.run(
-        [_ANALYZE, "security", "--offline=true", "--threshold=20", str(DEPLOY / unit)],
+        [required(SYSTEMD), "security", "--offline=true", "--threshold=20", str(DEPLOY / unit)],
         capture_output=True,
         text=True,
         check=False,

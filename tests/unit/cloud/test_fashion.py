@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.needs import FASHION_MNIST
+from tests.skipping import needs
 
 from nestling_cloud.tasks import DataMissingError, Task, TaskError, concatenate, fashion, load_task
-
-REAL = Path("/usr/share/datasets/fashion-mnist")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_file_that_is_no_idx_file_is_named(task: Task, data_dir: Path, content: 
         task.load(data_dir, 0)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
+@needs(FASHION_MNIST)
 def test_real_pictures_load_from_debians_folder(
     task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:

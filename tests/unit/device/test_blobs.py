@@ -125,7 +125,6 @@ def test_overlong_rest_of_an_earlier_download_is_started_over(
     assert store.read(BLOB) == DATA
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_full_disk_is_named_and_leaves_no_blob(
     source: MemorySource, store: BlobStore, tmp_path: Path
 ) -> None:

@@ -1,0 +1,168 @@
+"""Make the development environment: `environment.py FOLDER PIP_ARGUMENT...`.
+
+Makes a virtual environment in FOLDER and runs `pip install` in it. pip's own words, which are
+hundreds of lines, go to FOLDER/install.log; here a line every few seconds says how far it is.
+Runs on the system's Python and imports nothing else.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import venv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+OLDEST_PYTHON = (3, 11)
+PROGRESS_INTERVAL_S = 5.0
+_LINES_OF_ERROR = 15
+# What would send the packages elsewhere. Index, certificates, proxy and the rest stay the caller's.
+_REDIRECTIONS = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONPATH", "PYTHONHOME")
+_OVERRIDES = {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+_INSTALLING = "Installing collected packages:"
+_FETCHED = re.compile(r"\s*(?:Downloading|Using cached|Processing)\s+(\S+)(?:\s+\((\S+ \S+)\))?")
+
+
+class InstallError(Exception):
+    """The environment cannot be made; the text says what to do."""
+
+
+@dataclass(frozen=True)  # not kw_only: an older Python has to get as far as being refused
+class Progress:
+    """How far an installation is, as pip's words tell.
+
+    Attributes:
+        collected: packages that pip has looked up.
+        file: the last file that it took, with its size; "" before the first.
+        to_install: packages that it is installing; 0 while it still collects.
+    """
+
+    collected: int = 0
+    file: str = ""
+    to_install: int = 0
+
+    def after(self, line: str) -> "Progress":
+        """Take one more line of pip's into account."""
+        if line.startswith("Collecting "):
+            return Progress(collected=self.collected + 1, file=self.file)
+        if line.startswith(_INSTALLING):
+            count = line.removeprefix(_INSTALLING).count(",") + 1
+            return Progress(collected=self.collected, file=self.file, to_install=count)
+        fetched = _FETCHED.match(line)
+        if fetched is None:
+            return self
+        name = fetched[1].rsplit("/", 1)[-1]
+        file = f"{name} ({fetched[2]})" if fetched[2] else name
+        return Progress(collected=self.collected, file=file)
+
+    def text(self, installed: int) -> str:
+        """Say it in one line.
+
+        Args:
+            installed: packages that are in place.
+        """
+        if self.to_install:
+            return f"installing packages, {min(installed, self.to_install)} of {self.to_install}"
+        if self.file:
+            return f"fetching packages, {self.collected} so far, now {self.file}"
+        return "asking the package index"
+
+
+def main(arguments: list[str]) -> int:
+    """Make the environment; returns the exit code."""
+    folder, *pip_arguments = arguments
+    try:
+        _make(Path(folder), pip_arguments)
+    except InstallError as err:
+        print(f"setup: {err}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _make(folder: Path, pip_arguments: list[str]) -> None:
+    check_python(sys.version_info[:2])
+    started = time.monotonic()
+    _say(f"making {folder} with Python {sys.version.split()[0]}; pip writes {folder}/install.log")
+    try:
+        venv.create(folder, with_pip=True, clear=False, symlinks=True)
+    except (OSError, subprocess.CalledProcessError) as err:
+        raise InstallError(
+            f"no virtual environment in {folder} ({err}): on Debian, apt install python3-venv"
+        ) from err
+    log = folder / "install.log"
+    status = _install(folder, pip_arguments, log, started)
+    if status:
+        raise InstallError(f"pip ended with status {status}:\n{last_words(log.read_text())}")
+    _say(f"{folder} is ready after {time.monotonic() - started:.0f} s")
+
+
+def check_python(version: tuple[int, int]) -> None:
+    """Raise InstallError for a Python that is too old."""
+    if version < OLDEST_PYTHON:
+        needed, found = (".".join(map(str, each)) for each in (OLDEST_PYTHON, version))
+        raise InstallError(
+            f"this is Python {found}, and {needed} or newer is needed: "
+            f"make setup PYTHON=python{needed}"
+        )
+
+
+def environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables for pip: the caller's, without what redirects an installation."""
+    kept = {name: value for name, value in inherited.items() if name not in _REDIRECTIONS}
+    return {**kept, **_OVERRIDES}
+
+
+def _install(folder: Path, pip_arguments: list[str], log: Path, started: float) -> int:
+    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--progress-bar", "off"]
+    with (
+        log.open("w", encoding="utf-8") as written,
+        subprocess.Popen(
+            [*command, *pip_arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment(os.environ),
+        ) as pip,
+    ):
+        assert pip.stdout is not None
+        progress = [Progress()]
+        reader = threading.Thread(
+            target=_follow, args=(pip.stdout, written, progress), name="pip-output"
+        )
+        reader.start()
+        while reader.is_alive():
+            reader.join(PROGRESS_INTERVAL_S)
+            if reader.is_alive():
+                seconds = time.monotonic() - started
+                _say(f"{seconds:4.0f} s  {progress[0].text(_packages_in(folder))}")
+        return pip.wait()
+
+
+def _follow(lines: Iterable[str], log: IO[str], progress: list[Progress]) -> None:
+    for line in lines:
+        log.write(line)
+        log.flush()
+        progress[0] = progress[0].after(line)
+
+
+def _packages_in(folder: Path) -> int:
+    return sum(1 for _ in folder.glob("lib/python3*/site-packages/*.dist-info"))
+
+
+def last_words(log: str) -> str:
+    """What pip said in the end, without its warnings."""
+    lines = [line for line in log.splitlines() if line and not line.startswith("WARNING:")]
+    return "\n".join(lines[-_LINES_OF_ERROR:])
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
