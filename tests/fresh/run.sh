@@ -52,9 +52,10 @@ pip_settings() {
     done | sort -u
 }
 
-# Folders of this machine that pip takes packages from.
+# Folders of this machine that pip takes packages from. The pages of an index link to files beside
+# its folder.
 local_indexes() {
-  pip_settings | grep -oE '(file://)?/[^ =]+' | sed 's#^file://##' | sort -u |
+  pip_settings | grep -oE '(file://)?/[^ =]+' | sed -E 's#^file://(.*)/[^/]+/?$#\1#' | sort -u |
     while read -r folder; do
       [[ ! -d $folder ]] || echo "$folder"
     done
