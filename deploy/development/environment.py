@@ -55,7 +55,7 @@ class Progress:
         fetched = _FETCHED.match(line)
         if fetched is None:
             return self
-        name = fetched[1].rsplit("/", 1)[-1]
+        name = " ".join(fetched[1].rsplit("/", 1)[-1].split("-")[:2])  # NAME-VERSION-TAGS.whl
         file = f"{name} ({fetched[2]})" if fetched[2] else name
         return Progress(collected=self.collected, file=file)
 
