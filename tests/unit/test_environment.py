@@ -36,7 +36,10 @@ def test_progress_before_pip_has_said_anything(script: ModuleType) -> None:
     ("line", "file"),
     [
         ("  Downloading torch-2.13.0-cp311-none-any.whl (190.4 MB)", "torch 2.13.0 (190.4 MB)"),
-        ("  Using cached https://index/simple/numpy-2.4.6-cp311-none-any.whl (18 MB)", "numpy 2.4.6 (18 MB)"),
+        (
+            "  Using cached https://index/simple/numpy-2.4.6-cp311-none-any.whl (18 MB)",
+            "numpy 2.4.6 (18 MB)",
+        ),
         ("Processing /wheels/torch-2.13.0+cpu-cp311-none-any.whl", "torch 2.13.0+cpu"),
     ],
 )
