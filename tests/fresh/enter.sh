@@ -13,6 +13,7 @@ fi
 for each in /dev /sys; do
   mount --bind "$each" "$root$each"
 done
+mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
 mount -t proc proc "$root/proc"
 while read -r folder; do
   mkdir -p "$root$folder"

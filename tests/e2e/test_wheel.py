@@ -1,0 +1,125 @@
+"""The wheel of this tree, in environments that have nothing else: they install, and they run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from tests import cloud_process
+from tests.cloud_process import Cloud
+from tests.fleet_tasks import ROOT
+from tests.hand_bundle import hand_repository
+from tests.processes import DEADLINE_S
+
+# A wheel of a hundred megabytes may have to be fetched and unpacked.
+_INSTALL_S = 900
+_RUN_S = 300
+
+Install = Callable[[str], Path]
+
+
+@pytest.fixture
+def install(wheel: Path, tmp_path: Path) -> Install:
+    """Makes an environment with the wheel and an extra; returns the folder of its programs."""
+
+    def make(extra: str) -> Path:
+        folder = tmp_path / "environment"
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=_INSTALL_S)
+        constraints = ["--constraint", str(ROOT / "constraints.txt")]
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--quiet"]
+        subprocess.run([*pip, *constraints, f"{wheel}{extra}"], check=True, timeout=_INSTALL_S)
+        return folder / "bin"
+
+    return make
+
+
+@pytest.fixture
+def released(tmp_path: Path, tiny_teacher: bytes) -> Path:
+    """Folder of a repository with a bundle that devices can run."""
+    folder = tmp_path / "repository"
+    hand_repository(folder, tiny_teacher)
+    return folder
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Environment variables that lead to nothing of this tree."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+
+
+@pytest.mark.timeout(_INSTALL_S + _RUN_S)
+def test_base_wheel_is_a_device(install: Install, cloud: Cloud, tmp_path: Path) -> None:
+    programs = install("")
+
+    arguments = ["--cloud", cloud.grpc, "--broker", str(cloud.broker), "--count", "3"]
+    done = subprocess.run(
+        [programs / "nestling-device", "run", *arguments, "--interval", "0.01", "--json"],
+        cwd=tmp_path,
+        env=_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=_RUN_S,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3
+
+
+@pytest.mark.timeout(_INSTALL_S + _RUN_S)
+def test_cloud_extra_serves_with_broker_and_console(
+    install: Install, released: Path, tmp_path: Path
+) -> None:
+    programs = install("[cloud]")
+    command = cloud_process.command(
+        released, tmp_path / "receipts.sqlite", "--console-port", "0", "--json"
+    )
+    serve = command[command.index("serve") :]
+
+    with subprocess.Popen(
+        [programs / "nestling-cloud", *serve],
+        cwd=tmp_path,
+        env=_environment(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        healthy = httpx.get(f"{ready['console']}/healthz", timeout=DEADLINE_S).status_code
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(DEADLINE_S)
+
+    assert (healthy, status) == (200, 0)
+
+
+@pytest.mark.timeout(_INSTALL_S + _RUN_S)
+def test_sim_extra_trains_ships_and_runs_a_fleet(install: Install, tmp_path: Path) -> None:
+    programs = install("[sim]")
+
+    done = subprocess.run(
+        [
+            programs / "nestling-sim",
+            "run",
+            *("--task", f"{ROOT / 'docs' / 'examples' / 'digits.py'}:TASK"),
+            "--json",
+        ],
+        cwd=tmp_path,
+        env=_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=_RUN_S,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["inputs"] == summary["answered"]
