@@ -15,14 +15,12 @@ export OMP_WAIT_POLICY ?= PASSIVE
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-$(VENV)/.installed: pyproject.toml constraints.txt deploy/broker/requirements.txt
+$(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	$(PYTHON) -m venv $(VENV)/broker
-	$(VENV)/broker/bin/python -m pip install --quiet --requirement deploy/broker/requirements.txt
 	@touch $@
 
-setup: $(VENV)/.installed ## make .venv, and the embedded broker's own environment inside it
+setup: $(VENV)/.installed ## make .venv, with everything for development
 
 simulate: setup ## train, ship, run a simulated fleet, write the report (ARGS='--seed 1 --retrain')
 	$(BIN)/nestling-sim run $(ARGS)
