@@ -56,11 +56,8 @@ def start(fleet_cache: Path, tmp_path: Path) -> Iterator[Start]:
         temporary.mkdir()
         program = ["-m", "nestling_sim.cli"]
         if not iotcore:  # as if it were not installed
-            program = [
-                "-c",
-                "import sys; sys.modules['iotcore'] = None; from nestling_sim.cli import main; "
-                "sys.exit(main(sys.argv[1:]))",
-            ]
+            text = "import sys; sys.modules['iotcore'] = None; from nestling_sim.cli import main; "
+            program = ["-c", f"{text}sys.exit(main(sys.argv[1:]))"]
         options = ["--scenario", str(scenario), "--task", task, "--out", str(out), *arguments]
         process = subprocess.Popen(
             [sys.executable, "-P", *program, "run", *options],
