@@ -12,15 +12,43 @@ from tests import postgres
 from tests.learning_fleet import tiny_repository
 from tests.postgres import Postgres
 from tests.trained import TrainedTask, train_small
+from tests.without_mosquitto import hide_mosquitto
 
 from nestling.bundle import MANIFEST_FORMAT
 from nestling.v1 import bundle_pb2
+from nestling_cloud.broker import BrokerError, BrokerKind, find_broker
 from nestling_cloud.bundles.repository import Repository
 
 pytest_plugins = ["tests.skipping"]
 
 SHAPE = (2, 3)
 CLASSES = 4
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our options to pytest's."""
+    parser.addoption(
+        "--without-mosquitto",
+        action="store_true",
+        help="run as if Mosquitto were not installed, on the embedded broker (root)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Do what our options ask for."""
+    if config.getoption("--without-mosquitto"):
+        hide_mosquitto()
+
+
+@pytest.fixture(params=["mosquitto", "iotcore"])
+def broker_kind(request: pytest.FixtureRequest) -> BrokerKind:
+    """Every kind of broker that can be started, one after the other."""
+    kind: BrokerKind = request.param
+    try:
+        find_broker(kind)
+    except BrokerError as err:
+        pytest.skip(str(err))
+    return kind
 
 
 @pytest.fixture(scope="session")

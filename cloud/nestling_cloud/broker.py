@@ -1,4 +1,4 @@
-"""An MQTT broker as a child process: Mosquitto where there is one, otherwise amqtt.
+"""An MQTT broker as a child process: Mosquitto where there is one, otherwise iotcore.
 
 An open one listens on 127.0.0.1, lets anybody on this machine in, keeps nothing on disk, and gets
 its configuration through standard input, so that nothing is left behind however we end. A secure
@@ -6,6 +6,7 @@ one may listen anywhere: it is a Mosquitto that asks everybody for a certificate
 """
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -20,14 +21,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
 
+from nestling_cloud import open_broker
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.broker_folder import BrokerFolder
 from nestling_cloud.leash import leashed
 from nestling_cloud.tls import TlsFiles, reachable_as
 
 HOST = "127.0.0.1"
-BrokerKind = Literal["auto", "mosquitto", "amqtt"]
+BrokerKind = Literal["auto", "mosquitto", "iotcore"]
 
+# The program of its process.
+_IOTCORE = Path(__file__).with_name("iotcore_process.py")
+# What is missing, and how to get it.
+_HOW_TO_GET: dict[BrokerKind, tuple[str, str]] = {
+    "auto": ("MQTT broker", "apt install mosquitto, or pip install iotcore"),
+    "mosquitto": ("Mosquitto", "apt install mosquitto"),
+    "iotcore": ("iotcore", "pip install iotcore"),
+}
 # Where Debian puts daemons; a user's PATH may lack it.
 _SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin")
 _START_TIMEOUT_S = 15.0
@@ -133,7 +143,7 @@ def start_broker(*, port: int = 0, kind: BrokerKind = "auto") -> Broker:
 
     Args:
         port: where to listen; 0 takes a free port.
-        kind: which broker; "auto" is Mosquitto where it is installed, otherwise amqtt.
+        kind: which broker; "auto" is Mosquitto where it is installed, otherwise iotcore.
 
     Raises:
         BrokerError: there is no broker on this machine, the port is taken, or it does not start.
@@ -141,9 +151,12 @@ def start_broker(*, port: int = 0, kind: BrokerKind = "auto") -> Broker:
     found, program = find_broker(kind)
 
     def launch(port: int) -> Broker:
-        text = {"mosquitto": _mosquitto, "amqtt": _amqtt}[found](port).encode()
-        command = [str(program), "-c", "/dev/stdin"]
-        return _launch(found, command, text, host=HOST, port=port, tls=None)
+        if found == "mosquitto":
+            command, text = [str(program), "-c", "/dev/stdin"], open_broker.mosquitto(HOST, port)
+        else:
+            command = [sys.executable, "-P", str(program)]
+            text = open_broker.iotcore(HOST, port)
+        return _launch(found, command, text.encode(), host=HOST, port=port, tls=None)
 
     return _on_port(HOST, port, launch)
 
@@ -165,7 +178,7 @@ def start_secure_broker(
         port: likewise; 0 takes a free port.
         names: what devices reach it by.
         client: the cloud's own certificate, to see whether it answers.
-        kind: which broker is wished; amqtt asks for no certificates, and will not do.
+        kind: which broker is wished; iotcore asks for no certificates, and will not do.
 
     Raises:
         BrokerError: there is no Mosquitto on this machine, the port is taken, or it does not start.
@@ -188,7 +201,7 @@ def _find_mosquitto(kind: BrokerKind) -> Path:
         found, program = "none", Path()
     if found != "mosquitto":
         raise BrokerError(
-            "TLS with client certificates needs Mosquitto, which amqtt cannot stand in for: "
+            "TLS with client certificates needs Mosquitto, which iotcore cannot stand in for: "
             "apt install mosquitto, or name a running broker"
         )
     return program
@@ -208,23 +221,19 @@ def find_broker(kind: BrokerKind = "auto") -> tuple[str, Path]:
     """Find a broker's program without starting it.
 
     Returns:
-        Its kind and its path.
+        Its kind, and the path of Mosquitto or of the Python program that is iotcore's broker.
 
     Raises:
         BrokerError: there is none on this machine; the text says how to get one.
     """
     search_path = os.pathsep.join([os.environ.get("PATH", ""), *_SYSTEM_PATHS])
     mosquitto = shutil.which("mosquitto", path=search_path)
-    if mosquitto and kind != "amqtt":
+    if mosquitto and kind != "iotcore":
         return "mosquitto", Path(mosquitto)
-    amqtt = Path(sys.prefix) / "broker" / "bin" / "amqtt"
-    if amqtt.is_file() and kind != "mosquitto":
-        return "amqtt", amqtt
-    wanted = "MQTT broker" if kind == "auto" else kind
-    raise BrokerError(
-        f"no {wanted} on this machine: install Mosquitto (apt install mosquitto), "
-        f"or run 'make setup', which puts amqtt at {amqtt}; or name a running broker"
-    )
+    if kind != "mosquitto" and importlib.util.find_spec("iotcore") is not None:
+        return "iotcore", _IOTCORE
+    wanted, how = _HOW_TO_GET[kind]
+    raise BrokerError(f"no {wanted} on this machine: {how}, or name a running broker")
 
 
 def _launch(
@@ -254,33 +263,6 @@ def _launch(
         broker.close()
         raise
     return broker
-
-
-def _mosquitto(port: int) -> str:
-    lines = [
-        f"listener {port} {HOST}",
-        "allow_anonymous true",
-        "persistence false",
-        "log_dest stderr",
-        "log_type error",
-        "log_type warning",
-        "set_tcp_nodelay true",
-        # Started as root it would become another user, and lose its leash by that.
-        *(["user root"] if os.geteuid() == 0 else []),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _amqtt(port: int) -> str:
-    return f"""\
-listeners:
-  default:
-    type: tcp
-    bind: {HOST}:{port}
-plugins:
-  amqtt.plugins.authentication.AnonymousAuthPlugin:
-    allow_anonymous: true
-"""
 
 
 def _answers(host: str, port: int, tls: ssl.SSLContext | None) -> bool:

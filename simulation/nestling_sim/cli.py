@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         "--broker-kind",
         choices=get_args(BrokerKind),
         default="auto",
-        help="default: Mosquitto if installed, otherwise amqtt",
+        help="default: Mosquitto if installed, otherwise iotcore",
     )
     add("--console", action="store_true", help="serve the console over the running simulation")
     add(

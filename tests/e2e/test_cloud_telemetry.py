@@ -20,7 +20,7 @@ from tests.processes import DEADLINE_S, until
 
 from nestling import metrics, topics
 from nestling.v1 import receipt_pb2
-from nestling_cloud.broker import Broker, start_broker
+from nestling_cloud.broker import Broker, BrokerKind, start_broker
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store, store_url
 from nestling_cloud.telemetry.views import DeviceRow
@@ -119,8 +119,10 @@ def test_host_state_is_on_the_broker_for_strangers(start_cloud: StartCloud, brok
     assert states[2]["timestamp"] == states[3]["timestamp"]  # the Will's is its birth's
 
 
-def test_telemetry_goes_on_after_the_broker_was_away(start_cloud: StartCloud) -> None:
-    with start_broker() as first:
+def test_telemetry_goes_on_after_the_broker_was_away(
+    start_cloud: StartCloud, broker_kind: BrokerKind
+) -> None:
+    with start_broker(kind=broker_kind) as first:
         cloud = start_cloud("--broker", first.address)
         node = Node(first.host, first.port)
         node.birth()
@@ -128,7 +130,7 @@ def test_telemetry_goes_on_after_the_broker_was_away(start_cloud: StartCloud) ->
         assert node.acknowledged() == ("outbox", 1)
         node.close()
 
-    with start_broker(port=first.port) as second:
+    with start_broker(port=first.port, kind=broker_kind) as second:
         state: queue.Queue[bytes] = queue.Queue()
         watcher = mqtt.Client(CallbackAPIVersion.VERSION2)
         watcher.on_message = lambda _client, _data, message: state.put(bytes(message.payload))

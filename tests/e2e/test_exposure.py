@@ -113,8 +113,8 @@ def test_host_that_does_not_say_how_it_is_reached_needs_a_public_one(
     assert "Traceback" not in ended.stderr
 
 
-def test_amqtt_does_not_serve_other_machines(released: Path, tmp_path: Path) -> None:
-    ended = _serve(released, tmp_path, *OPEN, "--broker-kind", "amqtt")
+def test_iotcore_does_not_serve_other_machines(released: Path, tmp_path: Path) -> None:
+    ended = _serve(released, tmp_path, *OPEN, "--broker-kind", "iotcore")
 
     assert ended.returncode == 1
     assert "apt install mosquitto" in ended.stderr

@@ -49,13 +49,15 @@ def start(fleet_cache: Path, tmp_path: Path) -> Iterator[Start]:
     """Starts `nestling-sim run` with the small bundle in its cache."""
     started: list[subprocess.Popen[str]] = []
 
-    def go(task: str, *arguments: str, scenario: Path = THREE_WRISTS, prefix: str = "") -> Running:
+    def go(
+        task: str, *arguments: str, scenario: Path = THREE_WRISTS, iotcore: bool = True
+    ) -> Running:
         temporary, out = tmp_path / "tmp", tmp_path / "runs"
         temporary.mkdir()
         program = ["-m", "nestling_sim.cli"]
-        if prefix:  # as if this were another environment, with no broker in it
-            text = "import sys; sys.prefix = sys.argv.pop(1); from nestling_sim.cli import main; "
-            program = ["-c", f"{text}sys.exit(main(sys.argv[1:]))", prefix]
+        if not iotcore:  # as if it were not installed
+            text = "import sys; sys.modules['iotcore'] = None; from nestling_sim.cli import main; "
+            program = ["-c", f"{text}sys.exit(main(sys.argv[1:]))"]
         options = ["--scenario", str(scenario), "--task", task, "--out", str(out), *arguments]
         process = subprocess.Popen(
             [sys.executable, "-P", *program, "run", *options],
@@ -162,21 +164,28 @@ def test_run_prints_its_summary_as_json_and_one_line_a_step(start: Start) -> Non
 
 
 @pytest.mark.parametrize(
-    ("task", "arguments", "told"),
+    ("task", "told"),
     [
-        ("DATALESS", [], "no watch found; wind one up"),
-        ("NONE_SUCH", [], "short_streams.py has no task 'NONE_SUCH'; it has "),
-        ("SHORT", ["--broker-kind", "amqtt"], "no amqtt on this machine: install Mosquitto"),
+        ("DATALESS", "no watch found; wind one up"),
+        ("NONE_SUCH", "short_streams.py has no task 'NONE_SUCH'; it has "),
     ],
 )
-def test_what_is_missing_is_told_in_a_sentence(
-    start: Start, tmp_path: Path, task: str, arguments: list[str], told: str
-) -> None:
-    running = start(task_reference(task), *arguments, prefix=str(tmp_path))
+def test_what_is_missing_is_told_in_a_sentence(start: Start, task: str, told: str) -> None:
+    running = start(task_reference(task))
 
     _, words = running.process.communicate(timeout=DEADLINE_S)
 
     assert_told_in_a_sentence(running, words, told)
+
+
+def test_broker_that_is_not_installed_is_told(start: Start) -> None:
+    running = start(task_reference("SHORT"), "--broker-kind", "iotcore", iotcore=False)
+
+    _, words = running.process.communicate(timeout=DEADLINE_S)
+
+    assert_told_in_a_sentence(
+        running, words, "no iotcore on this machine: pip install iotcore, or name"
+    )
 
 
 def test_task_file_that_is_not_there_is_told(start: Start) -> None:

@@ -14,9 +14,8 @@ import pytest
 from tests.fleet_tasks import THREE_WRISTS, task_reference
 
 from nestling import bundle
-from nestling_cloud.broker import BrokerKind, find_broker
+from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import load_task
 from nestling_cloud.telemetry.store import RECEIPTS_FILE, Store, store_url
@@ -149,12 +148,7 @@ def test_device_pays_for_the_rings_it_holds_and_growing_for_those_it_adds(
 def test_same_seed_gives_the_same_run_whatever_the_broker(
     finished: Finished, scenario: Scenario, fleet_cache: Path, tmp_path: Path
 ) -> None:
-    try:
-        find_broker("amqtt")
-    except CloudError as err:
-        pytest.skip(str(err))
-
-    again = finish(scenario, fleet_cache, tmp_path, "amqtt")
+    again = finish(scenario, fleet_cache, tmp_path, "iotcore")
 
     assert repeatable(finished) == repeatable(again)
     for key in ("accuracy", "routes", "reasons", "fallbacks", "capacity_switches"):

@@ -11,9 +11,8 @@ if [[ $$ != 1 ]]; then
   exec unshare --mount --pid --fork --kill-child "$0" "$root" "$user" "$command" "$@"
 fi
 for each in /dev /sys; do
-  mount --bind "$each" "$root$each"
+  mount --rbind "$each" "$root$each"
 done
-mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
 mount -t proc proc "$root/proc"
 while read -r folder; do
   mkdir -p "$root$folder"

@@ -88,7 +88,7 @@ def _add_broker(parser: argparse.ArgumentParser) -> None:
         "--broker-kind",
         choices=get_args(BrokerKind),
         default="auto",
-        help="which broker to start (default: Mosquitto if installed, otherwise amqtt)",
+        help="which broker to start (default: Mosquitto if installed, otherwise iotcore)",
     )
 
 

@@ -16,7 +16,7 @@ from nestling_cloud.fleet.roster import Roster
 from nestling_cloud.whole_file import write_whole
 
 # Of one message. What a device sends has kilobytes; one that sends more is mistaken.
-_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 # Topics of a device, as the broker puts its certificate's name in for %u.
 _OWN = "%u"
 _WRITES = (
@@ -115,7 +115,7 @@ def configuration(folder: Path, host: str, port: int, *, root: bool) -> str:
         "require_certificate true",
         "use_identity_as_username true",
         f"acl_file {folder}/acl",
-        f"message_size_limit {_MAX_MESSAGE_BYTES}",
+        f"message_size_limit {MAX_MESSAGE_BYTES}",
         "persistence false",
         "log_dest stderr",
         "log_type error",
