@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tests import postgres
 from tests.learning_fleet import tiny_repository
+from tests.needs import MOSQUITTO
 from tests.postgres import Postgres
+from tests.skipping import required
 from tests.trained import TrainedTask, train_small
 from tests.without_mosquitto import hide_mosquitto
 
 from nestling.bundle import MANIFEST_FORMAT
 from nestling.v1 import bundle_pb2
-from nestling_cloud.broker import BrokerError, BrokerKind, find_broker
+from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.repository import Repository
 
 pytest_plugins = ["tests.skipping"]
@@ -44,10 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def broker_kind(request: pytest.FixtureRequest) -> BrokerKind:
     """Every kind of broker that can be started, one after the other."""
     kind: BrokerKind = request.param
-    try:
-        find_broker(kind)
-    except BrokerError as err:
-        pytest.skip(str(err))
+    if kind == "mosquitto":
+        required(MOSQUITTO)
     return kind
 
 
