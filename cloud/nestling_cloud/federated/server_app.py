@@ -26,10 +26,11 @@ from nestling_cloud.federated.guard import Margins, Verdict, judge
 from nestling_cloud.federated.rounds import Dropped, Participant, Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.federated.strategy import Ground, NestedAveraging, RoundTally, Rules, record_of
-from nestling_cloud.learning import Learned, LearnedCloud, finish
+from nestling_cloud.learning import Learned, finish
 from nestling_cloud.progress import Progress, Silent
 from nestling_cloud.tasks.loader import load_task
 from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_cloud.teaching import LearnedCloud
 from nestling_cloud.training import seeded
 
 app = ServerApp()
