@@ -15,6 +15,7 @@ from nestling_cloud.tasks.task import Examples, Task
 from nestling_cloud.training import laid_out, logits_of, train
 
 _LABEL_SMOOTHING = 0.1
+_KEEP_THE_AXIS = "; keep the batch axis of one input too (squeeze(-1), not squeeze())"
 
 
 class TeacherError(CloudError):

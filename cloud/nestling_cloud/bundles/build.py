@@ -46,7 +46,7 @@ def release_bundle(
         calibration=repository.add(learned.calibration.SerializeToString(deterministic=True)),
         golden=repository.add(_golden(learned).SerializeToString(deterministic=True)),
     )
-    try_bundle(manifest, lambda blob: repository.read(blob.sha256), learned.cloud.onnx)
+    try_bundle(manifest, repository.read_whole, learned.cloud.onnx)
     repository.add_model(cloud.name, learned.cloud.onnx)
     # Before the release: a bundle that devices may run has what a round needs.
     repository.add_checkpoint(_version(manifest), write_arrays(learned.checkpoint))

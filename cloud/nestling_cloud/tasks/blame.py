@@ -24,13 +24,19 @@ def blamed(err: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(err.__traceback__)
-        if not _is_installed(Path(frame.filename))
+        if not _is_others(Path(frame.filename))
     ]
     return (
         f"{told} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else told
     )
 
 
-def _is_installed(path: Path) -> bool:
+def is_installed(path: Path) -> bool:
+    """Whether a file is a library's, which somebody installed and whose version is known."""
+    below = any(path.is_relative_to(folder) for folder in _INSTALLED)
+    return below or not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+
+
+def _is_others(path: Path) -> bool:
     """Whether a frame's file is ours or a library's, or no file at all."""
-    return not path.is_file() or any(path.is_relative_to(own) for own in (_OWN, *_INSTALLED))
+    return not path.is_file() or path.is_relative_to(_OWN) or is_installed(path)

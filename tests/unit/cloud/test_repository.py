@@ -170,7 +170,8 @@ def test_failed_write_leaves_nothing_behind(repository: Repository, tmp_path: Pa
     with pytest.raises(OSError, match="directory"):
         repository.add_model("other", b"new")
 
-    assert sorted(path.name for path in folder.iterdir()) == ["other.onnx", "teacher.onnx"]
+    assert repository.read_model("teacher") == b"old"
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 def test_checkpoint_is_kept_by_bundle_version_and_is_no_blob(

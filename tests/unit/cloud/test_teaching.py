@@ -54,7 +54,7 @@ def adapted(task: Task, progress: Progress) -> None:
 @pytest.mark.parametrize(
     ("teacher", "error", "words"),
     [
-        (Undecided, TeacherError, "task tiny: the teacher cannot be exported to ONNX"),
+        (Undecided, TeacherError, "task tiny: the teacher Undecided cannot be exported to ONNX"),
         (Headless, TeacherError, r"answers two inputs with \[2, 8\]"),
         (Flat, TeacherFeatureError, "hints need the last module"),
     ],
