@@ -130,9 +130,9 @@ def test_training_data_of_one_class_is_refused_by_its_name() -> None:
 
 
 def test_calibration_and_test_may_lack_a_class() -> None:
-    task = task_of(calibration=with_labels(0, 2), test=[with_labels(1)])
+    task = task_of(calibration=with_labels(0, 2, 2), test=[with_labels(1)])
 
-    assert len(task.load_checked(None, 0).calibration) == 2
+    assert len(task.load_checked(None, 0).calibration) == 3
 
 
 def test_task_without_test_recordings_is_refused() -> None:

@@ -16,7 +16,7 @@ def test_device_without_a_bundle_is_told_what_it_needs(
 
     assert main(["federated", "join", *arguments]) == 1
 
-    assert "state.db does not exist" in capsys.readouterr().err
+    assert f"{tmp_path} is no device's state folder" in capsys.readouterr().err
 
 
 def test_state_folder_is_the_one_of_the_configuration(
@@ -29,7 +29,7 @@ def test_state_folder_is_the_one_of_the_configuration(
 
     assert main(["federated", "join", *arguments]) == 1
 
-    assert f"{tmp_path / 'configured' / 'state.db'} does not exist" in capsys.readouterr().err
+    assert f"{tmp_path / 'configured'} is no device's state folder" in capsys.readouterr().err
 
 
 def test_state_of_another_device_is_refused(

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nestling_device.federated.examples import ExamplesError, read_examples, split
+from nestling_device.labelled_examples import ExamplesError, read_examples, split
 
 SHAPE = (2, 4)
 WINDOWS = np.arange(10 * 8, dtype=np.float32).reshape(10, *SHAPE)
