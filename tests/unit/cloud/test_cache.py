@@ -1,14 +1,21 @@
 import dataclasses
+import fcntl
+import os
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import grimp
 import numpy as np
 import pytest
-from tests.tiny_task import TINY_TASK, tiny_splits
+import torch
+from tests.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
+from torch import nn
 
 from nestling_cloud.bundles.cache import (
     LEARNING_MODULES,
+    CacheError,
     Trained,
     cache_folder,
     fingerprint,
@@ -23,14 +30,18 @@ from nestling_cloud.tasks import (
     Splits,
     Task,
     conv_student,
+    load_task,
     recurrent_student,
 )
+from nestling_cloud.teacher import TeacherError
 from nestling_cloud.training import TrainingError
 
 
-def train(cache: Path, *, retrain: bool = False) -> Trained:
+def train(
+    cache: Path, *, retrain: bool = False, say: Callable[[str], None] = lambda _: None
+) -> Trained:
     return trained_repository(
-        TINY_TASK, tiny_splits(), seed=0, progress=Silent(), retrain=retrain, cache=cache
+        TINY_TASK, tiny_splits(), seed=0, progress=Silent(), retrain=retrain, cache=cache, say=say
     )
 
 
@@ -45,8 +56,11 @@ def first(cache: Path) -> Trained:
 
 
 def test_bundle_is_trained_once_and_then_found(cache: Path, first: Trained) -> None:
-    second = train(cache)
+    said: list[str] = []
 
+    second = train(cache, say=said.append)
+
+    assert said == [f"bundle from the cache: {first.folder}"]
     assert (first.from_cache, second.from_cache) == (False, True)
     assert first.folder == second.folder
     assert first.folder.is_relative_to(cache)
@@ -176,6 +190,168 @@ def test_bundle_without_its_checkpoint_is_trained_again(tmp_path: Path) -> None:
 
     assert not train(tmp_path).from_cache
     assert checkpoint.is_file()
+
+
+def largest(folder: Path) -> Path:
+    return max(folder.iterdir(), key=lambda path: path.stat().st_size)
+
+
+@pytest.mark.parametrize("kept", [0, 10])
+@pytest.mark.parametrize("where", ["blobs", "models"])
+def test_damaged_bundle_is_made_again_and_said(
+    cache: Path, tmp_path: Path, first: Trained, where: str, kept: int
+) -> None:
+    mine = tmp_path / "cache"
+    folder = shutil.copytree(cache, mine) / first.folder.relative_to(cache)
+    path = largest(folder / where)
+    whole, said = path.read_bytes(), list[str]()
+    path.write_bytes(whole[:kept])
+
+    again = train(mine, say=said.append)
+
+    assert not again.from_cache
+    assert path.read_bytes() == whole
+    (line,) = said
+    assert "the bundle in the cache is damaged and is made again" in line
+    assert train(mine).from_cache
+
+
+@pytest.mark.parametrize("what", ["file", "other task"])
+def test_folder_that_has_something_else_is_made_again(
+    cache: Path, tmp_path: Path, first: Trained, what: str
+) -> None:
+    folder = tmp_path / first.folder.relative_to(cache)
+    if what == "file":
+        folder.parent.mkdir()
+        folder.write_text("no folder")
+    else:
+        repository = Repository(shutil.copytree(first.folder, folder))
+        manifest = repository.manifest()
+        manifest.signature.units[0], manifest.release = "mV", 2
+        version = repository.release(manifest).bundle_version
+        repository.add_checkpoint(version, b"weights")
+
+    assert not train(tmp_path).from_cache
+    assert train(tmp_path).from_cache
+
+
+def test_what_a_killed_run_left_is_removed_and_what_a_living_one_makes_is_not(
+    tmp_path: Path,
+) -> None:
+    left, young, held = (tmp_path / "bundles" / f".making-{name}" for name in ("a", "b", "c"))
+    for folder in (left, young, held):
+        folder.mkdir(parents=True)
+        (folder / "blob").write_bytes(b"half")
+    for folder in (left, held):
+        os.utime(folder, (0, 0))
+    lock = os.open(held, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        train(tmp_path)
+    finally:
+        os.close(lock)
+
+    assert [folder.exists() for folder in (left, young, held)] == [False, True, True]
+
+
+def test_cache_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "bundles").write_text("a file where a folder is needed")
+
+    with pytest.raises(CacheError, match="cannot be kept in .*; make room, or name another folder"):
+        train(tmp_path)
+
+
+def weights(path: Path, seed: int) -> None:
+    torch.manual_seed(seed)
+    torch.save(TinyTeacher(TINY_TASK.signature).state_dict(), path)
+
+
+def loaded(path: Path) -> nn.Module:
+    teacher = TinyTeacher(TINY_TASK.signature)
+    teacher.load_state_dict(torch.load(path, weights_only=True))
+    return teacher
+
+
+@pytest.mark.parametrize("recipe", [None, Recipe(epochs=1)])
+def test_fingerprint_changes_with_the_weights_in_a_teachers_file(
+    tmp_path: Path, recipe: Recipe | None
+) -> None:
+    path = tmp_path / "teacher.pt"
+    task = dataclasses.replace(
+        TINY_TASK, teacher=lambda _signature: loaded(path), teacher_recipe=recipe
+    )
+    weights(path, seed=1)
+    before = fingerprint(task, tiny_splits(), 0)
+    assert before == fingerprint(task, tiny_splits(), 0)
+
+    weights(path, seed=2)
+
+    assert before != fingerprint(task, tiny_splits(), 0)
+
+
+class Constant(TinyTeacher):
+    """Has a number and a tensor that no state dictionary names."""
+
+    def __init__(self, number: float, tensor: float) -> None:
+        super().__init__(TINY_TASK.signature)
+        self.number = number
+        self.tensor = torch.tensor([tensor])
+
+
+@pytest.mark.parametrize("other", [(1.0, 3.0), (2.0, 2.0)])
+def test_fingerprint_changes_with_numbers_that_a_teacher_keeps_elsewhere(
+    other: tuple[float, float],
+) -> None:
+    one, changed = (
+        fingerprint(
+            dataclasses.replace(TINY_TASK, teacher=lambda _signature, n=numbers: Constant(*n)),
+            tiny_splits(),
+            0,
+        )
+        for numbers in ((1.0, 2.0), other)
+    )
+
+    assert one != changed
+
+
+TASK_FILE = """
+import dataclasses
+from pathlib import Path
+from tests.tiny_task import TINY_TASK
+from {helper} import shifted
+NOISE = Path(__file__).with_name("noise.bin")
+TASK = dataclasses.replace(TINY_TASK, augment=lambda inputs, generator: shifted(inputs))
+"""
+
+
+@pytest.mark.parametrize("changed", ["module", "file"])
+def test_fingerprint_changes_with_what_a_task_file_imports_and_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    helper = f"helper_of_{changed}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "mine.py").write_text(TASK_FILE.format(helper=helper))
+    module, noise = tmp_path / f"{helper}.py", tmp_path / "noise.bin"
+    module.write_text("def shifted(inputs):\n    return inputs + 1\n")
+    noise.write_bytes(b"quiet")
+    reference = f"{tmp_path}/mine.py:TASK"
+    before = fingerprint(load_task(reference), tiny_splits(), 0)
+    assert before == fingerprint(load_task(reference), tiny_splits(), 0)
+
+    if changed == "module":
+        module.write_text("def shifted(inputs):\n    return inputs + 2\n")
+    else:
+        noise.write_bytes(b"loud")
+
+    assert before != fingerprint(load_task(reference), tiny_splits(), 0)
+
+
+def test_teacher_that_cannot_be_made_is_told_before_the_cache_is_looked_at(tmp_path: Path) -> None:
+    task = dataclasses.replace(TINY_TASK, teacher=lambda _signature: loaded(tmp_path / "absent.pt"))
+
+    with pytest.raises(TeacherError, match="FileNotFoundError.*absent.pt"):
+        trained_repository(task, tiny_splits(), seed=0, progress=Silent(), cache=tmp_path)
 
 
 def test_named_cache_comes_before_the_users(
