@@ -133,21 +133,29 @@ def trained_repository(
             say(f"bundle from the cache: {folder}")
             return Trained(folder=folder, from_cache=True)
         say(f"the bundle in the cache is damaged and is made again: {fault}")
+    with _kept_in(bundles):  # told before the training and not after it
+        bundles.mkdir(parents=True, exist_ok=True)
+        _sweep(bundles)
     learned = learn(task, splits, seed=seed, progress=progress)
-    try:
+    with _kept_in(bundles):
         _keep(bundles, folder, task, learned, replace=retrain)
+    return Trained(folder=folder, from_cache=False)
+
+
+@contextlib.contextmanager
+def _kept_in(bundles: Path) -> Iterator[None]:
+    """Tell what the disk refuses in words."""
+    try:
+        yield
     except OSError as err:
         raise CacheError(
-            f"the trained bundle cannot be kept in {bundles}: {err.strerror or err}; make room, or "
+            f"trained bundles cannot be kept in {bundles}: {err.strerror or err}; make room, or "
             "name another folder in NESTLING_CACHE"
         ) from err
-    return Trained(folder=folder, from_cache=False)
 
 
 def _keep(bundles: Path, folder: Path, task: Task, learned: Learned, *, replace: bool) -> None:
     """Release a bundle beside its place and move it there as a whole."""
-    bundles.mkdir(parents=True, exist_ok=True)
-    _sweep(bundles)
     making = Path(tempfile.mkdtemp(dir=bundles, prefix=_MAKING))
     try:
         with _locked(making):

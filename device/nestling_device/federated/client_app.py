@@ -151,11 +151,13 @@ def _judged(node: Node, before: float, after: float) -> dict[str, float]:
 
 
 def _failure(message: Message, context: Context, reason: str) -> Message:
-    told = {
-        messages.DEVICE: str(context.node_config.get("id", "")),
-        messages.FAILURE: reason[:_LONGEST_REASON],
-    }
-    return Message(RecordDict({messages.CONFIG: ConfigRecord(told)}), reply_to=message)
+    told = ConfigRecord(
+        {
+            messages.DEVICE: str(context.node_config.get("id", "")),
+            messages.FAILURE: reason[:_LONGEST_REASON],
+        }
+    )
+    return Message(RecordDict({messages.CONFIG: told}), reply_to=message)
 
 
 def _reply(

@@ -196,8 +196,7 @@ def largest(folder: Path) -> Path:
     return max(folder.iterdir(), key=lambda path: path.stat().st_size)
 
 
-@pytest.mark.parametrize("kept", [0, 10])
-@pytest.mark.parametrize("where", ["blobs", "models"])
+@pytest.mark.parametrize(("where", "kept"), [("blobs", 0), ("models", 10)])
 def test_damaged_bundle_is_made_again_and_said(
     cache: Path, tmp_path: Path, first: Trained, where: str, kept: int
 ) -> None:
@@ -257,7 +256,7 @@ def test_what_a_killed_run_left_is_removed_and_what_a_living_one_makes_is_not(
 def test_cache_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
     (tmp_path / "bundles").write_text("a file where a folder is needed")
 
-    with pytest.raises(CacheError, match="cannot be kept in .*; make room, or name another folder"):
+    with pytest.raises(CacheError, match=r"cannot be kept in .*NESTLING_CACHE"):
         train(tmp_path)
 
 
@@ -302,16 +301,11 @@ class Constant(TinyTeacher):
 def test_fingerprint_changes_with_numbers_that_a_teacher_keeps_elsewhere(
     other: tuple[float, float],
 ) -> None:
-    one, changed = (
-        fingerprint(
-            dataclasses.replace(TINY_TASK, teacher=lambda _signature, n=numbers: Constant(*n)),
-            tiny_splits(),
-            0,
-        )
-        for numbers in ((1.0, 2.0), other)
-    )
+    def found(numbers: tuple[float, float]) -> str:
+        task = dataclasses.replace(TINY_TASK, teacher=lambda _signature: Constant(*numbers))
+        return fingerprint(task, tiny_splits(), 0)
 
-    assert one != changed
+    assert found((1.0, 2.0)) != found(other)
 
 
 TASK_FILE = """
@@ -350,7 +344,7 @@ def test_fingerprint_changes_with_what_a_task_file_imports_and_names(
 def test_teacher_that_cannot_be_made_is_told_before_the_cache_is_looked_at(tmp_path: Path) -> None:
     task = dataclasses.replace(TINY_TASK, teacher=lambda _signature: loaded(tmp_path / "absent.pt"))
 
-    with pytest.raises(TeacherError, match="FileNotFoundError.*absent.pt"):
+    with pytest.raises(TeacherError, match=r"FileNotFoundError.*absent\.pt"):
         trained_repository(task, tiny_splits(), seed=0, progress=Silent(), cache=tmp_path)
 
 
