@@ -183,55 +183,99 @@ def test_fingerprint_covers_the_code_that_a_bundle_follows_from_and_no_other() -
     )
 
 
-def test_bundle_without_its_checkpoint_is_trained_again(tmp_path: Path) -> None:
-    before = train(tmp_path)
-    (checkpoint,) = before.folder.glob("checkpoints/*.npz")
-    checkpoint.unlink()
-
-    assert not train(tmp_path).from_cache
-    assert checkpoint.is_file()
+class MadeAgain(Exception):  # noqa: N818  no error: it ends what would train
+    """The cache said that it makes a bundle again."""
 
 
-def largest(folder: Path) -> Path:
-    return max(folder.iterdir(), key=lambda path: path.stat().st_size)
+def until_made_again(text: str) -> None:
+    if "the bundle in the cache is damaged and is made again: " in text:
+        raise MadeAgain(text)
 
 
-@pytest.mark.parametrize(("where", "kept"), [("blobs", 0), ("models", 10)])
-def test_damaged_bundle_is_made_again_and_said(
-    cache: Path, tmp_path: Path, first: Trained, where: str, kept: int
+def copy_of(first: Trained, folder: Path) -> Path:
+    """A cache of one's own with the bundle in it; returns the bundle's folder."""
+    return Path(shutil.copytree(first.folder, folder / "bundles" / first.folder.name))
+
+
+def no_checkpoint(bundle: Path) -> None:
+    next(bundle.glob("checkpoints/*.npz")).unlink()
+
+
+def cut_teacher(bundle: Path) -> None:
+    (path,) = bundle.glob("models/*.onnx")
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def empty_checkpoint(bundle: Path) -> None:
+    next(bundle.glob("checkpoints/*.npz")).write_bytes(b"")
+
+
+def nothing_desired(bundle: Path) -> None:
+    (bundle / "desired.binpb").write_bytes(b"")
+
+
+def empty_blobs(bundle: Path) -> None:
+    for path in (bundle / "blobs").iterdir():
+        path.write_bytes(b"")
+
+
+def empty_folder(bundle: Path) -> None:
+    shutil.rmtree(bundle)
+    bundle.mkdir()
+
+
+def no_folder(bundle: Path) -> None:
+    shutil.rmtree(bundle)
+    bundle.write_text("a file where a folder is needed")
+
+
+def other_task(bundle: Path) -> None:
+    repository = Repository(bundle)
+    manifest = repository.manifest()
+    manifest.signature.units[0], manifest.release = "mV", 2
+    repository.add_checkpoint(repository.release(manifest).bundle_version, b"weights")
+
+
+DAMAGES = (
+    no_checkpoint,
+    cut_teacher,
+    empty_checkpoint,
+    nothing_desired,
+    empty_blobs,
+    empty_folder,
+    no_folder,
+    other_task,
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_of_any_kind_is_noticed_and_said(
+    damage: Callable[[Path], None], first: Trained, tmp_path: Path
 ) -> None:
-    mine = tmp_path / "cache"
-    folder = shutil.copytree(cache, mine) / first.folder.relative_to(cache)
-    path = largest(folder / where)
-    whole, said = path.read_bytes(), list[str]()
-    path.write_bytes(whole[:kept])
+    damage(copy_of(first, tmp_path))
 
-    again = train(mine, say=said.append)
+    with pytest.raises(MadeAgain):
+        train(tmp_path, say=until_made_again)
+
+
+def test_damaged_bundle_is_made_again_as_it_was(first: Trained, tmp_path: Path) -> None:
+    bundle = copy_of(first, tmp_path)
+    path = max((bundle / "blobs").iterdir(), key=lambda path: path.stat().st_size)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:10])
+
+    again = train(tmp_path)
 
     assert not again.from_cache
     assert path.read_bytes() == whole
-    (line,) = said
-    assert "the bundle in the cache is damaged and is made again" in line
-    assert train(mine).from_cache
-
-
-@pytest.mark.parametrize("what", ["file", "other task"])
-def test_folder_that_has_something_else_is_made_again(
-    cache: Path, tmp_path: Path, first: Trained, what: str
-) -> None:
-    folder = tmp_path / first.folder.relative_to(cache)
-    if what == "file":
-        folder.parent.mkdir()
-        folder.write_text("no folder")
-    else:
-        repository = Repository(shutil.copytree(first.folder, folder))
-        manifest = repository.manifest()
-        manifest.signature.units[0], manifest.release = "mV", 2
-        version = repository.release(manifest).bundle_version
-        repository.add_checkpoint(version, b"weights")
-
-    assert not train(tmp_path).from_cache
     assert train(tmp_path).from_cache
+
+
+class Wordless(TinyTeacher):
+    """Answers with nothing that can be served, which is known at once."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)[:, :1]
 
 
 def test_what_a_killed_run_left_is_removed_and_what_a_living_one_makes_is_not(
@@ -243,17 +287,19 @@ def test_what_a_killed_run_left_is_removed_and_what_a_living_one_makes_is_not(
         (folder / "blob").write_bytes(b"half")
     for folder in (left, held):
         os.utime(folder, (0, 0))
+    task = dataclasses.replace(TINY_TASK, teacher=Wordless)
     lock = os.open(held, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        train(tmp_path)
+        with pytest.raises(TeacherError):
+            trained_repository(task, tiny_splits(), seed=0, progress=Silent(), cache=tmp_path)
     finally:
         os.close(lock)
 
     assert [folder.exists() for folder in (left, young, held)] == [False, True, True]
 
 
-def test_cache_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+def test_cache_that_cannot_be_written_is_told_before_anything_is_trained(tmp_path: Path) -> None:
     (tmp_path / "bundles").write_text("a file where a folder is needed")
 
     with pytest.raises(CacheError, match=r"cannot be kept in .*NESTLING_CACHE"):
