@@ -15,6 +15,7 @@ from nestling_cloud.latency.family import Family, family_fields, family_of
 from nestling_cloud.latency.network import Int8Network, int8_network
 from nestling_cloud.latency.widths import Widths, random_widths
 from nestling_cloud.progress import Progress
+from nestling_cloud.whole_file import write_whole
 
 FILE_NAME = "probes.json"
 _FORMAT = 1
@@ -81,7 +82,8 @@ def write_probes(
             for number, row in enumerate(progress.track(rows, len(rows), f"{count} probes"))
         ),
     )
-    (folder / FILE_NAME).write_text(_text(found), "utf-8")
+    # Last, and as a whole: a folder that has it has every network.
+    write_whole(folder / FILE_NAME, _text(found).encode())
     return found
 
 

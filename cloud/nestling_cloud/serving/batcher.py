@@ -10,6 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling_cloud.serving.model import MAX_BATCH
+
 Rows = NDArray[np.float32]
 
 
@@ -30,7 +32,7 @@ class Batcher:
     """
 
     def __init__(
-        self, run: Callable[[Rows], Rows], *, max_batch: int = 32, max_delay_ms: float = 2.0
+        self, run: Callable[[Rows], Rows], *, max_batch: int = MAX_BATCH, max_delay_ms: float = 2.0
     ) -> None:
         self._run = run
         self.max_batch = max_batch

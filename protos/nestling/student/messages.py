@@ -21,6 +21,8 @@ METRICS = "metrics"
 BUNDLE_VERSION = "bundle-version"
 DEVICE = "device"
 ROUND = "round"
+# Config, back, instead of everything else: why this client takes no part.
+FAILURE = "failure"
 # Config, to a client.
 CAPACITY = "capacity"
 SEED = "seed"
