@@ -21,7 +21,7 @@ from nestling.v1 import receipt_pb2
 from nestling_device.errors import DeviceError
 from nestling_device.identity import Identity
 from nestling_device.mqtt import Connection, Message
-from nestling_device.outbox import Outbox
+from nestling_device.outbox import Acknowledged, Outbox
 from nestling_device.send_window import SendWindow
 from nestling_device.sparkplug_node import Gauges, SparkplugNode, read_command
 from nestling_device.state import State
@@ -186,22 +186,21 @@ class Telemetry:
         while True:
             now_s = time.monotonic()
             after = self._window.due(self._outbox.last_sequence, now_s=now_s)
-            batch = None
+            due = None
             if after is not None and self._host_online:
-                batch = self._outbox.batch(self._config.batch_limit, after=after)
+                due = self._outbox.batch(self._config.batch_limit, after=after)
             payload = node.data(
                 self._gauges,
-                self._outbox.depth - (len(batch.receipts) if batch is not None else 0),
-                batch,
-                historical=batch is not None
-                and self._window.is_historical(batch.receipts[0].sequence),
+                self._outbox.depth - (len(due.batch.receipts) if due is not None else 0),
+                due.batch if due is not None else None,
+                historical=due is not None and self._window.is_historical(due.first),
                 now_ms=_now_ms(),
             )
             if payload is not None:
                 self._publish(connection, "NDATA", payload)
-            if batch is None:
+            if due is None:
                 return
-            self._window.sent(batch.receipts[-1].sequence, now_s=now_s)
+            self._window.sent(due.last, now_s=now_s)
 
     def _obey(self, connection: Connection, node: SparkplugNode, data: bytes) -> None:
         try:
@@ -219,17 +218,18 @@ class Telemetry:
             self._birth(connection, node)
 
     def _settle(self, acknowledgement: receipt_pb2.OutboxAcknowledgement) -> None:
-        outbox_id = self._outbox.outbox_id
-        if self._outbox.acknowledge(acknowledgement):
-            self._window.acknowledged(acknowledgement.sequence, now_s=time.monotonic())
+        done = self._outbox.acknowledge(acknowledgement)
+        if done is Acknowledged.SETTLED:
+            self._window.acknowledged(self._outbox.acknowledged, now_s=time.monotonic())
             with self._emptied:
                 self._emptied.notify_all()
-        elif self._outbox.outbox_id != outbox_id:
+        elif done is Acknowledged.FORKED:
             _log.warning(
-                "%s: the cloud has receipts that this outbox never wrote; was %s restored from a "
-                "copy? What it holds goes out under a new outbox id",
+                "%s: the cloud has other receipts under the numbers of outbox %s; does a second "
+                "device run on a copy of this state folder? What is not acknowledged goes out "
+                "under a new outbox id",
                 self._config.device_id,
-                outbox_id,
+                acknowledgement.outbox_id,
             )
             self._window = self._new_window()
 

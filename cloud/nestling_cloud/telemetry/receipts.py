@@ -76,6 +76,7 @@ class ReceiptRow:
     offload_energy_mj: float
     offload_energy_provenance: str
     offload_bytes: int
+    fingerprint: int = 0
 
 
 def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> ReceiptRow:
@@ -126,6 +127,7 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
             "offload_energy_provenance", receipt.offload_energy_provenance, optional=True
         ),
         offload_bytes=_integer("offload_bytes", receipt.offload_bytes),
+        fingerprint=receipt.fingerprint,
     )
 
 
