@@ -23,6 +23,7 @@ Every class but the root lives beside the noun it belongs to::
     ├── ExamplesError               federated/examples.py
     ├── LocalTrainingError          federated/training.py
     ├── ClientError                 federated/client_app.py
+    ├── ThreadEndedError            thread_watch.py
     └── OffloadError                offload.py
         ├── DeadlineMissedError
         ├── UnreachableError

@@ -15,6 +15,7 @@ same id and numbers all the same, what is not acknowledged goes out again under 
 import logging
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -240,12 +241,11 @@ def _begin_batch(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> receipt_pb
 
 def _receipt(row: tuple[int, int, bytes], span: Span) -> receipt_pb2.Receipt:
     sequence, mark, content = row
-    try:
-        if fingerprint(content) != mark:
-            raise DecodeError("its content has changed")
-        receipt = receipt_pb2.Receipt.FromString(content)
-    except DecodeError as err:
-        _log.warning("receipt %d is damaged and reported as lost: %s", sequence, err)
-        receipt = receipt_pb2.Receipt(unreadable=True)
+    receipt = receipt_pb2.Receipt(unreadable=True)
+    if fingerprint(content) == mark:
+        with suppress(DecodeError):
+            receipt = receipt_pb2.Receipt.FromString(content)
+    if receipt.unreadable:
+        _log.warning("receipt %d is damaged in outbox.db and reported as lost", sequence)
     receipt.sequence, receipt.fingerprint = sequence - span.base, mark
     return receipt

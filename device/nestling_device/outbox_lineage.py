@@ -167,9 +167,7 @@ def fork(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> None:
     )
 
 
-def read_receipts(
-    cursor: sqlite3.Cursor, first: int, last: int
-) -> list[tuple[int, int, bytes]]:
+def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[int, int, bytes]]:
     """Read sequence, fingerprint and content of receipts; a row that went missing is put back.
 
     Put back empty, it is one more receipt that cannot be read, and settled like those.

@@ -147,7 +147,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Cursor | None]:
             yield connection.cursor()
         finally:
             connection.close()
-    except (sqlite3.Error, OSError) as err:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as err:
         raise _unreadable(path, err) from err
 
 

@@ -4,7 +4,6 @@ The broker is never counted on for durability: a receipt leaves the outbox when 
 stored it and says so, and is sent again until then.
 """
 
-import json
 import logging
 import secrets
 import threading
@@ -17,7 +16,9 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
 
 from nestling import topics
+from nestling.untrusted import parse_json
 from nestling.v1 import receipt_pb2
+from nestling_device.database import StorageError
 from nestling_device.errors import DeviceError
 from nestling_device.identity import Identity
 from nestling_device.mqtt import Connection, Message
@@ -137,6 +138,8 @@ class Telemetry:
         while not self._stop.is_set():
             try:
                 self._connect_and_serve()
+            except StorageError:
+                raise  # no broker will mend that: the process ends with the reason
             except DeviceError as err:
                 _log.info("%s: telemetry waits: %s", self._config.device_id, err)
             if self._connection is not None or self._hurry.is_set():
@@ -243,7 +246,7 @@ class Telemetry:
 
     def _hear_state(self, message: Message) -> None:
         try:
-            online = bool(json.loads(message.payload)["online"])
+            online = bool(parse_json(message.payload)["online"])
         except (ValueError, KeyError, TypeError):
             return  # not a Sparkplug 3 STATE: go on as before
         if online and not message.retained:

@@ -75,9 +75,7 @@ def test_mixture_of_two_outboxes_is_acknowledged_to_neither(store: Store, tmp_pa
         answer(first, 0, 1)
         answer(other, 10, 11, 12, 13)
         with other._database.transaction() as cursor:
-            cursor.execute(
-                "UPDATE spans SET outbox_id = ?", (first.batch(1).batch.outbox_id,)
-            )
+            cursor.execute("UPDATE spans SET outbox_id = ?", (first.batch(1).batch.outbox_id,))
         tell(deliver(store, first))  # nobody hears it
 
         done = tell(deliver(store, other), first, other)  # 0, 1 of one, 12, 13 of the other
@@ -201,7 +199,7 @@ class CopiesMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.outboxes) < 4)
     @rule(number=st.integers(0, 3), with_memory=st.booleans())
-    def copy(self, number: int, with_memory: bool) -> None:  # noqa: FBT001 - hypothesis names it
+    def copy(self, number: int, with_memory: bool) -> None:
         """As a card, or as a virtual machine with the process in it."""
         folder = Path(self.root.name) / str(len(self.folders))
         shutil.copytree(self.folders[number % len(self.outboxes)], folder)

@@ -90,9 +90,7 @@ def _branch(
     columns = tables.OUTBOXES.c
     query = sa.select(columns.outbox_id, columns.previous_id, columns.branch).where(
         columns.device == ledger.device,
-        sa.or_(
-            columns.outbox_id == ledger.previous_id, columns.previous_id == ledger.previous_id
-        ),
+        sa.or_(columns.outbox_id == ledger.previous_id, columns.previous_id == ledger.previous_id),
     )
     relatives = [tuple(row) for row in connection.execute(query)]
     relatives += [

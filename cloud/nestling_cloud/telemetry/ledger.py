@@ -136,9 +136,7 @@ class Ledger:
     def _forgotten(self, batch: receipt_pb2.ReceiptBatch) -> Iterator[Gap]:
         """Yield what this outbox let go of on an acknowledgement that we know nothing of."""
         if self.contiguous < batch.acknowledged_sequence <= LARGEST_INTEGER:
-            yield Gap(
-                self.contiguous + 1, batch.acknowledged_sequence, batch.acknowledged_chain
-            )
+            yield Gap(self.contiguous + 1, batch.acknowledged_sequence, batch.acknowledged_chain)
 
     def _advance(self, marks: dict[int, int], gaps: Iterable[Gap]) -> None:
         self.beyond.update(marks)

@@ -72,7 +72,10 @@ def prepare(connection: sa.Connection, kept: Retention, *, now_ms: int) -> None:
 def _version(connection: sa.Connection) -> int | None:
     names = sa.inspect(connection).get_table_names()
     if tables.SCHEMA_VERSION.name in names:
-        return connection.execute(sa.select(tables.SCHEMA_VERSION.c.version)).scalar()
+        found = connection.execute(sa.select(tables.SCHEMA_VERSION.c.version)).scalar()
+        if found is not None and not isinstance(found, int):
+            raise SchemaError(f"its version is {found!r}: it is damaged, so put a copy back")
+        return found
     return 1 if tables.RECEIPTS.name in names else None
 
 

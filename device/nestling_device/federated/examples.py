@@ -1,6 +1,5 @@
 """A device's own labelled examples: a file that never leaves it."""
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling.untrusted import UnreadableError, load_arrays
 from nestling_device.errors import DeviceError
 
 # The last part of every stretch of one label is held out, to tell whether learning helped.
 _HELD_OUT_PART = 5
+# The user's own file, so only what no machine here could hold.
+_MOST_BYTES = 1 << 36
 
 
 class ExamplesError(DeviceError):
@@ -47,9 +49,9 @@ def read_examples(path: Path, shape: Sequence[int], classes: int) -> LocalExampl
         ExamplesError: not such a file, or values that no student can learn from.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            windows, labels = file["windows"], file["labels"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+        arrays = load_arrays(path, most_bytes=_MOST_BYTES)
+        windows, labels = arrays["windows"], arrays["labels"]
+    except (UnreadableError, KeyError) as err:
         raise ExamplesError(
             f"{path} is not a readable .npz file with windows and labels: {err}"
         ) from err
