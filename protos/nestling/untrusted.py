@@ -29,7 +29,8 @@ def parse_json(data: bytes | str) -> Any:
         UnreadableError: it is none, or nested too deep.
     """
     try:
-        return json.loads(data, parse_constant=_refuse, parse_float=_finite)
+        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError, MemoryError) as err:  # the first has UnicodeDecodeError
         raise UnreadableError(f"not readable as JSON: {_short(err)}") from err
 

@@ -1,11 +1,13 @@
-"""A state folder that was copied: whatever either device answers and hears of is stored, once."""
+"""What happens to a state folder: copied, locked, damaged; every answer is stored once or told."""
 
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,9 @@ from tests.device_process import DeviceProcess
 from tests.hand_bundle import hand_repository
 from tests.processes import until
 
+from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store, store_url
-
-Identity = tuple[int, int]  # of an answer: when and which
+from nestling_cloud.telemetry.views import TimeRange
 
 
 @pytest.fixture
@@ -62,6 +64,11 @@ def test_two_devices_with_one_state_folder_lose_nothing(cloud: Cloud, tmp_path: 
 
     assert [each.stderr for each in both if "not stored" in each.stderr] == []
     assert stored(cloud) == 5 + 30 + 30
+    with Store(store_url(str(cloud.store))) as store:
+        whole = TimeRange(since_ms=0, until_ms=2**42)
+        view = Figures(store).device("porch", whole)
+        assert view is not None
+        assert (view.copies, Figures(store).fleet(whole).shared) == (2, ("porch",))
 
 
 def test_clones_of_clones_made_while_the_device_runs_lose_nothing(
@@ -82,3 +89,32 @@ def test_clones_of_clones_made_while_the_device_runs_lose_nothing(
     answers = sum(len(each.answers) for each in devices)
     until(lambda: stored(cloud) >= answers)
     assert stored(cloud) == answers
+
+
+def test_device_waits_for_a_locked_outbox_and_loses_nothing(cloud: Cloud, tmp_path: Path) -> None:
+    with device(tmp_path / "state", cloud) as running:
+        running.take(3)
+        path = tmp_path / "state" / "outbox.db"
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            until(lambda: "outbox.db is locked by another program" in running.stderr)
+        running.take(3)
+
+        assert running.end(signal.SIGTERM) == 0
+
+    until(lambda: stored(cloud) == len(running.answers))
+
+
+def test_outbox_that_is_damaged_under_a_running_device_ends_it_in_words(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    with device(tmp_path / "state", cloud) as running:
+        running.take(3)
+        for path in (tmp_path / "state").glob("outbox.db*"):
+            with path.open("r+b") as file:
+                file.write(b"\xa5" * path.stat().st_size)
+
+        assert running.end() == 1
+
+    assert "outbox.db" in running.stderr
+    assert "Traceback" not in running.stderr
