@@ -22,7 +22,8 @@ Every class but the root lives beside the noun it belongs to::
     ├── FederatedError              commands/federated.py
     ├── ExamplesError               labelled_examples.py
     ├── LocalTrainingError          federated/training.py
-    ├── ClientError                 participant.py
+     ├── ClientError                 participant.py
+     ├── ThreadEndedError            thread_watch.py
     └── OffloadError                offload.py
         ├── DeadlineMissedError
         ├── UnreachableError

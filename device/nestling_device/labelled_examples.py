@@ -1,6 +1,5 @@
 """A device's own labelled examples: a file that never leaves it."""
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling.untrusted import UnreadableError, load_arrays
 from nestling_device.errors import DeviceError
 
 FEWEST = 2
@@ -15,6 +15,8 @@ FEWEST = 2
 
 # The last part of every stretch of one label is held out, to tell whether learning helped.
 _HELD_OUT_PART = 5
+# The user's own file, so only what no machine here could hold.
+_MOST_BYTES = 1 << 36
 
 
 class ExamplesError(DeviceError):
@@ -56,15 +58,13 @@ def read_examples(path: Path, shape: Sequence[int], classes: int) -> LocalExampl
 
 def _arrays(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     try:
-        with path.open("rb") as opened, zipfile.ZipFile(opened) as packed:
-            del packed  # numpy takes other files too, and gives other things of them
-        with np.load(path, allow_pickle=False) as file:
-            return file["windows"], file["labels"]
+        arrays = load_arrays(path, most_bytes=_MOST_BYTES)
+        return arrays["windows"], arrays["labels"]
     except OSError as err:
         raise ExamplesError(
             f"{path}: {err.strerror or err}; name a .npz file with windows and labels"
         ) from err
-    except Exception as err:  # numpy and zipfile raise what they like on a damaged file
+    except (UnreadableError, KeyError) as err:
         raise ExamplesError(
             f"{path} is not a readable .npz file with windows and labels: {err}; numpy.savez "
             "writes one"

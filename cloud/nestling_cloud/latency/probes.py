@@ -9,6 +9,7 @@ import numpy as np
 
 from nestling.bundle import Activations
 from nestling.student.blocks import SizesError
+from nestling.untrusted import parse_json
 from nestling_cloud.bundles.export import export_capacity
 from nestling_cloud.errors import CloudError
 from nestling_cloud.latency.family import Family, family_fields, family_of
@@ -95,7 +96,7 @@ def read_probes(folder: Path) -> Probes:
     """
     path = folder / FILE_NAME
     try:
-        fields = json.loads(path.read_text("utf-8"))
+        fields = parse_json(path.read_bytes())
         if fields["format"] != _FORMAT:
             raise ProbesError(f"{path} is of format {fields['format']}, not {_FORMAT}")
         probes = tuple(

@@ -113,9 +113,9 @@ class Batcher:
     async def _answer(self, batch: list[_Waiting]) -> None:
         if not batch:
             return
-        rows = np.concatenate([entry.rows for entry in batch])
         loop = asyncio.get_running_loop()
         try:
+            rows = np.concatenate([entry.rows for entry in batch])
             answers = await loop.run_in_executor(self._executor, self._run, rows)
         except Exception as err:  # noqa: BLE001  it belongs to those who wait
             for entry in batch:
