@@ -5,9 +5,12 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import aiomqtt
+from paho.mqtt import client as mqtt
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from nestling_cloud.errors import CloudError
 from nestling_cloud.tls import TlsFiles
@@ -58,7 +61,7 @@ class BrokerAddress:
 
     def client(self, *, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
         """Make a client that is not connected yet."""
-        return aiomqtt.Client(
+        return _Client(
             self.host,
             self.port,
             # Read for every connection, for the files are made anew before they wear out.
@@ -67,6 +70,26 @@ class BrokerAddress:
             max_queued_incoming_messages=_MAX_QUEUED,
             socket_options=[_NO_DELAY],
         )
+
+
+class _Client(aiomqtt.Client):
+    """A client that notices at once when the broker hangs up instead of accepting it.
+
+    aiomqtt waits 10 s for an answer that cannot come any more. A broker that is just starting or
+    ending hangs up like that.
+    """
+
+    def _on_disconnect(
+        self,
+        client: mqtt.Client,
+        userdata: Any,
+        flags: mqtt.DisconnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError(f"it hung up: {reason_code}"))
 
 
 async def stay_connected(

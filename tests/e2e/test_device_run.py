@@ -1,5 +1,6 @@
 """The two-terminal way: `nestling-cloud serve` in one, `nestling-device run` in the other."""
 
+import queue
 import shutil
 import signal
 import socket
@@ -10,15 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 from tests import cloud_process
 from tests.cloud_process import Cloud, StartCloud
 from tests.device_process import DeviceProcess
 from tests.hand_bundle import hand_repository
-from tests.processes import until
+from tests.processes import DEADLINE_S, until
 
+from nestling import topics
 from nestling.v1 import bundle_pb2
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.connection import BrokerAddress
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store, store_url
 from nestling_device.outbox import Outbox
@@ -397,3 +402,26 @@ def test_cloud_is_told_that_inputs_drift(start_device: StartDevice, cloud: Cloud
     start_device(cloud)
 
     until(lambda: drifting(cloud))
+
+
+def test_nothing_but_the_hosts_state_is_retained(cloud: Cloud, start_device: StartDevice) -> None:
+    device = start_device(cloud, "--delivery", "mqtt")
+    device.take(5)
+    assert device.end(signal.SIGTERM) == 0
+
+    assert retained_topics(cloud.broker) == [topics.HOST_STATE]
+
+
+def retained_topics(broker: BrokerAddress) -> list[str]:
+    """Topics of what a broker sends to somebody who comes now and subscribes to everything."""
+    found: queue.Queue[str] = queue.Queue()
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.on_message = lambda _client, _data, message: found.put(message.topic)
+    client.on_subscribe = lambda *_: client.publish("end", b"", qos=1)
+    client.connect(broker.host, broker.port)
+    client.loop_start()
+    client.subscribe("#", qos=1)
+    seen = list(iter(lambda: found.get(timeout=DEADLINE_S), "end"))
+    client.disconnect()
+    client.loop_stop()
+    return seen

@@ -119,3 +119,25 @@ def test_what_a_device_said_while_the_store_failed_is_written_when_it_works_agai
             await asyncio.to_thread(fail_once)
 
     asyncio.run(listen())
+
+
+def test_broker_that_hangs_up_while_it_starts_is_tried_again_at_once(store: Store) -> None:
+    async def connect() -> None:
+        refused = asyncio.Event()
+
+        async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+            refused.set()
+
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as starting:
+            port = starting.sockets[0].getsockname()[1]
+            ingest = Ingest(store, BrokerAddress(host="127.0.0.1", port=port))
+            work = asyncio.create_task(ingest.run())
+            await refused.wait()
+        with await asyncio.to_thread(start_broker, port=port):
+            # aiomqtt by itself would wait 10 s for the answer to its first CONNECT.
+            await asyncio.wait_for(ingest.subscribed.wait(), 9)
+            work.cancel()
+            await asyncio.wait([work])
+
+    asyncio.run(connect())

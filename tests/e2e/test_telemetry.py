@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -317,14 +318,15 @@ def test_everything_is_stored_once_through_a_broker_restart(
 ) -> None:
     with start_broker(kind=broker_kind) as first:
         port = first.port
-        node = Node(tmp_path / "device", port)
-        with background(lambda: ingest(store, host=first.host, port=port)):
+        with (
+            closing(Node(tmp_path / "device", port)) as node,
+            background(lambda: ingest(store, host=first.host, port=port)),
+        ):
             node.answer(0, 30)
             first.close()
             node.answer(30, 60)
             with start_broker(port=port, kind=broker_kind):
                 assert node.telemetry.flush(DEADLINE_S)
-        node.close()
 
     assert stored(store) == list(range(60))
 
@@ -335,10 +337,11 @@ def test_receipts_of_an_earlier_life_are_delivered(
     with Outbox(tmp_path / "device") as outbox:
         outbox.append_many([receipt(index) for index in range(25)])
 
-    with background(lambda: ingest(store, host=broker.host, port=broker.port)):
-        node = Node(tmp_path / "device", broker.port)
+    with (
+        background(lambda: ingest(store, host=broker.host, port=broker.port)),
+        closing(Node(tmp_path / "device", broker.port)) as node,
+    ):
         assert node.telemetry.flush(DEADLINE_S)
-        node.close()
 
     assert stored(store) == list(range(25))
 
@@ -349,10 +352,11 @@ def test_dropped_receipts_do_not_hold_up_the_rest(
     with Outbox(tmp_path / "device", capacity=5) as outbox:
         outbox.append_many([receipt(index) for index in range(25)])
 
-    with background(lambda: ingest(store, host=broker.host, port=broker.port)):
-        node = Node(tmp_path / "device", broker.port)
+    with (
+        background(lambda: ingest(store, host=broker.host, port=broker.port)),
+        closing(Node(tmp_path / "device", broker.port)) as node,
+    ):
         assert node.telemetry.flush(DEADLINE_S)
-        node.close()
 
     assert stored(store) == list(range(20, 25))
 
