@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from tests.receipts import make_receipt
 
 from nestling.v1 import receipt_pb2
-from nestling_cloud.telemetry import branches
+from nestling_cloud.telemetry import branches, tables
 from nestling_cloud.telemetry.ledger import Ledger
 from nestling_cloud.telemetry.store import Added, Delivery, Store
 from nestling_device.outbox import Acknowledged, Outbox
@@ -47,7 +47,7 @@ def stored(store: Store) -> list[int]:
 
 def copies(store: Store) -> dict[str, int]:
     with store.reading() as connection:
-        newest = max(row.seen_ms for row in connection.execute(branches.tables.OUTBOXES.select()))
+        newest = max(row.seen_ms for row in connection.execute(tables.OUTBOXES.select()))
         return branches.side_by_side(connection, now_ms=newest)
 
 

@@ -118,8 +118,14 @@ def drifting(cloud: Cloud) -> bool:
 
 
 def sequences(cloud: Cloud) -> list[int]:
+    """Numbers of what is stored, counted on over the outboxes of one process after the other."""
     with Store(store_url(str(cloud.store))) as store:
-        return [row.sequence for row in store.receipts()]
+        rows = sorted(store.receipts(), key=lambda row: (row.answered_at_ms, row.sequence))
+    found: list[int] = []
+    for outbox in dict.fromkeys(row.outbox_id for row in rows):
+        before = max(found, default=0)
+        found += sorted(before + row.sequence for row in rows if row.outbox_id == outbox)
+    return found
 
 
 def release(repository: Path, change: Callable[[bundle_pb2.Manifest], None] | None = None) -> str:
