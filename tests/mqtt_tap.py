@@ -10,6 +10,7 @@ from typing import Self
 
 from tests.processes import until
 
+
 @dataclass(frozen=True, kw_only=True)
 class Publish:
     """A message as it was sent, or as a Will that waits."""
@@ -130,11 +131,9 @@ class MqttTap:
 
     @staticmethod
     def _hear(pending: bytes, heard: list[Packet]) -> bytes:
-        taken = 0
-        for packet, taken in _whole(pending):
-            if packet is not None:
-                heard.append(packet)
-        return pending[taken:]
+        whole = list(_whole(pending))
+        heard.extend(packet for packet, _ in whole if packet is not None)
+        return pending[whole[-1][1] :] if whole else pending
 
 
 def _whole(data: bytes) -> Iterator[tuple[Packet | None, int]]:

@@ -47,8 +47,9 @@ def read_host_state(payload: bytes) -> HostState:
         online, timestamp_ms = said["online"], said["timestamp"]
     except (ValueError, KeyError, TypeError, RecursionError) as err:
         raise ValueError(f"not a STATE message of Sparkplug 3.0: {payload[:64]!r}") from err
-    if not isinstance(online, bool):
-        raise ValueError(f"online has to be true or false, not {online!r:.64}")
-    if type(timestamp_ms) is not int or not 0 <= timestamp_ms <= _LARGEST_MS:
-        raise ValueError(f"timestamp has to be milliseconds since 1970, not {timestamp_ms!r:.64}")
+    dated = type(timestamp_ms) is int and 0 <= timestamp_ms <= _LARGEST_MS
+    if not dated or not isinstance(online, bool):
+        raise ValueError(
+            f"online has to be true or false, and timestamp milliseconds since 1970: {payload!r}"
+        )
     return HostState(online=online, timestamp_ms=timestamp_ms)
