@@ -79,8 +79,10 @@ class Node:
         return self.wishes.get(timeout=DEADLINE_S)
 
     def acknowledged(self) -> tuple[str, int]:
-        """Next acknowledgement's outbox and sequence."""
+        """Next acknowledgement's outbox and sequence; questions for a rebirth are passed over."""
         entry = self.command()
+        while entry.name == metrics.REBIRTH:
+            entry = self.command()
         assert entry.name == metrics.ACKNOWLEDGED
         word = receipt_pb2.OutboxAcknowledgement.FromString(entry.bytes_value)
         return word.outbox_id, word.sequence

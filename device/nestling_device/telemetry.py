@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
 
 from nestling import topics
+from nestling.complaints import Complaints
 from nestling.host_state import HostState, read_host_state
 from nestling.v1 import receipt_pb2
 from nestling_device.errors import DeviceError
@@ -64,6 +65,7 @@ class Telemetry:
         self._node: SparkplugNode | None = None  # for the next connection
         self._connection: Connection | None = None
         self._host: HostState | None = None  # online until it says otherwise
+        self._complaints = Complaints(_log)
         self._wished_share: float | None = None
         self._desired_bundle = ""
         self._stop = threading.Event()
@@ -220,7 +222,7 @@ class Telemetry:
         try:
             command = read_command(data)
         except DecodeError as err:
-            _log.warning("%s: unreadable command: %s", self._config.device_id, err)
+            self._complaints.add("a command", "the host", err)
             return
         if command.acknowledgement is not None:
             self._settle(command.acknowledgement)
@@ -257,8 +259,9 @@ class Telemetry:
     def _hear_state(self, message: Message) -> None:
         try:
             state = read_host_state(message.payload)
-        except ValueError:
-            return  # go on as before
+        except ValueError as err:
+            self._complaints.add("the host's STATE", "the broker", err)
+            return
         before = self._host
         if not state.counts_after(before):
             return  # the late Will of a connection before the one that we know

@@ -12,6 +12,7 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
+from nestling.complaints import fewer_repeats
 from nestling.hosts import is_loopback
 from nestling_cloud.errors import CloudError
 from nestling_cloud.tls import TlsFiles, is_wildcard, reachable_as
@@ -94,7 +95,8 @@ class ConsoleServer:
         serving = asyncio.create_task(server.serve([self._socket]), name="console")
         renewing = asyncio.create_task(self._renew(config), name="console-certificate")
         try:
-            await asyncio.shield(serving)
+            with fewer_repeats(logging.getLogger("uvicorn.error")):
+                await asyncio.shield(serving)
             raise ConsoleError("the console ended by itself; what it logged before tells why")
         finally:
             renewing.cancel()

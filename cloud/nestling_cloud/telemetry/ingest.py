@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from google.protobuf.message import DecodeError
 
 from nestling import metrics, topics
+from nestling.complaints import Complaints
 from nestling.host_state import HostState
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
@@ -75,6 +76,7 @@ class Ingest:
         self._news = asyncio.Event()
         self._connected: aiomqtt.Client | None = None
         self._presence = Presence()
+        self._complaints = Complaints(_LOG)
         self.subscribed = asyncio.Event()  # set from the first subscription on
 
     async def run(self) -> None:
@@ -179,7 +181,7 @@ class Ingest:
             reading = self._understand(message_type, device, payload)
             batch = _batch(reading)
         except (ValueError, DecodeError, ReceiptError) as err:
-            _LOG.warning("dropped a %s from %r: %s", message_type, device[:64], err)
+            self._complaints.add(message_type, device, err)
             return
         if reading.ask_rebirth:
             await self._ask_for_birth(client, device)
