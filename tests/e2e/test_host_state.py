@@ -12,6 +12,9 @@ from tests.reporting_device import DEVICE, ReportingDevice
 
 from nestling_cloud.broker import Broker, start_broker
 from nestling_cloud.telemetry.store import Store, store_url
+from nestling_device.checks import network
+from nestling_device.checks.finding import Finding, Subject
+from nestling_device.config import Config, with_values
 from nestling_sim.links import CuttableLink
 
 
@@ -37,6 +40,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def device(tmp_path: Path, broker: Broker) -> Iterator[ReportingDevice]:
     with ReportingDevice(tmp_path / "device", broker.port) as reporting:
         yield reporting
+
+
+def look(broker: Broker) -> Finding:
+    """What the doctor finds of the host."""
+    config = with_values(Config(), {("cloud", "broker"): f"{broker.host}:{broker.port}"})
+    return network.host(Subject(config=config, identity=None, running=False, activations="uint8"))
 
 
 def stored(store: Store) -> list[int]:
@@ -166,3 +175,23 @@ def test_device_takes_another_brokers_word_afresh(
         device.answer(0, 2)
 
         assert device.sends_receipts()
+
+
+def test_doctor_tells_whether_a_cloud_is_online(broker: Broker, watcher: StateWatcher) -> None:
+    levels = [look(broker).level]
+    watcher.say(online=True, timestamp=10)
+    levels.append(look(broker).level)
+    watcher.say(online=False, timestamp=1_700_000_000_000)
+
+    found = look(broker)
+
+    assert [*levels, found.level] == ["fail", "ok", "fail"]
+    assert "offline since 2023-11-14 22:13:20 UTC" in found.found
+    assert "nestling-cloud serve" in found.advice
+
+
+def test_doctor_blames_the_host_for_nothing_that_the_broker_does() -> None:
+    with start_broker() as gone:
+        pass
+
+    assert look(gone).level == "warn"
