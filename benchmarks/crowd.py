@@ -11,6 +11,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import aiomqtt
 import numpy as np
@@ -25,7 +26,7 @@ from nestling.v1.receipt_pb2 import (
     Receipt,
     ReceiptBatch,
 )
-from nestling_device.sparkplug_node import Gauges, SparkplugNode, read_command
+from nestling_device.sparkplug_node import Command, Gauges, SparkplugNode, read_command
 
 CAPACITIES = 4
 _BOARDS = ("pi-zero-2w", "pi-4b", "pi-5")
@@ -97,6 +98,13 @@ class Device:
         """Let go of what is stored."""
         for last in [last for last in self._sent if last <= acknowledged]:
             del self._sent[last]
+
+    def obey(self, command: Command) -> None:
+        """Report back what was written, with the next message."""
+        if command.wish is not None:
+            self._gauges = replace(self._gauges, offload_target=command.wish.share)
+        if command.desired_bundle is not None:
+            self._gauges = replace(self._gauges, desired_bundle=command.desired_bundle)
 
     @property
     def settled(self) -> bool:
@@ -196,6 +204,7 @@ class _Crowd:
             command = read_command(message.payload)
             if command.acknowledgement and command.acknowledgement.outbox_id == "live":
                 device.settle(command.acknowledgement.sequence)
+            device.obey(command)
             if command.rebirth:
                 self._reborn.add(device.id)
 

@@ -13,6 +13,9 @@ from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
 
 _ALIAS = 3
+# What is written to it; the birth names them, and commands come by alias.
+_WRITABLE = {metrics.ACKNOWLEDGED: 4, metrics.OFFLOAD_TARGET: 5, metrics.DESIRED_BUNDLE: 6}
+_NAMES = {alias: name for name, alias in _WRITABLE.items()}
 
 
 class Node:
@@ -35,7 +38,8 @@ class Node:
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         for entry in payload_pb2.Payload.FromString(bytes(message.payload)).metrics:
-            wish = entry.name in {metrics.OFFLOAD_SHARE, metrics.DESIRED_BUNDLE}
+            entry.name = entry.name or _NAMES.get(entry.alias, "")
+            wish = entry.name in {metrics.OFFLOAD_TARGET, metrics.DESIRED_BUNDLE}
             (self.wishes if wish else self.commands).put(entry)
 
     def publish(self, message_type: str, payload: bytes) -> None:
@@ -49,8 +53,10 @@ class Node:
         payload.metrics.append(metrics.metric(metrics.BD_SEQ, 0, timestamp_ms=1))
         payload.metrics.append(metrics.metric(metrics.REBIRTH, False, timestamp_ms=1))
         payload.metrics.append(metrics.metric(metrics.RECEIPTS, b"", timestamp_ms=1, alias=_ALIAS))
-        for name, value in (values or {}).items():
-            payload.metrics.append(metrics.metric(name, value, timestamp_ms=1))
+        told: dict[str, metrics.MetricValue | None] = {**dict.fromkeys(_WRITABLE), **(values or {})}
+        for name, value in told.items():
+            alias = _WRITABLE.get(name)
+            payload.metrics.append(metrics.metric(name, value, timestamp_ms=1, alias=alias))
         self.publish("NBIRTH", payload.SerializeToString())
 
     def data(self, seq: int, batch: bytes, name: str = "") -> None:
@@ -73,8 +79,10 @@ class Node:
         return self.wishes.get(timeout=DEADLINE_S)
 
     def acknowledged(self) -> tuple[str, int]:
-        """Next acknowledgement's outbox and sequence."""
+        """Next acknowledgement's outbox and sequence; questions for a rebirth are passed over."""
         entry = self.command()
+        while entry.name == metrics.REBIRTH:
+            entry = self.command()
         assert entry.name == metrics.ACKNOWLEDGED
         word = receipt_pb2.OutboxAcknowledgement.FromString(entry.bytes_value)
         return word.outbox_id, word.sequence

@@ -28,6 +28,7 @@ from nestling_cloud.serving.config import Addresses, ServeConfig
 from nestling_cloud.serving.delivery import DeliveryService
 from nestling_cloud.serving.enrolment import RenewalDesk, enrolling
 from nestling_cloud.serving.inference import MAX_MESSAGE_BYTES, Answered, InferenceService
+from nestling_cloud.serving.legible import Legible
 from nestling_cloud.serving.listener import ONE_SERVER_A_PORT, listening, tls_credentials
 from nestling_cloud.serving.model import CloudModel
 from nestling_cloud.serving.mqtt_delivery import MqttDelivery
@@ -149,7 +150,7 @@ async def _grpc(
         peers = Peers(security.enrolment.roster.name_of)
         credentials = tls_credentials(security.server_files, ask_for_certificate=True)
         guards = [Gatekeeper(peers)]
-    server = grpc.aio.server(options=_SERVER_OPTIONS, interceptors=guards)
+    server = grpc.aio.server(options=_SERVER_OPTIONS, interceptors=[Legible(), *guards])
     async with Batcher(model.run) as batcher:
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             InferenceService(model.signature, batcher, answered), server

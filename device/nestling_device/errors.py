@@ -5,6 +5,7 @@ Every class but the root lives beside the noun it belongs to::
     DeviceError
     ├── StorageError                database.py
     ├── BrokerUnreachableError      mqtt.py
+    │   └── BrokerNotReachedError   mqtt.py
     ├── DeliveryError               delivery/source.py
     │   ├── SourceUnreachableError  delivery/source.py
     │   ├── AdmissionError          delivery/admission.py

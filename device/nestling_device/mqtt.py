@@ -30,6 +30,10 @@ class BrokerUnreachableError(DeviceError):
     """The broker cannot be reached, refuses us, or the connection to it ended."""
 
 
+class BrokerNotReachedError(BrokerUnreachableError):
+    """No connection came about: the broker has heard nothing of us, nor of our Will."""
+
+
 class Message(NamedTuple):
     """A message sent, or received."""
 
@@ -63,6 +67,7 @@ class Connection:
                 machine, without TLS.
 
         Raises:
+            BrokerNotReachedError: nothing listens there, or TLS failed.
             BrokerUnreachableError: it did not come about within seconds.
         """
         self._address = f"{host}:{port}"
@@ -78,7 +83,7 @@ class Connection:
                 self._client.tls_set_context(identity.ssl_context())
             self._client.connect(host, port, keepalive=_KEEPALIVE_S)
         except OSError as err:
-            raise BrokerUnreachableError(f"broker {self._address}: {err}") from err
+            raise BrokerNotReachedError(f"broker {self._address}: {err}") from err
         self._client.loop_start()
         if not self._settled.wait(_CONNECT_TIMEOUT_S) or not self._subscribed:
             self.close()

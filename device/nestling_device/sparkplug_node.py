@@ -1,8 +1,8 @@
 """A Sparkplug B edge node's certificates and data, as values: no connection, no clock.
 
 Eclipse Sparkplug 3.0: NDEATH is the Will and shares its bdSeq with NBIRTH; NBIRTH starts `seq` at 0
-and gives every metric an alias; NDATA counts `seq` on, 0 to 255 and round again, and names metrics
-by alias only.
+and gives every metric a data type and an alias, but for the one that asks for a rebirth; NDATA
+counts `seq` on, 0 to 255 and round again, and names metrics by alias only.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ from nestling.metrics import Metric, MetricValue
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
 
+# Whoever asks for a rebirth does so because it knows no alias, so that one has none.
 _ALIASES = {
     name: alias
     for alias, name in enumerate(
         (
-            metrics.REBIRTH,
+            metrics.BD_SEQ,
             metrics.RECEIPTS,
             metrics.ACKNOWLEDGED,
             metrics.PROFILE,
@@ -28,19 +29,12 @@ _ALIASES = {
             metrics.BATTERY,
             metrics.OUTBOX_DEPTH,
             metrics.OFFLOAD_SHARE,
+            metrics.OFFLOAD_TARGET,
             metrics.DESIRED_BUNDLE,
             metrics.DRIFTING,
         ),
         start=1,
     )
-}
-# What may have no value; a birth certificate names it all the same.
-_WITHOUT_VALUE = {
-    metrics.RECEIPTS: payload_pb2.DATA_TYPE_BYTES,
-    metrics.ACKNOWLEDGED: payload_pb2.DATA_TYPE_BYTES,
-    metrics.DESIRED_BUNDLE: payload_pb2.DATA_TYPE_STRING,
-    metrics.OFFLOAD_SHARE: payload_pb2.DATA_TYPE_DOUBLE,
-    metrics.DRIFTING: payload_pb2.DATA_TYPE_BOOLEAN,
 }
 _NAMES = {alias: name for name, alias in _ALIASES.items()}
 
@@ -57,6 +51,9 @@ class Gauges:
     offload_share: float | None = None
     # Whether inputs are harder than those of the calibration; None where nobody knows.
     drifting: bool | None = None
+    # What the host wrote last, reported back to it: that is how it knows that we have it.
+    offload_target: float | None = None
+    desired_bundle: str | None = None
 
 
 class ShareWish(NamedTuple):
@@ -105,18 +102,18 @@ class SparkplugNode:
         """
         self._seq = 0
         self._told = _gauge_values(gauges, depth)
-        payload = self.death(now_ms=now_ms)
-        payload.seq = 0
         values: dict[str, MetricValue | None] = {
-            **dict.fromkeys(_WITHOUT_VALUE),
+            metrics.BD_SEQ: self._bd_seq,
             metrics.REBIRTH: False,
+            metrics.RECEIPTS: None,
+            metrics.ACKNOWLEDGED: None,
             **self._told,
         }
-        for name, value in values.items():
-            entry = _entry(name, value, now_ms)
-            entry.name = name
-            payload.metrics.append(entry)
-        return payload
+        entries = [
+            metrics.metric(name, value, timestamp_ms=now_ms, alias=_ALIASES.get(name))
+            for name, value in values.items()
+        ]
+        return payload_pb2.Payload(timestamp=now_ms, seq=0, metrics=entries)
 
     def data(
         self,
@@ -176,7 +173,7 @@ def read_command(data: bytes) -> Command:
             if not isinstance(value, bytes):
                 raise DecodeError(f"{name} has to be bytes")
             acknowledgement = receipt_pb2.OutboxAcknowledgement.FromString(value)
-        elif name == metrics.OFFLOAD_SHARE:
+        elif name == metrics.OFFLOAD_TARGET:
             wish = _share_wish(value)
         elif name == metrics.DESIRED_BUNDLE and isinstance(value, str):
             desired_bundle = value
@@ -189,16 +186,13 @@ def _share_wish(value: MetricValue | None) -> ShareWish:
     if value is None:
         return ShareWish(None)
     if not isinstance(value, float) or not 0 <= value <= 1:
-        raise DecodeError(f"{metrics.OFFLOAD_SHARE} has to be a number from 0 to 1")
+        raise DecodeError(f"{metrics.OFFLOAD_TARGET} has to be a number from 0 to 1")
     return ShareWish(value)
 
 
 def _entry(name: str, value: MetricValue | None, now_ms: int) -> Metric:
     """A metric by its alias."""
-    alias = _ALIASES[name]
-    if value is None:
-        return Metric(alias=alias, timestamp=now_ms, datatype=_WITHOUT_VALUE[name], is_null=True)
-    return metrics.metric("", value, timestamp_ms=now_ms, alias=alias)
+    return metrics.update(value, timestamp_ms=now_ms, alias=_ALIASES[name])
 
 
 def _gauge_values(gauges: Gauges, depth: int) -> dict[str, MetricValue | None]:
@@ -210,4 +204,6 @@ def _gauge_values(gauges: Gauges, depth: int) -> dict[str, MetricValue | None]:
         metrics.OUTBOX_DEPTH: depth,
         metrics.OFFLOAD_SHARE: gauges.offload_share,
         metrics.DRIFTING: gauges.drifting,
+        metrics.OFFLOAD_TARGET: gauges.offload_target,
+        metrics.DESIRED_BUNDLE: gauges.desired_bundle,
     }

@@ -8,7 +8,7 @@ import logging
 import secrets
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -16,12 +16,13 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
 
 from nestling import topics
-from nestling.untrusted import parse_json
+from nestling.complaints import Complaints
+from nestling.host_state import HostState, read_host_state
 from nestling.v1 import receipt_pb2
 from nestling_device.database import StorageError
 from nestling_device.errors import DeviceError
 from nestling_device.identity import Identity
-from nestling_device.mqtt import Connection, Message
+from nestling_device.mqtt import BrokerNotReachedError, Connection, Message
 from nestling_device.outbox import Acknowledged, Outbox
 from nestling_device.send_window import SendWindow
 from nestling_device.sparkplug_node import Gauges, SparkplugNode, read_command
@@ -64,7 +65,8 @@ class Telemetry:
         self._window = self._new_window()
         self._node: SparkplugNode | None = None  # for the next connection
         self._connection: Connection | None = None
-        self._host_online = True  # until it says otherwise
+        self._host: HostState | None = None  # online until it says otherwise
+        self._complaints = Complaints(_log)
         self._wished_share: float | None = None
         self._desired_bundle = ""
         self._stop = threading.Event()
@@ -151,21 +153,27 @@ class Telemetry:
             wait_s = min(2 * wait_s, self._config.reconnect_max_s)
 
     def _connect_and_serve(self) -> None:
-        if self._node is None:
-            self._node = SparkplugNode(self._state.next_bd_seq())
-        node = self._node
-        with Connection(
-            self._config.host,
-            self._config.port,
-            client_id=self._client_id,
-            subscriptions=[self._commands, topics.HOST_STATE],
-            identity=self._config.identity,
-            will=self._message("NDEATH", node.death(now_ms=_now_ms())),
-        ) as connection:
+        node = self._node or SparkplugNode(self._state.next_bd_seq())
+        with self._connect(node) as connection:
             self._connection = connection
-            self._node = None  # its bdSeq is used up; an attempt that failed costs no disk write
+            self._host = None  # what another broker or another life of it said is no measure
             self._serve(connection, node)
             self._publish(connection, "NDEATH", node.death(now_ms=_now_ms()))
+
+    def _connect(self, node: SparkplugNode) -> Connection:
+        self._node = None  # its bdSeq is used up: the broker may fire its Will late
+        try:
+            return Connection(
+                self._config.host,
+                self._config.port,
+                client_id=self._client_id,
+                subscriptions=[self._commands, topics.HOST_STATE],
+                identity=self._config.identity,
+                will=self._message("NDEATH", node.death(now_ms=_now_ms())),
+            )
+        except BrokerNotReachedError:
+            self._node = node  # nobody has heard of it, so the next attempt costs no disk write
+            raise
 
     def _serve(self, connection: Connection, node: SparkplugNode) -> None:
         self._birth(connection, node)
@@ -181,19 +189,26 @@ class Telemetry:
                 self._obey(connection, node, message.payload)
 
     def _birth(self, connection: Connection, node: SparkplugNode) -> None:
-        birth = node.birth(self._gauges, self._outbox.depth, now_ms=_now_ms())
+        birth = node.birth(self._present(), self._outbox.depth, now_ms=_now_ms())
         self._publish(connection, "NBIRTH", birth)
         self._window.restart()
+
+    def _present(self) -> Gauges:
+        return replace(
+            self._gauges,
+            offload_target=self._wished_share,
+            desired_bundle=self._desired_bundle or None,
+        )
 
     def _send_due(self, connection: Connection, node: SparkplugNode) -> None:
         while True:
             now_s = time.monotonic()
             after = self._window.due(self._outbox.last_sequence, now_s=now_s)
             due = None
-            if after is not None and self._host_online:
+            if after is not None and (self._host is None or self._host.online):
                 due = self._outbox.batch(self._config.batch_limit, after=after)
             payload = node.data(
-                self._gauges,
+                self._present(),
                 self._outbox.depth - (len(due.batch.receipts) if due is not None else 0),
                 due.batch if due is not None else None,
                 historical=due is not None and self._window.is_historical(due.first),
@@ -209,7 +224,7 @@ class Telemetry:
         try:
             command = read_command(data)
         except DecodeError as err:
-            _log.warning("%s: unreadable command: %s", self._config.device_id, err)
+            self._complaints.add("a command", "the host", err)
             return
         if command.acknowledgement is not None:
             self._settle(command.acknowledgement)
@@ -246,12 +261,16 @@ class Telemetry:
 
     def _hear_state(self, message: Message) -> None:
         try:
-            online = bool(parse_json(message.payload)["online"])
-        except (ValueError, KeyError, TypeError):
-            return  # not a Sparkplug 3 STATE: go on as before
-        if online and not message.retained:
+            state = read_host_state(message.payload)
+        except ValueError as err:
+            self._complaints.add("the host's STATE", "the broker", err)
+            return
+        before = self._host
+        if not state.counts_after(before):
+            return  # the late Will of a connection before the one that we know
+        if state.online and state != before and not message.retained:
             self._window.restart()  # it came just now, and has heard nothing of what went before
-        self._host_online = online
+        self._host = state
 
     def _message(self, message_type: str, payload: Proto) -> Message:
         topic = topics.sparkplug(message_type, self._config.device_id)

@@ -145,7 +145,7 @@ def test_doctor_passes_a_device_that_runs_and_leaves_it_running(
     assert (code, found["ok"]) == (0, True)
     levels = {check["check"]: check["level"] for check in found["checks"]}
     assert {name for name, level in levels.items() if level != "ok"} == {"identity"}
-    assert {"cloud", "broker", "bundle", "source", "meter", "memory"} <= set(levels)
+    assert {"cloud", "broker", "host", "bundle", "source", "meter", "memory"} <= set(levels)
     device.take(3)  # the broker has not put it out for the doctor
     assert device.end(signal.SIGTERM) == 0
 

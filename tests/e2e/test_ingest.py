@@ -65,19 +65,23 @@ def test_listener_hears_births_and_data_in_their_order(store: Store, broker: Bro
 
 
 def test_command_reaches_the_device_with_values_and_nulls(store: Store, broker: Broker) -> None:
-    async def command() -> tuple[bool, list[metrics.Metric]]:
-        async with listening(store, broker) as ingest:
+    async def command() -> tuple[list[bool], list[metrics.Metric]]:
+        heard: asyncio.Queue[Heard] = asyncio.Queue()
+        async with listening(store, broker, heard) as ingest:
             node = await asyncio.to_thread(Node, broker.host, broker.port)
-            wanted = {metrics.OFFLOAD_SHARE: None, metrics.DESIRED_BUNDLE: "tiny-2"}
-            sent = await ingest.command("pi-1", wanted)
+            wanted = {metrics.OFFLOAD_TARGET: None, metrics.DESIRED_BUNDLE: "tiny-2"}
+            sent = [await ingest.command("pi-1", wanted)]
+            await asyncio.to_thread(node.birth)
+            await heard.get()
+            sent.append(await ingest.command("pi-1", wanted))
             entries = [await asyncio.to_thread(node.wish) for _ in range(2)]
             node.close()
             return sent, entries
 
     sent, (share, bundle) = asyncio.run(command())
 
-    assert sent
-    assert (share.name, share.is_null) == (metrics.OFFLOAD_SHARE, True)
+    assert sent == [False, True]
+    assert (share.name, share.is_null) == (metrics.OFFLOAD_TARGET, True)
     assert (bundle.name, bundle.string_value) == (metrics.DESIRED_BUNDLE, "tiny-2")
 
 

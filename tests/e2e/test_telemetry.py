@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.background import background, ingest
+from tests.mqtt_tap import Connect, MqttTap, Publish
 from tests.receipts import acknowledgement
 
 from nestling import metrics, topics
@@ -166,6 +167,29 @@ def test_broken_line_fires_the_will_and_the_next_birth_has_the_next_bd_seq(
 
     assert death == {metrics.BD_SEQ: first}
     assert (first, second) == (0, 1)
+
+
+def test_every_will_that_a_broker_heard_has_a_number_of_its_own(
+    tmp_path: Path, broker: Broker
+) -> None:
+    with MqttTap(broker.port, deaf=True) as tap:
+        node = Node(tmp_path / "device", tap.port)
+        wait_until(lambda: len(connects(tap)) >= 3)
+        tap.deaf = False
+        (birth,) = tap.wait_for(topics.sparkplug("NBIRTH", DEVICE))
+        node.close()
+        wills = [named(payload_pb2.Payload.FromString(one.payload)) for one in connects(tap)]
+
+    numbers = [will[metrics.BD_SEQ] for will in wills]
+    assert numbers == list(range(len(numbers)))
+    last = named(payload_pb2.Payload.FromString(birth.payload))[metrics.BD_SEQ]
+    assert numbers[-1] == last
+
+
+def connects(tap: MqttTap) -> list[Publish]:
+    """Wills, in the order of the connections."""
+    heard = [one for one in tap.packets() if isinstance(one, Connect)]
+    return [one.will for one in heard if one.will is not None]
 
 
 def test_orderly_end_says_goodbye_itself(node: Node, eyes: Eyes) -> None:

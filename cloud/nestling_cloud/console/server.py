@@ -12,6 +12,7 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
+from nestling.complaints import fewer_repeats
 from nestling.hosts import is_loopback
 from nestling_cloud.errors import CloudError
 from nestling_cloud.tls import TlsFiles, is_wildcard, reachable_as
@@ -95,7 +96,10 @@ class ConsoleServer:
         renewing = asyncio.create_task(self._renew(config), name="console-certificate")
         try:
             # Neither ends by itself; cancelled, this leaves the first to end in good order.
-            done, _ = await asyncio.wait((serving, renewing), return_when=asyncio.FIRST_COMPLETED)
+            with fewer_repeats(logging.getLogger("uvicorn.error")):
+                done, _ = await asyncio.wait(
+                    (serving, renewing), return_when=asyncio.FIRST_COMPLETED
+                )
             for task in done:
                 task.result()
             raise ConsoleError("the console ended by itself; what it logged before tells why")

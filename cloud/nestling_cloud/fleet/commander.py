@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from nestling.metrics import MetricValue
@@ -15,7 +16,7 @@ _LOOK_S = 0.5
 _LOG = logging.getLogger(__name__)
 
 Send = Callable[[str, Mapping[str, MetricValue | None]], Awaitable[bool]]
-"""Sends a device a command; False where the broker did not take it."""
+"""Sends a device a command; False where it could not go out."""
 
 
 class Commander:
@@ -33,8 +34,7 @@ class Commander:
 
     def hear(self, heard: Heard) -> None:
         """Take note of what a device said."""
-        if heard.born:
-            self._briefing.born(heard.device)
+        self._briefing.hear(heard.device, heard.values, born=heard.born)
 
     async def run(self, send: Send) -> None:
         """Look and tell until cancelled."""
@@ -61,10 +61,9 @@ class Commander:
 
     async def _tell(self, words: Mapping[str, Word], send: Send) -> None:
         for device, word in words.items():
-            due = self._briefing.due(device, word)
+            due = self._briefing.due(device, word, now_s=time.monotonic())
             if not due:
                 continue
-            # Before it is sent: a birth meanwhile means that it has to be told again.
-            self._briefing.told(device, word)
+            self._briefing.sent(device, due, now_s=time.monotonic())
             if not await send(device, due):
-                self._briefing.born(device)
+                self._briefing.not_sent(device)

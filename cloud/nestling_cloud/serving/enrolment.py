@@ -15,6 +15,7 @@ from nestling_cloud.fleet.certificates import CertificateError
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.fleet.roster import EnrolmentTokenError
 from nestling_cloud.security import Security
+from nestling_cloud.serving.legible import Legible
 from nestling_cloud.serving.listener import ONE_SERVER_A_PORT, listening, tls_credentials
 from nestling_cloud.serving.peers import Peers
 
@@ -116,7 +117,9 @@ async def enrolling(
     Raises:
         ListenerError: the port is taken.
     """
-    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_MOST_AT_ONCE)
+    server = grpc.aio.server(
+        options=_OPTIONS, maximum_concurrent_rpcs=_MOST_AT_ONCE, interceptors=[Legible()]
+    )
     desk = EnrolmentDesk(security.enrolment, cloud=cloud, broker=broker)
     enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(desk, server)
     credentials = tls_credentials(security.server_files, ask_for_certificate=False)

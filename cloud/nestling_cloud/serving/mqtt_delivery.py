@@ -7,6 +7,7 @@ import aiomqtt
 from google.protobuf.message import DecodeError
 
 from nestling import topics
+from nestling.complaints import Complaints
 from nestling.v1 import delivery_pb2
 from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_cloud.connection import BrokerAddress, payload_bytes, stay_connected
@@ -29,6 +30,7 @@ class MqttDelivery:
     def __init__(self, repository: Repository, broker: BrokerAddress) -> None:
         self._repository = repository
         self._broker = broker
+        self._complaints = Complaints(_LOG)
         self.subscribed = asyncio.Event()  # set from the first subscription on
 
     async def run(self) -> None:
@@ -47,7 +49,7 @@ class MqttDelivery:
             topics.check_device_id(device_id)
             request = delivery_pb2.DeliveryRequest.FromString(payload_bytes(message))
         except (ValueError, DecodeError) as err:
-            _LOG.warning("dropped a delivery request from %r: %s", device_id[:64], err)
+            self._complaints.add("a delivery request", device_id, err)
             return
         response = await asyncio.to_thread(answer, self._repository, request)
         await client.publish(

@@ -5,7 +5,6 @@ message leaves unacknowledged the device sends again.
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +15,13 @@ import sqlalchemy as sa
 from google.protobuf.message import DecodeError
 
 from nestling import metrics, topics
+from nestling.complaints import Complaints
+from nestling.host_state import HostState
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
 from nestling_cloud.connection import BrokerAddress, payload_bytes, stay_connected
 from nestling_cloud.fleet import registry
+from nestling_cloud.telemetry.presence import Presence
 from nestling_cloud.telemetry.receipts import ReceiptError
 from nestling_cloud.telemetry.sparkplug_host import Reading, SparkplugHost
 from nestling_cloud.telemetry.store import Added, Delivery, Store, check_batch
@@ -72,7 +74,8 @@ class Ingest:
         self._reports: dict[str, registry.Report] = {}  # not written yet
         self._news = asyncio.Event()
         self._connected: aiomqtt.Client | None = None
-        self._online_since_ms = 0
+        self._presence = Presence()
+        self._complaints = Complaints(_LOG)
         self.subscribed = asyncio.Event()  # set from the first subscription on
 
     async def run(self) -> None:
@@ -83,48 +86,48 @@ class Ingest:
         """Send a device a command; None for a value is Sparkplug's null.
 
         Returns:
-            Whether the broker has it. A device that is offline does not get it: send it again when
-            it is born.
+            Whether it is on its way. It may get lost, as everything with QoS 0: a device reports
+            what it was told. One that is offline, as far as we know, is sent nothing.
         """
-        if self._connected is None:
+        if self._connected is None or not self._host.is_online(device):
             return False
         try:
-            await self._send(self._connected, device, values, qos=1)
+            await self._send(self._connected, device, values)
         except aiomqtt.MqttError as err:
             _LOG.warning("could not send a command to %s: %s", device, err)
             return False
         return True
 
     def _client(self) -> aiomqtt.Client:
-        # Sparkplug 3.0: the Will and the birth of one connection have the same timestamp.
-        self._online_since_ms = _now_ms()
-        will = aiomqtt.Will(topics.HOST_STATE, self._state(online=False), qos=1, retain=True)
-        return self._broker.client(will=will)
-
-    def _state(self, *, online: bool) -> str:
-        return json.dumps({"online": online, "timestamp": self._online_since_ms})
+        will = self._presence.connect(now_ms=_now_ms()).to_payload()
+        return self._broker.client(will=aiomqtt.Will(topics.HOST_STATE, will, qos=1, retain=True))
 
     async def _serve(self, client: aiomqtt.Client) -> None:
+        await client.subscribe(topics.HOST_STATE, qos=1)
         for message_type in _MESSAGE_TYPES:
             await client.subscribe(topics.sparkplug(message_type, "+"), qos=1)
-        await self._ask_who_is_there(client)
-        await client.publish(topics.HOST_STATE, self._state(online=True), qos=1, retain=True)
-        self._connected = client
-        self.subscribed.set()
-        work = [
-            asyncio.create_task(self._read(client), name="telemetry-messages"),
-            asyncio.create_task(self._commit_all(client), name="telemetry-commits"),
-        ]
+        work: list[asyncio.Task[None]] = []
+        leaves = True
         try:
+            await self._say(client, self._presence.birth())
+            await self._ask_who_is_there(client)
+            self._connected = client
+            self.subscribed.set()
+            work += [
+                asyncio.create_task(self._read(client), name="telemetry-messages"),
+                asyncio.create_task(self._commit_all(client), name="telemetry-commits"),
+            ]
             done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                task.result()  # neither ends but by an error
+                task.result()  # the error, unless the reader wants another connection
+            leaves = False
         finally:
             self._connected = None
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-            await self._say_goodbye(client)
+            if leaves:
+                await self._say_goodbye(client)
 
     async def _ask_who_is_there(self, client: aiomqtt.Client) -> None:
         """Ask those who were there when we last listened: births and deaths since went unheard."""
@@ -138,22 +141,36 @@ class Ingest:
             _LOG.warning("could not take the devices for offline: %s", _cause(err))
             return
         for device in devices:
-            await self._send(client, device, {metrics.REBIRTH: True})
+            await self._ask_for_birth(client, device)
 
     def _end_all(self) -> list[str]:
         with self._store.writing() as connection:
             return registry.end_all(connection)
 
     async def _read(self, client: aiomqtt.Client) -> None:
+        """Take messages in; returns where only another connection can bring us back online."""
         async for message in client.messages:
-            await self._take(client, message)
+            if message.topic.value != topics.HOST_STATE:
+                await self._take(client, message)
+                continue
+            answer = self._presence.hear(payload_bytes(message), retained=message.retain)
+            if answer == "connect again":
+                return
+            if answer == "say again":
+                await self._say(client, self._presence.birth())
 
     async def _say_goodbye(self, client: aiomqtt.Client) -> None:
         try:
-            state = self._state(online=False)
-            await client.publish(topics.HOST_STATE, state, qos=1, retain=True, timeout=1)
+            await self._say(client, self._presence.goodbye(now_ms=_now_ms()), timeout_s=1)
         except aiomqtt.MqttError:
             _LOG.debug("the broker went first; our Will says the same")
+
+    @staticmethod
+    async def _say(
+        client: aiomqtt.Client, state: HostState, *, timeout_s: float | None = None
+    ) -> None:
+        payload = state.to_payload()
+        await client.publish(topics.HOST_STATE, payload, qos=1, retain=True, timeout=timeout_s)
 
     async def _take(self, client: aiomqtt.Client, message: aiomqtt.Message) -> None:
         _, _, message_type, device = message.topic.value.split("/")
@@ -163,10 +180,10 @@ class Ingest:
             reading = self._understand(message_type, device, payload)
             batch = _batch(reading)
         except (ValueError, DecodeError, ReceiptError) as err:
-            _LOG.warning("dropped a %s from %r: %s", message_type, device[:64], err)
+            self._complaints.add(message_type, device, err)
             return
         if reading.ask_rebirth:
-            await self._send(client, device, {metrics.REBIRTH: True})
+            await self._ask_for_birth(client, device)
         self._report(device, reading)
         if self._heard is not None and message_type != "NDEATH":
             born = message_type == "NBIRTH"
@@ -232,25 +249,21 @@ class Ingest:
         for device, word in added.acknowledgements():
             await self._send(client, device, {metrics.ACKNOWLEDGED: word.SerializeToString()})
 
-    @staticmethod
     async def _send(
+        self,
         client: aiomqtt.Client,
         device: str,
         values: Mapping[str, metrics.MetricValue | None],
-        *,
-        qos: int = 0,  # as Sparkplug has it; what we say without being asked is said again
     ) -> None:
-        now_ms = _now_ms()
-        entries = [_metric(name, value, now_ms) for name, value in values.items()]
-        payload = payload_pb2.Payload(timestamp=now_ms, metrics=entries)
-        topic = topics.sparkplug("NCMD", device)
-        await client.publish(topic, payload.SerializeToString(), qos=qos)
+        await self._publish(client, device, self._host.command(device, values, now_ms=_now_ms()))
 
+    async def _ask_for_birth(self, client: aiomqtt.Client, device: str) -> None:
+        await self._publish(client, device, self._host.rebirth(device, now_ms=_now_ms()))
 
-def _metric(name: str, value: metrics.MetricValue | None, now_ms: int) -> metrics.Metric:
-    if value is None:
-        return metrics.Metric(name=name, timestamp=now_ms, is_null=True)
-    return metrics.metric(name, value, timestamp_ms=now_ms)
+    @staticmethod
+    async def _publish(client: aiomqtt.Client, device: str, command: payload_pb2.Payload) -> None:
+        # QoS 0, as Sparkplug has it: what gets lost is said again.
+        await client.publish(topics.sparkplug("NCMD", device), command.SerializeToString())
 
 
 def _batch(reading: Reading) -> receipt_pb2.ReceiptBatch | None:

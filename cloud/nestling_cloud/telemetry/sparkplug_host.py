@@ -3,9 +3,11 @@
 Eclipse Sparkplug 3.0: a birth certificate names a node's metrics and aliases and starts `seq` at
 its number; every later message counts one up, modulo 256. A host that misses a number, or that
 hears of a node without its birth, asks for a rebirth. A death certificate counts if it has the
-`bdSeq` of the birth that it ends.
+`bdSeq` of the birth that it ends. Commands name metrics as the birth certificate wants it, by alias
+where it gave one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nestling import metrics
@@ -39,6 +41,7 @@ class _Node:
     bd_seq: int | None = None
     next_seq: int = 0
     names: dict[int, str] = field(default_factory=dict)
+    aliases: dict[str, int] = field(default_factory=dict)
     asked_at_ms: int | None = None
 
 
@@ -50,12 +53,15 @@ class SparkplugHost:
 
     def birth(self, device: str, payload: Payload) -> Reading:
         """Take a birth certificate: the node is online, its aliases and `seq` start anew."""
-        named = {entry.alias: entry.name for entry in payload.metrics if entry.HasField("alias")}
-        node = _Node(online=True, names=named, next_seq=_after(payload.seq))
-        values = _values(payload, named)
-        bd_seq = values.get(metrics.BD_SEQ)
-        node.bd_seq = bd_seq if isinstance(bd_seq, int) else None
-        self._nodes[device] = node
+        names = {entry.alias: entry.name for entry in payload.metrics if entry.HasField("alias")}
+        values = _values(payload, names)
+        self._nodes[device] = _Node(
+            online=True,
+            names=names,
+            aliases={name: alias for alias, name in names.items()},
+            next_seq=_after(payload.seq),
+            bd_seq=_bd_seq(values),
+        )
         return Reading(values=values, ask_rebirth=False, online=True)
 
     def data(self, device: str, payload: Payload, *, now_ms: int) -> Reading:
@@ -72,10 +78,38 @@ class SparkplugHost:
     def death(self, device: str, payload: Payload) -> Reading:
         """Take a death certificate, unless it belongs to a birth that is no longer the last."""
         node = self._nodes.get(device)
-        if node is None or _values(payload, {}).get(metrics.BD_SEQ) != node.bd_seq:
+        if node is None or _bd_seq(_values(payload, node.names)) != node.bd_seq:
             return Reading(values={}, ask_rebirth=False)
         node.online = False
         return Reading(values={}, ask_rebirth=False, online=False)
+
+    def command(
+        self, device: str, values: Mapping[str, metrics.MetricValue | None], *, now_ms: int
+    ) -> Payload:
+        """Make an NCMD.
+
+        Args:
+            device: a node that was born, or one whose metrics have names.
+            values: to write, None for null.
+            now_ms: Unix time.
+        """
+        node = self._nodes.get(device, _Node())
+        entries = []
+        for name, value in values.items():
+            alias = node.aliases.get(name)
+            by_name = name if alias is None else ""
+            entries.append(metrics.update(value, timestamp_ms=now_ms, name=by_name, alias=alias))
+        return Payload(timestamp=now_ms, metrics=entries)
+
+    def rebirth(self, device: str, *, now_ms: int) -> Payload:
+        """Make an NCMD that asks a node for its birth certificate."""
+        self._nodes.setdefault(device, _Node()).asked_at_ms = now_ms
+        return self.command(device, {metrics.REBIRTH: True}, now_ms=now_ms)
+
+    def is_online(self, device: str) -> bool:
+        """Whether a node is born and not dead, so that its aliases are known."""
+        node = self._nodes.get(device)
+        return node is not None and node.online
 
     def end_all(self) -> None:
         """Take every node for dead, because its certificates may have gone unheard."""
@@ -96,6 +130,11 @@ class SparkplugHost:
 
 def _after(seq: int) -> int:
     return (seq + 1) % SEQ_MODULUS
+
+
+def _bd_seq(values: Mapping[str, metrics.MetricValue | None]) -> int | None:
+    value = values.get(metrics.BD_SEQ)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _values(payload: Payload, names: dict[int, str]) -> dict[str, metrics.MetricValue | None]:

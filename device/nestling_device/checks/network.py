@@ -2,11 +2,14 @@
 
 import secrets
 import socket
+from contextlib import suppress
+from datetime import UTC, datetime
 
 import grpc
 
 from nestling import topics
 from nestling.admission import offload_bytes, transfer_ms
+from nestling.host_state import HostState, read_host_state
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_device import policy
 from nestling_device.address import split_address
@@ -18,6 +21,8 @@ from nestling_device.mqtt import BrokerUnreachableError, Connection
 from nestling_device.standing import read_bundle
 
 _TIMEOUT_S = 5.0
+# What a broker keeps it hands over with the subscription.
+_STATE_WAIT_S = 2.0
 
 
 def cloud(subject: Subject) -> Finding:
@@ -78,6 +83,50 @@ def broker(subject: Subject) -> Finding:
             "receipts wait on the disk meanwhile",
         )
     return Finding(check="broker", level="ok", found=f"{address} lets us in{_how(subject)}")
+
+
+def host(subject: Subject) -> Finding:
+    """Hear what the broker says of the cloud that takes receipts in: Sparkplug's STATE."""
+    address = subject.config.cloud.broker
+    if not address:
+        return _unknown("host", "broker")
+    try:
+        state = _host_state(subject, address)
+    except BrokerUnreachableError:
+        found = "nobody knows whether a cloud takes receipts in: the broker is out of reach"
+        return Finding(check="host", level="warn", found=found, advice="see the broker's line")
+    if state is not None and state.online:
+        return Finding(check="host", level="ok", found="a cloud is online and takes receipts in")
+    found = "has never been online" if state is None else f"is offline since {_utc(state)}"
+    return Finding(
+        check="host",
+        level="fail",
+        found=f"by what the broker {address} says, the cloud {found}; receipts stay here meanwhile",
+        advice="start nestling-cloud serve with this broker, and see its log",
+    )
+
+
+def _host_state(subject: Subject, address: str) -> HostState | None:
+    """What the broker keeps of the host's last word; None if it keeps nothing readable."""
+    host, port = split_address(address)
+    with Connection(
+        host,
+        port,
+        client_id=f"{subject.config.device.id}-doctor-{secrets.token_hex(8)}",
+        subscriptions=[topics.HOST_STATE],
+        identity=subject.identity,
+    ) as connection:
+        message = connection.receive(_STATE_WAIT_S)
+    with suppress(ValueError):
+        return None if message is None else read_host_state(message.payload)
+    return None
+
+
+def _utc(state: HostState) -> str:
+    with suppress(ValueError, OverflowError, OSError):
+        when = datetime.fromtimestamp(state.timestamp_ms / 1000, UTC)
+        return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{state.timestamp_ms} ms after 1970"
 
 
 def offload(subject: Subject) -> Finding:

@@ -27,6 +27,7 @@ _CHECKS: tuple[Check, ...] = (
     state.outbox,
     network.cloud,
     network.broker,
+    network.host,
     network.offload,
     equipment.meter,
     equipment.source,

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nestling.complaints import Complaints
 from nestling_device.sources.source import SourceError, Windows
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class UnixSocket:
             SourceError: the path is taken, too long, or its folder cannot be written.
         """
         self._path = path
+        self._complaints = Complaints(_log)
         self._shape = tuple(shape)
         self._size = 4 * int(np.prod(self._shape))
         self._patience_s = patience_s
@@ -139,7 +141,7 @@ class UnixSocket:
     def _refuse(self, fault: str) -> None:
         """Tell a producer what is wrong and hang up: what follows cannot be told apart."""
         assert self._producer is not None
-        _log.warning("%s: the producer is hung up on: %s", self._path, fault)
+        self._complaints.add("a frame, so the producer is hung up on", str(self._path), fault)
         self._producer.send(_error(fault))
         self._hang_up()
 

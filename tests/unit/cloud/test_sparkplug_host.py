@@ -14,7 +14,7 @@ def birth(*, bd_seq: int = 0, seq: int = 0) -> payload_pb2.Payload:
 
 
 def data(seq: int, *, alias: int = ALIAS) -> payload_pb2.Payload:
-    entry = metrics.metric("", b"batch", timestamp_ms=1, alias=alias)
+    entry = metrics.update(b"batch", timestamp_ms=1, alias=alias)
     return payload_pb2.Payload(seq=seq, metrics=[entry])
 
 
@@ -147,3 +147,55 @@ def test_null_metric_is_told_as_none() -> None:
     payload.metrics[1].is_null = True
 
     assert host.birth("pi-1", payload).values == {metrics.BD_SEQ: 0, metrics.RECEIPTS: None}
+
+
+def test_death_without_a_number_ends_no_birth_with_one() -> None:
+    host = SparkplugHost()
+    host.birth("pi-1", birth(bd_seq=1))
+
+    host.death("pi-1", payload_pb2.Payload())
+    truth = metrics.metric(metrics.BD_SEQ, value=True, timestamp_ms=1)
+    host.death("pi-1", payload_pb2.Payload(metrics=[truth]))
+
+    assert host.online() == ["pi-1"]
+
+
+def test_command_names_a_metric_by_the_alias_of_its_birth_or_by_its_name() -> None:
+    host = SparkplugHost()
+    host.birth("pi-1", birth())
+
+    command = host.command("pi-1", {metrics.RECEIPTS: b"x", metrics.BATTERY: None}, now_ms=5)
+
+    by_alias, by_name = command.metrics
+    assert (by_alias.alias, by_alias.HasField("name")) == (ALIAS, False)
+    assert (by_name.name, by_name.HasField("alias"), by_name.is_null) == (
+        metrics.BATTERY,
+        False,
+        True,
+    )
+    assert not command.HasField("seq")
+    assert not any(entry.HasField("datatype") for entry in command.metrics)
+
+
+def test_node_that_was_asked_for_its_birth_is_not_asked_again_at_once() -> None:
+    host = SparkplugHost()
+
+    asked = host.rebirth("pi-1", now_ms=0)
+
+    assert [(entry.name, entry.boolean_value) for entry in asked.metrics] == [
+        (metrics.REBIRTH, True)
+    ]
+    assert not host.data("pi-1", data(5), now_ms=1).ask_rebirth
+    assert host.data("pi-1", data(6), now_ms=REBIRTH_INTERVAL_MS).ask_rebirth
+
+
+def test_node_is_online_from_its_birth_to_its_death() -> None:
+    host = SparkplugHost()
+    seen = [host.is_online("pi-1")]
+
+    host.birth("pi-1", birth(bd_seq=3))
+    seen.append(host.is_online("pi-1"))
+    host.end_all()
+    seen.append(host.is_online("pi-1"))
+
+    assert seen == [False, True, False]

@@ -64,6 +64,7 @@ def test_birth_names_every_metric_and_offers_rebirth() -> None:
         metrics.OUTBOX_DEPTH: 3,
         metrics.DRIFTING: False,
         metrics.OFFLOAD_SHARE: None,
+        metrics.OFFLOAD_TARGET: None,
         metrics.DESIRED_BUNDLE: None,
     }
 
@@ -91,10 +92,24 @@ def test_what_is_not_known_any_more_is_told_as_null() -> None:
     assert all(entry.is_null for entry in payload.metrics)
 
 
-def test_aliases_are_unique_and_cover_all_but_bd_seq() -> None:
+def test_aliases_are_unique_and_cover_all_but_the_question_for_a_rebirth() -> None:
     _, birth = born()
 
+    without = [entry.name for entry in birth.metrics if not entry.HasField("alias")]
+    assert without == [metrics.REBIRTH]
     assert len(aliases(birth)) == len(birth.metrics) - 1
+
+
+def test_what_the_host_wrote_is_reported_back() -> None:
+    node, birth = born()
+    written = dataclasses.replace(GAUGES, offload_target=0.25, desired_bundle="small-2-def")
+
+    payload = node.data(written, 3, None, now_ms=NOW_MS)
+
+    assert payload is not None
+    told = {aliases(birth)[entry.alias]: metric_value(entry) for entry in payload.metrics}
+    assert told == {metrics.OFFLOAD_TARGET: 0.25, metrics.DESIRED_BUNDLE: "small-2-def"}
+    assert not any(entry.HasField("datatype") for entry in payload.metrics)
 
 
 def test_data_names_by_alias_only_and_tells_only_what_changed() -> None:
@@ -145,16 +160,13 @@ def test_command_is_understood_by_name_and_by_alias(by_alias: bool) -> None:
     acknowledgement = receipt_pb2.OutboxAcknowledgement(outbox_id="box", sequence=5)
     payload = payload_pb2.Payload(
         metrics=[
-            metric(
-                "" if by_alias else name,
-                value,
+            metric(metrics.REBIRTH, value=True, timestamp_ms=NOW_MS),
+            metrics.update(
+                acknowledgement.SerializeToString(),
                 timestamp_ms=NOW_MS,
-                alias=known[name] if by_alias else None,
-            )
-            for name, value in (
-                (metrics.REBIRTH, True),
-                (metrics.ACKNOWLEDGED, acknowledgement.SerializeToString()),
-            )
+                name="" if by_alias else metrics.ACKNOWLEDGED,
+                alias=known[metrics.ACKNOWLEDGED] if by_alias else None,
+            ),
         ]
     )
 
@@ -167,7 +179,7 @@ def test_command_is_understood_by_name_and_by_alias(by_alias: bool) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.35, 1.0])
 def test_wished_share_is_read_from_a_command(share: float) -> None:
-    given = metric(metrics.OFFLOAD_SHARE, share, timestamp_ms=NOW_MS)
+    given = metric(metrics.OFFLOAD_TARGET, share, timestamp_ms=NOW_MS)
 
     command = read_command(payload_pb2.Payload(metrics=[given]).SerializeToString())
 
@@ -176,7 +188,7 @@ def test_wished_share_is_read_from_a_command(share: float) -> None:
 
 def test_null_share_in_a_command_takes_the_wish_back() -> None:
     given = metrics.Metric(
-        name=metrics.OFFLOAD_SHARE, datatype=payload_pb2.DATA_TYPE_DOUBLE, is_null=True
+        name=metrics.OFFLOAD_TARGET, datatype=payload_pb2.DATA_TYPE_DOUBLE, is_null=True
     )
 
     command = read_command(payload_pb2.Payload(metrics=[given]).SerializeToString())
@@ -212,7 +224,7 @@ def test_unknown_metric_in_a_command_is_passed_over() -> None:
         ).SerializeToString(),
         *(
             payload_pb2.Payload(
-                metrics=[metric(metrics.OFFLOAD_SHARE, share, timestamp_ms=NOW_MS)]
+                metrics=[metric(metrics.OFFLOAD_TARGET, share, timestamp_ms=NOW_MS)]
             ).SerializeToString()
             for share in (-0.1, 1.1, float("nan"), "half")
         ),

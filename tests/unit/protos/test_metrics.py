@@ -2,7 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestling.metrics import CAPACITY, Metric, MetricValue, metric, metric_value
+from nestling.metrics import (
+    BD_SEQ,
+    CAPACITY,
+    OFFLOAD_TARGET,
+    Metric,
+    MetricValue,
+    metric,
+    metric_value,
+    update,
+)
 from nestling.sparkplug.v1 import payload_pb2
 
 VALUES = st.one_of(
@@ -45,11 +54,31 @@ def test_negative_number_is_refused() -> None:
         metric(CAPACITY, -1, timestamp_ms=1)
 
 
-def test_metric_with_an_alias_may_leave_its_name_out() -> None:
-    short = metric("", 3, timestamp_ms=5, alias=2)
+def test_birth_death_number_is_an_int64() -> None:
+    assert metric(BD_SEQ, 3, timestamp_ms=5).datatype == payload_pb2.DATA_TYPE_INT64
+
+
+def test_null_has_the_type_of_its_metric() -> None:
+    null = metric(OFFLOAD_TARGET, None, timestamp_ms=5)
+
+    assert (null.is_null, null.datatype) == (True, payload_pb2.DATA_TYPE_DOUBLE)
+    assert metric_value(null) is None
+
+
+def test_null_without_a_known_type_is_refused() -> None:
+    with pytest.raises(KeyError):
+        metric("Nestling/Any", None, timestamp_ms=5)
+
+
+@given(st.one_of(st.none(), VALUES))
+def test_update_carries_alias_and_value_alone(value: MetricValue | None) -> None:
+    short = Metric.FromString(update(value, timestamp_ms=5, alias=2).SerializeToString())
 
     assert not short.HasField("name")
+    assert not short.HasField("datatype")
     assert (short.alias, short.timestamp) == (2, 5)
+    assert metric_value(short) == value
+    assert short.is_null is (value is None)
 
 
 def test_metric_without_an_alias_has_none() -> None:

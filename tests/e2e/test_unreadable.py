@@ -1,0 +1,82 @@
+"""What nobody can read is refused, and a thousand times as much makes no longer a log."""
+
+import socket
+from urllib.parse import urlsplit
+
+import grpc
+import pytest
+from tests.cloud_process import Cloud, StartCloud
+from tests.edge_node import Node, batch_of
+
+from nestling import topics
+from nestling.v1 import delivery_pb2, delivery_pb2_grpc
+from nestling_device.mqtt import Connection, Message
+
+RUBBISH = b"\xff\xff\xff"
+MANY = 1500
+_METHODS = (
+    "/inference.GRPCInferenceService/ModelInfer",
+    "/nestling.v1.DeliveryService/GetDesiredBundle",
+)
+# A first line, a tenth, a hundredth and a thousandth for each kind of message.
+LONGEST_LOG_BYTES = 4000
+
+
+def ask(channel: grpc.Channel, method: str) -> grpc.RpcError:
+    """Call with what is no request."""
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(method)(RUBBISH, timeout=30)
+    return caught.value
+
+
+def test_request_that_cannot_be_read_is_an_invalid_argument(
+    cloud: Cloud, cloud_channel: grpc.Channel
+) -> None:
+    codes = [ask(cloud_channel, method).code() for method in _METHODS]
+    with pytest.raises(grpc.RpcError) as caught:
+        list(cloud_channel.unary_stream("/nestling.v1.DeliveryService/FetchBlob")(RUBBISH))
+    codes.append(caught.value.code())
+
+    assert codes == [grpc.StatusCode.INVALID_ARGUMENT] * 3
+    assert "Traceback" not in cloud.log.read_text()
+    stub = delivery_pb2_grpc.DeliveryServiceStub(cloud_channel)
+    assert stub.GetDesiredBundle(delivery_pb2.GetDesiredBundleRequest(device_id="pi-1"))
+
+
+def test_thousands_of_unreadable_requests_make_a_few_lines(
+    cloud: Cloud, cloud_channel: grpc.Channel
+) -> None:
+    for _ in range(MANY):
+        ask(cloud_channel, _METHODS[0])
+
+    assert "1,000 so far" in cloud.log.read_text()
+    assert cloud.log.stat().st_size < LONGEST_LOG_BYTES
+
+
+def test_thousands_of_unreadable_messages_on_the_broker_make_a_few_lines(cloud: Cloud) -> None:
+    host, port = cloud.broker.host, cloud.broker.port
+    node = Node(host, port)
+    node.birth()
+    line = Connection(host, port, client_id="rubbish", subscriptions=["nobody"])
+    rubbish = [topics.delivery_request("pi-9"), topics.sparkplug("NDATA", "pi-9")]
+    for _ in range(MANY):
+        for topic in rubbish:
+            line.publish(Message(topic, RUBBISH), qos=1)
+    line.close()
+    node.data(1, batch_of(1))
+
+    assert node.acknowledged() == ("outbox", 1)  # what came before has been read
+    assert cloud.log.stat().st_size < LONGEST_LOG_BYTES
+    assert "as NDATA: 1,000 so far" in cloud.log.read_text()
+    node.close()
+
+
+def test_thousands_of_broken_web_requests_make_a_few_lines(start_cloud: StartCloud) -> None:
+    cloud = start_cloud("--console-port", "0")
+    url = urlsplit(cloud.console)
+    for _ in range(MANY):
+        with socket.create_connection((url.hostname, url.port), timeout=30) as line:
+            line.sendall(b"\xff\xff\r\n\r\n")
+            assert b" 400 " in line.recv(1000)
+
+    assert cloud.log.stat().st_size < LONGEST_LOG_BYTES
