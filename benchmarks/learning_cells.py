@@ -3,7 +3,7 @@
 A cell is one step for one seed: a teacher, a nest, a comparison. Its key is the hash of its name
 and parameters, of the cells that it builds on, of the code that it runs (as syntax, so that a
 comment changes nothing), and of the versions of what computes. A run that was stopped goes on where
-it was.
+it was. A cell's file is held against the digest beside it, and made again where it is damaged.
 """
 
 import ast
@@ -11,8 +11,8 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import io
 import json
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ import torch
 
 from nestling_cloud.bundles.cache import cache_folder
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
+from nestling_cloud.sealed_file import SealError, read_sealed, write_sealed
 
 Content = dict[str, Any]
 
@@ -89,20 +90,31 @@ class Cells:
         maker's share of the processor.
         """
         path = self._folder / f"{cell.key}.pt"
-        if path.is_file():
-            held: Content = torch.load(path, weights_only=True)
+        held = self._held(path)
+        if held is not None:
             self._seconds[cell.key] = held["seconds"]
             return held
         self._say(f"{cell.name} {json.dumps(dict(cell.parameters))}")
         torch.set_num_threads(TRAINING_THREADS)
         started = time.monotonic()
         made = {**make(), "seconds": self._share * (time.monotonic() - started)}
-        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
-            torch.save(made, file)
-        Path(file.name).replace(path)
+        content = io.BytesIO()
+        torch.save(made, content)
+        write_sealed(path, content.getvalue())
         self._seconds[cell.key] = made["seconds"]
         self._say(f"  {made['seconds']:.0f} s")
         return made
+
+    def _held(self, path: Path) -> Content | None:
+        """What a cell's file holds; None if there is none, or it is damaged."""
+        try:
+            found: Content = torch.load(io.BytesIO(read_sealed(path)), weights_only=True)
+        except FileNotFoundError:
+            return None
+        except SealError as err:
+            self._say(f"{err}; it is made again")
+            return None
+        return found
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
+from tests.receipts import acknowledgement
 
 from nestling.bundle import Activations
 from nestling.enrolment_token import EnrolmentToken
@@ -164,9 +165,7 @@ def use_outbox(folder: Path, killer: Killer) -> None:
             sequence = outbox.append(receipt_pb2.Receipt(input_index=index))
             os.pwrite(promised, bytes([sequence]), 0)
             if index == 3:
-                outbox.acknowledge(
-                    receipt_pb2.OutboxAcknowledgement(outbox_id=outbox.outbox_id, sequence=2)
-                )
+                outbox.acknowledge(acknowledgement(outbox, 2))
     os.close(promised)
 
 
@@ -174,7 +173,7 @@ def kill_outboxes(folder: Path) -> Iterator[dict[str, object]]:
     for step, here in kills(folder, prepare=make_outbox_folder, work=use_outbox):
         promised = max((here / "promised").read_bytes(), default=0)
         with Outbox(here, capacity=5) as outbox:
-            batch = outbox.batch(100)
+            batch = outbox.batch(100).batch
             held = [entry.sequence for entry in batch.receipts]
             assert [entry.input_index + 1 for entry in batch.receipts] == held
             dropped = [n for gap in batch.gaps for n in range(gap.first_sequence, held[0])]

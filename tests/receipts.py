@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from nestling.receipt_chain import extend
 from nestling.v1 import receipt_pb2
+from nestling_device.outbox import Outbox
 
 NOW_MS = 1_700_000_000_000
 
@@ -59,4 +61,18 @@ def make_batch(
         acknowledged_sequence=acknowledged,
         receipts=[make_receipt(sequence, **fields) for sequence in sequences],
         gaps=[receipt_pb2.Gap(first_sequence=a, last_sequence=b) for a, b in gaps],
+    )
+
+
+def acknowledgement(outbox: Outbox, sequence: int) -> receipt_pb2.OutboxAcknowledgement:
+    """What a cloud says that has everything up to a sequence of what the outbox sends now."""
+    batch = outbox.batch(10**6).batch
+    chain = batch.acknowledged_chain
+    for gap in batch.gaps:
+        chain = gap.chain
+    for entry in batch.receipts:
+        if entry.sequence <= sequence:
+            chain = extend(chain, entry.fingerprint)
+    return receipt_pb2.OutboxAcknowledgement(
+        outbox_id=batch.outbox_id, sequence=sequence, chain=chain
     )

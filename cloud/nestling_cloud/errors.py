@@ -5,6 +5,9 @@
     ├── RepositoryError         a release or a folder that is not as it should be
     │   ├── BlobNotFoundError   no such blob or cloud model
     │   └── OffsetError         an offset beyond the blob's end
+    ├── CacheError              a folder that trained bundles cannot be kept in
+    ├── SealError               a file whose content is not what was written to it
+    ├── UnfitBundleError        a bundle that would not serve or not run
     ├── TaskError               a task that is not to be found, or not what it says
     │   └── DataMissingError    no data in any of the places where it may be
     ├── ProbesError             a folder of probes that cannot be written or read

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
@@ -17,9 +15,7 @@ from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
 from nestling.student.weights import Arrays, arrays_of
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
-from nestling_cloud.distillation import check_teacher
-from nestling_cloud.export import export_onnx
-from nestling_cloud.macs import activation_counts, network_macs, student_macs
+from nestling_cloud.macs import activation_counts, student_macs
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.multiplexed import multiplexed
 from nestling_cloud.progress import Progress
@@ -33,9 +29,10 @@ from nestling_cloud.routing import (
 )
 from nestling_cloud.student import train_student
 from nestling_cloud.tasks.task import Examples, Splits, Task
-from nestling_cloud.teacher import TeacherError, check_answers, train_teacher
+from nestling_cloud.teacher import train_teacher
+from nestling_cloud.teaching import LearnedCloud, check_teaching, to_serve
 from nestling_cloud.templates import build_template
-from nestling_cloud.training import logits_of, seeded
+from nestling_cloud.training import seeded
 
 _GOLDEN_INPUTS = 8
 # Part of the largest golden logit by which another processor's rounding may differ.
@@ -64,15 +61,6 @@ class LearnedCapacity:
     memory_bytes: int
     accuracy: float
     golden_logits: NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LearnedCloud:
-    """The teacher, ready to serve: ONNX model, multiply-accumulates, calibration accuracy."""
-
-    onnx: bytes
-    macs: int
-    accuracy: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,43 +111,12 @@ def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learn
         TrainingError: the data is too small, or a loss left the finite numbers.
         TeacherFeatureError: the teacher has no such feature as the distillation asks for.
     """
-    check_teaching(task)
+    check_teaching(task, splits.train.inputs)
     generator = seeded(seed)
     teacher = train_teacher(task, splits.train, generator, progress)
     student = train_student(task, teacher, splits.train, generator, progress)
     cloud, logits = to_serve(task, teacher, splits.calibration)
     return finish(task, splits, student, cloud, logits, seed=seed, progress=progress)
-
-
-def check_teaching(task: Task) -> None:
-    """Know before the teacher is trained for long whether it can teach and be served.
-
-    Raises:
-        TeacherError: it does not fit the signature, or cannot be exported.
-        TeacherFeatureError: it has no such feature as the distillation asks for.
-    """
-    teacher, asked = task.teacher(task.signature).eval(), task.distillation
-    check_answers(task, teacher)
-    if asked.feature != "none" and not asked.assistants:
-        check_teacher(teacher, task.signature.shape, asked.feature)
-    _export_teacher(task, teacher)
-
-
-def to_serve(
-    task: Task, teacher: nn.Module, calibration: Examples
-) -> tuple[LearnedCloud, NDArray[np.float32]]:
-    """Make a trained teacher ready to serve.
-
-    Returns:
-        It, and its logits for the calibration inputs, (N, classes).
-    """
-    logits = logits_of(teacher, torch.from_numpy(calibration.inputs)).numpy()
-    cloud = LearnedCloud(
-        onnx=_export_teacher(task, teacher),
-        macs=network_macs(teacher, task.signature.shape),
-        accuracy=float((logits.argmax(axis=1) == calibration.labels).mean()),
-    )
-    return cloud, logits
 
 
 def finish(
@@ -280,15 +237,3 @@ def _macs(task: Task) -> list[int]:
 
 def _golden_indices(count: int) -> NDArray[np.intp]:
     return np.linspace(0, count - 1, min(_GOLDEN_INPUTS, count)).astype(np.intp)
-
-
-def _export_teacher(task: Task, teacher: nn.Module) -> bytes:
-    example = torch.zeros(2, *task.signature.shape)
-    try:
-        return export_onnx(teacher, [example], input_names=["input"], output_names=["logits"])
-    except Exception as err:  # the exporter raises what it likes
-        reason = str(err).strip().split("\n", 1)[0]
-        raise TeacherError(
-            f"task {task.name}: the teacher cannot be exported to ONNX, which the cloud serves: "
-            f"{reason}"
-        ) from err

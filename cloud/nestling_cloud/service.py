@@ -102,7 +102,7 @@ async def serve(
 
 def _load_model(repository: Repository) -> CloudModel:
     name = repository.manifest().cloud.name
-    return CloudModel(name, repository.model_path(name))
+    return CloudModel(name, repository.read_model(name))
 
 
 def _security(config: ServeConfig) -> contextlib.AbstractContextManager[Security | None]:

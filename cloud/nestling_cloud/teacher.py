@@ -1,15 +1,21 @@
-"""Training a task's teacher on the labels."""
+"""A task's teacher: made, tried, and trained on the labels."""
 
+from typing import NoReturn
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import Progress
+from nestling_cloud.tasks.blame import blamed
 from nestling_cloud.tasks.task import Examples, Task
 from nestling_cloud.training import laid_out, logits_of, train
 
 _LABEL_SMOOTHING = 0.1
+_KEEP_THE_AXIS = "; keep the batch axis of one input too (squeeze(-1), not squeeze())"
 
 
 class TeacherError(CloudError):
@@ -34,8 +40,8 @@ def train_teacher(
         TeacherError: it does not take the task's inputs, or answers them otherwise.
         TrainingError: the data is too small, or the loss left the finite numbers.
     """
-    teacher = task.teacher(task.signature).eval()
-    check_answers(task, teacher)
+    teacher = make_teacher(task)
+    check_answers(task, teacher, examples.inputs)
     if task.teacher_recipe is None:
         return teacher
     normalizer = getattr(teacher, "normalizer", None)
@@ -46,7 +52,11 @@ def train_teacher(
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch
-        logits = teacher(laid_out(task.augment(inputs[indices], generator), teacher)).float()
+        augmented = laid_out(task.augment(inputs[indices], generator), teacher)
+        try:
+            logits = teacher(augmented).float()
+        except Exception as err:  # noqa: BLE001  whatever somebody's network may raise
+            _refuse(task, teacher, f"fails while it is trained: {blamed(err)}", err)
         return functional.cross_entropy(logits, labels[indices], label_smoothing=_LABEL_SMOOTHING)
 
     def score(part: slice) -> float:
@@ -66,23 +76,79 @@ def train_teacher(
     return teacher
 
 
+def cloud_model_name(task: Task) -> str:
+    """Name of a task's teacher at the inference service."""
+    return f"{task.name}-teacher"
+
+
+def make_teacher(task: Task) -> nn.Module:
+    """Let the task make its teacher.
+
+    Returns:
+        It, in evaluation mode.
+
+    Raises:
+        TeacherError: the task's function fails, or makes something else.
+    """
+    try:
+        made = task.teacher(task.signature)
+    except Exception as err:  # whatever somebody's function may raise
+        raise TeacherError(
+            f"task {task.name}: teacher(signature) failed, so there is no teacher: {blamed(err)}"
+        ) from err
+    if not isinstance(made, nn.Module):
+        raise TeacherError(
+            f"task {task.name}: teacher(signature) gave {_kind(made)} and not a torch.nn.Module; "
+            "let it return the network"
+        )
+    return made.eval()
+
+
 @torch.no_grad()
-def check_answers(task: Task, teacher: nn.Module) -> None:
-    """Run a teacher on nothing, so that what does not fit is known before it is trained.
+def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -> None:
+    """Run a teacher on one input and on two, so that what does not fit is known at once.
+
+    Args:
+        task: whose inputs and classes they are.
+        teacher: in evaluation mode.
+        inputs: (N, *shape), at least one.
 
     Raises:
         TeacherError: it does not take the task's inputs, or answers them otherwise.
     """
     shape, classes = list(task.signature.shape), len(task.signature.classes)
-    try:
-        logits = teacher(torch.zeros(2, *shape))
-    except Exception as err:  # whatever somebody's network may raise
-        raise TeacherError(
-            f"task {task.name}: the teacher fails on inputs of {shape}: {err}"
-        ) from err
-    found = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-    if found != [2, classes]:
-        raise TeacherError(
-            f"task {task.name}: the teacher answers two inputs with {found}, not with logits "
-            f"[2, {classes}]"
-        )
+    for count, name in ((2, "two inputs"), (1, "one input")):
+        rows = torch.from_numpy(np.resize(inputs, (count, *shape)).astype(np.float32))
+        try:
+            logits = teacher(rows)
+        except Exception as err:  # noqa: BLE001  whatever somebody's network may raise
+            _refuse(task, teacher, f"fails on {name} of {shape}: {blamed(err)}", err)
+        found = list(logits.shape) if isinstance(logits, torch.Tensor) else _kind(logits)
+        if found != [count, classes]:
+            advice = (
+                "; keep the batch axis of one input too (squeeze(-1), not squeeze())"
+                if found == [classes]
+                else ""
+            )
+            _refuse(
+                task,
+                teacher,
+                f"answers {name} with {found}, not with logits [{count}, {classes}]{advice}",
+            )
+        if logits.dtype != torch.float32:
+            kind = str(logits.dtype).removeprefix("torch.")
+            _refuse(
+                task,
+                teacher,
+                f"answers in {kind}, and the cloud serves float32: end its forward with .float()",
+            )
+
+
+def _refuse(
+    task: Task, teacher: nn.Module, what: str, cause: BaseException | None = None
+) -> NoReturn:
+    raise TeacherError(f"task {task.name}: the teacher {type(teacher).__name__} {what}") from cause
+
+
+def _kind(thing: object) -> str:
+    return "None" if thing is None else f"a {type(thing).__name__}"

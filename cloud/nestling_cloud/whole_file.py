@@ -22,7 +22,7 @@ def write_whole(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def write_new(path: Path, data: bytes) -> bool:
@@ -38,7 +38,7 @@ def write_new(path: Path, data: bytes) -> bool:
         return False
     finally:
         part.unlink()
-    _sync(path.parent)
+    sync_folder(path.parent)
     return True
 
 
@@ -56,7 +56,8 @@ def _part(path: Path, data: bytes, folder_mode: int) -> Path:
     return Path(name)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder outlive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

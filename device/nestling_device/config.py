@@ -153,7 +153,7 @@ def read_config(path: Path) -> Config:
         raise ConfigError(
             f"{path} cannot be read: {err.strerror}; name another with --config"
         ) from err
-    except ValueError as err:  # not UTF-8, or not TOML
+    except (ValueError, RecursionError) as err:  # not UTF-8, or not TOML, or nested too deep
         raise ConfigError(f"{path} is not TOML: {err}") from err
     try:
         return _read_tables(data)

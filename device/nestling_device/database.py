@@ -1,9 +1,13 @@
 """A SQLite file of the device: what a transaction wrote survives a kill and a power cut."""
 
+import logging
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,31 +15,59 @@ from typing import Self
 from nestling_device import folder
 from nestling_device.errors import DeviceError
 
+_log = logging.getLogger(__name__)
+
+_OWNER_ONLY = 0o600
+_SIDE_FILES = ("-wal", "-shm")
+
 
 class StorageError(DeviceError):
     """The state folder cannot be read or written."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long to wait for another program that holds the file locked, such as a backup.
+
+    Attributes:
+        busy_s: of one attempt; a stop of the device is noticed between two.
+        give_up_s: of all attempts; then it is no passing fault any more.
+    """
+
+    busy_s: float = 2.0
+    give_up_s: float = 300.0
+
+
 class Database:
     """One SQLite file in WAL mode with `synchronous=FULL`, shared by the threads of a process."""
 
-    def __init__(self, path: Path, *, schema: str, version: int) -> None:
-        """Open the file, and make it if there is none.
+    def __init__(
+        self, path: Path, *, schema: str, version: int, patience: Patience | None = None
+    ) -> None:
+        """Open the file, and make it if there is none; nobody but its owner may read it.
 
         Args:
             path: the file; its folder is made.
             schema: statements that make an empty file ready.
             version: of the schema, from 1; a file of another version is refused.
+            patience: with who holds the file locked.
 
         Raises:
-            StorageError: the folder cannot be written, or the file is damaged or of another
-                version.
+            StorageError: the folder cannot be written, or the file is damaged, of another version
+                or locked for good.
         """
         self._path = path
+        self._patience = patience or Patience()
         self._lock = threading.RLock()
         with self._wrapped():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self.began_empty = _restrict(path)
+            self._connection = sqlite3.connect(
+                path,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=self._patience.busy_s,
+            )
         try:
             self._prepare(schema, version)
         except BaseException:
@@ -45,7 +77,7 @@ class Database:
 
     def _prepare(self, schema: str, version: int) -> None:
         with self._wrapped():
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._persist("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
         with self.transaction() as cursor:
             (found,) = cursor.execute("PRAGMA user_version").fetchone()
@@ -63,12 +95,15 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Cursor]:
         """Run statements that happen all or not at all; they are on the disk when this ends.
 
+        Another program's lock is waited for.
+
         Raises:
-            StorageError: the disk is full or the file is damaged; nothing has changed.
+            StorageError: the disk is full, or the file is damaged or locked for good; nothing has
+                changed.
         """
         with self._lock, self._wrapped():
+            self._persist("BEGIN IMMEDIATE")
             cursor = self._connection.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor
                 cursor.execute("COMMIT")
@@ -79,11 +114,46 @@ class Database:
             finally:
                 cursor.close()
 
+    def damaged(self, fault: object) -> StorageError:
+        """Make the error of a row that makes no sense."""
+        return StorageError(
+            f"{self._path} is damaged: {fault}; move it away, or use another state folder"
+        )
+
+    def check(self) -> None:
+        """Look through the whole file.
+
+        Raises:
+            StorageError: it is damaged.
+        """
+        with self.transaction() as cursor:
+            (found,) = cursor.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise self.damaged(found)
+
+    def _persist(self, statement: str) -> None:
+        """Execute a statement that another program's lock may hold up."""
+        give_up_s = time.monotonic() + self._patience.give_up_s
+        told = False
+        while True:
+            try:
+                self._connection.execute(statement)
+            except sqlite3.OperationalError as err:
+                # The low byte of an extended code is the plain one.
+                busy = err.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+                if not busy or time.monotonic() > give_up_s:
+                    raise
+                if not told:
+                    _log.warning("%s is locked by another program; waiting for it", self._path)
+                told = True
+            else:
+                return
+
     @contextmanager
     def _wrapped(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as err:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as err:
             raise StorageError(
                 f"{self._path}: {err}; check that the folder can be written and has space, or "
                 "use another state folder"
@@ -103,3 +173,13 @@ class Database:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _restrict(path: Path) -> bool:
+    """Leave a file, and SQLite's files beside it, to their owner; whether it has nothing in it."""
+    # SQLite gives the files that it makes beside this one the same mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
+    for each in (path, *(Path(f"{path}{suffix}") for suffix in _SIDE_FILES)):
+        if each.exists() and each.stat().st_mode & 0o077:
+            each.chmod(_OWNER_ONLY)
+    return path.stat().st_size == 0

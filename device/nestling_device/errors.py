@@ -20,9 +20,10 @@ Every class but the root lives beside the noun it belongs to::
     ├── BusError                    i2c.py
     ├── InstrumentError             energy/instruments/instrument.py
     ├── FederatedError              commands/federated.py
-    ├── ExamplesError               federated/examples.py
+    ├── ExamplesError               labelled_examples.py
     ├── LocalTrainingError          federated/training.py
-    ├── ClientError                 federated/client_app.py
+     ├── ClientError                 participant.py
+     ├── ThreadEndedError            thread_watch.py
     └── OffloadError                offload.py
         ├── DeadlineMissedError
         ├── UnreachableError

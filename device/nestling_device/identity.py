@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from nestling.topics import check_device_id
+from nestling.untrusted import parse_json
 from nestling_device import folder
 from nestling_device.address import split_address
 from nestling_device.errors import DeviceError
@@ -228,7 +229,7 @@ def _remove_except(state_dir: Path, keep: set[Path | None]) -> None:
 def _read(link: Path) -> Papers:
     here = link.resolve()  # once, so that all of it is of one generation
     try:
-        addresses = json.loads((here / "cloud.json").read_text())
+        addresses = parse_json((here / "cloud.json").read_bytes())
         return Papers(
             key=(here / "key.pem").read_text(),
             certificate=(here / "certificate.pem").read_text(),

@@ -28,9 +28,3 @@ def success(right: Floats, manifest: Manifest, budget: Budget) -> Floats:
     # A receipt must not carry what is no number, or the cloud refuses it: such a word counts as 0.
     found: Floats = np.where(admitted, np.nan_to_num(right, nan=0.0), np.float32(0))
     return found
-
-
-def are_probabilities(right: Floats, capacities: int) -> bool:
-    """Whether this is a probability for every option, (N, K + 1)."""
-    whole = right.ndim == 2 and right.shape[1] == capacities + 1 and np.isfinite(right).all()
-    return bool(whole and (right >= 0).all() and (right <= 1).all())

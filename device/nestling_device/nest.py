@@ -1,31 +1,19 @@
 """The nest on the device: rings and templates become the capacities that are resident."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.bundle import Activations, template_of
-from nestling.nest import assemble
-from nestling.session import open_session
-from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
+from nestling.bundle import Activations
+from nestling.capacity import Said, golden_inputs, open_capacity, run_capacity
+from nestling.v1.bundle_pb2 import Manifest
 from nestling_device.delivery.blobs import BlobStore
 
 if TYPE_CHECKING:
     import onnxruntime
 
-
-class Said(NamedTuple):
-    """What a capacity says of N inputs.
-
-    Attributes:
-        logits: (N, classes).
-        right: the multiplexer's word, by the same layers: the probability that capacity 1 to K and
-            the cloud are right, (N, K + 1).
-    """
-
-    logits: NDArray[np.float32]
-    right: NDArray[np.float32]
+__all__ = ["Nest", "Said", "golden_inputs"]
 
 
 class Nest:
@@ -73,10 +61,7 @@ class Nest:
             self._sessions[number] = self._open(number)
 
     def _open(self, capacity: int) -> "onnxruntime.InferenceSession":
-        entries = self._manifest.capacities[:capacity]
-        tensors = assemble(self._manifest.tensors, [self._blobs.read(e.ring) for e in entries])
-        template = self._blobs.read(template_of(entries[-1], self._activations))
-        return open_session(template, tensors)
+        return open_capacity(self._manifest, capacity, self._activations, self._blobs.read)
 
     def run(self, inputs: NDArray[np.float32], capacity: int | None = None) -> Said:
         """Run a capacity on inputs (N, *shape).
@@ -91,11 +76,4 @@ class Nest:
         session = self._sessions.get(capacity or self.resident)
         if session is None:
             raise RuntimeError("no such capacity is loaded")
-        logits, right = session.run(["logits", "right"], {"input": inputs})
-        return Said(logits, right)
-
-
-def golden_inputs(manifest: Manifest, golden: GoldenInputs) -> NDArray[np.float32]:
-    """Decode a bundle's golden inputs to (count, *shape) float32."""
-    flat = np.frombuffer(golden.inputs, "<f4")
-    return flat.reshape(golden.count, *manifest.signature.shape).astype(np.float32)
+        return run_capacity(session, inputs)

@@ -5,49 +5,64 @@ cloud acknowledges from the front, and a full outbox drops from the front. So wh
 exactly what lies between the last acknowledged receipt and the first one held, and needs no
 book-keeping of its own.
 
-A state folder that comes back from a copy (a restored SD card) numbers new receipts as the cloud
-has already numbered others, and the cloud would take them for repetitions. It shows when the cloud
-acknowledges what was never written here. The outbox then takes a new id and numbers what it holds
-from 1 again: what the copy held unacknowledged may reach the store a second time, under the new
-id, but nothing is lost from then on and the outbox does not get stuck.
+State folders get copied: a cloned SD card, a backup that is put back, a copy made while the device
+runs. Whichever process appends therefore does so under an outbox id of its own
+(`outbox_lineage`), and lets go of receipts only on an acknowledgement whose chain shows that the
+cloud stored these very receipts (`nestling.receipt_chain`). Should the cloud hold others under the
+same id and numbers all the same, what is not acknowledged goes out again under another id.
 """
 
-import secrets
+import logging
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
+from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from google.protobuf.message import DecodeError
+
+from nestling.receipt_chain import EMPTY_CHAIN, fingerprint
 from nestling.v1 import receipt_pb2
-from nestling_device.database import Database
+from nestling_device import outbox_lineage as lineage
+from nestling_device.database import Database, Patience
+from nestling_device.outbox_lineage import Marks, Span
 
-_SCHEMA = """
-CREATE TABLE receipts (sequence INTEGER PRIMARY KEY, receipt BLOB NOT NULL);
-CREATE TABLE outbox (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    outbox_id TEXT NOT NULL,
-    last_sequence INTEGER NOT NULL,
-    acknowledged INTEGER NOT NULL
-)
-"""
+_log = logging.getLogger(__name__)
 
 
-class _Marks(NamedTuple):
-    acknowledged: int
-    first: int  # of the receipts held; last + 1 if there are none
+class Slice(NamedTuple):
+    """Receipts on their way to the cloud.
+
+    `first` and `last` are sequences of this device; those in the batch count within its outbox.
+    """
+
+    batch: receipt_pb2.ReceiptBatch
+    first: int
     last: int
+
+
+class Acknowledged(Enum):
+    """What an acknowledgement did."""
+
+    SETTLED = "settled"  # receipts were let go
+    IGNORED = "ignored"  # it is old, or another outbox's
+    FORKED = "forked"  # the cloud has other receipts under this outbox's numbers
 
 
 class Outbox:
     """Receipts that the cloud has not acknowledged yet, safe from kill -9; for any thread."""
 
-    def __init__(self, folder: Path, *, capacity: int = 100_000) -> None:
+    def __init__(
+        self, folder: Path, *, capacity: int = 100_000, patience: Patience | None = None
+    ) -> None:
         """Open `folder`/outbox.db.
 
         Args:
             folder: the device's state folder.
             capacity: most receipts held; beyond it the oldest are dropped and reported as a gap.
+            patience: with another program that holds the file locked.
 
         Raises:
             ValueError: `capacity` is not positive.
@@ -56,15 +71,19 @@ class Outbox:
         if capacity < 1:
             raise ValueError(f"an outbox needs a capacity of at least 1, not {capacity}")
         self._capacity = capacity
-        self._database = Database(folder / "outbox.db", schema=_SCHEMA, version=1)
-        with self._database.transaction() as cursor:
-            cursor.execute("INSERT OR IGNORE INTO outbox VALUES (1, ?, 0, 0)", (_new_id(),))
-            (self._outbox_id,) = cursor.execute("SELECT outbox_id FROM outbox").fetchone()
-
-    @property
-    def outbox_id(self) -> str:
-        """Made with the outbox, so that a wiped device does not repeat sequences."""
-        return str(self._outbox_id)
+        self._began = False  # whether this process has a span of its own
+        self._database = Database(
+            folder / "outbox.db", schema=lineage.SCHEMA, version=2, patience=patience
+        )
+        try:
+            with self._database.transaction() as cursor:
+                cursor.execute(
+                    "INSERT OR IGNORE INTO outbox VALUES (1, 0, 0, ?, ?)",
+                    (EMPTY_CHAIN, EMPTY_CHAIN),
+                )
+        except BaseException:
+            self._database.close()
+            raise
 
     @property
     def depth(self) -> int:
@@ -102,69 +121,82 @@ class Outbox:
         Raises:
             StorageError: the disk is full or broken; none of the receipts is kept.
         """
+        contents = [receipt.SerializeToString() for receipt in receipts]
+        marks_of = [fingerprint(content) for content in contents]
         with self._database.transaction() as cursor:
-            last = _marks(cursor).last
-            sequences = range(last + 1, last + 1 + len(receipts))
+            last = lineage.read_marks(cursor).last
+            sequences = range(last + 1, last + 1 + len(contents))
+            if not contents:
+                return sequences
+            if not self._began:
+                lineage.begin_span(cursor, last + 1, lineage.new_id())
             cursor.executemany(
-                "INSERT INTO receipts VALUES (?, ?)",
-                (
-                    (sequence, receipt.SerializeToString())
-                    for sequence, receipt in zip(sequences, receipts, strict=True)
-                ),
+                "INSERT INTO receipts VALUES (?, ?, ?)",
+                zip(sequences, marks_of, contents, strict=True),
             )
-            last += len(receipts)
-            cursor.execute("UPDATE outbox SET last_sequence = ?", (last,))
-            cursor.execute("DELETE FROM receipts WHERE sequence <= ?", (last - self._capacity,))
+            cursor.execute("UPDATE outbox SET last_sequence = ?", (sequences[-1],))
+            lineage.extend_newest(cursor, marks_of)
+            marks = lineage.read_marks(cursor)
+            lineage.forget(cursor, marks, marks.last - self._capacity)
+        self._began = True
         return sequences
 
-    def batch(self, limit: int, *, after: int = 0) -> receipt_pb2.ReceiptBatch:
+    def batch(self, limit: int, *, after: int = 0) -> Slice:
         """Take a copy of the oldest receipts beyond a sequence, and of the gap before them all.
+
+        All are of one outbox, so there may be fewer than there could be. A receipt whose row is
+        damaged is marked as unreadable.
 
         Args:
             limit: most receipts.
             after: take receipts with a larger sequence only.
         """
         with self._database.transaction() as cursor:
-            marks = _marks(cursor)
-            rows = cursor.execute(
-                "SELECT sequence, receipt FROM receipts WHERE sequence > ? "
-                "ORDER BY sequence LIMIT ?",
-                (after, limit),
-            ).fetchall()
-            batch = receipt_pb2.ReceiptBatch(
-                outbox_id=self.outbox_id, acknowledged_sequence=marks.acknowledged
-            )
-        batch.receipts.extend(_numbered(data, sequence) for sequence, data in rows)
-        if marks.first > marks.acknowledged + 1:
-            batch.gaps.add(first_sequence=marks.acknowledged + 1, last_sequence=marks.first - 1)
-        return batch
+            marks = lineage.read_marks(cursor)
+            after = max(after, marks.acknowledged)
+            span = lineage.read_span(cursor, after + 1, marks.last)
+            if span is None:
+                return Slice(receipt_pb2.ReceiptBatch(), after + 1, after)
+            first = max(after + 1, marks.first)
+            last = min(first + limit - 1, span.last)
+            rows = lineage.read_receipts(cursor, first, last)
+            batch = _begin_batch(cursor, marks, span)
+        batch.receipts.extend(_receipt(row, span) for row in rows)
+        return Slice(batch, first, rows[-1][0] if rows else span.last)
 
-    def acknowledge(self, acknowledgement: receipt_pb2.OutboxAcknowledgement) -> bool:
-        """Let go of what the cloud has.
-
-        An acknowledgement of receipts that were never written here makes this another outbox:
-        `outbox_id` changes, and what is held is numbered from 1 (see the module).
+    def acknowledge(self, acknowledgement: receipt_pb2.OutboxAcknowledgement) -> Acknowledged:
+        """Let go of what the cloud has, if it is what was written here.
 
         Returns:
-            Whether receipts were let go: False for another outbox's acknowledgement, an old one,
-            and one of receipts that were never written.
+            FORKED if the cloud has other receipts under these numbers: what it has not
+            acknowledged goes out under another outbox id from now on.
         """
         with self._database.transaction() as cursor:
-            marks = _marks(cursor)
-            if acknowledgement.outbox_id != self.outbox_id:
-                return False
-            if acknowledgement.sequence > marks.last:
-                self._outbox_id = _begin_again(cursor, marks)
-                return False
-            if acknowledgement.sequence <= marks.acknowledged:
-                return False
-            cursor.execute("UPDATE outbox SET acknowledged = ?", (acknowledgement.sequence,))
-            cursor.execute("DELETE FROM receipts WHERE sequence <= ?", (acknowledgement.sequence,))
-        return True
+            marks = lineage.read_marks(cursor)
+            span = lineage.read_span(cursor, marks.acknowledged + 1, marks.last)
+            if span is None or acknowledgement.outbox_id != span.outbox_id:
+                return Acknowledged.IGNORED
+            sequence, chain = span.base + acknowledgement.sequence, acknowledgement.chain
+            if sequence > span.last and not self._is_own(span):
+                # A copy of this folder went on in it; what is here is the beginning of that.
+                sequence, chain = span.last, span.chain
+            if sequence <= marks.acknowledged:
+                return Acknowledged.IGNORED
+            if sequence > span.last or not _agrees(cursor, marks, span, sequence, chain):
+                lineage.fork(cursor, marks, span)
+                return Acknowledged.FORKED
+            cursor.execute(
+                "UPDATE outbox SET acknowledged = ?, acknowledged_chain = ?", (sequence, chain)
+            )
+            lineage.forget(cursor, marks, sequence)
+        return Acknowledged.SETTLED
 
-    def _read_marks(self) -> _Marks:
+    def _is_own(self, span: Span) -> bool:
+        return span.is_open and self._began
+
+    def _read_marks(self) -> Marks:
         with self._database.transaction() as cursor:
-            return _marks(cursor)
+            return lineage.read_marks(cursor)
 
     def close(self) -> None:
         self._database.close()
@@ -181,30 +213,39 @@ class Outbox:
         self.close()
 
 
-def _marks(cursor: sqlite3.Cursor) -> _Marks:
-    last, acknowledged = cursor.execute("SELECT last_sequence, acknowledged FROM outbox").fetchone()
-    (first,) = cursor.execute("SELECT min(sequence) FROM receipts").fetchone()
-    return _Marks(acknowledged, last + 1 if first is None else first, last)
+def _agrees(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int, chain: int) -> bool:
+    """Whether the cloud stored what was written here; of what was dropped nothing is known."""
+    own = lineage.chain_at(cursor, marks, span, sequence)
+    return own is None or own == chain
 
 
-def _numbered(data: bytes, sequence: int) -> receipt_pb2.Receipt:
-    receipt = receipt_pb2.Receipt.FromString(data)
-    receipt.sequence = sequence
-    return receipt
-
-
-def _begin_again(cursor: sqlite3.Cursor, marks: _Marks) -> str:
-    """Number the receipts held, and those dropped before them, from 1 under a new id."""
-    outbox_id = _new_id()
-    # By way of negative numbers, so that no two receipts have the same one meanwhile.
-    cursor.execute("UPDATE receipts SET sequence = -sequence")
-    cursor.execute("UPDATE receipts SET sequence = -sequence - ?", (marks.acknowledged,))
-    cursor.execute(
-        "UPDATE outbox SET outbox_id = ?, last_sequence = ?, acknowledged = 0",
-        (outbox_id, marks.last - marks.acknowledged),
+def _begin_batch(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> receipt_pb2.ReceiptBatch:
+    """Say of which outbox a batch is, and what was dropped from it."""
+    settled = max(marks.acknowledged, span.base)
+    batch = receipt_pb2.ReceiptBatch(
+        outbox_id=span.outbox_id,
+        acknowledged_sequence=settled - span.base,
+        acknowledged_chain=marks.acknowledged_chain if settled > span.base else EMPTY_CHAIN,
+        previous_outbox_id=span.previous_id,
+        forked=span.forked,
     )
-    return outbox_id
+    dropped = min(marks.first - 1, span.last)
+    if dropped > settled:
+        batch.gaps.add(
+            first_sequence=settled + 1 - span.base,
+            last_sequence=dropped - span.base,
+            chain=lineage.chain_at(cursor, marks, span, dropped),
+        )
+    return batch
 
 
-def _new_id() -> str:
-    return secrets.token_hex(8)
+def _receipt(row: tuple[int, int, bytes], span: Span) -> receipt_pb2.Receipt:
+    sequence, mark, content = row
+    receipt = receipt_pb2.Receipt(unreadable=True)
+    if fingerprint(content) == mark:
+        with suppress(DecodeError):
+            receipt = receipt_pb2.Receipt.FromString(content)
+    if receipt.unreadable:
+        _log.warning("receipt %d is damaged in outbox.db and reported as lost", sequence)
+    receipt.sequence, receipt.fingerprint = sequence - span.base, mark
+    return receipt

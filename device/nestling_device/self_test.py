@@ -1,15 +1,13 @@
 """An installation's last check: does a bundle do on this device what it promises?"""
 
-import numpy as np
-
 from nestling.bundle import Activations
+from nestling.capacity import CapacityError, check_capacity
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_device.calibration import read_calibration
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.delivery.installer import SelfTestError
 from nestling_device.delivery.source import DeliveryError
-from nestling_device.multiplexer import are_probabilities
-from nestling_device.nest import Nest, golden_inputs
+from nestling_device.nest import Nest
 
 
 def self_test(
@@ -41,23 +39,9 @@ def self_test(
 
 def _answer_golden_inputs(nest: Nest, manifest: Manifest, capacity: int, blobs: BlobStore) -> None:
     golden = GoldenInputs.FromString(blobs.read(manifest.golden))
-    inputs = golden_inputs(manifest, golden)
     for number in range(1, capacity + 1):
         nest.load(number)
-        logits, right = nest.run(inputs)
-        if logits.shape != (golden.count, len(manifest.signature.classes)):
-            raise SelfTestError(
-                f"capacity {number} answers {golden.count} inputs with logits {logits.shape}; the "
-                f"bundle names {len(manifest.signature.classes)} classes"
-            )
-        wanted = np.frombuffer(golden.logits[number - 1], "<f4")
-        difference = float(np.abs(logits - wanted.reshape(logits.shape)).max())
-        if not difference <= golden.tolerance:
-            raise SelfTestError(
-                f"capacity {number} answers the golden inputs with logits off by {difference:.3g} "
-                f"(allowed {golden.tolerance:.3g}); this processor computes it differently"
-            )
-        if not are_probabilities(right, len(manifest.capacities)):
-            raise SelfTestError(
-                f"what capacity {number} says of the options is no probability for each"
-            )
+        try:
+            check_capacity(nest.run, manifest, golden, number)
+        except CapacityError as err:
+            raise SelfTestError(str(err)) from err

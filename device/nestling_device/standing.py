@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from google.protobuf.message import DecodeError
+
 from nestling.v1 import receipt_pb2
 from nestling_device.database import StorageError
 
@@ -110,7 +112,7 @@ def read_outbox(state_dir: Path) -> OutboxStanding | None:
             "SELECT count(*), min(sequence), max(sequence) FROM receipts"
         ).fetchone()
         times = {
-            sequence: receipt_pb2.Receipt.FromString(data).answered_at_ms
+            sequence: _answered_at_ms(data)
             for sequence, data in cursor.execute(
                 "SELECT sequence, receipt FROM receipts WHERE sequence IN (?, ?)", (first, last)
             )
@@ -123,6 +125,13 @@ def read_outbox(state_dir: Path) -> OutboxStanding | None:
         oldest_ms=times.get(first),
         newest_ms=times.get(last),
     )
+
+
+def _answered_at_ms(data: bytes) -> int | None:
+    try:
+        return receipt_pb2.Receipt.FromString(data).answered_at_ms
+    except (DecodeError, TypeError):  # a damaged row, which the device reports as lost
+        return None
 
 
 @contextmanager
@@ -138,7 +147,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Cursor | None]:
             yield connection.cursor()
         finally:
             connection.close()
-    except (sqlite3.Error, OSError) as err:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as err:
         raise _unreadable(path, err) from err
 
 

@@ -1,12 +1,25 @@
 """What a device must not forget: its bundle, the releases it accepted, its birth counter."""
 
+import logging
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from nestling.v1 import bundle_pb2
-from nestling_device.database import Database
+from nestling_device.database import Database, Patience
+from nestling_device.floor_copy import (
+    Floors,
+    ReleaseFloor,
+    highest,
+    read_floors,
+    write_floors,
+)
+
+__all__ = ["HeldBundle", "ReleaseFloor", "State"]
+
+_log = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE bundles (
@@ -35,24 +48,70 @@ class HeldBundle:
     capacity: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReleaseFloor:
-    """The newest release of a task that the device ever accepted."""
-
-    release: int
-    manifest_sha256: str
-
-
 class State:
-    """A device's durable facts, in one SQLite file: a kill leaves the old ones or the new ones."""
+    """A device's durable facts, in one SQLite file: a kill leaves the old ones or the new ones.
 
-    def __init__(self, folder: Path) -> None:
+    The floors are in a second file as well, and the higher one counts: whoever loses state.db
+    loses the bundle, not the rule that nothing older may be installed.
+    """
+
+    def __init__(self, folder: Path, *, patience: Patience | None = None) -> None:
         """Open `folder`/state.db.
 
+        Args:
+            folder: the device's state folder.
+            patience: with another program that holds the file locked.
+
         Raises:
-            StorageError: the folder cannot be used; the message says what to do.
+            StorageError: the folder cannot be used, or the file is damaged; the message says what
+                to do.
         """
-        self._database = Database(folder / "state.db", schema=_SCHEMA, version=1)
+        self._floors_path = folder / "floors.json"
+        self._database = Database(folder / "state.db", schema=_SCHEMA, version=1, patience=patience)
+        try:
+            self._database.check()
+            self._settle_floors()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _settle_floors(self) -> None:
+        """Bring both places of the floors to the higher ones."""
+        copied = read_floors(self._floors_path)
+        with self._database.transaction() as cursor:
+            held = self._read_floors(cursor)
+            floors = highest(held, copied)
+            lost = sorted(task for task in copied if floors[task] != held.get(task))
+            if lost:
+                _log.warning(
+                    "state.db has lost which releases of %s this device accepted: it was damaged, "
+                    "emptied or put back from a copy; releases older than %s stay refused, as %s "
+                    "says",
+                    ", ".join(lost),
+                    ", ".join(str(floors[task].release) for task in lost),
+                    self._floors_path,
+                )
+            for task, floor in floors.items():
+                _raise_floor(cursor, task, floor)
+        if floors != copied:
+            self._copy_floors(floors)
+
+    def _copy_floors(self, floors: Floors) -> None:
+        try:
+            write_floors(self._floors_path, floors)
+        except OSError as err:  # state.db has them; the next start copies them
+            _log.warning("%s cannot be written: %s", self._floors_path, err)
+
+    def _read_floors(self, cursor: sqlite3.Cursor) -> dict[str, ReleaseFloor]:
+        return {
+            task: self._floor(release, sha256)
+            for task, release, sha256 in cursor.execute("SELECT task, release, sha256 FROM floors")
+        }
+
+    def _floor(self, release: object, sha256: object) -> ReleaseFloor:
+        if not isinstance(release, int) or not isinstance(sha256, str):
+            raise self._database.damaged("a release floor is no number")
+        return ReleaseFloor(release=release, manifest_sha256=sha256)
 
     def active(self) -> HeldBundle | None:
         """Name the bundle to run, None before the first switch."""
@@ -68,7 +127,7 @@ class State:
             row = cursor.execute(
                 "SELECT release, sha256 FROM floors WHERE task = ?", (task,)
             ).fetchone()
-        return None if row is None else ReleaseFloor(release=row[0], manifest_sha256=row[1])
+        return None if row is None else self._floor(*row)
 
     def switch(self, bundle: HeldBundle) -> None:
         """Make `bundle` the active one and its release the floor of its task, at once."""
@@ -89,12 +148,13 @@ class State:
                     bundle.capacity,
                 ),
             )
-            cursor.execute(
-                "INSERT INTO floors VALUES (?, ?, ?) ON CONFLICT (task) DO UPDATE "
-                "SET release = excluded.release, sha256 = excluded.sha256 "
-                "WHERE excluded.release > release",
-                (bundle.task, bundle.release, bundle.manifest.sha256),
+            _raise_floor(
+                cursor,
+                bundle.task,
+                ReleaseFloor(release=bundle.release, manifest_sha256=bundle.manifest.sha256),
             )
+            floors = self._read_floors(cursor)
+        self._copy_floors(floors)
 
     def next_bd_seq(self) -> int:
         """Count a connection to the broker: Sparkplug's bdSeq, 0 to 255 and round again."""
@@ -114,6 +174,11 @@ class State:
         if row is None:
             return None
         sha256, size, version, task, release, capacity = row
+        texts, numbers = (sha256, version, task), (size, release, capacity)
+        if not all(isinstance(text, str) for text in texts) or not all(
+            isinstance(number, int) and number >= 0 for number in numbers
+        ):
+            raise self._database.damaged(f"the row of the {slot} bundle makes no sense")
         return HeldBundle(
             manifest=bundle_pb2.Blob(sha256=sha256, size=size),
             version=version,
@@ -135,3 +200,12 @@ class State:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _raise_floor(cursor: sqlite3.Cursor, task: str, floor: ReleaseFloor) -> None:
+    cursor.execute(
+        "INSERT INTO floors VALUES (?, ?, ?) ON CONFLICT (task) DO UPDATE "
+        "SET release = excluded.release, sha256 = excluded.sha256 "
+        "WHERE excluded.release > release",
+        (task, floor.release, floor.manifest_sha256),
+    )

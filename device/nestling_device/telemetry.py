@@ -4,7 +4,6 @@ The broker is never counted on for durability: a receipt leaves the outbox when 
 stored it and says so, and is sent again until then.
 """
 
-import json
 import logging
 import secrets
 import threading
@@ -17,11 +16,13 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
 
 from nestling import topics
+from nestling.untrusted import parse_json
 from nestling.v1 import receipt_pb2
+from nestling_device.database import StorageError
 from nestling_device.errors import DeviceError
 from nestling_device.identity import Identity
 from nestling_device.mqtt import Connection, Message
-from nestling_device.outbox import Outbox
+from nestling_device.outbox import Acknowledged, Outbox
 from nestling_device.send_window import SendWindow
 from nestling_device.sparkplug_node import Gauges, SparkplugNode, read_command
 from nestling_device.state import State
@@ -137,6 +138,8 @@ class Telemetry:
         while not self._stop.is_set():
             try:
                 self._connect_and_serve()
+            except StorageError:
+                raise  # no broker will mend that: the process ends with the reason
             except DeviceError as err:
                 _log.info("%s: telemetry waits: %s", self._config.device_id, err)
             if self._connection is not None or self._hurry.is_set():
@@ -186,22 +189,21 @@ class Telemetry:
         while True:
             now_s = time.monotonic()
             after = self._window.due(self._outbox.last_sequence, now_s=now_s)
-            batch = None
+            due = None
             if after is not None and self._host_online:
-                batch = self._outbox.batch(self._config.batch_limit, after=after)
+                due = self._outbox.batch(self._config.batch_limit, after=after)
             payload = node.data(
                 self._gauges,
-                self._outbox.depth - (len(batch.receipts) if batch is not None else 0),
-                batch,
-                historical=batch is not None
-                and self._window.is_historical(batch.receipts[0].sequence),
+                self._outbox.depth - (len(due.batch.receipts) if due is not None else 0),
+                due.batch if due is not None else None,
+                historical=due is not None and self._window.is_historical(due.first),
                 now_ms=_now_ms(),
             )
             if payload is not None:
                 self._publish(connection, "NDATA", payload)
-            if batch is None:
+            if due is None:
                 return
-            self._window.sent(batch.receipts[-1].sequence, now_s=now_s)
+            self._window.sent(due.last, now_s=now_s)
 
     def _obey(self, connection: Connection, node: SparkplugNode, data: bytes) -> None:
         try:
@@ -219,17 +221,18 @@ class Telemetry:
             self._birth(connection, node)
 
     def _settle(self, acknowledgement: receipt_pb2.OutboxAcknowledgement) -> None:
-        outbox_id = self._outbox.outbox_id
-        if self._outbox.acknowledge(acknowledgement):
-            self._window.acknowledged(acknowledgement.sequence, now_s=time.monotonic())
+        done = self._outbox.acknowledge(acknowledgement)
+        if done is Acknowledged.SETTLED:
+            self._window.acknowledged(self._outbox.acknowledged, now_s=time.monotonic())
             with self._emptied:
                 self._emptied.notify_all()
-        elif self._outbox.outbox_id != outbox_id:
+        elif done is Acknowledged.FORKED:
             _log.warning(
-                "%s: the cloud has receipts that this outbox never wrote; was %s restored from a "
-                "copy? What it holds goes out under a new outbox id",
+                "%s: the cloud has other receipts under the numbers of outbox %s; does a second "
+                "device run on a copy of this state folder? What is not acknowledged goes out "
+                "under a new outbox id",
                 self._config.device_id,
-                outbox_id,
+                acknowledgement.outbox_id,
             )
             self._window = self._new_window()
 
@@ -243,7 +246,7 @@ class Telemetry:
 
     def _hear_state(self, message: Message) -> None:
         try:
-            online = bool(json.loads(message.payload)["online"])
+            online = bool(parse_json(message.payload)["online"])
         except (ValueError, KeyError, TypeError):
             return  # not a Sparkplug 3 STATE: go on as before
         if online and not message.retained:

@@ -148,7 +148,9 @@ def _run(options: argparse.Namespace) -> None:
         console=options.console,
         keep_serving=options.keep_serving,
     )
-    listener = Listener(serving=_tell_console, finished=partial(_tell_result, options))
+    listener = Listener(
+        serving=_tell_console, finished=partial(_tell_result, options), said=_tell_aside
+    )
     try:
         run(config, ConsoleProgress(Console(stderr=True)), listener)
     except _Signalled:
@@ -170,6 +172,10 @@ def _tell_result(options: argparse.Namespace, result: Result) -> None:
             file=sys.stderr,
             flush=True,
         )
+
+
+def _tell_aside(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _tell_console(addresses: Addresses) -> None:

@@ -1,6 +1,5 @@
 """The cloud of a simulation: `nestling-cloud serve` in a process of its own."""
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from nestling.untrusted import UnreadableError, parse_json
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.leash import leashed
 from nestling_cloud.serving.config import Addresses
@@ -71,7 +71,10 @@ def _ready(process: subprocess.Popen[str], log: IO[str]) -> Addresses:
     if not line:
         process.wait()
         raise CloudProcessError(f"the cloud did not start: {_words(log)}")
-    event = json.loads(line)
+    try:
+        event = parse_json(line)
+    except UnreadableError as err:
+        raise CloudProcessError(f"the cloud began with something else: {line[:200]!r}") from err
     return Addresses(
         grpc=event["grpc"],
         broker=event["broker"],

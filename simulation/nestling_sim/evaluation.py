@@ -77,7 +77,7 @@ def evaluate(
     every, believed = _student_says(repository, manifest, inputs)
     rows = np.arange(len(receipts))
     logits, right = every[resident - 1, rows], believed[resident - 1, rows]
-    teacher = open_session(repository.model_path(manifest.cloud.name).read_bytes())
+    teacher = open_session(repository.read_model(manifest.cloud.name))
     cloud = np.concatenate([teacher.run(None, {"input": part})[0] for part in _batches(inputs)])
     trial = Trial(
         logits=logits,

@@ -20,6 +20,7 @@ from nestling_device.errors import DeviceError
 from nestling_device.machine import activations_of
 from nestling_device.runtime import Device as RunningDevice
 from nestling_device.runtime import DeviceConfig
+from nestling_device.thread_watch import ThreadEndedError, ThreadWatch, watched
 from nestling_sim.errors import SimError
 from nestling_sim.links import CuttableLink
 from nestling_sim.scenario import Device, Scenario
@@ -90,9 +91,14 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
     devices = fleet.scenario.fleet()
     stop = threading.Event()
     answers: queue.SimpleQueue[int] = queue.SimpleQueue()
-    with ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool:
+    with (
+        _watched() as watch,
+        ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool,
+    ):
         try:
-            runs = [pool.submit(_run_device, device, fleet, stop, answers) for device in devices]
+            runs = [
+                pool.submit(_run_device, device, fleet, stop, answers, watch) for device in devices
+            ]
             total = sum(len(stream) for stream in fleet.streams.values())
             what = f"{len(devices)} devices answer {total} inputs"
             for _ in progress.track(_arriving(answers, total, runs), total, what):
@@ -118,10 +124,14 @@ def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
     """
     devices = fleet.scenario.fleet()
     stop = threading.Event()
-    with ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool:
+    with (
+        _watched() as watch,
+        ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool,
+    ):
         try:
             runs = [
-                pool.submit(_keep_device, device, fleet, stop, interval_s) for device in devices
+                pool.submit(_keep_device, device, fleet, stop, interval_s, watch)
+                for device in devices
             ]
             wait(runs, return_when=FIRST_EXCEPTION)
         finally:
@@ -153,8 +163,22 @@ def _arriving(
         yield number
 
 
+@contextmanager
+def _watched() -> Iterator[ThreadWatch]:
+    """Watch the threads of every device: one that ends in silence would falsify the run."""
+    try:
+        with watched(lambda: None) as watch:
+            yield watch
+    except ThreadEndedError as err:
+        raise FleetError(str(err)) from err
+
+
 def _run_device(
-    device: Device, fleet: Fleet, stop: threading.Event, answers: "queue.SimpleQueue[int]"
+    device: Device,
+    fleet: Fleet,
+    stop: threading.Event,
+    answers: "queue.SimpleQueue[int]",
+    watch: ThreadWatch,
 ) -> DeviceRun:
     length = len(fleet.streams[device.device_id])
     with _connected(device, fleet) as (running, links):
@@ -162,6 +186,7 @@ def _run_device(
         for turn in _answer(device, fleet, running, links, range(length)):
             answered += 1
             answers.put(turn)
+            watch.check()
             if stop.is_set():
                 break
         _switch(links, up=True)
@@ -176,10 +201,13 @@ def _run_device(
         )
 
 
-def _keep_device(device: Device, fleet: Fleet, stop: threading.Event, interval_s: float) -> None:
+def _keep_device(
+    device: Device, fleet: Fleet, stop: threading.Event, interval_s: float, watch: ThreadWatch
+) -> None:
     length = len(fleet.streams[device.device_id])
     with _connected(device, fleet) as (running, links):
         for _ in _answer(device, fleet, running, links, itertools.count(length)):
+            watch.check()
             if stop.wait(interval_s):
                 break
         _switch(links, up=True)

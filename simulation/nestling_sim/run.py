@@ -87,10 +87,12 @@ class Listener:
     Attributes:
         serving: called when the cloud is up.
         finished: called when the report is written; the run may go on serving after that.
+        said: told what a person should know besides, a line each.
     """
 
     serving: Callable[[Addresses], None] = lambda _: None
     finished: Callable[[Result], None] = lambda _: None
+    said: Callable[[str], None] = lambda _: None
 
 
 def run(config: RunConfig, progress: Progress, listener: Listener | None = None) -> Result:
@@ -122,6 +124,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
             progress=progress,
             retrain=config.retrain,
             cache=config.cache,
+            say=listener.said,
         )
     with _site(config, trained.folder) as site:
         listener.serving(site.addresses)

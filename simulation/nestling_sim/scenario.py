@@ -277,7 +277,7 @@ def _parse(source: str, text: str) -> Scenario:
     try:
         tables: dict[str, Any] = tomllib.loads(text)
         return Scenario.model_validate(tables)
-    except tomllib.TOMLDecodeError as err:
+    except (tomllib.TOMLDecodeError, RecursionError) as err:
         raise ScenarioError(f"{source}: not TOML: {err}") from err
     except ValidationError as err:
         faults = [f"{source}: {describe(fault, _KEYS)}" for fault in root_faults(err.errors())]

@@ -6,7 +6,8 @@
 #
 # Debian on x86-64, as root, with debootstrap and qemu-user-static. PYTHON names the interpreter
 # that has nestling with its cloud installed. What is downloaded is kept in the folder arm64 of the
-# cache ($NESTLING_CACHE, else nestling in the user's cache folder); delete it to begin anew.
+# cache ($NESTLING_CACHE, else nestling in the user's cache folder), with the SHA-256 of every file
+# beside it; what no longer fits these is downloaded again.
 set -euo pipefail
 
 readonly python=${PYTHON:-python3}
@@ -46,14 +47,30 @@ need() {
   fi
 }
 
+# Writes the digests of a folder's files beside it.
+seal() {
+  (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum) >"$1.sha256.part"
+  sync -f "$1.sha256.part"
+  mv "$1.sha256.part" "$1.sha256"
+}
+
+# Whether a folder has the files that it was sealed with.
+is_whole() {
+  [[ -d $1 && -s $1.sha256 ]] && (cd "$1" && sha256sum --check --quiet --strict) <"$1.sha256" \
+    >"$work/check.log" 2>&1
+}
+
 # Debian for arm64, unpacked but not configured: nothing in it has to run but Python.
 make_root() {
-  if [[ -e $root/usr/bin/python3.11 ]]; then
+  if is_whole "$root"; then
     say "arm64 root: $root (kept)"
     return
   fi
+  if [[ -e $root ]]; then
+    say "arm64 root: $root is damaged and is made again"
+  fi
   say "arm64 root: downloading Debian bookworm into $root"
-  rm -rf "$root" "$root.part"
+  rm -rf "$root" "$root.sha256" "$root.part"
   mkdir -p "$cache"
   debootstrap --arch=arm64 --variant=minbase --foreign --include=python3,ca-certificates \
     bookworm "$root.part" >"$work/debootstrap.log" || {
@@ -67,6 +84,7 @@ make_root() {
   rm -f "$root.part"/var/cache/apt/archives/*.deb
   describe_pi "$root.part"
   mv "$root.part" "$root"
+  seal "$root"
 }
 
 # onnxruntime reads these. The emulator looks up a path in its root first, so they stand for those
@@ -88,6 +106,10 @@ install_wheel() {
   say "wheel: building nestling"
   "$python" -m pip wheel --quiet --no-deps --wheel-dir "$work/wheel" "$source_root"
   say "wheel: installing it with its aarch64 dependencies"
+  if [[ -e $wheels ]] && ! is_whole "$wheels"; then
+    say "wheel: $wheels is damaged and is downloaded again"
+    rm -rf "$wheels"
+  fi
   mkdir -p "$wheels"
   local tag
   local tags=()
@@ -101,6 +123,7 @@ install_wheel() {
     "$work"/wheel/nestling-*.whl
   rm -rf "$wheels" "$wheels.new"/nestling-*.whl
   mv "$wheels.new" "$wheels"
+  seal "$wheels"
   # Without the index: what was downloaded, and nothing else.
   "$python" -m pip install "${options[@]}" --no-index --no-deps --no-compile --target "$site" \
     "$work"/wheel/nestling-*.whl "$wheels"/*.whl

@@ -106,6 +106,27 @@ def test_figures_of_the_first_versions_receipts_are_there(old: str) -> None:
         assert (row.device, row.answers, row.last_seen_ms) == ("pi-1", 3, NOW_MS + 6)
 
 
+def drop_lineage(connection: sa.Connection) -> None:
+    """Take away what the fourth version added."""
+    connection.exec_driver_sql("DROP INDEX outbox_branches")
+    for column in ("chain", "seen_ms", "previous_id", "branch"):
+        connection.exec_driver_sql(f"ALTER TABLE outboxes DROP COLUMN {column}")
+    connection.exec_driver_sql("ALTER TABLE gaps DROP COLUMN chain")
+    connection.exec_driver_sql("ALTER TABLE receipts DROP COLUMN fingerprint")
+
+
+def test_outboxes_of_the_third_version_go_on(database: str) -> None:
+    with Store(database) as store:
+        store.add("pi-1", make_batch(1, 2, 4))
+        with store.writing() as connection:
+            drop_lineage(connection)
+            connection.execute(sa.update(tables.SCHEMA_VERSION).values(version=3))
+
+    with Store(database) as store:
+        assert store.add("pi-1", make_batch(2, 3)) == 1
+        assert store.contiguous("pi-1", "outbox") == 4
+
+
 def test_devices_of_the_second_version_are_kept_without_a_word_on_drift(
     database: str,
 ) -> None:
@@ -113,6 +134,7 @@ def test_devices_of_the_second_version_are_kept_without_a_word_on_drift(
         store.add_all([], [registry.Report(device="pi-1", seen_ms=NOW_MS, capacity=2)])
         with store.writing() as connection:
             connection.exec_driver_sql("ALTER TABLE devices DROP COLUMN drifting")
+            drop_lineage(connection)
             connection.execute(sa.update(tables.SCHEMA_VERSION).values(version=2))
 
     with Store(database) as store:

@@ -71,3 +71,16 @@ def test_server_that_has_not_the_file_or_is_away_is_reported(url: str, cache: Pa
     for address in (f"{url}elsewhere/", "http://127.0.0.1:9/"):
         with pytest.raises(DataMissingError, match=f"the download from {address} failed"):
             files_at(address).find(None)
+
+
+@pytest.mark.parametrize("content", [b"", b"lett"])
+def test_damaged_file_in_the_cache_is_downloaded_again_and_said(
+    url: str, cache: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    cache.mkdir(parents=True)
+    (cache / "a.gz").write_bytes(content)
+
+    found = files_at(url).find(None)
+
+    assert found["a.gz"].read_bytes() == CONTENT
+    assert "a.gz is damaged: its SHA-256 is not the known one" in caplog.text

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.background import background, ingest
+from tests.receipts import acknowledgement
 
 from nestling import metrics, topics
 from nestling.metrics import metric, metric_value
@@ -207,7 +208,8 @@ def test_what_is_not_acknowledged_is_sent_again(tmp_path: Path, broker: Broker, 
 def test_acknowledgement_empties_the_outbox_and_nonsense_does_not(node: Node, eyes: Eyes) -> None:
     eyes.next("NBIRTH")
     node.answer(0, 3)
-    word = receipt_pb2.OutboxAcknowledgement(outbox_id="another", sequence=3)
+    word = acknowledgement(node.outbox, 3)
+    outbox_id, word.outbox_id = word.outbox_id, "another"
     eyes.command(metrics.ACKNOWLEDGED, word.SerializeToString())
     eyes.command(metrics.ACKNOWLEDGED, b"\xff\xff\xff")
     eyes.line.publish(Message(topics.sparkplug("NCMD", DEVICE), b"\xff\xff\xff"))
@@ -215,10 +217,41 @@ def test_acknowledgement_empties_the_outbox_and_nonsense_does_not(node: Node, ey
     eyes.next("NBIRTH")  # so all of that has been heard
     assert node.outbox.depth == 3
 
-    word.outbox_id = node.outbox.outbox_id
+    word.outbox_id = outbox_id
     eyes.command(metrics.ACKNOWLEDGED, word.SerializeToString())
 
     assert node.telemetry.flush(DEADLINE_S)
+
+
+@pytest.mark.parametrize("payload", [b"[" * 100_000, b"9" * 5000, b"\xff", b"NaN", b"[]", b"null"])
+def test_state_that_cannot_be_read_changes_nothing(
+    node: Node, eyes: Eyes, broker: Broker, store: Store, payload: bytes
+) -> None:
+    eyes.next("NBIRTH")
+    eyes.line.publish(Message(topics.HOST_STATE, payload))
+    eyes.command(metrics.REBIRTH, value=True)
+    eyes.next("NBIRTH")  # so it has been heard
+
+    node.answer(0, 3)
+    with background(lambda: ingest(store, host=broker.host, port=broker.port)):
+        assert node.telemetry.flush(DEADLINE_S)
+
+    assert stored(store) == [0, 1, 2]
+
+
+def test_damaged_row_of_the_outbox_is_reported_and_holds_nothing_up(
+    node: Node, broker: Broker, store: Store
+) -> None:
+    node.outbox.append_many([receipt(index) for index in range(5)])
+    with node.outbox._database.transaction() as cursor:
+        cursor.execute("UPDATE receipts SET receipt = x'ffff' WHERE sequence = 3")
+    node.telemetry.notify()
+
+    with background(lambda: ingest(store, host=broker.host, port=broker.port)):
+        assert node.telemetry.flush(DEADLINE_S)
+
+    assert stored(store) == [0, 1, 3, 4]
+    assert store.unreadable() == 1
 
 
 def test_changed_gauges_are_told_once(node: Node, eyes: Eyes) -> None:

@@ -12,10 +12,11 @@ from nestling_cloud.adaptation.adapt import (
 )
 from nestling_cloud.adaptation.frames import FrameChoice
 from nestling_cloud.adaptation.target import check_target
-from nestling_cloud.learning import Learned, check_teaching, finish, to_serve
+from nestling_cloud.learning import Learned, finish
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Splits, Task
 from nestling_cloud.teacher import train_teacher
+from nestling_cloud.teaching import check_teaching, to_serve
 from nestling_cloud.training import seeded
 
 
@@ -52,7 +53,7 @@ def learn_adapted(
     """
     check_target(task, target)  # before the teacher learns for long
     frames_of(task, config)
-    check_teaching(task)
+    check_teaching(task, splits.train.inputs)
     teacher = train_teacher(task, splits.train, seeded(seed), progress)
     adapted = adapt(task, teacher, splits.train, target, config, seed=seed, progress=progress)
     there = Splits(

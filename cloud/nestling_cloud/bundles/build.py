@@ -5,24 +5,26 @@ from nestling.student.weights import write_arrays
 from nestling.v1 import bundle_pb2
 from nestling.v1.delivery_pb2 import GetDesiredBundleResponse
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.bundles.trial import try_bundle
 from nestling_cloud.learning import Learned
 from nestling_cloud.tasks.task import Task
+from nestling_cloud.teacher import cloud_model_name
 
 
 def release_bundle(
     repository: Repository, task: Task, learned: Learned, *, release: int
 ) -> GetDesiredBundleResponse:
-    """Build a bundle and make it the one that devices should run.
+    """Build a bundle, try it, and make it the one that devices should run.
 
     Raises:
         RepositoryError: the release number is not above the current one.
+        UnfitBundleError: it would not serve, or no device could run it.
     """
     cloud = bundle_pb2.CloudModel(
         name=cloud_model_name(task),
         macs=learned.cloud.macs,
         accuracy=learned.cloud.accuracy,
     )
-    repository.add_model(cloud.name, learned.cloud.onnx)
     manifest = bundle_pb2.Manifest(
         format=MANIFEST_FORMAT,
         task=task.name,
@@ -44,6 +46,8 @@ def release_bundle(
         calibration=repository.add(learned.calibration.SerializeToString(deterministic=True)),
         golden=repository.add(_golden(learned).SerializeToString(deterministic=True)),
     )
+    try_bundle(manifest, repository.read_whole, learned.cloud.onnx)
+    repository.add_model(cloud.name, learned.cloud.onnx)
     # Before the release: a bundle that devices may run has what a round needs.
     repository.add_checkpoint(_version(manifest), write_arrays(learned.checkpoint))
     return repository.release(manifest)
@@ -51,11 +55,6 @@ def release_bundle(
 
 def _version(manifest: bundle_pb2.Manifest) -> str:
     return bundle_version(manifest, blob_of(manifest.SerializeToString(deterministic=True)))
-
-
-def cloud_model_name(task: Task) -> str:
-    """Name of a task's teacher at the inference service."""
-    return f"{task.name}-teacher"
 
 
 def _golden(learned: Learned) -> bundle_pb2.GoldenInputs:

@@ -1,33 +1,47 @@
-"""Trained bundles, kept under a hash of everything that they follow from."""
+"""Trained bundles, kept under a hash of everything that they follow from.
+
+A folder of the cache is no proof of what is in it: every part is held against its digest before it
+is used, and a damaged bundle is made again.
+"""
 
 import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
-import inspect
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from nestling_cloud.bundles.build import release_bundle
+from nestling_cloud.bundles.origins import origins
 from nestling_cloud.bundles.repository import Repository, RepositoryError
-from nestling_cloud.learning import learn
+from nestling_cloud.errors import CloudError
+from nestling_cloud.learning import Learned, learn
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_cloud.whole_file import sync_folder
 
 _FIRST_RELEASE = 1
+_MAKING = ".making-"
+# A folder that was made just now may not have its lock yet.
+_YOUNG_S = 60.0
 # All that a bundle follows from, and no more: a change of the console trains nothing anew. A
 # package stands for all of its modules. A test holds the list against the imports of `learning` and
 # `bundles.build`.
 LEARNING_MODULES = (
     "nestling.bundle",
+    "nestling.calibration",
+    "nestling.capacity",
+    "nestling.inference",
     "nestling.nest",
     "nestling.session",
     "nestling.student",
@@ -36,6 +50,7 @@ LEARNING_MODULES = (
     "nestling_cloud.bundles.build",
     "nestling_cloud.bundles.export",
     "nestling_cloud.bundles.repository",
+    "nestling_cloud.bundles.trial",
     "nestling_cloud.distillation",
     "nestling_cloud.export",
     "nestling_cloud.learning",
@@ -48,15 +63,24 @@ LEARNING_MODULES = (
     "nestling_cloud.quantization",
     "nestling_cloud.recipes",
     "nestling_cloud.routing",
+    "nestling_cloud.sealed_file",
+    "nestling_cloud.serving.model",
+    "nestling_cloud.serving.tensors",
+    "nestling_cloud.serving.trial",
     "nestling_cloud.student",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
     "nestling_cloud.tasks.task",
     "nestling_cloud.teacher",
+    "nestling_cloud.teaching",
     "nestling_cloud.templates",
     "nestling_cloud.training",
     "nestling_cloud.whole_file",
 )
+
+
+class CacheError(CloudError):
+    """A folder that trained bundles cannot be kept in."""
 
 
 def cache_folder() -> Path:
@@ -83,6 +107,7 @@ def trained_repository(
     progress: Progress,
     retrain: bool = False,
     cache: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Take a task's bundle from the cache, or train it and keep it.
 
@@ -91,49 +116,115 @@ def trained_repository(
         splits: its data.
         seed: of the training.
         progress: told every epoch.
-        retrain: train anew even if the cache has it.
+        retrain: train again even if the cache has it.
         cache: folder to keep bundles in; by default the user's.
+        say: told that the bundle comes from the cache, or why the one there is made again.
+
+    Raises:
+        TeacherError: the task cannot make its teacher, or it cannot be served.
+        TrainingError: the data is too small, or a loss left the finite numbers.
+        CacheError: the bundle cannot be kept.
     """
     bundles = (cache or cache_folder()) / "bundles"
     folder = bundles / f"{task.name}-{fingerprint(task, splits, seed)[:16]}"
-    if not retrain and _is_whole(folder):
-        return Trained(folder=folder, from_cache=True)
+    if not retrain and os.path.lexists(folder):
+        fault = _fault(folder, task)
+        if fault is None:
+            say(f"bundle from the cache: {folder}")
+            return Trained(folder=folder, from_cache=True)
+        say(f"the bundle in the cache is damaged and is made again: {fault}")
+    with _kept_in(bundles):  # told before the training and not after it
+        bundles.mkdir(parents=True, exist_ok=True)
+        _sweep(bundles)
     learned = learn(task, splits, seed=seed, progress=progress)
-    bundles.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(dir=bundles, prefix=".making-"))
-    try:
-        release_bundle(Repository(making), task, learned, release=_FIRST_RELEASE)
-        _put(making, folder, replace=retrain)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+    with _kept_in(bundles):
+        _keep(bundles, folder, task, learned, replace=retrain)
     return Trained(folder=folder, from_cache=False)
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether a folder has a bundle; a damaged one has not."""
-    repository = Repository(folder)
+@contextlib.contextmanager
+def _kept_in(bundles: Path) -> Iterator[None]:
+    """Tell what the disk refuses in words."""
     try:
-        repository.model_path(repository.manifest().cloud.name)
-        desired = repository.desired()
-        repository.checkpoint_path(desired.bundle_version if desired else "")
-    except RepositoryError:
-        return False
-    return True
+        yield
+    except OSError as err:
+        raise CacheError(
+            f"trained bundles cannot be kept in {bundles}: {err.strerror or err}; make room, or "
+            "name another folder in NESTLING_CACHE"
+        ) from err
 
 
-def _put(making: Path, folder: Path, *, replace: bool) -> None:
+def _keep(bundles: Path, folder: Path, task: Task, learned: Learned, *, replace: bool) -> None:
+    """Release a bundle beside its place and move it there as a whole."""
+    making = Path(tempfile.mkdtemp(dir=bundles, prefix=_MAKING))
+    try:
+        with _locked(making):
+            release_bundle(Repository(making), task, learned, release=_FIRST_RELEASE)
+            _put(making, folder, task, replace=replace)
+        sync_folder(bundles)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _fault(folder: Path, task: Task) -> str | None:
+    """What is wrong with a folder of the cache; None if it holds a whole bundle of the task."""
+    try:
+        manifest = Repository(folder).check()
+    except RepositoryError as err:
+        return str(err)
+    except OSError as err:
+        return f"{folder}: {err.strerror or err}"
+    if (manifest.task, manifest.signature) != (task.name, task.signature):
+        return f"{folder} has a bundle of another task"
+    return None
+
+
+def _put(making: Path, folder: Path, task: Task, *, replace: bool) -> None:
     """Move a finished bundle to its place, unless another run has put one there meanwhile."""
-    if replace or not _is_whole(folder):
-        shutil.rmtree(folder, ignore_errors=True)
+    if replace or _fault(folder, task) is not None:
+        _remove(folder)
     try:
         making.rename(folder)
     except OSError:
-        if not _is_whole(folder):
+        if _fault(folder, task) is not None:
             raise
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, flags: int = 0) -> Iterator[None]:
+    """Hold a folder's lock, which ends with this process, however it ends."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(bundles: Path) -> None:
+    """Remove what runs left that were killed while they made a bundle."""
+    for left in bundles.glob(f"{_MAKING}*"):
+        # One whose owner is gone, or that somebody else has removed.
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime < _YOUNG_S:
+                continue
+            with _locked(left, fcntl.LOCK_NB):
+                shutil.rmtree(left)
+
+
 def fingerprint(task: Task, splits: Splits, seed: int) -> str:
-    """SHA-256 over configuration, data, code, and the versions of what computes."""
+    """SHA-256 over configuration, data, teacher, code, and the versions of what computes.
+
+    Raises:
+        TeacherError: the task cannot make its teacher.
+    """
     digest = hashlib.sha256()
     for piece in _pieces(task, splits, seed):
         digest.update(len(piece).to_bytes(8, "big"))
@@ -168,22 +259,14 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
     yield task.signature.SerializeToString(deterministic=True)
     for examples in (splits.train, splits.calibration, *splits.test):
         yield from _examples(examples)
-    for path in _sources(task):
+    for path in sorted({path for name in LEARNING_MODULES for path in _files(name)}):
         yield path.read_bytes()
+    yield from origins(task, seed)
 
 
 def _examples(examples: Examples) -> Iterator[bytes]:
     yield np.ascontiguousarray(examples.inputs).tobytes()
     yield np.ascontiguousarray(examples.labels).tobytes()
-
-
-def _sources(task: Task) -> list[Path]:
-    """Python files that the result follows from: ours, and those that define the task."""
-    found = {path for name in LEARNING_MODULES for path in _files(name)}
-    for maker in (task.load, task.teacher, task.augment):
-        with contextlib.suppress(TypeError):  # a partial or a builtin has no file of its own
-            found.add(Path(inspect.getfile(maker)))
-    return sorted(found)
 
 
 def _files(module: str) -> list[Path]:

@@ -1,17 +1,21 @@
 """Writes a released bundle as files that a stranger's tools read: ONNX, and JSON for the rest."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from google.protobuf import json_format
 from numpy.typing import NDArray
 
-from nestling.bundle import Activations, BlobError, activations_in, check_blob, template_of
+from nestling.bundle import Activations, activations_in, template_of
+from nestling.capacity import check_capacity, run_capacity
 from nestling.nest import assemble
-from nestling.v1.bundle_pb2 import Blob, Manifest
-from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling.session import open_session
+from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
+from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.errors import CloudError
+from nestling_cloud.serving.model import CloudModel
 
 
 class ExportError(CloudError):
@@ -44,14 +48,15 @@ def export_bundle(
 
     Raises:
         ExportError: the folder has files in it, and `force` was not asked for; or the bundle is
-            older than "int8".
+            older than "int8"; or a file that was written does not answer as the bundle says.
         RepositoryError: nothing was released, or a blob is missing or damaged.
     """
     manifest = repository.manifest()
     _check_activations(manifest, activations)
-    teacher = repository.model_path(manifest.cloud.name).read_bytes()
+    teacher = repository.read_model(manifest.cloud.name)
+    golden = repository.read_whole(manifest.golden)
     capacities = [
-        (_read(repository, entry.ring), _read(repository, template_of(entry, activations)))
+        (repository.read_whole(entry.ring), repository.read_whole(template_of(entry, activations)))
         for entry in manifest.capacities
     ]
     _prepare(folder, force=force)
@@ -62,6 +67,7 @@ def export_bundle(
     }
     for name, data in rest.items():
         (folder / name).write_bytes(data)
+    _try_files(manifest, golden, folder)
     return [*written, *(folder / name for name in rest)]
 
 
@@ -107,17 +113,26 @@ def _export_capacities(
     return written
 
 
+def _try_files(manifest: Manifest, golden: bytes, folder: Path) -> None:
+    """Open the files as who takes them will, and let them answer the golden inputs."""
+    try:
+        told = GoldenInputs.FromString(golden)
+        for number in range(1, len(manifest.capacities) + 1):
+            run = partial(run_capacity, open_session(folder / f"capacity-{number}.onnx"))
+            check_capacity(run, manifest, told, number)
+        CloudModel(manifest.cloud.name, folder / f"{manifest.cloud.name}.onnx")
+    # onnxruntime has a dozen classes here that share no other base.
+    except Exception as err:
+        raise ExportError(
+            f"the files in {folder} do not answer as the bundle says, do not use them: {err}; "
+            "train and release the bundle again"
+        ) from err
+
+
 def _prepare(folder: Path, *, force: bool) -> None:
     if not force and folder.is_dir() and any(folder.iterdir()):
         raise ExportError(f"{folder} has files in it; name another folder, or add --force")
     folder.mkdir(parents=True, exist_ok=True)
-
-
-def _read(repository: Repository, blob: Blob) -> bytes:
-    try:
-        return check_blob(blob, repository.read(blob.sha256))
-    except BlobError as err:
-        raise RepositoryError(f"the bundle is damaged ({err}); release it again") from err
 
 
 def _json(manifest: Manifest) -> str:

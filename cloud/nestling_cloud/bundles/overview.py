@@ -35,7 +35,7 @@ def overview(repository: Repository) -> dict[str, Any]:
             "name": cloud.name,
             "accuracy": cloud.accuracy,
             "macs": cloud.macs,
-            "bytes": repository.model_path(cloud.name).stat().st_size,
+            "bytes": len(repository.read_model(cloud.name)),
         },
         "shared_bytes": sum(blob.size for blob in shared_blobs(manifest)),
         "promises": promises(_calibration(repository, manifest)),
@@ -44,7 +44,7 @@ def overview(repository: Repository) -> dict[str, Any]:
 
 def _calibration(repository: Repository, manifest: Manifest) -> Calibration:
     try:
-        return Calibration.FromString(repository.read(manifest.calibration.sha256))
+        return Calibration.FromString(repository.read_whole(manifest.calibration))
     except DecodeError as err:
         raise RepositoryError("the calibration cannot be read; release the bundle again") from err
 

@@ -1,7 +1,9 @@
 """The folder that releases live in: content-addressed blobs, cloud models, the desired bundle.
 
-Beside them lies what a later round of learning starts from: checkpoints, by bundle version. Devices
-fetch blobs, and only by digest, so that neither cloud models nor checkpoints ever reach one.
+Nothing in it is trusted by its name: blobs are named by their digest, cloud models and checkpoints
+have theirs beside them, and all of it is checked before it is used. Checkpoints are what a later
+round of learning starts from, by bundle version. Devices fetch blobs, and only by digest, so that
+neither cloud models nor checkpoints ever reach one.
 """
 
 import re
@@ -12,6 +14,7 @@ from google.protobuf.message import DecodeError
 from nestling import bundle
 from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_cloud.errors import CloudError
+from nestling_cloud.sealed_file import SealError, read_sealed, write_sealed
 from nestling_cloud.whole_file import SHARED, write_whole
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -35,7 +38,8 @@ class Repository:
 
     Args:
         root: the folder; made with the first write. It holds `blobs/<sha256>`,
-            `models/<name>.onnx`, `checkpoints/<bundle version>.npz` and `desired.binpb`.
+            `models/<name>.onnx` and `checkpoints/<bundle version>.npz`, each with its SHA-256
+            beside it, and `desired.binpb`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -46,10 +50,13 @@ class Repository:
         self._desired = root / "desired.binpb"
 
     def add(self, data: bytes) -> bundle_pb2.Blob:
-        """Keep some bytes and return the name that they have from now on."""
+        """Keep some bytes and return the name that they have from now on.
+
+        A damaged file of that name is written again.
+        """
         blob = bundle.blob_of(data)
         path = self._blobs / blob.sha256
-        if not path.exists():
+        if not path.exists() or path.read_bytes() != data:
             _write(path, data)
         return blob
 
@@ -83,9 +90,20 @@ class Repository:
             file.seek(offset)
             return file.read(-1 if limit is None else limit)
 
+    def read_whole(self, blob: bundle_pb2.Blob) -> bytes:
+        """Read a blob and hold it against its name.
+
+        Raises:
+            RepositoryError: it is missing or damaged.
+        """
+        try:
+            return bundle.check_blob(blob, self.read(blob.sha256))
+        except bundle.BlobError as err:
+            raise RepositoryError(f"the bundle is damaged ({err}); release it again") from err
+
     def add_model(self, name: str, onnx: bytes) -> None:
         """Keep a cloud model under its name, in place of an earlier one."""
-        _write(self._model_file(name), onnx)
+        write_sealed(self._model_file(name), onnx, folder_mode=SHARED)
 
     def model_path(self, name: str) -> Path:
         """File of a cloud model.
@@ -98,9 +116,18 @@ class Repository:
             raise BlobNotFoundError(f"no cloud model {name!r} in {self._models}; add it first")
         return path
 
+    def read_model(self, name: str) -> bytes:
+        """Content of a cloud model, held against its digest.
+
+        Raises:
+            BlobNotFoundError: there is no such model.
+            RepositoryError: it is damaged.
+        """
+        return _read_sealed(self.model_path(name))
+
     def add_checkpoint(self, bundle_version: str, data: bytes) -> None:
         """Keep what a bundle's student was before it was rounded, for a later round to start at."""
-        _write(self._checkpoint_file(bundle_version), data)
+        write_sealed(self._checkpoint_file(bundle_version), data, folder_mode=SHARED)
 
     def checkpoint_path(self, bundle_version: str) -> Path:
         """File of a bundle's checkpoint.
@@ -116,6 +143,36 @@ class Repository:
                 "(nestling-sim run --retrain makes and releases one)"
             )
         return path
+
+    def read_checkpoint(self, bundle_version: str) -> bytes:
+        """Content of a bundle's checkpoint, held against its digest.
+
+        Raises:
+            BlobNotFoundError: the bundle has none.
+            RepositoryError: it is damaged.
+        """
+        return _read_sealed(self.checkpoint_path(bundle_version))
+
+    def check(self) -> bundle_pb2.Manifest:
+        """Hold every part of the desired bundle against its digest.
+
+        Returns:
+            Its manifest.
+
+        Raises:
+            RepositoryError: nothing has been released, or a part is missing or damaged.
+        """
+        manifest, desired = self.manifest(), self.desired()
+        assert desired is not None  # it has a manifest
+        found = (desired.release, desired.bundle_version)
+        version = bundle.bundle_version(manifest, desired.manifest)
+        if found != (manifest.release, version):
+            raise self._desired_damaged()
+        for blob in bundle.every_blob(manifest):
+            self.read_whole(blob)
+        self.read_model(manifest.cloud.name)
+        self.read_checkpoint(version)
+        return manifest
 
     def release(self, manifest: bundle_pb2.Manifest) -> delivery_pb2.GetDesiredBundleResponse:
         """Make a bundle the one that devices should run.
@@ -144,9 +201,12 @@ class Repository:
         except FileNotFoundError:
             return None
         try:
-            return delivery_pb2.GetDesiredBundleResponse.FromString(data)
+            found = delivery_pb2.GetDesiredBundleResponse.FromString(data)
         except DecodeError as err:
-            raise RepositoryError(f"{self._desired} is damaged; release a bundle again") from err
+            raise self._desired_damaged() from err
+        if not bundle.is_digest(found.manifest.sha256):  # an empty file is an empty message
+            raise self._desired_damaged()
+        return found
 
     def manifest(self) -> bundle_pb2.Manifest:
         """Manifest of the desired bundle.
@@ -165,6 +225,11 @@ class Repository:
             return bundle_pb2.Manifest.FromString(data)
         except (bundle.BlobError, DecodeError) as err:
             raise RepositoryError(f"the manifest is damaged ({err}); release it again") from err
+
+    def _desired_damaged(self) -> RepositoryError:
+        return RepositoryError(
+            f"{self._desired} is damaged; take it from a backup, or release to another folder"
+        )
 
     def _check_blobs(self, manifest: bundle_pb2.Manifest) -> None:
         for blob in bundle.every_blob(manifest):
@@ -206,6 +271,13 @@ class Repository:
 
 def _no_blob(sha256: str) -> BlobNotFoundError:
     return BlobNotFoundError(f"no blob {sha256[:64]!r} here; a name is a lower-case SHA-256")
+
+
+def _read_sealed(path: Path) -> bytes:
+    try:
+        return read_sealed(path)
+    except SealError as err:
+        raise RepositoryError(f"{err}; train and release the bundle again") from err
 
 
 def _write(path: Path, data: bytes) -> None:

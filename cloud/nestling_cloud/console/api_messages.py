@@ -119,6 +119,7 @@ class FleetMessage(BaseModel):
     answering: int
     bundles: dict[str, int]
     dropped: int
+    shared: list[str]
     totals: TotalsMessage
 
     @classmethod
@@ -132,6 +133,7 @@ class FleetMessage(BaseModel):
             answering=view.answering,
             bundles=dict(view.bundles),
             dropped=view.dropped,
+            shared=list(view.shared),
             totals=TotalsMessage.of(view.totals),
         )
 
@@ -215,6 +217,7 @@ class DeviceMessage(BaseModel):
     totals: TotalsMessage
     answers: list[AnswerMessage]
     hard_inputs: list[HardInputMessage]
+    copies: int
 
     @classmethod
     def of(cls, view: DeviceView) -> Self:
@@ -226,6 +229,7 @@ class DeviceMessage(BaseModel):
             totals=TotalsMessage.of(view.totals),
             answers=[AnswerMessage(**asdict(point)) for point in view.answers],
             hard_inputs=[HardInputMessage.of(one) for one in view.hard_inputs],
+            copies=view.copies,
         )
 
 

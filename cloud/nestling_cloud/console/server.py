@@ -94,7 +94,10 @@ class ConsoleServer:
         serving = asyncio.create_task(server.serve([self._socket]), name="console")
         renewing = asyncio.create_task(self._renew(config), name="console-certificate")
         try:
-            await asyncio.shield(serving)
+            # Neither ends by itself; cancelled, this leaves the first to end in good order.
+            done, _ = await asyncio.wait((serving, renewing), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
             raise ConsoleError("the console ended by itself; what it logged before tells why")
         finally:
             renewing.cancel()
@@ -102,8 +105,10 @@ class ConsoleServer:
             await serving
 
     async def _renew(self, config: uvicorn.Config) -> None:
-        while self._tls is not None and config.ssl is not None:
+        while True:
             await asyncio.sleep(_CERTIFICATE_CHECK_S)
+            if self._tls is None or config.ssl is None:
+                continue
             try:
                 files = await asyncio.to_thread(self._tls)
                 config.ssl.load_cert_chain(files.certificate, files.key)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 Cell = str | int | float | None
 # A spreadsheet would take these for formulas.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,9 @@ def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Cell]]) ->
 def as_csv(lines: Iterable[Sequence[Cell]]) -> str:
     """Write lines as CSV (RFC 4180), texts that look like formulas made harmless."""
     written = io.StringIO()
-    writer = csv.writer(written)
+    # Every text in quotes: a spreadsheet that takes semicolons for separators, as in half of the
+    # world, would find a formula behind one.
+    writer = csv.writer(written, quoting=csv.QUOTE_NONNUMERIC)
     for line in lines:
         writer.writerow([_harmless(cell) for cell in line])
     return written.getvalue()

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling.session import open_session
 from nestling.student.losses import distillation_loss
 from nestling.student.network import NestedStudent
 from nestling.student.sandwich import TEMPERATURE, recalibrate
@@ -20,6 +19,8 @@ from nestling.student.weights import Arrays, load_prefix, student_of
 from nestling_cloud.federated.aggregation import Update
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.recipe import Recipe
+from nestling_cloud.serving.model import CloudModel
+from nestling_cloud.serving.trial import run_in_batches
 from nestling_cloud.tasks.task import Examples, Task
 from nestling_cloud.training import train
 
@@ -182,6 +183,4 @@ def _logits(client: NestedStudent, inputs: torch.Tensor, capacity: int) -> torch
 
 def teacher_logits(onnx: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the teacher, as it is served, says of many inputs, (N, classes)."""
-    session = open_session(onnx)
-    parts = np.split(inputs, range(_BATCH, len(inputs), _BATCH))
-    return np.concatenate([session.run(None, {"input": part})[0] for part in parts])
+    return run_in_batches(CloudModel("the teacher", onnx), inputs)

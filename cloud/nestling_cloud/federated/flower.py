@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nestling.untrusted import parse_json
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated.run_config import RunConfig
 
@@ -209,7 +210,7 @@ def _flwr(home: Path, arguments: Sequence[str], timeout_s: float | None) -> str:
 def _json(text: str) -> Mapping[str, Any]:
     """What flwr says in JSON, a failure too, among words that it says besides."""
     try:
-        told: Mapping[str, Any] = json.loads(text[text.index("{") :])
+        told: Mapping[str, Any] = parse_json(text[text.index("{") :])
     except ValueError as err:
         raise FlowerError(f"flwr did not answer in JSON: {text.strip()[-600:]}") from err
     if not told.get("success", True):

@@ -26,10 +26,11 @@ from nestling_cloud.federated.guard import Margins, Verdict, judge
 from nestling_cloud.federated.rounds import Dropped, Participant, Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.federated.strategy import Ground, NestedAveraging, RoundTally, Rules, record_of
-from nestling_cloud.learning import Learned, LearnedCloud, finish
+from nestling_cloud.learning import Learned, finish
 from nestling_cloud.progress import Progress, Silent
 from nestling_cloud.tasks.loader import load_task
 from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_cloud.teaching import LearnedCloud
 from nestling_cloud.training import seeded
 
 app = ServerApp()
@@ -150,7 +151,7 @@ class _Run:
 
     def _learn(self) -> tuple[Learned, NestedStudent]:
         config = self._config
-        onnx = self._repository.model_path(self._manifest.cloud.name).read_bytes()
+        onnx = self._repository.read_model(self._manifest.cloud.name)
         student = distil_ensemble(
             self._task,
             self._whole,
@@ -229,7 +230,7 @@ def _task(config: RunConfig, manifest: Manifest) -> tuple[Task, Splits]:
 def _checkpoint(repository: Repository, version: str, task: Task) -> Arrays:
     path = repository.checkpoint_path(version)
     try:
-        arrays = read_arrays(path.read_bytes())
+        arrays = read_arrays(repository.read_checkpoint(version))
         student_of(task.signature, task.student, arrays)
     except WeightsError as err:
         raise CheckpointError(f"{path} is no checkpoint of {task.name}: {err}") from err

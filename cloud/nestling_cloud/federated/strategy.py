@@ -40,6 +40,8 @@ from nestling_cloud.federated.inspection import (
 _T = TypeVar("_T")
 _NO_REPLY = "no reply in time"
 _LOOK_S = 1.0
+_SILENT = "it did not say why"
+_LONGEST = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,6 +290,9 @@ class NestedAveraging(Strategy):
         self.tally.bytes_up += sum(
             record.count_bytes() for record in reply.content.array_records.values()
         )
+        failure = _record(reply.content.config_records, messages.CONFIG).get(messages.FAILURE)
+        if failure is not None:
+            raise UpdateError(f"it failed: {_one_line(failure)}")
 
     def _drop(self, node: int, device: str, reason: str) -> None:
         self.tally.dropped.append((node, device, reason))
@@ -307,7 +312,13 @@ def _spoken(member: Member, reply: Message) -> str:
 
 def _first_line(reason: str | None) -> str:
     lines = (reason or "").strip().splitlines()
-    return lines[-1][:200] if lines else "it did not say why"
+    return _one_line(lines[-1]) if lines else _SILENT
+
+
+def _one_line(reason: object) -> str:
+    """What a client says of itself, fit to be shown."""
+    text = " ".join(str(reason).split())
+    return "".join(letter for letter in text if letter.isprintable())[:_LONGEST] or _SILENT
 
 
 def _record(records: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from nestling.untrusted import parse_json
 from nestling_cloud.whole_file import write_whole
 
 
@@ -31,7 +32,7 @@ class FleetAddresses:
     def read(cls, state: Path) -> Self | None:
         """Read what was written last, None if nothing was."""
         try:
-            return cls(**json.loads(_file(state).read_bytes()))
+            return cls(**parse_json(_file(state).read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 

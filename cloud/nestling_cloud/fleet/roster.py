@@ -287,7 +287,7 @@ class Roster:
     def _wrapped(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as err:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as err:
             raise RosterError(
                 f"{self._path}: {err}; check that the folder can be written and has space"
             ) from err

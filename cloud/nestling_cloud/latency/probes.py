@@ -9,12 +9,14 @@ import numpy as np
 
 from nestling.bundle import Activations
 from nestling.student.blocks import SizesError
+from nestling.untrusted import parse_json
 from nestling_cloud.bundles.export import export_capacity
 from nestling_cloud.errors import CloudError
 from nestling_cloud.latency.family import Family, family_fields, family_of
 from nestling_cloud.latency.network import Int8Network, int8_network
 from nestling_cloud.latency.widths import Widths, random_widths
 from nestling_cloud.progress import Progress
+from nestling_cloud.whole_file import write_whole
 
 FILE_NAME = "probes.json"
 _FORMAT = 1
@@ -81,7 +83,8 @@ def write_probes(
             for number, row in enumerate(progress.track(rows, len(rows), f"{count} probes"))
         ),
     )
-    (folder / FILE_NAME).write_text(_text(found), "utf-8")
+    # Last, and as a whole: a folder that has it has every network.
+    write_whole(folder / FILE_NAME, _text(found).encode())
     return found
 
 
@@ -93,7 +96,7 @@ def read_probes(folder: Path) -> Probes:
     """
     path = folder / FILE_NAME
     try:
-        fields = json.loads(path.read_text("utf-8"))
+        fields = parse_json(path.read_bytes())
         if fields["format"] != _FORMAT:
             raise ProbesError(f"{path} is of format {fields['format']}, not {_FORMAT}")
         probes = tuple(

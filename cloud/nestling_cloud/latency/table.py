@@ -1,12 +1,12 @@
 """The table that `nestling-device profile --models` writes, joined with the probes it tells of."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nestling.untrusted import parse_json
 from nestling_cloud.errors import CloudError
 from nestling_cloud.latency.family import Family
 from nestling_cloud.latency.probes import Probe, Probes
@@ -61,7 +61,7 @@ def read_table(path: Path, probes: Probes) -> LatencyTable:
 
 def _fields(path: Path) -> Mapping[str, Any]:
     try:
-        fields = json.loads(path.read_text("utf-8"))
+        fields = parse_json(path.read_bytes())
     except OSError as err:
         raise TableError(f"{path}: {err.strerror}; name the file that a device wrote") from err
     except ValueError as err:

@@ -10,6 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling_cloud.serving.model import MAX_BATCH
+
 Rows = NDArray[np.float32]
 
 
@@ -30,7 +32,7 @@ class Batcher:
     """
 
     def __init__(
-        self, run: Callable[[Rows], Rows], *, max_batch: int = 32, max_delay_ms: float = 2.0
+        self, run: Callable[[Rows], Rows], *, max_batch: int = MAX_BATCH, max_delay_ms: float = 2.0
     ) -> None:
         self._run = run
         self.max_batch = max_batch
@@ -111,9 +113,9 @@ class Batcher:
     async def _answer(self, batch: list[_Waiting]) -> None:
         if not batch:
             return
-        rows = np.concatenate([entry.rows for entry in batch])
         loop = asyncio.get_running_loop()
         try:
+            rows = np.concatenate([entry.rows for entry in batch])
             answers = await loop.run_in_executor(self._executor, self._run, rows)
         except Exception as err:  # noqa: BLE001  it belongs to those who wait
             for entry in batch:

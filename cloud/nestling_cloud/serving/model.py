@@ -1,57 +1,77 @@
 """A cloud model: an ONNX file that onnxruntime runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from nestling.session import open_session
 from nestling_cloud.errors import CloudError
 from nestling_cloud.serving.tensors import Signature
 
-if TYPE_CHECKING:
-    import onnxruntime as ort
-
-_INPUT = "input"
-_OUTPUT = "logits"
+INPUT = "input"
+OUTPUT = "logits"
+MAX_BATCH = 32
+"""Most rows of one run."""
 
 
 class ModelError(CloudError):
-    """An ONNX file that cannot be read, or that has other inputs or outputs than we serve."""
+    """An ONNX model that cannot be read, has other tensors than we serve, or answers otherwise."""
 
 
 class CloudModel:
     """One loaded model: float32 "input" (n, *shape) to float32 "logits" (n, classes).
 
+    It has answered one input and two when it is loaded: a model that gives up the batch axis of one
+    input would be noticed by its clients only.
+
     Args:
         name: what clients call it.
-        path: its ONNX file.
+        model: its ONNX file, or what is in it.
 
     Raises:
-        ModelError: the file is no ONNX model, or its tensors are not these two.
+        ModelError: it is no ONNX model, its tensors are not these two, or it does not answer every
+            input with logits of its own.
     """
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, model: Path | bytes) -> None:
+        self._where = str(model) if isinstance(model, Path) else f"the model {name}"
         try:
-            self._session = open_session(path.read_bytes())
+            content = model.read_bytes() if isinstance(model, Path) else model
+            self._session = open_session(content)
         except Exception as err:  # onnxruntime's errors share no base
-            raise ModelError(f"cannot load {path}: {err}; export the model again") from err
-        shape = self._row_shape(path, _INPUT, self._session.get_inputs())
-        (classes,) = self._row_shape(path, _OUTPUT, self._session.get_outputs(), axes=1)
+            raise ModelError(f"cannot load {self._where}: {err}; export the model again") from err
+        shape = self._row_shape(INPUT, self._session.get_inputs())
+        (classes,) = self._row_shape(OUTPUT, self._session.get_outputs(), axes=1)
         self.signature = Signature(
-            model=name, input_name=_INPUT, shape=shape, output_name=_OUTPUT, classes=classes
+            model=name, input_name=INPUT, shape=shape, output_name=OUTPUT, classes=classes
         )
+        for count in (1, 2):
+            self.run(np.zeros((count, *shape), np.float32))
 
     def run(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (n, classes) of inputs (n, *shape)."""
-        (logits,) = self._session.run([_OUTPUT], {_INPUT: rows})
+        """Logits (n, classes) of inputs (n, *shape).
+
+        Raises:
+            ModelError: it fails, or answers with another shape.
+        """
+        try:
+            (logits,) = self._session.run([OUTPUT], {INPUT: rows}, _quiet())
+        except Exception as err:  # onnxruntime's errors share no base
+            reason = str(err).strip().split("\n", 1)[0]
+            raise ModelError(f"{self._where} fails on {len(rows)} inputs: {reason}") from err
         answer: NDArray[np.float32] = logits
+        wanted = (len(rows), self.signature.classes)
+        if answer.shape != wanted:
+            raise ModelError(
+                f"{self._where} answers {len(rows)} inputs with logits {list(answer.shape)}, not "
+                f"{list(wanted)}: it has to keep the batch axis, also of one input"
+            )
         return answer
 
-    @staticmethod
     def _row_shape(
-        path: Path, name: str, tensors: "list[ort.NodeArg]", axes: int | None = None
+        self, name: str, tensors: list[onnxruntime.NodeArg], axes: int | None = None
     ) -> tuple[int, ...]:
         """Shape of one row of the one tensor there has to be."""
         found = ", ".join(f"{tensor.name} {tensor.type}{tensor.shape}" for tensor in tensors)
@@ -61,6 +81,13 @@ class CloudModel:
             if free and fixed and axes in {None, len(row)}:
                 return tuple(row)
         raise ModelError(
-            f"{path}: needs one float32 tensor {name!r} with a free first axis and fixed others, "
-            f"has {found}; export it with dynamic batch"
+            f"{self._where}: needs one float32 tensor {name!r} with a free first axis and fixed "
+            f"others, has {found}; export it with dynamic batch"
         )
+
+
+def _quiet() -> onnxruntime.RunOptions:
+    """A failed run raises; onnxruntime need not print it besides."""
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = 4
+    return options

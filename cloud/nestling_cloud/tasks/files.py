@@ -1,14 +1,17 @@
 """Where a task's files are: the same search order for every task."""
 
 import hashlib
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
 
 from nestling_cloud.tasks.task import TaskError
+
+_LOG = logging.getLogger(__name__)
 
 
 class DataMissingError(TaskError):
@@ -42,20 +45,25 @@ class DataFiles:
         Searched in this order: `data_dir`, the environment variable, the distribution's folder,
         the user's cache, then the download. A folder that the user names must have the files
         whatever their content (they may be a subset of one's own); everywhere else the digests
-        are checked.
+        are checked. Where a file is damaged the search goes on, and a damaged file of the cache is
+        downloaded again.
 
         Raises:
-            DataMissingError: not found and not to be downloaded; the text names all places.
-            TaskError: a file that was found by itself has another digest.
+            DataMissingError: not found and not to be downloaded; the text names all places, and
+                what is damaged there.
         """
         named = data_dir or (Path(text) if (text := os.environ.get(self.variable)) else None)
         if named is not None:
             return self._in_named(named)
         cache = Path(pooch.os_cache("nestling")) / self.name
+        damaged: list[Path] = []
         for folder in (self.system_folder, cache):
             if all((folder / file).is_file() for file in self.sha256):
-                return self._checked(folder)
-        return self._download(cache)
+                bad = self._damaged(folder)
+                if not bad:
+                    return {file: folder / file for file in self.sha256}
+                damaged += bad
+        return self._download(cache, damaged)
 
     def _in_named(self, folder: Path) -> dict[str, Path]:
         missing = [file for file in self.sha256 if not (folder / file).is_file()]
@@ -63,13 +71,17 @@ class DataFiles:
             raise DataMissingError(f"{folder} has no {', '.join(missing)}")
         return {file: folder / file for file in self.sha256}
 
-    def _checked(self, folder: Path) -> dict[str, Path]:
-        for file, known in self.sha256.items():
-            if hashlib.sha256((folder / file).read_bytes()).hexdigest() not in known:
-                raise TaskError(f"{folder / file} is damaged: its SHA-256 is not the known one")
-        return {file: folder / file for file in self.sha256}
+    def _damaged(self, folder: Path) -> list[Path]:
+        """Files of a folder whose content is not the known one."""
+        return [
+            folder / file
+            for file, known in self.sha256.items()
+            if hashlib.sha256((folder / file).read_bytes()).hexdigest() not in known
+        ]
 
-    def _download(self, cache: Path) -> dict[str, Path]:
+    def _download(self, cache: Path, damaged: Sequence[Path]) -> dict[str, Path]:
+        for path in damaged:
+            _LOG.warning("%s is damaged: its SHA-256 is not the known one", path)
         fetcher = pooch.create(
             path=cache,
             base_url=self.url,
@@ -81,5 +93,9 @@ class DataFiles:
             raise DataMissingError(
                 f"{self.name}: no data. Looked at --data-dir (not given), ${self.variable} (not "
                 f"set), {self.system_folder} (Debian: apt install {self.package}), {cache}, and "
-                f"the download from {self.url} failed: {err}"
+                f"the download from {self.url} failed: {err}{_told(damaged)}"
             ) from err
+
+
+def _told(damaged: Sequence[Path]) -> str:
+    return "".join(f"; {path} is damaged: its SHA-256 is not the known one" for path in damaged)

@@ -1,10 +1,12 @@
 """From a name or `path/to/file.py:NAME` to a task."""
 
+import hashlib
 import importlib.util
 import sys
 from pathlib import Path
 
 from nestling_cloud.tasks import fashion, wearable
+from nestling_cloud.tasks.blame import blamed
 from nestling_cloud.tasks.task import Task, TaskError
 
 BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK)}
@@ -32,15 +34,24 @@ def load_task(reference: str) -> Task:
 def _from_file(path: Path, name: str) -> Task:
     if not path.is_file():
         raise TaskError(f"task file {path} does not exist")
-    spec = importlib.util.spec_from_file_location(f"nestling_task_{path.stem}", path)
+    # Two files of one name in two folders are two modules.
+    place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]
+    spec = importlib.util.spec_from_file_location(f"nestling_task_{path.stem}_{place}", path)
     if spec is None or spec.loader is None:
         raise TaskError(f"task file {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
+    except TaskError:
+        raise
     except Exception as err:
-        raise TaskError(f"task file {path} failed: {type(err).__name__}: {err}") from err
+        raise TaskError(f"task file {path} failed: {blamed(err)}") from err
+    except SystemExit as err:
+        raise TaskError(
+            f"task file {path} ends the program when it is imported; keep that below "
+            'if __name__ == "__main__"'
+        ) from err
     found = getattr(module, name, None)
     if not isinstance(found, Task):
         names = [key for key, value in vars(module).items() if isinstance(value, Task)]

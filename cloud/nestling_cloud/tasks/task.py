@@ -20,6 +20,7 @@ from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
+from nestling_cloud.tasks.blame import blamed
 
 
 class TaskError(CloudError):
@@ -27,6 +28,11 @@ class TaskError(CloudError):
 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
+
+FEWEST_CALIBRATION = 3
+"""Calibration examples of which two are for fitting and one is for thresholds."""
+
+_TRIED = 8
 
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
@@ -123,6 +129,7 @@ class Task:
             )
         if len(self.signature.classes) < 2:
             raise TaskError(f"task {self.name}: a task needs two classes or more")
+        _check_functions(self)
         try:
             plan(self.signature, self.student)
         except SizesError as err:
@@ -138,38 +145,117 @@ class Task:
         """Load the data and hold it against the signature.
 
         Raises:
-            TaskError: a part is empty, has another shape or type than the signature says, is not
-                finite, or has labels outside the classes.
+            TaskError: `load` or `augment` fails or gives something else; a part is empty, has
+                another shape or type than the signature says, is not finite, or has labels outside
+                the classes.
         """
-        splits = self.load(data_dir, seed)
+        splits = _loaded(self, data_dir, seed)
         _check(self, "train", splits.train)
         _check(self, "calibration", splits.calibration)
         if not splits.test:
             raise TaskError(f"task {self.name}: no test recordings")
         for number, recording in enumerate(splits.test):
             _check(self, f"test[{number}]", recording)
+        _check_augment(self, splits.train)
         return splits
+
+
+def _check_functions(task: Task) -> None:
+    """Refuse what is no function where a task needs one."""
+    if isinstance(task.teacher, nn.Module):
+        raise TaskError(
+            f"task {task.name}: teacher is a network, and a function that makes one is needed: "
+            "write teacher=lambda signature: network"
+        )
+    for name in ("load", "teacher", "augment"):
+        if not callable(getattr(task, name)):
+            raise TaskError(
+                f"task {task.name}: {name} is a {type(getattr(task, name)).__name__}, and a "
+                "function is needed"
+            )
+
+
+def _loaded(task: Task, data_dir: Path | None, seed: int) -> Splits:
+    try:
+        splits = task.load(data_dir, seed)
+    except CloudError:
+        raise
+    except Exception as err:  # whatever somebody's function may raise
+        raise TaskError(f"task {task.name}: load(data_dir, seed) failed: {blamed(err)}") from err
+    if not isinstance(splits, Splits):
+        raise TaskError(
+            f"task {task.name}: load(data_dir, seed) gave a {type(splits).__name__} and not "
+            "Splits; return Splits(train=..., calibration=..., test=[...])"
+        )
+    return splits
+
+
+def _check_augment(task: Task, examples: Examples) -> None:
+    """Try the augmentation on a few inputs, before a network learns from it."""
+    inputs = torch.from_numpy(examples.inputs[:_TRIED])
+    where = f"task {task.name}: augment(inputs, generator)"
+    try:
+        found = task.augment(inputs.clone(), torch.Generator().manual_seed(0))
+    except Exception as err:  # whatever somebody's function may raise
+        raise TaskError(f"{where} failed: {blamed(err)}") from err
+    if not isinstance(found, torch.Tensor):
+        raise TaskError(f"{where} gave a {type(found).__name__}; let it return the inputs")
+    if (found.shape, found.dtype) != (inputs.shape, inputs.dtype):
+        raise TaskError(
+            f"{where} makes {found.dtype} {list(found.shape)} of {inputs.dtype} "
+            f"{list(inputs.shape)}; let it keep both"
+        )
+    if not torch.isfinite(found).all():
+        raise TaskError(f"{where} makes numbers that are not finite")
 
 
 def _check(task: Task, part: str, examples: Examples) -> None:
     where = f"task {task.name}, {part}"
-    if len(examples) == 0:
-        raise TaskError(f"{where}: no examples")
+    _check_kinds(where, examples)
+    if part == "calibration" and len(examples) < FEWEST_CALIBRATION:
+        raise TaskError(
+            f"{where}: {len(examples)} examples, {FEWEST_CALIBRATION} at least are needed to fit "
+            "what routes and to read thresholds off others; a risk guarantee takes hundreds"
+        )
     wanted = (len(examples), *task.signature.shape)
     if examples.inputs.shape != wanted or examples.inputs.dtype != np.float32:
         raise TaskError(
             f"{where}: inputs are {examples.inputs.dtype} {examples.inputs.shape}, "
             f"the signature asks for float32 {wanted}"
         )
-    if not np.isfinite(examples.inputs).all():
-        raise TaskError(f"{where}: inputs are not finite")
-    labels = examples.labels
-    if labels.shape != (len(examples),) or labels.dtype != np.int64:
+    bad = np.flatnonzero(~np.isfinite(examples.inputs).reshape(len(examples), -1).all(axis=1))
+    if len(bad):
         raise TaskError(
-            f"{where}: labels are {labels.dtype} {labels.shape}, int64 ({len(examples)},) is needed"
+            f"{where}: inputs are not finite, the first of {len(bad)} is inputs[{bad[0]}]; leave "
+            "them out or fill the gaps"
         )
-    classes = len(task.signature.classes)
-    if examples.labels.min() < 0 or examples.labels.max() >= classes:
+    _check_labels(task, part, examples.labels)
+
+
+def _check_kinds(where: str, examples: Examples) -> None:
+    if not isinstance(examples, Examples):
+        raise TaskError(
+            f"{where}: a {type(examples).__name__} and not Examples; give "
+            "Examples(inputs=..., labels=...)"
+        )
+    for name in ("inputs", "labels"):
+        found = getattr(examples, name)
+        if not isinstance(found, np.ndarray):
+            raise TaskError(
+                f"{where}: {name} are a {type(found).__name__} and not a numpy array; "
+                "examples_from(loader) makes arrays of what a data loader gives"
+            )
+    if examples.labels.ndim == 0 or len(examples) == 0:
+        raise TaskError(f"{where}: no examples")
+
+
+def _check_labels(task: Task, part: str, labels: NDArray[np.int64]) -> None:
+    where, classes = f"task {task.name}, {part}", len(task.signature.classes)
+    if labels.ndim != 1 or labels.dtype != np.int64:
+        raise TaskError(
+            f"{where}: labels are {labels.dtype} {labels.shape}, int64 ({len(labels)},) is needed"
+        )
+    if labels.min() < 0 or labels.max() >= classes:
         raise TaskError(f"{where}: labels must be 0 to {classes - 1}")
     found = np.unique(labels)
     if part == "train" and len(found) == 1:

@@ -2,6 +2,7 @@
 
 import contextlib
 import operator
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 # Any number, as long as nobody else takes an advisory lock of it in the same database.
 _WRITER_LOCK = 0x6E6573746C696E67
 _WRITING = "nestling_writing"
+_OWNER_ONLY = 0o600
 
 # In the state folder, unless another store is named.
 RECEIPTS_FILE = "receipts.sqlite"
@@ -57,6 +59,8 @@ class Database:
         # Receipts have no place in error messages. A server that was restarted is not the reader's
         # fault: a connection is tried before it is used.
         self.engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        if self.engine.dialect.name == "sqlite":
+            _leave_to_owner(self.engine.url.database)
         self._writer = self.engine.execution_options(**{_WRITING: True})
         if self.engine.dialect.name == "sqlite":
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
@@ -67,7 +71,7 @@ class Database:
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """One transaction that changes something, alone; it commits at the end of the block."""
-        with self._lock, self._writer.begin() as connection:
+        with self._lock, _damage_in_words(), self._writer.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK)))
             yield connection
@@ -75,13 +79,33 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One transaction that only reads, beside others."""
-        with self.engine.connect() as connection:
+        with _damage_in_words(), self.engine.connect() as connection:
             yield connection
 
     def close(self) -> None:
         """Close every connection, after the commit that may be under way."""
         with self._lock:
             self.engine.dispose()
+
+
+@contextlib.contextmanager
+def _damage_in_words() -> Iterator[None]:
+    """Make an error of the database's of what sqlite3 raises where a damaged schema is no text."""
+    try:
+        yield
+    except UnicodeDecodeError as err:
+        raise sa.exc.DatabaseError(None, None, err) from err
+
+
+def _leave_to_owner(file: str | None) -> None:
+    """Let nobody else read an SQLite file; SQLite makes those beside it with the same mode."""
+    if not file or file == ":memory:" or file.startswith("file:"):
+        return
+    with contextlib.suppress(OSError):  # connecting says what is wrong, with what to do
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
+        for path in (Path(file), Path(f"{file}-wal"), Path(f"{file}-shm")):
+            if path.exists() and path.stat().st_mode & 0o077:
+                path.chmod(_OWNER_ONLY)
 
 
 def upsert(connection: sa.Connection, table: sa.Table) -> Upsert:

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nestling_cloud.telemetry import ring, tables
+from nestling_cloud.telemetry.branches import side_by_side
 from nestling_cloud.telemetry.device_table import device_row, device_rows, matching
 from nestling_cloud.telemetry.hard_inputs import HardInputs
 from nestling_cloud.telemetry.receipts import ReceiptRow
@@ -67,6 +68,7 @@ class Figures:
                 residents=_residents(connection, steps.range),
                 totals=totals(read(connection, steps.rollup_ms, steps.range), steps),
                 dropped=dropped,
+                shared=tuple(sorted(side_by_side(connection, now_ms=self._now_ms()))),
             )
 
     def devices(
@@ -129,6 +131,9 @@ class Figures:
                 totals=totals(sums, steps),
                 answers=tuple(_latest(connection, device, steps.range, answers)),
                 hard_inputs=tuple(hard_inputs),
+                copies=side_by_side(connection, now_ms=self._now_ms(), device=device).get(
+                    device, 1
+                ),
             )
 
     def receipts(self, time_range: TimeRange, *, device: str | None = None) -> Iterator[ReceiptRow]:

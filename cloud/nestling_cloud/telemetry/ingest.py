@@ -20,10 +20,9 @@ from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
 from nestling_cloud.connection import BrokerAddress, payload_bytes, stay_connected
 from nestling_cloud.fleet import registry
-from nestling_cloud.telemetry.outboxes import Key
 from nestling_cloud.telemetry.receipts import ReceiptError
 from nestling_cloud.telemetry.sparkplug_host import Reading, SparkplugHost
-from nestling_cloud.telemetry.store import Delivery, Store, check_outbox_id
+from nestling_cloud.telemetry.store import Added, Delivery, Store, check_batch
 
 _MESSAGE_TYPES = ("NBIRTH", "NDATA", "NDEATH")
 # A commit has a price of its own, whatever it holds: wait for others that may go in together.
@@ -227,11 +226,10 @@ class Ingest:
             self._news.set()
             await asyncio.sleep(_STORE_RETRY_S)
         else:
-            await self._acknowledge(client, added.contiguous)
+            await self._acknowledge(client, added)
 
-    async def _acknowledge(self, client: aiomqtt.Client, contiguous: Mapping[Key, int]) -> None:
-        for (device, outbox_id), sequence in contiguous.items():
-            word = receipt_pb2.OutboxAcknowledgement(outbox_id=outbox_id, sequence=sequence)
+    async def _acknowledge(self, client: aiomqtt.Client, added: Added) -> None:
+        for device, word in added.acknowledgements():
             await self._send(client, device, {metrics.ACKNOWLEDGED: word.SerializeToString()})
 
     @staticmethod
@@ -260,7 +258,7 @@ def _batch(reading: Reading) -> receipt_pb2.ReceiptBatch | None:
     if not isinstance(value, bytes) or not value:
         return None
     batch = receipt_pb2.ReceiptBatch.FromString(value)
-    check_outbox_id(batch.outbox_id)
+    check_batch(batch)
     return batch
 
 

@@ -23,7 +23,7 @@ def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
         key = sa.tuple_(columns.device, columns.outbox_id)
         query = sa.select(tables.OUTBOXES).where(key.in_(wanted[first : first + _KEYS_A_QUERY]))
         for row in connection.execute(query).mappings():
-            ledger = Ledger(**row)
+            ledger = Ledger(**row, is_new=False)
             ledgers[ledger.device, ledger.outbox_id] = ledger
             if ledger.highest > ledger.contiguous:
                 _load_beyond(connection, ledger)
@@ -46,6 +46,7 @@ def add_gaps(connection: sa.Connection, gaps: Iterable[tuple[Key, Gap, str]]) ->
             "first_sequence": gap.first,
             "last_sequence": gap.last,
             "reason": reason,
+            "chain": gap.chain,
         }
         for (device, outbox_id), gap, reason in gaps
     ]
@@ -53,7 +54,11 @@ def add_gaps(connection: sa.Connection, gaps: Iterable[tuple[Key, Gap, str]]) ->
     new = insert.excluded
     statement = insert.on_conflict_do_update(
         index_elements=["device", "outbox_id", "first_sequence"],
-        set_={"last_sequence": new.last_sequence, "reason": new.reason},
+        set_={
+            "last_sequence": new.last_sequence,
+            "reason": new.reason,
+            "chain": new.chain,
+        },
         where=tables.GAPS.c.last_sequence < new.last_sequence,
     )
     write_all(connection, statement, rows)
@@ -61,15 +66,19 @@ def add_gaps(connection: sa.Connection, gaps: Iterable[tuple[Key, Gap, str]]) ->
 
 def _load_beyond(connection: sa.Connection, ledger: Ledger) -> None:
     receipts, gaps = tables.RECEIPTS.c, tables.GAPS.c
-    stored = sa.select(receipts.sequence).where(
+    stored = sa.select(receipts.sequence, receipts.fingerprint).where(
         receipts.device == ledger.device,
         receipts.outbox_id == ledger.outbox_id,
         receipts.sequence > ledger.contiguous,
     )
-    holes = sa.select(gaps.first_sequence, gaps.last_sequence).where(
+    holes = sa.select(gaps.first_sequence, gaps.last_sequence, gaps.chain, gaps.reason).where(
         gaps.device == ledger.device,
         gaps.outbox_id == ledger.outbox_id,
         gaps.last_sequence > ledger.contiguous,
     )
-    ledger.beyond.update(connection.execute(stored).scalars())
-    ledger.gaps.extend(Gap(*row) for row in connection.execute(holes))
+    ledger.beyond.update((sequence, mark) for sequence, mark in connection.execute(stored))
+    for first, last, chain, reason in connection.execute(holes):
+        if reason in tables.CAME:
+            ledger.beyond[first] = chain
+        else:
+            ledger.gaps.append(Gap(first, last, chain))

@@ -9,6 +9,11 @@ from nestling_cloud.errors import CloudError
 LARGEST_INTEGER = 2**63 - 1
 # The year 287396: a number that a browser, too, can tell from its neighbours.
 LATEST_MS = 2**53 - 1
+# The year 2100. A device without a clock of its own may be years off, but not by centuries.
+_LAST_ANSWER_MS = 4_102_444_800_000
+_MOST_BYTES = 1 << 40  # of one answer: a terabyte
+_MOST_MEMORY_BYTES = 1 << 50
+_LARGEST_INDEX = 2**53 - 1  # what JSON holds without a loss
 # What says nothing about energy has no provenance either.
 NO_PROVENANCE = "none"
 
@@ -16,8 +21,12 @@ NO_PROVENANCE = "none"
 MOST_CAPACITIES = 64
 _MOST_ENERGIES = 16
 _LONGEST_TEXT = 200
-# A gigajoule, 30 years: beyond any answer, and sums of what is allowed stay finite.
-_LARGEST_NUMBER = 1e12
+# A megajoule, eleven days: beyond any answer, and sums of what is allowed stay finite.
+_LARGEST_COST = 1e9
+# Budgets may say "as much as you like".
+_LARGEST_LIMIT = 1e12
+# Sums of float32 probabilities may come out a little above 1.
+_LARGEST_PROBABILITY = 1.001
 _REASONS = {
     value: name.removeprefix("REASON_").lower()
     for name, value in receipt_pb2.Reason.items()
@@ -76,6 +85,7 @@ class ReceiptRow:
     offload_energy_mj: float
     offload_energy_provenance: str
     offload_bytes: int
+    fingerprint: int = 0
 
 
 def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> ReceiptRow:
@@ -92,7 +102,7 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         device=device,
         outbox_id=outbox_id,
         sequence=check_sequence(receipt.sequence),
-        input_index=_integer("input_index", receipt.input_index),
+        input_index=_integer("input_index", receipt.input_index, _LARGEST_INDEX),
         answered_at_ms=_time("answered_at_ms", receipt.answered_at_ms),
         bundle_version=check_text("bundle_version", receipt.bundle_version),
         route=f"capacity-{_capacity('route.capacity', receipt.route.capacity)}"
@@ -111,21 +121,24 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
         energy_radio_provenance=_PROVENANCES[provenance["radio"]],
         # The enum rises from measured to modelled, that is, from certain to uncertain.
         energy_provenance=_PROVENANCES[max(provenance.values())],
-        bytes_up=_integer("bytes_up", receipt.bytes_up),
-        bytes_down=_integer("bytes_down", receipt.bytes_down),
-        budget_memory_bytes=_integer("budget.memory_bytes", budget.memory_bytes),
-        budget_latency_ms=_number("budget.latency_ms", budget.latency_ms),
-        budget_energy_mj=_number("budget.energy_mj", budget.energy_mj),
-        budget_link_mbit_s=_number("budget.link_mbit_s", budget.link_mbit_s),
-        budget_link_rtt_ms=_number("budget.link_rtt_ms", budget.link_rtt_ms),
-        budget_battery=_number("budget.battery", budget.battery),
-        budget_offload_share=_number("budget.offload_share", budget.offload_share),
+        bytes_up=_integer("bytes_up", receipt.bytes_up, _MOST_BYTES),
+        bytes_down=_integer("bytes_down", receipt.bytes_down, _MOST_BYTES),
+        budget_memory_bytes=_integer(
+            "budget.memory_bytes", budget.memory_bytes, _MOST_MEMORY_BYTES
+        ),
+        budget_latency_ms=_number("budget.latency_ms", budget.latency_ms, _LARGEST_LIMIT),
+        budget_energy_mj=_number("budget.energy_mj", budget.energy_mj, _LARGEST_LIMIT),
+        budget_link_mbit_s=_number("budget.link_mbit_s", budget.link_mbit_s, _LARGEST_LIMIT),
+        budget_link_rtt_ms=_number("budget.link_rtt_ms", budget.link_rtt_ms, _LARGEST_LIMIT),
+        budget_battery=_number("budget.battery", budget.battery, 1.0),
+        budget_offload_share=_number("budget.offload_share", budget.offload_share, 1.0),
         success=_success(receipt),
         offload_energy_mj=_number("offload_energy_mj", receipt.offload_energy_mj),
         offload_energy_provenance=_provenance(
             "offload_energy_provenance", receipt.offload_energy_provenance, optional=True
         ),
-        offload_bytes=_integer("offload_bytes", receipt.offload_bytes),
+        offload_bytes=_integer("offload_bytes", receipt.offload_bytes, _MOST_BYTES),
+        fingerprint=receipt.fingerprint,
     )
 
 
@@ -164,24 +177,24 @@ def _success(receipt: receipt_pb2.Receipt) -> tuple[float, ...]:
         raise ReceiptError(
             f"{len(receipt.success)} success probabilities, {MOST_CAPACITIES + 1} at most"
         )
-    return tuple(_number("success", value) for value in receipt.success)
+    return tuple(_number("success", value, _LARGEST_PROBABILITY) for value in receipt.success)
 
 
-def _integer(field: str, value: int) -> int:
-    if not 0 <= value <= LARGEST_INTEGER:
-        raise ReceiptError(f"{field} {value} is not between 0 and 2^63 - 1")
+def _integer(field: str, value: int, most: int) -> int:
+    if not 0 <= value <= most:
+        raise ReceiptError(f"{field} {value} is not between 0 and {most}")
     return value
 
 
 def _time(field: str, value: int) -> int:
-    if not 0 <= value <= LATEST_MS:
-        raise ReceiptError(f"{field} {value} is not between 0 and 2^53 - 1")
+    if not 0 <= value <= _LAST_ANSWER_MS:
+        raise ReceiptError(f"{field} {value} is not between 1970 and 2100")
     return value
 
 
-def _number(field: str, value: float) -> float:
-    if not 0 <= value <= _LARGEST_NUMBER:  # neither does NaN
-        raise ReceiptError(f"{field} {value} is not a number between 0 and {_LARGEST_NUMBER:g}")
+def _number(field: str, value: float, most: float = _LARGEST_COST) -> float:
+    if not 0 <= value <= most:  # nor is NaN
+        raise ReceiptError(f"{field} {value} is not a number between 0 and {most:g}")
     return value
 
 

@@ -2,7 +2,8 @@
 
 Version 1 had outboxes, gaps and receipts, and no number. Version 2 has the number, rollups, the
 registry of devices, wishes, hard inputs, and receipts that are counted by arrival. Version 3 knows
-whether a device's inputs drift.
+whether a device's inputs drift. Version 4 knows receipts by their content, and outboxes of copied
+state folders.
 """
 
 from collections import Counter
@@ -17,7 +18,7 @@ from nestling_cloud.telemetry import ring, rollups, tables
 from nestling_cloud.telemetry.receipts import NO_PROVENANCE, ReceiptRow
 from nestling_cloud.telemetry.retention import Retention
 
-VERSION = 3
+VERSION = 4
 
 _OLD_RECEIPTS = "receipts_1"
 _ROWS_AT_ONCE = 5000
@@ -51,9 +52,14 @@ def prepare(connection: sa.Connection, kept: Retention, *, now_ms: int) -> None:
         )
     if version == 1:
         _rename(connection)
+    if version in {1, 2, 3}:
+        _add_lineage(connection)
     if version == 2:
         connection.exec_driver_sql("ALTER TABLE devices ADD COLUMN drifting BOOLEAN")
+    if version in {2, 3}:
+        _add_column(connection, "receipts", "fingerprint BIGINT NOT NULL DEFAULT 0")
     tables.METADATA.create_all(connection)
+    tables.OUTBOX_BRANCHES.create(connection, checkfirst=True)
     if version == 1:
         _copy_receipts(connection)
         _count_highest(connection)
@@ -66,7 +72,10 @@ def prepare(connection: sa.Connection, kept: Retention, *, now_ms: int) -> None:
 def _version(connection: sa.Connection) -> int | None:
     names = sa.inspect(connection).get_table_names()
     if tables.SCHEMA_VERSION.name in names:
-        return connection.execute(sa.select(tables.SCHEMA_VERSION.c.version)).scalar()
+        found = connection.execute(sa.select(tables.SCHEMA_VERSION.c.version)).scalar()
+        if found is not None and not isinstance(found, int):
+            raise SchemaError(f"its version is {found!r}: it is damaged, so put a copy back")
+        return found
     return 1 if tables.RECEIPTS.name in names else None
 
 
@@ -79,6 +88,18 @@ def _rename(connection: sa.Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE outboxes ADD COLUMN highest BIGINT NOT NULL DEFAULT 0")
 
 
+def _add_lineage(connection: sa.Connection) -> None:
+    for column in ("chain BIGINT", "seen_ms BIGINT"):
+        _add_column(connection, "outboxes", f"{column} NOT NULL DEFAULT 0")
+    for column in ("previous_id VARCHAR(64)", "branch VARCHAR(64)"):
+        _add_column(connection, "outboxes", f"{column} NOT NULL DEFAULT ''")
+    _add_column(connection, "gaps", "chain BIGINT NOT NULL DEFAULT 0")
+
+
+def _add_column(connection: sa.Connection, table: str, column: str) -> None:
+    connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column}")
+
+
 def _copy_receipts(connection: sa.Connection) -> None:
     old = sa.Table(_OLD_RECEIPTS, sa.MetaData(), autoload_with=connection)
     added: dict[str, sa.ColumnElement[Any]] = {
@@ -87,6 +108,7 @@ def _copy_receipts(connection: sa.Connection) -> None:
         "offload_energy_mj": sa.literal(0.0),
         "offload_energy_provenance": sa.literal(NO_PROVENANCE),
         "offload_bytes": sa.literal(0),
+        "fingerprint": sa.literal(0),
     }
     columns = {column.name: column for column in old.c} | added
     query = sa.select(*columns.values()).order_by(

@@ -22,7 +22,8 @@ import sqlalchemy as sa
 from nestling.v1 import receipt_pb2
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet import registry
-from nestling_cloud.telemetry import outboxes, retention, ring, rollups, schema, tables
+from nestling_cloud.telemetry import branches, outboxes, retention, ring, rollups, schema, tables
+from nestling_cloud.telemetry.branches import Delivery
 from nestling_cloud.telemetry.database import RECEIPTS_FILE, Database, state_store_url, store_url
 from nestling_cloud.telemetry.ledger import Ledger
 from nestling_cloud.telemetry.outboxes import Key
@@ -36,7 +37,7 @@ __all__ = [
     "Delivery",
     "Store",
     "StoreError",
-    "check_outbox_id",
+    "check_batch",
     "state_store_url",
     "store_url",
 ]
@@ -49,29 +50,28 @@ class StoreError(CloudError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery:
-    """A batch with the device that it came from."""
-
-    device: str
-    batch: receipt_pb2.ReceiptBatch
-
-    @property
-    def key(self) -> Key:
-        """Device and outbox."""
-        return self.device, self.batch.outbox_id
-
-
-@dataclass(frozen=True, kw_only=True)
 class Added:
     """What a commit brought.
 
     Attributes:
         new: receipts that were not there before.
         contiguous: how far each outbox that delivered something is settled.
+        chains: of what is stored of each up to there.
     """
 
     new: int
     contiguous: Mapping[Key, int]
+    chains: Mapping[Key, int]
+
+    def acknowledgements(self) -> Iterator[tuple[str, receipt_pb2.OutboxAcknowledgement]]:
+        """Go through what to tell which device."""
+        for (device, outbox_id), sequence in self.contiguous.items():
+            yield (
+                device,
+                receipt_pb2.OutboxAcknowledgement(
+                    outbox_id=outbox_id, sequence=sequence, chain=self.chains[device, outbox_id]
+                ),
+            )
 
 
 class Store:
@@ -146,10 +146,11 @@ class Store:
     ) -> Added:
         """Store several batches, and what devices said of themselves, in one transaction."""
         for delivery in deliveries:
-            check_outbox_id(delivery.batch.outbox_id)
+            check_batch(delivery.batch)
         now_ms = _now_ms()
         with self.writing() as connection:
             ledgers = outboxes.load(connection, {delivery.key for delivery in deliveries})
+            branches.place(connection, ledgers, deliveries, now_ms=now_ms)
             rows, gaps = _take(deliveries, ledgers)
             ring.add(connection, rows)
             outboxes.add_gaps(connection, gaps)
@@ -158,7 +159,8 @@ class Store:
             registry.write(connection, [*reports, *_seen(deliveries, rows, now_ms)])
             retention.trim(connection, self.retention, new=len(rows), now_ms=now_ms)
         contiguous = {key: ledger.contiguous for key, ledger in ledgers.items()}
-        return Added(new=len(rows), contiguous=contiguous)
+        chains = {key: ledger.chain for key, ledger in ledgers.items()}
+        return Added(new=len(rows), contiguous=contiguous, chains=chains)
 
     def contiguous(self, device: str, outbox_id: str) -> int:
         """Highest sequence N such that 1 to N are all settled: stored, or in a gap."""
@@ -198,6 +200,10 @@ class Store:
         """Receipts that were acknowledged once and are not here: the store was wiped or reset."""
         return self._in_gaps(tables.FORGOTTEN)
 
+    def unreadable(self) -> int:
+        """Receipts that devices could not read any more, because the row was damaged."""
+        return self._in_gaps(tables.UNREADABLE)
+
     def _in_gaps(self, reason: str) -> int:
         gaps = tables.GAPS.c
         # As floats: a device may claim a gap of 2^63, and two of them are no SQL integer.
@@ -209,8 +215,14 @@ class Store:
             return int(connection.execute(query).scalar() or 0)
 
 
-def check_outbox_id(outbox_id: str) -> None:
-    """Raise ReceiptError unless an outbox can be told from others by this id."""
+def check_batch(batch: receipt_pb2.ReceiptBatch) -> None:
+    """Raise ReceiptError unless outboxes can be told from others by a batch's ids."""
+    _check_outbox_id(batch.outbox_id)
+    if batch.previous_outbox_id:
+        _check_outbox_id(batch.previous_outbox_id)
+
+
+def _check_outbox_id(outbox_id: str) -> None:
     if not 1 <= len(outbox_id) <= _LONGEST_OUTBOX_ID or "\0" in outbox_id:
         raise ReceiptError(
             f"outbox id of {len(outbox_id)} characters; 1 to 64 are allowed, and no NUL"

@@ -4,7 +4,11 @@ import sqlalchemy as sa
 
 DROPPED = "dropped"  # by the device, whose outbox was full
 REJECTED = "rejected"  # by the store: the receipt made no sense
+UNREADABLE = "unreadable"  # by the device: the row in its outbox is damaged
 FORGOTTEN = "forgotten"  # stored and acknowledged once, and not here: the store was wiped
+
+# Gaps of one receipt that came all the same, with its fingerprint.
+CAME = frozenset({REJECTED, UNREADABLE})
 
 # In WISHES: what holds for every device without a wish of its own.
 FLEET = ""
@@ -50,6 +54,16 @@ OUTBOXES = sa.Table(
     _number("highest"),
     _number("redelivered"),
     _number("rejected"),
+    # Of what is stored up to `contiguous`, for the acknowledgement.
+    _number("chain"),
+    _text("previous_id", 64),
+    _text("branch", 64),
+    _number("seen_ms"),
+)
+_IN_BRANCH = OUTBOXES.c.branch != ""
+# Hardly any: only of devices whose state folder was copied.
+OUTBOX_BRANCHES = sa.Index(
+    "outbox_branches", OUTBOXES.c.device, sqlite_where=_IN_BRANCH, postgresql_where=_IN_BRANCH
 )
 
 GAPS = sa.Table(
@@ -59,6 +73,8 @@ GAPS = sa.Table(
     sa.Column("first_sequence", sa.BigInteger, primary_key=True, autoincrement=False),
     _number("last_sequence"),
     _text("reason", 16),
+    # Of the outbox up to `last_sequence`; of a gap in CAME the receipt's fingerprint.
+    _number("chain"),
 )
 
 RECEIPTS = sa.Table(
@@ -97,6 +113,7 @@ RECEIPTS = sa.Table(
     _real("offload_energy_mj"),
     _text("offload_energy_provenance", 16),
     _number("offload_bytes"),
+    _number("fingerprint"),
     sa.UniqueConstraint("device", "outbox_id", "sequence", name="receipts_once"),
     sa.Index("receipts_of_a_device", "device", "answered_at_ms"),
 )

@@ -126,6 +126,7 @@ class FleetView:
             one and answered since the range began.
         totals: the figures.
         dropped: receipts that full outboxes dropped, ever.
+        shared: devices under whose identity several copies of a state folder report now.
     """
 
     range: TimeRange
@@ -136,6 +137,7 @@ class FleetView:
     residents: Mapping[int, int]
     totals: Totals
     dropped: int
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,10 +221,14 @@ class HardInput:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceView:
-    """One device over a time range: its row, its figures, its latest answers and hard inputs."""
+    """One device over a time range: its row, its figures, its latest answers and hard inputs.
+
+    `copies` counts the copies of its state folder that report now; there should be one.
+    """
 
     range: TimeRange
     row: DeviceRow
     totals: Totals
     answers: tuple[AnswerPoint, ...]
     hard_inputs: tuple[HardInput, ...]
+    copies: int = 1

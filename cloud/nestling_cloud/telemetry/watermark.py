@@ -4,28 +4,44 @@ import heapq
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from nestling.receipt_chain import EMPTY_CHAIN, extend
+
 
 class Gap(NamedTuple):
-    """Sequences that will never come, both ends included."""
+    """Sequences that will never come, both ends included, and the outbox's chain up to the last."""
 
     first: int
     last: int
+    chain: int = EMPTY_CHAIN
 
 
-def advance(watermark: int, sequences: Iterable[int], gaps: Sequence[Gap]) -> int:
+class Watermark(NamedTuple):
+    """1 to `contiguous` are settled; `chain` is that of what was stored up to there."""
+
+    contiguous: int
+    chain: int
+
+
+def advance(
+    watermark: Watermark, marks: Iterable[tuple[int, int]], gaps: Sequence[Gap]
+) -> Watermark:
     """Move a watermark over what is settled beyond it.
 
     Args:
-        watermark: 1 to this are settled.
-        sequences: stored sequences, rising; read no further than the first hole.
+        watermark: where it is.
+        marks: sequence and fingerprint of what is stored, by rising sequence; read no further than
+            the first hole.
         gaps: sequences that will never come, by rising first sequence.
 
     Returns:
-        Largest N such that 1 to N are settled.
+        Largest N such that 1 to N are settled, with its chain.
     """
-    stored = (Gap(sequence, sequence) for sequence in sequences)
-    for first, last in heapq.merge(stored, gaps):
-        if first > watermark + 1:
+    contiguous, chain = watermark
+    stored = ((sequence, sequence, False, mark) for sequence, mark in marks)
+    lost = ((gap.first, gap.last, True, gap.chain) for gap in gaps)
+    for first, last, is_gap, mark in heapq.merge(stored, lost):
+        if first > contiguous + 1:
             break
-        watermark = max(watermark, last)
-    return watermark
+        if last > contiguous:
+            contiguous, chain = last, mark if is_gap else extend(chain, mark)
+    return Watermark(contiguous, chain)

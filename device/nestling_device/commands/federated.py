@@ -9,7 +9,9 @@ from pathlib import Path
 
 from nestling_device import flags
 from nestling_device.errors import DeviceError
+from nestling_device.labelled_examples import FEWEST
 from nestling_device.membership import joined
+from nestling_device.participant import Node
 
 _QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 _EXAMPLES = """\
@@ -57,21 +59,50 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     join.set_defaults(run=_join)
 
 
+def _say_what_there_is(node: Node) -> None:
+    """Tell what this device brings; a device that no round can use would wait for nothing.
+
+    Raises:
+        FederatedError: too few examples to learn from, or a budget that admits no capacity.
+    """
+    examples = node.examples
+    if len(examples.labels) < FEWEST:
+        raise FederatedError(
+            f"{len(examples.labels)} examples are left to learn from, {FEWEST} are needed; record "
+            "more"
+        )
+    if node.capacity == 0:
+        raise FederatedError(
+            f"the memory budget admits no capacity of {node.bundle_version}: the smallest needs "
+            f"{node.manifest.capacities[0].memory_bytes / 1000:.1f} kB; raise --memory-kb"
+        )
+    print(
+        f"{node.device}: bundle {node.bundle_version}, capacity {node.capacity}, "
+        f"{len(examples.labels)} examples to learn from, {len(examples.held_out_labels)} held out"
+    )
+    if not len(examples.held_out_labels):
+        print(
+            f"{node.device}: no class has five examples, so none is held out, and this device "
+            "cannot tell whether a round helped it",
+            file=sys.stderr,
+        )
+
+
 def _join(options: argparse.Namespace) -> int:
     config, _ = joined(flags.read(options))
     state = Path(config.device.state)
-    for path in (state / "state.db", options.data, options.root_certificates):
-        if not path.is_file():
-            raise FederatedError(
-                f"{path} does not exist; a device has a bundle in its state folder "
-                "(nestling-device run), labelled windows and the SuperLink's certificates"
-            )
     node = {
         "id": config.device.id,
         "state": str(state.absolute()),
         "data": str(options.data.absolute()),
         "memory-kb": config.budget.memory_kb,
     }
+    _say_what_there_is(Node.of(node))
+    if not options.root_certificates.is_file():
+        raise FederatedError(
+            f"{options.root_certificates} does not exist; name the SuperLink's certificates with "
+            "--root-certificates"
+        )
     beside = str(Path(sys.executable).parent)
     environment = {**_QUIET, **os.environ}
     environment["PATH"] = f"{beside}{os.pathsep}{environment.get('PATH', '')}"

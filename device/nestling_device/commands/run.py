@@ -23,6 +23,7 @@ from nestling_device.membership import check_reachable, joined
 from nestling_device.runtime import Device, DeviceConfig
 from nestling_device.sources.catalogue import open_source
 from nestling_device.sources.source import Source
+from nestling_device.thread_watch import watched
 
 # What the cloud may take at the end to acknowledge the last receipts.
 _FLUSH_S = 5.0
@@ -69,6 +70,7 @@ def _run(options: argparse.Namespace) -> int:
     costs = read_costs(state_dir, machine_name())
     memory_bytes = budget_of(config).memory_bytes
     with (
+        watched(stop.set) as watch,
         open_meter(config, costs) as meter,
         Device(_device_config(config, identity), meter, memory_bytes, costs) as device,
     ):
@@ -81,6 +83,7 @@ def _run(options: argparse.Namespace) -> int:
         )
         with closing(open_source(config.source, device, state_dir)) as source:
             _answer_all(device, source, config, options, stop)
+        watch.check()
         if not device.flush(_FLUSH_S):
             print(
                 "nestling-device: some receipts are not stored in the cloud yet; they stay in "

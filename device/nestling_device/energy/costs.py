@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from nestling.untrusted import parse_json
 from nestling.v1.receipt_pb2 import Provenance
 from nestling_device import folder
 
@@ -71,7 +72,7 @@ class MeasuredCosts:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read the file's text; raises ValueError where it is no such file."""
-        data = json.loads(text)
+        data = parse_json(text)
         if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
             raise ValueError(f"not a profile of format {_FORMAT}")
         try:

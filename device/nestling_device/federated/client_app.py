@@ -5,16 +5,15 @@ The node's configuration names the device: `id`, `state` (its state folder, wher
 labels leave the device: its answers carry weights, counts and accuracies.
 """
 
-import dataclasses
-from collections.abc import Mapping
-from pathlib import Path
+import functools
+import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from nestling.bundle import admitted_capacity
 from nestling.student import messages
 from nestling.student.network import NestedStudent
 from nestling.student.weights import (
@@ -27,65 +26,42 @@ from nestling.student.weights import (
     take,
     trained_shapes,
 )
-from nestling.v1.bundle_pb2 import Manifest
-from nestling_device.delivery.admission import parse_manifest
-from nestling_device.delivery.blobs import BlobStore
 from nestling_device.errors import DeviceError
-from nestling_device.federated.examples import LocalExamples, read_examples
 from nestling_device.federated.training import accuracy, train_prefix
-from nestling_device.state import State
+from nestling_device.participant import ClientError, Node
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_REASON = 500
 
 app = ClientApp()
 
 
-class ClientError(DeviceError):
-    """A node that is not set up, or a message that does not fit this device."""
+_Answer = Callable[[Message, Context], Message]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Node:
-    """This device: its bundle, its examples, what it can hold."""
+def _told(answer: _Answer) -> _Answer:
+    """Let a failure be an answer, with the device's name and the reason.
 
-    device: str
-    bundle_version: str
-    manifest: Manifest
-    capacity: int
-    examples: LocalExamples
+    Flower would send the traceback, and nobody would know whose it is.
+    """
 
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> "Node":
-        """Read what the node's configuration names.
+    @functools.wraps(answer)
+    def answering(message: Message, context: Context) -> Message:
+        try:
+            return answer(message, context)
+        except DeviceError as err:
+            reason = str(err)
+        except Exception as err:  # noqa: BLE001  whatever torch or a message may raise
+            _LOG.debug("a round's message failed", exc_info=True)
+            reason = f"{type(err).__name__}: {err}"
+        _LOG.warning("left out of this round: %s", reason)
+        return _failure(message, context, reason)
 
-        Raises:
-            ClientError: a name is missing, or the device has no bundle yet.
-            DeviceError: state folder or examples cannot be read.
-        """
-        missing = [name for name in ("id", "state", "data", "memory-kb") if name not in config]
-        if missing:
-            raise ClientError(f"the node's configuration lacks {', '.join(missing)}")
-        folder = Path(str(config["state"]))
-        if not (folder / "state.db").is_file():
-            raise ClientError(
-                f"{folder} is no device's state folder; run nestling-device run first"
-            )
-        with State(folder) as state:
-            held = state.active()
-        if held is None:
-            raise ClientError(f"{folder} has no bundle yet; run nestling-device run first")
-        manifest = parse_manifest(BlobStore(folder / "blobs").read(held.manifest))
-        signature = manifest.signature
-        return cls(
-            device=str(config["id"]),
-            bundle_version=held.version,
-            manifest=manifest,
-            capacity=admitted_capacity(manifest, int(float(config["memory-kb"]) * 1000)),
-            examples=read_examples(
-                Path(str(config["data"])), signature.shape, len(signature.classes)
-            ),
-        )
+    return answering
 
 
 @app.query()
+@_told
 def query(message: Message, context: Context) -> Message:
     """Tell what this device can hold, and on how much it can train."""
     node = Node.of(context.node_config)
@@ -94,6 +70,7 @@ def query(message: Message, context: Context) -> Message:
 
 
 @app.train()
+@_told
 def train(message: Message, context: Context) -> Message:
     """Train the prefix that came on this device's examples."""
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]
@@ -119,6 +96,7 @@ def train(message: Message, context: Context) -> Message:
 
 
 @app.evaluate()
+@_told
 def evaluate(message: Message, context: Context) -> Message:
     """Compare two models on the examples that this device never trained on."""
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]
@@ -170,6 +148,16 @@ def _judged(node: Node, before: float, after: float) -> dict[str, float]:
         messages.ACCURACY_BEFORE: before,
         messages.ACCURACY_AFTER: after,
     }
+
+
+def _failure(message: Message, context: Context, reason: str) -> Message:
+    told = ConfigRecord(
+        {
+            messages.DEVICE: str(context.node_config.get("id", "")),
+            messages.FAILURE: reason[:_LONGEST_REASON],
+        }
+    )
+    return Message(RecordDict({messages.CONFIG: told}), reply_to=message)
 
 
 def _reply(

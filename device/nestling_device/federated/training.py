@@ -9,7 +9,7 @@ from nestling.student.messages import LocalRecipe
 from nestling.student.network import NestedStudent
 from nestling.student.sandwich import recalibrate, smaller_capacities_losses
 from nestling_device.errors import DeviceError
-from nestling_device.federated.examples import LocalExamples
+from nestling_device.labelled_examples import LocalExamples
 
 _BATCH = 256
 

@@ -98,7 +98,11 @@ class UnixSocket:
             self._accept()
 
     def _accept(self) -> None:
-        connection, _ = self._listener.accept()
+        try:
+            connection, _ = self._listener.accept()
+        except OSError as err:  # it hung up first, or there are too many files open just now
+            _log.warning("%s: a producer could not be let in: %s", self._path, err)
+            return
         newcomer = _Producer(connection)
         if self._producer is None:
             self._producer = newcomer

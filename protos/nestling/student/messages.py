@@ -11,6 +11,7 @@ from typing import Any
 
 from nestling.student.blocks import block_fields, block_of
 from nestling.student.config import StudentConfig
+from nestling.untrusted import parse_json
 
 ARRAYS = "arrays"
 BASELINE = "baseline"
@@ -21,6 +22,8 @@ METRICS = "metrics"
 BUNDLE_VERSION = "bundle-version"
 DEVICE = "device"
 ROUND = "round"
+# Config, back, instead of everything else: why this client takes no part.
+FAILURE = "failure"
 # Config, to a client.
 CAPACITY = "capacity"
 SEED = "seed"
@@ -69,7 +72,7 @@ def student_config(fields: Mapping[str, Any]) -> StudentConfig:
         TypeError: something else stands where sizes should.
         ValueError: no JSON, or the sizes make no nest.
     """
-    sizes = json.loads(fields[_STUDENT])
+    sizes = parse_json(fields[_STUDENT])
     return StudentConfig(
         blocks=tuple(block_of(block) for block in sizes["blocks"]),
         fractions=tuple(sizes["fractions"]),

@@ -6,7 +6,6 @@ it at all.
 """
 
 import io
-import zipfile
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from nestling.student.config import StudentConfig
 from nestling.student.network import NestedStudent
 from nestling.student.plan import head_shape, plan
+from nestling.untrusted import UnreadableError, load_arrays
 from nestling.v1.bundle_pb2 import Signature
 
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -120,7 +120,6 @@ def read_arrays(data: bytes) -> dict[str, NDArray[np.float32]]:
         WeightsError: damaged, or something else.
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as err:
-        raise WeightsError(f"no arrays in it: {err}") from err
+        return load_arrays(data)
+    except UnreadableError as err:
+        raise WeightsError(str(err)) from err

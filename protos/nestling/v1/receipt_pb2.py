@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from nestling.v1 import budget_pb2 as nestling_dot_v1_dot_budget__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19nestling/v1/receipt.proto\x12\x0bnestling.v1\x1a\x18nestling/v1/budget.proto\">\n\x05Route\x12\x10\n\x08\x63\x61pacity\x18\x01 \x01(\r\x12#\n\x06reason\x18\x02 \x01(\x0e\x32\x13.nestling.v1.Reason\"X\n\x06\x45nergy\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x11\n\tenergy_mj\x18\x02 \x01(\x01\x12+\n\nprovenance\x18\x03 \x01(\x0e\x32\x17.nestling.v1.Provenance\"\xa5\x04\n\x07Receipt\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x13\n\x0binput_index\x18\x02 \x01(\x04\x12\x16\n\x0e\x61nswered_at_ms\x18\x03 \x01(\x03\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\x12!\n\x05route\x18\x05 \x01(\x0b\x32\x12.nestling.v1.Route\x12\x0e\n\x06\x61nswer\x18\x06 \x01(\r\x12\x1a\n\rdevice_answer\x18\x07 \x01(\rH\x00\x88\x01\x01\x12\x19\n\x11resident_capacity\x18\x08 \x01(\r\x12\x12\n\nlatency_ms\x18\t \x01(\x01\x12\x33\n\x12latency_provenance\x18\n \x01(\x0e\x32\x17.nestling.v1.Provenance\x12\x0f\n\x07wall_ms\x18\x0b \x01(\x01\x12#\n\x06\x65nergy\x18\x0c \x03(\x0b\x32\x13.nestling.v1.Energy\x12\x10\n\x08\x62ytes_up\x18\r \x01(\x04\x12\x12\n\nbytes_down\x18\x0e \x01(\x04\x12#\n\x06\x62udget\x18\x0f \x01(\x0b\x32\x13.nestling.v1.Budget\x12\x0f\n\x07success\x18\x10 \x03(\x02\x12\x19\n\x11offload_energy_mj\x18\x11 \x01(\x01\x12:\n\x19offload_energy_provenance\x18\x12 \x01(\x0e\x32\x17.nestling.v1.Provenance\x12\x15\n\roffload_bytes\x18\x13 \x01(\x04\x42\x10\n\x0e_device_answer\"4\n\x03Gap\x12\x16\n\x0e\x66irst_sequence\x18\x01 \x01(\x04\x12\x15\n\rlast_sequence\x18\x02 \x01(\x04\"\x88\x01\n\x0cReceiptBatch\x12\x11\n\toutbox_id\x18\x01 \x01(\t\x12&\n\x08receipts\x18\x02 \x03(\x0b\x32\x14.nestling.v1.Receipt\x12\x1e\n\x04gaps\x18\x03 \x03(\x0b\x32\x10.nestling.v1.Gap\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x04 \x01(\x04\"<\n\x15OutboxAcknowledgement\x12\x11\n\toutbox_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04*u\n\nProvenance\x12\x1a\n\x16PROVENANCE_UNSPECIFIED\x10\x00\x12\x17\n\x13PROVENANCE_MEASURED\x10\x01\x12\x19\n\x15PROVENANCE_CALIBRATED\x10\x02\x12\x17\n\x13PROVENANCE_MODELLED\x10\x03*\xc7\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x13\n\x0fREASON_ACCEPTED\x10\x01\x12\x10\n\x0cREASON_GATED\x10\x02\x12\x14\n\x10REASON_ESCALATED\x10\x03\x12\x1d\n\x19REASON_CLOUD_NOT_ADMITTED\x10\x04\x12\x1a\n\x16REASON_DEADLINE_MISSED\x10\x05\x12\x16\n\x12REASON_UNREACHABLE\x10\x06\x12\x15\n\x11REASON_BAD_ANSWER\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19nestling/v1/receipt.proto\x12\x0bnestling.v1\x1a\x18nestling/v1/budget.proto\">\n\x05Route\x12\x10\n\x08\x63\x61pacity\x18\x01 \x01(\r\x12#\n\x06reason\x18\x02 \x01(\x0e\x32\x13.nestling.v1.Reason\"X\n\x06\x45nergy\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x11\n\tenergy_mj\x18\x02 \x01(\x01\x12+\n\nprovenance\x18\x03 \x01(\x0e\x32\x17.nestling.v1.Provenance\"\xce\x04\n\x07Receipt\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x13\n\x0binput_index\x18\x02 \x01(\x04\x12\x16\n\x0e\x61nswered_at_ms\x18\x03 \x01(\x03\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\x12!\n\x05route\x18\x05 \x01(\x0b\x32\x12.nestling.v1.Route\x12\x0e\n\x06\x61nswer\x18\x06 \x01(\r\x12\x1a\n\rdevice_answer\x18\x07 \x01(\rH\x00\x88\x01\x01\x12\x19\n\x11resident_capacity\x18\x08 \x01(\r\x12\x12\n\nlatency_ms\x18\t \x01(\x01\x12\x33\n\x12latency_provenance\x18\n \x01(\x0e\x32\x17.nestling.v1.Provenance\x12\x0f\n\x07wall_ms\x18\x0b \x01(\x01\x12#\n\x06\x65nergy\x18\x0c \x03(\x0b\x32\x13.nestling.v1.Energy\x12\x10\n\x08\x62ytes_up\x18\r \x01(\x04\x12\x12\n\nbytes_down\x18\x0e \x01(\x04\x12#\n\x06\x62udget\x18\x0f \x01(\x0b\x32\x13.nestling.v1.Budget\x12\x0f\n\x07success\x18\x10 \x03(\x02\x12\x19\n\x11offload_energy_mj\x18\x11 \x01(\x01\x12:\n\x19offload_energy_provenance\x18\x12 \x01(\x0e\x32\x17.nestling.v1.Provenance\x12\x15\n\roffload_bytes\x18\x13 \x01(\x04\x12\x13\n\x0b\x66ingerprint\x18\x14 \x01(\x10\x12\x12\n\nunreadable\x18\x15 \x01(\x08\x42\x10\n\x0e_device_answer\"C\n\x03Gap\x12\x16\n\x0e\x66irst_sequence\x18\x01 \x01(\x04\x12\x15\n\rlast_sequence\x18\x02 \x01(\x04\x12\r\n\x05\x63hain\x18\x03 \x01(\x10\"\xd0\x01\n\x0cReceiptBatch\x12\x11\n\toutbox_id\x18\x01 \x01(\t\x12&\n\x08receipts\x18\x02 \x03(\x0b\x32\x14.nestling.v1.Receipt\x12\x1e\n\x04gaps\x18\x03 \x03(\x0b\x32\x10.nestling.v1.Gap\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x04 \x01(\x04\x12\x1a\n\x12\x61\x63knowledged_chain\x18\x05 \x01(\x10\x12\x1a\n\x12previous_outbox_id\x18\x06 \x01(\t\x12\x0e\n\x06\x66orked\x18\x07 \x01(\x08\"K\n\x15OutboxAcknowledgement\x12\x11\n\toutbox_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\r\n\x05\x63hain\x18\x03 \x01(\x10*u\n\nProvenance\x12\x1a\n\x16PROVENANCE_UNSPECIFIED\x10\x00\x12\x17\n\x13PROVENANCE_MEASURED\x10\x01\x12\x19\n\x15PROVENANCE_CALIBRATED\x10\x02\x12\x17\n\x13PROVENANCE_MODELLED\x10\x03*\xc7\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x13\n\x0fREASON_ACCEPTED\x10\x01\x12\x10\n\x0cREASON_GATED\x10\x02\x12\x14\n\x10REASON_ESCALATED\x10\x03\x12\x1d\n\x19REASON_CLOUD_NOT_ADMITTED\x10\x04\x12\x1a\n\x16REASON_DEADLINE_MISSED\x10\x05\x12\x16\n\x12REASON_UNREACHABLE\x10\x06\x12\x15\n\x11REASON_BAD_ANSWER\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nestling.v1.receipt_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROVENANCE']._serialized_start=1029
-  _globals['_PROVENANCE']._serialized_end=1146
-  _globals['_REASON']._serialized_start=1149
-  _globals['_REASON']._serialized_end=1348
+  _globals['_PROVENANCE']._serialized_start=1172
+  _globals['_PROVENANCE']._serialized_end=1289
+  _globals['_REASON']._serialized_start=1292
+  _globals['_REASON']._serialized_end=1491
   _globals['_ROUTE']._serialized_start=68
   _globals['_ROUTE']._serialized_end=130
   _globals['_ENERGY']._serialized_start=132
   _globals['_ENERGY']._serialized_end=220
   _globals['_RECEIPT']._serialized_start=223
-  _globals['_RECEIPT']._serialized_end=772
-  _globals['_GAP']._serialized_start=774
-  _globals['_GAP']._serialized_end=826
-  _globals['_RECEIPTBATCH']._serialized_start=829
-  _globals['_RECEIPTBATCH']._serialized_end=965
-  _globals['_OUTBOXACKNOWLEDGEMENT']._serialized_start=967
-  _globals['_OUTBOXACKNOWLEDGEMENT']._serialized_end=1027
+  _globals['_RECEIPT']._serialized_end=813
+  _globals['_GAP']._serialized_start=815
+  _globals['_GAP']._serialized_end=882
+  _globals['_RECEIPTBATCH']._serialized_start=885
+  _globals['_RECEIPTBATCH']._serialized_end=1093
+  _globals['_OUTBOXACKNOWLEDGEMENT']._serialized_start=1095
+  _globals['_OUTBOXACKNOWLEDGEMENT']._serialized_end=1170
 # @@protoc_insertion_point(module_scope)

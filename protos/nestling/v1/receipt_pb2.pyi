@@ -162,6 +162,8 @@ class Receipt(_message.Message):
     OFFLOAD_ENERGY_MJ_FIELD_NUMBER: _builtins.int
     OFFLOAD_ENERGY_PROVENANCE_FIELD_NUMBER: _builtins.int
     OFFLOAD_BYTES_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Position in the device's outbox, from 1, without holes."""
     input_index: _builtins.int
@@ -188,6 +190,14 @@ class Receipt(_message.Message):
     """
     offload_energy_provenance: Global___Provenance.ValueType
     offload_bytes: _builtins.int
+    fingerprint: _builtins.int
+    """Of this receipt's content, made by the device when it wrote it: what tells two receipts of one
+    sequence apart. `nestling.receipt_chain` has what it is for.
+    """
+    unreadable: _builtins.bool
+    """The device cannot read this receipt any more, its row is damaged: only the sequence and the
+    fingerprint are set.
+    """
     @_builtins.property
     def route(self) -> Global___Route: ...
     @_builtins.property
@@ -222,10 +232,12 @@ class Receipt(_message.Message):
         offload_energy_mj: _builtins.float = ...,
         offload_energy_provenance: Global___Provenance.ValueType = ...,
         offload_bytes: _builtins.int = ...,
+        fingerprint: _builtins.int = ...,
+        unreadable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "budget", b"budget", "device_answer", b"device_answer", "route", b"route"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "answer", b"answer", "answered_at_ms", b"answered_at_ms", "budget", b"budget", "bundle_version", b"bundle_version", "bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "device_answer", b"device_answer", "energy", b"energy", "input_index", b"input_index", "latency_ms", b"latency_ms", "latency_provenance", b"latency_provenance", "offload_bytes", b"offload_bytes", "offload_energy_mj", b"offload_energy_mj", "offload_energy_provenance", b"offload_energy_provenance", "resident_capacity", b"resident_capacity", "route", b"route", "sequence", b"sequence", "success", b"success", "wall_ms", b"wall_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer", "answer", b"answer", "answered_at_ms", b"answered_at_ms", "budget", b"budget", "bundle_version", b"bundle_version", "bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "device_answer", b"device_answer", "energy", b"energy", "fingerprint", b"fingerprint", "input_index", b"input_index", "latency_ms", b"latency_ms", "latency_provenance", b"latency_provenance", "offload_bytes", b"offload_bytes", "offload_energy_mj", b"offload_energy_mj", "offload_energy_provenance", b"offload_energy_provenance", "resident_capacity", b"resident_capacity", "route", b"route", "sequence", b"sequence", "success", b"success", "unreadable", b"unreadable", "wall_ms", b"wall_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__device_answer: _TypeAlias = _typing.Literal["device_answer"]  # noqa: Y015
     _WhichOneofArgType__device_answer: _TypeAlias = _typing.Literal["_device_answer", b"_device_answer"]  # noqa: Y015
@@ -241,17 +253,21 @@ class Gap(_message.Message):
 
     FIRST_SEQUENCE_FIELD_NUMBER: _builtins.int
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    CHAIN_FIELD_NUMBER: _builtins.int
     first_sequence: _builtins.int
     last_sequence: _builtins.int
+    chain: _builtins.int
+    """Chain of the outbox up to `last_sequence`."""
     def __init__(
         self,
         *,
         first_sequence: _builtins.int = ...,
         last_sequence: _builtins.int = ...,
+        chain: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_sequence", b"first_sequence", "last_sequence", b"last_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "first_sequence", b"first_sequence", "last_sequence", b"last_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -267,11 +283,26 @@ class ReceiptBatch(_message.Message):
     RECEIPTS_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_CHAIN_FIELD_NUMBER: _builtins.int
+    PREVIOUS_OUTBOX_ID_FIELD_NUMBER: _builtins.int
+    FORKED_FIELD_NUMBER: _builtins.int
     outbox_id: _builtins.str
-    """Made once with the outbox, so that a wiped device does not repeat sequences."""
+    """Made by the process that wrote these receipts, and used by no other: a copy of the state folder
+    numbers what it writes under an id of its own.
+    """
     acknowledged_sequence: _builtins.int
     """Up to here the outbox was once told that everything is stored, and has let it go. A store that
     has less has lost it.
+    """
+    acknowledged_chain: _builtins.int
+    """Chain of the outbox up to there."""
+    previous_outbox_id: _builtins.str
+    """The outbox that this device wrote before this one, "" if there was none. Two outboxes that
+    follow the same one come from copies of a state folder.
+    """
+    forked: _builtins.bool
+    """The device began this outbox because the cloud held other receipts under the numbers of the
+    previous one.
     """
     @_builtins.property
     def receipts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Receipt]: ...
@@ -284,10 +315,13 @@ class ReceiptBatch(_message.Message):
         receipts: _abc.Iterable[Global___Receipt] | None = ...,
         gaps: _abc.Iterable[Global___Gap] | None = ...,
         acknowledged_sequence: _builtins.int = ...,
+        acknowledged_chain: _builtins.int = ...,
+        previous_outbox_id: _builtins.str = ...,
+        forked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_sequence", b"acknowledged_sequence", "gaps", b"gaps", "outbox_id", b"outbox_id", "receipts", b"receipts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_chain", b"acknowledged_chain", "acknowledged_sequence", b"acknowledged_sequence", "forked", b"forked", "gaps", b"gaps", "outbox_id", b"outbox_id", "previous_outbox_id", b"previous_outbox_id", "receipts", b"receipts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -295,23 +329,29 @@ Global___ReceiptBatch: _TypeAlias = ReceiptBatch  # noqa: Y015
 
 @_typing.final
 class OutboxAcknowledgement(_message.Message):
-    """The cloud's word that everything up to a sequence is stored."""
+    """The cloud's word that everything up to a sequence is settled: stored, or in a gap."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OUTBOX_ID_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    CHAIN_FIELD_NUMBER: _builtins.int
     outbox_id: _builtins.str
     sequence: _builtins.int
+    chain: _builtins.int
+    """Chain over what the cloud holds up to there. A device whose own differs has other receipts
+    under these numbers and lets go of nothing.
+    """
     def __init__(
         self,
         *,
         outbox_id: _builtins.str = ...,
         sequence: _builtins.int = ...,
+        chain: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outbox_id", b"outbox_id", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "outbox_id", b"outbox_id", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

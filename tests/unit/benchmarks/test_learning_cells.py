@@ -106,6 +106,23 @@ def test_cell_that_failed_is_not_kept(cells: Cells, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("cut", [0, 10, -1])
+def test_damaged_cell_is_made_again_and_said(tmp_path: Path, cut: int) -> None:
+    said: list[str] = []
+    make, made = counted()
+    cells = Cells(said.append, tmp_path)
+    cells.take(CELL, make)
+    (path,) = tmp_path.glob("*.pt")
+    path.write_bytes(path.read_bytes()[:cut])
+
+    again = cells.take(CELL, make)
+    found = cells.take(CELL, make)
+
+    assert len(made) == 2
+    assert again == found
+    assert [line for line in said if "is damaged" in line and "made again" in line]
+
+
 @pytest.mark.parametrize(
     ("other", "same"),
     [

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,3 +157,36 @@ def test_export_of_activations_that_an_older_bundle_lacks_makes_nothing(
     assert "release 2 of tiny has no graphs with int8 activations" in capsys.readouterr().err
     assert not out.exists()
     assert overview(repository)["activations"] == ["uint8"]
+
+
+def test_export_whose_files_do_not_answer_as_the_bundle_says_exits_with_1(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository = Repository(shutil.copytree(tiny_bundle, tmp_path / "repository"))
+    manifest = repository.manifest()
+    golden = GoldenInputs.FromString(repository.read_whole(manifest.golden))
+    golden.logits[1] = (np.frombuffer(golden.logits[1], "<f4") + 9).astype("<f4").tobytes()
+    manifest.golden.CopyFrom(repository.add(golden.SerializeToString()))
+    manifest.release = 2
+    repository.release(manifest)
+    arguments = ["--repository", str(repository.root), "--out", str(tmp_path / "out")]
+
+    assert cli.main(["bundle", "export", *arguments]) == 1
+
+    said = capsys.readouterr().err
+    assert "do not answer as the bundle says, do not use them: capacity 2 answers" in said
+
+
+@pytest.mark.parametrize("command", ["show", "export"])
+def test_damaged_teacher_exits_with_1_and_what_to_do(
+    command: str, released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Repository(released).model_path("tiny-teacher")
+    path.write_bytes(path.read_bytes()[:100])
+    arguments = ["--out", str(tmp_path / "out")] if command == "export" else []
+
+    assert cli.main(["bundle", command, "--repository", str(released), *arguments]) == 1
+
+    said = capsys.readouterr().err
+    assert "tiny-teacher.onnx is damaged: its 100 bytes have another SHA-256" in said
+    assert "train and release the bundle again" in said

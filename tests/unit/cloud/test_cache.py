@@ -1,14 +1,21 @@
 import dataclasses
+import fcntl
+import os
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import grimp
 import numpy as np
 import pytest
-from tests.tiny_task import TINY_TASK, tiny_splits
+import torch
+from tests.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
+from torch import nn
 
 from nestling_cloud.bundles.cache import (
     LEARNING_MODULES,
+    CacheError,
     Trained,
     cache_folder,
     fingerprint,
@@ -23,14 +30,18 @@ from nestling_cloud.tasks import (
     Splits,
     Task,
     conv_student,
+    load_task,
     recurrent_student,
 )
+from nestling_cloud.teacher import TeacherError
 from nestling_cloud.training import TrainingError
 
 
-def train(cache: Path, *, retrain: bool = False) -> Trained:
+def train(
+    cache: Path, *, retrain: bool = False, say: Callable[[str], None] = lambda _: None
+) -> Trained:
     return trained_repository(
-        TINY_TASK, tiny_splits(), seed=0, progress=Silent(), retrain=retrain, cache=cache
+        TINY_TASK, tiny_splits(), seed=0, progress=Silent(), retrain=retrain, cache=cache, say=say
     )
 
 
@@ -45,8 +56,11 @@ def first(cache: Path) -> Trained:
 
 
 def test_bundle_is_trained_once_and_then_found(cache: Path, first: Trained) -> None:
-    second = train(cache)
+    said: list[str] = []
 
+    second = train(cache, say=said.append)
+
+    assert said == [f"bundle from the cache: {first.folder}"]
     assert (first.from_cache, second.from_cache) == (False, True)
     assert first.folder == second.folder
     assert first.folder.is_relative_to(cache)
@@ -69,7 +83,7 @@ def test_nothing_half_made_is_left_in_the_cache(cache: Path, first: Trained) -> 
 
 def test_training_that_fails_leaves_no_bundle(tmp_path: Path) -> None:
     splits = tiny_splits()
-    splits.train.inputs[0, 0, 0] = np.inf  # past the check of `load_checked`
+    splits.train.inputs[-1, 0, 0] = np.inf  # past the check of `load_checked`
 
     with np.errstate(invalid="ignore"), pytest.raises(TrainingError, match="the loss is nan"):
         trained_repository(TINY_TASK, splits, seed=0, progress=Silent(), cache=tmp_path)
@@ -149,7 +163,11 @@ def test_fingerprint_covers_the_code_that_a_bundle_follows_from_and_no_other() -
     graph = grimp.build_graph("nestling", "nestling_cloud")
     makers = {"nestling_cloud.learning", "nestling_cloud.bundles.build"}
     reached = makers.union(*(graph.find_upstream_modules(maker) for maker in makers))
-    says_and_computes_nothing = {"nestling_cloud.errors", "nestling_cloud.progress"}
+    says_and_computes_nothing = {
+        "nestling_cloud.errors",
+        "nestling_cloud.progress",
+        "nestling_cloud.tasks.blame",
+    }
     of_tasks = {"nestling_cloud.tasks.motion", "nestling_cloud.tasks.pictures"}  # augmentations
 
     covered = {
@@ -161,17 +179,219 @@ def test_fingerprint_covers_the_code_that_a_bundle_follows_from_and_no_other() -
     assert not any(
         module.startswith(f"nestling_cloud.{other}")
         for module in reached
-        for other in ("console", "serving", "telemetry", "commands", "cli", "service", "federated")
+        for other in ("console", "telemetry", "commands", "cli", "service", "federated")
     )
 
 
-def test_bundle_without_its_checkpoint_is_trained_again(tmp_path: Path) -> None:
-    before = train(tmp_path)
-    (checkpoint,) = before.folder.glob("checkpoints/*.npz")
-    checkpoint.unlink()
+class MadeAgain(Exception):  # noqa: N818  no error: it ends what would train
+    """The cache said that it makes a bundle again."""
 
-    assert not train(tmp_path).from_cache
-    assert checkpoint.is_file()
+
+def until_made_again(text: str) -> None:
+    if "the bundle in the cache is damaged and is made again: " in text:
+        raise MadeAgain(text)
+
+
+def copy_of(first: Trained, folder: Path) -> Path:
+    """A cache of one's own with the bundle in it; returns the bundle's folder."""
+    return Path(shutil.copytree(first.folder, folder / "bundles" / first.folder.name))
+
+
+def no_checkpoint(bundle: Path) -> None:
+    next(bundle.glob("checkpoints/*.npz")).unlink()
+
+
+def cut_teacher(bundle: Path) -> None:
+    (path,) = bundle.glob("models/*.onnx")
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def empty_checkpoint(bundle: Path) -> None:
+    next(bundle.glob("checkpoints/*.npz")).write_bytes(b"")
+
+
+def nothing_desired(bundle: Path) -> None:
+    (bundle / "desired.binpb").write_bytes(b"")
+
+
+def empty_blobs(bundle: Path) -> None:
+    for path in (bundle / "blobs").iterdir():
+        path.write_bytes(b"")
+
+
+def empty_folder(bundle: Path) -> None:
+    shutil.rmtree(bundle)
+    bundle.mkdir()
+
+
+def no_folder(bundle: Path) -> None:
+    shutil.rmtree(bundle)
+    bundle.write_text("a file where a folder is needed")
+
+
+def other_task(bundle: Path) -> None:
+    repository = Repository(bundle)
+    manifest = repository.manifest()
+    manifest.signature.units[0], manifest.release = "mV", 2
+    repository.add_checkpoint(repository.release(manifest).bundle_version, b"weights")
+
+
+DAMAGES = (
+    no_checkpoint,
+    cut_teacher,
+    empty_checkpoint,
+    nothing_desired,
+    empty_blobs,
+    empty_folder,
+    no_folder,
+    other_task,
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_of_any_kind_is_noticed_and_said(
+    damage: Callable[[Path], None], first: Trained, tmp_path: Path
+) -> None:
+    damage(copy_of(first, tmp_path))
+
+    with pytest.raises(MadeAgain):
+        train(tmp_path, say=until_made_again)
+
+
+def test_damaged_bundle_is_made_again_as_it_was(first: Trained, tmp_path: Path) -> None:
+    bundle = copy_of(first, tmp_path)
+    path = max((bundle / "blobs").iterdir(), key=lambda path: path.stat().st_size)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:10])
+
+    again = train(tmp_path)
+
+    assert not again.from_cache
+    assert path.read_bytes() == whole
+    assert train(tmp_path).from_cache
+
+
+class Wordless(TinyTeacher):
+    """Answers with nothing that can be served, which is known at once."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)[:, :1]
+
+
+def test_what_a_killed_run_left_is_removed_and_what_a_living_one_makes_is_not(
+    tmp_path: Path,
+) -> None:
+    left, young, held = (tmp_path / "bundles" / f".making-{name}" for name in ("a", "b", "c"))
+    for folder in (left, young, held):
+        folder.mkdir(parents=True)
+        (folder / "blob").write_bytes(b"half")
+    for folder in (left, held):
+        os.utime(folder, (0, 0))
+    task = dataclasses.replace(TINY_TASK, teacher=Wordless)
+    lock = os.open(held, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(TeacherError):
+            trained_repository(task, tiny_splits(), seed=0, progress=Silent(), cache=tmp_path)
+    finally:
+        os.close(lock)
+
+    assert [folder.exists() for folder in (left, young, held)] == [False, True, True]
+
+
+def test_cache_that_cannot_be_written_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "bundles").write_text("a file where a folder is needed")
+
+    with pytest.raises(CacheError, match=r"cannot be kept in .*NESTLING_CACHE"):
+        train(tmp_path)
+
+
+def weights(path: Path, seed: int) -> None:
+    torch.manual_seed(seed)
+    torch.save(TinyTeacher(TINY_TASK.signature).state_dict(), path)
+
+
+def loaded(path: Path) -> nn.Module:
+    teacher = TinyTeacher(TINY_TASK.signature)
+    teacher.load_state_dict(torch.load(path, weights_only=True))
+    return teacher
+
+
+@pytest.mark.parametrize("recipe", [None, Recipe(epochs=1)])
+def test_fingerprint_changes_with_the_weights_in_a_teachers_file(
+    tmp_path: Path, recipe: Recipe | None
+) -> None:
+    path = tmp_path / "teacher.pt"
+    task = dataclasses.replace(
+        TINY_TASK, teacher=lambda _signature: loaded(path), teacher_recipe=recipe
+    )
+    weights(path, seed=1)
+    before = fingerprint(task, tiny_splits(), 0)
+    assert before == fingerprint(task, tiny_splits(), 0)
+
+    weights(path, seed=2)
+
+    assert before != fingerprint(task, tiny_splits(), 0)
+
+
+class Constant(TinyTeacher):
+    """Has a number and a tensor that no state dictionary names."""
+
+    def __init__(self, number: float, tensor: float) -> None:
+        super().__init__(TINY_TASK.signature)
+        self.number = number
+        self.tensor = torch.tensor([tensor])
+
+
+@pytest.mark.parametrize("other", [(1.0, 3.0), (2.0, 2.0)])
+def test_fingerprint_changes_with_numbers_that_a_teacher_keeps_elsewhere(
+    other: tuple[float, float],
+) -> None:
+    def found(numbers: tuple[float, float]) -> str:
+        task = dataclasses.replace(TINY_TASK, teacher=lambda _signature: Constant(*numbers))
+        return fingerprint(task, tiny_splits(), 0)
+
+    assert found((1.0, 2.0)) != found(other)
+
+
+TASK_FILE = """
+import dataclasses
+from pathlib import Path
+from tests.tiny_task import TINY_TASK
+from {helper} import shifted
+NOISE = Path(__file__).with_name("noise.bin")
+TASK = dataclasses.replace(TINY_TASK, augment=lambda inputs, generator: shifted(inputs))
+"""
+
+
+@pytest.mark.parametrize("changed", ["module", "file"])
+def test_fingerprint_changes_with_what_a_task_file_imports_and_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    helper = f"helper_of_{changed}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "mine.py").write_text(TASK_FILE.format(helper=helper))
+    module, noise = tmp_path / f"{helper}.py", tmp_path / "noise.bin"
+    module.write_text("def shifted(inputs):\n    return inputs + 1\n")
+    noise.write_bytes(b"quiet")
+    reference = f"{tmp_path}/mine.py:TASK"
+    before = fingerprint(load_task(reference), tiny_splits(), 0)
+    assert before == fingerprint(load_task(reference), tiny_splits(), 0)
+
+    if changed == "module":
+        module.write_text("def shifted(inputs):\n    return inputs + 2\n")
+    else:
+        noise.write_bytes(b"loud")
+
+    assert before != fingerprint(load_task(reference), tiny_splits(), 0)
+
+
+def test_teacher_that_cannot_be_made_is_told_before_the_cache_is_looked_at(tmp_path: Path) -> None:
+    task = dataclasses.replace(TINY_TASK, teacher=lambda _signature: loaded(tmp_path / "absent.pt"))
+
+    with pytest.raises(TeacherError, match=r"FileNotFoundError.*absent\.pt"):
+        trained_repository(task, tiny_splits(), seed=0, progress=Silent(), cache=tmp_path)
 
 
 def test_named_cache_comes_before_the_users(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nestling_cloud.tasks import DataFiles, DataMissingError, TaskError
+from nestling_cloud.tasks import DataFiles, DataMissingError
 
 CONTENT = {"a.gz": b"first", "b.gz": b"second"}
 VARIABLE = "NESTLING_TEST_DATA"
@@ -76,12 +76,24 @@ def test_named_folder_may_have_other_content(files: DataFiles, put: Put) -> None
     assert files.find(given)["a.gz"] == given / "a.gz"
 
 
+@pytest.mark.parametrize("content", [b"secund", b""])
 @pytest.mark.parametrize("folder", ["system", "cache/nestling/letters"])
-def test_damaged_file_that_nobody_named_is_refused(files: DataFiles, put: Put, folder: str) -> None:
-    (put(folder) / "b.gz").write_bytes(b"secund")
+def test_damaged_file_that_nobody_named_is_refused_where_nothing_can_be_downloaded(
+    files: DataFiles, put: Put, folder: str, content: bytes
+) -> None:
+    (put(folder) / "b.gz").write_bytes(content)
 
-    with pytest.raises(TaskError, match=r"b\.gz is damaged: its SHA-256"):
+    with pytest.raises(DataMissingError, match=r"b\.gz is damaged: its SHA-256"):
         files.find(None)
+
+
+def test_damaged_file_of_the_package_is_passed_over_for_the_cache(
+    files: DataFiles, put: Put, caplog: pytest.LogCaptureFixture
+) -> None:
+    (put("system") / "b.gz").write_bytes(b"secund")
+    cache = put("cache/nestling/letters")
+
+    assert files.find(None)["b.gz"] == cache / "b.gz"
 
 
 def test_named_folder_without_the_files_is_not_searched_around(

@@ -15,12 +15,12 @@ from nestling.nest import assemble
 from nestling.session import open_session
 from nestling.student.plan import layout
 from nestling.v1.bundle_pb2 import Calibration, GoldenInputs, Manifest
-from nestling_cloud.bundles.build import cloud_model_name
 from nestling_cloud.bundles.export import export_capacity
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.macs import student_macs
 from nestling_cloud.routing.data import FITTED_PART
 from nestling_cloud.tasks import concatenate
+from nestling_cloud.teacher import cloud_model_name
 
 Floats = NDArray[np.float32]
 CAPACITIES = (1, 2, 3, 4)

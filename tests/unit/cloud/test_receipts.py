@@ -91,6 +91,13 @@ def test_energy_is_as_uncertain_as_its_worst_entry(
         ("offload_energy_provenance", 9),
         ("offload_bytes", 2**63),
         ("resident_capacity", 65),
+        ("answered_at_ms", 9_007_199_254_740_991),  # the year 287396
+        ("bytes_up", 2**41),
+        ("bytes_down", 2**63 - 1),
+        ("offload_bytes", 2**63 - 1),
+        ("input_index", 2**53),
+        ("latency_ms", 1e10),
+        ("wall_ms", 1e10),
     ],
 )
 def test_nonsense_is_refused_and_named(field: str, value: object) -> None:
@@ -99,6 +106,25 @@ def test_nonsense_is_refused_and_named(field: str, value: object) -> None:
 
     with pytest.raises(ReceiptError, match=field):
         flatten("pi-1", "outbox", receipt)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("battery", 1e12), ("offload_share", 1.5), ("memory_bytes", 2**63 - 1)]
+)
+def test_budget_that_no_device_has_is_refused_and_named(field: str, value: float) -> None:
+    receipt = make_receipt()
+    setattr(receipt.budget, field, value)
+
+    with pytest.raises(ReceiptError, match=field):
+        flatten("pi-1", "outbox", receipt)
+
+
+@pytest.mark.parametrize("days", [-400, 0, 400])
+def test_clock_that_is_off_by_a_year_is_taken_as_it_is(days: int) -> None:
+    receipt = make_receipt()
+    receipt.answered_at_ms += days * 24 * 3_600_000
+
+    assert flatten("pi-1", "outbox", receipt).answered_at_ms == receipt.answered_at_ms
 
 
 def test_route_that_no_nest_has_is_refused() -> None:

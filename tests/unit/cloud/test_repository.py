@@ -170,7 +170,8 @@ def test_failed_write_leaves_nothing_behind(repository: Repository, tmp_path: Pa
     with pytest.raises(OSError, match="directory"):
         repository.add_model("other", b"new")
 
-    assert sorted(path.name for path in folder.iterdir()) == ["other.onnx", "teacher.onnx"]
+    assert repository.read_model("teacher") == b"old"
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 def test_checkpoint_is_kept_by_bundle_version_and_is_no_blob(
@@ -191,3 +192,59 @@ def test_bundle_without_a_checkpoint_says_how_to_get_one(repository: Repository)
 def test_version_that_is_no_file_name_is_refused(repository: Repository, version: str) -> None:
     with pytest.raises(RepositoryError, match="not the version of a bundle"):
         repository.checkpoint_path(version)
+
+
+def sealed(repository: Repository, make_manifest: MakeManifest) -> str:
+    """Release a bundle that has everything; returns its version."""
+    repository.add_model("tiny-teacher", b"teacher")
+    released = repository.release(make_manifest(repository))
+    repository.add_checkpoint(released.bundle_version, b"weights")
+    return released.bundle_version
+
+
+def test_whole_bundle_passes_the_check(repository: Repository, make_manifest: MakeManifest) -> None:
+    version = sealed(repository, make_manifest)
+
+    assert repository.check() == repository.manifest()
+    assert repository.read_model("tiny-teacher") == b"teacher"
+    assert repository.read_checkpoint(version) == b"weights"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: None,
+        lambda _: b"",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: bytes([whole[0] ^ 1]) + whole[1:],
+    ],
+    ids=["missing", "empty", "cut", "one bit"],
+)
+def test_damage_of_any_part_of_a_bundle_is_found(
+    repository: Repository,
+    make_manifest: MakeManifest,
+    damage: Callable[[bytes], bytes | None],
+) -> None:
+    sealed(repository, make_manifest)
+    parts = sorted(path for path in repository.root.rglob("*") if path.is_file())
+    assert len(parts) > 8
+
+    for path in parts:
+        whole = path.read_bytes()
+        path.unlink()
+        if (damaged := damage(whole)) is not None:
+            path.write_bytes(damaged)
+        with pytest.raises(RepositoryError):
+            repository.check()
+        path.write_bytes(whole)
+    repository.check()
+
+
+def test_blob_that_was_damaged_is_written_again_when_it_is_added_again(
+    repository: Repository, tmp_path: Path
+) -> None:
+    blob = repository.add(b"whole")
+    (tmp_path / "repository" / "blobs" / blob.sha256).write_bytes(b"")
+
+    assert repository.add(b"whole") == blob
+    assert repository.read_whole(blob) == b"whole"

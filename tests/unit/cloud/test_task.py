@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from tests.tiny_task import TINY_TASK
+from torch import nn
 
 from nestling_cloud.recipes.recipe import RecipeError
 from nestling_cloud.tasks import (
@@ -90,8 +91,8 @@ UNSOUND = [
     (with_inputs(np.zeros((4, 2, 8))), "inputs are float64"),
     (with_inputs(np.full((4, 2, 8), np.nan, np.float32)), "not finite"),
     (with_inputs(np.full((4, 2, 8), np.inf, np.float32)), "not finite"),
-    (with_labels(0, 3), "labels must be 0 to 2"),
-    (with_labels(-1, 0), "labels must be 0 to 2"),
+    (with_labels(0, 3, 0), "labels must be 0 to 2"),
+    (with_labels(-1, 0, 0), "labels must be 0 to 2"),
     (with_label_array(np.zeros(4, np.float32)), "labels are float32"),
     (with_label_array(np.zeros(4, np.int32)), "labels are int32"),
     (with_label_array(np.zeros((4, 1), np.int64)), r"labels are int64 \(4, 1\)"),
@@ -130,9 +131,9 @@ def test_training_data_of_one_class_is_refused_by_its_name() -> None:
 
 
 def test_calibration_and_test_may_lack_a_class() -> None:
-    task = task_of(calibration=with_labels(0, 2), test=[with_labels(1)])
+    task = task_of(calibration=with_labels(0, 2, 2), test=[with_labels(1)])
 
-    assert len(task.load_checked(None, 0).calibration) == 2
+    assert len(task.load_checked(None, 0).calibration) == 3
 
 
 def test_task_without_test_recordings_is_refused() -> None:
@@ -188,3 +189,66 @@ def test_shuffled_student_is_not_grown_and_refused_before_anything_is_trained() 
 def test_recipe_that_teaches_nothing_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(RecipeError):
         Recipe(epochs=1, **fields)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_calibration_examples_are_refused_with_what_they_are_for(count: int) -> None:
+    with pytest.raises(TaskError, match=f"calibration: {count} examples, 3 at least are needed"):
+        task_of(calibration=with_labels(*[0] * count)).load_checked(None, 0)
+
+
+def test_teacher_given_as_a_network_is_refused_with_what_to_write() -> None:
+    network: Any = nn.Linear(16, 3)
+
+    with pytest.raises(TaskError, match=r"teacher is a network.*write teacher=lambda signature:"):
+        dataclasses.replace(task_of(), teacher=network)
+
+
+@pytest.mark.parametrize("name", ["load", "teacher", "augment"])
+def test_task_without_a_function_that_it_needs_is_refused(name: str) -> None:
+    changed: dict[str, Any] = {name: 3}
+
+    with pytest.raises(TaskError, match=f"task tiny: {name} is a int, and a function is needed"):
+        dataclasses.replace(task_of(), **changed)
+
+
+def _raises(*_: object) -> Any:
+    raise KeyError("absent")
+
+
+@pytest.mark.parametrize(
+    ("load", "words"),
+    [
+        (_raises, r"load.* failed: KeyError: 'absent' \(test_task.py, line \d+\)"),
+        (lambda _data_dir, _seed: None, "load.* gave a NoneType and not Splits"),
+        (lambda _data_dir, _seed: (1, 2, 3), "load.* gave a tuple and not Splits"),
+    ],
+)
+def test_function_that_gives_no_data_is_told_in_words(load: Any, words: str) -> None:
+    with pytest.raises(TaskError, match=f"task tiny: {words}"):
+        dataclasses.replace(task_of(), load=load).load_checked(None, 0)
+
+
+@pytest.mark.parametrize(
+    ("augment", "words"),
+    [
+        (_raises, "failed: KeyError: 'absent'"),
+        (lambda _inputs, _generator: None, "gave a NoneType"),
+        (lambda inputs, _generator: inputs.double(), "makes torch.float64"),
+        (lambda inputs, _generator: inputs[:, :1], r"makes torch.float32 \[4, 1, 8\]"),
+        (lambda inputs, _generator: inputs * float("nan"), "makes numbers that are not finite"),
+    ],
+)
+def test_augmentation_that_spoils_inputs_is_told_before_anything_learns(
+    augment: Any, words: str
+) -> None:
+    with pytest.raises(TaskError, match=f"task tiny: augment.inputs, generator. {words}"):
+        dataclasses.replace(task_of(), augment=augment).load_checked(None, 0)
+
+
+@pytest.mark.parametrize("what", ["inputs", "labels"])
+def test_lists_and_tensors_are_no_arrays(what: str) -> None:
+    changed: dict[str, Any] = {what: [0, 1, 2]}
+
+    with pytest.raises(TaskError, match=f"train: {what} are a list and not a numpy array"):
+        task_of(train=dataclasses.replace(examples(), **changed)).load_checked(None, 0)

@@ -83,11 +83,11 @@ class Forgetful(nn.Module):
 @pytest.mark.parametrize(
     ("teacher", "words"),
     [
-        (Forgetful(), r"fails on inputs of \[2, 16\]: 'head'"),
+        (Forgetful(), r"Forgetful fails on two inputs of \[2, 16\]: KeyError: 'head'"),
         (Answers(1), r"answers two inputs with \[2, 1\], not with logits \[2, 3\]"),
         (Answers(5), r"answers two inputs with \[2, 5\]"),
-        (nn.Linear(3, 3), r"fails on inputs of \[2, 16\]"),
-        (nn.GRU(16, 3, batch_first=True), "answers two inputs with tuple"),
+        (nn.Linear(3, 3), r"Linear fails on two inputs of \[2, 16\]"),
+        (nn.GRU(16, 3, batch_first=True), "answers two inputs with a tuple"),
     ],
 )
 def test_teacher_that_does_not_fit_the_signature_is_refused_before_anything_is_trained(

@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestling_cloud.telemetry.watermark import Gap, advance
+from nestling.receipt_chain import extend
+from nestling_cloud.telemetry.watermark import Gap, Watermark, advance
+
+
+def settled_to(watermark: int, sequences: list[int], gaps: list[Gap]) -> int:
+    marks = [(sequence, 7) for sequence in sequences]
+    return advance(Watermark(watermark, 0), marks, gaps).contiguous
 
 
 @pytest.mark.parametrize(
@@ -22,7 +28,7 @@ from nestling_cloud.telemetry.watermark import Gap, advance
 def test_watermark_stops_at_the_first_hole(
     watermark: int, sequences: list[int], gaps: list[Gap], expected: int
 ) -> None:
-    assert advance(watermark, sequences, gaps) == expected
+    assert settled_to(watermark, sequences, gaps) == expected
 
 
 @given(
@@ -36,4 +42,12 @@ def test_watermark_is_one_below_the_smallest_unsettled_sequence(
     settled = sequences.union(*(range(gap.first, gap.last + 1) for gap in ranges))
     smallest_open = next(n for n in range(1, 40) if n not in settled)
 
-    assert advance(0, sorted(sequences), ranges) == smallest_open - 1
+    assert settled_to(0, sorted(sequences), ranges) == smallest_open - 1
+
+
+def test_chain_is_of_what_was_stored_in_its_order_and_begins_again_behind_a_gap() -> None:
+    first, second = (1, 5), (2, 6)
+
+    assert advance(Watermark(0, 0), [first, second, (4, 9)], []) == (2, extend(extend(0, 5), 6))
+    assert advance(Watermark(0, 0), [(1, 6), (2, 5)], []).chain != extend(extend(0, 5), 6)
+    assert advance(Watermark(0, 0), [(4, 9)], [Gap(1, 3, -8)]) == (4, extend(-8, 9))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.console.password import PasswordFile
 from nestling_cloud.console.tokens import TokenFile
 from nestling_cloud.whole_file import SHARED, write_new, write_whole
@@ -58,7 +57,6 @@ def test_of_many_who_write_a_new_file_one_wins(tmp_path: Path) -> None:
         ("file", lambda folder: write_new(folder / "file", b"new")),
         ("password", lambda folder: PasswordFile(folder).set("a long password")),
         ("tokens.json", lambda folder: TokenFile(folder).add("script", now_ms=5)),
-        ("teacher.onnx", lambda folder: Repository(folder.parent).add_model("teacher", b"new")),
     ],
 )
 def test_file_is_on_the_disk_before_its_name_and_the_name_too(

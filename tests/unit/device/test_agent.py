@@ -535,7 +535,7 @@ def test_answer_given_is_in_the_outbox(tmp_path: Path) -> None:
             grow=lambda _: parts,
         )
         given_out = [agent.answer(n, x, BUDGET) for n, x in enumerate((EASY, HARD))]
-        kept = outbox.batch(9).receipts
+        kept = outbox.batch(9).batch.receipts
 
     assert [(r.input_index, r.answer) for r in kept] == [
         (r.input_index, r.answer) for r in given_out

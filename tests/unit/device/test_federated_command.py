@@ -1,7 +1,12 @@
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from tests import enrolled
+from tests.learning_fleet import learning_fleet, slow_tones
 
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_device.cli import main
@@ -16,7 +21,7 @@ def test_device_without_a_bundle_is_told_what_it_needs(
 
     assert main(["federated", "join", *arguments]) == 1
 
-    assert "state.db does not exist" in capsys.readouterr().err
+    assert f"{tmp_path} is no device's state folder" in capsys.readouterr().err
 
 
 def test_state_folder_is_the_one_of_the_configuration(
@@ -29,7 +34,7 @@ def test_state_folder_is_the_one_of_the_configuration(
 
     assert main(["federated", "join", *arguments]) == 1
 
-    assert f"{tmp_path / 'configured' / 'state.db'} does not exist" in capsys.readouterr().err
+    assert f"{tmp_path / 'configured'} is no device's state folder" in capsys.readouterr().err
 
 
 def test_state_of_another_device_is_refused(
@@ -43,3 +48,67 @@ def test_state_of_another_device_is_refused(
     assert main(["federated", "join", *arguments, "--id", "attic"]) == 1
 
     assert "identity of 'porch', not of 'attic'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def arguments(tiny_bundle: Path, tmp_path: Path) -> list[str]:
+    """Flags of a device that could join, if there were a SuperLink with certificates."""
+    repository = shutil.copytree(tiny_bundle, tmp_path / "repository")
+    (node,) = learning_fleet(repository, tmp_path, (2,)).nodes
+    return [
+        *("--superlink", "127.0.0.1:1", "--root-certificates", str(tmp_path / "ca.pem")),
+        *("--id", str(node["id"]), "--state", str(node["state"]), "--data", str(node["data"])),
+        *("--memory-kb", str(node["memory-kb"])),
+    ]
+
+
+def join(arguments: list[str], *other: str) -> int:
+    return main(["federated", "join", *arguments, *other])
+
+
+def test_device_tells_what_it_brings_before_it_waits_for_rounds(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert join(arguments) == 1  # for want of certificates
+
+    said = capsys.readouterr()
+    assert re.search(r"^device-1: bundle tiny-1-\w+, capacity 2, \d+ examples", said.out)
+    assert "ca.pem does not exist" in said.err
+
+
+FEW = slow_tones(4, seed=1)
+UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "no examples": ({"windows": FEW.inputs[:0], "labels": FEW.labels[:0]}, "has 0 examples"),
+    "one example": ({"windows": FEW.inputs[:1], "labels": FEW.labels[:1]}, "has 1 examples"),
+    "other class": ({"windows": FEW.inputs, "labels": FEW.labels + 3}, "labels outside 0 to 2"),
+    "other shape": ({"windows": FEW.inputs[:, :1], "labels": FEW.labels}, "is needed"),
+    "no labels": ({"windows": FEW.inputs}, "windows and labels"),
+}
+
+
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_examples_that_no_round_could_use_are_refused_when_the_device_joins(
+    what: str, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrays, words = UNUSABLE[what]
+    np.savez(tmp_path / "mine.npz", **arrays)
+
+    assert join(arguments, "--data", str(tmp_path / "mine.npz")) == 1
+
+    assert words in capsys.readouterr().err
+
+
+def test_examples_that_are_not_there_are_refused_when_the_device_joins(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert join(arguments, "--data", "/absent.npz") == 1
+
+    assert "/absent.npz: No such file or directory" in capsys.readouterr().err
+
+
+def test_budget_without_a_capacity_is_refused_when_the_device_joins(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert join(arguments, "--memory-kb", "0.1") == 1
+
+    assert "admits no capacity of tiny-1-" in capsys.readouterr().err

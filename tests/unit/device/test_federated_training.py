@@ -7,8 +7,8 @@ from tests.tiny_task import TINY_TASK
 from nestling.student.messages import LocalRecipe
 from nestling.student.network import NestedStudent
 from nestling.student.weights import arrays_of, trained_shapes
-from nestling_device.federated.examples import LocalExamples, split
 from nestling_device.federated.training import LocalTrainingError, accuracy, train_prefix
+from nestling_device.labelled_examples import LocalExamples, split
 
 RECIPE = LocalRecipe(epochs=8, batch=16, learning_rate=1e-2)
 

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.hand_bundle import CAPACITIES, MEMORY_BYTES, hand_bundle
 
+from nestling.capacity import are_probabilities
 from nestling.v1.budget_pb2 import Budget
-from nestling_device.multiplexer import are_probabilities, success
+from nestling_device.multiplexer import success
 
 MANIFEST, _ = hand_bundle()
 AMPLE = Budget(memory_bytes=MEMORY_BYTES[-1], latency_ms=100, link_mbit_s=1)

@@ -5,19 +5,16 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.receipts import acknowledgement
 
 from nestling.v1 import receipt_pb2
-from nestling_device.outbox import Outbox
+from nestling_device.outbox import Acknowledged, Outbox
 
 CAPACITY = 7
 
 
 def receipt(index: int) -> receipt_pb2.Receipt:
     return receipt_pb2.Receipt(input_index=index)
-
-
-def acknowledgement(outbox: Outbox, sequence: int) -> receipt_pb2.OutboxAcknowledgement:
-    return receipt_pb2.OutboxAcknowledgement(outbox_id=outbox.outbox_id, sequence=sequence)
 
 
 def indices(batch: receipt_pb2.ReceiptBatch) -> list[int]:
@@ -33,7 +30,7 @@ def test_receipts_are_numbered_from_one_and_come_back_in_order(tmp_path: Path) -
         assert outbox.append(receipt(10)) == 1
         assert range(2, 4) == outbox.append_many([receipt(11), receipt(12)])
 
-        batch = outbox.batch(2)
+        batch = outbox.batch(2).batch
 
     assert indices(batch) == [10, 11]
     assert [entry.sequence for entry in batch.receipts] == [1, 2]
@@ -42,15 +39,18 @@ def test_receipts_are_numbered_from_one_and_come_back_in_order(tmp_path: Path) -
 def test_outbox_keeps_its_id_and_its_receipts_when_reopened(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         outbox.append(receipt(10))
-        before = outbox.batch(10)
+        before = outbox.batch(10).batch
 
     with Outbox(tmp_path) as outbox:
-        assert before == outbox.batch(10)
+        assert before == outbox.batch(10).batch
 
 
 def test_two_outboxes_have_different_ids(tmp_path: Path) -> None:
     with Outbox(tmp_path / "a") as a, Outbox(tmp_path / "b") as b:
-        assert a.outbox_id != b.outbox_id
+        a.append(receipt(1))
+        b.append(receipt(1))
+
+        assert a.batch(1).batch.outbox_id != b.batch(1).batch.outbox_id
 
 
 def test_appending_leaves_the_callers_receipt_alone(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_full_outbox_drops_the_oldest_and_reports_one_gap(tmp_path: Path) -> Non
     with Outbox(tmp_path, capacity=3) as outbox:
         for index in range(5):
             outbox.append(receipt(index))
-        batch = outbox.batch(10)
+        batch = outbox.batch(10).batch
 
         assert (indices(batch), gaps(batch)) == ([2, 3, 4], [(1, 2)])
         assert outbox.depth == 3
@@ -75,10 +75,10 @@ def test_gap_travels_with_every_batch_until_it_is_acknowledged(tmp_path: Path) -
     with Outbox(tmp_path, capacity=3) as outbox:
         outbox.append_many([receipt(index) for index in range(5)])
 
-        assert gaps(outbox.batch(1, after=4)) == [(1, 2)]
+        assert gaps(outbox.batch(1, after=4).batch) == [(1, 2)]
         outbox.acknowledge(acknowledgement(outbox, 3))
 
-        assert (indices(outbox.batch(9)), gaps(outbox.batch(9))) == ([3, 4], [])
+        assert (indices(outbox.batch(9).batch), gaps(outbox.batch(9).batch)) == ([3, 4], [])
 
 
 def test_acknowledgement_inside_a_gap_leaves_the_rest_of_the_gap(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_acknowledgement_inside_a_gap_leaves_the_rest_of_the_gap(tmp_path: Path)
         outbox.append_many([receipt(index) for index in range(9)])
         outbox.acknowledge(acknowledgement(outbox, 2))
 
-        assert gaps(outbox.batch(9)) == [(3, 6)]
+        assert gaps(outbox.batch(9).batch) == [(3, 6)]
 
 
 @pytest.mark.parametrize(("outbox_id", "sequence"), [("another", 1), ("another", 9), (None, 0)])
@@ -98,57 +98,61 @@ def test_acknowledgement_that_cannot_be_ours_is_ignored(
         given = acknowledgement(outbox, sequence)
         given.outbox_id = outbox_id or given.outbox_id
 
-        before = outbox.batch(9)
+        before = outbox.batch(9).batch
 
-        assert not outbox.acknowledge(given)
-        assert before == outbox.batch(9)
+        assert outbox.acknowledge(given) is Acknowledged.IGNORED
+        assert before == outbox.batch(9).batch
 
 
 def test_old_acknowledgement_is_no_news(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         outbox.append_many([receipt(0), receipt(1)])
 
-        assert outbox.acknowledge(acknowledgement(outbox, 2))
-        assert not outbox.acknowledge(acknowledgement(outbox, 1))
+        old, new = acknowledgement(outbox, 1), acknowledgement(outbox, 2)
+
+        assert outbox.acknowledge(new) is Acknowledged.SETTLED
+        assert outbox.acknowledge(old) is Acknowledged.IGNORED
         assert outbox.acknowledged == 2
 
 
 def test_batch_says_what_was_acknowledged_before(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         outbox.append_many([receipt(index) for index in range(5)])
-        assert outbox.batch(9).acknowledged_sequence == 0
+        assert outbox.batch(9).batch.acknowledged_sequence == 0
 
         outbox.acknowledge(acknowledgement(outbox, 3))
 
-        assert outbox.batch(9).acknowledged_sequence == 3
+        assert outbox.batch(9).batch.acknowledged_sequence == 3
 
 
 def test_acknowledgement_of_what_was_never_written_makes_it_another_outbox(tmp_path: Path) -> None:
     with Outbox(tmp_path, capacity=3) as outbox:
         outbox.append_many([receipt(index) for index in range(7)])
         outbox.acknowledge(acknowledgement(outbox, 2))
-        restored = outbox.batch(9)
+        restored = outbox.batch(9).batch
         assert (indices(restored), gaps(restored)) == ([4, 5, 6], [(3, 4)])
 
-        assert not outbox.acknowledge(acknowledgement(outbox, 8))
+        assert outbox.acknowledge(acknowledgement(outbox, 8)) is Acknowledged.FORKED
 
-        after = outbox.batch(9)
+        after = outbox.batch(9).batch
         assert after.outbox_id != restored.outbox_id
         assert (indices(after), gaps(after)) == ([4, 5, 6], [(1, 2)])
         assert [entry.sequence for entry in after.receipts] == [3, 4, 5]
         assert after.acknowledged_sequence == 0
-        assert outbox.append(receipt(7)) == 6
+        assert (after.previous_outbox_id, after.forked) == (restored.outbox_id, True)
+        outbox.append(receipt(7))
+        assert outbox.batch(9).batch.receipts[-1].sequence == 6
 
 
 def test_outbox_that_began_again_stays_so_and_is_emptied_as_any_other(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         outbox.append_many([receipt(index) for index in range(3)])
         outbox.acknowledge(acknowledgement(outbox, 99))
-        outbox_id = outbox.outbox_id
+        outbox_id = outbox.batch(9).batch.outbox_id
 
     with Outbox(tmp_path) as outbox:
-        assert outbox.outbox_id == outbox_id
-        assert outbox.acknowledge(acknowledgement(outbox, 3))
+        assert outbox.batch(9).batch.outbox_id == outbox_id
+        assert outbox.acknowledge(acknowledgement(outbox, 3)) is Acknowledged.SETTLED
         assert outbox.depth == 0
 
 
@@ -183,9 +187,15 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(share=st.floats(0, 1))
     def acknowledge(self, share: float) -> None:
-        sequence = self.acknowledged + round(share * (self.appended - self.acknowledged))
-        self.outbox.acknowledge(acknowledgement(self.outbox, sequence))
-        self.acknowledged = sequence
+        given = self.outbox.batch(10 * CAPACITY)
+        within = len(given.batch.receipts) + sum(
+            gap.last_sequence - gap.first_sequence + 1 for gap in given.batch.gaps
+        )
+        settled = round(share * within)
+        sequence = given.batch.acknowledged_sequence + settled
+        done = self.outbox.acknowledge(acknowledgement(self.outbox, sequence))
+        assert done is (Acknowledged.SETTLED if settled else Acknowledged.IGNORED)
+        self.acknowledged += settled
 
     @rule()
     def reopen(self) -> None:
@@ -194,12 +204,22 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_accounted_for(self) -> None:
-        batch = self.outbox.batch(10 * CAPACITY)
-        dropped = [n for first, last in gaps(batch) for n in range(first, last + 1)]
-        held = [entry.sequence for entry in batch.receipts]
-        assert [*range(self.acknowledged + 1, self.appended + 1)] == dropped + held
-        assert held == indices(batch)
-        assert min(CAPACITY, self.appended - self.acknowledged) == len(held) == self.outbox.depth
+        dropped, held, after = 0, [], self.acknowledged
+        while after < self.outbox.last_sequence:
+            batch, first, last = self.outbox.batch(10 * CAPACITY, after=after)
+            assert last > after
+            for gap in batch.gaps:
+                dropped += gap.last_sequence - gap.first_sequence + 1
+            assert [entry.sequence - batch.receipts[0].sequence for entry in batch.receipts] == [
+                *range(len(batch.receipts))
+            ]
+            held += indices(batch)
+            assert not batch.receipts or batch.receipts[0].input_index == first
+            after = last
+        waiting = self.appended - self.acknowledged
+        assert held == [*range(self.appended + 1 - len(held), self.appended + 1)]
+        assert dropped + len(held) == waiting
+        assert min(CAPACITY, waiting) == len(held) == self.outbox.depth
 
     def teardown(self) -> None:
         self.outbox.close()

@@ -2,9 +2,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.receipts import acknowledgement
 
 from nestling.v1.bundle_pb2 import Blob
-from nestling.v1.receipt_pb2 import OutboxAcknowledgement, Receipt
+from nestling.v1.receipt_pb2 import Receipt
 from nestling_device.claim import claimed
 from nestling_device.database import StorageError
 from nestling_device.outbox import Outbox
@@ -49,14 +50,14 @@ def test_outbox_tells_what_waits_and_since_when(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         for moment in range(5):
             outbox.append(Receipt(answered_at_ms=1000 + moment))
-        outbox.acknowledge(OutboxAcknowledgement(outbox_id=outbox.outbox_id, sequence=2))
+        outbox.acknowledge(acknowledgement(outbox, 2))
         found = read_outbox(tmp_path)
 
         assert found is not None
         assert (found.written, found.acknowledged, found.depth) == (5, 2, 3)
         assert (found.oldest_ms, found.newest_ms) == (1002, 1004)
 
-        outbox.acknowledge(OutboxAcknowledgement(outbox_id=outbox.outbox_id, sequence=5))
+        outbox.acknowledge(acknowledgement(outbox, 5))
         emptied = read_outbox(tmp_path)
 
     assert emptied is not None

@@ -104,3 +104,64 @@ def test_failed_transaction_changes_nothing(tmp_path: Path) -> None:
             break_half_way(state)
 
         assert bundle(1) == state.active()
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_floor_outlives_a_state_that_was_lost_or_emptied_and_the_loss_is_told(
+    tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with State(tmp_path) as state:
+        state.switch(bundle(5))
+    for path in tmp_path.glob("state.db*"):
+        path.unlink()
+    if content is not None:
+        (tmp_path / "state.db").write_bytes(content)
+
+    for _ in range(2):
+        with State(tmp_path) as state:
+            floor = state.floor("small")
+            assert floor is not None
+            assert (floor.release, floor.manifest_sha256) == (5, bundle(5).manifest.sha256)
+            assert state.active() is None
+
+    assert caplog.text.count("state.db has lost which releases of small") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b'{"floors": {"small": [1, "x"]}}'])
+def test_damaged_copy_of_the_floors_is_told_and_written_anew(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with State(tmp_path) as state:
+        state.switch(bundle(5))
+    sound = (tmp_path / "floors.json").read_bytes()
+    (tmp_path / "floors.json").write_bytes(content)
+
+    State(tmp_path).close()
+
+    assert "floors.json is damaged" in caplog.text
+    assert sound == (tmp_path / "floors.json").read_bytes()
+
+
+def test_floor_that_one_place_missed_is_taken_from_the_other(tmp_path: Path) -> None:
+    with State(tmp_path) as state:
+        state.switch(bundle(5))
+    (tmp_path / "floors.json").unlink()
+    State(tmp_path).close()
+    with State(tmp_path) as state, state._database.transaction() as cursor:
+        cursor.execute("UPDATE floors SET release = 2")
+
+    with State(tmp_path) as state:
+        floor = state.floor("small")
+
+    assert floor is not None
+    assert floor.release == 5
+
+
+def test_row_that_makes_no_sense_is_named(tmp_path: Path) -> None:
+    with State(tmp_path) as state:
+        state.switch(bundle(5))
+        with state._database.transaction() as cursor:
+            cursor.execute("UPDATE bundles SET size = 'many'")
+
+        with pytest.raises(StorageError, match=r"state\.db is damaged.*active bundle"):
+            state.active()

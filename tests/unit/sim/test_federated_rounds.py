@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flwr.app import Array, Context, Message, MessageType
-from tests.learning_fleet import LearningFleet, NodeConfig, learning_fleet
+from tests.learning_fleet import LearningFleet, NodeConfig, learning_fleet, slow_tones
 from tests.tiny_task import TINY_TASK
 
 from nestling.student.messages import LocalRecipe
@@ -240,6 +240,54 @@ def test_device_refuses_to_hold_more_than_its_budget_admits(fleet: LearningFleet
         (3, "device-2", "it failed: capacity 3 is asked for; the budget admits 2 at most"),
         (4, "device-3", "it failed: capacity 3 is asked for; the budget admits 1 at most"),
     ]
+
+
+BROKEN: dict[str, tuple[dict[str, np.ndarray], str]] = {
+    "zero examples": (
+        {"windows": np.zeros((0, 2, 16), np.float32), "labels": np.zeros(0, np.int64)},
+        "has 0 examples; N at least 2 is needed to learn from them",
+    ),
+    "other labels": (
+        {"windows": np.zeros((9, 2, 16), np.float32), "labels": np.full(9, 7)},
+        "has labels outside 0 to 2",
+    ),
+    "something else": ({"other": np.zeros(3)}, "is not a readable .npz file"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_client_whose_data_broke_is_named_with_a_clean_reason_and_ends_no_round(
+    what: str, fleet: LearningFleet
+) -> None:
+    arrays, reason = BROKEN[what]
+    np.savez(str(fleet.nodes[0]["data"]), **arrays)  # type: ignore[arg-type]  # names, no flag
+
+    found = released(fleet, rounds=1)
+
+    (entry,) = rounds(fleet)
+    ((device, told),) = {(one.device, one.reason) for one in entry.dropped}
+    assert device == "device-1"
+    assert told.startswith("it failed: ")
+    assert reason in told
+    assert "Traceback" not in told
+    assert [one.device for one in entry.participants] == ["device-2", "device-3"]
+    assert entry.released == found
+
+
+def test_client_with_alternating_labels_takes_part_and_judges(fleet: LearningFleet) -> None:
+    examples = slow_tones(90, seed=9)
+    turns = np.concatenate([np.flatnonzero(examples.labels == label)[:20] for label in range(3)])
+    order = turns.reshape(3, 20).T.flatten()  # low, middle, high, low, middle, high ...
+    np.savez(
+        str(fleet.nodes[0]["data"]),
+        windows=examples.inputs[order],
+        labels=examples.labels[order],
+    )
+
+    made, _ = one_round(fleet, LocalGrid(app, fleet.nodes))
+
+    judged = {member.device: trained.judged for member, trained in made.tally.trained}
+    assert judged["device-1"].held_out == 12
 
 
 def test_client_that_does_not_answer_in_time_is_dropped(fleet: LearningFleet) -> None:

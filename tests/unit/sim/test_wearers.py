@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nestling_cloud.tasks import Examples
-from nestling_device.federated.examples import read_examples
+from nestling_device.labelled_examples import read_examples
 from nestling_sim.scenario import FederatedTable
 from nestling_sim.streams import StreamError
 from nestling_sim.wearers import wearers, write_local

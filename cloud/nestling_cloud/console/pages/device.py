@@ -8,6 +8,7 @@ from fastapi import Request
 from nicegui import ui
 
 from nestling_cloud.console import chart_tables, charts
+from nestling_cloud.console.copied import device_notice
 from nestling_cloud.console.models import Models, bundle_note, desired_version, models_of
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.hard_inputs import HardInputsPanel
@@ -51,6 +52,7 @@ class _DevicePage:
             with heading(device) as self._sub:
                 self._spans = SpanChoice(request, age_ms, self.refresh)
             self._unknown = _unknown(parts.start)
+            self._notice = Text("p", classes="notice")
             with block("div") as self._figures:
                 self._state = _StateTiles(device)
                 self._tiles = TotalsTiles(with_devices=False)
@@ -69,6 +71,7 @@ class _DevicePage:
         state = "connected" if view.row.online else "not connected"
         heard = age(view.row.last_seen_ms, now_ms)
         self._sub.say(f"{state}, last heard {heard}, {view.row.profile or 'unknown board'}")
+        self._notice.say(device_notice(view.copies))
         self._state.show(view.row, desired)
         self._tiles.show(view.totals)
         self._panels.show(view, self._spans.query())

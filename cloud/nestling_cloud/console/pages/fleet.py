@@ -7,6 +7,7 @@ from fastapi import Request
 from nicegui import ui
 
 from nestling_cloud.console import chart_tables, charts
+from nestling_cloud.console.copied import fleet_notice
 from nestling_cloud.console.models import models_of
 from nestling_cloud.console.pages.device_table import DeviceTable
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
@@ -35,6 +36,7 @@ class _FleetPage:
         with frame(request, "/"):
             with heading("Fleet") as self._sub:
                 self._spans = SpanChoice(request, age_ms, self.refresh)
+            self._notice = Text("p", classes="notice")
             self._empty = _no_devices(parts.start)
             with block("div") as self._figures:
                 self._tiles = TotalsTiles(with_devices=True)
@@ -77,6 +79,7 @@ class _FleetPage:
         self._empty.set_visibility(view.known == 0)
         self._figures.set_visibility(view.known > 0)
         self._sub.say(_summary(view))
+        self._notice.say(fleet_notice(view.shared))
         self._tiles.show_fleet(view)
         self._show_charts(view)
         await self._devices.refresh()

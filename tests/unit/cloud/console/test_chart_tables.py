@@ -110,6 +110,13 @@ def test_csv_makes_formulas_harmless_and_leaves_numbers_alone(text: str) -> None
     assert number == "-1"
 
 
+@pytest.mark.parametrize("separator", ",;\t\n")
+def test_text_stays_one_cell_whatever_the_spreadsheet_separates_by(separator: str) -> None:
+    written = as_csv([(f"a{separator}=cmd|'/c calc'!A1", 1)])
+
+    assert written == f"\"a{separator}=cmd|'/c calc'!A1\",1\r\n"
+
+
 def test_charts_draw_what_their_tables_say() -> None:
     routes = charts.routes_chart(chart_tables.routes_by_time(totals()))
     names = [one["name"] for one in routes["series"]]

@@ -1,6 +1,5 @@
 """A device's own labelled examples: a file that never leaves it."""
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling.untrusted import UnreadableError, load_arrays
 from nestling_device.errors import DeviceError
+
+FEWEST = 2
+"""Examples that a device can learn from."""
 
 # The last part of every stretch of one label is held out, to tell whether learning helped.
 _HELD_OUT_PART = 5
+# The user's own file, so only what no machine here could hold.
+_MOST_BYTES = 1 << 36
 
 
 class ExamplesError(DeviceError):
@@ -46,15 +51,24 @@ def read_examples(path: Path, shape: Sequence[int], classes: int) -> LocalExampl
     Raises:
         ExamplesError: not such a file, or values that no student can learn from.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            windows, labels = file["windows"], file["labels"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
-        raise ExamplesError(
-            f"{path} is not a readable .npz file with windows and labels: {err}"
-        ) from err
+    windows, labels = _arrays(path)
     _check(path, windows, labels, tuple(shape), classes)
     return split(windows, labels)
+
+
+def _arrays(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    try:
+        arrays = load_arrays(path, most_bytes=_MOST_BYTES)
+        return arrays["windows"], arrays["labels"]
+    except OSError as err:
+        raise ExamplesError(
+            f"{path}: {err.strerror or err}; name a .npz file with windows and labels"
+        ) from err
+    except (UnreadableError, KeyError) as err:
+        raise ExamplesError(
+            f"{path} is not a readable .npz file with windows and labels: {err}; numpy.savez "
+            "writes one"
+        ) from err
 
 
 def _check(
@@ -64,10 +78,14 @@ def _check(
     shape: tuple[int, ...],
     classes: int,
 ) -> None:
-    if windows.dtype != np.float32 or windows.shape[1:] != shape or len(windows) < 2:
+    if windows.dtype != np.float32 or windows.ndim == 0 or windows.shape[1:] != shape:
         raise ExamplesError(
             f"{path} has windows {windows.dtype} {windows.shape}; float32 (N, "
-            f"{', '.join(map(str, shape))}) with N at least 2 is needed"
+            f"{', '.join(map(str, shape))}) with N at least {FEWEST} is needed"
+        )
+    if len(windows) < FEWEST:
+        raise ExamplesError(
+            f"{path} has {len(windows)} examples; N at least {FEWEST} is needed to learn from them"
         )
     if not np.isfinite(windows).all():
         raise ExamplesError(f"{path} has windows that are not finite; leave them out")
@@ -82,18 +100,26 @@ def _check(
 def split(windows: NDArray[np.float32], labels: NDArray[np.int64]) -> LocalExamples:
     """Hold out the last fifth of every stretch of one label.
 
-    Neighbours in time are alike, and windows may overlap: the window before those that are held
-    out is left out of both parts.
+    Of a class whose stretches are all too short for that, as where labels alternate, the last fifth
+    of its windows is held out. Neighbours in time are alike, and windows may overlap: the window
+    before those that are held out is left out of both parts.
     """
-    trained, held_out = [], []
+    held_out = np.zeros(len(labels), np.bool_)
     for stretch in np.split(np.arange(len(labels)), np.flatnonzero(np.diff(labels)) + 1):
-        count = len(stretch) // _HELD_OUT_PART
-        held_out.append(stretch[len(stretch) - count :])
-        trained.append(stretch[: len(stretch) - count - (count > 0)])
-    one, other = np.concatenate(trained), np.concatenate(held_out)
+        held_out[_last_fifth(stretch)] = True
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        if not held_out[own].any():
+            held_out[_last_fifth(own)] = True
+    before = np.append(held_out[1:], False)
+    trained = ~held_out & ~before
     return LocalExamples(
-        inputs=windows[one],
-        labels=labels[one],
-        held_out_inputs=windows[other],
-        held_out_labels=labels[other],
+        inputs=windows[trained],
+        labels=labels[trained],
+        held_out_inputs=windows[held_out],
+        held_out_labels=labels[held_out],
     )
+
+
+def _last_fifth(places: NDArray[np.intp]) -> NDArray[np.intp]:
+    return places[len(places) - len(places) // _HELD_OUT_PART :]

@@ -1,0 +1,75 @@
+"""The release floors in a second place: a state.db that is lost must not let old releases in."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nestling.untrusted import UnreadableError, parse_json
+from nestling_device import folder
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseFloor:
+    """The newest release of a task that the device ever accepted."""
+
+    release: int
+    manifest_sha256: str
+
+
+Floors = Mapping[str, ReleaseFloor]  # by task
+
+
+def read_floors(path: Path) -> dict[str, ReleaseFloor]:
+    """Read a copy; one that is damaged is told of and counts for nothing."""
+    try:
+        data = parse_json(path.read_bytes())
+        floors = data["floors"]
+        if data["sha256"] != _digest(floors):
+            raise ValueError("its checksum does not match")  # noqa: TRY301 - one answer to all
+        return {
+            str(task): ReleaseFloor(release=int(release), manifest_sha256=str(sha256))
+            for task, (release, sha256) in floors.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnreadableError, ValueError, KeyError, TypeError, AttributeError) as err:
+        _log.warning("%s is damaged and written anew: %s", path, err)
+        return {}
+
+
+def write_floors(path: Path, floors: Floors) -> None:
+    """Put a copy in the place of the one before; a kill leaves the old one or the new one.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    entries = {task: [each.release, each.manifest_sha256] for task, each in sorted(floors.items())}
+    part = path.with_suffix(".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(json.dumps({"floors": entries, "sha256": _digest(entries)}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    folder.sync(path.parent)
+
+
+def highest(one: Floors, other: Floors) -> dict[str, ReleaseFloor]:
+    """Take the higher floor of each task."""
+    return {
+        task: max(
+            (floors[task] for floors in (one, other) if task in floors),
+            key=lambda floor: floor.release,
+        )
+        for task in {*one, *other}
+    }
+
+
+def _digest(entries: object) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()

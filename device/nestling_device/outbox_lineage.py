@@ -1,0 +1,200 @@
+"""Which process wrote which of the receipts held: rows of the outbox's file, within a transaction.
+
+Sequences of the file rise without holes as long as the device lives. Each process that appends
+begins a *span* with an id of its own, and counts from 1 in it; the cloud knows the spans as
+outboxes. A copy of the state folder has the same spans up to the copy, with the same receipts in
+them, and then others: two devices never write under one id.
+
+A span has a chain (`nestling.receipt_chain`). `front` is the chain just before the first receipt
+held, within that receipt's span.
+"""
+
+import secrets
+import sqlite3
+from typing import NamedTuple
+
+from nestling.receipt_chain import EMPTY_CHAIN, extend
+
+SCHEMA = """
+CREATE TABLE receipts (
+    sequence INTEGER PRIMARY KEY, fingerprint INTEGER NOT NULL, receipt BLOB NOT NULL
+);
+CREATE TABLE spans (
+    first_sequence INTEGER PRIMARY KEY,
+    outbox_id TEXT NOT NULL,
+    previous_id TEXT NOT NULL,
+    forked INTEGER NOT NULL,
+    chain INTEGER NOT NULL
+);
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    last_sequence INTEGER NOT NULL,
+    acknowledged INTEGER NOT NULL,
+    acknowledged_chain INTEGER NOT NULL,
+    front INTEGER NOT NULL
+)
+"""
+
+
+class Marks(NamedTuple):
+    """How far the outbox is."""
+
+    acknowledged: int
+    acknowledged_chain: int  # within the span of `acknowledged`
+    first: int  # of the receipts held; last + 1 if there are none
+    last: int
+    front: int
+
+
+class Span(NamedTuple):
+    """Receipts that one process wrote."""
+
+    first: int
+    last: int
+    outbox_id: str
+    previous_id: str
+    forked: bool
+    chain: int  # up to `last`
+    is_open: bool  # the newest one: more may come
+
+    @property
+    def base(self) -> int:
+        """What to take from a sequence of the file for one of this outbox."""
+        return self.first - 1
+
+
+def read_marks(cursor: sqlite3.Cursor) -> Marks:
+    """Read how far the outbox is."""
+    last, acknowledged, acknowledged_chain, front = cursor.execute(
+        "SELECT last_sequence, acknowledged, acknowledged_chain, front FROM outbox"
+    ).fetchone()
+    (first,) = cursor.execute("SELECT min(sequence) FROM receipts").fetchone()
+    return Marks(
+        acknowledged, acknowledged_chain, last + 1 if first is None else first, last, front
+    )
+
+
+def read_span(cursor: sqlite3.Cursor, sequence: int, last: int) -> Span | None:
+    """Find the span that a sequence lies in, None where nothing was ever written.
+
+    Args:
+        cursor: within a transaction.
+        sequence: of the file.
+        last: newest sequence of the file.
+    """
+    row = cursor.execute(
+        "SELECT first_sequence, outbox_id, previous_id, forked, chain FROM spans "
+        "WHERE first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1",
+        (sequence,),
+    ).fetchone()
+    if row is None:
+        return None
+    first, outbox_id, previous_id, forked, chain = row
+    (after,) = cursor.execute(
+        "SELECT min(first_sequence) FROM spans WHERE first_sequence > ?", (first,)
+    ).fetchone()
+    end = last if after is None else after - 1
+    return Span(first, end, outbox_id, previous_id, bool(forked), chain, after is None)
+
+
+def begin_span(cursor: sqlite3.Cursor, first: int, outbox_id: str) -> None:
+    """Number what is appended from now on under another id."""
+    cursor.execute("DELETE FROM spans WHERE first_sequence = ?", (first,))  # nothing is in it
+    row = cursor.execute(
+        "SELECT outbox_id FROM spans ORDER BY first_sequence DESC LIMIT 1"
+    ).fetchone()
+    cursor.execute(
+        "INSERT INTO spans VALUES (?, ?, ?, 0, ?)",
+        (first, outbox_id, "" if row is None else row[0], EMPTY_CHAIN),
+    )
+
+
+def extend_newest(cursor: sqlite3.Cursor, fingerprints: list[int]) -> None:
+    """Reckon the newest span's chain on."""
+    newest, chain = cursor.execute(
+        "SELECT first_sequence, chain FROM spans ORDER BY first_sequence DESC LIMIT 1"
+    ).fetchone()
+    for fingerprint in fingerprints:
+        chain = extend(chain, fingerprint)
+    cursor.execute("UPDATE spans SET chain = ? WHERE first_sequence = ?", (chain, newest))
+
+
+def chain_at(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int) -> int | None:
+    """Chain of a span up to one of its sequences, None where its receipt is not held any more."""
+    if sequence == span.last:
+        return span.chain
+    if sequence == marks.acknowledged:
+        return marks.acknowledged_chain
+    if sequence < marks.first:
+        return marks.front if sequence == marks.first - 1 and sequence >= span.first else None
+    begin = max(span.first, marks.first)
+    chain = marks.front if begin == marks.first and begin > span.first else EMPTY_CHAIN
+    return _fold(cursor, chain, begin, sequence)
+
+
+def forget(cursor: sqlite3.Cursor, marks: Marks, sequence: int) -> None:
+    """Delete receipts up to a sequence, and the spans that nothing is left to say of."""
+    if sequence >= marks.first:
+        span = read_span(cursor, sequence, marks.last)
+        assert span is not None  # there are receipts
+        front = chain_at(cursor, marks, span, sequence)
+        cursor.execute("UPDATE outbox SET front = ?", (front,))
+        cursor.execute("DELETE FROM receipts WHERE sequence <= ?", (sequence,))
+    (acknowledged,) = cursor.execute("SELECT acknowledged FROM outbox").fetchone()
+    # The newest stays: the next one says which it follows.
+    cursor.execute(
+        "DELETE FROM spans WHERE first_sequence < (SELECT max(first_sequence) FROM spans WHERE "
+        "first_sequence <= ?)",
+        (acknowledged + 1,),
+    )
+
+
+def fork(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> None:
+    """Number what is not acknowledged of a span from 1, under a new id that follows it."""
+    first = marks.acknowledged + 1
+    chain = _fold(cursor, EMPTY_CHAIN, first, span.last)
+    outbox_id = new_id()
+    cursor.execute("DELETE FROM spans WHERE first_sequence = ?", (first,))
+    cursor.execute(
+        "INSERT INTO spans VALUES (?, ?, ?, 1, ?)", (first, outbox_id, span.outbox_id, chain)
+    )
+    cursor.execute(
+        "UPDATE spans SET previous_id = ? WHERE previous_id = ? AND first_sequence > ?",
+        (outbox_id, span.outbox_id, first),
+    )
+    cursor.execute(
+        "UPDATE outbox SET acknowledged_chain = ?, front = ?", (EMPTY_CHAIN, EMPTY_CHAIN)
+    )
+
+
+def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[int, int, bytes]]:
+    """Read sequence, fingerprint and content of receipts; a row that went missing is put back.
+
+    Put back empty, it is one more receipt that cannot be read, and settled like those.
+    """
+    query = (
+        "SELECT sequence, coalesce(CAST(fingerprint AS INTEGER), 0), "
+        "coalesce(CAST(receipt AS BLOB), x'') FROM receipts WHERE sequence BETWEEN ? AND ? "
+        "ORDER BY sequence"
+    )
+    rows = cursor.execute(query, (first, last)).fetchall()
+    missing = {*range(first, last + 1)} - {row[0] for row in rows}
+    if missing:
+        cursor.executemany("INSERT INTO receipts VALUES (?, 0, x'')", [(n,) for n in missing])
+        rows = cursor.execute(query, (first, last)).fetchall()
+    return rows
+
+
+def _fold(cursor: sqlite3.Cursor, chain: int, first: int, last: int) -> int:
+    for (fingerprint,) in cursor.execute(
+        "SELECT coalesce(CAST(fingerprint AS INTEGER), 0) FROM receipts "
+        "WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
+        (first, last),
+    ):
+        chain = extend(chain, fingerprint)
+    return chain
+
+
+def new_id() -> str:
+    """Make an outbox id that nobody else makes."""
+    return secrets.token_hex(8)

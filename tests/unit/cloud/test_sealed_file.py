@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from nestling_cloud import sealed_file
+from nestling_cloud.sealed_file import SealError, read_sealed, seal_of, write_sealed
+from nestling_cloud.whole_file import write_whole
+
+
+def test_sealed_file_reads_as_it_was_written_and_anybody_can_check_it(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+
+    write_sealed(path, b"first")
+    write_sealed(path, b"second")
+
+    assert read_sealed(path) == b"second"
+    (line,) = seal_of(path).read_text().splitlines()
+    assert line.endswith("  model")
+
+
+@pytest.mark.parametrize("content", [b"", b"fir", b"first!", b"tsrif"])
+def test_file_with_other_content_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model"
+    write_sealed(path, b"first")
+    path.write_bytes(content)
+
+    with pytest.raises(SealError, match=f"model is damaged: its {len(content)} bytes"):
+        read_sealed(path)
+
+
+@pytest.mark.parametrize("seal", [None, b"", b"\xff\xfe", b"0" * 64])
+def test_file_of_which_nothing_is_known_is_refused(tmp_path: Path, seal: bytes | None) -> None:
+    path = tmp_path / "model"
+    write_sealed(path, b"first")
+    if seal is None:
+        seal_of(path).unlink()
+    else:
+        seal_of(path).write_bytes(seal)
+
+    with pytest.raises(SealError, match="is damaged"):
+        read_sealed(path)
+
+
+@pytest.mark.parametrize("before", [None, b"old"])
+@pytest.mark.parametrize("kill_at", [0, 1, 2])
+def test_file_is_the_old_or_the_new_one_whenever_its_writer_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes | None, kill_at: int
+) -> None:
+    path, writes = tmp_path / "model", list[Path]()
+    if before is not None:
+        write_sealed(path, before)
+
+    def killed(file: Path, data: bytes, *, folder_mode: int) -> None:
+        if len(writes) == kill_at:
+            raise KeyboardInterrupt
+        writes.append(file)
+        write_whole(file, data, folder_mode=folder_mode)
+
+    monkeypatch.setattr(sealed_file, "write_whole", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_sealed(path, b"new")
+    monkeypatch.undo()
+
+    if path.exists():
+        assert read_sealed(path) == (b"new" if kill_at == 2 else before)
+    else:
+        assert before is None
+    write_sealed(path, b"newest")
+    assert read_sealed(path) == b"newest"
