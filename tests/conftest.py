@@ -12,7 +12,9 @@ from tests import postgres
 from tests.learning_fleet import tiny_repository
 from tests.needs import MOSQUITTO
 from tests.postgres import Postgres
-from tests.skipping import required
+
+# The first two are hooks of pytest's.
+from tests.skipping import pytest_runtest_makereport, pytest_terminal_summary, required  # noqa: F401
 from tests.trained import TrainedTask, train_small
 from tests.without_mosquitto import hide_mosquitto
 
@@ -20,8 +22,6 @@ from nestling.bundle import MANIFEST_FORMAT
 from nestling.v1 import bundle_pb2
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.repository import Repository
-
-pytest_plugins = ["tests.skipping"]
 
 SHAPE = (2, 3)
 CLASSES = 4

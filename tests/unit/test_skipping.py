@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SKIPPING_TEST = """
 import pytest
 
-pytest_plugins = ["tests.skipping"]
+from tests.skipping import pytest_runtest_makereport, pytest_terminal_summary
 
 @pytest.mark.skip(reason="needs the moon: apt install moon")
 def test_on_the_moon(): ...
