@@ -16,6 +16,7 @@ import socket
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 # A site's devices may share one address; each has two connections at most.
@@ -23,7 +24,7 @@ PER_PEER = 1024
 # Files that are not connections: the store, the repository, event loops, the broker's pipes.
 RESERVED_FILES = 256
 _INTERVAL_S = 1.0
-_DESCRIPTORS = "/proc/self/fd"
+_DESCRIPTORS = Path("/proc/self/fd")
 _HOSTS_NAMED = 3
 
 _LOG = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ def _borrowed(descriptor: int) -> Iterator[socket.socket]:
 
 def _descriptors() -> Sequence[int]:
     try:
-        return [int(name) for name in os.listdir(_DESCRIPTORS)]
+        return [int(descriptor.name) for descriptor in _DESCRIPTORS.iterdir()]
     except OSError as err:
         if err.errno != errno.EMFILE:
             raise
