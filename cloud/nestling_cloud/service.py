@@ -25,11 +25,22 @@ from nestling_cloud.fleet.wishes import Wishes
 from nestling_cloud.security import Security
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.config import Addresses, ServeConfig
+from nestling_cloud.serving.connection_limiter import (
+    PER_PEER,
+    limit_connections,
+    raise_file_limit,
+    total_for,
+)
 from nestling_cloud.serving.delivery import DeliveryService
 from nestling_cloud.serving.enrolment import RenewalDesk, enrolling
 from nestling_cloud.serving.inference import MAX_MESSAGE_BYTES, Answered, InferenceService
 from nestling_cloud.serving.legible import Legible
-from nestling_cloud.serving.listener import ONE_SERVER_A_PORT, listening, tls_credentials
+from nestling_cloud.serving.listener import (
+    HANDSHAKE_DEADLINE,
+    ONE_SERVER_A_PORT,
+    listening,
+    tls_credentials,
+)
 from nestling_cloud.serving.model import CloudModel
 from nestling_cloud.serving.mqtt_delivery import MqttDelivery
 from nestling_cloud.serving.peers import Gatekeeper, Peers
@@ -41,7 +52,11 @@ from nestling_cloud.telemetry.store import Store, state_store_url
 _BROKER_CHECK_S = 0.5
 # What the broker may take until devices are heard, before we say that we are ready.
 _SUBSCRIBE_S = 5.0
-_SERVER_OPTIONS = (("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ONE_SERVER_A_PORT)
+_SERVER_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    HANDSHAKE_DEADLINE,
+    ONE_SERVER_A_PORT,
+)
 _OPEN_BROKER_PORT = 1883
 _SECURE_BROKER_PORT = 8883
 
@@ -72,6 +87,7 @@ async def serve(
         CloudError: no bundle, no broker, a taken port, a store that does not open, or a broker
             of our own that died.
     """
+    raise_file_limit()
     repository = Repository(config.repository)
     model = _load_model(repository)
     with contextlib.ExitStack() as stack:
@@ -83,18 +99,23 @@ async def serve(
         ingest = Ingest(store, broker, heard=commander.hear)
         delivery = MqttDelivery(repository, broker)
         recorder = HardInputRecorder(HardInputs(store).add_all)
-        works = [ingest.run(), delivery.run(), recorder.run(), commander.run(ingest.command)]
-        if own_broker is not None:
-            works.append(_watch(own_broker))
-        if security is not None:
-            works.append(security.keep_broker_told(own_broker))
-            works.append(end_removed(security.enrolment.roster, store))
+
+        def works() -> list[Coroutine[None, None, None]]:
+            made = [ingest.run(), delivery.run(), recorder.run(), commander.run(ingest.command)]
+            if own_broker is not None:
+                made.append(_watch(own_broker))
+            if security is not None:
+                made.append(security.keep_broker_told(own_broker))
+                made.append(end_removed(security.enrolment.roster, store))
+            return made
+
         async with (
             # First the ports: one that is taken ends everything before anybody talks to the broker.
             _grpc(config, repository, model, security, recorder.offer) as address,
             _enrolment(config, security, address, broker) as found,
-            running(works),
+            running(works()),
             running(_console_work(console, config, found, store, stack)),
+            running(_guarding(security, found, console)),
         ):
             await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
             ready(_with_console(found, console, config, security))
@@ -222,6 +243,20 @@ def _console_work(
     folder = config.state / CONSOLE_FOLDER
     app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
     return [console.run(app)]
+
+
+def _guarding(
+    security: Security | None, found: Addresses, console: ConsoleServer | None
+) -> list[Coroutine[None, None, None]]:
+    """Hold those who connect from elsewhere to the number of connections that there is room for."""
+    if security is None:
+        return []
+    listening_at = [found.grpc, found.enrolment or ""]
+    ports = {int(address.rpartition(":")[2]) for address in listening_at if address}
+    if console is not None:
+        ports.add(console.port)
+    total = total_for(raise_file_limit())
+    return [limit_connections(ports, per_peer=PER_PEER, total=total)]
 
 
 async def _watch(broker: Broker) -> None:

@@ -96,7 +96,9 @@ def broken_requests() -> list[tuple[str, pb.ModelInferRequest, grpc.StatusCode, 
     infinite = raw_request(np.full((1, 2, 3), np.inf, np.float32))
     many = raw_request(np.zeros((100, 2, 3), np.float32))
     huge = raw_request(np.zeros((200_000, 2, 3), np.float32))
+    overflowing = raw_request(np.full((1, 2, 3), 3e38, np.float32))
     return [
+        ("range", overflowing, invalid, "no finite answer"),
         ("model", unknown, grpc.StatusCode.NOT_FOUND, "there is 'tiny-teacher'"),
         ("shape", shape, invalid, "shape has to be [n, 2, 3]"),
         ("datatype", datatype, invalid, "has to be FP32"),
@@ -118,5 +120,9 @@ def test_what_does_not_fit_is_refused_in_words_and_the_service_goes_on(
         assert told in (raised.value.details() or "")
 
     assert stub.ModelInfer(raw_request(rows_of(0))).outputs
+    long = raw_request(rows_of(0), model="m" * 4_000_000)
+    with pytest.raises(grpc.RpcError, match="NOT_FOUND") as refused:
+        stub.ModelInfer(long)
+    assert len(str(refused.value)) < 1000
     with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
         stub.ModelMetadata(pb.ModelMetadataRequest(name="other"))

@@ -74,6 +74,7 @@ def test_taken_port_exits_with_1_and_words(released: Path, tmp_path: Path, optio
     assert ended.returncode == 1
     assert re.search(r"nestling-cloud: cannot listen on .*choose another", ended.stderr)
     assert "Traceback" not in ended.stderr
+    assert "never awaited" not in ended.stderr
 
 
 def test_second_cloud_does_not_share_the_first_ones_port(

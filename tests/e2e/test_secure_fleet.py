@@ -425,7 +425,7 @@ def test_server_certificate_is_made_anew_while_it_serves(
     with channel(porch, cloud, state) as connection:
         assert outcomes(connection, name) == {grpc.StatusCode.OK}
 
-    assert _served_certificate(cloud) != served
+    until(lambda: _served_certificate(cloud) != served)
 
 
 def _served_certificate(cloud: Cloud) -> str:

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from nestling import bundle
 from nestling.v1 import bundle_pb2, delivery_pb2
+from nestling_cloud.bundles.open_files import OpenFiles
 from nestling_cloud.errors import CloudError
 from nestling_cloud.sealed_file import SealError, read_sealed, write_sealed
 from nestling_cloud.whole_file import SHARED, write_whole
@@ -48,6 +49,7 @@ class Repository:
         self._models = root / "models"
         self._checkpoints = root / "checkpoints"
         self._desired = root / "desired.binpb"
+        self._files = OpenFiles()
 
     def add(self, data: bytes) -> bundle_pb2.Blob:
         """Keep some bytes and return the name that they have from now on.
@@ -82,13 +84,15 @@ class Repository:
         Raises:
             BlobNotFoundError: there is no such blob.
             OffsetError: the offset is beyond the blob's end.
+            RepositoryError: the file cannot be read.
         """
         size = self.size(sha256)
         if not 0 <= offset <= size:
             raise OffsetError(f"blob {sha256[:12]} has {size} bytes; offset {offset} is not in it")
-        with self._blob_path(sha256).open("rb") as file:
-            file.seek(offset)
-            return file.read(-1 if limit is None else limit)
+        try:
+            return self._files.read(self._blob_path(sha256), offset, limit)
+        except OSError as err:
+            raise RepositoryError(f"cannot read blob {sha256[:12]}: {err.strerror}") from err
 
     def read_whole(self, blob: bundle_pb2.Blob) -> bytes:
         """Read a blob and hold it against its name.
@@ -197,9 +201,11 @@ class Repository:
     def desired(self) -> delivery_pb2.GetDesiredBundleResponse | None:
         """Bundle that devices should run, None before the first release."""
         try:
-            data = self._desired.read_bytes()
+            data = self._files.read(self._desired)
         except FileNotFoundError:
             return None
+        except OSError as err:
+            raise RepositoryError(f"cannot read {self._desired}: {err.strerror}") from err
         try:
             found = delivery_pb2.GetDesiredBundleResponse.FromString(data)
         except DecodeError as err:

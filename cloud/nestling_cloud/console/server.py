@@ -67,6 +67,12 @@ class ConsoleServer:
         self.secure = tls is not None
         self._host = address.host
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self._socket.getsockname()[1]
+        return port
+
     def url(self, public_host: str = "") -> str:
         """Where a browser finds it.
 
@@ -76,7 +82,7 @@ class ConsoleServer:
         host = public_host if public_host and is_wildcard(self._host) else reachable_as(self._host)
         shown = f"[{host}]" if ":" in host else host
         scheme = "https" if self.secure else "http"
-        return f"{scheme}://{shown}:{self._socket.getsockname()[1]}"
+        return f"{scheme}://{shown}:{self.port}"
 
     def __enter__(self) -> Self:
         return self

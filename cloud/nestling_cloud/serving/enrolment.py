@@ -16,11 +16,20 @@ from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.fleet.roster import EnrolmentTokenError
 from nestling_cloud.security import Security
 from nestling_cloud.serving.legible import Legible
-from nestling_cloud.serving.listener import ONE_SERVER_A_PORT, listening, tls_credentials
+from nestling_cloud.serving.listener import (
+    HANDSHAKE_DEADLINE,
+    ONE_SERVER_A_PORT,
+    listening,
+    tls_credentials,
+)
 from nestling_cloud.serving.peers import Peers
 
 # Of strangers, who have not shown their token yet.
-_OPTIONS = (("grpc.max_receive_message_length", 64 * 1024), ONE_SERVER_A_PORT)
+_OPTIONS = (
+    ("grpc.max_receive_message_length", 64 * 1024),
+    HANDSHAKE_DEADLINE,
+    ONE_SERVER_A_PORT,
+)
 _MOST_AT_ONCE = 64
 
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]

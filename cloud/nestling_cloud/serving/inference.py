@@ -13,9 +13,16 @@ from nestling.inference.v2 import inference_pb2 as pb
 from nestling.inference.v2 import inference_pb2_grpc
 from nestling_cloud.serving import tensors
 from nestling_cloud.serving.batcher import Batcher
+from nestling_cloud.serving.excerpt import excerpt
 
 # Of one request. A window has kilobytes; a client that sends more is mistaken.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+# Finite inputs, but so large that the network computes with infinities.
+_OVERFLOW = (
+    "the model has no finite answer to these values; send inputs in the units and the range that "
+    "it was trained on"
+)
 
 Answered = Callable[[pb.ModelInferRequest, NDArray[np.float32], NDArray[np.float32]], None]
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -88,6 +95,8 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         except Exception:  # noqa: BLE001  onnxruntime's errors share no base
             _LOG.exception("%s failed on %d inputs", self._signature.model, len(rows))
             await context.abort(grpc.StatusCode.INTERNAL, "the model failed; see the cloud's log")
+        if not np.isfinite(logits).all():
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _OVERFLOW)
         if self._answered is not None:
             self._answered(request, rows, logits)
         return tensors.encode(request, self._signature, logits)
@@ -96,7 +105,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         if not tensors.serves(self._signature, name, wanted):
             await _not_found(
                 context,
-                f"no model {name!r} version {wanted!r} here; "
+                f"no model {excerpt(name)} version {excerpt(wanted)} here; "
                 f"there is {self._signature.model!r} version {tensors.MODEL_VERSION!r}",
             )
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 
 import grpc
@@ -11,8 +12,11 @@ from nestling_cloud.tls import TlsFiles
 
 # Otherwise a second cloud on the same port would start, and get half of the calls.
 ONE_SERVER_A_PORT = ("grpc.so_reuseport", 0)
+# Who connects and says nothing holds a file until then.
+HANDSHAKE_DEADLINE = ("grpc.server_handshake_timeout_ms", 10_000)
 # What calls in flight may take to end.
 _GRACE_S = 1.0
+_CERTIFICATE_CHECK_S = 1.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,7 +69,8 @@ def tls_credentials(
     """Credentials of a listener.
 
     Args:
-        files: its certificate; asked for at every handshake, so that a new one is taken up.
+        files: its certificate; asked for at handshakes, once a second at most, so that a new one
+            is taken up.
         ask_for_certificate: let in only whom the authority signed. gRPC has nothing in between
             for Python: without it, a certificate is neither asked for nor looked at.
     """
@@ -76,7 +81,13 @@ def tls_credentials(
         roots = found.authority.read_bytes() if ask_for_certificate else None
         return grpc.ssl_server_certificate_configuration([pair], roots)
 
+    next_look_s = 0.0
+
     def newer() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal next_look_s
+        if time.monotonic() < next_look_s:  # strangers may shake hands as often as they like
+            return None
+        next_look_s = time.monotonic() + _CERTIFICATE_CHECK_S
         try:
             return configuration()
         except (CloudError, OSError) as err:

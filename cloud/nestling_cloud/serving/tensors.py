@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nestling.inference.v2 import inference_pb2
 from nestling_cloud.errors import CloudError
+from nestling_cloud.serving.excerpt import excerpt, excerpts
 
 MODEL_VERSION = "1"
 _DATATYPE = "FP32"
@@ -71,10 +72,12 @@ def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[
     _check_outputs(request, signature)
     if len(request.inputs) != 1 or request.inputs[0].name != signature.input_name:
         names = [tensor.name for tensor in request.inputs]
-        raise TensorError(f"send one input tensor named {signature.input_name!r}, not {names}")
+        raise TensorError(
+            f"send one input tensor named {signature.input_name!r}, not {excerpts(names)}"
+        )
     tensor = request.inputs[0]
     if tensor.datatype != _DATATYPE:
-        raise TensorError(f"datatype has to be {_DATATYPE}, not {tensor.datatype!r}")
+        raise TensorError(f"datatype has to be {_DATATYPE}, not {excerpt(tensor.datatype)}")
     shape = _check_shape(tuple(tensor.shape), signature, max_rows)
     values = _values(request, math.prod(shape)).reshape(shape)
     if not np.isfinite(values).all():
@@ -105,13 +108,13 @@ def encode(request: Request, signature: Signature, logits: NDArray[np.float32]) 
 def _check_outputs(request: Request, signature: Signature) -> None:
     unknown = [out.name for out in request.outputs if out.name != signature.output_name]
     if unknown:
-        raise TensorError(f"the only output is {signature.output_name!r}, not {unknown}")
+        raise TensorError(f"the only output is {signature.output_name!r}, not {excerpts(unknown)}")
 
 
 def _check_shape(shape: tuple[int, ...], signature: Signature, max_rows: int) -> tuple[int, ...]:
     if len(shape) != len(signature.shape) + 1 or shape[1:] != signature.shape:
         wanted = ["n", *signature.shape]
-        raise TensorError(f"shape has to be [{', '.join(map(str, wanted))}], not {list(shape)}")
+        raise TensorError(f"shape has to be [{', '.join(map(str, wanted))}], not {excerpts(shape)}")
     if not 1 <= shape[0] <= max_rows:
         raise TensorError(f"send 1 to {max_rows} inputs in one request, not {shape[0]}")
     return shape

@@ -15,6 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 _WRITER_LOCK = 0x6E6573746C696E67
 _WRITING = "nestling_writing"
 _OWNER_ONLY = 0o600
+# A writer, and readers beside it; the pool keeps up to five.
+_KEPT_OPEN = 3
 
 # In the state folder, unless another store is named.
 RECEIPTS_FILE = "receipts.sqlite"
@@ -81,6 +83,12 @@ class Database:
         """One transaction that only reads, beside others."""
         with _damage_in_words(), self.engine.connect() as connection:
             yield connection
+
+    def keep_open(self) -> None:
+        """Open some connections, for the pool to keep: later there may be no file left for one."""
+        with contextlib.ExitStack() as stack:
+            for _ in range(_KEPT_OPEN):
+                stack.enter_context(self.engine.connect())
 
     def close(self) -> None:
         """Close every connection, after the commit that may be under way."""

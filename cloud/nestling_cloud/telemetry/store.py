@@ -93,6 +93,7 @@ class Store:
                 self._database = Database(url)
                 undo.callback(self._database.close)
                 self._prepare()
+                self._database.keep_open()
                 undo.pop_all()
         except (sa.exc.SQLAlchemyError, ImportError, schema.SchemaError) as err:
             raise StoreError(

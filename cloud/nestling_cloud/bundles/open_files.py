@@ -1,0 +1,61 @@
+"""Files that are read again and again, kept open.
+
+A server that runs out of files goes on with those that it has.
+"""
+
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from pathlib import Path
+
+_MOST_OPEN = 64
+
+# Path, inode and time of change: a file that was replaced is another one.
+_Key = tuple[str, int, int]
+
+
+class OpenFiles:
+    """Reads files and keeps those that were read last open. May be used from several threads.
+
+    Args:
+        most: files to keep open.
+    """
+
+    def __init__(self, *, most: int = _MOST_OPEN) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._open: OrderedDict[_Key, int] = OrderedDict()
+        weakref.finalize(self, _close_all, self._open)
+
+    def read(self, path: Path, offset: int = 0, limit: int | None = None) -> bytes:
+        """Read a piece of a file.
+
+        Args:
+            path: of the file.
+            offset: first byte.
+            limit: most bytes; None for all that follow.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        found = path.stat()
+        count = found.st_size - offset if limit is None else limit
+        key = (str(path), found.st_ino, found.st_mtime_ns)
+        with self._lock:
+            if key not in self._open:
+                self._keep(key, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            self._open.move_to_end(key)
+            return os.pread(self._open[key], count, offset)
+
+    def _keep(self, key: _Key, descriptor: int) -> None:
+        for replaced in [each for each in self._open if each[0] == key[0]]:
+            os.close(self._open.pop(replaced))
+        while len(self._open) >= self._most:
+            os.close(self._open.popitem(last=False)[1])
+        self._open[key] = descriptor
+
+
+def _close_all(kept: "OrderedDict[_Key, int]") -> None:
+    while kept:
+        os.close(kept.popitem()[1])

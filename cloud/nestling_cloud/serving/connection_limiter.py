@@ -1,0 +1,181 @@
+"""Keeps one peer, and all peers together, from using up the process's files.
+
+gRPC's server takes every connection that comes, and whoever has not shown a certificate yet holds
+a file all the same. So the connections to our ports are counted every second, and the youngest
+ones of a peer that has too many are shut down. Connections that have lasted are those of devices
+that showed who they are: a handshake has a deadline.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import resource
+import socket
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+# A site's devices may share one address; each has two connections at most.
+PER_PEER = 1024
+# Files that are not connections: the store, the repository, event loops, the broker's pipes.
+RESERVED_FILES = 256
+_INTERVAL_S = 1.0
+_DESCRIPTORS = Path("/proc/self/fd")
+_HOSTS_NAMED = 3
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """One end of a connection to us.
+
+    Attributes:
+        host: its address.
+        port: its port, which tells its connections apart.
+        local_port: the port of ours that it is connected to.
+    """
+
+    host: str
+    port: int
+    local_port: int
+
+
+def raise_file_limit() -> int:
+    """Raise the soft limit of open files to the hard one; returns it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # "unlimited" is above what Linux has
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def excess(since: Mapping[Peer, float], *, per_peer: int, total: int) -> list[Peer]:
+    """Choose the connections to shut down.
+
+    Args:
+        since: when each connection was first seen, in seconds.
+        per_peer: most connections of one address.
+        total: most connections of all.
+
+    Returns:
+        Of every address the youngest ones beyond `per_peer`; if more than `total` remain, also
+        the youngest ones of the addresses that have the most.
+    """
+    by_host: defaultdict[str, list[Peer]] = defaultdict(list)
+    for peer in sorted(since, key=lambda each: (since[each], each.port)):
+        by_host[peer.host].append(peer)
+    most = min(per_peer, _fair_share([len(peers) for peers in by_host.values()], total))
+    return [peer for peers in by_host.values() for peer in peers[most:]]
+
+
+def _fair_share(counts: Sequence[int], total: int) -> int:
+    """Largest number that every address may have so that all together stay within `total`."""
+    left = total
+    for index, count in enumerate(sorted(counts)):
+        share = left // (len(counts) - index)
+        if count > share:
+            return share
+        left -= count
+    return max(counts, default=0)
+
+
+async def limit_connections(ports: Collection[int], *, per_peer: int, total: int) -> None:
+    """Shut down the youngest connections beyond the limits, every second, until cancelled.
+
+    Args:
+        ports: our listening ports.
+        per_peer: most connections of one address to all of them.
+        total: most connections of all addresses.
+    """
+    since: dict[Peer, float] = {}
+    with _Slot() as slot:
+        while True:
+            await asyncio.sleep(_INTERVAL_S)
+            now_s = asyncio.get_running_loop().time()
+            found = connections(ports) if len(_descriptors()) > min(per_peer, total) else {}
+            since = {peer: since.get(peer, now_s) for peer in found}
+            surplus = excess(since, per_peer=per_peer, total=total)
+            if surplus:
+                _LOG.warning("%s", _report(surplus, per_peer, total))
+            for peer in surplus:
+                slot.shut_down(found[peer], peer)
+
+
+def total_for(file_limit: int) -> int:
+    """Most connections of all peers under a limit of open files: some are kept for other use."""
+    return max(file_limit - RESERVED_FILES, file_limit // 2)
+
+
+def connections(ports: Collection[int]) -> dict[Peer, int]:
+    """Find this process's connections to some of its ports; returns their descriptors."""
+    peers = ((_peer(descriptor), descriptor) for descriptor in _descriptors())
+    return {peer: each for peer, each in peers if peer is not None and peer.local_port in ports}
+
+
+class _Slot:
+    """A file of our own to hold a connection by, for there may be no other left."""
+
+    def __init__(self) -> None:
+        self._null = os.open(os.devnull, os.O_RDWR)
+        self._slot = os.dup(self._null)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._slot)
+        os.close(self._null)
+
+    def shut_down(self, descriptor: int, peer: Peer) -> None:
+        """End a connection as if its peer had; its owner sees that, and closes it."""
+        with contextlib.suppress(OSError):
+            # From here on it is this connection or none, whatever its owner does meanwhile.
+            os.dup2(descriptor, self._slot, inheritable=False)
+            if _peer(self._slot) == peer:
+                with _borrowed(self._slot) as connection:
+                    connection.shutdown(socket.SHUT_RDWR)
+        os.dup2(self._null, self._slot, inheritable=False)
+
+
+@contextlib.contextmanager
+def _borrowed(descriptor: int) -> Iterator[socket.socket]:
+    """A socket over a descriptor that somebody else closes."""
+    connection = socket.socket(fileno=descriptor)
+    try:
+        yield connection
+    finally:
+        connection.detach()
+
+
+def _descriptors() -> Sequence[int]:
+    try:
+        return [int(descriptor.name) for descriptor in _DESCRIPTORS.iterdir()]
+    except OSError as err:
+        if err.errno != errno.EMFILE:
+            raise
+    return range(resource.getrlimit(resource.RLIMIT_NOFILE)[0])  # every one is in use
+
+
+def _peer(descriptor: int) -> Peer | None:
+    """The other end of a descriptor; None if it is no TCP connection."""
+    try:
+        with _borrowed(descriptor) as connection:
+            if connection.family not in {socket.AF_INET, socket.AF_INET6}:
+                return None
+            host, port = connection.getpeername()[:2]
+            return Peer(host=host, port=port, local_port=connection.getsockname()[1])
+    except OSError:  # no socket; or it listens, or has ended
+        return None
+
+
+def _report(surplus: Sequence[Peer], per_peer: int, total: int) -> str:
+    hosts = sorted({peer.host for peer in surplus})
+    more = f" and {len(hosts) - _HOSTS_NAMED} more" if len(hosts) > _HOSTS_NAMED else ""
+    return (
+        f"shut down {len(surplus)} connections beyond the limit of {per_peer} a peer and {total} "
+        f"in all, from {', '.join(hosts[:_HOSTS_NAMED])}{more}"
+    )

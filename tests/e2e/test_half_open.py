@@ -1,0 +1,97 @@
+"""Strangers who connect and say nothing: everybody else is served meanwhile."""
+
+import resource
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+from tests import cloud_process, enrolled
+from tests.cloud_process import Cloud
+from tests.hand_bundle import hand_repository
+from tests.processes import DEADLINE_S, until
+
+from nestling.v1 import delivery_pb2, delivery_pb2_grpc
+from nestling_device.identity import Identity
+
+FILES = 400
+STRANGERS = 500
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """State folder of the cloud."""
+    folder = tmp_path / "cloud"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@pytest.fixture(params=["soft", "hard"])
+def cloud(
+    request: pytest.FixtureRequest, tmp_path: Path, state: Path, tiny_teacher: bytes
+) -> Iterator[Cloud]:
+    """A cloud with TLS that may open few files, or that may raise the limit by itself."""
+    repository, log = tmp_path / "repository", tmp_path / "log"
+    hand_repository(repository, tiny_teacher)
+    store = state / "receipts.sqlite"
+    command = cloud_process.command(
+        repository, store, "--json", *enrolled.TLS, "--state", str(state)
+    )
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1] if request.param == "soft" else FILES
+    limited = ["prlimit", f"--nofile={FILES}:{hard}", *command]
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(limited, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
+        yield cloud_process.start(process, store, log)
+        process.kill()
+    sys.stderr.write(log.read_text())
+
+
+def connect(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=DEADLINE_S)
+
+
+def ended(stranger: socket.socket) -> bool:
+    """Whether the cloud has hung up; it greets first."""
+    stranger.setblocking(False)
+    try:
+        return stranger.recv(4096) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def enrols(cloud: Cloud, state: Path, folder: Path) -> bool:
+    return enrolled.enrol(cloud.enrolment, enrolled.add(state, folder.name), folder).status == 0
+
+
+def release_seen_by(identity: Identity, cloud: Cloud) -> int:
+    with grpc.secure_channel(cloud.grpc, identity.channel_credentials()) as channel:
+        stub = delivery_pb2_grpc.DeliveryServiceStub(channel)
+        request = delivery_pb2.GetDesiredBundleRequest(device_id=identity.device_id)
+        answer = stub.GetDesiredBundle(request, timeout=DEADLINE_S, wait_for_ready=True)
+        return int(answer.release)
+
+
+def test_half_open_connections_keep_nobody_from_enrolling_and_asking(
+    cloud: Cloud, state: Path, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        strangers = [
+            stack.enter_context(connect(address))
+            for address in (cloud.grpc, cloud.enrolment)
+            for _ in range(STRANGERS // 2)
+        ]
+
+        until(lambda: enrols(cloud, state, tmp_path / "porch"))
+        assert release_seen_by(Identity(tmp_path / "porch"), cloud) == 1
+        until(lambda: all(ended(stranger) for stranger in strangers))
+
+    assert cloud.process.poll() is None

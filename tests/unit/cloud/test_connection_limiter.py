@@ -1,0 +1,58 @@
+"""Which connections are shut down when there are too many."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nestling_cloud.serving.connection_limiter import Peer, excess, total_for
+
+
+def peer(host: str, port: int) -> Peer:
+    return Peer(host=host, port=port, local_port=8500)
+
+
+def seen(**counts: int) -> dict[Peer, float]:
+    """Connections by host, each seen a second after the one before it."""
+    return {
+        peer(host, port): float(port) for host, count in counts.items() for port in range(count)
+    }
+
+
+def test_nothing_is_shut_down_within_the_limits() -> None:
+    assert excess({}, per_peer=3, total=5) == []
+    assert excess(seen(a=3, b=2), per_peer=3, total=5) == []
+
+
+def test_youngest_connections_of_a_peer_go() -> None:
+    since = {peer("a", 1): 5.0, peer("a", 2): 1.0, peer("a", 3): 3.0, peer("b", 4): 9.0}
+
+    assert excess(since, per_peer=2, total=100) == [peer("a", 1)]
+
+
+def test_limit_of_all_is_shared_so_that_the_quiet_keep_theirs() -> None:
+    gone = excess(seen(flood=100, site=3, porch=1), per_peer=1000, total=24)
+
+    assert {each.host for each in gone} == {"flood"}
+    assert len(gone) == 80
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 30), min_size=1),
+    st.integers(1, 40),
+    st.integers(6, 200),
+)
+def test_what_stays_is_within_both_limits_and_nobody_loses_all(
+    counts: dict[str, int], per_peer: int, total: int
+) -> None:
+    since = seen(**counts)
+
+    kept = set(since) - set(excess(since, per_peer=per_peer, total=total))
+
+    by_host = {host: sum(each.host == host for each in kept) for host in counts}
+    assert max(by_host.values()) <= per_peer
+    assert len(kept) <= total
+    assert min(by_host.values()) >= 1
+
+
+def test_some_files_are_kept_for_other_use() -> None:
+    assert total_for(65_536) == 65_280
+    assert total_for(400) == 200

@@ -1,0 +1,56 @@
+"""Files that stay open: their content, their number, and what happens when one is replaced."""
+
+import gc
+import os
+from pathlib import Path
+
+import pytest
+
+from nestling_cloud.bundles.open_files import OpenFiles
+
+
+def open_below(folder: Path) -> int:
+    """How many files of a folder this process has open."""
+    links = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))  # noqa: PTH208
+    return sum(str(folder) in os.readlink(link) for link in links if link.is_symlink())  # noqa: PTH115
+
+
+def test_piece_of_a_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"0123456789")
+    files = OpenFiles()
+
+    assert files.read(file) == b"0123456789"
+    assert files.read(file, 4) == b"456789"
+    assert files.read(file, 4, 3) == b"456"
+    assert files.read(file, 10, 3) == b""
+
+
+def test_replaced_file_is_read_anew_and_its_old_one_closed(tmp_path: Path) -> None:
+    file, other = tmp_path / "file", tmp_path / "other"
+    file.write_bytes(b"old")
+    files = OpenFiles()
+    files.read(file)
+    other.write_bytes(b"new")
+    other.replace(file)
+
+    assert files.read(file) == b"new"
+    assert open_below(tmp_path) == 1
+
+
+def test_no_more_than_so_many_files_stay_open_and_none_in_the_end(tmp_path: Path) -> None:
+    files = OpenFiles(most=2)
+    for name in "abca":
+        path = tmp_path / name
+        path.write_text(name)
+        assert files.read(path) == name.encode()
+
+    assert open_below(tmp_path) == 2
+    del files
+    gc.collect()
+    assert open_below(tmp_path) == 0
+
+
+def test_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        OpenFiles().read(tmp_path / "none")
