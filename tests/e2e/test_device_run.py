@@ -17,6 +17,7 @@ from tests.device_process import DeviceProcess
 from tests.hand_bundle import hand_repository
 from tests.processes import until
 
+from nestling.address import Address
 from nestling.v1 import bundle_pb2
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.telemetry.figures import Figures
@@ -82,8 +83,8 @@ def start_device(tmp_path: Path) -> Iterator[StartDevice]:
 
 def restart(start_cloud: StartCloud, gone: Cloud, **options: Path) -> Cloud:
     """Start a cloud where one was before."""
-    port = gone.grpc.rpartition(":")[2]
-    return start_cloud("--port", port, "--broker-port", str(gone.broker.port), **options)
+    port = Address.parse(gone.grpc).port
+    return start_cloud("--port", str(port), "--broker-port", str(gone.broker.port), **options)
 
 
 def written(tmp_path: Path) -> int:

@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from nestling.text import decode_text
 from nestling_cloud.errors import CloudError
 from nestling_cloud.whole_file import write_whole
 
@@ -81,7 +82,7 @@ class TokenFile:
             TokenError: the file is damaged.
         """
         try:
-            return [Token(**entry) for entry in json.loads(self._path.read_text("utf-8"))]
+            return [Token(**entry) for entry in json.loads(decode_text(self._path.read_bytes()))]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError) as err:

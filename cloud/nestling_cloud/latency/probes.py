@@ -9,6 +9,7 @@ import numpy as np
 
 from nestling.bundle import Activations
 from nestling.student.blocks import SizesError
+from nestling.text import decode_text
 from nestling_cloud.bundles.export import export_capacity
 from nestling_cloud.errors import CloudError
 from nestling_cloud.latency.family import Family, family_fields, family_of
@@ -93,7 +94,7 @@ def read_probes(folder: Path) -> Probes:
     """
     path = folder / FILE_NAME
     try:
-        fields = json.loads(path.read_text("utf-8"))
+        fields = json.loads(decode_text(path.read_bytes()))
         if fields["format"] != _FORMAT:
             raise ProbesError(f"{path} is of format {fields['format']}, not {_FORMAT}")
         probes = tuple(

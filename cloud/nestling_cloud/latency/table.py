@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nestling.text import decode_text
 from nestling_cloud.errors import CloudError
 from nestling_cloud.latency.family import Family
 from nestling_cloud.latency.probes import Probe, Probes
@@ -61,7 +62,7 @@ def read_table(path: Path, probes: Probes) -> LatencyTable:
 
 def _fields(path: Path) -> Mapping[str, Any]:
     try:
-        fields = json.loads(path.read_text("utf-8"))
+        fields = json.loads(decode_text(path.read_bytes()))
     except OSError as err:
         raise TableError(f"{path}: {err.strerror}; name the file that a device wrote") from err
     except ValueError as err:
