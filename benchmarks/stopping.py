@@ -125,16 +125,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="nestling-stopping-") as name:
         folder = Path(name)
         with serving(options.repository, folder / "cloud") as (cloud, broker):
-            ends = list(
-                many(
-                    cloud,
-                    broker,
-                    folder,
-                    starts=options.starts,
-                    at_once=options.at_once,
-                    seed=options.seed,
-                )
+            run = many(
+                cloud,
+                broker,
+                folder,
+                starts=options.starts,
+                at_once=options.at_once,
+                seed=options.seed,
             )
+            ends = []
+            for end in run:
+                ends.append(end)
+                if len(ends) % 50 == 0:
+                    print(f"{len(ends)} of {options.starts}", file=sys.stderr, flush=True)
     report(ends)
     return int(any(end.status != 0 for end in ends))
 
