@@ -302,9 +302,8 @@ def _check_free(host: str, port: int) -> None:
         bound_socket(host, port).close()
     except OSError as err:
         raise BrokerError(
-            f"the broker cannot listen on {Address(host=host, port=port)} "
-            f"({in_words(err, host)}): choose another port, or use the broker that may be running "
-            "there"
+            f"cannot listen on port {port} of {host} ({in_words(err, host)}): choose another "
+            "port, or use the broker that may be running there"
         ) from err
 
 

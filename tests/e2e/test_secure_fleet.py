@@ -318,7 +318,7 @@ def test_cloud_that_did_not_make_the_token_is_found_out(
     ended = enrolled.enrol(liar.enrolment, token, tmp_path / name)
 
     assert ended.status == 1
-    assert "is not the cloud that made this token" in ended.stderr
+    assert "is not this device's cloud" in ended.stderr
     assert enrolled.enrol(cloud.enrolment, token, tmp_path / name).status == 0
 
 
