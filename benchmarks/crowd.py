@@ -17,6 +17,7 @@ import aiomqtt
 import numpy as np
 
 from nestling import topics
+from nestling.address import Address
 from nestling.v1.receipt_pb2 import (
     PROVENANCE_MEASURED,
     PROVENANCE_MODELLED,
@@ -167,8 +168,8 @@ def main() -> None:
 
 
 async def _play(options: argparse.Namespace) -> None:
-    host, _, port = options.broker.rpartition(":")
-    async with aiomqtt.Client(host, int(port), max_inflight_messages=_IN_FLIGHT) as client:
+    broker = Address.parse(options.broker)
+    async with aiomqtt.Client(broker.host, broker.port, max_inflight_messages=_IN_FLIGHT) as client:
         crowd = _Crowd(client, options)
         listening = asyncio.create_task(crowd.listen())
         await crowd.be_born()

@@ -21,10 +21,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
 
+from nestling.address import Address
 from nestling_cloud import open_broker
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.broker_folder import BrokerFolder
 from nestling_cloud.leash import leashed
+from nestling_cloud.ports import bound_socket, in_words
 from nestling_cloud.tls import TlsFiles, reachable_as
 
 HOST = "127.0.0.1"
@@ -78,7 +80,7 @@ class Broker:
     @property
     def address(self) -> str:
         """HOST:PORT to connect to."""
-        return f"{self.host}:{self.port}"
+        return str(Address(host=self.host, port=self.port))
 
     @property
     def pid(self) -> int:
@@ -278,23 +280,22 @@ def _answers(host: str, port: int, tls: ssl.SSLContext | None) -> bool:
 
 
 def _check_free(host: str, port: int) -> None:
-    with _socket(host) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as err:
-            raise BrokerError(
-                f"cannot listen on port {port} ({err.strerror}): choose another port, "
-                "or use the broker that may be running there"
-            ) from err
+    try:
+        bound_socket(host, port).close()
+    except OSError as err:
+        raise BrokerError(
+            f"cannot listen on port {port} of {host} ({in_words(err, host)}): choose another "
+            "port, or use the broker that may be running there"
+        ) from err
 
 
 def _free_port(host: str) -> int:
-    with _socket(host) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _socket(host: str) -> socket.socket:
-    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        with bound_socket(host, 0) as probe:
+            port: int = probe.getsockname()[1]
+            return port
+    except OSError as err:
+        raise BrokerError(
+            f"the broker cannot listen on {host} ({in_words(err, host)}): give a name or an "
+            "address of this machine"
+        ) from err

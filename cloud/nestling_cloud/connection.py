@@ -5,14 +5,14 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import aiomqtt
 from paho.mqtt import client as mqtt
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from nestling_cloud.errors import CloudError
+from nestling.address import Address
 from nestling_cloud.tls import TlsFiles
 
 # Waits before the second, third, ... attempt; the last one repeats.
@@ -25,39 +25,16 @@ _NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 _LOG = logging.getLogger(__name__)
 
 
-class AddressError(CloudError):
-    """A text that is not HOST:PORT."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class BrokerAddress:
+class BrokerAddress(Address):
     """Where the broker listens.
 
     Attributes:
-        host: its name or address.
-        port: likewise.
         tls: what to show it, and whom to take it for; None for a broker on this machine that
             lets anybody in.
     """
 
-    host: str
-    port: int
     tls: TlsFiles | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read HOST:PORT.
-
-        Raises:
-            AddressError: it is something else.
-        """
-        host, _, port = text.rpartition(":")
-        if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
-            raise AddressError(f"{text!r} is not HOST:PORT, for example 127.0.0.1:1883")
-        return cls(host=host, port=int(port))
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
     def client(self, *, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
         """Make a client that is not connected yet."""

@@ -26,7 +26,6 @@
     ├── StoreError              a receipt store that cannot be opened
     ├── ReceiptError            telemetry that makes no sense
     ├── WishError               a wish that no device can fulfil
-    ├── AddressError            a text that is not HOST:PORT
     ├── ConsoleError            a console that cannot listen where it should
     ├── PasswordError           a password that may not be set, or cannot be read
     ├── TokenError              a token that cannot be added, removed or read
@@ -43,6 +42,7 @@
     ├── AuthorityError          a certificate authority that cannot be read
     ├── RosterError             a roster of devices that cannot be used, or a name it has not
     ├── EnrolmentTokenError     an enrolment token that is unknown, used or expired
+    ├── TokenFileError          a token's file that cannot be written
     └── UnknownAddressError     nobody said where devices enrol
 
 Each class lives beside the noun that it belongs to.

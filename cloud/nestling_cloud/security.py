@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from nestling.hosts import is_loopback
+from nestling.address import Address
+from nestling.hosts import is_local, is_loopback, is_wildcard
 from nestling_cloud.broker import Broker
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.enrolment import Enrolment
-from nestling_cloud.tls import TlsFiles, is_local, is_wildcard
+from nestling_cloud.tls import TlsFiles
 
 _LISTS_CHECK_S = 0.5
 _CERTIFICATE_CHECK_S = 3600.0
@@ -69,10 +70,11 @@ class Security:
         """Certificate of the cloud as the broker's client."""
         return self.enrolment.authority.client()
 
-    def public(self, address: str) -> str:
+    def public(self, address: Address) -> str:
         """HOST:PORT by which devices reach what this machine reaches as `address`."""
-        host, _, port = address.rpartition(":")
-        return f"{self.public_host}:{port}" if is_local(host) else address
+        if not is_local(address.host):
+            return str(address)
+        return str(Address(host=self.public_host, port=address.port))
 
     async def keep_broker_told(self, broker: Broker | None) -> None:
         """Tell the broker of every change in the roster, and renew its certificate; no end.

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 
 import grpc
 
+from nestling.address import Address
 from nestling.hosts import is_loopback
 from nestling.inference.v2 import inference_pb2_grpc
 from nestling.v1 import delivery_pb2_grpc, enrolment_pb2_grpc
@@ -164,7 +165,7 @@ async def _grpc(
     model: CloudModel,
     security: Security | None,
     answered: Answered,
-) -> AsyncIterator[str]:
+) -> AsyncIterator[Address]:
     """Serve inference and delivery; yields where."""
     credentials, guards = None, []
     if security is not None:
@@ -186,13 +187,13 @@ async def _grpc(
 
 @contextlib.asynccontextmanager
 async def _enrolment(
-    config: ServeConfig, security: Security | None, grpc_address: str, broker: BrokerAddress
+    config: ServeConfig, security: Security | None, grpc_address: Address, broker: BrokerAddress
 ) -> AsyncIterator[Addresses]:
     """Let devices enrol where there is TLS; yields where everything is to be found."""
     if security is None:
-        yield Addresses(grpc=grpc_address, broker=str(broker))
+        yield Addresses(grpc=str(grpc_address), broker=str(broker))
         return
-    cloud, public_broker = security.public(grpc_address), security.public(str(broker))
+    cloud, public_broker = security.public(grpc_address), security.public(broker)
     async with enrolling(
         security, config.host, config.enrolment_port, cloud=cloud, broker=public_broker
     ) as enrolment:

@@ -1,11 +1,10 @@
 """Where TLS is a must, and the files that it takes."""
 
-import ipaddress
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from nestling.hosts import is_loopback
+from nestling.hosts import is_wildcard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,19 +27,6 @@ class TlsFiles:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.certificate, self.key)
         return context
-
-
-def is_wildcard(host: str) -> bool:
-    """Whether a host to listen on stands for every address of this machine."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_unspecified
-    except ValueError:
-        return False
-
-
-def is_local(host: str) -> bool:
-    """Whether a host means the machine that it is used on, whichever that is."""
-    return is_loopback(host) or is_wildcard(host)
 
 
 def reachable_as(host: str) -> str:

@@ -4,15 +4,18 @@ After a failure a channel waits before it dials again, longer each time, and fai
 meanwhile. Whoever wants the first call after an outage to work drops the channel instead.
 """
 
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 import grpc
 
+from nestling.address import Address
+from nestling_device.errors import DeviceError
 from nestling_device.identity import Identity
 
 _T = TypeVar("_T")
-OPTIONS = (
+_OPTIONS = (
     # Channels to one target share connections, and their waiting time, unless told not to.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -24,42 +27,85 @@ OPTIONS = (
 )
 
 
-class Channel:
-    """A connection to one target; not for several threads."""
+class ChannelClosedError(DeviceError):
+    """A channel that was closed for good."""
 
-    def __init__(self, target: str, identity: Identity | None = None) -> None:
+
+def dial(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    """Make a gRPC channel as every one of a device's is made.
+
+    The name is looked up as libc does it (`GRPC_DNS_RESOLVER`), when the channel is first used and
+    whenever its connection broke; of several addresses the first that answers is taken.
+
+    Args:
+        address: of the cloud.
+        credentials: None for a cloud on this machine, without TLS.
+    """
+    target = f"dns:///{address}"  # otherwise a host called "unix" would be a scheme
+    if credentials is None:
+        return grpc.insecure_channel(target, options=_OPTIONS)
+    return grpc.secure_channel(target, credentials, options=_OPTIONS)
+
+
+class Channel:
+    """A connection to one address, for one thread; `close` may come from any other."""
+
+    def __init__(self, address: Address, identity: Identity | None = None) -> None:
         """Make a channel.
 
         Args:
-            target: "host:port".
+            address: of the cloud.
             identity: what to show there, and whom to take it for; None for a cloud on this
                 machine, without TLS.
         """
-        self.target = target
+        self.address = address
         self._identity = identity
+        self._lock = threading.Lock()  # around the three below
         self._channel: grpc.Channel | None = None
+        self._closed = False
         self._generation = ""  # of the identity that was shown
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed for good."""
+        return self._closed
 
     def stub(self, make: Callable[[grpc.Channel], _T]) -> _T:
         """Make a stub on the live channel, dialling if there is none.
 
         An identity that was renewed is shown from the next call on: the old one is refused one day.
+
+        Raises:
+            ChannelClosedError: it was closed for good.
         """
-        if self._identity is not None and self._identity.generation != self._generation:
-            self.drop()
-        if self._channel is None:
-            self._channel = self._dial()
-        return make(self._channel)
+        with self._lock:
+            if self._closed:
+                raise ChannelClosedError(f"{self.address} is not asked any more")
+            if self._identity is not None and self._identity.generation != self._generation:
+                self._hang_up()
+            if self._channel is None:
+                self._channel = self._dial()
+            return make(self._channel)
 
     def _dial(self) -> grpc.Channel:
         if self._identity is None:
-            return grpc.insecure_channel(self.target, options=OPTIONS)
+            return dial(self.address, None)
         credentials = self._identity.channel_credentials()
         self._generation = self._identity.generation
-        return grpc.secure_channel(self.target, credentials, options=OPTIONS)
+        return dial(self.address, credentials)
 
     def drop(self) -> None:
-        """Hang up; the next `stub` dials anew."""
+        """Hang up; the next `stub` dials again."""
+        with self._lock:
+            self._hang_up()
+
+    def close(self) -> None:
+        """Hang up for good; a call that another thread waits for ends as cancelled."""
+        with self._lock:
+            self._closed = True
+            self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._channel is not None:
             self._channel.close()
             self._channel = None

@@ -11,8 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nestling.address import Address
+from nestling.text import EncodingError, decode_text
 from nestling.topics import check_device_id
-from nestling_device.address import split_address
 from nestling_device.energy.profile import profile_names
 from nestling_device.errors import DeviceError
 from nestling_device.setting import Choice, Flag, Kind, NotAllowedError, Number, Text, setting
@@ -29,7 +30,7 @@ class ConfigError(DeviceError):
 def _check_address(text: str) -> None:
     """Raise ValueError unless the text is HOST:PORT, or empty."""
     if text:
-        split_address(text)
+        Address.parse(text)
 
 
 def _check_name(text: str) -> None:
@@ -38,7 +39,10 @@ def _check_name(text: str) -> None:
 
 
 _POSITIVE = Number(low=0, above=True)
-_ADDRESS = Text("HOST:PORT, for example cloud.example:8500", _check_address)
+_ADDRESS = Text(
+    "HOST:PORT without https://, an IPv6 address in brackets, for example cloud.example:8500",
+    _check_address,
+)
 _BUS = Number(low=0, high=255, whole=True)
 _CHIP = Number(low=0x08, high=0x77, whole=True)
 
@@ -148,12 +152,14 @@ def read_config(path: Path) -> Config:
             not allowed: the message names file, table, key, what was found and what is allowed.
     """
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(decode_text(path.read_bytes()))
     except OSError as err:
         raise ConfigError(
             f"{path} cannot be read: {err.strerror}; name another with --config"
         ) from err
-    except (ValueError, RecursionError) as err:  # not UTF-8, or not TOML, or nested too deep
+    except EncodingError as err:
+        raise ConfigError(f"{path}: {err}") from err
+    except (ValueError, RecursionError) as err:  # not TOML, or nested too deep
         raise ConfigError(f"{path} is not TOML: {err}") from err
     try:
         return _read_tables(data)

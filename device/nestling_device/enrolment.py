@@ -2,7 +2,7 @@
 
 import hashlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from nestling.address import Address
 from nestling.enrolment_token import EnrolmentToken
 from nestling.v1 import enrolment_pb2, enrolment_pb2_grpc
 from nestling_device import folder
-from nestling_device.channel import OPTIONS
+from nestling_device.channel import dial
 from nestling_device.errors import DeviceError
 from nestling_device.identity import (
     Identity,
@@ -28,23 +29,25 @@ from nestling_device.identity import (
     utc_now,
     write_private,
 )
+from nestling_device.obstacle import Obstacle, find_obstacle
 
 _TIMEOUT_S = 20.0
 _PENDING = "enrolling-"
+_UNREACHED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 class EnrolmentError(DeviceError):
     """No certificate was to be had; the text says why, and what to do."""
 
 
-def enrol(target: str, token: EnrolmentToken, state_dir: Path) -> Identity:
+def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
     """Get an identity for a token, and keep it in the state folder.
 
     The key is on the disk before the token is shown. If the answer gets lost, the same token may
     be shown again, for it is good for that key.
 
     Args:
-        target: HOST:PORT of the enrolment service.
+        cloud: where its enrolment service is.
         token: what `nestling-cloud device add` printed.
         state_dir: the device's.
 
@@ -59,7 +62,7 @@ def enrol(target: str, token: EnrolmentToken, state_dir: Path) -> Identity:
         secret=token.secret, certificate_request=_signing_request(key)
     )
     credentials = grpc.ssl_channel_credentials(authority.encode())
-    with _refusals(target), grpc.secure_channel(target, credentials, options=OPTIONS) as channel:
+    with _refusals(cloud, lambda: _trusting(authority)), dial(cloud, credentials) as channel:
         stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
         answer = stub.Enrol(request, timeout=_TIMEOUT_S)
     papers = Papers(
@@ -69,7 +72,7 @@ def enrol(target: str, token: EnrolmentToken, state_dir: Path) -> Identity:
         cloud=answer.cloud,
         broker=answer.broker,
     )
-    _check(papers, token.device_id, target)
+    _check(papers, token.device_id, cloud)
     identity = save_identity(state_dir, papers)
     _forget_pending(state_dir)
     return identity
@@ -84,9 +87,9 @@ def renew(identity: Identity) -> None:
     """
     key = ec.generate_private_key(ec.SECP256R1())
     request = enrolment_pb2.RenewRequest(certificate_request=_signing_request(key))
-    held, target = identity.papers, identity.cloud
+    held, cloud = identity.papers, Address.parse(identity.cloud)
     credentials = identity.channel_credentials()
-    with _refusals(target), grpc.secure_channel(target, credentials, options=OPTIONS) as channel:
+    with _refusals(cloud, identity.ssl_context), dial(cloud, credentials) as channel:
         stub = enrolment_pb2_grpc.RenewalServiceStub(channel)
         answer = stub.Renew(request, timeout=_TIMEOUT_S)
     papers = Papers(
@@ -96,7 +99,7 @@ def renew(identity: Identity) -> None:
         cloud=held.cloud,
         broker=held.broker,
     )
-    _check(papers, identity.device_id, target)
+    _check(papers, identity.device_id, cloud)
     save_identity(identity.state_dir, papers)
 
 
@@ -165,7 +168,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> str:
     ).decode()
 
 
-def _check(papers: Papers, device_id: str, target: str) -> None:
+def _check(papers: Papers, device_id: str, cloud: Address) -> None:
     """Refuse a certificate that is not the one asked for."""
     try:
         name = common_name(papers.certificate)
@@ -173,48 +176,43 @@ def _check(papers: Papers, device_id: str, target: str) -> None:
         certificate = x509.load_pem_x509_certificate(papers.certificate.encode())
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature) as err:
-        raise EnrolmentError(f"{target} answered with a certificate of no use: {err}") from err
+        raise EnrolmentError(f"{cloud} answered with a certificate of no use: {err}") from err
     if name != device_id:
         raise EnrolmentError(
-            f"{target} answered with a certificate for {name!r} instead of {device_id!r}; "
+            f"{cloud} answered with a certificate for {name!r} instead of {device_id!r}; "
             "it was thrown away"
         )
 
 
 @contextmanager
-def _refusals(target: str) -> Iterator[None]:
+def _refusals(address: Address, tls: Callable[[], ssl.SSLContext]) -> Iterator[None]:
+    """Tell in words why a call failed; `tls` is asked for if it has to be found out."""
     try:
         yield
     except grpc.RpcError as err:
-        raise EnrolmentError(_reason(target, err.code(), err.details() or "")) from err
+        obstacle = None
+        if err.code() in _UNREACHED:
+            with suppress(OSError):  # of files that another process has just replaced
+                obstacle = find_obstacle(address, tls())
+        reason = _reason(address, err.code(), err.details() or "", obstacle)
+        raise EnrolmentError(reason) from err
 
 
-def _reason(target: str, code: grpc.StatusCode, details: str) -> str:
+def _reason(
+    address: Address, code: grpc.StatusCode, details: str, obstacle: Obstacle | None
+) -> str:
     """What went wrong, and what to do."""
     if code in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED}:
-        return f"{target} refused: {details}; nestling-cloud device add NAME makes another token"
-    if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
-        return _mistrust(target, details) or (
-            f"{target} cannot be reached ({details}); check that the cloud runs, and --cloud"
-        )
-    return f"{target} did not enrol this device ({code.name}): {details}"
+        return f"{address} refused: {details}; nestling-cloud device add NAME makes another token"
+    if obstacle is not None:
+        return str(obstacle)
+    if code in _UNREACHED:
+        return f"{address} cannot be reached ({details}); check that the cloud runs, and --cloud"
+    return f"{address} did not enrol this device ({code.name}): {details}"
 
 
-def _mistrust(target: str, details: str) -> str | None:
-    """What is wrong with the cloud's certificate, None if something else is wrong."""
-    if "not yet valid" in details or "has expired" in details:
-        return (
-            f"by this device's clock, {utc_now():%Y-%m-%d %H:%M} UTC, the certificate of {target} "
-            f"is not good now ({details}); set the clock and try again"
-        )
-    if "CERTIFICATE_VERIFY_FAILED" in details:
-        return (
-            f"{target} is not the cloud that made this token: its certificate comes from another "
-            "authority; check --cloud"
-        )
-    if "ostname" in details or "peer name" in details.lower():
-        return (
-            f"the certificate of {target} is for other names: start the cloud with "
-            f"--public-host {target.rpartition(':')[0]}, or use one of its names"
-        )
-    return None
+def _trusting(authority: str) -> ssl.SSLContext:
+    """What somebody connects with who knows the cloud's authority, and has no certificate yet."""
+    context = ssl.create_default_context(cadata=authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -4,6 +4,7 @@ Every class but the root lives beside the noun it belongs to::
 
     DeviceError
     ├── StorageError                database.py
+    ├── ChannelClosedError          channel.py
     ├── BrokerUnreachableError      mqtt.py
     │   └── BrokerNotReachedError   mqtt.py
     ├── DeliveryError               delivery/source.py

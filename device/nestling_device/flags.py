@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from nestling.address import Address, AddressError
 from nestling_device import config
-from nestling_device.address import split_address
 from nestling_device.config import Config
 from nestling_device.setting import Choice, NotAllowedError
 
@@ -152,13 +152,12 @@ def file_of(options: argparse.Namespace) -> Path | None:
     return named
 
 
-def address(text: str) -> str:
-    """Check HOST:PORT, for a flag that is no setting."""
+def address(text: str) -> Address:
+    """Read HOST:PORT, for a flag that is no setting."""
     try:
-        split_address(text)
-    except ValueError as err:
+        return Address.parse(text)
+    except AddressError as err:
         raise argparse.ArgumentTypeError(str(err)) from err
-    return text
 
 
 def _add(

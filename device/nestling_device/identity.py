@@ -20,10 +20,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
+from nestling.address import Address
 from nestling.topics import check_device_id
 from nestling.untrusted import parse_json
 from nestling_device import folder
-from nestling_device.address import split_address
 from nestling_device.errors import DeviceError
 
 _LINK = "identity"
@@ -250,7 +250,7 @@ def _check(papers: Papers, link: Path) -> x509.Certificate:
         certificate.verify_directly_issued_by(authority)
         _common_name(certificate)
         for address in (papers.cloud, papers.broker):
-            split_address(address)
+            Address.parse(address)
     except Exception as err:  # cryptography's errors share no base
         raise _damaged(link, err) from err
     if key.public_key() != certificate.public_key():

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from nestling.address import Address
 from nestling.hosts import is_loopback
-from nestling_device.address import split_address
 from nestling_device.config import Config, with_values
 from nestling_device.identity import Identity, IdentityError
 
@@ -54,7 +54,7 @@ def check_reachable(config: Config, identity: Identity | None) -> None:
             "name --cloud and --broker on this machine"
         )
     for address in (config.cloud.address, config.cloud.broker):
-        if identity is None and not is_loopback(split_address(address)[0]):
+        if identity is None and not is_loopback(Address.parse(address).host):
             raise IdentityError(
                 f"{address} is on another machine, and this device has no identity to speak to it "
                 "by; enrol it first: nestling-device enrol --help"

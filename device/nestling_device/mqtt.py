@@ -17,6 +17,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from nestling.address import Address
 from nestling_device.errors import DeviceError
 from nestling_device.identity import Identity
 
@@ -70,7 +71,7 @@ class Connection:
             BrokerNotReachedError: nothing listens there, or TLS failed.
             BrokerUnreachableError: it did not come about within seconds.
         """
-        self._address = f"{host}:{port}"
+        self._address = Address(host=host, port=port)
         self._subscriptions = [(topic, 1) for topic in subscriptions]
         self._events: queue.Queue[Message | None] = queue.Queue()
         self._settled = threading.Event()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling import parameters
+from nestling.address import Address
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_device.channel import Channel
 from nestling_device.errors import DeviceError
@@ -97,7 +98,7 @@ class GrpcOffloader:
 
     def __init__(
         self,
-        target: str,
+        address: Address,
         *,
         model: str,
         classes: int,
@@ -107,13 +108,13 @@ class GrpcOffloader:
         """Make an offloader; it dials when first asked.
 
         Args:
-            target: "host:port" of the inference service.
+            address: of the inference service.
             model: the cloud model's name there; input tensor `input`, output tensor `logits`.
             classes: number of logits expected.
             device_id: told to the cloud with every input.
             identity: for TLS, with the name `device_id`; None without.
         """
-        self._channel = Channel(target, identity)
+        self._channel = Channel(address, identity)
         self._model = model
         self._classes = classes
         self._device_id = device_id
@@ -136,7 +137,7 @@ class GrpcOffloader:
         )
 
     def _failure(self, err: grpc.RpcError, deadline_ms: float) -> OffloadError:
-        code, target = err.code(), self._channel.target
+        code, target = err.code(), self._channel.address
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             self._misses += 1
             if self._misses >= _MISSES_BEFORE_REDIAL:

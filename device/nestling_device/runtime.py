@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from nestling.address import Address
 from nestling.bundle import Activations
 from nestling.topics import check_device_id
 from nestling.v1.budget_pb2 import Budget
@@ -44,9 +45,8 @@ class DeviceConfig:
         device_id: letters, digits, dots, dashes and underscores.
         profile: name of its board, told to the console.
         state_dir: everything that has to outlive a restart.
-        cloud: HOST:PORT of inference and delivery.
-        broker_host: of the MQTT broker.
-        broker_port: likewise.
+        cloud: where inference and delivery are.
+        broker: where the MQTT broker is.
         activations: that this machine's processor is made for.
         delivery: how bundles come.
         deadline_ms: when an offload has to be answered, by the clock.
@@ -57,9 +57,8 @@ class DeviceConfig:
     device_id: str
     profile: str
     state_dir: Path
-    cloud: str
-    broker_host: str
-    broker_port: int
+    cloud: Address
+    broker: Address
     activations: Activations
     delivery: Literal["grpc", "mqtt"] = "grpc"
     deadline_ms: float = 1000.0
@@ -94,6 +93,7 @@ class Device:
         self._costs = costs
         self._stack = ExitStack()
         self._next: Parts | None = None  # another release, which growing brought
+        self._source = _blob_source(config)
 
     def __enter__(self) -> Self:
         """Install the desired bundle, or take up the one on the disk, and begin telemetry.
@@ -111,7 +111,6 @@ class Device:
         stack.enter_context(claimed(config.state_dir))
         self._state = stack.enter_context(State(config.state_dir))
         self._outbox = stack.enter_context(Outbox(config.state_dir))
-        self._source = _blob_source(config)
         self._blobs = BlobStore(config.state_dir / "blobs")
         self._installer = Installer(
             self._state, self._blobs, self._source, self_test, config.activations
@@ -181,8 +180,8 @@ class Device:
     def _open_telemetry(self) -> Telemetry:
         config = TelemetryConfig(
             device_id=self._config.device_id,
-            host=self._config.broker_host,
-            port=self._config.broker_port,
+            host=self._config.broker.host,
+            port=self._config.broker.port,
             identity=self._config.identity,
         )
         return Telemetry(config, self._outbox, self._state)
@@ -247,6 +246,13 @@ class Device:
     def _hang_up(self) -> None:
         self._offloader.close()
 
+    def abandon(self) -> None:
+        """End a download that is under way, for good; may come from any thread, at any time.
+
+        A device that was starting and has no bundle yet raises SourceUnreachableError.
+        """
+        self._source.close()
+
     def flush(self, timeout_s: float) -> bool:
         """Wait until the cloud has acknowledged every receipt; False if it did not in time."""
         return self._telemetry.flush(timeout_s)
@@ -263,7 +269,5 @@ class Device:
 
 def _blob_source(config: DeviceConfig) -> BlobSource:
     if config.delivery == "mqtt":
-        return MqttSource(
-            config.broker_host, config.broker_port, config.device_id, identity=config.identity
-        )
+        return MqttSource(config.broker, config.device_id, identity=config.identity)
     return GrpcSource(config.cloud, config.device_id, identity=config.identity)

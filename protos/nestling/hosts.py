@@ -1,6 +1,57 @@
-"""What a host's name says of where it is."""
+"""Names and addresses of machines: read once, where a person or a file gives them.
+
+Inside, a host is never bracketed; only `nestling.address` puts the brackets around an IPv6 address.
+"""
 
 import ipaddress
+import re
+
+_MOST_CHARACTERS = 253
+# Underscores are no part of a host's name by RFC 1123, and containers have them all the same.
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+
+
+class HostError(ValueError):
+    """A text that names no machine."""
+
+
+def parse_host(text: str) -> str:
+    """Read the name or the address of a machine.
+
+    What TLS compares with a certificate is one text for every protocol: lower case, without a dot
+    at the end, an international name in its ASCII form, an IPv6 address in its shortest form and
+    without brackets.
+
+    Raises:
+        HostError: it is neither; the text says why.
+    """
+    found = _address(text)
+    if found is not None:
+        return found
+    try:
+        name = text.removesuffix(".").encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        name = ""
+    if len(name) > _MOST_CHARACTERS or not all(map(_LABEL.fullmatch, name.split("."))):
+        raise HostError(f"{text!r} is no host: use a name such as cloud.example.org, or an address")
+    return name
+
+
+def _address(text: str) -> str | None:
+    """Shortest form of an IP address, None if it is something else."""
+    bracketed = text.startswith("[") and text.endswith("]")
+    try:
+        found = ipaddress.ip_address(text[1:-1] if bracketed else text)
+    except ValueError:
+        return None
+    if isinstance(found, ipaddress.IPv4Address):
+        return None if bracketed else str(found)
+    if found.scope_id is not None:
+        raise HostError(
+            f"{text!r} holds a zone, which no certificate can name: use a host's name, or an "
+            "address that is not link-local"
+        )
+    return str(found.ipv4_mapped or found)
 
 
 def is_loopback(host: str) -> bool:
@@ -8,6 +59,19 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name: it may be anything
         return False
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether a host to listen on stands for every address of this machine."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def is_local(host: str) -> bool:
+    """Whether a host means the machine that it is used on, whichever that is."""
+    return is_loopback(host) or is_wildcard(host)

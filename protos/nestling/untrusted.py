@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling.text import decode_text
+
 # Beyond any set of weights here; a small file may claim to unpack into far more.
 MOST_UNPACKED_BYTES = 1 << 30
 
@@ -29,7 +31,7 @@ def parse_json(data: bytes | str) -> Any:
         UnreadableError: it is none, or nested too deep.
     """
     try:
-        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
+        text = decode_text(data) if isinstance(data, bytes) else data
         return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError, MemoryError) as err:  # the first has UnicodeDecodeError
         raise UnreadableError(f"not readable as JSON: {_short(err)}") from err

@@ -7,6 +7,8 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Self
 
+from nestling.address import Address
+
 _CHUNK_BYTES = 65536
 
 
@@ -18,7 +20,7 @@ class CuttableLink:
 
     Args:
         name: for the thread, such as the device's id.
-        host: IPv4 address of the target.
+        host: of the target.
         port: its port.
     """
 
@@ -38,9 +40,9 @@ class CuttableLink:
         return port
 
     @property
-    def address(self) -> str:
-        """Host and port where the agent connects."""
-        return f"127.0.0.1:{self.port}"
+    def address(self) -> Address:
+        """Where the agent connects."""
+        return Address(host="127.0.0.1", port=self.port)
 
     def cut(self) -> None:
         """Close the live connections and refuse new ones; returns when that is so."""

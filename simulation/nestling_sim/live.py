@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from nestling.address import Address
 from nestling_cloud.progress import Progress
 from nestling_cloud.serving.config import Addresses
 from nestling_cloud.tasks import Examples
@@ -222,9 +223,10 @@ def _connected(
     meter = ProfileMeter(load_board(device.profile), load_link(device.link))
     first = budget_at(device, 0, length, fleet.scenario, fleet.capacity_bytes)
     with ExitStack() as stack:
+        targets = (("c", fleet.addresses.grpc), ("b", fleet.addresses.broker))
         links = [
-            stack.enter_context(CuttableLink(f"{device.device_id}-{name}", *_host_port(address)))
-            for name, address in (("c", fleet.addresses.grpc), ("b", fleet.addresses.broker))
+            stack.enter_context(CuttableLink(f"{device.device_id}-{name}", at.host, at.port))
+            for name, at in ((name, Address.parse(text)) for name, text in targets)
         ]
         config = _config(device, fleet, links)
         yield stack.enter_context(RunningDevice(config, meter, first.memory_bytes)), links
@@ -261,17 +263,11 @@ def _config(device: Device, fleet: Fleet, links: Sequence[CuttableLink]) -> Devi
         profile=device.profile,
         state_dir=fleet.state_dir / device.device_id,
         cloud=cloud.address,
-        broker_host="127.0.0.1",
-        broker_port=broker.port,
+        broker=broker.address,
         activations=activations_of(platform.machine()),  # it runs here, not on its board
         delivery=device.delivery,
         deadline_ms=fleet.scenario.offload.deadline_ms,
     )
-
-
-def _host_port(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host, int(port)
 
 
 def _switch(links: Sequence[CuttableLink], *, up: bool) -> None:

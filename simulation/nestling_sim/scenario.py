@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from nestling.text import EncodingError, decode_text
 from nestling_sim.errors import SimError
 from nestling_sim.scenario_faults import closest, describe, root_faults
 
@@ -252,8 +253,8 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     if path.suffix != ".toml" and len(path.parts) == 1:
         return _parse(f"scenario {name_or_path}", _read_built_in(str(name_or_path)))
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
+        text = decode_text(path.read_bytes())
+    except (OSError, EncodingError) as err:
         raise ScenarioError(f"{path}: not a readable TOML file: {err}") from err
     return _parse(str(path), text)
 

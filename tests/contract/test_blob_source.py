@@ -9,6 +9,7 @@ import pytest
 from tests.background import background, delivery
 from tests.memory_source import MemorySource, small_bundle
 
+from nestling.address import Address
 from nestling.bundle import blob_of
 from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_cloud.broker import start_broker
@@ -211,14 +212,14 @@ class TestMqttSource(NetworkSourceContract):
             background(lambda: delivery(repository, broker)),
             CuttableLink("mqtt", broker.host, broker.port) as link,
         ):
-            source = MqttSource("127.0.0.1", link.port, "pi-1")
+            source = MqttSource(link.address, "pi-1")
             yield RealServed(source, repository, link)
             source.close()
 
 
 def test_mqtt_request_that_nobody_answers_is_an_outage() -> None:
     with start_broker() as broker:
-        source = MqttSource(broker.host, broker.port, "pi-1", timeout_s=0.05)
+        source = MqttSource(Address.parse(broker.address), "pi-1", timeout_s=0.05)
         with pytest.raises(SourceUnreachableError, match="check that the cloud runs"):
             source.desired_bundle("")
         source.close()
@@ -226,4 +227,4 @@ def test_mqtt_request_that_nobody_answers_is_an_outage() -> None:
 
 def test_mqtt_device_id_that_would_change_the_topic_is_refused() -> None:
     with pytest.raises(ValueError, match="device id"):
-        MqttSource("127.0.0.1", 1883, "pi/+")
+        MqttSource(Address.parse("127.0.0.1:1883"), "pi/+")

@@ -6,6 +6,7 @@ from tests.agent_world import METER, budget
 from tests.background import background, delivery
 from tests.hand_bundle import EASY, MEMORY_BYTES, hand_release
 
+from nestling.address import Address
 from nestling_cloud.broker import start_broker
 from nestling_cloud.bundles.repository import Repository
 from nestling_device.runtime import Device, DeviceConfig
@@ -22,9 +23,8 @@ def test_release_that_growing_brings_is_taken_up_between_two_inputs(tmp_path: Pa
                 device_id="pi-1",
                 profile="pi-4b",
                 state_dir=tmp_path / "state",
-                cloud=f"127.0.0.1:{port}",
-                broker_host=broker.host,
-                broker_port=broker.port,
+                cloud=Address(host="127.0.0.1", port=port),
+                broker=Address(host=broker.host, port=broker.port),
                 activations="uint8",
             ),
             METER,

@@ -117,7 +117,9 @@ def test_cloud_by_hand(terminal: Terminal) -> None:
 
     said = [terminal.run(here(command, ready["enrolment"])) for command in rest]
 
-    assert re.search(r"nestling-device enrol --cloud 127\.0\.0\.1:\d+ --token \S{500,}\n$", said[0])
+    assert re.fullmatch(r"\S{500,}\n", (terminal.folder / "porch.token").read_text())
+    assert (terminal.folder / "porch.token").stat().st_mode & 0o077 == 0
+    assert said[0] == ""  # what it says goes to standard error, and the secret nowhere else
     answers = next(text for command, text in zip(rest, said, strict=True) if " run " in command)
     assert len(answers.splitlines()) == 6
     listed = next(text for command, text in zip(rest, said, strict=True) if " list" in command)

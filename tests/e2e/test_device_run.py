@@ -21,6 +21,7 @@ from tests.hand_bundle import hand_repository
 from tests.processes import DEADLINE_S, until
 
 from nestling import topics
+from nestling.address import Address
 from nestling.v1 import bundle_pb2
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.connection import BrokerAddress
@@ -87,8 +88,8 @@ def start_device(tmp_path: Path) -> Iterator[StartDevice]:
 
 def restart(start_cloud: StartCloud, gone: Cloud, **options: Path) -> Cloud:
     """Start a cloud where one was before."""
-    port = gone.grpc.rpartition(":")[2]
-    return start_cloud("--port", port, "--broker-port", str(gone.broker.port), **options)
+    port = Address.parse(gone.grpc).port
+    return start_cloud("--port", str(port), "--broker-port", str(gone.broker.port), **options)
 
 
 def written(tmp_path: Path) -> int:

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from tests.background import background
 
+from nestling.address import Address
 from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.serving.listener import listening, tls_credentials
@@ -24,7 +25,7 @@ def test_clock_far_off_is_told_in_words(tmp_path: Path, days: int) -> None:
     files = Authority.open(tmp_path / "cloud" / "authority", now=lambda: then).server("server", [])
 
     @asynccontextmanager
-    async def listener() -> AsyncIterator[str]:
+    async def listener() -> AsyncIterator[Address]:
         credentials = tls_credentials(lambda: files, ask_for_certificate=False)
         async with listening(grpc.aio.server(), "127.0.0.1", 0, credentials) as address:
             yield address

@@ -17,6 +17,7 @@ from tests.certificates import ServerFiles, make_server_files
 from tests.learning_fleet import TASK, LearningFleet, NodeConfig, learning_fleet
 from tests.processes import until
 
+from nestling.address import Address
 from nestling_cloud.federated.flower import FlowerError, Link, run_app, write_app
 from nestling_cloud.federated.rounds import Round, RoundLog
 from nestling_cloud.telemetry.store import store_url
@@ -174,7 +175,7 @@ def test_run_that_ends_without_a_release_fails_and_says_why(
 
 def test_superlink_that_is_not_there_is_an_error(fleet: LearningFleet, tmp_path: Path) -> None:
     write_app(tmp_path / "app", fleet.config())
-    link = Link(address=f"127.0.0.1:{free_port()}", root_certificates=None)
+    link = Link(address=Address(host="127.0.0.1", port=free_port()), root_certificates=None)
 
     with pytest.raises(FlowerError, match="Connection to the SuperLink is unavailable"):
         run_app(tmp_path / "app", tmp_path / "home", link, timeout_s=60)

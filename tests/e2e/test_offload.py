@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.background import background
 
+from nestling.address import Address
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.inference import InferenceService
@@ -88,8 +89,8 @@ def scripted(answer: Answer) -> Iterator[tuple[str, list[str]]]:
 
 
 @contextmanager
-def offloader(target: str, *, model: str = "tiny-teacher") -> Iterator[GrpcOffloader]:
-    made = GrpcOffloader(target, model=model, classes=CLASSES, device_id="pi-1")
+def offloader(target: object, *, model: str = "tiny-teacher") -> Iterator[GrpcOffloader]:
+    made = GrpcOffloader(Address.parse(str(target)), model=model, classes=CLASSES, device_id="pi-1")
     yield made
     made.close()
 

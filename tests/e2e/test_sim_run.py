@@ -14,6 +14,7 @@ import pytest
 from tests.fleet_tasks import THREE_WRISTS, task_reference
 
 from nestling import bundle
+from nestling.address import Address
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Silent
@@ -206,8 +207,18 @@ def watched(
     repository = Repository(next((fleet_cache / "bundles").iterdir()))
     state = tmp_path / "cloud"
     with cloud_process(repository.root, state) as addresses:
-        host, _, port = addresses.broker.rpartition(":")
-        command = [program, "-h", host, "-p", port, "-t", "spBv1.0/#", "-F", "%t"]
+        broker = Address.parse(addresses.broker)
+        command = [
+            program,
+            "-h",
+            broker.host,
+            "-p",
+            str(broker.port),
+            "-t",
+            "spBv1.0/#",
+            "-F",
+            "%t",
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stranger:
             assert stranger.stdout is not None
             topics = [stranger.stdout.readline().strip()]  # the host's state, which is retained

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from nestling.address import Address
+from nestling_cloud.commands.network_flags import host
 from nestling_cloud.commands.serve import port
 from nestling_cloud.security import Security
 
@@ -30,9 +32,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="DIR",
         help="the cloud's state folder (default: ./%(default)s)",
     )
-    add("--host", default="127.0.0.1", help="where the broker listens (default: %(default)s)")
+    add(
+        "--host",
+        type=host,
+        default="127.0.0.1",
+        help="where the broker listens (default: %(default)s)",
+    )
     add("--port", type=port, default=8883, help="its port (default: %(default)s)")
-    add("--public-host", metavar="NAME", help="how devices and the cloud reach it (default: HOST)")
+    add(
+        "--public-host",
+        type=host,
+        metavar="NAME",
+        help="how devices and the cloud reach it (default: HOST)",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -40,9 +52,10 @@ def _run(options: argparse.Namespace) -> None:
     with Security.open(options.state, options.host, options.public_host) as security:
         files = security.enrolment.broker
         files.write(options.host, options.port, security.names)
+        public = Address(host=security.public_host, port=options.port)
     print(files.configuration)
     print(
         f"start it with: mosquitto -c {files.configuration}\n"
-        f"join it with: nestling-cloud serve --broker {security.public_host}:{options.port}",
+        f"join it with: nestling-cloud serve --broker {public}",
         file=sys.stderr,
     )

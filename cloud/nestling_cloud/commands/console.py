@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from nestling.text import EncodingError, decode_text
 from nestling_cloud.console.password import CONSOLE_FOLDER, PasswordError, PasswordFile, generate
 from nestling_cloud.console.tokens import TokenFile
 from nestling_cloud.console.units import time_utc
@@ -74,7 +75,10 @@ def _password(options: argparse.Namespace) -> None:
 def _asked() -> str:
     """Ask twice at a terminal; otherwise take the first line of standard input."""
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
+        try:
+            return decode_text(sys.stdin.buffer.readline()).rstrip("\r\n")
+        except EncodingError as err:
+            raise PasswordError(f"the password on standard input: {err}") from err
     first = getpass.getpass("new password: ")
     if getpass.getpass("again: ") != first:
         raise PasswordError("the two were different; nothing was changed")

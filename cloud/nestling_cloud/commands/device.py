@@ -2,20 +2,27 @@
 
 import argparse
 import json
+import sys
 from datetime import timedelta
 from pathlib import Path
 
+from nestling_cloud.commands.network_flags import address
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.addresses import FleetAddresses
 from nestling_cloud.fleet.authority import utc_now
 from nestling_cloud.fleet.enrolment import TOKEN_LIFE, Enrolment
 from nestling_cloud.fleet.roster import Member
+from nestling_cloud.whole_file import write_whole
 
 _MOST_HOURS = 24 * 365
 
 
 class UnknownAddressError(CloudError):
     """Nobody said where devices enrol."""
+
+
+class TokenFileError(CloudError):
+    """A token that could not be written where it was asked for."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,11 +42,14 @@ def _add_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = actions.add_parser(
         "add",
         help="print a token with which a device enrols once",
-        description="Print a token that is good for one device, once, and what to run there. "
+        description="Print a token that is good for one device, once, on standard output, and "
+        "what to run there on standard error. "
         "A device that is enrolled already gets another certificate by it, and its old one is "
         "refused from then on.",
         epilog="examples:\n"
-        "  nestling-cloud device add porch\n"
+        "  nestling-cloud device add porch --token-file porch.token\n"
+        "  nestling-cloud device add porch | ssh porch.lan nestling-device enrol \\\n"
+        "    --cloud cloud.lan:8501 --token-file -\n"
         "  nestling-cloud device add porch --cloud cloud.lan:8501 --hours 1 --json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,6 +57,7 @@ def _add_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     _add_state(parser)
     parser.add_argument(
         "--cloud",
+        type=address,
         metavar="HOST:PORT",
         help="where the device enrols (default: where serve listened last)",
     )
@@ -56,7 +67,14 @@ def _add_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         default=TOKEN_LIFE.total_seconds() / 3600,
         help="how long the token is good (default: %(default)g)",
     )
-    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="write the token into a file that only you can read, instead of printing it",
+    )
+    how.add_argument("--json", action="store_true", help="print one line of JSON")
     parser.set_defaults(run=_run_add)
 
 
@@ -98,7 +116,7 @@ def _add_state(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_add(options: argparse.Namespace) -> None:
-    cloud = options.cloud or _enrolment_address(options.state)
+    cloud = str(options.cloud or _enrolment_address(options.state))
     life = timedelta(hours=options.hours)
     with Enrolment.open(options.state) as enrolment:
         until = utc_now() + life
@@ -107,10 +125,28 @@ def _run_add(options: argparse.Namespace) -> None:
         found = {"device": options.name, "token": token, "cloud": cloud, "until": until.isoformat()}
         print(json.dumps(found))
         return
+    # A secret on a command line would be in the list of processes and in a shell's history.
+    if options.token_file is None:
+        print(token, flush=True)
+        file, where = "-", "and paste this token, or send it to standard input"
+    else:
+        _write_token(options.token_file, token)
+        file, where = options.token_file.name, f"with {options.token_file} copied there"
     print(
         f"{options.name} may enrol once, until {until:%Y-%m-%d %H:%M} UTC. On the device, run\n"
-        f"  nestling-device enrol --cloud {cloud} --token {token}"
+        f"  nestling-device enrol --cloud {cloud} --token-file {file}\n"
+        f"{where}.",
+        file=sys.stderr,
     )
+
+
+def _write_token(path: Path, token: str) -> None:
+    try:
+        write_whole(path, f"{token}\n".encode())
+    except OSError as err:
+        raise TokenFileError(
+            f"cannot write {path}: {err.strerror}; run this again with another --token-file"
+        ) from err
 
 
 def _enrolment_address(state: Path) -> str:

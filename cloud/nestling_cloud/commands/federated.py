@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nestling.hosts import is_loopback
+from nestling_cloud.commands.network_flags import address, host
 from nestling_cloud.commands.serve import port
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated import flower
@@ -48,7 +49,7 @@ def _add_link(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="loopback only (default: %(default)s)")
+    add("--host", type=host, default="127.0.0.1", help="loopback only (default: %(default)s)")
     add("--port", type=port, default=9092, help="default: %(default)s")
     add("--certificate", type=Path, required=True, metavar="PEM", help="of this SuperLink")
     add("--key", type=Path, required=True, metavar="PEM", help="its private key")
@@ -71,7 +72,13 @@ def _add_run(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add("--task", required=True, metavar="NAME|FILE.py:NAME", help="that the bundle is of")
     add("--seed", type=int, default=0, help="that the bundle was trained with (default: 0)")
     add("--data-dir", type=Path, metavar="DIR", help="folder with the task's data files")
-    add("--superlink", default=_SUPERLINK, metavar="HOST:PORT", help="default: %(default)s")
+    add(
+        "--superlink",
+        type=address,
+        default=_SUPERLINK,
+        metavar="HOST:PORT",
+        help="default: %(default)s",
+    )
     add("--root-certificates", type=Path, metavar="PEM", help="that the SuperLink is known by")
     add("--rounds", type=_positive, default=5, help="default: %(default)s")
     add("--min-clients", type=_positive, default=2, help="a round's fewest (default: 2)")
@@ -138,8 +145,7 @@ def _link(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    host = options.superlink.rpartition(":")[0]
-    if options.root_certificates is None and not is_loopback(host):
+    if options.root_certificates is None and not is_loopback(options.superlink.host):
         raise FederatedError(
             f"{options.superlink} is not loopback, and nothing goes there in the clear: name the "
             "certificates that it is known by with --root-certificates"

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+from nestling.address import Address
 from nestling_cloud import service
 from nestling_cloud.broker import BrokerKind
-from nestling_cloud.connection import AddressError, BrokerAddress
+from nestling_cloud.commands.network_flags import address, host
+from nestling_cloud.connection import BrokerAddress
 from nestling_cloud.console.server import ConsoleAddress
 from nestling_cloud.serving.config import Addresses, ServeConfig
 
@@ -55,12 +57,18 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("network").add_argument
     add(
         "--host",
+        type=host,
         default="127.0.0.1",
         help="where to listen (default: %(default)s); what others can reach has TLS",
     )
     add("--port", type=port, default=8500, help="of gRPC, 0 takes a free one (default: 8500)")
     add("--tls", action="store_true", help="TLS and certificates on this machine too")
-    add("--public-host", metavar="NAME", help="how devices reach this machine (default: HOST)")
+    add(
+        "--public-host",
+        type=host,
+        metavar="NAME",
+        help="how devices reach this machine (default: HOST)",
+    )
     add(
         "--enrolment-port",
         type=port,
@@ -74,7 +82,7 @@ def _add_broker(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("broker").add_argument
     add(
         "--broker",
-        type=_address,
+        type=address,
         metavar="HOST:PORT",
         help="a running MQTT broker (default: start one)",
     )
@@ -96,6 +104,7 @@ def _add_console(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("console").add_argument
     add(
         "--console-host",
+        type=host,
         default="127.0.0.1",
         metavar="HOST",
         help="where the console and the API listen (default: %(default)s)",
@@ -120,7 +129,7 @@ def _serve(options: argparse.Namespace) -> None:
         tls=options.tls,
         public_host=options.public_host,
         enrolment_port=options.enrolment_port,
-        broker=options.broker,
+        broker=_broker(options.broker),
         broker_port=options.broker_port,
         broker_kind=options.broker_kind,
         console=None
@@ -170,8 +179,5 @@ def port(text: str) -> int:
     return int(text)
 
 
-def _address(text: str) -> BrokerAddress:
-    try:
-        return BrokerAddress.parse(text)
-    except AddressError as err:
-        raise argparse.ArgumentTypeError(str(err)) from err
+def _broker(found: Address | None) -> BrokerAddress | None:
+    return None if found is None else BrokerAddress(host=found.host, port=found.port)

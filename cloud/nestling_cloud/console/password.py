@@ -6,6 +6,7 @@ from pathlib import Path
 
 import argon2
 
+from nestling.text import EncodingError, decode_text
 from nestling_cloud.errors import CloudError
 from nestling_cloud.whole_file import write_whole
 
@@ -82,8 +83,8 @@ class PasswordFile:
 
     def _read(self) -> str:
         try:
-            return self._path.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as err:
+            return decode_text(self._path.read_bytes()).strip()
+        except (OSError, EncodingError) as err:
             raise PasswordError(
                 f"cannot read {self._path}: {err}; `nestling-cloud console password` sets a new one"
             ) from err

@@ -12,10 +12,12 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
+from nestling.address import Address
 from nestling.complaints import fewer_repeats
-from nestling.hosts import is_loopback
+from nestling.hosts import is_loopback, is_wildcard
 from nestling_cloud.errors import CloudError
-from nestling_cloud.tls import TlsFiles, is_wildcard, reachable_as
+from nestling_cloud.ports import bound_socket, in_words
+from nestling_cloud.tls import TlsFiles, reachable_as
 
 # What requests in flight may take to end.
 _GRACE_S = 1
@@ -80,9 +82,8 @@ class ConsoleServer:
             public_host: name of this machine, for a console that listens on all of its addresses.
         """
         host = public_host if public_host and is_wildcard(self._host) else reachable_as(self._host)
-        shown = f"[{host}]" if ":" in host else host
         scheme = "https" if self.secure else "http"
-        return f"{scheme}://{shown}:{self.port}"
+        return f"{scheme}://{Address(host=host, port=self.port)}"
 
     def __enter__(self) -> Self:
         return self
@@ -157,17 +158,13 @@ class _Server(uvicorn.Server):
 
 
 def _listen(address: ConsoleAddress) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    made = socket.socket(family)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((address.host, address.port))
-        made.listen(_BACKLOG)
+        made = bound_socket(address.host, address.port)
     except OSError as err:
-        made.close()
         raise ConsoleError(
-            f"the console cannot listen on {address.host}:{address.port} ({err.strerror}); "
-            "choose another --console-port, or --no-console"
+            f"the console cannot listen on {Address(host=address.host, port=address.port)} "
+            f"({in_words(err, address.host)}); choose another --console-port, or --no-console"
         ) from err
+    made.listen(_BACKLOG)
     made.setblocking(False)
     return made

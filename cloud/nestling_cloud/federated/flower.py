@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nestling.address import Address
+from nestling.proxies import past_proxies
 from nestling.untrusted import parse_json
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated.run_config import RunConfig
@@ -59,9 +61,9 @@ class FlowerError(CloudError):
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """A SuperLink: HOST:PORT, and the certificates that it is known by; None on loopback only."""
+    """A SuperLink, and the certificates that it is known by; None on loopback only."""
 
-    address: str
+    address: Address
     root_certificates: Path | None
 
 
@@ -78,14 +80,15 @@ def program(name: str) -> str:
     return found
 
 
-def environment(home: Path | None = None) -> dict[str, str]:
-    """Environment for Flower's programs: quiet, and finding each other.
+def environment(home: Path | None = None, *hosts: str) -> dict[str, str]:
+    """Environment for Flower's programs: quiet, and finding each other past any proxy.
 
     Args:
         home: folder for what they keep; by default their own choice.
+        hosts: of the SuperLink, if not this machine.
     """
     beside = str(Path(sys.executable).parent)
-    made = {**_QUIET, **os.environ}
+    made = {**_QUIET, **past_proxies(os.environ, *hosts)}
     made["PATH"] = f"{beside}{os.pathsep}{made.get('PATH', '')}"
     if home is not None:
         made["FLWR_HOME"] = str(home)
@@ -133,14 +136,16 @@ def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
     number = ""
     try:
         with _interrupt_held():  # a run that was handed over, and nobody knows which, goes on
-            started = _flwr(home, ["run", str(folder), _CONNECTION, "--format", "json"], None)
+            started = _flwr(home, link, ["run", str(folder), _CONNECTION, "--format", "json"], None)
             number = str(_json(started)["run-id"])
-        _flwr(home, ["log", number, _CONNECTION, "--stream"], timeout_s)
+        _flwr(home, link, ["log", number, _CONNECTION, "--stream"], timeout_s)
     except KeyboardInterrupt:
         if not number:
             raise
-        raise KeyboardInterrupt(_stop(home, number)) from None
-    told = _json(_flwr(home, ["ls", _CONNECTION, "--run-id", number, "--format", "json"], None))
+        raise KeyboardInterrupt(_stop(home, link, number)) from None
+    told = _json(
+        _flwr(home, link, ["ls", _CONNECTION, "--run-id", number, "--format", "json"], None)
+    )
     status = str(told["runs"][0]["status"])
     if not status.startswith(_FINISHED):
         raise FlowerError(f"run {number} is {status}: the SuperLink stopped talking of it")
@@ -163,12 +168,12 @@ def _interrupt_held() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _stop(home: Path, number: str) -> str:
+def _stop(home: Path, link: Link, number: str) -> str:
     """Stop a run, which would go on and release a bundle; returns what came of it."""
     # A second Ctrl-C must not cut this short, here or in flwr.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        _json(_flwr(home, ["stop", number, _CONNECTION, "--format", "json"], _STOP_TIMEOUT_S))
+        _json(_flwr(home, link, ["stop", number, _CONNECTION, "--format", "json"], _STOP_TIMEOUT_S))
     except FlowerError as err:
         why = str(err).splitlines()[-1]
         return f"run {number} was not stopped at the SuperLink and may release a bundle: {why}"
@@ -178,7 +183,7 @@ def _stop(home: Path, number: str) -> str:
 
 
 def _connection(link: Link) -> str:
-    lines = [f"[superlink.{_CONNECTION}]", f"address = {json.dumps(link.address)}"]
+    lines = [f"[superlink.{_CONNECTION}]", f"address = {json.dumps(str(link.address))}"]
     if link.root_certificates is None:
         lines.append("insecure = true")
     else:
@@ -186,11 +191,11 @@ def _connection(link: Link) -> str:
     return "\n".join([*lines, ""])
 
 
-def _flwr(home: Path, arguments: Sequence[str], timeout_s: float | None) -> str:
+def _flwr(home: Path, link: Link, arguments: Sequence[str], timeout_s: float | None) -> str:
     try:
         done = subprocess.run(
             [program("flwr"), *arguments],
-            env=environment(home),
+            env=environment(home, link.address.host),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

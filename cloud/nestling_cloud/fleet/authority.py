@@ -91,7 +91,7 @@ class Authority:
             CertificateError: one of the hosts is neither a name nor an address.
             AuthorityError: the folder cannot be written.
         """
-        every = sorted({*_ALWAYS, *(host.strip("[]") for host in hosts)})
+        every = sorted({*_ALWAYS, *hosts})
         return self._files(
             (folder or self._folder) / f"{name}.pem",
             lambda found: certificates.hosts_of(found) == set(every),

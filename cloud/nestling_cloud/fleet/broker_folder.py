@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nestling import topics
+from nestling.hosts import is_wildcard
 from nestling_cloud.fleet.authority import CLOUD_NAME, Authority
 from nestling_cloud.fleet.certificates import Pair, hosts_of
 from nestling_cloud.fleet.roster import Roster
@@ -105,7 +106,9 @@ def configuration(folder: Path, host: str, port: int, *, root: bool) -> str:
             cannot read its files.
     """
     lines = [
-        f"listener {port} {host}",
+        # An address that stands for all of a machine's does so for both families, as for gRPC;
+        # Mosquitto would listen in the one that it is written in.
+        f"listener {port}" if is_wildcard(host) else f"listener {port} {host}",
         f"cafile {folder}/ca.pem",
         f"certfile {folder}/broker.pem",
         f"keyfile {folder}/broker.pem",

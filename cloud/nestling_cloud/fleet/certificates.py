@@ -237,7 +237,7 @@ def _name(common_name: str) -> x509.Name:
 
 def _host(host: str) -> x509.GeneralName:
     try:
-        return x509.IPAddress(ipaddress.ip_address(host.strip("[]")))
+        return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         pass
     if not _HOST.fullmatch(host):

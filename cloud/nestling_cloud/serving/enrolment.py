@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
+from nestling.address import Address
 from nestling.v1 import enrolment_pb2 as pb
 from nestling.v1 import enrolment_pb2_grpc
 from nestling_cloud.errors import CloudError
@@ -113,7 +114,7 @@ async def _abort_broken(context: _Context) -> NoReturn:
 @contextlib.asynccontextmanager
 async def enrolling(
     security: Security, host: str, port: int, *, cloud: str, broker: str
-) -> AsyncIterator[str]:
+) -> AsyncIterator[Address]:
     """Listen for devices that have a token; yields where.
 
     Args:

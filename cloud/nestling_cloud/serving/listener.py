@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Callable
 
 import grpc
 
+from nestling.address import Address
 from nestling_cloud.errors import CloudError
+from nestling_cloud.ports import bound_socket, in_words
 from nestling_cloud.tls import TlsFiles
 
 # Otherwise a second cloud on the same port would start, and get half of the calls.
@@ -31,7 +33,7 @@ async def listening(
     host: str,
     port: int,
     credentials: grpc.ServerCredentials | None = None,
-) -> AsyncIterator[str]:
+) -> AsyncIterator[Address]:
     """Start a server that has its services, and stop it in the end.
 
     Args:
@@ -41,26 +43,33 @@ async def listening(
         credentials: of its TLS; None for a listener that only this machine reaches.
 
     Yields:
-        HOST:PORT.
+        Where it listens.
 
     Raises:
-        ListenerError: the port is taken, or not ours.
+        ListenerError: the port is taken, or not ours, or the host is not this machine.
     """
-    wanted = f"{host}:{port}"
+    wanted = str(Address(host=host, port=port))
     try:
         if credentials is None:
             port = server.add_insecure_port(wanted)
         else:
             port = server.add_secure_port(wanted, credentials)
     except RuntimeError as err:
-        raise ListenerError(
-            f"cannot listen on {wanted}: the port is taken or not ours; choose another one"
-        ) from err
+        raise ListenerError(f"cannot listen on {wanted}: {_why_not(host, port)}") from err
     await server.start()
     try:
-        yield f"{host}:{port}"
+        yield Address(host=host, port=port)
     finally:
         await server.stop(_GRACE_S)
+
+
+def _why_not(host: str, port: int) -> str:
+    """Find out why a host and port cannot be listened on: gRPC tells its log only."""
+    try:
+        bound_socket(host, port).close()
+    except OSError as err:
+        return f"{in_words(err, host)}; choose another port, or an address of this machine"
+    return "the port is taken or not ours; choose another one"
 
 
 def tls_credentials(

@@ -1,23 +1,23 @@
 """Can cloud and broker be reached, as the device would reach them?"""
 
 import secrets
-import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import grpc
 
 from nestling import topics
+from nestling.address import Address
 from nestling.admission import offload_bytes, transfer_ms
 from nestling.host_state import HostState, read_host_state
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_device import policy
-from nestling_device.address import split_address
 from nestling_device.budget import budget_of
 from nestling_device.channel import Channel
 from nestling_device.checks.finding import Finding, Subject, failing
 from nestling_device.energy.profile import load_link
 from nestling_device.mqtt import BrokerUnreachableError, Connection
+from nestling_device.obstacle import find_obstacle
 from nestling_device.standing import read_bundle
 
 _TIMEOUT_S = 5.0
@@ -27,17 +27,11 @@ _STATE_WAIT_S = 2.0
 
 def cloud(subject: Subject) -> Finding:
     """Connect, and ask the cloud whether it is ready."""
-    address = subject.config.cloud.address
-    if not address:
+    if not subject.config.cloud.address:
         return _unknown("cloud", "address")
-    fault = _dial(address)
-    if fault:
-        return Finding(
-            check="cloud",
-            level="fail",
-            found=f"{address}: {fault}",
-            advice="check the network, [cloud] address, and that nestling-cloud serve runs there",
-        )
+    address = Address.parse(subject.config.cloud.address)
+    if (blocked := _blocked("cloud", address, subject)) is not None:
+        return blocked
     channel = Channel(address, subject.identity)
     try:
         stub = channel.stub(inference_pb2_grpc.GRPCInferenceServiceStub)
@@ -52,7 +46,7 @@ def cloud(subject: Subject) -> Finding:
             else "see the cloud's log",
         )
     finally:
-        channel.drop()
+        channel.close()
     if not answer.ready:
         advice = "release a bundle there, or wait until it has started"
         return Finding(check="cloud", level="fail", found=f"{address} not ready", advice=advice)
@@ -61,15 +55,16 @@ def cloud(subject: Subject) -> Finding:
 
 def broker(subject: Subject) -> Finding:
     """Connect and subscribe, beside a device that runs."""
-    address = subject.config.cloud.broker
-    if not address:
+    if not subject.config.cloud.broker:
         return _unknown("broker", "broker")
-    host, port = split_address(address)
+    address = Address.parse(subject.config.cloud.broker)
+    if (blocked := _blocked("broker", address, subject)) is not None:
+        return blocked
     name = subject.config.device.id
     try:
         Connection(
-            host,
-            port,
+            address.host,
+            address.port,
             client_id=f"{name}-doctor-{secrets.token_hex(8)}",
             subscriptions=[topics.sparkplug("NCMD", name)],
             identity=subject.identity,
@@ -152,13 +147,18 @@ def offload(subject: Subject) -> Finding:
     )
 
 
-def _dial(address: str) -> str:
-    """Say what keeps TCP from connecting, empty if nothing does."""
+def _blocked(check: str, address: Address, subject: Subject) -> Finding | None:
+    """What keeps this device from connecting, None if nothing does."""
     try:
-        socket.create_connection(split_address(address), timeout=_TIMEOUT_S).close()
+        tls = subject.identity.ssl_context() if subject.identity else None
     except OSError as err:
-        return err.strerror or str(err)
-    return ""
+        advice = "enrol this device again: nestling-device enrol"
+        found = f"the identity cannot be used: {err}"
+        return Finding(check=check, level="fail", found=found, advice=advice)
+    obstacle = find_obstacle(address, tls)
+    if obstacle is None:
+        return None
+    return Finding(check=check, level="fail", found=obstacle.found, advice=obstacle.advice)
 
 
 def _unknown(check: str, key: str) -> Finding:

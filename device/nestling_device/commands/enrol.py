@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from nestling.enrolment_token import EnrolmentToken
+from nestling.text import decode_text
 from nestling_device import flags
 from nestling_device.enrolment import EnrolmentError, enrol, renew
 from nestling_device.identity import Identity
@@ -13,7 +14,7 @@ _STANDARD_INPUT = "-"
 _EXAMPLES = """\
 examples:
   nestling-device enrol --cloud cloud.lan:8501 --token-file porch.token
-  ssh cloud.lan nestling-cloud device add porch --json | jq -r .token |
+  ssh cloud.lan nestling-cloud device add porch |
     nestling-device enrol --cloud cloud.lan:8501 --token-file -
   nestling-device enrol --renew --state nestling-porch
 """
@@ -30,8 +31,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     how = parser.add_mutually_exclusive_group(required=True)
-    how.add_argument("--token", help="the token itself")
-    how.add_argument("--token-file", metavar="FILE", help="file that holds it, - is standard input")
+    how.add_argument(
+        "--token-file", metavar="FILE", help="file that holds the token, - is standard input"
+    )
     how.add_argument(
         "--renew", action="store_true", help="get another certificate for the identity there is"
     )
@@ -72,12 +74,14 @@ def _renew(options: argparse.Namespace) -> Identity:
 
 def _token(options: argparse.Namespace) -> EnrolmentToken:
     try:
-        if options.token is not None:
-            text = options.token
-        elif options.token_file == _STANDARD_INPUT:
-            text = sys.stdin.read()
+        if options.token_file == _STANDARD_INPUT:
+            data = sys.stdin.buffer.read()
         else:
-            text = Path(options.token_file).read_text()
-        return EnrolmentToken.from_text(text)
-    except (OSError, ValueError) as err:
-        raise EnrolmentError(str(err)) from err
+            data = Path(options.token_file).read_bytes()
+        return EnrolmentToken.from_text(decode_text(data))
+    except OSError as err:
+        raise EnrolmentError(
+            f"{options.token_file} cannot be read: {err.strerror}; name the token's file"
+        ) from err
+    except ValueError as err:
+        raise EnrolmentError(f"--token-file {options.token_file}: {err}") from err

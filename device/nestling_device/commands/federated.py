@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from nestling.proxies import past_proxies
 from nestling_device import flags
 from nestling_device.errors import DeviceError
 from nestling_device.labelled_examples import FEWEST
@@ -43,7 +44,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = join.add_argument
-    add("--superlink", required=True, metavar="HOST:PORT")
+    add("--superlink", required=True, type=flags.address, metavar="HOST:PORT")
     add("--root-certificates", required=True, type=Path, metavar="PEM", help="of the SuperLink")
     flags.add_config(join)
     flags.add_state(join)
@@ -104,7 +105,7 @@ def _join(options: argparse.Namespace) -> int:
             "--root-certificates"
         )
     beside = str(Path(sys.executable).parent)
-    environment = {**_QUIET, **os.environ}
+    environment = {**_QUIET, **past_proxies(os.environ, options.superlink.host)}
     environment["PATH"] = f"{beside}{os.pathsep}{environment.get('PATH', '')}"
     # Its own, so that two devices of one machine do not meet.
     environment.setdefault("FLWR_HOME", str((state / "flower").absolute()))
@@ -113,7 +114,7 @@ def _join(options: argparse.Namespace) -> int:
         raise FederatedError("no flower-supernode here: pip install 'nestling[federated]'")
     command = [
         program,
-        *("--superlink", options.superlink),
+        *("--superlink", str(options.superlink)),
         *("--root-certificates", str(options.root_certificates)),
         *("--host", "127.0.0.1", "--port", str(options.port)),
         # Values as TOML reads them, which JSON's are.

@@ -2,7 +2,6 @@
 
 import argparse
 import platform
-import signal
 import sys
 import threading
 import time
@@ -10,20 +9,22 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal, cast
 
+from nestling.address import Address
 from nestling_device import flags
-from nestling_device.address import split_address
 from nestling_device.answer_line import answer_line
 from nestling_device.budget import budget_of
 from nestling_device.config import Config
+from nestling_device.delivery.source import SourceUnreachableError
 from nestling_device.energy.costs import read_costs
 from nestling_device.energy.metering import open_meter
 from nestling_device.identity import Identity
 from nestling_device.machine import activations_of, machine_name
 from nestling_device.membership import check_reachable, joined
 from nestling_device.runtime import Device, DeviceConfig
+from nestling_device.signals import ending_signals
 from nestling_device.sources.catalogue import open_source
 from nestling_device.sources.source import Source
-from nestling_device.thread_watch import watched
+from nestling_device.thread_watch import ThreadWatch, watched
 
 # What the cloud may take at the end to acknowledge the last receipts.
 _FLUSH_S = 5.0
@@ -60,48 +61,55 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _run(options: argparse.Namespace) -> int:
-    stop = threading.Event()
-    # An installation may be broken off at any point, and nothing else happens before the start.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
     config, identity = joined(flags.read(options))
     check_reachable(config, identity)
     state_dir = Path(config.device.state)
     costs = read_costs(state_dir, machine_name())
     memory_bytes = budget_of(config).memory_bytes
-    with (
-        watched(stop.set) as watch,
-        open_meter(config, costs) as meter,
-        Device(_device_config(config, identity), meter, memory_bytes, costs) as device,
-    ):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        print(
-            f"nestling-device: {config.device.id} runs {device.parts.version}, capacities 1 to "
-            f"{device.parts.held}",
-            file=sys.stderr,
-        )
-        with closing(open_source(config.source, device, state_dir)) as source:
-            _answer_all(device, source, config, options, stop)
-        watch.check()
-        if not device.flush(_FLUSH_S):
-            print(
-                "nestling-device: some receipts are not stored in the cloud yet; they stay in "
-                f"{state_dir} and go with the next run",
-                file=sys.stderr,
-            )
+    stop = threading.Event()
+    with watched(stop.set) as watch, open_meter(config, costs) as meter:
+        device = Device(_device_config(config, identity), meter, memory_bytes, costs)
+        with ending_signals(stop, device.abandon):
+            try:
+                with device:
+                    _run_started(device, config, options, stop, watch)
+            except SourceUnreachableError:
+                if not stop.is_set():  # otherwise the end of the first download was asked for
+                    raise
     return 0
 
 
+def _run_started(
+    device: Device,
+    config: Config,
+    options: argparse.Namespace,
+    stop: threading.Event,
+    watch: ThreadWatch,
+) -> None:
+    print(
+        f"nestling-device: {config.device.id} runs {device.parts.version}, capacities 1 to "
+        f"{device.parts.held}",
+        file=sys.stderr,
+    )
+    state_dir = Path(config.device.state)
+    with closing(open_source(config.source, device, state_dir)) as source:
+        _answer_all(device, source, config, options, stop)
+    watch.check()
+    if not device.flush(_FLUSH_S):
+        print(
+            "nestling-device: some receipts are not stored in the cloud yet; they stay in "
+            f"{state_dir} and go with the next run",
+            file=sys.stderr,
+        )
+
+
 def _device_config(config: Config, identity: Identity | None) -> DeviceConfig:
-    host, port = split_address(config.cloud.broker)
     return DeviceConfig(
         device_id=config.device.id,
         profile=config.board.profile,
         state_dir=Path(config.device.state),
-        cloud=config.cloud.address,
-        broker_host=host,
-        broker_port=port,
+        cloud=Address.parse(config.cloud.address),
+        broker=Address.parse(config.cloud.broker),
         activations=activations_of(platform.machine()),
         delivery=cast("Literal['grpc', 'mqtt']", config.cloud.delivery),
         deadline_ms=config.budget.latency_ms,

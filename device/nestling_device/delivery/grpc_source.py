@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import grpc
 
+from nestling.address import Address
 from nestling.v1 import bundle_pb2, delivery_pb2, delivery_pb2_grpc
-from nestling_device.channel import Channel
+from nestling_device.channel import Channel, ChannelClosedError
 from nestling_device.delivery.source import DeliveryError, SourceUnreachableError, checked_chunk
 from nestling_device.identity import Identity
 
@@ -32,7 +33,7 @@ class GrpcSource:
 
     def __init__(
         self,
-        target: str,
+        address: Address,
         device_id: str,
         *,
         identity: Identity | None = None,
@@ -41,17 +42,16 @@ class GrpcSource:
         """Make a source; it dials when first asked.
 
         Args:
-            target: "host:port".
+            address: of the delivery service.
             device_id: who asks.
             identity: for TLS, with the same name; None without.
             timeout_s: for one call, which carries at most 256 KiB; a question without a blob gets
                 no more than 5 s.
         """
-        self._channel = Channel(target, identity)
+        self._channel = Channel(address, identity)
         self._device_id = device_id
         self._timeout_s = timeout_s
         self._bytes_received = 0
-        self._closed = False
 
     @property
     def bytes_received(self) -> int:
@@ -78,7 +78,7 @@ class GrpcSource:
                 yield data
             if offset == before:
                 raise DeliveryError(
-                    f"blob {blob.sha256[:12]}: {self._channel.target} ended it at {offset} of "
+                    f"blob {blob.sha256[:12]}: {self._channel.address} ended it at {offset} of "
                     f"{blob.size} bytes"
                 )
 
@@ -96,24 +96,27 @@ class GrpcSource:
                 call.cancel()  # where the reader stopped early; otherwise without effect
 
     def _stub(self) -> delivery_pb2_grpc.DeliveryServiceStub:
-        if self._closed:
-            raise SourceUnreachableError(f"{self._channel.target} is not asked any more")
         return self._channel.stub(delivery_pb2_grpc.DeliveryServiceStub)
 
     @contextmanager
     def _wrapped(self, wanted: str) -> Iterator[None]:
         try:
             yield
+        except ChannelClosedError as err:
+            raise SourceUnreachableError(str(err)) from err
+        except ValueError as err:  # gRPC's, where the channel was closed just before the call
+            if not self._channel.closed:
+                raise
+            raise SourceUnreachableError(f"{self._channel.address} is not asked any more") from err
         except grpc.RpcError as err:
             code, details = err.code(), err.details()
             if code in _REFUSALS:
-                raise DeliveryError(f"{self._channel.target} refused {wanted}: {details}") from err
+                raise DeliveryError(f"{self._channel.address} refused {wanted}: {details}") from err
             self._channel.drop()
             raise SourceUnreachableError(
-                f"{self._channel.target} did not answer for {wanted} ({code.name}: {details}); "
+                f"{self._channel.address} did not answer for {wanted} ({code.name}: {details}); "
                 "check that the cloud runs and try again"
             ) from err
 
     def close(self) -> None:
-        self._closed = True
-        self._channel.drop()
+        self._channel.close()

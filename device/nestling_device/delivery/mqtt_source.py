@@ -2,12 +2,14 @@
 
 import itertools
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 
 from google.protobuf.message import DecodeError
 
 from nestling import topics
+from nestling.address import Address
 from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_device.delivery.source import DeliveryError, SourceUnreachableError, checked_chunk
 from nestling_device.identity import Identity
@@ -18,12 +20,11 @@ _ATTEMPTS = 3
 
 
 class MqttSource:
-    """The cloud's delivery behind a broker; a `BlobSource`, for one thread."""
+    """The cloud's delivery behind a broker; a `BlobSource`."""
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        broker: Address,
         device_id: str,
         *,
         identity: Identity | None = None,
@@ -32,8 +33,7 @@ class MqttSource:
         """Make a source; it connects when first asked.
 
         Args:
-            host: of the broker.
-            port: of the broker.
+            broker: that the cloud's delivery listens at.
             device_id: who asks.
             identity: for TLS, with the same name; None without.
             timeout_s: for one answer; a request is sent three times before it is given up.
@@ -41,13 +41,13 @@ class MqttSource:
         Raises:
             ValueError: the device id cannot stand in a topic.
         """
-        self._host = host
-        self._port = port
+        self._address = broker
         self._device_id = topics.check_device_id(device_id)
         # The broker ends a connection when another comes under its id, so nobody may guess it.
         self._client_id = f"{device_id}-delivery-{secrets.token_hex(8)}"
         self._identity = identity
         self._timeout_s = timeout_s
+        self._lock = threading.Lock()  # around the connection, and whether there may be one
         self._connection: Connection | None = None
         # From a random start, so that no answer to an earlier process is taken for ours.
         self._ids = itertools.count(secrets.randbits(62) + 1)
@@ -93,7 +93,7 @@ class MqttSource:
                 f"{err}; check that the broker runs and try again"
             ) from err
         raise SourceUnreachableError(
-            f"no answer from the cloud over the broker {self._host}:{self._port} in "
+            f"no answer from the cloud over the broker {self._address} in "
             f"{_ATTEMPTS} x {self._timeout_s:g} s; check that the cloud runs and try again"
         )
 
@@ -115,26 +115,35 @@ class MqttSource:
         return None
 
     def _connected(self) -> Connection:
-        if self._closed:
-            raise SourceUnreachableError("the cloud is not asked any more")
-        if self._connection is None:
-            self._connection = Connection(
-                self._host,
-                self._port,
+        with self._lock:
+            if self._connection is not None:
+                return self._connection
+            closed = self._closed
+        if not closed:
+            made = Connection(
+                self._address.host,
+                self._address.port,
                 client_id=self._client_id,
                 subscriptions=[topics.delivery_response(self._device_id)],
                 identity=self._identity,
             )
-        return self._connection
+            with self._lock:
+                if not self._closed:
+                    self._connection = made
+                    return made
+            made.close()  # the source was closed meanwhile
+        raise SourceUnreachableError("the cloud is not asked any more")
 
     def close(self) -> None:
-        self._closed = True
+        with self._lock:
+            self._closed = True
         self._hang_up()
 
     def _hang_up(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._lock:  # two threads may hang up at once, and one of them closes
+            held, self._connection = self._connection, None
+        if held is not None:
+            held.close()
 
 
 def _checked(response: delivery_pb2.DeliveryResponse) -> delivery_pb2.DeliveryResponse:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests import enrolled
 
+from nestling.address import Address
 from nestling.hosts import is_loopback
 from nestling.inference.v2 import inference_pb2
 from nestling.v1 import delivery_pb2
@@ -20,12 +21,12 @@ from nestling_cloud.tls import reachable_as
 ANY = "0.0.0.0"  # noqa: S104
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.3.4.5"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.3.4.5"])
 def test_this_machine_needs_no_tls(host: str) -> None:
     assert not needs_tls(host)
 
 
-@pytest.mark.parametrize("host", [ANY, "::", "[::]", "10.0.0.7", "cloud.lan", "localhost.lan"])
+@pytest.mark.parametrize("host", [ANY, "::", "10.0.0.7", "cloud.lan", "localhost.lan"])
 def test_other_machines_need_tls(host: str) -> None:
     assert needs_tls(host)
     assert needs_tls("127.0.0.1", host)
@@ -47,16 +48,17 @@ def test_listener_is_reached_from_its_own_machine(host: str, reached: str) -> No
         ("10.0.0.7", None, "10.0.0.7", ("10.0.0.7",)),
         ("10.0.0.7", "cloud.lan", "cloud.lan", ("10.0.0.7", "cloud.lan")),
         (ANY, "cloud.lan", "cloud.lan", ("cloud.lan",)),
+        ("::1", None, "[::1]", ("::1",)),
     ],
 )
 def test_names_are_those_that_devices_use(
     tmp_path: Path, host: str, public_host: str | None, expected: str, names: tuple[str, ...]
 ) -> None:
     with Security.open(tmp_path, host, public_host) as security:
-        assert (security.public_host, security.names) == (expected, names)
-        assert security.public("127.0.0.1:8500") == f"{expected}:8500"
-        assert security.public(f"{ANY}:8500") == f"{expected}:8500"
-        assert security.public("broker.lan:8883") == "broker.lan:8883"
+        assert (security.public_host, security.names) == (expected.strip("[]"), names)
+        assert security.public(Address(host="127.0.0.1", port=8500)) == f"{expected}:8500"
+        assert security.public(Address(host=ANY, port=8500)) == f"{expected}:8500"
+        assert security.public(Address(host="broker.lan", port=8883)) == "broker.lan:8883"
 
 
 def test_wildcard_without_a_public_host_is_refused_before_anything_is_made(tmp_path: Path) -> None:

@@ -79,9 +79,22 @@ def test_file_that_is_not_there_says_so(tmp_path: Path) -> None:
 
 
 def test_file_that_is_no_text_says_so(tmp_path: Path) -> None:
-    (tmp_path / "device.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "device.toml").write_bytes("[device]\n".encode("utf-16"))
 
-    with pytest.raises(ConfigError, match="is not TOML"):
+    with pytest.raises(ConfigError, match=r"device\.toml: this is UTF-16: save it as UTF-8"):
+        read_config(tmp_path / "device.toml")
+
+
+def test_mark_of_an_editor_before_the_text_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "device.toml").write_text('[device]\nid = "porch"\n', "utf-8-sig")
+
+    assert read_config(tmp_path / "device.toml").device.id == "porch"
+
+
+def test_address_with_a_scheme_is_told_how_to_write_it(tmp_path: Path) -> None:
+    (tmp_path / "device.toml").write_text('[cloud]\naddress = "https://cloud.lan:8500"\n')
+
+    with pytest.raises(ConfigError, match="HOST:PORT without https://"):
         read_config(tmp_path / "device.toml")
 
 

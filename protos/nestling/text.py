@@ -1,0 +1,33 @@
+"""Text that people hand in, as files or on standard input: UTF-8, with or without a mark."""
+
+import codecs
+
+# Longest first: the mark of UTF-16 begins that of UTF-32.
+_OTHERS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+class EncodingError(ValueError):
+    """Text in another encoding than UTF-8."""
+
+
+def decode_text(data: bytes) -> str:
+    """Decode UTF-8; the mark that editors on Windows put before it is no part of the text.
+
+    Raises:
+        EncodingError: it is something else; the text says what, and what to do.
+    """
+    for mark, name in _OTHERS.items():
+        if data.startswith(mark):
+            raise EncodingError(f"this is {name}: save it as UTF-8")
+    if b"\0" in data:
+        raise EncodingError("this is no text in UTF-8, it holds zero bytes: save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as err:
+        line = data.count(b"\n", 0, err.start) + 1
+        raise EncodingError(f"line {line} is not UTF-8: save it as UTF-8") from err

@@ -1,0 +1,220 @@
+"""How a fleet is reached: by names and addresses of every kind, past proxies, and in words."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests import cloud_process, enrolled
+from tests.cloud_process import Cloud, StartCloud
+from tests.device_process import DeviceProcess
+from tests.hand_bundle import hand_repository
+from tests.processes import until
+
+import stopping
+from nestling_device.outbox import Outbox
+
+# libc reads it as 127.0.0.1, as it reads porch.local where mDNS is set up. gRPC's own resolver,
+# c-ares, knows neither.
+LIBC_ONLY = "127.1"
+TO_THE_CLOUD = ("--offload-share", "1", "--count", "10", "--interval", "0.01")
+# Nobody listens there.
+PROXY = "http://127.0.0.1:9"
+PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy", "all_proxy"), PROXY)
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 on this machine's loopback")
+
+
+@pytest.fixture
+def repository(tiny_teacher: bytes, tmp_path: Path) -> Path:
+    hand_repository(tmp_path / "repository", tiny_teacher)
+    return tmp_path / "repository"
+
+
+@pytest.fixture
+def start_cloud(repository: Path, tmp_path: Path) -> Iterator[StartCloud]:
+    """Starts clouds over a hand-made release, and ends them afterwards."""
+    log = tmp_path / "cloud.log"
+    state = tmp_path / "cloud"
+    state.mkdir(mode=0o700)
+    with ExitStack() as stack, log.open("a") as stderr:
+
+        def start(*arguments: str) -> Cloud:
+            command = cloud_process.command(
+                repository, state / "receipts.sqlite", "--json", "--state", str(state), *arguments
+            )
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return cloud_process.start(process, state / "receipts.sqlite", log)
+
+        yield start
+    sys.stderr.write(log.read_text())  # shown if the test failed
+
+
+def every_connection_works(cloud: Cloud, tmp_path: Path) -> None:
+    """Enrol, fetch the bundle, have every input answered by the cloud and every receipt stored."""
+    porch = tmp_path / "porch"
+    token = enrolled.add(tmp_path / "cloud", "porch")
+
+    ended = enrolled.enrol(cloud.enrolment, token, porch)
+
+    assert ended.status == 0, ended.stderr
+    with DeviceProcess(porch, arguments=TO_THE_CLOUD) as device:
+        assert device.end() == 0, device.stderr
+    assert {answer["route"] for answer in device.answers} == {"cloud"}
+    with Outbox(porch) as outbox:
+        assert outbox.acknowledged == outbox.last_sequence == 10
+    doctor = enrolled.run("device", "doctor", "--state", str(porch))
+    assert doctor.status == 0, doctor.stdout
+    renewed = enrolled.run("device", "enrol", "--renew", "--state", str(porch))
+    assert renewed.status == 0, renewed.stderr
+
+
+def test_name_that_only_libc_knows_serves_every_connection_of_a_device(
+    start_cloud: StartCloud, tmp_path: Path
+) -> None:
+    cloud = start_cloud(*enrolled.TLS, "--public-host", LIBC_ONLY)
+    assert cloud.enrolment.startswith(f"{LIBC_ONLY}:")
+
+    every_connection_works(cloud, tmp_path)
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_ipv6_address_serves_every_connection_with_tls(
+    start_cloud: StartCloud, tmp_path: Path, host: str
+) -> None:
+    cloud = start_cloud(*enrolled.TLS, "--host", host)
+    assert cloud.grpc.startswith("[::1]:")
+    assert str(cloud.broker).startswith("[::1]:")
+
+    every_connection_works(cloud, tmp_path)
+
+
+@needs_ipv6
+def test_every_address_of_a_machine_is_every_address_of_both_families(
+    start_cloud: StartCloud, tmp_path: Path
+) -> None:
+    cloud = start_cloud(*enrolled.TLS, "--host", "::", "--public-host", "127.0.0.1")
+
+    every_connection_works(cloud, tmp_path)
+
+
+@needs_ipv6
+def test_ipv6_address_without_tls(start_cloud: StartCloud, tmp_path: Path) -> None:
+    cloud = start_cloud("--host", "::1")
+    assert cloud.grpc.startswith("[::1]:")
+
+    with DeviceProcess(
+        tmp_path / "d", cloud=cloud.grpc, broker=str(cloud.broker), arguments=TO_THE_CLOUD
+    ) as device:
+        assert device.end() == 0, device.stderr
+    assert {answer["route"] for answer in device.answers} == {"cloud"}
+
+
+def test_no_connection_of_a_device_goes_through_a_proxy(
+    start_cloud: StartCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = start_cloud(*enrolled.TLS)
+    for name, proxy in PROXIES.items():
+        monkeypatch.setenv(name, proxy)
+        monkeypatch.setenv(name.upper(), proxy)
+
+    every_connection_works(cloud, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "words"),
+    [
+        ("no-such-host.invalid:8501", 1, "no address for no-such-host.invalid"),
+        ("https://cloud.lan:8501", 2, "without https://"),
+        ("cloud.lan:8501/", 2, "is not HOST:PORT"),
+        ("::1:8501", 2, "[::1]:8501"),
+    ],
+)
+def test_address_that_cannot_be_used_is_told_in_words(
+    tmp_path: Path, address: str, status: int, words: str
+) -> None:
+    token = enrolled.add(tmp_path / "cloud", "porch", "--cloud", "cloud.lan:8501")
+
+    ended = enrolled.enrol(address, token, tmp_path / "porch")
+
+    assert ended.status == status
+    assert words in ended.stderr
+    assert "certificate" not in ended.stderr
+
+
+def test_port_of_inference_is_told_from_the_one_of_enrolment(
+    start_cloud: StartCloud, tmp_path: Path
+) -> None:
+    cloud = start_cloud(*enrolled.TLS)
+    token = enrolled.add(tmp_path / "cloud", "porch")
+
+    ended = enrolled.enrol(cloud.grpc, token, tmp_path / "porch")
+
+    assert ended.status == 1
+    assert "asks for a certificate" in ended.stderr
+
+
+def test_port_without_tls_is_told_in_words(start_cloud: StartCloud, tmp_path: Path) -> None:
+    cloud = start_cloud()
+    token = enrolled.add(tmp_path / "cloud", "porch", "--cloud", "cloud.lan:8501")
+
+    ended = enrolled.enrol(cloud.grpc, token, tmp_path / "porch")
+
+    assert ended.status == 1
+    assert "does not speak TLS" in ended.stderr
+
+
+def test_host_that_does_not_exist_is_not_called_a_taken_port(
+    repository: Path, tmp_path: Path
+) -> None:
+    arguments = ("--repository", str(repository), "--state", str(tmp_path / "cloud"))
+
+    ended = enrolled.run("cloud", "serve", *arguments, "--host", "no-such-host.invalid")
+
+    assert ended.status == 1
+    assert "no address for no-such-host.invalid" in ended.stderr
+
+
+def test_sighup_leaves_a_device_running_and_is_answered_with_a_word(
+    start_cloud: StartCloud, tmp_path: Path
+) -> None:
+    cloud = start_cloud()
+    with DeviceProcess(
+        tmp_path / "d",
+        cloud=cloud.grpc,
+        broker=str(cloud.broker),
+        arguments=("--interval", "0.01"),
+    ) as device:
+        device.take(3)
+        os.kill(device.process.pid, signal.SIGHUP)
+        until(lambda: "SIGHUP" in device.stderr)
+        device.take(3)
+        assert device.end(signal.SIGTERM) == 0
+
+
+def test_devices_that_are_ended_during_their_first_download_end_at_once(
+    start_cloud: StartCloud, tmp_path: Path
+) -> None:
+    cloud = start_cloud()
+
+    ends = list(stopping.many(cloud.grpc, str(cloud.broker), tmp_path, starts=5, at_once=2, seed=0))
+
+    assert [end.status for end in ends] == [0] * 5, ends

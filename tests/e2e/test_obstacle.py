@@ -1,0 +1,120 @@
+"""What keeps a device from a server, found by dialling real sockets."""
+
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+from tests.background import background
+
+from nestling.address import Address
+from nestling_cloud.fleet.authority import Authority
+from nestling_cloud.serving.listener import listening, tls_credentials
+from nestling_device.obstacle import find_obstacle
+
+HOST = "127.0.0.1"
+
+
+def server(authority: Authority, *, ask: bool = False, host: str = HOST) -> Iterator[Address]:
+    """A gRPC listener with a certificate of an authority, for 127.0.0.1 and localhost."""
+    files = authority.server("server", [])
+
+    @asynccontextmanager
+    async def listener() -> AsyncIterator[Address]:
+        credentials = tls_credentials(lambda: files, ask_for_certificate=ask)
+        async with listening(grpc.aio.server(), host, 0, credentials) as address:
+            yield address
+
+    with background(listener) as address:
+        yield address
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority.open(tmp_path / "authority")
+
+
+@pytest.fixture
+def listener(authority: Authority) -> Iterator[Address]:
+    yield from server(authority)
+
+
+@pytest.fixture
+def asking(authority: Authority) -> Iterator[Address]:
+    yield from server(authority, ask=True)
+
+
+def trusting(authority: Authority) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=authority.certificate_pem)
+
+
+def found(address: Address, tls: ssl.SSLContext | None) -> str:
+    obstacle = find_obstacle(address, tls)
+    assert obstacle is not None
+    return str(obstacle)
+
+
+def test_server_that_can_be_spoken_to_has_no_obstacle(
+    listener: Address, authority: Authority
+) -> None:
+    assert find_obstacle(listener, trusting(authority)) is None
+    assert find_obstacle(listener, None) is None
+
+
+def test_name_that_nobody_has_is_told_from_a_certificate() -> None:
+    unknown = Address(host="no-such-host.invalid", port=8501)
+
+    assert found(unknown, None).startswith("no address for no-such-host.invalid; ")
+
+
+def test_port_that_nobody_listens_at_is_told() -> None:
+    with socket.socket() as nobody:
+        nobody.bind((HOST, 0))
+        address = Address(host=HOST, port=nobody.getsockname()[1])
+
+        assert f"{address} cannot be reached" in found(address, None)
+
+
+def test_certificate_for_other_names_is_told(listener: Address, authority: Authority) -> None:
+    by_name = Address(host="127.1", port=listener.port)  # no address to TLS
+
+    assert "--public-host 127.1" in found(by_name, trusting(authority))
+    for by_address in server(authority, host="127.0.0.2"):
+        assert "--public-host 127.0.0.2" in found(by_address, trusting(authority))
+
+
+def test_other_authority_is_told(listener: Address, tmp_path: Path) -> None:
+    stranger = Authority.open(tmp_path / "stranger")
+
+    assert "comes from another authority" in found(listener, trusting(stranger))
+
+
+@pytest.mark.parametrize(("days", "words"), [(-800, "is good no more"), (800, "is not good yet")])
+def test_clock_that_is_off_is_told(
+    authority: Authority, tmp_path: Path, days: int, words: str
+) -> None:
+    then = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
+    off = Authority.open(tmp_path / "authority", now=lambda: then)
+
+    for address in server(off):
+        assert words in found(address, trusting(authority))
+
+
+def test_listener_that_asks_for_a_certificate_is_told(
+    asking: Address, authority: Authority
+) -> None:
+    assert "asks for a certificate" in found(asking, trusting(authority))
+
+
+def test_server_without_tls_is_told(authority: Authority) -> None:
+    @asynccontextmanager
+    async def listener() -> AsyncIterator[Address]:
+        async with listening(grpc.aio.server(), HOST, 0) as address:
+            yield address
+
+    with background(listener) as address:
+        assert "does not speak TLS" in found(address, trusting(authority))
