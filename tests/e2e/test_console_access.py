@@ -26,7 +26,9 @@ from nestling_cloud.console.throttle import FREE_FAILURES, LoginThrottle
 from nestling_cloud.federated.rounds import RoundLog
 from nestling_cloud.serving.config import Addresses
 from nestling_cloud.telemetry.store import Store
+from nestling_cloud.telemetry.uplink import Uplink
 
+UPLINK = Uplink(broker="127.0.0.1:1883", connected=True)
 OPEN = {"GET /healthz", "GET /login", "POST /login", "GET /login.css", "GET /favicon.ico"}
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 
@@ -74,7 +76,7 @@ def _every_route(released: Path, tmp_path: Path) -> list[tuple[str, str]]:
     url = f"sqlite:///{tmp_path / 'routes.sqlite'}"
     with Store(url) as store, RoundLog(url) as log:
         found = Addresses(grpc="", broker="")
-        parts = console_parts(Repository(released), store, StoredRounds(log), found)
+        parts = console_parts(Repository(released), store, StoredRounds(log), found, lambda: UPLINK)
         password = PasswordFile(tmp_path)
         sessions, throttle = Sessions(time.monotonic, password.mark), LoginThrottle(time.monotonic)
         app = routes(parts, Login(password, sessions, throttle, secure=False))
@@ -118,6 +120,53 @@ def test_no_route_answers_without_session_or_token(
 
     assert answered == OPEN - {"POST /login"}  # which says 401 to a wrong password
     assert _handshake(cloud, Origin=cloud.console) == 403
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/login", "/login.css", "/favicon.ico"])
+def test_open_address_answers_head_as_it_answers_get(client: httpx.Client, path: str) -> None:
+    asked, told = client.head(path), client.get(path)
+
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["content-length"] == told.headers["content-length"]
+
+
+@pytest.mark.parametrize("path", ["/", "/models", "/api/v1/fleet", "/api/v1/receipts.csv"])
+def test_head_of_what_is_guarded_takes_a_session(
+    client: httpx.Client, cloud: Cloud, path: str
+) -> None:
+    assert client.head(path).status_code == 401
+    _log_in(client, cloud.password)
+
+    asked, told = client.head(path), client.get(path)
+
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["content-type"] == told.headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "words"),
+    [
+        ("GET /no-such-page", 404, "There is no page at this address."),
+        ("GET /devices/a/b", 404, "There is no page at this address."),
+        ("GET /_nicegui/no-such", 404, "There is no page at this address."),
+        ("DELETE /models", 405, "does not answer that kind of request"),
+        ("DELETE /login", 405, "does not answer that kind of request"),
+    ],
+)
+def test_error_of_a_page_is_a_page_with_a_way_back(
+    client: httpx.Client, cloud: Cloud, asked: str, status: int, words: str
+) -> None:
+    method, path = asked.split()
+    _log_in(client, cloud.password)
+
+    told = client.request(method, path, headers={"Accept": "text/html"})
+
+    assert told.status_code == status
+    assert told.headers["content-type"].startswith("text/html")
+    assert words in told.text
+    assert '<link rel="stylesheet" href="/login.css">' in told.text
+    assert '<a href="/">' in told.text
+    assert client.request(method, path).headers["content-type"].startswith("text/plain")
 
 
 def test_redirect_of_a_page_leads_to_the_login_and_back(client: httpx.Client, cloud: Cloud) -> None:
@@ -232,3 +281,7 @@ def test_name_of_another_machine_that_leads_here_is_refused(cloud: Cloud) -> Non
 
     assert refused.status_code == 403
     assert "localhost" in refused.text
+    headers = {"Host": "evil.example", "Accept": "text/html"}
+    page = httpx.get(f"{cloud.console}/healthz", headers=headers)
+    assert "login.css" in page.text
+    assert "localhost" in page.text

@@ -24,6 +24,7 @@ from nestling_cloud.telemetry.outboxes import Key
 from nestling_cloud.telemetry.receipts import ReceiptError
 from nestling_cloud.telemetry.sparkplug_host import Reading, SparkplugHost
 from nestling_cloud.telemetry.store import Delivery, Store, check_outbox_id
+from nestling_cloud.telemetry.uplink import Uplink
 
 _MESSAGE_TYPES = ("NBIRTH", "NDATA", "NDEATH")
 # A commit has a price of its own, whatever it holds: wait for others that may go in together.
@@ -73,12 +74,21 @@ class Ingest:
         self._reports: dict[str, registry.Report] = {}  # not written yet
         self._news = asyncio.Event()
         self._connected: aiomqtt.Client | None = None
+        self._store_fault = ""  # why the last commit failed
         self._online_since_ms = 0
         self.subscribed = asyncio.Event()  # set from the first subscription on
 
     async def run(self) -> None:
         """Take telemetry in until cancelled; a broker that goes away is awaited."""
         await stay_connected(self._client, self._serve)
+
+    def uplink(self) -> Uplink:
+        """Tell whether devices are heard and what they say is stored. For any thread."""
+        return Uplink(
+            broker=str(self._broker),
+            connected=self._connected is not None,
+            store_fault=self._store_fault,
+        )
 
     async def command(self, device: str, values: Mapping[str, metrics.MetricValue | None]) -> bool:
         """Send a device a command; None for a value is Sparkplug's null.
@@ -216,6 +226,7 @@ class Ingest:
             added = await asyncio.to_thread(self._store.add_all, deliveries, list(reports.values()))
         except sa.exc.SQLAlchemyError as err:
             # Not acknowledged, so the devices keep it and send it again.
+            self._store_fault = str(_cause(err))
             _LOG.warning(
                 "could not store %d batches; the devices will repeat them: %s",
                 len(deliveries),
@@ -227,6 +238,7 @@ class Ingest:
             self._news.set()
             await asyncio.sleep(_STORE_RETRY_S)
         else:
+            self._store_fault = ""
             await self._acknowledge(client, added.contiguous)
 
     async def _acknowledge(self, client: aiomqtt.Client, contiguous: Mapping[Key, int]) -> None:
