@@ -217,15 +217,8 @@ def test_cloud_that_lost_its_broker_calls_no_device_connected(
             assert fleet.get("health").json()["findings"][0]["severity"] == "fault"
             assert fleet.get("fleet").json()["online"] == 0
             assert fleet.get("devices").json()["devices"][0]["online"] is False
-
-
-def test_damaged_release_is_said(tiny_teacher: bytes, tmp_path: Path) -> None:
-    with _serving(tmp_path, tiny_teacher) as fleet:
-        assert fleet.get("health").json() == {"findings": []}
-
-        (tmp_path / "repository" / "desired.binpb").write_bytes(b"\xff")
-
-        until(lambda: "There is no bundle" in fleet.get("health").text)
+            (tmp_path / "repository" / "desired.binpb").write_bytes(b"\xff")
+            until(lambda: "There is no bundle" in fleet.get("health").text)
 
 
 def test_chart_has_its_data_table_and_the_same_figures_as_csv(page: Browser, fleet: Fleet) -> None:

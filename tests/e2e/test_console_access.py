@@ -122,51 +122,36 @@ def test_no_route_answers_without_session_or_token(
     assert _handshake(cloud, Origin=cloud.console) == 403
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/login", "/login.css", "/favicon.ico"])
-def test_open_address_answers_head_as_it_answers_get(client: httpx.Client, path: str) -> None:
-    asked, told = client.head(path), client.get(path)
-
-    assert (asked.status_code, asked.content) == (200, b"")
-    assert asked.headers["content-length"] == told.headers["content-length"]
-
-
-@pytest.mark.parametrize("path", ["/", "/models", "/api/v1/fleet", "/api/v1/receipts.csv"])
-def test_head_of_what_is_guarded_takes_a_session(
-    client: httpx.Client, cloud: Cloud, path: str
-) -> None:
-    assert client.head(path).status_code == 401
+def test_head_is_answered_as_get_is(client: httpx.Client, cloud: Cloud) -> None:
+    guarded = ("/", "/models", "/api/v1/fleet", "/api/v1/receipts.csv")
+    assert {client.head(path).status_code for path in guarded} == {401}
     _log_in(client, cloud.password)
 
-    asked, told = client.head(path), client.get(path)
+    for path in ("/healthz", "/login", "/login.css", "/favicon.ico", *guarded):
+        asked, told = client.head(path), client.get(path)
+        assert (asked.status_code, asked.content) == (200, b""), path
+        assert asked.headers["content-type"] == told.headers["content-type"]
 
-    assert (asked.status_code, asked.content) == (200, b"")
-    assert asked.headers["content-type"] == told.headers["content-type"]
 
-
-@pytest.mark.parametrize(
-    ("asked", "status", "words"),
-    [
-        ("GET /no-such-page", 404, "There is no page at this address."),
-        ("GET /devices/a/b", 404, "There is no page at this address."),
-        ("GET /_nicegui/no-such", 404, "There is no page at this address."),
-        ("DELETE /models", 405, "does not answer that kind of request"),
-        ("DELETE /login", 405, "does not answer that kind of request"),
-    ],
-)
-def test_error_of_a_page_is_a_page_with_a_way_back(
-    client: httpx.Client, cloud: Cloud, asked: str, status: int, words: str
-) -> None:
-    method, path = asked.split()
+def test_error_of_a_page_is_a_page_with_a_way_back(client: httpx.Client, cloud: Cloud) -> None:
     _log_in(client, cloud.password)
+    missing, not_allowed = "There is no page at this address.", "not answer that kind of request"
+    expected = {
+        ("GET", "/no-such-page"): (404, missing),
+        ("GET", "/devices/a/b"): (404, missing),
+        ("GET", "/_nicegui/no-such"): (404, missing),
+        ("DELETE", "/models"): (405, not_allowed),
+        ("DELETE", "/login"): (405, not_allowed),
+    }
 
-    told = client.request(method, path, headers={"Accept": "text/html"})
-
-    assert told.status_code == status
-    assert told.headers["content-type"].startswith("text/html")
-    assert words in told.text
-    assert '<link rel="stylesheet" href="/login.css">' in told.text
-    assert '<a href="/">' in told.text
-    assert client.request(method, path).headers["content-type"].startswith("text/plain")
+    for (method, path), (status, words) in expected.items():
+        told = client.request(method, path, headers={"Accept": "text/html"})
+        assert told.status_code == status, path
+        assert told.headers["content-type"].startswith("text/html")
+        assert words in told.text
+        assert '<link rel="stylesheet" href="/login.css">' in told.text
+        assert '<a href="/">' in told.text
+        assert client.request(method, path).headers["content-type"].startswith("text/plain")
 
 
 def test_redirect_of_a_page_leads_to_the_login_and_back(client: httpx.Client, cloud: Cloud) -> None:
