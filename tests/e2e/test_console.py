@@ -159,8 +159,8 @@ def test_first_line_of_a_page_says_that_no_device_is_connected(page: Browser, fl
     assert told.startswith("Not working No device is connected; the last one was heard ")
     assert page.text(".main").startswith(told)
     assert page.figure("connected") == "0"
-    assert page.text('[data-figure="connected"] .beside') == "of 1 known, now"
-    assert page.text('[data-figure="answering"] .beside') == "of 1 known, last 1 h"
+    assert page.text('[data-figure="connected"] .beside') == "of 1 known devices"
+    assert page.text('[data-figure="answering"] .beside') == "of 1 known devices, last 1 h"
     assert page.all(".dot.on") == []
     page.open(f"{fleet.cloud.console}/devices/watch")
     page.wait(lambda: "This device is not connected" in page.text("[data-panel='findings']"))

@@ -141,7 +141,6 @@ def test_error_of_a_page_is_a_page_with_a_way_back(client: httpx.Client, cloud: 
         ("GET", "/devices/a/b"): (404, missing),
         ("GET", "/_nicegui/no-such"): (404, missing),
         ("DELETE", "/models"): (405, not_allowed),
-        ("DELETE", "/login"): (405, not_allowed),
     }
 
     for (method, path), (status, words) in expected.items():

@@ -24,7 +24,11 @@ class Span:
     @property
     def words(self) -> str:
         """The time in words, to stand beside a figure."""
-        return "ever" if self.length_ms is None else f"last {self.label}"
+        return (
+            "ever"
+            if self.length_ms is None
+            else f"last {self.label}".replace(" ", "\N{NO-BREAK SPACE}")
+        )
 
     def until(self, now_ms: int) -> TimeRange:
         """The time up to now; everything begins with Unix time."""

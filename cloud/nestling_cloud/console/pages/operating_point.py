@@ -91,23 +91,24 @@ class _PointPage:
                 )
                 self._note = Text("p", "", "note")
                 self._add_buttons()
-            self._reported = Reported(self._device)
-            with block("section", "panel", aria_label="State", data_panel="state"):
-                Text("h2", "Wished, in force, observed")
-                self._state = Facts(
-                    {
-                        "wished": "Wished",
-                        "in-force": "In force, as reported",
-                        "observed": "Sent to the cloud since",
-                        "since": "Last change",
-                    }
-                )
-                Text(
-                    "p",
-                    "A wish reaches connected devices within seconds, the others when they come "
-                    "back. The observed share also depends on links, deadlines and inputs.",
-                    "note",
-                )
+            with block("div", "column"):
+                self._reported = Reported(self._device)
+                with block("section", "panel", aria_label="State", data_panel="state"):
+                    Text("h2", "Wished, in force, observed")
+                    self._state = Facts(
+                        {
+                            "wished": "Wished",
+                            "in-force": "In force, as reported",
+                            "observed": "Sent to the cloud since",
+                            "since": "Last change",
+                        }
+                    )
+                    Text(
+                        "p",
+                        "A wish reaches connected devices within seconds, the others when they come "
+                        "back. The observed share also depends on links, deadlines and inputs.",
+                        "note",
+                    )
         with block("div", "panels"):
             self._curves = ChartPanel(
                 "Routing curves on calibration inputs",

@@ -16,8 +16,8 @@ class TotalsTiles:
 
     def __init__(self, *, with_devices: bool) -> None:
         with block("div", "tiles"):
-            self._connected = Tile("Devices connected", "connected") if with_devices else None
-            self._answering = Tile("Devices that answered", "answering") if with_devices else None
+            self._connected = Tile("Connected now", "connected") if with_devices else None
+            self._answering = Tile("Answered", "answering") if with_devices else None
             self._answers = Tile("Answers", "answers")
             self._cloud = Tile("By the cloud", "cloud-share")
             self._fallbacks = Tile("Fallbacks", "fallbacks")
@@ -28,9 +28,9 @@ class TotalsTiles:
 
     def show_fleet(self, view: FleetView, span: Span) -> None:
         """Show figures of a fleet over a time."""
-        known = f"of {number(view.known)} known"
+        known = f"of {number(view.known)} known devices"
         if self._connected is not None:
-            self._connected.show(number(view.online), f"{known}, now", broken=not view.online)
+            self._connected.show(number(view.online), known, broken=not view.online)
         if self._answering is not None:
             self._answering.show(number(view.answering), f"{known}, {span.words}")
         self.show(view.totals)

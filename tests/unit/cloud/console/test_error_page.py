@@ -1,14 +1,12 @@
-import pytest
+import asyncio
+
+import httpx
 from fastapi import FastAPI
-from starlette.testclient import TestClient
 
 from nestling_cloud.console.error_page import add_error_pages, error_page
 
-HTML = {"Accept": "text/html,application/xhtml+xml"}
 
-
-@pytest.fixture
-def client() -> TestClient:
+def _ask(method: str, path: str) -> httpx.Response:
     app = FastAPI()
     add_error_pages(app)
 
@@ -17,11 +15,16 @@ def client() -> TestClient:
     def fail() -> None:
         raise OSError("a path that is nobody's business")
 
-    return TestClient(app, raise_server_exceptions=False)
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://console") as client:
+            return await client.request(method, path, headers={"Accept": "text/html,*/*"})
+
+    return asyncio.run(ask())
 
 
-def test_failure_of_a_page_is_a_page_that_tells_nothing_of_the_inside(client: TestClient) -> None:
-    told = client.get("/page", headers=HTML)
+def test_failure_of_a_page_is_a_page_that_tells_nothing_of_the_inside() -> None:
+    told = _ask("GET", "/page")
 
     assert told.status_code == 500
     assert "what it logged tells why" in told.text
@@ -29,15 +32,15 @@ def test_failure_of_a_page_is_a_page_that_tells_nothing_of_the_inside(client: Te
     assert "nobody" not in told.text
 
 
-def test_failure_of_the_api_is_a_problem_object(client: TestClient) -> None:
-    told = client.get("/api/v1/figure", headers=HTML)
+def test_failure_of_the_api_is_a_problem_object() -> None:
+    told = _ask("GET", "/api/v1/figure")
 
     assert told.headers["content-type"] == "application/problem+json"
     assert told.json()["status"] == 500
 
 
-def test_wrong_method_keeps_its_header(client: TestClient) -> None:
-    assert client.post("/page", headers=HTML).headers["allow"] == "GET"
+def test_wrong_method_keeps_its_header() -> None:
+    assert _ask("POST", "/page").headers["allow"] == "GET"
 
 
 def test_text_of_an_error_is_escaped() -> None:
