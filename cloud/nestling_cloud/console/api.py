@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -44,7 +45,7 @@ from nestling_cloud.telemetry.views import DeviceView, FleetView, TimeRange
 
 PREFIX = "/api/v1"
 _LATEST_ROUNDS = 1000
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": description}
@@ -56,6 +57,10 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         (422, "a parameter or a body that makes no sense"),
         (500, "the cloud could not answer; what it logged tells why"),
     )
+}
+# Of what is written.
+_BODY_PROBLEM: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "a body that is no JSON"}
 }
 
 
@@ -72,7 +77,7 @@ class Api:
     def router(self) -> APIRouter:
         """Every route, below /api/v1."""
         router = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
-        get, put = router.get, router.put
+        get, put = router.get, partial(router.put, responses=_BODY_PROBLEM)
         get("/session", include_in_schema=False)(self._session)
         get("/health", summary="What is wrong with the fleet")(self._fleet_health)
         get("/devices/{device}/health", summary="What is wrong with a device")(self._device_health)

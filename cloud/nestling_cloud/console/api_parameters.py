@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
+from nestling import topics
 from nestling_cloud.console import chart_tables
 from nestling_cloud.console.span import SPANS
 from nestling_cloud.console.table import Table
@@ -24,7 +25,7 @@ Since = Annotated[int | None, Query(ge=0, le=_LATEST_MS, description="Unix milli
 Until = Annotated[
     int | None, Query(ge=0, le=_LATEST_MS, description="Unix milliseconds; now, if left out")
 ]
-DeviceId = Annotated[str, Path(max_length=64)]
+DeviceId = Annotated[str, Path(pattern=f"^{topics.DEVICE_ID_PATTERN}$")]
 TOTALS_TABLES: dict[str, Callable[[Totals], Table]] = {
     "routes": chart_tables.routes_by_time,
     "energy": chart_tables.energy_by_time,

@@ -105,8 +105,9 @@ class _PointPage:
                     )
                     Text(
                         "p",
-                        "A wish reaches connected devices within seconds, the others when they come "
-                        "back. The observed share also depends on links, deadlines and inputs.",
+                        "A wish reaches connected devices within seconds, the others when they "
+                        "come back. The observed share also depends on links, deadlines and "
+                        "inputs.",
                         "note",
                     )
         with block("div", "panels"):
