@@ -105,7 +105,10 @@ def _least(story: Mapping[str, Any]) -> float:
 
 
 def _calibration_loss(story: Mapping[str, Any]) -> float:
-    before, after = np.mean(story["capacities_before"]), np.mean(story["capacities_after"])
+    before, after = (
+        np.mean(story["calibration_accuracy_before"]),
+        np.mean(story["calibration_accuracy_after"]),
+    )
     return float(100 * (before - after))
 
 

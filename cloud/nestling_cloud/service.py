@@ -115,7 +115,7 @@ async def serve(
             _grpc(config, repository, model, security, recorder.offer) as address,
             _enrolment(config, security, address, broker) as found,
             running(works()),
-            running(_console_work(console, config, found, store, stack)),
+            running(_console_work(console, config, found, store, ingest=ingest, stack=stack)),
             running(_guarding(security, found, console)),
         ):
             await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
@@ -227,6 +227,8 @@ def _console_work(
     config: ServeConfig,
     found: Addresses,
     store: Store,
+    *,
+    ingest: Ingest,
     stack: contextlib.ExitStack,
 ) -> list[Coroutine[None, None, None]]:
     if console is None:
@@ -240,7 +242,7 @@ def _console_work(
         stack.enter_context(RoundLog(state_store_url(config.state, config.store)))
     )
     repository = Repository(config.repository)
-    parts = console_parts(repository, store, rounds, found)
+    parts = console_parts(repository, store, rounds, found, ingest.uplink)
     folder = config.state / CONSOLE_FOLDER
     app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
     return [console.run(app)]

@@ -7,7 +7,8 @@ HOST_ID = "nestling-cloud"
 HOST_STATE = f"spBv1.0/STATE/{HOST_ID}"
 DELIVERY_REQUESTS = "nestling/v1/+/delivery/request"
 
-_DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DEVICE_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_DEVICE_ID = re.compile(DEVICE_ID_PATTERN)
 
 
 def check_device_id(device_id: str) -> str:

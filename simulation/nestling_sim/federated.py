@@ -213,8 +213,8 @@ def _story(
         "before": _accuracy(before),
         "after": _accuracy(after),
         "devices": devices,
-        "capacities_before": [entry.accuracy for entry in before.manifest.capacities],
-        "capacities_after": [entry.accuracy for entry in after.manifest.capacities],
+        "calibration_accuracy_before": [entry.accuracy for entry in before.manifest.capacities],
+        "calibration_accuracy_after": [entry.accuracy for entry in after.manifest.capacities],
         "rounds": [_told(one) for one in rounds],
     }
 

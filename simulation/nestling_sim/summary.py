@@ -86,7 +86,7 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         },
         "capacities": [
             {
-                "accuracy": entry.accuracy,
+                "calibration_accuracy": entry.accuracy,
                 "bytes": sum(ring.ring.size for ring in outcome.manifest.capacities[:number]),
                 "macs": entry.macs,
             }

@@ -4,13 +4,20 @@ import math
 from dataclasses import replace
 
 import pytest
+from tests.receipts import make_batch
 
 from nestling import metrics
 from nestling_cloud.fleet import registry
 from nestling_cloud.fleet.wishes import WishError, Wishes
 from nestling_cloud.telemetry.figures import Figures
+from nestling_cloud.telemetry.fleet_condition import (
+    LONG_OUTBOX,
+    Losses,
+    device_losses,
+    fleet_condition,
+)
 from nestling_cloud.telemetry.hard_inputs import HardInputs
-from nestling_cloud.telemetry.store import Store
+from nestling_cloud.telemetry.store import Delivery, Store
 from nestling_cloud.telemetry.views import DeviceRow, HardInput
 
 
@@ -239,3 +246,36 @@ def test_no_hard_input_is_nothing_to_add(store: Store) -> None:
     HardInputs(store).add_all([])
 
     assert HardInputs(store).latest("pi-1") == []
+
+
+def test_condition_of_a_fleet_counts_what_is_connected_and_what_is_wrong(store: Store) -> None:
+    words: dict[str, metrics.MetricValue] = {
+        metrics.BUNDLE_VERSION: "tiny-1",
+        metrics.OUTBOX_DEPTH: LONG_OUTBOX + 1,
+    }
+    away: dict[str, metrics.MetricValue] = {**words, metrics.BUNDLE_VERSION: "tiny-0"}
+    store.add_all(
+        [Delivery(device="pi-2", batch=make_batch(3, gaps=((1, 2),)))],
+        [
+            registry.Report(device="pi-1", seen_ms=1000, answers=3, answered_ms=1000),
+            registry.report("pi-1", words, seen_ms=1000, online=True),
+            registry.report("pi-2", away, seen_ms=3000, online=False),
+            registry.report("pi-3", {}, seen_ms=2000),
+        ],
+    )
+
+    found = fleet_condition(store)
+
+    assert (found.known, found.connected) == (3, 1)
+    assert found.bundles == {"tiny-1": 1}
+    assert found.long_outboxes == 1
+    assert found.clocks_unset == 1
+    assert found.losses == device_losses(store, "pi-2") == Losses(dropped=2)
+    assert device_losses(store, "pi-1") == Losses()
+
+
+def test_fleet_that_nobody_heard_of_has_an_empty_condition(store: Store) -> None:
+    found = fleet_condition(store)
+
+    assert (found.known, found.connected, found.last_heard_ms, found.bundles) == (0, 0, None, {})
+    assert found.last_answered_ms is None

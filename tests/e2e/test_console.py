@@ -20,6 +20,7 @@ from tests.hand_bundle import hand_release, hand_repository
 from tests.processes import DEADLINE_S, until
 
 from nestling_cloud import cli
+from nestling_cloud.broker import start_broker
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.fleet.wishes import Wishes
 from nestling_cloud.telemetry.figures import Figures
@@ -36,6 +37,13 @@ _UNNAMED = """return [...document.querySelectorAll("button, input, a, [role=img]
     .filter(e => !(e.innerText || e.getAttribute("aria-label") || e.labels?.length))
     .map(e => e.outerHTML)"""
 
+# What scrolls sideways and does not show it at its edge.
+_CUT_WITHOUT_A_SIGN = """return [...document.querySelectorAll("*")]
+    .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
+    .filter(e => ["auto", "scroll"].includes(getComputedStyle(e).overflowX))
+    .filter(e => !getComputedStyle(e).backgroundImage.includes("gradient"))
+    .map(e => e.outerHTML.slice(0, 200))"""
+
 
 class Fleet:
     """A cloud that one device has reported to, and the way to its figures."""
@@ -47,6 +55,11 @@ class Fleet:
     def get(self, path: str, **query: Any) -> httpx.Response:
         url = f"{self.cloud.console}/api/v1/{path}"
         return httpx.get(url, params=query or None, headers=self._headers, timeout=DEADLINE_S)
+
+    def put_text(self, path: str, body: str) -> httpx.Response:
+        url = f"{self.cloud.console}/api/v1/{path}"
+        headers = {**self._headers, "Content-Type": "application/json"}
+        return httpx.put(url, content=body, headers=headers, timeout=DEADLINE_S)
 
     def put(self, path: str, body: Any) -> httpx.Response:
         url = f"{self.cloud.console}/api/v1/{path}"
@@ -136,6 +149,76 @@ def test_figures_on_the_fleets_page_are_the_stores(page: Browser, fleet: Fleet) 
     number, unit = (mean_mj, "mJ") if mean_mj >= 1 else (1000 * mean_mj, "µJ")
     assert page.figure("energy") == f"{number:#.3g}".rstrip(".") + f" {unit}"
     assert page.text('[data-figure="energy"] .beside') == "modelled"
+
+
+def test_first_line_of_a_page_says_that_no_device_is_connected(page: Browser, fleet: Fleet) -> None:
+    page.open(f"{fleet.cloud.console}/?span=1h")
+    page.wait(lambda: page.figure("answering") == "1")
+
+    told = page.text("[data-panel='findings']")
+    assert told.startswith("Not working No device is connected; the last one was heard ")
+    assert page.text(".main").startswith(told)
+    assert page.figure("connected") == "0"
+    assert page.text('[data-figure="connected"] .beside') == "of 1 known devices"
+    assert page.text('[data-figure="answering"] .beside') == "of 1 known devices, last 1 h"
+    assert page.all(".dot.on") == []
+    page.open(f"{fleet.cloud.console}/devices/watch")
+    page.wait(lambda: "This device is not connected" in page.text("[data-panel='findings']"))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_says_what_is_wrong(page: Browser, fleet: Fleet, path: str) -> None:
+    page.open(fleet.cloud.console + path)
+
+    page.wait(
+        lambda: (
+            "is not connected" in page.text(".finding.fault")
+            or "No device is connected" in page.text("[data-panel='findings']")
+        )
+    )
+
+
+def test_page_says_that_it_is_not_live_when_the_cloud_is_gone(
+    browser: Browser, tiny_teacher: bytes, tmp_path: Path
+) -> None:
+    browser.resize(DESKTOP)
+    with _serving(tmp_path, tiny_teacher) as fleet:
+        browser.log_in(fleet.cloud.console, fleet.cloud.password)
+        browser.open(fleet.cloud.console + "/")
+        browser.wait(lambda: browser.all("#beat[data-beat]"))
+        assert browser.text("#not-live") == ""
+
+        fleet.cloud.process.kill()
+
+        browser.wait(lambda: browser.text("#not-live").startswith("This page is not live"))
+    browser.complaints()  # refused sockets are what this is about
+
+
+def test_cloud_that_lost_its_broker_calls_no_device_connected(
+    tiny_teacher: bytes, tmp_path: Path
+) -> None:
+    with start_broker() as broker:
+        address = f"{broker.host}:{broker.port}"
+        with (
+            _serving(tmp_path, tiny_teacher, "--broker", address) as fleet,
+            DeviceProcess(
+                tmp_path / "device",
+                cloud=fleet.cloud.grpc,
+                broker=address,
+                arguments=("--id", "watch", "--interval", "0.05"),
+            ),
+        ):
+            until(lambda: fleet.get("fleet").json()["online"] == 1)
+            assert fleet.get("devices/watch/health").json() == {"findings": []}
+
+            broker.close()
+
+            until(lambda: "no connection to the broker" in fleet.get("health").text)
+            assert fleet.get("health").json()["findings"][0]["severity"] == "fault"
+            assert fleet.get("fleet").json()["online"] == 0
+            assert fleet.get("devices").json()["devices"][0]["online"] is False
+            (tmp_path / "repository" / "desired.binpb").write_bytes(b"\xff")
+            until(lambda: "There is no bundle" in fleet.get("health").text)
 
 
 def test_chart_has_its_data_table_and_the_same_figures_as_csv(page: Browser, fleet: Fleet) -> None:
@@ -250,6 +333,39 @@ def test_expected_accuracy_follows_the_slider(page: Browser, fleet: Fleet) -> No
 
     page.wait(lambda: page.text("output") == "100.0 %")
     page.wait(lambda: page.text('[data-fact="accuracy"]') == "90.0 %")
+
+
+def test_operating_point_says_where_its_figures_were_measured(page: Browser, fleet: Fleet) -> None:
+    page.open(f"{fleet.cloud.console}/operating-point?span=1h")
+    page.wait(lambda: page.text('[data-fact="reported-share"]').endswith(f"of {ANSWERS} answers"))
+
+    reported = page.text('[data-fact="reported-energy"]')
+    told = page.text('[data-panel="wish"]')
+    assert "Accuracy on calibration inputs" in told
+    assert "measured when the bundle was built" in told
+    assert "Reported by the fleet, last 1 h" in page.text('[data-panel="reported"] h2')
+    assert page.text('[data-fact="reported-accuracy"]') == "not known"
+    page.open(f"{fleet.cloud.console}/?span=1h")
+    page.wait(lambda: page.figure("answers") == str(ANSWERS))
+    assert reported == f"{page.figure('energy')} modelled"
+
+
+def test_models_page_says_that_accuracies_are_not_the_fleets(page: Browser, fleet: Fleet) -> None:
+    page.open(f"{fleet.cloud.console}/models")
+
+    page.wait(lambda: "accuracy, calibration" in page.text('[data-panel="capacities"] thead'))
+    assert "not on this fleet" in page.text('[data-panel="capacities"] .note')
+    assert "Not this fleet's accuracy" in page.text('[data-panel="curves"] .note')
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_is_wider_than_a_phone_has_a_sign(page: Browser, fleet: Fleet, path: str) -> None:
+    page.resize(PHONE)
+
+    page.open(fleet.cloud.console + path)
+    page.find("h1")
+
+    assert page.driver.execute_script(_CUT_WITHOUT_A_SIGN) == []
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
@@ -371,7 +487,21 @@ def test_errors_are_problems_that_say_what_to_do(
     assert words in response.json()["detail"]
 
 
-@pytest.mark.parametrize("body", [{"offload_share": 1.5}, {"offload_share": "x"}, {}, None])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"offload_share": 1.5},
+        {"offload_share": -0.1},
+        {"offload_share": "x"},
+        {"offload_share": "0.3"},
+        {"offload_share": True},
+        {"offload_share": [0.3]},
+        {"offload_share": 0.3, "device": "watch"},
+        {},
+        None,
+        0.3,
+    ],
+)
 def test_share_that_makes_no_sense_is_refused_and_changes_nothing(fleet: Fleet, body: Any) -> None:
     before = fleet.get("operating-point").json()["wished_share"]
 
@@ -391,6 +521,42 @@ def test_openapi_tells_of_every_address_and_its_errors(fleet: Fleet) -> None:
         for told in methods.values():
             assert told["summary"]
             assert "401" in told["responses"]
+            for status, response in told["responses"].items():
+                problem = int(status) >= 400
+                assert (list(response["content"]) == ["application/problem+json"]) == problem
+
+
+def test_openapi_tells_of_csv_and_of_the_values_that_there_are(fleet: Fleet) -> None:
+    described = fleet.get("openapi.json").json()
+
+    for path, methods in described["paths"].items():
+        content = methods["get"]["responses"]["200"]["content"]
+        assert list(content) == ["text/csv" if path.endswith(".csv") else "application/json"]
+    asked = {one["name"]: one["schema"] for one in _parameters(described, "/api/v1/devices")}
+    assert asked["order_by"]["enum"] == list(fleet.get("devices").json()["devices"][0])
+    charts = {one["name"]: one for one in _parameters(described, "/api/v1/fleet/{chart}.csv")}
+    assert "bundles" in charts["chart"]["schema"]["enum"]
+    assert described["components"]["schemas"]["WishMessage"]["additionalProperties"] is False
+
+
+def _parameters(described: dict[str, Any], path: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = described["paths"][path]["get"]["parameters"]
+    return found
+
+
+def test_wrong_method_is_told_which_ones_there_are(fleet: Fleet) -> None:
+    response = fleet.put("fleet", {})
+
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "it answers GET" in response.json()["detail"]
+    assert fleet.put("nothing", {}).status_code == 404
+
+
+def test_share_that_is_not_a_number_is_refused(fleet: Fleet) -> None:
+    response = fleet.put_text("operating-point", '{"offload_share": NaN}')
+
+    assert response.status_code == 422
 
 
 def test_models_have_capacities_and_curves(fleet: Fleet) -> None:

@@ -26,7 +26,9 @@ from nestling_cloud.console.throttle import FREE_FAILURES, LoginThrottle
 from nestling_cloud.federated.rounds import RoundLog
 from nestling_cloud.serving.config import Addresses
 from nestling_cloud.telemetry.store import Store
+from nestling_cloud.telemetry.uplink import Uplink
 
+UPLINK = Uplink(broker="127.0.0.1:1883", connected=True)
 OPEN = {"GET /healthz", "GET /login", "POST /login", "GET /login.css", "GET /favicon.ico"}
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 
@@ -74,7 +76,7 @@ def _every_route(released: Path, tmp_path: Path) -> list[tuple[str, str]]:
     url = f"sqlite:///{tmp_path / 'routes.sqlite'}"
     with Store(url) as store, RoundLog(url) as log:
         found = Addresses(grpc="", broker="")
-        parts = console_parts(Repository(released), store, StoredRounds(log), found)
+        parts = console_parts(Repository(released), store, StoredRounds(log), found, lambda: UPLINK)
         password = PasswordFile(tmp_path)
         sessions, throttle = Sessions(time.monotonic, password.mark), LoginThrottle(time.monotonic)
         app = routes(parts, Login(password, sessions, throttle, secure=False))
@@ -118,6 +120,37 @@ def test_no_route_answers_without_session_or_token(
 
     assert answered == OPEN - {"POST /login"}  # which says 401 to a wrong password
     assert _handshake(cloud, Origin=cloud.console) == 403
+
+
+def test_head_is_answered_as_get_is(client: httpx.Client, cloud: Cloud) -> None:
+    guarded = ("/", "/models", "/api/v1/fleet", "/api/v1/receipts.csv")
+    assert {client.head(path).status_code for path in guarded} == {401}
+    _log_in(client, cloud.password)
+
+    for path in ("/healthz", "/login", "/login.css", "/favicon.ico", *guarded):
+        asked, told = client.head(path), client.get(path)
+        assert (asked.status_code, asked.content) == (200, b""), path
+        assert asked.headers["content-type"] == told.headers["content-type"]
+
+
+def test_error_of_a_page_is_a_page_with_a_way_back(client: httpx.Client, cloud: Cloud) -> None:
+    _log_in(client, cloud.password)
+    missing, not_allowed = "There is no page at this address.", "not answer that kind of request"
+    expected = {
+        ("GET", "/no-such-page"): (404, missing),
+        ("GET", "/devices/a/b"): (404, missing),
+        ("GET", "/_nicegui/no-such"): (404, missing),
+        ("DELETE", "/models"): (405, not_allowed),
+    }
+
+    for (method, path), (status, words) in expected.items():
+        told = client.request(method, path, headers={"Accept": "text/html"})
+        assert told.status_code == status, path
+        assert told.headers["content-type"].startswith("text/html")
+        assert words in told.text
+        assert '<link rel="stylesheet" href="/login.css">' in told.text
+        assert '<a href="/">' in told.text
+        assert client.request(method, path).headers["content-type"].startswith("text/plain")
 
 
 def test_redirect_of_a_page_leads_to_the_login_and_back(client: httpx.Client, cloud: Cloud) -> None:
@@ -232,3 +265,7 @@ def test_name_of_another_machine_that_leads_here_is_refused(cloud: Cloud) -> Non
 
     assert refused.status_code == 403
     assert "localhost" in refused.text
+    headers = {"Host": "evil.example", "Accept": "text/html"}
+    page = httpx.get(f"{cloud.console}/healthz", headers=headers)
+    assert "login.css" in page.text
+    assert "localhost" in page.text

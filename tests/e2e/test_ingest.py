@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from nestling_cloud.connection import BrokerAddress
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.ingest import Heard, Ingest
 from nestling_cloud.telemetry.store import Store, store_url
+from nestling_cloud.telemetry.uplink import Uplink
 
 
 @pytest.fixture
@@ -108,19 +109,21 @@ def test_what_a_device_said_while_the_store_failed_is_written_when_it_works_agai
         rows, _ = Figures(store).devices()
         return [(row.profile, row.online) for row in rows]
 
-    def fail_once() -> None:
+    def fail_once(uplink: Callable[[], Uplink]) -> None:
         node = Node(broker.host, broker.port)
         execute(store, _REFUSE)
         node.birth({metrics.PROFILE: "pi-5"})
         until(lambda: "out of order" in caplog.text)
+        until(lambda: "out of order" in uplink().store_fault)
         node.death()
         execute(store, "DROP TRIGGER refuse")
         until(lambda: said() == [("pi-5", False)])
+        until(lambda: not uplink().store_fault)
         node.close()
 
     async def listen() -> None:
-        async with listening(store, broker):
-            await asyncio.to_thread(fail_once)
+        async with listening(store, broker) as ingest:
+            await asyncio.to_thread(fail_once, ingest.uplink)
 
     asyncio.run(listen())
 

@@ -22,7 +22,7 @@ def overview(repository: Repository) -> dict[str, Any]:
     manifest = repository.manifest()
     desired = repository.desired()
     assert desired is not None  # it has a manifest
-    cloud = manifest.cloud
+    cloud, calibration = manifest.cloud, _calibration(repository, manifest)
     return {
         "task": manifest.task,
         "bundle_version": desired.bundle_version,
@@ -33,12 +33,13 @@ def overview(repository: Repository) -> dict[str, Any]:
         "capacities": _capacities(manifest),
         "cloud": {
             "name": cloud.name,
-            "accuracy": cloud.accuracy,
+            "calibration_accuracy": cloud.accuracy,
             "macs": cloud.macs,
             "bytes": len(repository.read_model(cloud.name)),
         },
+        "calibration_inputs": calibration.inputs,
         "shared_bytes": sum(blob.size for blob in shared_blobs(manifest)),
-        "promises": promises(_calibration(repository, manifest)),
+        "promises": promises(calibration),
     }
 
 
@@ -55,7 +56,7 @@ def _capacities(manifest: Manifest) -> list[dict[str, Any]]:
     return [
         {
             "capacity": number,
-            "accuracy": entry.accuracy,
+            "calibration_accuracy": entry.accuracy,
             "macs": entry.macs,
             "memory_bytes": entry.memory_bytes,
             "weight_bytes": sum(rings[:number]),
@@ -75,8 +76,10 @@ def overview_table(told: dict[str, Any]) -> RenderableType:
         f"input {shape}, {len(told['classes'])} classes",
         _table(told),
         f"templates for {' and '.join(told['activations'])} activations; a device takes one kind",
-        f"cloud model {cloud['name']}: accuracy {cloud['accuracy']:.1%}, "
+        f"cloud model {cloud['name']}: calibration accuracy {cloud['calibration_accuracy']:.1%}, "
         f"{cloud['macs']:,} MACs, {cloud['bytes']:,} B",
+        f"calibration accuracy is on {told['calibration_inputs']:,} calibration inputs, measured "
+        "when the bundle was built; a fleet's own inputs may be harder",
         f"calibration and golden inputs: {told['shared_bytes']:,} B on every device",
         *promise_lines(told["promises"]),
     )
@@ -85,10 +88,13 @@ def overview_table(told: dict[str, Any]) -> RenderableType:
 def _table(told: dict[str, Any]) -> Table:
     made = Table(box=box.SIMPLE_HEAD)
     figures = ("weight_bytes", "ring_bytes", "template_bytes", "memory_bytes", "macs")
-    for head in ("capacity", "accuracy", "weights B", "ring B", "template B", "memory B", "MACs"):
+    sizes = ("weights B", "ring B", "template B", "memory B", "MACs")
+    for head in ("capacity", "calibration accuracy", *sizes):
         made.add_column(head, justify="right")
     for one in told["capacities"]:
         made.add_row(
-            f"{one['capacity']}", f"{one['accuracy']:.1%}", *(f"{one[key]:,}" for key in figures)
+            f"{one['capacity']}",
+            f"{one['calibration_accuracy']:.1%}",
+            *(f"{one[key]:,}" for key in figures),
         )
     return made

@@ -96,7 +96,9 @@ class Access:
             return _STRANGE_HOST
         by_token = asked.path.startswith(API) and bool(asked.token)
         if asked.method not in _SAFE_METHODS and not by_token and not _own_page(asked, host):
-            return _STRANGE_ORIGIN
+            # Who has no session asks with nobody's rights: a script that forgot its token.
+            nobody = asked.path.startswith(API) and not asked.session_key
+            return Decision(verdict=Verdict.LOG_IN) if nobody else _STRANGE_ORIGIN
         if asked.path in OPEN_PATHS and asked.method in _OPEN_METHODS:
             return Decision(verdict=Verdict.PASS)
         by = self._holder(asked) if by_token else self._browser(asked)

@@ -1,23 +1,36 @@
 """The REST API: the figures that the pages show, as JSON and CSV."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
+from starlette.routing import Match, Route
 
 from nestling_cloud.console import chart_tables
+from nestling_cloud.console.api_csv import CSV_TYPE, csv_response, receipt_lines, totals_table
+from nestling_cloud.console.api_health_messages import HealthMessage
 from nestling_cloud.console.api_messages import (
     DeviceMessage,
     DeviceRowMessage,
     DevicesMessage,
     FleetMessage,
-    ModelsMessage,
     OperatingPointMessage,
-    RoundMessage,
     WishMessage,
+)
+from nestling_cloud.console.api_model_messages import ModelsMessage, RoundMessage
+from nestling_cloud.console.api_parameters import (
+    DEVICE_FIELDS,
+    DeviceChart,
+    DeviceId,
+    FleetChart,
+    OrderBy,
+    Since,
+    SpanName,
+    Until,
 )
 from nestling_cloud.console.guard import ASKED_BY
 from nestling_cloud.console.live import DeviceQuery
@@ -27,41 +40,27 @@ from nestling_cloud.console.parts import Parts
 from nestling_cloud.console.problem import Problem, RequestError
 from nestling_cloud.console.rounds import rounds_table
 from nestling_cloud.console.span import DEFAULT_SPAN, SPANS
-from nestling_cloud.console.table import Table, as_csv, table_csv
 from nestling_cloud.fleet.wishes import WishError
-from nestling_cloud.telemetry.receipts import ReceiptRow
-from nestling_cloud.telemetry.views import DeviceRow, DeviceView, FleetView, TimeRange, Totals
+from nestling_cloud.telemetry.views import DeviceView, FleetView, TimeRange
 
 PREFIX = "/api/v1"
-_CSV = "text/csv; charset=utf-8"
-_LINES_A_CHUNK = 500
 _LATEST_ROUNDS = 1000
-_LATEST_MS = 2**53  # what JSON holds without a loss
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
-SpanName = Annotated[
-    str,
-    Query(pattern=f"^({'|'.join(SPANS)})$", description="time up to now, unless since_ms is given"),
-]
-Since = Annotated[int | None, Query(ge=0, le=_LATEST_MS, description="Unix milliseconds")]
-Until = Annotated[
-    int | None, Query(ge=0, le=_LATEST_MS, description="Unix milliseconds; now, if left out")
-]
-DeviceId = Annotated[str, Path(max_length=64)]
-_TOTALS_TABLES: dict[str, Callable[[Totals], Table]] = {
-    "routes": chart_tables.routes_by_time,
-    "energy": chart_tables.energy_by_time,
-    "latency": chart_tables.latency_by_route,
-    "energy-by-route": chart_tables.energy_by_route,
-    "savings": chart_tables.savings,
-}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": description}
     for status, description in (
         (401, "no token, or a wrong one"),
+        (403, "asked by another site's page, or by a name that is not this machine's"),
         (404, "nothing of that name"),
-        (422, "a parameter that makes no sense"),
+        (405, "another method; the header Allow names those there are"),
+        (422, "a parameter or a body that makes no sense"),
+        (500, "the cloud could not answer; what it logged tells why"),
     )
+}
+# Of what is written.
+_BODY_PROBLEM: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "a body that is no JSON"}
 }
 
 
@@ -78,8 +77,10 @@ class Api:
     def router(self) -> APIRouter:
         """Every route, below /api/v1."""
         router = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
-        get, put = router.get, router.put
+        get, put = router.get, partial(router.put, responses=_BODY_PROBLEM)
         get("/session", include_in_schema=False)(self._session)
+        get("/health", summary="What is wrong with the fleet")(self._fleet_health)
+        get("/devices/{device}/health", summary="What is wrong with a device")(self._device_health)
         get("/fleet", summary="The fleet over a time")(self._fleet)
         get("/fleet/{chart}.csv", summary="A chart of the fleet's page as CSV")(self._fleet_csv)
         get("/devices", summary="A page of the devices")(self._devices)
@@ -101,11 +102,24 @@ class Api:
         get("/receipts.csv", summary="Every receipt of a time as CSV")(self._receipts_csv)
         get("/rounds", summary="Federated rounds")(self._rounds)
         get("/rounds.csv", summary="Federated rounds as CSV")(self._rounds_csv)
-        router.api_route("/{rest:path}", methods=_METHODS, include_in_schema=False)(_unknown)
+        known = [route for route in router.routes if isinstance(route, Route)]
+
+        async def unknown(request: Request) -> None:
+            raise _refusal(request, known)
+
+        router.api_route("/{rest:path}", methods=_METHODS, include_in_schema=False)(unknown)
         return router
 
     async def _session(self) -> dict[str, bool]:
         return {"open": True}
+
+    async def _fleet_health(self) -> HealthMessage:
+        return HealthMessage.of(await self._parts.condition.of_fleet())
+
+    async def _device_health(self, device: DeviceId) -> HealthMessage:
+        if await self._parts.live.row(device) is None:
+            raise _no_device(device)
+        return HealthMessage.of(await self._parts.condition.of_device(device))
 
     async def _fleet(
         self, span: SpanName = DEFAULT_SPAN.name, since_ms: Since = None, until_ms: Until = None
@@ -114,27 +128,27 @@ class Api:
 
     async def _fleet_csv(
         self,
-        chart: str,
+        chart: FleetChart,
         span: SpanName = DEFAULT_SPAN.name,
         since_ms: Since = None,
         until_ms: Until = None,
     ) -> Response:
         view = await self._fleet_view(span, since_ms, until_ms)
         if chart == "bundles":
-            return _csv(chart_tables.bundles(view))
-        return _csv(_totals_table(chart, view.totals, "bundles"))
+            return csv_response(chart_tables.bundles(view))
+        return csv_response(totals_table(chart, view.totals, "bundles"))
 
     async def _devices(
         self,
         search: Annotated[str, Query(max_length=100)] = "",
-        order_by: str = "device",
+        order_by: OrderBy = "device",
         *,
         descending: bool = False,
         offset: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> DevicesMessage:
-        if order_by not in DeviceRow.__dataclass_fields__:
-            names = ", ".join(DeviceRow.__dataclass_fields__)
+        if order_by not in DEVICE_FIELDS:
+            names = ", ".join(DEVICE_FIELDS)
             raise RequestError(
                 HTTPStatus.UNPROCESSABLE_ENTITY, f"order_by {order_by!r}: take one of {names}"
             )
@@ -156,26 +170,30 @@ class Api:
     async def _device_csv(
         self,
         device: DeviceId,
-        chart: str,
+        chart: DeviceChart,
         span: SpanName = DEFAULT_SPAN.name,
         since_ms: Since = None,
         until_ms: Until = None,
     ) -> Response:
         view = await self._device_view(device, span, since_ms, until_ms)
         if chart == "answers":
-            return _csv(chart_tables.answers(view.answers))
+            return csv_response(chart_tables.answers(view.answers))
         if chart == "budget":
-            return _csv(chart_tables.budget_by_time(view.answers))
-        return _csv(_totals_table(chart, view.totals, "answers", "budget"))
+            return csv_response(chart_tables.budget_by_time(view.answers))
+        return csv_response(totals_table(chart, view.totals, "answers", "budget"))
 
     async def _models(self) -> ModelsMessage:
         return ModelsMessage.of(await asyncio.to_thread(read_models, self._parts.repository))
 
     async def _capacities_csv(self) -> Response:
-        return _csv(capacities_table(await asyncio.to_thread(read_models, self._parts.repository)))
+        return csv_response(
+            capacities_table(await asyncio.to_thread(read_models, self._parts.repository))
+        )
 
     async def _curves_csv(self) -> Response:
-        return _csv(curves_table(await asyncio.to_thread(read_models, self._parts.repository)))
+        return csv_response(
+            curves_table(await asyncio.to_thread(read_models, self._parts.repository))
+        )
 
     async def _fleet_point(self) -> OperatingPointMessage:
         return OperatingPointMessage.of(await read_state(self._parts, None))
@@ -213,9 +231,9 @@ class Api:
         device: Annotated[str | None, Query(max_length=64)] = None,
     ) -> Response:
         time_range = await asyncio.to_thread(self._range, span, since_ms, until_ms)
-        lines = _receipt_lines(self._parts.figures.receipts(time_range, device=device))
+        lines = receipt_lines(self._parts.figures.receipts(time_range, device=device))
         headers = {"Content-Disposition": 'attachment; filename="receipts.csv"'}
-        return StreamingResponse(lines, media_type=_CSV, headers=headers)
+        return StreamingResponse(lines, media_type=CSV_TYPE, headers=headers)
 
     async def _rounds(self) -> list[RoundMessage]:
         rounds = await asyncio.to_thread(self._parts.rounds.latest, _LATEST_ROUNDS)
@@ -223,7 +241,7 @@ class Api:
 
     async def _rounds_csv(self) -> Response:
         rounds = await asyncio.to_thread(self._parts.rounds.latest, _LATEST_ROUNDS)
-        return _csv(rounds_table(rounds))
+        return csv_response(rounds_table(rounds))
 
     async def _fleet_view(self, span: str, since_ms: int | None, until_ms: int | None) -> FleetView:
         if since_ms is None and until_ms is None:
@@ -240,10 +258,7 @@ class Api:
             time_range = await asyncio.to_thread(self._range, span, since_ms, until_ms)
             view = await self._parts.live.device_in(device, time_range)
         if view is None:
-            raise RequestError(
-                HTTPStatus.NOT_FOUND,
-                f"no device {device!r}; {PREFIX}/devices lists those there are",
-            )
+            raise _no_device(device)
         return view
 
     def _range(self, span: str, since_ms: int | None, until_ms: int | None) -> TimeRange:
@@ -258,32 +273,23 @@ class Api:
         return TimeRange(since_ms=since_ms, until_ms=until_ms)
 
 
-async def _unknown() -> None:
-    raise RequestError(
-        HTTPStatus.NOT_FOUND, f"no such address; {PREFIX}/openapi.json lists those there are"
+def _no_device(device: str) -> RequestError:
+    return RequestError(
+        HTTPStatus.NOT_FOUND, f"no device {device!r}; {PREFIX}/devices lists those there are"
     )
 
 
-def _totals_table(chart: str, totals: Totals, *others: str) -> Table:
-    make = _TOTALS_TABLES.get(chart)
-    if make is None:
-        names = ", ".join([*_TOTALS_TABLES, *others])
-        raise RequestError(HTTPStatus.NOT_FOUND, f"no chart {chart!r}; there are: {names}")
-    return make(totals)
-
-
-def _csv(shown: Table) -> Response:
-    return Response(table_csv(shown), media_type=_CSV)
-
-
-def _receipt_lines(rows: Iterator[ReceiptRow]) -> Iterator[str]:
-    """Write receipts as they are read, so that any number of them takes little memory."""
-    fields = [name for name in ReceiptRow.__dataclass_fields__ if name != "success"]
-    lines: list[list[Any]] = [[*fields, "success"]]
-    for row in rows:
-        values = [getattr(row, name) for name in fields]
-        lines.append([*values, " ".join(f"{value:.6g}" for value in row.success)])
-        if len(lines) >= _LINES_A_CHUNK:
-            yield as_csv(lines)
-            lines = []
-    yield as_csv(lines)
+def _refusal(request: Request, known: Iterable[Route]) -> RequestError:
+    """Tell a wrong method from an address that there is not."""
+    fitting = (route for route in known if route.matches(request.scope)[0] is Match.PARTIAL)
+    methods = sorted({method for route in fitting for method in route.methods or ()})
+    if methods:
+        allowed = ", ".join(methods)
+        return RequestError(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            f"{request.method} is not for this address; it answers {allowed}",
+            {"Allow": allowed},
+        )
+    return RequestError(
+        HTTPStatus.NOT_FOUND, f"no such address; {PREFIX}/openapi.json lists those there are"
+    )

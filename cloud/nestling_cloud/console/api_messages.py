@@ -1,13 +1,11 @@
-"""What the API answers with: the views, in a form that JSON can hold."""
+"""What the API answers with about fleet and devices: the views, in a form that JSON can hold."""
 
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from nestling_cloud.console.models import Models
 from nestling_cloud.console.operating_point import PointState
-from nestling_cloud.console.rounds import RoundView
 from nestling_cloud.telemetry.views import (
     Bucket,
     DeviceRow,
@@ -17,9 +15,11 @@ from nestling_cloud.telemetry.views import (
     Totals,
 )
 
+_PROVENANCE = "measured, calibrated or modelled; several are joined by a comma"
+
 
 class RouteMessage(BaseModel):
-    """Answers of one route."""
+    """Answers of one route, as devices reported them."""
 
     route: str
     answers: int
@@ -27,7 +27,7 @@ class RouteMessage(BaseModel):
     latency_p50_ms: float
     latency_p95_ms: float
     latency_p99_ms: float
-    latency_provenance: str
+    latency_provenance: str = Field(description=_PROVENANCE)
 
 
 class EnergyMessage(BaseModel):
@@ -35,13 +35,13 @@ class EnergyMessage(BaseModel):
 
     route: str
     source: str
-    provenance: str
+    provenance: str = Field(description=_PROVENANCE)
     answers: int
     energy_mj: float
 
 
 class CloudOnlyMessage(BaseModel):
-    """What the same inputs would have taken if all had been sent to the cloud."""
+    """What the same inputs would have taken if all had been sent, as devices computed it."""
 
     provenance: str
     answers: int
@@ -110,16 +110,22 @@ class TotalsMessage(BaseModel):
 
 
 class FleetMessage(BaseModel):
-    """The fleet over a time."""
+    """The fleet over a time, as its devices reported it."""
 
     since_ms: int
     until_ms: int
-    known: int
-    online: int
-    answering: int
-    bundles: dict[str, int]
-    dropped: int
-    shared: list[str]
+    known: int = Field(description="devices that were ever heard of")
+    online: int = Field(
+        description="devices connected now; none while the cloud has no connection to the broker"
+    )
+    answering: int = Field(
+        description="devices that answered an input in the time, connected now or not"
+    )
+    bundles: dict[str, int] = Field(description="devices by the version that they last reported")
+    dropped: int = Field(description="receipts that full outboxes dropped, ever")
+    shared: list[str] = Field(
+        description="devices under whose identity several copies of a state folder report"
+    )
     totals: TotalsMessage
 
     @classmethod
@@ -233,44 +239,13 @@ class DeviceMessage(BaseModel):
         )
 
 
-class PointMessage(BaseModel):
-    """One operating point of a routing curve."""
+class StrictMessage(BaseModel):
+    """What a program writes: exactly the fields there are, of exactly their types."""
 
-    offload_share: float
-    gate_price: float
-    accept_price: float
-    accuracy: float
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class ModelsMessage(BaseModel):
-    """The released bundle: what `nestling-cloud bundle show --json` tells, and its curves."""
-
-    bundle: dict[str, Any]
-    curves: list[list[PointMessage]]
-    calibration_inputs: int
-
-    @classmethod
-    def of(cls, models: Models) -> Self:
-        """Make it of the bundle."""
-        return cls(
-            bundle=models.overview,
-            curves=[
-                [
-                    PointMessage(
-                        offload_share=point.offload_share,
-                        gate_price=point.gate_price,
-                        accept_price=point.accept_price,
-                        accuracy=point.accuracy,
-                    )
-                    for point in curve.points
-                ]
-                for curve in models.curves
-            ],
-            calibration_inputs=models.calibration_inputs,
-        )
-
-
-class WishMessage(BaseModel):
+class WishMessage(StrictMessage):
     """A wished offload share; null takes the wish back."""
 
     offload_share: float | None = Field(ge=0, le=1)
@@ -299,30 +274,3 @@ class OperatingPointMessage(BaseModel):
             wished_by=last.wished_by if last else None,
             since=TotalsMessage.of(state.since) if state.since else None,
         )
-
-
-class DroppedMessage(BaseModel):
-    """A client that was left out of a round."""
-
-    device: str
-    reason: str
-
-
-class RoundMessage(BaseModel):
-    """One federated round: its number within its run, its place among those of all runs."""
-
-    run: str
-    number: int
-    place: int
-    ended_at_ms: int
-    invited: int
-    used: int
-    examples: int
-    accuracy: list[float]
-    dropped: list[DroppedMessage]
-    bundle_version: str
-
-    @classmethod
-    def of(cls, one: RoundView) -> Self:
-        """Make it of the view."""
-        return cls(**asdict(one))

@@ -1,18 +1,24 @@
 """The console put together: pages, API, and the gate in front of both."""
 
+import functools
 import time
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.gzip import GZipMiddleware
+from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.types import ASGIApp
 
 from nestling_cloud.console.access import Access
 from nestling_cloud.console.api import PREFIX, Api
+from nestling_cloud.console.error_page import add_error_pages
 from nestling_cloud.console.guard import Guard
+from nestling_cloud.console.head import HeadAsGet
 from nestling_cloud.console.headers import SecurityHeaders
 from nestling_cloud.console.login import Login
+from nestling_cloud.console.openapi import put_right
 from nestling_cloud.console.pages import api as api_page
 from nestling_cloud.console.pages import device, fleet, models, operating_point, rounds
 from nestling_cloud.console.pages.frame import STYLE_PATH, style_sheet
@@ -42,8 +48,8 @@ def console_app(parts: Parts, folder: Path, *, local_only: bool, secure: bool) -
     sessions = Sessions(time.monotonic, password.mark)
     app = routes(parts, Login(password, sessions, LoginThrottle(time.monotonic), secure=secure))
     access = Access(sessions, tokens, local_only=local_only)
-    guarded = SecurityHeaders(Guard(app, access))
-    return GZipMiddleware(guarded, minimum_size=1000, compresslevel=_GZIP_LEVEL)
+    guarded = SecurityHeaders(Guard(app, access), secure=secure)
+    return HeadAsGet(GZipMiddleware(guarded, minimum_size=1000, compresslevel=_GZIP_LEVEL))
 
 
 def routes(parts: Parts, login: Login) -> FastAPI:
@@ -57,9 +63,12 @@ def routes(parts: Parts, login: Login) -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
     )
     add_problem_handlers(app)
+    for each in (app, nicegui_app):
+        add_error_pages(each)
     app.include_router(login.router())
     app.include_router(Api(parts).router())
     app.get(STYLE_PATH, include_in_schema=False)(_style)
+    _add_description(app)
     _add_pages(app, parts)
     ui.run_with(
         app,
@@ -73,6 +82,16 @@ def routes(parts: Parts, login: Login) -> FastAPI:
         show_welcome_message=False,
     )
     return app
+
+
+def _add_description(app: FastAPI) -> None:
+    describe = app.openapi
+
+    @functools.cache
+    def described() -> dict[str, Any]:
+        return put_right(describe())
+
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
 async def _style() -> Response:
@@ -102,4 +121,4 @@ def _add_pages(app: FastAPI, parts: Parts) -> None:
 
     @ui.page("/api", title="API · Nestling", response_timeout=_BUILD_S)
     async def api_page_(request: Request) -> None:
-        await api_page.show(request, app)
+        await api_page.show(request, app, parts)

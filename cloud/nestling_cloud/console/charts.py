@@ -53,7 +53,7 @@ def routes_chart(shown: Table, nest: int = 0) -> Options:
             "lineStyle": {"width": 0},
             "areaStyle": {"opacity": 1, "color": route_colour(name, capacities)},
             "itemStyle": {"color": route_colour(name, capacities)},
-            "data": _points(shown, keys.index(_ANSWERS + name)),
+            "data": _steps(shown, keys.index(_ANSWERS + name)),
         }
         for name in names
     ]
@@ -65,7 +65,7 @@ def routes_chart(shown: Table, nest: int = 0) -> Options:
             "symbol": "none",
             "lineStyle": {"width": 2, "color": "var(--fallback)"},
             "itemStyle": {"color": "var(--fallback)"},
-            "data": _points(shown, keys.index("fallbacks")),
+            "data": _steps(shown, keys.index("fallbacks")),
         }
     )
     areas = [{"name": name, "icon": "roundRect"} for name in names]
@@ -288,6 +288,15 @@ def _few(shown: Table, index: int) -> bool:
 
 def _points(shown: Table, index: int) -> list[list[Any]]:
     return [[row[0], row[index]] for row in shown.rows]
+
+
+def _steps(shown: Table, index: int) -> list[list[Any]]:
+    """Points of steps; the last one is drawn as long as the others, or nobody would see it."""
+    points = _points(shown, index)
+    if len(points) < 2:
+        return points
+    (before_ms, _), (last_ms, value) = points[-2:]
+    return [*points, [2 * last_ms - before_ms, value]]
 
 
 def _time_chart(series: list[Options], unit: str) -> Options:

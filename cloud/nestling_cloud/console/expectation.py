@@ -22,15 +22,6 @@ class ExpectedEnergy:
     compute_mj: Mapping[str, float]
     radio_mj: Mapping[str, float]
 
-    def total(self) -> tuple[float, str] | None:
-        """Sum and provenance, None where provenances differ or nothing was reported."""
-        provenances = {*self.compute_mj, *self.radio_mj}
-        if len(provenances) != 1:
-            return None
-        (provenance,) = provenances
-        parts = (self.compute_mj, self.radio_mj)
-        return sum(part.get(provenance, 0.0) for part in parts), provenance
-
 
 def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
     """Accuracy at a wished share, between operating points where the device's prices are too.

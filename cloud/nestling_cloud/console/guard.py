@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nestling_cloud.console.access import API, LOGIN, Access, Asked, Decision, Verdict
+from nestling_cloud.console.error_page import error_page
 from nestling_cloud.console.problem import problem
 from nestling_cloud.errors import CloudError
 
@@ -88,7 +89,7 @@ def _refusal(verdict: Verdict, asked: Asked) -> Response:
         text = _STRANGE[verdict]
         if of_api:
             return problem(HTTPStatus.FORBIDDEN, text)
-        return PlainTextResponse(text, HTTPStatus.FORBIDDEN)
+        return error_page(HTTPStatus.FORBIDDEN, asked.headers.get("accept", ""), text)
     if of_api:
         return problem(HTTPStatus.UNAUTHORIZED, _NO_KEY, {"WWW-Authenticate": "Bearer"})
     if asked.method == "GET" and "text/html" in asked.headers.get("accept", ""):

@@ -15,6 +15,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+# For this host alone, on all of its ports: browsers ask for HTTPS by themselves from then on.
+STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=31536000"}
 _NOTHING_OF_OTHERS = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _PLAIN_POLICY = f"{_NOTHING_OF_OTHERS}; style-src 'self'; img-src 'self'; form-action 'self'"
 # Vue compiles NiceGUI's templates in the browser, which takes eval; its elements have styles.
@@ -34,32 +36,35 @@ class SecurityHeaders:
 
     Args:
         app: what answers.
+        secure: whether it speaks TLS; then browsers are told to stay with it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self.app = app
+        self._headers = {**HEADERS, **STRICT_TRANSPORT} if secure else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        answer = _Answer(send)
+        answer = _Answer(send, self._headers)
         await self.app(scope, receive, answer.send)
 
 
 class _Answer:
     """One answer on its way out; a page is held until its body is here."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, always: Mapping[str, str]) -> None:
         self._send = send
+        self._always = always
         self._page: Message | None = None
         self._body = b""
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            _add(headers, HEADERS)
+            _add(headers, self._always)
             if headers.get(_NICEGUI_PAGE):
                 self._page = message
                 return

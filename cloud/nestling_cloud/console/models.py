@@ -10,6 +10,7 @@ from nestling.v1.bundle_pb2 import Calibration, RoutingCurve, Signature
 from nestling_cloud.bundles.overview import overview
 from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_cloud.console.table import Table, table
+from nestling_cloud.console.units import number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +94,18 @@ def read_models(repository: Repository) -> Models:
     )
 
 
+def measured_on(models: Models) -> str:
+    """Say where the accuracies of a bundle come from, to stand beside them."""
+    inputs = f"{number(models.calibration_inputs)} " if models.calibration_inputs else ""
+    return f"on {inputs}calibration inputs, measured when the bundle was built"
+
+
 def capacities_table(models: Models) -> Table:
-    """What every capacity takes and brings."""
+    """What every capacity takes and brings; accuracies are those on the calibration inputs."""
     columns = [
         ("capacity", "capacity"),
-        ("accuracy", ""),
-        ("accuracy_percent", "accuracy, %"),
+        ("calibration_accuracy", ""),
+        ("calibration_accuracy_percent", "accuracy on calibration inputs, %"),
         ("weight_bytes", "weights, B"),
         ("ring_bytes", "ring, B"),
         ("template_bytes", "template, B"),
@@ -108,8 +115,8 @@ def capacities_table(models: Models) -> Table:
     rows = (
         [
             entry["capacity"],
-            entry["accuracy"],
-            100 * entry["accuracy"],
+            entry["calibration_accuracy"],
+            100 * entry["calibration_accuracy"],
             *(entry[key] for key, _ in columns[3:]),
         ]
         for entry in models.overview["capacities"]
@@ -122,7 +129,7 @@ def curves_table(models: Models) -> Table:
     columns = [
         ("capacity", "capacity"),
         ("offload_share", "wished share to the cloud"),
-        ("accuracy", "accuracy"),
+        ("calibration_accuracy", "accuracy on calibration inputs"),
         ("gate_price", "gate price"),
         ("accept_price", "accept price"),
     ]

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.console.condition import Condition
 from nestling_cloud.console.live import Live
 from nestling_cloud.console.rounds import Rounds
 from nestling_cloud.fleet.wishes import Wishes
 from nestling_cloud.serving.config import Addresses
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store
+from nestling_cloud.telemetry.uplink import ReadUplink
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,7 @@ class Parts:
         repository: of the releases.
         figures: of the store.
         live: the same, shared by all pages.
+        condition: what is wrong.
         wishes: offload shares.
         rounds: of federated learning.
         start: how a device comes to this cloud.
@@ -40,12 +43,15 @@ class Parts:
     repository: Repository
     figures: Figures
     live: Live
+    condition: Condition
     wishes: Wishes
     rounds: Rounds
     start: DeviceStart
 
 
-def console_parts(repository: Repository, store: Store, rounds: Rounds, found: Addresses) -> Parts:
+def console_parts(
+    repository: Repository, store: Store, rounds: Rounds, found: Addresses, uplink: ReadUplink
+) -> Parts:
     """Wire the console to a cloud.
 
     Args:
@@ -53,12 +59,15 @@ def console_parts(repository: Repository, store: Store, rounds: Rounds, found: A
         store: of the receipts.
         rounds: of federated learning.
         found: for people who want to start a device.
+        uplink: asks the ingest how it is doing.
     """
     figures = Figures(store)
+    live = Live(figures, lambda: uplink().connected)
     return Parts(
         repository=repository,
         figures=figures,
-        live=Live(figures),
+        live=live,
+        condition=Condition(store, repository, rounds, live, uplink),
         wishes=Wishes(store),
         rounds=rounds,
         start=device_start(found),

@@ -7,7 +7,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException
 
 from nestling_cloud.errors import CloudError
 
@@ -29,11 +28,15 @@ class RequestError(CloudError):
     Args:
         status: of HTTP.
         detail: for people.
+        headers: of HTTP, sent as well.
     """
 
-    def __init__(self, status: HTTPStatus, detail: str) -> None:
+    def __init__(
+        self, status: HTTPStatus, detail: str, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(detail)
         self.status = status
+        self.headers = headers
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -43,24 +46,19 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> 
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Make every error of an app a problem object."""
+    """Answer requests that make no sense with problem objects."""
 
     async def request_error(_: Request, err: Exception) -> JSONResponse:
         assert isinstance(err, RequestError)
-        return problem(err.status, str(err))
+        return problem(err.status, str(err), err.headers)
 
     async def validation_error(_: Request, err: Exception) -> JSONResponse:
         assert isinstance(err, RequestValidationError)
         faults = "; ".join(map(_fault, err.errors()))
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{faults}; see /api/v1/openapi.json")
 
-    async def http_error(_: Request, err: Exception) -> JSONResponse:
-        assert isinstance(err, HTTPException)
-        return problem(err.status_code, f"{err.detail}; see /api/v1/openapi.json")
-
     app.add_exception_handler(RequestError, request_error)
     app.add_exception_handler(RequestValidationError, validation_error)
-    app.add_exception_handler(HTTPException, http_error)
 
 
 def _fault(entry: dict[str, Any]) -> str:

@@ -28,10 +28,13 @@ class RoundView:
         invited: clients that were asked.
         used: clients whose updates went into the mean.
         examples: training examples behind them.
-        accuracy: of each capacity after the round, 0 to 1, smallest capacity first; empty where
-            the round was not evaluated.
+        calibration_accuracy: of each capacity after the round, on the cloud's calibration inputs
+            and not on the fleet's, 0 to 1, smallest capacity first; empty where the round was not
+            evaluated.
         dropped: clients that were left out.
+        averaged: whether the model changed; too few clients leave it as it was.
         bundle_version: what was released after it, "" for nothing.
+        verdict: in the last round of a run, why it was released, or why not.
     """
 
     run: str
@@ -41,9 +44,11 @@ class RoundView:
     invited: int
     used: int
     examples: int
-    accuracy: Sequence[float]
+    calibration_accuracy: Sequence[float]
     dropped: Sequence[DroppedClient]
+    averaged: bool
     bundle_version: str
+    verdict: str
 
 
 class Rounds(Protocol):
@@ -56,7 +61,7 @@ class Rounds(Protocol):
 
 def rounds_table(rounds: Sequence[RoundView]) -> Table:
     """Participation and accuracy by round."""
-    capacities = max((len(one.accuracy) for one in rounds), default=0)
+    capacities = max((len(one.calibration_accuracy) for one in rounds), default=0)
     columns = [
         ("run", "run"),
         ("round", "round"),
@@ -67,15 +72,22 @@ def rounds_table(rounds: Sequence[RoundView]) -> Table:
         ("used", "used"),
         ("dropped", "dropped"),
         ("examples", "examples"),
-        *((f"accuracy_{k}", f"capacity {k}, accuracy") for k in range(1, capacities + 1)),
+        *(
+            (f"calibration_accuracy_{k}", f"capacity {k}, accuracy on calibration inputs")
+            for k in range(1, capacities + 1)
+        ),
+        ("averaged", "model changed"),
         ("bundle_version", "released"),
+        ("verdict", "why, or why not"),
     ]
 
     def row(one: RoundView) -> list[str | int | float | None]:
-        padded = [*one.accuracy, *[None] * (capacities - len(one.accuracy))]
+        told = one.calibration_accuracy
+        padded = [*told, *[None] * (capacities - len(told))]
         counts = (one.invited, one.used, len(one.dropped), one.examples)
         when = (one.ended_at_ms, time_utc(one.ended_at_ms))
-        return [one.run, one.number, one.place, *when, *counts, *padded, one.bundle_version]
+        end = ("yes" if one.averaged else "no", one.bundle_version, one.verdict)
+        return [one.run, one.number, one.place, *when, *counts, *padded, *end]
 
     return table(columns, map(row, rounds))
 
@@ -89,10 +101,24 @@ def dropped_table(rounds: Sequence[RoundView]) -> Table:
     return table(columns, rows)
 
 
+def last_words(last: RoundView) -> str:
+    """Say how the last round ended."""
+    if not last.averaged:
+        end = "the model stayed as it was, for too few clients counted"
+    elif last.bundle_version:
+        end = f"released {last.bundle_version}: {last.verdict}"
+    elif last.verdict:
+        end = f"released nothing: {last.verdict}"
+    else:
+        end = "its run has not released anything yet"
+    name = f"Last: {last.run}, round {last.number}, {time_utc(last.ended_at_ms)} UTC"
+    return f"{name}, {last.used} of {last.invited} clients; {end}."
+
+
 def accuracy_lines(rounds: Sequence[RoundView]) -> Mapping[int, Sequence[tuple[float, float]]]:
     """(place, accuracy) pairs by capacity: rounds of several runs stand in one row."""
     lines: dict[int, list[tuple[float, float]]] = {}
     for one in rounds:
-        for capacity, accuracy in enumerate(one.accuracy, start=1):
+        for capacity, accuracy in enumerate(one.calibration_accuracy, start=1):
             lines.setdefault(capacity, []).append((one.place, accuracy))
     return lines

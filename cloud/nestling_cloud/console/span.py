@@ -21,6 +21,15 @@ class Span:
     length_ms: int | None
     fresh_s: float
 
+    @property
+    def words(self) -> str:
+        """The time in words, to stand beside a figure."""
+        return (
+            "ever"
+            if self.length_ms is None
+            else f"last {self.label}".replace(" ", "\N{NO-BREAK SPACE}")
+        )
+
     def until(self, now_ms: int) -> TimeRange:
         """The time up to now; everything begins with Unix time."""
         since_ms = 0 if self.length_ms is None else now_ms - self.length_ms

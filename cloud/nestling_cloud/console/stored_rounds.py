@@ -34,7 +34,9 @@ def _view(one: Round, place: int) -> RoundView:
         invited=len(asked),
         used=len(one.participants),
         examples=sum(each.examples for each in one.participants),
-        accuracy=one.accuracy,
+        calibration_accuracy=one.accuracy,
         dropped=[DroppedClient(device=lost.device, reason=lost.reason) for lost in one.dropped],
+        averaged=one.averaged,
         bundle_version=one.released or "",
+        verdict=one.verdict,
     )

@@ -39,6 +39,20 @@ def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Cell]]) ->
     )
 
 
+# How the keys of columns of times end.
+_TIMES = ("ms", "utc")
+
+
+def is_empty(shown: Table) -> bool:
+    """Whether a table has no figures: no rows, or rows of times that say nothing."""
+    figures = [
+        index
+        for index, column in enumerate(shown.columns)
+        if column.key.rpartition("_")[2] not in _TIMES
+    ]
+    return not any(row[index] for row in shown.rows for index in figures)
+
+
 def as_csv(lines: Iterable[Sequence[Cell]]) -> str:
     """Write lines as CSV (RFC 4180), texts that look like formulas made harmless."""
     written = io.StringIO()

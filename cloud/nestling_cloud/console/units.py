@@ -1,6 +1,7 @@
 """Numbers as people read them: with a unit, and no more digits than they are worth."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 _NARROW = "\u202f"  # between a number and its unit, and between thousands
@@ -24,6 +25,21 @@ def number(value: float) -> str:
 def energy(energy_mj: float) -> str:
     """An energy in the unit that fits."""
     return _scaled(energy_mj, _ENERGY_MJ)
+
+
+def energies(by_source: Mapping[str, Mapping[str, float]]) -> str:
+    """Energies in mJ by source and provenance: one sum where all are of one provenance."""
+    parts = [
+        (source, provenance, energy_mj)
+        for source, of_source in by_source.items()
+        for provenance, energy_mj in sorted(of_source.items())
+    ]
+    provenances = {provenance for _, provenance, _ in parts}
+    if not parts:
+        return NOTHING
+    if len(provenances) == 1:
+        return f"{energy(sum(energy_mj for _, _, energy_mj in parts))} {provenances.pop()}"
+    return ", ".join(f"{source} {energy(mj)} {provenance}" for source, provenance, mj in parts)
 
 
 def size(size_bytes: float) -> str:

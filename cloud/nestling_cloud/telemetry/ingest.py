@@ -25,6 +25,7 @@ from nestling_cloud.telemetry.presence import Presence
 from nestling_cloud.telemetry.receipts import ReceiptError
 from nestling_cloud.telemetry.sparkplug_host import Reading, SparkplugHost
 from nestling_cloud.telemetry.store import Added, Delivery, Store, check_batch
+from nestling_cloud.telemetry.uplink import Uplink
 
 _MESSAGE_TYPES = ("NBIRTH", "NDATA", "NDEATH")
 # A commit has a price of its own, whatever it holds: wait for others that may go in together.
@@ -76,11 +77,20 @@ class Ingest:
         self._connected: aiomqtt.Client | None = None
         self._presence = Presence()
         self._complaints = Complaints(_LOG)
+        self._store_fault = ""  # why the last commit failed
         self.subscribed = asyncio.Event()  # set from the first subscription on
 
     async def run(self) -> None:
         """Take telemetry in until cancelled; a broker that goes away is awaited."""
         await stay_connected(self._client, self._serve)
+
+    def uplink(self) -> Uplink:
+        """Tell whether devices are heard and what they say is stored. For any thread."""
+        return Uplink(
+            broker=str(self._broker),
+            connected=self._connected is not None,
+            store_fault=self._store_fault,
+        )
 
     async def command(self, device: str, values: Mapping[str, metrics.MetricValue | None]) -> bool:
         """Send a device a command; None for a value is Sparkplug's null.
@@ -232,6 +242,7 @@ class Ingest:
             added = await asyncio.to_thread(self._store.add_all, deliveries, list(reports.values()))
         except sa.exc.SQLAlchemyError as err:
             # Not acknowledged, so the devices keep it and send it again.
+            self._store_fault = str(_cause(err))
             _LOG.warning(
                 "could not store %d batches; the devices will repeat them: %s",
                 len(deliveries),
@@ -243,6 +254,7 @@ class Ingest:
             self._news.set()
             await asyncio.sleep(_STORE_RETRY_S)
         else:
+            self._store_fault = ""
             await self._acknowledge(client, added)
 
     async def _acknowledge(self, client: aiomqtt.Client, added: Added) -> None:

@@ -103,10 +103,10 @@ def host(subject: Subject) -> Finding:
 
 def _host_state(subject: Subject, address: str) -> HostState | None:
     """What the broker keeps of the host's last word; None if it keeps nothing readable."""
-    host, port = split_address(address)
+    broker = Address.parse(address)
     with Connection(
-        host,
-        port,
+        broker.host,
+        broker.port,
         client_id=f"{subject.config.device.id}-doctor-{secrets.token_hex(8)}",
         subscriptions=[topics.HOST_STATE],
         identity=subject.identity,

@@ -82,9 +82,12 @@ def gains(story: Mapping[str, Any]) -> Table:
 
 def rounds(story: Mapping[str, Any]) -> Table:
     """Every round: who took part, what it moved, what the nest was worth after it."""
-    capacities = len(story["capacities_before"])
+    capacities = len(story["calibration_accuracy_before"])
     names = [f"capacity {number}" for number in range(1, capacities + 1)]
-    ends = [("before", story["capacities_before"]), ("after", story["capacities_after"])]
+    ends = [
+        ("before", story["calibration_accuracy_before"]),
+        ("after", story["calibration_accuracy_after"]),
+    ]
     first, last = (
         (words, "", "", "", "", *(percent(share) for share in shares)) for words, shares in ends
     )

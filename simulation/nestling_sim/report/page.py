@@ -178,7 +178,12 @@ def _rest(summary: Mapping[str, Any]) -> str:
                 "machine that ran the simulation.",
                 [table(tables.latency(summary))],
             ),
-            section("The nest", "Each capacity on its own.", [table(tables.capacities(summary))]),
+            section(
+                "The nest",
+                "Each capacity on its own. Accuracies are on the calibration inputs, measured when "
+                "the bundle was built; those of this run stand above.",
+                [table(tables.capacities(summary))],
+            ),
             section("Over the links", "", [table(tables.transfers(summary))]),
             section("Time of the run", "", [table(tables.stages(summary))]),
         ]

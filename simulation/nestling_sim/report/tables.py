@@ -137,11 +137,11 @@ def latency(summary: Mapping[str, Any]) -> Table:
 
 
 def capacities(summary: Mapping[str, Any]) -> Table:
-    """The nest: each capacity's accuracy, size and work."""
+    """The nest: each capacity's accuracy on the calibration inputs, its size and its work."""
     return Table(
-        head=("capacity", "accuracy", "bytes", "multiply-accumulates"),
+        head=("capacity", "accuracy on calibration inputs", "bytes", "multiply-accumulates"),
         rows=[
-            (f"{k}", percent(one["accuracy"]), f"{one['bytes']:,}", f"{one['macs']:,}")
+            (f"{k}", percent(one["calibration_accuracy"]), f"{one['bytes']:,}", f"{one['macs']:,}")
             for k, one in enumerate(summary["capacities"], start=1)
         ],
     )

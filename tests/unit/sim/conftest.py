@@ -118,10 +118,10 @@ def _summary(rows: list[ReceiptRow]) -> dict[str, Any]:
         "receipts": {"sent": len(rows), "stored": len(rows), "lost": 0, "duplicate": 0},
         "wall_s": {"data": 0.4, "learn": 0.0, "release": 0.2, "fleet": 21.7, "report": 2.1},
         "capacities": [
-            {"accuracy": 0.68, "bytes": 6_400, "macs": 41_000},
-            {"accuracy": 0.77, "bytes": 9_800, "macs": 120_000},
-            {"accuracy": 0.84, "bytes": 17_500, "macs": 390_000},
-            {"accuracy": 0.87, "bytes": 38_000, "macs": 1_250_000},
+            {"calibration_accuracy": 0.68, "bytes": 6_400, "macs": 41_000},
+            {"calibration_accuracy": 0.77, "bytes": 9_800, "macs": 120_000},
+            {"calibration_accuracy": 0.84, "bytes": 17_500, "macs": 390_000},
+            {"calibration_accuracy": 0.87, "bytes": 38_000, "macs": 1_250_000},
         ],
     }
 

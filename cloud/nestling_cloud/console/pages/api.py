@@ -7,13 +7,16 @@ from fastapi import FastAPI, Request
 
 from nestling_cloud.console.pages.frame import frame, heading
 from nestling_cloud.console.pages.markup import Grid, Text, block, link
+from nestling_cloud.console.parts import Parts
 from nestling_cloud.console.table import table
 
+_LIVE_S = 2.0
 
-async def show(request: Request, app: FastAPI) -> None:
+
+async def show(request: Request, app: FastAPI, parts: Parts) -> None:
     """Build the page from the OpenAPI description."""
     base = str(request.base_url).rstrip("/")
-    with frame(request, "/api"):
+    with frame(request, "/api", parts.condition.of_fleet) as banner:
         with heading("API") as sub:
             sub.say("The same figures for programs, as JSON and CSV.")
         with block("section", "panel spaced", aria_label="Token"):
@@ -31,6 +34,7 @@ async def show(request: Request, app: FastAPI) -> None:
                 columns = [("method", "method"), ("path", "path"), ("what", "what")]
                 shown = table(columns, _routes(app.openapi()))
                 Grid("Addresses").show(shown)
+    await banner.keep_fresh(None, every_s=_LIVE_S)
 
 
 def _routes(described: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -17,6 +17,7 @@ from nestling_cloud.console.pages.tiles import TotalsTiles
 from nestling_cloud.console.parts import DeviceStart, Parts
 from nestling_cloud.console.table import Table
 from nestling_cloud.console.units import NOTHING, age, number, percent
+from nestling_cloud.telemetry.fleet_condition import LONG_OUTBOX
 from nestling_cloud.telemetry.views import DeviceRow, DeviceView
 
 _LIVE_S = 1.0
@@ -32,8 +33,7 @@ async def show(request: Request, parts: Parts, device: str) -> None:
     """Build the page and keep it up to date; a device that nobody heard of gets a page too."""
     models = await asyncio.to_thread(models_of, parts.repository)
     page = _DevicePage(request, parts, device, models, await parts.live.age_ms())
-    await page.refresh()
-    ui.timer(_LIVE_S, page.refresh)
+    await page.banner.keep_fresh(page.refresh, every_s=_LIVE_S)
 
 
 class _DevicePage:
@@ -48,7 +48,7 @@ class _DevicePage:
         self._live = parts.live
         self._device = device
         self._repository = parts.repository
-        with frame(request, "/"):
+        with frame(request, "/", partial(parts.condition.of_device, device)) as self.banner:
             with heading(device) as self._sub:
                 self._spans = SpanChoice(request, age_ms, self.refresh)
             self._unknown = _unknown(parts.start)
@@ -72,7 +72,7 @@ class _DevicePage:
         heard = age(view.row.last_seen_ms, now_ms)
         self._sub.say(f"{state}, last heard {heard}, {view.row.profile or 'unknown board'}")
         self._notice.say(device_notice(view.copies))
-        self._state.show(view.row, desired)
+        self._state.show(view.row, desired, now_ms)
         self._tiles.show(view.totals)
         self._panels.show(view, self._spans.query())
         self._inputs.show(view.hard_inputs, now_ms)
@@ -108,16 +108,19 @@ class _StateTiles:
             self._outbox = Tile("Receipts not sent yet", "outbox")
         link("Move the operating point", f"/operating-point?device={quote(device)}", "after-tiles")
 
-    def show(self, row: DeviceRow, desired: str) -> None:
+    def show(self, row: DeviceRow, desired: str, now_ms: int) -> None:
         running = row.bundle_version
-        self._bundle.show(running or NOTHING, bundle_note(running, desired))
-        self._capacity.show(str(row.capacity) if row.capacity else NOTHING)
+        other = bool(desired) and running != desired
+        self._bundle.show(running or NOTHING, bundle_note(running, desired), broken=other)
+        then = "" if row.online else f"reported {age(row.last_seen_ms, now_ms)}"
+        self._capacity.show(str(row.capacity) if row.capacity else NOTHING, then)
         wished = "its own setting" if row.wished_share is None else percent(row.wished_share)
         in_force = NOTHING if row.offload_share is None else percent(row.offload_share)
         self._share.show(in_force, f"wished: {wished}")
         self._inputs.show(*_INPUTS[row.drifting])
-        self._battery.show(percent(row.battery))
-        self._outbox.show(number(row.outbox_depth))
+        self._battery.show(percent(row.battery), then)
+        full = row.outbox_depth > LONG_OUTBOX
+        self._outbox.show(number(row.outbox_depth), then, broken=full)
 
 
 class _Panels:

@@ -25,15 +25,14 @@ async def show(request: Request, parts: Parts) -> None:
     """Build the page and keep it up to date."""
     models = await asyncio.to_thread(models_of, parts.repository)
     page = _FleetPage(request, parts, await parts.live.age_ms(), models.nest if models else 0)
-    await page.refresh()
-    ui.timer(_LIVE_S, page.refresh)
+    await page.banner.keep_fresh(page.refresh, every_s=_LIVE_S)
 
 
 class _FleetPage:
     def __init__(self, request: Request, parts: Parts, age_ms: int | None, nest: int) -> None:
         self._live = parts.live
         self._draw_routes = partial(charts.routes_chart, nest=nest)
-        with frame(request, "/"):
+        with frame(request, "/", parts.condition.of_fleet) as self.banner:
             with heading("Fleet") as self._sub:
                 self._spans = SpanChoice(request, age_ms, self.refresh)
             self._notice = Text("p", classes="notice")
@@ -62,7 +61,7 @@ class _FleetPage:
                     )
                     self._bundles = ChartPanel(
                         "Bundles",
-                        "Devices by the version that they run.",
+                        "Devices by the version that they last reported.",
                         key="bundles",
                         href=f"{_CSV}/bundles.csv",
                     )
@@ -80,7 +79,7 @@ class _FleetPage:
         self._figures.set_visibility(view.known > 0)
         self._sub.say(_summary(view))
         self._notice.say(fleet_notice(view.shared))
-        self._tiles.show_fleet(view)
+        self._tiles.show_fleet(view, self._spans.span)
         self._show_charts(view)
         await self._devices.refresh()
 
@@ -102,8 +101,7 @@ def _summary(view: FleetView) -> str:
         return ""
     versions = len(view.bundles)
     told = f"{number(view.online)} of {number(view.known)} devices connected"
-    told += f", {versions} bundle versions" if versions > 1 else ""
-    return told + (f", {number(view.dropped)} receipts dropped so far" if view.dropped else "")
+    return told + (f", {versions} bundle versions" if versions > 1 else "")
 
 
 def _no_devices(start: DeviceStart) -> ui.element:

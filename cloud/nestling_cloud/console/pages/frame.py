@@ -4,12 +4,14 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
+from urllib.parse import urlencode
 
 from fastapi import Request
 from nicegui import ui
 
 from nestling_cloud.console.access import ICON, LOGIN
 from nestling_cloud.console.login import LOGOUT
+from nestling_cloud.console.pages.banner import WATCH_LIVENESS, Banner, ReadFindings
 from nestling_cloud.console.pages.markup import Text, block, link
 from nestling_cloud.console.span import SPANS, Span, span_named
 from nestling_cloud.palette import css_variables
@@ -49,15 +51,20 @@ def style_sheet() -> str:
 
 
 @contextmanager
-def frame(request: Request, current: str) -> Iterator[None]:
+def frame(request: Request, current: str, findings: ReadFindings) -> Iterator[Banner]:
     """Lay out a page; what is made inside becomes its main part.
 
     Args:
         request: of the page.
         current: path of the page in the bar that this one belongs to.
+        findings: tells what is wrong with what the page is about.
+
+    Yields:
+        The lines on top of the page that say so; keep them fresh.
     """
     ui.add_head_html(f'<link rel="stylesheet" href="{STYLE_PATH}">')
     ui.add_body_html(_LEAVE_WITH_SESSION)
+    ui.add_body_html(WATCH_LIVENESS)
     link("Skip to content", "#main", "skip")
     with block("header", "bar"):
         with block("a", "brand", href="/", aria_label="Nestling, fleet"):
@@ -73,7 +80,7 @@ def frame(request: Request, current: str) -> Iterator[None]:
             with block("form", method="post", action=LOGOUT):
                 Text("button", "Log out", "plain")
     with block("div", "main", id="main", tabindex="-1"):  # NiceGUI made the <main> around it
-        yield
+        yield Banner(findings)
 
 
 @contextmanager
@@ -100,6 +107,8 @@ class SpanChoice:
     ) -> None:
         self.span: Span = span_named(request.query_params.get("span", ""), age_ms)
         self._path = request.url.path
+        others = [pair for pair in request.query_params.multi_items() if pair[0] != "span"]
+        self._others = f"{urlencode(others)}&" if others else ""
         self._changed = changed
         self._buttons: dict[str, Text] = {}
         with block("div", "spans", role="group", aria_label="Time"):
@@ -117,7 +126,7 @@ class SpanChoice:
     async def _choose(self, span: Span) -> None:
         self.span = span
         self._mark()
-        ui.navigate.history.replace(f"{self._path}?{self.query()}")
+        ui.navigate.history.replace(f"{self._path}?{self._others}{self.query()}")
         await self._changed()
 
     def _mark(self) -> None:

@@ -6,7 +6,7 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from nestling_cloud.console.charts import Options
-from nestling_cloud.console.table import Cell, Column, Table
+from nestling_cloud.console.table import Cell, Column, Table, is_empty
 from nestling_cloud.console.units import NOTHING, number
 
 # Vue's name for the attribute: what the field begins with. As a property it would be put back with
@@ -52,15 +52,16 @@ class Tile:
     """One figure with a name above and a remark below; use within a block of class `tiles`."""
 
     def __init__(self, name: str, key: str, *, small: bool = False) -> None:
-        with block("div", "tile", data_figure=key):
+        with block("div", "tile", data_figure=key) as self._tile:
             Text("div", name, "name")
             self._value = Text("div", NOTHING, "value small" if small else "value")
             self._beside = Text("div", "", "beside")
 
-    def show(self, value: str, beside: str = "") -> None:
-        """Change figure and remark."""
+    def show(self, value: str, beside: str = "", *, broken: bool = False) -> None:
+        """Change figure and remark; a broken one stands out."""
         self._value.say(value)
         self._beside.say(beside)
+        self._tile.classes(add="broken" if broken else "", remove="" if broken else "broken")
 
 
 class Grid:
@@ -144,7 +145,7 @@ class ChartPanel:
             self._note = Text("p", note, "note")
             with block("div", "chart", role="img", aria_label=f"{title}; data table below"):
                 self._chart = ui.echart({}, renderer="svg")
-                self._none = Text("div", "Nothing in this time.", "none")
+                self._none = Text("div", "No answers in this time.", "none")
             with block("div", "under"):
                 with block("details") as details:
                     Text("summary", "Data table")
@@ -166,7 +167,7 @@ class ChartPanel:
 
     def draw(self, shown: Table, options: Options) -> None:
         """Draw a table whose picture also depends on something else."""
-        self._none.set_visibility(not shown.rows)
+        self._none.set_visibility(is_empty(shown))
         if options != self._chart.options:
             self._chart.props["options"] = options
         if self._open and shown != self._table:

@@ -6,29 +6,37 @@ from fastapi import Request
 
 from nestling_cloud.bundles.repository import RepositoryError
 from nestling_cloud.console import charts
-from nestling_cloud.console.models import Models, capacities_table, curves_table, read_models
+from nestling_cloud.console.models import (
+    Models,
+    capacities_table,
+    curves_table,
+    measured_on,
+    read_models,
+)
 from nestling_cloud.console.pages.frame import frame, heading
 from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, block, link
 from nestling_cloud.console.parts import Parts
 from nestling_cloud.console.span import SPANS
 from nestling_cloud.console.table import Column, Table
-from nestling_cloud.console.units import latency, macs, number, percent, size
+from nestling_cloud.console.units import latency, macs, percent, size
 from nestling_cloud.telemetry.views import FleetView
 
 _SEEN = SPANS["24h"]
+_LIVE_S = 2.0
 
 
 async def show(request: Request, parts: Parts) -> None:
     """Build the page; a bundle that cannot be read is told with what to do."""
-    with frame(request, "/models"):
+    with frame(request, "/models", parts.condition.of_fleet) as banner:
         try:
             models = await asyncio.to_thread(read_models, parts.repository)
         except RepositoryError as err:
             with heading("Models"), block("section", "empty"):
                 Text("h2", "No bundle can be shown")
                 Text("p", str(err))
-            return
-        _show_bundle(models, await parts.live.fleet(_SEEN))
+        else:
+            _show_bundle(models, await parts.live.fleet(_SEEN))
+    await banner.keep_fresh(None, every_s=_LIVE_S)
 
 
 def _show_bundle(models: Models, view: FleetView) -> None:
@@ -43,8 +51,8 @@ def _show_bundle(models: Models, view: FleetView) -> None:
         Text("h2", "Capacities")
         Text(
             "p",
-            "Each is a prefix of the next. Accuracy is on the calibration subjects; latency is the "
-            f"fleet's median of the last {_SEEN.label}, with how it is known.",
+            f"Each is a prefix of the next. Accuracy is {measured_on(models)}, not on this fleet; "
+            f"latency is the fleet's median of the last {_SEEN.label}, with how it is known.",
             "note",
         )
         with block("div", "scroll tall", tabindex="0", role="region", aria_label="Capacities"):
@@ -53,9 +61,10 @@ def _show_bundle(models: Models, view: FleetView) -> None:
         cloud = told["cloud"]
         Text(
             "p",
-            f"The cloud answers with {cloud['name']}: accuracy {percent(cloud['accuracy'])}, "
-            f"{macs(cloud['macs'])}, {size(cloud['bytes'])}. Calibration and golden inputs "
-            f"take {size(told['shared_bytes'])} on every device.",
+            f"The cloud answers with {cloud['name']}: accuracy "
+            f"{percent(cloud['calibration_accuracy'])} on the same calibration inputs, "
+            f"{macs(cloud['macs'])}, {size(cloud['bytes'])}. Calibration and golden inputs take "
+            f"{size(told['shared_bytes'])} on every device.",
             "note",
         )
         link("CSV", "/api/v1/models/capacities.csv", "note")
@@ -68,12 +77,12 @@ def _show_curves(models: Models) -> None:
         capacity: [(point.offload_share, point.accuracy) for point in curve.points]
         for capacity, curve in enumerate(models.curves, start=1)
     }
-    inputs = number(models.calibration_inputs)
     with block("div", "panels"):
         panel = ChartPanel(
-            "Routing curves",
-            f"Accuracy against the share that is sent to the cloud, from {inputs} calibration "
-            "inputs that the multiplexer was not fitted on. No promise for unseen people.",
+            "Routing curves on calibration inputs",
+            f"Accuracy against the share that is sent to the cloud, {measured_on(models)}; the "
+            "multiplexer was not fitted on them. Not this fleet's accuracy: its inputs may be "
+            "harder.",
             key="curves",
             href="/api/v1/models/curves.csv",
             wide=True,
@@ -98,7 +107,8 @@ def _for_people(models: Models, view: FleetView) -> Table:
     """The capacities with readable numbers, and what the fleet says of their speed."""
     seen = {entry.route: entry for entry in view.totals.routes}
     names = ("capacity", "accuracy", "weights", "ring", "template", "memory", "work", "latency")
-    columns = tuple(Column(key=name, label=name) for name in names)
+    told = {"accuracy": "accuracy, calibration", "latency": "latency, fleet"}
+    columns = tuple(Column(key=name, label=told.get(name, name)) for name in names)
 
     def speed(capacity: int) -> str:
         entry = seen.get(f"capacity-{capacity}")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote
 
 from fastapi import Request
@@ -18,39 +19,41 @@ from nestling_cloud.console.expectation import (
     expected_energy,
     mixed_accuracy,
 )
-from nestling_cloud.console.models import Models, curves_table, read_models
+from nestling_cloud.console.models import Models, curves_table, measured_on, read_models
 from nestling_cloud.console.operating_point import PointState, read_state
-from nestling_cloud.console.pages.frame import frame, heading
+from nestling_cloud.console.pages.facts import Facts
+from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.markup import INITIAL_VALUE, ChartPanel, Grid, Text, block, link
+from nestling_cloud.console.pages.reported import Reported
 from nestling_cloud.console.parts import Parts
-from nestling_cloud.console.span import SPANS
 from nestling_cloud.console.table import table
-from nestling_cloud.console.units import NOTHING, energy, number, percent, time_utc
+from nestling_cloud.console.units import NOTHING, energies, number, percent, time_utc
 from nestling_cloud.fleet.wishes import Wish, WishError
 from nestling_cloud.telemetry.views import Totals
 
 PATH = "/operating-point"
 _LIVE_S = 1.0
-_SEEN = SPANS["24h"]
 _WISHED_BY = "console"
 _STEP = 100  # of the slider, from 0 to 1
 
 
 async def show(request: Request, parts: Parts, device: str | None) -> None:
     """Build the page for one device, or for the fleet, and keep it up to date."""
-    with frame(request, PATH):
-        with heading("Operating point") as sub:
-            sub.say("How much of its inputs a device may send to the cloud.")
+    findings = parts.condition.of_fleet
+    if device is not None:
+        findings = partial(parts.condition.of_device, device)
+    age_ms = await parts.live.age_ms()
+    refresh = None
+    with frame(request, PATH, findings) as banner:
         try:
             models = await asyncio.to_thread(read_models, parts.repository)
         except RepositoryError as err:
-            with block("section", "empty"):
+            with heading("Operating point"), block("section", "empty"):
                 Text("h2", "No bundle can be shown")
                 Text("p", str(err))
-            return
-        page = _PointPage(parts, models, device)
-    await page.refresh()
-    ui.timer(_LIVE_S, page.refresh)
+        else:
+            refresh = _PointPage(request, parts, models, device, age_ms).refresh
+    await banner.keep_fresh(refresh, every_s=_LIVE_S)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,39 +65,55 @@ class _Seen:
 
 
 class _PointPage:
-    def __init__(self, parts: Parts, models: Models, device: str | None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        parts: Parts,
+        models: Models,
+        device: str | None,
+        age_ms: int | None,
+    ) -> None:
         self._parts, self._models, self._device = parts, models, device
         self._share: float | None = None  # on the slider; None until the first look
         self._seen: _Seen | None = None
+        with heading("Operating point") as sub:
+            sub.say("How much of its inputs a device may send to the cloud.")
+            self._spans = SpanChoice(request, age_ms, self.refresh)
         with block("div", "point"):
             with block("section", "panel", aria_label="Wish", data_panel="wish"):
                 self._add_scope()
                 self._add_slider()
-                self._expected = _Facts(
-                    {"accuracy": "Expected accuracy", "energy": "Expected energy per answer"}
+                self._expected = Facts(
+                    {
+                        "accuracy": "Accuracy on calibration inputs",
+                        "energy": "Energy per answer, estimated",
+                    }
                 )
                 self._note = Text("p", "", "note")
                 self._add_buttons()
-            with block("section", "panel", aria_label="State", data_panel="state"):
-                Text("h2", "Wished, in force, observed")
-                self._state = _Facts(
-                    {
-                        "wished": "Wished",
-                        "in-force": "In force, as reported",
-                        "observed": "Sent to the cloud since",
-                        "since": "Last change",
-                    }
-                )
-                Text(
-                    "p",
-                    "A wish reaches connected devices within seconds, the others when they come "
-                    "back. The observed share also depends on links, deadlines and inputs.",
-                    "note",
-                )
+            with block("div", "column"):
+                self._reported = Reported(self._device)
+                with block("section", "panel", aria_label="State", data_panel="state"):
+                    Text("h2", "Wished, in force, observed")
+                    self._state = Facts(
+                        {
+                            "wished": "Wished",
+                            "in-force": "In force, as reported",
+                            "observed": "Sent to the cloud since",
+                            "since": "Last change",
+                        }
+                    )
+                    Text(
+                        "p",
+                        "A wish reaches connected devices within seconds, the others when they "
+                        "come back. The observed share also depends on links, deadlines and "
+                        "inputs.",
+                        "note",
+                    )
         with block("div", "panels"):
             self._curves = ChartPanel(
-                "Routing curves",
-                "Accuracy on the calibration subjects against the wished share.",
+                "Routing curves on calibration inputs",
+                f"Accuracy against the wished share, {measured_on(models)}; not this fleet's.",
                 key="curves",
                 href="/api/v1/models/curves.csv",
                 wide=True,
@@ -114,6 +133,7 @@ class _PointPage:
             self._output.say(percent(self._share))
         self._show_state(state)
         self._show_expected()
+        self._reported.show(self._seen.totals if self._seen else None, self._spans.span)
 
     def _add_scope(self) -> None:
         Text("h2", f"Device {self._device}" if self._device else "Whole fleet")
@@ -178,9 +198,9 @@ class _PointPage:
 
     async def _look(self) -> _Seen | None:
         if self._device is None:
-            view = await self._parts.live.fleet(_SEEN)
+            view = await self._parts.live.fleet(self._spans.span)
             return _Seen(totals=view.totals, residents=view.residents)
-        device = await self._parts.live.device(self._device, _SEEN)
+        device = await self._parts.live.device(self._device, self._spans.span)
         if device is None:
             return None
         return _Seen(totals=device.totals, residents={device.row.capacity: 1})
@@ -208,8 +228,9 @@ class _PointPage:
         spent = expected_energy(self._seen.totals, share) if self._seen else None
         self._expected.show("energy", _energy_text(spent))
         self._note.say(
-            f"Accuracy: {whose}, on the calibration subjects. Energy: what answers took in "
-            f"the last {_SEEN.label}, and the share times what sending one input takes."
+            f"Accuracy: {measured_on(self._models)}, for {whose}; the fleet's own inputs may be "
+            f"harder. Energy: estimated at this share, from what computing took per answer and "
+            f"what sending one input takes, as reported, {self._spans.span.words}."
         )
         curves = {
             capacity: [(point.offload_share, point.accuracy) for point in curve.points]
@@ -231,22 +252,6 @@ class _PointPage:
         return mixed, "the capacities of the devices that answered"
 
 
-class _Facts:
-    """Names and values."""
-
-    def __init__(self, names: dict[str, str]) -> None:
-        self._values: dict[str, Text] = {}
-        with block("dl"):
-            for key, name in names.items():
-                Text("dt", name)
-                value = Text("dd", NOTHING)
-                value.props["data-fact"] = key
-                self._values[key] = value
-
-    def show(self, key: str, text: str) -> None:
-        self._values[key].say(text)
-
-
 def _first_share(state: PointState) -> float:
     """Where the slider stands at first: at the wish, or at what is in force."""
     if state.wished is not None:
@@ -264,15 +269,8 @@ def _in_force(state: PointState) -> str:
 def _energy_text(spent: ExpectedEnergy | None) -> str:
     if spent is None or not (spent.compute_mj or spent.radio_mj):
         return NOTHING
-    if total := spent.total():
-        alone = "" if spent.radio_mj else ", computing alone"
-        return f"{energy(total[0])} {total[1]}{alone}"
-    parts = [
-        f"{name} {energy(mj)} {provenance}"
-        for name, part in (("compute", spent.compute_mj), ("radio", spent.radio_mj))
-        for provenance, mj in sorted(part.items())
-    ]
-    return ", ".join(parts)
+    alone = "" if spent.radio_mj else ", computing alone"
+    return energies({"compute": spent.compute_mj, "radio": spent.radio_mj}) + alone
 
 
 def _log_row(wish: Wish) -> tuple[str, str, str, str]:

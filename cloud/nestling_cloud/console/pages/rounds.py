@@ -3,13 +3,12 @@
 import asyncio
 
 from fastapi import Request
-from nicegui import ui
 
 from nestling_cloud.console import charts
 from nestling_cloud.console.pages.frame import frame, heading
 from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, block
 from nestling_cloud.console.parts import Parts
-from nestling_cloud.console.rounds import accuracy_lines, dropped_table, rounds_table
+from nestling_cloud.console.rounds import accuracy_lines, dropped_table, last_words, rounds_table
 
 _LIVE_S = 2.0
 _SHOWN = 200
@@ -18,14 +17,13 @@ _SHOWN = 200
 async def show(request: Request, parts: Parts) -> None:
     """Build the page and keep it up to date."""
     page = _RoundsPage(request, parts)
-    await page.refresh()
-    ui.timer(_LIVE_S, page.refresh)
+    await page.banner.keep_fresh(page.refresh, every_s=_LIVE_S)
 
 
 class _RoundsPage:
     def __init__(self, request: Request, parts: Parts) -> None:
         self._rounds = parts.rounds
-        with frame(request, "/rounds"):
+        with frame(request, "/rounds", parts.condition.of_fleet) as self.banner:
             with heading("Rounds") as sub:
                 sub.say("Federated rounds: the fleet improves the model, and keeps its data.")
             with block("section", "empty") as self._empty:
@@ -36,11 +34,13 @@ class _RoundsPage:
                     "why, and the accuracy of every capacity. docs/README.md names the page that "
                     "tells how to start one.",
                 )
+            self._last = Text("p", "", "sub spaced")
             with block("div") as self._figures:
                 with block("div", "panels"):
                     self._accuracy = ChartPanel(
-                        "Accuracy by round",
-                        "Of every capacity, after the round.",
+                        "Accuracy on calibration inputs by round",
+                        "Of every capacity after the round, on the cloud's calibration inputs, "
+                        "not on the fleet's.",
                         key="rounds",
                         href="/api/v1/rounds.csv",
                         wide=True,
@@ -58,3 +58,4 @@ class _RoundsPage:
             lines = accuracy_lines(rounds)
             self._accuracy.show(rounds_table(rounds), lambda _: charts.rounds_chart(lines))
             self._dropped.show(dropped_table(rounds))
+            self._last.say(last_words(rounds[-1]))

@@ -2,6 +2,7 @@
 
 from nestling_cloud.console import chart_tables
 from nestling_cloud.console.pages.markup import Tile, block
+from nestling_cloud.console.span import Span
 from nestling_cloud.console.units import NOTHING, energy, latency, number, percent, size
 from nestling_cloud.telemetry.views import FleetView, Totals
 
@@ -10,12 +11,13 @@ class TotalsTiles:
     """Answers, routes, energy, savings and latency.
 
     Args:
-        with_devices: whether the first tile counts devices.
+        with_devices: whether the first tiles count devices.
     """
 
     def __init__(self, *, with_devices: bool) -> None:
         with block("div", "tiles"):
-            self._devices = Tile("Devices answering", "answering") if with_devices else None
+            self._connected = Tile("Connected now", "connected") if with_devices else None
+            self._answering = Tile("Answered", "answering") if with_devices else None
             self._answers = Tile("Answers", "answers")
             self._cloud = Tile("By the cloud", "cloud-share")
             self._fallbacks = Tile("Fallbacks", "fallbacks")
@@ -24,10 +26,13 @@ class TotalsTiles:
             self._bytes_saved = Tile("Bytes saved", "bytes-saved")
             self._latency = Tile("Latency, median", "latency")
 
-    def show_fleet(self, view: FleetView) -> None:
-        """Show figures of a fleet."""
-        if self._devices is not None:
-            self._devices.show(number(view.answering), f"of {number(view.known)} known")
+    def show_fleet(self, view: FleetView, span: Span) -> None:
+        """Show figures of a fleet over a time."""
+        known = f"of {number(view.known)} known devices"
+        if self._connected is not None:
+            self._connected.show(number(view.online), known, broken=not view.online)
+        if self._answering is not None:
+            self._answering.show(number(view.answering), f"{known}, {span.words}")
         self.show(view.totals)
 
     def show(self, totals: Totals) -> None:
@@ -67,7 +72,7 @@ class TotalsTiles:
         only_bytes = sum(entry.size_bytes for entry in totals.cloud_only)
         self._bytes_saved.show(
             NOTHING if saved.size_bytes is None else size(saved.size_bytes),
-            f"of {size(only_bytes)} cloud-only" if saved.size_bytes is not None else "",
+            f"of {size(only_bytes)} cloud-only, computed" if saved.size_bytes is not None else "",
         )
 
     def _show_latency(self, totals: Totals) -> None:
@@ -77,5 +82,6 @@ class TotalsTiles:
             return
         self._latency.show(
             latency(busiest.latency_p50_ms),
-            f"{busiest.route}, 99th {latency(busiest.latency_p99_ms)}",
+            f"{busiest.route}, 99th {latency(busiest.latency_p99_ms)}, "
+            f"{busiest.latency_provenance}",
         )

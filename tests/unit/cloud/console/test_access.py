@@ -86,6 +86,11 @@ def test_own_pages_may_change_something(door: Door, method: str) -> None:
     assert door.ask("/x", method, cookie=door.cookie, origin=ORIGIN) is Verdict.PASS
 
 
+def test_program_without_a_token_is_told_to_bring_one(door: Door) -> None:
+    assert door.ask("/api/v1/operating-point", "PUT") is Verdict.LOG_IN
+    assert door.ask("/logout", "POST") is Verdict.STRANGE_ORIGIN
+
+
 def test_token_needs_no_origin(door: Door) -> None:
     verdict = door.ask("/api/v1/operating-point", "PUT", authorization=door.bearer)
 

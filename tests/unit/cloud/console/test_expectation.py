@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.console_views import energy, nothing, totals
+from tests.console_views import nothing, totals
 
 from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
 from nestling_cloud.console.expectation import (
@@ -49,20 +49,12 @@ def test_energy_is_the_share_of_sending_and_what_computing_took() -> None:
 
     assert spent.compute_mj == {"modelled": 1.6}
     assert spent.radio_mj == {"modelled": 2.5}
-    total = spent.total()
-    assert total is not None
-    assert total[0] == pytest.approx(4.1)
-    assert total[1] == "modelled"
-
-
-def test_measured_and_modelled_energies_have_no_sum() -> None:
-    given_totals = totals(energy=(energy("capacity-1", "compute", 10, 12.0, "measured"),))
-
-    assert expected_energy(given_totals, 0.5).total() is None
 
 
 def test_nothing_is_expected_of_nothing() -> None:
-    assert expected_energy(nothing(), 0.5).total() is None
+    spent = expected_energy(nothing(), 0.5)
+
+    assert (spent.compute_mj, spent.radio_mj) == ({}, {})
 
 
 def test_capacity_is_read_off_a_route() -> None:

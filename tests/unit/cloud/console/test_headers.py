@@ -8,7 +8,7 @@ from starlette.types import Message
 from nestling_cloud.console.headers import HEADERS, SecurityHeaders
 
 
-def _answer(response: Response) -> tuple[dict[str, str], bytes]:
+def _answer(response: Response, *, secure: bool = False) -> tuple[dict[str, str], bytes]:
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -18,7 +18,7 @@ def _answer(response: Response) -> tuple[dict[str, str], bytes]:
         sent.append(message)
 
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    asyncio.run(SecurityHeaders(response)(scope, receive, send))
+    asyncio.run(SecurityHeaders(response, secure=secure)(scope, receive, send))
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return headers, b"".join(message.get("body", b"") for message in sent[1:])
 
@@ -54,3 +54,11 @@ def test_page_of_another_kind_is_left_as_it_is() -> None:
     _, body = _answer(HTMLResponse("<script></script>"))
 
     assert body == b"<script></script>"
+
+
+def test_browsers_are_told_to_stay_with_tls_where_there_is_tls() -> None:
+    secure, _ = _answer(PlainTextResponse("x"), secure=True)
+    plain, _ = _answer(PlainTextResponse("x"))
+
+    assert secure["strict-transport-security"] == "max-age=31536000"
+    assert "strict-transport-security" not in plain

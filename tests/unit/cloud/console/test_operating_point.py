@@ -13,6 +13,9 @@ from nestling_cloud.federated.rounds import RoundLog
 from nestling_cloud.fleet import registry
 from nestling_cloud.serving.config import Addresses
 from nestling_cloud.telemetry.store import Store, store_url
+from nestling_cloud.telemetry.uplink import Uplink
+
+UPLINK = Uplink(broker="127.0.0.1:1883", connected=True)
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def parts(store: Store, tmp_path: Path) -> Iterator[Parts]:
     with RoundLog(store_url(str(tmp_path / "store.sqlite"))) as log:
         found = Addresses(grpc="", broker="")
-        yield console_parts(Repository(tmp_path), store, StoredRounds(log), found)
+        yield console_parts(Repository(tmp_path), store, StoredRounds(log), found, lambda: UPLINK)
 
 
 def test_share_in_force_is_the_devices_among_many_boards_of_its_name(

@@ -58,7 +58,7 @@ def test_round_tells_who_took_part_and_who_did_not(tmp_path: Path) -> None:
         (shown,) = StoredRounds(log).latest(10)
 
     assert (shown.invited, shown.used, shown.examples) == (3, 2, 42)
-    assert shown.accuracy == (0.6, 0.7)
+    assert shown.calibration_accuracy == (0.6, 0.7)
     assert shown.dropped == [DroppedClient(device="cellar", reason="no answer")]
 
 

@@ -1,0 +1,25 @@
+"""Names and values, one a line."""
+
+from nestling_cloud.console.pages.markup import Text, block
+from nestling_cloud.console.units import NOTHING
+
+
+class Facts:
+    """A list of names and values.
+
+    Args:
+        names: what people read, by key.
+    """
+
+    def __init__(self, names: dict[str, str]) -> None:
+        self._values: dict[str, Text] = {}
+        with block("dl"):
+            for key, name in names.items():
+                Text("dt", name)
+                value = Text("dd", NOTHING)
+                value.props["data-fact"] = key
+                self._values[key] = value
+
+    def show(self, key: str, text: str) -> None:
+        """Change a value."""
+        self._values[key].say(text)
