@@ -6,16 +6,11 @@ import socket
 import grpc
 
 from nestling import topics
-from nestling.admission import offload_bytes, transfer_ms
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
-from nestling_device import policy
 from nestling_device.address import split_address
-from nestling_device.budget import budget_of
 from nestling_device.channel import Channel
-from nestling_device.checks.finding import Finding, Subject, failing
-from nestling_device.energy.profile import load_link
+from nestling_device.checks.finding import Finding, Subject
 from nestling_device.mqtt import BrokerUnreachableError, Connection
-from nestling_device.standing import read_bundle
 
 _TIMEOUT_S = 5.0
 
@@ -78,29 +73,6 @@ def broker(subject: Subject) -> Finding:
             "receipts wait on the disk meanwhile",
         )
     return Finding(check="broker", level="ok", found=f"{address} lets us in{_how(subject)}")
-
-
-def offload(subject: Subject) -> Finding:
-    """Hold what sending one input takes over the link against the limits."""
-    with failing("offload"):
-        bundle = read_bundle(subject.state_dir)
-        if bundle is None:
-            found = "no bundle yet to tell how large an input is"
-            return Finding(check="offload", level="ok", found=found)
-        shape = subject.manifest(bundle).signature.shape
-        budget, link = budget_of(subject.config), load_link(subject.config.board.link)
-    size = offload_bytes(shape)
-    energy_mj = link.transfer_mj(size, budget.link_mbit_s)
-    found = f"one input over {link.name}: {transfer_ms(size, budget):.0f} ms, {energy_mj:.1f} mJ"
-    if policy.cloud_admitted(size, energy_mj, budget):
-        return Finding(check="offload", level="ok", found=found)
-    return Finding(
-        check="offload",
-        level="warn",
-        found=f"{found}; the limits are {budget.latency_ms:g} ms and "
-        f"{policy.energy_limit_mj(budget):g} mJ, so nothing is ever sent",
-        advice="raise [budget] latency_ms or energy_mj, or name the link that it has: [board] link",
-    )
 
 
 def _dial(address: str) -> str:

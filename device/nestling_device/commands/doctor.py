@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nestling_device import flags
-from nestling_device.checks import equipment, machine, network, state
+from nestling_device.checks import equipment, limits, machine, network, state
 from nestling_device.checks.finding import Check, Finding, FoundError, Subject, split_advice
 from nestling_device.config import Config
 from nestling_device.errors import DeviceError
@@ -27,7 +27,8 @@ _CHECKS: tuple[Check, ...] = (
     state.outbox,
     network.cloud,
     network.broker,
-    network.offload,
+    limits.offload,
+    limits.targets,
     equipment.meter,
     equipment.source,
 )
