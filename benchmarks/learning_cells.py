@@ -12,7 +12,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import torch
 
 from nestling_cloud.bundles.cache import cache_folder
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
+from nestling_cloud.temporary import temporary_file
 
 Content = dict[str, Any]
 
@@ -97,9 +97,9 @@ class Cells:
         torch.set_num_threads(TRAINING_THREADS)
         started = time.monotonic()
         made = {**make(), "seconds": self._share * (time.monotonic() - started)}
-        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
-            torch.save(made, file)
-        Path(file.name).replace(path)
+        with temporary_file(".part-", self._folder) as (part, _):
+            torch.save(made, part)
+            part.replace(path)
         self._seconds[cell.key] = made["seconds"]
         self._say(f"  {made['seconds']:.0f} s")
         return made

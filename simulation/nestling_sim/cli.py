@@ -3,7 +3,6 @@
 import argparse
 import json
 import logging
-import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from typing import get_args
 from rich.console import Console
 
 from nestling_cloud.broker import BrokerKind
-from nestling_cloud.bundles.cache import cache_folder
+from nestling_cloud.bundles.cache import keep_torch_cache
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.serving.config import Addresses
@@ -53,8 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     level = logging.INFO if options.verbose else logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    # torch would make this one among the temporary files, and leave it there.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torchinductor"))
+    keep_torch_cache()
     try:
         with _unwinding():
             _run(options)

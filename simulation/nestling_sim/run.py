@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,15 +17,17 @@ from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Progress
 from nestling_cloud.serving.config import Addresses
-from nestling_cloud.tasks import Examples, load_task
+from nestling_cloud.tasks import load_task
 from nestling_cloud.telemetry.receipts import ReceiptRow
+from nestling_cloud.temporary import temporary_folder
 from nestling_sim.evaluation import curves, evaluate
 from nestling_sim.live import Fleet, FleetError, keep_answering, run_fleet
 from nestling_sim.lived import Lived
 from nestling_sim.report import Evidence, report_page
 from nestling_sim.scenario import Scenario
-from nestling_sim.site import Site, open_site
-from nestling_sim.streams import deal
+from nestling_sim.scenario_limits import Needs
+from nestling_sim.site import FOLDER_PREFIX, Site, open_site
+from nestling_sim.streams import Stream, deal
 from nestling_sim.summary import Outcome, summarize
 from nestling_sim.weather import outages
 
@@ -135,6 +136,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
                 manifest=lived.manifest,
                 scenario=scenario,
                 inputs=sum(map(len, lived.fleet.streams.values())),
+                recordings=len(splits.test),
                 runs=lived.runs,
                 receipts=lived.receipts,
                 evaluation=lived.evaluation,
@@ -159,7 +161,7 @@ def _site(config: RunConfig, trained: Path) -> Iterator[Site]:
     with ExitStack() as stack:
         if config.scenario.federated is not None:
             # A copy: what this fleet learns must not become the cache's bundle.
-            copy = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nestling-")))
+            copy = stack.enter_context(temporary_folder(FOLDER_PREFIX))
             trained = Path(shutil.copytree(trained, copy / "repository"))
         yield stack.enter_context(
             open_site(
@@ -186,16 +188,17 @@ def _evidence(scenario: Scenario, lived: Lived, summary: Mapping[str, Any]) -> E
 def _run_live(
     config: RunConfig,
     site: Site,
-    streams: Mapping[str, Examples],
+    streams: Mapping[str, Stream],
     watch: _Watch,
     progress: Progress,
 ) -> Lived:
     desired, manifest = site.repository.desired(), site.repository.manifest()
     assert desired is not None  # it has a manifest
+    played = {device: stream.examples for device, stream in streams.items()}
     fleet = Fleet(
         scenario=config.scenario,
-        streams=streams,
-        capacity_bytes=[capacity.memory_bytes for capacity in manifest.capacities],
+        streams=played,
+        needs=Needs.of(manifest),
         addresses=site.addresses,
         state_dir=site.devices,
     )
@@ -203,7 +206,7 @@ def _run_live(
         runs = run_fleet(fleet, progress)
         receipts = site.receipts()
     with watch.stage("evaluate"):
-        evaluation = evaluate(site.repository, streams, receipts)
+        evaluation = evaluate(site.repository, played, receipts)
     return Lived(
         manifest=manifest,
         version=desired.bundle_version,
@@ -218,7 +221,7 @@ def _run_live(
 def _run_federated(
     config: RunConfig,
     site: Site,
-    streams: Mapping[str, Examples],
+    streams: Mapping[str, Stream],
     watch: _Watch,
     progress: Progress,
 ) -> Lived:
@@ -241,8 +244,7 @@ def _write(
 ) -> Path:
     """Write a run's files, all or none."""
     out.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(dir=out, prefix=".making-"))
-    try:
+    with temporary_folder(".making-", out) as making:
         making.chmod(0o755)
         (making / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
         with (making / "receipts.jsonl").open("w", encoding="utf-8") as lines:
@@ -252,6 +254,4 @@ def _write(
         started = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
         folder = out / f"{summary['task']}-{summary['seed']}-{started}"
         making.rename(folder)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return folder

@@ -25,6 +25,7 @@ from nestling_sim.cloud_process import cloud_process
 from nestling_sim.live import Fleet, run_fleet
 from nestling_sim.run import Result, RunConfig, run
 from nestling_sim.scenario import Scenario, load_scenario
+from nestling_sim.scenario_limits import Needs
 from nestling_sim.streams import deal
 
 _INPUTS = 150
@@ -223,7 +224,7 @@ def watched(
                 streams=dict(
                     zip((one.device_id for one in scenario.fleet()), streams, strict=True)
                 ),
-                capacity_bytes=[c.memory_bytes for c in repository.manifest().capacities],
+                needs=Needs.of(repository.manifest()),
                 addresses=addresses,
                 state_dir=tmp_path / "devices",
             )

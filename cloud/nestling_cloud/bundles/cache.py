@@ -9,7 +9,6 @@ import inspect
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_cloud.learning import learn
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_cloud.temporary import temporary_folder
 
 _FIRST_RELEASE = 1
 # All that a bundle follows from, and no more: a change of the console trains nothing anew. A
@@ -54,6 +54,7 @@ LEARNING_MODULES = (
     "nestling_cloud.tasks.task",
     "nestling_cloud.teacher",
     "nestling_cloud.templates",
+    "nestling_cloud.temporary",
     "nestling_cloud.training",
     "nestling_cloud.whole_file",
 )
@@ -65,6 +66,14 @@ def cache_folder() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nestling"
+
+
+def keep_torch_cache() -> None:
+    """Let torch keep what it compiles with the bundles; it would leave it among temporary files.
+
+    To be called before torch compiles anything.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torchinductor"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,12 +109,9 @@ def trained_repository(
         return Trained(folder=folder, from_cache=True)
     learned = learn(task, splits, seed=seed, progress=progress)
     bundles.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(dir=bundles, prefix=".making-"))
-    try:
+    with temporary_folder(".making-", bundles) as making:
         release_bundle(Repository(making), task, learned, release=_FIRST_RELEASE)
         _put(making, folder, replace=retrain)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return Trained(folder=folder, from_cache=False)
 
 

@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import json
 import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from nestling_cloud.federated.flower import Link
 from nestling_cloud.federated.rounds import Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.telemetry.store import state_store_url
+from nestling_cloud.temporary import temporary_folder
 
 _SUPERLINK = "127.0.0.1:9092"
 
@@ -160,8 +160,8 @@ def _run(options: argparse.Namespace) -> None:
         calibration_margin=options.margin / 100,
     )
     link = Link(address=options.superlink, root_certificates=options.root_certificates)
-    with tempfile.TemporaryDirectory(prefix="nestling-rounds-") as folder:
-        made, home = Path(folder) / "app", Path(folder) / "home"
+    with temporary_folder(".nestling-rounds-") as folder:
+        made, home = folder / "app", folder / "home"
         flower.write_app(made, config)
         status = flower.run_app(made, home, link, timeout_s=_longest_s(options))
     with RoundLog(store) as log:
