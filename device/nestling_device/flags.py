@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from nestling.path_flags import input_file
 from nestling_device import config
 from nestling_device.address import split_address
 from nestling_device.config import Config
@@ -17,7 +18,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     """Add `--config`."""
     parser.add_argument(
         "--config",
-        type=Path,
+        type=input_file,
         metavar="FILE",
         help=f"settings (default: {config.SYSTEM_FILE}, where there is one)",
     )

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import get_args
 
 from rich.console import Console
 
+from nestling.path_flags import input_folder, output_folder
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.cache import keep_torch_cache
 from nestling_cloud.errors import CloudError
@@ -110,9 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--scenario", default="wearable", help=f"a name ({names}) or a .toml file")
     add("--task", metavar="NAME|FILE.py:NAME", help="instead of the scenario's task")
     add("--seed", type=_seed, help="instead of the scenario's seed")
-    add("--data-dir", type=Path, metavar="DIR", help="folder with the task's data files")
+    add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
     add("--retrain", action="store_true", help="train even if the cache has the bundle")
-    add("--out", type=Path, default=Path("runs"), metavar="DIR", help="default: %(default)s")
+    add("--out", type=output_folder, default="runs", metavar="DIR", help="default: %(default)s")
     add(
         "--broker-kind",
         choices=get_args(BrokerKind),

@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+from nestling.path_flags import input_folder
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.addresses import FleetAddresses
 from nestling_cloud.fleet.authority import utc_now
@@ -90,8 +91,8 @@ def _add_remove(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state",
-        type=Path,
-        default=Path("nestling-cloud"),
+        type=input_folder,
+        default="nestling-cloud",
         metavar="DIR",
         help="the cloud's state folder (default: ./%(default)s)",
     )

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nestling.hosts import is_loopback
+from nestling.path_flags import input_file, input_folder, output_folder
 from nestling_cloud.commands.serve import port
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated import flower
@@ -50,9 +51,9 @@ def _add_link(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="loopback only (default: %(default)s)")
     add("--port", type=port, default=9092, help="default: %(default)s")
-    add("--certificate", type=Path, required=True, metavar="PEM", help="of this SuperLink")
-    add("--key", type=Path, required=True, metavar="PEM", help="its private key")
-    add("--ca", type=Path, required=True, metavar="PEM", help="who signed the certificate")
+    add("--certificate", type=input_file, required=True, metavar="PEM", help="of this SuperLink")
+    add("--key", type=input_file, required=True, metavar="PEM", help="its private key")
+    add("--ca", type=input_file, required=True, metavar="PEM", help="who signed the certificate")
     parser.set_defaults(run=_link)
 
 
@@ -67,12 +68,20 @@ def _add_run(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
+    add(
+        "--repository",
+        type=output_folder,
+        required=True,
+        metavar="DIR",
+        help="folder of the releases",
+    )
     add("--task", required=True, metavar="NAME|FILE.py:NAME", help="that the bundle is of")
     add("--seed", type=int, default=0, help="that the bundle was trained with (default: 0)")
-    add("--data-dir", type=Path, metavar="DIR", help="folder with the task's data files")
+    add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
     add("--superlink", default=_SUPERLINK, metavar="HOST:PORT", help="default: %(default)s")
-    add("--root-certificates", type=Path, metavar="PEM", help="that the SuperLink is known by")
+    add(
+        "--root-certificates", type=input_file, metavar="PEM", help="that the SuperLink is known by"
+    )
     add("--rounds", type=_positive, default=5, help="default: %(default)s")
     add("--min-clients", type=_positive, default=2, help="a round's fewest (default: 2)")
     add("--local-epochs", type=_positive, default=4, help="of a client (default: 4)")
@@ -110,8 +119,8 @@ def _add_rounds(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
 def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state",
-        type=Path,
-        default=Path("nestling-cloud"),
+        type=input_folder,
+        default="nestling-cloud",
         metavar="DIR",
         help="the cloud's folder (default: ./%(default)s)",
     )
