@@ -2,10 +2,11 @@
 
 SimError
 ├── ScenarioError (scenario.py)            a scenario that is not there, or says what cannot be
-├── StreamError (streams.py)               too few test recordings for the fleet
+├── StreamError (streams.py)               too few test inputs for the fleet
 ├── DriftError (drift.py)                  a drift that a task's inputs cannot have
 ├── CloudProcessError (cloud_process.py)   a cloud that did not start, or ended in mid-run
-└── FleetError (live.py)                   a device that failed, or receipts that never arrived
+├── FleetError (live.py)                   a device that failed, or receipts that never arrived
+└── ResultsError (results.py)              results that could not be written
 """
 
 

@@ -1,14 +1,11 @@
 """One run from data to report, stage by stage."""
 
-import dataclasses
-import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +15,12 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Progress
 from nestling_cloud.serving.config import Addresses
 from nestling_cloud.tasks import load_task
-from nestling_cloud.telemetry.receipts import ReceiptRow
 from nestling_cloud.temporary import temporary_folder
 from nestling_sim.evaluation import curves, evaluate
 from nestling_sim.live import Fleet, FleetError, keep_answering, run_fleet
 from nestling_sim.lived import Lived
 from nestling_sim.report import Evidence, report_page
+from nestling_sim.results import write_results
 from nestling_sim.scenario import Scenario
 from nestling_sim.scenario_limits import Needs
 from nestling_sim.site import FOLDER_PREFIX, Site, open_site
@@ -148,7 +145,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
         with watch.stage("report"):
             page = report_page(_evidence(scenario, lived, summary))
         summary["wall_s"] = {name: round(seconds, 2) for name, seconds in watch.wall_s.items()}
-        folder = _write(config.out, summary, lived.every_receipt, page)
+        folder = write_results(config.out, summary, lived.every_receipt, page)
         result = Result(summary=summary, folder=folder)
         listener.finished(result)
         if config.keep_serving:
@@ -237,21 +234,3 @@ def _run_federated(
     )
     with watch.stage("fleet"):
         return learn_in_rounds(learning, progress)
-
-
-def _write(
-    out: Path, summary: Mapping[str, Any], receipts: Sequence[ReceiptRow], page: str
-) -> Path:
-    """Write a run's files, all or none."""
-    out.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(".making-", out) as making:
-        making.chmod(0o755)
-        (making / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
-        with (making / "receipts.jsonl").open("w", encoding="utf-8") as lines:
-            for row in receipts:
-                lines.write(json.dumps(dataclasses.asdict(row)) + "\n")
-        (making / "report.html").write_text(page, "utf-8")
-        started = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
-        folder = out / f"{summary['task']}-{summary['seed']}-{started}"
-        making.rename(folder)
-    return folder

@@ -141,9 +141,11 @@ def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _train(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which the other commands need not wait for.
+    from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.bundles.next_release import train_next  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
+    keep_torch_cache()
     task, repository = load_task(options.task), Repository(options.repository)
     released = train_next(
         repository,
@@ -165,9 +167,11 @@ def _say_promises(repository: Repository) -> None:
 def _adapt(options: argparse.Namespace) -> None:
     from nestling_cloud.adaptation import AdaptationConfig, inertial_frames  # noqa: PLC0415
     from nestling_cloud.adaptation.target import read_target  # noqa: PLC0415
+    from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.bundles.next_release import adapt_next  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
+    keep_torch_cache()
     task, console = load_task(options.task), Console(stderr=True)
     repository = Repository(options.repository)
     released, choice = adapt_next(

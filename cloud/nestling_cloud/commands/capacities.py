@@ -72,10 +72,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _run(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which the other commands need not wait for.
+    from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.capacities import find_capacities  # noqa: PLC0415
     from nestling_cloud.nesting.search import Search  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
+    keep_torch_cache()
     search = Search(targets=options.targets, measure=options.by)
     task = load_task(options.task)
     cost = _cost(task, options)

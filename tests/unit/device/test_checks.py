@@ -10,6 +10,7 @@ from tests.hand_bundle import EASY, SHAPE, hand_bundle
 from tests.memory_source import MemorySource
 
 from nestling.admission import offload_bytes
+from nestling.v1.receipt_pb2 import Receipt
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_device.checks import equipment, limits, machine, state
 from nestling_device.checks.finding import Check, Finding, FoundError, Subject, split_advice
@@ -19,6 +20,7 @@ from nestling_device.delivery.installer import Installer
 from nestling_device.energy.profile import load_link
 from nestling_device.errors import DeviceError
 from nestling_device.identity import Identity, save_identity
+from nestling_device.outbox import Outbox
 from nestling_device.self_test import self_test
 from nestling_device.state import State
 
@@ -200,6 +202,17 @@ def test_bundle_damaged_on_the_disk_fails_and_says_what_to_do(tmp_path: Path) ->
 def test_device_without_a_bundle_is_warned_only(tmp_path: Path) -> None:
     assert finding(state.bundle, subject(tmp_path)).level == "warn"
     assert finding(state.outbox, subject(tmp_path)).level == "ok"
+
+
+def test_receipts_that_a_full_outbox_dropped_are_counted(tmp_path: Path) -> None:
+    with Outbox(tmp_path, capacity=3) as outbox:
+        for _ in range(5):
+            outbox.append(Receipt())
+
+    found = finding(state.outbox, subject(tmp_path))
+
+    assert found.level == "warn"
+    assert "2 that were not acknowledged were dropped" in found.found
 
 
 def test_meter_that_is_not_there_is_a_warning_for_the_device_runs_without(tmp_path: Path) -> None:
