@@ -6,7 +6,6 @@ so a full disk and a read-only one are found out before hours of work.
 
 import argparse
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,13 +25,12 @@ def input_folder(text: str) -> Path:
 
 
 def input_file(text: str) -> Path:
-    """Take a file to read, which has to exist."""
+    """Take a file to read; whether it has to exist is for the command to say."""
     path = Path(text)
     with _told(path, "read"):
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
+        if path.is_dir():
             raise argparse.ArgumentTypeError(f"{path} is a folder; name a file")
-        if stat.S_ISREG(mode):  # opening a pipe would take what is in it
+        if path.is_file():  # opening a pipe would take what is in it
             path.open("rb").close()
     return path
 

@@ -19,6 +19,7 @@ from nestling_cloud.temporary import temporary_folder
 from nestling_sim.evaluation import curves, evaluate
 from nestling_sim.live import Fleet, FleetError, keep_answering, run_fleet
 from nestling_sim.lived import Lived
+from nestling_sim.open_files import make_room
 from nestling_sim.report import Evidence, report_page
 from nestling_sim.results import write_results
 from nestling_sim.scenario import Scenario
@@ -107,6 +108,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
     find_broker(config.broker_kind)  # told before the training and not after it
     scenario, watch = config.scenario, _Watch()
     fleet = scenario.fleet()
+    make_room(len(fleet))
     with watch.stage("data"):
         task = load_task(scenario.task)
         splits = task.load_checked(config.data_dir, scenario.seed)

@@ -137,6 +137,7 @@ def _link(options: argparse.Namespace) -> None:
             f"{options.host} is not loopback: a SuperLink asks nobody who they are, and runs what "
             "it is given; let devices come through a tunnel (docs/federate.md)"
         )
+    _check_there(options.certificate, options.key, options.ca)
     command = [
         flower.program("flower-superlink"),
         *("--host", options.host, "--port", str(options.port)),
@@ -146,6 +147,13 @@ def _link(options: argparse.Namespace) -> None:
     os.execve(command[0], command, flower.environment())  # noqa: S606 - no shell is what we want
 
 
+def _check_there(*files: Path) -> None:
+    """Flower would say it later, and in its own words."""
+    for file in files:
+        if not file.is_file():
+            raise FederatedError(f"{file} does not exist; name a PEM file")
+
+
 def _run(options: argparse.Namespace) -> None:
     host = options.superlink.rpartition(":")[0]
     if options.root_certificates is None and not is_loopback(host):
@@ -153,6 +161,8 @@ def _run(options: argparse.Namespace) -> None:
             f"{options.superlink} is not loopback, and nothing goes there in the clear: name the "
             "certificates that it is known by with --root-certificates"
         )
+    if options.root_certificates is not None:
+        _check_there(options.root_certificates)
     store = state_store_url(options.state, options.store)
     name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     config = RunConfig(
