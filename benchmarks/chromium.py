@@ -1,7 +1,6 @@
 """Chromium for what looks at the console: benchmarks and pictures."""
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,8 @@ from contextlib import contextmanager
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+
+from nestling_cloud.temporary import temporary_folder
 
 _DRIVER = shutil.which("chromedriver") or "/usr/bin/chromedriver"
 _FLAGS = (
@@ -30,7 +31,7 @@ _PATIENCE_S = 60.0
 @contextmanager
 def chromium() -> Iterator[webdriver.Chrome]:
     """Start a browser with an empty profile and cache."""
-    with tempfile.TemporaryDirectory() as profile:
+    with temporary_folder(".nestling-bench-") as profile:
         options = webdriver.ChromeOptions()
         for flag in (*_FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)

@@ -8,7 +8,6 @@ import itertools
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from nestling_cloud.fleet.registry import Report
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks.wearable import TASK
 from nestling_cloud.telemetry.store import Delivery, Store, store_url
+from nestling_cloud.temporary import temporary_folder
 
 _BATCH = 10
 _HISTORY_MS = 3_600_000
@@ -87,8 +87,8 @@ def main() -> None:
     """Run the benchmark."""
     options = parse_arguments(__doc__ or "", seeds=1)
     size = _Size(devices=1000, live_s=10) if options.quick else _Size(devices=10_000, live_s=40)
-    with tempfile.TemporaryDirectory() as folder:
-        figures = _measure(Path(folder), size)
+    with temporary_folder(".nestling-bench-") as folder:
+        figures = _measure(folder, size)
     publish(
         results("console", options, figures),
         options.json,

@@ -4,10 +4,8 @@ A seed chooses the subjects that train, calibrate and test, the weights, who get
 and every device's drift.
 """
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from rich.console import Console
 
 from contract import Figure, figure, parse_arguments, publish, results, seed_range
 from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.temporary import temporary_folder
 from nestling_sim.run import RunConfig, run
 from nestling_sim.scenario import load_scenario
 
@@ -36,12 +35,10 @@ def main() -> None:
     options = parse_arguments(__doc__ or "", seeds=3)
     summaries: list[dict[str, Any]] = []
     progress = ConsoleProgress(Console(stderr=True))
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder(".nestling-bench-") as folder:
         for seed in seed_range(options):
             scenario = load_scenario("federated").model_copy(update={"seed": seed})
-            config = RunConfig(
-                scenario=scenario, out=Path(folder) / "runs", cache=Path(folder) / "cache"
-            )
+            config = RunConfig(scenario=scenario, out=folder / "runs", cache=folder / "cache")
             started = time.monotonic()
             summary = dict(run(config, progress).summary)
             summaries.append({**summary, "total_s": time.monotonic() - started})

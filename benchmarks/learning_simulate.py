@@ -1,13 +1,12 @@
 """The default scenario with an empty cache: what a new user waits for, and gets."""
 
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 
 from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.temporary import temporary_folder
 from nestling_sim.run import RunConfig, run
 from nestling_sim.scenario import load_scenario
 
@@ -27,10 +26,8 @@ class Simulated:
 def simulate(seed: int) -> Simulated:
     """Train, ship and run the default scenario."""
     scenario = load_scenario(SIMULATED).model_copy(update={"seed": seed})
-    with tempfile.TemporaryDirectory() as folder:
-        config = RunConfig(
-            scenario=scenario, out=Path(folder) / "runs", cache=Path(folder) / "cache"
-        )
+    with temporary_folder(".nestling-bench-") as folder:
+        config = RunConfig(scenario=scenario, out=folder / "runs", cache=folder / "cache")
         started = time.monotonic()
         summary = run(config, ConsoleProgress(Console(stderr=True))).summary
         seconds = time.monotonic() - started

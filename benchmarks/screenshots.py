@@ -8,7 +8,6 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,6 +24,7 @@ from contract import ROOT
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks.wearable import TASK
+from nestling_cloud.temporary import temporary_folder
 
 _IMAGES = ROOT / "docs" / "images"
 _WIDE, _PHONE = 1440, 390
@@ -55,10 +55,10 @@ def main() -> None:
         progress=progress,
         cache=Path.home() / ".cache" / "nestling",
     )
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        ready = stack.enter_context(_cloud(bundle.folder, Path(folder)))
+    with temporary_folder(".nestling-bench-") as folder, ExitStack() as stack:
+        ready = stack.enter_context(_cloud(bundle.folder, folder))
         for number, arguments in enumerate(_FLEET):
-            stack.enter_context(_device(ready, Path(folder), number, arguments))
+            stack.enter_context(_device(ready, folder, number, arguments))
         for _ in progress.track(range(int(options.seconds)), int(options.seconds), "devices run"):
             time.sleep(1)
         driver = stack.enter_context(chromium())

@@ -4,10 +4,8 @@ A seed chooses the subjects that train, calibrate and test, the weights, and who
 recording; so the spread is over people as well as over luck.
 """
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure as Picture
@@ -15,6 +13,7 @@ from rich.console import Console
 
 from contract import Figure, figure, parse_arguments, publish, results, seed_range
 from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.temporary import temporary_folder
 from nestling_sim.run import RunConfig, run
 from nestling_sim.scenario import load_scenario
 
@@ -43,12 +42,10 @@ def main() -> None:
     first: list[dict[str, Any]] = []
     again: list[dict[str, Any]] = []
     progress = ConsoleProgress(Console(stderr=True))
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder(".nestling-bench-") as folder:
         for seed in seed_range(options):
             scenario = load_scenario("wearable").model_copy(update={"seed": seed})
-            config = RunConfig(
-                scenario=scenario, out=Path(folder) / "runs", cache=Path(folder) / "cache"
-            )
+            config = RunConfig(scenario=scenario, out=folder / "runs", cache=folder / "cache")
             for summaries in (first, again):
                 started = time.monotonic()
                 summary = dict(run(config, progress).summary)

@@ -1,8 +1,11 @@
 """Files that a reader, or a power cut, finds whole or not at all; only their owner reads them."""
 
 import os
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from nestling_cloud.temporary import temporary_file
 
 PRIVATE = 0o700
 SHARED = 0o777  # less the umask
@@ -16,12 +19,8 @@ def write_whole(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None:
         data: what it holds from now on.
         folder_mode: of its folder, where that has to be made.
     """
-    part = _part(path, data, folder_mode)
-    try:
+    with _part(path, data, folder_mode) as part:
         part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
     sync_folder(path.parent)
 
 
@@ -31,29 +30,24 @@ def write_new(path: Path, data: bytes) -> bool:
     Returns:
         Whether it is ours.
     """
-    part = _part(path, data, PRIVATE)
-    try:
-        path.hardlink_to(part)
-    except FileExistsError:
-        return False
-    finally:
-        part.unlink()
+    with _part(path, data, PRIVATE) as part:
+        try:
+            path.hardlink_to(part)
+        except FileExistsError:
+            return False
     sync_folder(path.parent)
     return True
 
 
-def _part(path: Path, data: bytes, folder_mode: int) -> Path:
+@contextmanager
+def _part(path: Path, data: bytes, folder_mode: int) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")  # 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return Path(name)
+    with temporary_file(".part-", path.parent) as (part, descriptor):
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+        yield part
 
 
 def sync_folder(folder: Path) -> None:

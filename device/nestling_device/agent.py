@@ -23,7 +23,10 @@ from nestling_device.drift import Drift, rank_of
 from nestling_device.energy.costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.errors import DeviceError
+from nestling_device.expected_costs import capacity_costs
+from nestling_device.limits import NOT_ASKED, CapacityCost, capacity_excess
 from nestling_device.multiplexer import success
+from nestling_device.notices import Notices
 from nestling_device.offload import Offloader, Question
 from nestling_device.parts import Parts
 from nestling_device.wish import Keeper, Taken, Wish, wish_of
@@ -101,7 +104,8 @@ class Agent:
         grow: Callable[[int], Parts],
         costs: MeasuredCosts | None = None,
     ) -> None:
-        self._cloud = Cloud(offloader, meter, deadline_ms=deadline_ms)
+        self._notices = Notices()
+        self._cloud = Cloud(offloader, meter, self._notices, deadline_ms=deadline_ms)
         self._meter = meter
         self._keep = keep
         self._grow = grow
@@ -111,7 +115,7 @@ class Agent:
         self._looked = False
         self._measured = costs
         self._parts: Parts
-        self._costs: list[policy.CapacityCost]
+        self._costs: list[CapacityCost]
         self._adopt(parts)
 
     @property
@@ -183,7 +187,11 @@ class Agent:
         if wanted > self._parts.held or self._start_damaged:
             self._try_to_grow(budget.memory_bytes)
         held = self._parts.held
-        self._load(policy.resident_capacity(self._costs, held, budget), budget)
+        capacity = policy.resident_capacity(self._costs, held, budget)
+        if capacity == 1:
+            for excess in capacity_excess(self._costs[:1], budget):
+                self._notices.smallest_capacity(excess)
+        self._load(capacity, budget)
 
     def _try_to_grow(self, memory_bytes: int) -> None:
         if not self._growth_pause.over:
@@ -224,26 +232,7 @@ class Agent:
     def _adopt(self, parts: Parts) -> None:
         self._parts = parts
         self._start_damaged = False
-        self._costs = [
-            self._cost(parts, number) for number in range(1, len(parts.manifest.capacities) + 1)
-        ]
-
-    def _cost(self, parts: Parts, number: int) -> policy.CapacityCost:
-        entry = parts.manifest.capacities[number - 1]
-        known = self._measured.capacity(parts.version, number) if self._measured else None
-        if known is not None:
-            latency_ms, median_ms = known.latency_p95_ms, known.latency_ms
-            energy_mj = known.energy_mj
-        else:
-            spent = self._meter.estimate(entry.macs)
-            latency_ms = median_ms = spent.latency_ms
-            energy_mj = spent.energy_mj
-        return policy.CapacityCost(
-            memory_bytes=entry.memory_bytes,
-            latency_ms=latency_ms,
-            median_ms=median_ms,
-            energy_mj=energy_mj,
-        )
+        self._costs = capacity_costs(parts.manifest, parts.version, self._meter, self._measured)
 
     def _success(self, own: _OwnAnswer, budget: Budget) -> list[float]:
         found: list[float] = success(own.right, self._parts.manifest, budget).tolist()
@@ -257,8 +246,7 @@ class Agent:
         wish = self._wish(bill.budget)
         outcome = self._choose(question, wish, bill)
         asked = outcome.reason != receipt_pb2.REASON_ACCEPTED
-        closed = outcome.reason == receipt_pb2.REASON_CLOUD_NOT_ADMITTED
-        if not (closed or bill.budget.tolerated_risk > 0):
+        if not (outcome.reason in NOT_ASKED or bill.budget.tolerated_risk > 0):
             taken = Taken(share=asked, energy=bill.energy_mj, latency=bill.latency_ms)
             self._keeper = self._keeper.after_input(wish, taken)
         return outcome
@@ -266,7 +254,7 @@ class Agent:
     def _wish(self, budget: Budget) -> Wish:
         """What is wished, beside what inputs are expected to take here and now."""
         size = offload_bytes(self._parts.manifest.signature.shape)
-        return wish_of(
+        wish = wish_of(
             budget,
             kept=self._expected(),
             sent=Taken(
@@ -275,6 +263,9 @@ class Agent:
                 latency=transfer_ms(size, budget),
             ),
         )
+        if wish.mean < wish.kept and not budget.tolerated_risk > 0:
+            self._notices.target(wish)
+        return wish
 
     def _expected(self) -> Taken:
         """What the mean input takes that stays on the device, on the way up that is loaded."""
@@ -298,37 +289,42 @@ class Agent:
 
     def _choose(self, question: Question, wish: Wish, bill: Bill) -> _Outcome:
         """Device or cloud; limits were held against the device before."""
-        if not self._cloud.is_open(question.window, bill):
-            return _kept(self._answer(question, bill), receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
-        prices = policy.asked_prices(
-            self._curve(),
-            bill.budget,
-            self._keeper.to_go_for(wish),
-            drifting=self._drift.noticed,
-        )
+        closed = self._cloud.closed(question.window, bill)
+        if closed is not None:
+            return _kept(self._answer(question, bill), closed)
+        prices = self._prices(wish, bill.budget)
         if policy.keeps_nothing(prices):
             return self._ask_unseen(question, bill)
         own = self._look(question, bill)
         wished = False
         if own.capacity < self._parts.nest.resident:
             wished = policy.prefers_cloud(own.gained(self._parts.nest.resident), prices.gate)
-            if wished and self._leaves_room(question, own, bill):
+            if wished and self._refused(question, own, bill) is None:
                 return self._gate(question, own, bill)
             own = self._climb(question, own, bill)
         # No promise is for an input that the gate's price would have sent.
         if not wished and not policy.prefers_cloud(own.gained(own.capacity), prices.accept):
             return _kept(own, receipt_pb2.REASON_ACCEPTED)
-        if not self._leaves_room(question, own, bill):
-            return _kept(own, receipt_pb2.REASON_CLOUD_NOT_ADMITTED)
+        refused = self._refused(question, own, bill)
+        if refused is not None:
+            return _kept(own, refused)
         return self._ask(question, own, receipt_pb2.REASON_ESCALATED, bill)
 
-    def _leaves_room(self, question: Question, own: _OwnAnswer, bill: Bill) -> bool:
-        """Whether the cloud may be asked after what has run.
+    def _prices(self, wish: Wish, budget: Budget) -> policy.Prices:
+        """What the budget asks for; a risk that nothing is certified for is said once."""
+        curve = self._curve()
+        if budget.tolerated_risk > 0 and not policy.certified_prices(curve, budget.tolerated_risk):
+            self._notices.risk(curve, budget.tolerated_risk)
+        share = self._keeper.to_go_for(wish)
+        return policy.asked_prices(curve, budget, share, drifting=self._drift.noticed)
+
+    def _refused(self, question: Question, own: _OwnAnswer, bill: Bill) -> Reason.ValueType | None:
+        """Tell which limit keeps the cloud from being asked after what has run, None if none does.
 
         By what that is expected to take: what it did take would not replay.
         """
         ran = [self._costs[number - 1] for number in {self._parts.nest.start, own.capacity}]
-        return self._cloud.fits(question.window, bill, after=ran)
+        return self._cloud.refused(question.window, bill, after=ran)
 
     def _ask_unseen(self, question: Question, bill: Bill) -> _Outcome:
         """Ask the cloud; a student runs only if it has to."""

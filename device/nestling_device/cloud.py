@@ -14,6 +14,8 @@ from nestling.v1.receipt_pb2 import Reason
 from nestling_device import policy
 from nestling_device.bill import Bill
 from nestling_device.energy.meter import Meter
+from nestling_device.limits import REASONS, CapacityCost, offload_excess
+from nestling_device.notices import Notices
 from nestling_device.offload import (
     DeadlineMissedError,
     Offloader,
@@ -21,7 +23,6 @@ from nestling_device.offload import (
     Question,
     UnreachableError,
 )
-from nestling_device.policy import CapacityCost
 
 _log = logging.getLogger(__name__)
 
@@ -35,36 +36,50 @@ class NoAnswer(NamedTuple):
 class Cloud:
     """Asks the cloud, and leaves it alone for a while after it failed."""
 
-    def __init__(self, offloader: Offloader, meter: Meter, *, deadline_ms: float) -> None:
+    def __init__(
+        self, offloader: Offloader, meter: Meter, notices: Notices, *, deadline_ms: float
+    ) -> None:
         """Begin with a cloud that is thought to be there.
 
         Args:
             offloader: asks.
             meter: tells what an exchange takes.
+            notices: logs which limits keep it from asking.
             deadline_ms: when an answer has to be here, by the clock.
         """
+        self._notices = notices
         self._offloader = offloader
         self._meter = meter
         self._deadline_ms = deadline_ms
         self._pause = policy.Pause()
 
-    def is_open(self, window: NDArray[np.float32], bill: Bill) -> bool:
-        """Whether the cloud is an option for this input, by budget and by what happened last.
+    def closed(self, window: NDArray[np.float32], bill: Bill) -> Reason.ValueType | None:
+        """Tell why the cloud is not an option for this input, by budget and by what happened last.
 
         Ask once for every input: a pause is counted in inputs.
+
+        Returns:
+            None where it is an option.
         """
         if not self._pause.over:
             self._pause = self._pause.after_input()
-            return False
-        return self.fits(window, bill)
+            return receipt_pb2.REASON_BACK_OFF
+        return self.refused(window, bill)
 
-    def fits(
+    def refused(
         self, window: NDArray[np.float32], bill: Bill, *, after: Sequence[CapacityCost] = ()
-    ) -> bool:
-        """Whether the budget admits an offload when some capacities have run."""
+    ) -> Reason.ValueType | None:
+        """Tell which limit of the budget an offload exceeds when some capacities have run.
+
+        Returns:
+            The first such limit's reason, None where the budget admits the offload.
+        """
         size = offload_bytes(window.shape)
         energy_mj = self._meter.radio_mj(size, bill.budget)
-        return policy.cloud_admitted(size, energy_mj, bill.budget, after=after)
+        found = offload_excess(size, energy_mj, bill.budget, after=after)
+        for excess in found:
+            self._notices.offload(excess)
+        return REASONS[found[0].limit] if found else None
 
     def answer(self, question: Question, bill: Bill) -> int | NoAnswer:
         """Ask for the class of an input, and enter the exchange into the bill."""

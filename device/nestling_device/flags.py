@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nestling.address import Address, AddressError
+from nestling.path_flags import input_file
 from nestling_device import config
 from nestling_device.config import Config
 from nestling_device.setting import Choice, NotAllowedError
@@ -17,7 +18,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     """Add `--config`."""
     parser.add_argument(
         "--config",
-        type=Path,
+        type=input_file,
         metavar="FILE",
         help=f"settings (default: {config.SYSTEM_FILE}, where there is one)",
     )

@@ -8,32 +8,13 @@ by more than a price. Prices come with the bundle, for the offload share that th
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nestling.admission import transfer_ms
 from nestling.curve import point_at
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
+from nestling_device.limits import CapacityCost, capacity_excess
 
-# Below this charge a device saves: its energy limit shrinks in proportion.
-LOW_BATTERY = 0.2
 # Most inputs that something which failed is left alone for.
 _LONGEST_PAUSE = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class CapacityCost:
-    """What answering by one capacity takes on this device.
-
-    Attributes:
-        memory_bytes: while it is resident.
-        latency_ms: of one run, at the 95th percentile where it was measured; limits are about it.
-        median_ms: of one run; wishes of the mean input are about it.
-        energy_mj: of one run.
-    """
-
-    memory_bytes: int
-    latency_ms: float
-    median_ms: float
-    energy_mj: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +31,6 @@ KEEP_NOTHING = Prices(gate=-1 - 1e-6, accept=-1 - 1e-6)
 LOOK_AND_SEND = Prices(gate=-1.0, accept=-1 - 1e-6)
 
 
-def energy_limit_mj(budget: Budget) -> float:
-    """Energy that one answer may take, smaller while the battery is low."""
-    return budget.energy_mj * min(1.0, budget.battery / LOW_BATTERY)
-
-
 def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) -> int:
     """Largest capacity that the budget admits of those that the device holds.
 
@@ -65,13 +41,10 @@ def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) 
         held: capacities 1 to `held` are on the device.
         budget: limits of now.
     """
-    limit_mj = energy_limit_mj(budget)
     fitting = [
         capacity
         for capacity, cost in enumerate(costs[:held], start=1)
-        if cost.memory_bytes <= budget.memory_bytes
-        and cost.latency_ms <= budget.latency_ms
-        and cost.energy_mj <= limit_mj
+        if not capacity_excess([cost], budget)
     ]
     return max(fitting, default=1)
 
@@ -89,36 +62,13 @@ def start_capacity(
     """
     if not 0 < wished < resident:
         return resident
-    first, last = costs[wished - 1], costs[resident - 1]
-    admitted = (
-        first.memory_bytes + last.memory_bytes <= budget.memory_bytes
-        and first.latency_ms + last.latency_ms <= budget.latency_ms
-        and first.energy_mj + last.energy_mj <= energy_limit_mj(budget)
-    )
-    return wished if admitted else resident
+    both = [costs[wished - 1], costs[resident - 1]]
+    return resident if capacity_excess(both, budget) else wished
 
 
 def climbs(gained: float, price: float) -> bool:
     """Is the larger capacity's success worth more than the smaller one's by over the price?"""
     return gained > price
-
-
-def cloud_admitted(
-    size_bytes: int, energy_mj: float, budget: Budget, *, after: Sequence[CapacityCost] = ()
-) -> bool:
-    """Whether the budget admits an offload of an input.
-
-    Args:
-        size_bytes: on the link, both ways.
-        energy_mj: of the radio.
-        budget: limits of now.
-        after: of the capacities that have run on the input.
-    """
-    if not budget.link_mbit_s > 0:  # whatever the deadline
-        return False
-    latency_ms = transfer_ms(size_bytes, budget) + sum(cost.latency_ms for cost in after)
-    energy_mj += sum(cost.energy_mj for cost in after)
-    return latency_ms <= budget.latency_ms and energy_mj <= energy_limit_mj(budget)
 
 
 def prices_for(curve: RoutingCurve, offload_share: float) -> Prices:

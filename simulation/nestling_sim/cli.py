@@ -3,20 +3,19 @@
 import argparse
 import json
 import logging
-import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import get_args
 
 from rich.console import Console
 
+from nestling.path_flags import input_folder, output_folder
 from nestling_cloud.broker import BrokerKind
-from nestling_cloud.bundles.cache import cache_folder
+from nestling_cloud.bundles.cache import keep_torch_cache
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.serving.config import Addresses
@@ -53,8 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     level = logging.INFO if options.verbose else logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    # torch would make this one among the temporary files, and leave it there.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torchinductor"))
+    keep_torch_cache()
     try:
         with _unwinding():
             _run(options)
@@ -112,9 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--scenario", default="wearable", help=f"a name ({names}) or a .toml file")
     add("--task", metavar="NAME|FILE.py:NAME", help="instead of the scenario's task")
     add("--seed", type=_seed, help="instead of the scenario's seed")
-    add("--data-dir", type=Path, metavar="DIR", help="folder with the task's data files")
+    add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
     add("--retrain", action="store_true", help="train even if the cache has the bundle")
-    add("--out", type=Path, default=Path("runs"), metavar="DIR", help="default: %(default)s")
+    add("--out", type=output_folder, default="runs", metavar="DIR", help="default: %(default)s")
     add(
         "--broker-kind",
         choices=get_args(BrokerKind),

@@ -2,10 +2,12 @@
 
 SimError
 ├── ScenarioError (scenario.py)            a scenario that is not there, or says what cannot be
-├── StreamError (streams.py)               too few test recordings for the fleet
+├── StreamError (streams.py)               too few test inputs for the fleet
 ├── DriftError (drift.py)                  a drift that a task's inputs cannot have
+├── OpenFilesError (open_files.py)         a fleet of more open files than the session allows
 ├── CloudProcessError (cloud_process.py)   a cloud that did not start, or ended in mid-run
-└── FleetError (live.py)                   a device that failed, or receipts that never arrived
+├── FleetError (live.py)                   a device that failed, or receipts that never arrived
+└── ResultsError (results.py)              results that could not be written
 """
 
 

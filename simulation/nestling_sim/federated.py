@@ -29,7 +29,9 @@ from nestling_sim.grid import LocalGrid
 from nestling_sim.live import DeviceRun, Fleet, run_fleet
 from nestling_sim.lived import Lived
 from nestling_sim.scenario import FederatedTable, Scenario
+from nestling_sim.scenario_limits import Needs
 from nestling_sim.site import Site
+from nestling_sim.streams import Stream
 from nestling_sim.wearers import Wearer, wearers, write_local
 
 _RUN = "simulation"
@@ -48,7 +50,7 @@ class Learning:
 
     scenario: Scenario
     data_dir: Path | None
-    streams: Mapping[str, Examples]
+    streams: Mapping[str, Stream]
     site: Site
 
     @property
@@ -111,7 +113,7 @@ def _answer(
     fleet = Fleet(
         scenario=learning.scenario,
         streams=streams,
-        capacity_bytes=[entry.memory_bytes for entry in manifest.capacities],
+        needs=Needs.of(manifest),
         addresses=learning.site.addresses,
         state_dir=learning.site.devices,
         first_index=first_index,

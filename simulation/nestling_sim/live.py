@@ -25,6 +25,7 @@ from nestling_device.thread_watch import ThreadEndedError, ThreadWatch, watched
 from nestling_sim.errors import SimError
 from nestling_sim.links import CuttableLink
 from nestling_sim.scenario import Device, Scenario
+from nestling_sim.scenario_limits import Needs
 from nestling_sim.weather import budget_at, link_up_at
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class Fleet:
     Attributes:
         scenario: devices and weather.
         streams: each device's inputs, by device id.
-        capacity_bytes: bytes that each capacity takes, smallest first.
+        needs: of the bundle.
         addresses: of the cloud.
         state_dir: folder for the devices' state folders.
         first_index: of each device's first input, where it goes on from an earlier stream.
@@ -52,7 +53,7 @@ class Fleet:
 
     scenario: Scenario
     streams: Mapping[str, Examples]
-    capacity_bytes: Sequence[int]
+    needs: Needs
     addresses: Addresses
     state_dir: Path
     first_index: int = 0
@@ -221,7 +222,7 @@ def _connected(
     """Run a device behind links of its own, to the cloud and to the broker."""
     length = len(fleet.streams[device.device_id])
     meter = ProfileMeter(load_board(device.profile), load_link(device.link))
-    first = budget_at(device, 0, length, fleet.scenario, fleet.capacity_bytes)
+    first = budget_at(device, 0, length, fleet.scenario, fleet.needs)
     with ExitStack() as stack:
         targets = (("c", fleet.addresses.grpc), ("b", fleet.addresses.broker))
         links = [
@@ -251,7 +252,7 @@ def _answer(
         if wanted != up:
             _switch(links, up=wanted)
             up = wanted
-        budget = budget_at(device, index, len(stream), fleet.scenario, fleet.capacity_bytes)
+        budget = budget_at(device, index, len(stream), fleet.scenario, fleet.needs)
         running.answer(fleet.first_index + turn, stream.inputs[index], budget)
         yield turn
 

@@ -1,15 +1,11 @@
 """One run from data to report, stage by stage."""
 
-import dataclasses
-import json
 import os
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +14,18 @@ from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Progress
 from nestling_cloud.serving.config import Addresses
-from nestling_cloud.tasks import Examples, load_task
-from nestling_cloud.telemetry.receipts import ReceiptRow
+from nestling_cloud.tasks import load_task
+from nestling_cloud.temporary import temporary_folder
 from nestling_sim.evaluation import curves, evaluate
 from nestling_sim.live import Fleet, FleetError, keep_answering, run_fleet
 from nestling_sim.lived import Lived
+from nestling_sim.open_files import make_room
 from nestling_sim.report import Evidence, report_page
+from nestling_sim.results import write_results
 from nestling_sim.scenario import Scenario
-from nestling_sim.site import Site, open_site
-from nestling_sim.streams import deal
+from nestling_sim.scenario_limits import Needs
+from nestling_sim.site import FOLDER_PREFIX, Site, open_site
+from nestling_sim.streams import Stream, deal
 from nestling_sim.summary import Outcome, summarize
 from nestling_sim.weather import outages
 
@@ -111,6 +110,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
     find_broker(config.broker_kind)  # told before the training and not after it
     scenario, watch = config.scenario, _Watch()
     fleet = scenario.fleet()
+    make_room(len(fleet))
     with watch.stage("data"):
         task = load_task(scenario.task)
         splits = task.load_checked(config.data_dir, scenario.seed)
@@ -138,6 +138,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
                 manifest=lived.manifest,
                 scenario=scenario,
                 inputs=sum(map(len, lived.fleet.streams.values())),
+                recordings=len(splits.test),
                 runs=lived.runs,
                 receipts=lived.receipts,
                 evaluation=lived.evaluation,
@@ -149,7 +150,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
         with watch.stage("report"):
             page = report_page(_evidence(scenario, lived, summary))
         summary["wall_s"] = {name: round(seconds, 2) for name, seconds in watch.wall_s.items()}
-        folder = _write(config.out, summary, lived.every_receipt, page)
+        folder = write_results(config.out, summary, lived.every_receipt, page)
         result = Result(summary=summary, folder=folder)
         listener.finished(result)
         if config.keep_serving:
@@ -162,7 +163,7 @@ def _site(config: RunConfig, trained: Path) -> Iterator[Site]:
     with ExitStack() as stack:
         if config.scenario.federated is not None:
             # A copy: what this fleet learns must not become the cache's bundle.
-            copy = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nestling-")))
+            copy = stack.enter_context(temporary_folder(FOLDER_PREFIX))
             trained = Path(shutil.copytree(trained, copy / "repository"))
         yield stack.enter_context(
             open_site(
@@ -189,16 +190,17 @@ def _evidence(scenario: Scenario, lived: Lived, summary: Mapping[str, Any]) -> E
 def _run_live(
     config: RunConfig,
     site: Site,
-    streams: Mapping[str, Examples],
+    streams: Mapping[str, Stream],
     watch: _Watch,
     progress: Progress,
 ) -> Lived:
     desired, manifest = site.repository.desired(), site.repository.manifest()
     assert desired is not None  # it has a manifest
+    played = {device: stream.examples for device, stream in streams.items()}
     fleet = Fleet(
         scenario=config.scenario,
-        streams=streams,
-        capacity_bytes=[capacity.memory_bytes for capacity in manifest.capacities],
+        streams=played,
+        needs=Needs.of(manifest),
         addresses=site.addresses,
         state_dir=site.devices,
     )
@@ -206,7 +208,7 @@ def _run_live(
         runs = run_fleet(fleet, progress)
         receipts = site.receipts()
     with watch.stage("evaluate"):
-        evaluation = evaluate(site.repository, streams, receipts)
+        evaluation = evaluate(site.repository, played, receipts)
     return Lived(
         manifest=manifest,
         version=desired.bundle_version,
@@ -221,7 +223,7 @@ def _run_live(
 def _run_federated(
     config: RunConfig,
     site: Site,
-    streams: Mapping[str, Examples],
+    streams: Mapping[str, Stream],
     watch: _Watch,
     progress: Progress,
 ) -> Lived:
@@ -237,24 +239,3 @@ def _run_federated(
     )
     with watch.stage("fleet"):
         return learn_in_rounds(learning, progress)
-
-
-def _write(
-    out: Path, summary: Mapping[str, Any], receipts: Sequence[ReceiptRow], page: str
-) -> Path:
-    """Write a run's files, all or none."""
-    out.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(dir=out, prefix=".making-"))
-    try:
-        making.chmod(0o755)
-        (making / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
-        with (making / "receipts.jsonl").open("w", encoding="utf-8") as lines:
-            for row in receipts:
-                lines.write(json.dumps(dataclasses.asdict(row)) + "\n")
-        (making / "report.html").write_text(page, "utf-8")
-        started = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
-        folder = out / f"{summary['task']}-{summary['seed']}-{started}"
-        making.rename(folder)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return folder

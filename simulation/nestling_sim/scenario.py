@@ -5,23 +5,22 @@ the device tables out as one `Device` each.
 """
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from nestling.text import EncodingError, decode_text
 from nestling_sim.errors import SimError
 from nestling_sim.scenario_faults import closest, describe, root_faults
+from nestling_sim.scenario_limits import AnswerLimits, Memory, Positive, Table
 
 Profile = Literal["pi-zero-2w", "pi-4b", "pi-5"]
 LinkName = Literal["wifi", "bluetooth", "hsdpa", "lte", "nb-iot"]
 Delivery = Literal["grpc", "mqtt"]
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
 
 EVERY_DEVICE = "*"
 _BUILT_IN = files("nestling_sim") / "scenarios"
@@ -39,8 +38,7 @@ class Device:
         device_id: `<profile>-<n>`, n from 1.
         profile: name in the device profile table.
         memory: what a resident capacity may hold.
-        latency_ms: deadline of one answer.
-        energy_mj: limit of one answer, millijoules.
+        limits: on time and energy of one answer.
         link: name in the radio table.
         mbit_s: throughput of the uplink, megabits per second.
         rtt_ms: round trip of the link.
@@ -49,28 +47,15 @@ class Device:
 
     device_id: str
     profile: Profile
-    memory: "Memory"
-    latency_ms: float
-    energy_mj: float
+    memory: Memory
+    limits: AnswerLimits
     link: LinkName
     mbit_s: float
     rtt_ms: float
     delivery: Delivery
 
 
-class _Table(BaseModel):
-    # strict: a quoted number is a typing slip, not a number
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
-
-
-def kilobytes(value: float) -> int:
-    """Bytes in so many kB of 1000 bytes."""
-    return round(value * 1000)
-
-
-class OffloadTable(_Table):
+class OffloadTable(Table):
     """`[offload]`: what is wished of the cloud, and an offload's deadline."""
 
     share: Share = 0.0
@@ -89,54 +74,18 @@ class OffloadTable(_Table):
         return self
 
 
-class Memory(_Table):
-    """What a resident capacity may hold: `memory_kb`, or just enough for one of the capacities.
-
-    The second way fits any task: how many bytes a capacity takes is known once it is trained.
-    """
-
-    memory_kb: Positive | None = None
-    memory_for_capacity: Annotated[int, Field(ge=1)] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        given = [key for key in Memory.model_fields if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"found {' and '.join(given) or 'no memory'}; give one of the keys memory_kb and "
-                "memory_for_capacity"
-            )
-        return self
-
-    def memory_bytes(self, needed: Sequence[int]) -> int:
-        """Spell the budget out in bytes.
-
-        Args:
-            needed: bytes that each capacity takes, smallest first.
-        """
-        if self.memory_kb is not None:
-            return kilobytes(self.memory_kb)
-        assert self.memory_for_capacity is not None
-        capacity = min(self.memory_for_capacity, len(needed))
-        if capacity == len(needed):
-            return needed[-1] * 2
-        return (needed[capacity - 1] + needed[capacity]) // 2
-
-
-class DeviceTable(Memory):
+class DeviceTable(Memory, AnswerLimits):
     """`[[devices]]`: `count` devices alike; kB are 1000 bytes."""
 
     profile: Profile
     count: Annotated[int, Field(ge=1, le=1000)]
-    latency_ms: Positive
-    energy_mj: Positive
     link: LinkName
     mbit_s: Positive
     rtt_ms: Annotated[float, Field(ge=0)]
     delivery: Delivery = "grpc"
 
 
-class FederatedTable(_Table):
+class FederatedTable(Table):
     """`[federated]`: what the sensors do to the signal, and how the fleet learns from it."""
 
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
@@ -146,7 +95,7 @@ class FederatedTable(_Table):
     local_epochs: Annotated[int, Field(ge=1, le=1000)]
 
 
-class _Weather(_Table):
+class _Weather(Table):
     devices: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
     start: Annotated[float, Field(ge=0, lt=1, alias="from")]
     until: Annotated[float, Field(gt=0, le=1)]
@@ -190,7 +139,7 @@ Weather = Annotated[
 ]
 
 
-class Scenario(_Table):
+class Scenario(Table):
     """A whole scenario file."""
 
     task: Annotated[str, Field(min_length=1)]
@@ -290,8 +239,7 @@ def _device(table: DeviceTable, number: int) -> Device:
         device_id=f"{table.profile}-{number}",
         profile=table.profile,
         memory=table,
-        latency_ms=table.latency_ms,
-        energy_mj=table.energy_mj,
+        limits=table,
         link=table.link,
         mbit_s=table.mbit_s,
         rtt_ms=table.rtt_ms,

@@ -1,6 +1,5 @@
 """Where a simulation takes place: a cloud that serves, and a folder that is gone afterwards."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,12 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.serving.config import Addresses
 from nestling_cloud.telemetry.receipts import ReceiptRow
 from nestling_cloud.telemetry.store import RECEIPTS_FILE, Store, store_url
+from nestling_cloud.temporary import temporary_folder
 from nestling_sim.cloud_process import cloud_process
 from nestling_sim.live import FleetError
+
+# A device's own state folder may be called nestling-NAME, and never begins with a dot.
+FOLDER_PREFIX = ".nestling-sim-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +64,8 @@ def open_site(repository: Repository, *, broker_kind: BrokerKind, console: bool)
         broker_kind: which broker the cloud starts.
         console: whether it serves its console.
     """
-    # kill -9 leaves this folder, and no process: the cloud is on a leash.
-    with tempfile.TemporaryDirectory(prefix="nestling-") as name:
-        folder = Path(name)
+    # kill -9 leaves this folder until the next run, and no process: the cloud is on a leash.
+    with temporary_folder(FOLDER_PREFIX) as folder:
         serving = cloud_process(
             repository.root, _cloud_state(folder), broker_kind=broker_kind, console=console
         )

@@ -16,6 +16,7 @@ from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.profile import load_board, load_link
 from nestling_sim.evaluation import Evaluation, accuracy_at
 from nestling_sim.live import DeviceRun
+from nestling_sim.refusals import not_sent
 from nestling_sim.report.evidence import is_fallback
 from nestling_sim.scenario import Scenario
 
@@ -33,6 +34,7 @@ class Outcome:
         manifest: of that bundle.
         scenario: devices and weather.
         inputs: number of inputs dealt.
+        recordings: of the task's test data, which they come from.
         runs: what each device counted.
         receipts: what the cloud stored, by device and input index.
         evaluation: every option's answers, in the order of `receipts`.
@@ -45,6 +47,7 @@ class Outcome:
     manifest: Manifest
     scenario: Scenario
     inputs: int
+    recordings: int
     runs: Sequence[DeviceRun]
     receipts: Sequence[ReceiptRow]
     evaluation: Evaluation
@@ -62,12 +65,15 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         "bundle_version": outcome.bundle_version,
         "devices": len(outcome.runs),
         "inputs": outcome.inputs,
+        "recordings": outcome.recordings,
+        "dealt_again": max(0, len(outcome.runs) - outcome.recordings),
         "answered": sum(run.answered for run in outcome.runs),
         "accuracy": _accuracy(outcome.evaluation),
         "offload_share": float(outcome.evaluation.offloaded.mean()),
         "routes": dict(sorted(Counter(row.route for row in receipts).items())),
         "reasons": dict(sorted(Counter(row.reason for row in receipts).items())),
         "fallbacks": sum(map(is_fallback, receipts)),
+        "not_sent": not_sent(receipts),
         "capacity_switches": _switches(receipts),
         "energy_mj_per_input": _energy(outcome),
         "latency_ms": _percentiles(receipts, "latency_ms"),

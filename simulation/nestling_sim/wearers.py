@@ -1,7 +1,7 @@
 """What the devices of a federated scenario live through: their drift, and their labelled part."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from nestling_cloud.tasks import Examples
 from nestling_sim.drift import Drift, draw, drifted
 from nestling_sim.scenario import FederatedTable
-from nestling_sim.streams import StreamError
+from nestling_sim.streams import Stream, StreamError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,11 @@ class Wearer:
     measured: Examples
 
 
-def wearers(streams: Mapping[str, Examples], table: FederatedTable, seed: int) -> dict[str, Wearer]:
+def wearers(streams: Mapping[str, Stream], table: FederatedTable, seed: int) -> dict[str, Wearer]:
     """Give every device its drift, and part each of its recordings in two.
+
+    Devices that share a recording part it alike and begin elsewhere in both parts: what one is
+    measured on, no other learns from.
 
     Args:
         streams: each device's recordings, one after another.
@@ -42,7 +45,10 @@ def wearers(streams: Mapping[str, Examples], table: FederatedTable, seed: int) -
     for number, (device, stream) in enumerate(streams.items()):
         rng = np.random.default_rng([seed, number])
         drift = draw(table.rotation_degrees, table.speed, rng)
-        made[device] = _part(device, drifted(stream, drift), drift, table.local_part)
+        whole = _part(device, drifted(stream.recording, drift), drift, table.local_part)
+        made[device] = replace(
+            whole, local=stream.started(whole.local), measured=stream.started(whole.measured)
+        )
     return made
 
 

@@ -4,7 +4,7 @@ Pure, and tied to input indices instead of the clock, so that a run repeats. Whe
 entries of one kind hold at an index, the last one in the file wins.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from nestling.v1 import budget_pb2
 from nestling_sim.scenario import (
@@ -17,10 +17,11 @@ from nestling_sim.scenario import (
     Scenario,
     Weather,
 )
+from nestling_sim.scenario_limits import Needs, offload_of
 
 
 def budget_at(
-    device: Device, index: int, length: int, scenario: Scenario, needed: Sequence[int]
+    device: Device, index: int, length: int, scenario: Scenario, needs: Needs
 ) -> budget_pb2.Budget:
     """Budget of a device at one input.
 
@@ -29,12 +30,16 @@ def budget_at(
         index: position of the input in the device's stream, from 0.
         length: number of inputs in that stream.
         scenario: where the weather and the offload share are from.
-        needed: bytes that each capacity of the nest takes, smallest first.
+        needs: of the bundle.
     """
+    memory_bytes = device.memory.memory_bytes(needs.memory_bytes)
+    fair = {"mbit_s": device.mbit_s, "rtt_ms": device.rtt_ms}
+    offload = offload_of(device.profile, device.link, memory_bytes, needs, **fair)
+    latency_ms, energy_mj = device.limits.spell_out(offload)
     budget = budget_pb2.Budget(
-        memory_bytes=device.memory.memory_bytes(needed),
-        latency_ms=device.latency_ms,
-        energy_mj=device.energy_mj,
+        memory_bytes=memory_bytes,
+        latency_ms=latency_ms,
+        energy_mj=energy_mj,
         link_mbit_s=device.mbit_s,
         link_rtt_ms=device.rtt_ms,
         battery=1.0,
@@ -46,7 +51,7 @@ def budget_at(
     )
     for entry in _entries(device, scenario):
         if index in indices(entry, length):
-            _apply(entry, budget, needed)
+            _apply(entry, budget, needs)
     return budget
 
 
@@ -77,10 +82,10 @@ def _entries(device: Device, scenario: Scenario) -> Iterator[Weather]:
     return (entry for entry in scenario.weather if names.intersection(entry.devices))
 
 
-def _apply(entry: Weather, budget: budget_pb2.Budget, needed: Sequence[int]) -> None:
+def _apply(entry: Weather, budget: budget_pb2.Budget, needs: Needs) -> None:
     match entry:
         case MemoryWeather():
-            budget.memory_bytes = entry.memory_bytes(needed)
+            budget.memory_bytes = entry.memory_bytes(needs.memory_bytes)
         case BatteryWeather():
             budget.battery = entry.battery
         case LinkWeather():

@@ -334,7 +334,7 @@ def test_device_takes_no_other_cloud_for_its_own(
 
     reasons = {answer["reason"] for answer in device.answers}
     assert "unreachable" in reasons
-    assert reasons <= {"unreachable", "cloud_not_admitted"}
+    assert reasons <= {"unreachable", "back_off"}
     assert stored(liar, name) == 0
 
 

@@ -53,7 +53,7 @@ def start(fleet_cache: Path, tmp_path: Path) -> Iterator[Start]:
         task: str, *arguments: str, scenario: Path = THREE_WRISTS, iotcore: bool = True
     ) -> Running:
         temporary, out = tmp_path / "tmp", tmp_path / "runs"
-        temporary.mkdir()
+        temporary.mkdir(exist_ok=True)
         program = ["-m", "nestling_sim.cli"]
         if not iotcore:  # as if it were not installed
             text = "import sys; sys.modules['iotcore'] = None; from nestling_sim.cli import main; "
@@ -131,6 +131,28 @@ def test_kill_9_leaves_no_process(start: Start) -> None:
 
     assert len(cloud_and_broker) == 2
     until(lambda: not any(map(alive, cloud_and_broker)))
+
+
+def test_next_run_removes_what_a_killed_one_left_and_nothing_of_a_living_one(start: Start) -> None:
+    killed, living = start(task_reference("LONG")), start(task_reference("LONG"))
+    for one in (killed, living):
+        one.wait_for("3 devices answer 12000 inputs")
+    held = set(killed.temporary.iterdir())
+    cloud_and_broker = offspring(killed.process.pid)
+    killed.end(signal.SIGKILL)
+    until(lambda: not any(map(alive, cloud_and_broker)))
+    assert set(killed.temporary.iterdir()) == held
+    assert len(held) == 2
+
+    third = start(task_reference("SHORT"))
+    third.wait_for("3 devices answer 150 inputs")
+    third.process.communicate(timeout=DEADLINE_S)
+
+    assert third.process.returncode == 0
+    assert len(held & set(killed.temporary.iterdir())) == 1
+    status, _ = living.end(signal.SIGINT)
+    assert status == 130
+    assert list(killed.temporary.iterdir()) == []
 
 
 def test_keep_serving_goes_on_after_the_report_until_ctrl_c(start: Start) -> None:

@@ -25,6 +25,7 @@ from nestling_sim.cloud_process import cloud_process
 from nestling_sim.live import Fleet, run_fleet
 from nestling_sim.run import Result, RunConfig, run
 from nestling_sim.scenario import Scenario, load_scenario
+from nestling_sim.scenario_limits import Needs
 from nestling_sim.streams import deal
 
 _INPUTS = 150
@@ -126,7 +127,8 @@ def test_slow_link_and_low_battery_close_the_cloud(finished: Finished) -> None:
 
     assert {row["budget_link_mbit_s"] for row in slow} == {0.1}
     assert {row["budget_battery"] for row in low} == {0.005}
-    assert {row["reason"] for row in [*slow, *low]} == {"cloud_not_admitted"}
+    assert {row["reason"] for row in slow} == {"energy_limit"}
+    assert {row["reason"] for row in low} == {"low_battery"}
 
 
 def test_device_pays_for_the_rings_it_holds_and_growing_for_those_it_adds(
@@ -227,7 +229,7 @@ def watched(
                 streams=dict(
                     zip((one.device_id for one in scenario.fleet()), streams, strict=True)
                 ),
-                capacity_bytes=[c.memory_bytes for c in repository.manifest().capacities],
+                needs=Needs.of(repository.manifest()),
                 addresses=addresses,
                 state_dir=tmp_path / "devices",
             )

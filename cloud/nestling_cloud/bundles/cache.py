@@ -6,15 +6,12 @@ is used, and a damaged bundle is made again.
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
 import json
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,12 +25,11 @@ from nestling_cloud.errors import CloudError
 from nestling_cloud.learning import Learned, learn
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_cloud.temporary import remove_abandoned, temporary_folder
 from nestling_cloud.whole_file import sync_folder
 
 _FIRST_RELEASE = 1
 _MAKING = ".making-"
-# A folder that was made just now may not have its lock yet.
-_YOUNG_S = 60.0
 # All that a bundle follows from, and no more: a change of the console trains nothing anew. A
 # package stands for all of its modules. A test holds the list against the imports of `learning` and
 # `bundles.build`.
@@ -74,6 +70,7 @@ LEARNING_MODULES = (
     "nestling_cloud.teacher",
     "nestling_cloud.teaching",
     "nestling_cloud.templates",
+    "nestling_cloud.temporary",
     "nestling_cloud.training",
     "nestling_cloud.whole_file",
 )
@@ -89,6 +86,14 @@ def cache_folder() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nestling"
+
+
+def keep_torch_cache() -> None:
+    """Let torch keep what it compiles with the bundles; it would leave it among temporary files.
+
+    To be called before torch compiles anything.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torchinductor"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,7 +140,7 @@ def trained_repository(
         say(f"the bundle in the cache is damaged and is made again: {fault}")
     with _kept_in(bundles):  # told before the training and not after it
         bundles.mkdir(parents=True, exist_ok=True)
-        _sweep(bundles)
+        remove_abandoned(bundles, _MAKING)
     learned = learn(task, splits, seed=seed, progress=progress)
     with _kept_in(bundles):
         _keep(bundles, folder, task, learned, replace=retrain)
@@ -156,14 +161,10 @@ def _kept_in(bundles: Path) -> Iterator[None]:
 
 def _keep(bundles: Path, folder: Path, task: Task, learned: Learned, *, replace: bool) -> None:
     """Release a bundle beside its place and move it there as a whole."""
-    making = Path(tempfile.mkdtemp(dir=bundles, prefix=_MAKING))
-    try:
-        with _locked(making):
-            release_bundle(Repository(making), task, learned, release=_FIRST_RELEASE)
-            _put(making, folder, task, replace=replace)
-        sync_folder(bundles)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+    with temporary_folder(_MAKING, bundles) as making:
+        release_bundle(Repository(making), task, learned, release=_FIRST_RELEASE)
+        _put(making, folder, task, replace=replace)
+    sync_folder(bundles)
 
 
 def _fault(folder: Path, task: Task) -> str | None:
@@ -195,28 +196,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, flags: int = 0) -> Iterator[None]:
-    """Hold a folder's lock, which ends with this process, however it ends."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _sweep(bundles: Path) -> None:
-    """Remove what runs left that were killed while they made a bundle."""
-    for left in bundles.glob(f"{_MAKING}*"):
-        # One whose owner is gone, or that somebody else has removed.
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime < _YOUNG_S:
-                continue
-            with _locked(left, fcntl.LOCK_NB):
-                shutil.rmtree(left)
 
 
 def fingerprint(task: Task, splits: Splits, seed: int) -> str:

@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from nestling.address import Address
+from nestling.path_flags import output_folder
 from nestling_cloud.commands.network_flags import host
 from nestling_cloud.commands.serve import port
 from nestling_cloud.security import Security
@@ -27,8 +27,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add = parser.add_argument
     add(
         "--state",
-        type=Path,
-        default=Path("nestling-cloud"),
+        type=output_folder,
+        default="nestling-cloud",
         metavar="DIR",
         help="the cloud's state folder (default: ./%(default)s)",
     )

@@ -2,12 +2,12 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console
 
 from nestling.bundle import Activations
+from nestling.path_flags import input_file, input_folder, output_folder
 from nestling_cloud.bundles.export import export_bundle
 from nestling_cloud.bundles.overview import overview, overview_table
 from nestling_cloud.bundles.promises import promise_lines
@@ -61,7 +61,7 @@ def _add_adapt(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add = parser.add_argument
     add(
         "--inputs",
-        type=Path,
+        type=input_file,
         required=True,
         metavar="FILE.npy",
         help="a few hundred inputs of that domain, of all classes: float32, (N, *shape)",
@@ -79,9 +79,15 @@ def _add_adapt(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_learning(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--task", required=True, metavar="NAME|FILE.py:NAME", help="a built-in one, or yours")
-    add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
+    add(
+        "--repository",
+        type=output_folder,
+        required=True,
+        metavar="DIR",
+        help="folder of the releases",
+    )
     add("--seed", type=int, default=0, help="of the training (default: %(default)s)")
-    add("--data-dir", type=Path, metavar="DIR", help="folder with the task's data files")
+    add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
 
 
 def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -92,7 +98,13 @@ def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
+    add(
+        "--repository",
+        type=input_folder,
+        required=True,
+        metavar="DIR",
+        help="folder of the releases",
+    )
     add("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=_show)
 
@@ -108,8 +120,14 @@ def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
-    add("--out", type=Path, required=True, metavar="DIR", help="where to; new or empty")
+    add(
+        "--repository",
+        type=input_folder,
+        required=True,
+        metavar="DIR",
+        help="folder of the releases",
+    )
+    add("--out", type=output_folder, required=True, metavar="DIR", help="where to; new or empty")
     add(
         "--activations",
         choices=get_args(Activations),
@@ -123,9 +141,11 @@ def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _train(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which the other commands need not wait for.
+    from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.bundles.next_release import train_next  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
+    keep_torch_cache()
     task, repository = load_task(options.task), Repository(options.repository)
     released = train_next(
         repository,
@@ -147,9 +167,11 @@ def _say_promises(repository: Repository) -> None:
 def _adapt(options: argparse.Namespace) -> None:
     from nestling_cloud.adaptation import AdaptationConfig, inertial_frames  # noqa: PLC0415
     from nestling_cloud.adaptation.target import read_target  # noqa: PLC0415
+    from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.bundles.next_release import adapt_next  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
+    keep_torch_cache()
     task, console = load_task(options.task), Console(stderr=True)
     repository = Repository(options.repository)
     released, choice = adapt_next(

@@ -4,13 +4,13 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nestling.path_flags import input_file, input_folder
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import ConsoleProgress
 
@@ -56,10 +56,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default="bytes",
         help="what is to be saved (default: %(default)s)",
     )
-    add("--probes", type=Path, metavar="DIR", help="by latency: as latency probes wrote it")
-    add("--table", type=Path, metavar="FILE", help="by latency: what the device measured of them")
+    add("--probes", type=input_folder, metavar="DIR", help="by latency: as latency probes wrote it")
+    add(
+        "--table",
+        type=input_file,
+        metavar="FILE",
+        help="by latency: what the device measured of them",
+    )
     add("--seed", type=int, default=0, help="of data and training (default: %(default)s)")
-    add("--data-dir", type=Path, metavar="DIR", help="folder with the task's data files")
+    add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
     add("--epochs", type=_epochs, metavar="N", help="of the search (default: the student's recipe)")
     add("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=_run)
@@ -67,10 +72,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _run(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which the other commands need not wait for.
+    from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.capacities import find_capacities  # noqa: PLC0415
     from nestling_cloud.nesting.search import Search  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
+    keep_torch_cache()
     search = Search(targets=options.targets, measure=options.by)
     task = load_task(options.task)
     cost = _cost(task, options)

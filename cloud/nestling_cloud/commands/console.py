@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from nestling.path_flags import input_folder
 from nestling.text import EncodingError, decode_text
 from nestling_cloud.console.password import CONSOLE_FOLDER, PasswordError, PasswordFile, generate
 from nestling_cloud.console.tokens import TokenFile
@@ -58,8 +59,8 @@ def _add_token(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state",
-        type=Path,
-        default=Path("nestling-cloud"),
+        type=input_folder,
+        default="nestling-cloud",
         metavar="DIR",
         help="the cloud's state folder (default: ./%(default)s)",
     )

@@ -6,6 +6,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+from nestling.path_flags import input_folder
 from nestling_cloud.commands.network_flags import address
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.addresses import FleetAddresses
@@ -108,8 +109,8 @@ def _add_remove(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state",
-        type=Path,
-        default=Path("nestling-cloud"),
+        type=input_folder,
+        default="nestling-cloud",
         metavar="DIR",
         help="the cloud's state folder (default: ./%(default)s)",
     )

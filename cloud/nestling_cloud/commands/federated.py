@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import json
 import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nestling.hosts import is_loopback
+from nestling.path_flags import input_file, input_folder, output_folder
 from nestling_cloud.commands.network_flags import address, host
 from nestling_cloud.commands.serve import port
 from nestling_cloud.errors import CloudError
@@ -21,6 +21,7 @@ from nestling_cloud.federated.flower import Link
 from nestling_cloud.federated.rounds import Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.telemetry.store import state_store_url
+from nestling_cloud.temporary import temporary_folder
 
 _SUPERLINK = "127.0.0.1:9092"
 
@@ -51,9 +52,9 @@ def _add_link(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add = parser.add_argument
     add("--host", type=host, default="127.0.0.1", help="loopback only (default: %(default)s)")
     add("--port", type=port, default=9092, help="default: %(default)s")
-    add("--certificate", type=Path, required=True, metavar="PEM", help="of this SuperLink")
-    add("--key", type=Path, required=True, metavar="PEM", help="its private key")
-    add("--ca", type=Path, required=True, metavar="PEM", help="who signed the certificate")
+    add("--certificate", type=input_file, required=True, metavar="PEM", help="of this SuperLink")
+    add("--key", type=input_file, required=True, metavar="PEM", help="its private key")
+    add("--ca", type=input_file, required=True, metavar="PEM", help="who signed the certificate")
     parser.set_defaults(run=_link)
 
 
@@ -68,10 +69,16 @@ def _add_run(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
+    add(
+        "--repository",
+        type=output_folder,
+        required=True,
+        metavar="DIR",
+        help="folder of the releases",
+    )
     add("--task", required=True, metavar="NAME|FILE.py:NAME", help="that the bundle is of")
     add("--seed", type=int, default=0, help="that the bundle was trained with (default: 0)")
-    add("--data-dir", type=Path, metavar="DIR", help="folder with the task's data files")
+    add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
     add(
         "--superlink",
         type=address,
@@ -79,7 +86,9 @@ def _add_run(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="HOST:PORT",
         help="default: %(default)s",
     )
-    add("--root-certificates", type=Path, metavar="PEM", help="that the SuperLink is known by")
+    add(
+        "--root-certificates", type=input_file, metavar="PEM", help="that the SuperLink is known by"
+    )
     add("--rounds", type=_positive, default=5, help="default: %(default)s")
     add("--min-clients", type=_positive, default=2, help="a round's fewest (default: 2)")
     add("--local-epochs", type=_positive, default=4, help="of a client (default: 4)")
@@ -117,8 +126,8 @@ def _add_rounds(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
 def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state",
-        type=Path,
-        default=Path("nestling-cloud"),
+        type=input_folder,
+        default="nestling-cloud",
         metavar="DIR",
         help="the cloud's folder (default: ./%(default)s)",
     )
@@ -135,6 +144,7 @@ def _link(options: argparse.Namespace) -> None:
             f"{options.host} is not loopback: a SuperLink asks nobody who they are, and runs what "
             "it is given; let devices come through a tunnel (docs/federate.md)"
         )
+    _check_there(options.certificate, options.key, options.ca)
     command = [
         flower.program("flower-superlink"),
         *("--host", options.host, "--port", str(options.port)),
@@ -144,12 +154,21 @@ def _link(options: argparse.Namespace) -> None:
     os.execve(command[0], command, flower.environment())  # noqa: S606 - no shell is what we want
 
 
+def _check_there(*files: Path) -> None:
+    """Flower would say it later, and in its own words."""
+    for file in files:
+        if not file.is_file():
+            raise FederatedError(f"{file} does not exist; name a PEM file")
+
+
 def _run(options: argparse.Namespace) -> None:
     if options.root_certificates is None and not is_loopback(options.superlink.host):
         raise FederatedError(
             f"{options.superlink} is not loopback, and nothing goes there in the clear: name the "
             "certificates that it is known by with --root-certificates"
         )
+    if options.root_certificates is not None:
+        _check_there(options.root_certificates)
     store = state_store_url(options.state, options.store)
     name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     config = RunConfig(
@@ -166,8 +185,8 @@ def _run(options: argparse.Namespace) -> None:
         calibration_margin=options.margin / 100,
     )
     link = Link(address=options.superlink, root_certificates=options.root_certificates)
-    with tempfile.TemporaryDirectory(prefix="nestling-rounds-") as folder:
-        made, home = Path(folder) / "app", Path(folder) / "home"
+    with temporary_folder(".nestling-rounds-") as folder:
+        made, home = folder / "app", folder / "home"
         flower.write_app(made, config)
         status = flower.run_app(made, home, link, timeout_s=_longest_s(options))
     with RoundLog(store) as log:

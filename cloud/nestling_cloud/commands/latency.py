@@ -3,12 +3,12 @@
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import get_args
 
 from rich.console import Console
 
 from nestling.bundle import Activations
+from nestling.path_flags import input_file, input_folder, output_folder
 from nestling_cloud.progress import ConsoleProgress
 
 _COUNT = 80
@@ -41,7 +41,7 @@ def _add_probes(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     add = parser.add_argument
     add("--task", required=True, metavar="NAME|FILE.py:NAME", help="a built-in one, or yours")
-    add("--out", type=Path, required=True, metavar="DIR", help="where to; new or empty")
+    add("--out", type=output_folder, required=True, metavar="DIR", help="where to; new or empty")
     add(
         "--count",
         type=_count,
@@ -92,8 +92,14 @@ def _add_predict(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
 
 def _add_measured(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--probes", type=Path, required=True, metavar="DIR", help="as latency probes wrote it")
-    add("--table", type=Path, required=True, metavar="FILE", help="what the device measured")
+    add(
+        "--probes",
+        type=input_folder,
+        required=True,
+        metavar="DIR",
+        help="as latency probes wrote it",
+    )
+    add("--table", type=input_file, required=True, metavar="FILE", help="what the device measured")
     add("--json", action="store_true", help="print JSON instead of text")
 
 

@@ -3,10 +3,10 @@
 import argparse
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import get_args
 
 from nestling.address import Address
+from nestling.path_flags import input_folder, output_folder
 from nestling_cloud import service
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.commands.network_flags import address, host
@@ -38,11 +38,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("folders").add_argument
-    add("--repository", type=Path, required=True, metavar="DIR", help="folder of the releases")
+    add(
+        "--repository",
+        type=input_folder,
+        required=True,
+        metavar="DIR",
+        help="folder of the releases",
+    )
     add(
         "--state",
-        type=Path,
-        default=Path("nestling-cloud"),
+        type=output_folder,
+        default="nestling-cloud",
         metavar="DIR",
         help="folder of receipts, credentials and authority (default: ./%(default)s)",
     )

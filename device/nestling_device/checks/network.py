@@ -8,17 +8,12 @@ import grpc
 
 from nestling import topics
 from nestling.address import Address
-from nestling.admission import offload_bytes, transfer_ms
 from nestling.host_state import HostState, read_host_state
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
-from nestling_device import policy
-from nestling_device.budget import budget_of
 from nestling_device.channel import Channel
-from nestling_device.checks.finding import Finding, Subject, failing
-from nestling_device.energy.profile import load_link
+from nestling_device.checks.finding import Finding, Subject
 from nestling_device.mqtt import BrokerUnreachableError, Connection
 from nestling_device.obstacle import find_obstacle
-from nestling_device.standing import read_bundle
 
 _TIMEOUT_S = 5.0
 # What a broker keeps it hands over with the subscription.
@@ -122,29 +117,6 @@ def _utc(state: HostState) -> str:
         when = datetime.fromtimestamp(state.timestamp_ms / 1000, UTC)
         return f"{when:%Y-%m-%d %H:%M:%S} UTC"
     return f"{state.timestamp_ms} ms after 1970"
-
-
-def offload(subject: Subject) -> Finding:
-    """Hold what sending one input takes over the link against the limits."""
-    with failing("offload"):
-        bundle = read_bundle(subject.state_dir)
-        if bundle is None:
-            found = "no bundle yet to tell how large an input is"
-            return Finding(check="offload", level="ok", found=found)
-        shape = subject.manifest(bundle).signature.shape
-        budget, link = budget_of(subject.config), load_link(subject.config.board.link)
-    size = offload_bytes(shape)
-    energy_mj = link.transfer_mj(size, budget.link_mbit_s)
-    found = f"one input over {link.name}: {transfer_ms(size, budget):.0f} ms, {energy_mj:.1f} mJ"
-    if policy.cloud_admitted(size, energy_mj, budget):
-        return Finding(check="offload", level="ok", found=found)
-    return Finding(
-        check="offload",
-        level="warn",
-        found=f"{found}; the limits are {budget.latency_ms:g} ms and "
-        f"{policy.energy_limit_mj(budget):g} mJ, so nothing is ever sent",
-        advice="raise [budget] latency_ms or energy_mj, or name the link that it has: [board] link",
-    )
 
 
 def _blocked(check: str, address: Address, subject: Subject) -> Finding | None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nestling_device import flags
-from nestling_device.checks import equipment, machine, network, state
+from nestling_device.checks import equipment, limits, machine, network, state
 from nestling_device.checks.finding import Check, Finding, FoundError, Subject, split_advice
 from nestling_device.config import Config
 from nestling_device.errors import DeviceError
@@ -28,7 +28,8 @@ _CHECKS: tuple[Check, ...] = (
     network.cloud,
     network.broker,
     network.host,
-    network.offload,
+    limits.offload,
+    limits.targets,
     equipment.meter,
     equipment.source,
 )

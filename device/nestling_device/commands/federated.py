@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from nestling.path_flags import input_file
 from nestling.proxies import past_proxies
 from nestling_device import flags
 from nestling_device.errors import DeviceError
@@ -45,13 +46,19 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add = join.add_argument
     add("--superlink", required=True, type=flags.address, metavar="HOST:PORT")
-    add("--root-certificates", required=True, type=Path, metavar="PEM", help="of the SuperLink")
+    add(
+        "--root-certificates",
+        required=True,
+        type=input_file,
+        metavar="PEM",
+        help="of the SuperLink",
+    )
     flags.add_config(join)
     flags.add_state(join)
     add(
         "--data",
         required=True,
-        type=Path,
+        type=input_file,
         metavar="FILE.npz",
         help="windows, float32 (N, shape), and labels, int64 (N,), in the order of recording",
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from nestling.path_flags import input_folder, output_file
 from nestling.v1.bundle_pb2 import Blob
 from nestling_device import flags
 from nestling_device.config import Config
@@ -59,14 +60,19 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     measured = parser.add_mutually_exclusive_group()
     measured.add_argument(
-        "--models", type=Path, metavar="DIR", help="measure a folder's *.onnx instead of a bundle"
+        "--models",
+        type=input_folder,
+        metavar="DIR",
+        help="measure a folder's *.onnx instead of a bundle",
     )
     measured.add_argument(
         "--write", action="store_true", help="keep the figures; the policy uses them from then on"
     )
     told = parser.add_mutually_exclusive_group()
     told.add_argument("--json", action="store_true", help="print one JSON object")
-    told.add_argument("--out", type=Path, metavar="FILE", help="write it into a file as well")
+    told.add_argument(
+        "--out", type=output_file, metavar="FILE", help="write it into a file as well"
+    )
     parser.set_defaults(run=_run)
 
 

@@ -59,14 +59,22 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """Sent to the cloud before the resident capacity ran."""
     REASON_ESCALATED: _Reason.ValueType  # 3
     """Sent to the cloud after a student ran."""
-    REASON_CLOUD_NOT_ADMITTED: _Reason.ValueType  # 4
-    """The cloud was no option: no link, or over the budget's limits."""
     REASON_DEADLINE_MISSED: _Reason.ValueType  # 5
     """Fallback: the cloud did not answer by the deadline."""
     REASON_UNREACHABLE: _Reason.ValueType  # 6
     """Fallback: the cloud could not be reached."""
     REASON_BAD_ANSWER: _Reason.ValueType  # 7
     """Fallback: the cloud refused, or its answer made no sense."""
+    REASON_NO_LINK: _Reason.ValueType  # 8
+    """The cloud was not an option: the budget has no link."""
+    REASON_ENERGY_LIMIT: _Reason.ValueType  # 9
+    """The cloud was not an option: an offload takes more energy than one answer may."""
+    REASON_LOW_BATTERY: _Reason.ValueType  # 10
+    """The cloud was not an option: an offload takes more energy than a low battery leaves."""
+    REASON_LATENCY_LIMIT: _Reason.ValueType  # 11
+    """The cloud was not an option: an offload takes longer than one answer may."""
+    REASON_BACK_OFF: _Reason.ValueType  # 12
+    """The cloud was not an option: it failed a short while ago and is left alone."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why an input was answered where it was."""
@@ -78,14 +86,22 @@ REASON_GATED: Reason.ValueType  # 2
 """Sent to the cloud before the resident capacity ran."""
 REASON_ESCALATED: Reason.ValueType  # 3
 """Sent to the cloud after a student ran."""
-REASON_CLOUD_NOT_ADMITTED: Reason.ValueType  # 4
-"""The cloud was no option: no link, or over the budget's limits."""
 REASON_DEADLINE_MISSED: Reason.ValueType  # 5
 """Fallback: the cloud did not answer by the deadline."""
 REASON_UNREACHABLE: Reason.ValueType  # 6
 """Fallback: the cloud could not be reached."""
 REASON_BAD_ANSWER: Reason.ValueType  # 7
 """Fallback: the cloud refused, or its answer made no sense."""
+REASON_NO_LINK: Reason.ValueType  # 8
+"""The cloud was not an option: the budget has no link."""
+REASON_ENERGY_LIMIT: Reason.ValueType  # 9
+"""The cloud was not an option: an offload takes more energy than one answer may."""
+REASON_LOW_BATTERY: Reason.ValueType  # 10
+"""The cloud was not an option: an offload takes more energy than a low battery leaves."""
+REASON_LATENCY_LIMIT: Reason.ValueType  # 11
+"""The cloud was not an option: an offload takes longer than one answer may."""
+REASON_BACK_OFF: Reason.ValueType  # 12
+"""The cloud was not an option: it failed a short while ago and is left alone."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final

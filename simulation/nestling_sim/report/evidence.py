@@ -2,16 +2,16 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any
 
 from nestling_cloud.telemetry.receipts import ReceiptRow
+from nestling_cloud.telemetry.tally import FALLBACKS
 
 CLOUD = "cloud"
-_FALLBACKS = frozenset({"deadline_missed", "unreachable", "bad_answer"})
 
 Curve = Sequence[tuple[float, float]]
 
@@ -64,6 +64,11 @@ def tally(evidence: Evidence) -> list[DeviceTally]:
     ]
 
 
+def in_spoken_order(names: Iterable[str]) -> list[str]:
+    """Sort names as people count: 2 comes before 10."""
+    return sorted(names, key=_spoken)
+
+
 def answering_capacity(row: ReceiptRow) -> int:
     """Capacity that answered an input, 0 for the cloud, as in a Route message."""
     return 0 if row.route == CLOUD else int(row.route.removeprefix("capacity-"))
@@ -71,7 +76,7 @@ def answering_capacity(row: ReceiptRow) -> int:
 
 def is_fallback(row: ReceiptRow) -> bool:
     """Whether the cloud was asked and the device had to answer."""
-    return row.reason in _FALLBACKS
+    return row.reason in FALLBACKS
 
 
 def routes_in_order(tallies: Sequence[DeviceTally], capacities: int) -> list[str]:

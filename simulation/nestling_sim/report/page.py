@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from nestling_cloud.palette import css_variables
-from nestling_sim.report import federated, tables
+from nestling_sim.report import federated, refusals, tables
 from nestling_sim.report.evidence import Evidence, tally
 from nestling_sim.report.markup import Tile, folded, picture, section, table
 from nestling_sim.report.pictures import (
@@ -45,7 +45,7 @@ def report_page(evidence: Evidence) -> str:
 <body>
 <header><h1>A run of {escape(summary["task"])}</h1>
 <p>Bundle {escape(summary["bundle_version"])} on {summary["devices"]} simulated devices,
-{summary["inputs"]} inputs, seed {summary["seed"]}</p></header>
+{summary["inputs"]} inputs, seed {summary["seed"]}{escape(tables.dealt_again(summary))}</p></header>
 <main>
 <div class="tiles">{"".join(tile.html() for tile in _tiles(summary))}</div>
 {_federated(summary)}{_pictures(evidence)}
@@ -69,7 +69,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[Tile]:
         Tile(
             name="sent to the cloud",
             value=tables.percent(summary["offload_share"]),
-            beside=f"cloud only reaches {tables.percent(accuracy['cloud_only'])}",
+            beside=_beside_sent(summary),
         ),
         Tile(
             name="energy per input",
@@ -88,6 +88,12 @@ def _tiles(summary: Mapping[str, Any]) -> list[Tile]:
             beside=f"{receipts['lost']} lost, {receipts['duplicate']} duplicate",
         ),
     ]
+
+
+def _beside_sent(summary: Mapping[str, Any]) -> str:
+    reaches = f"cloud only reaches {tables.percent(summary['accuracy']['cloud_only'])}"
+    never = len(summary["not_sent"]["never"])
+    return f"{never} of {summary['devices']} devices never could; {reaches}" if never else reaches
 
 
 def _federated(summary: Mapping[str, Any]) -> str:
@@ -149,7 +155,21 @@ def _pictures(evidence: Evidence) -> str:
                     folded(tables.routes_by_device(evidence)),
                 ],
             ),
+            _not_sent(summary),
         ]
+    )
+
+
+def _not_sent(summary: Mapping[str, Any]) -> str:
+    return section(
+        "Inputs that could not go to the cloud",
+        refusals.refusal_words(summary),
+        [
+            table(refusals.by_reason(summary)),
+            folded(refusals.by_device(summary), "Device by device"),
+        ]
+        if summary["not_sent"]["inputs"]
+        else [],
     )
 
 

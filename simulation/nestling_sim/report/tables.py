@@ -45,6 +45,16 @@ def millijoules(energy_mj: float) -> str:
     return f"{significant(energy_mj)}{_SPACE}mJ"
 
 
+def dealt_again(summary: Mapping[str, Any]) -> str:
+    """Say that devices share recordings; empty where each has its own."""
+    if not summary["dealt_again"]:
+        return ""
+    return (
+        f"; the {summary['devices']} devices share {summary['recordings']} recordings, and each "
+        "begins at another point of its own"
+    )
+
+
 def comparison(summary: Mapping[str, Any]) -> Table:
     """Accuracy and energy of the hybrid, of its two ends, and of its rivals."""
     accuracy, energy = summary["accuracy"], summary["energy_mj_per_input"]

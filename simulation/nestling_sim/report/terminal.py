@@ -1,6 +1,6 @@
 """The report for a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich import box
@@ -10,7 +10,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from nestling_sim.report.federated import gains
-from nestling_sim.report.tables import Table, comparison, latency, percent
+from nestling_sim.report.refusals import reasons_line, shut_out
+from nestling_sim.report.tables import Table, comparison, dealt_again, latency, percent
 
 
 def summary_table(summary: Mapping[str, Any]) -> RenderableType:
@@ -48,8 +49,12 @@ def _facts(summary: Mapping[str, Any]) -> RichTable:
     routes = ", ".join(f"{route} {count}" for route, count in summary["routes"].items())
     made = RichTable.grid(padding=(0, 2))
     made.add_row("answered", f"{summary['answered']} of {summary['inputs']} inputs")
+    if summary["dealt_again"]:
+        made.add_row("recordings", dealt_again(summary).removeprefix("; "))
     made.add_row("routes", f"{routes} ({share} offloaded)")
     made.add_row("fell back", f"{summary['fallbacks']}")
+    for name, text in _not_sent(summary["not_sent"]):
+        made.add_row(name, text)
     made.add_row("switches", f"{summary['capacity_switches']} of capacity")
     made.add_row(
         "receipts",
@@ -57,3 +62,11 @@ def _facts(summary: Mapping[str, Any]) -> RichTable:
         f"{receipts['duplicate']} duplicate",
     )
     return made
+
+
+def _not_sent(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What kept inputs from the cloud, where anything did."""
+    if found["inputs"]:
+        yield "not sent", f"{found['inputs']}: {reasons_line(found)}"
+    if found["never"]:
+        yield "never sent", shut_out(found)

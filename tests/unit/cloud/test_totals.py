@@ -55,7 +55,7 @@ def test_capacities_rise_and_the_cloud_is_last() -> None:
 
 def test_fallbacks_are_told_from_what_the_device_meant_to_answer() -> None:
     fallbacks = ("DEADLINE_MISSED", "UNREACHABLE", "BAD_ANSWER")
-    others = ("ACCEPTED", "CLOUD_NOT_ADMITTED")
+    others = ("ACCEPTED", "ENERGY_LIMIT")
     reasons = [receipt_pb2.Reason.Value(f"REASON_{name}") for name in fallbacks + others]
 
     made = figures(*(answer(0, reason=reason) for reason in reasons))

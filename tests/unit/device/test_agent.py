@@ -101,17 +101,24 @@ def test_failed_offload_falls_back_to_the_devices_answer(
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"link_mbit_s": 0}, {"link_mbit_s": 1e-4}, {"link_rtt_ms": 2000}, {"energy_mj": 4.9}],
-    ids=["no link", "slow link", "long way", "energy"],
+    ("change", "reason"),
+    [
+        ({"link_mbit_s": 0}, "no_link"),
+        ({"link_mbit_s": 1e-4}, "energy_limit"),
+        ({"link_rtt_ms": 2000}, "latency_limit"),
+        ({"energy_mj": 4.9}, "energy_limit"),
+        ({"energy_mj": 60, "battery": 0.01}, "low_battery"),
+    ],
 )
-def test_cloud_outside_the_budget_is_not_asked(tmp_path: Path, change: dict[str, float]) -> None:
+def test_cloud_outside_the_budget_is_not_asked_and_the_receipt_names_the_limit(
+    tmp_path: Path, change: dict[str, float], reason: str
+) -> None:
     w = world(tmp_path)
     assert METER.radio_mj(SIZE, BUDGET) > 4.9
 
     receipt = w.agent.answer(0, HARD, budget(**change))
 
-    assert routes([receipt])[0][1] == "cloud_not_admitted"
+    assert routes([receipt])[0][1] == reason
     assert receipt.answer == receipt.device_answer
     assert w.cloud.asked == 0
 
@@ -129,7 +136,8 @@ def test_what_has_run_and_the_offload_keep_the_limit_together(tmp_path: Path, li
         for part in (1.001, 0.999)
     )
 
-    told = [(0, "escalated"), (0, "escalated"), (3, "cloud_not_admitted")]
+    reason = limit.replace("_ms", "_limit").replace("_mj", "_limit")
+    told = [(0, "escalated"), (0, "escalated"), (3, reason)]
     assert routes([found, tight, too_tight]) == told
 
 
@@ -162,7 +170,7 @@ def test_failed_offload_counts_into_the_share(tmp_path: Path) -> None:
 
     reasons = [reason for _, reason in routes(w.agent.answer(n, UNSURE, kept) for n in range(400))]
 
-    open_ = [reason for reason in reasons if reason != "cloud_not_admitted"]
+    open_ = [reason for reason in reasons if reason != "back_off"]
     assert abs(open_.count("bad_answer") / len(open_) - 0.5) < 0.2
 
 
@@ -294,7 +302,7 @@ def test_failed_cloud_is_left_alone_for_ever_longer_and_taken_up_again(tmp_path:
 
     reasons = [reason for _, reason in routes(w.agent.answer(n, HARD, BUDGET) for n in range(9))]
 
-    waits = ["cloud_not_admitted"]
+    waits = ["back_off"]
     before = ["unreachable", *waits, "unreachable", *2 * waits, "escalated"]
     assert reasons == [*before, "unreachable", *waits, "escalated"]
 

@@ -6,17 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.enrolled import papers
-from tests.hand_bundle import EASY, hand_bundle
+from tests.hand_bundle import EASY, SHAPE, hand_bundle
 from tests.memory_source import MemorySource
 
+from nestling.admission import offload_bytes
+from nestling.v1.receipt_pb2 import Receipt
 from nestling_cloud.fleet.enrolment import Enrolment
-from nestling_device.checks import equipment, machine, network, state
+from nestling_device.checks import equipment, limits, machine, state
 from nestling_device.checks.finding import Check, Finding, FoundError, Subject, split_advice
 from nestling_device.config import Config, with_values
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.delivery.installer import Installer
+from nestling_device.energy.profile import load_link
 from nestling_device.errors import DeviceError
 from nestling_device.identity import Identity, save_identity
+from nestling_device.outbox import Outbox
 from nestling_device.self_test import self_test
 from nestling_device.state import State
 
@@ -69,15 +73,48 @@ def test_memory_below_what_the_smallest_capacity_needs_fails(
 def test_link_that_no_input_may_ever_go_over_is_a_warning(
     tmp_path: Path, link: str, energy_mj: float, level: str
 ) -> None:
-    before = finding(network.offload, subject(tmp_path, board__link=link))
+    before = finding(limits.offload, subject(tmp_path, board__link=link))
     install(tmp_path)
     looked_at = subject(tmp_path, board__link=link, budget__energy_mj=energy_mj)
 
-    found = finding(network.offload, looked_at)
+    found = finding(limits.offload, looked_at)
 
     assert (before.level, found.level) == ("ok", level)
     assert f"one input over {link}: " in found.found
     assert ("nothing is ever sent" in found.found) == (level == "warn")
+
+
+def test_offload_that_fits_only_without_the_devices_own_run_is_a_warning(tmp_path: Path) -> None:
+    install(tmp_path)
+    radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
+
+    found = finding(limits.offload, subject(tmp_path, budget__energy_mj=radio_mj * 1.001))
+
+    assert found.level == "warn"
+    assert "mJ are needed and" in found.found
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({}, "can be met"),
+        ({"budget__memory_kb": 0.5}, "1,000 bytes are needed and 500 bytes allowed"),
+        ({"budget__latency_ms": 1e-3}, "the latency limit admits no capacity"),
+        ({"budget__tolerated_risk": 0.1}, "does not certify a tolerated risk of 0.1"),
+        ({"budget__energy_per_input_mj": 1e-6}, "the target of 1e-06 mJ"),
+        ({"budget__latency_per_input_ms": 1e-6}, "the target of 1e-06 ms"),
+    ],
+)
+def test_limits_and_targets_that_cannot_be_met_are_named_with_their_figures(
+    tmp_path: Path, keys: dict[str, object], words: str
+) -> None:
+    before = finding(limits.targets, subject(tmp_path, **keys))
+    install(tmp_path)
+
+    found = finding(limits.targets, subject(tmp_path, **keys))
+
+    assert (before.level, found.level) == ("ok", "warn" if keys else "ok")
+    assert words in found.found
 
 
 @pytest.mark.parametrize(
@@ -165,6 +202,17 @@ def test_bundle_damaged_on_the_disk_fails_and_says_what_to_do(tmp_path: Path) ->
 def test_device_without_a_bundle_is_warned_only(tmp_path: Path) -> None:
     assert finding(state.bundle, subject(tmp_path)).level == "warn"
     assert finding(state.outbox, subject(tmp_path)).level == "ok"
+
+
+def test_receipts_that_a_full_outbox_dropped_are_counted(tmp_path: Path) -> None:
+    with Outbox(tmp_path, capacity=3) as outbox:
+        for _ in range(5):
+            outbox.append(Receipt())
+
+    found = finding(state.outbox, subject(tmp_path))
+
+    assert found.level == "warn"
+    assert "2 that were not acknowledged were dropped" in found.found
 
 
 def test_meter_that_is_not_there_is_a_warning_for_the_device_runs_without(tmp_path: Path) -> None:

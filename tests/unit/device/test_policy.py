@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import CertifiedPoint, OperatingPoint, RoutingCurve
 from nestling_device import policy
-from nestling_device.policy import CapacityCost, Pause, Prices
+from nestling_device.limits import LOW_BATTERY, CapacityCost, energy_limit_mj, offload_excess
+from nestling_device.policy import Pause, Prices
 
 amounts = st.floats(0, 1e6)
 shares = st.floats(0, 1)
@@ -54,7 +55,7 @@ def curves(draw: st.DrawFn) -> RoutingCurve:
 
 
 def within(cost: CapacityCost, budget: Budget) -> bool:
-    saving = min(1.0, budget.battery / policy.LOW_BATTERY)
+    saving = min(1.0, budget.battery / LOW_BATTERY)
     return (
         cost.memory_bytes <= budget.memory_bytes
         and cost.latency_ms <= budget.latency_ms
@@ -120,27 +121,27 @@ def test_a_higher_price_never_climbs_more(gained: float, price: float, more: flo
 def test_cloud_is_admitted_only_over_a_link_in_time_and_within_the_energy_that_is_left(
     budget: Budget, size: int, energy_mj: float, ran: list[CapacityCost]
 ) -> None:
-    admitted = policy.cloud_admitted(size, energy_mj, budget, after=ran)
+    admitted = not offload_excess(size, energy_mj, budget, after=ran)
 
     link = budget.link_mbit_s
     spent_ms = sum(cost.latency_ms for cost in ran)
     spent_mj = energy_mj + sum(cost.energy_mj for cost in ran)
     transfer = link and budget.link_rtt_ms + size * 8 / (link * 1e3)
     in_time = link > 0 and transfer + spent_ms <= budget.latency_ms
-    assert admitted == (in_time and spent_mj <= policy.energy_limit_mj(budget))
+    assert admitted == (in_time and spent_mj <= energy_limit_mj(budget))
 
 
 def test_no_link_admits_no_cloud_whatever_the_deadline() -> None:
     budget = Budget(latency_ms=float("inf"), energy_mj=1, battery=1)
 
-    assert not policy.cloud_admitted(100, 0.0, budget)
+    assert offload_excess(100, 0.0, budget)
 
 
 @pytest.mark.parametrize(
     ("battery", "limit_mj"), [(1.0, 10.0), (0.2, 10.0), (0.1, 5.0), (0.0, 0.0)]
 )
 def test_low_battery_shrinks_the_energy_limit(battery: float, limit_mj: float) -> None:
-    assert policy.energy_limit_mj(Budget(energy_mj=10, battery=battery)) == pytest.approx(limit_mj)
+    assert energy_limit_mj(Budget(energy_mj=10, battery=battery)) == pytest.approx(limit_mj)
 
 
 @given(curve=curves())

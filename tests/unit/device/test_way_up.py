@@ -169,7 +169,7 @@ def test_input_that_the_gate_would_send_is_kept_outside_the_promise(tmp_path: Pa
         for part in (0.999, 1.001)
     ]
 
-    assert routes(found) == [(3, "cloud_not_admitted"), (0, "gated")]
+    assert routes(found) == [(3, "latency_limit"), (0, "gated")]
 
 
 def test_one_capacity_runs_at_once_where_memory_does_not_admit_both(tmp_path: Path) -> None:
@@ -186,4 +186,4 @@ def test_without_the_cloud_the_device_climbs_too(tmp_path: Path) -> None:
 
     found = [w.agent.answer(n, one, alone) for n, one in enumerate((MUCH_ALIKE, UP_AND_AWAY))]
 
-    assert routes(found) == [(1, "cloud_not_admitted"), (3, "cloud_not_admitted")]
+    assert routes(found) == [(1, "no_link"), (3, "no_link")]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nestling_cloud.telemetry.receipts import ReceiptRow
+from nestling_sim.refusals import not_sent
 from nestling_sim.report import Evidence
 
 _DEVICES = {
@@ -88,7 +89,10 @@ def _summary(rows: list[ReceiptRow]) -> dict[str, Any]:
         "bundle_version": "wearable-1-0f3a9c21",
         "devices": len(_DEVICES),
         "inputs": len(rows),
+        "recordings": 42,
+        "dealt_again": 0,
         "answered": len(rows),
+        "not_sent": not_sent(rows),
         "accuracy": {
             "device_only": 0.801,
             "cloud_only": 0.912,

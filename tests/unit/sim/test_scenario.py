@@ -90,13 +90,21 @@ def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None
             'enrgy_mj = 50.0\nlink = "lte"',
             [
                 "[[devices]] table 2, key enrgy_mj: unknown key, did you mean 'energy_mj'?",
-                "; allowed: count, delivery, energy_mj, ",
+                "; allowed: count, delivery, energy_for_offloads, energy_mj, ",
             ],
         ),
         (
             'energy_mj = 50.0\nlink = "lte"',
             'link = "lte"',
-            ["[[devices]] table 2, key energy_mj: this key is missing"],
+            [
+                "[[devices]] table 2: found no energy limit; give one of the keys energy_mj and ",
+                "energy_for_offloads",
+            ],
+        ),
+        (
+            'energy_mj = 50.0\nlink = "lte"',
+            'energy_mj = 50.0\nenergy_for_offloads = 2.0\nlink = "lte"',
+            ["[[devices]] table 2: found energy_mj and energy_for_offloads; give one of the keys "],
         ),
         (
             'link = "lte"',

@@ -1,0 +1,43 @@
+"""What every capacity of a bundle is expected to take on this device."""
+
+from nestling.v1.bundle_pb2 import Manifest
+from nestling_device.energy.costs import MeasuredCosts
+from nestling_device.energy.meter import Meter
+from nestling_device.limits import CapacityCost
+
+
+def capacity_costs(
+    manifest: Manifest, version: str, meter: Meter, measured: MeasuredCosts | None
+) -> list[CapacityCost]:
+    """List the costs of capacities 1 to K: measured ones, the meter's estimates for the rest.
+
+    Args:
+        manifest: of the bundle.
+        version: of the bundle; measured costs are those of one version.
+        meter: estimates.
+        measured: what was measured on this machine, None where nothing was.
+    """
+    return [
+        _cost(manifest, version, number, meter, measured)
+        for number in range(1, len(manifest.capacities) + 1)
+    ]
+
+
+def _cost(
+    manifest: Manifest, version: str, number: int, meter: Meter, measured: MeasuredCosts | None
+) -> CapacityCost:
+    entry = manifest.capacities[number - 1]
+    known = measured.capacity(version, number) if measured else None
+    if known is not None:
+        latency_ms, median_ms = known.latency_p95_ms, known.latency_ms
+        energy_mj = known.energy_mj
+    else:
+        spent = meter.estimate(entry.macs)
+        latency_ms = median_ms = spent.latency_ms
+        energy_mj = spent.energy_mj
+    return CapacityCost(
+        memory_bytes=entry.memory_bytes,
+        latency_ms=latency_ms,
+        median_ms=median_ms,
+        energy_mj=energy_mj,
+    )
