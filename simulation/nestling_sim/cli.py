@@ -15,6 +15,7 @@ from typing import get_args
 
 from rich.console import Console
 
+from nestling.command_line import Parser, print_anything
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.cache import cache_folder
 from nestling_cloud.errors import CloudError
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 after an error told on standard error; 130 or 143 after SIGINT or SIGTERM.
     """
+    print_anything()
     options = _parser().parse_args(arguments)
     level = logging.INFO if options.verbose else logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
@@ -94,7 +96,7 @@ def _unwind(number: int, _frame: FrameType | None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nestling-sim",
         description="Runs a fleet of simulated devices against a real cloud and a real broker.",
         epilog=_EXAMPLES,

@@ -28,6 +28,7 @@ _CHECKS: tuple[Check, ...] = (
     network.cloud,
     network.broker,
     network.offload,
+    equipment.battery,
     equipment.meter,
     equipment.source,
 )
