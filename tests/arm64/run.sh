@@ -9,6 +9,12 @@
 # cache ($NESTLING_CACHE, else nestling in the user's cache folder); delete it to begin anew.
 set -euo pipefail
 
+# Files of other people's settings, and libraries of this machine, have no part in the Pi's.
+umask 022
+unset CDPATH TMPDIR LD_PRELOAD LD_LIBRARY_PATH PYTHONPATH PYTHONHOME PYTHONSTARTUP
+unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER PIP_DRY_RUN PIP_REQUIRE_VIRTUALENV
+export LC_ALL=C.UTF-8
+
 readonly python=${PYTHON:-python3}
 readonly cache=${NESTLING_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nestling}/arm64
 readonly root=$cache/root wheels=$cache/wheels

@@ -5,6 +5,8 @@ fetch blobs, and only by digest, so that neither cloud models nor checkpoints ev
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -58,9 +60,12 @@ class Repository:
 
         Raises:
             BlobNotFoundError: there is no such blob.
+            RepositoryError: it cannot be read.
         """
+        path = self._blob_path(sha256)
         try:
-            return self._blob_path(sha256).stat().st_size
+            with _readable(path):
+                return path.stat().st_size
         except FileNotFoundError:
             raise _no_blob(sha256) from None
 
@@ -75,13 +80,18 @@ class Repository:
         Raises:
             BlobNotFoundError: there is no such blob.
             OffsetError: the offset is beyond the blob's end.
+            RepositoryError: it cannot be read.
         """
         size = self.size(sha256)
         if not 0 <= offset <= size:
             raise OffsetError(f"blob {sha256[:12]} has {size} bytes; offset {offset} is not in it")
-        with self._blob_path(sha256).open("rb") as file:
-            file.seek(offset)
-            return file.read(-1 if limit is None else limit)
+        path = self._blob_path(sha256)
+        try:
+            with _readable(path), path.open("rb") as file:
+                file.seek(offset)
+                return file.read(-1 if limit is None else limit)
+        except FileNotFoundError:  # removed since
+            raise _no_blob(sha256) from None
 
     def add_model(self, name: str, onnx: bytes) -> None:
         """Keep a cloud model under its name, in place of an earlier one."""
@@ -138,9 +148,14 @@ class Repository:
         return desired
 
     def desired(self) -> delivery_pb2.GetDesiredBundleResponse | None:
-        """Bundle that devices should run, None before the first release."""
+        """Bundle that devices should run, None before the first release.
+
+        Raises:
+            RepositoryError: what tells it is damaged, or cannot be read.
+        """
         try:
-            data = self._desired.read_bytes()
+            with _readable(self._desired):
+                data = self._desired.read_bytes()
         except FileNotFoundError:
             return None
         try:
@@ -202,6 +217,20 @@ class Repository:
         if not _VERSION.fullmatch(bundle_version):
             raise RepositoryError(f"{bundle_version[:80]!r} is not the version of a bundle")
         return self._checkpoints / f"{bundle_version}.npz"
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Let FileNotFoundError through, and wrap whatever else keeps a file from being read."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as err:
+        raise RepositoryError(
+            f"{path} cannot be read: {err.strerror}; let the cloud's user read the repository, "
+            "or release the bundle again"
+        ) from err
 
 
 def _no_blob(sha256: str) -> BlobNotFoundError:

@@ -21,6 +21,8 @@ from nestling_cloud.federated.run_config import RunConfig
 
 _CONNECTION = "nestling"
 _QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+# What a shell has set for Python at a terminal.
+_NOT_INHERITED = {"PYTHONSTARTUP", "PYTHONINSPECT"}
 _STOP_TIMEOUT_S = 30.0
 _FINISHED = "finished:"  # before how it ended
 
@@ -84,7 +86,8 @@ def environment(home: Path | None = None) -> dict[str, str]:
         home: folder for what they keep; by default their own choice.
     """
     beside = str(Path(sys.executable).parent)
-    made = {**_QUIET, **os.environ}
+    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    made = {**inherited, **_QUIET}
     made["PATH"] = f"{beside}{os.pathsep}{made.get('PATH', '')}"
     if home is not None:
         made["FLWR_HOME"] = str(home)
