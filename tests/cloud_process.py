@@ -42,7 +42,8 @@ def command(repository: Path, store: Path, *arguments: str) -> list[str]:
     module = [sys.executable, "-P", "-m", "nestling_cloud.cli", "serve"]
     paths = ["--repository", str(repository), "--store", str(store)]
     console = [] if "--console-port" in arguments else ["--no-console"]
-    return [*module, *paths, "--port", "0", "--broker-port", "0", *console, *arguments]
+    free = [f"{flag}=0" for flag in ("--port", "--broker-port") if flag not in arguments]
+    return [*module, *paths, *free, *console, *arguments]
 
 
 def start(process: subprocess.Popen[str], store: Path, log: Path) -> Cloud:

@@ -29,8 +29,9 @@ class DeviceProcess:
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.answers: list[Answer] = []  # those taken so far
+        self.events: list[dict[str, Any]] = []  # what else it said so far, on standard output
         self.stderr = ""
-        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._lines: queue.Queue[Answer | None] = queue.Queue()
         self._readers = [
             threading.Thread(target=self._read_answers),
             threading.Thread(target=self._read_errors),
@@ -78,13 +79,12 @@ class DeviceProcess:
         for reader in self._readers:
             reader.join(DEADLINE_S)
         while (line := self._lines.get(timeout=DEADLINE_S)) is not None:
-            self.answers.append(json.loads(line))
+            self.answers.append(line)
         return status
 
     def _next(self) -> Answer:
-        line = self._lines.get(timeout=DEADLINE_S)
-        assert line is not None, f"the device ended: {self.stderr}"
-        answer: Answer = json.loads(line)
+        answer = self._lines.get(timeout=DEADLINE_S)
+        assert answer is not None, f"the device ended: {self.stderr}"
         self.answers.append(answer)
         return answer
 
@@ -92,7 +92,8 @@ class DeviceProcess:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.endswith("\n"):  # a killed device may leave half of one
-                self._lines.put(line)
+                told = json.loads(line)
+                (self.events.append if "event" in told else self._lines.put)(told)
         self._lines.put(None)
 
     def _read_errors(self) -> None:

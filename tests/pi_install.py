@@ -25,10 +25,19 @@ def build_wheel(folder: Path) -> Path:
     return made
 
 
-def install(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the installer to its end."""
+def install(
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    umask: int = -1,
+    folder: Path | None = None,
+    script: Path = SCRIPT,
+) -> subprocess.CompletedProcess[str]:
+    """Run the installer to its end, as somebody would whose shell has these settings."""
     done = subprocess.run(
-        ["/bin/bash", str(SCRIPT), *arguments],
+        ["/bin/bash", str(script), *arguments],
+        env=environment,
+        umask=umask,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=DOWNLOAD_S,

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from nestling.command_line import Parser, print_anything
 from nestling_cloud.commands import (
     broker_config,
     bundle,
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0, or 1 after an error told on standard error (2 for wrong usage), 130
         after Ctrl-C.
     """
+    print_anything()
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of every sub-command."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="nestling-cloud",
         description="The cloud side of Nestling: releases, inference, telemetry, devices.",
     )

@@ -3,7 +3,10 @@
 # certificate again when they have changed: run-broker.sh FOLDER
 set -eu
 folder=${1:?the folder that nestling-cloud broker-config wrote}
-PATH=$PATH:/usr/sbin
+# What it writes is the cloud's alone, and it finds its programs whatever called it has set.
+umask 077
+unset LD_PRELOAD LD_LIBRARY_PATH CDPATH
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 
 # A file that was replaced has another inode.
 seen() { stat -c %i "$folder/acl" "$folder/revoked.pem" "$folder/broker.pem" 2>/dev/null || :; }

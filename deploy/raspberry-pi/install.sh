@@ -4,8 +4,24 @@
 # with another wheel to upgrade; what is as it should be is left alone. /opt/nestling and
 # /etc/nestling may hold what others put there, such as a cloud's files: that is left alone too.
 set -euo pipefail
-# Whatever is set for another Python has no part in this.
-unset PYTHONPATH PYTHONHOME
+
+# What is installed is for a service of another user. Of the caller's settings only those have a
+# part in it that say where packages are fetched from.
+umask 022
+while read -r _ _ variable; do
+  unset -f "$variable"
+done < <(declare -Fx)
+while read -r variable; do
+  case $variable in
+    HOME | TERM | XDG_CONFIG_HOME | XDG_CONFIG_DIRS | XDG_CACHE_HOME) ;;
+    PIP_INDEX_URL | PIP_EXTRA_INDEX_URL | PIP_FIND_LINKS | PIP_NO_INDEX | PIP_TRUSTED_HOST) ;;
+    PIP_CERT | PIP_CLIENT_CERT | PIP_PROXY | PIP_TIMEOUT | PIP_DEFAULT_TIMEOUT | PIP_RETRIES) ;;
+    PIP_CONFIG_FILE | PIP_CACHE_DIR | PIP_NO_CACHE_DIR | PIP_CONSTRAINT) ;;
+    *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | REQUESTS_CA_BUNDLE | CURL_CA_BUNDLE) ;;
+    *) unset "$variable" 2>/dev/null || true ;; # bash keeps some of its own
+  esac
+done < <(compgen -e)
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
 
 usage() {
   cat <<'TEXT'
@@ -147,11 +163,10 @@ find_wheel() {
 }
 
 check_python() {
-  local python=python3
-  if [[ -z $(command -v "$python") ]]; then
+  if [[ -z $(command -v python3) ]]; then
     fail "python3 is missing: apt install python3 python3-venv"
   fi
-  if ! "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+  if ! python3 -I -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
   then
     fail "Python 3.11 with venv is needed: Raspberry Pi OS 12 has it; apt install python3-venv"
   fi
@@ -187,7 +202,7 @@ install_environment() {
   local digest environment
   digest=$({ cat "$wheel"; echo "$extras $camera"; } | sha256sum | cut -c 1-16)
   environment=$home/$digest
-  if [[ $(readlink "$current" 2>/dev/null) == "$digest" && -x $environment/bin/$name ]]; then
+  if [[ $(readlink "$current" 2>/dev/null) == "$digest" ]] && usable "$environment" 2>/dev/null; then
     kept "$environment"
     return
   fi
@@ -230,16 +245,59 @@ remove_environments() {
 }
 
 make_environment() {
-  local options=()
+  local environment=$1 wheels=$1.wheels options=()
   if [[ $camera == yes ]]; then
     options+=(--system-site-packages)
   fi
-  rm -rf -- "$1"
-  trap 'rm -rf -- "'"$1"'"' EXIT
-  python3 -m venv "${options[@]}" "$1"
-  "$1/bin/python" -m pip install --disable-pip-version-check --no-input --quiet "$wheel$extras"
-  "$1/bin/$name" --help >/dev/null || fail "the wheel does not run here; nothing was switched"
+  rm -rf -- "$environment" "$wheels"
+  trap 'rm -rf -- "'"$environment"'" "'"$wheels"'"' EXIT
+  python3 -I -m venv "${options[@]}" "$environment"
+  # The caller's settings of pip say where packages come from, but not where they go: what was
+  # fetched by them is installed without them.
+  local pip=("$environment/bin/python" -I -m pip --disable-pip-version-check --no-input --quiet)
+  "${pip[@]}" wheel --wheel-dir "$wheels" "$wheel$extras"
+  PIP_CONFIG_FILE=/dev/null "${pip[@]}" --isolated install --no-index --find-links "$wheels" \
+    "$wheel$extras"
+  rm -rf -- "$wheels"
+  "$environment/bin/$name" --help >/dev/null || fail "the wheel does not run here; nothing was switched"
+  usable "$environment" || fail "the service cannot use $environment; nothing was switched"
   trap - EXIT
+}
+
+# Whether the service's user can run an environment; where it cannot be tried, whether everybody may
+# read it. Says on standard error what is in the way.
+usable() {
+  local closed
+  if as_service_user true 2>/dev/null; then
+    as_service_user "$1/bin/$name" --help >/dev/null
+    return
+  fi
+  closed=$(find "$(dirname "$home")" "$home" -maxdepth 0 ! -perm -o=rx
+    find "$1" \( -type d ! -perm -o=rx \) -o \( -type f ! -perm -o=r \))
+  if [[ -n $closed ]]; then
+    echo "install.sh: not for everybody to read: $(head -1 <<<"$closed")" >&2
+    return 1
+  fi
+  [[ -x $1/bin/$name ]]
+}
+
+# Runs a command as the service does; fails where its user cannot be taken on.
+as_service_user() {
+  on_this_machine && ((EUID == 0)) && getent passwd "$user" >/dev/null || return
+  (cd / && exec runuser -u "$user" -- env -i PATH="$PATH" LC_ALL=C.UTF-8 "$@")
+}
+
+# The last word before success is reported: the service's user reads command, configuration, state.
+check_result() {
+  if [[ $dry_run == yes ]] || ! as_service_user true 2>/dev/null; then
+    return
+  fi
+  local status=0 said
+  said=$(as_service_user "$command_target" status --config "$config" 2>&1) || status=$?
+  # 3: it does not run, as systemctl status has it.
+  if ((status != 0 && status != 3)); then
+    fail "installed, but the user $user cannot use it: $said"
+  fi
 }
 
 switch_to() {
@@ -309,6 +367,7 @@ do_install() {
   link_command
   write_config
   make_state
+  check_result
   enable_unit
   remove_old_environments
   if [[ ! -L $state/identity ]]; then

@@ -1,16 +1,19 @@
 """One answer as a line of text, for people or for programs."""
 
 import json
+from typing import Any
 
 from nestling.v1.receipt_pb2 import PROVENANCE_UNSPECIFIED, Provenance, Reason, Receipt
+from nestling_device.sources.source import Origin, one_line
 
 
-def answer_line(receipt: Receipt, answer: str, *, as_json: bool) -> str:
+def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool) -> str:
     """Write what a receipt says.
 
     Args:
         receipt: of the answer.
         answer: name of its class.
+        origin: where its input came from.
         as_json: one JSON object instead of columns.
     """
     route = f"capacity-{receipt.route.capacity}" if receipt.route.capacity else "cloud"
@@ -23,12 +26,14 @@ def answer_line(receipt: Receipt, answer: str, *, as_json: bool) -> str:
         return (
             f"{receipt.input_index:6d}  {answer:12s} {route:11s} {reason:18s} "
             f"{receipt.latency_ms:8.2f} ms {_name(receipt.latency_provenance)}  "
-            f"{energy_mj:8.3f} mJ {energy_provenance}"
+            f"{energy_mj:8.3f} mJ {energy_provenance}{_columns(receipt, origin)}"
         )
     return json.dumps(
         {
             "input": receipt.input_index,
+            **_names(origin),
             "answer": answer,
+            "confidence": confidence_of(receipt),
             "route": route,
             "reason": reason,
             "latency_ms": round(receipt.latency_ms, 3),
@@ -38,6 +43,33 @@ def answer_line(receipt: Receipt, answer: str, *, as_json: bool) -> str:
             "bundle": receipt.bundle_version,
         }
     )
+
+
+def confidence_of(receipt: Receipt) -> float | None:
+    """Probability that the answer is right, as the multiplexer has it.
+
+    Returns:
+        0 to 1; None where the cloud answered an input that no capacity of the device ran on.
+    """
+    if not receipt.success:
+        return None
+    # Capacities from 1 on, then the cloud, whose number is 0.
+    return round(receipt.success[receipt.route.capacity - 1], 4)
+
+
+def _names(origin: Origin) -> dict[str, Any]:
+    """What the input is known by, as far as it was given."""
+    return {
+        **({"id": origin.id} if origin.id else {}),
+        **({"file": origin.file, "window": origin.window} if origin.file else {}),
+    }
+
+
+def _columns(receipt: Receipt, origin: Origin) -> str:
+    confidence = confidence_of(receipt)
+    told = "     -" if confidence is None else f"{100 * confidence:5.1f}%"
+    file = f"{origin.file}:{origin.window}" if origin.file else ""
+    return "  ".join(["", told, *(one_line(name) for name in (file, origin.id) if name)])
 
 
 def _name(provenance: Provenance.ValueType) -> str:

@@ -17,7 +17,7 @@ def budget_of(config: Config) -> Budget:
         energy_mj=limits.energy_mj,
         link_mbit_s=link.mbit_s,
         link_rtt_ms=link.rtt_ms,
-        battery=battery_charge(),
+        battery=battery_charge(name=config.board.battery),
         offload_share=limits.offload_share,
         wish_window=limits.wish_window,
         tolerated_risk=limits.tolerated_risk,

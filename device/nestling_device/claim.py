@@ -22,7 +22,7 @@ def claimed(folder: Path) -> Iterator[None]:
         StorageError: another device runs in it, or it cannot be made.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as err:
         raise StorageError(

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from nestling.command_line import Parser, print_anything
 from nestling_device.commands import doctor, enrol, federated, profile, run, status
 from nestling_device.errors import DeviceError
 
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error (2 for wrong usage, by argparse); 141, as of a process that SIGPIPE ended, where
         the reader of standard output, such as `head`, has left.
     """
+    print_anything()
     try:
         try:
             return _run(arguments)
@@ -47,7 +49,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nestling-device",
         description="Answers inputs on this device and sends the hard ones to the cloud.",
     )

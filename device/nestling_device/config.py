@@ -92,6 +92,7 @@ class BoardTable:
 
     profile: str = setting("pi-4b", Choice(tuple(profile_names("boards"))))
     link: str = setting("wifi", Choice(tuple(profile_names("links"))))
+    battery: str = setting("", Text("a name below /sys/class/power_supply, for example BAT0"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,7 @@ class SourceTable:
     )
     path: str = setting("", Text("a path"))
     keep_answered: bool = setting(True, Flag())
+    camera: str = setting("", Text("a camera's number or model, for example imx708"))
     i2c_bus: int = setting(1, _BUS)
     i2c_address: int = setting(0x68, _CHIP)
     rate_hz: float = setting(50.0, Number(low=1, high=500))

@@ -1,5 +1,6 @@
 """How a device gets its identity: a token against a certificate, and later renewals."""
 
+import contextlib
 import hashlib
 import ssl
 from collections.abc import Callable, Iterator
@@ -132,7 +133,7 @@ def _pending_key(state_dir: Path, token: EnrolmentToken) -> ec.EllipticCurvePriv
     """Key for a token: made at first, and found again if the answer got lost."""
     path = state_dir / f"{_PENDING}{hashlib.sha256(token.secret).hexdigest()[:16]}.pem"
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             part = path.with_suffix(".part")
             part.unlink(missing_ok=True)
@@ -150,7 +151,8 @@ def _pending_key(state_dir: Path, token: EnrolmentToken) -> ec.EllipticCurvePriv
 
 def _forget_pending(state_dir: Path) -> None:
     for path in state_dir.glob(f"{_PENDING}*"):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another's; it is in nobody's way
+            path.unlink(missing_ok=True)
 
 
 def _signing_request(key: ec.EllipticCurvePrivateKey) -> str:

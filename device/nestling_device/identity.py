@@ -5,6 +5,7 @@ finds the old identity or the new one. One generation back is kept for who is ju
 """
 
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -25,6 +26,8 @@ from nestling.topics import check_device_id
 from nestling.untrusted import parse_json
 from nestling_device import folder
 from nestling_device.errors import DeviceError
+
+_log = logging.getLogger(__name__)
 
 _LINK = "identity"
 
@@ -160,7 +163,7 @@ def save_identity(state_dir: Path, papers: Papers) -> Identity:
     """
     _check(papers, state_dir / _LINK)
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         before = _target(state_dir)
         made = state_dir / f"{_LINK}-{secrets.token_hex(8)}"
         _write_all(made, papers)
@@ -220,10 +223,13 @@ def _target(state_dir: Path) -> Path | None:
 
 def _remove_except(state_dir: Path, keep: set[Path | None]) -> None:
     for path in state_dir.glob(f"{_LINK}-*"):
-        if path.is_symlink():
-            path.unlink()
-        elif path not in keep:
-            shutil.rmtree(path)
+        try:
+            if path.is_symlink() or not path.is_dir():
+                path.unlink(missing_ok=True)
+            elif path not in keep:
+                shutil.rmtree(path)
+        except OSError as err:  # it is in nobody's way
+            _log.warning("%a is left over and stays: %s", str(path), err.strerror)
 
 
 def _read(link: Path) -> Papers:

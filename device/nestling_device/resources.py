@@ -1,9 +1,13 @@
 """Probes: what the machine has left."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 _MEMINFO = Path("/proc/meminfo")
-_POWER_SUPPLIES = Path("/sys/class/power_supply")
+POWER_SUPPLIES = Path("/sys/class/power_supply")
+_BATTERIES = {"Battery", "UPS"}
+_FULL = 1.0
 
 
 def available_memory_bytes(meminfo: Path = _MEMINFO) -> int | None:
@@ -22,11 +26,84 @@ def available_memory_bytes(meminfo: Path = _MEMINFO) -> int | None:
     return None
 
 
-def battery_charge(supplies: Path = _POWER_SUPPLIES) -> float:
-    """Charge of the first battery, 0 to 1; 1 on a machine without one."""
-    for capacity in sorted(supplies.glob("*/capacity")):
-        try:
-            return min(max(int(capacity.read_text("ascii")) / 100, 0.0), 1.0)
-        except (OSError, ValueError):
-            continue  # a gauge that is being unplugged; the next one may do
-    return 1.0
+def battery_charge(supplies: Path = POWER_SUPPLIES, name: str = "") -> float:
+    """Tell how full the battery is that this machine runs on.
+
+    That of a mouse, a keyboard or a pen is none of them. Several count together, by what each can
+    hold where they say so.
+
+    Args:
+        supplies: folder in which the kernel lists supplies of power.
+        name: of the one that counts; "" for all that feed the machine.
+
+    Returns:
+        Charge, 0 to 1; 1 on a machine without a battery.
+    """
+    gauges = _gauges(supplies, name)
+    held = [gauge for gauge in gauges if gauge.full_uwh > 0]
+    if held and len(held) == len(gauges):
+        whole = sum(gauge.full_uwh for gauge in held)
+        return sum(gauge.charge * gauge.full_uwh for gauge in held) / whole
+    return sum(gauge.charge for gauge in gauges) / len(gauges) if gauges else _FULL
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Gauge:
+    """One battery: its charge, 0 to 1, and the energy it holds when full, 0 if it does not say."""
+
+    charge: float
+    full_uwh: int
+
+
+def _gauges(supplies: Path, name: str) -> Sequence[_Gauge]:
+    try:
+        folders = sorted(supplies.iterdir())
+    except OSError:
+        return []
+    wanted = [
+        folder
+        for folder in folders
+        if folder.name == name or (not name and _feeds_the_machine(folder))
+    ]
+    found = [_gauge(folder) for folder in wanted]
+    return [gauge for gauge in found if gauge is not None]
+
+
+def _feeds_the_machine(folder: Path) -> bool:
+    return (
+        _text(folder / "type") in _BATTERIES
+        and _text(folder / "scope") != "Device"
+        and _text(folder / "present") != "0"  # a bay without its battery
+    )
+
+
+def _gauge(folder: Path) -> _Gauge | None:
+    """Read a battery; None for one that is being unplugged, the others may do."""
+    full = _number(folder / "energy_full")
+    percent = _number(folder / "capacity")
+    charge = _share(folder) if percent is None else percent / 100
+    if charge is None:
+        return None
+    return _Gauge(charge=min(max(charge, 0.0), 1.0), full_uwh=full or 0)
+
+
+def _share(folder: Path) -> float | None:
+    for unit in ("energy", "charge"):
+        now, full = _number(folder / f"{unit}_now"), _number(folder / f"{unit}_full")
+        if now is not None and full:
+            return now / full
+    return None
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(_text(path))
+    except ValueError:
+        return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""

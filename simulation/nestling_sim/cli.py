@@ -13,6 +13,7 @@ from typing import get_args
 
 from rich.console import Console
 
+from nestling.command_line import Parser, print_anything
 from nestling.path_flags import input_folder, output_folder
 from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.cache import keep_torch_cache
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 after an error told on standard error; 130 or 143 after SIGINT or SIGTERM.
     """
+    print_anything()
     options = _parser().parse_args(arguments)
     level = logging.INFO if options.verbose else logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
@@ -92,7 +94,7 @@ def _unwind(number: int, _frame: FrameType | None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nestling-sim",
         description="Runs a fleet of simulated devices against a real cloud and a real broker.",
         epilog=_EXAMPLES,

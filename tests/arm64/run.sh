@@ -10,6 +10,12 @@
 # beside it; what no longer fits these is downloaded again.
 set -euo pipefail
 
+# Files of other people's settings, and libraries of this machine, have no part in the Pi's.
+umask 022
+unset CDPATH TMPDIR LD_PRELOAD LD_LIBRARY_PATH PYTHONPATH PYTHONHOME PYTHONSTARTUP
+unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER PIP_DRY_RUN PIP_REQUIRE_VIRTUALENV
+export LC_ALL=C.UTF-8
+
 readonly python=${PYTHON:-python3}
 readonly cache=${NESTLING_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nestling}/arm64
 readonly root=$cache/root wheels=$cache/wheels

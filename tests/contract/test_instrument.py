@@ -144,7 +144,7 @@ def test_chip_that_does_not_keep_ina219s_settings_is_refused() -> None:
 class TestIna260(InstrumentContract):
     @pytest.fixture
     def replayed(self) -> Replayed:
-        bus = SimulatedBus(0x40, {0x00: b"\x61\x27", 0xFE: b"\x54\x49"})
+        bus = SimulatedBus(0x40, {0x00: b"\x61\x27", 0xFE: b"\x54\x49", 0xFF: b"\x22\x70"})
         log = iter(rows("ina260-synthetic.csv"))
 
         def advance() -> float:
@@ -161,6 +161,14 @@ def test_chip_of_another_maker_is_refused_and_left_as_it_was() -> None:
     bus = SimulatedBus(0x40, {0xFE: b"\x12\x34"})
 
     with pytest.raises(InstrumentError, match="its maker reads 0x1234"):
+        Ina260(bus, address=0x40)
+    assert bus.written == []
+
+
+def test_sister_chip_of_the_same_maker_is_refused_and_left_as_it_was() -> None:
+    bus = SimulatedBus(0x40, {0xFE: b"\x54\x49", 0xFF: b"\x22\x60"})  # an INA226
+
+    with pytest.raises(InstrumentError, match="its die reads 0x2260"):
         Ina260(bus, address=0x40)
     assert bus.written == []
 
@@ -192,6 +200,8 @@ class PowerCap:
         self.log = iter(rows("rapl-synthetic.csv"))
         for name in ("intel-rapl:0", "intel-rapl:0:0", "intel-rapl:1"):
             (folder / name).mkdir()
+            whole = name.count(":") == 1
+            (folder / name / "name").write_text("package-0\n" if whole else "core\n")
             (folder / name / "energy_uj").write_text("77\n")
             (folder / name / "max_energy_range_uj").write_text("262143328850\n")
         self.advance()
@@ -226,6 +236,20 @@ class TestRapl(InstrumentContract):
             plug_in=lambda: counter.write_text(kept[-1]),
             provenance=PROVENANCE_MEASURED,
         )
+
+
+def test_zone_of_the_whole_platform_is_not_counted_beside_the_packages(tmp_path: Path) -> None:
+    powercap = PowerCap(tmp_path)
+    psys = tmp_path / "intel-rapl:2"
+    psys.mkdir()
+    (psys / "name").write_text("psys\n")
+    (psys / "max_energy_range_uj").write_text("262143328850\n")
+    (psys / "energy_uj").write_text("0\n")
+    instrument = Rapl(tmp_path, clock=lambda: powercap.now_s)
+
+    (psys / "energy_uj").write_text("99000000\n")
+
+    assert powercap.advance() == pytest.approx(instrument.watts(), rel=1e-3)
 
 
 def test_machine_without_counters_is_refused_with_words(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from tests.processes import until
 from tests.simulated_bus import SimulatedBus
 
-from nestling_device.sources.camera import Camera
+from nestling_device.sources.camera import Camera, choose_camera
 from nestling_device.sources.cursor import Cursor
 from nestling_device.sources.imu import Imu
 from nestling_device.sources.recorded import Replay
@@ -50,9 +51,9 @@ class SourceContract:
             wanted = fed.feed(number)
             taken = fed.source.take(PATIENCE_S)
             assert taken is not None
-            assert taken.dtype == np.float32
-            assert taken.shape == fed.shape
-            np.testing.assert_allclose(taken, wanted, rtol=1e-5)
+            assert taken.window.dtype == np.float32
+            assert taken.window.shape == fed.shape
+            np.testing.assert_allclose(taken.window, wanted, rtol=1e-5)
             fed.source.settle(LINE)
 
     def test_live_source_without_an_input_gives_none_in_time(self, fed: Fed) -> None:
@@ -112,7 +113,7 @@ class FedFolder:
         assert taken is not None
         self.written += 1
         self.source.settle(LINE)
-        return float(taken[0, 0])
+        return float(taken.window[0, 0])
 
     def names(self, kind: str = ".") -> set[str]:
         return {path.name for path in (self.folder / kind).glob("*.npy")}
@@ -179,7 +180,7 @@ class TestWatchedFolder(SourceContract):
         "array",
         [
             np.zeros((1, 3, 2), np.float32),
-            np.zeros(SHAPE, np.float64),
+            np.zeros(SHAPE, np.complex64),
             np.full(SHAPE, np.nan, np.float32),
             np.zeros((0, *SHAPE), np.float32),
             np.array([{"a": 1}], object),
@@ -214,6 +215,141 @@ class TestWatchedFolder(SourceContract):
 
         until(lambda: fed.source.take(0.01) is None and fed.names("rejected") == {"a.npy"})
         assert "cut it up" in caplog.text
+
+    def test_file_that_is_larger_as_float32_than_is_held_in_memory_is_moved_aside(
+        self, fed: FedFolder, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        fed.save("a.npy", np.zeros(((16 << 20) // 6 + 1, *SHAPE), np.int8))
+
+        until(lambda: fed.source.take(0.01) is None and fed.names("rejected") == {"a.npy"})
+        assert "cut it up" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("put", "words"),
+        [
+            (lambda path: path.symlink_to(path.name), "symbolic links"),
+            (lambda path: path.symlink_to("nowhere"), "No such file"),
+            (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+            (lambda path: path.mkdir(), "not a regular file"),
+            (os.mkfifo, "not a regular file"),
+            (lambda path: np.save(path, np.zeros(SHAPE)) or append(path), "more bytes follow"),
+        ],
+        ids=["link to itself", "link to nothing", "device", "folder", "pipe", "appended to"],
+    )
+    def test_item_that_is_no_readable_file_is_rejected_with_its_reason(
+        self, fed: FedFolder, put: Callable[[Path], object], words: str
+    ) -> None:
+        put(fed.folder / "a.npy")
+        for number in (1, 2, 3):
+            fed.feed(number)
+
+        assert [fed.answer() for _ in range(3)] == [1, 2, 3]
+        until(lambda: fed.source.take(0.01) is None and fed.names() == set())
+        assert os.path.lexists(fed.folder / "rejected" / "a.npy")
+        assert words in (fed.folder / "rejected" / "a.npy.txt").read_text()
+
+    @pytest.mark.parametrize(
+        "name",
+        [b"a\xff\xfe.npy", b"a\nb.npy", b"x" * 251 + b".npy", "å\u2028.npy".encode()],
+        ids=["not UTF-8", "line break", "255 bytes", "separator"],
+    )
+    def test_file_is_answered_whatever_its_name(self, fed: FedFolder, name: bytes) -> None:
+        def save(number: int) -> None:
+            with Path(fed.folder, os.fsdecode(name)).open("wb") as file:
+                np.save(file, window(number))
+
+        save(1)
+        fed.feed(2)
+        both = {fed.answer(), fed.answer()}
+        save(3)  # the name is taken in `answered`, and a longer one may not be
+
+        assert both == {1, 2}
+        assert fed.answer() == 3
+        assert len(fed.names("answered")) == 3
+
+    def test_file_dated_beyond_what_a_database_counts_is_answered(self, fed: FedFolder) -> None:
+        fed.save("a.npy", window(1))
+        os.utime(fed.folder / "a.npy", (13_600_000_000, 13_600_000_000))  # the year 2400
+
+        assert fed.answer() == 1
+
+    def test_answer_is_matched_by_file_and_window(self, fed: FedFolder) -> None:
+        with Path(fed.folder, os.fsdecode(b"a\xff.npy")).open("wb") as file:
+            np.save(file, np.stack([window(1), window(2)]))
+
+        origins = []
+        for _ in range(2):
+            taken = fed.source.take(PATIENCE_S)
+            assert taken is not None
+            origins.append((taken.origin.file, taken.origin.window))
+            fed.source.settle(LINE)
+
+        assert origins == [("a\\xff.npy", 0), ("a\\xff.npy", 1)]
+
+    @pytest.mark.parametrize("blocked", ["answered", "rejected"])
+    def test_subfolder_that_cannot_be_made_keeps_no_file_from_being_answered(
+        self, tmp_path: Path, blocked: str
+    ) -> None:
+        (tmp_path / "inputs").mkdir()
+        (tmp_path / "inputs" / blocked).write_text("in the way")
+        fed = FedFolder(tmp_path)
+        fed.save("a.npy", np.zeros(SHAPE, np.complex64))
+        fed.save("b.npy", window(1))
+        fed.save("c.npy", window(2))
+
+        assert [fed.answer() for _ in range(2)] == [1, 2]
+        assert all(fed.source.take(0.01) is None for _ in range(3))
+        fed.source.close()
+
+    def test_answered_file_that_cannot_be_moved_is_not_answered_again_after_a_restart(
+        self, tmp_path: Path
+    ) -> None:
+        (tmp_path / "inputs").mkdir()
+        (tmp_path / "inputs" / "answered").write_text("in the way")
+        fed = FedFolder(tmp_path)
+        for number in (1, 2):
+            fed.feed(number)
+        assert [fed.answer() for _ in range(2)] == [1, 2]
+        fed.source.close()
+
+        again = FedFolder(tmp_path)
+        again.written = 2
+        assert again.source.take(0.01) is None
+        again.source.close()
+        (tmp_path / "inputs" / "answered").unlink()
+        last = FedFolder(tmp_path)
+        last.written = 2
+
+        assert last.source.take(0.01) is None
+        assert last.names("answered") == {"001.npy", "002.npy"}
+        last.source.close()
+
+    def test_subfolder_that_was_removed_is_made_again(self, fed: FedFolder) -> None:
+        (fed.folder / "answered").rmdir()
+        fed.feed(1)
+        fed.answer()
+
+        assert fed.names("answered") == {"001.npy"}
+
+    def test_file_that_vanishes_after_it_was_listed_is_passed_over(self, fed: FedFolder) -> None:
+        for number in (1, 2, 3):
+            fed.feed(number)
+        assert fed.answer() == 1
+        (fed.folder / "002.npy").unlink()
+
+        assert fed.answer() == 3
+
+    def test_folder_of_many_files_is_listed_once_for_all_of_them(
+        self, fed: FedFolder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(30):
+            fed.feed(number)
+        listed = []
+        scandir = os.scandir
+        monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or scandir(path))
+
+        assert [fed.answer() for _ in range(30)] == list(range(30))
+        assert len(listed) <= 2
 
     @pytest.mark.parametrize("receipt_written", [True, False])
     def test_restart_after_a_kill_answers_what_has_no_receipt_and_nothing_else(
@@ -286,6 +422,11 @@ class TestWatchedFolder(SourceContract):
         cursor.close()
 
 
+def append(path: Path) -> None:
+    with path.open("ab") as file:
+        np.save(file, np.zeros(SHAPE))
+
+
 class FedSocket:
     shape = SHAPE
 
@@ -312,6 +453,11 @@ class FedSocket:
 def frame(values: NDArray[np.float32]) -> bytes:
     data = values.astype("<f4").tobytes()
     return len(data).to_bytes(4, "little") + data
+
+
+def id_frame(text: str) -> bytes:
+    data = text.encode()
+    return (1 << 31 | len(data)).to_bytes(4, "little") + data
 
 
 def line_from(producer: socket.socket) -> dict[str, Any]:
@@ -345,7 +491,7 @@ class TestUnixSocket(SourceContract):
             taken.append(fed.source.take(0.0))
         taken.append(fed.source.take(0.0))
 
-        assert [None if found is None else found[0, 0] for found in taken] == [
+        assert [None if found is None else found.window[0, 0] for found in taken] == [
             None,
             None,
             1,
@@ -374,7 +520,7 @@ class TestUnixSocket(SourceContract):
 
         taken = fed.source.take(PATIENCE_S)
         assert taken is not None
-        assert taken[0, 0] == 2
+        assert taken.window[0, 0] == 2
 
     def test_answer_to_a_producer_that_is_gone_is_dropped(self, fed: FedSocket) -> None:
         fed.feed(1)
@@ -412,7 +558,7 @@ class TestUnixSocket(SourceContract):
         assert lines[0] == first
         assert set(lines[1:]) == {"latest"}
 
-    @pytest.mark.parametrize("length", [0, 20, 28, 2**32 - 1])
+    @pytest.mark.parametrize("length", [0, 20, 28, 2**31 - 1])
     def test_frame_of_another_size_is_refused_and_the_producer_hung_up_on(
         self, fed: FedSocket, length: int
     ) -> None:
@@ -430,8 +576,46 @@ class TestUnixSocket(SourceContract):
 
         taken = fed.source.take(PATIENCE_S)
         assert taken is not None
-        assert taken[0, 0] == 2
+        assert taken.window[0, 0] == 2
         assert "not finite" in line_from(fed.producer)["error"]
+
+    def test_id_comes_back_with_its_window_and_no_other(self, fed: FedSocket) -> None:
+        fed.producer.sendall(id_frame("porch/1") + frame(window(1)) + frame(window(2)))
+
+        ids = []
+        for _ in range(2):
+            taken = fed.source.take(PATIENCE_S)
+            assert taken is not None
+            ids.append(taken.origin.id)
+
+        assert ids == ["porch/1", ""]
+
+    def test_window_that_is_refused_is_named_by_its_id(self, fed: FedSocket) -> None:
+        fed.producer.sendall(id_frame("bad") + frame(np.full(SHAPE, np.inf, np.float32)))
+        fed.feed(2)
+        taken = fed.source.take(PATIENCE_S)
+
+        assert taken is not None
+        assert taken.origin.id == ""
+        assert line_from(fed.producer)["id"] == "bad"
+
+    def test_id_that_is_not_utf8_is_taken_as_well_as_it_can_be(self, fed: FedSocket) -> None:
+        fed.producer.sendall((1 << 31 | 2).to_bytes(4, "little") + b"a\xff" + frame(window(1)))
+
+        taken = fed.source.take(PATIENCE_S)
+
+        assert taken is not None
+        assert taken.origin.id == "a\ufffd"
+
+    @pytest.mark.parametrize("length", [0, 129, 2**31 - 1])
+    def test_id_too_long_is_refused_and_the_producer_hung_up_on(
+        self, fed: FedSocket, length: int
+    ) -> None:
+        fed.producer.sendall((1 << 31 | length).to_bytes(4, "little"))
+
+        assert fed.source.take(0.05) is None
+        assert "1 to 128 are allowed" in line_from(fed.producer)["error"]
+        assert fed.producer.recv(1) == b""
 
     def test_producer_that_stops_in_mid_frame_is_hung_up_on(self, tmp_path: Path) -> None:
         fed = FedSocket(tmp_path / "slow", patience_s=0.01)
@@ -539,6 +723,50 @@ def test_sensor_that_falls_silent_begins_its_window_anew() -> None:
     assert next(calls) >= 6  # two before the fault, and three for a whole window after it
 
 
+def test_sensor_that_was_without_power_is_set_up_again() -> None:
+    calls = itertools.count()
+
+    def reading() -> bytes:
+        if next(calls) == 2:
+            raise OSError(121, "Remote I/O error")
+        return bytes(14)
+
+    bus = imu_bus(reading)
+    source = imu(bus)
+    assert source.take(PATIENCE_S) is not None
+    source.close()
+
+    assert bus.written == [(0x6B, b"\x01"), (0x19, b"\x00\x03\x18\x18")] * 2
+
+
+def test_reading_that_is_cut_short_is_a_sensor_that_does_not_answer() -> None:
+    class ShortBus(SimulatedBus):
+        short = True
+
+        def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> list[int]:
+            data = super().read_i2c_block_data(i2c_addr, register, length)
+            if register == 0x3B and self.short:
+                self.short = False
+                return data[:9]
+            return data
+
+    bus = ShortBus(0x68, {0x75: b"\x68", 0x3B: bytes(14)})
+    source = imu(bus)
+
+    assert source.take(PATIENCE_S) is not None
+    source.close()
+
+
+def test_sampling_that_ends_ends_the_source_with_its_reason() -> None:
+    def reading() -> bytes:
+        raise RuntimeError("nobody foresaw this")
+
+    source = imu(imu_bus(reading))
+    with pytest.raises(SourceError, match="nobody foresaw this"):
+        until(lambda: source.take(0.01) is not None)
+    source.close()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -612,7 +840,7 @@ def test_grey_picture_weighs_colours_as_the_eye_does() -> None:
     taken = Camera(camera, (1, 28, 28)).take(0)
 
     assert taken is not None
-    np.testing.assert_allclose(taken, np.full((1, 28, 28), 0.299), rtol=1e-5)
+    np.testing.assert_allclose(taken.window, np.full((1, 28, 28), 0.299), rtol=1e-5)
 
 
 def test_camera_scales_by_a_whole_factor_and_averages_the_rest() -> None:
@@ -621,6 +849,73 @@ def test_camera_scales_by_a_whole_factor_and_averages_the_rest() -> None:
 
     assert camera.size == (84, 84)
     assert camera.format == "BGR888"
+
+
+class FailingCamera(SimulatedCamera):
+    """Fails for so many pictures."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__()
+        self.failures = failures
+
+    def capture_array(self, name: str = "main") -> NDArray[np.uint8]:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("the pipeline has stopped")
+        return super().capture_array(name)
+
+
+def test_picture_that_fails_is_left_out_and_the_next_one_taken() -> None:
+    source = Camera(FailingCamera(9), (1, 28, 28))
+
+    assert [source.take(0) for _ in range(9)] == [None] * 9
+    assert source.take(0) is not None
+
+
+def test_camera_that_gives_no_pictures_any_more_ends_the_source() -> None:
+    source = Camera(FailingCamera(99), (1, 28, 28))
+    for _ in range(9):
+        source.take(0)
+
+    with pytest.raises(SourceError, match="no picture: the pipeline has stopped"):
+        source.take(0)
+
+
+RIBBON = {"Num": 0, "Model": "imx708", "Id": "/base/soc/i2c0mux/i2c@1/imx708@1a"}
+RIBBON_TOO = {"Num": 1, "Model": "imx219", "Id": "/base/soc/i2c0mux/i2c@0/imx219@10"}
+USB = {"Num": 0, "Model": "HD Webcam", "Id": "/base/scb/pcie@7d500000/usb@1,0-1:1.0-046d:0825"}
+
+
+@pytest.mark.parametrize(
+    ("cameras", "wanted", "number"),
+    [
+        ([RIBBON], "", 0),
+        ([USB], "", 0),
+        ([USB, RIBBON_TOO], "", 1),
+        ([RIBBON, RIBBON_TOO], "imx219", 1),
+        ([RIBBON, RIBBON_TOO], "0", 0),
+        ([USB, RIBBON_TOO], "HD Webcam", 0),
+    ],
+)
+def test_camera_that_is_meant_is_opened(
+    cameras: list[dict[str, Any]], wanted: str, number: int
+) -> None:
+    assert number == choose_camera(cameras, wanted)
+
+
+@pytest.mark.parametrize(
+    ("cameras", "wanted", "words"),
+    [
+        ([], "", "check the ribbon cable"),
+        ([RIBBON, RIBBON_TOO], "", r"0 \(imx708\), 1 \(imx219\); give a number or a model"),
+        ([RIBBON], "imx219", "no camera imx219"),
+    ],
+)
+def test_camera_that_is_not_there_or_not_the_only_one_is_refused(
+    cameras: list[dict[str, Any]], wanted: str, words: str
+) -> None:
+    with pytest.raises(SourceError, match=words):
+        choose_camera(cameras, wanted)
 
 
 @pytest.mark.parametrize("shape", [(6, 100), (2, 28, 28)])

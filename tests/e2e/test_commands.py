@@ -109,3 +109,6 @@ def test_release_is_taken_up_by_a_running_device_that_misses_no_input(
     inputs = [answer["input"] for answer in answers]
     assert inputs == list(range(inputs[0], inputs[0] + len(inputs)))
     assert {answer["bundle"] for answer in fleet.device.take(5)} == {version}
+    said = {"event": "bundle", "bundle": version, "capacities": 3}
+    assert [event for event in fleet.device.events if event["event"] == "bundle"] == [said]
+    assert f"runs {version}, capacities 1 to 3" in fleet.device.stderr

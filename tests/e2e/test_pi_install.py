@@ -77,6 +77,73 @@ def test_dry_run_says_what_it_would_do_and_does_nothing(wheel: Path, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def hostile(tmp_path: Path) -> dict[str, str]:
+    """Settings of a caller that would send packages elsewhere, or run something else."""
+    (tmp_path / "fake").mkdir()
+    for name in ("python3", "find"):
+        (tmp_path / "fake" / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / "fake" / name).chmod(0o755)
+    for module in ("pip", "venv", "sitecustomize"):
+        (tmp_path / "fake" / f"{module}.py").write_text("raise SystemExit('not this one')\n")
+    (tmp_path / "pip.conf").write_text(
+        f"[install]\nuser = true\nprefix = {tmp_path}/elsewhere\n[global]\nno-compile = true\n"
+    )
+    return {
+        **os.environ,
+        "PATH": f"{tmp_path / 'fake'}:{os.environ['PATH']}",
+        "PIP_CONFIG_FILE": str(tmp_path / "pip.conf"),
+        "PIP_TARGET": str(tmp_path / "elsewhere"),
+        "PIP_DRY_RUN": "1",
+        "PYTHONPATH": str(tmp_path / "fake"),
+        "PYTHONHOME": str(tmp_path / "fake"),
+        "TMPDIR": str(tmp_path / "none"),
+        "LC_ALL": "xx_XX",
+        "CDPATH": str(tmp_path),
+        "BASH_FUNC_install%%": "() { exit 1; }",
+    }
+
+
+def test_settings_of_the_caller_have_no_part_in_what_is_installed(
+    wheel: Path, tmp_path: Path, hostile: dict[str, str]
+) -> None:
+    root = tmp_path / "root"
+
+    done = install(
+        *("--wheel", str(wheel), "--root", str(root)),
+        environment=hostile,
+        umask=0o077,
+        folder=tmp_path / "fake",
+    )
+
+    assert done.returncode == 0
+    closed = [name for name in tree(root) if not for_everybody(root / name)]
+    assert closed == ["var/lib/nestling"]  # the state is the service's own
+    assert not (tmp_path / "elsewhere").exists()
+    command = root / "opt" / "nestling" / "device" / "current" / "bin" / "nestling-device"
+    ran = subprocess.run([str(command), "--help"], capture_output=True, env={}, check=False)
+    assert ran.returncode == 0
+    assert {path.suffix for path in (root / "opt" / "nestling" / "device").iterdir()} == {""}
+
+
+def for_everybody(path: Path) -> bool:
+    """Whether everybody may read a file, or go through a folder."""
+    if path.is_symlink():
+        return True
+    wanted = 0o005 if path.is_dir() else 0o004
+    return path.stat().st_mode & wanted == wanted
+
+
+def test_environment_that_not_everybody_can_read_is_made_again(copied: Path, wheel: Path) -> None:
+    environment = (copied / "opt" / "nestling" / "device" / "current").resolve()
+    (environment / "lib").chmod(0o700)
+
+    done = install("--wheel", str(wheel), "--root", str(copied))
+
+    assert done.returncode == 0
+    assert for_everybody(environment / "lib")
+
+
 def test_installed_command_runs(installed: Path) -> None:
     command = installed / "opt" / "nestling" / "device" / "current" / "bin" / "nestling-device"
     done = subprocess.run(
@@ -280,7 +347,14 @@ def test_unit_runs_what_the_script_installs_as_the_user_that_it_makes() -> None:
     assert "StateDirectory=nestling\n" in text
 
 
-@pytest.mark.parametrize("script", [SCRIPT, ROOT / "tests" / "arm64" / "run.sh"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        SCRIPT,
+        ROOT / "tests" / "arm64" / "run.sh",
+        ROOT / "deploy" / "cloud" / "run-broker.sh",
+    ],
+)
 def test_shellcheck_finds_nothing(script: Path) -> None:
     done = subprocess.run([str(SHELLCHECK), str(script)], capture_output=True, check=False)
 

@@ -7,6 +7,8 @@ neither cloud models nor checkpoints ever reach one.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -67,9 +69,12 @@ class Repository:
 
         Raises:
             BlobNotFoundError: there is no such blob.
+            RepositoryError: it cannot be read.
         """
+        path = self._blob_path(sha256)
         try:
-            return self._blob_path(sha256).stat().st_size
+            with _readable(path):
+                return path.stat().st_size
         except FileNotFoundError:
             raise _no_blob(sha256) from None
 
@@ -89,10 +94,12 @@ class Repository:
         size = self.size(sha256)
         if not 0 <= offset <= size:
             raise OffsetError(f"blob {sha256[:12]} has {size} bytes; offset {offset} is not in it")
+        path = self._blob_path(sha256)
         try:
-            return self._files.read(self._blob_path(sha256), offset, limit)
-        except OSError as err:
-            raise RepositoryError(f"cannot read blob {sha256[:12]}: {err.strerror}") from err
+            with _readable(path):
+                return self._files.read(path, offset, limit)
+        except FileNotFoundError:  # removed since
+            raise _no_blob(sha256) from None
 
     def read_whole(self, blob: bundle_pb2.Blob) -> bytes:
         """Read a blob and hold it against its name.
@@ -199,13 +206,16 @@ class Repository:
         return desired
 
     def desired(self) -> delivery_pb2.GetDesiredBundleResponse | None:
-        """Bundle that devices should run, None before the first release."""
+        """Bundle that devices should run, None before the first release.
+
+        Raises:
+            RepositoryError: what tells it is damaged, or cannot be read.
+        """
         try:
-            data = self._files.read(self._desired)
+            with _readable(self._desired):
+                data = self._files.read(self._desired)
         except FileNotFoundError:
             return None
-        except OSError as err:
-            raise RepositoryError(f"cannot read {self._desired}: {err.strerror}") from err
         try:
             found = delivery_pb2.GetDesiredBundleResponse.FromString(data)
         except DecodeError as err:
@@ -273,6 +283,20 @@ class Repository:
         if not _VERSION.fullmatch(bundle_version):
             raise RepositoryError(f"{bundle_version[:80]!r} is not the version of a bundle")
         return self._checkpoints / f"{bundle_version}.npz"
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Let FileNotFoundError through, and wrap whatever else keeps a file from being read."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as err:
+        raise RepositoryError(
+            f"{path} cannot be read: {err.strerror}; let the cloud's user read the repository, "
+            "or release the bundle again"
+        ) from err
 
 
 def _no_blob(sha256: str) -> BlobNotFoundError:

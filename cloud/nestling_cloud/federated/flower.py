@@ -24,6 +24,8 @@ from nestling_cloud.federated.run_config import RunConfig
 
 _CONNECTION = "nestling"
 _QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+# What a shell has set for Python at a terminal.
+_NOT_INHERITED = {"PYTHONSTARTUP", "PYTHONINSPECT"}
 _STOP_TIMEOUT_S = 30.0
 _FINISHED = "finished:"  # before how it ended
 
@@ -88,7 +90,8 @@ def environment(home: Path | None = None, *hosts: str) -> dict[str, str]:
         hosts: of the SuperLink, if not this machine.
     """
     beside = str(Path(sys.executable).parent)
-    made = {**_QUIET, **past_proxies(os.environ, *hosts)}
+    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    made = {**_QUIET, **past_proxies(inherited, *hosts)}
     made["PATH"] = f"{beside}{os.pathsep}{made.get('PATH', '')}"
     if home is not None:
         made["FLWR_HOME"] = str(home)

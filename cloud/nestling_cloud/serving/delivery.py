@@ -35,7 +35,10 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
     ) -> delivery_pb2.GetDesiredBundleResponse:
         """The bundle that a device should run; NOT_FOUND before the first release."""
         del request  # every device gets the same one
-        desired = await asyncio.to_thread(self._repository.desired)
+        try:
+            desired = await asyncio.to_thread(self._repository.desired)
+        except RepositoryError as err:
+            await context.abort(grpc.StatusCode.INTERNAL, str(err))
         if desired is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, NOTHING_RELEASED)
         return desired

@@ -8,6 +8,7 @@ from nestling_device.energy.costs import read_costs
 from nestling_device.energy.instruments.catalogue import open_instrument
 from nestling_device.i2c import open_bus
 from nestling_device.machine import machine_name
+from nestling_device.resources import POWER_SUPPLIES, battery_charge
 from nestling_device.sources.camera import open_camera
 from nestling_device.sources.imu import find_imu
 from nestling_device.sources.recorded import read_recording
@@ -38,6 +39,20 @@ def meter(subject: Subject) -> Finding:
     return Finding(check="meter", level="ok", found=found)
 
 
+def battery(subject: Subject, supplies: Path = POWER_SUPPLIES) -> Finding:
+    """Read the battery that the machine runs on."""
+    name = subject.config.board.battery
+    if name and not (supplies / name).is_dir():
+        return Finding(
+            check="battery",
+            level="fail",
+            found=f"there is no {supplies / name}",
+            advice=f"ls {supplies} shows what there is; correct [board] battery",
+        )
+    found = f"{battery_charge(supplies, name):.0%} full, or none that feeds this machine"
+    return Finding(check="battery", level="ok", found=found)
+
+
 def source(subject: Subject) -> Finding:
     """Look whether inputs can come."""
     table = subject.config.source
@@ -54,7 +69,7 @@ def source(subject: Subject) -> Finding:
 def _try(subject: Subject) -> str:
     table = subject.config.source
     if table.kind == "camera":
-        open_camera().close()
+        open_camera(table.camera).close()
         return "a camera is there"
     if table.kind == "imu":
         bus = open_bus(table.i2c_bus)

@@ -30,6 +30,7 @@ _CHECKS: tuple[Check, ...] = (
     network.host,
     limits.offload,
     limits.targets,
+    equipment.battery,
     equipment.meter,
     equipment.source,
 )

@@ -1,6 +1,7 @@
 """`nestling-device run`."""
 
 import argparse
+import json
 import platform
 import sys
 import threading
@@ -86,11 +87,7 @@ def _run_started(
     stop: threading.Event,
     watch: ThreadWatch,
 ) -> None:
-    print(
-        f"nestling-device: {config.device.id} runs {device.parts.version}, capacities 1 to "
-        f"{device.parts.held}",
-        file=sys.stderr,
-    )
+    _say_bundle(config, device)
     state_dir = Path(config.device.state)
     with closing(open_source(config.source, device, state_dir)) as source:
         _answer_all(device, source, config, options, stop)
@@ -127,16 +124,31 @@ def _answer_all(
     index = 0
     while index != options.count and not stop.is_set():
         started = time.monotonic()
-        window = source.take(_PATIENCE_S)
-        if window is None:
+        given = source.take(_PATIENCE_S)
+        if given is None:
             continue
-        receipt = device.answer(index, window, budget_of(config))
+        before = device.parts
+        receipt = device.answer(index, given.window, budget_of(config))
+        if (before.version, before.held) != (device.parts.version, device.parts.held):
+            _say_bundle(config, device, as_event=options.json)
         answer = device.parts.manifest.signature.classes[receipt.answer]
-        print(answer_line(receipt, answer, as_json=options.json), flush=True)
-        source.settle(answer_line(receipt, answer, as_json=True))
+        print(answer_line(receipt, answer, given.origin, as_json=options.json), flush=True)
+        source.settle(answer_line(receipt, answer, given.origin, as_json=True))
         index += 1
         if not source.live:
             stop.wait(max(0.0, config.device.interval_s - (time.monotonic() - started)))
+
+
+def _say_bundle(config: Config, device: Device, *, as_event: bool = False) -> None:
+    """Say which bundle runs, and how much of it; as an event also on standard output."""
+    version, capacities = device.parts.version, device.parts.held
+    print(
+        f"nestling-device: {config.device.id} runs {version}, capacities 1 to {capacities}",
+        file=sys.stderr,
+    )
+    if as_event:
+        event = {"event": "bundle", "bundle": version, "capacities": capacities}
+        print(json.dumps(event), flush=True)
 
 
 def _count(text: str) -> int:

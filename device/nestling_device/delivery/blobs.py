@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from nestling.bundle import BlobError, check_blob, is_digest
 from nestling.v1 import bundle_pb2
 from nestling_device import folder
 from nestling_device.delivery.source import BlobSource, DeliveryError
+
+_log = logging.getLogger(__name__)
 
 _PART = ".part"
 
@@ -63,16 +66,25 @@ class BlobStore:
 
     def received(self, blob: bundle_pb2.Blob) -> int:
         """Bytes of an unfinished download that are here, 0 if none was begun."""
-        part = self._path(blob).with_suffix(_PART)
-        return part.stat().st_size if part.exists() else 0
+        try:
+            return self._path(blob).with_suffix(_PART).stat().st_size
+        except OSError:
+            return 0
 
     def remove_except(self, keep: Iterable[bundle_pb2.Blob]) -> None:
-        """Delete every blob, whole or unfinished, that is not in `keep`."""
+        """Delete every blob, whole or unfinished, that is not in `keep`.
+
+        What cannot be deleted stays, and is said: it keeps no bundle from being installed.
+        """
         kept = {blob.sha256 for blob in keep}
-        with _disk_errors(self._root):
-            for path in self._root.glob("*"):
-                if path.stem not in kept:
-                    path.unlink()
+        try:
+            with os.scandir(self._root) as entries:
+                names = [entry.name for entry in entries]
+        except OSError:  # nothing has come yet, or nothing can be removed
+            return
+        for name in names:
+            if name.removesuffix(_PART) not in kept:
+                _remove(self._root / name)
 
     def _path(self, blob: bundle_pb2.Blob) -> Path:
         if not is_digest(blob.sha256):  # it becomes a file name, and it came over the network
@@ -101,6 +113,13 @@ def _write(file: BinaryIO, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as err:
+        _log.warning("%a is no blob in use and stays: %s", str(path), err.strerror)
 
 
 def _matches(path: Path, blob: bundle_pb2.Blob) -> bool:

@@ -1,16 +1,22 @@
 """A Raspberry Pi camera through picamera2: one picture an input."""
 
 import importlib
-from collections.abc import Sequence
+import logging
+import threading
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling_device.sources.source import SourceError, Windows
+from nestling_device.sources.source import Input, SourceError, Windows
+
+_log = logging.getLogger(__name__)
 
 # The camera's processor scales no smaller than this; the rest of the way is averaging.
 _SMALLEST_SIDE = 64
+# So many pictures may fail in a row; then the camera is opened again, by a restart.
+_MOST_FAILURES = 10
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -38,11 +44,14 @@ class Picamera(Protocol):
         ...
 
 
-def open_camera() -> Picamera:
-    """Open the first camera.
+def open_camera(wanted: str = "") -> Picamera:
+    """Open a camera.
+
+    Args:
+        wanted: its number or its model, such as imx708; "" where there is but one to choose.
 
     Raises:
-        SourceError: picamera2 is not installed, or there is no camera.
+        SourceError: picamera2 is not installed, or there is no such camera, or several are meant.
     """
     try:
         picamera2 = importlib.import_module("picamera2")  # optional, so not at the top
@@ -52,12 +61,42 @@ def open_camera() -> Picamera:
             "--system-site-packages, or pip install 'nestling[camera]'"
         ) from err
     try:
-        camera: Picamera = picamera2.Picamera2()
+        number = choose_camera(picamera2.Picamera2.global_camera_info(), wanted)
+        camera: Picamera = picamera2.Picamera2(number)
     except (RuntimeError, IndexError, OSError) as err:
         raise SourceError(
             f"no camera: {err}; check the ribbon cable and rpicam-hello --list-cameras"
         ) from err
     return camera
+
+
+def choose_camera(cameras: Sequence[Mapping[str, Any]], wanted: str = "") -> int:
+    """Choose one of the cameras that libcamera lists.
+
+    Where none is wanted by name, a camera on a ribbon cable goes before those on USB.
+
+    Args:
+        cameras: as `Picamera2.global_camera_info` has them, with Num, Model and Id.
+        wanted: number or model, "" for none in particular.
+
+    Returns:
+        Its number.
+
+    Raises:
+        SourceError: there is none, or not exactly one that fits.
+    """
+    fitting = [one for one in cameras if wanted in {"", str(one["Num"]), str(one.get("Model"))}]
+    if not wanted:
+        fitting = [one for one in fitting if "usb" not in str(one.get("Id")).lower()] or fitting
+    if len(fitting) == 1:
+        return int(fitting[0]["Num"])
+    listed = ", ".join(f"{one['Num']} ({one.get('Model')})" for one in cameras)
+    if not listed:
+        raise SourceError("no camera: check the ribbon cable and rpicam-hello --list-cameras")
+    raise SourceError(
+        f"{'no' if not fitting else 'more than one'} camera {wanted or 'to choose from'}: there "
+        f"are {listed}; give a number or a model as [source] camera"
+    )
 
 
 class Camera:
@@ -88,17 +127,36 @@ class Camera:
         main = {"size": (width * factor, height * factor), "format": "BGR888"}
         camera.configure(camera.create_video_configuration(main=main))
         camera.start()
+        self._failures = 0
+        self._closed = threading.Event()
 
-    def take(self, timeout_s: float) -> Windows | None:
-        """Take a picture, as soon as the camera has the next one."""
-        del timeout_s
-        return to_window(self._camera.capture_array("main"), self._shape)
+    def take(self, timeout_s: float) -> Input | None:
+        """Take a picture, as soon as the camera has the next one; None where that failed.
+
+        Raises:
+            SourceError: ten pictures in a row failed.
+        """
+        try:
+            window = to_window(self._camera.capture_array("main"), self._shape)
+        except (RuntimeError, OSError, ValueError, ZeroDivisionError) as err:
+            self._failures += 1
+            if self._failures == _MOST_FAILURES:
+                raise SourceError(
+                    f"the camera gives no picture: {err}; check the ribbon cable and "
+                    "rpicam-hello --list-cameras"
+                ) from err
+            _log.warning("a picture is left out: %s", err)
+            self._closed.wait(timeout_s)
+            return None
+        self._failures = 0
+        return Input(window=window)
 
     def settle(self, line: str) -> None:
         """Nothing waits for it."""
 
     def close(self) -> None:
         """Let go of the camera."""
+        self._closed.set()
         self._camera.close()
 
 

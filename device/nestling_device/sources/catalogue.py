@@ -10,7 +10,7 @@ from nestling_device.sources.camera import Camera, open_camera
 from nestling_device.sources.cursor import Cursor
 from nestling_device.sources.imu import Imu
 from nestling_device.sources.recorded import Replay, read_golden, read_recording
-from nestling_device.sources.source import Source, SourceError
+from nestling_device.sources.source import Source, SourceError, readable_name
 from nestling_device.sources.unix_socket import UnixSocket
 from nestling_device.sources.watched import WatchedFolder
 
@@ -30,7 +30,7 @@ def open_source(table: SourceTable, device: Device, state_dir: Path) -> Source:
     shape = tuple(manifest.signature.shape)
     match table.kind:
         case "recording":
-            return Replay(read_recording(table.place, shape))
+            return Replay(read_recording(table.place, shape), readable_name(table.place.name))
         case "folder":
             return WatchedFolder(
                 table.place,
@@ -42,7 +42,7 @@ def open_source(table: SourceTable, device: Device, state_dir: Path) -> Source:
         case "socket":
             return UnixSocket(table.place, shape)
         case "camera":
-            return Camera(open_camera(), shape)
+            return Camera(open_camera(table.camera), shape)
         case "imu":
             return _imu(table, manifest)
         case _:

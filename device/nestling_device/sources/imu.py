@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nestling_device.i2c import Bus
-from nestling_device.sources.source import SourceError, Windows
+from nestling_device.sources.source import Input, SourceError, Windows
 
 _log = logging.getLogger(__name__)
 
@@ -75,13 +75,20 @@ class Imu:
         self._stop = threading.Event()
         find_imu(bus, address)
         self._wake()
-        self._thread = threading.Thread(target=self._run, name="imu")
+        self._thread = threading.Thread(target=self._run_or_say_why, name="imu")
+        self._fault: Exception | None = None  # that ended the thread
         self._thread.start()
 
-    def take(self, timeout_s: float) -> Windows | None:
-        """Wait for a window (channels, length)."""
+    def take(self, timeout_s: float) -> Input | None:
+        """Wait for a window (channels, length).
+
+        Raises:
+            SourceError: sampling ended.
+        """
+        if self._fault is not None:
+            raise SourceError(f"the IMU is sampled no more: {self._fault}") from self._fault
         try:
-            return self._windows.get(timeout=timeout_s)
+            return Input(window=self._windows.get(timeout=timeout_s))
         except queue.Empty:
             return None
 
@@ -99,15 +106,26 @@ class Imu:
         settings = [0, _LOW_PASS_44_HZ, _GYRO_2000_DEG_S, _ACCEL_16_G]
         self._bus.write_i2c_block_data(self._address, _SAMPLE_RATE_DIVIDER, settings)
 
+    def _run_or_say_why(self) -> None:
+        try:
+            self._run()
+        except Exception as err:  # noqa: BLE001  `take` raises it, in the thread that answers
+            self._fault = err
+
     def _run(self) -> None:
         samples: deque[list[int]] = deque()
         due_s = time.monotonic()
+        silent = False
         while not self._stop.wait(max(0.0, due_s - time.monotonic())):
             try:
+                if silent:  # it may have lost its supply, and sleeps with settings of its own
+                    self._wake()
+                    silent = False
                 samples.append(self._read())
             except OSError as err:
                 _log.warning("the IMU does not answer: %s; the window is begun anew", err)
                 samples.clear()
+                silent = True
                 self._stop.wait(_RETRY_S)
                 due_s = time.monotonic()
                 continue
@@ -118,6 +136,8 @@ class Imu:
 
     def _read(self) -> list[int]:
         data = bytes(self._bus.read_i2c_block_data(self._address, _ACCELERATION, _READING_BYTES))
+        if len(data) != _READING_BYTES:
+            raise OSError(f"a reading of {len(data)} bytes instead of {_READING_BYTES}")
         words = np.frombuffer(data, ">i2")
         return [*words[:3].tolist(), *words[4:].tolist()]  # word 3 is the temperature
 

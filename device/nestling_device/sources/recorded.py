@@ -2,57 +2,31 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.nest import golden_inputs
-from nestling_device.sources.source import SourceError, Windows, fault_of
+from nestling_device.sources.array_file import read_array, to_windows
+from nestling_device.sources.source import Input, Origin, SourceError, Windows
 
 
 def read_recording(path: Path, shape: Sequence[int]) -> Windows:
     """Read a .npy file of windows.
 
     Args:
-        path: float32 array (N, *shape); it is never unpickled.
+        path: array (N, *shape) of real numbers; it is never unpickled.
         shape: of the task's inputs.
+
+    Returns:
+        float32 (N, *shape).
 
     Raises:
         SourceError: not such a file, or a window that no student can take.
     """
-    windows = _read_array(path)
-    fault = fault_of(windows, shape)
-    if fault:
-        raise SourceError(f"{path} {fault}")
-    found: Windows = windows
-    return found
-
-
-def read_windows(path: Path, shape: Sequence[int]) -> Windows:
-    """Read a .npy file of windows, or of a single one without the first axis.
-
-    Raises:
-        SourceError: likewise.
-    """
-    array = _read_array(path)
-    windows = array[None] if array.shape == tuple(shape) else array
-    fault = fault_of(windows, shape)
-    if fault:
-        raise SourceError(f"{path} {fault}")
-    found: Windows = windows
-    return found
-
-
-def _read_array(path: Path) -> NDArray[Any]:
     try:
-        with path.open("rb") as file:
-            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    except Exception as err:  # numpy lets through whatever its header's parsers raise
-        raise SourceError(f"{path} is not a readable .npy file: {err}") from err
-    return array
+        return to_windows(read_array(path), shape)
+    except ValueError as err:
+        raise SourceError(f"{path} {err}") from err
 
 
 def read_golden(manifest: Manifest, blobs: BlobStore) -> Windows:
@@ -65,17 +39,23 @@ class Replay:
 
     live = False
 
-    def __init__(self, windows: Windows) -> None:
-        """Replay (N, *shape), at least one."""
-        self._windows = windows
-        self._index = 0
+    def __init__(self, windows: Windows, file: str = "") -> None:
+        """Replay windows.
 
-    def take(self, timeout_s: float) -> Windows | None:
+        Args:
+            windows: (N, *shape), at least one.
+            file: name of the file that they are from, "" for none.
+        """
+        self._windows = windows
+        self._file = file
+        self._taken = 0
+
+    def take(self, timeout_s: float) -> Input | None:
         """Give the next one at once."""
         del timeout_s
-        window: Windows = self._windows[self._index % len(self._windows)]
-        self._index += 1
-        return window
+        index = self._taken % len(self._windows)
+        self._taken += 1
+        return Input(window=self._windows[index], origin=Origin(file=self._file, window=index))
 
     def settle(self, line: str) -> None:
         """Nothing waits for it."""

@@ -1,6 +1,7 @@
 """The port of sources: where inputs come from, one by one."""
 
-from collections.abc import Sequence
+import os
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,11 +16,39 @@ class SourceError(DeviceError):
     """A source that cannot be read, or whose inputs do not fit the task."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where one input came from, so that its answer can be matched with it.
+
+    Attributes:
+        file: name of its file, "" for inputs that come from none.
+        window: position in that file, from 0.
+        id: what whoever sent the input calls it, "" where nothing was given.
+    """
+
+    file: str = ""
+    window: int = 0
+    id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Input:
+    """One input of a source.
+
+    Attributes:
+        window: float32 in the task's shape, finite.
+        origin: where it came from.
+    """
+
+    window: Windows
+    origin: Origin = Origin()
+
+
 class Source(Protocol):
     """Gives inputs that fit the task, one after another; for one thread.
 
-    Every input that `take` gives is float32 in the task's shape and finite. It is settled before
-    the next one is taken, or the process ends.
+    An input is settled before the next one is taken, or the process ends. What cannot be
+    understood is set aside and named; it never keeps the next input from being given.
     """
 
     @property
@@ -27,7 +56,7 @@ class Source(Protocol):
         """Whether inputs come at their own pace; of others the next one is always there."""
         ...
 
-    def take(self, timeout_s: float) -> Windows | None:
+    def take(self, timeout_s: float) -> Input | None:
         """Wait for the next input.
 
         Returns:
@@ -39,7 +68,7 @@ class Source(Protocol):
         ...
 
     def settle(self, line: str) -> None:
-        """Hear the answer to the input taken last, as one line of JSON; its receipt is durable.
+        """Take the answer to the last input, as one line of JSON; its receipt is durable.
 
         Raises:
             SourceError: the source cannot go on.
@@ -51,14 +80,14 @@ class Source(Protocol):
         ...
 
 
-def fault_of(windows: NDArray[np.generic], shape: Sequence[int]) -> str:
-    """Say why an array is not windows (N, *shape), N at least 1; empty where it is."""
-    wanted = tuple(shape)
-    if windows.dtype != np.float32 or windows.shape[1:] != wanted or windows.size == 0:
-        sizes = ", ".join(map(str, wanted))
-        return (
-            f"has {windows.dtype} {windows.shape}; float32 (N, {sizes}) with N at least 1 is needed"
-        )
-    if not np.isfinite(windows).all():
-        return "has values that are not finite; leave those windows out"
-    return ""
+def readable_name(name: str) -> str:
+    """Spell a file's name in Unicode: bytes that are not UTF-8 are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def one_line(text: str) -> str:
+    """Escape what does not print, so that a name cannot break or forge a line of output."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )

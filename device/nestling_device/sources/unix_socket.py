@@ -1,9 +1,11 @@
 """A UNIX socket: another program on the device hands inputs over and reads the answers.
 
 A frame is four bytes, the length of what follows as a little-endian unsigned integer, and one
-window as little-endian float32 values in C order. For every frame one line of JSON comes back: the
-answer, or {"error": ...}; a producer that lags in reading them loses lines, each one whole. One
-producer at a time; another is told so and hung up on.
+window as little-endian float32 values in C order. A frame whose length has the highest bit set
+holds, instead of a window, the id of the window in the next frame: 1 to 128 bytes of UTF-8, which
+come back with the answer. For every window one line of JSON comes back: the answer, or
+{"error": ...}; a producer that lags in reading them loses lines, each one whole. One producer at a
+time; another is told so and hung up on.
 """
 
 import json
@@ -16,12 +18,13 @@ import struct
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nestling.complaints import Complaints
-from nestling_device.sources.source import SourceError, Windows
+from nestling_device.sources.source import Input, Origin, SourceError
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +32,16 @@ _HEADER = struct.Struct("<I")
 # The owner and its group; a folder says who gets that far.
 _MODE = 0o660
 _CHUNK_BYTES = 65536
+_ID_BIT = 1 << 31
+_LONGEST_ID_BYTES = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Frame:
+    """What one frame holds: a window, or the id of the next one."""
+
+    data: bytes
+    is_id: bool
 
 
 class UnixSocket:
@@ -62,17 +75,17 @@ class UnixSocket:
                 "device may write"
             ) from err
 
-    def take(self, timeout_s: float) -> Windows | None:
-        """Wait for the next frame; bad ones are answered with an error meanwhile."""
+    def take(self, timeout_s: float) -> Input | None:
+        """Wait for the next window; bad ones are answered with an error meanwhile."""
         deadline = time.monotonic() + timeout_s
-        window = self._framed()
-        while window is None:
+        found = self._framed()
+        while found is None:
             left_s = max(0.0, deadline - time.monotonic())
             self._listen_for(min(left_s, self._patience_s))
-            window = self._framed()
+            found = self._framed()
             if left_s == 0:
                 break
-        return window
+        return found
 
     def settle(self, line: str) -> None:
         """Send the answer back, if its producer is still there."""
@@ -83,7 +96,7 @@ class UnixSocket:
         """Hang up and remove the socket."""
         self._hang_up()
         self._listener.close()
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # what is left of it is replaced by the next start
             self._path.unlink()
 
     def _listen_for(self, timeout_s: float) -> None:
@@ -102,8 +115,8 @@ class UnixSocket:
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
-        except OSError as err:  # it hung up first, or there are too many files open just now
-            _log.warning("%s: a producer could not be let in: %s", self._path, err)
+        except OSError as err:  # it hung up before, or no file is free at the moment
+            _log.warning("%s: a producer could not connect: %s", self._path, err.strerror)
             return
         newcomer = _Producer(connection)
         if self._producer is None:
@@ -112,31 +125,49 @@ class UnixSocket:
             newcomer.send(_error("another producer is connected; one at a time"))
             connection.close()
 
-    def _framed(self) -> Windows | None:
-        """Take the next good frame from what the producer sent, None if there is none."""
-        while (data := self._next_frame()) is not None:
-            window = np.frombuffer(data, "<f4")
+    def _framed(self) -> Input | None:
+        """Take the next good window from what the producer sent, None if there is none."""
+        while (frame := self._next_frame()) is not None:
+            producer = self._producer
+            assert producer is not None
+            if frame.is_id:
+                producer.next_id = frame.data.decode("utf-8", "replace")
+                continue
+            given_id, producer.next_id = producer.next_id, ""
+            window = np.frombuffer(frame.data, "<f4")
             if np.isfinite(window).all():
-                return window.reshape(self._shape).astype(np.float32)
-            assert self._producer is not None
-            self._producer.send(_error("values that are not finite"))
+                return Input(
+                    window=window.reshape(self._shape).astype(np.float32),
+                    origin=Origin(id=given_id),
+                )
+            producer.send(_error("values that are not finite", given_id))
         return None
 
-    def _next_frame(self) -> bytes | None:
+    def _next_frame(self) -> _Frame | None:
         producer = self._producer
         if producer is None or len(producer.received) < _HEADER.size:
             return None
-        (length,) = _HEADER.unpack_from(producer.received)
-        if length != self._size:
-            sizes = ", ".join(map(str, self._shape))
-            self._refuse(f"a frame of {length} bytes; float32 ({sizes}) is {self._size} bytes")
+        (word,) = _HEADER.unpack_from(producer.received)
+        is_id, length = bool(word & _ID_BIT), word & ~_ID_BIT
+        fault = self._fault_of(length, is_id=is_id)
+        if fault:
+            self._refuse(fault)
             return None
         end = _HEADER.size + length
         if len(producer.received) < end:
             return None
         data = bytes(producer.received[_HEADER.size : end])
         del producer.received[:end]
-        return data
+        return _Frame(data=data, is_id=is_id)
+
+    def _fault_of(self, length: int, *, is_id: bool) -> str:
+        """Say what is wrong with a frame's length, "" if nothing is."""
+        if is_id and not 0 < length <= _LONGEST_ID_BYTES:
+            return f"an id of {length} bytes; 1 to {_LONGEST_ID_BYTES} are allowed"
+        if not is_id and length != self._size:
+            sizes = ", ".join(map(str, self._shape))
+            return f"a frame of {length} bytes; float32 ({sizes}) is {self._size} bytes"
+        return ""
 
     def _refuse(self, fault: str) -> None:
         """Tell a producer what is wrong and hang up: what follows cannot be told apart."""
@@ -158,6 +189,7 @@ class _Producer:
         connection.setblocking(False)
         self.connection = connection
         self.received = bytearray()
+        self.next_id = ""  # of the window that comes next
         self._unsent = b""
         self._heard_s = time.monotonic()
 
@@ -226,5 +258,5 @@ def _remove_stale(path: Path) -> None:
     raise OSError("another program listens there")
 
 
-def _error(fault: str) -> str:
-    return json.dumps({"error": fault})
+def _error(fault: str, given_id: str = "") -> str:
+    return json.dumps({"error": fault, **({"id": given_id} if given_id else {})})

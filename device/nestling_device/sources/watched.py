@@ -1,28 +1,29 @@
 """A folder that is watched: .npy files that appear in it are answered, in the order of names.
 
 A file need not appear at once. One that cannot be read yet is left alone while it changes; what
-stays unreadable is moved aside, and said so.
+stays unreadable is moved aside with its reason. What cannot be moved either stays where it is and
+is passed over: no file keeps the next one from being answered.
 """
 
-import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nestling_device.sources.array_file import array_of, open_regular, to_windows
 from nestling_device.sources.cursor import Cursor, FileId
-from nestling_device.sources.recorded import read_windows
-from nestling_device.sources.source import SourceError, Windows
+from nestling_device.sources.drop_folder import DropFolder
+from nestling_device.sources.source import Input, Origin, Windows, one_line, readable_name
 
-_log = logging.getLogger(__name__)
-
-ANSWERED = "answered"
-REJECTED = "rejected"
-# One file is held in memory as a whole.
+# One file is held in memory as a whole, as it is on the disk and as float32.
 LARGEST_FILE_BYTES = 64 << 20
+_VALUE_BYTES = 4
 _POLL_S = 0.5
+# How often it is tried again to move what could not be moved.
+_RETRY_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,31 +62,21 @@ class WatchedFolder:
         Raises:
             SourceError: no such folder, or it cannot be written.
         """
-        self._folder = folder
+        self._files = DropFolder(folder)
         self._shape = tuple(shape)
         self._cursor = cursor
         self._written = written
         self._keep_answered = keep_answered
         self._settle_s = settle_s
+        self._waiting: deque[str] = deque()  # names, as they were listed last
         self._file: _Open | None = None
         self._position = 0
         self._unreadable: dict[FileId, float] = {}  # since when, monotonic
+        self._answered = cursor.left_behind()  # but still in the folder
+        self._stuck_until: dict[FileId, float] = {}  # what cannot be moved, monotonic
         self._closed = threading.Event()
-        self._make_folders()
 
-    def _make_folders(self) -> None:
-        try:
-            for name in (ANSWERED, REJECTED):
-                (self._folder / name).mkdir(exist_ok=True)
-            if not os.access(self._folder, os.W_OK | os.X_OK):
-                raise PermissionError(13, "Permission denied")
-        except OSError as err:
-            raise SourceError(
-                f"{self._folder} cannot be watched: {err.strerror}; name a folder in which the "
-                "device may move files"
-            ) from err
-
-    def take(self, timeout_s: float) -> Windows | None:
+    def take(self, timeout_s: float) -> Input | None:
         """Wait for the next window."""
         deadline = time.monotonic() + timeout_s
         while not self._ready():
@@ -94,8 +85,10 @@ class WatchedFolder:
                 return None
         assert self._file is not None
         self._cursor.note(self._file.id, self._position, self._written() + 1)
-        window: Windows = self._file.windows[self._position]
-        return window
+        return Input(
+            window=self._file.windows[self._position],
+            origin=Origin(file=readable_name(self._file.id.name), window=self._position),
+        )
 
     def settle(self, line: str) -> None:
         """Count the window as answered; after its last one a file is moved away."""
@@ -120,73 +113,100 @@ class WatchedFolder:
         return True
 
     def _finish(self) -> None:
-        if self._file is None or self._position < len(self._file.windows):
+        if self._file is not None and self._position >= len(self._file.windows):
+            self._dispose(self._file.id)
+            self._file = None
+
+    def _dispose(self, file: FileId) -> None:
+        """Take an answered file out of the folder, or remember that it is still there."""
+        if (
+            self._files.put_away(file.name)
+            if self._keep_answered
+            else self._files.remove(file.name)
+        ):
+            if file in self._answered:
+                self._answered.discard(file)
+                self._cursor.forget(file)
             return
-        path = self._folder / self._file.id.name
-        if self._keep_answered:
-            self._move(path, ANSWERED)
-        else:
-            self._do(path, path.unlink)
-        self._file = None
+        if file not in self._answered:
+            self._answered.add(file)
+            self._cursor.leave_behind(file)
+        self._stuck_until[file] = time.monotonic() + _RETRY_S
 
     def _next(self) -> _Open | None:
-        present = self._list()
-        self._unreadable = {
-            file: since for file, since in self._unreadable.items() if file in present
-        }
-        for file in present:
-            found = self._open(file)
-            if found is not None:
-                return found
+        """Open the next file that can be read, of those listed before and those there now."""
+        for listed_now in (False, True):
+            if listed_now:
+                self._list()
+            while self._waiting:
+                found = self._open(self._waiting.popleft())
+                if found is not None:
+                    return found
         return None
 
-    def _list(self) -> list[FileId]:
-        found = []
-        try:
-            with os.scandir(self._folder) as entries:
-                for entry in entries:
-                    if entry.name.endswith(".npy") and entry.name[0] != "." and entry.is_file():
-                        stat = entry.stat()
-                        found.append(FileId(entry.name, stat.st_size, stat.st_mtime_ns))
-        except OSError as err:  # a stick that was pulled out may come back
-            _log.warning("%s cannot be listed: %s", self._folder, err.strerror)
-        return sorted(found)
+    def _list(self) -> None:
+        names = self._files.names()
+        self._waiting = deque(names)
+        present = set(names)
+        for known in (self._unreadable, self._stuck_until):
+            for file in [file for file in known if file.name not in present]:
+                del known[file]
 
-    def _open(self, file: FileId) -> _Open | None:
+    def _open(self, name: str) -> _Open | None:
+        file = _identify(self._files.path(name))
         now = time.monotonic()
+        if file is None or now < self._stuck_until.get(file, now):
+            return None
+        if file in self._answered:
+            self._dispose(file)
+            return None
         since = self._unreadable.get(file)
         if since is not None and now - since < self._settle_s:
             return None
-        path = self._folder / file.name
         try:
-            return _Open(id=file, windows=self._read(path, file.size))
-        except SourceError as err:
+            return _Open(id=file, windows=self._read(file))
+        except Exception as err:  # noqa: BLE001  numpy lets through whatever its parsers raise
             if since is None:
                 self._unreadable[file] = now
-            else:
-                _log.warning("%s; moved to %s", err, self._folder / REJECTED)
-                self._move(path, REJECTED)
+            elif not self._files.reject(name, _reason(self._files.path(name), err)):
+                self._stuck_until[file] = now + _RETRY_S
         return None
 
-    def _read(self, path: Path, size: int) -> Windows:
-        if size > LARGEST_FILE_BYTES:
-            raise SourceError(f"{path} has {size} bytes, more than {LARGEST_FILE_BYTES}; cut it up")
-        return read_windows(path, self._shape)
+    def _read(self, file: FileId) -> Windows:
+        """Read a file; raises an exception whose text goes on from its name."""
+        with open_regular(self._files.path(file.name)) as opened:
+            if _file_id(file.name, os.fstat(opened.fileno())) != file:
+                raise ValueError("is still being written")
+            _check_size(file.size)
+            try:
+                array = array_of(opened)
+            except Exception as err:
+                raise ValueError(f"is not a readable .npy file: {err}") from err
+        _check_size(array.size * _VALUE_BYTES)
+        return to_windows(array[None] if array.shape == self._shape else array, self._shape)
 
-    def _move(self, path: Path, name: str) -> None:
-        target = self._folder / name / path.name
-        number = 0
-        while target.exists():
-            number += 1
-            target = target.with_name(f"{path.stem}-{number}{path.suffix}")
-        self._do(path, lambda: path.rename(target))
 
-    def _do(self, path: Path, action: Callable[[], object]) -> None:
+def _reason(path: Path, err: Exception) -> str:
+    fault = f"cannot be opened: {err.strerror or err}" if isinstance(err, OSError) else str(err)
+    return f"{one_line(str(path))} {fault}"
+
+
+def _check_size(size_bytes: int) -> None:
+    if size_bytes > LARGEST_FILE_BYTES:
+        raise ValueError(
+            f"takes {size_bytes} bytes of memory, more than {LARGEST_FILE_BYTES}; cut it up"
+        )
+
+
+def _identify(path: Path) -> FileId | None:
+    """Tell a file, or whatever else has its name, from others; None if it is gone."""
+    for stat in (os.stat, os.lstat):
         try:
-            action()
-        except FileNotFoundError:
-            _log.warning("%s was taken away while it was answered", path)
-        except OSError as err:
-            raise SourceError(
-                f"{path} cannot be moved away: {err.strerror}; let the device write to its folder"
-            ) from err
+            return _file_id(path.name, stat(path))
+        except OSError:
+            continue  # a link that leads nowhere is told by itself
+    return None
+
+
+def _file_id(name: str, stat: os.stat_result) -> FileId:
+    return FileId(name, stat.st_size, stat.st_mtime_ns)

@@ -30,13 +30,15 @@ def test_keys_of_others_are_left_alone() -> None:
 def test_flower_neither_reports_nor_looks_for_updates(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("FLWR_TELEMETRY_ENABLED", raising=False)
+    monkeypatch.setenv("FLWR_TELEMETRY_ENABLED", "1")  # the caller's, for other programs
+    monkeypatch.setenv("PYTHONINSPECT", "1")
     monkeypatch.delenv("FLWR_DISABLE_UPDATE_CHECK", raising=False)
 
     made = environment(tmp_path)
 
     assert (made["FLWR_TELEMETRY_ENABLED"], made["FLWR_DISABLE_UPDATE_CHECK"]) == ("0", "1")
     assert made["FLWR_HOME"] == str(tmp_path)
+    assert "PYTHONINSPECT" not in made
 
 
 def test_program_that_is_not_installed_says_what_to_install() -> None:

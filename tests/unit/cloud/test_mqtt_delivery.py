@@ -74,3 +74,25 @@ def test_offset_beyond_the_end_is_said_in_words(released: Path) -> None:
     ring = repository.manifest().capacities[0].ring
 
     assert "is not in it" in answer(repository, ask_for_blob(ring.sha256, ring.size + 1)).error
+
+
+def test_blob_that_cannot_be_read_is_said_in_words_and_the_next_one_answered(
+    released: Path,
+) -> None:
+    repository = Repository(released)
+    first, second = (entry.ring for entry in repository.manifest().capacities[:2])
+    (released / "blobs" / first.sha256).unlink()
+    (released / "blobs" / first.sha256).mkdir()
+
+    assert "cannot be read" in answer(repository, ask_for_blob(first.sha256)).error
+    assert answer(repository, ask_for_blob(second.sha256)).blob.total_size == second.size
+
+
+def test_release_that_cannot_be_read_is_said_in_words(released: Path) -> None:
+    (released / "desired.binpb").unlink()
+    (released / "desired.binpb").mkdir()
+    request = delivery_pb2.DeliveryRequest(
+        desired_bundle=delivery_pb2.GetDesiredBundleRequest(device_id="pi-1")
+    )
+
+    assert "cannot be read" in answer(Repository(released), request).error

@@ -160,3 +160,16 @@ def test_only_what_is_kept_stays(source: MemorySource, store: BlobStore) -> None
 
     assert not store.has(BLOB)
     assert store.has(other)
+
+
+def test_entry_that_cannot_be_removed_keeps_nothing_else_from_it(
+    source: MemorySource, store: BlobStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.download(source, BLOB)
+    (tmp_path / "blobs" / "a-folder").mkdir()
+    Path(tmp_path / "blobs", os.fsdecode(b"\xff\n")).write_bytes(b"left over")
+
+    store.remove_except([])
+
+    assert [path.name for path in (tmp_path / "blobs").iterdir()] == ["a-folder"]
+    assert "a-folder is no blob" in caplog.text.replace("'", "")

@@ -49,6 +49,20 @@ def install(folder: Path) -> None:
         Installer(opened, BlobStore(folder / "blobs"), source, self_test, "uint8").install(10**6)
 
 
+def test_battery_that_is_not_there_fails(tmp_path: Path) -> None:
+    found = equipment.battery(subject(tmp_path, board__battery="BAT7"), tmp_path)
+
+    assert (found.level, "BAT7" in found.found) == ("fail", True)
+
+
+def test_battery_is_told_by_its_charge(tmp_path: Path) -> None:
+    (tmp_path / "BAT0").mkdir()
+    (tmp_path / "BAT0" / "type").write_text("Battery\n")
+    (tmp_path / "BAT0" / "capacity").write_text("42\n")
+
+    assert "42%" in equipment.battery(subject(tmp_path), tmp_path).found
+
+
 def test_advice_is_what_follows_the_last_semicolon() -> None:
     assert split_advice(DeviceError("a; b; do this")) == ("a; b", "do this")
     assert split_advice(DeviceError("only this")) == ("only this", "")

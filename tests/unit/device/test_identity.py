@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -57,6 +58,29 @@ def test_another_one_is_taken_up_by_who_has_the_old_one(papers: MakePapers, tmp_
     assert identity.generation != generation
     # The new one, the one before it, the link.
     assert len(list((tmp_path / "porch").iterdir())) == 3
+
+
+def test_what_lies_beside_an_identity_keeps_no_other_from_being_written(
+    papers: MakePapers, tmp_path: Path
+) -> None:
+    (tmp_path / "porch").mkdir()
+    (tmp_path / "porch" / "identity-notes.txt").write_text("not a folder")
+
+    save_identity(tmp_path / "porch", papers("porch"))
+
+    assert Identity.load(tmp_path / "porch") is not None
+
+
+def test_state_folder_is_the_device_s_own_whatever_the_umask(
+    papers: MakePapers, tmp_path: Path
+) -> None:
+    before = os.umask(0)
+    try:
+        save_identity(tmp_path / "porch", papers("porch"))
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "porch").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("spoil", ["removed", "damaged"])

@@ -25,6 +25,8 @@ _INA260_CURRENT = 0x01
 _INA260_VOLTAGE = 0x02
 _INA260_MANUFACTURER = 0xFE
 _TEXAS_INSTRUMENTS = 0x5449
+_INA260_DIE = 0xFF
+_INA260_DIE_ID = 0x227  # without the revision; its sisters of the same maker have other registers
 # 4 samples averaged, 1.1 ms each of current and voltage, without end.
 _INA260_SETTINGS = 0x6327
 _INA260_A = 1.25e-3
@@ -87,13 +89,18 @@ class Ina260:
         self._address = address
         with _wrapped(address):
             found = read_word(bus, address, _INA260_MANUFACTURER)
-            if found == _TEXAS_INSTRUMENTS:
-                write_word(bus, address, _CONFIGURATION, _INA260_SETTINGS)
-        if found != _TEXAS_INSTRUMENTS:
-            raise InstrumentError(
-                f"what answers at I2C address {address:#x} is no INA260: its maker reads "
-                f"{found:#06x}, not {_TEXAS_INSTRUMENTS:#06x}"
-            )
+            if found != _TEXAS_INSTRUMENTS:
+                raise InstrumentError(
+                    f"what answers at I2C address {address:#x} is no INA260: its maker reads "
+                    f"{found:#06x}, not {_TEXAS_INSTRUMENTS:#06x}"
+                )
+            die = read_word(bus, address, _INA260_DIE)
+            if die >> 4 != _INA260_DIE_ID:
+                raise InstrumentError(
+                    f"what answers at I2C address {address:#x} is no INA260: its die reads "
+                    f"{die:#06x}, not {_INA260_DIE_ID << 4:#06x}; give [meter] i2c_address"
+                )
+            write_word(bus, address, _CONFIGURATION, _INA260_SETTINGS)
 
     def watts(self) -> float:
         """Power over the last 9 ms; finer than the chip's own power register of 10 mW."""

@@ -41,8 +41,7 @@ class Rapl:
     ) -> None:
         """Find the packages; raises InstrumentError where there are none, or none to be read."""
         self._clock = clock
-        # intel-rapl:0 is a package, intel-rapl:0:1 a part of one.
-        packages = [path for path in powercap.glob("intel-rapl:*") if path.name.count(":") == 1]
+        packages = [path for path in powercap.glob("intel-rapl:*") if _is_package(path)]
         if not packages:
             raise InstrumentError(
                 f"no RAPL counters under {powercap}: not an x86 processor, or a virtual machine"
@@ -69,6 +68,17 @@ class Rapl:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _is_package(zone: Path) -> bool:
+    """Whether a zone counts one whole package.
+
+    intel-rapl:0:1 is a part of one, and a zone called psys counts the packages once again.
+    """
+    try:
+        return (zone / "name").read_text("ascii").startswith("package-")
+    except (OSError, ValueError):
+        return False
 
 
 def _read(path: Path) -> int:
