@@ -3,10 +3,8 @@
 import contextlib
 import json
 import queue
-import shutil
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from tests.cloud_process import Cloud, StartCloud
 from tests.edge_node import Node, batch_of
 from tests.postgres import Postgres
 from tests.processes import DEADLINE_S, until
+from tests.subscriber import subscribed
 
 from nestling import metrics, topics
 from nestling.v1 import receipt_pb2
@@ -100,21 +99,13 @@ def test_what_cannot_be_read_is_dropped_and_the_next_message_taken(node: Node) -
 
 
 def test_host_state_is_on_the_broker_for_strangers(start_cloud: StartCloud, broker: Broker) -> None:
-    program = shutil.which("mosquitto_sub")
-    if program is None:
-        pytest.skip("mosquitto_sub is not installed")
-    command = [program, "-h", broker.host, "-p", str(broker.port), "-t", "spBv1.0/STATE/+", "-v"]
-    with subprocess.Popen(
-        [*command, "-C", "4", "-W", "30"], stdout=subprocess.PIPE, text=True
-    ) as watcher:
-        assert watcher.stdout is not None
+    with subscribed(broker.host, broker.port, "spBv1.0/STATE/+") as stranger:
         start_cloud("--broker", broker.address).stop(signal.SIGTERM)
         start_cloud("--broker", broker.address).stop(signal.SIGKILL)
-        lines = watcher.stdout.readlines()
+        found = [stranger.take() for _ in range(4)]
 
-    found = [line.split(" ", 1) for line in lines]
     assert {topic for topic, _ in found} == {topics.HOST_STATE}
-    states = [json.loads(state) for _, state in found]
+    states = [json.loads(payload) for _, payload in found]
     assert [state["online"] for state in states] == [True, False, True, False]
     assert states[2]["timestamp"] == states[3]["timestamp"]  # the Will's is its birth's
 

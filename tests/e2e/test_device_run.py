@@ -424,7 +424,11 @@ def retained_topics(broker: BrokerAddress) -> list[str]:
     found: queue.Queue[str] = queue.Queue()
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_message = lambda _client, _data, message: found.put(message.topic)
-    client.on_subscribe = lambda *_: client.publish("end", b"", qos=1)
+
+    def end(*_: object) -> None:
+        client.publish("end", b"", qos=1)
+
+    client.on_subscribe = end
     client.connect(broker.host, broker.port)
     client.loop_start()
     client.subscribe("#", qos=1)

@@ -2,8 +2,6 @@
 
 import json
 import platform
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.fleet_tasks import THREE_WRISTS, task_reference
+from tests.subscriber import subscribed
 
 from nestling import bundle
 from nestling.address import Address
@@ -201,41 +200,25 @@ def watched(
     scenario: Scenario, fleet_cache: Path, tmp_path: Path
 ) -> Iterator[tuple[list[str], int]]:
     """Topics that a stranger saw during a fleet's run, and how many receipts were stored."""
-    program = shutil.which("mosquitto_sub")
-    if program is None:
-        pytest.skip("no mosquitto_sub on the PATH")
     splits = load_task(scenario.task).load_checked(None, scenario.seed)
     streams = deal(splits.test, 3, scenario.seed)
     repository = Repository(next((fleet_cache / "bundles").iterdir()))
     state = tmp_path / "cloud"
     with cloud_process(repository.root, state) as addresses:
         broker = Address.parse(addresses.broker)
-        command = [
-            program,
-            "-h",
-            broker.host,
-            "-p",
-            str(broker.port),
-            "-t",
-            "spBv1.0/#",
-            "-F",
-            "%t",
-        ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stranger:
-            assert stranger.stdout is not None
-            topics = [stranger.stdout.readline().strip()]  # the host's state, which is retained
+        with subscribed(broker.host, broker.port, "spBv1.0/#") as stranger:
             fleet = Fleet(
                 scenario=scenario,
-                streams=dict(
-                    zip((one.device_id for one in scenario.fleet()), streams, strict=True)
-                ),
+                streams={
+                    one.device_id: stream.examples
+                    for one, stream in zip(scenario.fleet(), streams, strict=True)
+                },
                 needs=Needs.of(repository.manifest()),
                 addresses=addresses,
                 state_dir=tmp_path / "devices",
             )
             run_fleet(fleet, Silent())
-            stranger.terminate()
-            topics += stranger.stdout.read().split()
+            topics = [each.topic for each in stranger.rest()]
     with Store(store_url(str(state / RECEIPTS_FILE))) as stored:
         yield topics, stored.count()
 

@@ -35,7 +35,7 @@ class Legible(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None:  # no such method
             return None
-        parse, serialize = handler.request_deserializer, handler.response_serializer
+        parse, serialize = handler.request_deserializer or bytes, handler.response_serializer
         if handler.response_streaming:
             stream = self._reading_stream(handler.unary_stream, parse)
             return grpc.unary_stream_rpc_method_handler(stream, None, serialize)

@@ -2,6 +2,7 @@ import dataclasses
 import subprocess
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,7 +121,7 @@ def test_offload_that_fits_only_without_the_devices_own_run_is_a_warning(tmp_pat
     ],
 )
 def test_limits_and_targets_that_cannot_be_met_are_named_with_their_figures(
-    tmp_path: Path, keys: dict[str, object], words: str
+    tmp_path: Path, keys: dict[str, Any], words: str
 ) -> None:
     before = finding(limits.targets, subject(tmp_path, **keys))
     install(tmp_path)
