@@ -32,6 +32,11 @@ def window(number: int) -> Windows:
     return np.full(SHAPE, number, np.float32)
 
 
+def save_and_append(path: Path) -> None:
+    np.save(path, np.zeros(SHAPE))
+    append(path)
+
+
 class Fed(Protocol):
     """A source, and what feeds it."""
 
@@ -232,7 +237,7 @@ class TestWatchedFolder(SourceContract):
             (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
             (lambda path: path.mkdir(), "not a regular file"),
             (os.mkfifo, "not a regular file"),
-            (lambda path: save_and_append(path), "more bytes follow"),
+            (save_and_append, "more bytes follow"),
         ],
         ids=["link to itself", "link to nothing", "device", "folder", "pipe", "appended to"],
     )
@@ -425,11 +430,6 @@ class TestWatchedFolder(SourceContract):
         with pytest.raises(SourceError, match="may move files"):
             WatchedFolder(tmp_path / "none", SHAPE, cursor=cursor, written=lambda: 0)
         cursor.close()
-
-
-def save_and_append(path: Path) -> None:
-    np.save(path, np.zeros(SHAPE))
-    append(path)
 
 
 def append(path: Path) -> None:
