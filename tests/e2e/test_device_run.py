@@ -1,6 +1,5 @@
 """The two-terminal way: `nestling-cloud serve` in one, `nestling-device run` in the other."""
 
-import queue
 import shutil
 import signal
 import socket
@@ -11,14 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import paho.mqtt.client as mqtt
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 from tests import cloud_process
 from tests.cloud_process import Cloud, StartCloud
 from tests.device_process import DeviceProcess
 from tests.hand_bundle import hand_repository
-from tests.processes import DEADLINE_S, until
+from tests.processes import until
+from tests.subscriber import subscribed
 
 from nestling import topics
 from nestling.address import Address
@@ -421,18 +419,5 @@ def test_nothing_but_the_hosts_state_is_retained(cloud: Cloud, start_device: Sta
 
 def retained_topics(broker: BrokerAddress) -> list[str]:
     """Topics of what a broker sends to somebody who comes now and subscribes to everything."""
-    found: queue.Queue[str] = queue.Queue()
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
-    client.on_message = lambda _client, _data, message: found.put(message.topic)
-
-    def end(*_: object) -> None:
-        client.publish("end", b"", qos=1)
-
-    client.on_subscribe = end
-    client.connect(broker.host, broker.port)
-    client.loop_start()
-    client.subscribe("#", qos=1)
-    seen = list(iter(lambda: found.get(timeout=DEADLINE_S), "end"))
-    client.disconnect()
-    client.loop_stop()
-    return seen
+    with subscribed(broker.host, broker.port, "#") as stranger:
+        return [each.topic for each in stranger.rest()]
