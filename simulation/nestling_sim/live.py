@@ -24,6 +24,7 @@ from nestling_sim.errors import SimError
 from nestling_sim.links import CuttableLink
 from nestling_sim.scenario import Device, Scenario
 from nestling_sim.scenario_limits import Needs
+from nestling_sim.start import FleetStart, NotStartedError
 from nestling_sim.weather import budget_at, link_up_at
 
 T = TypeVar("T")
@@ -89,11 +90,13 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
         FleetError: a device failed; the others were stopped.
     """
     devices = fleet.scenario.fleet()
-    stop = threading.Event()
+    stop, start = threading.Event(), FleetStart(len(devices))
     answers: queue.SimpleQueue[int] = queue.SimpleQueue()
     with ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool:
         try:
-            runs = [pool.submit(_run_device, device, fleet, stop, answers) for device in devices]
+            runs = [
+                pool.submit(_run_device, device, fleet, start, stop, answers) for device in devices
+            ]
             total = sum(len(stream) for stream in fleet.streams.values())
             what = f"{len(devices)} devices answer {total} inputs"
             for _ in progress.track(_arriving(answers, total, runs), total, what):
@@ -102,7 +105,8 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
             wait(runs, return_when=FIRST_EXCEPTION)
         finally:
             stop.set()
-    return [_result(device, run) for device, run in zip(devices, runs, strict=True)]
+            start.abort()
+    return _results(devices, runs)
 
 
 def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
@@ -118,24 +122,29 @@ def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
         FleetError: a device failed; the others were stopped.
     """
     devices = fleet.scenario.fleet()
-    stop = threading.Event()
+    stop, start = threading.Event(), FleetStart(len(devices))
     with ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool:
         try:
             runs = [
-                pool.submit(_keep_device, device, fleet, stop, interval_s) for device in devices
+                pool.submit(_keep_device, device, fleet, start, stop, interval_s)
+                for device in devices
             ]
             wait(runs, return_when=FIRST_EXCEPTION)
         finally:
             stop.set()
+            start.abort()
+    _results(devices, runs)
+
+
+def _results(devices: Sequence[Device], runs: "Sequence[Future[T]]") -> list[T]:
+    """What every device gave; a device that failed goes before those that it kept from starting."""
     for device, run in zip(devices, runs, strict=True):
-        _result(device, run)
-
-
-def _result(device: Device, run: "Future[T]") -> T:
-    try:
-        return run.result()
-    except DeviceError as err:
-        raise FleetError(f"{device.device_id}: {err}") from err
+        err = run.exception()
+        if isinstance(err, DeviceError):
+            raise FleetError(f"{device.device_id}: {err}") from err
+        if err is not None and not isinstance(err, NotStartedError):
+            raise err
+    return [run.result() for run in runs]
 
 
 def _arriving(
@@ -155,10 +164,14 @@ def _arriving(
 
 
 def _run_device(
-    device: Device, fleet: Fleet, stop: threading.Event, answers: "queue.SimpleQueue[int]"
+    device: Device,
+    fleet: Fleet,
+    start: FleetStart,
+    stop: threading.Event,
+    answers: "queue.SimpleQueue[int]",
 ) -> DeviceRun:
     length = len(fleet.streams[device.device_id])
-    with _connected(device, fleet) as (running, links):
+    with _connected(device, fleet, start) as (running, links):
         answered = 0
         for turn in _answer(device, fleet, running, links, range(length)):
             answered += 1
@@ -177,9 +190,11 @@ def _run_device(
         )
 
 
-def _keep_device(device: Device, fleet: Fleet, stop: threading.Event, interval_s: float) -> None:
+def _keep_device(
+    device: Device, fleet: Fleet, start: FleetStart, stop: threading.Event, interval_s: float
+) -> None:
     length = len(fleet.streams[device.device_id])
-    with _connected(device, fleet) as (running, links):
+    with _connected(device, fleet, start) as (running, links):
         for _ in _answer(device, fleet, running, links, itertools.count(length)):
             if stop.wait(interval_s):
                 break
@@ -188,19 +203,24 @@ def _keep_device(device: Device, fleet: Fleet, stop: threading.Event, interval_s
 
 @contextmanager
 def _connected(
-    device: Device, fleet: Fleet
+    device: Device, fleet: Fleet, start: FleetStart
 ) -> Iterator[tuple[RunningDevice, Sequence[CuttableLink]]]:
     """Run a device behind links of its own, to the cloud and to the broker."""
     length = len(fleet.streams[device.device_id])
     meter = ProfileMeter(load_board(device.profile), load_link(device.link))
     first = budget_at(device, 0, length, fleet.scenario, fleet.needs)
     with ExitStack() as stack:
-        links = [
-            stack.enter_context(CuttableLink(f"{device.device_id}-{name}", *_host_port(address)))
-            for name, address in (("c", fleet.addresses.grpc), ("b", fleet.addresses.broker))
-        ]
-        config = _config(device, fleet, links)
-        yield stack.enter_context(RunningDevice(config, meter, first.memory_bytes)), links
+        with start.turn():
+            links = [
+                stack.enter_context(
+                    CuttableLink(f"{device.device_id}-{name}", *_host_port(address))
+                )
+                for name, address in (("c", fleet.addresses.grpc), ("b", fleet.addresses.broker))
+            ]
+            config = _config(device, fleet, links)
+            running = stack.enter_context(RunningDevice(config, meter, first.memory_bytes))
+        start.wait_for_all()
+        yield running, links
 
 
 def _answer(
