@@ -87,8 +87,9 @@ class Connection:
             raise BrokerNotReachedError(f"broker {self._address}: {err}") from err
         self._client.loop_start()
         if not self._settled.wait(_CONNECT_TIMEOUT_S) or not self._subscribed:
+            reason = self._reason  # closing puts another in its place
             self.close()
-            raise BrokerUnreachableError(f"broker {self._address}: {self._reason}")
+            raise BrokerUnreachableError(f"broker {self._address}: {reason}")
 
     def _make_client(self, client_id: str, will: Message | None) -> paho.Client:
         client = paho.Client(

@@ -6,6 +6,7 @@ SimError
 ├── DriftError (drift.py)                  a drift that a task's inputs cannot have
 ├── OpenFilesError (open_files.py)         a fleet of more open files than the session allows
 ├── CloudProcessError (cloud_process.py)   a cloud that did not start, or ended in mid-run
+├── NotStartedError (start.py)             a device of a fleet that is being stopped
 ├── FleetError (live.py)                   a device that failed, or receipts that never arrived
 └── ResultsError (results.py)              results that could not be written
 """

@@ -26,6 +26,7 @@ from nestling_sim.errors import SimError
 from nestling_sim.links import CuttableLink
 from nestling_sim.scenario import Device, Scenario
 from nestling_sim.scenario_limits import Needs
+from nestling_sim.start import FleetStart, NotStartedError
 from nestling_sim.weather import budget_at, link_up_at
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
         FleetError: a device failed; the others were stopped.
     """
     devices = fleet.scenario.fleet()
-    stop = threading.Event()
+    stop, start = threading.Event(), FleetStart(len(devices))
     answers: queue.SimpleQueue[int] = queue.SimpleQueue()
     with (
         _watched() as watch,
@@ -99,7 +100,8 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
     ):
         try:
             runs = [
-                pool.submit(_run_device, device, fleet, stop, answers, watch) for device in devices
+                pool.submit(_run_device, device, fleet, start, stop, answers, watch)
+                for device in devices
             ]
             total = sum(len(stream) for stream in fleet.streams.values())
             what = f"{len(devices)} devices answer {total} inputs"
@@ -109,7 +111,8 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
             wait(runs, return_when=FIRST_EXCEPTION)
         finally:
             stop.set()
-    return [_result(device, run) for device, run in zip(devices, runs, strict=True)]
+            start.abort()
+    return _results(devices, runs)
 
 
 def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
@@ -125,28 +128,32 @@ def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
         FleetError: a device failed; the others were stopped.
     """
     devices = fleet.scenario.fleet()
-    stop = threading.Event()
+    stop, start = threading.Event(), FleetStart(len(devices))
     with (
         _watched() as watch,
         ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool,
     ):
         try:
             runs = [
-                pool.submit(_keep_device, device, fleet, stop, interval_s, watch)
+                pool.submit(_keep_device, device, fleet, start, stop, interval_s, watch)
                 for device in devices
             ]
             wait(runs, return_when=FIRST_EXCEPTION)
         finally:
             stop.set()
+            start.abort()
+    _results(devices, runs)
+
+
+def _results(devices: Sequence[Device], runs: "Sequence[Future[T]]") -> list[T]:
+    """What every device gave; a device that failed goes before those that it kept from starting."""
     for device, run in zip(devices, runs, strict=True):
-        _result(device, run)
-
-
-def _result(device: Device, run: "Future[T]") -> T:
-    try:
-        return run.result()
-    except DeviceError as err:
-        raise FleetError(f"{device.device_id}: {err}") from err
+        err = run.exception()
+        if isinstance(err, DeviceError):
+            raise FleetError(f"{device.device_id}: {err}") from err
+        if err is not None and not isinstance(err, NotStartedError):
+            raise err
+    return [run.result() for run in runs]
 
 
 def _arriving(
@@ -178,12 +185,13 @@ def _watched() -> Iterator[ThreadWatch]:
 def _run_device(
     device: Device,
     fleet: Fleet,
+    start: FleetStart,
     stop: threading.Event,
     answers: "queue.SimpleQueue[int]",
     watch: ThreadWatch,
 ) -> DeviceRun:
     length = len(fleet.streams[device.device_id])
-    with _connected(device, fleet) as (running, links):
+    with _connected(device, fleet, start) as (running, links):
         answered = 0
         for turn in _answer(device, fleet, running, links, range(length)):
             answered += 1
@@ -204,10 +212,15 @@ def _run_device(
 
 
 def _keep_device(
-    device: Device, fleet: Fleet, stop: threading.Event, interval_s: float, watch: ThreadWatch
+    device: Device,
+    fleet: Fleet,
+    start: FleetStart,
+    stop: threading.Event,
+    interval_s: float,
+    watch: ThreadWatch,
 ) -> None:
     length = len(fleet.streams[device.device_id])
-    with _connected(device, fleet) as (running, links):
+    with _connected(device, fleet, start) as (running, links):
         for _ in _answer(device, fleet, running, links, itertools.count(length)):
             watch.check()
             if stop.wait(interval_s):
@@ -217,7 +230,7 @@ def _keep_device(
 
 @contextmanager
 def _connected(
-    device: Device, fleet: Fleet
+    device: Device, fleet: Fleet, start: FleetStart
 ) -> Iterator[tuple[RunningDevice, Sequence[CuttableLink]]]:
     """Run a device behind links of its own, to the cloud and to the broker."""
     length = len(fleet.streams[device.device_id])
@@ -225,12 +238,15 @@ def _connected(
     first = budget_at(device, 0, length, fleet.scenario, fleet.needs)
     with ExitStack() as stack:
         targets = (("c", fleet.addresses.grpc), ("b", fleet.addresses.broker))
-        links = [
-            stack.enter_context(CuttableLink(f"{device.device_id}-{name}", at.host, at.port))
-            for name, at in ((name, Address.parse(text)) for name, text in targets)
-        ]
-        config = _config(device, fleet, links)
-        yield stack.enter_context(RunningDevice(config, meter, first.memory_bytes)), links
+        with start.turn():
+            links = [
+                stack.enter_context(CuttableLink(f"{device.device_id}-{name}", at.host, at.port))
+                for name, at in ((name, Address.parse(text)) for name, text in targets)
+            ]
+            config = _config(device, fleet, links)
+            running = stack.enter_context(RunningDevice(config, meter, first.memory_bytes))
+        start.wait_for_all()
+        yield running, links
 
 
 def _answer(

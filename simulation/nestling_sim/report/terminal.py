@@ -69,4 +69,4 @@ def _not_sent(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if found["inputs"]:
         yield "not sent", f"{found['inputs']}: {reasons_line(found)}"
     if found["never"]:
-        yield "never sent", shut_out(found)
+        yield "never sent", shut_out(found).removeprefix("Never within the limits: ")

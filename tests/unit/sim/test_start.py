@@ -1,0 +1,62 @@
+"""A fleet starts a few devices at a time, together or not at all."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.processes import until
+
+from nestling_sim.start import FleetStart, NotStartedError
+
+
+def test_few_start_at_once_and_none_goes_on_before_all_are_up() -> None:
+    start, lock = FleetStart(40), threading.Lock()
+    starting, most, up = 0, 0, 0
+
+    def device(_number: int) -> int:
+        nonlocal starting, most, up
+        with start.turn():
+            with lock:
+                starting += 1
+                most = max(most, starting)
+            with lock:
+                starting -= 1
+                up += 1
+        start.wait_for_all()
+        return up
+
+    with ThreadPoolExecutor(40) as pool:
+        seen = list(pool.map(device, range(40)))
+
+    assert seen == [40] * 40
+    assert 1 <= most <= 8
+
+
+def test_device_that_fails_to_start_keeps_the_others_from_going_on() -> None:
+    start = FleetStart(3)
+
+    def device(number: int) -> str:
+        try:
+            with start.turn():
+                {0: "up", 2: "up"}[number]
+            start.wait_for_all()
+        except (KeyError, NotStartedError) as err:
+            return type(err).__name__
+        return "went on"
+
+    with ThreadPoolExecutor(3) as pool:
+        ends = list(pool.map(device, range(3)))
+
+    assert ends == ["NotStartedError", "KeyError", "NotStartedError"]
+
+
+def test_abort_frees_those_that_wait() -> None:
+    start = FleetStart(2)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(start.wait_for_all)
+        until(waiting.running)
+
+        start.abort()
+
+        with pytest.raises(NotStartedError):
+            waiting.result()
