@@ -250,6 +250,7 @@ make_environment() {
     options+=(--system-site-packages)
   fi
   rm -rf -- "$environment" "$wheels"
+  open_folders
   trap 'rm -rf -- "'"$environment"'" "'"$wheels"'"' EXIT
   python3 -I -m venv "${options[@]}" "$environment"
   # The caller's settings of pip say where packages come from, but not where they go: what was
@@ -264,12 +265,22 @@ make_environment() {
   trap - EXIT
 }
 
+# An installation under another umask may have left them closed; what others use too stays as it is.
+open_folders() {
+  local shared
+  shared=$(dirname "$home")
+  mkdir -p "$home"
+  chmod 0755 "$home"
+  if [[ $(ls -A "$shared") == "$(basename "$home")" ]]; then
+    chmod 0755 "$shared"
+  fi
+}
+
 # Whether the service's user can run an environment; where it cannot be tried, whether everybody may
 # read it. Says on standard error what is in the way.
 usable() {
   local closed
-  if as_service_user true 2>/dev/null; then
-    as_service_user "$1/bin/$name" --help >/dev/null
+  if as_service_user true 2>/dev/null && as_service_user "$1/bin/$name" --help >/dev/null; then
     return
   fi
   closed=$(find "$(dirname "$home")" "$home" -maxdepth 0 ! -perm -o=rx
@@ -278,7 +289,7 @@ usable() {
     echo "install.sh: not for everybody to read: $(head -1 <<<"$closed")" >&2
     return 1
   fi
-  [[ -x $1/bin/$name ]]
+  [[ -x $1/bin/$name ]] && ! as_service_user true 2>/dev/null
 }
 
 # Runs a command as the service does; fails where its user cannot be taken on.
