@@ -92,17 +92,13 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
         FleetError: a device failed; the others were stopped.
     """
     devices = fleet.scenario.fleet()
-    stop, start = threading.Event(), FleetStart(len(devices))
     answers: queue.SimpleQueue[int] = queue.SimpleQueue()
     with (
-        _watched() as watch,
+        _controlled(len(devices)) as control,
         ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool,
     ):
         try:
-            runs = [
-                pool.submit(_run_device, device, fleet, start, stop, answers, watch)
-                for device in devices
-            ]
+            runs = [pool.submit(_run_device, device, fleet, control, answers) for device in devices]
             total = sum(len(stream) for stream in fleet.streams.values())
             what = f"{len(devices)} devices answer {total} inputs"
             for _ in progress.track(_arriving(answers, total, runs), total, what):
@@ -110,8 +106,8 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
             # The bar may be full while devices still wait for the last acknowledgements.
             wait(runs, return_when=FIRST_EXCEPTION)
         finally:
-            stop.set()
-            start.abort()
+            control.stop.set()
+            control.start.abort()
     return _results(devices, runs)
 
 
@@ -128,20 +124,18 @@ def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
         FleetError: a device failed; the others were stopped.
     """
     devices = fleet.scenario.fleet()
-    stop, start = threading.Event(), FleetStart(len(devices))
     with (
-        _watched() as watch,
+        _controlled(len(devices)) as control,
         ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool,
     ):
         try:
             runs = [
-                pool.submit(_keep_device, device, fleet, start, stop, interval_s, watch)
-                for device in devices
+                pool.submit(_keep_device, device, fleet, control, interval_s) for device in devices
             ]
             wait(runs, return_when=FIRST_EXCEPTION)
         finally:
-            stop.set()
-            start.abort()
+            control.stop.set()
+            control.start.abort()
     _results(devices, runs)
 
 
@@ -172,12 +166,21 @@ def _arriving(
         yield number
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Control:
+    """What the threads of a fleet share: how it starts, when it stops, and who ended early."""
+
+    start: FleetStart
+    stop: threading.Event
+    watch: ThreadWatch
+
+
 @contextmanager
-def _watched() -> Iterator[ThreadWatch]:
+def _controlled(devices: int) -> Iterator[_Control]:
     """Watch the threads of every device: one that ends in silence would falsify the run."""
     try:
         with watched(lambda: None) as watch:
-            yield watch
+            yield _Control(start=FleetStart(devices), stop=threading.Event(), watch=watch)
     except ThreadEndedError as err:
         raise FleetError(str(err)) from err
 
@@ -185,22 +188,20 @@ def _watched() -> Iterator[ThreadWatch]:
 def _run_device(
     device: Device,
     fleet: Fleet,
-    start: FleetStart,
-    stop: threading.Event,
+    control: _Control,
     answers: "queue.SimpleQueue[int]",
-    watch: ThreadWatch,
 ) -> DeviceRun:
     length = len(fleet.streams[device.device_id])
-    with _connected(device, fleet, start) as (running, links):
+    with _connected(device, fleet, control.start) as (running, links):
         answered = 0
         for turn in _answer(device, fleet, running, links, range(length)):
             answered += 1
             answers.put(turn)
-            watch.check()
-            if stop.is_set():
+            control.watch.check()
+            if control.stop.is_set():
                 break
         _switch(links, up=True)
-        flushed = not stop.is_set() and running.flush(_FLUSH_S)
+        flushed = not control.stop.is_set() and running.flush(_FLUSH_S)
         return DeviceRun(
             device_id=device.device_id,
             answered=answered,
@@ -211,19 +212,12 @@ def _run_device(
         )
 
 
-def _keep_device(
-    device: Device,
-    fleet: Fleet,
-    start: FleetStart,
-    stop: threading.Event,
-    interval_s: float,
-    watch: ThreadWatch,
-) -> None:
+def _keep_device(device: Device, fleet: Fleet, control: _Control, interval_s: float) -> None:
     length = len(fleet.streams[device.device_id])
-    with _connected(device, fleet, start) as (running, links):
+    with _connected(device, fleet, control.start) as (running, links):
         for _ in _answer(device, fleet, running, links, itertools.count(length)):
-            watch.check()
-            if stop.wait(interval_s):
+            control.watch.check()
+            if control.stop.wait(interval_s):
                 break
         _switch(links, up=True)
 
