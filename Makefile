@@ -11,8 +11,8 @@ ARGS ?=
 # torch and onnxruntime spin on shared cores unless told not to.
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
-# Where the caller's pip and Python put or look for packages is not for .venv; where they fetch from is.
-unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER PIP_DRY_RUN PYTHONPATH PYTHONHOME PYTHONSTARTUP
+# .venv has its own packages, whatever the caller's Python looks for.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18

@@ -21,7 +21,10 @@ OLDEST_PYTHON = (3, 11)
 PROGRESS_INTERVAL_S = 5.0
 _LINES_OF_ERROR = 15
 # What would send the packages elsewhere. Index, certificates, proxy and the rest stay the caller's.
-_REDIRECTIONS = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONPATH", "PYTHONHOME")
+_REDIRECTIONS = (
+    *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN"),
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP"),
+)
 _OVERRIDES = {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
 _INSTALLING = "Installing collected packages:"
 _FETCHED = re.compile(r"\s*(?:Downloading|Using cached|Processing)\s+(\S+)(?:\s+\((\S+ \S+)\))?")
@@ -97,6 +100,11 @@ def _make(folder: Path, pip_arguments: list[str]) -> None:
     status = _install(folder, pip_arguments, log, started)
     if status:
         raise InstallError(f"pip ended with status {status}:\n{last_words(log.read_text())}")
+    if not (folder / "bin" / "nestling-sim").exists():
+        raise InstallError(
+            f"pip put the packages elsewhere: see {log}, and take target, prefix and root out of "
+            "pip's configuration (pip config list)"
+        )
     _say(f"{folder} is ready after {time.monotonic() - started:.0f} s")
 
 

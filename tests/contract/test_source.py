@@ -432,11 +432,6 @@ class TestWatchedFolder(SourceContract):
         cursor.close()
 
 
-def append(path: Path) -> None:
-    with path.open("ab") as file:
-        np.save(file, np.zeros(SHAPE))
-
-
 class FedSocket:
     shape = SHAPE
 

@@ -80,8 +80,8 @@ def test_numbers_of_any_type_and_order_are_read_as_float32(
     found = read_recording(saved(tmp_path, np.asarray(values, dtype, order=order)), SHAPE)
 
     assert found.dtype == np.float32
-    assert found.flags.c_contiguous
     assert found.dtype.isnative
+    assert found.flags.c_contiguous
     np.testing.assert_array_equal(values, found)
 
 
