@@ -33,8 +33,9 @@ def window(number: int) -> Windows:
 
 
 def save_and_append(path: Path) -> None:
-    np.save(path, np.zeros(SHAPE))
-    append(path)
+    with path.open("wb") as file:
+        np.save(file, np.zeros(SHAPE))
+        np.save(file, np.zeros(SHAPE))
 
 
 class Fed(Protocol):
