@@ -86,7 +86,7 @@ def update(
     return made
 
 
-def _type_of(value: MetricValue) -> payload_pb2.DataType:
+def _type_of(value: MetricValue) -> payload_pb2.DataType.ValueType:
     if isinstance(value, bool):
         return payload_pb2.DATA_TYPE_BOOLEAN
     if isinstance(value, int):

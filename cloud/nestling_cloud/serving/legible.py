@@ -36,6 +36,7 @@ class Legible(grpc.aio.ServerInterceptor):
         if handler is None:  # no such method
             return None
         parse, serialize = handler.request_deserializer, handler.response_serializer
+        assert parse is not None  # generated code gives every method one
         if handler.response_streaming:
             stream = self._reading_stream(handler.unary_stream, parse)
             return grpc.unary_stream_rpc_method_handler(stream, None, serialize)
