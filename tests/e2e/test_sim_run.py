@@ -210,7 +210,7 @@ def watched(
     if program is None:
         pytest.skip("no mosquitto_sub on the PATH")
     splits = load_task(scenario.task).load_checked(None, scenario.seed)
-    streams = deal(splits.test, 3, scenario.seed)
+    streams = [one.examples for one in deal(splits.test, 3, scenario.seed)]
     repository = Repository(next((fleet_cache / "bundles").iterdir()))
     state = tmp_path / "cloud"
     with cloud_process(repository.root, state) as addresses:
