@@ -123,10 +123,10 @@ def test_offload_that_fits_only_without_the_devices_own_run_is_a_warning(tmp_pat
 def test_limits_and_targets_that_cannot_be_met_are_named_with_their_figures(
     tmp_path: Path, keys: dict[str, Any], words: str
 ) -> None:
-    before = finding(limits.targets, subject(tmp_path, **keys))
+    before = finding(limits.targets, subject(tmp_path, None, **keys))
     install(tmp_path)
 
-    found = finding(limits.targets, subject(tmp_path, **keys))
+    found = finding(limits.targets, subject(tmp_path, None, **keys))
 
     assert (before.level, found.level) == ("ok", "warn" if keys else "ok")
     assert words in found.found
