@@ -132,3 +132,17 @@ def test_who_still_waits_at_the_end_is_cancelled() -> None:
         return waiting
 
     assert asyncio.run(scenario()).done()
+
+
+def test_rows_that_do_not_fit_together_fail_and_the_next_ones_are_answered() -> None:
+    async def ask() -> tuple[list[object], NDArray[np.float32]]:
+        async with Batcher(lambda rows: rows, max_delay_ms=50.0) as batcher:
+            odd = [batcher.submit(np.zeros((1, width), np.float32)) for width in (2, 3)]
+            failed = await asyncio.gather(*odd, return_exceptions=True)
+            async with asyncio.timeout(10):
+                return list(failed), await batcher.submit(np.ones((1, 2), np.float32))
+
+    failed, answered = asyncio.run(ask())
+
+    assert all(isinstance(each, ValueError) for each in failed)
+    assert answered.tolist() == [[1.0, 1.0]]
