@@ -42,6 +42,13 @@ def open_session(
         raise SessionError(str(err)) from err
 
 
+def quiet_run() -> onnxruntime.RunOptions:
+    """Options of a run whose failure raises, and is not printed besides."""
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = 4
+    return options
+
+
 def saturates(processor: str) -> bool:
     """Whether x86's quick product of bytes saturates at 16 bits: it does without VNNI.
 

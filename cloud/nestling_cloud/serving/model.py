@@ -1,14 +1,17 @@
 """A cloud model: an ONNX file that onnxruntime runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from nestling.session import open_session
+from nestling.session import open_session, quiet_run
 from nestling_cloud.errors import CloudError
 from nestling_cloud.serving.tensors import Signature
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 INPUT = "input"
 OUTPUT = "logits"
@@ -57,7 +60,7 @@ class CloudModel:
             ModelError: it fails, or answers with another shape.
         """
         try:
-            (logits,) = self._session.run([OUTPUT], {INPUT: rows}, _quiet())
+            (logits,) = self._session.run([OUTPUT], {INPUT: rows}, quiet_run())
         except Exception as err:  # onnxruntime's errors share no base
             reason = str(err).strip().split("\n", 1)[0]
             raise ModelError(f"{self._where} fails on {len(rows)} inputs: {reason}") from err
@@ -71,7 +74,7 @@ class CloudModel:
         return answer
 
     def _row_shape(
-        self, name: str, tensors: list[onnxruntime.NodeArg], axes: int | None = None
+        self, name: str, tensors: "list[onnxruntime.NodeArg]", axes: int | None = None
     ) -> tuple[int, ...]:
         """Shape of one row of the one tensor there has to be."""
         found = ", ".join(f"{tensor.name} {tensor.type}{tensor.shape}" for tensor in tensors)
@@ -84,10 +87,3 @@ class CloudModel:
             f"{self._where}: needs one float32 tensor {name!r} with a free first axis and fixed "
             f"others, has {found}; export it with dynamic batch"
         )
-
-
-def _quiet() -> onnxruntime.RunOptions:
-    """A failed run raises; onnxruntime need not print it besides."""
-    options = onnxruntime.RunOptions()
-    options.log_severity_level = 4
-    return options

@@ -63,7 +63,10 @@ def arguments(tiny_bundle: Path, tmp_path: Path) -> list[str]:
 
 
 def join(arguments: list[str], *other: str) -> int:
-    return main(["federated", "join", *arguments, *other])
+    """Join with these flags, some of them with other values."""
+    values = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    values.update(zip(other[::2], other[1::2], strict=True))
+    return main(["federated", "join", *(word for pair in values.items() for word in pair)])
 
 
 def test_device_tells_what_it_brings_before_it_waits_for_rounds(

@@ -128,8 +128,10 @@ def test_table_that_cannot_be_written_ends_in_words(
 ) -> None:
     out = str(folder / "none" / "table.json")
 
-    assert cli.main(["profile", "--models", str(folder), "--seconds", "0.01", "--out", out]) == 1
-    assert f"cannot write {out}" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["profile", "--models", str(folder), "--seconds", "0.01", "--out", out])
+
+    assert f"the folder {folder / 'none'} does not exist" in capsys.readouterr().err
 
 
 def test_models_are_never_kept_for_the_policy(
