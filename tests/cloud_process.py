@@ -40,7 +40,8 @@ StartCloud = Callable[..., Cloud]
 def command(repository: Path, store: Path, *arguments: str) -> list[str]:
     """Command line of a cloud on free ports; with a console where its port is among `arguments`."""
     module = [sys.executable, "-P", "-m", "nestling_cloud.cli", "serve"]
-    paths = ["--repository", str(repository), "--store", str(store)]
+    paths = ["--repository", str(repository)]
+    paths += [] if "--store" in arguments else ["--store", str(store)]
     console = [] if "--console-port" in arguments else ["--no-console"]
     free = [f"{flag}=0" for flag in ("--port", "--broker-port") if flag not in arguments]
     return [*module, *paths, *free, *console, *arguments]

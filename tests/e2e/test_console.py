@@ -156,7 +156,7 @@ def test_first_line_of_a_page_says_that_no_device_is_connected(page: Browser, fl
     page.wait(lambda: page.figure("answering") == "1")
 
     told = page.text("[data-panel='findings']")
-    assert told.startswith("Not working No device is connected; the last one was heard ")
+    assert told.startswith("Not working: No device is connected; the last one was heard ")
     assert page.text(".main").startswith(told)
     assert page.figure("connected") == "0"
     assert page.text('[data-figure="connected"] .beside') == "of 1 known devices"
@@ -172,7 +172,7 @@ def test_every_page_says_what_is_wrong(page: Browser, fleet: Fleet, path: str) -
 
     page.wait(
         lambda: (
-            "is not connected" in page.text(".finding.fault")
+            "is not connected" in page.text("[data-panel='findings']")
             or "No device is connected" in page.text("[data-panel='findings']")
         )
     )

@@ -116,5 +116,5 @@ class Banner:
         with self._lines:
             for finding in findings:
                 with block("p", f"finding {finding.severity.value}"):
-                    Text("strong", _NAMES[finding.severity])
+                    Text("strong", f"{_NAMES[finding.severity]}: ")
                     Text("span", finding.text)
