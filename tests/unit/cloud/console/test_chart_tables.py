@@ -122,7 +122,8 @@ def test_charts_draw_what_their_tables_say() -> None:
     names = [one["name"] for one in routes["series"]]
 
     assert names == ["capacity-1", "cloud", "fallbacks"]
-    assert routes["series"][0]["data"] == [[START_MS, 6], [START_MS + 10_000, 0]]
+    points = [[START_MS, 6], [START_MS + 10_000, 0], [START_MS + 20_000, 0]]  # the last step's end
+    assert routes["series"][0]["data"] == points
 
 
 def test_dashes_tell_modelled_from_measured() -> None:
