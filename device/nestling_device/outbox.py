@@ -216,7 +216,9 @@ class Outbox:
 def _agrees(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int, chain: int) -> bool:
     """Whether the cloud stored what was written here; of what was dropped nothing is known."""
     own = lineage.chain_at(cursor, marks, span, sequence)
-    return own is None or own == chain
+    if own is None or own == chain:
+        return True
+    return sequence == span.last and lineage.recount(cursor, marks, span) == chain
 
 
 def _begin_batch(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> receipt_pb2.ReceiptBatch:

@@ -132,6 +132,18 @@ def chain_at(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int) ->
     return _fold(cursor, chain, begin, sequence)
 
 
+def recount(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> int:
+    """Reckon a span's chain anew from the rows that are there, and keep it.
+
+    Rows that were damaged since they were written have other fingerprints, and go out with them.
+    """
+    begin = max(span.first, marks.first)
+    chain = marks.front if begin == marks.first and begin > span.first else EMPTY_CHAIN
+    chain = _fold(cursor, chain, begin, span.last)
+    cursor.execute("UPDATE spans SET chain = ? WHERE first_sequence = ?", (chain, span.first))
+    return chain
+
+
 def forget(cursor: sqlite3.Cursor, marks: Marks, sequence: int) -> None:
     """Delete receipts up to a sequence, and the spans that nothing is left to say of."""
     if sequence >= marks.first:
@@ -162,9 +174,9 @@ def fork(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> None:
         "UPDATE spans SET previous_id = ? WHERE previous_id = ? AND first_sequence > ?",
         (outbox_id, span.outbox_id, first),
     )
-    cursor.execute(
-        "UPDATE outbox SET acknowledged_chain = ?, front = ?", (EMPTY_CHAIN, EMPTY_CHAIN)
-    )
+    cursor.execute("UPDATE outbox SET acknowledged_chain = ?", (EMPTY_CHAIN,))
+    if marks.first <= span.last:  # otherwise the first receipt held is another span's
+        cursor.execute("UPDATE outbox SET front = ?", (EMPTY_CHAIN,))
 
 
 def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[int, int, bytes]]:
