@@ -140,6 +140,21 @@ def test_copies_first_heard_of_in_one_commit_are_told_apart(store: Store, tmp_pa
     assert copies(store) == {DEVICE: 2}
 
 
+def test_copy_with_memory_that_was_restarted_loses_nothing(store: Store, tmp_path: Path) -> None:
+    with Outbox(tmp_path / "first") as first:
+        answer(first, 0)
+        shutil.copytree(tmp_path / "first", tmp_path / "second")
+        with Outbox(tmp_path / "second") as second:
+            second._began = True  # as in a machine that was copied as a whole
+            answer(second, 1)
+        answer(first, 2, 3)
+        with Outbox(tmp_path / "second") as second:
+            tell(deliver(store, first), first, second)
+            drain(store, second)
+
+    assert set(stored(store)) == {0, 1, 2, 3}
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xff\xff", b"\x10\x07"])
 def test_damaged_row_is_a_gap_with_its_reason_and_the_next_ones_are_stored(
     store: Store, tmp_path: Path, content: bytes
