@@ -23,7 +23,7 @@ def write_sealed(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None
     """Write a file and its seal in place of earlier ones.
 
     At every moment, and after a kill or a power cut at any, the file reads as the earlier or as the
-    new one: in between the seal names both.
+    new one: in between the seal names both, and those of earlier attempts that were killed.
 
     Args:
         path: the file.
@@ -31,7 +31,7 @@ def write_sealed(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None
         folder_mode: of its folder, where that has to be made.
     """
     digest, seal = hashlib.sha256(data).hexdigest(), seal_of(path)
-    known = [*_digests(seal)[-1:], digest]
+    known = [*_digests(seal), digest]
     write_whole(seal, _lines(path, known), folder_mode=folder_mode)
     write_whole(path, data, folder_mode=folder_mode)
     write_whole(seal, _lines(path, [digest]), folder_mode=folder_mode)

@@ -92,17 +92,21 @@ class Database:
             )
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Cursor]:
+    def transaction(self, *, give_up_s: float | None = None) -> Iterator[sqlite3.Cursor]:
         """Run statements that happen all or not at all; they are on the disk when this ends.
 
         Another program's lock is waited for.
+
+        Args:
+            give_up_s: how long to wait, at least for one attempt; None for as long as this file's
+                patience says.
 
         Raises:
             StorageError: the disk is full, or the file is damaged or locked for good; nothing has
                 changed.
         """
         with self._lock, self._wrapped():
-            self._persist("BEGIN IMMEDIATE")
+            self._persist("BEGIN IMMEDIATE", give_up_s)
             cursor = self._connection.cursor()
             try:
                 yield cursor
@@ -131,9 +135,10 @@ class Database:
         if found != "ok":
             raise self.damaged(found)
 
-    def _persist(self, statement: str) -> None:
+    def _persist(self, statement: str, give_up_s: float | None = None) -> None:
         """Execute a statement that another program's lock may hold up."""
-        give_up_s = time.monotonic() + self._patience.give_up_s
+        patience_s = self._patience.give_up_s if give_up_s is None else give_up_s
+        deadline_s = time.monotonic() + patience_s
         told = False
         while True:
             try:
@@ -141,7 +146,7 @@ class Database:
             except sqlite3.OperationalError as err:
                 # The low byte of an extended code is the plain one.
                 busy = err.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-                if not busy or time.monotonic() > give_up_s:
+                if not busy or time.monotonic() > deadline_s:
                     raise
                 if not told:
                     _log.warning("%s is locked by another program; waiting for it", self._path)

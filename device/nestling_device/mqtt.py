@@ -164,8 +164,12 @@ class Connection:
         self._events.put(None)
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # none that we subscribed to; raised here, it would end paho's thread
         if self._events.qsize() < _QUEUE_LIMIT:
-            self._events.put(Message(message.topic, bytes(message.payload), message.retain))
+            self._events.put(Message(topic, bytes(message.payload), message.retain))
 
     def close(self) -> None:
         """Say goodbye, so that the broker drops the Will; cut the line if it does not listen."""

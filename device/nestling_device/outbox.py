@@ -26,7 +26,7 @@ from google.protobuf.message import DecodeError
 from nestling.receipt_chain import EMPTY_CHAIN, fingerprint
 from nestling.v1 import receipt_pb2
 from nestling_device import outbox_lineage as lineage
-from nestling_device.database import Database, Patience
+from nestling_device.database import Database, Patience, StorageError
 from nestling_device.outbox_lineage import Marks, Span
 
 _log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Outbox:
         self._capacity = capacity
         self._began = False  # whether this process has a span of its own
         self._database = Database(
-            folder / "outbox.db", schema=lineage.SCHEMA, version=2, patience=patience
+            folder / "outbox.db", schema=lineage.SCHEMA, version=3, patience=patience
         )
         try:
             with self._database.transaction() as cursor:
@@ -192,13 +192,18 @@ class Outbox:
         return Acknowledged.SETTLED
 
     def _is_own(self, span: Span) -> bool:
-        return span.is_open and self._began
+        return span.has_ended or (span.is_open and self._began)
 
     def _read_marks(self) -> Marks:
         with self._database.transaction() as cursor:
             return lineage.read_marks(cursor)
 
     def close(self) -> None:
+        """Close the file, and note that this process goes no further in it, if that can be had."""
+        if self._began:
+            with suppress(StorageError), self._database.transaction(give_up_s=0) as cursor:
+                lineage.end_newest(cursor)
+            self._began = False
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -216,7 +221,9 @@ class Outbox:
 def _agrees(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int, chain: int) -> bool:
     """Whether the cloud stored what was written here; of what was dropped nothing is known."""
     own = lineage.chain_at(cursor, marks, span, sequence)
-    return own is None or own == chain
+    if own is None or own == chain:
+        return True
+    return sequence == span.last and lineage.recount(cursor, marks, span) == chain
 
 
 def _begin_batch(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> receipt_pb2.ReceiptBatch:

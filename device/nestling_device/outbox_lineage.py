@@ -24,7 +24,8 @@ CREATE TABLE spans (
     outbox_id TEXT NOT NULL,
     previous_id TEXT NOT NULL,
     forked INTEGER NOT NULL,
-    chain INTEGER NOT NULL
+    chain INTEGER NOT NULL,
+    ended INTEGER NOT NULL
 );
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -56,6 +57,7 @@ class Span(NamedTuple):
     forked: bool
     chain: int  # up to `last`
     is_open: bool  # the newest one: more may come
+    has_ended: bool  # by the process that wrote it, so that a copy of it goes no further either
 
     @property
     def base(self) -> int:
@@ -83,18 +85,18 @@ def read_span(cursor: sqlite3.Cursor, sequence: int, last: int) -> Span | None:
         last: newest sequence of the file.
     """
     row = cursor.execute(
-        "SELECT first_sequence, outbox_id, previous_id, forked, chain FROM spans "
+        "SELECT first_sequence, outbox_id, previous_id, forked, chain, ended FROM spans "
         "WHERE first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1",
         (sequence,),
     ).fetchone()
     if row is None:
         return None
-    first, outbox_id, previous_id, forked, chain = row
+    first, outbox_id, previous_id, forked, chain, ended = row
     (after,) = cursor.execute(
         "SELECT min(first_sequence) FROM spans WHERE first_sequence > ?", (first,)
     ).fetchone()
     end = last if after is None else after - 1
-    return Span(first, end, outbox_id, previous_id, bool(forked), chain, after is None)
+    return Span(first, end, outbox_id, previous_id, bool(forked), chain, after is None, bool(ended))
 
 
 def begin_span(cursor: sqlite3.Cursor, first: int, outbox_id: str) -> None:
@@ -104,8 +106,15 @@ def begin_span(cursor: sqlite3.Cursor, first: int, outbox_id: str) -> None:
         "SELECT outbox_id FROM spans ORDER BY first_sequence DESC LIMIT 1"
     ).fetchone()
     cursor.execute(
-        "INSERT INTO spans VALUES (?, ?, ?, 0, ?)",
+        "INSERT INTO spans VALUES (?, ?, ?, 0, ?, 0)",
         (first, outbox_id, "" if row is None else row[0], EMPTY_CHAIN),
+    )
+
+
+def end_newest(cursor: sqlite3.Cursor) -> None:
+    """Note that the process that wrote the newest span writes no more."""
+    cursor.execute(
+        "UPDATE spans SET ended = 1 WHERE first_sequence = (SELECT max(first_sequence) FROM spans)"
     )
 
 
@@ -132,6 +141,18 @@ def chain_at(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int) ->
     return _fold(cursor, chain, begin, sequence)
 
 
+def recount(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> int:
+    """Reckon a span's chain anew from the rows that are there, and keep it.
+
+    Rows that were damaged since they were written have other fingerprints, and go out with them.
+    """
+    begin = max(span.first, marks.first)
+    chain = marks.front if begin == marks.first and begin > span.first else EMPTY_CHAIN
+    chain = _fold(cursor, chain, begin, span.last)
+    cursor.execute("UPDATE spans SET chain = ? WHERE first_sequence = ?", (chain, span.first))
+    return chain
+
+
 def forget(cursor: sqlite3.Cursor, marks: Marks, sequence: int) -> None:
     """Delete receipts up to a sequence, and the spans that nothing is left to say of."""
     if sequence >= marks.first:
@@ -156,15 +177,16 @@ def fork(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> None:
     outbox_id = new_id()
     cursor.execute("DELETE FROM spans WHERE first_sequence = ?", (first,))
     cursor.execute(
-        "INSERT INTO spans VALUES (?, ?, ?, 1, ?)", (first, outbox_id, span.outbox_id, chain)
+        "INSERT INTO spans VALUES (?, ?, ?, 1, ?, ?)",
+        (first, outbox_id, span.outbox_id, chain, span.has_ended),
     )
     cursor.execute(
         "UPDATE spans SET previous_id = ? WHERE previous_id = ? AND first_sequence > ?",
         (outbox_id, span.outbox_id, first),
     )
-    cursor.execute(
-        "UPDATE outbox SET acknowledged_chain = ?, front = ?", (EMPTY_CHAIN, EMPTY_CHAIN)
-    )
+    cursor.execute("UPDATE outbox SET acknowledged_chain = ?", (EMPTY_CHAIN,))
+    if marks.first <= span.last:  # otherwise the first receipt held is another span's
+        cursor.execute("UPDATE outbox SET front = ?", (EMPTY_CHAIN,))
 
 
 def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[int, int, bytes]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from nestling.bundle import is_digest
 from nestling.v1 import bundle_pb2
 from nestling_device.database import Database, Patience
 from nestling_device.floor_copy import (
@@ -175,9 +176,8 @@ class State:
             return None
         sha256, size, version, task, release, capacity = row
         texts, numbers = (sha256, version, task), (size, release, capacity)
-        if not all(isinstance(text, str) for text in texts) or not all(
-            isinstance(number, int) and number >= 0 for number in numbers
-        ):
+        sound = all(isinstance(text, str) for text in texts) and is_digest(sha256)
+        if not sound or not all(isinstance(number, int) and number >= 0 for number in numbers):
             raise self._database.damaged(f"the row of the {slot} bundle makes no sense")
         return HeldBundle(
             manifest=bundle_pb2.Blob(sha256=sha256, size=size),

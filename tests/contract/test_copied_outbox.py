@@ -140,6 +140,21 @@ def test_copies_first_heard_of_in_one_commit_are_told_apart(store: Store, tmp_pa
     assert copies(store) == {DEVICE: 2}
 
 
+def test_copy_with_memory_that_was_restarted_loses_nothing(store: Store, tmp_path: Path) -> None:
+    with Outbox(tmp_path / "first") as first:
+        answer(first, 0)
+        shutil.copytree(tmp_path / "first", tmp_path / "second")
+        with Outbox(tmp_path / "second") as second:
+            second._began = True  # as in a machine that was copied as a whole
+            answer(second, 1)
+        answer(first, 2, 3)
+        with Outbox(tmp_path / "second") as second:
+            tell(deliver(store, first), first, second)
+            drain(store, second)
+
+    assert set(stored(store)) == {0, 1, 2, 3}
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xff\xff", b"\x10\x07"])
 def test_damaged_row_is_a_gap_with_its_reason_and_the_next_ones_are_stored(
     store: Store, tmp_path: Path, content: bytes
@@ -166,8 +181,55 @@ def test_row_that_is_gone_does_not_hold_up_what_comes_behind_it(
 
         drain(store, outbox)
 
-    assert {0, 2} == set(stored(store))
-    assert store.unreadable() >= 1
+    assert stored(store) == [0, 2]
+    assert store.unreadable() == 1
+    assert copies(store) == {}
+
+
+@pytest.mark.parametrize("sequence", [1, 2, 3])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM receipts WHERE sequence = ?",
+        "UPDATE receipts SET fingerprint = 7 WHERE sequence = ?",
+        "UPDATE receipts SET fingerprint = 'seven' WHERE sequence = ?",
+    ],
+)
+def test_damaged_row_is_not_taken_for_a_copy_of_the_folder(
+    store: Store, tmp_path: Path, damage: str, sequence: int
+) -> None:
+    with Outbox(tmp_path) as outbox:
+        answer(outbox, 0, 1, 2)
+        with outbox._database.transaction() as cursor:
+            cursor.execute(damage, (sequence,))
+
+        assert tell(deliver(store, outbox), outbox) == [Acknowledged.SETTLED]
+        answer(outbox, 3)
+        assert tell(deliver(store, outbox), outbox) == [Acknowledged.SETTLED]
+        assert outbox.depth == 0
+
+    assert stored(store) == sorted({0, 1, 2, 3} - {sequence - 1})
+    assert copies(store) == {}
+
+
+def test_fork_of_what_was_dropped_leaves_the_next_outbox_as_it_is(
+    store: Store, tmp_path: Path
+) -> None:
+    with Outbox(tmp_path, capacity=2) as outbox:
+        answer(outbox, 0, 1)
+        word = receipt_pb2.OutboxAcknowledgement(
+            outbox_id=outbox.batch(ALL).batch.outbox_id, sequence=2, chain=77
+        )
+    with Outbox(tmp_path, capacity=2) as outbox:
+        answer(outbox, 2, 3, 4)  # only the last two are held, of the second outbox
+
+        assert outbox.acknowledge(word) is Acknowledged.FORKED
+        told = [tell(deliver(store, outbox), outbox) for _ in range(2)]
+        answer(outbox, 5)
+        told.append(tell(deliver(store, outbox), outbox))
+
+        assert told == [[Acknowledged.SETTLED]] * 3
+    assert stored(store) == [3, 4, 5]
 
 
 class CopiesMachine(RuleBasedStateMachine):

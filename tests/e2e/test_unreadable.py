@@ -1,6 +1,7 @@
 """What nobody can read is refused, and a thousand times as much makes no longer a log."""
 
 import socket
+import threading
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -87,3 +88,24 @@ def test_thousands_of_broken_web_requests_make_a_few_lines(start_cloud: StartClo
             assert b" 400 " in line.recv(1000)
 
     assert cloud.log.stat().st_size < LONGEST_LOG_BYTES
+
+
+def test_message_whose_topic_is_no_text_is_dropped_and_the_next_one_heard() -> None:
+    accepted, subscribed = b"\x20\x02\x00\x00", b"\x90\x03\x00\x01\x01"
+    unreadable, readable = b"\x30\x06\x00\x02\xff\xfexx", b"\x30\x05\x00\x01axx"
+
+    def play_broker(listener: socket.socket) -> None:
+        line, _ = listener.accept()
+        with line:
+            line.recv(1000)
+            line.sendall(accepted + subscribed + unreadable + readable)
+            while line.recv(1000):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        broker = threading.Thread(target=play_broker, args=(listener,))
+        broker.start()
+        host, port = listener.getsockname()
+        with Connection(host, port, client_id="pi-1", subscriptions=["a"]) as connection:
+            assert connection.receive(30) == Message("a", b"xx")
+        broker.join()

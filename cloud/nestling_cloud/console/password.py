@@ -69,7 +69,7 @@ class PasswordFile:
             return self._hasher.verify(self._read(), _bytes(password))
         except argon2.exceptions.VerifyMismatchError:
             return False
-        except argon2.exceptions.InvalidHashError as err:
+        except (argon2.exceptions.InvalidHashError, argon2.exceptions.VerificationError) as err:
             raise PasswordError(
                 f"{self._path} is damaged; `nestling-cloud console password` sets a new one"
             ) from err

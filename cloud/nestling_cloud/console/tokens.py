@@ -4,9 +4,12 @@ import hashlib
 import json
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from nestling.bundle import is_digest
 from nestling.untrusted import parse_json
 from nestling_cloud.errors import CloudError
 from nestling_cloud.whole_file import write_whole
@@ -82,7 +85,7 @@ class TokenFile:
             TokenError: the file is damaged.
         """
         try:
-            return [Token(**entry) for entry in parse_json(self._path.read_bytes())]
+            return [_token(entry) for entry in parse_json(self._path.read_bytes())]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError) as err:
@@ -101,6 +104,16 @@ class TokenFile:
     def _write(self, tokens: list[Token]) -> None:
         text = json.dumps([vars(token) for token in tokens], indent=1) + "\n"
         write_whole(self._path, text.encode())
+
+
+def _token(entry: Mapping[str, Any]) -> Token:
+    """Read an entry of the file; raises ValueError or TypeError where it makes no sense."""
+    found = Token(**entry)
+    if not _NAME.fullmatch(found.name) or not is_digest(found.sha256):
+        raise ValueError(f"the token {str(found.name)[:64]!r} makes no sense")
+    if type(found.added_at_ms) is not int:
+        raise TypeError(f"nobody knows when the token {found.name!r} was added")
+    return found
 
 
 def _digest(token: str) -> str:

@@ -4,6 +4,7 @@ Imports neither flwr nor torch: the console shows rounds where neither is instal
 """
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
+from nestling.untrusted import parse_json
 from nestling_cloud.errors import CloudError
 from nestling_cloud.telemetry.database import Database
 
@@ -32,6 +34,14 @@ ROUNDS = sa.Table(
     sa.Column("released", sa.String(200)),
     sa.Column("verdict", sa.Text, nullable=False),
 )
+
+# As text, so that one that is damaged is told from the others.
+_JSON = ("participants", "dropped", "accuracy")
+_COLUMNS = [
+    sa.cast(column, sa.Text).label(column.name) if column.name in _JSON else column
+    for column in ROUNDS.c
+]
+_LOG = logging.getLogger(__name__)
 
 
 class RoundsError(CloudError):
@@ -149,13 +159,14 @@ class RoundLog:
             connection.execute(sa.insert(ROUNDS).values(**dataclasses.asdict(entry)))
 
     def rounds(self, limit: int = 100, run: str | None = None) -> list[Round]:
-        """Latest rounds, newest first; of one run, or of all."""
+        """Latest rounds, newest first; of one run, or of all; without rows that make no sense."""
         columns = ROUNDS.c
-        query = sa.select(ROUNDS).order_by(columns.started_ms.desc(), columns.number.desc())
+        query = sa.select(*_COLUMNS).order_by(columns.started_ms.desc(), columns.number.desc())
         if run is not None:
             query = query.where(columns.run == run)
         with self._database.reading() as connection:
-            return [_round(row) for row in connection.execute(query.limit(limit)).mappings()]
+            rows = list(connection.execute(query.limit(limit)).mappings())
+        return [found for found in map(_round_or_none, rows) if found is not None]
 
     def count(self) -> int:
         """Rounds of all runs."""
@@ -165,10 +176,23 @@ class RoundLog:
             )
 
 
+def _round_or_none(row: Mapping[str, Any] | sa.RowMapping) -> Round | None:
+    """Read a row; one that is damaged must not take the others and the console with it."""
+    try:
+        return _round(row)
+    except (ValueError, TypeError) as err:
+        _LOG.warning("round %s of %s cannot be read: %s", row["number"], row["run"], err)
+        return None
+
+
 def _round(row: Mapping[str, Any] | sa.RowMapping) -> Round:
+    lists = {name: parse_json(row[name]) for name in _JSON}
     parts: dict[str, Sequence[Any]] = {
-        "participants": tuple(Participant(**one) for one in row["participants"]),
-        "dropped": tuple(Dropped(**one) for one in row["dropped"]),
-        "accuracy": tuple(row["accuracy"]),
+        "participants": tuple(Participant(**one) for one in lists["participants"]),
+        "dropped": tuple(Dropped(**one) for one in lists["dropped"]),
+        "accuracy": tuple(float(one) for one in lists["accuracy"]),
     }
-    return Round(**{**row, **parts})
+    found = Round(**{**row, **parts})
+    if not all(isinstance(number, int) for number in (found.started_ms, found.ended_ms)):
+        raise TypeError("its times are no numbers")
+    return found

@@ -232,21 +232,24 @@ class Roster:
                 )
             }
         now = _seconds(self._now())
-        return [
-            _member(name, invitations.get(name), *certified.get(name, (None, None)), now=now)
-            for name in sorted({*invitations, *certified})
-        ]
+        with self._sound_rows():
+            return [
+                _member(name, invitations.get(name), *certified.get(name, (None, None)), now=now)
+                for name in sorted({*invitations, *certified})
+            ]
 
     def revision(self) -> int:
         """Rises whenever it changes who may speak."""
-        with self._reading() as cursor:
+        with self._reading() as cursor, self._sound_rows():
             return _revision(cursor)
 
     @contextmanager
     def holding(self) -> Iterator[Refused]:
         """Hold the roster still, so that what is made of it is not overtaken."""
         with self.transaction() as cursor:
-            yield _refused(cursor)
+            with self._sound_rows():
+                refused = _refused(cursor)
+            yield refused
 
     def _enter(self, cursor: sqlite3.Cursor, name: str, certificate: x509.Certificate) -> None:
         cursor.execute(
@@ -290,6 +293,17 @@ class Roster:
         except (sqlite3.Error, OSError, UnicodeDecodeError) as err:
             raise RosterError(
                 f"{self._path}: {err}; check that the folder can be written and has space"
+            ) from err
+
+    @contextmanager
+    def _sound_rows(self) -> Iterator[None]:
+        """Refuse rows that make no sense: nobody knows whom they let in or keep out."""
+        try:
+            yield
+        except (ValueError, TypeError, OverflowError, OSError) as err:  # of a time, too
+            raise RosterError(
+                f"{self._path} is damaged: {err}; put a copy of it back, or move it away and "
+                "enrol the devices anew"
             ) from err
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """The ledgers of outboxes, in the database."""
 
+import logging
 from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
@@ -7,9 +8,13 @@ import sqlalchemy as sa
 from nestling_cloud.telemetry import tables
 from nestling_cloud.telemetry.database import replace_all, upsert, write_all
 from nestling_cloud.telemetry.ledger import Ledger
+from nestling_cloud.telemetry.receipts import LARGEST_INTEGER
 from nestling_cloud.telemetry.watermark import Gap
 
 _KEYS_A_QUERY = 5000
+_NUMBERS = [column.name for column in tables.OUTBOXES.c if column.type.python_type is int]
+
+_LOG = logging.getLogger(__name__)
 
 Key = tuple[str, str]  # device and outbox
 
@@ -23,11 +28,24 @@ def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
         key = sa.tuple_(columns.device, columns.outbox_id)
         query = sa.select(tables.OUTBOXES).where(key.in_(wanted[first : first + _KEYS_A_QUERY]))
         for row in connection.execute(query).mappings():
-            ledger = Ledger(**row, is_new=False)
+            ledger = _ledger(row)
             ledgers[ledger.device, ledger.outbox_id] = ledger
             if ledger.highest > ledger.contiguous:
                 _load_beyond(connection, ledger)
     return ledgers
+
+
+def _ledger(row: sa.RowMapping) -> Ledger:
+    """Make a ledger of a row.
+
+    One that is damaged begins anew, with the receipts that are there: what the outbox has let go of
+    counts as forgotten, and the other devices' receipts are stored all the same.
+    """
+    if all(isinstance(row[name], int) for name in _NUMBERS):
+        return Ledger(**row, is_new=False)
+    device, outbox_id = row["device"], row["outbox_id"]
+    _LOG.warning("the row of %s's outbox %s is damaged and begins anew", device, outbox_id)
+    return Ledger(device=device, outbox_id=outbox_id, highest=LARGEST_INTEGER, is_new=False)
 
 
 def save(connection: sa.Connection, ledgers: Iterable[Ledger]) -> None:

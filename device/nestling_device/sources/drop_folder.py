@@ -128,8 +128,8 @@ def _free_path(folder: Path, name: str) -> Path:
 def _explain(target: Path, reason: str) -> None:
     # Without its reason a rejected file is still rejected, as on a disk that is full. "x" follows
     # no link that somebody has put there.
-    with suppress(OSError), (target.parent / _joined(target.name, ".txt")).open("x") as file:
-        file.write(one_line(reason) + "\n")
+    with suppress(OSError), (target.parent / _joined(target.name, ".txt")).open("xb") as file:
+        file.write((one_line(reason) + "\n").encode())  # whatever the locale's encoding
 
 
 def _joined(stem: str, tail: str) -> str:

@@ -1,4 +1,5 @@
 import dataclasses
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +75,26 @@ def test_rounds_live_beside_receipts_and_outlive_the_process(url: str) -> None:
 def test_database_that_cannot_be_opened_says_what_to_name(tmp_path: Path) -> None:
     with pytest.raises(RoundsError, match="name the database"):
         RoundLog(store_url(str(tmp_path / "no" / "folder" / "rounds.sqlite")))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "participants = 'cut {'",
+        "participants = '[{}]'",
+        "participants = '7'",
+        "accuracy = '[\"a\"]'",
+        "accuracy = 'null'",
+        "started_ms = 'once'",
+    ],
+)
+def test_row_that_makes_no_sense_is_passed_over(
+    log: RoundLog, url: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.put(ONE)
+    log.put(TWO)
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+        database.execute(f"UPDATE federated_rounds SET {damage} WHERE number = 1")  # noqa: S608
+
+    assert log.rounds() == [TWO]
+    assert "round 1 of spring" in caplog.text

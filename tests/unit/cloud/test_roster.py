@@ -203,6 +203,35 @@ def test_reader_does_not_wait_for_a_writer(
     assert roster.name_of(serial) is None
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE certificates SET serial = 'zz', revoked = 5",
+        "UPDATE certificates SET expires = 'soon'",
+        "UPDATE certificates SET expires = 1 << 60",
+        "UPDATE certificates SET revoked = 'then'",
+        "UPDATE revision SET number = 'x'",
+        "DELETE FROM revision",
+    ],
+)
+def test_row_that_makes_no_sense_is_told_in_words(
+    roster: Roster, authority: Authority, damage: str
+) -> None:
+    enrol(roster, authority, "porch")
+    with roster.transaction() as cursor:
+        cursor.execute(damage)
+
+    with pytest.raises(RosterError, match=r"devices\.sqlite is damaged"):
+        read_everything(roster)
+
+
+def read_everything(roster: Roster) -> None:
+    roster.members()
+    roster.revision()
+    with roster.holding():
+        pass
+
+
 def test_of_many_processes_that_show_a_token_one_wins(
     roster: Roster, authority: Authority, tmp_path: Path
 ) -> None:

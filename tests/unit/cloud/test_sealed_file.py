@@ -67,3 +67,22 @@ def test_file_is_the_old_or_the_new_one_whenever_its_writer_is_killed(
         assert before is None
     write_sealed(path, b"newest")
     assert read_sealed(path) == b"newest"
+
+
+def test_file_is_the_old_one_after_several_writers_were_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model"
+    write_sealed(path, b"old")
+
+    def killed(file: Path, data: bytes, *, folder_mode: int) -> None:
+        if file == path:
+            raise KeyboardInterrupt
+        write_whole(file, data, folder_mode=folder_mode)
+
+    monkeypatch.setattr(sealed_file, "write_whole", killed)
+    for data in (b"new", b"newer"):
+        with pytest.raises(KeyboardInterrupt):
+            write_sealed(path, data)
+
+    assert read_sealed(path) == b"old"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.receipts import make_batch
 
-from nestling_cloud.telemetry.store import Store, StoreError, store_url
+from nestling_cloud.telemetry.store import Delivery, Store, StoreError, store_url
 
 
 def test_receipts_can_be_read_by_others_while_the_store_is_open(
@@ -38,3 +38,25 @@ def test_what_was_committed_survives_a_power_cut(tmp_path: Path, how: str) -> No
         ]
 
     assert said == ["wal", 2]  # 2 is FULL
+
+
+@pytest.mark.parametrize("damage", ["contiguous = 'x'", "chain = 'x'", "highest = 'x'"])
+def test_damaged_row_of_an_outbox_keeps_nobodys_receipts_from_being_stored(
+    tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "receipts.sqlite"
+    with Store(store_url(str(path))) as store:
+        store.add("porch", make_batch(1, 2))
+        with sqlite3.connect(path) as database:
+            database.execute(f"UPDATE outboxes SET {damage}")  # noqa: S608
+
+        added = store.add_all(
+            [
+                Delivery(device="porch", batch=make_batch(2, 3, acknowledged=1)),
+                Delivery(device="attic", batch=make_batch(1)),
+            ]
+        )
+
+        assert added.new == 2
+        assert set(added.contiguous.values()) == {3, 1}
+        assert [row.sequence for row in store.receipts("porch")] == [1, 2, 3]

@@ -157,11 +157,12 @@ def test_floor_that_one_place_missed_is_taken_from_the_other(tmp_path: Path) -> 
     assert floor.release == 5
 
 
-def test_row_that_makes_no_sense_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["size = 'many'", "sha256 = 'zz'", "version = x'00'"])
+def test_row_that_makes_no_sense_is_named(tmp_path: Path, damage: str) -> None:
     with State(tmp_path) as state:
         state.switch(bundle(5))
         with state._database.transaction() as cursor:
-            cursor.execute("UPDATE bundles SET size = 'many'")
+            cursor.execute(f"UPDATE bundles SET {damage}")  # noqa: S608 - constants
 
         with pytest.raises(StorageError, match=r"state\.db is damaged.*active bundle"):
             state.active()

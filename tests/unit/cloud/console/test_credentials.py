@@ -51,7 +51,10 @@ def test_unusable_password_is_not_set(tmp_path: Path, unusable: str) -> None:
         PasswordFile(tmp_path).set(unusable)
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff\xfe"])
+CUT_HASH = b"$argon2id$v=19$m=65536,t=3,p=4$MIIRqgvgQbgj220jfp0MPA"
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff\xfe", CUT_HASH, CUT_HASH + b"$YfwJ"])
 def test_damaged_password_file_is_told_with_what_to_do(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "password").write_bytes(content)
 
@@ -167,3 +170,18 @@ def test_folder_in_which_no_cloud_was_gets_no_credentials(
 
     assert "name its folder with --state" in capsys.readouterr().err
     assert not (tmp_path / "slip").exists()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '{"name": 1, "sha256": "a", "added_at_ms": 5}',
+        '{"name": "a", "sha256": 7, "added_at_ms": 5}',
+        '{"name": "a", "sha256": "\u00e9", "added_at_ms": 5}',
+    ],
+)
+def test_token_that_makes_no_sense_is_told_with_what_to_do(tmp_path: Path, entry: str) -> None:
+    (tmp_path / "tokens.json").write_text(f"[{entry}]", "utf-8")
+
+    with pytest.raises(TokenError, match="add the tokens again"):
+        TokenFile(tmp_path).holder("nest_x")
