@@ -106,7 +106,7 @@ def test_calls_that_never_send_their_request_keep_nobody_from_enrolling(
     cloud: Cloud, state: Path, tmp_path: Path
 ) -> None:
     never = threading.Event()
-    calls: list[grpc.Future] = []  # one that nobody holds is cancelled
+    calls: list[grpc.Future[bytes]] = []  # one that nobody holds is cancelled
 
     def nothing() -> Iterator[bytes]:
         never.wait()
@@ -121,7 +121,9 @@ def test_calls_that_never_send_their_request_keep_nobody_from_enrolling(
             channel = stack.enter_context(
                 grpc.secure_channel(cloud.enrolment, credentials, options=options)
             )
-            call = channel.stream_unary("/nestling.v1.EnrolmentService/Enrol")
+            call: grpc.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(
+                "/nestling.v1.EnrolmentService/Enrol"
+            )
             calls += [call.future(nothing()) for _ in range(STALLED_CALLS)]
             grpc.channel_ready_future(channel).result(DEADLINE_S)
 
