@@ -193,6 +193,14 @@ def test_console_on_every_address_is_told_by_the_machines_name(tls: TlsFiles) ->
         assert not server.local_only
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104
+def test_console_on_every_address_is_reached_by_both_families(host: str, tls: TlsFiles) -> None:
+    with ConsoleServer(ConsoleAddress(host=host, port=0), lambda: tls) as server:
+        for address in ("127.0.0.1", "::1"):
+            socket.create_connection((address, server.port), timeout=DEADLINE_S).close()
+
+
 def test_beyond_loopback_there_is_no_console_without_tls() -> None:
     with pytest.raises(ConsoleError, match="without TLS"):
         ConsoleServer(ConsoleAddress(host="0.0.0.0", port=0), tls=None)  # noqa: S104
