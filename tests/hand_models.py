@@ -25,6 +25,17 @@ def integer_model() -> bytes:
     return _serialize(node, [_value("input", TensorProto.INT64, ["N", 3])], "output")
 
 
+def first_values_model(width: int, classes: int) -> bytes:
+    """A cloud model of rows (N, width): its logits are their first values."""
+    bounds = [
+        numpy_helper.from_array(np.array([number], np.int64), name)
+        for name, number in (("start", 0), ("end", classes), ("axis", 1))
+    ]
+    node = helper.make_node("Slice", ["input", "start", "end", "axis"], ["logits"])
+    source = _value("input", TensorProto.FLOAT, ["N", width])
+    return _serialize(node, [source], "logits", bounds, ["N", classes])
+
+
 def _value(name: str, kind: int, shape: list[str | int]) -> onnx.ValueInfoProto:
     made: onnx.ValueInfoProto = helper.make_tensor_value_info(name, kind, shape)
     return made
@@ -35,8 +46,9 @@ def _serialize(
     inputs: list[onnx.ValueInfoProto],
     output: str,
     constants: list[TensorProto] | None = None,
+    shape: list[str | int] | None = None,
 ) -> bytes:
-    target = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
+    target = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
     graph = helper.make_graph([node], "hand", inputs, [target], constants)
     opset = helper.make_opsetid("", 17)
     model: onnx.ModelProto = helper.make_model(graph, opset_imports=[opset], ir_version=9)

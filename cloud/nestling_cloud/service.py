@@ -34,7 +34,7 @@ from nestling_cloud.serving.connection_limiter import (
 )
 from nestling_cloud.serving.delivery import DeliveryService
 from nestling_cloud.serving.enrolment import RenewalDesk, enrolling
-from nestling_cloud.serving.inference import MAX_MESSAGE_BYTES, Answered, InferenceService
+from nestling_cloud.serving.inference import Answered, InferenceService, max_message_bytes
 from nestling_cloud.serving.legible import Legible
 from nestling_cloud.serving.listener import (
     HANDSHAKE_DEADLINE,
@@ -53,11 +53,7 @@ from nestling_cloud.telemetry.store import Store, state_store_url
 _BROKER_CHECK_S = 0.5
 # What the broker may take until devices are heard, before we say that we are ready.
 _SUBSCRIBE_S = 5.0
-_SERVER_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    HANDSHAKE_DEADLINE,
-    ONE_SERVER_A_PORT,
-)
+_SERVER_OPTIONS = (HANDSHAKE_DEADLINE, ONE_SERVER_A_PORT)
 _OPEN_BROKER_PORT = 1883
 _SECURE_BROKER_PORT = 8883
 
@@ -172,7 +168,9 @@ async def _grpc(
         peers = Peers(security.enrolment.roster.name_of)
         credentials = tls_credentials(security.server_files, ask_for_certificate=True)
         guards = [Gatekeeper(peers)]
-    server = grpc.aio.server(options=_SERVER_OPTIONS, interceptors=[Legible(), *guards])
+    largest = ("grpc.max_receive_message_length", max_message_bytes(model.signature))
+    options = (largest, *_SERVER_OPTIONS)
+    server = grpc.aio.server(options=options, interceptors=[Legible(), *guards])
     async with Batcher(model.run) as batcher:
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             InferenceService(model.signature, batcher, answered), server

@@ -7,6 +7,8 @@ import ipaddress
 import re
 
 _MOST_CHARACTERS = 253
+# What one customer of a provider gets at least; each may have all of its addresses at once.
+_IPV6_NETWORK_BITS = 64
 # Underscores are no part of a host's name by RFC 1123, and containers have them all the same.
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
@@ -62,6 +64,22 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name: it may be anything
         return False
+
+
+def network_of(host: str) -> str:
+    """What to count a stranger by: of an IPv6 address its /64, anything else as it is.
+
+    An IPv4 address that is written as an IPv6 one counts as what it is.
+    """
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(found, ipaddress.IPv4Address):
+        return host
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(found), _IPV6_NETWORK_BITS), strict=False))
 
 
 def is_wildcard(host: str) -> bool:

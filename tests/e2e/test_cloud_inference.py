@@ -1,11 +1,17 @@
 """A stranger's Open Inference Protocol client, made of the protocol's stubs alone."""
 
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests import cloud_process
+from tests.hand_bundle import hand_bundle, hand_repository
+from tests.hand_models import first_values_model
+from tests.processes import DEADLINE_S
 
 from nestling.inference.v2 import inference_pb2 as pb
 from nestling.inference.v2 import inference_pb2_grpc
@@ -56,6 +62,28 @@ def test_raw_request_gets_the_teachers_answer(
 
     assert (response.id, response.model_name) == ("42", "tiny-teacher")
     np.testing.assert_allclose(raw_logits(response), rows.reshape(3, 6) @ tiny_weights, rtol=1e-5)
+
+
+def test_input_larger_than_any_usual_message_is_answered(tmp_path: Path) -> None:
+    width = 1_200_000  # floats, 4.8 MB
+    row = np.arange(width, dtype=np.float32)[None]
+    hand_repository(tmp_path / "repository", first_values_model(width, classes=4))
+    name = hand_bundle()[0].cloud.name
+    command = cloud_process.command(tmp_path / "repository", tmp_path / "receipts.sqlite", "--json")
+    log = tmp_path / "log"
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
+        try:
+            cloud = cloud_process.start(process, tmp_path / "receipts.sqlite", log)
+            with grpc.insecure_channel(cloud.grpc) as channel:
+                answering = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+                response = answering.ModelInfer(raw_request(row, name), timeout=DEADLINE_S)
+        finally:
+            process.kill()
+
+    np.testing.assert_array_equal(raw_logits(response), row[:, :4])
 
 
 def test_typed_request_gets_a_typed_answer(

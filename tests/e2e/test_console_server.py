@@ -6,6 +6,7 @@ import datetime as dt
 import ipaddress
 import socket
 import ssl
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+from tests.processes import DEADLINE_S
 
 from nestling_cloud import cli
 from nestling_cloud.console.server import ConsoleAddress, ConsoleError, ConsoleServer
@@ -107,12 +111,94 @@ def _shown(host: str, port: int) -> str:
         return ""
 
 
+async def _hello_once_read(scope: Scope, receive: Receive, send: Send) -> None:
+    async for _ in Request(scope, receive).stream():
+        pass
+    await PlainTextResponse("hello")(scope, receive, send)
+
+
+def _sent_until_hung_up(
+    sent: Iterable[bytes], monkeypatch: pytest.MonkeyPatch, *, deadline_s: float = 0.3
+) -> bytes:
+    """Send a console some pieces, then nothing more; returns what it says before it hangs up."""
+    monkeypatch.setattr("nestling_cloud.console.deadline._DEADLINE_S", deadline_s)
+    monkeypatch.setattr("nestling_cloud.console.deadline._LOOK_EVERY_S", 0.05)
+
+    def talk(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as line:
+            said = b""
+            try:
+                for piece in sent:
+                    line.sendall(piece)
+                while more := line.recv(1 << 16):
+                    said += more
+            except ConnectionError:
+                pass
+            return said
+
+    async def serve(server: ConsoleServer) -> bytes:
+        serving = asyncio.create_task(server.run(_hello_once_read))
+        try:
+            return await asyncio.to_thread(talk, server.port)
+        finally:
+            serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await serving
+
+    with ConsoleServer(ConsoleAddress(port=0), None) as server:
+        return asyncio.run(serve(server))
+
+
+_REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [],
+        [b"GET"],
+        [_REQUEST, b"\r\n", b"G"],
+        [b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nhalf"],
+    ],
+    ids=["silent", "half a line", "half a second request", "half a body"],
+)
+def test_who_never_ends_a_request_is_hung_up_on(
+    sent: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = _sent_until_hung_up(sent, monkeypatch)
+
+    assert (b"hello" in said) == (b"\r\n" in sent)
+
+
+def test_endless_head_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal pieces
+        yield _REQUEST
+        while pieces < 1000:
+            pieces += 1
+            yield b"X" * (1 << 16)
+
+    _sent_until_hung_up(endless(), monkeypatch, deadline_s=3600.0)
+
+    assert pieces < 1000
+
+
 def test_console_on_every_address_is_told_by_the_machines_name(tls: TlsFiles) -> None:
     address = ConsoleAddress(host="0.0.0.0", port=0)  # noqa: S104
     with ConsoleServer(address, lambda: tls) as server:
         assert server.url("cloud.example").startswith("https://cloud.example:")
         assert server.url().startswith("https://127.0.0.1:")
         assert not server.local_only
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104
+def test_console_on_every_address_is_reached_by_both_families(host: str, tls: TlsFiles) -> None:
+    with ConsoleServer(ConsoleAddress(host=host, port=0), lambda: tls) as server:
+        for address in ("127.0.0.1", "::1"):
+            socket.create_connection((address, server.port), timeout=DEADLINE_S).close()
 
 
 def test_beyond_loopback_there_is_no_console_without_tls() -> None:

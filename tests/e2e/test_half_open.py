@@ -2,8 +2,10 @@
 
 import resource
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,11 +17,14 @@ from tests.cloud_process import Cloud
 from tests.hand_bundle import hand_repository
 from tests.processes import DEADLINE_S, until
 
+from nestling.enrolment_token import EnrolmentToken
 from nestling.v1 import delivery_pb2, delivery_pb2_grpc
 from nestling_device.identity import Identity
 
 FILES = 400
 STRANGERS = 500
+STALLED_CHANNELS = 4
+STALLED_CALLS = 40
 
 
 @pytest.fixture
@@ -95,3 +100,31 @@ def test_half_open_connections_keep_nobody_from_enrolling_and_asking(
         until(lambda: all(ended(stranger) for stranger in strangers))
 
     assert cloud.process.poll() is None
+
+
+def test_calls_that_never_send_their_request_keep_nobody_from_enrolling(
+    cloud: Cloud, state: Path, tmp_path: Path
+) -> None:
+    never = threading.Event()
+    calls: list[grpc.Future[bytes]] = []  # one that nobody holds is cancelled
+
+    def nothing() -> Iterator[bytes]:
+        never.wait()
+        yield from ()
+
+    authority = EnrolmentToken.from_text(enrolled.add(state, "stranger")).authority
+    credentials = grpc.ssl_channel_credentials(ssl.DER_cert_to_PEM_cert(authority).encode())
+    with ExitStack() as stack:
+        stack.callback(never.set)
+        for number in range(STALLED_CHANNELS):
+            options = [("grpc.use_local_subchannel_pool", 1), ("nestling.number", number)]
+            channel = stack.enter_context(
+                grpc.secure_channel(cloud.enrolment, credentials, options=options)
+            )
+            call: grpc.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(
+                "/nestling.v1.EnrolmentService/Enrol"
+            )
+            calls += [call.future(nothing()) for _ in range(STALLED_CALLS)]
+            grpc.channel_ready_future(channel).result(DEADLINE_S)
+
+        assert enrols(cloud, state, tmp_path / "porch")

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from nestling.address import Address
 from nestling.complaints import fewer_repeats
 from nestling.hosts import is_loopback, is_wildcard
+from nestling_cloud.console.deadline import hang_up_on_dawdlers
 from nestling_cloud.errors import CloudError
 from nestling_cloud.ports import bound_socket, in_words
 from nestling_cloud.tls import TlsFiles, reachable_as
@@ -101,17 +102,20 @@ class ConsoleServer:
         server = _Server(config)
         serving = asyncio.create_task(server.serve([self._socket]), name="console")
         renewing = asyncio.create_task(self._renew(config), name="console-certificate")
+        deadline = hang_up_on_dawdlers(lambda: server.server_state.connections)
+        waiting = asyncio.create_task(deadline, name="console-deadline")
         try:
-            # Neither ends by itself; cancelled, this leaves the first to end in good order.
+            # None ends by itself; cancelled, this leaves the first to end in good order.
             with fewer_repeats(logging.getLogger("uvicorn.error")):
                 done, _ = await asyncio.wait(
-                    (serving, renewing), return_when=asyncio.FIRST_COMPLETED
+                    (serving, renewing, waiting), return_when=asyncio.FIRST_COMPLETED
                 )
             for task in done:
                 task.result()
             raise ConsoleError("the console ended by itself; what it logged before tells why")
         finally:
             renewing.cancel()
+            waiting.cancel()
             server.should_exit = True
             await serving
 
@@ -130,6 +134,7 @@ class ConsoleServer:
         tls = self._tls() if self._tls else None
         config = uvicorn.Config(
             app,
+            http="h11",  # httptools takes a head of any size, from anybody
             log_config=None,
             access_log=False,
             server_header=False,

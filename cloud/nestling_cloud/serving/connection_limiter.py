@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from nestling.hosts import network_of
+
 # A site's devices may share one address; each has two connections at most.
 PER_PEER = 1024
 # Files that are not connections: the store, the repository, event loops, the broker's pipes.
@@ -28,6 +30,9 @@ _DESCRIPTORS = Path("/proc/self/fd")
 _HOSTS_NAMED = 3
 
 _LOG = logging.getLogger(__name__)
+
+# Tells an open file from one that had the same descriptor before: device and inode.
+_File = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +63,27 @@ def excess(since: Mapping[Peer, float], *, per_peer: int, total: int) -> list[Pe
 
     Args:
         since: when each connection was first seen, in seconds.
-        per_peer: most connections of one address.
+        per_peer: most connections of one network (`network_of`).
         total: most connections of all.
 
     Returns:
-        Of every address the youngest ones beyond `per_peer`; if more than `total` remain, also
-        the youngest ones of the addresses that have the most.
+        Of every network the youngest ones beyond `per_peer`; if more than `total` remain, also
+        the youngest ones of the networks that have the most; and where there are more than `total`
+        networks, the youngest of all.
     """
-    by_host: defaultdict[str, list[Peer]] = defaultdict(list)
-    for peer in sorted(since, key=lambda each: (since[each], each.port)):
-        by_host[peer.host].append(peer)
-    most = min(per_peer, _fair_share([len(peers) for peers in by_host.values()], total))
-    return [peer for peers in by_host.values() for peer in peers[most:]]
+    by_network: defaultdict[str, list[Peer]] = defaultdict(list)
+    oldest_first = sorted(since, key=lambda each: (since[each], each.port))
+    for peer in oldest_first:
+        by_network[network_of(peer.host)].append(peer)
+    share = _fair_share([len(peers) for peers in by_network.values()], total)
+    most = max(1, min(per_peer, share))
+    gone = [peer for peers in by_network.values() for peer in peers[most:]]
+    left = set(since) - set(gone)
+    return gone + [peer for peer in oldest_first if peer in left][total:]
 
 
 def _fair_share(counts: Sequence[int], total: int) -> int:
-    """Largest number that every address may have so that all together stay within `total`."""
+    """Largest number that every network may have so that all together stay within `total`."""
     left = total
     for index, count in enumerate(sorted(counts)):
         share = left // (len(counts) - index)
@@ -88,15 +98,16 @@ async def limit_connections(ports: Collection[int], *, per_peer: int, total: int
 
     Args:
         ports: our listening ports.
-        per_peer: most connections of one address to all of them.
-        total: most connections of all addresses.
+        per_peer: most connections of one network to all of them.
+        total: most connections of all networks.
     """
     since: dict[Peer, float] = {}
+    known = Connections(ports)
     with _Slot() as slot:
         while True:
             await asyncio.sleep(_INTERVAL_S)
             now_s = asyncio.get_running_loop().time()
-            found = connections(ports) if len(_descriptors()) > min(per_peer, total) else {}
+            found = known.find()  # few or many: who was here first is to be known
             since = {peer: since.get(peer, now_s) for peer in found}
             surplus = excess(since, per_peer=per_peer, total=total)
             if surplus:
@@ -110,10 +121,37 @@ def total_for(file_limit: int) -> int:
     return max(file_limit - RESERVED_FILES, file_limit // 2)
 
 
-def connections(ports: Collection[int]) -> dict[Peer, int]:
-    """Find this process's connections to some of its ports; returns their descriptors."""
-    peers = ((_peer(descriptor), descriptor) for descriptor in _descriptors())
-    return {peer: each for peer, each in peers if peer is not None and peer.local_port in ports}
+class Connections:
+    """This process's connections to some of its ports.
+
+    Asking a socket for its ends takes long, and there may be ten thousand: each is asked once.
+
+    Args:
+        ports: our listening ports.
+    """
+
+    def __init__(self, ports: Collection[int]) -> None:
+        self._ports = ports
+        self._known: dict[int, tuple[_File, Peer | None]] = {}
+
+    def find(self) -> dict[Peer, int]:
+        """Find those that there are now; returns their descriptors."""
+        found = ((descriptor, self._look(descriptor)) for descriptor in _descriptors())
+        self._known = {descriptor: seen for descriptor, seen in found if seen is not None}
+        return {
+            peer: descriptor
+            for descriptor, (_, peer) in self._known.items()
+            if peer is not None and peer.local_port in self._ports
+        }
+
+    def _look(self, descriptor: int) -> "tuple[_File, Peer | None] | None":
+        try:
+            status = os.fstat(descriptor)
+        except OSError:  # closed meanwhile
+            return None
+        file = (status.st_dev, status.st_ino)
+        known = self._known.get(descriptor)
+        return known if known is not None and known[0] == file else (file, _peer(descriptor))
 
 
 class _Slot:

@@ -25,13 +25,19 @@ from nestling_cloud.serving.listener import (
 )
 from nestling_cloud.serving.peers import Peers
 
-# Of strangers, who have not shown their token yet.
+# Of strangers, who have not shown their token yet. A device makes one call; whoever begins calls
+# and never sends a request, or comes and asks nothing, is put out.
 _OPTIONS = (
     ("grpc.max_receive_message_length", 64 * 1024),
+    ("grpc.max_concurrent_streams", 4),
+    ("grpc.max_connection_age_ms", 30_000),
+    ("grpc.max_connection_age_grace_ms", 10_000),
     HANDSHAKE_DEADLINE,
     ONE_SERVER_A_PORT,
 )
-_MOST_AT_ONCE = 64
+# Requests that are looked at; the others wait. Calls are not limited in number: those that have no
+# request yet would count, and cost their senders nothing.
+_MOST_AT_ONCE = 4
 
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _LOG = logging.getLogger(__name__)
@@ -50,15 +56,17 @@ class EnrolmentDesk(enrolment_pb2_grpc.EnrolmentServiceServicer):
         self._enrolment = enrolment
         self._cloud = cloud
         self._broker = broker
+        self._at_once = asyncio.Semaphore(_MOST_AT_ONCE)
 
     async def Enrol(  # noqa: N802
         self, request: pb.EnrolRequest, context: _Context
     ) -> pb.EnrolResponse:
         """A certificate for a token."""
         try:
-            name, certificate = await asyncio.to_thread(
-                self._enrolment.enrol, request.secret, request.certificate_request
-            )
+            async with self._at_once:
+                name, certificate = await asyncio.to_thread(
+                    self._enrolment.enrol, request.secret, request.certificate_request
+                )
         except EnrolmentTokenError as err:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(err))
         except CertificateError as err:
@@ -127,9 +135,7 @@ async def enrolling(
     Raises:
         ListenerError: the port is taken.
     """
-    server = grpc.aio.server(
-        options=_OPTIONS, maximum_concurrent_rpcs=_MOST_AT_ONCE, interceptors=[Legible()]
-    )
+    server = grpc.aio.server(options=_OPTIONS, interceptors=[Legible()])
     desk = EnrolmentDesk(security.enrolment, cloud=cloud, broker=broker)
     enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(desk, server)
     credentials = tls_credentials(security.server_files, ask_for_certificate=False)

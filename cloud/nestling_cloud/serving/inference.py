@@ -1,6 +1,7 @@
 """The Open Inference Protocol service: the teacher's answers for offloaded inputs."""
 
 import logging
+import math
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, NoReturn, TypeAlias
@@ -15,8 +16,11 @@ from nestling_cloud.serving import tensors
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.excerpt import excerpt
 
-# Of one request. A window has kilobytes; a client that sends more is mistaken.
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+# Of one request, as long as one input fits. A window has kilobytes; a client that sends more is
+# mistaken.
+_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+# What a request has beside its values.
+_HEAD_BYTES = 64 * 1024
 
 # Finite inputs, but so large that the network computes with infinities.
 _OVERFLOW = (
@@ -27,6 +31,11 @@ _OVERFLOW = (
 Answered = Callable[[pb.ModelInferRequest, NDArray[np.float32], NDArray[np.float32]], None]
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _LOG = logging.getLogger(__name__)
+
+
+def max_message_bytes(signature: tensors.Signature) -> int:
+    """Largest request for a model that is read: one of its inputs fits, whatever its shape."""
+    return max(_MAX_MESSAGE_BYTES, 4 * math.prod(signature.shape) + _HEAD_BYTES)
 
 
 class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):

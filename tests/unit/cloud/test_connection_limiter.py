@@ -53,6 +53,25 @@ def test_what_stays_is_within_both_limits_and_nobody_loses_all(
     assert min(by_host.values()) >= 1
 
 
+def test_more_addresses_than_there_is_room_for_cost_only_the_youngest_theirs() -> None:
+    since = {
+        peer(f"10.0.{number // 256}.{number % 256}", 1): float(number) for number in range(900)
+    }
+
+    gone = excess(since, per_peer=1024, total=768)
+
+    assert {since[each] for each in gone} == {float(number) for number in range(768, 900)}
+
+
+def test_addresses_of_one_network_are_one_peer() -> None:
+    flood = {peer(f"2001:db8::{number:x}", number): float(number) for number in range(1, 101)}
+    others = {peer("2001:db8:0:1::1", 1): 500.0, peer("::ffff:10.0.0.1", 2): 500.0}
+
+    gone = excess({**flood, **others}, per_peer=10, total=1000)
+
+    assert gone == list(flood)[10:]
+
+
 def test_some_files_are_kept_for_other_use() -> None:
     assert total_for(65_536) == 65_280
     assert total_for(400) == 200

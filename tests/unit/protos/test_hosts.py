@@ -1,6 +1,13 @@
 import pytest
 
-from nestling.hosts import HostError, is_local, is_loopback, is_wildcard, parse_host
+from nestling.hosts import (
+    HostError,
+    is_local,
+    is_loopback,
+    is_wildcard,
+    network_of,
+    parse_host,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,3 +48,18 @@ def test_hosts_are_told_apart(host: str, *, loopback: bool, wildcard: bool) -> N
     assert is_loopback(host) == loopback
     assert is_wildcard(host) == wildcard
     assert is_local(host) == (loopback or wildcard)
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff:0:0:2", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_strangers_count_by_what_one_customer_has(host: str, network: str) -> None:
+    assert network_of(host) == network
