@@ -15,6 +15,7 @@ from tests.processes import DEADLINE_S, until
 
 from nestling import topics
 from nestling.v1 import delivery_pb2, delivery_pb2_grpc
+from nestling_device.mqtt import Connection, Message
 
 RUBBISH = b"\xff\xff\xff"
 MANY = 1500
