@@ -91,7 +91,7 @@ def environment(home: Path | None = None, *hosts: str) -> dict[str, str]:
     """
     beside = str(Path(sys.executable).parent)
     inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-    made = {**_QUIET, **past_proxies(inherited, *hosts)}
+    made = {**past_proxies(inherited, *hosts), **_QUIET}
     made["PATH"] = f"{beside}{os.pathsep}{made.get('PATH', '')}"
     if home is not None:
         made["FLWR_HOME"] = str(home)

@@ -112,7 +112,7 @@ def _join(options: argparse.Namespace) -> int:
             "--root-certificates"
         )
     beside = str(Path(sys.executable).parent)
-    environment = {**_QUIET, **past_proxies(os.environ, options.superlink.host)}
+    environment = {**past_proxies(os.environ, options.superlink.host), **_QUIET}
     environment["PATH"] = f"{beside}{os.pathsep}{environment.get('PATH', '')}"
     # Its own, so that two devices of one machine do not meet.
     environment.setdefault("FLWR_HOME", str((state / "flower").absolute()))
