@@ -16,6 +16,10 @@ from nestling_device.mqtt import BrokerUnreachableError, Connection
 from nestling_device.obstacle import find_obstacle
 
 _TIMEOUT_S = 5.0
+_SETTINGS = {
+    "cloud": "[cloud] address here, and nestling-cloud serve there",
+    "broker": "[cloud] broker here; receipts wait on the disk meanwhile",
+}
 # What a broker keeps it hands over with the subscription.
 _STATE_WAIT_S = 2.0
 
@@ -130,7 +134,8 @@ def _blocked(check: str, address: Address, subject: Subject) -> Finding | None:
     obstacle = find_obstacle(address, tls)
     if obstacle is None:
         return None
-    return Finding(check=check, level="fail", found=obstacle.found, advice=obstacle.advice)
+    advice = f"{obstacle.advice}; see {_SETTINGS[check]}"
+    return Finding(check=check, level="fail", found=obstacle.found, advice=advice)
 
 
 def _unknown(check: str, key: str) -> Finding:
