@@ -1,7 +1,6 @@
 """A SQLite file of the device: what a transaction wrote survives a kill and a power cut."""
 
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -12,12 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from nestling.private_file import keep_private
 from nestling_device import folder
 from nestling_device.errors import DeviceError
 
 _log = logging.getLogger(__name__)
 
-_OWNER_ONLY = 0o600
 _SIDE_FILES = ("-wal", "-shm")
 
 
@@ -61,7 +60,9 @@ class Database:
         self._lock = threading.RLock()
         with self._wrapped():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.began_empty = _restrict(path)
+            # SQLite gives the files that it makes beside this one the same mode.
+            beside = [Path(f"{path}{suffix}") for suffix in _SIDE_FILES]
+            self.began_empty = keep_private(path, *beside)
             self._connection = sqlite3.connect(
                 path,
                 isolation_level=None,
@@ -178,13 +179,3 @@ class Database:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _restrict(path: Path) -> bool:
-    """Leave a file, and SQLite's files beside it, to their owner; whether it has nothing in it."""
-    # SQLite gives the files that it makes beside this one the same mode.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
-    for each in (path, *(Path(f"{path}{suffix}") for suffix in _SIDE_FILES)):
-        if each.exists() and each.stat().st_mode & 0o077:
-            each.chmod(_OWNER_ONLY)
-    return path.stat().st_size == 0

@@ -2,6 +2,8 @@
 
 import contextlib
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,25 @@ def test_store_goes_on_after_its_server_ended_all_connections(postgres_server: P
 
         assert store.add("pi-1", make_batch(1, 2)) == 1
         assert store.count() == 2
+
+
+def test_opening_a_database_twice_keeps_what_others_commit_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "receipts.sqlite"
+    reading = (
+        "import sqlite3, sys; "
+        "print(*sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM receipts').fetchone())"
+    )
+
+    with Store(store_url(str(path))) as store, Store(store_url(str(path))):
+        found = []
+        for sequence in (1, 2):  # another program opens and closes the database between the two
+            store.add("pi-1", make_batch(sequence))
+            done = subprocess.run(
+                [sys.executable, "-c", reading, path], capture_output=True, text=True, check=True
+            )
+            found.append(int(done.stdout))
+
+    assert found == [1, 2]
 
 
 def test_full_disk_stores_a_batch_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import operator
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from nestling.private_file import keep_private
+
 # Any number, as long as nobody else takes an advisory lock of it in the same database.
 _WRITER_LOCK = 0x6E6573746C696E67
 _WRITING = "nestling_writing"
-_OWNER_ONLY = 0o600
 # A writer, and readers beside it; the pool keeps up to five.
 _KEPT_OPEN = 3
 
@@ -110,10 +110,7 @@ def _leave_to_owner(file: str | None) -> None:
     if not file or file == ":memory:" or file.startswith("file:"):
         return
     with contextlib.suppress(OSError):  # connecting says what is wrong, with what to do
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
-        for path in (Path(file), Path(f"{file}-wal"), Path(f"{file}-shm")):
-            if path.exists() and path.stat().st_mode & 0o077:
-                path.chmod(_OWNER_ONLY)
+        keep_private(Path(file), Path(f"{file}-wal"), Path(f"{file}-shm"))
 
 
 def upsert(connection: sa.Connection, table: sa.Table) -> Upsert:
