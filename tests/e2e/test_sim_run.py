@@ -201,7 +201,7 @@ def watched(
 ) -> Iterator[tuple[list[str], int]]:
     """Topics that a stranger saw during a fleet's run, and how many receipts were stored."""
     splits = load_task(scenario.task).load_checked(None, scenario.seed)
-    streams = [one.examples for one in deal(splits.test, 3, scenario.seed)]
+    streams = deal(splits.test, 3, scenario.seed)
     repository = Repository(next((fleet_cache / "bundles").iterdir()))
     state = tmp_path / "cloud"
     with cloud_process(repository.root, state) as addresses:
