@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.needs import MOSQUITTO
 from tests.processes import DEADLINE_S
+from tests.skipping import required
 
 from nestling_cloud.connection import BrokerAddress
 
@@ -38,7 +40,12 @@ StartCloud = Callable[..., Cloud]
 
 
 def command(repository: Path, store: Path, *arguments: str) -> list[str]:
-    """Command line of a cloud on free ports; with a console where its port is among `arguments`."""
+    """Command line of a cloud on free ports; with a console where its port is among `arguments`.
+
+    A cloud with TLS has Mosquitto for a broker; where there is none the test is skipped.
+    """
+    if "--tls" in arguments:
+        required(MOSQUITTO)
     module = [sys.executable, "-P", "-m", "nestling_cloud.cli", "serve"]
     paths = ["--repository", str(repository)]
     paths += [] if "--store" in arguments else ["--store", str(store)]

@@ -17,9 +17,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from tests import enrolled
 from tests.hand_bundle import hand_repository
-from tests.needs import SYSTEMD
+from tests.needs import MOSQUITTO, SYSTEMD
 from tests.processes import DEADLINE_S, until
-from tests.skipping import required
+from tests.skipping import needs, required
 
 from nestling_cloud import cli
 from nestling_cloud.fleet.enrolment import Enrolment
@@ -111,6 +111,7 @@ def test_every_section_with_commands_is_run() -> None:
     assert set(sections()) == {BY_HAND, SERVICE, BROKER, CONTAINERS}
 
 
+@needs(MOSQUITTO)
 def test_cloud_by_hand(terminal: Terminal) -> None:
     serve, *rest = sections()[BY_HAND]
     ready = terminal.serve(here(serve))
@@ -127,6 +128,7 @@ def test_cloud_by_hand(terminal: Terminal) -> None:
     assert "removed" in terminal.run("nestling-cloud device list")
 
 
+@needs(MOSQUITTO)
 def test_broker_by_itself(terminal: Terminal) -> None:
     configure, mosquitto, serve, *services = sections()[BROKER]
     port = _free_port()
@@ -144,6 +146,7 @@ def test_broker_by_itself(terminal: Terminal) -> None:
         _run_as_service(terminal, command)
 
 
+@needs(MOSQUITTO)
 def test_script_has_the_broker_read_its_lists_again(terminal: Terminal) -> None:
     port, state = _free_port(), terminal.folder / "cloud"
     terminal.run(f"nestling-cloud broker-config --state cloud --port {port}")
@@ -182,6 +185,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@needs(SYSTEMD)
 def test_service_is_installed_as_the_document_says(terminal: Terminal, wheel: Path) -> None:
     terminal.environment["WHEEL"] = str(wheel)
     said = [_run_as_service(terminal, command) for command in sections()[SERVICE]]
@@ -247,7 +251,7 @@ def test_service_is_confined(unit: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_units_start_what_there_is() -> None:
+def test_units_start_what_there_is(tmp_path: Path) -> None:
     options = {
         variable: value
         for name in ("cloud", "broker")
@@ -266,7 +270,8 @@ def test_units_start_what_there_is() -> None:
     for command in commands:
         for name, value in options.items():
             command = command.replace(f"${name}", value)  # noqa: PLW2901
-        assert cli.parser().parse_args(shlex.split(command)[1:]).public_host == NAME
+        words = shlex.split(command.replace("/var/lib", str(tmp_path)))
+        assert cli.parser().parse_args(words[1:]).public_host == NAME
 
 
 @pytest.mark.parametrize("name", ["Containerfile", "Containerfile.broker"])
@@ -281,6 +286,7 @@ def test_steps_of_an_image_can_be_taken(name: str, wheel: Path, tmp_path: Path) 
             command = [sys.executable, "-P", "-m", "pip", "install", "--quiet", *target]
             subprocess.run(command, check=True)
         if keyword == "RUN" and "apt-get" in rest:
+            required(MOSQUITTO)  # on the machine, as in the image
             (packages,) = re.findall(r"--no-install-recommends ([\w -]+?) &&", rest)
             subprocess.run(
                 ["/usr/bin/dpkg", "-s", *packages.split()], check=True, capture_output=True
@@ -290,8 +296,9 @@ def test_steps_of_an_image_can_be_taken(name: str, wheel: Path, tmp_path: Path) 
             Path(folder).mkdir()
             subprocess.run(shlex.split(rest.replace("/var/lib/nestling", folder)), check=True)
     if name == "Containerfile":
+        command = [word.replace("/var/lib", str(tmp_path)) for word in _words(name, "CMD")]
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "nestling_cloud.cli", *_words(name, "CMD")],
+            [sys.executable, "-P", "-m", "nestling_cloud.cli", *command],
             env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
             capture_output=True,
             text=True,
@@ -313,7 +320,9 @@ def test_images_share_a_user_and_neither_runs_as_root() -> None:
         assert max(line for line in lines if line.startswith("USER")) == "USER nestling"
 
 
-def test_compose_file_starts_what_there_is_and_shows_the_broker_its_folder_only() -> None:
+def test_compose_file_starts_what_there_is_and_shows_the_broker_its_folder_only(
+    tmp_path: Path,
+) -> None:
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     services: dict[str, Any] = compose["services"]
 
@@ -326,7 +335,10 @@ def test_compose_file_starts_what_there_is_and_shows_the_broker_its_folder_only(
         assert named <= set(compose["volumes"])
         ports |= {port.split(":")[1] for port in service.get("ports", [])}
         if name != "broker":
-            words = [re.sub(r"\$\{NESTLING_HOST[^}]*\}", NAME, word) for word in service["command"]]
+            words = [
+                re.sub(r"\$\{NESTLING_HOST[^}]*\}", NAME, word).replace("/var/lib", str(tmp_path))
+                for word in service["command"]
+            ]
             assert cli.parser().parse_args(words).public_host == NAME
     assert services["broker"]["volumes"] == ["broker:/var/lib/nestling/state/broker"]
     exposed = {
