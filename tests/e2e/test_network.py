@@ -14,7 +14,9 @@ from tests import cloud_process, enrolled
 from tests.cloud_process import Cloud, StartCloud
 from tests.device_process import DeviceProcess
 from tests.hand_bundle import hand_repository
+from tests.needs import MOSQUITTO
 from tests.processes import until
+from tests.skipping import needs
 
 import stopping
 from nestling_device.outbox import Outbox
@@ -182,6 +184,7 @@ def test_port_without_tls_is_told_in_words(start_cloud: StartCloud, tmp_path: Pa
     assert "does not speak TLS" in ended.stderr
 
 
+@needs(MOSQUITTO)
 def test_host_that_does_not_exist_is_not_called_a_taken_port(
     repository: Path, tmp_path: Path
 ) -> None:
