@@ -179,7 +179,9 @@ def test_run_prints_its_summary_as_json_and_one_line_a_step(start: Start) -> Non
     told, words = running.process.communicate(timeout=DEADLINE_S)
 
     assert running.process.returncode == 0
-    assert words.splitlines() == ["3 devices answer 150 inputs"]
+    origin, fleet = words.splitlines()
+    assert origin.startswith("bundle from the cache: ")
+    assert fleet == "3 devices answer 150 inputs"
     (folder,) = running.out.iterdir()
     assert json.loads(told) == json.loads((folder / "summary.json").read_text())
     assert list(running.temporary.iterdir()) == []

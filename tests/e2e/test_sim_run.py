@@ -29,7 +29,7 @@ from nestling_sim.streams import deal
 
 _INPUTS = 150
 # What the clock decides, and what a device makes up.
-_OF_THE_MOMENT = {"answered_at_ms", "wall_ms", "outbox_id"}
+_OF_THE_MOMENT = {"answered_at_ms", "wall_ms", "outbox_id", "fingerprint"}
 
 
 @dataclass(frozen=True, kw_only=True)
