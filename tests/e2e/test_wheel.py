@@ -18,7 +18,7 @@ from tests.processes import DEADLINE_S
 
 # A wheel of a hundred megabytes may have to be fetched and unpacked.
 _INSTALL_S = 900
-_RUN_S = 300
+_RUN_S = 600
 
 Install = Callable[[str], Path]
 
