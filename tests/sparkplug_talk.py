@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.background import background, running
-from tests.host_state import StateWatcher
+from tests.host_state import watching_state
 from tests.mqtt_tap import Connect, Disconnect, MqttTap, Packet, Publish, Subscribe
 from tests.processes import DEADLINE_S, until
 from tests.reporting_device import DEVICE, ReportingDevice
@@ -102,7 +102,7 @@ def hold_talk(folder: Path) -> Talk:
     with (
         start_broker() as broker,
         Store(store_url(str(folder / "receipts.sqlite"))) as store,
-        StateWatcher(broker) as watcher,
+        watching_state(broker) as watcher,
         MqttTap(broker.port) as node_tap,
         MqttTap(broker.port) as host_tap,
     ):
@@ -110,19 +110,19 @@ def hold_talk(folder: Path) -> Talk:
             born = watcher.next(online=True)
             with ReportingDevice(folder / "device", node_tap.port, broker.port) as device:
                 until(lambda: _online(store) == [True])
-                device.answer(0, RECEIPTS)
-                assert device.flush()
-                device.telemetry.set_gauges(Gauges(profile="pi-5", capacity=2))
+                device.node.answer(0, RECEIPTS)
+                assert device.node.flush()
+                device.node.telemetry.set_gauges(Gauges(profile="pi-5", capacity=2))
                 until(lambda: [row.profile for row in Figures(store).devices()[0]] == ["pi-5"])
                 assert host.command({metrics.OFFLOAD_TARGET: 0.25, metrics.DESIRED_BUNDLE: "b-2"})
-                until(lambda: device.telemetry.desired_bundle == "b-2")
+                until(lambda: device.node.telemetry.desired_bundle == "b-2")
                 assert host.command({metrics.OFFLOAD_TARGET: None})
-                until(lambda: device.telemetry.wished_share is None)
+                until(lambda: device.node.telemetry.wished_share is None)
                 watcher.say(online=False, timestamp=born["timestamp"] - 1)
                 watcher.next(online=True)
-                device.hears_everything()
-                device.answer(RECEIPTS, RECEIPTS + 2)
-                assert device.flush()
+                device.eyes.ask_for_birth()
+                device.node.answer(RECEIPTS, RECEIPTS + 2)
+                assert device.node.flush()
                 _speak_up(broker.port)
                 host_tap.wait_for(topics.sparkplug("NCMD", STRANGER))
                 online = _online(store)[0]

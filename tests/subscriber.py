@@ -1,4 +1,4 @@
-"""A client that knows nothing of us and writes down what a broker sends it."""
+"""A client that knows nothing of us: it keeps what a broker sends it, and publishes."""
 
 import queue
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class Heard(NamedTuple):
 
 
 class Subscriber:
-    """What came so far, in its order."""
+    """A client that is subscribed, and what it was sent so far."""
 
     def __init__(self, client: mqtt.Client) -> None:
         self._client = client
@@ -29,6 +29,10 @@ class Subscriber:
     def take(self) -> Heard:
         """Wait for the next message."""
         return self._messages.get(timeout=DEADLINE_S)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish a message and wait until the broker has it."""
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(DEADLINE_S)
 
     def rest(self) -> list[Heard]:
         """Messages that the broker had before now."""

@@ -2,19 +2,16 @@
 
 import contextlib
 import json
-import queue
 import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-import paho.mqtt.client as mqtt
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 from tests.cloud_process import Cloud, StartCloud
 from tests.edge_node import Node, batch_of
 from tests.postgres import Postgres
-from tests.processes import DEADLINE_S, until
+from tests.processes import until
 from tests.subscriber import subscribed
 
 from nestling import metrics, topics
@@ -122,15 +119,8 @@ def test_telemetry_goes_on_after_the_broker_was_away(
         node.close()
 
     with start_broker(port=first.port, kind=broker_kind) as second:
-        state: queue.Queue[bytes] = queue.Queue()
-        watcher = mqtt.Client(CallbackAPIVersion.VERSION2)
-        watcher.on_message = lambda _client, _data, message: state.put(bytes(message.payload))
-        watcher.connect(second.host, second.port)
-        watcher.loop_start()
-        watcher.subscribe(topics.HOST_STATE, qos=1)
-        assert json.loads(state.get(timeout=DEADLINE_S))["online"]
-        watcher.disconnect()
-        watcher.loop_stop()
+        with subscribed(second.host, second.port, topics.HOST_STATE) as stranger:
+            assert json.loads(stranger.take().payload)["online"]
 
         node = Node(second.host, second.port)
         node.birth()

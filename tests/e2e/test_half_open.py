@@ -17,6 +17,7 @@ from tests.cloud_process import Cloud
 from tests.hand_bundle import hand_repository
 from tests.processes import DEADLINE_S, until
 
+from nestling.address import Address
 from nestling.enrolment_token import EnrolmentToken
 from nestling.v1 import delivery_pb2, delivery_pb2_grpc
 from nestling_device.identity import Identity
@@ -58,8 +59,8 @@ def cloud(
 
 
 def connect(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=DEADLINE_S)
+    at = Address.parse(address)
+    return socket.create_connection((at.host, at.port), timeout=DEADLINE_S)
 
 
 def ended(stranger: socket.socket) -> bool:

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from tests.background import background, ingest
-from tests.host_state import StateWatcher
+from tests.host_state import StateWatcher, watching_state
 from tests.processes import until
 from tests.reporting_device import DEVICE, ReportingDevice
 
@@ -26,7 +27,7 @@ def broker() -> Iterator[Broker]:
 
 @pytest.fixture
 def watcher(broker: Broker) -> Iterator[StateWatcher]:
-    with StateWatcher(broker) as watching:
+    with watching_state(broker) as watching:
         yield watching
 
 
@@ -42,6 +43,11 @@ def device(tmp_path: Path, broker: Broker) -> Iterator[ReportingDevice]:
         yield reporting
 
 
+def living_host(store: Store, broker: Broker | CuttableLink) -> AbstractContextManager[None]:
+    """A cloud's ingest, over a broker or over a link to it."""
+    return background(lambda: ingest(store, host="127.0.0.1", port=broker.port))
+
+
 def look(broker: Broker) -> Finding:
     """What the doctor finds of the host."""
     config = with_values(Config(), {("cloud", "broker"): f"{broker.host}:{broker.port}"})
@@ -55,24 +61,24 @@ def stored(store: Store) -> list[int]:
 def test_late_will_of_an_earlier_connection_is_corrected_by_the_living_host(
     broker: Broker, watcher: StateWatcher, store: Store, device: ReportingDevice
 ) -> None:
-    with background(lambda: ingest(store, host=broker.host, port=broker.port)):
+    with living_host(store, broker):
         born = watcher.next(online=True)
 
         watcher.say(online=False, timestamp=born["timestamp"] - 1)
 
         assert watcher.next(online=True) == born
         assert watcher.retained() == born
-        device.answer(0, 3)
-        assert device.flush()
+        device.node.answer(0, 3)
+        assert device.node.flush()
     assert stored(store) == [0, 1, 2]
 
 
 def test_host_whose_name_another_host_took_down_later_comes_back_with_a_newer_birth(
     broker: Broker, watcher: StateWatcher, store: Store, device: ReportingDevice
 ) -> None:
-    with background(lambda: ingest(store, host=broker.host, port=broker.port)):
+    with living_host(store, broker):
         watcher.next(online=True)
-        with background(lambda: ingest(store, host=broker.host, port=broker.port)):
+        with living_host(store, broker):
             watcher.next(online=True)
         goodbye = watcher.next(online=False)
 
@@ -80,8 +86,8 @@ def test_host_whose_name_another_host_took_down_later_comes_back_with_a_newer_bi
 
         assert born["timestamp"] >= goodbye["timestamp"]
         assert watcher.retained() == born
-        device.answer(0, 3)
-        assert device.flush()
+        device.node.answer(0, 3)
+        assert device.node.flush()
     assert stored(store) == [0, 1, 2]
 
 
@@ -90,11 +96,11 @@ def test_host_starts_beside_a_death_from_a_clock_that_was_ahead(
 ) -> None:
     ahead = 4_000_000_000_000
     watcher.say(online=False, timestamp=ahead)
-    device.answer(0, 3)
+    device.node.answer(0, 3)
 
-    with background(lambda: ingest(store, host=broker.host, port=broker.port)):
+    with living_host(store, broker):
         until(lambda: watcher.next(online=True)["timestamp"] == ahead)
-        assert device.flush()
+        assert device.node.flush()
 
     assert watcher.next(online=False)["timestamp"] == ahead
     assert stored(store) == [0, 1, 2]
@@ -105,7 +111,7 @@ def test_connection_that_only_the_host_lost_does_not_take_the_next_one_down(
 ) -> None:
     with (
         CuttableLink("cloud", broker.host, broker.port) as link,
-        background(lambda: ingest(store, host="127.0.0.1", port=link.port)),
+        living_host(store, link),
     ):
         first = watcher.next(online=True)
         link.cut()
@@ -119,7 +125,7 @@ def test_connection_that_only_the_host_lost_does_not_take_the_next_one_down(
 def test_unreadable_state_under_the_hosts_name_is_corrected(
     broker: Broker, watcher: StateWatcher, store: Store
 ) -> None:
-    with background(lambda: ingest(store, host=broker.host, port=broker.port)):
+    with living_host(store, broker):
         born = watcher.next(online=True)
 
         watcher.say_bytes(b"OFFLINE")
@@ -130,7 +136,7 @@ def test_unreadable_state_under_the_hosts_name_is_corrected(
 def test_goodbye_has_the_time_of_the_goodbye(
     broker: Broker, watcher: StateWatcher, store: Store
 ) -> None:
-    with background(lambda: ingest(store, host=broker.host, port=broker.port)):
+    with living_host(store, broker):
         born = watcher.next(online=True)
         until(lambda: time.time_ns() // 10**6 > born["timestamp"])
 
@@ -142,7 +148,7 @@ def test_device_ignores_a_death_older_than_the_birth_that_it_believes(
 ) -> None:
     watcher.say(online=True, timestamp=10)
     watcher.say(online=False, timestamp=9)
-    device.answer(0, 2)
+    device.node.answer(0, 2)
 
     assert device.sends_receipts()
 
@@ -152,8 +158,8 @@ def test_device_believes_a_death_as_old_as_the_birth(
 ) -> None:
     watcher.say(online=True, timestamp=10)
     watcher.say(online=False, timestamp=10)
-    device.hears_everything()
-    device.answer(0, 2)
+    device.eyes.ask_for_birth()
+    device.node.answer(0, 2)
 
     assert not device.sends_receipts()
 
@@ -166,13 +172,13 @@ def test_device_takes_another_brokers_word_afresh(
         ReportingDevice(tmp_path / "device", link.port, broker.port) as device,
     ):
         watcher.say(online=False, timestamp=4_000_000_000_000)
-        device.hears_everything()
+        device.eyes.ask_for_birth()
         link.cut()
-        device.next("NDEATH")
+        device.eyes.next("NDEATH")
         watcher.say(online=True, timestamp=10)
         link.restore()
-        device.next("NBIRTH")
-        device.answer(0, 2)
+        device.eyes.next("NBIRTH")
+        device.node.answer(0, 2)
 
         assert device.sends_receipts()
 

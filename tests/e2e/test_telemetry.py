@@ -1,105 +1,27 @@
 """The edge node against a real broker, the cloud's ingest and a stranger's eyes."""
 
-import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.background import background, ingest
 from tests.mqtt_tap import Connect, MqttTap, Publish
+from tests.processes import until
 from tests.receipts import acknowledgement
+from tests.reporting_device import DEVICE, Eyes, Node, receipt
 
 from nestling import metrics, topics
-from nestling.metrics import metric, metric_value
+from nestling.metrics import metric_value
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
 from nestling_cloud.broker import Broker, BrokerKind, start_broker
 from nestling_cloud.telemetry.store import Store, store_url
-from nestling_device.mqtt import Connection, Message
+from nestling_device.mqtt import Message
 from nestling_device.outbox import Outbox
 from nestling_device.sparkplug_node import Gauges
-from nestling_device.state import State
-from nestling_device.telemetry import Telemetry, TelemetryConfig
 from nestling_sim.links import CuttableLink
-
-DEADLINE_S = 20.0
-DEVICE = "pi-1"
-
-
-def receipt(index: int) -> receipt_pb2.Receipt:
-    made = receipt_pb2.Receipt(
-        input_index=index,
-        answered_at_ms=1_700_000_000_000,
-        bundle_version="small-1-abc",
-        route=receipt_pb2.Route(capacity=1, reason=receipt_pb2.REASON_ACCEPTED),
-        resident_capacity=1,
-        latency_ms=1.0,
-        latency_provenance=receipt_pb2.PROVENANCE_MODELLED,
-        wall_ms=1.0,
-        success=[0.5, 0.75],
-    )
-    made.energy.add(source="compute", energy_mj=1.0, provenance=receipt_pb2.PROVENANCE_MODELLED)
-    return made
-
-
-class Node:
-    """A device's telemetry with its outbox and state."""
-
-    def __init__(self, folder: Path, port: int, *, resend_after_s: float = 600.0) -> None:
-        self.outbox = Outbox(folder)
-        self.state = State(folder)
-        config = TelemetryConfig(
-            device_id=DEVICE,
-            host="127.0.0.1",
-            port=port,
-            batch_limit=10,
-            resend_after_s=resend_after_s,
-            reconnect_min_s=0.05,
-            reconnect_max_s=0.2,
-        )
-        self.telemetry = Telemetry(config, self.outbox, self.state)
-        self.telemetry.start()
-
-    def answer(self, first: int, last: int) -> None:
-        for index in range(first, last):
-            self.outbox.append(receipt(index))
-            self.telemetry.notify()
-
-    def close(self) -> None:
-        self.telemetry.close()
-        self.outbox.close()
-        self.state.close()
-
-
-class Eyes:
-    """Another client of the broker that sees everything the node says."""
-
-    def __init__(self, port: int) -> None:
-        self.seen: list[str] = []  # topics
-        everything = [topics.sparkplug("+", DEVICE)]
-        self.line = Connection("127.0.0.1", port, client_id="eyes", subscriptions=everything)
-
-    def next(self, message_type: str) -> payload_pb2.Payload:
-        deadline = time.monotonic() + DEADLINE_S
-        while time.monotonic() < deadline:
-            message = self.line.receive(0.1)
-            if message is None:
-                continue
-            self.seen.append(message.topic)
-            if message.topic == topics.sparkplug(message_type, DEVICE):
-                return payload_pb2.Payload.FromString(message.payload)
-        raise AssertionError(f"no {message_type} within {DEADLINE_S} s")
-
-    def command(self, name: str, value: metrics.MetricValue) -> None:
-        payload = payload_pb2.Payload(metrics=[metric(name, value, timestamp_ms=0)])
-        self.line.publish(Message(topics.sparkplug("NCMD", DEVICE), payload.SerializeToString()))
-
-    def say_state(self, *, online: bool) -> None:
-        state = json.dumps({"online": online, "timestamp": 0}).encode()
-        self.line.publish(Message(topics.HOST_STATE, state))
 
 
 def named(payload: payload_pb2.Payload) -> dict[str, metrics.MetricValue | None]:
@@ -111,13 +33,6 @@ def batch_of(birth: payload_pb2.Payload, data: payload_pb2.Payload) -> receipt_p
     (value,) = (metric_value(entry) for entry in data.metrics if entry.alias == alias)
     assert isinstance(value, bytes)
     return receipt_pb2.ReceiptBatch.FromString(value)
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline, pause = time.monotonic() + DEADLINE_S, threading.Event()
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        pause.wait(0.02)
 
 
 @pytest.fixture
@@ -174,7 +89,7 @@ def test_every_will_that_a_broker_heard_has_a_number_of_its_own(
 ) -> None:
     with MqttTap(broker.port, deaf=True) as tap:
         node = Node(tmp_path / "device", tap.port)
-        wait_until(lambda: len(connects(tap)) >= 3)
+        until(lambda: len(connects(tap)) >= 3)
         tap.deaf = False
         (birth,) = tap.wait_for(topics.sparkplug("NBIRTH", DEVICE))
         node.close()
@@ -205,8 +120,7 @@ def test_host_may_ask_for_a_rebirth_and_gets_the_receipts_again(node: Node, eyes
     node.answer(0, 1)
     first = eyes.next("NDATA")
 
-    eyes.command(metrics.REBIRTH, value=True)
-    again = eyes.next("NBIRTH")
+    again = eyes.ask_for_birth()[-1]
     resent = eyes.next("NDATA")
 
     assert (again.seq, resent.seq) == (0, 1)
@@ -238,14 +152,13 @@ def test_acknowledgement_empties_the_outbox_and_nonsense_does_not(node: Node, ey
     eyes.command(metrics.ACKNOWLEDGED, word.SerializeToString())
     eyes.command(metrics.ACKNOWLEDGED, b"\xff\xff\xff")
     eyes.line.publish(Message(topics.sparkplug("NCMD", DEVICE), b"\xff\xff\xff"))
-    eyes.command(metrics.REBIRTH, value=True)
-    eyes.next("NBIRTH")  # so all of that has been heard
+    eyes.ask_for_birth()  # so all of that has been heard
     assert node.outbox.depth == 3
 
     word.outbox_id = outbox_id
     eyes.command(metrics.ACKNOWLEDGED, word.SerializeToString())
 
-    assert node.telemetry.flush(DEADLINE_S)
+    assert node.flush()
 
 
 @pytest.mark.parametrize("payload", [b"[" * 100_000, b"9" * 5000, b"\xff", b"NaN", b"[]", b"null"])
@@ -254,12 +167,11 @@ def test_state_that_cannot_be_read_changes_nothing(
 ) -> None:
     eyes.next("NBIRTH")
     eyes.line.publish(Message(topics.HOST_STATE, payload))
-    eyes.command(metrics.REBIRTH, value=True)
-    eyes.next("NBIRTH")  # so it has been heard
+    eyes.ask_for_birth()  # so it has been heard
 
     node.answer(0, 3)
     with background(lambda: ingest(store, host=broker.host, port=broker.port)):
-        assert node.telemetry.flush(DEADLINE_S)
+        assert node.flush()
 
     assert stored(store) == [0, 1, 2]
 
@@ -273,7 +185,7 @@ def test_damaged_row_of_the_outbox_is_reported_and_holds_nothing_up(
     node.telemetry.notify()
 
     with background(lambda: ingest(store, host=broker.host, port=broker.port)):
-        assert node.telemetry.flush(DEADLINE_S)
+        assert node.flush()
 
     assert stored(store) == [0, 1, 3, 4]
     assert store.unreadable() == 1
@@ -295,12 +207,10 @@ def test_changed_gauges_are_told_once(node: Node, eyes: Eyes) -> None:
 def test_receipts_wait_while_the_host_is_offline(node: Node, eyes: Eyes) -> None:
     birth = eyes.next("NBIRTH")
     eyes.say_state(online=False)
-    eyes.command(metrics.REBIRTH, value=True)
-    eyes.next("NBIRTH")  # so the state has been heard
+    eyes.ask_for_birth()  # so the state has been heard
     node.answer(0, 2)
     for _ in range(2):  # what it would send it sends between these two
-        eyes.command(metrics.REBIRTH, value=True)
-        eyes.next("NBIRTH")
+        eyes.ask_for_birth()
     assert topics.sparkplug("NDATA", DEVICE) not in eyes.seen
 
     eyes.say_state(online=True)
@@ -316,7 +226,7 @@ def test_host_that_comes_later_gets_what_nobody_heard(
     eyes.next("NDATA")
 
     with background(lambda: ingest(store, host=broker.host, port=broker.port)):
-        assert node.telemetry.flush(DEADLINE_S)
+        assert node.flush()
 
     assert stored(store) == list(range(5))
 
@@ -331,7 +241,7 @@ def test_everything_is_stored_once_through_a_cut_line(
         link.restore()
         node.answer(60, 75)
 
-        assert node.telemetry.flush(DEADLINE_S)
+        assert node.flush()
 
     assert stored(store) == list(range(75))
     assert node.telemetry.bytes_sent > 0
@@ -350,7 +260,7 @@ def test_everything_is_stored_once_through_a_broker_restart(
             first.close()
             node.answer(30, 60)
             with start_broker(port=port, kind=broker_kind):
-                assert node.telemetry.flush(DEADLINE_S)
+                assert node.flush()
 
     assert stored(store) == list(range(60))
 
@@ -365,7 +275,7 @@ def test_receipts_of_an_earlier_life_are_delivered(
         background(lambda: ingest(store, host=broker.host, port=broker.port)),
         closing(Node(tmp_path / "device", broker.port)) as node,
     ):
-        assert node.telemetry.flush(DEADLINE_S)
+        assert node.flush()
 
     assert stored(store) == list(range(25))
 
@@ -380,7 +290,7 @@ def test_dropped_receipts_do_not_hold_up_the_rest(
         background(lambda: ingest(store, host=broker.host, port=broker.port)),
         closing(Node(tmp_path / "device", broker.port)) as node,
     ):
-        assert node.telemetry.flush(DEADLINE_S)
+        assert node.flush()
 
     assert stored(store) == list(range(20, 25))
 
@@ -394,4 +304,4 @@ def test_closing_with_no_broker_in_sight_ends_and_keeps_everything(tmp_path: Pat
     assert not node.telemetry.flush(0.3)
     assert node.outbox.depth == 3
     node.close()
-    wait_until(lambda: f"telemetry-{DEVICE}" not in {t.name for t in threading.enumerate()})
+    until(lambda: f"telemetry-{DEVICE}" not in {t.name for t in threading.enumerate()})

@@ -56,23 +56,33 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.timeout(_INSTALL_S + _RUN_S)
-def test_base_wheel_is_a_device(install: Install, cloud: Cloud, tmp_path: Path) -> None:
-    programs = install("")
-
-    arguments = ["--cloud", cloud.grpc, "--broker", str(cloud.broker), "--count", "3"]
+def _run(program: Path, *arguments: str, folder: Path) -> str:
+    """Run an installed program to its end in an empty folder; returns what it prints."""
     done = subprocess.run(
-        [programs / "nestling-device", "run", *arguments, "--interval", "0.01", "--json"],
-        cwd=tmp_path,
-        env=_environment(tmp_path),
+        [program, *arguments],
+        cwd=folder,
+        env=_environment(folder),
         capture_output=True,
         text=True,
         timeout=_RUN_S,
         check=False,
     )
-
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 3
+    return done.stdout
+
+
+@pytest.mark.timeout(_INSTALL_S + _RUN_S)
+def test_base_wheel_is_a_device(install: Install, cloud: Cloud, tmp_path: Path) -> None:
+    programs = install("")
+
+    arguments = ["--cloud", cloud.grpc, "--broker", str(cloud.broker), "--count", "3"]
+    answers = _run(
+        programs / "nestling-device",
+        *("run", *arguments, "--interval", "0.01", "--json"),
+        folder=tmp_path,
+    )
+
+    assert len(answers.splitlines()) == 3
 
 
 @pytest.mark.timeout(_INSTALL_S + _RUN_S)
@@ -105,21 +115,8 @@ def test_cloud_extra_serves_with_broker_and_console(
 def test_sim_extra_trains_ships_and_runs_a_fleet(install: Install, tmp_path: Path) -> None:
     programs = install("[sim]")
 
-    done = subprocess.run(
-        [
-            programs / "nestling-sim",
-            "run",
-            *("--task", f"{ROOT / 'docs' / 'examples' / 'digits.py'}:TASK"),
-            "--json",
-        ],
-        cwd=tmp_path,
-        env=_environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=_RUN_S,
-        check=False,
-    )
+    task = f"{ROOT / 'docs' / 'examples' / 'digits.py'}:TASK"
+    told = _run(programs / "nestling-sim", "run", "--task", task, "--json", folder=tmp_path)
 
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout)
+    summary = json.loads(told)
     assert summary["inputs"] == summary["answered"]
