@@ -13,7 +13,7 @@ from pathlib import Path
 
 # Set where everything is installed, so that nothing is left out unnoticed.
 SKIP_NOTHING = "NESTLING_TESTS_SKIP_NOTHING"
-# Where Debian puts daemons; a user's PATH may lack it.
+# Where Debian puts daemons, as nestling_cloud.broker has it; a user's PATH may lack it.
 _SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin")
 
 

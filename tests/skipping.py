@@ -1,6 +1,7 @@
-"""Skips tests for want of something that no wheel brings, and says how to get all of it."""
+"""Skips tests for want of something that no wheel brings, and says how to install it."""
 
 import os
+import socket
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
@@ -12,6 +13,19 @@ from tests.needs import ALL, SKIP_NOTHING, Need, packages
 def needs(need: Need) -> pytest.MarkDecorator:
     """Mark tests that cannot run without something."""
     return pytest.mark.skipif(need.find() is None, reason=need.reason)
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+# No package brings it: the kernel has it, or was told to leave it out.
+needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="this machine's loopback has no IPv6")
 
 
 def required(need: Need) -> Path:

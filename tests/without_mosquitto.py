@@ -2,15 +2,13 @@
 
 import ctypes
 import os
-import shutil
-from pathlib import Path
 
 import pytest
+from tests.needs import MOSQUITTO
 
 _NEW_MOUNT_NAMESPACE = 0x00020000
 _PRIVATE = 1 << 18 | 1 << 14  # and all that is below
 _BIND = 1 << 12
-_SYSTEM_PATHS = "/usr/sbin:/usr/local/sbin"  # as nestling_cloud.broker has it
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -26,9 +24,8 @@ def hide_mosquitto() -> None:
     try:
         _check(_LIBC.unshare(_NEW_MOUNT_NAMESPACE))
         _check(_LIBC.mount(None, b"/", None, _PRIVATE, None))
-        while found := shutil.which("mosquitto", path=f"{os.environ['PATH']}:{_SYSTEM_PATHS}"):
-            program = os.fsencode(Path(found).resolve())
-            _check(_LIBC.mount(b"/dev/null", program, None, _BIND, None))
+        while found := MOSQUITTO.find():
+            _check(_LIBC.mount(b"/dev/null", os.fsencode(found.resolve()), None, _BIND, None))
     except PermissionError as err:
         raise pytest.UsageError(f"--without-mosquitto needs root: {err.strerror}") from err
 

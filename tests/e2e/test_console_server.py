@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from tests.processes import DEADLINE_S
+from tests.skipping import needs_ipv6
 
 from nestling_cloud import cli
 from nestling_cloud.console.server import ConsoleAddress, ConsoleError, ConsoleServer
@@ -193,7 +194,7 @@ def test_console_on_every_address_is_told_by_the_machines_name(tls: TlsFiles) ->
         assert not server.local_only
 
 
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+@needs_ipv6
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104
 def test_console_on_every_address_is_reached_by_both_families(host: str, tls: TlsFiles) -> None:
     with ConsoleServer(ConsoleAddress(host=host, port=0), lambda: tls) as server:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from tests.device_process import DeviceProcess
 from tests.hand_bundle import hand_repository
 from tests.needs import MOSQUITTO
 from tests.processes import until
-from tests.skipping import needs
+from tests.skipping import needs, needs_ipv6
 
 import stopping
 from nestling_device.outbox import Outbox
@@ -28,18 +27,6 @@ TO_THE_CLOUD = ("--offload-share", "1", "--count", "10", "--interval", "0.01")
 # Nobody listens there.
 PROXY = "http://127.0.0.1:9"
 PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy", "all_proxy"), PROXY)
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 on this machine's loopback")
 
 
 @pytest.fixture
