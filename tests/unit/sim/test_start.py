@@ -4,32 +4,31 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.processes import until
+from tests.processes import DEADLINE_S, until
 
 from nestling_sim.start import FleetStart, NotStartedError
 
 
 def test_few_start_at_once_and_none_goes_on_before_all_are_up() -> None:
-    start, lock = FleetStart(40), threading.Lock()
-    starting, most, up = 0, 0, 0
+    start, starting, may_finish = FleetStart(40), threading.Semaphore(0), threading.Semaphore(0)
+    up: list[int] = []
 
-    def device(_number: int) -> int:
-        nonlocal starting, most, up
+    def device(number: int) -> int:
         with start.turn():
-            with lock:
-                starting += 1
-                most = max(most, starting)
-            with lock:
-                starting -= 1
-                up += 1
+            starting.release()
+            assert may_finish.acquire(timeout=DEADLINE_S)
+            up.append(number)
         start.wait_for_all()
-        return up
+        return len(up)
 
     with ThreadPoolExecutor(40) as pool:
-        seen = list(pool.map(device, range(40)))
+        seen = pool.map(device, range(40))
+        assert all(starting.acquire(timeout=DEADLINE_S) for _ in range(8))
+        ninth = starting.acquire(timeout=0.1)
+        may_finish.release(40)
 
-    assert seen == [40] * 40
-    assert 1 <= most <= 8
+        assert list(seen) == [40] * 40
+    assert not ninth
 
 
 def test_device_that_fails_to_start_keeps_the_others_from_going_on() -> None:
