@@ -352,7 +352,10 @@ def test_unit_runs_what_the_script_installs_as_the_user_that_it_makes() -> None:
     [
         SCRIPT,
         ROOT / "tests" / "arm64" / "run.sh",
+        ROOT / "tests" / "fresh" / "run.sh",
+        ROOT / "tests" / "fresh" / "enter.sh",
         ROOT / "deploy" / "cloud" / "run-broker.sh",
+        ROOT / ".ci" / "run",
     ],
 )
 def test_shellcheck_finds_nothing(script: Path) -> None:
