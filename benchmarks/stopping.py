@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from nestling_cloud.temporary import temporary_folder
 
 # What a start may take until the folder is locked, and an end until the process is gone.
 _PATIENCE_S = 60.0
@@ -122,22 +123,23 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="nestling-stopping-") as name:
-        folder = Path(name)
-        with serving(options.repository, folder / "cloud") as (cloud, broker):
-            run = many(
-                cloud,
-                broker,
-                folder,
-                starts=options.starts,
-                at_once=options.at_once,
-                seed=options.seed,
-            )
-            ends = []
-            for end in run:
-                ends.append(end)
-                if len(ends) % 50 == 0:
-                    print(f"{len(ends)} of {options.starts}", file=sys.stderr, flush=True)
+    ends = []
+    with (
+        temporary_folder(".nestling-bench-") as folder,
+        serving(options.repository, folder / "cloud") as (cloud, broker),
+    ):
+        run = many(
+            cloud,
+            broker,
+            folder,
+            starts=options.starts,
+            at_once=options.at_once,
+            seed=options.seed,
+        )
+        for end in run:
+            ends.append(end)
+            if len(ends) % 50 == 0:
+                print(f"{len(ends)} of {options.starts}", file=sys.stderr, flush=True)
     report(ends)
     return int(any(end.status != 0 for end in ends))
 
