@@ -99,7 +99,9 @@ def _make(folder: Path, pip_arguments: list[str]) -> None:
     log = folder / "install.log"
     status = _install(folder, pip_arguments, log, started)
     if status:
-        raise InstallError(f"pip ended with status {status}:\n{last_words(log.read_text())}")
+        raise InstallError(
+            f"pip ended with status {status}:\n{last_words(log.read_text(encoding='utf-8'))}"
+        )
     if not (folder / "bin" / "nestling-sim").exists():
         raise InstallError(
             f"pip put the packages elsewhere: see {log}, and take target, prefix and root out of "
