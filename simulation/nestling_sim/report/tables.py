@@ -50,8 +50,8 @@ def dealt_again(summary: Mapping[str, Any]) -> str:
     if not summary["dealt_again"]:
         return ""
     return (
-        f"; the {summary['devices']} devices share {summary['recordings']} recordings, and each "
-        "begins at another point of its own"
+        f"; the {summary['devices']} devices share {summary['recordings']} recordings, each from "
+        "another starting point"
     )
 
 

@@ -136,5 +136,5 @@ def test_report_and_terminal_say_that_recordings_are_shared(evidence: Evidence) 
     console.print(summary_table(summary))
 
     for text in (report_page(replace(evidence, summary=summary)), console.export_text()):
-        assert "the 100 devices share 42 recordings, and each begins at another point" in text
+        assert "the 100 devices share 42 recordings, each from another starting point" in text
     assert "share 42 recordings" not in report_page(evidence)
