@@ -355,6 +355,7 @@ def test_unit_runs_what_the_script_installs_as_the_user_that_it_makes() -> None:
         ROOT / "tests" / "fresh" / "run.sh",
         ROOT / "tests" / "fresh" / "enter.sh",
         ROOT / "deploy" / "cloud" / "run-broker.sh",
+        ROOT / "protos" / "generate.sh",
         ROOT / ".ci" / "run",
     ],
 )
