@@ -44,11 +44,13 @@ def read_sealed(path: Path) -> bytes:
         FileNotFoundError: there is none.
         SealError: its content is another one, or nothing is known of it.
     """
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() not in _digests(seal_of(path)):
+    data, seal = path.read_bytes(), seal_of(path)
+    known = _digests(seal)
+    if not known:
+        raise SealError(f"{path} cannot be checked: {seal} has no SHA-256 of it")
+    if hashlib.sha256(data).hexdigest() not in known:
         raise SealError(
-            f"{path} is damaged: its {len(data)} bytes have another SHA-256 than {seal_of(path)} "
-            "says"
+            f"{path} is damaged: its {len(data)} bytes have another SHA-256 than {seal} says"
         )
     return data
 
