@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -115,13 +114,7 @@ def write_costs(state_dir: Path, costs: MeasuredCosts) -> Path:
         OSError: the folder cannot be written.
     """
     path = state_dir / FILE_NAME
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(costs.to_json())
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder.sync(state_dir)
+    folder.replace_file(path, costs.to_json())
     return path
 
 
