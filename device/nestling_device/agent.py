@@ -289,9 +289,9 @@ class Agent:
 
     def _choose(self, question: Question, wish: Wish, bill: Bill) -> _Outcome:
         """Device or cloud; limits were held against the device before."""
-        closed = self._cloud.closed(question.window, bill)
-        if closed is not None:
-            return _kept(self._answer(question, bill), closed)
+        skipped = self._cloud.skip_reason(question.window, bill)
+        if skipped is not None:
+            return _kept(self._answer(question, bill), skipped)
         prices = self._prices(wish, bill.budget)
         if policy.keeps_nothing(prices):
             return self._ask_unseen(question, bill)
@@ -299,32 +299,34 @@ class Agent:
         wished = False
         if own.capacity < self._parts.nest.resident:
             wished = policy.prefers_cloud(own.gained(self._parts.nest.resident), prices.gate)
-            if wished and self._refused(question, own, bill) is None:
+            if wished and self._limit_reason(question, own, bill) is None:
                 return self._gate(question, own, bill)
             own = self._climb(question, own, bill)
         # No promise is for an input that the gate's price would have sent.
         if not wished and not policy.prefers_cloud(own.gained(own.capacity), prices.accept):
             return _kept(own, receipt_pb2.REASON_ACCEPTED)
-        refused = self._refused(question, own, bill)
-        if refused is not None:
-            return _kept(own, refused)
+        limit = self._limit_reason(question, own, bill)
+        if limit is not None:
+            return _kept(own, limit)
         return self._ask(question, own, receipt_pb2.REASON_ESCALATED, bill)
 
     def _prices(self, wish: Wish, budget: Budget) -> policy.Prices:
-        """What the budget asks for; a risk that nothing is certified for is said once."""
+        """Look up the prices that the budget asks for; log a risk that is not certified."""
         curve = self._curve()
         if budget.tolerated_risk > 0 and not policy.certified_prices(curve, budget.tolerated_risk):
             self._notices.risk(curve, budget.tolerated_risk)
         share = self._keeper.to_go_for(wish)
         return policy.asked_prices(curve, budget, share, drifting=self._drift.noticed)
 
-    def _refused(self, question: Question, own: _OwnAnswer, bill: Bill) -> Reason.ValueType | None:
-        """Tell which limit keeps the cloud from being asked after what has run, None if none does.
+    def _limit_reason(
+        self, question: Question, own: _OwnAnswer, bill: Bill
+    ) -> Reason.ValueType | None:
+        """Name the limit that rules out an offload after what has run, None if none does.
 
-        By what that is expected to take: what it did take would not replay.
+        Counts expected costs, not measured ones, so that a replay decides the same.
         """
         ran = [self._costs[number - 1] for number in {self._parts.nest.start, own.capacity}]
-        return self._cloud.refused(question.window, bill, after=ran)
+        return self._cloud.limit_reason(question.window, bill, after=ran)
 
     def _ask_unseen(self, question: Question, bill: Bill) -> _Outcome:
         """Ask the cloud; a student runs only if it has to."""

@@ -15,16 +15,16 @@ _KEYS: dict[Limit, str] = {
     "memory": "memory_kb",
 }
 _UNITS: dict[Kind, str] = {"energy": "mJ", "latency": "ms", "share": "offloads"}
-# They come and go by themselves: no reason to worry the operator.
+# These come and go by themselves, so they are no warning to the operator.
 _PASSING: frozenset[Limit] = frozenset({"link", "battery"})
 
 
 class Notices:
-    """Warns of what a budget rules out; what was said once is not said again."""
+    """Logs what a budget rules out, each thing once."""
 
     def __init__(self) -> None:
-        """Start with nothing said."""
-        self._said: set[str] = set()
+        """Start with nothing logged."""
+        self._logged: set[str] = set()
 
     def offload(self, excess: Excess) -> None:
         """Say that the cloud is not asked because of a limit."""
@@ -48,10 +48,10 @@ class Notices:
         self._say(f"target {target.kind} {target.mean}", missed_target(target))
 
     def _say(self, key: str, text: str, *, passing: bool = False) -> None:
-        if key in self._said:
+        if key in self._logged:
             return
-        self._said.add(key)
-        _log.log(logging.INFO if passing else logging.WARNING, "%s (said once)", text)
+        self._logged.add(key)
+        _log.log(logging.INFO if passing else logging.WARNING, "%s (logged once)", text)
 
 
 def exceeded_capacity(excess: Excess) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nestling.admission import offload_bytes, transfer_ms
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.bundle_pb2 import Calibration, Manifest
+from nestling.v1.bundle_pb2 import Calibration
 from nestling_device import policy
 from nestling_device.budget import budget_of
 from nestling_device.calibration import read_calibration
@@ -23,7 +23,7 @@ from nestling_device.wish import Taken, wish_of
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """What is known before any input comes: the budget, and what every option takes."""
+    """What is known before any input comes: the budget, and the cost of every option."""
 
     budget: Budget
     costs: list[CapacityCost]
@@ -34,12 +34,12 @@ class _Plan:
 
     @property
     def cost(self) -> CapacityCost:
-        """Of the capacity that answers."""
+        """Cost of the capacity that answers."""
         return self.costs[self.resident - 1]
 
 
 def offload(subject: Subject) -> Finding:
-    """Hold what sending one input takes, after the device's own run, against the limits."""
+    """Check that sending one input, after the device's own run, stays within the limits."""
     plan = _plan(subject, "offload")
     if plan is None:
         return Finding(
@@ -61,7 +61,7 @@ def offload(subject: Subject) -> Finding:
 
 
 def targets(subject: Subject) -> Finding:
-    """Hold the other limits, the tolerated risk and the targets against the bundle."""
+    """Check that the other limits, the tolerated risk and the targets can be met."""
     check = "targets"
     plan = _plan(subject, check)
     if plan is None:
@@ -97,7 +97,7 @@ def _plan(subject: Subject, check: str) -> _Plan | None:
         held = read_bundle(subject.state_dir)
         if held is None:
             return None
-        manifest: Manifest = subject.manifest(held)
+        manifest = subject.manifest(held)
         calibration = read_calibration(manifest, subject.blobs)
         board, budget = subject.config.board, budget_of(subject.config)
         meter = ProfileMeter(load_board(board.profile), load_link(board.link))
