@@ -79,7 +79,7 @@ class Cursor:
             cursor.execute("INSERT OR IGNORE INTO left_behind VALUES (?, ?, ?)", _to_row(file))
 
     def forget(self, file: FileId) -> None:
-        """Note that a file left behind is away now."""
+        """Note that a file left behind is gone now."""
         with self._database.transaction() as cursor:
             cursor.execute(
                 "DELETE FROM left_behind WHERE (name, size, mtime_ns) = (?, ?, ?)", _to_row(file)

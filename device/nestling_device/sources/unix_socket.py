@@ -96,7 +96,7 @@ class UnixSocket:
         """Hang up and remove the socket."""
         self._hang_up()
         self._listener.close()
-        with suppress(OSError):  # what is left of it is replaced by the next start
+        with suppress(OSError):  # the next start replaces what is left of it
             self._path.unlink()
 
     def _listen_for(self, timeout_s: float) -> None:
@@ -172,7 +172,7 @@ class UnixSocket:
     def _refuse(self, fault: str) -> None:
         """Tell a producer what is wrong and hang up: what follows cannot be told apart."""
         assert self._producer is not None
-        self._complaints.add("a frame, so the producer is hung up on", str(self._path), fault)
+        self._complaints.add("a frame; its producer is disconnected", str(self._path), fault)
         self._producer.send(_error(fault))
         self._hang_up()
 
