@@ -14,7 +14,7 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
     """Read the calibration of a bundle whose blobs are on the disk.
 
     Raises:
-        CalibrationError: it does not tell a threshold for every capacity and share.
+        CalibrationError: it has no threshold for some capacity and share.
         DeliveryError: the blob is missing or damaged.
     """
     try:

@@ -228,8 +228,8 @@ def _remove_except(state_dir: Path, keep: set[Path | None]) -> None:
                 path.unlink(missing_ok=True)
             elif path not in keep:
                 shutil.rmtree(path)
-        except OSError as err:  # it is in nobody's way
-            _log.warning("%a is left over and stays: %s", str(path), err.strerror)
+        except OSError as err:  # it does no harm
+            _log.warning("%a is left over and cannot be deleted: %s", str(path), err.strerror)
 
 
 def _read(link: Path) -> Papers:
