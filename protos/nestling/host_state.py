@@ -32,7 +32,7 @@ class HostState:
         return earlier is None or self.timestamp_ms >= earlier.timestamp_ms
 
     def to_payload(self) -> bytes:
-        """Bytes of the message."""
+        """Serialise the message as JSON in UTF-8."""
         return json.dumps({"online": self.online, "timestamp": self.timestamp_ms}).encode()
 
 

@@ -40,7 +40,7 @@ def parse_host(text: str) -> str:
 
 
 def _address(text: str) -> str | None:
-    """Shortest form of an IP address, None if it is something else."""
+    """Write an IP address in its shortest form, None if it is something else."""
     bracketed = text.startswith("[") and text.endswith("]")
     try:
         found = ipaddress.ip_address(text[1:-1] if bracketed else text)

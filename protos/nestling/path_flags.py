@@ -1,7 +1,8 @@
 """Paths on a command line, checked before anything else happens: types for argparse.
 
 A check does what the command will do: it opens the path, or writes a little into a file without a
-name. So a full or a read-only disk is noticed before hours of work, not after.
+name. So a full or a read-only disk is noticed before hours of work, not after. Where
+that fails, each type raises `ArgumentTypeError`, whose text says what to name instead.
 """
 
 import argparse

@@ -22,15 +22,15 @@ def fingerprint(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little", signed=True)
 
 
-def extend(chain: int, mark: int) -> int:
+def extend(chain: int, receipt_fingerprint: int) -> int:
     """Extend a chain by one receipt.
 
     Args:
         chain: up to the receipt before.
-        mark: fingerprint of the receipt.
+        receipt_fingerprint: of the receipt.
 
     Returns:
         A signed 64-bit integer, which a database and protobuf's sfixed64 can hold.
     """
-    value = (chain * _MULTIPLIER + mark + 1) % (1 << _BITS)
+    value = (chain * _MULTIPLIER + receipt_fingerprint + 1) % (1 << _BITS)
     return value - (1 << _BITS) if value >= 1 << (_BITS - 1) else value

@@ -28,11 +28,11 @@ def parse_json(data: bytes | str) -> Any:
     """Parse JSON strictly: no NaN, no infinity, no number beyond a double.
 
     Raises:
-        UnreadableError: it is not JSON, or nested too deep.
+        UnreadableError: it is not such JSON, or nested too deep.
     """
     try:
         text = decode_text(data) if isinstance(data, bytes) else data
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
     except (ValueError, RecursionError, MemoryError) as err:  # the first has UnicodeDecodeError
         raise UnreadableError(f"not readable as JSON: {_short(err)}") from err
 
@@ -64,6 +64,11 @@ def load_arrays(
 
 def _refuse(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def _integer(text: str) -> int:
+    _finite(text)  # or a caller's float() raises OverflowError
+    return int(text)
 
 
 def _finite(text: str) -> float:
