@@ -46,7 +46,7 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
 
 
 def confidence_of(receipt: Receipt) -> float | None:
-    """Read off the multiplexer's estimate of how probably the answer is right.
+    """Read the probability that the answer is right, as the multiplexer estimates it.
 
     Returns:
         0 to 1; None where the cloud answered and no capacity of the device ran on the input.

@@ -1,7 +1,7 @@
 """A gRPC channel that is dialled when needed and can be dropped.
 
 After a failure a channel waits before it dials again, longer each time, and fails every call
-meanwhile. Whoever wants the first call after an outage to work drops the channel instead.
+meanwhile. A caller that wants the first call after an outage to work drops the channel instead.
 """
 
 import threading

@@ -37,14 +37,14 @@ _UNREACHED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 class EnrolmentError(DeviceError):
-    """No certificate was to be had; the text says why, and what to do."""
+    """No certificate could be obtained; the text says why, and what to do."""
 
 
 def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
     """Get an identity for a token, and keep it in the state folder.
 
     The key is on the disk before the token is shown. If the answer gets lost, the same token may
-    be shown again, for it is good for that key.
+    be shown again: it is valid for that key.
 
     Args:
         cloud: where its enrolment service is.
@@ -52,7 +52,7 @@ def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
         state_dir: the device's.
 
     Raises:
-        EnrolmentError: the token is no good, the cloud cannot be reached, or is another one.
+        EnrolmentError: the token is refused, or the cloud cannot be reached or is another one.
         IdentityError: the state folder cannot be used.
     """
     _check_namesake(state_dir, token.device_id)

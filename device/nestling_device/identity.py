@@ -266,7 +266,7 @@ def _check(papers: Papers, link: Path) -> x509.Certificate:
 
 def _damaged(link: Path, why: object) -> IdentityError:
     return IdentityError(
-        f"the identity in {link} is no good ({why}); enrol this device anew: on the cloud, "
+        f"the identity in {link} cannot be used ({why}); enrol this device again: on the cloud, "
         "nestling-cloud device add NAME prints how"
     )
 

@@ -2,7 +2,7 @@
 
 It never reconnects by itself: a Sparkplug node needs another Will for every connection, and who
 waits for an answer wants to know that the connection ended. paho's own thread only puts on a
-bounded queue; what does not fit is dropped, and asked for again by whoever misses it.
+bounded queue; what does not fit is dropped, and asked for again by the caller that misses it.
 """
 
 import queue

@@ -41,7 +41,7 @@ class Nest:
         return min(self._sessions, default=0)
 
     def load(self, capacity: int, start: int | None = None) -> None:
-        """Make a capacity (1 to K) the resident one; what else was loaded is let go first.
+        """Make a capacity (1 to K) the resident one; what else was loaded is released first.
 
         What is loaded and still wanted stays, also where the other one cannot be opened.
 

@@ -145,7 +145,7 @@ class Device:
         )
 
     def _install_or_resume(self) -> Installed:
-        """Take the desired bundle; where it cannot be had or is no good, the one on the disk."""
+        """Install the desired bundle; where that fails, go on with the one on the disk."""
         try:
             return self._installer.install(self._memory_bytes)
         except DeliveryError as err:

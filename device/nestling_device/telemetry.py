@@ -94,7 +94,7 @@ class Telemetry:
         self._thread.start()
 
     def notify(self) -> None:
-        """Say that there are new receipts in the outbox."""
+        """Wake the sender: there are new receipts in the outbox."""
         connection = self._connection
         if connection is not None:
             connection.wake()

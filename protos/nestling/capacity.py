@@ -28,8 +28,8 @@ class Said(NamedTuple):
 
     Attributes:
         logits: (N, classes).
-        right: the multiplexer's word, by the same layers: the probability that capacity 1 to K and
-            the cloud are right, (N, K + 1).
+        right: (N, K + 1), the probability that capacity 1 to K and the cloud are right, as the
+            multiplexer estimates it from the same layers.
     """
 
     logits: NDArray[np.float32]

@@ -52,7 +52,7 @@ class Complaints:
         Args:
             kind: of message; one of a few, never something that a peer makes up.
             peer: who sent it, as it says itself.
-            reason: why nobody can read it.
+            reason: why it cannot be read.
         """
         tally = self._tallies.setdefault(kind, _Tally())
         if tally.add(self._clock()):

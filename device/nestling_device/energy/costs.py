@@ -1,4 +1,4 @@
-"""What `nestling-device profile` measured on this machine: what the policy reckons with."""
+"""What `nestling-device profile` measured on this machine: what the policy counts with."""
 
 import json
 import logging
@@ -93,12 +93,14 @@ def read_costs(state_dir: Path, machine: str) -> MeasuredCosts | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as err:
-        _log.warning("%s is left out: %s; nestling-device profile --write makes it anew", path, err)
+        _log.warning(
+            "%s is left out: %s; nestling-device profile --write makes it again", path, err
+        )
         return None
     if costs.machine != machine:
         _log.warning(
             "%s is left out: it was taken on %s, and this is %s; nestling-device profile --write "
-            "makes it anew",
+            "makes it again",
             path,
             costs.machine,
             machine,

@@ -5,7 +5,7 @@ window as little-endian float32 values in C order. A frame whose length has the 
 holds, instead of a window, the id of the window in the next frame: 1 to 128 bytes of UTF-8, which
 come back with the answer. For every window one line of JSON comes back: the answer, or
 {"error": ...}; a producer that lags in reading them loses lines, each one whole. One producer at a
-time; another is told so and hung up on.
+time; another gets an error and is disconnected.
 """
 
 import json
@@ -55,7 +55,7 @@ class UnixSocket:
         Args:
             path: of the socket; one that nobody listens on any more is replaced.
             shape: of the task's inputs.
-            patience_s: a producer that stops in mid-frame for so long is hung up on.
+            patience_s: a producer that stops in mid-frame for so long is disconnected.
 
         Raises:
             SourceError: the path is taken, too long, or its folder cannot be written.
