@@ -50,7 +50,7 @@ def finding(check: Check, looked_at: Subject) -> Finding:
 
 def install(folder: Path, **replaced: bytes) -> None:
     source = MemorySource()
-    manifest, blobs = hand_bundle(**replaced)
+    manifest, blobs = hand_bundle(1, **replaced)
     source.release(manifest, dict(blobs))
     with State(folder) as opened:
         Installer(opened, BlobStore(folder / "blobs"), source, self_test, "uint8").install(10**6)
