@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from google.protobuf.message import DecodeError
 
 from nestling import metrics, topics
-from nestling.complaints import Complaints
+from nestling.complaints import Complaints, fewer_repeats
 from nestling.host_state import HostState
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
@@ -82,7 +82,8 @@ class Ingest:
 
     async def run(self) -> None:
         """Take telemetry in until cancelled; a broker that goes away is awaited."""
-        await stay_connected(self._client, self._serve)
+        with fewer_repeats(_LOG):
+            await stay_connected(self._client, self._serve)
 
     def uplink(self) -> Uplink:
         """Tell whether devices are heard and what they say is stored. For any thread."""
