@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from google.protobuf.message import DecodeError
 
 from nestling import metrics, topics
-from nestling.complaints import Complaints, fewer_repeats
+from nestling.complaints import Complaints
 from nestling.host_state import HostState
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
@@ -82,8 +82,7 @@ class Ingest:
 
     async def run(self) -> None:
         """Take telemetry in until cancelled; a broker that goes away is awaited."""
-        with fewer_repeats(_LOG):
-            await stay_connected(self._client, self._serve)
+        await stay_connected(self._client, self._serve)
 
     def uplink(self) -> Uplink:
         """Tell whether devices are heard and what they say is stored. For any thread."""
@@ -243,12 +242,14 @@ class Ingest:
             added = await asyncio.to_thread(self._store.add_all, deliveries, list(reports.values()))
         except sa.exc.SQLAlchemyError as err:
             # Not acknowledged, so the devices keep it and send it again.
-            self._store_fault = str(_cause(err))
-            _LOG.warning(
-                "could not store %d batches; the devices will repeat them: %s",
-                len(deliveries),
-                _cause(err),
-            )
+            fault = str(_cause(err))
+            if fault != self._store_fault:  # once, and not every second that it lasts
+                _LOG.warning(
+                    "could not store %d batches; the devices will repeat them: %s",
+                    len(deliveries),
+                    fault,
+                )
+            self._store_fault = fault
             for device, later in self._reports.items():
                 reports[device] = registry.join(reports.get(device), later)
             self._reports = reports
