@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from nestling.address import Address
+from nestling.complaints import fewer_repeats
 from nestling.hosts import is_local, is_loopback, is_wildcard
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.enrolment import Enrolment
@@ -91,16 +92,17 @@ class Security:
         """
         loop = asyncio.get_running_loop()
         news = _News(enrolment=self.enrolment, certificate_due_s=loop.time() + _CERTIFICATE_CHECK_S)
-        while True:
-            try:
-                await asyncio.to_thread(news.write, loop.time())
-            except (CloudError, OSError) as err:
-                _LOG.warning("the broker goes on with what it knows: %s", err)
-            # What was written before something else went wrong is news all the same.
-            if news.untold and broker is not None:
-                broker.reload()
-            news.untold = False
-            await asyncio.sleep(_LISTS_CHECK_S)
+        with fewer_repeats(_LOG):
+            while True:
+                try:
+                    await asyncio.to_thread(news.write, loop.time())
+                except (CloudError, OSError) as err:
+                    _LOG.warning("the broker goes on with what it knows: %s", err)
+                # What was written before something else went wrong is news all the same.
+                if news.untold and broker is not None:
+                    broker.reload()
+                news.untold = False
+                await asyncio.sleep(_LISTS_CHECK_S)
 
 
 @dataclass(kw_only=True)
