@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+JOBS ?= 2
 
 # torch and onnxruntime spin on shared cores unless told not to.
 export OMP_NUM_THREADS ?= 2
@@ -27,8 +28,9 @@ setup: $(VENV)/.installed ## make .venv with everything for development
 simulate: setup ## train, ship, run a simulated fleet, write the report (ARGS='--seed 1 --retrain')
 	$(BIN)/nestling-sim run $(ARGS)
 
-test: setup ## run every test (ARGS='-k policy')
-	$(BIN)/python -P -m pytest $(ARGS)
+# Every worker makes the session's fixtures, and files stay whole, so that a module's are made once.
+test: setup ## run every test (ARGS='-k policy'; JOBS=1 for one process)
+	OMP_NUM_THREADS=1 $(BIN)/python -P -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-fresh: ## simulate and test on a bare Debian, from a clean clone (ARGS=trixie)
 	tests/fresh/run.sh $(ARGS)

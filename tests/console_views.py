@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from nestling_cloud.telemetry.hard_inputs import HardInput
 from nestling_cloud.telemetry.views import (
     AnswerPoint,
     Bucket,
     CloudOnly,
     DeviceRow,
     EnergyFigures,
-    HardInput,
     RouteFigures,
     Totals,
 )

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from nestling_cloud.bundles.cache import fingerprint
+from nestling_cloud.bundles.fingerprint import fingerprint
 from nestling_cloud.tasks import load_task
 
 _TESTS = Path(__file__).parent

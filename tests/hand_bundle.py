@@ -30,6 +30,7 @@ MEMORY_BYTES = (1000, 2000, 4000)
 MACS = (1_000_000, 2_000_000, 4_000_000)
 GATE_PRICE = 0.5
 ACCEPT_PRICE = 0.2
+CLIMB_PRICE = 0.3
 # How likely calibration inputs were to be answered right.
 BELIEVED = (0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -118,6 +119,18 @@ def calibration() -> bundle_pb2.Calibration:
             bundle_pb2.RoutingCurve(points=points, believed=BELIEVED) for _ in range(CAPACITIES)
         ]
     )
+
+
+def climbing() -> bytes:
+    """Make a serialised calibration whose third capacity is reached from the first one."""
+    made = calibration()
+    for _ in range(CAPACITIES):
+        made.climbs.add()
+    made.climbs[2].start, made.climbs[2].price = 1, CLIMB_PRICE
+    made.climbs[2].curve.CopyFrom(made.curves[2])
+    for point in made.climbs[2].curve.points:
+        point.accept_price += 0.1  # not the prices of the third capacity at once
+    return made.SerializeToString()
 
 
 def hand_parts(

@@ -184,7 +184,7 @@ def kill_outboxes(folder: Path) -> Iterator[dict[str, object]]:
         yield {"step": step, "left": last, "promised": promised}
 
 
-def enrol(folder: Path, cloud_folder: Path, text: str) -> None:
+def finish_enrolment(folder: Path, cloud_folder: Path, text: str) -> None:
     """Take up what an earlier enrolment left, and finish it."""
     token = EnrolmentToken.from_text(text)
     key = enrolment._pending_key(folder, token)
@@ -207,11 +207,11 @@ def kill_enrolments(folder: Path) -> Iterator[dict[str, object]]:
     cloud, enrolled = folder / "cloud", folder / "enrolled"
     with Enrolment.open(cloud) as opened:
         first, second = (opened.invite(name).to_text() for name in ("first", "second"))
-    enrol(enrolled, cloud, first)
+    finish_enrolment(enrolled, cloud, first)
 
     def work(here: Path, _killer: Killer) -> None:
         shutil.copytree(cloud, clouds / here.name)
-        enrol(here, clouds / here.name, second)
+        finish_enrolment(here, clouds / here.name, second)
 
     for name, prepare in (
         ("new", Path.mkdir),
@@ -221,7 +221,7 @@ def kill_enrolments(folder: Path) -> Iterator[dict[str, object]]:
         (folder / name).mkdir()
         for step, here in kills(folder / name, prepare=prepare, work=work):
             left = Identity.load(here)
-            enrol(here, clouds / here.name, second)
+            finish_enrolment(here, clouds / here.name, second)
             yield {
                 "step": step,
                 "left": left and left.cloud,

@@ -10,7 +10,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from nestling_cloud import open_broker
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.broker_folder import BrokerFolder
 from nestling_cloud.leash import leashed
+from nestling_cloud.mqtt_probe import answers_mqtt
 from nestling_cloud.ports import bound_socket, in_words
 from nestling_cloud.tls import TlsFiles, reachable_as
 
@@ -47,10 +47,6 @@ _STOP_TIMEOUT_S = 3.0
 _POLL_S = 0.02
 # Another process may take a free port before the broker does.
 _FREE_PORT_ATTEMPTS = 3
-# CONNECT (MQTT 3.1.1, clean session, keep-alive 5 s, client "probe"), CONNACK, DISCONNECT.
-_CONNECT = b"\x10\x11\x00\x04MQTT\x04\x02\x00\x05\x00\x05probe"
-_CONNACK = b"\x20\x02\x00\x00"
-_DISCONNECT = b"\xe0\x00"
 
 
 class BrokerError(CloudError):
@@ -122,7 +118,7 @@ class Broker:
 
     def _wait_until_ready(self, tls: ssl.SSLContext | None) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while not _answers(self.host, self.port, tls):
+        while not answers_mqtt(self.host, self.port, tls):
             self.check()
             if time.monotonic() > deadline:
                 raise BrokerError(
@@ -265,18 +261,6 @@ def _launch(
         broker.close()
         raise
     return broker
-
-
-def _answers(host: str, port: int, tls: ssl.SSLContext | None) -> bool:
-    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-        probe = stack.enter_context(socket.create_connection((host, port), timeout=1))
-        if tls is not None:
-            probe = stack.enter_context(tls.wrap_socket(probe, server_hostname=host))
-        probe.sendall(_CONNECT)
-        answer = probe.recv(len(_CONNACK))
-        probe.sendall(_DISCONNECT)
-        return answer == _CONNACK
-    return False
 
 
 def _check_free(host: str, port: int) -> None:

@@ -10,11 +10,11 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from nestling.address import Address
+from nestling.complaints import fewer_repeats
 from nestling.hosts import is_local, is_loopback, is_wildcard
-from nestling_cloud.broker import Broker
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.tls import TlsFiles
@@ -23,6 +23,13 @@ _LISTS_CHECK_S = 0.5
 _CERTIFICATE_CHECK_S = 3600.0
 
 _LOG = logging.getLogger(__name__)
+
+
+class ReadsFiles(Protocol):
+    """A broker that reads its files again when it is told to."""
+
+    def reload(self) -> None:
+        """Read lists and certificates again."""
 
 
 class ExposureError(CloudError):
@@ -76,7 +83,7 @@ class Security:
             return str(address)
         return str(Address(host=self.public_host, port=address.port))
 
-    async def keep_broker_told(self, broker: Broker | None) -> None:
+    async def keep_broker_told(self, broker: ReadsFiles | None) -> None:
         """Tell the broker of every change in the roster, and renew its certificate; no end.
 
         Args:
@@ -85,16 +92,17 @@ class Security:
         """
         loop = asyncio.get_running_loop()
         news = _News(enrolment=self.enrolment, certificate_due_s=loop.time() + _CERTIFICATE_CHECK_S)
-        while True:
-            try:
-                await asyncio.to_thread(news.write, loop.time())
-            except (CloudError, OSError) as err:
-                _LOG.warning("the broker goes on with what it knows: %s", err)
-            # What was written before something else went wrong is news all the same.
-            if news.untold and broker is not None:
-                broker.reload()
-            news.untold = False
-            await asyncio.sleep(_LISTS_CHECK_S)
+        with fewer_repeats(_LOG):
+            while True:
+                try:
+                    await asyncio.to_thread(news.write, loop.time())
+                except (CloudError, OSError) as err:
+                    _LOG.warning("the broker goes on with what it knows: %s", err)
+                # What was written before something else went wrong is news all the same.
+                if news.untold and broker is not None:
+                    broker.reload()
+                news.untold = False
+                await asyncio.sleep(_LISTS_CHECK_S)
 
 
 @dataclass(kw_only=True)

@@ -233,14 +233,15 @@ def _console_work(
         return []
     # A second of imports, which a cloud without a console need not wait for.
     from nestling_cloud.console.app import console_app  # noqa: PLC0415
-    from nestling_cloud.console.parts import console_parts  # noqa: PLC0415
+    from nestling_cloud.console.parts import console_parts, device_start  # noqa: PLC0415
     from nestling_cloud.console.stored_rounds import StoredRounds  # noqa: PLC0415
 
     rounds = StoredRounds(
         stack.enter_context(RoundLog(state_store_url(config.state, config.store)))
     )
     repository = Repository(config.repository)
-    parts = console_parts(repository, store, rounds, found, ingest.uplink)
+    start = device_start(grpc=found.grpc, broker=found.broker, enrolment=found.enrolment)
+    parts = console_parts(repository, store, rounds, start, ingest.uplink)
     folder = config.state / CONSOLE_FOLDER
     app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
     return [console.run(app)]

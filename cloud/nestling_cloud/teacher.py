@@ -125,11 +125,7 @@ def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -
             _refuse(task, teacher, f"fails on {name} of {shape}: {blamed(err)}", err)
         found = list(logits.shape) if isinstance(logits, torch.Tensor) else _kind(logits)
         if found != [count, classes]:
-            advice = (
-                "; keep the batch axis of one input too (squeeze(-1), not squeeze())"
-                if found == [classes]
-                else ""
-            )
+            advice = _KEEP_THE_AXIS if found == [classes] else ""
             _refuse(
                 task,
                 teacher,

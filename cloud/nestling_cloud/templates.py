@@ -21,7 +21,6 @@ from nestling.bundle import Activations
 from nestling.student.blocks import Conv, Depthwise, Lstm
 from nestling.student.plan import HEAD_NAME, LayerPlan
 from nestling.v1.bundle_pb2 import NestedTensor, Signature
-from nestling_cloud.bundles.export import weights_file
 from nestling_cloud.quantization import (
     ActivationRange,
     QuantizedCapacity,
@@ -32,6 +31,11 @@ from nestling_cloud.quantization import (
 
 OPSET = 17
 _IR_VERSION = 9
+
+
+def weights_file(capacity: int) -> str:
+    """Name the file that a template's external initialisers point into."""
+    return f"capacity-{capacity}.weights"
 
 
 def build_template(

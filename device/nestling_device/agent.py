@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from nestling.admission import offload_bytes, transfer_ms
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.bundle_pb2 import Calibration, Climb, RoutingCurve
+from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling.v1.receipt_pb2 import Reason, Receipt, Route
 from nestling_device import policy
 from nestling_device.bill import Bill
+from nestling_device.calibration import climb_to, curve_of
 from nestling_device.cloud import Cloud, NoAnswer
 from nestling_device.delivery.source import DeliveryError
 from nestling_device.drift import Drift, rank_of
 from nestling_device.energy.costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.errors import DeviceError
-from nestling_device.expected_costs import capacity_costs
+from nestling_device.expected_costs import capacity_costs, kept_input
 from nestling_device.limits import NOT_ASKED, CapacityCost, capacity_excess
 from nestling_device.multiplexer import success
 from nestling_device.notices import Notices
@@ -213,7 +214,7 @@ class Agent:
         template of the one to begin with.
         """
         for smaller in range(capacity, 0, -1):
-            climb = _climb(self._parts.calibration, smaller)
+            climb = climb_to(self._parts.calibration, smaller)
             wished = 0 if self._start_damaged else climb.start
             start = policy.start_capacity(self._costs, smaller, wished, budget)
             # Where the start is damaged, the larger one may be whole.
@@ -254,9 +255,10 @@ class Agent:
     def _wish(self, budget: Budget) -> Wish:
         """What is wished, beside what inputs are expected to take here and now."""
         size = offload_bytes(self._parts.manifest.signature.shape)
+        nest = self._parts.nest
         wish = wish_of(
             budget,
-            kept=self._expected(),
+            kept=kept_input(self._costs, self._parts.calibration, nest.start, nest.resident),
             sent=Taken(
                 share=1,
                 energy=self._meter.radio_mj(size, budget),
@@ -267,31 +269,15 @@ class Agent:
             self._notices.target(wish)
         return wish
 
-    def _expected(self) -> Taken:
-        """What the mean input takes that stays on the device, on the way up that is loaded."""
-        nest = self._parts.nest
-        first, last = self._costs[nest.start - 1], self._costs[nest.resident - 1]
-        if nest.start == nest.resident:
-            return Taken(share=0, energy=last.energy_mj, latency=last.median_ms)
-        climbed = self._parts.calibration.climbs[nest.resident - 1].climbed
-        return Taken(
-            share=0,
-            energy=first.energy_mj + climbed * last.energy_mj,
-            latency=first.median_ms + climbed * last.median_ms,
-        )
-
     def _curve(self) -> RoutingCurve:
-        """Prices of the capacities that are loaded: of one, or of the way up to it."""
-        nest, calibration = self._parts.nest, self._parts.calibration
-        if nest.start < nest.resident:
-            return calibration.climbs[nest.resident - 1].curve
-        return calibration.curves[nest.resident - 1]
+        nest = self._parts.nest
+        return curve_of(self._parts.calibration, nest.start, nest.resident)
 
     def _choose(self, question: Question, wish: Wish, bill: Bill) -> _Outcome:
         """Device or cloud; limits were held against the device before."""
-        closed = self._cloud.closed(question.window, bill)
-        if closed is not None:
-            return _kept(self._answer(question, bill), closed)
+        skipped = self._cloud.skip_reason(question.window, bill)
+        if skipped is not None:
+            return _kept(self._answer(question, bill), skipped)
         prices = self._prices(wish, bill.budget)
         if policy.keeps_nothing(prices):
             return self._ask_unseen(question, bill)
@@ -299,32 +285,34 @@ class Agent:
         wished = False
         if own.capacity < self._parts.nest.resident:
             wished = policy.prefers_cloud(own.gained(self._parts.nest.resident), prices.gate)
-            if wished and self._refused(question, own, bill) is None:
+            if wished and self._limit_reason(question, own, bill) is None:
                 return self._gate(question, own, bill)
             own = self._climb(question, own, bill)
         # No promise is for an input that the gate's price would have sent.
         if not wished and not policy.prefers_cloud(own.gained(own.capacity), prices.accept):
             return _kept(own, receipt_pb2.REASON_ACCEPTED)
-        refused = self._refused(question, own, bill)
-        if refused is not None:
-            return _kept(own, refused)
+        limit = self._limit_reason(question, own, bill)
+        if limit is not None:
+            return _kept(own, limit)
         return self._ask(question, own, receipt_pb2.REASON_ESCALATED, bill)
 
     def _prices(self, wish: Wish, budget: Budget) -> policy.Prices:
-        """What the budget asks for; a risk that nothing is certified for is said once."""
+        """Look up the prices that the budget asks for; log a risk that is not certified."""
         curve = self._curve()
         if budget.tolerated_risk > 0 and not policy.certified_prices(curve, budget.tolerated_risk):
             self._notices.risk(curve, budget.tolerated_risk)
         share = self._keeper.to_go_for(wish)
         return policy.asked_prices(curve, budget, share, drifting=self._drift.noticed)
 
-    def _refused(self, question: Question, own: _OwnAnswer, bill: Bill) -> Reason.ValueType | None:
-        """Tell which limit keeps the cloud from being asked after what has run, None if none does.
+    def _limit_reason(
+        self, question: Question, own: _OwnAnswer, bill: Bill
+    ) -> Reason.ValueType | None:
+        """Name the limit that rules out an offload after what has run, None if none does.
 
-        By what that is expected to take: what it did take would not replay.
+        Counts expected costs, not measured ones, so that a replay decides the same.
         """
         ran = [self._costs[number - 1] for number in {self._parts.nest.start, own.capacity}]
-        return self._cloud.refused(question.window, bill, after=ran)
+        return self._cloud.limit_reason(question.window, bill, after=ran)
 
     def _ask_unseen(self, question: Question, bill: Bill) -> _Outcome:
         """Ask the cloud; a student runs only if it has to."""
@@ -370,7 +358,7 @@ class Agent:
         if own.capacity == resident:
             return own
         gained = float(own.right[resident - 1] - own.right[own.capacity - 1])
-        if not policy.climbs(gained, _climb(self._parts.calibration, resident).price):
+        if not policy.climbs(gained, climb_to(self._parts.calibration, resident).price):
             return own
         return self._run(question, resident, bill)
 
@@ -382,8 +370,3 @@ class Agent:
 
 def _kept(own: _OwnAnswer, reason: Reason.ValueType) -> _Outcome:
     return _Outcome(answer=own.answer, capacity=own.capacity, reason=reason, own=own)
-
-
-def _climb(calibration: Calibration, capacity: int) -> Climb:
-    """The way up to a capacity; a bundle without any runs each at once."""
-    return calibration.climbs[capacity - 1] if calibration.climbs else Climb()

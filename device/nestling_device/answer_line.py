@@ -26,12 +26,12 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
         return (
             f"{receipt.input_index:6d}  {answer:12s} {route:11s} {reason:18s} "
             f"{receipt.latency_ms:8.2f} ms {_name(receipt.latency_provenance)}  "
-            f"{energy_mj:8.3f} mJ {energy_provenance}{_columns(receipt, origin)}"
+            f"{energy_mj:8.3f} mJ {energy_provenance}{_last_columns(receipt, origin)}"
         )
     return json.dumps(
         {
             "input": receipt.input_index,
-            **_names(origin),
+            **_origin_fields(origin),
             "answer": answer,
             "confidence": confidence_of(receipt),
             "route": route,
@@ -46,30 +46,30 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
 
 
 def confidence_of(receipt: Receipt) -> float | None:
-    """Probability that the answer is right, as the multiplexer has it.
+    """Read the probability that the answer is right, as the multiplexer estimates it.
 
     Returns:
-        0 to 1; None where the cloud answered an input that no capacity of the device ran on.
+        0 to 1; None where the cloud answered and no capacity of the device ran on the input.
     """
     if not receipt.success:
         return None
-    # Capacities from 1 on, then the cloud, whose number is 0.
+    # Capacities 1 to K, then the cloud; the cloud's number is 0, so its index is -1.
     return round(receipt.success[receipt.route.capacity - 1], 4)
 
 
-def _names(origin: Origin) -> dict[str, Any]:
-    """What the input is known by, as far as it was given."""
+def _origin_fields(origin: Origin) -> dict[str, Any]:
+    """Fields that identify the input, as far as its source gave any."""
     return {
         **({"id": origin.id} if origin.id else {}),
         **({"file": origin.file, "window": origin.window} if origin.file else {}),
     }
 
 
-def _columns(receipt: Receipt, origin: Origin) -> str:
+def _last_columns(receipt: Receipt, origin: Origin) -> str:
     confidence = confidence_of(receipt)
-    told = "     -" if confidence is None else f"{100 * confidence:5.1f}%"
+    percent = "     -" if confidence is None else f"{100 * confidence:5.1f}%"
     file = f"{origin.file}:{origin.window}" if origin.file else ""
-    return "  ".join(["", told, *(one_line(name) for name in (file, origin.id) if name)])
+    return "  ".join(["", percent, *(one_line(name) for name in (file, origin.id) if name)])
 
 
 def _name(provenance: Provenance.ValueType) -> str:

@@ -1,7 +1,7 @@
 """A gRPC channel that is dialled when needed and can be dropped.
 
 After a failure a channel waits before it dials again, longer each time, and fails every call
-meanwhile. Whoever wants the first call after an outage to work drops the channel instead.
+meanwhile. A caller that wants the first call after an outage to work drops the channel instead.
 """
 
 import threading
@@ -32,10 +32,10 @@ class ChannelClosedError(DeviceError):
 
 
 def dial(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
-    """Make a gRPC channel as every one of a device's is made.
+    """Make a gRPC channel with the settings that all channels of a device share.
 
-    The name is looked up as libc does it (`GRPC_DNS_RESOLVER`), when the channel is first used and
-    whenever its connection broke; of several addresses the first that answers is taken.
+    libc looks the name up (`GRPC_DNS_RESOLVER`) on first use, and again after a connection breaks.
+    Of several addresses, the first that answers is used.
 
     Args:
         address: of the cloud.
@@ -48,7 +48,7 @@ def dial(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.
 
 
 class Channel:
-    """A connection to one address, for one thread; `close` may come from any other."""
+    """A connection to one address, for one thread; any thread may call `close`."""
 
     def __init__(self, address: Address, identity: Identity | None = None) -> None:
         """Make a channel.
@@ -60,14 +60,14 @@ class Channel:
         """
         self.address = address
         self._identity = identity
-        self._lock = threading.Lock()  # around the three below
+        self._lock = threading.Lock()  # guards the three below
         self._channel: grpc.Channel | None = None
         self._closed = False
         self._generation = ""  # of the identity that was shown
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed for good."""
+        """Whether `close` was called."""
         return self._closed
 
     def stub(self, make: Callable[[grpc.Channel], _T]) -> _T:
@@ -80,7 +80,7 @@ class Channel:
         """
         with self._lock:
             if self._closed:
-                raise ChannelClosedError(f"{self.address} is not asked any more")
+                raise ChannelClosedError(f"the connection to {self.address} was closed")
             if self._identity is not None and self._identity.generation != self._generation:
                 self._hang_up()
             if self._channel is None:

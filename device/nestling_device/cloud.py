@@ -53,23 +53,32 @@ class Cloud:
         self._deadline_ms = deadline_ms
         self._pause = policy.Pause()
 
-    def closed(self, window: NDArray[np.float32], bill: Bill) -> Reason.ValueType | None:
-        """Tell why the cloud is not an option for this input, by budget and by what happened last.
+    def skip_reason(self, window: NDArray[np.float32], bill: Bill) -> Reason.ValueType | None:
+        """Tell why the cloud is no option for this input: a limit, or the pause after a failure.
 
-        Ask once for every input: a pause is counted in inputs.
+        Call it once for every input: a pause is counted in inputs.
+
+        Args:
+            window: the input.
+            bill: of this input, with its budget.
 
         Returns:
-            None where it is an option.
+            None where the cloud is an option.
         """
         if not self._pause.over:
             self._pause = self._pause.after_input()
             return receipt_pb2.REASON_BACK_OFF
-        return self.refused(window, bill)
+        return self.limit_reason(window, bill)
 
-    def refused(
+    def limit_reason(
         self, window: NDArray[np.float32], bill: Bill, *, after: Sequence[CapacityCost] = ()
     ) -> Reason.ValueType | None:
         """Tell which limit of the budget an offload exceeds when some capacities have run.
+
+        Args:
+            window: the input.
+            bill: of this input, with its budget.
+            after: expected costs of the capacities that have run on the input.
 
         Returns:
             The first such limit's reason, None where the budget admits the offload.

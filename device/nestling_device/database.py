@@ -17,8 +17,6 @@ from nestling_device.errors import DeviceError
 
 _log = logging.getLogger(__name__)
 
-_SIDE_FILES = ("-wal", "-shm")
-
 
 class StorageError(DeviceError):
     """The state folder cannot be read or written."""
@@ -29,8 +27,8 @@ class Patience:
     """How long to wait for another program that holds the file locked, such as a backup.
 
     Attributes:
-        busy_s: of one attempt; a stop of the device is noticed between two.
-        give_up_s: of all attempts; then it is no passing fault any more.
+        busy_s: longest wait of one attempt.
+        give_up_s: longest wait of all attempts together; then the lock is an error.
     """
 
     busy_s: float = 2.0
@@ -43,13 +41,13 @@ class Database:
     def __init__(
         self, path: Path, *, schema: str, version: int, patience: Patience | None = None
     ) -> None:
-        """Open the file, and make it if there is none; nobody but its owner may read it.
+        """Open the file, making it if there is none; only its owner may read it.
 
         Args:
             path: the file; its folder is made.
             schema: statements that make an empty file ready.
             version: of the schema, from 1; a file of another version is refused.
-            patience: with who holds the file locked.
+            patience: with a program that holds the file locked; None for the usual one.
 
         Raises:
             StorageError: the folder cannot be written, or the file is damaged, of another version
@@ -60,9 +58,7 @@ class Database:
         self._lock = threading.RLock()
         with self._wrapped():
             path.parent.mkdir(parents=True, exist_ok=True)
-            # SQLite gives the files that it makes beside this one the same mode.
-            beside = [Path(f"{path}{suffix}") for suffix in _SIDE_FILES]
-            self.began_empty = keep_private(path, *beside)
+            keep_private(path)
             self._connection = sqlite3.connect(
                 path,
                 isolation_level=None,
@@ -78,7 +74,7 @@ class Database:
 
     def _prepare(self, schema: str, version: int) -> None:
         with self._wrapped():
-            self._persist("PRAGMA journal_mode=WAL")
+            self._execute_when_unlocked("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
         with self.transaction() as cursor:
             (found,) = cursor.execute("PRAGMA user_version").fetchone()
@@ -96,18 +92,18 @@ class Database:
     def transaction(self, *, give_up_s: float | None = None) -> Iterator[sqlite3.Cursor]:
         """Run statements that happen all or not at all; they are on the disk when this ends.
 
-        Another program's lock is waited for.
+        Waits while another program holds the file locked.
 
         Args:
-            give_up_s: how long to wait, at least for one attempt; None for as long as this file's
-                patience says.
+            give_up_s: longest wait, though never less than one attempt; None for this file's
+                patience.
 
         Raises:
             StorageError: the disk is full, or the file is damaged or locked for good; nothing has
                 changed.
         """
         with self._lock, self._wrapped():
-            self._persist("BEGIN IMMEDIATE", give_up_s)
+            self._execute_when_unlocked("BEGIN IMMEDIATE", give_up_s)
             cursor = self._connection.cursor()
             try:
                 yield cursor
@@ -119,14 +115,14 @@ class Database:
             finally:
                 cursor.close()
 
-    def damaged(self, fault: object) -> StorageError:
-        """Make the error of a row that makes no sense."""
+    def damage_error(self, fault: object) -> StorageError:
+        """Make the error to raise for content that makes no sense."""
         return StorageError(
             f"{self._path} is damaged: {fault}; move it away, or use another state folder"
         )
 
     def check(self) -> None:
-        """Look through the whole file.
+        """Check the whole file for damage.
 
         Raises:
             StorageError: it is damaged.
@@ -134,13 +130,13 @@ class Database:
         with self.transaction() as cursor:
             (found,) = cursor.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
-            raise self.damaged(found)
+            raise self.damage_error(found)
 
-    def _persist(self, statement: str, give_up_s: float | None = None) -> None:
-        """Execute a statement that another program's lock may hold up."""
+    def _execute_when_unlocked(self, statement: str, give_up_s: float | None = None) -> None:
+        """Execute a statement once no other program holds the file locked."""
         patience_s = self._patience.give_up_s if give_up_s is None else give_up_s
         deadline_s = time.monotonic() + patience_s
-        told = False
+        warned = False
         while True:
             try:
                 self._connection.execute(statement)
@@ -149,9 +145,9 @@ class Database:
                 busy = err.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
                 if not busy or time.monotonic() > deadline_s:
                     raise
-                if not told:
+                if not warned:
                     _log.warning("%s is locked by another program; waiting for it", self._path)
-                told = True
+                warned = True
             else:
                 return
 

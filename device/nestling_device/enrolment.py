@@ -1,6 +1,5 @@
-"""How a device gets its identity: a token against a certificate, and later renewals."""
+"""How a device gets its identity: exchanges a one-time token for a certificate, and renews it."""
 
-import contextlib
 import hashlib
 import ssl
 from collections.abc import Callable, Iterator
@@ -38,14 +37,14 @@ _UNREACHED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 class EnrolmentError(DeviceError):
-    """No certificate was to be had; the text says why, and what to do."""
+    """No certificate could be obtained; the text says why, and what to do."""
 
 
 def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
     """Get an identity for a token, and keep it in the state folder.
 
     The key is on the disk before the token is shown. If the answer gets lost, the same token may
-    be shown again, for it is good for that key.
+    be shown again: it is valid for that key.
 
     Args:
         cloud: where its enrolment service is.
@@ -53,7 +52,7 @@ def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
         state_dir: the device's.
 
     Raises:
-        EnrolmentError: the token is no good, the cloud cannot be reached, or is another one.
+        EnrolmentError: the token is refused, or the cloud cannot be reached or is another one.
         IdentityError: the state folder cannot be used.
     """
     _check_namesake(state_dir, token.device_id)
@@ -63,7 +62,7 @@ def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
         secret=token.secret, certificate_request=_signing_request(key)
     )
     credentials = grpc.ssl_channel_credentials(authority.encode())
-    with _refusals(cloud, lambda: _trusting(authority)), dial(cloud, credentials) as channel:
+    with _refusals(cloud, lambda: _anonymous_tls(authority)), dial(cloud, credentials) as channel:
         stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
         answer = stub.Enrol(request, timeout=_TIMEOUT_S)
     papers = Papers(
@@ -151,7 +150,7 @@ def _pending_key(state_dir: Path, token: EnrolmentToken) -> ec.EllipticCurvePriv
 
 def _forget_pending(state_dir: Path) -> None:
     for path in state_dir.glob(f"{_PENDING}*"):
-        with contextlib.suppress(OSError):  # another's; it is in nobody's way
+        with suppress(OSError):  # another user's, and harmless
             path.unlink(missing_ok=True)
 
 
@@ -188,7 +187,15 @@ def _check(papers: Papers, device_id: str, cloud: Address) -> None:
 
 @contextmanager
 def _refusals(address: Address, tls: Callable[[], ssl.SSLContext]) -> Iterator[None]:
-    """Tell in words why a call failed; `tls` is asked for if it has to be found out."""
+    """Turn a failed call into an error that says why.
+
+    Args:
+        address: that was called.
+        tls: makes the context to connect with once more, where gRPC did not reach the server.
+
+    Raises:
+        EnrolmentError: the call failed.
+    """
     try:
         yield
     except grpc.RpcError as err:
@@ -213,8 +220,8 @@ def _reason(
     return f"{address} did not enrol this device ({code.name}): {details}"
 
 
-def _trusting(authority: str) -> ssl.SSLContext:
-    """What somebody connects with who knows the cloud's authority, and has no certificate yet."""
+def _anonymous_tls(authority: str) -> ssl.SSLContext:
+    """Make a TLS context that trusts the cloud's authority and shows no certificate."""
     context = ssl.create_default_context(cadata=authority)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

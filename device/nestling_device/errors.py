@@ -6,7 +6,7 @@ Every class but the root lives beside the noun it belongs to::
     ├── StorageError                database.py
     ├── ChannelClosedError          channel.py
     ├── BrokerUnreachableError      mqtt.py
-    │   └── BrokerNotReachedError   mqtt.py
+    │   └── BrokerConnectError      mqtt.py
     ├── DeliveryError               delivery/source.py
     │   ├── SourceUnreachableError  delivery/source.py
     │   ├── AdmissionError          delivery/admission.py
@@ -24,8 +24,8 @@ Every class but the root lives beside the noun it belongs to::
     ├── FederatedError              commands/federated.py
     ├── ExamplesError               labelled_examples.py
     ├── LocalTrainingError          federated/training.py
-     ├── ClientError                 participant.py
-     ├── ThreadEndedError            thread_watch.py
+    ├── ClientError                 participant.py
+    ├── ThreadEndedError            thread_watch.py
     └── OffloadError                offload.py
         ├── DeadlineMissedError
         ├── UnreachableError

@@ -1,9 +1,12 @@
-"""What every capacity of a bundle is expected to take on this device."""
+"""What capacities, and inputs that stay on this device, are expected to take."""
 
-from nestling.v1.bundle_pb2 import Manifest
+from collections.abc import Sequence
+
+from nestling.v1.bundle_pb2 import Calibration, Manifest
 from nestling_device.energy.costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.limits import CapacityCost
+from nestling_device.wish import Taken
 
 
 def capacity_costs(
@@ -21,6 +24,28 @@ def capacity_costs(
         _cost(manifest, version, number, meter, measured)
         for number in range(1, len(manifest.capacities) + 1)
     ]
+
+
+def kept_input(
+    costs: Sequence[CapacityCost], calibration: Calibration, start: int, resident: int
+) -> Taken:
+    """Estimate what the mean input takes that stays on the device.
+
+    Args:
+        costs: of capacities 1 to K.
+        calibration: tells how many inputs the larger capacity runs on.
+        start: capacity that runs first.
+        resident: the larger one that may run after it; equal to `start` where one is loaded.
+    """
+    first, last = costs[start - 1], costs[resident - 1]
+    if start == resident:
+        return Taken(share=0, energy=last.energy_mj, latency=last.median_ms)
+    climbed = calibration.climbs[resident - 1].climbed
+    return Taken(
+        share=0,
+        energy=first.energy_mj + climbed * last.energy_mj,
+        latency=first.median_ms + climbed * last.median_ms,
+    )
 
 
 def _cost(

@@ -1,9 +1,8 @@
-"""The release floors in a second place: a state.db that is lost must not let old releases in."""
+"""A second copy of the release floors: losing state.db must not let old releases in."""
 
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ Floors = Mapping[str, ReleaseFloor]  # by task
 
 
 def read_floors(path: Path) -> dict[str, ReleaseFloor]:
-    """Read a copy; one that is damaged is told of and counts for nothing."""
+    """Read a copy; a damaged one is logged and counts as empty."""
     try:
         data = parse_json(path.read_bytes())
         floors = data["floors"]
@@ -39,7 +38,7 @@ def read_floors(path: Path) -> dict[str, ReleaseFloor]:
     except FileNotFoundError:
         return {}
     except (OSError, UnreadableError, ValueError, KeyError, TypeError, AttributeError) as err:
-        _log.warning("%s is damaged and written anew: %s", path, err)
+        _log.warning("%s is damaged and will be written again: %s", path, err)
         return {}
 
 
@@ -50,14 +49,8 @@ def write_floors(path: Path, floors: Floors) -> None:
         OSError: the folder cannot be written.
     """
     entries = {task: [each.release, each.manifest_sha256] for task, each in sorted(floors.items())}
-    part = path.with_suffix(".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(json.dumps({"floors": entries, "sha256": _digest(entries)}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder.sync(path.parent)
+    text = json.dumps({"floors": entries, "sha256": _digest(entries)}) + "\n"
+    folder.replace_file(path, text, mode=0o600)
 
 
 def highest(one: Floors, other: Floors) -> dict[str, ReleaseFloor]:

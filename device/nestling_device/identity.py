@@ -228,8 +228,8 @@ def _remove_except(state_dir: Path, keep: set[Path | None]) -> None:
                 path.unlink(missing_ok=True)
             elif path not in keep:
                 shutil.rmtree(path)
-        except OSError as err:  # it is in nobody's way
-            _log.warning("%a is left over and stays: %s", str(path), err.strerror)
+        except OSError as err:  # it does no harm
+            _log.warning("%a is left over and cannot be deleted: %s", str(path), err.strerror)
 
 
 def _read(link: Path) -> Papers:
@@ -266,7 +266,7 @@ def _check(papers: Papers, link: Path) -> x509.Certificate:
 
 def _damaged(link: Path, why: object) -> IdentityError:
     return IdentityError(
-        f"the identity in {link} is no good ({why}); enrol this device anew: on the cloud, "
+        f"the identity in {link} cannot be used ({why}); enrol this device again: on the cloud, "
         "nestling-cloud device add NAME prints how"
     )
 

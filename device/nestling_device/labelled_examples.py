@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from nestling.untrusted import UnreadableError, load_arrays
 from nestling_device.errors import DeviceError
 
-FEWEST = 2
-"""Examples that a device can learn from."""
+# Fewer are nothing to learn from.
+FEWEST_EXAMPLES = 2
 
 # The last part of every stretch of one label is held out, to tell whether learning helped.
 _HELD_OUT_PART = 5
-# The user's own file, so only what no machine here could hold.
+# The file is the user's own, so this refuses only what no device could hold.
 _MOST_BYTES = 1 << 36
 
 
@@ -81,11 +81,12 @@ def _check(
     if windows.dtype != np.float32 or windows.ndim == 0 or windows.shape[1:] != shape:
         raise ExamplesError(
             f"{path} has windows {windows.dtype} {windows.shape}; float32 (N, "
-            f"{', '.join(map(str, shape))}) with N at least {FEWEST} is needed"
+            f"{', '.join(map(str, shape))}) with N at least {FEWEST_EXAMPLES} is needed"
         )
-    if len(windows) < FEWEST:
+    if len(windows) < FEWEST_EXAMPLES:
         raise ExamplesError(
-            f"{path} has {len(windows)} examples; N at least {FEWEST} is needed to learn from them"
+            f"{path} has {len(windows)} examples; at least {FEWEST_EXAMPLES} are needed to learn "
+            "from"
         )
     if not np.isfinite(windows).all():
         raise ExamplesError(f"{path} has windows that are not finite; leave them out")
@@ -100,9 +101,9 @@ def _check(
 def split(windows: NDArray[np.float32], labels: NDArray[np.int64]) -> LocalExamples:
     """Hold out the last fifth of every stretch of one label.
 
-    Of a class whose stretches are all too short for that, as where labels alternate, the last fifth
-    of its windows is held out. Neighbours in time are alike, and windows may overlap: the window
-    before those that are held out is left out of both parts.
+    Where every stretch of a class is too short for that, as when labels alternate, the last fifth
+    of the class's windows is held out. Neighbours in time are alike, and windows may overlap: the
+    window before those that are held out is left out of both parts.
     """
     held_out = np.zeros(len(labels), np.bool_)
     for stretch in np.split(np.arange(len(labels)), np.flatnonzero(np.diff(labels)) + 1):

@@ -24,7 +24,7 @@ REASONS: dict[Limit, Reason.ValueType] = {
     "battery": receipt_pb2.REASON_LOW_BATTERY,
     "latency": receipt_pb2.REASON_LATENCY_LIMIT,
 }
-# Every reason for which the cloud is not asked although the input might have gone.
+# Every reason that keeps an input on the device whatever the policy would choose.
 NOT_ASKED = frozenset({*REASONS.values(), receipt_pb2.REASON_BACK_OFF})
 _UNITS: dict[Limit, str] = {"energy": "mJ", "battery": "mJ", "latency": "ms", "memory": "bytes"}
 
@@ -36,7 +36,7 @@ class CapacityCost:
     Attributes:
         memory_bytes: while it is resident.
         latency_ms: of one run, at the 95th percentile where it was measured; limits are about it.
-        median_ms: of one run; wishes of the mean input are about it.
+        median_ms: of one run; targets for the mean input are about it.
         energy_mj: of one run.
     """
 
@@ -51,8 +51,8 @@ class Excess:
     """A limit that an option exceeds.
 
     Attributes:
-        limit: which one; "battery" where the energy limit would do at full charge, "link" where
-            there is no link, which has no figures.
+        limit: which one; "battery" where a full battery would admit the option, "link" where there
+            is no link, which has no figures.
         needed: by the option: millijoules, milliseconds or bytes.
         allowed: by the budget, likewise.
     """
@@ -83,7 +83,7 @@ def energy_limit_mj(budget: Budget) -> float:
 
 
 def capacity_excess(costs: Sequence[CapacityCost], budget: Budget) -> tuple[Excess, ...]:
-    """List the limits that capacities exceed which are resident, and run, together.
+    """List the limits that capacities exceed when they are resident and run together.
 
     Args:
         costs: of these capacities.
@@ -129,5 +129,5 @@ def _over_energy(energy_mj: float, budget: Budget) -> tuple[Excess, ...]:
 
 
 def _over(limit: Limit, needed: float, allowed: float) -> tuple[Excess, ...]:
-    # What is no number is not within a limit.
+    # NaN is never within a limit.
     return () if needed <= allowed else (Excess(limit=limit, needed=needed, allowed=allowed),)

@@ -2,7 +2,7 @@
 
 It never reconnects by itself: a Sparkplug node needs another Will for every connection, and who
 waits for an answer wants to know that the connection ended. paho's own thread only puts on a
-bounded queue; what does not fit is dropped, and asked for again by whoever misses it.
+bounded queue; what does not fit is dropped, and asked for again by the caller that misses it.
 """
 
 import queue
@@ -31,8 +31,8 @@ class BrokerUnreachableError(DeviceError):
     """The broker cannot be reached, refuses us, or the connection to it ended."""
 
 
-class BrokerNotReachedError(BrokerUnreachableError):
-    """No connection came about: the broker has heard nothing of us, nor of our Will."""
+class BrokerConnectError(BrokerUnreachableError):
+    """TCP or TLS failed: the broker knows nothing of this client and its Will."""
 
 
 class Message(NamedTuple):
@@ -68,7 +68,7 @@ class Connection:
                 machine, without TLS.
 
         Raises:
-            BrokerNotReachedError: nothing listens there, or TLS failed.
+            BrokerConnectError: nothing listens there, or TLS failed.
             BrokerUnreachableError: it did not come about within seconds.
         """
         self._address = Address(host=host, port=port)
@@ -84,10 +84,10 @@ class Connection:
                 self._client.tls_set_context(identity.ssl_context())
             self._client.connect(host, port, keepalive=_KEEPALIVE_S)
         except OSError as err:
-            raise BrokerNotReachedError(f"broker {self._address}: {err}") from err
+            raise BrokerConnectError(f"broker {self._address}: {err}") from err
         self._client.loop_start()
         if not self._settled.wait(_CONNECT_TIMEOUT_S) or not self._subscribed:
-            reason = self._reason  # closing puts another in its place
+            reason = self._reason  # `close` puts another in its place
             self.close()
             raise BrokerUnreachableError(f"broker {self._address}: {reason}")
 
@@ -167,7 +167,7 @@ class Connection:
         try:
             topic = message.topic
         except UnicodeDecodeError:
-            return  # none that we subscribed to; raised here, it would end paho's thread
+            return  # not one that we subscribed to; an error here would end paho's thread
         if self._events.qsize() < _QUEUE_LIMIT:
             self._events.put(Message(topic, bytes(message.payload), message.retain))
 

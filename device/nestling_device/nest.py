@@ -6,14 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.bundle import Activations
-from nestling.capacity import Said, golden_inputs, open_capacity, run_capacity
+from nestling.capacity import Said, open_capacity, run_capacity
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_device.delivery.blobs import BlobStore
 
 if TYPE_CHECKING:
     import onnxruntime
-
-__all__ = ["Nest", "Said", "golden_inputs"]
 
 
 class Nest:
@@ -43,7 +41,7 @@ class Nest:
         return min(self._sessions, default=0)
 
     def load(self, capacity: int, start: int | None = None) -> None:
-        """Make a capacity (1 to K) the resident one; what else was loaded is let go first.
+        """Make a capacity (1 to K) the resident one; what else was loaded is released first.
 
         What is loaded and still wanted stays, also where the other one cannot be opened.
 

@@ -15,47 +15,47 @@ _KEYS: dict[Limit, str] = {
     "memory": "memory_kb",
 }
 _UNITS: dict[Kind, str] = {"energy": "mJ", "latency": "ms", "share": "offloads"}
-# They come and go by themselves: no reason to worry the operator.
+# These come and go by themselves, so they are no warning to the operator.
 _PASSING: frozenset[Limit] = frozenset({"link", "battery"})
 
 
 class Notices:
-    """Warns of what a budget rules out; what was said once is not said again."""
+    """Logs what a budget rules out, each thing once."""
 
     def __init__(self) -> None:
-        """Start with nothing said."""
-        self._said: set[str] = set()
+        """Start with nothing logged."""
+        self._logged: set[str] = set()
 
     def offload(self, excess: Excess) -> None:
-        """Say that the cloud is not asked because of a limit."""
+        """Log that the cloud is not asked because of a limit."""
         text = f"the cloud is not asked: {excess}{_advice(excess)}"
-        self._say(f"offload {excess.limit}", text, passing=excess.limit in _PASSING)
+        self._log_once(f"offload {excess.limit}", text, passing=excess.limit in _PASSING)
 
     def smallest_capacity(self, excess: Excess) -> None:
-        """Say that not even capacity 1 is within a limit."""
-        self._say(
+        """Log that not even capacity 1 is within a limit."""
+        self._log_once(
             f"capacity {excess.limit}",
             f"{exceeded_capacity(excess)}{_advice(excess)}",
             passing=excess.limit in _PASSING,
         )
 
     def risk(self, curve: RoutingCurve, tolerated_risk: float) -> None:
-        """Say that a tolerated risk is not certified."""
-        self._say(f"risk {tolerated_risk}", uncertified_risk(curve, tolerated_risk))
+        """Log that a tolerated risk is not certified."""
+        self._log_once(f"risk {tolerated_risk}", uncertified_risk(curve, tolerated_risk))
 
     def target(self, target: Wish) -> None:
-        """Say that a target is less than an input takes that stays on the device."""
-        self._say(f"target {target.kind} {target.mean}", missed_target(target))
+        """Log that a target is below what an input that stays on the device takes."""
+        self._log_once(f"target {target.kind} {target.mean}", missed_target(target))
 
-    def _say(self, key: str, text: str, *, passing: bool = False) -> None:
-        if key in self._said:
+    def _log_once(self, key: str, text: str, *, passing: bool = False) -> None:
+        if key in self._logged:
             return
-        self._said.add(key)
-        _log.log(logging.INFO if passing else logging.WARNING, "%s (said once)", text)
+        self._logged.add(key)
+        _log.log(logging.INFO if passing else logging.WARNING, "%s (logged once)", text)
 
 
 def exceeded_capacity(excess: Excess) -> str:
-    """Say in words that capacity 1 exceeds a limit."""
+    """Describe how capacity 1 exceeds a limit."""
     return (
         f"the {excess.limit} limit admits no capacity: for capacity 1, {excess}; it answers all "
         "the same, because no input is left unanswered"
@@ -63,7 +63,7 @@ def exceeded_capacity(excess: Excess) -> str:
 
 
 def uncertified_risk(curve: RoutingCurve, tolerated_risk: float) -> str:
-    """Say in words that a bundle does not certify a tolerated risk, and which it does."""
+    """Describe a tolerated risk that a bundle does not certify, with the smallest that it does."""
     smallest = min((point.risk for point in curve.certified), default=None)
     least = "it certifies none" if smallest is None else f"its smallest is {smallest:g}"
     return (
@@ -73,7 +73,7 @@ def uncertified_risk(curve: RoutingCurve, tolerated_risk: float) -> str:
 
 
 def missed_target(target: Wish) -> str:
-    """Say in words that a target is below what the device alone takes."""
+    """Describe a target that is below what the device alone takes."""
     unit = _UNITS[target.kind]
     return (
         f"the target of {target.mean:.4g} {unit} for the mean input cannot be met: an input that "

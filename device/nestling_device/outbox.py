@@ -6,10 +6,10 @@ exactly what lies between the last acknowledged receipt and the first one held, 
 book-keeping of its own.
 
 State folders get copied: a cloned SD card, a backup that is put back, a copy made while the device
-runs. Whichever process appends therefore does so under an outbox id of its own
-(`outbox_lineage`), and lets go of receipts only on an acknowledgement whose chain shows that the
-cloud stored these very receipts (`nestling.receipt_chain`). Should the cloud hold others under the
-same id and numbers all the same, what is not acknowledged goes out again under another id.
+runs. So every process that appends does so under an outbox id of its own (`outbox_lineage`), and
+deletes receipts only on an acknowledgement whose chain shows that the cloud stored these very
+receipts (`nestling.receipt_chain`). Should the cloud still hold others under the same id and
+numbers, what is not acknowledged is sent again under another id.
 """
 
 import logging
@@ -43,10 +43,10 @@ class Slice(NamedTuple):
     last: int
 
 
-class Acknowledged(Enum):
-    """What an acknowledgement did."""
+class AcknowledgementEffect(Enum):
+    """What an acknowledgement did to the outbox."""
 
-    SETTLED = "settled"  # receipts were let go
+    SETTLED = "settled"  # receipts were deleted
     IGNORED = "ignored"  # it is old, or another outbox's
     FORKED = "forked"  # the cloud has other receipts under this outbox's numbers
 
@@ -62,7 +62,7 @@ class Outbox:
         Args:
             folder: the device's state folder.
             capacity: most receipts held; beyond it the oldest are dropped and reported as a gap.
-            patience: with another program that holds the file locked.
+            patience: with another program that holds the file locked; None for the usual one.
 
         Raises:
             ValueError: `capacity` is not positive.
@@ -122,20 +122,20 @@ class Outbox:
             StorageError: the disk is full or broken; none of the receipts is kept.
         """
         contents = [receipt.SerializeToString() for receipt in receipts]
-        marks_of = [fingerprint(content) for content in contents]
+        fingerprints = [fingerprint(content) for content in contents]
         with self._database.transaction() as cursor:
             last = lineage.read_marks(cursor).last
             sequences = range(last + 1, last + 1 + len(contents))
             if not contents:
                 return sequences
             if not self._began:
-                lineage.begin_span(cursor, last + 1, lineage.new_id())
+                lineage.begin_span(cursor, last + 1)
             cursor.executemany(
                 "INSERT INTO receipts VALUES (?, ?, ?)",
-                zip(sequences, marks_of, contents, strict=True),
+                zip(sequences, fingerprints, contents, strict=True),
             )
             cursor.execute("UPDATE outbox SET last_sequence = ?", (sequences[-1],))
-            lineage.extend_newest(cursor, marks_of)
+            lineage.extend_newest(cursor, fingerprints)
             marks = lineage.read_marks(cursor)
             lineage.forget(cursor, marks, marks.last - self._capacity)
         self._began = True
@@ -144,8 +144,8 @@ class Outbox:
     def batch(self, limit: int, *, after: int = 0) -> Slice:
         """Take a copy of the oldest receipts beyond a sequence, and of the gap before them all.
 
-        All are of one outbox, so there may be fewer than there could be. A receipt whose row is
-        damaged is marked as unreadable.
+        All come from one span, so there may be fewer than `limit` although more are waiting. A
+        receipt whose row is damaged is marked as unreadable.
 
         Args:
             limit: most receipts.
@@ -164,34 +164,37 @@ class Outbox:
         batch.receipts.extend(_receipt(row, span) for row in rows)
         return Slice(batch, first, rows[-1][0] if rows else span.last)
 
-    def acknowledge(self, acknowledgement: receipt_pb2.OutboxAcknowledgement) -> Acknowledged:
-        """Let go of what the cloud has, if it is what was written here.
+    def acknowledge(
+        self, acknowledgement: receipt_pb2.OutboxAcknowledgement
+    ) -> AcknowledgementEffect:
+        """Delete the receipts that the cloud has stored, if they are those that were written here.
 
         Returns:
             FORKED if the cloud has other receipts under these numbers: what it has not
-            acknowledged goes out under another outbox id from now on.
+            acknowledged is sent under another outbox id from now on.
         """
         with self._database.transaction() as cursor:
             marks = lineage.read_marks(cursor)
             span = lineage.read_span(cursor, marks.acknowledged + 1, marks.last)
             if span is None or acknowledgement.outbox_id != span.outbox_id:
-                return Acknowledged.IGNORED
+                return AcknowledgementEffect.IGNORED
             sequence, chain = span.base + acknowledgement.sequence, acknowledgement.chain
-            if sequence > span.last and not self._is_own(span):
-                # A copy of this folder went on in it; what is here is the beginning of that.
+            if sequence > span.last and not self._is_complete(span):
+                # A copy of this folder went on with this span; here is only its beginning.
                 sequence, chain = span.last, span.chain
             if sequence <= marks.acknowledged:
-                return Acknowledged.IGNORED
+                return AcknowledgementEffect.IGNORED
             if sequence > span.last or not _agrees(cursor, marks, span, sequence, chain):
                 lineage.fork(cursor, marks, span)
-                return Acknowledged.FORKED
+                return AcknowledgementEffect.FORKED
             cursor.execute(
                 "UPDATE outbox SET acknowledged = ?, acknowledged_chain = ?", (sequence, chain)
             )
             lineage.forget(cursor, marks, sequence)
-        return Acknowledged.SETTLED
+        return AcknowledgementEffect.SETTLED
 
-    def _is_own(self, span: Span) -> bool:
+    def _is_complete(self, span: Span) -> bool:
+        """Whether all of a span is here: nobody but its process wrote it, or will."""
         return span.has_ended or (span.is_open and self._began)
 
     def _read_marks(self) -> Marks:
@@ -199,7 +202,7 @@ class Outbox:
             return lineage.read_marks(cursor)
 
     def close(self) -> None:
-        """Close the file, and note that this process goes no further in it, if that can be had."""
+        """Note that this process writes no more, unless the file is locked, and close the file."""
         if self._began:
             with suppress(StorageError), self._database.transaction(give_up_s=0) as cursor:
                 lineage.end_newest(cursor)
@@ -219,7 +222,7 @@ class Outbox:
 
 
 def _agrees(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int, chain: int) -> bool:
-    """Whether the cloud stored what was written here; of what was dropped nothing is known."""
+    """Whether the cloud stored what was written here, or that cannot be told any more."""
     own = lineage.chain_at(cursor, marks, span, sequence)
     if own is None or own == chain:
         return True
@@ -227,7 +230,7 @@ def _agrees(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int, cha
 
 
 def _begin_batch(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> receipt_pb2.ReceiptBatch:
-    """Say of which outbox a batch is, and what was dropped from it."""
+    """Make a batch without its receipts: which outbox it is from, and what was dropped."""
     settled = max(marks.acknowledged, span.base)
     batch = receipt_pb2.ReceiptBatch(
         outbox_id=span.outbox_id,
@@ -247,12 +250,13 @@ def _begin_batch(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> receipt_pb
 
 
 def _receipt(row: tuple[int, int, bytes], span: Span) -> receipt_pb2.Receipt:
-    sequence, mark, content = row
+    """Parse a row; a damaged one becomes a receipt that is marked as unreadable."""
+    sequence, written, content = row
     receipt = receipt_pb2.Receipt(unreadable=True)
-    if fingerprint(content) == mark:
+    if fingerprint(content) == written:
         with suppress(DecodeError):
             receipt = receipt_pb2.Receipt.FromString(content)
     if receipt.unreadable:
         _log.warning("receipt %d is damaged in outbox.db and reported as lost", sequence)
-    receipt.sequence, receipt.fingerprint = sequence - span.base, mark
+    receipt.sequence, receipt.fingerprint = sequence - span.base, written
     return receipt

@@ -1,12 +1,13 @@
-"""Which process wrote which of the receipts held: rows of the outbox's file, within a transaction.
+"""Tracks which process wrote which receipts, in rows of the outbox's file.
 
-Sequences of the file rise without holes as long as the device lives. Each process that appends
-begins a *span* with an id of its own, and counts from 1 in it; the cloud knows the spans as
-outboxes. A copy of the state folder has the same spans up to the copy, with the same receipts in
-them, and then others: two devices never write under one id.
+Every function runs within a transaction of the caller's. Sequences of the file rise without holes
+as long as the device lives. Each process that appends begins a *span* with an id of its own, and
+counts from 1 in it; the cloud knows the spans as outboxes. A copy of the state folder has the same
+spans up to the copy, with the same receipts in them, and then others: two devices never write under
+one id.
 
-A span has a chain (`nestling.receipt_chain`). `front` is the chain just before the first receipt
-held, within that receipt's span.
+A span has a chain (`nestling.receipt_chain`), and the chain at the front of what is held is kept:
+receipts before it are gone, so it could not be computed again.
 """
 
 import secrets
@@ -38,13 +39,13 @@ CREATE TABLE outbox (
 
 
 class Marks(NamedTuple):
-    """How far the outbox is."""
+    """How far the outbox has come, in sequences of the file."""
 
     acknowledged: int
     acknowledged_chain: int  # within the span of `acknowledged`
     first: int  # of the receipts held; last + 1 if there are none
     last: int
-    front: int
+    front: int  # chain just before `first`, within the span of `first`
 
 
 class Span(NamedTuple):
@@ -57,16 +58,16 @@ class Span(NamedTuple):
     forked: bool
     chain: int  # up to `last`
     is_open: bool  # the newest one: more may come
-    has_ended: bool  # by the process that wrote it, so that a copy of it goes no further either
+    has_ended: bool  # its process noted that it writes no more, so no copy of it is longer
 
     @property
     def base(self) -> int:
-        """What to take from a sequence of the file for one of this outbox."""
+        """Difference between a sequence of the file and the same one within this span."""
         return self.first - 1
 
 
 def read_marks(cursor: sqlite3.Cursor) -> Marks:
-    """Read how far the outbox is."""
+    """Read how far the outbox has come."""
     last, acknowledged, acknowledged_chain, front = cursor.execute(
         "SELECT last_sequence, acknowledged, acknowledged_chain, front FROM outbox"
     ).fetchone()
@@ -99,15 +100,15 @@ def read_span(cursor: sqlite3.Cursor, sequence: int, last: int) -> Span | None:
     return Span(first, end, outbox_id, previous_id, bool(forked), chain, after is None, bool(ended))
 
 
-def begin_span(cursor: sqlite3.Cursor, first: int, outbox_id: str) -> None:
-    """Number what is appended from now on under another id."""
+def begin_span(cursor: sqlite3.Cursor, first: int) -> None:
+    """Number receipts from 1 under a new id, beginning with the sequence `first` of the file."""
     cursor.execute("DELETE FROM spans WHERE first_sequence = ?", (first,))  # nothing is in it
     row = cursor.execute(
         "SELECT outbox_id FROM spans ORDER BY first_sequence DESC LIMIT 1"
     ).fetchone()
     cursor.execute(
         "INSERT INTO spans VALUES (?, ?, ?, 0, ?, 0)",
-        (first, outbox_id, "" if row is None else row[0], EMPTY_CHAIN),
+        (first, _new_id(), "" if row is None else row[0], EMPTY_CHAIN),
     )
 
 
@@ -119,7 +120,7 @@ def end_newest(cursor: sqlite3.Cursor) -> None:
 
 
 def extend_newest(cursor: sqlite3.Cursor, fingerprints: list[int]) -> None:
-    """Reckon the newest span's chain on."""
+    """Extend the newest span's chain by receipts that were appended."""
     newest, chain = cursor.execute(
         "SELECT first_sequence, chain FROM spans ORDER BY first_sequence DESC LIMIT 1"
     ).fetchone()
@@ -129,32 +130,35 @@ def extend_newest(cursor: sqlite3.Cursor, fingerprints: list[int]) -> None:
 
 
 def chain_at(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int) -> int | None:
-    """Chain of a span up to one of its sequences, None where its receipt is not held any more."""
+    """Compute a span's chain up to a sequence, None where that receipt is not held any more.
+
+    Args:
+        cursor: within a transaction.
+        marks: of the outbox.
+        span: that the sequence lies in.
+        sequence: of the file.
+    """
     if sequence == span.last:
         return span.chain
     if sequence == marks.acknowledged:
         return marks.acknowledged_chain
     if sequence < marks.first:
         return marks.front if sequence == marks.first - 1 and sequence >= span.first else None
-    begin = max(span.first, marks.first)
-    chain = marks.front if begin == marks.first and begin > span.first else EMPTY_CHAIN
-    return _fold(cursor, chain, begin, sequence)
+    return _chain_of_rows(cursor, marks, span, sequence)
 
 
 def recount(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> int:
-    """Reckon a span's chain anew from the rows that are there, and keep it.
+    """Compute a span's chain again from the rows that are there, and store it.
 
-    Rows that were damaged since they were written have other fingerprints, and go out with them.
+    Rows that were damaged after they were written have other fingerprints, and are sent with them.
     """
-    begin = max(span.first, marks.first)
-    chain = marks.front if begin == marks.first and begin > span.first else EMPTY_CHAIN
-    chain = _fold(cursor, chain, begin, span.last)
+    chain = _chain_of_rows(cursor, marks, span, span.last)
     cursor.execute("UPDATE spans SET chain = ? WHERE first_sequence = ?", (chain, span.first))
     return chain
 
 
 def forget(cursor: sqlite3.Cursor, marks: Marks, sequence: int) -> None:
-    """Delete receipts up to a sequence, and the spans that nothing is left to say of."""
+    """Delete receipts up to a sequence, and the spans that are not needed any more."""
     if sequence >= marks.first:
         span = read_span(cursor, sequence, marks.last)
         assert span is not None  # there are receipts
@@ -162,7 +166,7 @@ def forget(cursor: sqlite3.Cursor, marks: Marks, sequence: int) -> None:
         cursor.execute("UPDATE outbox SET front = ?", (front,))
         cursor.execute("DELETE FROM receipts WHERE sequence <= ?", (sequence,))
     (acknowledged,) = cursor.execute("SELECT acknowledged FROM outbox").fetchone()
-    # The newest stays: the next one says which it follows.
+    # The newest is needed: the next one names it as the one before.
     cursor.execute(
         "DELETE FROM spans WHERE first_sequence < (SELECT max(first_sequence) FROM spans WHERE "
         "first_sequence <= ?)",
@@ -171,10 +175,10 @@ def forget(cursor: sqlite3.Cursor, marks: Marks, sequence: int) -> None:
 
 
 def fork(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> None:
-    """Number what is not acknowledged of a span from 1, under a new id that follows it."""
+    """Number what is not acknowledged of a span from 1 under a new id, which follows the old."""
     first = marks.acknowledged + 1
     chain = _fold(cursor, EMPTY_CHAIN, first, span.last)
-    outbox_id = new_id()
+    outbox_id = _new_id()
     cursor.execute("DELETE FROM spans WHERE first_sequence = ?", (first,))
     cursor.execute(
         "INSERT INTO spans VALUES (?, ?, ?, 1, ?, ?)",
@@ -190,9 +194,10 @@ def fork(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> None:
 
 
 def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[int, int, bytes]]:
-    """Read sequence, fingerprint and content of receipts; a row that went missing is put back.
+    """Read sequence, fingerprint and content of receipts.
 
-    Put back empty, it is one more receipt that cannot be read, and settled like those.
+    A row that is missing is written again without content, and so reported and settled like any
+    receipt that cannot be read.
     """
     query = (
         "SELECT sequence, coalesce(CAST(fingerprint AS INTEGER), 0), "
@@ -207,7 +212,15 @@ def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[i
     return rows
 
 
+def _chain_of_rows(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int) -> int:
+    """Compute a span's chain up to a sequence from the rows that are held."""
+    begin = max(span.first, marks.first)
+    chain = marks.front if begin == marks.first and begin > span.first else EMPTY_CHAIN
+    return _fold(cursor, chain, begin, sequence)
+
+
 def _fold(cursor: sqlite3.Cursor, chain: int, first: int, last: int) -> int:
+    """Extend a chain by the receipts `first` to `last`."""
     for (fingerprint,) in cursor.execute(
         "SELECT coalesce(CAST(fingerprint AS INTEGER), 0) FROM receipts "
         "WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
@@ -217,6 +230,6 @@ def _fold(cursor: sqlite3.Cursor, chain: int, first: int, last: int) -> int:
     return chain
 
 
-def new_id() -> str:
-    """Make an outbox id that nobody else makes."""
+def _new_id() -> str:
+    """Make a unique outbox id."""
     return secrets.token_hex(8)

@@ -1,4 +1,4 @@
-"""Who takes part in a federated round: this device, its bundle, its examples, what it can hold."""
+"""What this device brings to a federated round: its bundle, its examples, what it can hold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from nestling_device.errors import DeviceError
 from nestling_device.labelled_examples import LocalExamples, read_examples
 from nestling_device.state import State
 
-NEEDED = ("id", "state", "data", "memory-kb")
+_KEYS = ("id", "state", "data", "memory-kb")
 
 
 class ClientError(DeviceError):
@@ -46,7 +46,7 @@ class Node:
             ClientError: a name is missing, or the device has no bundle yet.
             DeviceError: state folder or examples cannot be read.
         """
-        missing = [name for name in NEEDED if name not in config]
+        missing = [name for name in _KEYS if name not in config]
         if missing:
             raise ClientError(f"the node's configuration lacks {', '.join(missing)}")
         folder = Path(str(config["state"]))

@@ -27,29 +27,31 @@ def available_memory_bytes(meminfo: Path = _MEMINFO) -> int | None:
 
 
 def battery_charge(supplies: Path = POWER_SUPPLIES, name: str = "") -> float:
-    """Tell how full the battery is that this machine runs on.
+    """Read how full this machine's battery is.
 
-    That of a mouse, a keyboard or a pen is none of them. Several count together, by what each can
-    hold where they say so.
+    The battery of a mouse, a keyboard or a pen does not count. Several batteries are averaged,
+    weighted by the energy that each holds where all of them report it.
 
     Args:
-        supplies: folder in which the kernel lists supplies of power.
+        supplies: folder in which the kernel lists power supplies.
         name: of the one that counts; "" for all that feed the machine.
 
     Returns:
         Charge, 0 to 1; 1 on a machine without a battery.
     """
     gauges = _gauges(supplies, name)
-    held = [gauge for gauge in gauges if gauge.full_uwh > 0]
-    if held and len(held) == len(gauges):
-        whole = sum(gauge.full_uwh for gauge in held)
-        return sum(gauge.charge * gauge.full_uwh for gauge in held) / whole
-    return sum(gauge.charge for gauge in gauges) / len(gauges) if gauges else _FULL
+    if not gauges:
+        return _FULL
+    weights = [gauge.full_uwh for gauge in gauges]
+    if not all(weights):
+        weights = [1] * len(gauges)
+    weighted = sum(gauge.charge * weight for gauge, weight in zip(gauges, weights, strict=True))
+    return weighted / sum(weights)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Gauge:
-    """One battery: its charge, 0 to 1, and the energy it holds when full, 0 if it does not say."""
+    """One battery: its charge, 0 to 1, and the energy it holds when full, 0 if unknown."""
 
     charge: float
     full_uwh: int
@@ -78,13 +80,13 @@ def _feeds_the_machine(folder: Path) -> bool:
 
 
 def _gauge(folder: Path) -> _Gauge | None:
-    """Read a battery; None for one that is being unplugged, the others may do."""
+    """Read a battery; None for one that cannot be read, such as one that is being unplugged."""
     full = _number(folder / "energy_full")
     percent = _number(folder / "capacity")
     charge = _share(folder) if percent is None else percent / 100
     if charge is None:
         return None
-    return _Gauge(charge=min(max(charge, 0.0), 1.0), full_uwh=full or 0)
+    return _Gauge(charge=min(max(charge, 0.0), 1.0), full_uwh=max(full or 0, 0))
 
 
 def _share(folder: Path) -> float | None:

@@ -145,7 +145,7 @@ class Device:
         )
 
     def _install_or_resume(self) -> Installed:
-        """Take the desired bundle; where it cannot be had or is no good, the one on the disk."""
+        """Install the desired bundle; where that fails, go on with the one on the disk."""
         try:
             return self._installer.install(self._memory_bytes)
         except DeliveryError as err:
@@ -247,9 +247,9 @@ class Device:
         self._offloader.close()
 
     def abandon(self) -> None:
-        """End a download that is under way, for good; may come from any thread, at any time.
+        """Cancel the download under way, and any later one; any thread may call this, at any time.
 
-        A device that was starting and has no bundle yet raises SourceUnreachableError.
+        Entering a device that has no bundle yet then raises SourceUnreachableError.
         """
         self._source.close()
 

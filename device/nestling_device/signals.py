@@ -1,9 +1,9 @@
-"""Signals of a device that runs: SIGINT and SIGTERM end it, SIGHUP changes nothing.
+"""Signals of a running device: SIGINT and SIGTERM end it, SIGHUP changes nothing.
 
-A handler of Python's runs in the main thread between any two of its steps. One that raises leaves
-whatever was under way there half done (a gRPC call object waited ten minutes for its own lock), one
-that sets an event may wait for the lock of that very event. So nothing is done in the handlers: the
-interpreter writes the number into a pipe, and a thread of its own reads it.
+Python runs a handler in the main thread, between any two steps of the program. A handler that
+raises leaves half done what was under way there (a gRPC call object once waited ten minutes for its
+own lock), and one that sets an event may wait for that event's own lock. So the handlers here do
+nothing: the interpreter writes the signal's number into a pipe, and a thread reads it.
 """
 
 import logging
@@ -16,7 +16,7 @@ from types import FrameType
 
 _log = logging.getLogger(__name__)
 _ENDING = (signal.SIGINT, signal.SIGTERM)
-_HEARD = (*_ENDING, signal.SIGHUP)
+_HANDLED = (*_ENDING, signal.SIGHUP)
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def ending_signals(stop: threading.Event, cancel: Callable[[], None]) -> Iterato
     thread = threading.Thread(target=_listen, args=(reading, stop, cancel), name="signals")
     thread.start()
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    before = {number: signal.signal(number, _leave_it_to_the_thread) for number in _HEARD}
+    before = {number: signal.signal(number, _do_nothing) for number in _HANDLED}
     try:
         yield
     finally:
@@ -45,8 +45,8 @@ def ending_signals(stop: threading.Event, cancel: Callable[[], None]) -> Iterato
         os.close(reading)
 
 
-def _leave_it_to_the_thread(_number: int, _frame: FrameType | None) -> None:
-    """Keep the system's own reaction away."""
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Take the place of the system's default action; the thread acts instead."""
 
 
 def _listen(reading: int, stop: threading.Event, cancel: Callable[[], None]) -> None:

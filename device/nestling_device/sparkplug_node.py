@@ -15,7 +15,7 @@ from nestling.metrics import Metric, MetricValue
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
 
-# Whoever asks for a rebirth does so because it knows no alias, so that one has none.
+# A host that asks for a rebirth knows no alias, so the metric that it asks with has none.
 _ALIASES = {
     name: alias
     for alias, name in enumerate(
@@ -51,7 +51,7 @@ class Gauges:
     offload_share: float | None = None
     # Whether inputs are harder than those of the calibration; None where nobody knows.
     drifting: bool | None = None
-    # What the host wrote last, reported back to it: that is how it knows that we have it.
+    # What the host wrote last, reported back as confirmation.
     offload_target: float | None = None
     desired_bundle: str | None = None
 

@@ -52,8 +52,8 @@ class HeldBundle:
 class State:
     """A device's durable facts, in one SQLite file: a kill leaves the old ones or the new ones.
 
-    The floors are in a second file as well, and the higher one counts: whoever loses state.db
-    loses the bundle, not the rule that nothing older may be installed.
+    The floors are also in a second file, and the higher one counts: losing state.db loses the
+    bundle, but not the rule that nothing older may be installed.
     """
 
     def __init__(self, folder: Path, *, patience: Patience | None = None) -> None:
@@ -61,7 +61,7 @@ class State:
 
         Args:
             folder: the device's state folder.
-            patience: with another program that holds the file locked.
+            patience: with another program that holds the file locked; None for the usual one.
 
         Raises:
             StorageError: the folder cannot be used, or the file is damaged; the message says what
@@ -77,7 +77,7 @@ class State:
             raise
 
     def _settle_floors(self) -> None:
-        """Bring both places of the floors to the higher ones."""
+        """Raise the floors of both files to the higher ones."""
         copied = read_floors(self._floors_path)
         with self._database.transaction() as cursor:
             held = self._read_floors(cursor)
@@ -111,7 +111,7 @@ class State:
 
     def _floor(self, release: object, sha256: object) -> ReleaseFloor:
         if not isinstance(release, int) or not isinstance(sha256, str):
-            raise self._database.damaged("a release floor is no number")
+            raise self._database.damage_error("a release floor is no number")
         return ReleaseFloor(release=release, manifest_sha256=sha256)
 
     def active(self) -> HeldBundle | None:
@@ -178,7 +178,7 @@ class State:
         texts, numbers = (sha256, version, task), (size, release, capacity)
         sound = all(isinstance(text, str) for text in texts) and is_digest(sha256)
         if not sound or not all(isinstance(number, int) and number >= 0 for number in numbers):
-            raise self._database.damaged(f"the row of the {slot} bundle makes no sense")
+            raise self._database.damage_error(f"the row of the {slot} bundle makes no sense")
         return HeldBundle(
             manifest=bundle_pb2.Blob(sha256=sha256, size=size),
             version=version,

@@ -22,8 +22,8 @@ from nestling.v1 import receipt_pb2
 from nestling_device.database import StorageError
 from nestling_device.errors import DeviceError
 from nestling_device.identity import Identity
-from nestling_device.mqtt import BrokerNotReachedError, Connection, Message
-from nestling_device.outbox import Acknowledged, Outbox
+from nestling_device.mqtt import BrokerConnectError, Connection, Message
+from nestling_device.outbox import AcknowledgementEffect, Outbox
 from nestling_device.send_window import SendWindow
 from nestling_device.sparkplug_node import Gauges, SparkplugNode, read_command
 from nestling_device.state import State
@@ -94,7 +94,7 @@ class Telemetry:
         self._thread.start()
 
     def notify(self) -> None:
-        """Say that there are new receipts in the outbox."""
+        """Wake the sender: there are new receipts in the outbox."""
         connection = self._connection
         if connection is not None:
             connection.wake()
@@ -141,7 +141,7 @@ class Telemetry:
             try:
                 self._connect_and_serve()
             except StorageError:
-                raise  # no broker will mend that: the process ends with the reason
+                raise  # no broker can fix that: the process ends with the reason
             except DeviceError as err:
                 _log.info("%s: telemetry waits: %s", self._config.device_id, err)
             if self._connection is not None or self._hurry.is_set():
@@ -156,7 +156,7 @@ class Telemetry:
         node = self._node or SparkplugNode(self._state.next_bd_seq())
         with self._connect(node) as connection:
             self._connection = connection
-            self._host = None  # what another broker or another life of it said is no measure
+            self._host = None  # what was said over an earlier connection no longer counts
             self._serve(connection, node)
             self._publish(connection, "NDEATH", node.death(now_ms=_now_ms()))
 
@@ -171,7 +171,7 @@ class Telemetry:
                 identity=self._config.identity,
                 will=self._message("NDEATH", node.death(now_ms=_now_ms())),
             )
-        except BrokerNotReachedError:
+        except BrokerConnectError:
             self._node = node  # nobody has heard of it, so the next attempt costs no disk write
             raise
 
@@ -189,11 +189,11 @@ class Telemetry:
                 self._obey(connection, node, message.payload)
 
     def _birth(self, connection: Connection, node: SparkplugNode) -> None:
-        birth = node.birth(self._present(), self._outbox.depth, now_ms=_now_ms())
+        birth = node.birth(self._current_gauges(), self._outbox.depth, now_ms=_now_ms())
         self._publish(connection, "NBIRTH", birth)
         self._window.restart()
 
-    def _present(self) -> Gauges:
+    def _current_gauges(self) -> Gauges:
         return replace(
             self._gauges,
             offload_target=self._wished_share,
@@ -208,7 +208,7 @@ class Telemetry:
             if after is not None and (self._host is None or self._host.online):
                 due = self._outbox.batch(self._config.batch_limit, after=after)
             payload = node.data(
-                self._present(),
+                self._current_gauges(),
                 self._outbox.depth - (len(due.batch.receipts) if due is not None else 0),
                 due.batch if due is not None else None,
                 historical=due is not None and self._window.is_historical(due.first),
@@ -236,12 +236,12 @@ class Telemetry:
             self._birth(connection, node)
 
     def _settle(self, acknowledgement: receipt_pb2.OutboxAcknowledgement) -> None:
-        done = self._outbox.acknowledge(acknowledgement)
-        if done is Acknowledged.SETTLED:
+        effect = self._outbox.acknowledge(acknowledgement)
+        if effect is AcknowledgementEffect.SETTLED:
             self._window.acknowledged(self._outbox.acknowledged, now_s=time.monotonic())
             with self._emptied:
                 self._emptied.notify_all()
-        elif done is Acknowledged.FORKED:
+        elif effect is AcknowledgementEffect.FORKED:
             _log.warning(
                 "%s: the cloud has other receipts under the numbers of outbox %s; does a second "
                 "device run on a copy of this state folder? What is not acknowledged goes out "

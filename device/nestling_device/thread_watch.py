@@ -15,7 +15,7 @@ class ThreadEndedError(DeviceError):
 
 
 class ThreadWatch:
-    """What is known of threads that ended."""
+    """Remembers the threads that ended by an exception."""
 
     def __init__(self) -> None:
         self._ended: list[str] = []
@@ -36,11 +36,11 @@ class ThreadWatch:
 
 
 @contextmanager
-def watched(ended: Callable[[], None]) -> Iterator[ThreadWatch]:
-    """Watch every thread of this process until the end of the block, which checks once more.
+def watch_threads(on_end: Callable[[], None]) -> Iterator[ThreadWatch]:
+    """Watch every thread of this process for the length of the block, and check at its end.
 
     Args:
-        ended: called in the thread that ends; has to bring the block to its end soon.
+        on_end: called in the thread that ends by an exception; should make the block end soon.
 
     Raises:
         ThreadEndedError: a thread ended by an exception, and the block did not raise itself.
@@ -49,7 +49,7 @@ def watched(ended: Callable[[], None]) -> Iterator[ThreadWatch]:
 
     def hook(arguments: threading.ExceptHookArgs) -> None:
         watch.note(arguments)
-        ended()
+        on_end()
 
     threading.excepthook = hook
     try:

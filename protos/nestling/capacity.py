@@ -28,8 +28,8 @@ class Said(NamedTuple):
 
     Attributes:
         logits: (N, classes).
-        right: the multiplexer's word, by the same layers: the probability that capacity 1 to K and
-            the cloud are right, (N, K + 1).
+        right: (N, K + 1), the probability that capacity 1 to K and the cloud are right, as the
+            multiplexer estimates it from the same layers.
     """
 
     logits: NDArray[np.float32]
@@ -72,7 +72,7 @@ def golden_inputs(manifest: Manifest, golden: GoldenInputs) -> NDArray[np.float3
 
 
 def check_capacity(run: Run, manifest: Manifest, golden: GoldenInputs, capacity: int) -> None:
-    """Answer the golden inputs with a capacity, one at a time, as a device's inputs come.
+    """Check that a capacity answers the golden inputs right, one at a time as on a device.
 
     Args:
         run: runs the capacity.
@@ -86,10 +86,8 @@ def check_capacity(run: Run, manifest: Manifest, golden: GoldenInputs, capacity:
     said = [run(row[None]) for row in golden_inputs(manifest, golden)]
     if not said:
         raise CapacityError("the bundle has no golden inputs")
-    classes, wanted = (
-        len(manifest.signature.classes),
-        np.frombuffer(golden.logits[capacity - 1], "<f4"),
-    )
+    classes = len(manifest.signature.classes)
+    wanted = np.frombuffer(golden.logits[capacity - 1], "<f4")
     for number, (logits, right) in enumerate(said):
         if logits.shape != (1, classes):
             raise CapacityError(

@@ -1,4 +1,4 @@
-"""What the three commands have in common: their parser, and an output that takes any text."""
+"""What the three commands share: their parser, and an output that takes any text."""
 
 import argparse
 import io

@@ -1,8 +1,8 @@
-"""Log lines about what peers send and nobody can read: few, short, and with their number.
+"""Logs unreadable messages from peers in few, short lines, each with the count so far.
 
 A peer that sends rubbish a thousand times a second must neither fill a disk nor hide what else is
 logged. The first message of a kind gets a line at once, then the tenth, the hundredth and so on,
-and whatever comes ten minutes after the last line.
+and any that comes ten minutes or more after the last line.
 """
 
 import contextlib
@@ -17,19 +17,19 @@ _LONGEST_REASON = 200
 
 @dataclass
 class _Tally:
-    """Counts, and decides which of many like things is worth a line."""
+    """Counts events of one kind, and decides which of them is worth a line."""
 
     count: int = 0
     next_count: int = 1
-    told_at_s: float = 0.0
+    logged_at_s: float = 0.0
 
     def add(self, now_s: float) -> bool:
         self.count += 1
-        if self.count < self.next_count and now_s - self.told_at_s < _AGAIN_S:
+        if self.count < self.next_count and now_s - self.logged_at_s < _AGAIN_S:
             return False
         if self.count >= self.next_count:
             self.next_count *= 10
-        self.told_at_s = now_s
+        self.logged_at_s = now_s
         return True
 
 
@@ -52,7 +52,7 @@ class Complaints:
         Args:
             kind: of message; one of a few, never something that a peer makes up.
             peer: who sent it, as it says itself.
-            reason: why nobody can read it.
+            reason: why it cannot be read.
         """
         tally = self._tallies.setdefault(kind, _Tally())
         if tally.add(self._clock()):
@@ -64,7 +64,7 @@ class Complaints:
 
 
 class Repeats(logging.Filter):
-    """Lets few of a library's like warnings through, each with its number.
+    """Drops most of a library's repeated warnings; the others carry the count so far.
 
     Args:
         clock: seconds of a steady clock.
@@ -76,7 +76,7 @@ class Repeats(logging.Filter):
         self._tallies: dict[str, _Tally] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Count a record by its text before anything is put in; others than warnings pass."""
+        """Count a record by its text before formatting; what is not a warning passes."""
         if record.levelno != logging.WARNING:
             return True
         tally = self._tallies.setdefault(str(record.msg), _Tally())
@@ -88,7 +88,7 @@ class Repeats(logging.Filter):
 
 @contextlib.contextmanager
 def fewer_repeats(log: logging.Logger) -> Iterator[None]:
-    """Have a library's logger repeat itself less."""
+    """Drop most of a library's repeated warnings for the length of the block."""
     repeats = Repeats()
     log.addFilter(repeats)
     try:

@@ -1,7 +1,7 @@
-"""STATE: how a Sparkplug host says whether it is there, and which of two such words counts.
+"""STATE: how a Sparkplug host says whether it is online, and which of two such messages counts.
 
-Eclipse Sparkplug 3.0: the birth has the timestamp of its connection's Will, the goodbye that of the
-goodbye. A death older than the birth that is believed belongs to an earlier connection.
+Eclipse Sparkplug 3.0: a birth has the timestamp of its connection's Will, a goodbye its own. A
+death older than the birth that is believed belongs to an earlier connection.
 """
 
 import json
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from nestling.untrusted import parse_json
 
-# What JSON's numbers hold exactly everywhere. A clock beyond it has no time to tell.
+# The largest whole number that every JSON reader holds exactly.
 _LARGEST_MS = 2**53 - 1
-# Two short keys with their values; what is longer is something else.
+# Two short keys with their values; anything longer is something else.
 _LONGEST_PAYLOAD = 256
 
 
@@ -28,11 +28,11 @@ class HostState:
     timestamp_ms: int
 
     def counts_after(self, earlier: "HostState | None") -> bool:
-        """Whether to believe this one, having believed an earlier one."""
+        """Whether to believe this message after an earlier one was believed."""
         return earlier is None or self.timestamp_ms >= earlier.timestamp_ms
 
     def to_payload(self) -> bytes:
-        """Bytes of the message."""
+        """Serialise the message as JSON in UTF-8."""
         return json.dumps({"online": self.online, "timestamp": self.timestamp_ms}).encode()
 
 
@@ -45,8 +45,8 @@ def read_host_state(payload: bytes) -> HostState:
     if len(payload) > _LONGEST_PAYLOAD:
         raise ValueError(f"{len(payload)} bytes are too long for a STATE message")
     try:
-        said = parse_json(payload)
-        online, timestamp_ms = said["online"], said["timestamp"]
+        fields = parse_json(payload)
+        online, timestamp_ms = fields["online"], fields["timestamp"]
     except (ValueError, KeyError, TypeError) as err:
         raise ValueError(f"not a STATE message of Sparkplug 3.0: {payload[:64]!r}") from err
     dated = type(timestamp_ms) is int and 0 <= timestamp_ms <= _LARGEST_MS

@@ -7,9 +7,9 @@ import ipaddress
 import re
 
 _MOST_CHARACTERS = 253
-# What one customer of a provider gets at least; each may have all of its addresses at once.
+# A provider gives each customer at least this much, and the customer may use every address.
 _IPV6_NETWORK_BITS = 64
-# Underscores are no part of a host's name by RFC 1123, and containers have them all the same.
+# RFC 1123 allows no underscore in a host's name, but containers have them.
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
@@ -20,9 +20,9 @@ class HostError(ValueError):
 def parse_host(text: str) -> str:
     """Read the name or the address of a machine.
 
-    What TLS compares with a certificate is one text for every protocol: lower case, without a dot
-    at the end, an international name in its ASCII form, an IPv6 address in its shortest form and
-    without brackets.
+    TLS compares the text with a certificate, so every protocol gets the same one: lower case,
+    without a dot at the end, an international name in its ASCII form, an IPv6 address in its
+    shortest form and without brackets.
 
     Raises:
         HostError: it is neither; the text says why.
@@ -40,7 +40,7 @@ def parse_host(text: str) -> str:
 
 
 def _address(text: str) -> str | None:
-    """Shortest form of an IP address, None if it is something else."""
+    """Write an IP address in its shortest form, None if it is something else."""
     bracketed = text.startswith("[") and text.endswith("]")
     try:
         found = ipaddress.ip_address(text[1:-1] if bracketed else text)
@@ -67,9 +67,9 @@ def is_loopback(host: str) -> bool:
 
 
 def network_of(host: str) -> str:
-    """What to count a stranger by: of an IPv6 address its /64, anything else as it is.
+    """Name the network to count a client by: the /64 of an IPv6 address, anything else as it is.
 
-    An IPv4 address that is written as an IPv6 one counts as what it is.
+    An IPv4 address that is written as an IPv6 one counts as IPv4.
     """
     try:
         found = ipaddress.ip_address(host)

@@ -15,7 +15,7 @@ OUTBOX_DEPTH = "Nestling/Outbox Depth"
 DRIFTING = "Nestling/Drifting"
 # The offload share in force, null where another target decides.
 OFFLOAD_SHARE = "Nestling/Offload Share"
-# What a command writes, and a device reports back as what it was told: the offload share that the
+# What a command writes, and a device reports back as confirmation: the offload share that the
 # console asks for, null for the device's own setting, and the bundle version that it should run.
 OFFLOAD_TARGET = "Nestling/Offload Target"
 DESIRED_BUNDLE = "Nestling/Desired Bundle"

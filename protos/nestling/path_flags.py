@@ -1,7 +1,8 @@
-"""Paths on a command line, tried before anything else happens: types for argparse.
+"""Paths on a command line, checked before anything else happens: types for argparse.
 
-A check does what the command will do: it opens, and it writes a little into a file without a name,
-so a full disk and a read-only one are found out before hours of work.
+A check does what the command will do: it opens the path, or writes a little into a file without a
+name. So a full or a read-only disk is noticed before hours of work, not after. Where
+that fails, each type raises `ArgumentTypeError`, whose text says what to name instead.
 """
 
 import argparse
@@ -17,7 +18,7 @@ _TRIED_BYTES = 4096
 def input_folder(text: str) -> Path:
     """Take a folder to read; whether it has to exist is for the command to say."""
     path = Path(text)
-    with _told(path, "read"):
+    with _usage_error(path, "read"):
         if path.exists():
             _check_folder(path, path)
             os.scandir(path).close()
@@ -27,7 +28,7 @@ def input_folder(text: str) -> Path:
 def input_file(text: str) -> Path:
     """Take a file to read; whether it has to exist is for the command to say."""
     path = Path(text)
-    with _told(path, "read"):
+    with _usage_error(path, "read"):
         if path.is_dir():
             raise argparse.ArgumentTypeError(f"{path} is a folder; name a file")
         if path.is_file():  # opening a pipe would take what is in it
@@ -38,7 +39,7 @@ def input_file(text: str) -> Path:
 def output_folder(text: str) -> Path:
     """Take a folder to write into, which is made where it does not exist."""
     path = Path(text)
-    with _told(path, "written"):
+    with _usage_error(path, "written"):
         place = next(one for one in (path, *path.absolute().parents) if one.exists())
         _check_folder(place, path)
         _try_to_write(place)
@@ -48,7 +49,7 @@ def output_folder(text: str) -> Path:
 def output_file(text: str) -> Path:
     """Take a file to write, in a folder that exists; an earlier one is replaced."""
     path = Path(text)
-    with _told(path, "written"):
+    with _usage_error(path, "written"):
         if path.is_dir():
             raise argparse.ArgumentTypeError(f"{path} is a folder; name a file")
         folder = path.absolute().parent
@@ -63,12 +64,13 @@ def output_file(text: str) -> Path:
 
 
 @contextmanager
-def _told(path: Path, done: str) -> Iterator[None]:
+def _usage_error(path: Path, use: str) -> Iterator[None]:
+    """Turn an OSError into a usage error: the path cannot be "read", or "written"."""
     try:
         yield
     except OSError as err:
         raise argparse.ArgumentTypeError(
-            f"{path} cannot be {done}: {err.strerror or err}; name another"
+            f"{path} cannot be {use}: {err.strerror or err}; name another"
         ) from err
 
 

@@ -1,8 +1,8 @@
-"""Proxies: what belongs to one fleet is spoken to directly, whatever the environment names.
+"""Proxies: hosts of a fleet are connected to directly, whatever proxy the environment names.
 
-gRPC channels and MQTT connections of ours never look for a proxy. Flower's programs do, for they
-speak HTTP; they are started in an environment that exempts the hosts of the fleet. Downloads of
-data sets go through a proxy as usual.
+Our own gRPC channels and MQTT connections never use a proxy. Flower's programs do, so they are
+started in an environment that exempts the hosts of the fleet. Downloads of data sets go through a
+proxy as usual.
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def past_proxies(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
-    """Make an environment in which some hosts, and this machine, are spoken to directly.
+    """Make an environment in which no proxy is used for some hosts and this machine.
 
     Args:
-        environment: to start from; proxies for everybody else stay in force.
+        environment: to start from; its proxies stay in force for all other hosts.
         hosts: names or addresses, without brackets.
     """
     exempt = dict.fromkeys(

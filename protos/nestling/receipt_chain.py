@@ -1,10 +1,10 @@
-"""One number for the content of an outbox up to a sequence, which device and cloud both reckon.
+"""One number for the content of an outbox up to a sequence, which device and cloud both compute.
 
-The device reckons it from the receipts that it wrote, the cloud from those that it stored. An
-acknowledgement carries the cloud's, and only a device that comes to the same number lets go of its
-receipts. So what was stored of somebody else's receipts, under the same numbers, is never taken for
-one's own. Chains guard against copies and accidents, not against an enemy: whoever may write an
-outbox may write anything into it.
+The device computes it from the receipts that it wrote, the cloud from those that it stored. An
+acknowledgement carries the cloud's number, and only a device that has the same one deletes its
+receipts. So receipts of another device, stored under the same numbers, are never taken for its own.
+Chains guard against copies and accidents, not against an attacker: a device may write anything into
+its own outbox.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import hashlib
 EMPTY_CHAIN = 0
 
 _BITS = 64
-# Odd, so that no receipt before is forgotten; the multiplier of Knuth's MMIX generator.
+# Odd, so that every earlier receipt still counts; the multiplier of Knuth's MMIX generator.
 _MULTIPLIER = 6364136223846793005
 
 
@@ -22,15 +22,15 @@ def fingerprint(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little", signed=True)
 
 
-def extend(chain: int, mark: int) -> int:
-    """Reckon the chain one receipt further.
+def extend(chain: int, receipt_fingerprint: int) -> int:
+    """Extend a chain by one receipt.
 
     Args:
         chain: up to the receipt before.
-        mark: fingerprint of the receipt.
+        receipt_fingerprint: of the receipt.
 
     Returns:
         A signed 64-bit integer, which a database and protobuf's sfixed64 can hold.
     """
-    value = (chain * _MULTIPLIER + mark + 1) % (1 << _BITS)
+    value = (chain * _MULTIPLIER + receipt_fingerprint + 1) % (1 << _BITS)
     return value - (1 << _BITS) if value >= 1 << (_BITS - 1) else value

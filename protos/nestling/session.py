@@ -43,7 +43,7 @@ def open_session(
 
 
 def quiet_run() -> onnxruntime.RunOptions:
-    """Options of a run whose failure raises, and is not printed besides."""
+    """Make run options with which onnxruntime raises an error without also printing it."""
     options = onnxruntime.RunOptions()
     options.log_severity_level = 4
     return options

@@ -1,4 +1,4 @@
-"""Text that people hand in, as files or on standard input: UTF-8, with or without a mark."""
+"""Text from files or standard input: UTF-8, with or without a byte-order mark."""
 
 import codecs
 
@@ -16,7 +16,7 @@ class EncodingError(ValueError):
 
 
 def decode_text(data: bytes) -> str:
-    """Decode UTF-8; the mark that editors on Windows put before it is no part of the text.
+    """Decode UTF-8, without the byte-order mark that editors on Windows put before it.
 
     Raises:
         EncodingError: it is something else; the text says what, and what to do.

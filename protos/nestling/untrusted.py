@@ -1,7 +1,7 @@
-"""Reads what somebody else wrote, a peer or a file, into Python; whatever is wrong is one error.
+"""Parses data from peers and files; whatever is wrong with it raises one error.
 
-Parsers raise more than they say: RecursionError at 100,000 brackets, MemoryError at an array of a
-terabyte, UnicodeDecodeError, OverflowError. Who reads a stranger's bytes has one thing to catch.
+Parsers raise more than they document: RecursionError at 100,000 brackets, MemoryError at an array
+of a terabyte, UnicodeDecodeError, OverflowError. Here a caller has one error to catch.
 """
 
 import io
@@ -25,14 +25,14 @@ class UnreadableError(ValueError):
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Read JSON, strictly: no NaN or infinity, and numbers that a double can hold.
+    """Parse JSON strictly: no NaN, no infinity, no number beyond a double.
 
     Raises:
-        UnreadableError: it is none, or nested too deep.
+        UnreadableError: it is not such JSON, or nested too deep.
     """
     try:
         text = decode_text(data) if isinstance(data, bytes) else data
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
     except (ValueError, RecursionError, MemoryError) as err:  # the first has UnicodeDecodeError
         raise UnreadableError(f"not readable as JSON: {_short(err)}") from err
 
@@ -44,7 +44,7 @@ def load_arrays(
 
     Args:
         source: the file, or its content.
-        most_bytes: that the arrays may take, unpacked.
+        most_bytes: largest size of the unpacked arrays together.
 
     Raises:
         UnreadableError: damaged, too large, or something else.
@@ -66,6 +66,11 @@ def _refuse(name: str) -> float:
     raise ValueError(f"{name} is no number")
 
 
+def _integer(text: str) -> int:
+    _finite(text)  # or a caller's float() raises OverflowError
+    return int(text)
+
+
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
@@ -74,5 +79,5 @@ def _finite(text: str) -> float:
 
 
 def _short(err: BaseException) -> str:
-    """What an error says, without the stranger's text that it may repeat at length."""
+    """Shorten an error's text, which may repeat the data at length."""
     return f"{type(err).__name__}: {str(err)[:200]}"

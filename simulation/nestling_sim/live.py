@@ -21,7 +21,7 @@ from nestling_device.errors import DeviceError
 from nestling_device.machine import activations_of
 from nestling_device.runtime import Device as RunningDevice
 from nestling_device.runtime import DeviceConfig
-from nestling_device.thread_watch import ThreadEndedError, ThreadWatch, watched
+from nestling_device.thread_watch import ThreadEndedError, ThreadWatch, watch_threads
 from nestling_sim.errors import SimError
 from nestling_sim.links import CuttableLink
 from nestling_sim.scenario import Device, Scenario
@@ -179,7 +179,7 @@ class _Control:
 def _controlled(devices: int) -> Iterator[_Control]:
     """Watch the threads of every device: one that ends in silence would falsify the run."""
     try:
-        with watched(lambda: None) as watch:
+        with watch_threads(lambda: None) as watch:
             yield _Control(start=FleetStart(devices), stop=threading.Event(), watch=watch)
     except ThreadEndedError as err:
         raise FleetError(str(err)) from err

@@ -15,7 +15,7 @@ from nestling.v1 import receipt_pb2
 from nestling_cloud.telemetry import branches, tables
 from nestling_cloud.telemetry.ledger import Ledger
 from nestling_cloud.telemetry.store import Added, Delivery, Store
-from nestling_device.outbox import Acknowledged, Outbox
+from nestling_device.outbox import AcknowledgementEffect, Outbox
 
 DEVICE = "porch"
 ALL = 10**6
@@ -30,7 +30,7 @@ def deliver(store: Store, outbox: Outbox) -> Added:
     return store.add_all([Delivery(device=DEVICE, batch=outbox.batch(ALL).batch)])
 
 
-def tell(added: Added, *outboxes: Outbox) -> list[Acknowledged]:
+def tell(added: Added, *outboxes: Outbox) -> list[AcknowledgementEffect]:
     """Tell every device that listens under this name."""
     words = [word for _, word in added.acknowledgements()]
     return [outbox.acknowledge(word) for word in words for outbox in outboxes]
@@ -63,7 +63,7 @@ def test_same_numbers_with_other_content_are_stored_under_another_outbox(
         with other._database.transaction() as cursor:
             cursor.execute("UPDATE spans SET outbox_id = ?", (same.outbox_id,))
 
-        assert tell(deliver(store, other), other) == [Acknowledged.FORKED]
+        assert tell(deliver(store, other), other) == [AcknowledgementEffect.FORKED]
         drain(store, other)
 
     assert stored(store) == [0, 1, 2, 10, 11, 12]
@@ -80,7 +80,7 @@ def test_mixture_of_two_outboxes_is_acknowledged_to_neither(store: Store, tmp_pa
 
         done = tell(deliver(store, other), first, other)  # 0, 1 of one, 12, 13 of the other
 
-        assert done == [Acknowledged.FORKED, Acknowledged.FORKED]
+        assert done == [AcknowledgementEffect.FORKED, AcknowledgementEffect.FORKED]
         drain(store, first)
         drain(store, other)
 
@@ -164,7 +164,7 @@ def test_damaged_row_is_a_gap_with_its_reason_and_the_next_ones_are_stored(
         with outbox._database.transaction() as cursor:
             cursor.execute("UPDATE receipts SET receipt = ? WHERE sequence = 2", (content,))
 
-        assert tell(deliver(store, outbox), outbox) == [Acknowledged.SETTLED]
+        assert tell(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
 
         assert outbox.depth == 0
     assert stored(store) == [0, 2]
@@ -203,9 +203,9 @@ def test_damaged_row_is_not_taken_for_a_copy_of_the_folder(
         with outbox._database.transaction() as cursor:
             cursor.execute(damage, (sequence,))
 
-        assert tell(deliver(store, outbox), outbox) == [Acknowledged.SETTLED]
+        assert tell(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
         answer(outbox, 3)
-        assert tell(deliver(store, outbox), outbox) == [Acknowledged.SETTLED]
+        assert tell(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
         assert outbox.depth == 0
 
     assert stored(store) == sorted({0, 1, 2, 3} - {sequence - 1})
@@ -223,12 +223,12 @@ def test_fork_of_what_was_dropped_leaves_the_next_outbox_as_it_is(
     with Outbox(tmp_path, capacity=2) as outbox:
         answer(outbox, 2, 3, 4)  # only the last two are held, of the second outbox
 
-        assert outbox.acknowledge(word) is Acknowledged.FORKED
+        assert outbox.acknowledge(word) is AcknowledgementEffect.FORKED
         told = [tell(deliver(store, outbox), outbox) for _ in range(2)]
         answer(outbox, 5)
         told.append(tell(deliver(store, outbox), outbox))
 
-        assert told == [[Acknowledged.SETTLED]] * 3
+        assert told == [[AcknowledgementEffect.SETTLED]] * 3
     assert stored(store) == [3, 4, 5]
 
 

@@ -17,7 +17,8 @@ from nestling_cloud.telemetry.receipts import ReceiptRow
 from nestling_cloud.telemetry.retention import DAY_MS, Retention
 from nestling_cloud.telemetry.store import Delivery, Store
 from nestling_cloud.telemetry.tally import FALLBACKS
-from nestling_cloud.telemetry.views import TimeRange, Totals
+from nestling_cloud.telemetry.time_range import TimeRange
+from nestling_cloud.telemetry.views import Totals
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 _REASONS = (receipt_pb2.REASON_ACCEPTED, receipt_pb2.REASON_GATED, receipt_pb2.REASON_UNREACHABLE)

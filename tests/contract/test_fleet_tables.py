@@ -16,9 +16,9 @@ from nestling_cloud.telemetry.fleet_condition import (
     device_losses,
     fleet_condition,
 )
-from nestling_cloud.telemetry.hard_inputs import HardInputs
+from nestling_cloud.telemetry.hard_inputs import HardInput, HardInputs
 from nestling_cloud.telemetry.store import Delivery, Store
-from nestling_cloud.telemetry.views import DeviceRow, HardInput
+from nestling_cloud.telemetry.views import DeviceRow
 
 
 def only_row(store: Store) -> DeviceRow:

@@ -8,7 +8,7 @@ from tests.receipts import make_batch
 
 from nestling_cloud.telemetry import rollups, tables
 from nestling_cloud.telemetry.store import Store
-from nestling_cloud.telemetry.views import TimeRange
+from nestling_cloud.telemetry.time_range import TimeRange
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

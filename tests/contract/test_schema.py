@@ -10,7 +10,7 @@ from nestling_cloud.telemetry.database import Database
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.schema import VERSION
 from nestling_cloud.telemetry.store import Store, StoreError
-from nestling_cloud.telemetry.views import TimeRange
+from nestling_cloud.telemetry.time_range import TimeRange
 
 # As the first version's metadata made them.
 _FIRST_VERSION = """

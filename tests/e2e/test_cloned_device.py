@@ -19,7 +19,7 @@ from tests.processes import until
 
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store, store_url
-from nestling_cloud.telemetry.views import TimeRange
+from nestling_cloud.telemetry.time_range import TimeRange
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.fleet.wishes import Wishes
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store, store_url
-from nestling_cloud.telemetry.views import TimeRange
+from nestling_cloud.telemetry.time_range import TimeRange
 
 ANSWERS = 24
 EVER = TimeRange(since_ms=0, until_ms=2**52)

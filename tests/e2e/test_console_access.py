@@ -18,13 +18,12 @@ from nestling_cloud import cli
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.console.app import routes
 from nestling_cloud.console.login import Login
-from nestling_cloud.console.parts import console_parts
+from nestling_cloud.console.parts import console_parts, device_start
 from nestling_cloud.console.password import PasswordFile
 from nestling_cloud.console.sessions import COOKIE, Sessions
 from nestling_cloud.console.stored_rounds import StoredRounds
 from nestling_cloud.console.throttle import FREE_FAILURES, LoginThrottle
 from nestling_cloud.federated.rounds import RoundLog
-from nestling_cloud.serving.config import Addresses
 from nestling_cloud.telemetry.store import Store
 from nestling_cloud.telemetry.uplink import Uplink
 
@@ -75,8 +74,8 @@ def _every_route(released: Path, tmp_path: Path) -> list[tuple[str, str]]:
     """Method and path of everything that the application answers."""
     url = f"sqlite:///{tmp_path / 'routes.sqlite'}"
     with Store(url) as store, RoundLog(url) as log:
-        found = Addresses(grpc="", broker="")
-        parts = console_parts(Repository(released), store, StoredRounds(log), found, lambda: UPLINK)
+        start = device_start(grpc="", broker="", enrolment=None)
+        parts = console_parts(Repository(released), store, StoredRounds(log), start, lambda: UPLINK)
         password = PasswordFile(tmp_path)
         sessions, throttle = Sessions(time.monotonic, password.mark), LoginThrottle(time.monotonic)
         app = routes(parts, Login(password, sessions, throttle, secure=False))

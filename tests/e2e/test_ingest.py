@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,11 @@ from tests.processes import until
 from nestling import metrics
 from nestling_cloud.broker import Broker, start_broker
 from nestling_cloud.connection import BrokerAddress
+from nestling_cloud.fleet import registry
+from nestling_cloud.telemetry import ingest as ingest_module
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.ingest import Heard, Ingest
-from nestling_cloud.telemetry.store import Store, store_url
+from nestling_cloud.telemetry.store import Added, Delivery, Store, store_url
 from nestling_cloud.telemetry.uplink import Uplink
 
 
@@ -148,3 +150,41 @@ def test_broker_that_hangs_up_while_it_starts_is_tried_again_at_once(store: Stor
             await asyncio.wait([work])
 
     asyncio.run(connect())
+
+
+class FullStore(Store):
+    """Stores nothing, and counts how often it was to."""
+
+    attempts = 0
+
+    def add_all(
+        self, deliveries: Sequence[Delivery], reports: Sequence[registry.Report] = ()
+    ) -> Added:
+        del deliveries, reports
+        self.attempts += 1
+        raise sa.exc.OperationalError("INSERT", None, OSError("no space left on device"))
+
+
+def test_store_that_fails_again_and_again_has_one_line_in_the_log(
+    tmp_path: Path,
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(ingest_module, "_STORE_RETRY_S", 0.0)
+
+    async def fail(store: FullStore) -> Uplink:
+        async with listening(store, broker) as ingest:
+            node = await asyncio.to_thread(Node, broker.host, broker.port)
+            await asyncio.to_thread(node.birth)
+            await asyncio.to_thread(until, lambda: store.attempts > 3)
+            node.close()
+            return ingest.uplink()
+
+    with FullStore(store_url(str(tmp_path / "full.sqlite"))) as store:
+        uplink = asyncio.run(fail(store))
+
+    assert uplink.store_fault == "no space left on device"
+    assert [line for line in caplog.messages if "could not store" in line] == [
+        "could not store 0 batches; the devices will repeat them: no space left on device"
+    ]

@@ -93,7 +93,7 @@ def test_other_authority_is_told(listener: Address, tmp_path: Path) -> None:
     assert "comes from another authority" in found(listener, trusting(stranger))
 
 
-@pytest.mark.parametrize(("days", "words"), [(-800, "is good no more"), (800, "is not good yet")])
+@pytest.mark.parametrize(("days", "words"), [(-800, "has expired"), (800, "is not valid yet")])
 def test_clock_that_is_off_is_told(
     authority: Authority, tmp_path: Path, days: int, words: str
 ) -> None:

@@ -6,78 +6,23 @@ is used, and a damaged bundle is made again.
 
 import contextlib
 import dataclasses
-import hashlib
-import importlib.metadata
-import importlib.util
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from nestling_cloud.bundles.build import release_bundle
-from nestling_cloud.bundles.origins import origins
+from nestling_cloud.bundles.fingerprint import fingerprint
 from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_cloud.errors import CloudError
 from nestling_cloud.learning import Learned, learn
 from nestling_cloud.progress import Progress
-from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_cloud.tasks.task import Splits, Task
 from nestling_cloud.temporary import remove_abandoned, temporary_folder
 from nestling_cloud.whole_file import sync_folder
 
 _FIRST_RELEASE = 1
 _MAKING = ".making-"
-# All that a bundle follows from, and no more: a change of the console trains nothing anew. A
-# package stands for all of its modules. A test holds the list against the imports of `learning` and
-# `bundles.build`.
-LEARNING_MODULES = (
-    "nestling.bundle",
-    "nestling.calibration",
-    "nestling.capacity",
-    "nestling.inference",
-    "nestling.nest",
-    "nestling.session",
-    "nestling.student",
-    "nestling.text",
-    "nestling.untrusted",
-    "nestling.v1.bundle_pb2",
-    "nestling.v1.delivery_pb2",
-    "nestling_cloud.bundles.build",
-    "nestling_cloud.bundles.export",
-    "nestling_cloud.bundles.open_files",
-    "nestling_cloud.bundles.repository",
-    "nestling_cloud.bundles.trial",
-    "nestling_cloud.distillation",
-    "nestling_cloud.export",
-    "nestling_cloud.learning",
-    "nestling_cloud.macs",
-    "nestling_cloud.models.multiplexer",
-    "nestling_cloud.models.teacher",
-    "nestling_cloud.multiplexed",
-    "nestling_cloud.muon",
-    "nestling_cloud.nesting",
-    "nestling_cloud.quantization",
-    "nestling_cloud.recipes",
-    "nestling_cloud.routing",
-    "nestling_cloud.sealed_file",
-    "nestling_cloud.serving.excerpt",
-    "nestling_cloud.serving.model",
-    "nestling_cloud.serving.tensors",
-    "nestling_cloud.serving.trial",
-    "nestling_cloud.student",
-    "nestling_cloud.tasks.motion",
-    "nestling_cloud.tasks.pictures",
-    "nestling_cloud.tasks.task",
-    "nestling_cloud.teacher",
-    "nestling_cloud.teaching",
-    "nestling_cloud.templates",
-    "nestling_cloud.temporary",
-    "nestling_cloud.training",
-    "nestling_cloud.whole_file",
-)
 
 
 class CacheError(CloudError):
@@ -200,61 +145,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def fingerprint(task: Task, splits: Splits, seed: int) -> str:
-    """SHA-256 over configuration, data, teacher, code, and the versions of what computes.
-
-    Raises:
-        TeacherError: the task cannot make its teacher.
-    """
-    digest = hashlib.sha256()
-    for piece in _pieces(task, splits, seed):
-        digest.update(len(piece).to_bytes(8, "big"))
-        digest.update(piece)
-    return digest.hexdigest()
-
-
-def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
-    yield json.dumps(
-        {
-            "seed": seed,
-            "task": task.name,
-            "student": repr(task.student),  # with the kinds of its blocks
-            "recipes": [
-                recipe and dataclasses.asdict(recipe)
-                for recipe in (
-                    task.teacher_recipe,
-                    task.student_recipe,
-                    task.distillation,
-                    task.nesting,
-                    task.quantization,
-                )
-            ],
-            "versions": [
-                torch.__version__,
-                importlib.metadata.version("onnxruntime"),
-                np.__version__,
-            ],
-        },
-        sort_keys=True,
-    ).encode()
-    yield task.signature.SerializeToString(deterministic=True)
-    for examples in (splits.train, splits.calibration, *splits.test):
-        yield from _examples(examples)
-    for path in sorted({path for name in LEARNING_MODULES for path in _files(name)}):
-        yield path.read_bytes()
-    yield from origins(task, seed)
-
-
-def _examples(examples: Examples) -> Iterator[bytes]:
-    yield np.ascontiguousarray(examples.inputs).tobytes()
-    yield np.ascontiguousarray(examples.labels).tobytes()
-
-
-def _files(module: str) -> list[Path]:
-    spec = importlib.util.find_spec(module)
-    assert spec is not None
-    assert spec.origin is not None
-    origin = Path(spec.origin)
-    return list(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]

@@ -16,15 +16,11 @@ from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.errors import CloudError
 from nestling_cloud.serving.model import CloudModel
+from nestling_cloud.templates import weights_file
 
 
 class ExportError(CloudError):
     """A folder that a bundle may not be written to, or templates that it does not have."""
-
-
-def weights_file(capacity: int) -> str:
-    """Name of the file that a template's external initialisers point into."""
-    return f"capacity-{capacity}.weights"
 
 
 def export_bundle(

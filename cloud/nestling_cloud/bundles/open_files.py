@@ -39,14 +39,19 @@ class OpenFiles:
         Raises:
             OSError: it cannot be read.
         """
-        found = path.stat()
-        count = found.st_size - offset if limit is None else limit
-        key = (str(path), found.st_ino, found.st_mtime_ns)
         with self._lock:
-            if key not in self._open:
-                self._keep(key, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-            self._open.move_to_end(key)
-            return os.pread(self._open[key], count, offset)
+            descriptor = self._descriptor(path)
+            count = os.fstat(descriptor).st_size - offset if limit is None else limit
+            return os.pread(descriptor, count, offset)
+
+    def _descriptor(self, path: Path) -> int:
+        key = _key(path, path.stat())
+        if key not in self._open:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            key = _key(path, os.fstat(descriptor))  # it may have been replaced meanwhile
+            self._keep(key, descriptor)
+        self._open.move_to_end(key)
+        return self._open[key]
 
     def _keep(self, key: _Key, descriptor: int) -> None:
         for replaced in [each for each in self._open if each[0] == key[0]]:
@@ -54,6 +59,10 @@ class OpenFiles:
         while len(self._open) >= self._most:
             os.close(self._open.popitem(last=False)[1])
         self._open[key] = descriptor
+
+
+def _key(path: Path, found: os.stat_result) -> _Key:
+    return str(path), found.st_ino, found.st_mtime_ns
 
 
 def _close_all(kept: "OrderedDict[_Key, int]") -> None:

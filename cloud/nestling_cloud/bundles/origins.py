@@ -1,70 +1,27 @@
-"""What a task brings of its own that a bundle follows from: code, files that it names, the teacher.
+"""Files of a task's own code: those that define it, and those that they import or name."""
 
-A teacher counts by its numbers, wherever they come from: weights that were replaced in their file
-make another teacher, and so does an edit in a module that the task imports.
-"""
-
-import hashlib
 import inspect
-import re
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-import torch
-from torch import nn
-
 from nestling_cloud.tasks.blame import is_installed
-from nestling_cloud.tasks.task import Task
-from nestling_cloud.teacher import make_teacher
-from nestling_cloud.training import seeded
 
 _OURS = ("nestling", "nestling_cloud", "nestling_device", "nestling_sim")
-_ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
-def origins(task: Task, seed: int) -> Iterator[bytes]:
-    """Everything that the task's own code decides, in an order that is always the same.
+def files_behind(*makers: Any) -> set[Path]:
+    """Find the files that functions and classes of a task follow from.
 
     Args:
-        task: whose teacher is made once for this.
-        seed: of the training; a teacher's first weights may follow from it.
+        makers: functions, classes, or instances of classes.
 
-    Raises:
-        TeacherError: the task cannot make its teacher.
+    Returns:
+        The files that define them, all modules that these import, and the files that a global of
+        such a module names; without what is installed or ours, whose versions are known otherwise.
     """
-    seeded(seed)
-    teacher = make_teacher(task)
-    kinds = {type(module) for module in teacher.modules()}
-    for path in sorted(_files([task.load, task.teacher, task.augment, *kinds])):
-        with path.open("rb") as file:
-            yield hashlib.file_digest(file, "sha256").digest()
-    yield from _numbers(teacher)
-
-
-def _numbers(teacher: nn.Module) -> Iterator[bytes]:
-    """A network's layers and every number in it, also what its state dictionary leaves out."""
-    yield _ADDRESS.sub("", repr(teacher)).encode()
-    tensors = [*teacher.named_parameters(), *teacher.named_buffers()]
-    for name, module in teacher.named_modules():
-        held = [(f"{name}.{key}", value) for key, value in sorted(vars(module).items())]
-        tensors += [(key, value) for key, value in held if isinstance(value, torch.Tensor)]
-        for key, value in held:
-            if isinstance(value, bool | int | float | str | tuple):
-                yield f"{key} {_ADDRESS.sub('', repr(value))}".encode()
-            elif isinstance(value, np.ndarray):
-                yield f"{key} {value.dtype} {value.shape}".encode() + value.tobytes()
-    for name, tensor in tensors:
-        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        yield f"{name} {tensor.dtype} {list(tensor.shape)}".encode() + flat.numpy().tobytes()
-
-
-def _files(makers: list[Any]) -> set[Path]:
-    """Files of makers, of what their modules import that nobody installed, and that these name."""
     found, seen = set[Path](), set[str]()
     waiting = []
     for maker in makers:
@@ -105,14 +62,13 @@ def _own_file(module: ModuleType) -> set[Path]:
 
 
 def _named_file(value: Path | str) -> set[Path]:
-    """A file that a global names: a path, or a text that is an absolute one."""
+    """Give the file that a global names: a path, or a text that is an absolute one."""
+    path = Path(value)
     try:
-        path = Path(value)
-        return (
-            {path} if (isinstance(value, Path) or path.is_absolute()) and path.is_file() else set()
-        )
+        names_file = (isinstance(value, Path) or path.is_absolute()) and path.is_file()
     except (OSError, ValueError):  # a text that is no path
         return set()
+    return {path} if names_file else set()
 
 
 def _is_installed(module: ModuleType) -> bool:

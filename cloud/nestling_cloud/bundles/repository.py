@@ -71,12 +71,8 @@ class Repository:
             BlobNotFoundError: there is no such blob.
             RepositoryError: it cannot be read.
         """
-        path = self._blob_path(sha256)
-        try:
-            with _readable(path):
-                return path.stat().st_size
-        except FileNotFoundError:
-            raise _no_blob(sha256) from None
+        with self._found(sha256) as path:
+            return path.stat().st_size
 
     def read(self, sha256: str, offset: int = 0, limit: int | None = None) -> bytes:
         """Read a piece of a blob.
@@ -91,21 +87,19 @@ class Repository:
             OffsetError: the offset is beyond the blob's end.
             RepositoryError: the file cannot be read.
         """
-        size = self.size(sha256)
-        if not 0 <= offset <= size:
-            raise OffsetError(f"blob {sha256[:12]} has {size} bytes; offset {offset} is not in it")
-        path = self._blob_path(sha256)
-        try:
-            with _readable(path):
-                return self._files.read(path, offset, limit)
-        except FileNotFoundError:  # removed since
-            raise _no_blob(sha256) from None
+        with self._found(sha256) as path:
+            size = path.stat().st_size
+            if not 0 <= offset <= size:
+                raise OffsetError(
+                    f"blob {sha256[:12]} has {size} bytes; offset {offset} is not in it"
+                )
+            return self._files.read(path, offset, limit)
 
     def read_whole(self, blob: bundle_pb2.Blob) -> bytes:
         """Read a blob and hold it against its name.
 
         Raises:
-            RepositoryError: it is missing or damaged.
+            RepositoryError: it is missing or damaged, or cannot be read.
         """
         try:
             return bundle.check_blob(blob, self.read(blob.sha256))
@@ -132,7 +126,7 @@ class Repository:
 
         Raises:
             BlobNotFoundError: there is no such model.
-            RepositoryError: it is damaged.
+            RepositoryError: it is damaged, or cannot be read.
         """
         return _read_sealed(self.model_path(name))
 
@@ -160,7 +154,7 @@ class Repository:
 
         Raises:
             BlobNotFoundError: the bundle has none.
-            RepositoryError: it is damaged.
+            RepositoryError: it is damaged, or cannot be read.
         """
         return _read_sealed(self.checkpoint_path(bundle_version))
 
@@ -171,7 +165,8 @@ class Repository:
             Its manifest.
 
         Raises:
-            RepositoryError: nothing has been released, or a part is missing or damaged.
+            RepositoryError: nothing has been released, or a part is missing or damaged, or cannot
+                be read.
         """
         manifest, desired = self.manifest(), self.desired()
         assert desired is not None  # it has a manifest
@@ -249,10 +244,11 @@ class Repository:
 
     def _check_blobs(self, manifest: bundle_pb2.Manifest) -> None:
         for blob in bundle.every_blob(manifest):
-            if self.size(blob.sha256) != blob.size:
+            size = self.size(blob.sha256)
+            if size != blob.size:
                 raise RepositoryError(
-                    f"blob {blob.sha256[:12]} has {self.size(blob.sha256)} bytes where the "
-                    f"manifest says {blob.size}; add it again"
+                    f"blob {blob.sha256[:12]} has {size} bytes where the manifest says "
+                    f"{blob.size}; add it again"
                 )
 
     def _check_release(self, manifest: bundle_pb2.Manifest) -> None:
@@ -266,10 +262,18 @@ class Repository:
                 f"{current.release}, and devices refuse to go back; give it a higher number"
             )
 
-    def _blob_path(self, sha256: str) -> Path:
+    @contextmanager
+    def _found(self, sha256: str) -> Iterator[Path]:
+        """Give a blob's file, and wrap what keeps it from being read."""
+        absent = BlobNotFoundError(f"no blob {sha256[:64]!r} here; a name is a lower-case SHA-256")
         if not bundle.is_digest(sha256):  # also keeps "../" out of the path
-            raise _no_blob(sha256)
-        return self._blobs / sha256
+            raise absent
+        path = self._blobs / sha256
+        try:
+            with _readable(path):
+                yield path
+        except FileNotFoundError:
+            raise absent from None
 
     def _model_file(self, name: str) -> Path:
         if not _MODEL_NAME.fullmatch(name):
@@ -299,13 +303,10 @@ def _readable(path: Path) -> Iterator[None]:
         ) from err
 
 
-def _no_blob(sha256: str) -> BlobNotFoundError:
-    return BlobNotFoundError(f"no blob {sha256[:64]!r} here; a name is a lower-case SHA-256")
-
-
 def _read_sealed(path: Path) -> bytes:
     try:
-        return read_sealed(path)
+        with _readable(path):
+            return read_sealed(path)
     except SealError as err:
         raise RepositoryError(f"{err}; train and release the bundle again") from err
 

@@ -7,16 +7,12 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from nestling.hosts import is_loopback
+from nestling_cloud.console.paths import API, HEALTH, ICON, LOGIN, STYLE
 from nestling_cloud.console.sessions import COOKIE, Sessions
 from nestling_cloud.console.tokens import TokenFile
 
 # What answers everybody.
-HEALTH = "/healthz"
-LOGIN = "/login"
-STYLE = "/login.css"
-ICON = "/favicon.ico"
 OPEN_PATHS = frozenset({HEALTH, LOGIN, STYLE, ICON})
-API = "/api/"
 # Who asks with a session.
 BROWSER = "console"
 # Others would get as far as the page that says that there is none, and that one is not cheap.

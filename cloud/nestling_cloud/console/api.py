@@ -41,7 +41,8 @@ from nestling_cloud.console.problem import Problem, RequestError
 from nestling_cloud.console.rounds import rounds_table
 from nestling_cloud.console.span import DEFAULT_SPAN, SPANS
 from nestling_cloud.fleet.wishes import WishError
-from nestling_cloud.telemetry.views import DeviceView, FleetView, TimeRange
+from nestling_cloud.telemetry.time_range import TimeRange
+from nestling_cloud.telemetry.views import DeviceView, FleetView
 
 PREFIX = "/api/v1"
 _LATEST_ROUNDS = 1000

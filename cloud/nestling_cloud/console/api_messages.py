@@ -6,14 +6,8 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from nestling_cloud.console.operating_point import PointState
-from nestling_cloud.telemetry.views import (
-    Bucket,
-    DeviceRow,
-    DeviceView,
-    FleetView,
-    HardInput,
-    Totals,
-)
+from nestling_cloud.telemetry.hard_inputs import HardInput
+from nestling_cloud.telemetry.views import Bucket, DeviceRow, DeviceView, FleetView, Totals
 
 _PROVENANCE = "measured, calibrated or modelled; several are joined by a comma"
 

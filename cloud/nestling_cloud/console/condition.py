@@ -60,7 +60,7 @@ class Condition:
         return await self._told(self._of_fleet)
 
     async def of_device(self, device: str) -> Findings:
-        """What is wrong with a device, the worst first; nothing of one that nobody heard of."""
+        """What is wrong with a device, the worst first; with the fleet, if nobody heard of it."""
 
         async def read() -> Findings:
             row = await self._live.row(device)

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-from nestling_cloud.console.access import API, ICON, STYLE
+from nestling_cloud.console.paths import API, ICON, STYLE
 from nestling_cloud.console.problem import problem
 
 _DEFAULT_TEXTS = {

@@ -8,8 +8,9 @@ from urllib.parse import quote
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nestling_cloud.console.access import API, LOGIN, Access, Asked, Decision, Verdict
+from nestling_cloud.console.access import Access, Asked, Decision, Verdict
 from nestling_cloud.console.error_page import error_page
+from nestling_cloud.console.paths import API, LOGIN
 from nestling_cloud.console.problem import problem
 from nestling_cloud.errors import CloudError
 

@@ -193,6 +193,7 @@ def _of_losses(losses: Losses, whose: str) -> Iterator[Finding]:
     told = (
         (losses.dropped, "dropped by full outboxes"),
         (losses.rejected, "rejected because they made no sense"),
+        (losses.unreadable, "damaged on the device"),
         (losses.forgotten, "lost by the store, which was wiped or put back"),
     )
     lost = ", ".join(f"{number(count)} {how}" for count, how in told if count)

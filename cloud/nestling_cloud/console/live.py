@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 
 from nestling_cloud.console.span import Span
 from nestling_cloud.telemetry.figures import Figures
-from nestling_cloud.telemetry.views import DeviceRow, DeviceView, FleetView, TimeRange
+from nestling_cloud.telemetry.time_range import TimeRange
+from nestling_cloud.telemetry.views import DeviceRow, DeviceView, FleetView
 
 _DEVICE_FRESH_S = 0.9
 _LONGEST_KEPT_S = 60.0

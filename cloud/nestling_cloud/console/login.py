@@ -11,8 +11,8 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
-from nestling_cloud.console.access import HEALTH, ICON, LOGIN, STYLE
 from nestling_cloud.console.password import PasswordError, PasswordFile
+from nestling_cloud.console.paths import HEALTH, ICON, LOGIN, STYLE
 from nestling_cloud.console.sessions import COOKIE, LONGEST_S, Sessions
 from nestling_cloud.console.throttle import LoginThrottle
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from nestling_cloud.console.live import DeviceQuery
 from nestling_cloud.console.parts import Parts
 from nestling_cloud.fleet.wishes import Wish
-from nestling_cloud.telemetry.views import TimeRange, Totals
+from nestling_cloud.telemetry.time_range import TimeRange
+from nestling_cloud.telemetry.views import Totals
 
 _SHOWN = 20
 _STEP_MS = 10_000

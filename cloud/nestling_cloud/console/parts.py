@@ -7,7 +7,6 @@ from nestling_cloud.console.condition import Condition
 from nestling_cloud.console.live import Live
 from nestling_cloud.console.rounds import Rounds
 from nestling_cloud.fleet.wishes import Wishes
-from nestling_cloud.serving.config import Addresses
 from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.store import Store
 from nestling_cloud.telemetry.uplink import ReadUplink
@@ -50,7 +49,7 @@ class Parts:
 
 
 def console_parts(
-    repository: Repository, store: Store, rounds: Rounds, found: Addresses, uplink: ReadUplink
+    repository: Repository, store: Store, rounds: Rounds, start: DeviceStart, uplink: ReadUplink
 ) -> Parts:
     """Wire the console to a cloud.
 
@@ -58,7 +57,7 @@ def console_parts(
         repository: of the releases.
         store: of the receipts.
         rounds: of federated learning.
-        found: for people who want to start a device.
+        start: for people who want to start a device.
         uplink: asks the ingest how it is doing.
     """
     figures = Figures(store)
@@ -70,18 +69,18 @@ def console_parts(
         condition=Condition(store, repository, rounds, live, uplink),
         wishes=Wishes(store),
         rounds=rounds,
-        start=device_start(found),
+        start=start,
     )
 
 
-def device_start(found: Addresses) -> DeviceStart:
+def device_start(*, grpc: str, broker: str, enrolment: str | None) -> DeviceStart:
     """Tell how a device comes to a cloud: with TLS it has to enrol first."""
-    if found.enrolment is not None:
+    if enrolment is not None:
         return DeviceStart(
             told="Let one in, where the cloud runs: the command prints what to run on the device.",
             command="nestling-cloud device add NAME",
         )
     return DeviceStart(
         told="Start one on this machine.",
-        command=f"nestling-device run --cloud {found.grpc} --broker {found.broker}",
+        command=f"nestling-device run --cloud {grpc} --broker {broker}",
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Signature
-from nestling_cloud.telemetry.views import HardInput
+from nestling_cloud.telemetry.hard_inputs import HardInput
 
 _WIDTH, _LANE = 320, 34
 _LANE_COLOURS = ("var(--capacity-4)", "var(--multiplexer)", "var(--rival)")

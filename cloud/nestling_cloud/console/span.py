@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nestling_cloud.telemetry.views import TimeRange
+from nestling_cloud.telemetry.time_range import TimeRange
 
 
 @dataclass(frozen=True, kw_only=True)

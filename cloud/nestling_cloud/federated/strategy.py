@@ -286,7 +286,7 @@ class NestedAveraging(Strategy):
 
     def _count(self, reply: Message) -> None:
         if reply.has_error():
-            raise UpdateError(f"it failed: {_first_line(reply.error.reason)}")
+            raise UpdateError(f"it failed: {_last_line(reply.error.reason)}")
         self.tally.bytes_up += sum(
             record.count_bytes() for record in reply.content.array_records.values()
         )
@@ -310,7 +310,7 @@ def _spoken(member: Member, reply: Message) -> str:
     return device_name(_record(reply.content.config_records, messages.CONFIG))
 
 
-def _first_line(reason: str | None) -> str:
+def _last_line(reason: str | None) -> str:
     lines = (reason or "").strip().splitlines()
     return _one_line(lines[-1]) if lines else _SILENT
 

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from nestling.complaints import fewer_repeats
 from nestling.metrics import MetricValue
 from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_cloud.fleet.briefing import Briefing, Word
@@ -38,14 +39,17 @@ class Commander:
 
     async def run(self, send: Send) -> None:
         """Look and tell until cancelled."""
-        while True:
-            try:
-                devices = self._briefing.devices()
-                words = await asyncio.to_thread(self._words, devices)
-                await self._tell(words, send)
-            except Exception:  # noqa: BLE001  a store or a folder that cannot be read just now
-                _LOG.exception("could not look what devices have to be told; looking again")
-            await asyncio.sleep(_LOOK_S)
+        with fewer_repeats(_LOG):
+            while True:
+                try:
+                    devices = self._briefing.devices()
+                    words = await asyncio.to_thread(self._words, devices)
+                    await self._tell(words, send)
+                except Exception:  # noqa: BLE001  a store or a folder that cannot be read just now
+                    _LOG.warning(
+                        "could not look what devices have to be told; looking again", exc_info=True
+                    )
+                await asyncio.sleep(_LOOK_S)
 
     def _words(self, devices: Sequence[str]) -> dict[str, Word]:
         wished, version = self._wishes.for_devices(devices), self._desired_version()
@@ -55,7 +59,7 @@ class Commander:
         try:
             desired = self._repository.desired()
         except RepositoryError as err:
-            _LOG.warning("%s", err)
+            _LOG.warning("devices are told of no bundle: %s", err)
             return ""
         return desired.bundle_version if desired else ""
 

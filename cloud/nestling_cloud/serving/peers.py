@@ -1,9 +1,9 @@
 """Who calls: the name in the client certificate that a connection showed, if it is still good."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 from cryptography import x509
@@ -11,10 +11,8 @@ from cryptography import x509
 from nestling.inference.v2 import inference_pb2
 from nestling.v1 import delivery_pb2
 from nestling_cloud.errors import CloudError
+from nestling_cloud.serving.prepared import Context, Handler, prepared
 
-_Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-# Generic only for mypy.
-_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 # Connections whose certificates are not read again with every call.
 _CERTIFICATES_KEPT = 16_384
 
@@ -32,7 +30,7 @@ class Peers:
     def __init__(self, name_of: Callable[[int], str | None]) -> None:
         self._name_of = name_of
 
-    async def name(self, context: _Context) -> str:
+    async def name(self, context: Context) -> str:
         """Name of the caller; without a good certificate the call ends as UNAUTHENTICATED."""
         shown = context.auth_context().get("x509_pem_cert")
         try:
@@ -65,41 +63,16 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["_Handler | None"]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> "_Handler | None":
-        """Put the check before a method of ours; none of them takes a stream."""
+    ) -> "Handler | None":
+        """Put the check before a method."""
         handler = await continuation(handler_call_details)
         if handler is None:  # no such method
             return None
-        if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                self._guarded_stream(handler.unary_stream),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            self._guarded(handler.unary_unary),
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+        return prepared(handler, self._admitted, handler.request_deserializer)
 
-    def _guarded(self, method: Any) -> Any:
-        async def answer(request: Any, context: _Context) -> Any:
-            await self._admit(request, context)
-            return await method(request, context)
-
-        return answer
-
-    def _guarded_stream(self, method: Any) -> Any:
-        async def answer(request: Any, context: _Context) -> AsyncIterator[Any]:
-            await self._admit(request, context)
-            async for response in method(request, context):
-                yield response
-
-        return answer
-
-    async def _admit(self, request: object, context: _Context) -> None:
+    async def _admitted(self, request: Any, context: Context) -> Any:
         name = await self._peers.name(context)
         said = said_device(request)
         if said not in {"", name}:
@@ -107,6 +80,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
                 grpc.StatusCode.PERMISSION_DENIED,
                 f"this is {name!r} by its certificate and says that it is {said[:64]!r}",
             )
+        return request
 
 
 def said_device(request: object) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nestling import parameters, topics
 from nestling.inference.v2.inference_pb2 import ModelInferRequest
-from nestling_cloud.telemetry.views import HardInput
+from nestling_cloud.telemetry.hard_inputs import HardInput
 
 _MOST_WAITING = 256
 _MOST_TOGETHER = 64

@@ -110,7 +110,7 @@ def _leave_to_owner(file: str | None) -> None:
     if not file or file == ":memory:" or file.startswith("file:"):
         return
     with contextlib.suppress(OSError):  # connecting says what is wrong, with what to do
-        keep_private(Path(file), Path(f"{file}-wal"), Path(f"{file}-shm"))
+        keep_private(Path(file))
 
 
 def upsert(connection: sa.Connection, table: sa.Table) -> Upsert:

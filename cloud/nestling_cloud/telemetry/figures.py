@@ -20,14 +20,9 @@ from nestling_cloud.telemetry.rollups import CLOCK_AHEAD_MS, read
 from nestling_cloud.telemetry.steps import Steps, clamp, steps_of
 from nestling_cloud.telemetry.store import Store
 from nestling_cloud.telemetry.tally import tally
+from nestling_cloud.telemetry.time_range import TimeRange
 from nestling_cloud.telemetry.totals import Sums, totals
-from nestling_cloud.telemetry.views import (
-    AnswerPoint,
-    DeviceRow,
-    DeviceView,
-    FleetView,
-    TimeRange,
-)
+from nestling_cloud.telemetry.views import AnswerPoint, DeviceRow, DeviceView, FleetView
 
 _MINUTE_MS = 60_000
 # The finest steps of a device are summed up from so many of its receipts at most.

@@ -21,11 +21,13 @@ class Losses:
     Attributes:
         dropped: by devices, whose outboxes were full.
         rejected: by the store, because they made no sense.
+        unreadable: by devices, because the row in the outbox was damaged.
         forgotten: stored once; then the store was wiped or put back to an older copy.
     """
 
     dropped: int = 0
     rejected: int = 0
+    unreadable: int = 0
     forgotten: int = 0
 
 
@@ -93,9 +95,7 @@ def device_losses(store: Store, device: str) -> Losses:
 
 def _losses(connection: sa.Connection, device: str | None) -> Losses:
     gaps, outboxes = tables.GAPS.c, tables.OUTBOXES.c
-    # As floats: a device may claim a gap of 2^63, and two of them are no SQL integer.
-    length = sa.cast(gaps.last_sequence - gaps.first_sequence, sa.Double) + 1
-    in_gaps = sa.select(gaps.reason, sa.func.sum(length)).group_by(gaps.reason)
+    in_gaps = sa.select(gaps.reason, sa.func.sum(tables.GAP_LENGTH)).group_by(gaps.reason)
     rejected = sa.select(sa.func.sum(outboxes.rejected))
     if device is not None:
         in_gaps = in_gaps.where(gaps.device == device)
@@ -104,5 +104,6 @@ def _losses(connection: sa.Connection, device: str | None) -> Losses:
     return Losses(
         dropped=lost.get(tables.DROPPED, 0),
         rejected=int(connection.execute(rejected).scalar() or 0),
+        unreadable=lost.get(tables.UNREADABLE, 0),
         forgotten=lost.get(tables.FORGOTTEN, 0),
     )

@@ -1,15 +1,38 @@
 """Inputs that devices sent to the cloud, the newest few of each device, to be looked at."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from nestling_cloud.telemetry import tables
 from nestling_cloud.telemetry.store import Store
-from nestling_cloud.telemetry.views import HardInput
 
 NEWEST_PER_DEVICE = 20
 NEWEST_IN_ALL = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardInput:
+    """An input that a device sent to the cloud, with both answers.
+
+    Attributes:
+        device: who sent it.
+        received_at_ms: when.
+        input_index: its position in the device's source.
+        values: float32, little-endian, C order.
+        shape: of the values.
+        device_answer: class index that the student gave, None where none ran before.
+        cloud_answer: class index that the teacher gave.
+    """
+
+    device: str
+    received_at_ms: int
+    input_index: int
+    values: bytes
+    shape: tuple[int, ...]
+    device_answer: int | None
+    cloud_answer: int
 
 
 class HardInputs:

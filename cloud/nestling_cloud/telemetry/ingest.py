@@ -242,12 +242,14 @@ class Ingest:
             added = await asyncio.to_thread(self._store.add_all, deliveries, list(reports.values()))
         except sa.exc.SQLAlchemyError as err:
             # Not acknowledged, so the devices keep it and send it again.
-            self._store_fault = str(_cause(err))
-            _LOG.warning(
-                "could not store %d batches; the devices will repeat them: %s",
-                len(deliveries),
-                _cause(err),
-            )
+            fault = str(_cause(err))
+            if fault != self._store_fault:  # once, and not every second that it lasts
+                _LOG.warning(
+                    "could not store %d batches; the devices will repeat them: %s",
+                    len(deliveries),
+                    fault,
+                )
+            self._store_fault = fault
             for device, later in self._reports.items():
                 reports[device] = registry.join(reports.get(device), later)
             self._reports = reports

@@ -16,7 +16,7 @@ from nestling_cloud.telemetry.database import replace_all
 from nestling_cloud.telemetry.receipts import LARGEST_INTEGER, ReceiptRow
 from nestling_cloud.telemetry.retention import Retention
 from nestling_cloud.telemetry.tally import Kind, Tally, tally
-from nestling_cloud.telemetry.views import TimeRange
+from nestling_cloud.telemetry.time_range import TimeRange
 
 # How far a device's clock may be ahead before its answers are in no rollup that is trimmed.
 CLOCK_AHEAD_MS = 3_600_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nestling_cloud.telemetry.receipts import LATEST_MS
 from nestling_cloud.telemetry.retention import DAY_MS
-from nestling_cloud.telemetry.views import TimeRange
+from nestling_cloud.telemetry.time_range import TimeRange
 
 MOST_STEPS = 360
 

@@ -77,6 +77,9 @@ GAPS = sa.Table(
     _number("chain"),
 )
 
+# As floats: a device may claim a gap of 2^63, and two of them are no SQL integer.
+GAP_LENGTH = sa.cast(GAPS.c.last_sequence - GAPS.c.first_sequence, sa.Double) + 1
+
 RECEIPTS = sa.Table(
     "receipts",
     METADATA,

@@ -7,13 +7,7 @@ from nestling_cloud.telemetry import histogram
 from nestling_cloud.telemetry.receipts import NO_PROVENANCE
 from nestling_cloud.telemetry.steps import Steps
 from nestling_cloud.telemetry.tally import Kind, Tally
-from nestling_cloud.telemetry.views import (
-    Bucket,
-    CloudOnly,
-    EnergyFigures,
-    RouteFigures,
-    Totals,
-)
+from nestling_cloud.telemetry.views import Bucket, CloudOnly, EnergyFigures, RouteFigures, Totals
 
 # Sums of one step of a rollup: where it starts, of what kind of answers, the sums.
 Sums = tuple[int, Kind, Tally]

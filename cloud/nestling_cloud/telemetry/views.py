@@ -8,13 +8,8 @@ says. Times are Unix milliseconds, shares are 0 to 1, energies millijoules.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, kw_only=True)
-class TimeRange:
-    """From `since_ms` on, up to but without `until_ms`."""
-
-    since_ms: int
-    until_ms: int
+from nestling_cloud.telemetry.hard_inputs import HardInput
+from nestling_cloud.telemetry.time_range import TimeRange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,29 +189,6 @@ class AnswerPoint:
     budget_battery: float
     budget_link_mbit_s: float
     budget_offload_share: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class HardInput:
-    """An input that a device sent to the cloud, with both answers.
-
-    Attributes:
-        device: who sent it.
-        received_at_ms: when.
-        input_index: its position in the device's source.
-        values: float32, little-endian, C order.
-        shape: of the values.
-        device_answer: class index that the student gave, None where none ran before.
-        cloud_answer: class index that the teacher gave.
-    """
-
-    device: str
-    received_at_ms: int
-    input_index: int
-    values: bytes
-    shape: tuple[int, ...]
-    device_answer: int | None
-    cloud_answer: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ _SETTINGS = {
     "cloud": "[cloud] address here, and nestling-cloud serve there",
     "broker": "[cloud] broker here; receipts wait on the disk meanwhile",
 }
-# What a broker keeps it hands over with the subscription.
+# A broker sends what it retains along with the subscription.
 _STATE_WAIT_S = 2.0
 
 
@@ -59,15 +59,8 @@ def broker(subject: Subject) -> Finding:
     address = Address.parse(subject.config.cloud.broker)
     if (blocked := _blocked("broker", address, subject)) is not None:
         return blocked
-    name = subject.config.device.id
     try:
-        Connection(
-            address.host,
-            address.port,
-            client_id=f"{name}-doctor-{secrets.token_hex(8)}",
-            subscriptions=[topics.sparkplug("NCMD", name)],
-            identity=subject.identity,
-        ).close()
+        _connect(subject, address, topics.sparkplug("NCMD", subject.config.device.id)).close()
     except BrokerUnreachableError as err:
         return Finding(
             check="broker",
@@ -80,36 +73,40 @@ def broker(subject: Subject) -> Finding:
 
 
 def host(subject: Subject) -> Finding:
-    """Hear what the broker says of the cloud that takes receipts in: Sparkplug's STATE."""
-    address = subject.config.cloud.broker
-    if not address:
+    """Ask the broker whether a cloud that takes receipts is online: Sparkplug's STATE."""
+    if not subject.config.cloud.broker:
         return _unknown("host", "broker")
+    address = Address.parse(subject.config.cloud.broker)
     try:
         state = _host_state(subject, address)
     except BrokerUnreachableError:
-        found = "nobody knows whether a cloud takes receipts in: the broker is out of reach"
+        found = "whether a cloud takes receipts is unknown: the broker cannot be reached"
         return Finding(check="host", level="warn", found=found, advice="see the broker's line")
     if state is not None and state.online:
-        return Finding(check="host", level="ok", found="a cloud is online and takes receipts in")
-    found = "has never been online" if state is None else f"is offline since {_utc(state)}"
+        return Finding(check="host", level="ok", found="a cloud is online and takes receipts")
+    found = "has never been online" if state is None else f"has been offline since {_utc(state)}"
     return Finding(
         check="host",
         level="fail",
-        found=f"by what the broker {address} says, the cloud {found}; receipts stay here meanwhile",
+        found=f"the broker {address} says: the cloud {found}; receipts stay here meanwhile",
         advice="start nestling-cloud serve with this broker, and see its log",
     )
 
 
-def _host_state(subject: Subject, address: str) -> HostState | None:
-    """What the broker keeps of the host's last word; None if it keeps nothing readable."""
-    broker = Address.parse(address)
-    with Connection(
-        broker.host,
-        broker.port,
+def _connect(subject: Subject, address: Address, topic: str) -> Connection:
+    """Subscribe to a topic under a client id of our own, so that a running device is left alone."""
+    return Connection(
+        address.host,
+        address.port,
         client_id=f"{subject.config.device.id}-doctor-{secrets.token_hex(8)}",
-        subscriptions=[topics.HOST_STATE],
+        subscriptions=[topic],
         identity=subject.identity,
-    ) as connection:
+    )
+
+
+def _host_state(subject: Subject, address: Address) -> HostState | None:
+    """Read the STATE that the broker retains, None if it retains none that is readable."""
+    with _connect(subject, address, topics.HOST_STATE) as connection:
         message = connection.receive(_STATE_WAIT_S)
     with suppress(ValueError):
         return None if message is None else read_host_state(message.payload)
@@ -124,7 +121,7 @@ def _utc(state: HostState) -> str:
 
 
 def _blocked(check: str, address: Address, subject: Subject) -> Finding | None:
-    """What keeps this device from connecting, None if nothing does."""
+    """Describe what keeps this device from connecting, None if nothing does."""
     try:
         tls = subject.identity.ssl_context() if subject.identity else None
     except OSError as err:

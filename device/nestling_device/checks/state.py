@@ -109,13 +109,8 @@ def outbox(subject: Subject) -> Finding:
     found = f"{held.depth} receipts wait, {held.acknowledged} of {held.written} acknowledged"
     dropped = held.written - held.acknowledged - held.depth
     if dropped > 0:
-        return Finding(
-            check="outbox",
-            level="warn",
-            found=f"{found}; it is full, and {dropped} that were not acknowledged were dropped",
-            advice="receipts do not get through: see what is said of the broker and the cloud",
-        )
-    if held.depth > 1000:
+        found = f"{found}; it is full, and {dropped} that were not acknowledged were dropped"
+    if dropped > 0 or held.depth > 1000:
         advice = "receipts do not get through: see what is said of the broker and the cloud"
         return Finding(check="outbox", level="warn", found=found, advice=advice)
     return Finding(check="outbox", level="ok", found=found)

@@ -32,7 +32,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument(
-        "--token-file", metavar="FILE", help="file that holds the token, - is standard input"
+        "--token-file", metavar="FILE", help="file that holds the token, - for standard input"
     )
     how.add_argument(
         "--renew", action="store_true", help="get another certificate for the identity there is"

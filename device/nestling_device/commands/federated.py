@@ -11,7 +11,7 @@ from nestling.path_flags import input_file
 from nestling.proxies import past_proxies
 from nestling_device import flags
 from nestling_device.errors import DeviceError
-from nestling_device.labelled_examples import FEWEST
+from nestling_device.labelled_examples import FEWEST_EXAMPLES
 from nestling_device.membership import joined
 from nestling_device.participant import Node
 
@@ -67,17 +67,17 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     join.set_defaults(run=_join)
 
 
-def _say_what_there_is(node: Node) -> None:
-    """Tell what this device brings; a device that no round can use would wait for nothing.
+def _print_contribution(node: Node) -> None:
+    """Print what this device contributes, or refuse one that no round could use.
 
     Raises:
         FederatedError: too few examples to learn from, or a budget that admits no capacity.
     """
     examples = node.examples
-    if len(examples.labels) < FEWEST:
+    if len(examples.labels) < FEWEST_EXAMPLES:
         raise FederatedError(
-            f"{len(examples.labels)} examples are left to learn from, {FEWEST} are needed; record "
-            "more"
+            f"{len(examples.labels)} examples are left to learn from, {FEWEST_EXAMPLES} are "
+            "needed; record more"
         )
     if node.capacity == 0:
         raise FederatedError(
@@ -105,7 +105,7 @@ def _join(options: argparse.Namespace) -> int:
         "data": str(options.data.absolute()),
         "memory-kb": config.budget.memory_kb,
     }
-    _say_what_there_is(Node.of(node))
+    _print_contribution(Node.of(node))
     if not options.root_certificates.is_file():
         raise FederatedError(
             f"{options.root_certificates} does not exist; name the SuperLink's certificates with "

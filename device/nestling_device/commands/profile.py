@@ -35,7 +35,7 @@ examples:
   sudo systemctl stop nestling-device
   sudo -u nestling nestling-device profile --write
   sudo systemctl start nestling-device
-      measure on an idle machine; from then on the policy reckons with what was found
+      measure on an idle machine; from then on the policy counts with what was found
   nestling-device profile --state nestling-porch --json
       measure another device's bundle and change nothing
   nestling-device profile --models probes --seconds 1 --out table.json
@@ -68,9 +68,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     measured.add_argument(
         "--write", action="store_true", help="keep the figures; the policy uses them from then on"
     )
-    told = parser.add_mutually_exclusive_group()
-    told.add_argument("--json", action="store_true", help="print one JSON object")
-    told.add_argument(
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print one JSON object")
+    output.add_argument(
         "--out", type=output_file, metavar="FILE", help="write it into a file as well"
     )
     parser.set_defaults(run=_run)

@@ -25,7 +25,7 @@ from nestling_device.runtime import Device, DeviceConfig
 from nestling_device.signals import ending_signals
 from nestling_device.sources.catalogue import open_source
 from nestling_device.sources.source import Source
-from nestling_device.thread_watch import ThreadWatch, watched
+from nestling_device.thread_watch import ThreadWatch, watch_threads
 
 # What the cloud may take at the end to acknowledge the last receipts.
 _FLUSH_S = 5.0
@@ -68,14 +68,14 @@ def _run(options: argparse.Namespace) -> int:
     costs = read_costs(state_dir, machine_name())
     memory_bytes = budget_of(config).memory_bytes
     stop = threading.Event()
-    with watched(stop.set) as watch, open_meter(config, costs) as meter:
+    with watch_threads(stop.set) as watch, open_meter(config, costs) as meter:
         device = Device(_device_config(config, identity), meter, memory_bytes, costs)
         with ending_signals(stop, device.abandon):
             try:
                 with device:
                     _run_started(device, config, options, stop, watch)
             except SourceUnreachableError:
-                if not stop.is_set():  # otherwise the end of the first download was asked for
+                if not stop.is_set():  # otherwise a signal ended the first download
                     raise
     return 0
 
@@ -87,7 +87,7 @@ def _run_started(
     stop: threading.Event,
     watch: ThreadWatch,
 ) -> None:
-    _say_bundle(config, device)
+    _print_bundle(config, device)
     state_dir = Path(config.device.state)
     with closing(open_source(config.source, device, state_dir)) as source:
         _answer_all(device, source, config, options, stop)
@@ -124,23 +124,23 @@ def _answer_all(
     index = 0
     while index != options.count and not stop.is_set():
         started = time.monotonic()
-        given = source.take(_PATIENCE_S)
-        if given is None:
+        entry = source.take(_PATIENCE_S)
+        if entry is None:
             continue
         before = device.parts
-        receipt = device.answer(index, given.window, budget_of(config))
+        receipt = device.answer(index, entry.window, budget_of(config))
         if (before.version, before.held) != (device.parts.version, device.parts.held):
-            _say_bundle(config, device, as_event=options.json)
+            _print_bundle(config, device, as_event=options.json)
         answer = device.parts.manifest.signature.classes[receipt.answer]
-        print(answer_line(receipt, answer, given.origin, as_json=options.json), flush=True)
-        source.settle(answer_line(receipt, answer, given.origin, as_json=True))
+        print(answer_line(receipt, answer, entry.origin, as_json=options.json), flush=True)
+        source.settle(answer_line(receipt, answer, entry.origin, as_json=True))
         index += 1
         if not source.live:
             stop.wait(max(0.0, config.device.interval_s - (time.monotonic() - started)))
 
 
-def _say_bundle(config: Config, device: Device, *, as_event: bool = False) -> None:
-    """Say which bundle runs, and how much of it; as an event also on standard output."""
+def _print_bundle(config: Config, device: Device, *, as_event: bool = False) -> None:
+    """Print which bundle runs and with which capacities; as an event, also as a line of JSON."""
     version, capacities = device.parts.version, device.parts.held
     print(
         f"nestling-device: {config.device.id} runs {version}, capacities 1 to {capacities}",

@@ -74,13 +74,13 @@ class BlobStore:
     def remove_except(self, keep: Iterable[bundle_pb2.Blob]) -> None:
         """Delete every blob, whole or unfinished, that is not in `keep`.
 
-        What cannot be deleted stays, and is said: it keeps no bundle from being installed.
+        What cannot be deleted stays and is logged: it keeps no bundle from being installed.
         """
         kept = {blob.sha256 for blob in keep}
         try:
             with os.scandir(self._root) as entries:
                 names = [entry.name for entry in entries]
-        except OSError:  # nothing has come yet, or nothing can be removed
+        except OSError:  # no blob has come yet, or the folder cannot be read
             return
         for name in names:
             if name.removesuffix(_PART) not in kept:
@@ -119,7 +119,7 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as err:
-        _log.warning("%a is no blob in use and stays: %s", str(path), err.strerror)
+        _log.warning("%a is not in use and cannot be deleted: %s", str(path), err.strerror)
 
 
 def _matches(path: Path, blob: bundle_pb2.Blob) -> bool:

@@ -102,12 +102,13 @@ class GrpcSource:
     def _wrapped(self, wanted: str) -> Iterator[None]:
         try:
             yield
-        except ChannelClosedError as err:
-            raise SourceUnreachableError(str(err)) from err
-        except ValueError as err:  # gRPC's, where the channel was closed just before the call
+        # gRPC raises ValueError where the channel is closed just before the call.
+        except (ChannelClosedError, ValueError) as err:
             if not self._channel.closed:
                 raise
-            raise SourceUnreachableError(f"{self._channel.address} is not asked any more") from err
+            raise SourceUnreachableError(
+                f"the connection to {self._channel.address} was closed"
+            ) from err
         except grpc.RpcError as err:
             code, details = err.code(), err.details()
             if code in _REFUSALS:

@@ -33,7 +33,7 @@ class MqttSource:
         """Make a source; it connects when first asked.
 
         Args:
-            broker: that the cloud's delivery listens at.
+            broker: through which the cloud's delivery service answers.
             device_id: who asks.
             identity: for TLS, with the same name; None without.
             timeout_s: for one answer; a request is sent three times before it is given up.
@@ -47,7 +47,7 @@ class MqttSource:
         self._client_id = f"{device_id}-delivery-{secrets.token_hex(8)}"
         self._identity = identity
         self._timeout_s = timeout_s
-        self._lock = threading.Lock()  # around the connection, and whether there may be one
+        self._lock = threading.Lock()  # guards `_connection` and `_closed`
         self._connection: Connection | None = None
         # From a random start, so that no answer to an earlier process is taken for ours.
         self._ids = itertools.count(secrets.randbits(62) + 1)
@@ -132,7 +132,7 @@ class MqttSource:
                     self._connection = made
                     return made
             made.close()  # the source was closed meanwhile
-        raise SourceUnreachableError("the cloud is not asked any more")
+        raise SourceUnreachableError(f"the connection to the broker {self._address} was closed")
 
     def close(self) -> None:
         with self._lock:
@@ -140,7 +140,7 @@ class MqttSource:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        with self._lock:  # two threads may hang up at once, and one of them closes
+        with self._lock:  # two threads may hang up at once; only one closes
             held, self._connection = self._connection, None
         if held is not None:
             held.close()

@@ -1,8 +1,7 @@
-"""What `nestling-device profile` measured on this machine: what the policy reckons with."""
+"""What `nestling-device profile` measured on this machine: what the policy counts with."""
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -94,12 +93,14 @@ def read_costs(state_dir: Path, machine: str) -> MeasuredCosts | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as err:
-        _log.warning("%s is left out: %s; nestling-device profile --write makes it anew", path, err)
+        _log.warning(
+            "%s is left out: %s; nestling-device profile --write makes it again", path, err
+        )
         return None
     if costs.machine != machine:
         _log.warning(
             "%s is left out: it was taken on %s, and this is %s; nestling-device profile --write "
-            "makes it anew",
+            "makes it again",
             path,
             costs.machine,
             machine,
@@ -115,13 +116,7 @@ def write_costs(state_dir: Path, costs: MeasuredCosts) -> Path:
         OSError: the folder cannot be written.
     """
     path = state_dir / FILE_NAME
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(costs.to_json())
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder.sync(state_dir)
+    folder.replace_file(path, costs.to_json())
     return path
 
 

@@ -30,7 +30,7 @@ from nestling_device.errors import DeviceError
 from nestling_device.federated.training import accuracy, train_prefix
 from nestling_device.participant import ClientError, Node
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _LONGEST_REASON = 500
 
 app = ClientApp()
@@ -39,29 +39,29 @@ app = ClientApp()
 _Answer = Callable[[Message, Context], Message]
 
 
-def _told(answer: _Answer) -> _Answer:
-    """Let a failure be an answer, with the device's name and the reason.
+def _report_failure(answer: _Answer) -> _Answer:
+    """Answer a message that fails with the device's name and the reason.
 
-    Flower would send the traceback, and nobody would know whose it is.
+    Flower itself would send a traceback that names no device.
     """
 
     @functools.wraps(answer)
-    def answering(message: Message, context: Context) -> Message:
+    def wrapper(message: Message, context: Context) -> Message:
         try:
             return answer(message, context)
         except DeviceError as err:
             reason = str(err)
         except Exception as err:  # noqa: BLE001  whatever torch or a message may raise
-            _LOG.debug("a round's message failed", exc_info=True)
+            _log.debug("a round's message failed", exc_info=True)
             reason = f"{type(err).__name__}: {err}"
-        _LOG.warning("left out of this round: %s", reason)
+        _log.warning("left out of this round: %s", reason)
         return _failure(message, context, reason)
 
-    return answering
+    return wrapper
 
 
 @app.query()
-@_told
+@_report_failure
 def query(message: Message, context: Context) -> Message:
     """Tell what this device can hold, and on how much it can train."""
     node = Node.of(context.node_config)
@@ -70,7 +70,7 @@ def query(message: Message, context: Context) -> Message:
 
 
 @app.train()
-@_told
+@_report_failure
 def train(message: Message, context: Context) -> Message:
     """Train the prefix that came on this device's examples."""
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]
@@ -96,7 +96,7 @@ def train(message: Message, context: Context) -> Message:
 
 
 @app.evaluate()
-@_told
+@_report_failure
 def evaluate(message: Message, context: Context) -> Message:
     """Compare two models on the examples that this device never trained on."""
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]
@@ -151,13 +151,13 @@ def _judged(node: Node, before: float, after: float) -> dict[str, float]:
 
 
 def _failure(message: Message, context: Context, reason: str) -> Message:
-    told = ConfigRecord(
+    failure = ConfigRecord(
         {
             messages.DEVICE: str(context.node_config.get("id", "")),
             messages.FAILURE: reason[:_LONGEST_REASON],
         }
     )
-    return Message(RecordDict({messages.CONFIG: told}), reply_to=message)
+    return Message(RecordDict({messages.CONFIG: failure}), reply_to=message)
 
 
 def _reply(

@@ -69,7 +69,7 @@ def to_windows(array: NDArray[Any], shape: Sequence[int]) -> Windows:
 
     Raises:
         ValueError: another shape or type, or a value that is not finite or not held exactly. The
-            text goes on from the name of what has the array.
+            text continues a sentence that begins with the array's name.
     """
     wanted = tuple(shape)
     kind = array.dtype.kind

@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 # The camera's processor scales no smaller than this; the rest of the way is averaging.
 _SMALLEST_SIDE = 64
-# So many pictures may fail in a row; then the camera is opened again, by a restart.
+# After so many failures in a row the device ends; its restart opens the camera again.
 _MOST_FAILURES = 10
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -48,10 +48,10 @@ def open_camera(wanted: str = "") -> Picamera:
     """Open a camera.
 
     Args:
-        wanted: its number or its model, such as imx708; "" where there is but one to choose.
+        wanted: its number or its model, such as imx708; "" for the only one.
 
     Raises:
-        SourceError: picamera2 is not installed, or there is no such camera, or several are meant.
+        SourceError: picamera2 is not installed, there is no such camera, or more than one fits.
     """
     try:
         picamera2 = importlib.import_module("picamera2")  # optional, so not at the top
@@ -73,7 +73,7 @@ def open_camera(wanted: str = "") -> Picamera:
 def choose_camera(cameras: Sequence[Mapping[str, Any]], wanted: str = "") -> int:
     """Choose one of the cameras that libcamera lists.
 
-    Where none is wanted by name, a camera on a ribbon cable goes before those on USB.
+    Unless one is named, a camera on a ribbon cable takes precedence over those on USB.
 
     Args:
         cameras: as `Picamera2.global_camera_info` has them, with Num, Model and Id.

@@ -50,7 +50,7 @@ class Cursor:
         self._database = Database(state_dir / "source.db", schema=_SCHEMA, version=2)
 
     def note(self, file: FileId, position: int, sequence: int) -> None:
-        """Say that a file's input is about to be answered, by a receipt of that sequence."""
+        """Note that a file's input is about to be answered, by a receipt of that sequence."""
         with self._database.transaction() as cursor:
             cursor.execute(
                 "INSERT OR REPLACE INTO cursor VALUES (1, ?, ?, ?, ?, ?)",
@@ -79,7 +79,7 @@ class Cursor:
             cursor.execute("INSERT OR IGNORE INTO left_behind VALUES (?, ?, ?)", _to_row(file))
 
     def forget(self, file: FileId) -> None:
-        """Note that a file left behind is away now."""
+        """Note that a file left behind is gone now."""
         with self._database.transaction() as cursor:
             cursor.execute(
                 "DELETE FROM left_behind WHERE (name, size, mtime_ns) = (?, ?, ?)", _to_row(file)

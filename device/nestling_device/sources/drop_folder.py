@@ -1,7 +1,7 @@
-"""The files of a watched folder: lists those that wait, and puts away those that are done.
+"""The files of a watched folder: lists those that wait, and moves away those that are done.
 
-Whatever lies in the folder was put there by somebody else, so nothing here raises over an entry: a
-name that cannot be moved stays where it is, and the caller is told.
+Somebody else put the files there, so no entry makes anything here raise: a file that cannot be
+moved stays where it is, and the caller learns of it.
 """
 
 import itertools
@@ -116,23 +116,21 @@ class DropFolder:
 
 
 def _free_path(folder: Path, name: str) -> Path:
-    """Find a name like this one that nothing has, no longer than a name may be."""
-    for number in itertools.count():
-        tail = f"-{number}{_SUFFIX}" if number else _SUFFIX
-        path = folder / _joined(name.removesuffix(_SUFFIX), tail)
-        if not os.path.lexists(path):
-            return path
-    raise AssertionError("unreachable")
+    """Find a name like this one that is free, and no longer than a name may be."""
+    stem = name.removesuffix(_SUFFIX)
+    tails = (f"-{number}{_SUFFIX}" if number else _SUFFIX for number in itertools.count())
+    paths = (folder / _join(stem, tail) for tail in tails)
+    return next(path for path in paths if not os.path.lexists(path))
 
 
 def _explain(target: Path, reason: str) -> None:
-    # Without its reason a rejected file is still rejected, as on a disk that is full. "x" follows
-    # no link that somebody has put there.
-    with suppress(OSError), (target.parent / _joined(target.name, ".txt")).open("xb") as file:
+    # On a full disk a file is rejected without its reason. "x" follows no link that somebody put
+    # there.
+    with suppress(OSError), (target.parent / _join(target.name, ".txt")).open("xb") as file:
         file.write((one_line(reason) + "\n").encode())  # whatever the locale's encoding
 
 
-def _joined(stem: str, tail: str) -> str:
-    """Put a tail to a name, which is cut where both together are too long."""
+def _join(stem: str, tail: str) -> str:
+    """Append a tail to a name, which is cut where both together are too long."""
     data, room = os.fsencode(stem), _LONGEST_NAME_BYTES - len(tail)
     return (stem if len(data) <= room else data[:room].decode("utf-8", "ignore")) + tail

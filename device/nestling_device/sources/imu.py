@@ -75,7 +75,7 @@ class Imu:
         self._stop = threading.Event()
         find_imu(bus, address)
         self._wake()
-        self._thread = threading.Thread(target=self._run_or_say_why, name="imu")
+        self._thread = threading.Thread(target=self._run_and_keep_fault, name="imu")
         self._fault: Exception | None = None  # that ended the thread
         self._thread.start()
 
@@ -86,7 +86,7 @@ class Imu:
             SourceError: sampling ended.
         """
         if self._fault is not None:
-            raise SourceError(f"the IMU is sampled no more: {self._fault}") from self._fault
+            raise SourceError(f"sampling of the IMU ended: {self._fault}") from self._fault
         try:
             return Input(window=self._windows.get(timeout=timeout_s))
         except queue.Empty:
@@ -106,7 +106,7 @@ class Imu:
         settings = [0, _LOW_PASS_44_HZ, _GYRO_2000_DEG_S, _ACCEL_16_G]
         self._bus.write_i2c_block_data(self._address, _SAMPLE_RATE_DIVIDER, settings)
 
-    def _run_or_say_why(self) -> None:
+    def _run_and_keep_fault(self) -> None:
         try:
             self._run()
         except Exception as err:  # noqa: BLE001  `take` raises it, in the thread that answers
@@ -118,12 +118,12 @@ class Imu:
         silent = False
         while not self._stop.wait(max(0.0, due_s - time.monotonic())):
             try:
-                if silent:  # it may have lost its supply, and sleeps with settings of its own
+                if silent:  # after a loss of supply it sleeps, and has lost its settings
                     self._wake()
                     silent = False
                 samples.append(self._read())
             except OSError as err:
-                _log.warning("the IMU does not answer: %s; the window is begun anew", err)
+                _log.warning("the IMU does not answer: %s; the window begins again", err)
                 samples.clear()
                 silent = True
                 self._stop.wait(_RETRY_S)

@@ -23,7 +23,7 @@ class Origin:
     Attributes:
         file: name of its file, "" for inputs that come from none.
         window: position in that file, from 0.
-        id: what whoever sent the input calls it, "" where nothing was given.
+        id: the sender's own name for the input, "" where it gave none.
     """
 
     file: str = ""
@@ -47,8 +47,8 @@ class Input:
 class Source(Protocol):
     """Gives inputs that fit the task, one after another; for one thread.
 
-    An input is settled before the next one is taken, or the process ends. What cannot be
-    understood is set aside and named; it never keeps the next input from being given.
+    An input is settled before the next one is taken, or the process ends. An input that cannot be
+    read is set aside and reported; it never keeps back the next one.
     """
 
     @property

@@ -5,7 +5,7 @@ window as little-endian float32 values in C order. A frame whose length has the 
 holds, instead of a window, the id of the window in the next frame: 1 to 128 bytes of UTF-8, which
 come back with the answer. For every window one line of JSON comes back: the answer, or
 {"error": ...}; a producer that lags in reading them loses lines, each one whole. One producer at a
-time; another is told so and hung up on.
+time; another gets an error and is disconnected.
 """
 
 import json
@@ -55,7 +55,7 @@ class UnixSocket:
         Args:
             path: of the socket; one that nobody listens on any more is replaced.
             shape: of the task's inputs.
-            patience_s: a producer that stops in mid-frame for so long is hung up on.
+            patience_s: a producer that stops in mid-frame for so long is disconnected.
 
         Raises:
             SourceError: the path is taken, too long, or its folder cannot be written.
@@ -96,7 +96,7 @@ class UnixSocket:
         """Hang up and remove the socket."""
         self._hang_up()
         self._listener.close()
-        with suppress(OSError):  # what is left of it is replaced by the next start
+        with suppress(OSError):  # the next start replaces what is left of it
             self._path.unlink()
 
     def _listen_for(self, timeout_s: float) -> None:
@@ -172,7 +172,7 @@ class UnixSocket:
     def _refuse(self, fault: str) -> None:
         """Tell a producer what is wrong and hang up: what follows cannot be told apart."""
         assert self._producer is not None
-        self._complaints.add("a frame, so the producer is hung up on", str(self._path), fault)
+        self._complaints.add("a frame; its producer is disconnected", str(self._path), fault)
         self._producer.send(_error(fault))
         self._hang_up()
 

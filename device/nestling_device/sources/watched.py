@@ -2,7 +2,7 @@
 
 A file need not appear at once. One that cannot be read yet is left alone while it changes; what
 stays unreadable is moved aside with its reason. What cannot be moved either stays where it is and
-is passed over: no file keeps the next one from being answered.
+is skipped: no file keeps the next one from being answered.
 """
 
 import os
@@ -22,7 +22,7 @@ from nestling_device.sources.source import Input, Origin, Windows, one_line, rea
 LARGEST_FILE_BYTES = 64 << 20
 _VALUE_BYTES = 4
 _POLL_S = 0.5
-# How often it is tried again to move what could not be moved.
+# Time between attempts to move what could not be moved.
 _RETRY_S = 60.0
 
 
@@ -119,11 +119,8 @@ class WatchedFolder:
 
     def _dispose(self, file: FileId) -> None:
         """Take an answered file out of the folder, or remember that it is still there."""
-        if (
-            self._files.put_away(file.name)
-            if self._keep_answered
-            else self._files.remove(file.name)
-        ):
+        take_out = self._files.put_away if self._keep_answered else self._files.remove
+        if take_out(file.name):
             if file in self._answered:
                 self._answered.discard(file)
                 self._cursor.forget(file)
@@ -135,13 +132,17 @@ class WatchedFolder:
 
     def _next(self) -> _Open | None:
         """Open the next file that can be read, of those listed before and those there now."""
-        for listed_now in (False, True):
-            if listed_now:
-                self._list()
-            while self._waiting:
-                found = self._open(self._waiting.popleft())
-                if found is not None:
-                    return found
+        found = self._next_waiting()
+        if found is None:
+            self._list()
+            found = self._next_waiting()
+        return found
+
+    def _next_waiting(self) -> _Open | None:
+        while self._waiting:
+            found = self._open(self._waiting.popleft())
+            if found is not None:
+                return found
         return None
 
     def _list(self) -> None:
@@ -173,7 +174,7 @@ class WatchedFolder:
         return None
 
     def _read(self, file: FileId) -> Windows:
-        """Read a file; raises an exception whose text goes on from its name."""
+        """Read a file; the text of an exception continues a sentence that begins with its name."""
         with open_regular(self._files.path(file.name)) as opened:
             if _file_id(file.name, os.fstat(opened.fileno())) != file:
                 raise ValueError("is still being written")
@@ -199,12 +200,12 @@ def _check_size(size_bytes: int) -> None:
 
 
 def _identify(path: Path) -> FileId | None:
-    """Tell a file, or whatever else has its name, from others; None if it is gone."""
+    """Identify a file, or whatever else has its name; None if it is gone."""
     for stat in (os.stat, os.lstat):
         try:
             return _file_id(path.name, stat(path))
         except OSError:
-            continue  # a link that leads nowhere is told by itself
+            continue  # a link that leads nowhere is identified by itself
     return None
 
 

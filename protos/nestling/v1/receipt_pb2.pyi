@@ -307,8 +307,8 @@ class ReceiptBatch(_message.Message):
     numbers what it writes under an id of its own.
     """
     acknowledged_sequence: _builtins.int
-    """Up to here the outbox was once told that everything is stored, and has let it go. A store that
-    has less has lost it.
+    """Up to here the cloud once acknowledged everything, and the outbox deleted it. A store that has
+    less has lost it.
     """
     acknowledged_chain: _builtins.int
     """Chain of the outbox up to there."""
@@ -345,7 +345,7 @@ Global___ReceiptBatch: _TypeAlias = ReceiptBatch  # noqa: Y015
 
 @_typing.final
 class OutboxAcknowledgement(_message.Message):
-    """The cloud's word that everything up to a sequence is settled: stored, or in a gap."""
+    """Confirms that the cloud has settled everything up to a sequence: it is stored, or in a gap."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -356,7 +356,7 @@ class OutboxAcknowledgement(_message.Message):
     sequence: _builtins.int
     chain: _builtins.int
     """Chain over what the cloud holds up to there. A device whose own differs has other receipts
-    under these numbers and lets go of nothing.
+    under these numbers and deletes nothing.
     """
     def __init__(
         self,

@@ -2,6 +2,7 @@ import dataclasses
 import fcntl
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +14,8 @@ import torch
 from tests.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 from torch import nn
 
-from nestling_cloud.bundles.cache import (
-    LEARNING_MODULES,
-    CacheError,
-    Trained,
-    cache_folder,
-    fingerprint,
-    trained_repository,
-)
+from nestling_cloud.bundles.cache import CacheError, Trained, cache_folder, trained_repository
+from nestling_cloud.bundles.fingerprint import LEARNING_MODULES, fingerprint
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import (
@@ -333,23 +328,53 @@ def test_fingerprint_changes_with_the_weights_in_a_teachers_file(
 
 
 class Constant(TinyTeacher):
-    """Has a number and a tensor that no state dictionary names."""
+    """Has a number, a tensor and a list that no state dictionary names."""
 
-    def __init__(self, number: float, tensor: float) -> None:
+    def __init__(self, number: float, tensor: float, listed: float) -> None:
         super().__init__(TINY_TASK.signature)
         self.number = number
         self.tensor = torch.tensor([tensor])
+        self.listed = [{"mean": np.array([listed])}]
 
 
-@pytest.mark.parametrize("other", [(1.0, 3.0), (2.0, 2.0)])
+@pytest.mark.parametrize("other", [(2.0, 2.0, 3.0), (1.0, 3.0, 3.0), (1.0, 2.0, 4.0)])
 def test_fingerprint_changes_with_numbers_that_a_teacher_keeps_elsewhere(
-    other: tuple[float, float],
+    other: tuple[float, float, float],
 ) -> None:
-    def found(numbers: tuple[float, float]) -> str:
+    def found(numbers: tuple[float, float, float]) -> str:
         task = dataclasses.replace(TINY_TASK, teacher=lambda _signature: Constant(*numbers))
         return fingerprint(task, tiny_splits(), 0)
 
-    assert found((1.0, 2.0)) != found(other)
+    assert found((1.0, 2.0, 3.0)) != found(other)
+
+
+def lazy_task(hidden: int) -> Task:
+    def teacher(_signature: Signature) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.LazyLinear(hidden), nn.LazyLinear(3))
+
+    return dataclasses.replace(TINY_TASK, teacher=teacher)
+
+
+def test_teacher_whose_parameters_wait_for_an_input_has_a_fingerprint() -> None:
+    before = fingerprint(lazy_task(4), tiny_splits(), 0)
+
+    assert before == fingerprint(lazy_task(4), tiny_splits(), 0)
+    assert before != fingerprint(lazy_task(5), tiny_splits(), 0)
+
+
+FINGERPRINT_ALONE = """
+import sys
+from tests.tiny_task import TINY_TASK, tiny_splits
+from nestling_cloud.bundles.fingerprint import fingerprint
+fingerprint(TINY_TASK, tiny_splits(), 0)
+assert "torch._inductor" not in sys.modules
+"""
+
+
+def test_fingerprint_does_not_load_torchs_compiler() -> None:
+    root = Path(__file__).parents[3]
+
+    subprocess.run([sys.executable, "-c", FINGERPRINT_ALONE], check=True, cwd=root)
 
 
 TASK_FILE = """

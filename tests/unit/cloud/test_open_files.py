@@ -2,7 +2,7 @@
 
 import gc
 import os
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -36,6 +36,24 @@ def test_replaced_file_is_read_anew_and_its_old_one_closed(tmp_path: Path) -> No
 
     assert files.read(file) == b"new"
     assert open_below(tmp_path) == 1
+
+
+class ReplacedMeanwhile(PosixPath):
+    """A path whose file is replaced by a longer one as soon as somebody has looked at it."""
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = super().stat(follow_symlinks=follow_symlinks)
+        longer = self.with_name("longer")
+        longer.write_bytes(b"new and longer")
+        os.replace(longer, self)  # noqa: PTH105  a method of Path may look again
+        return found
+
+
+def test_file_that_is_replaced_while_it_is_opened_is_read_whole(tmp_path: Path) -> None:
+    file = ReplacedMeanwhile(tmp_path / "file")
+    file.write_bytes(b"old")
+
+    assert OpenFiles().read(file) == b"new and longer"
 
 
 def test_no_more_than_so_many_files_stay_open_and_none_in_the_end(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from nestling.inference.v2.inference_pb2 import ModelInferRequest
 from nestling_cloud.serving.recorder import HardInputRecorder, hard_input
-from nestling_cloud.telemetry.views import HardInput
+from nestling_cloud.telemetry.hard_inputs import HardInput
 
 ROW = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
 LOGITS = np.array([[0.0, 3.0, 1.0]], np.float32)

@@ -65,6 +65,16 @@ def test_model_is_replaced_by_a_later_one(repository: Repository) -> None:
     assert repository.model_path("teacher").read_bytes() == b"new"
 
 
+def test_model_whose_digest_cannot_be_read_is_told(repository: Repository) -> None:
+    repository.add_model("teacher", b"model")
+    seal = repository.model_path("teacher").with_name("teacher.onnx.sha256")
+    seal.unlink()
+    seal.mkdir()
+
+    with pytest.raises(RepositoryError, match="cannot be read: Is a directory"):
+        repository.read_model("teacher")
+
+
 def test_missing_model_is_not_found(repository: Repository) -> None:
     with pytest.raises(BlobNotFoundError, match="no cloud model 'teacher'"):
         repository.model_path("teacher")

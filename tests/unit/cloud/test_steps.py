@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from nestling_cloud.telemetry.receipts import LATEST_MS
 from nestling_cloud.telemetry.retention import DAY_MS, Retention
 from nestling_cloud.telemetry.steps import MOST_STEPS, steps_of
-from nestling_cloud.telemetry.views import TimeRange
+from nestling_cloud.telemetry.time_range import TimeRange
 
 NOW_MS = 1_700_000_000_000
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000

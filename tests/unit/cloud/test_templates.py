@@ -30,10 +30,10 @@ from nestling.student.network import NestedStudent
 from nestling.student.plan import layout
 from nestling.student.sandwich import recalibrate
 from nestling.v1.bundle_pb2 import NestedTensor, Signature
-from nestling_cloud.bundles.export import export_capacity, weights_file
+from nestling_cloud.bundles.export import export_capacity
 from nestling_cloud.quantization import ActivationRange, QuantizedStudent, quantize
 from nestling_cloud.quantization.rounding import activations_rounded, on_grids
-from nestling_cloud.templates import build_template
+from nestling_cloud.templates import build_template, weights_file
 
 TOLERANCE = 0.03
 

@@ -5,8 +5,9 @@ from nestling.v1 import receipt_pb2
 from nestling_cloud.telemetry.receipts import ReceiptRow, flatten
 from nestling_cloud.telemetry.steps import Steps
 from nestling_cloud.telemetry.tally import Kind, tally
+from nestling_cloud.telemetry.time_range import TimeRange
 from nestling_cloud.telemetry.totals import totals
-from nestling_cloud.telemetry.views import CloudOnly, EnergyFigures, TimeRange, Totals
+from nestling_cloud.telemetry.views import CloudOnly, EnergyFigures, Totals
 
 STEPS = Steps(step_ms=10, rollup_ms=10, range=TimeRange(since_ms=0, until_ms=40))
 MEASURED, MODELLED = receipt_pb2.PROVENANCE_MEASURED, receipt_pb2.PROVENANCE_MODELLED

@@ -9,11 +9,11 @@ import pytest
 from tests.memory_source import MemorySource
 
 from nestling.bundle import Activations, every_blob, shared_blobs
+from nestling.capacity import golden_inputs
 from nestling.v1.bundle_pb2 import Blob, GoldenInputs, Manifest
 from nestling_cloud.bundles.repository import Repository
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.delivery.installer import Installed, Installer, SelfTestError
-from nestling_device.nest import golden_inputs
 from nestling_device.parts import load_parts
 from nestling_device.self_test import self_test
 from nestling_device.state import State

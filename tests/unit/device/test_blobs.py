@@ -172,4 +172,4 @@ def test_entry_that_cannot_be_removed_keeps_nothing_else_from_it(
     store.remove_except([])
 
     assert [path.name for path in (tmp_path / "blobs").iterdir()] == ["a-folder"]
-    assert "a-folder is no blob" in caplog.text.replace("'", "")
+    assert "a-folder is not in use and cannot be deleted" in caplog.text.replace("'", "")

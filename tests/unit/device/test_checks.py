@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.enrolled import papers
-from tests.hand_bundle import EASY, SHAPE, hand_bundle
+from tests.hand_bundle import EASY, MACS, SHAPE, climbing, hand_bundle
 from tests.memory_source import MemorySource
 
 from nestling.admission import offload_bytes
+from nestling.v1.bundle_pb2 import Calibration
 from nestling.v1.receipt_pb2 import Receipt
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_device.checks import equipment, limits, machine, state
@@ -18,12 +19,17 @@ from nestling_device.checks.finding import Check, Finding, FoundError, Subject, 
 from nestling_device.config import Config, with_values
 from nestling_device.delivery.blobs import BlobStore
 from nestling_device.delivery.installer import Installer
-from nestling_device.energy.profile import load_link
+from nestling_device.energy.meter import ProfileMeter
+from nestling_device.energy.profile import load_board, load_link
 from nestling_device.errors import DeviceError
 from nestling_device.identity import Identity, save_identity
 from nestling_device.outbox import Outbox
 from nestling_device.self_test import self_test
 from nestling_device.state import State
+
+_BOARD = Config().board
+_METER = ProfileMeter(load_board(_BOARD.profile), load_link(_BOARD.link))
+CAPACITY_MJ = tuple(_METER.estimate(macs).energy_mj for macs in MACS)
 
 
 def subject(folder: Path, identity: Identity | None = None, **keys: object) -> Subject:
@@ -42,9 +48,9 @@ def finding(check: Check, looked_at: Subject) -> Finding:
         return err.finding
 
 
-def install(folder: Path) -> None:
+def install(folder: Path, **replaced: bytes) -> None:
     source = MemorySource()
-    manifest, blobs = hand_bundle()
+    manifest, blobs = hand_bundle(1, **replaced)
     source.release(manifest, dict(blobs))
     with State(folder) as opened:
         Installer(opened, BlobStore(folder / "blobs"), source, self_test, "uint8").install(10**6)
@@ -107,6 +113,49 @@ def test_offload_that_fits_only_without_the_devices_own_run_is_a_warning(tmp_pat
 
     assert found.level == "warn"
     assert "mJ are needed and" in found.found
+
+
+def test_offload_that_fits_after_the_smaller_of_two_capacities_only_is_named_so(
+    tmp_path: Path,
+) -> None:
+    install(tmp_path, calibration=climbing())
+    radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
+    both_mj = CAPACITY_MJ[0] + CAPACITY_MJ[2]
+
+    found = [
+        finding(limits.offload, subject(tmp_path, budget__energy_mj=radio_mj + own_mj)).found
+        for own_mj in (CAPACITY_MJ[0] / 2, both_mj - radio_mj / 2, both_mj * 1.001)
+    ]
+
+    assert "after capacity 1, " in found[0]
+    assert "nothing is ever sent" in found[0]
+    assert "after capacity 1 and 3, " in found[1]
+    assert "after capacity" not in found[2]
+
+
+def test_offload_of_a_device_that_sends_everything_needs_no_run_of_its_own(tmp_path: Path) -> None:
+    install(tmp_path)
+    radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
+    keys = {"budget__energy_mj": radio_mj * 1.000001, "budget__offload_share": 1.0}
+
+    assert finding(limits.offload, subject(tmp_path, None, **keys)).level == "ok"
+
+
+def test_target_that_the_smaller_of_two_capacities_meets_can_be_met(tmp_path: Path) -> None:
+    install(tmp_path, calibration=climbing())
+    keys = {"budget__energy_per_input_mj": sum(CAPACITY_MJ[:2]) / 2}
+
+    assert finding(limits.targets, subject(tmp_path, None, **keys)).level == "ok"
+
+
+def test_risk_is_that_of_both_capacities_where_two_run(tmp_path: Path) -> None:
+    calibration = Calibration.FromString(climbing())
+    calibration.climbs[2].curve.certified.add(risk=0.1, gate_price=0.5, accept_price=0.5)
+    install(tmp_path, calibration=calibration.SerializeToString())
+
+    found = finding(limits.targets, subject(tmp_path, None, budget__tolerated_risk=0.1))
+
+    assert found.level == "ok"
 
 
 @pytest.mark.parametrize(

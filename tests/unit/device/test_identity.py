@@ -108,7 +108,7 @@ def test_damaged_identity_is_told_in_words(
     else:
         (link / name).write_text(content)
 
-    with pytest.raises(IdentityError, match="enrol this device anew"):
+    with pytest.raises(IdentityError, match="enrol this device again"):
         Identity.load(tmp_path / "porch")
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from tests.hand_bundle import CAPACITIES, SHAPE, hand_bundle, hand_parts
 
+from nestling.capacity import golden_inputs
 from nestling.v1.bundle_pb2 import GoldenInputs
 from nestling_device.delivery.source import DeliveryError
-from nestling_device.nest import Nest, golden_inputs
+from nestling_device.nest import Nest
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.receipts import acknowledgement
 
 from nestling.v1 import receipt_pb2
-from nestling_device.outbox import Acknowledged, Outbox
+from nestling_device.outbox import AcknowledgementEffect, Outbox
 
 CAPACITY = 7
 
@@ -100,7 +100,7 @@ def test_acknowledgement_that_cannot_be_ours_is_ignored(
 
         before = outbox.batch(9).batch
 
-        assert outbox.acknowledge(given) is Acknowledged.IGNORED
+        assert outbox.acknowledge(given) is AcknowledgementEffect.IGNORED
         assert before == outbox.batch(9).batch
 
 
@@ -110,8 +110,8 @@ def test_old_acknowledgement_is_no_news(tmp_path: Path) -> None:
 
         old, new = acknowledgement(outbox, 1), acknowledgement(outbox, 2)
 
-        assert outbox.acknowledge(new) is Acknowledged.SETTLED
-        assert outbox.acknowledge(old) is Acknowledged.IGNORED
+        assert outbox.acknowledge(new) is AcknowledgementEffect.SETTLED
+        assert outbox.acknowledge(old) is AcknowledgementEffect.IGNORED
         assert outbox.acknowledged == 2
 
 
@@ -132,7 +132,7 @@ def test_acknowledgement_of_what_was_never_written_makes_it_another_outbox(tmp_p
         restored = outbox.batch(9).batch
         assert (indices(restored), gaps(restored)) == ([4, 5, 6], [(3, 4)])
 
-        assert outbox.acknowledge(acknowledgement(outbox, 8)) is Acknowledged.FORKED
+        assert outbox.acknowledge(acknowledgement(outbox, 8)) is AcknowledgementEffect.FORKED
 
         after = outbox.batch(9).batch
         assert after.outbox_id != restored.outbox_id
@@ -152,7 +152,7 @@ def test_outbox_that_began_again_stays_so_and_is_emptied_as_any_other(tmp_path: 
 
     with Outbox(tmp_path) as outbox:
         assert outbox.batch(9).batch.outbox_id == outbox_id
-        assert outbox.acknowledge(acknowledgement(outbox, 3)) is Acknowledged.SETTLED
+        assert outbox.acknowledge(acknowledgement(outbox, 3)) is AcknowledgementEffect.SETTLED
         assert outbox.depth == 0
 
 
@@ -194,7 +194,7 @@ class OutboxMachine(RuleBasedStateMachine):
         settled = round(share * within)
         sequence = given.batch.acknowledged_sequence + settled
         done = self.outbox.acknowledge(acknowledgement(self.outbox, sequence))
-        assert done is (Acknowledged.SETTLED if settled else Acknowledged.IGNORED)
+        assert done is (AcknowledgementEffect.SETTLED if settled else AcknowledgementEffect.IGNORED)
         self.acknowledged += settled
 
     @rule()

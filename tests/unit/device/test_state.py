@@ -128,7 +128,7 @@ def test_floor_outlives_a_state_that_was_lost_or_emptied_and_the_loss_is_told(
 
 
 @pytest.mark.parametrize("content", [b"", b"[" * 100_000, b'{"floors": {"small": [1, "x"]}}'])
-def test_damaged_copy_of_the_floors_is_told_and_written_anew(
+def test_damaged_copy_of_the_floors_is_logged_and_written_again(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     with State(tmp_path) as state:

@@ -1,13 +1,14 @@
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from nestling_device.database import StorageError
-from nestling_device.thread_watch import ThreadEndedError, watched
+from nestling_device.thread_watch import ThreadEndedError, watch_threads
 
 
-def run(work: object) -> None:
-    thread = threading.Thread(target=work, name="telemetry-porch")  # type: ignore[arg-type]
+def run(work: Callable[[], object]) -> None:
+    thread = threading.Thread(target=work, name="telemetry-porch")
     thread.start()
     thread.join()
 
@@ -19,14 +20,14 @@ def test_thread_that_ends_by_an_exception_ends_the_block_with_its_reason() -> No
         raise StorageError("outbox.db is damaged")
 
     words = r"telemetry-porch ended: outbox\.db is damaged"
-    with pytest.raises(ThreadEndedError, match=words), watched(stop.set):
+    with pytest.raises(ThreadEndedError, match=words), watch_threads(stop.set):
         run(fail)
 
     assert stop.is_set()
 
 
 def test_unexpected_exception_is_named_with_its_kind(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(ThreadEndedError, match="ZeroDivisionError"), watched(lambda: None):
+    with pytest.raises(ThreadEndedError, match="ZeroDivisionError"), watch_threads(lambda: None):
         run(lambda: 1 // 0)
 
     assert "telemetry-porch ended" in caplog.text
@@ -34,7 +35,7 @@ def test_unexpected_exception_is_named_with_its_kind(caplog: pytest.LogCaptureFi
 
 def test_thread_that_ends_as_it_should_is_no_news() -> None:
     before = threading.excepthook
-    with watched(lambda: None) as watch:
+    with watch_threads(lambda: None) as watch:
         run(lambda: None)
         watch.check()
 

@@ -7,12 +7,11 @@ import pytest
 from numpy.typing import NDArray
 from tests.agent_world import METER, budget, like, routes, student_class, world
 from tests.hand_bundle import (
-    CAPACITIES,
     HARD,
     MACS,
     MEMORY_BYTES,
     SHAPE,
-    calibration,
+    climbing,
     hand_bundle,
     hand_parts,
     window,
@@ -24,23 +23,10 @@ from nestling_device.delivery.source import DeliveryError
 from nestling_device.offload import UnreachableError
 from nestling_device.parts import Parts
 
-CLIMB_PRICE = 0.3
 BOTH = MEMORY_BYTES[0] + MEMORY_BYTES[2]
 FAR_BETTER = window(0.4, 0.4, 0.8, 0.9)  # capacity 3 is worth its run, the cloud is not
 MUCH_ALIKE = window(0.7, 0.7, 0.8, 0.8)
 UP_AND_AWAY = window(0.1, 0.1, 0.45, 0.9)
-
-
-def climbing() -> bytes:
-    """A calibration whose third capacity is reached from the first one."""
-    made = calibration()
-    for _ in range(CAPACITIES):
-        made.climbs.add()
-    made.climbs[2].start, made.climbs[2].price = 1, CLIMB_PRICE
-    made.climbs[2].curve.CopyFrom(made.curves[2])
-    for point in made.climbs[2].curve.points:
-        point.accept_price += 0.1  # not the prices of the third capacity at once
-    return made.SerializeToString()
 
 
 def test_way_up_has_prices_of_its_own(tmp_path: Path) -> None:

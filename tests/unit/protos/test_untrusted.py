@@ -22,6 +22,7 @@ from nestling.untrusted import UnreadableError, load_arrays, parse_json
         b'{"timestamp": Infinity}',
         b"1e999",
         b"9" * 5000,
+        b"9" * 400,
         b"\x00",
         b'"\xed\xa0\x80"',
     ],

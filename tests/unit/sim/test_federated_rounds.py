@@ -245,7 +245,7 @@ def test_device_refuses_to_hold_more_than_its_budget_admits(fleet: LearningFleet
 BROKEN: dict[str, tuple[dict[str, np.ndarray], str]] = {
     "zero examples": (
         {"windows": np.zeros((0, 2, 16), np.float32), "labels": np.zeros(0, np.int64)},
-        "has 0 examples; N at least 2 is needed to learn from them",
+        "has 0 examples; at least 2 are needed to learn from",
     ),
     "other labels": (
         {"windows": np.zeros((9, 2, 16), np.float32), "labels": np.full(9, 7)},

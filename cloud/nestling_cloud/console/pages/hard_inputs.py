@@ -9,7 +9,7 @@ from nestling_cloud.console.models import Models
 from nestling_cloud.console.pages.markup import Text, block
 from nestling_cloud.console.pictures import input_picture
 from nestling_cloud.console.units import age, time_utc
-from nestling_cloud.telemetry.views import HardInput
+from nestling_cloud.telemetry.hard_inputs import HardInput
 
 _SHOWN = 12
 

@@ -108,6 +108,7 @@ def test_fleet_of_which_no_device_is_connected_is_not_working() -> None:
         ),
         (_fleet(last_answered_ms=NOW_MS - 1_200_000), "[note] No device is answering inputs; the"),
         (_fleet(losses=Losses(dropped=5)), "[note] The fleet has receipts that are in no figure"),
+        (_fleet(losses=Losses(unreadable=3)), "3 damaged on the device"),
         (_fleet(losses=Losses(rejected=2, forgotten=1)), "2 rejected because they made no sense"),
         (
             replace(WELL, last_round=replace(ROUND, averaged=False, used=1)),

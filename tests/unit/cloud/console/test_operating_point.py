@@ -7,11 +7,10 @@ import pytest
 from nestling import metrics
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.console.operating_point import read_state
-from nestling_cloud.console.parts import Parts, console_parts
+from nestling_cloud.console.parts import Parts, console_parts, device_start
 from nestling_cloud.console.stored_rounds import StoredRounds
 from nestling_cloud.federated.rounds import RoundLog
 from nestling_cloud.fleet import registry
-from nestling_cloud.serving.config import Addresses
 from nestling_cloud.telemetry.store import Store, store_url
 from nestling_cloud.telemetry.uplink import Uplink
 
@@ -27,8 +26,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def parts(store: Store, tmp_path: Path) -> Iterator[Parts]:
     with RoundLog(store_url(str(tmp_path / "store.sqlite"))) as log:
-        found = Addresses(grpc="", broker="")
-        yield console_parts(Repository(tmp_path), store, StoredRounds(log), found, lambda: UPLINK)
+        start = device_start(grpc="", broker="", enrolment=None)
+        yield console_parts(Repository(tmp_path), store, StoredRounds(log), start, lambda: UPLINK)
 
 
 def test_share_in_force_is_the_devices_among_many_boards_of_its_name(

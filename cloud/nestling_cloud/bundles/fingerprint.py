@@ -1,0 +1,154 @@
+"""A hash of everything that a bundle follows from: the name that the cache keeps it under."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from nestling_cloud.bundles.network_content import content_of
+from nestling_cloud.bundles.origins import files_behind
+from nestling_cloud.recipes.recipe import TRAINING_THREADS
+from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_cloud.teacher import make_teacher
+
+# All that a bundle follows from, and no more: a change of the console trains nothing anew. A
+# package stands for all of its modules. A test holds the list against the imports of `learning` and
+# `bundles.build`.
+LEARNING_MODULES = (
+    "nestling.bundle",
+    "nestling.calibration",
+    "nestling.capacity",
+    "nestling.inference",
+    "nestling.nest",
+    "nestling.session",
+    "nestling.student",
+    "nestling.text",
+    "nestling.untrusted",
+    "nestling.v1.bundle_pb2",
+    "nestling.v1.delivery_pb2",
+    "nestling_cloud.bundles.build",
+    "nestling_cloud.bundles.export",
+    "nestling_cloud.bundles.open_files",
+    "nestling_cloud.bundles.repository",
+    "nestling_cloud.bundles.trial",
+    "nestling_cloud.distillation",
+    "nestling_cloud.export",
+    "nestling_cloud.learning",
+    "nestling_cloud.macs",
+    "nestling_cloud.models.multiplexer",
+    "nestling_cloud.models.teacher",
+    "nestling_cloud.multiplexed",
+    "nestling_cloud.muon",
+    "nestling_cloud.nesting",
+    "nestling_cloud.quantization",
+    "nestling_cloud.recipes",
+    "nestling_cloud.routing",
+    "nestling_cloud.sealed_file",
+    "nestling_cloud.serving.excerpt",
+    "nestling_cloud.serving.model",
+    "nestling_cloud.serving.tensors",
+    "nestling_cloud.serving.trial",
+    "nestling_cloud.student",
+    "nestling_cloud.tasks.motion",
+    "nestling_cloud.tasks.pictures",
+    "nestling_cloud.tasks.task",
+    "nestling_cloud.teacher",
+    "nestling_cloud.teaching",
+    "nestling_cloud.templates",
+    "nestling_cloud.temporary",
+    "nestling_cloud.training",
+    "nestling_cloud.whole_file",
+)
+
+
+def fingerprint(task: Task, splits: Splits, seed: int) -> str:
+    """Hash configuration, data, teacher, code, and the versions of what computes.
+
+    The teacher counts by its numbers, wherever they come from: weights that were replaced in their
+    file make another fingerprint, and so does an edit in a module that the task imports.
+
+    Args:
+        task: whose teacher is made once for this.
+        splits: its data.
+        seed: of the training; a teacher's first weights may follow from it.
+
+    Returns:
+        SHA-256, in hexadecimal.
+
+    Raises:
+        TeacherError: the task cannot make its teacher.
+    """
+    digest = hashlib.sha256()
+    for piece in _pieces(task, splits, seed):
+        digest.update(len(piece).to_bytes(8, "big"))
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
+    teacher = _make_teacher(task, seed)
+    yield json.dumps(
+        {
+            "seed": seed,
+            "task": task.name,
+            "student": repr(task.student),  # with the kinds of its blocks
+            "recipes": [
+                recipe and dataclasses.asdict(recipe)
+                for recipe in (
+                    task.teacher_recipe,
+                    task.student_recipe,
+                    task.distillation,
+                    task.nesting,
+                    task.quantization,
+                )
+            ],
+            "versions": [
+                torch.__version__,
+                importlib.metadata.version("onnxruntime"),
+                np.__version__,
+            ],
+        },
+        sort_keys=True,
+    ).encode()
+    yield task.signature.SerializeToString(deterministic=True)
+    for examples in (splits.train, splits.calibration, *splits.test):
+        yield from _examples(examples)
+    ours = {path for name in LEARNING_MODULES for path in _files(name)}
+    layers = {type(layer) for layer in teacher.modules()}
+    theirs = files_behind(task.load, task.teacher, task.augment, *layers)
+    for path in [*sorted(ours), *sorted(theirs)]:
+        with path.open("rb") as file:
+            yield hashlib.file_digest(file, "sha256").digest()
+    yield from content_of(teacher)
+
+
+def _make_teacher(task: Task, seed: int) -> nn.Module:
+    """Make the teacher repeatably, also where `teacher` trains it.
+
+    As after `training.seeded`, without torch's compiler: loading that takes seconds, which a run
+    whose bundle is in the cache has no other use for.
+    """
+    torch.set_num_threads(TRAINING_THREADS)
+    torch.set_deterministic_debug_mode("error")
+    torch.manual_seed(seed)
+    return make_teacher(task)
+
+
+def _examples(examples: Examples) -> Iterator[bytes]:
+    yield np.ascontiguousarray(examples.inputs).tobytes()
+    yield np.ascontiguousarray(examples.labels).tobytes()
+
+
+def _files(module: str) -> list[Path]:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    origin = Path(spec.origin)
+    return list(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]

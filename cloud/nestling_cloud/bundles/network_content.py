@@ -1,0 +1,48 @@
+"""What a network consists of, as bytes: its layers, and every number that they keep."""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+_ADDRESS = re.compile(r"0x[0-9a-f]+")
+# Hooks among them, whose numbers are never the same twice.
+_BOOKKEEPING = vars(nn.Module()).keys() - {"_parameters", "_buffers"}
+
+
+def content_of(network: nn.Module) -> Iterator[bytes]:
+    """Yield a network's layers and all its numbers, in an order that is always the same.
+
+    Not only what its state dictionary names: a layer may keep numbers in attributes, and in lists
+    and dictionaries of them. Parameters that wait for the first input count by their name.
+    """
+    yield _text_of(network)
+    for name, layer in network.named_modules():
+        for key, value in vars(layer).items():
+            if key not in _BOOKKEEPING:
+                yield from _values(f"{name}.{key}", value)
+
+
+def _values(name: str, value: object) -> Iterator[bytes]:
+    """Yield the plain values, tensors and arrays in a value; anything else is passed over."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                yield from _values(f"{name}.{key}", item)
+        case list() | tuple():
+            for index, item in enumerate(value):
+                yield from _values(f"{name}.{index}", item)
+        case None | bool() | int() | float() | complex() | str() | bytes() | np.generic():
+            yield f"{name} {_ADDRESS.sub('', repr(value))}".encode()
+        case np.ndarray():
+            yield f"{name} {value.dtype} {value.shape}".encode() + value.tobytes()
+        case torch.Tensor() if not is_lazy(value):
+            flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            yield f"{name} {value.dtype} {list(value.shape)}".encode() + flat.numpy().tobytes()
+
+
+def _text_of(network: nn.Module) -> bytes:
+    return _ADDRESS.sub("", repr(network)).encode()
