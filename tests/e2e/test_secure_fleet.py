@@ -395,10 +395,12 @@ def test_renewal_gives_another_key_and_certificate_that_are_taken_up_at_once(
 
 
 def test_running_device_renews_a_worn_certificate_by_itself(
-    cloud: Cloud, state: Path, tmp_path: Path, name: str
+    start_cloud: StartCloud, state: Path, tmp_path: Path, name: str
 ) -> None:
     long_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(days=300)
+    state = state.parent / "old"
     authority = Authority.open(state / "authority", now=lambda: long_ago)
+    cloud = start_cloud(state=state.name)
     with Roster(state / "authority" / "devices.sqlite") as roster:
         enrolment = Enrolment(
             authority=authority,
