@@ -45,6 +45,17 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
     )
 
 
+def refusal_line(index: int, reason: str, origin: Origin) -> str:
+    """Write that an input has no answer, as a JSON object.
+
+    Args:
+        index: of the input.
+        reason: why.
+        origin: where it came from.
+    """
+    return json.dumps({"event": "refused", "input": index, **_names(origin), "reason": reason})
+
+
 def confidence_of(receipt: Receipt) -> float | None:
     """Probability that the answer is right, as the multiplexer has it.
 
