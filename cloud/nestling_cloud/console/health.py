@@ -194,6 +194,7 @@ def _of_losses(losses: Losses, whose: str) -> Iterator[Finding]:
         (losses.dropped, "dropped by full outboxes"),
         (losses.rejected, "rejected because they made no sense"),
         (losses.forgotten, "lost by the store, which was wiped or put back"),
+        (losses.unreadable, "damaged on the device's disk"),
     )
     lost = ", ".join(f"{number(count)} {how}" for count, how in told if count)
     if lost:

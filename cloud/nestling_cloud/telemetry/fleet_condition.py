@@ -22,11 +22,13 @@ class Losses:
         dropped: by devices, whose outboxes were full.
         rejected: by the store, because they made no sense.
         forgotten: stored once; then the store was wiped or put back to an older copy.
+        unreadable: by devices, in whose outboxes they were damaged.
     """
 
     dropped: int = 0
     rejected: int = 0
     forgotten: int = 0
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,4 +107,5 @@ def _losses(connection: sa.Connection, device: str | None) -> Losses:
         dropped=lost.get(tables.DROPPED, 0),
         rejected=int(connection.execute(rejected).scalar() or 0),
         forgotten=lost.get(tables.FORGOTTEN, 0),
+        unreadable=lost.get(tables.UNREADABLE, 0),
     )
