@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -466,6 +467,38 @@ class TestWatchedFolder(SourceContract):
 
         assert [again.answer() for _ in range(3)] == [7, 8, 9]
         again.source.close()
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "UPDATE cursor SET position = 'x'",
+            "UPDATE cursor SET sequence = CAST(x'ff' AS TEXT)",
+            "UPDATE cursor SET size = x'00'",
+            "UPDATE cursor SET mtime_ns = CAST(x'fffe' AS TEXT)",
+            "INSERT INTO left_behind VALUES (x'61', 'much', 'once')",
+        ],
+    )
+    def test_damaged_row_of_how_far_a_file_is_answered_is_set_aside_with_words(
+        self, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        fed = FedFolder(tmp_path)
+        fed.save("a.npy", np.stack([window(1), window(2)]))
+        assert fed.answer() == 1
+        fed.source.take(PATIENCE_S)
+        fed.source.close()
+        with sqlite3.connect(fed.state / "source.db") as database:
+            database.execute(damage)
+        database.close()
+
+        for _ in range(2):
+            again = FedFolder(tmp_path)
+            again.written = 1
+            taken = again.source.take(PATIENCE_S)
+            assert taken is not None
+            assert taken.window[0, 0] == (2 if "left_behind" in damage else 1)
+            again.source.close()
+        assert len(caplog.records) == 1  # the second start finds nothing damaged
+        assert "source.db" in caplog.text
 
     def test_file_taken_away_while_it_is_answered_is_no_error(
         self, fed: FedFolder, caplog: pytest.LogCaptureFixture
