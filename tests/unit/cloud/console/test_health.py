@@ -113,6 +113,7 @@ def test_fleet_of_which_no_device_is_connected_is_not_working() -> None:
             _fleet(losses=Losses(unreadable=3)),
             "since the beginning: 3 damaged on the device's disk",
         ),
+        (_fleet(damaged=2), "[warning] 2 rows of the store are damaged and left out"),
         (
             replace(WELL, last_round=replace(ROUND, averaged=False, used=1)),
             "[warning] The last federated round (run-1, round 2) changed nothing: 1 of 3 clients",
