@@ -20,7 +20,8 @@ from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.tls import TlsFiles
 
 _LISTS_CHECK_S = 0.5
-_CERTIFICATE_CHECK_S = 3600.0
+# A clock that is set while we run may end a certificate at any time, or put off its beginning.
+_CERTIFICATE_CHECK_S = 60.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Security:
         return self.enrolment.authority.server("server", self.names)
 
     def client_files(self) -> TlsFiles:
-        """Certificate of the cloud as the broker's client."""
+        """Certificate of the cloud as the broker's client; asked again, a fresh one in time."""
         return self.enrolment.authority.client()
 
     def public(self, address: Address) -> str:
@@ -84,7 +85,7 @@ class Security:
         return str(Address(host=self.public_host, port=address.port))
 
     async def keep_broker_told(self, broker: ReadsFiles | None) -> None:
-        """Tell the broker of every change in the roster, and renew its certificate; no end.
+        """Tell the broker of changes in the roster, renew its certificate and ours; without end.
 
         Args:
             broker: the one that we started. None for another that reads the same files, and that
@@ -128,6 +129,7 @@ class _News:
             self.untold = True
         if now_s >= self.certificate_due_s:
             self.certificate_due_s = now_s + _CERTIFICATE_CHECK_S
+            self.enrolment.authority.client()  # a connection reads what it finds there
             self.untold |= self.enrolment.broker.write_certificate()
 
 

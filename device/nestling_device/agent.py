@@ -48,6 +48,10 @@ class InputError(DeviceError):
     """An input that the bundle's task cannot take."""
 
 
+class UnanswerableError(InputError):
+    """One input, of the right shape, that there is no answer to; the next one may have one."""
+
+
 class _OwnAnswer(NamedTuple):
     """The device's answer, the capacity that gave it, and what is believed of every option."""
 
@@ -144,7 +148,8 @@ class Agent:
             The receipt, already durable; `receipt.answer` is the class.
 
         Raises:
-            InputError: another shape or type, or not finite; nothing was recorded.
+            InputError: another shape or type; nothing was recorded.
+            UnanswerableError: not finite, or so large that the answer is not; nothing was recorded.
             StorageError: the receipt could not be kept.
             DeliveryError: not even the smallest capacity can be read from the disk any more.
         """
@@ -180,7 +185,7 @@ class Agent:
                 f"{self._parts.manifest.task} takes float32 {shape}"
             )
         if not np.isfinite(window).all():
-            raise InputError("the input is not finite")
+            raise UnanswerableError("the input is not finite")
 
     def _fit(self, budget: Budget) -> None:
         """Make the capacity resident that the budget admits, fetching rings that are missing."""
@@ -365,6 +370,11 @@ class Agent:
     def _run(self, question: Question, capacity: int, bill: Bill) -> _OwnAnswer:
         entry = self._parts.manifest.capacities[capacity - 1]
         said = bill.run(entry.macs, lambda: self._parts.nest.run(question.window[None], capacity))
+        if not (np.isfinite(said.logits).all() and np.isfinite(said.right).all()):
+            raise UnanswerableError(
+                f"the input, with values up to {np.abs(question.window).max():.3g}, is too large: "
+                f"what capacity {capacity} makes of it is not finite"
+            )
         return _OwnAnswer(int(said.logits[0].argmax()), capacity, said.right[0])
 
 

@@ -45,6 +45,19 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
     )
 
 
+def refusal_line(index: int, reason: str, origin: Origin) -> str:
+    """Write that an input has no answer, as a JSON object.
+
+    Args:
+        index: of the input.
+        reason: why.
+        origin: where it came from.
+    """
+    return json.dumps(
+        {"event": "refused", "input": index, **_origin_fields(origin), "reason": reason}
+    )
+
+
 def confidence_of(receipt: Receipt) -> float | None:
     """Read the probability that the answer is right, as the multiplexer estimates it.
 

@@ -13,6 +13,7 @@ Every class but the root lives beside the noun it belongs to::
     │   ├── CalibrationError        calibration.py
     │   └── SelfTestError           delivery/installer.py
     ├── InputError                  agent.py
+    │   └── UnanswerableError       agent.py
     ├── IdentityError               identity.py
     ├── EnrolmentError              enrolment.py
     ├── ProfileError                energy/profile.py

@@ -1,6 +1,7 @@
 """A link that can be cut: a TCP proxy between an agent and the cloud or the broker."""
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import Coroutine
@@ -10,6 +11,9 @@ from typing import Self
 from nestling.address import Address
 
 _CHUNK_BYTES = 65536
+# Of an accept for which there is no file or no memory just now.
+_FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_PAUSE_S = 0.1
 
 
 class CuttableLink:
@@ -96,25 +100,32 @@ class CuttableLink:
     def _accept(self, listener: socket.socket) -> None:
         try:
             near, _ = listener.accept()
-        except OSError:  # the caller hung up before we got to it
-            return
+        except OSError as err:
+            if err.errno in _FULL:  # it stays at the door: without a pause we would spin
+                self._loop.remove_reader(listener)
+                self._loop.call_later(_PAUSE_S, self._accept_again, listener)
+            return  # otherwise the caller hung up before we got to it
         task = self._loop.create_task(self._carry(near))
         self._carried.add(task)
         task.add_done_callback(self._carried.discard)
         task.add_done_callback(lambda _: near.close())  # also of a task cut before it began
 
+    def _accept_again(self, listener: socket.socket) -> None:
+        if self._listener is listener:  # otherwise the link was cut meanwhile
+            self._loop.add_reader(listener, self._accept, listener)
+
     async def _carry(self, near: socket.socket) -> None:
-        with socket.socket() as far:
-            for end in (near, far):
-                end.setblocking(False)
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            try:
+        try:
+            with socket.socket() as far:
+                for end in (near, far):
+                    end.setblocking(False)
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 await self._loop.sock_connect(far, self._target)
                 async with asyncio.TaskGroup() as pumps:
                     pumps.create_task(self._pump(near, far))
                     pumps.create_task(self._pump(far, near))
-            except* OSError:  # either end went away: closing both is all there is to do
-                pass
+        except* OSError:  # either end went away: closing both is all there is to do
+            pass
 
     async def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         while data := await self._loop.sock_recv(source, _CHUNK_BYTES):

@@ -1,6 +1,7 @@
 """A live fleet: every agent in its own thread, over real sockets, under the scenario's weather."""
 
 import itertools
+import logging
 import platform
 import queue
 import threading
@@ -15,6 +16,7 @@ from nestling.address import Address
 from nestling_cloud.progress import Progress
 from nestling_cloud.serving.config import Addresses
 from nestling_cloud.tasks import Examples
+from nestling_device.agent import UnanswerableError
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.profile import load_board, load_link
 from nestling_device.errors import DeviceError
@@ -28,6 +30,8 @@ from nestling_sim.scenario import Device, Scenario
 from nestling_sim.scenario_limits import Needs
 from nestling_sim.start import FleetStart, NotStartedError
 from nestling_sim.weather import budget_at, link_up_at
+
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -66,7 +70,7 @@ class DeviceRun:
 
     Attributes:
         device_id: its id.
-        answered: inputs that it answered.
+        answered: inputs that it answered; there may be none to an input of huge values.
         receipts: receipts that its outbox took.
         flushed: whether the cloud acknowledged them all.
         bundle_bytes: bytes that delivery brought.
@@ -194,8 +198,8 @@ def _run_device(
     length = len(fleet.streams[device.device_id])
     with _connected(device, fleet, control.start) as (running, links):
         answered = 0
-        for turn in _answer(device, fleet, running, links, range(length)):
-            answered += 1
+        for turn, has_answer in _answer(device, fleet, running, links, range(length)):
+            answered += has_answer
             answers.put(turn)
             control.watch.check()
             if control.stop.is_set():
@@ -249,11 +253,11 @@ def _answer(
     running: RunningDevice,
     links: Sequence[CuttableLink],
     turns: Iterable[int],
-) -> Iterator[int]:
+) -> Iterator[tuple[int, bool]]:
     """Answer input after input under the weather; the stream starts again where it ends.
 
     Yields:
-        Each turn, once it is taken.
+        Each turn, once it is taken, and whether its input has an answer.
     """
     stream, up = fleet.streams[device.device_id], True
     for turn in turns:
@@ -263,8 +267,13 @@ def _answer(
             _switch(links, up=wanted)
             up = wanted
         budget = budget_at(device, index, len(stream), fleet.scenario, fleet.needs)
-        running.answer(fleet.first_index + turn, stream.inputs[index], budget)
-        yield turn
+        try:
+            running.answer(fleet.first_index + turn, stream.inputs[index], budget)
+        except UnanswerableError as err:
+            _LOG.warning("%s: input %d has no answer: %s", device.device_id, index, err)
+            yield turn, False
+        else:
+            yield turn, True
 
 
 def _config(device: Device, fleet: Fleet, links: Sequence[CuttableLink]) -> DeviceConfig:

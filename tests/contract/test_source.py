@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,6 +68,17 @@ class SourceContract:
             assert fed.source.take(0.01) is None
         else:
             assert fed.source.take(0.01) is not None
+
+    def test_input_without_an_answer_is_refused_and_the_next_one_given(self, fed: Fed) -> None:
+        fed.feed(1)
+        assert fed.source.take(PATIENCE_S) is not None
+        fed.source.refuse("too large")
+
+        wanted = fed.feed(2)
+        taken = fed.source.take(PATIENCE_S)
+        assert taken is not None
+        np.testing.assert_allclose(taken.window, wanted, rtol=1e-5)
+        fed.source.settle(LINE)
 
     def test_closing_twice_is_no_error(self, fed: Fed) -> None:
         fed.source.close()
@@ -202,6 +214,55 @@ class TestWatchedFolder(SourceContract):
         assert fed.answer() == 2
         until(lambda: fed.source.take(0.01) is None and fed.names("rejected") == {"a.npy"})
         assert "a.npy" in caplog.text
+
+    def test_file_with_windows_that_have_no_answer_is_set_aside_when_the_others_are_answered(
+        self, fed: FedFolder, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        fed.save("a.npy", np.stack([window(number) for number in range(4)]))
+        fed.save("b.npy", window(9))
+        for number in range(4):
+            taken = fed.source.take(PATIENCE_S)
+            assert taken is not None
+            assert taken.window[0, 0] == number
+            if number % 2:
+                fed.source.refuse("too large")
+            else:
+                fed.written += 1
+                fed.source.settle(LINE)
+
+        assert fed.answer() == 9
+        assert (fed.names("answered"), fed.names("rejected")) == ({"b.npy"}, {"a.npy"})
+        reason = (fed.folder / "rejected" / "a.npy.txt").read_text()
+        assert "a.npy has no answer to window 1, 3, as it counts them from 0: too large" in reason
+        assert reason.strip() in caplog.text
+
+    def test_file_without_an_answer_is_kept_where_answered_ones_are_deleted(
+        self, tmp_path: Path
+    ) -> None:
+        fed = FedFolder(tmp_path, keep_answered=False)
+        fed.feed(1)
+        assert fed.source.take(PATIENCE_S) is not None
+        fed.source.refuse("too large")
+
+        assert (fed.names(), fed.names("rejected")) == (set(), {"001.npy"})
+        fed.source.close()
+
+    @pytest.mark.parametrize("last", [False, True])
+    def test_restart_after_a_kill_at_a_window_without_an_answer_answers_nothing_twice(
+        self, fed: FedFolder, tmp_path: Path, last: bool
+    ) -> None:
+        fed.save("a.npy", np.stack([window(number) for number in range(2 if last else 3)]))
+        assert fed.answer() == 0
+        assert fed.source.take(PATIENCE_S) is not None
+        if not last:
+            fed.source.refuse("too large")
+            assert fed.source.take(PATIENCE_S) is not None  # and the process dies
+        fed.source.close()
+
+        again = FedFolder(tmp_path)
+        again.written = fed.written
+        assert again.answer() == (1 if last else 2)
+        again.source.close()
 
     def test_header_that_promises_more_than_memory_holds_is_a_bad_file(
         self, fed: FedFolder, caplog: pytest.LogCaptureFixture
@@ -407,6 +468,38 @@ class TestWatchedFolder(SourceContract):
         assert [again.answer() for _ in range(3)] == [7, 8, 9]
         again.source.close()
 
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "UPDATE cursor SET position = 'x'",
+            "UPDATE cursor SET sequence = CAST(x'ff' AS TEXT)",
+            "UPDATE cursor SET size = x'00'",
+            "UPDATE cursor SET mtime_ns = CAST(x'fffe' AS TEXT)",
+            "INSERT INTO left_behind VALUES (x'61', 'much', 'once')",
+        ],
+    )
+    def test_damaged_row_of_how_far_a_file_is_answered_is_set_aside_with_words(
+        self, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        fed = FedFolder(tmp_path)
+        fed.save("a.npy", np.stack([window(1), window(2)]))
+        assert fed.answer() == 1
+        fed.source.take(PATIENCE_S)
+        fed.source.close()
+        with sqlite3.connect(fed.state / "source.db") as database:
+            database.execute(damage)
+        database.close()
+
+        for _ in range(2):
+            again = FedFolder(tmp_path)
+            again.written = 1
+            taken = again.source.take(PATIENCE_S)
+            assert taken is not None
+            assert taken.window[0, 0] == (2 if "left_behind" in damage else 1)
+            again.source.close()
+        assert len(caplog.records) == 1  # the second start finds nothing damaged
+        assert "source.db" in caplog.text
+
     def test_file_taken_away_while_it_is_answered_is_no_error(
         self, fed: FedFolder, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -604,6 +697,16 @@ class TestUnixSocket(SourceContract):
         assert taken is not None
         assert taken.origin.id == ""
         assert line_from(fed.producer)["id"] == "bad"
+
+    def test_window_without_an_answer_comes_back_with_the_reason_and_its_id(
+        self, fed: FedSocket
+    ) -> None:
+        fed.producer.sendall(id_frame("porch/1") + frame(window(1)) + frame(window(2)))
+        for known in ({"id": "porch/1"}, {}):
+            assert fed.source.take(PATIENCE_S) is not None
+            fed.source.refuse("too large")
+
+            assert line_from(fed.producer) == {"error": "too large", **known}
 
     def test_id_that_is_not_utf8_is_taken_as_well_as_it_can_be(self, fed: FedSocket) -> None:
         fed.producer.sendall((1 << 31 | 2).to_bytes(4, "little") + b"a\xff" + frame(window(1)))

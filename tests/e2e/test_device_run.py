@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests import cloud_process
 from tests.cloud_process import Cloud, StartCloud
 from tests.device_process import DeviceProcess
-from tests.hand_bundle import hand_repository
+from tests.hand_bundle import EASY, hand_repository
 from tests.processes import until
 from tests.subscriber import subscribed
 
@@ -135,6 +136,28 @@ def release(repository: Path, change: Callable[[bundle_pb2.Manifest], None] | No
     if change is not None:
         change(manifest)
     return opened.release(manifest).bundle_version
+
+
+def test_input_too_large_for_a_finite_answer_is_refused_and_the_device_goes_on(
+    cloud: Cloud, start_device: StartDevice, tmp_path: Path
+) -> None:
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    np.save(folder / "a.npy", np.stack([EASY, np.full_like(EASY, 3e38), EASY]))
+    np.save(folder / "b.npy", EASY)
+
+    device = start_device(cloud, "--source", f"folder:{folder}", "--count", "4")
+
+    assert device.end() == 0
+    assert [answer["input"] for answer in device.answers] == [0, 2, 3]
+    refused = [event for event in device.events if event["event"] == "refused"]
+    assert [(event["input"], event["file"], event["window"]) for event in refused] == [
+        (1, "a.npy", 1)
+    ]
+    assert "is too large" in refused[0]["reason"]
+    assert {path.name for path in (folder / "rejected").iterdir()} == {"a.npy", "a.npy.txt"}
+    assert sequences(cloud) == [1, 2, 3]
+    assert "Traceback" not in device.stderr
 
 
 @pytest.mark.parametrize("repository", ["hand", "trained"], indirect=True)

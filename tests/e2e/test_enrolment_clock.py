@@ -19,7 +19,9 @@ from nestling_device.identity import Identity
 
 @pytest.mark.parametrize("days", [-800, 800])
 def test_clock_far_off_is_told_in_words(tmp_path: Path, days: int) -> None:
-    then = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
+    now = datetime.now(UTC).replace(microsecond=0)
+    then = now + timedelta(days=days)
+    Authority.open(tmp_path / "cloud" / "authority", now=lambda: now - timedelta(days=1000))
     with Enrolment.open(tmp_path / "cloud") as enrolment:
         token = enrolment.invite("porch")
     files = Authority.open(tmp_path / "cloud" / "authority", now=lambda: then).server("server", [])

@@ -55,7 +55,7 @@ def start_cloud(
 
         def start(*arguments: str, state: str) -> Cloud:
             store = folder / state / "receipts.sqlite"
-            store.parent.mkdir(mode=0o700)
+            store.parent.mkdir(mode=0o700, exist_ok=True)
             command = cloud_process.command(
                 repository, store, "--json", *enrolled.TLS, "--state", str(store.parent), *arguments
             )
@@ -395,10 +395,12 @@ def test_renewal_gives_another_key_and_certificate_that_are_taken_up_at_once(
 
 
 def test_running_device_renews_a_worn_certificate_by_itself(
-    cloud: Cloud, state: Path, tmp_path: Path, name: str
+    start_cloud: StartCloud, state: Path, tmp_path: Path, name: str
 ) -> None:
     long_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(days=300)
+    state = state.parent / "old"
     authority = Authority.open(state / "authority", now=lambda: long_ago)
+    cloud = start_cloud(state=state.name)
     with Roster(state / "authority" / "devices.sqlite") as roster:
         enrolment = Enrolment(
             authority=authority,
@@ -432,3 +434,44 @@ def test_server_certificate_is_made_anew_while_it_serves(
 def _served_certificate(cloud: Cloud) -> str:
     address = Address.parse(cloud.enrolment)
     return ssl.get_server_certificate((address.host, address.port))
+
+
+def ahead() -> datetime:
+    """The time on a clock that is more than a year ahead."""
+    return (datetime.now(UTC) + timedelta(days=400)).replace(microsecond=0)
+
+
+def test_cloud_whose_clock_went_back_starts_and_lets_devices_in(
+    start_cloud: StartCloud, tmp_path: Path
+) -> None:
+    cloud = start_cloud(state="ahead")
+    assert cloud.stop() == 0
+    state = cloud.store.parent
+    authority = Authority.open(state / "authority", ahead)
+    authority.server("server", ["127.0.0.1"])
+    authority.server("broker", ["127.0.0.1"], folder=state / "broker")
+    authority.client()
+
+    again = start_cloud(state="ahead")
+
+    token = enrolled.add(state, "porch")
+    assert enrolled.enrol(again.enrolment, token, tmp_path / "porch").status == 0
+    assert "authority/server.pem is made anew: this machine's clock says" in again.log.read_text()
+    assert again.stop() == 0
+
+
+def test_cloud_whose_authority_was_made_later_than_now_says_so(
+    start_cloud: StartCloud, tmp_path: Path
+) -> None:
+    state = tmp_path / "cloud"
+    Authority.open(state / "authority", ahead)
+    repository = start_cloud(state="any").store.parents[1] / "repository"
+
+    store = state / "receipts.sqlite"
+    command = cloud_process.command(repository, store, *enrolled.TLS, "--state", str(state))
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+
+    assert ended.returncode == 1
+    assert "authority.pem was made on" in ended.stderr
+    assert "set the clock" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1

@@ -149,6 +149,12 @@ def _of_devices(snapshot: Snapshot) -> Iterator[Finding]:
         answered = age(answered_ms, snapshot.now_ms)
         yield _note(f"No device is answering inputs; the last answer was given {answered}.")
     yield from _of_losses(fleet.losses, "The fleet")
+    if fleet.damaged:
+        rows = "row of the store is" if fleet.damaged == 1 else "rows of the store are"
+        yield _warning(
+            f"{number(fleet.damaged)} {rows} damaged and left out; the log says which. See to the "
+            "disk."
+        )
 
 
 def _of_bundles(snapshot: Snapshot) -> Iterator[Finding]:
@@ -193,8 +199,8 @@ def _of_losses(losses: Losses, whose: str) -> Iterator[Finding]:
     told = (
         (losses.dropped, "dropped by full outboxes"),
         (losses.rejected, "rejected because they made no sense"),
-        (losses.unreadable, "damaged on the device"),
         (losses.forgotten, "lost by the store, which was wiped or put back"),
+        (losses.unreadable, "damaged on the device's disk"),
     )
     lost = ", ".join(f"{number(count)} {how}" for count, how in told if count)
     if lost:

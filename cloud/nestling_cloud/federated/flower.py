@@ -201,7 +201,8 @@ def _flwr(home: Path, link: Link, arguments: Sequence[str], timeout_s: float | N
             env=environment(home, link.address.host),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",  # whatever the locale's; what is none is for people to read
+            errors="replace",
             check=False,
             timeout=timeout_s,
         )

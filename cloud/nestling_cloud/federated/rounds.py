@@ -126,6 +126,7 @@ class RoundLog:
     """
 
     def __init__(self, url: str) -> None:
+        self._told: set[str] = set()  # which rounds are damaged
         try:
             self._database = Database(url)
             METADATA.create_all(self._database.engine)
@@ -166,7 +167,7 @@ class RoundLog:
             query = query.where(columns.run == run)
         with self._database.reading() as connection:
             rows = list(connection.execute(query.limit(limit)).mappings())
-        return [found for found in map(_round_or_none, rows) if found is not None]
+        return [found for found in map(self._round_or_none, rows) if found is not None]
 
     def count(self) -> int:
         """Rounds of all runs."""
@@ -175,14 +176,16 @@ class RoundLog:
                 connection.execute(sa.select(sa.func.count()).select_from(ROUNDS)).scalar_one()
             )
 
-
-def _round_or_none(row: Mapping[str, Any] | sa.RowMapping) -> Round | None:
-    """Read a row; one that is damaged must not take the others and the console with it."""
-    try:
-        return _round(row)
-    except (ValueError, TypeError) as err:
-        _LOG.warning("round %s of %s cannot be read: %s", row["number"], row["run"], err)
-        return None
+    def _round_or_none(self, row: Mapping[str, Any] | sa.RowMapping) -> Round | None:
+        """Read a row; one that is damaged must not take the others and the console with it."""
+        try:
+            return _round(row)
+        except (ValueError, TypeError) as err:
+            name = f"round {row['number']} of {row['run']}"
+            if name not in self._told:  # a console asks every few seconds
+                self._told.add(name)
+                _LOG.warning("%s cannot be read: %s", name, err)
+            return None
 
 
 def _round(row: Mapping[str, Any] | sa.RowMapping) -> Round:

@@ -1,5 +1,6 @@
 """The folder of a fleet's certificate authority, and of what it signed for the cloud itself."""
 
+import logging
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from nestling_cloud.whole_file import write_new, write_whole
 # How a broker knows the cloud from the devices; no device may have it.
 CLOUD_NAME = topics.HOST_ID
 _ALWAYS = ("localhost", "127.0.0.1", "::1")
+
+_LOG = logging.getLogger(__name__)
 
 
 class AuthorityError(CloudError):
@@ -71,8 +74,35 @@ class Authority:
         """The same, as text."""
         return certificates.to_pem(self._pair.certificate).decode()
 
+    def check_clock(self) -> None:
+        """Refuse to work at a time at which nobody trusts this authority.
+
+        Raises:
+            AuthorityError: its certificate is not good yet, or no more.
+        """
+        now, certificate = self._now(), self._pair.certificate
+        path = self._folder / "authority.pem"
+        if now < certificate.not_valid_before_utc:
+            raise AuthorityError(
+                f"this machine's clock says {_day(now)}, but {path} was made on "
+                f"{_day(certificates.made_at(certificate))}, so no device would trust it: set the "
+                "clock. If that day is the wrong one, name another state folder, in which every "
+                "device has to be enrolled anew"
+            )
+        if now > certificate.not_valid_after_utc:
+            raise AuthorityError(
+                f"this machine's clock says {_day(now)}, and {path} was good until "
+                f"{_day(certificate.not_valid_after_utc)}: if that is over, name another state "
+                "folder, in which every device has to be enrolled anew; otherwise set the clock"
+            )
+
     def sign(self, device: str, request: x509.CertificateSigningRequest) -> x509.Certificate:
-        """Sign a device's key; see `certificates.read_request`."""
+        """Sign a device's key; see `certificates.read_request`.
+
+        Raises:
+            AuthorityError: nobody would trust it, see `check_clock`.
+        """
+        self.check_clock()
         return certificates.sign_client(self._pair, device, request, self._now())
 
     def revocation_list(self, revoked: Iterable[tuple[int, datetime]], revision: int) -> bytes:
@@ -89,7 +119,7 @@ class Authority:
 
         Raises:
             CertificateError: one of the hosts is neither a name nor an address.
-            AuthorityError: the folder cannot be written.
+            AuthorityError: the folder cannot be written, or see `check_clock`.
         """
         every = sorted({*_ALWAYS, *hosts})
         return self._files(
@@ -99,7 +129,11 @@ class Authority:
         )
 
     def client(self) -> TlsFiles:
-        """Files of the cloud as a client of its broker."""
+        """Files of the cloud as a client of its broker: made at first, made anew in time.
+
+        Raises:
+            AuthorityError: the folder cannot be written, or see `check_clock`.
+        """
         return self._files(
             self._folder / "client.pem",
             lambda _: True,
@@ -112,11 +146,14 @@ class Authority:
         fits: Callable[[x509.Certificate], bool],
         make: Callable[[datetime], Pair],
     ) -> TlsFiles:
+        self.check_clock()
         found, now = self._held(path), self._now()
         authority, ours = path.parent / "ca.pem", self.certificate_pem.encode()
         try:
             if found is None or not fits(found) or certificates.is_worn(found, now):
                 write_whole(path, make(now).to_pem())
+                if found is not None and now < found.not_valid_before_utc:
+                    _LOG.warning("%s", _made_later(path, found, now))
             if not authority.exists() or authority.read_bytes() != ours:
                 write_whole(authority, ours)
         except OSError as err:
@@ -131,3 +168,15 @@ class Authority:
         except Exception:  # noqa: BLE001  missing, damaged, another's: a new one replaces it
             return None
         return found
+
+
+def _made_later(path: Path, found: x509.Certificate, now: datetime) -> str:
+    return (
+        f"{path} is made anew: this machine's clock says {_day(now)}, and the one before was made "
+        f"on {_day(certificates.made_at(found))}. If the clock is wrong, set it: certificates that "
+        "devices got since are refused until it says a later day than theirs"
+    )
+
+
+def _day(time: datetime) -> str:
+    return f"{time:%Y-%m-%d}"

@@ -151,9 +151,18 @@ def hosts_of(certificate: x509.Certificate) -> set[str]:
 
 
 def is_worn(certificate: x509.Certificate, now: datetime) -> bool:
-    """Whether it is time for a new one: less than a third of its life is left."""
+    """Tell whether it is time for a new one.
+
+    Less than a third of its life is left, or it was made while the clock was ahead and its life
+    has not begun.
+    """
     born, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return ends - now < (ends - born) / 3
+    return now < born or ends - now < (ends - born) / 3
+
+
+def made_at(certificate: x509.Certificate) -> datetime:
+    """When one of our certificates was made, by the clock of then."""
+    return certificate.not_valid_before_utc + _BACKDATED
 
 
 def revocation_list(

@@ -5,11 +5,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+import sqlalchemy as sa
+
 from nestling.complaints import fewer_repeats
 from nestling.metrics import MetricValue
 from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.briefing import Briefing, Word
 from nestling_cloud.fleet.wishes import Wishes
+from nestling_cloud.telemetry.database import cause_of
 from nestling_cloud.telemetry.ingest import Heard
 
 _LOOK_S = 0.5
@@ -41,15 +45,18 @@ class Commander:
         """Look and tell until cancelled."""
         with fewer_repeats(_LOG):
             while True:
-                try:
-                    devices = self._briefing.devices()
-                    words = await asyncio.to_thread(self._words, devices)
-                    await self._tell(words, send)
-                except Exception:  # noqa: BLE001  a store or a folder that cannot be read just now
-                    _LOG.warning(
-                        "could not look what devices have to be told; looking again", exc_info=True
-                    )
+                await self._look(send)
                 await asyncio.sleep(_LOOK_S)
+
+    async def _look(self, send: Send) -> None:
+        try:
+            words = await asyncio.to_thread(self._words, self._briefing.devices())
+            await self._tell(words, send)
+        except (CloudError, OSError, sa.exc.SQLAlchemyError) as err:
+            # A store or a folder that cannot be read just now.
+            _LOG.warning("cannot look what devices have to be told; trying on: %s", cause_of(err))
+        except Exception:  # noqa: BLE001  whatever it is, devices are told again when it is over
+            _LOG.warning("cannot tell devices what they have to be told; trying on", exc_info=True)
 
     def _words(self, devices: Sequence[str]) -> dict[str, Word]:
         wished, version = self._wishes.for_devices(devices), self._desired_version()

@@ -45,7 +45,10 @@ class Enrolment:
 
         Raises:
             RosterError: the name will not do.
+            AuthorityError: no device would trust what the token promises, see
+                `Authority.check_clock`.
         """
+        self.authority.check_clock()
         return EnrolmentToken(
             device_id=name,
             secret=self.roster.invite(name, life),

@@ -71,8 +71,8 @@ class EnrolmentDesk(enrolment_pb2_grpc.EnrolmentServiceServicer):
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(err))
         except CertificateError as err:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(err))
-        except CloudError:
-            await _abort_broken(context)
+        except CloudError as err:
+            await _abort_broken(context, err)
         _LOG.info("%s enrolled", name)
         return pb.EnrolResponse(
             device_id=name,
@@ -106,14 +106,14 @@ class RenewalDesk(enrolment_pb2_grpc.RenewalServiceServicer):
             )
         except CertificateError as err:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(err))
-        except CloudError:
-            await _abort_broken(context)
+        except CloudError as err:
+            await _abort_broken(context, err)
         return pb.RenewResponse(certificate=certificate)
 
 
-async def _abort_broken(context: _Context) -> NoReturn:
+async def _abort_broken(context: _Context, err: CloudError) -> NoReturn:
     """End a call that failed on our side, and say why where only we read it."""
-    _LOG.exception("cannot sign")
+    _LOG.error("cannot sign: %s", err)
     await context.abort(
         grpc.StatusCode.UNAVAILABLE, "the cloud cannot sign just now, see its log; try again later"
     )

@@ -113,6 +113,11 @@ def _leave_to_owner(file: str | None) -> None:
         keep_private(Path(file))
 
 
+def cause_of(err: BaseException) -> BaseException:
+    """What the database said, without the statement, which may be pages long."""
+    return (err.orig or err) if isinstance(err, sa.exc.DBAPIError) else err
+
+
 def upsert(connection: sa.Connection, table: sa.Table) -> Upsert:
     """Begin an INSERT that may go on with `on_conflict_do_update`."""
     if connection.dialect.name == "sqlite":

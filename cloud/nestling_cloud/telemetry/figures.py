@@ -146,11 +146,13 @@ class Figures:
         after = 0
         while True:
             with self._store.reading() as connection:
-                page = ring.page(connection, *where, after=after, limit=_RECEIPTS_A_PAGE)
-            if not page:
+                page, last_read = ring.page(
+                    connection, self._store.damage, *where, after=after, limit=_RECEIPTS_A_PAGE
+                )
+            if last_read is None:
                 return
-            yield from (row for _, row in page)
-            after = page[-1][0]
+            yield from page
+            after = last_read
 
     def first_ms(self) -> int | None:
         """When the first answer was given, to a step of a rollup.
@@ -196,13 +198,19 @@ class Figures:
         answers = sum(figures.answers for _, _, figures in sums)
         if finest.rollup_ms == steps.rollup_ms or answers > _MOST_RECEIPTS:
             return steps, sums
-        rows = _receipts(connection, device, steps.range)
-        if len(rows) != answers:  # some have left the ring
+        rows = self._receipts(connection, device, steps.range)
+        if len(rows) != answers:  # some have left the ring, or are damaged
             return steps, sums
         first_ms, end_ms = finest.range.since_ms, finest.range.until_ms
         within = (row for row in rows if first_ms <= row.answered_at_ms < end_ms)
         fine = tally(within, finest.rollup_ms)
         return finest, [(start, kind, figures) for (_, start, kind), figures in fine.items()]
+
+    def _receipts(
+        self, connection: sa.Connection, device: str, time_range: TimeRange
+    ) -> list[ReceiptRow]:
+        query = ring.rows().where(tables.RECEIPTS.c.device == device, *_within(time_range))
+        return list(ring.receipts(connection.execute(query), self._store.damage))
 
 
 def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
@@ -229,11 +237,6 @@ def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, in
 def _within(time_range: TimeRange) -> list[sa.ColumnElement[bool]]:
     at_ms, possible = tables.RECEIPTS.c.answered_at_ms, clamp(time_range)
     return [at_ms >= possible.since_ms, at_ms < possible.until_ms]
-
-
-def _receipts(connection: sa.Connection, device: str, time_range: TimeRange) -> list[ReceiptRow]:
-    query = ring.rows().where(tables.RECEIPTS.c.device == device, *_within(time_range))
-    return [ring.row_of(row) for row in connection.execute(query)]
 
 
 def _latest(

@@ -44,6 +44,7 @@ class FleetCondition:
         long_outboxes: connected devices with more than `LONG_OUTBOX` receipts unsent.
         clocks_unset: connected devices whose answers are all dated before there were any.
         losses: of all devices.
+        damaged: rows of the store that were met since its opening and cannot be read.
     """
 
     known: int
@@ -54,6 +55,7 @@ class FleetCondition:
     long_outboxes: int
     clocks_unset: int
     losses: Losses
+    damaged: int = 0
 
 
 def fleet_condition(store: Store) -> FleetCondition:
@@ -84,6 +86,7 @@ def fleet_condition(store: Store) -> FleetCondition:
         long_outboxes=long,
         clocks_unset=clocks,
         losses=losses,
+        damaged=store.damage.rows,
     )
 
 

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from nestling.untrusted import parse_json
 from nestling_cloud.telemetry import tables
 from nestling_cloud.telemetry.store import Store
 
 NEWEST_PER_DEVICE = 20
 NEWEST_IN_ALL = 20_000
+
+# JSON as text, so that one that is damaged is told from the others.
+_COLUMNS = [
+    sa.cast(column, sa.Text).label(column.name) if column.name == "shape" else column
+    for column in tables.HARD_INPUTS.c
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +80,23 @@ class HardInputs:
         """Inputs of a device, the newest first."""
         columns = tables.HARD_INPUTS.c
         query = (
-            sa.select(tables.HARD_INPUTS)
+            sa.select(*_COLUMNS)
             .where(columns.device == device)
             .order_by(columns.id.desc())
             .limit(count)
         )
         with self._store.reading() as connection:
-            return [_hard_input(row) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        found = (self._hard_input_or_none(row) for row in rows)
+        return [hard_input for hard_input in found if hard_input is not None]
+
+    def _hard_input_or_none(self, row: "sa.Row[tuple[object, ...]]") -> HardInput | None:
+        """Read a row; one that is damaged must not take the others with it."""
+        try:
+            return _hard_input(row)
+        except (ValueError, TypeError) as err:
+            self._store.damage.add(tables.HARD_INPUTS.name, row.id, err)
+            return None
 
 
 def _trim(connection: sa.Connection, of: sa.ColumnElement[bool], *, keep: int) -> None:
@@ -102,13 +119,20 @@ def _row(given: HardInput) -> dict[str, object]:
     }
 
 
+def _shape(text: str) -> tuple[int, ...]:
+    shape = parse_json(text)
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise TypeError("its shape is no list of sizes")
+    return tuple(shape)
+
+
 def _hard_input(row: "sa.Row[tuple[object, ...]]") -> HardInput:
     return HardInput(
         device=row.device,
         received_at_ms=row.received_at_ms,
         input_index=row.input_index,
         values=row.input_values,
-        shape=tuple(row.shape),
+        shape=_shape(row.shape),
         device_answer=row.device_answer,
         cloud_answer=row.cloud_answer,
     )

@@ -21,6 +21,7 @@ from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
 from nestling_cloud.connection import BrokerAddress, payload_bytes, stay_connected
 from nestling_cloud.fleet import registry
+from nestling_cloud.telemetry.database import cause_of
 from nestling_cloud.telemetry.presence import Presence
 from nestling_cloud.telemetry.receipts import ReceiptError
 from nestling_cloud.telemetry.sparkplug_host import Reading, SparkplugHost
@@ -78,6 +79,7 @@ class Ingest:
         self._presence = Presence()
         self._complaints = Complaints(_LOG)
         self._store_fault = ""  # why the last commit failed
+        self._storing: asyncio.Task[Added | None] | None = None  # the last commit
         self.subscribed = asyncio.Event()  # set from the first subscription on
 
     async def run(self) -> None:
@@ -142,13 +144,15 @@ class Ingest:
     async def _ask_who_is_there(self, client: aiomqtt.Client) -> None:
         """Ask those who were there when we last listened: births and deaths since went unheard."""
         self._host.end_all()
+        if self._storing is not None:  # what it says is from before
+            await asyncio.wait([self._storing])
         self._reports = {
             device: replace(report, online=False) for device, report in self._reports.items()
         }
         try:
             devices = await asyncio.to_thread(self._end_all)
         except sa.exc.SQLAlchemyError as err:
-            _LOG.warning("could not take the devices for offline: %s", _cause(err))
+            _LOG.warning("could not take the devices for offline: %s", cause_of(err))
             return
         for device in devices:
             await self._ask_for_birth(client, device)
@@ -237,12 +241,22 @@ class Ingest:
         return deliveries
 
     async def _commit(self, client: aiomqtt.Client, deliveries: Sequence[Delivery]) -> None:
+        # It ends in a thread, whatever becomes of the connection.
+        self._storing = asyncio.create_task(self._add_all(deliveries), name="telemetry-commit")
+        added = await asyncio.shield(self._storing)
+        if added is None:
+            await asyncio.sleep(_STORE_RETRY_S)
+        else:
+            await self._acknowledge(client, added)
+
+    async def _add_all(self, deliveries: Sequence[Delivery]) -> Added | None:
+        """Store batches and reports; None if that failed, and the reports wait on."""
         reports, self._reports = self._reports, {}
         try:
             added = await asyncio.to_thread(self._store.add_all, deliveries, list(reports.values()))
         except sa.exc.SQLAlchemyError as err:
             # Not acknowledged, so the devices keep it and send it again.
-            fault = str(_cause(err))
+            fault = str(cause_of(err))
             if fault != self._store_fault:  # once, and not every second that it lasts
                 _LOG.warning(
                     "could not store %d batches; the devices will repeat them: %s",
@@ -254,10 +268,9 @@ class Ingest:
                 reports[device] = registry.join(reports.get(device), later)
             self._reports = reports
             self._news.set()
-            await asyncio.sleep(_STORE_RETRY_S)
-        else:
-            self._store_fault = ""
-            await self._acknowledge(client, added)
+            return None
+        self._store_fault = ""
+        return added
 
     async def _acknowledge(self, client: aiomqtt.Client, added: Added) -> None:
         for device, word in added.acknowledgements():
@@ -287,11 +300,6 @@ def _batch(reading: Reading) -> receipt_pb2.ReceiptBatch | None:
     batch = receipt_pb2.ReceiptBatch.FromString(value)
     check_batch(batch)
     return batch
-
-
-def _cause(err: sa.exc.SQLAlchemyError) -> BaseException:
-    """What the database said, without the statement, which may be pages long."""
-    return (err.orig or err) if isinstance(err, sa.exc.DBAPIError) else err
 
 
 def _now_ms() -> int:

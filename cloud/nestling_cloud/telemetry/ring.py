@@ -1,16 +1,27 @@
 """The newest receipts, row by row."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from nestling.untrusted import parse_json
 from nestling_cloud.telemetry import tables
+from nestling_cloud.telemetry.damage import Damage
 from nestling_cloud.telemetry.database import write_all
 from nestling_cloud.telemetry.receipts import ReceiptRow
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(ReceiptRow))
+# The number by arrival, then the fields; JSON as text, so that one that is damaged is told from
+# the others.
+_COLUMNS = [
+    tables.RECEIPTS.c.id,
+    *(
+        sa.cast(column, sa.Text).label(column.name) if column.name == "success" else column
+        for column in (tables.RECEIPTS.c[name] for name in _FIELDS)
+    ),
+]
 
 
 def add(connection: sa.Connection, rows: Sequence[ReceiptRow]) -> None:
@@ -21,31 +32,48 @@ def add(connection: sa.Connection, rows: Sequence[ReceiptRow]) -> None:
 
 
 def rows() -> sa.Select[Any]:
-    """Begin a query of receipts; `row_of` reads what it finds."""
-    return sa.select(*(tables.RECEIPTS.c[name] for name in _FIELDS))
+    """Begin a query of receipts; `receipts` reads what it finds."""
+    return sa.select(*_COLUMNS)
 
 
-def row_of(found: Sequence[Any]) -> ReceiptRow:
-    """Receipt of a row that was found."""
+def receipts(found: Iterable[Sequence[Any]], damage: Damage) -> Iterator[ReceiptRow]:
+    """Read rows that were found; without those that are damaged."""
+    for number, *values in found:
+        receipt = _receipt_or_none(number, values, damage)
+        if receipt is not None:
+            yield receipt
+
+
+def _receipt_or_none(number: int, found: Sequence[Any], damage: Damage) -> ReceiptRow | None:
     values = dict(zip(_FIELDS, found, strict=True))
-    return ReceiptRow(**{**values, "success": tuple(values["success"])})
+    try:
+        success = tuple(float(one) for one in parse_json(values["success"]))
+    except (ValueError, TypeError) as err:
+        damage.add(tables.RECEIPTS.name, number, err)
+        return None
+    return ReceiptRow(**{**values, "success": success})
 
 
 def page(
     connection: sa.Connection,
+    damage: Damage,
     *conditions: sa.ColumnElement[bool],
     after: int,
     limit: int,
-) -> list[tuple[int, ReceiptRow]]:
-    """Receipts with their number by arrival, in that order.
+) -> tuple[list[ReceiptRow], int | None]:
+    """Receipts in the order of their arrival.
 
     Args:
         connection: any.
+        damage: told of rows that cannot be read, which are left out.
         conditions: which receipts.
-        after: number that the page begins after.
-        limit: receipts on it.
+        after: number by arrival that the page begins after.
+        limit: rows on it.
+
+    Returns:
+        The receipts, and the number that the next page begins after; None at the end.
     """
     number = tables.RECEIPTS.c.id
-    query = rows().add_columns(number).where(number > after, *conditions)
-    found = connection.execute(query.order_by(number).limit(limit))
-    return [(row.id, row_of(row[:-1])) for row in found]
+    query = rows().where(number > after, *conditions).order_by(number).limit(limit)
+    found = connection.execute(query).all()
+    return list(receipts(found, damage)), found[-1].id if found else None

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet import registry
 from nestling_cloud.telemetry import ring, rollups, tables
+from nestling_cloud.telemetry.damage import Damage
 from nestling_cloud.telemetry.receipts import NO_PROVENANCE, ReceiptRow
 from nestling_cloud.telemetry.retention import Retention
 
@@ -158,7 +159,10 @@ def _sum_up(connection: sa.Connection, kept: Retention, now_ms: int) -> None:
 
 
 def _batches(connection: sa.Connection) -> Iterator[list[ReceiptRow]]:
-    after = 0
-    while found := ring.page(connection, after=after, limit=_ROWS_AT_ONCE):
-        yield [row for _, row in found]
-        after = found[-1][0]
+    damage, after = Damage(), 0
+    while True:
+        rows, last = ring.page(connection, damage, after=after, limit=_ROWS_AT_ONCE)
+        if last is None:
+            return
+        yield rows
+        after = last

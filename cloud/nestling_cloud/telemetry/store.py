@@ -24,6 +24,7 @@ from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet import registry
 from nestling_cloud.telemetry import branches, outboxes, retention, ring, rollups, schema, tables
 from nestling_cloud.telemetry.branches import Delivery
+from nestling_cloud.telemetry.damage import Damage
 from nestling_cloud.telemetry.database import RECEIPTS_FILE, Database, state_store_url, store_url
 from nestling_cloud.telemetry.ledger import Ledger
 from nestling_cloud.telemetry.outboxes import Key
@@ -77,6 +78,10 @@ class Added:
 class Store:
     """Receipts of all devices. May be used from several threads.
 
+    Attributes:
+        retention: how long what is kept.
+        damage: rows that were met and cannot be read.
+
     Args:
         url: database URL, for example "sqlite:////var/lib/nestling/receipts.sqlite".
         kept: how long what is kept.
@@ -88,6 +93,7 @@ class Store:
 
     def __init__(self, url: str, *, kept: Retention | None = None) -> None:
         self.retention = kept or Retention()
+        self.damage = Damage()
         try:
             with contextlib.ExitStack() as undo:
                 self._database = Database(url)
@@ -178,8 +184,8 @@ class Store:
         if device is not None:
             query = query.where(columns.device == device)
         with self.reading() as connection:
-            for row in connection.execution_options(yield_per=1000).execute(query):
-                yield ring.row_of(row)
+            found = connection.execution_options(yield_per=1000).execute(query)
+            yield from ring.receipts(found, self.damage)
 
     def count(self) -> int:
         """Receipts that were ever stored, those included that have left the ring since."""

@@ -16,6 +16,8 @@ from nestling_device.membership import joined
 from nestling_device.participant import Node
 
 _QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+# What a shell has set for Python at a terminal.
+_NOT_INHERITED = {"PYTHONSTARTUP", "PYTHONINSPECT"}
 _EXAMPLES = """\
 examples:
   nestling-device federated join --superlink 127.0.0.1:9092 --root-certificates ca.pem
@@ -112,7 +114,8 @@ def _join(options: argparse.Namespace) -> int:
             "--root-certificates"
         )
     beside = str(Path(sys.executable).parent)
-    environment = {**past_proxies(os.environ, options.superlink.host), **_QUIET}
+    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    environment = {**past_proxies(inherited, options.superlink.host), **_QUIET}
     environment["PATH"] = f"{beside}{os.pathsep}{environment.get('PATH', '')}"
     # Its own, so that two devices of one machine do not meet.
     environment.setdefault("FLWR_HOME", str((state / "flower").absolute()))

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import platform
 import sys
 import threading
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Literal, cast
 
 from nestling.address import Address
+from nestling.complaints import fewer_repeats
 from nestling_device import flags
-from nestling_device.answer_line import answer_line
+from nestling_device.agent import UnanswerableError
+from nestling_device.answer_line import answer_line, refusal_line
 from nestling_device.budget import budget_of
 from nestling_device.config import Config
 from nestling_device.delivery.source import SourceUnreachableError
@@ -24,8 +27,10 @@ from nestling_device.membership import check_reachable, joined
 from nestling_device.runtime import Device, DeviceConfig
 from nestling_device.signals import ending_signals
 from nestling_device.sources.catalogue import open_source
-from nestling_device.sources.source import Source
+from nestling_device.sources.source import Origin, Source
 from nestling_device.thread_watch import ThreadWatch, watch_threads
+
+_log = logging.getLogger(__name__)
 
 # What the cloud may take at the end to acknowledge the last receipts.
 _FLUSH_S = 5.0
@@ -89,7 +94,10 @@ def _run_started(
 ) -> None:
     _print_bundle(config, device)
     state_dir = Path(config.device.state)
-    with closing(open_source(config.source, device, state_dir)) as source:
+    with (
+        closing(open_source(config.source, device, state_dir)) as source,
+        fewer_repeats(_log),
+    ):
         _answer_all(device, source, config, options, stop)
     watch.check()
     if not device.flush(_FLUSH_S):
@@ -128,15 +136,29 @@ def _answer_all(
         if entry is None:
             continue
         before = device.parts
-        receipt = device.answer(index, entry.window, budget_of(config))
+        try:
+            receipt, fault = device.answer(index, entry.window, budget_of(config)), ""
+        except UnanswerableError as err:
+            receipt, fault = None, str(err)
         if (before.version, before.held) != (device.parts.version, device.parts.held):
             _print_bundle(config, device, as_event=options.json)
-        answer = device.parts.manifest.signature.classes[receipt.answer]
-        print(answer_line(receipt, answer, entry.origin, as_json=options.json), flush=True)
-        source.settle(answer_line(receipt, answer, entry.origin, as_json=True))
+        if receipt is None:
+            _refuse(source, entry.origin, index, fault, as_event=options.json)
+        else:
+            answer = device.parts.manifest.signature.classes[receipt.answer]
+            print(answer_line(receipt, answer, entry.origin, as_json=options.json), flush=True)
+            source.settle(answer_line(receipt, answer, entry.origin, as_json=True))
         index += 1
         if not source.live:
             stop.wait(max(0.0, config.device.interval_s - (time.monotonic() - started)))
+
+
+def _refuse(source: Source, origin: Origin, index: int, reason: str, *, as_event: bool) -> None:
+    """Report an input that has no answer; as an event, also as a line of JSON."""
+    _log.warning("input %d has no answer: %s", index, reason)
+    if as_event:
+        print(refusal_line(index, reason, origin), flush=True)
+    source.refuse(reason)
 
 
 def _print_bundle(config: Config, device: Device, *, as_event: bool = False) -> None:

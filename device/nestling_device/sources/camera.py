@@ -154,6 +154,9 @@ class Camera:
     def settle(self, line: str) -> None:
         """Nothing waits for it."""
 
+    def refuse(self, reason: str) -> None:
+        """Nothing waits for it."""
+
     def close(self) -> None:
         """Let go of the camera."""
         self._closed.set()

@@ -5,11 +5,15 @@ a kill the outbox tells whether that receipt was written: if so, the input is an
 were answered and could not be moved away are noted too.
 """
 
+import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nestling_device.database import Database
+
+_log = logging.getLogger(__name__)
 
 # A name is bytes that need not be UTF-8, and a time may lie beyond SQLite's integers.
 _SCHEMA = """
@@ -27,6 +31,15 @@ CREATE TABLE left_behind (
     mtime_ns TEXT NOT NULL,
     PRIMARY KEY (name, size, mtime_ns)
 )
+"""
+# As bytes, whatever is in them: a text that is damaged could not even be fetched.
+_READ_CURSOR = """
+SELECT CAST(name AS BLOB), CAST(size AS BLOB), CAST(mtime_ns AS BLOB), CAST(position AS BLOB),
+    CAST(sequence AS BLOB)
+FROM cursor
+"""
+_READ_LEFT_BEHIND = """
+SELECT rowid, CAST(name AS BLOB), CAST(size AS BLOB), CAST(mtime_ns AS BLOB) FROM left_behind
 """
 
 
@@ -47,7 +60,8 @@ class Cursor:
         Raises:
             StorageError: the folder cannot be used.
         """
-        self._database = Database(state_dir / "source.db", schema=_SCHEMA, version=2)
+        self._path = state_dir / "source.db"
+        self._database = Database(self._path, schema=_SCHEMA, version=2)
 
     def note(self, file: FileId, position: int, sequence: int) -> None:
         """Note that a file's input is about to be answered, by a receipt of that sequence."""
@@ -65,13 +79,21 @@ class Cursor:
             written: sequence of the newest receipt in the outbox.
         """
         with self._database.transaction() as cursor:
-            row = cursor.execute(
-                "SELECT name, size, mtime_ns, position, sequence FROM cursor"
-            ).fetchone()
-        if row is None or _from_row(row[:3]) != file:
-            return 0
-        position, sequence = row[3:]
-        return int(position) + int(written >= sequence)
+            found = cursor.execute(_READ_CURSOR).fetchone()
+            if found is None:
+                return 0
+            try:
+                noted, position, sequence = _from_row(found[:3]), int(found[3]), int(found[4])
+            except ValueError as err:
+                _log.warning(
+                    "%s: how far a file was answered is damaged, so it is answered from its "
+                    "start: %s",
+                    self._path,
+                    err,
+                )
+                cursor.execute("DELETE FROM cursor")
+                return 0
+        return max(0, position) + int(written >= sequence) if noted == file else 0
 
     def leave_behind(self, file: FileId) -> None:
         """Note that a file is answered and could not be moved away."""
@@ -88,8 +110,20 @@ class Cursor:
     def left_behind(self) -> set[FileId]:
         """Answered files that could not be moved away."""
         with self._database.transaction() as cursor:
-            rows = cursor.execute("SELECT name, size, mtime_ns FROM left_behind").fetchall()
-        return {_from_row(row) for row in rows}
+            rows = cursor.execute(_READ_LEFT_BEHIND).fetchall()
+            found = set()
+            for number, *row in rows:
+                try:
+                    found.add(_from_row(row))
+                except ValueError as err:
+                    _log.warning(
+                        "%s: which file was left behind is damaged, so it may be answered again: "
+                        "%s",
+                        self._path,
+                        err,
+                    )
+                    cursor.execute("DELETE FROM left_behind WHERE rowid = ?", (number,))
+        return found
 
     def close(self) -> None:
         self._database.close()
@@ -99,6 +133,7 @@ def _to_row(file: FileId) -> tuple[bytes, int, str]:
     return os.fsencode(file.name), file.size, str(file.mtime_ns)
 
 
-def _from_row(row: tuple[bytes, int, str]) -> FileId:
+def _from_row(row: Sequence[bytes]) -> FileId:
+    """Read a file's columns; raises ValueError where they are damaged."""
     name, size, mtime_ns = row
-    return FileId(os.fsdecode(name), size, int(mtime_ns))
+    return FileId(os.fsdecode(name), int(size), int(mtime_ns))

@@ -95,6 +95,9 @@ class Imu:
     def settle(self, line: str) -> None:
         """Nothing waits for it."""
 
+    def refuse(self, reason: str) -> None:
+        """Nothing waits for it."""
+
     def close(self) -> None:
         """End the thread and close the bus."""
         self._stop.set()

@@ -60,5 +60,8 @@ class Replay:
     def settle(self, line: str) -> None:
         """Nothing waits for it."""
 
+    def refuse(self, reason: str) -> None:
+        """Nothing waits for it."""
+
     def close(self) -> None:
         """Nothing is open."""

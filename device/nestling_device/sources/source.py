@@ -47,8 +47,8 @@ class Input:
 class Source(Protocol):
     """Gives inputs that fit the task, one after another; for one thread.
 
-    An input is settled before the next one is taken, or the process ends. An input that cannot be
-    read is set aside and reported; it never keeps back the next one.
+    An input is settled or refused before the next one is taken, or the process ends. An input that
+    cannot be read is set aside and reported; it never keeps back the next one.
     """
 
     @property
@@ -69,6 +69,14 @@ class Source(Protocol):
 
     def settle(self, line: str) -> None:
         """Take the answer to the last input, as one line of JSON; its receipt is durable.
+
+        Raises:
+            SourceError: the source cannot go on.
+        """
+        ...
+
+    def refuse(self, reason: str) -> None:
+        """Take that the last input has no answer, and why; whoever it came from is told.
 
         Raises:
             SourceError: the source cannot go on.

@@ -66,6 +66,7 @@ class UnixSocket:
         self._size = 4 * int(np.prod(self._shape))
         self._patience_s = patience_s
         self._producer: _Producer | None = None
+        self._given_id = ""  # of the last window
         try:
             _remove_stale(path)
             self._listener = _listen(path)
@@ -91,6 +92,10 @@ class UnixSocket:
         """Send the answer back, if its producer is still there."""
         if self._producer is not None:
             self._producer.send(line)
+
+    def refuse(self, reason: str) -> None:
+        """Send the reason back instead of an answer."""
+        self.settle(_error(reason, self._given_id))
 
     def close(self) -> None:
         """Hang up and remove the socket."""
@@ -136,6 +141,7 @@ class UnixSocket:
             given_id, producer.next_id = producer.next_id, ""
             window = np.frombuffer(frame.data, "<f4")
             if np.isfinite(window).all():
+                self._given_id = given_id
                 return Input(
                     window=window.reshape(self._shape).astype(np.float32),
                     origin=Origin(id=given_id),

@@ -10,8 +10,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nestling_device.sources.array_file import array_of, open_regular, to_windows
 from nestling_device.sources.cursor import Cursor, FileId
@@ -24,14 +25,17 @@ _VALUE_BYTES = 4
 _POLL_S = 0.5
 # Time between attempts to move what could not be moved.
 _RETRY_S = 60.0
+# Windows without an answer that are named in a file's reason.
+_MOST_TOLD = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Open:
-    """A file being answered."""
+    """A file being answered; `refused` are the windows that have no answer."""
 
     id: FileId
     windows: Windows
+    refused: list[int] = field(default_factory=list)
 
 
 class WatchedFolder:
@@ -74,6 +78,7 @@ class WatchedFolder:
         self._unreadable: dict[FileId, float] = {}  # since when, monotonic
         self._answered = cursor.left_behind()  # but still in the folder
         self._stuck_until: dict[FileId, float] = {}  # what cannot be moved, monotonic
+        self._faults: dict[FileId, str] = {}  # of files with windows that have no answer
         self._closed = threading.Event()
 
     def take(self, timeout_s: float) -> Input | None:
@@ -93,6 +98,15 @@ class WatchedFolder:
     def settle(self, line: str) -> None:
         """Count the window as answered; after its last one a file is moved away."""
         del line
+        self._position += 1
+        self._finish()
+
+    def refuse(self, reason: str) -> None:
+        """Go on with the next window; after its last one the file is set aside."""
+        assert self._file is not None
+        self._file.refused.append(self._position)
+        path = one_line(str(self._files.path(self._file.id.name)))
+        self._faults[self._file.id] = f"{path} {_no_answer(self._file.refused)}: {reason}"
         self._position += 1
         self._finish()
 
@@ -118,9 +132,9 @@ class WatchedFolder:
             self._file = None
 
     def _dispose(self, file: FileId) -> None:
-        """Take an answered file out of the folder, or remember that it is still there."""
-        take_out = self._files.put_away if self._keep_answered else self._files.remove
-        if take_out(file.name):
+        """Take a finished file out of the folder, or remember that it is still there."""
+        if self._put_away(file):
+            self._faults.pop(file, None)
             if file in self._answered:
                 self._answered.discard(file)
                 self._cursor.forget(file)
@@ -129,6 +143,14 @@ class WatchedFolder:
             self._answered.add(file)
             self._cursor.leave_behind(file)
         self._stuck_until[file] = time.monotonic() + _RETRY_S
+
+    def _put_away(self, file: FileId) -> bool:
+        fault = self._faults.get(file)
+        if fault is not None:
+            return self._files.reject(file.name, fault)
+        if self._keep_answered:
+            return self._files.put_away(file.name)
+        return self._files.remove(file.name)
 
     def _next(self) -> _Open | None:
         """Open the next file that can be read, of those listed before and those there now."""
@@ -149,7 +171,8 @@ class WatchedFolder:
         names = self._files.names()
         self._waiting = deque(names)
         present = set(names)
-        for known in (self._unreadable, self._stuck_until):
+        known: dict[FileId, Any]
+        for known in (self._unreadable, self._stuck_until, self._faults):
             for file in [file for file in known if file.name not in present]:
                 del known[file]
 
@@ -190,6 +213,12 @@ class WatchedFolder:
 def _reason(path: Path, err: Exception) -> str:
     fault = f"cannot be opened: {err.strerror or err}" if isinstance(err, OSError) else str(err)
     return f"{one_line(str(path))} {fault}"
+
+
+def _no_answer(windows: Sequence[int]) -> str:
+    told = ", ".join(map(str, windows[:_MOST_TOLD]))
+    more = f" and {len(windows) - _MOST_TOLD} more" if len(windows) > _MOST_TOLD else ""
+    return f"has no answer to window {told}{more}, as it counts them from 0"
 
 
 def _check_size(size_bytes: int) -> None:

@@ -86,3 +86,41 @@ def test_cloud_is_a_client_under_its_own_name(tmp_path: Path) -> None:
 
     assert held(files.certificate).subject.rfc4514_string() == "CN=nestling-cloud"
     assert files.client_context().get_ca_certs()
+
+
+def test_certificate_that_was_made_while_the_clock_was_ahead_is_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Authority.open(tmp_path, at(0))
+    files = Authority.open(tmp_path, at(400)).server("server", ["cloud.lan"])
+
+    Authority.open(tmp_path, at(1)).server("server", ["cloud.lan"])
+
+    assert held(files.certificate).not_valid_before_utc == NOW
+    assert "clock says 2026-01-02, and the one before was made on 2027-02-05" in caplog.text
+
+
+def test_certificate_that_is_worn_is_made_anew_without_a_word_about_the_clock(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Authority.open(tmp_path, at(0)).client()
+    Authority.open(tmp_path, at(300)).client()
+
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(-400, "was made on 2026-01-01"), (21 * 365, "was good until 2045-12-27")],
+)
+def test_authority_that_nobody_would_trust_now_says_so_and_makes_nothing(
+    tmp_path: Path, days: int, said: str
+) -> None:
+    Authority.open(tmp_path, at(0))
+    authority = Authority.open(tmp_path, at(days))
+
+    with pytest.raises(AuthorityError, match=f"{said}.*set the clock"):
+        authority.server("server", ["cloud.lan"])
+    with pytest.raises(AuthorityError, match="set the clock"):
+        authority.client()
+    assert [path.name for path in tmp_path.iterdir()] == ["authority.pem"]

@@ -1,11 +1,13 @@
 import json
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from nestling.enrolment_token import EnrolmentToken
 from nestling_cloud import cli
+from nestling_cloud.fleet.authority import Authority
 
 CLOUD = ("--cloud", "cloud.lan:8501")
 
@@ -66,3 +68,18 @@ def test_address_with_a_scheme_is_refused(
         cli.main(["device", "add", "porch", "--state", str(tmp_path), "--cloud", "https://c:1"])
 
     assert "without https://" in capsys.readouterr().err
+
+
+def test_token_that_no_device_could_use_is_not_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ahead() -> datetime:
+        return (datetime.now(UTC) + timedelta(days=400)).replace(microsecond=0)
+
+    Authority.open(tmp_path / "cloud" / "authority", ahead)
+
+    assert add(tmp_path / "cloud") == 1
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "set the clock" in said.err

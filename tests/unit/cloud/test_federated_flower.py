@@ -1,8 +1,11 @@
+import locale
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from nestling.address import Address
+from nestling_cloud.federated import flower
 from nestling_cloud.federated.flower import FlowerError, environment, program, write_app
 from nestling_cloud.federated.run_config import RunConfig
 
@@ -39,6 +42,20 @@ def test_flower_neither_reports_nor_looks_for_updates(
     assert (made["FLWR_TELEMETRY_ENABLED"], made["FLWR_DISABLE_UPDATE_CHECK"]) == ("0", "1")
     assert made["FLWR_HOME"] == str(tmp_path)
     assert "PYTHONINSPECT" not in made
+
+
+def test_what_flwr_says_is_read_whatever_the_locales_encoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "flwr"
+    script.write_text('#!/bin/sh\nprintf \'{"said": "\\303\\244\\377"}\'\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(flower, "program", lambda _: str(script))
+    monkeypatch.setattr(locale, "getpreferredencoding", lambda *_: "ascii")
+    monkeypatch.setattr(locale, "getencoding", lambda: "ascii")
+    link = flower.Link(address=Address(host="127.0.0.1", port=1), root_certificates=None)
+
+    assert flower._flwr(tmp_path, link, ["ls"], 20) == '{"said": "ä\ufffd"}'
 
 
 def test_program_that_is_not_installed_says_what_to_install() -> None:

@@ -96,5 +96,6 @@ def test_row_that_makes_no_sense_is_passed_over(
     with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
         database.execute(f"UPDATE federated_rounds SET {damage} WHERE number = 1")  # noqa: S608
 
-    assert log.rounds() == [TWO]
+    assert [log.rounds() for _ in range(3)] == [[TWO]] * 3
+    assert len(caplog.records) == 1  # the console asks again and again
     assert "round 1 of spring" in caplog.text

@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -140,6 +141,23 @@ def test_broker_is_told_of_a_revocation_even_if_its_certificate_cannot_be_checke
 
 
 @pytest.mark.usefixtures("often")
+def test_broker_is_told_of_changes_while_nobody_would_trust_a_certificate_of_now(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Authority.open(tmp_path / "authority", lambda: datetime.now(UTC) + timedelta(days=400))
+    with Security.open(tmp_path, "127.0.0.1", None) as security:
+        roster = security.enrolment.roster
+        roster.invite("porch", timedelta(hours=1))
+
+        read_by_broker(security, "acl", lambda: roster.remove("porch"))
+
+    said = {record.getMessage() for record in caplog.records}
+    assert len(said) == 1
+    assert re.match("the broker goes on with what it knows: .* set the clock", said.pop())
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.usefixtures("often")
 def test_broker_is_told_of_its_renewed_certificate(tmp_path: Path) -> None:
     old = Authority.open(tmp_path / "authority", lambda: datetime.now(UTC) - timedelta(days=300))
     worn = old.server("worn", ["cloud.lan"], folder=tmp_path / "worn").certificate
@@ -157,3 +175,24 @@ def test_broker_is_told_of_its_renewed_certificate(tmp_path: Path) -> None:
 
 def move(source: Path, path: Path) -> None:
     source.replace(path)
+
+
+@pytest.mark.usefixtures("often")
+def test_certificate_of_the_cloud_as_the_brokers_client_is_renewed_while_it_runs(
+    tmp_path: Path,
+) -> None:
+    old = Authority.open(tmp_path / "authority", lambda: datetime.now(UTC) - timedelta(days=300))
+    worn = old.client().certificate.read_bytes()
+    with Security.open(tmp_path, "127.0.0.1", None) as security:
+        path = security.client_files().certificate
+
+        async def renewed() -> None:
+            path.write_bytes(worn)
+            task = asyncio.create_task(security.keep_broker_told(None))
+            async with asyncio.timeout(10):
+                while path.read_bytes() == worn:  # noqa: ASYNC110  another thread writes it
+                    await asyncio.sleep(0.001)
+            task.cancel()
+            await asyncio.wait([task])
+
+        asyncio.run(renewed())

@@ -30,6 +30,7 @@ from tests.hand_bundle import (
     calibration,
     hand_bundle,
     hand_parts,
+    template_saying,
     window,
 )
 
@@ -37,7 +38,7 @@ from nestling.admission import FRAMING_BYTES, transfer_ms
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Receipt
-from nestling_device.agent import Agent, InputError
+from nestling_device.agent import Agent, InputError, UnanswerableError
 from nestling_device.database import StorageError
 from nestling_device.delivery.source import DeliveryError
 from nestling_device.energy.costs import MeasuredCosts, NetworkCost
@@ -518,6 +519,35 @@ def test_input_that_does_not_fit_is_refused_and_records_nothing(
 
     assert w.kept == []
     assert routes([w.agent.answer(0, EASY, BUDGET)]) == [(3, "accepted")]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_input_too_large_for_a_finite_answer_is_refused_and_the_next_one_answered(
+    tmp_path: Path, share: float
+) -> None:
+    w = world(tmp_path, BadAnswerError("not finite there either"))
+    large = np.full((2, 3), 3e38, np.float32)
+
+    with pytest.raises(UnanswerableError, match=r"up to 3e\+38, is too large: .* capacity 3"):
+        w.agent.answer(0, large, budget(offload_share=share))
+
+    assert w.kept == []
+    assert w.agent.drifting is None
+    receipt = w.agent.answer(1, EASY, budget(offload_share=0))
+    assert routes([receipt])[0][0] == CAPACITIES
+    assert all(map(math.isfinite, receipt.success))
+
+
+def test_multiplexer_whose_word_is_not_finite_means_no_answer(tmp_path: Path) -> None:
+    template = template_saying("Sqrt", ["said"])
+    w = world(tmp_path, held=1, bundle=hand_bundle(template=template))
+    small = budget(memory_bytes=MEMORY_BYTES[0])
+
+    with pytest.raises(UnanswerableError, match="what capacity 1 makes of it is not finite"):
+        w.agent.answer(0, window(-1, 0, 0, 0), small)
+
+    assert w.kept == []
+    assert routes([w.agent.answer(0, EASY, small)]) == [(1, "accepted")]
 
 
 def test_receipt_that_cannot_be_kept_means_no_answer(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import contextlib
+import os
 import re
 import shutil
 from pathlib import Path
@@ -67,6 +69,23 @@ def join(arguments: list[str], *other: str) -> int:
     values = dict(zip(arguments[::2], arguments[1::2], strict=True))
     values.update(zip(other[::2], other[1::2], strict=True))
     return main(["federated", "join", *(word for pair in values.items() for word in pair)])
+
+
+def test_supernode_starts_without_what_a_shell_has_set_for_python(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca.pem").touch()
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(os, "execve", lambda *given: started.append(given[2]))
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: "flower-supernode")
+    monkeypatch.setenv("PYTHONINSPECT", "1")
+    monkeypatch.setenv("PYTHONSTARTUP", "/etc/pythonrc")
+
+    with contextlib.suppress(SystemExit):
+        join(arguments)
+
+    assert not {"PYTHONINSPECT", "PYTHONSTARTUP"} & started[0].keys()
+    assert started[0]["FLWR_TELEMETRY_ENABLED"] == "0"
 
 
 def test_device_tells_what_it_brings_before_it_waits_for_rounds(

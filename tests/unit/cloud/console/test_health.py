@@ -108,8 +108,12 @@ def test_fleet_of_which_no_device_is_connected_is_not_working() -> None:
         ),
         (_fleet(last_answered_ms=NOW_MS - 1_200_000), "[note] No device is answering inputs; the"),
         (_fleet(losses=Losses(dropped=5)), "[note] The fleet has receipts that are in no figure"),
-        (_fleet(losses=Losses(unreadable=3)), "3 damaged on the device"),
         (_fleet(losses=Losses(rejected=2, forgotten=1)), "2 rejected because they made no sense"),
+        (
+            _fleet(losses=Losses(unreadable=3)),
+            "since the beginning: 3 damaged on the device's disk",
+        ),
+        (_fleet(damaged=2), "[warning] 2 rows of the store are damaged and left out"),
         (
             replace(WELL, last_round=replace(ROUND, averaged=False, used=1)),
             "[warning] The last federated round (run-1, round 2) changed nothing: 1 of 3 clients",
