@@ -11,7 +11,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from tests import enrolled
+from tests.needs import MOSQUITTO
 from tests.processes import DEADLINE_S, until
+from tests.skipping import required
 
 from nestling import topics
 from nestling_cloud import broker as broker_module
@@ -31,6 +33,7 @@ def enrolment(tmp_path: Path) -> Iterator[Enrolment]:
 
 @pytest.fixture
 def broker(enrolment: Enrolment) -> Iterator[Broker]:
+    required(MOSQUITTO)
     with start_secure_broker(
         enrolment.broker,
         host="127.0.0.1",
