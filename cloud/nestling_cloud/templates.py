@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from nestling.bundle import Activations
+from nestling.bundle import Activations, weights_file
 from nestling.student.blocks import Conv, Depthwise, Lstm
 from nestling.student.plan import HEAD_NAME, LayerPlan
 from nestling.v1.bundle_pb2 import NestedTensor, Signature
@@ -31,11 +31,6 @@ from nestling_cloud.quantization import (
 
 OPSET = 17
 _IR_VERSION = 9
-
-
-def weights_file(capacity: int) -> str:
-    """Name the file that a template's external initialisers point into."""
-    return f"capacity-{capacity}.weights"
 
 
 def build_template(

@@ -48,6 +48,11 @@ def bundle_version(manifest: bundle_pb2.Manifest, manifest_blob: bundle_pb2.Blob
     return f"{manifest.task}-{manifest.release}-{manifest_blob.sha256[:8]}"
 
 
+def weights_file(capacity: int) -> str:
+    """Name the file that a template's external initialisers point into."""
+    return f"capacity-{capacity}.weights"
+
+
 def template_of(entry: bundle_pb2.Capacity, activations: Activations) -> bundle_pb2.Blob:
     """Name a capacity's template with such activations; an older bundle has one for all."""
     if activations == "int8" and entry.HasField("template_int8"):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tests.families import CAPACITIES, FAMILIES, Family, make_family
 from tests.stranger import stranger
 
-from nestling.bundle import Activations
+from nestling.bundle import Activations, weights_file
 from nestling.nest import assemble, ring_bytes
 from nestling.session import open_session
 from nestling.student.blocks import Conv, Depthwise, Shuffle
@@ -33,7 +33,7 @@ from nestling.v1.bundle_pb2 import NestedTensor, Signature
 from nestling_cloud.bundles.export import export_capacity
 from nestling_cloud.quantization import ActivationRange, QuantizedStudent, quantize
 from nestling_cloud.quantization.rounding import activations_rounded, on_grids
-from nestling_cloud.templates import build_template, weights_file
+from nestling_cloud.templates import build_template
 
 TOLERANCE = 0.03
 
