@@ -34,7 +34,6 @@ LEARNING_MODULES = (
     "nestling.v1.bundle_pb2",
     "nestling.v1.delivery_pb2",
     "nestling_cloud.bundles.build",
-    "nestling_cloud.bundles.export",
     "nestling_cloud.bundles.open_files",
     "nestling_cloud.bundles.repository",
     "nestling_cloud.bundles.trial",
