@@ -85,6 +85,7 @@ def test_folder_without_the_files_is_named(task: Task, tmp_path: Path) -> None:
         gzip.compress(bytes(1000))[:-9],
         gzip.compress(bytes(range(256)))[:10] + b"\xff" * 20,
     ],
+    ids=["empty", "no gzip", "no content", "half a header", "short", "cut", "damaged"],
 )
 def test_file_that_is_no_idx_file_is_named(task: Task, data_dir: Path, content: bytes) -> None:
     (data_dir / "t10k-labels-idx1-ubyte.gz").write_bytes(content)
