@@ -29,7 +29,7 @@ from nestling_cloud.temporary import temporary_folder
 _IMAGES = ROOT / "docs" / "images"
 _WIDE, _PHONE = 1440, 390
 _FLEET: tuple[tuple[str, ...], ...] = (
-    ("--id", "wrist-1", "--profile", "pi-zero-2w", "--memory-kb", "9"),
+    ("--id", "wrist-1", "--profile", "pi-zero-2w", "--memory-kb", "10"),
     ("--id", "wrist-2", "--profile", "pi-zero-2w", "--memory-kb", "18", "--link", "bluetooth"),
     ("--id", "wrist-3", "--profile", "pi-zero-2w", "--memory-kb", "30"),
     ("--id", "bench-1", "--profile", "pi-4b", "--offload-share", "0.4"),
@@ -48,19 +48,17 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     progress = ConsoleProgress(Console(stderr=True))
-    bundle = trained_repository(
-        TASK,
-        TASK.load_checked(None, 0),
-        seed=0,
-        progress=progress,
-        cache=Path.home() / ".cache" / "nestling",
-    )
+    bundle = trained_repository(TASK, TASK.load_checked(None, 0), seed=0, progress=progress)
     with temporary_folder(".nestling-bench-") as folder, ExitStack() as stack:
         ready = stack.enter_context(_cloud(bundle.folder, folder))
-        for number, arguments in enumerate(_FLEET):
+        devices = [
             stack.enter_context(_device(ready, folder, number, arguments))
+            for number, arguments in enumerate(_FLEET)
+        ]
         for _ in progress.track(range(int(options.seconds)), int(options.seconds), "devices run"):
             time.sleep(1)
+        if any(device.poll() is not None for device in devices):
+            sys.exit("a device ended, see above: the pictures would lack it")
         driver = stack.enter_context(chromium())
         log_in(driver, ready["console"], ready["console_password"])
         for path in _take(driver, ready["console"], options.out):
@@ -140,7 +138,7 @@ def _cloud(repository: Path, folder: Path) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _device(
     ready: dict[str, Any], folder: Path, number: int, arguments: Sequence[str]
-) -> Iterator[None]:
+) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         *(sys.executable, "-P", "-m", "nestling_device.cli", "run"),
         *("--cloud", ready["grpc"], "--broker", ready["broker"]),
@@ -149,7 +147,7 @@ def _device(
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
-            yield
+            yield process
         finally:
             process.terminate()
 

@@ -47,6 +47,8 @@ def release_bundle(
         golden=repository.add(_golden(learned).SerializeToString(deterministic=True)),
     )
     try_bundle(manifest, repository.read_whole, learned.cloud.onnx)
+    # A release that is refused must not leave its teacher behind: the cloud would serve it.
+    repository.check_release(manifest)
     repository.add_model(cloud.name, learned.cloud.onnx)
     # Before the release: a bundle that devices may run has what a round needs.
     repository.add_checkpoint(_version(manifest), write_arrays(learned.checkpoint))

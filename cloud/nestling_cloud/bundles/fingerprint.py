@@ -18,7 +18,7 @@ from nestling_cloud.recipes.recipe import TRAINING_THREADS
 from nestling_cloud.tasks.task import Examples, Splits, Task
 from nestling_cloud.teacher import make_teacher
 
-# All that a bundle follows from, and no more: a change of the console trains nothing anew. A
+# All that a bundle follows from, and no more: a change to the console retrains nothing. A
 # package stands for all of its modules. A test holds the list against the imports of `learning` and
 # `bundles.build`.
 LEARNING_MODULES = (

@@ -190,7 +190,7 @@ class Repository:
                 release number is not above the current one of the same task.
         """
         self._check_blobs(manifest)
-        self._check_release(manifest)
+        self.check_release(manifest)
         blob = self.add(manifest.SerializeToString(deterministic=True))
         desired = delivery_pb2.GetDesiredBundleResponse(
             bundle_version=bundle.bundle_version(manifest, blob),
@@ -251,7 +251,13 @@ class Repository:
                     f"{blob.size}; add it again"
                 )
 
-    def _check_release(self, manifest: bundle_pb2.Manifest) -> None:
+    def check_release(self, manifest: bundle_pb2.Manifest) -> None:
+        """Refuse a release number that devices would not take.
+
+        Raises:
+            RepositoryError: it is not above the current one of the same task, or what holds the
+                current one cannot be read.
+        """
         if self.desired() is None:
             return
         current = self.manifest()

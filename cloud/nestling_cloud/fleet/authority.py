@@ -59,8 +59,8 @@ class Authority:
             pair = Pair.from_pem(path.read_bytes())
         except (OSError, CertificateError) as err:
             raise AuthorityError(
-                f"cannot use {path}: {err}; put back a copy of it, or name another state folder, "
-                "in which every device has to be enrolled anew"
+                f"cannot use {path}: {err}; restore a copy of it, or name another state folder, "
+                "with which every device has to enrol again"
             ) from err
         return cls(folder, pair, now)
 
@@ -75,10 +75,10 @@ class Authority:
         return certificates.to_pem(self._pair.certificate).decode()
 
     def check_clock(self) -> None:
-        """Refuse to work at a time at which nobody trusts this authority.
+        """Check that the clock is within the life of this authority's certificate.
 
         Raises:
-            AuthorityError: its certificate is not good yet, or no more.
+            AuthorityError: the certificate is not valid yet, or has expired.
         """
         now, certificate = self._now(), self._pair.certificate
         path = self._folder / "authority.pem"
@@ -86,14 +86,14 @@ class Authority:
             raise AuthorityError(
                 f"this machine's clock says {_day(now)}, but {path} was made on "
                 f"{_day(certificates.made_at(certificate))}, so no device would trust it: set the "
-                "clock. If that day is the wrong one, name another state folder, in which every "
-                "device has to be enrolled anew"
+                "clock. If that day is wrong, name another state folder, with which every device "
+                "has to enrol again"
             )
         if now > certificate.not_valid_after_utc:
             raise AuthorityError(
-                f"this machine's clock says {_day(now)}, and {path} was good until "
-                f"{_day(certificate.not_valid_after_utc)}: if that is over, name another state "
-                "folder, in which every device has to be enrolled anew; otherwise set the clock"
+                f"this machine's clock says {_day(now)}, and {path} expired on "
+                f"{_day(certificate.not_valid_after_utc)}: if the clock is right, name another "
+                "state folder, with which every device has to enrol again; otherwise set the clock"
             )
 
     def sign(self, device: str, request: x509.CertificateSigningRequest) -> x509.Certificate:
@@ -110,7 +110,7 @@ class Authority:
         return certificates.revocation_list(self._pair, revoked, revision)
 
     def server(self, name: str, hosts: Collection[str], *, folder: Path | None = None) -> TlsFiles:
-        """Files of a listener: made at first, made anew when they wear out or the hosts change.
+        """Return a listener's files, making or renewing them when they wear out or hosts change.
 
         Args:
             name: which listener; the file is named by it.
@@ -129,7 +129,7 @@ class Authority:
         )
 
     def client(self) -> TlsFiles:
-        """Files of the cloud as a client of its broker: made at first, made anew in time.
+        """Return the files of the cloud as its broker's client, making or renewing them.
 
         Raises:
             AuthorityError: the folder cannot be written, or see `check_clock`.
@@ -172,9 +172,9 @@ class Authority:
 
 def _made_later(path: Path, found: x509.Certificate, now: datetime) -> str:
     return (
-        f"{path} is made anew: this machine's clock says {_day(now)}, and the one before was made "
-        f"on {_day(certificates.made_at(found))}. If the clock is wrong, set it: certificates that "
-        "devices got since are refused until it says a later day than theirs"
+        f"renewing {path}: this machine's clock says {_day(now)}, and the old one was made on "
+        f"{_day(certificates.made_at(found))}. If the clock is wrong, set it: certificates that "
+        "devices got since then are refused until the clock has passed the day they were made"
     )
 
 

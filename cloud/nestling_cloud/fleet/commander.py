@@ -54,9 +54,9 @@ class Commander:
             await self._tell(words, send)
         except (CloudError, OSError, sa.exc.SQLAlchemyError) as err:
             # A store or a folder that cannot be read just now.
-            _LOG.warning("cannot look what devices have to be told; trying on: %s", cause_of(err))
+            _LOG.warning("cannot read what to tell devices; trying again: %s", cause_of(err))
         except Exception:  # noqa: BLE001  whatever it is, devices are told again when it is over
-            _LOG.warning("cannot tell devices what they have to be told; trying on", exc_info=True)
+            _LOG.warning("cannot send devices their commands; trying again", exc_info=True)
 
     def _words(self, devices: Sequence[str]) -> dict[str, Word]:
         wished, version = self._wishes.for_devices(devices), self._desired_version()

@@ -35,7 +35,7 @@ def test_damaged_authority_is_not_replaced(tmp_path: Path) -> None:
     Authority.open(tmp_path)
     path.write_bytes(path.read_bytes()[:100])
 
-    with pytest.raises(AuthorityError, match="put back a copy"):
+    with pytest.raises(AuthorityError, match="restore a copy"):
         Authority.open(tmp_path)
 
 
@@ -88,7 +88,7 @@ def test_cloud_is_a_client_under_its_own_name(tmp_path: Path) -> None:
     assert files.client_context().get_ca_certs()
 
 
-def test_certificate_that_was_made_while_the_clock_was_ahead_is_made_anew(
+def test_certificate_that_was_made_while_the_clock_was_ahead_is_renewed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Authority.open(tmp_path, at(0))
@@ -97,10 +97,10 @@ def test_certificate_that_was_made_while_the_clock_was_ahead_is_made_anew(
     Authority.open(tmp_path, at(1)).server("server", ["cloud.lan"])
 
     assert held(files.certificate).not_valid_before_utc == NOW
-    assert "clock says 2026-01-02, and the one before was made on 2027-02-05" in caplog.text
+    assert "clock says 2026-01-02, and the old one was made on 2027-02-05" in caplog.text
 
 
-def test_certificate_that_is_worn_is_made_anew_without_a_word_about_the_clock(
+def test_certificate_that_is_worn_is_renewed_without_a_word_about_the_clock(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Authority.open(tmp_path, at(0)).client()
@@ -111,7 +111,7 @@ def test_certificate_that_is_worn_is_made_anew_without_a_word_about_the_clock(
 
 @pytest.mark.parametrize(
     ("days", "said"),
-    [(-400, "was made on 2026-01-01"), (21 * 365, "was good until 2045-12-27")],
+    [(-400, "was made on 2026-01-01"), (21 * 365, "expired on 2045-12-27")],
 )
 def test_authority_that_nobody_would_trust_now_says_so_and_makes_nothing(
     tmp_path: Path, days: int, said: str
