@@ -38,9 +38,11 @@ class Client:
     def __init__(self, broker: Broker, *, will: tuple[str, bytes] | None = None) -> None:
         self.messages: queue.Queue[mqtt.MQTTMessage] = queue.Queue()
         self._subscribed: queue.Queue[int] = queue.Queue()
+        self._published: queue.Queue[int] = queue.Queue()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
         self._client.on_message = lambda _client, _data, message: self.messages.put(message)
         self._client.on_subscribe = lambda _c, _d, mid, _codes, _props: self._subscribed.put(mid)
+        self._client.on_publish = lambda _c, _d, mid, _code, _props: self._published.put(mid)
         if will:
             self._client.will_set(will[0], will[1], qos=1, retain=True)
         self._client.connect(broker.host, broker.port)
@@ -54,9 +56,15 @@ class Client:
         self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(DEADLINE_S)
 
     def try_to_publish(self, topic: str, payload: bytes) -> None:
-        """Publish what the broker may refuse, and wait until it has decided."""
+        """Publish what the broker may refuse, and wait until it has decided.
+
+        A broker that refuses it ends the connection, perhaps before the next line: the client
+        then connects again by itself and delivers what it still holds.
+        """
         self._client.publish(topic, payload)
-        self._client.publish("end", b"", qos=1).wait_for_publish(DEADLINE_S)
+        end = self._client.publish("end", b"", qos=1).mid
+        while self._published.get(timeout=DEADLINE_S) != end:
+            pass
 
     def publish_many(self, topic: str, payload: bytes, count: int) -> None:
         sent = [self._client.publish(topic, payload, qos=1) for _ in range(count)]
