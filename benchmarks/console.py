@@ -23,10 +23,10 @@ from contract import Figure, figure, parse_arguments, publish, results
 from crowd import Device
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.fleet.registry import Report
 from nestling_cloud.progress import ConsoleProgress
+from nestling_cloud.store.device_registry import Report
+from nestling_cloud.store.store import Delivery, Store, store_url
 from nestling_cloud.tasks.wearable import TASK
-from nestling_cloud.telemetry.store import Delivery, Store, store_url
 from nestling_cloud.temporary import temporary_folder
 
 _BATCH = 10

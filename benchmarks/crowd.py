@@ -17,7 +17,6 @@ import aiomqtt
 import numpy as np
 
 from nestling import topics
-from nestling.address import Address
 from nestling.v1.receipt_pb2 import (
     PROVENANCE_MEASURED,
     PROVENANCE_MODELLED,
@@ -27,7 +26,8 @@ from nestling.v1.receipt_pb2 import (
     Receipt,
     ReceiptBatch,
 )
-from nestling_device.sparkplug_node import Command, Gauges, SparkplugNode, read_command
+from nestling_core.network.address import Address
+from nestling_device.telemetry.sparkplug_node import Command, Gauges, SparkplugNode, read_command
 
 CAPACITIES = 4
 _BOARDS = ("pi-zero-2w", "pi-4b", "pi-5")

@@ -15,8 +15,8 @@ from rich.console import Console
 from contract import Figure, figure, parse_arguments, publish, results, seed_range
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.temporary import temporary_folder
-from nestling_sim.run import RunConfig, run
-from nestling_sim.scenario import load_scenario
+from nestling_sim.run.run import RunConfig, run
+from nestling_sim.scenario.scenario import load_scenario
 
 _WORDS = """
 `nestling-sim run --scenario federated`: six simulated watches, each turned by 45 degrees about an

@@ -7,17 +7,17 @@ from rich.console import Console
 import learning_nests
 import learning_teacher
 from learning_cells import Cell, Cells, Content
-from nestling_cloud.adaptation import AdaptationConfig, compare, inertial_frames
+from nestling_cloud.learning.adaptation import AdaptationConfig, compare, inertial_frames
+from nestling_cloud.learning.loop import seeded
+from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks import Task
 from nestling_cloud.tasks.wearable import load_sides
-from nestling_cloud.teacher import train_teacher
-from nestling_cloud.training import seeded
 
 MODULES = (
     *learning_nests.MODULES,
     "learning_domains",
-    "nestling_cloud.adaptation",
+    "nestling_cloud.learning.adaptation",
     "nestling_cloud.tasks.domains",
     "nestling_cloud.tasks.wearable",
 )

@@ -12,21 +12,21 @@ from rich.console import Console
 import learning_teacher
 from learning_cells import Cell, Cells, Content
 from learning_teacher import accuracy, teacher_cell, teacher_of, test_of
-from nestling.student.network import NestedStudent
-from nestling.student.weights import arrays_of, student_of
+from nestling_cloud.learning.loop import seeded
+from nestling_cloud.learning.train_student import train_student
 from nestling_cloud.progress import ConsoleProgress
-from nestling_cloud.student import train_student
 from nestling_cloud.tasks import Examples, Quantization, Task
-from nestling_cloud.training import seeded
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.weights import arrays_of, student_of
 
 MODULES = (
     *learning_teacher.MODULES,
     "learning_nests",
-    "nestling.student",
-    "nestling_cloud.distillation",
-    "nestling_cloud.nesting",
+    "nestling_core.student",
+    "nestling_cloud.learning.distillation",
+    "nestling_cloud.learning.nesting",
     "nestling_cloud.recipes",
-    "nestling_cloud.student",
+    "nestling_cloud.learning.train_student",
 )
 _DRAW = 1_000_003  # between the seeds of two draws
 

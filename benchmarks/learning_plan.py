@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from learning_nests import Study
-from nestling.student.blocks import Lstm
 from nestling_cloud.tasks import (
     Distillation,
     Joint,
@@ -21,6 +20,7 @@ from nestling_cloud.tasks import (
     separable_student,
     shuffle_student,
 )
+from nestling_core.student.blocks import Lstm
 
 TASKS = ("fashion", "wearable")
 # Ways to distil that are compared.

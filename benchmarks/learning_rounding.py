@@ -12,29 +12,29 @@ import learning_nests
 from learning_cells import Cell, Cells, Content
 from learning_nests import Study, student_cell, student_from
 from learning_teacher import teacher_cell, teacher_of, test_of
-from nestling.nest import assemble, ring_bytes
-from nestling.session import open_session
-from nestling.student.network import NestedStudent
-from nestling.student.plan import layout
 from nestling.v1.bundle_pb2 import NestedTensor
-from nestling_cloud.distillation import make_views
-from nestling_cloud.fp32 import export_fp32
+from nestling_cloud.learning.distillation import make_views
+from nestling_cloud.learning.loop import seeded
+from nestling_cloud.learning.onnx.float_export import export_fp32
+from nestling_cloud.learning.onnx.template import build_template
+from nestling_cloud.learning.quantization import quantize
+from nestling_cloud.learning.train_student import know_the_grid
 from nestling_cloud.progress import ConsoleProgress
-from nestling_cloud.quantization import quantize
-from nestling_cloud.student import know_the_grid
 from nestling_cloud.tasks import Examples, Quantization
-from nestling_cloud.templates import build_template
-from nestling_cloud.training import seeded
+from nestling_core.execution.session import open_session
+from nestling_core.nest.layout import assemble, ring_bytes
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.plan import layout
 
 MODULES = (
     *learning_nests.MODULES,
     "learning_rounding",
-    "nestling.nest",
-    "nestling.session",
-    "nestling_cloud.export",
-    "nestling_cloud.fp32",
-    "nestling_cloud.quantization",
-    "nestling_cloud.templates",
+    "nestling_core.nest.layout",
+    "nestling_core.execution.session",
+    "nestling_cloud.learning.onnx.torch_export",
+    "nestling_cloud.learning.onnx.float_export",
+    "nestling_cloud.learning.quantization",
+    "nestling_cloud.learning.onnx.template",
 )
 _BATCH = 500
 

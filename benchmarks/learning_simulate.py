@@ -7,8 +7,8 @@ from rich.console import Console
 
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.temporary import temporary_folder
-from nestling_sim.run import RunConfig, run
-from nestling_sim.scenario import load_scenario
+from nestling_sim.run.run import RunConfig, run
+from nestling_sim.scenario.scenario import load_scenario
 
 # Task of the default scenario.
 SIMULATED = "wearable"

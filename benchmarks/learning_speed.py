@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from learning_cells import Content
 from learning_rounding import as_bytes
-from nestling.nest import assemble
-from nestling.session import open_session
-from nestling.student.plan import layout
 from nestling_cloud.latency.measure import medians_us
 from nestling_cloud.tasks import Task
+from nestling_core.execution.session import open_session
+from nestling_core.nest.layout import assemble
+from nestling_core.student.plan import layout
 
 # Microseconds of (float32, int8) by the network's name.
 Speeds = Mapping[str, tuple[float, float]]

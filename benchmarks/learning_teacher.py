@@ -13,21 +13,21 @@ from rich.console import Console
 from torch import nn
 
 from learning_cells import Cell, Cells, Content
+from nestling_cloud.learning.loop import seeded
+from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks import Examples, Splits, Task, concatenate
-from nestling_cloud.teacher import train_teacher
-from nestling_cloud.training import seeded
 
 MODULES = (
     "learning_teacher",
-    "nestling.student.normalizer",
+    "nestling_core.student.normalizer",
     "nestling_cloud.models.picture_teacher",
     "nestling_cloud.models.teacher",
-    "nestling_cloud.muon",
-    "nestling_cloud.teacher",
+    "nestling_cloud.learning.muon",
+    "nestling_cloud.learning.train_teacher",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
-    "nestling_cloud.training",
+    "nestling_cloud.learning.loop",
 )
 
 

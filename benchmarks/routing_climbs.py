@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nestling_cloud.routing import Ascent, climbs, find_ascent, gains, taken
+from nestling_cloud.learning.routing import Ascent, climbs, find_ascent, gains, taken
 from routing_costs import energy_saving, run_mj, saving
 from routing_curves import SHARES, Doubles, Split, accuracies
 from routing_worlds import World

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning_rounding import as_bytes
-from nestling.admission import offload_bytes
-from nestling.nest import assemble
-from nestling.session import open_session
-from nestling.student.plan import layout
 from nestling_cloud.latency.measure import medians_us
+from nestling_cloud.learning.onnx.attach_multiplexer import multiplexed
 from nestling_cloud.models.multiplexer import Multiplexer
-from nestling_cloud.multiplexed import multiplexed
-from nestling_device.energy.profile import load_board, load_link
+from nestling_core.execution.session import open_session
+from nestling_core.nest.layout import assemble
+from nestling_core.routing.admission import offload_bytes
+from nestling_core.student.plan import layout
+from nestling_device.energy.power_tables import load_board, load_link
 from routing_curves import OURS, Split, accuracies
 from routing_worlds import World
 

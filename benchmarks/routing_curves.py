@@ -6,9 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling_cloud.models.multiplexer import Multiplexer
-from nestling_cloud.progress import Silent
-from nestling_cloud.routing import (
+from nestling_cloud.learning.routing import (
     Design,
     RoutingData,
     at_once,
@@ -18,8 +16,10 @@ from nestling_cloud.routing import (
     gains,
     share_out,
 )
-from nestling_cloud.routing.data import Floats
-from nestling_cloud.routing.rivals import RIVALS, Resources, Trial
+from nestling_cloud.learning.routing.data import Floats
+from nestling_cloud.learning.routing.rivals import RIVALS, Resources, Trial
+from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.progress import Silent
 from routing_worlds import World, drawn_order
 
 SHARES = np.arange(0, 0.5001, 0.01)

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
-from nestling_cloud.routing import Ascent, Gains, gains, taken
-from nestling_device import policy
-from nestling_device.wish import Keeper, Taken, wish_of
+from nestling_cloud.learning.routing import Ascent, Gains, gains, taken
+from nestling_device.inference import policy
+from nestling_device.inference.target_controller import Keeper, Taken, wish_of
 from routing_curves import Split
 from routing_worlds import World
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from contract import Figure, figure
-from nestling_cloud.routing import DELTA
+from nestling_cloud.learning.routing import DELTA
 from routing_climbs import Climbed
 from routing_costs import RouterCost
 from routing_found import FROM, OURS, UP, Found, interval

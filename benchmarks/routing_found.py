@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Calibration, RoutingCurve
+from nestling_cloud.learning.routing import Ascent, Design, at_once, calibrate
+from nestling_cloud.learning.routing.rivals import RIVALS
 from nestling_cloud.models.multiplexer import Multiplexer
-from nestling_cloud.routing import Ascent, Design, at_once, calibrate
-from nestling_cloud.routing.rivals import RIVALS
 from routing_climbs import Climbed, climb, way_up
 from routing_costs import (
     calibration_error,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from contract import Sheet, told
-from nestling_cloud.routing import DELTA
+from nestling_cloud.learning.routing import DELTA
 from routing_found import Found
 from routing_noticed import STRETCH
 from routing_promise import SPLITS

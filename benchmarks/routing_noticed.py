@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import RoutingCurve
-from nestling_cloud.routing import Ascent
-from nestling_device.drift import Drift, rank_of
+from nestling_cloud.learning.routing import Ascent
+from nestling_device.inference.drift import Drift, rank_of
 from routing_curves import Split
 from routing_drift import hard_inputs
 from routing_worlds import World

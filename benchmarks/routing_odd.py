@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nestling_cloud.progress import Silent
-from nestling_cloud.routing import (
+from nestling_cloud.learning.routing import (
     Design,
     RoutingData,
     at_once,
@@ -22,7 +21,8 @@ from nestling_cloud.routing import (
     gains,
     share_out,
 )
-from nestling_cloud.routing.rivals import RIVALS
+from nestling_cloud.learning.routing.rivals import RIVALS
+from nestling_cloud.progress import Silent
 from routing_curves import OURS, accuracies, area, trial_of
 from routing_worlds import World, drawn_order
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nestling_cloud.routing import DELTA, RISKS, Ascent, Gains, Judged, certify, judge
+from nestling_cloud.learning.routing import DELTA, RISKS, Ascent, Gains, Judged, certify, judge
 from routing_curves import Split
 from routing_worlds import World
 

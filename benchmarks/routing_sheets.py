@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from contract import Sheet, told
-from nestling_cloud.routing.rivals import RIVALS
+from nestling_cloud.learning.routing.rivals import RIVALS
 from routing_costs import RouterCost, radio_mj, run_mj
 from routing_curves import RESAMPLES
 from routing_figures import PLACES

@@ -11,13 +11,13 @@ from learning_nests import Study
 from learning_plan import plan_of
 from learning_rounding import as_bytes, rounded_cell
 from learning_teacher import teacher_cell, teacher_of, test_of
-from nestling.nest import assemble
-from nestling.session import open_session
-from nestling.student.plan import layout
-from nestling_cloud.macs import network_macs, student_macs
-from nestling_cloud.routing import RoutingData
+from nestling_cloud.learning.loop import logits_of
+from nestling_cloud.learning.macs import network_macs, student_macs
+from nestling_cloud.learning.routing import RoutingData
 from nestling_cloud.tasks import Examples, Task
-from nestling_cloud.training import logits_of
+from nestling_core.execution.session import open_session
+from nestling_core.nest.layout import assemble
+from nestling_core.student.plan import layout
 
 _BATCH = 500
 

@@ -8,20 +8,20 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from tests import postgres
-from tests.learning_fleet import tiny_repository
-from tests.needs import MOSQUITTO
-from tests.postgres import Postgres
+from tests.support import postgres
+from tests.support.learning_fleet import tiny_repository
+from tests.support.needs import MOSQUITTO
+from tests.support.postgres import Postgres
 
 # The first two are hooks of pytest's.
-from tests.skipping import pytest_runtest_makereport, pytest_terminal_summary, required  # noqa: F401
-from tests.trained import TrainedTask, train_small
-from tests.without_mosquitto import hide_mosquitto
+from tests.support.skipping import pytest_runtest_makereport, pytest_terminal_summary, required  # noqa: F401
+from tests.support.trained import TrainedTask, train_small
+from tests.support.without_mosquitto import hide_mosquitto
 
-from nestling.bundle import MANIFEST_FORMAT
 from nestling.v1 import bundle_pb2
-from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.mqtt.broker_process import BrokerKind
+from nestling_core.nest.bundle_files import MANIFEST_FORMAT
 
 SHAPE = (2, 3)
 CLASSES = 4

@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from nestling.command_line import Parser, print_anything
 from nestling_cloud.commands import (
     broker_config,
     bundle,
@@ -18,6 +17,7 @@ from nestling_cloud.commands import (
     serve,
 )
 from nestling_cloud.errors import CloudError
+from nestling_core.command_line.parser import Parser, print_anything
 
 _COMMANDS = (serve, console, bundle, device, broker_config, federated, latency, capacities)
 _FAILURE = 1

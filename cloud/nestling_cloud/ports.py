@@ -2,7 +2,7 @@
 
 import socket
 
-from nestling.hosts import is_wildcard
+from nestling_core.network.hosts import is_wildcard
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

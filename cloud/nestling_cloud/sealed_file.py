@@ -6,8 +6,8 @@
 import hashlib
 from pathlib import Path
 
+from nestling_cloud.atomic_file import PRIVATE, write_whole
 from nestling_cloud.errors import CloudError
-from nestling_cloud.whole_file import PRIVATE, write_whole
 
 
 class SealError(CloudError):

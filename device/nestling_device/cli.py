@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from nestling.command_line import Parser, print_anything
+from nestling_core.command_line.parser import Parser, print_anything
 from nestling_device.commands import doctor, enrol, federated, profile, run, status
 from nestling_device.errors import DeviceError
 

@@ -13,18 +13,18 @@ from typing import get_args
 
 from rich.console import Console
 
-from nestling.command_line import Parser, print_anything
-from nestling.path_flags import input_folder, output_folder
-from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.cache import keep_torch_cache
 from nestling_cloud.errors import CloudError
+from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.progress import ConsoleProgress
-from nestling_cloud.serving.config import Addresses
+from nestling_cloud.service.config import Addresses
+from nestling_core.command_line.parser import Parser, print_anything
+from nestling_core.command_line.path_flags import input_folder, output_folder
 from nestling_device.errors import DeviceError
 from nestling_sim.errors import SimError
 from nestling_sim.report import summary_table
-from nestling_sim.run import Listener, Result, RunConfig, run
-from nestling_sim.scenario import built_in_scenarios, load_scenario
+from nestling_sim.run.run import Listener, Result, RunConfig, run
+from nestling_sim.scenario.scenario import built_in_scenarios, load_scenario
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _EXAMPLES = """\

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from nestling_device.delivery.admission import parse_manifest
-from nestling_device.delivery.blobs import BlobStore
-from nestling_device.machine import activations_of
-from nestling_device.nest import Nest
-from nestling_device.state import State
+from nestling_device.bundle.nest import Nest
+from nestling_device.delivery.blob_store import BlobStore
+from nestling_device.delivery.release_rules import parse_manifest
+from nestling_device.hardware.machine import activations_of
+from nestling_device.storage.state import State
 
 
 def main(folder: Path, recording: Path, count: int, out: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nestling_cloud.telemetry.store import Store, store_url
+from nestling_cloud.store.store import Store, store_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

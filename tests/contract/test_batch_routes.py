@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.agent_world import budget, world
-from tests.hand_bundle import CAPACITIES, MEMORY_BYTES, calibration, hand_bundle, window
+from tests.support.agent_rig import budget, world
+from tests.support.hand_bundle import CAPACITIES, MEMORY_BYTES, calibration, hand_bundle, window
 
-from nestling.curve import point_at
-from nestling_cloud.routing import Ascent, at_once, climbs, gains
+from nestling_cloud.learning.routing import Ascent, at_once, climbs, gains
+from nestling_core.routing.curve import point_at
 
 _WAY_UP = Ascent(start=1, top=CAPACITIES, price=0.3)
 _probabilities = st.floats(0, 1, width=32)

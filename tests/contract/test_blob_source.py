@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from tests.background import background, delivery
-from tests.memory_source import MemorySource, small_bundle
+from tests.support.background import background, delivery
+from tests.support.memory_source import MemorySource, small_bundle
 
-from nestling.address import Address
-from nestling.bundle import blob_of
 from nestling.v1 import bundle_pb2, delivery_pb2
-from nestling_cloud.broker import start_broker
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.mqtt.broker_process import start_broker
+from nestling_core.nest.bundle_files import blob_of
+from nestling_core.network.address import Address
+from nestling_device.delivery.bundle_source import BlobSource, DeliveryError, SourceUnreachableError
 from nestling_device.delivery.grpc_source import GrpcSource
 from nestling_device.delivery.mqtt_source import MqttSource
-from nestling_device.delivery.source import BlobSource, DeliveryError, SourceUnreachableError
-from nestling_sim.links import CuttableLink
+from nestling_sim.fleet.links import CuttableLink
 
 # More than one of any adapter's requests, and no multiple of a chunk.
 DATA = os.urandom(300_001)

@@ -14,12 +14,12 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.processes import DEADLINE_S, alive, children, seen, until
+from tests.support.processes import DEADLINE_S, alive, children, seen, until
 
 from nestling import topics
-from nestling_cloud import broker as broker_module
-from nestling_cloud.broker import Broker, BrokerError, BrokerKind, start_broker
-from nestling_cloud.fleet.broker_folder import MAX_MESSAGE_BYTES
+from nestling_cloud.fleet.broker_config import MAX_MESSAGE_BYTES
+from nestling_cloud.mqtt import broker_process as broker_module
+from nestling_cloud.mqtt.broker_process import Broker, BrokerError, BrokerKind, start_broker
 
 # CONNECT: keep-alive 1 s, client "silent", Will "gone" to "death" with QoS 1.
 _SILENT = b"\x10\x1f\x00\x04MQTT\x04\x0e\x00\x01\x00\x06silent\x00\x05death\x00\x04gone"
@@ -265,7 +265,7 @@ def test_broker_that_died_is_noticed(broker: Broker) -> None:
 
 def test_broker_dies_with_its_parent_even_by_kill_9(broker_kind: BrokerKind) -> None:
     program = (
-        "import sys, time; from nestling_cloud.broker import start_broker\n"
+        "import sys, time; from nestling_cloud.mqtt.broker_process import start_broker\n"
         "broker = start_broker(kind=sys.argv[1]); print(broker.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
@@ -283,7 +283,7 @@ def test_parent_killed_at_any_moment_of_the_start_leaves_no_file(
     broker_kind: BrokerKind, tmp_path: Path
 ) -> None:
     program = (
-        "import sys; from nestling_cloud.broker import start_broker\n"
+        "import sys; from nestling_cloud.mqtt.broker_process import start_broker\n"
         "with start_broker(kind=sys.argv[1]): sys.stdin.read()"
     )
     command = [sys.executable, "-P", "-c", program, broker_kind]

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from tests.receipts import make_receipt
+from tests.support.receipts import make_receipt
 
 from nestling.v1 import receipt_pb2
-from nestling_cloud.telemetry import branches, tables
-from nestling_cloud.telemetry.ledger import Ledger
-from nestling_cloud.telemetry.store import Added, Delivery, Store
-from nestling_device.outbox import AcknowledgementEffect, Outbox
+from nestling_cloud.store import copied_outboxes, tables
+from nestling_cloud.store.ledger import Ledger
+from nestling_cloud.store.store import Added, Delivery, Store
+from nestling_device.telemetry.outbox import AcknowledgementEffect, Outbox
 
 DEVICE = "porch"
 ALL = 10**6
@@ -48,7 +48,7 @@ def stored(store: Store) -> list[int]:
 def copies(store: Store) -> dict[str, int]:
     with store.reading() as connection:
         newest = max(row.seen_ms for row in connection.execute(tables.OUTBOXES.select()))
-        return branches.side_by_side(connection, now_ms=newest)
+        return copied_outboxes.side_by_side(connection, now_ms=newest)
 
 
 def test_same_numbers_with_other_content_are_stored_under_another_outbox(
@@ -120,9 +120,9 @@ def test_two_copies_that_deliver_are_noticed_and_restarts_are_not(
 
     assert copies(store) == {DEVICE: 2}
     with store.reading() as connection:
-        later_ms = branches.TOGETHER_MS + 2**42
-        assert branches.side_by_side(connection, now_ms=later_ms) == {}
-        assert branches.side_by_side(connection, now_ms=0, device="another") == {}
+        later_ms = copied_outboxes.TOGETHER_MS + 2**42
+        assert copied_outboxes.side_by_side(connection, now_ms=later_ms) == {}
+        assert copied_outboxes.side_by_side(connection, now_ms=0, device="another") == {}
 
 
 def test_copies_first_heard_of_in_one_commit_are_told_apart(store: Store, tmp_path: Path) -> None:

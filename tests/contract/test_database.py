@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.postgres import Postgres
-from tests.receipts import make_batch
+from tests.support.postgres import Postgres
+from tests.support.receipts import make_batch
 
-from nestling_cloud.telemetry.store import Store, store_url
+from nestling_cloud.store.store import Store, store_url
 
 _FULL_AT_PAGES = 60  # of 4 KiB
 

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from tests.agent_world import METER, budget
-from tests.background import background, delivery
-from tests.hand_bundle import EASY, MEMORY_BYTES, hand_release
+from tests.support.agent_rig import METER, budget
+from tests.support.background import background, delivery
+from tests.support.hand_bundle import EASY, MEMORY_BYTES, hand_release
 
-from nestling.address import Address
-from nestling_cloud.broker import start_broker
 from nestling_cloud.bundles.repository import Repository
-from nestling_device.runtime import Device, DeviceConfig
+from nestling_cloud.mqtt.broker_process import start_broker
+from nestling_core.network.address import Address
+from nestling_device.runtime.device import Device, DeviceConfig
 
 
 def test_release_that_growing_brings_is_taken_up_between_two_inputs(tmp_path: Path) -> None:

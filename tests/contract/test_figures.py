@@ -7,18 +7,18 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from tests.receipts import make_receipt
+from tests.support.receipts import make_receipt
 
 from nestling.v1 import receipt_pb2
-from nestling_cloud.fleet import registry
-from nestling_cloud.fleet.wishes import Wishes
-from nestling_cloud.telemetry.figures import Figures
-from nestling_cloud.telemetry.receipts import ReceiptRow
-from nestling_cloud.telemetry.retention import DAY_MS, Retention
-from nestling_cloud.telemetry.store import Delivery, Store
-from nestling_cloud.telemetry.tally import FALLBACKS
-from nestling_cloud.telemetry.time_range import TimeRange
-from nestling_cloud.telemetry.views import Totals
+from nestling_cloud.control.targets import Wishes
+from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.views import Totals
+from nestling_cloud.store import device_registry
+from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_cloud.store.retention import DAY_MS, Retention
+from nestling_cloud.store.store import Delivery, Store
+from nestling_cloud.store.tally import FALLBACKS
+from nestling_cloud.store.time_range import TimeRange
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 _REASONS = (receipt_pb2.REASON_ACCEPTED, receipt_pb2.REASON_GATED, receipt_pb2.REASON_UNREACHABLE)
@@ -285,7 +285,7 @@ def test_reader_of_receipts_meets_none_that_came_after_it_began(store: Store, no
 
 def test_table_of_devices_is_searched_ordered_and_paged(store: Store) -> None:
     reports = [
-        registry.Report(
+        device_registry.Report(
             device=f"pi-{number}",
             seen_ms=number,
             online=number % 2 == 0,
@@ -322,9 +322,11 @@ def test_table_of_devices_has_those_that_never_said_last(store: Store, column: s
     store.add_all(
         [],
         [
-            registry.Report(device="pi-1", seen_ms=1),
-            registry.Report(device="pi-2", seen_ms=2, online=True, offload_share=0.5),
-            registry.Report(device="pi-3", seen_ms=3, online=True, outbox_depth=7, answers=1),
+            device_registry.Report(device="pi-1", seen_ms=1),
+            device_registry.Report(device="pi-2", seen_ms=2, online=True, offload_share=0.5),
+            device_registry.Report(
+                device="pi-3", seen_ms=3, online=True, outbox_depth=7, answers=1
+            ),
         ],
     )
     Wishes(store).set("pi-3", 0.25, wished_by="ada")
@@ -340,10 +342,10 @@ def test_fleet_counts_its_devices_by_bundle(store: Store) -> None:
     store.add_all(
         [],
         [
-            registry.Report(device="pi-1", seen_ms=1, online=True, bundle_version="a"),
-            registry.Report(device="pi-2", seen_ms=1, online=False, bundle_version="b"),
-            registry.Report(device="pi-3", seen_ms=1, online=True, bundle_version="b"),
-            registry.Report(device="pi-4", seen_ms=1),
+            device_registry.Report(device="pi-1", seen_ms=1, online=True, bundle_version="a"),
+            device_registry.Report(device="pi-2", seen_ms=1, online=False, bundle_version="b"),
+            device_registry.Report(device="pi-3", seen_ms=1, online=True, bundle_version="b"),
+            device_registry.Report(device="pi-4", seen_ms=1),
         ],
     )
 
@@ -357,12 +359,20 @@ def test_fleet_counts_devices_that_answer_by_what_is_resident(store: Store, now_
     store.add_all(
         [],
         [
-            registry.Report(device="pi-1", seen_ms=1, capacity=2, answers=1, answered_ms=now_ms),
-            registry.Report(device="pi-2", seen_ms=1, capacity=4, answers=1, answered_ms=now_ms),
-            registry.Report(device="pi-3", seen_ms=1, capacity=2, answers=1, answered_ms=now_ms),
-            registry.Report(device="pi-4", seen_ms=1, capacity=0, answers=1, answered_ms=now_ms),
-            registry.Report(device="idle", seen_ms=1, capacity=2, answers=1, answered_ms=1),
-            registry.Report(device="new", seen_ms=1, capacity=2),
+            device_registry.Report(
+                device="pi-1", seen_ms=1, capacity=2, answers=1, answered_ms=now_ms
+            ),
+            device_registry.Report(
+                device="pi-2", seen_ms=1, capacity=4, answers=1, answered_ms=now_ms
+            ),
+            device_registry.Report(
+                device="pi-3", seen_ms=1, capacity=2, answers=1, answered_ms=now_ms
+            ),
+            device_registry.Report(
+                device="pi-4", seen_ms=1, capacity=0, answers=1, answered_ms=now_ms
+            ),
+            device_registry.Report(device="idle", seen_ms=1, capacity=2, answers=1, answered_ms=1),
+            device_registry.Report(device="new", seen_ms=1, capacity=2),
         ],
     )
     lately = TimeRange(since_ms=now_ms - MINUTE_MS, until_ms=now_ms + 1)

@@ -4,21 +4,21 @@ import math
 from dataclasses import replace
 
 import pytest
-from tests.receipts import make_batch
+from tests.support.receipts import make_batch
 
-from nestling import metrics
-from nestling_cloud.fleet import registry
-from nestling_cloud.fleet.wishes import WishError, Wishes
-from nestling_cloud.telemetry.figures import Figures
-from nestling_cloud.telemetry.fleet_condition import (
+from nestling import sparkplug_metrics
+from nestling_cloud.control.targets import WishError, Wishes
+from nestling_cloud.metrics.fleet_health import (
     LONG_OUTBOX,
     Losses,
     device_losses,
     fleet_condition,
 )
-from nestling_cloud.telemetry.hard_inputs import HardInput, HardInputs
-from nestling_cloud.telemetry.store import Delivery, Store
-from nestling_cloud.telemetry.views import DeviceRow
+from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.views import DeviceRow
+from nestling_cloud.store import device_registry
+from nestling_cloud.store.hard_inputs import HardInput, HardInputs
+from nestling_cloud.store.store import Delivery, Store
 
 
 def only_row(store: Store) -> DeviceRow:
@@ -27,17 +27,19 @@ def only_row(store: Store) -> DeviceRow:
 
 
 def test_device_is_what_it_last_said_of_itself(store: Store) -> None:
-    born: dict[str, metrics.MetricValue] = {
-        metrics.PROFILE: "pi-5",
-        metrics.BUNDLE_VERSION: "tiny-1",
-        metrics.CAPACITY: 2,
-        metrics.BATTERY: 0.75,
-        metrics.OUTBOX_DEPTH: 9,
-        metrics.OFFLOAD_SHARE: 0.2,
-        metrics.DRIFTING: True,
+    born: dict[str, sparkplug_metrics.MetricValue] = {
+        sparkplug_metrics.PROFILE: "pi-5",
+        sparkplug_metrics.BUNDLE_VERSION: "tiny-1",
+        sparkplug_metrics.CAPACITY: 2,
+        sparkplug_metrics.BATTERY: 0.75,
+        sparkplug_metrics.OUTBOX_DEPTH: 9,
+        sparkplug_metrics.OFFLOAD_SHARE: 0.2,
+        sparkplug_metrics.DRIFTING: True,
     }
-    store.add_all([], [registry.report("pi-1", born, seen_ms=1000, online=True)])
-    store.add_all([], [registry.report("pi-1", {metrics.CAPACITY: 3}, seen_ms=2000)])
+    store.add_all([], [device_registry.report("pi-1", born, seen_ms=1000, online=True)])
+    store.add_all(
+        [], [device_registry.report("pi-1", {sparkplug_metrics.CAPACITY: 3}, seen_ms=2000)]
+    )
 
     assert only_row(store) == DeviceRow(
         device="pi-1",
@@ -56,15 +58,15 @@ def test_device_is_what_it_last_said_of_itself(store: Store) -> None:
 
 
 def test_device_may_take_back_what_it_said(store: Store) -> None:
-    said = {metrics.OFFLOAD_SHARE: 0.2, metrics.DRIFTING: True}
-    nothing: dict[str, metrics.MetricValue | None] = dict.fromkeys(said)
-    store.add_all([], [registry.report("pi-1", said, seen_ms=1)])
-    store.add_all([], [registry.report("pi-1", {metrics.CAPACITY: 2}, seen_ms=2)])
+    said = {sparkplug_metrics.OFFLOAD_SHARE: 0.2, sparkplug_metrics.DRIFTING: True}
+    nothing: dict[str, sparkplug_metrics.MetricValue | None] = dict.fromkeys(said)
+    store.add_all([], [device_registry.report("pi-1", said, seen_ms=1)])
+    store.add_all([], [device_registry.report("pi-1", {sparkplug_metrics.CAPACITY: 2}, seen_ms=2)])
     before = only_row(store)
 
-    store.add_all([], [registry.report("pi-1", nothing, seen_ms=3)])
+    store.add_all([], [device_registry.report("pi-1", nothing, seen_ms=3)])
     taken_back = only_row(store)
-    both = [registry.report("pi-1", words, seen_ms=4) for words in (nothing, said)]
+    both = [device_registry.report("pi-1", words, seen_ms=4) for words in (nothing, said)]
     store.add_all([], both)
     said_again = only_row(store)
     store.add_all([], both[::-1])
@@ -76,12 +78,12 @@ def test_device_may_take_back_what_it_said(store: Store) -> None:
 
 def test_reports_of_one_commit_are_joined_in_their_order(store: Store) -> None:
     reports = [
-        registry.Report(device="pi-1", seen_ms=1, online=True, profile="a", answers=2),
-        registry.Report(device="pi-1", seen_ms=2, profile="b", answers=3, answered_ms=5),
-        registry.Report(device="pi-1", seen_ms=3, online=False),
+        device_registry.Report(device="pi-1", seen_ms=1, online=True, profile="a", answers=2),
+        device_registry.Report(device="pi-1", seen_ms=2, profile="b", answers=3, answered_ms=5),
+        device_registry.Report(device="pi-1", seen_ms=3, online=False),
     ]
     store.add_all([], reports)
-    store.add_all([], [registry.Report(device="pi-1", seen_ms=2, answers=1)])
+    store.add_all([], [device_registry.Report(device="pi-1", seen_ms=2, answers=1)])
 
     row = only_row(store)
     assert (row.online, row.profile, row.last_seen_ms, row.answers) == (False, "b", 3, 6)
@@ -89,29 +91,29 @@ def test_reports_of_one_commit_are_joined_in_their_order(store: Store) -> None:
 
 def test_nobody_is_online_after_all_were_ended(store: Store) -> None:
     store.add_all(
-        [], [registry.Report(device=f"pi-{n}", seen_ms=1, online=n != 2) for n in (3, 1, 2)]
+        [], [device_registry.Report(device=f"pi-{n}", seen_ms=1, online=n != 2) for n in (3, 1, 2)]
     )
 
     with store.writing() as connection:
-        assert registry.end_all(connection) == ["pi-1", "pi-3"]
+        assert device_registry.end_all(connection) == ["pi-1", "pi-3"]
     with store.writing() as connection:
-        assert registry.end_all(connection) == []
+        assert device_registry.end_all(connection) == []
 
     rows, _ = Figures(store).devices()
     assert [row.online for row in rows] == [False] * 3
 
 
 def test_what_a_device_says_without_sense_it_did_not_say(store: Store) -> None:
-    said: dict[str, metrics.MetricValue] = {
-        metrics.PROFILE: "nul\0",
-        metrics.BUNDLE_VERSION: "x" * 201,
-        metrics.CAPACITY: 2**64 - 1,
-        metrics.BATTERY: math.nan,
-        metrics.OUTBOX_DEPTH: True,
-        metrics.OFFLOAD_SHARE: -0.5,
-        metrics.DRIFTING: 1,
+    said: dict[str, sparkplug_metrics.MetricValue] = {
+        sparkplug_metrics.PROFILE: "nul\0",
+        sparkplug_metrics.BUNDLE_VERSION: "x" * 201,
+        sparkplug_metrics.CAPACITY: 2**64 - 1,
+        sparkplug_metrics.BATTERY: math.nan,
+        sparkplug_metrics.OUTBOX_DEPTH: True,
+        sparkplug_metrics.OFFLOAD_SHARE: -0.5,
+        sparkplug_metrics.DRIFTING: 1,
     }
-    store.add_all([], [registry.report("pi-1", said, seen_ms=1)])
+    store.add_all([], [device_registry.report("pi-1", said, seen_ms=1)])
 
     row = only_row(store)
     assert (row.profile, row.bundle_version, row.capacity) == ("", "", 0)
@@ -137,7 +139,7 @@ def test_wish_of_a_device_goes_before_the_fleets(store: Store) -> None:
 
 
 def test_table_of_devices_shows_what_is_wished(store: Store) -> None:
-    store.add_all([], [registry.Report(device=f"pi-{n}", seen_ms=1) for n in (1, 2)])
+    store.add_all([], [device_registry.Report(device=f"pi-{n}", seen_ms=1) for n in (1, 2)])
     figures, wishes = Figures(store), Wishes(store)
 
     def wished() -> list[float | None]:
@@ -249,18 +251,21 @@ def test_no_hard_input_is_nothing_to_add(store: Store) -> None:
 
 
 def test_condition_of_a_fleet_counts_what_is_connected_and_what_is_wrong(store: Store) -> None:
-    words: dict[str, metrics.MetricValue] = {
-        metrics.BUNDLE_VERSION: "tiny-1",
-        metrics.OUTBOX_DEPTH: LONG_OUTBOX + 1,
+    words: dict[str, sparkplug_metrics.MetricValue] = {
+        sparkplug_metrics.BUNDLE_VERSION: "tiny-1",
+        sparkplug_metrics.OUTBOX_DEPTH: LONG_OUTBOX + 1,
     }
-    away: dict[str, metrics.MetricValue] = {**words, metrics.BUNDLE_VERSION: "tiny-0"}
+    away: dict[str, sparkplug_metrics.MetricValue] = {
+        **words,
+        sparkplug_metrics.BUNDLE_VERSION: "tiny-0",
+    }
     store.add_all(
         [Delivery(device="pi-2", batch=make_batch(3, gaps=((1, 2),)))],
         [
-            registry.Report(device="pi-1", seen_ms=1000, answers=3, answered_ms=1000),
-            registry.report("pi-1", words, seen_ms=1000, online=True),
-            registry.report("pi-2", away, seen_ms=3000, online=False),
-            registry.report("pi-3", {}, seen_ms=2000),
+            device_registry.Report(device="pi-1", seen_ms=1000, answers=3, answered_ms=1000),
+            device_registry.report("pi-1", words, seen_ms=1000, online=True),
+            device_registry.report("pi-2", away, seen_ms=3000, online=False),
+            device_registry.report("pi-3", {}, seen_ms=2000),
         ],
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.simulated_bus import SimulatedBus
+from tests.support.simulated_bus import SimulatedBus
 
 from nestling.v1.receipt_pb2 import PROVENANCE_CALIBRATED, PROVENANCE_MEASURED
 from nestling_device.energy.instruments.ina import Ina219, Ina260

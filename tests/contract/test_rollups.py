@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.receipts import make_batch
+from tests.support.receipts import make_batch
 
-from nestling_cloud.telemetry import rollups, tables
-from nestling_cloud.telemetry.store import Store
-from nestling_cloud.telemetry.time_range import TimeRange
+from nestling_cloud.store import rollups, tables
+from nestling_cloud.store.store import Store
+from nestling_cloud.store.time_range import TimeRange
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

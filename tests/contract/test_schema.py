@@ -2,15 +2,14 @@
 
 import pytest
 import sqlalchemy as sa
-from tests.receipts import NOW_MS, make_batch
+from tests.support.receipts import NOW_MS, make_batch
 
-from nestling_cloud.fleet import registry
-from nestling_cloud.telemetry import tables
-from nestling_cloud.telemetry.database import Database
-from nestling_cloud.telemetry.figures import Figures
-from nestling_cloud.telemetry.schema import VERSION
-from nestling_cloud.telemetry.store import Store, StoreError
-from nestling_cloud.telemetry.time_range import TimeRange
+from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.store import device_registry, tables
+from nestling_cloud.store.database import Database
+from nestling_cloud.store.schema import VERSION
+from nestling_cloud.store.store import Store, StoreError
+from nestling_cloud.store.time_range import TimeRange
 
 # As the first version's metadata made them.
 _FIRST_VERSION = """
@@ -131,7 +130,7 @@ def test_devices_of_the_second_version_are_kept_without_a_word_on_drift(
     database: str,
 ) -> None:
     with Store(database) as store:
-        store.add_all([], [registry.Report(device="pi-1", seen_ms=NOW_MS, capacity=2)])
+        store.add_all([], [device_registry.Report(device="pi-1", seen_ms=NOW_MS, capacity=2)])
         with store.writing() as connection:
             connection.exec_driver_sql("ALTER TABLE devices DROP COLUMN drifting")
             drop_lineage(connection)
@@ -140,7 +139,7 @@ def test_devices_of_the_second_version_are_kept_without_a_word_on_drift(
     with Store(database) as store:
         ((row,), _) = Figures(store).devices()
         assert (row.device, row.capacity, row.drifting) == ("pi-1", 2, None)
-        store.add_all([], [registry.Report(device="pi-1", seen_ms=NOW_MS, drifting=True)])
+        store.add_all([], [device_registry.Report(device="pi-1", seen_ms=NOW_MS, drifting=True)])
         ((row,), _) = Figures(store).devices()
         assert row.drifting
 

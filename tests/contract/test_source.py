@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.processes import until
-from tests.simulated_bus import SimulatedBus
+from tests.support.processes import until
+from tests.support.simulated_bus import SimulatedBus
 
 from nestling_device.sources.camera import Camera, choose_camera
 from nestling_device.sources.cursor import Cursor
@@ -22,7 +22,7 @@ from nestling_device.sources.imu import Imu
 from nestling_device.sources.recorded import Replay
 from nestling_device.sources.source import Source, SourceError, Windows
 from nestling_device.sources.unix_socket import UnixSocket
-from nestling_device.sources.watched import WatchedFolder
+from nestling_device.sources.watched_folder import WatchedFolder
 
 SHAPE = (2, 3)
 PATIENCE_S = 20.0

@@ -5,9 +5,9 @@ are listed with the reason, so that none is forgotten.
 """
 
 import pytest
-from tests.sparkplug_host_statements import HOST
-from tests.sparkplug_node_statements import NODE
-from tests.sparkplug_talk import Talk, hold_talk
+from tests.support.sparkplug_host_statements import HOST
+from tests.support.sparkplug_node_statements import NODE
+from tests.support.sparkplug_talk import Talk, hold_talk
 
 # By the beginning of the id, and why.
 NOT_OURS = {

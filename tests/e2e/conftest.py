@@ -7,14 +7,14 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests import browser as browsers
-from tests import cloud_process, pi_install
-from tests.browser import Browser
-from tests.cloud_process import Cloud, StartCloud
-from tests.fleet_tasks import fill_cache
-from tests.needs import CHROMIUM
-from tests.skipping import required
-from tests.trained import SEED, TrainedTask
+from tests.support import browser as browsers
+from tests.support import cloud_process, pi_install
+from tests.support.browser import Browser
+from tests.support.cloud_process import Cloud, StartCloud
+from tests.support.fleet_tasks import fill_cache
+from tests.support.needs import CHROMIUM
+from tests.support.skipping import required
+from tests.support.trained import SEED, TrainedTask
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pytest
 from google.protobuf import json_format
-from tests.stranger import stranger
-from tests.trained import TrainedTask
+from tests.support.foreign_client import stranger
+from tests.support.trained import TrainedTask
 
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_cloud import cli

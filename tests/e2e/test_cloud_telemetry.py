@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cloud_process import Cloud, StartCloud
-from tests.edge_node import Node, batch_of
-from tests.postgres import Postgres
-from tests.processes import until
-from tests.subscriber import subscribed
+from tests.support.cloud_process import Cloud, StartCloud
+from tests.support.edge_node import Node, batch_of
+from tests.support.postgres import Postgres
+from tests.support.processes import until
+from tests.support.subscriber import subscribed
 
-from nestling import metrics, topics
+from nestling import sparkplug_metrics, topics
 from nestling.v1 import receipt_pb2
-from nestling_cloud.broker import Broker, BrokerKind, start_broker
-from nestling_cloud.telemetry.figures import Figures
-from nestling_cloud.telemetry.store import Store, store_url
-from nestling_cloud.telemetry.views import DeviceRow
+from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.views import DeviceRow
+from nestling_cloud.mqtt.broker_process import Broker, BrokerKind, start_broker
+from nestling_cloud.store.store import Store, store_url
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_unknown_node_is_asked_for_its_birth(node: Node) -> None:
     node.data(17, batch_of(1))
 
     entry = node.command()
-    assert (entry.name, entry.boolean_value) == (metrics.REBIRTH, True)
+    assert (entry.name, entry.boolean_value) == (sparkplug_metrics.REBIRTH, True)
 
 
 def test_missed_message_asks_for_a_rebirth(node: Node) -> None:
@@ -79,7 +79,7 @@ def test_missed_message_asks_for_a_rebirth(node: Node) -> None:
     node.data(2, batch_of(1))
 
     entry = node.command()
-    assert (entry.name, entry.boolean_value) == (metrics.REBIRTH, True)
+    assert (entry.name, entry.boolean_value) == (sparkplug_metrics.REBIRTH, True)
     assert node.acknowledged() == ("outbox", 1)
 
 
@@ -147,7 +147,7 @@ def test_batch_that_could_not_be_stored_is_not_acknowledged(cloud: Cloud, node: 
 
 
 def test_registry_follows_births_data_and_deaths(cloud: Cloud, node: Node) -> None:
-    node.birth({metrics.PROFILE: "pi-5", metrics.OFFLOAD_SHARE: 0.25})
+    node.birth({sparkplug_metrics.PROFILE: "pi-5", sparkplug_metrics.OFFLOAD_SHARE: 0.25})
     node.data(1, batch_of(1, 2))
     assert node.acknowledged() == ("outbox", 2)
 
@@ -185,7 +185,7 @@ def test_cloud_that_starts_again_takes_nobody_for_online_and_asks_who_is_there(
     second = start_cloud("--broker", broker.address)
 
     entry = node.command()
-    assert (entry.name, entry.boolean_value) == (metrics.REBIRTH, True)
+    assert (entry.name, entry.boolean_value) == (sparkplug_metrics.REBIRTH, True)
     assert [row.online for row in devices(second)] == [False, False]
     node.birth()
     until(lambda: [row.online for row in devices(second)] == [True, False])
@@ -204,7 +204,7 @@ def test_receipts_are_stored_once_in_postgresql_through_a_killed_cloud(
     assert node.acknowledged() == ("outbox", 2)
     first.stop(signal.SIGKILL)
     start_cloud(*flags)
-    assert node.command().name == metrics.REBIRTH
+    assert node.command().name == sparkplug_metrics.REBIRTH
     node.birth()
 
     node.data(1, batch_of(1, 2, 3))

@@ -11,21 +11,21 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from starlette.routing import BaseRoute, Mount, Route
-from tests.cloud_process import Cloud, StartCloud
-from tests.processes import DEADLINE_S
+from tests.support.cloud_process import Cloud, StartCloud
+from tests.support.processes import DEADLINE_S
 
 from nestling_cloud import cli
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.console.app import routes
-from nestling_cloud.console.login import Login
-from nestling_cloud.console.parts import console_parts, device_start
-from nestling_cloud.console.password import PasswordFile
-from nestling_cloud.console.sessions import COOKIE, Sessions
-from nestling_cloud.console.stored_rounds import StoredRounds
-from nestling_cloud.console.throttle import FREE_FAILURES, LoginThrottle
-from nestling_cloud.federated.rounds import RoundLog
-from nestling_cloud.telemetry.store import Store
-from nestling_cloud.telemetry.uplink import Uplink
+from nestling_cloud.console.auth.login import Login
+from nestling_cloud.console.auth.password import PasswordFile
+from nestling_cloud.console.auth.sessions import COOKIE, Sessions
+from nestling_cloud.console.auth.throttle import FREE_FAILURES, LoginThrottle
+from nestling_cloud.console.data.console_data import console_parts, device_start
+from nestling_cloud.console.data.stored_rounds import StoredRounds
+from nestling_cloud.federated.round_log import RoundLog
+from nestling_cloud.store.store import Store
+from nestling_cloud.telemetry.ingest_status import Uplink
 
 UPLINK = Uplink(broker="127.0.0.1:1883", connected=True)
 OPEN = {"GET /healthz", "GET /login", "POST /login", "GET /login.css", "GET /favicon.ico"}

@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
-from tests.processes import DEADLINE_S
-from tests.skipping import needs_ipv6
+from tests.support.processes import DEADLINE_S
+from tests.support.skipping import needs_ipv6
 
 from nestling_cloud import cli
 from nestling_cloud.console.server import ConsoleAddress, ConsoleError, ConsoleServer
-from nestling_cloud.tls import TlsFiles
+from nestling_cloud.fleet.tls import TlsFiles
 
 
 @pytest.fixture
@@ -122,8 +122,8 @@ def _sent_until_hung_up(
     sent: Iterable[bytes], monkeypatch: pytest.MonkeyPatch, *, deadline_s: float = 0.3
 ) -> bytes:
     """Send a console some pieces, then nothing more; returns what it says before it hangs up."""
-    monkeypatch.setattr("nestling_cloud.console.deadline._DEADLINE_S", deadline_s)
-    monkeypatch.setattr("nestling_cloud.console.deadline._LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("nestling_cloud.console.http.request_deadline._DEADLINE_S", deadline_s)
+    monkeypatch.setattr("nestling_cloud.console.http.request_deadline._LOOK_EVERY_S", 0.05)
 
     def talk(port: int) -> bytes:
         with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as line:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nestling_sim.links import CuttableLink
+from nestling_sim.fleet.links import CuttableLink
 
 DEADLINE_S = 10.0
 

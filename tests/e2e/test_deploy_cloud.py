@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
-from tests import enrolled
-from tests.hand_bundle import hand_repository
-from tests.needs import MOSQUITTO, SYSTEMD
-from tests.processes import DEADLINE_S, until
-from tests.skipping import needs, required
+from tests.support import enrolled
+from tests.support.hand_bundle import hand_repository
+from tests.support.needs import MOSQUITTO, SYSTEMD
+from tests.support.processes import DEADLINE_S, until
+from tests.support.skipping import needs, required
 
 from nestling_cloud import cli
 from nestling_cloud.fleet.enrolment import Enrolment

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests import cloud_process, enrolled
-from tests.cloud_process import Cloud
-from tests.device_process import DeviceProcess
-from tests.hand_bundle import hand_repository
-from tests.pi_install import FOLDER, ROOT, copy_root
-from tests.processes import DEADLINE_S, until
+from tests.support import cloud_process, enrolled
+from tests.support.cloud_process import Cloud
+from tests.support.device_process import DeviceProcess
+from tests.support.hand_bundle import hand_repository
+from tests.support.pi_install import FOLDER, ROOT, copy_root
+from tests.support.processes import DEADLINE_S, until
 
 TEXT = (ROOT / "docs" / "deploy.md").read_text()
 # What needs a Pi, systemd or a second machine, as the page says; and what is run elsewhere.

@@ -12,22 +12,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import cloud_process
-from tests.cloud_process import Cloud, StartCloud
-from tests.device_process import DeviceProcess
-from tests.hand_bundle import EASY, hand_repository
-from tests.processes import until
-from tests.subscriber import subscribed
+from tests.support import cloud_process
+from tests.support.cloud_process import Cloud, StartCloud
+from tests.support.device_process import DeviceProcess
+from tests.support.hand_bundle import EASY, hand_repository
+from tests.support.processes import until
+from tests.support.subscriber import subscribed
 
 from nestling import topics
-from nestling.address import Address
 from nestling.v1 import bundle_pb2
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.connection import BrokerAddress
-from nestling_cloud.telemetry.figures import Figures
-from nestling_cloud.telemetry.store import Store, store_url
-from nestling_device.outbox import Outbox
-from nestling_device.state import State
+from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.mqtt.client import BrokerAddress
+from nestling_cloud.store.store import Store, store_url
+from nestling_core.network.address import Address
+from nestling_device.storage.state import State
+from nestling_device.telemetry.outbox import Outbox
 
 ALL_TO_THE_CLOUD = ("--offload-share", "1")
 QUICK = ("--interval", "0.01")

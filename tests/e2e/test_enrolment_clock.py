@@ -7,14 +7,14 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.background import background
+from tests.support.background import background
 
-from nestling.address import Address
 from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.serving.listener import listening, tls_credentials
-from nestling_device.enrolment import EnrolmentError, enrol
-from nestling_device.identity import Identity
+from nestling_core.network.address import Address
+from nestling_device.enrolment.enrol import EnrolmentError, enrol
+from nestling_device.transport.identity import Identity
 
 
 @pytest.mark.parametrize("days", [-800, 800])

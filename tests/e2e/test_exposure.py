@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests import cloud_process, enrolled
-from tests.cloud_process import Cloud, StartCloud
-from tests.processes import DEADLINE_S, children, seen
+from tests.support import cloud_process, enrolled
+from tests.support.cloud_process import Cloud, StartCloud
+from tests.support.processes import DEADLINE_S, children, seen
 
 # First words of protocols, and the first bytes of a friendly answer.
 GREETINGS = {

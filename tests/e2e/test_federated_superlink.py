@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from tests.certificates import ServerFiles, make_server_files
-from tests.learning_fleet import TASK, LearningFleet, NodeConfig, learning_fleet
-from tests.processes import until
+from tests.support.certificates import ServerFiles, make_server_files
+from tests.support.learning_fleet import TASK, LearningFleet, NodeConfig, learning_fleet
+from tests.support.processes import until
 
-from nestling.address import Address
-from nestling_cloud.federated.flower import FlowerError, Link, run_app, write_app
-from nestling_cloud.federated.rounds import Round, RoundLog
-from nestling_cloud.telemetry.store import store_url
+from nestling_cloud.federated.flower_process import FlowerError, Link, run_app, write_app
+from nestling_cloud.federated.round_log import Round, RoundLog
+from nestling_cloud.store.store import store_url
+from nestling_core.network.address import Address
 
 DESCRIBED = ("id", "state", "memory-kb")
 

@@ -6,17 +6,17 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from tests.background import background, ingest
-from tests.host_state import StateWatcher, watching_state
-from tests.processes import until
-from tests.reporting_device import DEVICE, ReportingDevice
+from tests.support.background import background, ingest
+from tests.support.host_state import StateWatcher, watching_state
+from tests.support.processes import until
+from tests.support.reporting_device import DEVICE, ReportingDevice
 
-from nestling_cloud.broker import Broker, start_broker
-from nestling_cloud.telemetry.store import Store, store_url
-from nestling_device.checks import network
-from nestling_device.checks.finding import Finding, Subject
-from nestling_device.config import Config, with_values
-from nestling_sim.links import CuttableLink
+from nestling_cloud.mqtt.broker_process import Broker, start_broker
+from nestling_cloud.store.store import Store, store_url
+from nestling_device.config.schema import Config, with_values
+from nestling_device.doctor import network
+from nestling_device.doctor.finding import Finding, Subject
+from nestling_sim.fleet.links import CuttableLink
 
 
 @pytest.fixture

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.background import running
-from tests.edge_node import Node, batch_of
-from tests.processes import until
+from tests.support.background import running
+from tests.support.edge_node import Node, batch_of
+from tests.support.processes import until
 
-from nestling import metrics
-from nestling_cloud.broker import Broker, start_broker
-from nestling_cloud.connection import BrokerAddress
-from nestling_cloud.fleet import registry
+from nestling import sparkplug_metrics
+from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.mqtt.broker_process import Broker, start_broker
+from nestling_cloud.mqtt.client import BrokerAddress
+from nestling_cloud.store import device_registry
+from nestling_cloud.store.store import Added, Delivery, Store, store_url
 from nestling_cloud.telemetry import ingest as ingest_module
-from nestling_cloud.telemetry.figures import Figures
 from nestling_cloud.telemetry.ingest import Heard, Ingest
-from nestling_cloud.telemetry.store import Added, Delivery, Store, store_url
-from nestling_cloud.telemetry.uplink import Uplink
+from nestling_cloud.telemetry.ingest_status import Uplink
 
 
 @pytest.fixture
@@ -52,27 +52,34 @@ def test_listener_hears_births_and_data_in_their_order(store: Store, broker: Bro
         heard: asyncio.Queue[Heard] = asyncio.Queue()
         async with listening(store, broker, heard):
             node = await asyncio.to_thread(Node, broker.host, broker.port)
-            await asyncio.to_thread(node.birth, {metrics.OFFLOAD_SHARE: 0.5})
+            await asyncio.to_thread(node.birth, {sparkplug_metrics.OFFLOAD_SHARE: 0.5})
             await asyncio.to_thread(node.data, 1, batch_of(1))
             await asyncio.to_thread(node.death)
-            await asyncio.to_thread(node.birth, {metrics.OFFLOAD_SHARE: 0.75})
+            await asyncio.to_thread(node.birth, {sparkplug_metrics.OFFLOAD_SHARE: 0.75})
             found = [await heard.get() for _ in range(3)]
             node.close()
             return found
 
     birth, data, again = asyncio.run(listen())
 
-    assert (birth.device, birth.born, birth.values[metrics.OFFLOAD_SHARE]) == ("pi-1", True, 0.5)
-    assert (data.born, list(data.values)) == (False, [metrics.RECEIPTS])
-    assert (again.born, again.values[metrics.OFFLOAD_SHARE]) == (True, 0.75)
+    assert (birth.device, birth.born, birth.values[sparkplug_metrics.OFFLOAD_SHARE]) == (
+        "pi-1",
+        True,
+        0.5,
+    )
+    assert (data.born, list(data.values)) == (False, [sparkplug_metrics.RECEIPTS])
+    assert (again.born, again.values[sparkplug_metrics.OFFLOAD_SHARE]) == (True, 0.75)
 
 
 def test_command_reaches_the_device_with_values_and_nulls(store: Store, broker: Broker) -> None:
-    async def command() -> tuple[list[bool], list[metrics.Metric]]:
+    async def command() -> tuple[list[bool], list[sparkplug_metrics.Metric]]:
         heard: asyncio.Queue[Heard] = asyncio.Queue()
         async with listening(store, broker, heard) as ingest:
             node = await asyncio.to_thread(Node, broker.host, broker.port)
-            wanted = {metrics.OFFLOAD_TARGET: None, metrics.DESIRED_BUNDLE: "tiny-2"}
+            wanted = {
+                sparkplug_metrics.OFFLOAD_TARGET: None,
+                sparkplug_metrics.DESIRED_BUNDLE: "tiny-2",
+            }
             sent = [await ingest.command("pi-1", wanted)]
             await asyncio.to_thread(node.birth)
             await heard.get()
@@ -84,14 +91,14 @@ def test_command_reaches_the_device_with_values_and_nulls(store: Store, broker: 
     sent, (share, bundle) = asyncio.run(command())
 
     assert sent == [False, True]
-    assert (share.name, share.is_null) == (metrics.OFFLOAD_TARGET, True)
-    assert (bundle.name, bundle.string_value) == (metrics.DESIRED_BUNDLE, "tiny-2")
+    assert (share.name, share.is_null) == (sparkplug_metrics.OFFLOAD_TARGET, True)
+    assert (bundle.name, bundle.string_value) == (sparkplug_metrics.DESIRED_BUNDLE, "tiny-2")
 
 
 def test_command_without_a_connection_is_not_sent(store: Store) -> None:
     ingest = Ingest(store, BrokerAddress(host="127.0.0.1", port=1))
 
-    assert asyncio.run(ingest.command("pi-1", {metrics.REBIRTH: True})) is False
+    assert asyncio.run(ingest.command("pi-1", {sparkplug_metrics.REBIRTH: True})) is False
 
 
 _REFUSE = """
@@ -114,7 +121,7 @@ def test_what_a_device_said_while_the_store_failed_is_written_when_it_works_agai
     def fail_once(uplink: Callable[[], Uplink]) -> None:
         node = Node(broker.host, broker.port)
         execute(store, _REFUSE)
-        node.birth({metrics.PROFILE: "pi-5"})
+        node.birth({sparkplug_metrics.PROFILE: "pi-5"})
         until(lambda: "out of order" in caplog.text)
         until(lambda: "out of order" in uplink().store_fault)
         node.death()
@@ -158,7 +165,7 @@ class FullStore(Store):
     attempts = 0
 
     def add_all(
-        self, deliveries: Sequence[Delivery], reports: Sequence[registry.Report] = ()
+        self, deliveries: Sequence[Delivery], reports: Sequence[device_registry.Report] = ()
     ) -> Added:
         del deliveries, reports
         self.attempts += 1

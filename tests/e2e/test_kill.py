@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 def every_kill(scenario: str, folder: Path) -> list[dict[str, Any]]:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.killing", scenario, str(folder)],
+        [sys.executable, "-m", "tests.support.killing", scenario, str(folder)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.processes import DEADLINE_S
+from tests.support.processes import DEADLINE_S
 
 
 def program(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:

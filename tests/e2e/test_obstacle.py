@@ -9,12 +9,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.background import background
+from tests.support.background import background
 
-from nestling.address import Address
 from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.serving.listener import listening, tls_credentials
-from nestling_device.obstacle import find_obstacle
+from nestling_core.network.address import Address
+from nestling_device.transport.connection_diagnosis import find_obstacle
 
 HOST = "127.0.0.1"
 

@@ -10,21 +10,21 @@ import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.background import background
+from tests.support.background import background
 
-from nestling.address import Address
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
+from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.inference import InferenceService
-from nestling_cloud.serving.model import CloudModel
-from nestling_device.offload import (
+from nestling_core.network.address import Address
+from nestling_device.inference.offloader import (
     BadAnswerError,
     DeadlineMissedError,
     GrpcOffloader,
     Question,
     UnreachableError,
 )
-from nestling_sim.links import CuttableLink
+from nestling_sim.fleet.links import CuttableLink
 
 WINDOW = np.arange(6, dtype=np.float32).reshape(2, 3)
 CLASSES = 4

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.fleet_tasks import ROOT
-from tests.postgres import Postgres
-from tests.processes import DEADLINE_S
-from tests.stand_ins import stand_in
-from tests.trained import TrainedTask
+from tests.support.fleet_tasks import ROOT
+from tests.support.postgres import Postgres
+from tests.support.processes import DEADLINE_S
+from tests.support.stand_ins import stand_in
+from tests.support.trained import TrainedTask
 
 _TEXT = (ROOT / "docs" / "operate.md").read_text("utf-8")
 _BLOCKS = re.findall(r"^```sh\n(.*?)^```$", _TEXT, re.MULTILINE | re.DOTALL)

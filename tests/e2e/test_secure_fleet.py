@@ -15,26 +15,26 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from tests import cloud_process, enrolled
-from tests.cloud_process import Cloud
-from tests.device_process import DeviceProcess
-from tests.hand_bundle import hand_repository
-from tests.processes import DEADLINE_S, until
+from tests.support import cloud_process, enrolled
+from tests.support.cloud_process import Cloud
+from tests.support.device_process import DeviceProcess
+from tests.support.hand_bundle import hand_repository
+from tests.support.processes import DEADLINE_S, until
 
-from nestling.address import Address
-from nestling.enrolment_token import EnrolmentToken
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling.v1 import delivery_pb2, delivery_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
 from nestling_cloud.fleet.authority import Authority
-from nestling_cloud.fleet.broker_folder import BrokerFolder
+from nestling_cloud.fleet.broker_config import BrokerFolder
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.fleet.roster import Roster
-from nestling_cloud.telemetry.figures import Figures
-from nestling_cloud.telemetry.store import Store, store_url
-from nestling_cloud.telemetry.views import DeviceRow
-from nestling_device.enrolment import _pending_key
-from nestling_device.identity import Identity, save_identity
-from nestling_device.offload import GrpcOffloader, Question
+from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.views import DeviceRow
+from nestling_cloud.store.store import Store, store_url
+from nestling_core.enrolment_token import EnrolmentToken
+from nestling_core.network.address import Address
+from nestling_device.enrolment.enrol import _pending_key
+from nestling_device.inference.offloader import GrpcOffloader, Question
+from nestling_device.transport.identity import Identity, save_identity
 
 QUICK = ("--count", "10", "--interval", "0.01")
 ZEROS = Question(window=np.zeros((2, 3), np.float32), index=0, device_answer=None)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.fleet_tasks import ROOT, THREE_WRISTS, task_reference
-from tests.processes import DEADLINE_S, alive, children, until
+from tests.support.fleet_tasks import ROOT, THREE_WRISTS, task_reference
+from tests.support.processes import DEADLINE_S, alive, children, until
 
 _ENDED_BY = {signal.SIGINT: 130, signal.SIGTERM: 143}
 

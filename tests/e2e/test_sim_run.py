@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fleet_tasks import THREE_WRISTS, task_reference
-from tests.subscriber import subscribed
+from tests.support.fleet_tasks import THREE_WRISTS, task_reference
+from tests.support.subscriber import subscribed
 
-from nestling import bundle
-from nestling.address import Address
-from nestling_cloud.broker import BrokerKind
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.progress import Silent
+from nestling_cloud.store.store import RECEIPTS_FILE, Store, store_url
 from nestling_cloud.tasks import load_task
-from nestling_cloud.telemetry.store import RECEIPTS_FILE, Store, store_url
-from nestling_device.machine import activations_of
-from nestling_sim.cloud_process import cloud_process
-from nestling_sim.live import Fleet, run_fleet
-from nestling_sim.run import Result, RunConfig, run
-from nestling_sim.scenario import Scenario, load_scenario
-from nestling_sim.scenario_limits import Needs
-from nestling_sim.streams import deal
+from nestling_core.nest import bundle_files
+from nestling_core.network.address import Address
+from nestling_device.hardware.machine import activations_of
+from nestling_sim.fleet.live import Fleet, run_fleet
+from nestling_sim.fleet.streams import deal
+from nestling_sim.run.cloud_process import cloud_process
+from nestling_sim.run.run import Result, RunConfig, run
+from nestling_sim.scenario.limits import Needs
+from nestling_sim.scenario.scenario import Scenario, load_scenario
 
 _INPUTS = 150
 # What the clock decides, and what a device makes up.
@@ -139,8 +139,10 @@ def test_device_pays_for_the_rings_it_holds_and_growing_for_those_it_adds(
     down = finished.summary["bytes"]["bundle_down_by_device"]
 
     for device, capacity in (("pi-zero-2w-1", 1), ("pi-4b-1", 4), ("pi-5-1", 4)):
-        rings = bundle.rings_and_templates(manifest, capacity, activations_of(platform.machine()))
-        held = [*bundle.shared_blobs(manifest), *rings]
+        rings = bundle_files.rings_and_templates(
+            manifest, capacity, activations_of(platform.machine())
+        )
+        held = [*bundle_files.shared_blobs(manifest), *rings]
         size = desired.manifest.size + sum(blob.size for blob in held)
         assert size <= down[device] <= 1.02 * size  # chunks have a frame
     # The one that grew asked for the desired bundle once more, and fetched nothing twice.

@@ -6,30 +6,30 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.background import background, ingest
-from tests.mqtt_tap import Connect, MqttTap, Publish
-from tests.processes import until
-from tests.receipts import acknowledgement
-from tests.reporting_device import DEVICE, Eyes, Node, receipt
+from tests.support.background import background, ingest
+from tests.support.mqtt_tap import Connect, MqttTap, Publish
+from tests.support.processes import until
+from tests.support.receipts import acknowledgement
+from tests.support.reporting_device import DEVICE, Eyes, Node, receipt
 
-from nestling import metrics, topics
-from nestling.metrics import metric_value
+from nestling import sparkplug_metrics, topics
 from nestling.sparkplug.v1 import payload_pb2
+from nestling.sparkplug_metrics import metric_value
 from nestling.v1 import receipt_pb2
-from nestling_cloud.broker import Broker, BrokerKind, start_broker
-from nestling_cloud.telemetry.store import Store, store_url
-from nestling_device.mqtt import Message
-from nestling_device.outbox import Outbox
-from nestling_device.sparkplug_node import Gauges
-from nestling_sim.links import CuttableLink
+from nestling_cloud.mqtt.broker_process import Broker, BrokerKind, start_broker
+from nestling_cloud.store.store import Store, store_url
+from nestling_device.telemetry.outbox import Outbox
+from nestling_device.telemetry.sparkplug_node import Gauges
+from nestling_device.transport.mqtt_connection import Message
+from nestling_sim.fleet.links import CuttableLink
 
 
-def named(payload: payload_pb2.Payload) -> dict[str, metrics.MetricValue | None]:
+def named(payload: payload_pb2.Payload) -> dict[str, sparkplug_metrics.MetricValue | None]:
     return {entry.name: metric_value(entry) for entry in payload.metrics}
 
 
 def batch_of(birth: payload_pb2.Payload, data: payload_pb2.Payload) -> receipt_pb2.ReceiptBatch:
-    (alias,) = (entry.alias for entry in birth.metrics if entry.name == metrics.RECEIPTS)
+    (alias,) = (entry.alias for entry in birth.metrics if entry.name == sparkplug_metrics.RECEIPTS)
     (value,) = (metric_value(entry) for entry in data.metrics if entry.alias == alias)
     assert isinstance(value, bytes)
     return receipt_pb2.ReceiptBatch.FromString(value)
@@ -74,13 +74,13 @@ def stored(store: Store) -> list[int]:
 def test_broken_line_fires_the_will_and_the_next_birth_has_the_next_bd_seq(
     node: Node, link: CuttableLink, eyes: Eyes
 ) -> None:
-    first = named(eyes.next("NBIRTH"))[metrics.BD_SEQ]
+    first = named(eyes.next("NBIRTH"))[sparkplug_metrics.BD_SEQ]
     link.cut()
     death = named(eyes.next("NDEATH"))
     link.restore()
-    second = named(eyes.next("NBIRTH"))[metrics.BD_SEQ]
+    second = named(eyes.next("NBIRTH"))[sparkplug_metrics.BD_SEQ]
 
-    assert death == {metrics.BD_SEQ: first}
+    assert death == {sparkplug_metrics.BD_SEQ: first}
     assert (first, second) == (0, 1)
 
 
@@ -95,9 +95,9 @@ def test_every_will_that_a_broker_heard_has_a_number_of_its_own(
         node.close()
         wills = [named(payload_pb2.Payload.FromString(one.payload)) for one in connects(tap)]
 
-    numbers = [will[metrics.BD_SEQ] for will in wills]
+    numbers = [will[sparkplug_metrics.BD_SEQ] for will in wills]
     assert numbers == list(range(len(numbers)))
-    last = named(payload_pb2.Payload.FromString(birth.payload))[metrics.BD_SEQ]
+    last = named(payload_pb2.Payload.FromString(birth.payload))[sparkplug_metrics.BD_SEQ]
     assert numbers[-1] == last
 
 
@@ -112,7 +112,7 @@ def test_orderly_end_says_goodbye_itself(node: Node, eyes: Eyes) -> None:
 
     node.telemetry.close()
 
-    assert named(eyes.next("NDEATH")) == {metrics.BD_SEQ: birth[metrics.BD_SEQ]}
+    assert named(eyes.next("NDEATH")) == {sparkplug_metrics.BD_SEQ: birth[sparkplug_metrics.BD_SEQ]}
 
 
 def test_host_may_ask_for_a_rebirth_and_gets_the_receipts_again(node: Node, eyes: Eyes) -> None:
@@ -124,7 +124,7 @@ def test_host_may_ask_for_a_rebirth_and_gets_the_receipts_again(node: Node, eyes
     resent = eyes.next("NDATA")
 
     assert (again.seq, resent.seq) == (0, 1)
-    assert named(again)[metrics.BD_SEQ] == named(birth)[metrics.BD_SEQ]
+    assert named(again)[sparkplug_metrics.BD_SEQ] == named(birth)[sparkplug_metrics.BD_SEQ]
     assert batch_of(birth, first) == batch_of(again, resent)
     assert [entry.is_historical for entry in (first.metrics[-1], resent.metrics[-1])] == [
         False,
@@ -149,14 +149,14 @@ def test_acknowledgement_empties_the_outbox_and_nonsense_does_not(node: Node, ey
     node.answer(0, 3)
     word = acknowledgement(node.outbox, 3)
     outbox_id, word.outbox_id = word.outbox_id, "another"
-    eyes.command(metrics.ACKNOWLEDGED, word.SerializeToString())
-    eyes.command(metrics.ACKNOWLEDGED, b"\xff\xff\xff")
+    eyes.command(sparkplug_metrics.ACKNOWLEDGED, word.SerializeToString())
+    eyes.command(sparkplug_metrics.ACKNOWLEDGED, b"\xff\xff\xff")
     eyes.line.publish(Message(topics.sparkplug("NCMD", DEVICE), b"\xff\xff\xff"))
     eyes.ask_for_birth()  # so all of that has been heard
     assert node.outbox.depth == 3
 
     word.outbox_id = outbox_id
-    eyes.command(metrics.ACKNOWLEDGED, word.SerializeToString())
+    eyes.command(sparkplug_metrics.ACKNOWLEDGED, word.SerializeToString())
 
     assert node.flush()
 
@@ -201,7 +201,11 @@ def test_changed_gauges_are_told_once(node: Node, eyes: Eyes) -> None:
         data = eyes.next("NDATA")
         told |= {names[entry.alias]: metric_value(entry) for entry in data.metrics}
 
-    assert told == {metrics.PROFILE: "pi-4b", metrics.CAPACITY: 2, metrics.BATTERY: 0.25}
+    assert told == {
+        sparkplug_metrics.PROFILE: "pi-4b",
+        sparkplug_metrics.CAPACITY: 2,
+        sparkplug_metrics.BATTERY: 0.25,
+    }
 
 
 def test_receipts_wait_while_the_host_is_offline(node: Node, eyes: Eyes) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests import cloud_process
-from tests.cloud_process import Cloud
-from tests.fleet_tasks import ROOT
-from tests.hand_bundle import hand_repository
-from tests.processes import DEADLINE_S
+from tests.support import cloud_process
+from tests.support.cloud_process import Cloud
+from tests.support.fleet_tasks import ROOT
+from tests.support.hand_bundle import hand_repository
+from tests.support.processes import DEADLINE_S
 
 # A wheel of a hundred megabytes may have to be fetched and unpacked.
 _INSTALL_S = 900

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from nestling_cloud import cli as cloud_cli
 from nestling_device import cli as device_cli
 from nestling_sim import cli as sim_cli
-from nestling_sim import scenario
+from nestling_sim.scenario import scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from nestling.path_flags import input_file, input_folder, output_file, output_folder
 from nestling_cloud import cli as cloud
+from nestling_core.command_line.path_flags import (
+    input_file,
+    input_folder,
+    output_file,
+    output_folder,
+)
 from nestling_device import cli as device
 from nestling_sim import cli as sim
 

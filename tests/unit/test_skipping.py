@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests import skipping
-from tests.needs import ALL, CHROMIUM, MOSQUITTO, SKIP_NOTHING, Need
+from tests.support import skipping
+from tests.support.needs import ALL, CHROMIUM, MOSQUITTO, SKIP_NOTHING, Need
 
 ROOT = Path(__file__).resolve().parents[2]
 SKIPPING_TEST = """
 import pytest
 
-from tests.skipping import pytest_runtest_makereport, pytest_terminal_summary
+from tests.support.skipping import pytest_runtest_makereport, pytest_terminal_summary
 
 @pytest.mark.skip(reason="needs the moon: apt install moon")
 def test_on_the_moon(): ...

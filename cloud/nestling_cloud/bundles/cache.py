@@ -11,15 +11,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nestling_cloud.bundles.build import release_bundle
+from nestling_cloud.atomic_file import sync_folder
 from nestling_cloud.bundles.fingerprint import fingerprint
+from nestling_cloud.bundles.release import release_bundle
 from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_cloud.errors import CloudError
-from nestling_cloud.learning import Learned, learn
+from nestling_cloud.learning.pipeline import Learned, learn
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Splits, Task
 from nestling_cloud.temporary import remove_abandoned, temporary_folder
-from nestling_cloud.whole_file import sync_folder
 
 _FIRST_RELEASE = 1
 _MAKING = ".making-"

@@ -8,14 +8,14 @@ import numpy as np
 from google.protobuf import json_format
 from numpy.typing import NDArray
 
-from nestling.bundle import Activations, activations_in, template_of, weights_file
-from nestling.capacity import check_capacity, run_capacity
-from nestling.nest import assemble
-from nestling.session import open_session
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.errors import CloudError
-from nestling_cloud.serving.model import CloudModel
+from nestling_core.execution.session import open_session
+from nestling_core.nest.bundle_files import Activations, activations_in, template_of, weights_file
+from nestling_core.nest.capacity import check_capacity, run_capacity
+from nestling_core.nest.layout import assemble
 
 
 class ExportError(CloudError):

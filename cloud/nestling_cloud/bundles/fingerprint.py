@@ -13,57 +13,57 @@ import torch
 from torch import nn
 
 from nestling_cloud.bundles.network_content import content_of
-from nestling_cloud.bundles.origins import files_behind
+from nestling_cloud.bundles.task_source_files import files_behind
+from nestling_cloud.learning.train_teacher import make_teacher
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
 from nestling_cloud.tasks.task import Examples, Splits, Task
-from nestling_cloud.teacher import make_teacher
 
 # All that a bundle follows from, and no more: a change to the console retrains nothing. A
 # package stands for all of its modules. A test holds the list against the imports of `learning` and
 # `bundles.build`.
 LEARNING_MODULES = (
-    "nestling.bundle",
-    "nestling.calibration",
-    "nestling.capacity",
+    "nestling_core.nest.bundle_files",
+    "nestling_core.routing.calibration",
+    "nestling_core.nest.capacity",
     "nestling.inference",
-    "nestling.nest",
-    "nestling.session",
-    "nestling.student",
-    "nestling.text",
-    "nestling.untrusted",
+    "nestling_core.nest.layout",
+    "nestling_core.execution.session",
+    "nestling_core.student",
+    "nestling_core.parsing.text",
+    "nestling_core.parsing.untrusted",
     "nestling.v1.bundle_pb2",
     "nestling.v1.delivery_pb2",
-    "nestling_cloud.bundles.build",
+    "nestling_cloud.bundles.release",
     "nestling_cloud.bundles.open_files",
     "nestling_cloud.bundles.repository",
-    "nestling_cloud.bundles.trial",
-    "nestling_cloud.distillation",
-    "nestling_cloud.export",
-    "nestling_cloud.learning",
-    "nestling_cloud.macs",
+    "nestling_cloud.bundles.release_check",
+    "nestling_cloud.learning.distillation",
+    "nestling_cloud.learning.onnx.torch_export",
+    "nestling_cloud.learning.pipeline",
+    "nestling_cloud.learning.macs",
     "nestling_cloud.models.multiplexer",
     "nestling_cloud.models.teacher",
-    "nestling_cloud.multiplexed",
-    "nestling_cloud.muon",
-    "nestling_cloud.nesting",
-    "nestling_cloud.quantization",
+    "nestling_cloud.learning.onnx.attach_multiplexer",
+    "nestling_cloud.learning.muon",
+    "nestling_cloud.learning.nesting",
+    "nestling_cloud.learning.quantization",
     "nestling_cloud.recipes",
-    "nestling_cloud.routing",
+    "nestling_cloud.learning.routing",
     "nestling_cloud.sealed_file",
     "nestling_cloud.serving.excerpt",
-    "nestling_cloud.serving.model",
+    "nestling_cloud.cloud_model.model",
     "nestling_cloud.serving.tensors",
-    "nestling_cloud.serving.trial",
-    "nestling_cloud.student",
+    "nestling_cloud.cloud_model.check",
+    "nestling_cloud.learning.train_student",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
     "nestling_cloud.tasks.task",
-    "nestling_cloud.teacher",
-    "nestling_cloud.teaching",
-    "nestling_cloud.templates",
+    "nestling_cloud.learning.train_teacher",
+    "nestling_cloud.learning.check_teacher",
+    "nestling_cloud.learning.onnx.template",
     "nestling_cloud.temporary",
-    "nestling_cloud.training",
-    "nestling_cloud.whole_file",
+    "nestling_cloud.learning.loop",
+    "nestling_cloud.atomic_file",
 )
 
 

@@ -7,10 +7,10 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from nestling.bundle import activations_in, shared_blobs
 from nestling.v1.bundle_pb2 import Calibration, Manifest
-from nestling_cloud.bundles.promises import promise_lines, promises
+from nestling_cloud.bundles.guarantee_text import promise_lines, promises
 from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_core.nest.bundle_files import activations_in, shared_blobs
 
 
 def overview(repository: Repository) -> dict[str, Any]:

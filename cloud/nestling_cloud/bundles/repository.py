@@ -13,12 +13,12 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from nestling import bundle
 from nestling.v1 import bundle_pb2, delivery_pb2
+from nestling_cloud.atomic_file import SHARED, write_whole
 from nestling_cloud.bundles.open_files import OpenFiles
 from nestling_cloud.errors import CloudError
 from nestling_cloud.sealed_file import SealError, read_sealed, write_sealed
-from nestling_cloud.whole_file import SHARED, write_whole
+from nestling_core.nest import bundle_files
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -58,7 +58,7 @@ class Repository:
 
         A damaged file of that name is written again.
         """
-        blob = bundle.blob_of(data)
+        blob = bundle_files.blob_of(data)
         path = self._blobs / blob.sha256
         if not path.exists() or path.read_bytes() != data:
             _write(path, data)
@@ -102,8 +102,8 @@ class Repository:
             RepositoryError: it is missing or damaged, or cannot be read.
         """
         try:
-            return bundle.check_blob(blob, self.read(blob.sha256))
-        except bundle.BlobError as err:
+            return bundle_files.check_blob(blob, self.read(blob.sha256))
+        except bundle_files.BlobError as err:
             raise RepositoryError(f"the bundle is damaged ({err}); release it again") from err
 
     def add_model(self, name: str, onnx: bytes) -> None:
@@ -171,10 +171,10 @@ class Repository:
         manifest, desired = self.manifest(), self.desired()
         assert desired is not None  # it has a manifest
         found = (desired.release, desired.bundle_version)
-        version = bundle.bundle_version(manifest, desired.manifest)
+        version = bundle_files.bundle_version(manifest, desired.manifest)
         if found != (manifest.release, version):
             raise self._desired_damaged()
-        for blob in bundle.every_blob(manifest):
+        for blob in bundle_files.every_blob(manifest):
             self.read_whole(blob)
         self.read_model(manifest.cloud.name)
         self.read_checkpoint(version)
@@ -193,7 +193,7 @@ class Repository:
         self.check_release(manifest)
         blob = self.add(manifest.SerializeToString(deterministic=True))
         desired = delivery_pb2.GetDesiredBundleResponse(
-            bundle_version=bundle.bundle_version(manifest, blob),
+            bundle_version=bundle_files.bundle_version(manifest, blob),
             release=manifest.release,
             manifest=blob,
         )
@@ -215,7 +215,7 @@ class Repository:
             found = delivery_pb2.GetDesiredBundleResponse.FromString(data)
         except DecodeError as err:
             raise self._desired_damaged() from err
-        if not bundle.is_digest(found.manifest.sha256):  # an empty file is an empty message
+        if not bundle_files.is_digest(found.manifest.sha256):  # an empty file is an empty message
             raise self._desired_damaged()
         return found
 
@@ -232,9 +232,9 @@ class Repository:
                 "release one first (nestling-sim run makes and releases one)"
             )
         try:
-            data = bundle.check_blob(desired.manifest, self.read(desired.manifest.sha256))
+            data = bundle_files.check_blob(desired.manifest, self.read(desired.manifest.sha256))
             return bundle_pb2.Manifest.FromString(data)
-        except (bundle.BlobError, DecodeError) as err:
+        except (bundle_files.BlobError, DecodeError) as err:
             raise RepositoryError(f"the manifest is damaged ({err}); release it again") from err
 
     def _desired_damaged(self) -> RepositoryError:
@@ -243,7 +243,7 @@ class Repository:
         )
 
     def _check_blobs(self, manifest: bundle_pb2.Manifest) -> None:
-        for blob in bundle.every_blob(manifest):
+        for blob in bundle_files.every_blob(manifest):
             size = self.size(blob.sha256)
             if size != blob.size:
                 raise RepositoryError(
@@ -272,7 +272,7 @@ class Repository:
     def _found(self, sha256: str) -> Iterator[Path]:
         """Give a blob's file, and wrap what keeps it from being read."""
         absent = BlobNotFoundError(f"no blob {sha256[:64]!r} here; a name is a lower-case SHA-256")
-        if not bundle.is_digest(sha256):  # also keeps "../" out of the path
+        if not bundle_files.is_digest(sha256):  # also keeps "../" out of the path
             raise absent
         path = self._blobs / sha256
         try:

@@ -3,11 +3,11 @@
 import argparse
 import sys
 
-from nestling.address import Address
-from nestling.path_flags import output_folder
 from nestling_cloud.commands.network_flags import host
 from nestling_cloud.commands.serve import port
-from nestling_cloud.security import Security
+from nestling_cloud.fleet.listeners import Security
+from nestling_core.command_line.path_flags import output_folder
+from nestling_core.network.address import Address
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

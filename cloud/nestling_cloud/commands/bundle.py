@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console
 
-from nestling.bundle import Activations
-from nestling.path_flags import input_file, input_folder, output_folder
 from nestling_cloud.bundles.export import export_bundle
+from nestling_cloud.bundles.guarantee_text import promise_lines
 from nestling_cloud.bundles.overview import overview, overview_table
-from nestling_cloud.bundles.promises import promise_lines
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import ConsoleProgress
+from nestling_core.command_line.path_flags import input_file, input_folder, output_folder
+from nestling_core.nest.bundle_files import Activations
 
 if TYPE_CHECKING:
-    from nestling_cloud.adaptation import FrameChoice
+    from nestling_cloud.learning.adaptation import FrameChoice
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -142,7 +142,7 @@ def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
 def _train(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which the other commands need not wait for.
     from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
-    from nestling_cloud.bundles.next_release import train_next  # noqa: PLC0415
+    from nestling_cloud.bundles.train_release import train_next  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
     keep_torch_cache()
@@ -165,10 +165,10 @@ def _say_promises(repository: Repository) -> None:
 
 
 def _adapt(options: argparse.Namespace) -> None:
-    from nestling_cloud.adaptation import AdaptationConfig, inertial_frames  # noqa: PLC0415
-    from nestling_cloud.adaptation.target import read_target  # noqa: PLC0415
     from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
-    from nestling_cloud.bundles.next_release import adapt_next  # noqa: PLC0415
+    from nestling_cloud.bundles.train_release import adapt_next  # noqa: PLC0415
+    from nestling_cloud.learning.adaptation import AdaptationConfig, inertial_frames  # noqa: PLC0415
+    from nestling_cloud.learning.adaptation.target_inputs import read_target  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
     keep_torch_cache()

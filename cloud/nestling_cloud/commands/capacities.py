@@ -10,13 +10,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nestling.path_flags import input_file, input_folder
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import ConsoleProgress
+from nestling_core.command_line.path_flags import input_file, input_folder
 
 if TYPE_CHECKING:
-    from nestling_cloud.nesting.cost import CostOf
-    from nestling_cloud.nesting.search import Found, Search
+    from nestling_cloud.learning.nesting.width_cost import CostOf
+    from nestling_cloud.learning.nesting.width_search import Found, Search
     from nestling_cloud.tasks import Task
 
 _TARGETS = (0.1, 0.3, 0.6, 1.0)
@@ -73,8 +73,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _run(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which the other commands need not wait for.
     from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
-    from nestling_cloud.capacities import find_capacities  # noqa: PLC0415
-    from nestling_cloud.nesting.search import Search  # noqa: PLC0415
+    from nestling_cloud.learning.capacity_search import find_capacities  # noqa: PLC0415
+    from nestling_cloud.learning.nesting.width_search import Search  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
     keep_torch_cache()
@@ -101,7 +101,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _cost(task: "Task", options: argparse.Namespace) -> "CostOf":
-    from nestling_cloud.nesting.cost import counted_cost, timed_cost  # noqa: PLC0415
+    from nestling_cloud.learning.nesting.width_cost import counted_cost, timed_cost  # noqa: PLC0415
 
     counted = counted_cost(task.signature, task.student)
     if options.by == "bytes":
@@ -128,7 +128,7 @@ def _told(found: "Found", search: "Search") -> dict[str, Any]:
 
 
 def _points(found: "Found", search: "Search") -> Iterator[dict[str, Any]]:
-    from nestling_cloud.nesting.slimming import measured_by  # noqa: PLC0415
+    from nestling_cloud.learning.nesting.slimming import measured_by  # noqa: PLC0415
 
     whole = measured_by(search.measure, found.path[0].cost)
     for point in found.path:

@@ -7,11 +7,16 @@ import sys
 import time
 from pathlib import Path
 
-from nestling.path_flags import input_folder
-from nestling.text import EncodingError, decode_text
-from nestling_cloud.console.password import CONSOLE_FOLDER, PasswordError, PasswordFile, generate
-from nestling_cloud.console.tokens import TokenFile
-from nestling_cloud.console.units import time_utc
+from nestling_cloud.console.auth.password import (
+    CONSOLE_FOLDER,
+    PasswordError,
+    PasswordFile,
+    generate,
+)
+from nestling_cloud.console.auth.tokens import TokenFile
+from nestling_cloud.console.data.units import time_utc
+from nestling_core.command_line.path_flags import input_folder
+from nestling_core.parsing.text import EncodingError, decode_text
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -6,14 +6,14 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from nestling.path_flags import input_folder
+from nestling_cloud.atomic_file import write_whole
 from nestling_cloud.commands.network_flags import address
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.addresses import FleetAddresses
 from nestling_cloud.fleet.authority import utc_now
 from nestling_cloud.fleet.enrolment import TOKEN_LIFE, Enrolment
 from nestling_cloud.fleet.roster import Member
-from nestling_cloud.whole_file import write_whole
+from nestling_core.command_line.path_flags import input_folder
 
 _MOST_HOURS = 24 * 365
 

@@ -11,17 +11,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nestling.hosts import is_loopback
-from nestling.path_flags import input_file, input_folder, output_folder
 from nestling_cloud.commands.network_flags import address, host
 from nestling_cloud.commands.serve import port
 from nestling_cloud.errors import CloudError
-from nestling_cloud.federated import flower
-from nestling_cloud.federated.flower import Link
-from nestling_cloud.federated.rounds import Round, RoundLog
+from nestling_cloud.federated import flower_process
+from nestling_cloud.federated.flower_process import Link
+from nestling_cloud.federated.round_log import Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
-from nestling_cloud.telemetry.store import state_store_url
+from nestling_cloud.store.store import state_store_url
 from nestling_cloud.temporary import temporary_folder
+from nestling_core.command_line.path_flags import input_file, input_folder, output_folder
+from nestling_core.network.hosts import is_loopback
 
 _SUPERLINK = "127.0.0.1:9092"
 
@@ -146,12 +146,12 @@ def _link(options: argparse.Namespace) -> None:
         )
     _check_there(options.certificate, options.key, options.ca)
     command = [
-        flower.program("flower-superlink"),
+        flower_process.program("flower-superlink"),
         *("--host", options.host, "--port", str(options.port)),
         *("--ssl-certfile", str(options.certificate), "--ssl-keyfile", str(options.key)),
         *("--ssl-ca-certfile", str(options.ca), "--disable-runtime-dependency-installation"),
     ]
-    os.execve(command[0], command, flower.environment())  # noqa: S606 - no shell is what we want
+    os.execve(command[0], command, flower_process.environment())  # noqa: S606 - no shell is what we want
 
 
 def _check_there(*files: Path) -> None:
@@ -187,8 +187,8 @@ def _run(options: argparse.Namespace) -> None:
     link = Link(address=options.superlink, root_certificates=options.root_certificates)
     with temporary_folder(".nestling-rounds-") as folder:
         made, home = folder / "app", folder / "home"
-        flower.write_app(made, config)
-        status = flower.run_app(made, home, link, timeout_s=_longest_s(options))
+        flower_process.write_app(made, config)
+        status = flower_process.run_app(made, home, link, timeout_s=_longest_s(options))
     with RoundLog(store) as log:
         entries = log.rounds(options.rounds, run=name)
     Console().print(_table(entries))

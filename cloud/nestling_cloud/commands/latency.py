@@ -7,9 +7,9 @@ from typing import get_args
 
 from rich.console import Console
 
-from nestling.bundle import Activations
-from nestling.path_flags import input_file, input_folder, output_folder
 from nestling_cloud.progress import ConsoleProgress
+from nestling_core.command_line.path_flags import input_file, input_folder, output_folder
+from nestling_core.nest.bundle_files import Activations
 
 _COUNT = 80
 _MOST = 999

@@ -2,8 +2,8 @@
 
 import argparse
 
-from nestling.address import Address, AddressError
-from nestling.hosts import HostError, parse_host
+from nestling_core.network.address import Address, AddressError
+from nestling_core.network.hosts import HostError, parse_host
 
 
 def host(text: str) -> str:

@@ -5,14 +5,14 @@ import json
 from collections.abc import Iterator
 from typing import get_args
 
-from nestling.address import Address
-from nestling.path_flags import input_folder, output_folder
-from nestling_cloud import service
-from nestling_cloud.broker import BrokerKind
 from nestling_cloud.commands.network_flags import address, host
-from nestling_cloud.connection import BrokerAddress
 from nestling_cloud.console.server import ConsoleAddress
-from nestling_cloud.serving.config import Addresses, ServeConfig
+from nestling_cloud.mqtt.broker_process import BrokerKind
+from nestling_cloud.mqtt.client import BrokerAddress
+from nestling_cloud.service import service
+from nestling_cloud.service.config import Addresses, ServeConfig
+from nestling_core.command_line.path_flags import input_folder, output_folder
+from nestling_core.network.address import Address
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -11,23 +11,23 @@ from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.types import ASGIApp
 
-from nestling_cloud.console.access import Access
-from nestling_cloud.console.api import PREFIX, Api
-from nestling_cloud.console.error_page import add_error_pages
-from nestling_cloud.console.guard import Guard
-from nestling_cloud.console.head import HeadAsGet
-from nestling_cloud.console.headers import SecurityHeaders
-from nestling_cloud.console.login import Login
-from nestling_cloud.console.openapi import put_right
+from nestling_cloud.console.api.openapi import put_right
+from nestling_cloud.console.api.routes import PREFIX, Api
+from nestling_cloud.console.auth.access import Access
+from nestling_cloud.console.auth.guard import Guard
+from nestling_cloud.console.auth.login import Login
+from nestling_cloud.console.auth.password import PasswordFile
+from nestling_cloud.console.auth.sessions import Sessions
+from nestling_cloud.console.auth.throttle import LoginThrottle
+from nestling_cloud.console.auth.tokens import TokenFile
+from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.http.error_page import add_error_pages
+from nestling_cloud.console.http.head_requests import HeadAsGet
+from nestling_cloud.console.http.problem import add_problem_handlers
+from nestling_cloud.console.http.security_headers import SecurityHeaders
 from nestling_cloud.console.pages import api as api_page
 from nestling_cloud.console.pages import device, fleet, models, operating_point, rounds
 from nestling_cloud.console.pages.frame import STYLE_PATH, style_sheet
-from nestling_cloud.console.parts import Parts
-from nestling_cloud.console.password import PasswordFile
-from nestling_cloud.console.problem import add_problem_handlers
-from nestling_cloud.console.sessions import Sessions
-from nestling_cloud.console.throttle import LoginThrottle
-from nestling_cloud.console.tokens import TokenFile
 
 _GZIP_LEVEL = 4  # what loopback gains by more is lost to compressing
 # A browser that lost its network may come back to its page for so long.

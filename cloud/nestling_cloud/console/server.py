@@ -12,13 +12,13 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
-from nestling.address import Address
-from nestling.complaints import fewer_repeats
-from nestling.hosts import is_loopback, is_wildcard
-from nestling_cloud.console.deadline import hang_up_on_dawdlers
+from nestling_cloud.console.http.request_deadline import hang_up_on_dawdlers
 from nestling_cloud.errors import CloudError
+from nestling_cloud.fleet.tls import TlsFiles, reachable_as
 from nestling_cloud.ports import bound_socket, in_words
-from nestling_cloud.tls import TlsFiles, reachable_as
+from nestling_core.network.address import Address
+from nestling_core.network.hosts import is_loopback, is_wildcard
+from nestling_core.parsing.complaint_log import fewer_repeats
 
 # What requests in flight may take to end.
 _GRACE_S = 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.student.weights import Arrays
+from nestling_core.student.weights import Arrays
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling.student.losses import distillation_loss
-from nestling.student.network import NestedStudent
-from nestling.student.sandwich import TEMPERATURE, recalibrate
-from nestling.student.weights import Arrays, load_prefix, student_of
+from nestling_cloud.cloud_model.check import run_in_batches
+from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.federated.aggregation import Update
+from nestling_cloud.learning.loop import train
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.recipe import Recipe
-from nestling_cloud.serving.model import CloudModel
-from nestling_cloud.serving.trial import run_in_batches
 from nestling_cloud.tasks.task import Examples, Task
-from nestling_cloud.training import train
+from nestling_core.student.losses import distillation_loss
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.sandwich import TEMPERATURE, recalibrate
+from nestling_core.student.weights import Arrays, load_prefix, student_of
 
 _BATCH = 512
 

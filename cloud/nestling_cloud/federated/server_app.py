@@ -14,24 +14,24 @@ import torch
 from flwr.app import ArrayRecord, Context, MetricRecord
 from flwr.serverapp import Grid, ServerApp
 
-from nestling.student.messages import LocalRecipe
-from nestling.student.network import NestedStudent
-from nestling.student.weights import Arrays, WeightsError, arrays_of, read_arrays, student_of
 from nestling.v1.bundle_pb2 import Manifest
-from nestling_cloud.bundles.build import release_bundle
+from nestling_cloud.bundles.release import release_bundle
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated.ensemble import EnsembleRecipe, distil_ensemble, teacher_logits
-from nestling_cloud.federated.guard import Margins, Verdict, judge
-from nestling_cloud.federated.rounds import Dropped, Participant, Round, RoundLog
+from nestling_cloud.federated.release_gate import Margins, Verdict, judge
+from nestling_cloud.federated.round_log import Dropped, Participant, Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.federated.strategy import Ground, NestedAveraging, RoundTally, Rules, record_of
-from nestling_cloud.learning import Learned, finish
+from nestling_cloud.learning.check_teacher import LearnedCloud
+from nestling_cloud.learning.loop import seeded
+from nestling_cloud.learning.pipeline import Learned, finish
 from nestling_cloud.progress import Progress, Silent
 from nestling_cloud.tasks.loader import load_task
 from nestling_cloud.tasks.task import Examples, Splits, Task
-from nestling_cloud.teaching import LearnedCloud
-from nestling_cloud.training import seeded
+from nestling_core.student.messages import LocalRecipe
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.weights import Arrays, WeightsError, arrays_of, read_arrays, student_of
 
 app = ServerApp()
 

@@ -20,13 +20,9 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
-from nestling.student import messages
-from nestling.student.config import StudentConfig
-from nestling.student.messages import LocalRecipe
-from nestling.student.weights import Arrays, prefix_shapes, take
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.federated.aggregation import Update, aggregate
-from nestling_cloud.federated.inspection import (
+from nestling_cloud.federated.update_checks import (
     Judged,
     Member,
     Trained,
@@ -36,6 +32,10 @@ from nestling_cloud.federated.inspection import (
     check_trained,
     device_name,
 )
+from nestling_core.student import messages
+from nestling_core.student.config import StudentConfig
+from nestling_core.student.messages import LocalRecipe
+from nestling_core.student.weights import Arrays, prefix_shapes, take
 
 _T = TypeVar("_T")
 _NO_REPLY = "no reply in time"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from nestling.untrusted import parse_json
-from nestling_cloud.whole_file import write_whole
+from nestling_cloud.atomic_file import write_whole
+from nestling_core.parsing.untrusted import parse_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from nestling import topics
+from nestling_cloud.atomic_file import write_new, write_whole
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet import certificates
 from nestling_cloud.fleet.certificates import CertificateError, Pair
-from nestling_cloud.tls import TlsFiles
-from nestling_cloud.whole_file import write_new, write_whole
+from nestling_cloud.fleet.tls import TlsFiles
 
 # How a broker knows the cloud from the devices; no device may have it.
 CLOUD_NAME = topics.HOST_ID

@@ -9,11 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from nestling.enrolment_token import EnrolmentToken
 from nestling_cloud.fleet.authority import Authority, AuthorityError
-from nestling_cloud.fleet.broker_folder import BrokerFolder
+from nestling_cloud.fleet.broker_config import BrokerFolder
 from nestling_cloud.fleet.certificates import read_request, to_pem
 from nestling_cloud.fleet.roster import Roster
+from nestling_core.enrolment_token import EnrolmentToken
 
 TOKEN_LIFE = timedelta(hours=24)
 

@@ -20,9 +20,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from nestling import topics
-from nestling.enrolment_token import SECRET_BYTES
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.authority import CLOUD_NAME, utc_now
+from nestling_core.enrolment_token import SECRET_BYTES
 
 _VERSION = 1
 _BUSY_S = 10.0

@@ -6,9 +6,9 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from nestling.student.blocks import block_fields, block_of
-from nestling.student.config import StudentConfig
 from nestling.v1.bundle_pb2 import Signature
+from nestling_core.student.blocks import block_fields, block_of
+from nestling_core.student.config import StudentConfig
 
 
 @dataclass(frozen=True, kw_only=True)

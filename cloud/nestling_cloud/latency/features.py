@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.student.blocks import Block, Conv, Depthwise, Gru, Lstm, Shuffle
-from nestling.student.plan import LayerPlan, plan
 from nestling_cloud.latency.family import Family
+from nestling_core.student.blocks import Block, Conv, Depthwise, Gru, Lstm, Shuffle
+from nestling_core.student.plan import LayerPlan, plan
 
 KINDS = ("dense", "grouped", "depthwise", "recurrent", "shuffle")
 # Channels put out, and products summed, that integer kernels take at once.

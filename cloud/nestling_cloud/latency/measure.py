@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nestling.session import open_session
-from nestling.timing import in_turns, on_random_inputs
 from nestling_cloud.latency.family import Family
 from nestling_cloud.latency.network import int8_network
 from nestling_cloud.latency.widths import Widths
+from nestling_core.execution.session import open_session
+from nestling_core.execution.timing import in_turns, on_random_inputs
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -29,7 +29,8 @@ def medians_us(
     Only compare figures of one call: another one meets another machine, or another hour of it.
 
     Args:
-        sessions: opened by `nestling.session.open_session`: one thread, which does not spin.
+        sessions: opened by `nestling_core.execution.session.open_session`: one thread, which does
+            not spin.
         seconds: for each session in all.
         rounds: into which these are divided.
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 
-from nestling.student.config import StudentConfig
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
 from nestling_cloud.latency.features import MACS, features
 from nestling_cloud.latency.probes import read_probes
 from nestling_cloud.latency.table import LatencyTable, read_table
+from nestling_core.student.config import StudentConfig
 
 FEWEST_PROBES = 20
 _FOLDS = 5

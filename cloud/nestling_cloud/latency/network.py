@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling.bundle import Activations
-from nestling.student.network import NestedStudent
-from nestling.student.plan import layout
 from nestling_cloud.latency.family import Family
-from nestling_cloud.quantization import quantize
-from nestling_cloud.templates import build_template
+from nestling_cloud.learning.onnx.template import build_template
+from nestling_cloud.learning.quantization import quantize
+from nestling_core.nest.bundle_files import Activations
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.plan import layout
 
 # Ranges of activations come from these; what they are has no effect on the time.
 _INPUTS = 16

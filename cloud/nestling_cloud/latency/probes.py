@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from nestling.bundle import Activations
-from nestling.student.blocks import SizesError
-from nestling.untrusted import parse_json
+from nestling_cloud.atomic_file import write_whole
 from nestling_cloud.bundles.export import export_capacity
 from nestling_cloud.errors import CloudError
 from nestling_cloud.latency.family import Family, family_fields, family_of
 from nestling_cloud.latency.network import Int8Network, int8_network
 from nestling_cloud.latency.widths import Widths, random_widths
 from nestling_cloud.progress import Progress
-from nestling_cloud.whole_file import write_whole
+from nestling_core.nest.bundle_files import Activations
+from nestling_core.parsing.untrusted import parse_json
+from nestling_core.student.blocks import SizesError
 
 FILE_NAME = "probes.json"
 _FORMAT = 1

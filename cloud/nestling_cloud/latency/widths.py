@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nestling.student.blocks import Block, Conv, Gru, Lstm, Shuffle
-from nestling.student.config import StudentConfig
+from nestling_core.student.blocks import Block, Conv, Gru, Lstm, Shuffle
+from nestling_core.student.config import StudentConfig
 
 Widths = tuple[int, ...]
 

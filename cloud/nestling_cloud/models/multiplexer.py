@@ -15,7 +15,7 @@ class Multiplexer(nn.Module):
     The options are capacity 1 to K and the cloud. After Eshratifar & Pedram 2020 (arXiv
     2001.05870), but with no layers of its own that look at the raw input: they are those of the
     capacity that has run, the smallest one as a rule. A network beside it costs as much and knows
-    less (ADR 24). What a budget affords is exact: see `nestling_device.multiplexer`.
+    less (ADR 24). What a budget affords is exact: see `nestling_device.bundle.multiplexer`.
     """
 
     def __init__(self, classes: int, capacities: int, *, knows_classes: bool = False) -> None:

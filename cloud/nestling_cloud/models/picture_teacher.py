@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from nestling.student.normalizer import Normalizer
 from nestling.v1.bundle_pb2 import Signature
+from nestling_core.student.normalizer import Normalizer
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Sequential:

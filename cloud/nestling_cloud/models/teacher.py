@@ -4,8 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nestling.student.normalizer import Normalizer
 from nestling.v1.bundle_pb2 import Signature
+from nestling_core.student.normalizer import Normalizer
 
 _CONV = (nn.Conv1d, nn.Conv2d)
 _NORM = (nn.BatchNorm1d, nn.BatchNorm2d)

@@ -24,7 +24,7 @@ class Distillation:
         temperature: softens the teacher's answers and the student's (Hinton et al. 2015).
         weight: 0 to 1, of the teacher's answers against the labels; 0 leaves its answers out.
         feature: what of the teacher's inside the student resembles too: see
-            `nestling_cloud.distillation.losses`.
+            `nestling_cloud.learning.distillation.losses`.
         feature_weight: of that likeness, beside the loss on answers and labels, which has 1;
             1 to 5 measured well for hints, 0.3 for attention, 1 for the angle (docs/lab-log.md).
         assistants: widths of `ConvTeacher` networks between teacher and student, falling; each

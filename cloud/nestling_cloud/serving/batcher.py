@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling_cloud.serving.model import MAX_BATCH
+from nestling_cloud.cloud_model.model import MAX_BATCH
 
 Rows = NDArray[np.float32]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from nestling.hosts import network_of
+from nestling_core.network.hosts import network_of
 
 # A site's devices may share one address; each has two connections at most.
 PER_PEER = 1024

@@ -8,15 +8,13 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
-from nestling.address import Address
 from nestling.v1 import enrolment_pb2 as pb
 from nestling.v1 import enrolment_pb2_grpc
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.certificates import CertificateError
 from nestling_cloud.fleet.enrolment import Enrolment
+from nestling_cloud.fleet.listeners import Security
 from nestling_cloud.fleet.roster import EnrolmentTokenError
-from nestling_cloud.security import Security
-from nestling_cloud.serving.legible import Legible
 from nestling_cloud.serving.listener import (
     HANDSHAKE_DEADLINE,
     ONE_SERVER_A_PORT,
@@ -24,6 +22,8 @@ from nestling_cloud.serving.listener import (
     tls_credentials,
 )
 from nestling_cloud.serving.peers import Peers
+from nestling_cloud.serving.unreadable_requests import Legible
+from nestling_core.network.address import Address
 
 # Of strangers, who have not shown their token yet. A device makes one call; whoever begins calls
 # and never sends a request, or comes and asks nothing, is put out.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nestling.inference.v2 import inference_pb2 as pb
 from nestling.inference.v2 import inference_pb2_grpc
+from nestling_cloud.cloud_model.signature import Signature
 from nestling_cloud.serving import tensors
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.excerpt import excerpt
@@ -33,7 +34,7 @@ _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _LOG = logging.getLogger(__name__)
 
 
-def max_message_bytes(signature: tensors.Signature) -> int:
+def max_message_bytes(signature: Signature) -> int:
     """Largest request for a model that is read: one of its inputs fits, whatever its shape."""
     return max(_MAX_MESSAGE_BYTES, 4 * math.prod(signature.shape) + _HEAD_BYTES)
 
@@ -48,7 +49,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     """
 
     def __init__(
-        self, signature: tensors.Signature, batcher: Batcher, answered: Answered | None = None
+        self, signature: Signature, batcher: Batcher, answered: Answered | None = None
     ) -> None:
         self._signature = signature
         self._batcher = batcher

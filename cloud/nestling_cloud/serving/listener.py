@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable
 
 import grpc
 
-from nestling.address import Address
 from nestling_cloud.errors import CloudError
+from nestling_cloud.fleet.tls import TlsFiles
 from nestling_cloud.ports import bound_socket, in_words
-from nestling_cloud.tls import TlsFiles
+from nestling_core.network.address import Address
 
 # Otherwise a second cloud on the same port would start, and get half of the calls.
 ONE_SERVER_A_PORT = ("grpc.so_reuseport", 0)

@@ -7,11 +7,11 @@ import aiomqtt
 from google.protobuf.message import DecodeError
 
 from nestling import topics
-from nestling.complaints import Complaints
 from nestling.v1 import delivery_pb2
 from nestling_cloud.bundles.repository import Repository, RepositoryError
-from nestling_cloud.connection import BrokerAddress, payload_bytes, stay_connected
+from nestling_cloud.mqtt.client import BrokerAddress, payload_bytes, stay_connected
 from nestling_cloud.serving.delivery import NOTHING_RELEASED, read_chunk
+from nestling_core.parsing.complaint_log import Complaints
 
 # Small enough that a slow link's keep-alive gets through between two of them.
 CHUNK_BYTES = 16 * 1024

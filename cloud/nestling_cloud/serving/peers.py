@@ -11,7 +11,7 @@ from cryptography import x509
 from nestling.inference.v2 import inference_pb2
 from nestling.v1 import delivery_pb2
 from nestling_cloud.errors import CloudError
-from nestling_cloud.serving.prepared import Context, Handler, prepared
+from nestling_cloud.serving.interceptors import Context, Handler, prepared
 
 # Connections whose certificates are not read again with every call.
 _CERTIFICATES_KEPT = 16_384

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling import parameters, topics
+from nestling import offload_parameters, topics
 from nestling.inference.v2.inference_pb2 import ModelInferRequest
-from nestling_cloud.telemetry.hard_inputs import HardInput
+from nestling_cloud.store.hard_inputs import HardInput
 
 _MOST_WAITING = 256
 _MOST_TOGETHER = 64
@@ -68,20 +68,24 @@ def hard_input(
         None for a request of several inputs, or one that does not say which device's it is.
     """
     given = request.parameters
-    if len(rows) != 1 or parameters.DEVICE_ID not in given or parameters.INPUT_INDEX not in given:
+    if (
+        len(rows) != 1
+        or offload_parameters.DEVICE_ID not in given
+        or offload_parameters.INPUT_INDEX not in given
+    ):
         return None
     try:
-        device = topics.check_device_id(given[parameters.DEVICE_ID].string_param)
+        device = topics.check_device_id(given[offload_parameters.DEVICE_ID].string_param)
     except ValueError:
         return None
     classes = logits.shape[1]
-    answer = given[parameters.DEVICE_ANSWER].int64_param if _names_answer(request) else None
+    answer = given[offload_parameters.DEVICE_ANSWER].int64_param if _names_answer(request) else None
     if answer is not None and not 0 <= answer < classes:
         return None
     return HardInput(
         device=device,
         received_at_ms=now_ms,
-        input_index=max(given[parameters.INPUT_INDEX].int64_param, 0),
+        input_index=max(given[offload_parameters.INPUT_INDEX].int64_param, 0),
         values=rows[0].astype("<f4").tobytes(),
         shape=rows.shape[1:],
         device_answer=answer,
@@ -90,4 +94,4 @@ def hard_input(
 
 
 def _names_answer(request: ModelInferRequest) -> bool:
-    return parameters.DEVICE_ANSWER in request.parameters
+    return offload_parameters.DEVICE_ANSWER in request.parameters

@@ -1,12 +1,12 @@
 """What the inference service accepts and how it answers: pure, without gRPC."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestling.inference.v2 import inference_pb2
+from nestling_cloud.cloud_model.signature import Signature
 from nestling_cloud.errors import CloudError
 from nestling_cloud.serving.excerpt import excerpt, excerpts
 
@@ -19,17 +19,6 @@ Response = inference_pb2.ModelInferResponse
 
 class TensorError(CloudError):
     """A request that does not fit the model; the text says what would."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Signature:
-    """What goes into a model and what comes out, without the batch axis."""
-
-    model: str
-    input_name: str
-    shape: tuple[int, ...]
-    output_name: str
-    classes: int
 
 
 def serves(signature: Signature, name: str, version: str) -> bool:

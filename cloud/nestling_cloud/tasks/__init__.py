@@ -1,14 +1,5 @@
 """Tasks: the built-in ones, and what a task of yours is made of."""
 
-from nestling.student.blocks import Conv, Depthwise, Gru, Lstm, Shuffle
-from nestling.student.config import (
-    StudentConfig,
-    conv_student,
-    deepsense_student,
-    recurrent_student,
-    separable_student,
-    shuffle_student,
-)
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.nesting import Grow, Joint, Nesting
@@ -18,6 +9,15 @@ from nestling_cloud.tasks.batches import examples_from
 from nestling_cloud.tasks.files import DataFiles, DataMissingError
 from nestling_cloud.tasks.loader import BUILT_IN, load_task
 from nestling_cloud.tasks.task import Examples, Splits, Task, TaskError, concatenate
+from nestling_core.student.blocks import Conv, Depthwise, Gru, Lstm, Shuffle
+from nestling_core.student.config import (
+    StudentConfig,
+    conv_student,
+    deepsense_student,
+    recurrent_student,
+    separable_student,
+    shuffle_student,
+)
 
 __all__ = [
     "BUILT_IN",

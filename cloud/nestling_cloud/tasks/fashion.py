@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling.student.config import conv_student
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.models.picture_teacher import PictureTeacher
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.files import DataFiles
 from nestling_cloud.tasks.pictures import erase, flip, shift
 from nestling_cloud.tasks.task import Examples, Splits, Task, TaskError
+from nestling_core.student.config import conv_student
 
 FILES = DataFiles(
     name="fashion-mnist",

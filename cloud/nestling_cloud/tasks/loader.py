@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from nestling_cloud.tasks import fashion, wearable
-from nestling_cloud.tasks.blame import blamed
 from nestling_cloud.tasks.task import Task, TaskError
+from nestling_cloud.tasks.user_code_errors import blamed
 
 BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK)}
 

@@ -10,9 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nestling.student.blocks import Shuffle, SizesError
-from nestling.student.config import StudentConfig
-from nestling.student.plan import plan
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.errors import CloudError
 from nestling_cloud.models.teacher import ConvTeacher
@@ -20,7 +17,10 @@ from nestling_cloud.recipes.distillation import Distillation
 from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.recipes.quantization import Quantization
 from nestling_cloud.recipes.recipe import Recipe
-from nestling_cloud.tasks.blame import blamed
+from nestling_cloud.tasks.user_code_errors import blamed
+from nestling_core.student.blocks import Shuffle, SizesError
+from nestling_core.student.config import StudentConfig
+from nestling_core.student.plan import plan
 
 
 class TaskError(CloudError):

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from nestling.student.config import conv_student
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.recipes.recipe import Recipe
 from nestling_cloud.tasks.domains import Domains
 from nestling_cloud.tasks.files import DataMissingError
 from nestling_cloud.tasks.motion import rotate, stretch
 from nestling_cloud.tasks.task import Examples, Splits, Task, TaskError, concatenate
+from nestling_core.student.config import conv_student
 
 _FILE = "watch_dataset.npy"
 # The file is a pickle: nothing but these very bytes is ever loaded.

@@ -14,19 +14,19 @@ import aiomqtt
 import sqlalchemy as sa
 from google.protobuf.message import DecodeError
 
-from nestling import metrics, topics
-from nestling.complaints import Complaints
-from nestling.host_state import HostState
+from nestling import sparkplug_metrics, topics
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
-from nestling_cloud.connection import BrokerAddress, payload_bytes, stay_connected
-from nestling_cloud.fleet import registry
-from nestling_cloud.telemetry.database import cause_of
-from nestling_cloud.telemetry.presence import Presence
-from nestling_cloud.telemetry.receipts import ReceiptError
+from nestling_cloud.mqtt.client import BrokerAddress, payload_bytes, stay_connected
+from nestling_cloud.store import device_registry
+from nestling_cloud.store.database import cause_of
+from nestling_cloud.store.receipt_row import ReceiptError
+from nestling_cloud.store.store import Added, Delivery, Store, check_batch
+from nestling_cloud.telemetry.host_presence import Presence
+from nestling_cloud.telemetry.ingest_status import Uplink
 from nestling_cloud.telemetry.sparkplug_host import Reading, SparkplugHost
-from nestling_cloud.telemetry.store import Added, Delivery, Store, check_batch
-from nestling_cloud.telemetry.uplink import Uplink
+from nestling_core.parsing.complaint_log import Complaints
+from nestling_core.telemetry.host_state import HostState
 
 _MESSAGE_TYPES = ("NBIRTH", "NDATA", "NDEATH")
 # A commit has a price of its own, whatever it holds: wait for others that may go in together.
@@ -52,7 +52,7 @@ class Heard:
 
     device: str
     born: bool
-    values: Mapping[str, metrics.MetricValue | None]
+    values: Mapping[str, sparkplug_metrics.MetricValue | None]
 
 
 class Ingest:
@@ -73,7 +73,7 @@ class Ingest:
         self._heard = heard
         self._host = SparkplugHost()
         self._waiting: asyncio.Queue[Delivery] = asyncio.Queue(_MAX_WAITING)
-        self._reports: dict[str, registry.Report] = {}  # not written yet
+        self._reports: dict[str, device_registry.Report] = {}  # not written yet
         self._news = asyncio.Event()
         self._connected: aiomqtt.Client | None = None
         self._presence = Presence()
@@ -94,7 +94,9 @@ class Ingest:
             store_fault=self._store_fault,
         )
 
-    async def command(self, device: str, values: Mapping[str, metrics.MetricValue | None]) -> bool:
+    async def command(
+        self, device: str, values: Mapping[str, sparkplug_metrics.MetricValue | None]
+    ) -> bool:
         """Send a device a command; None for a value is Sparkplug's null.
 
         Returns:
@@ -159,7 +161,7 @@ class Ingest:
 
     def _end_all(self) -> list[str]:
         with self._store.writing() as connection:
-            return registry.end_all(connection)
+            return device_registry.end_all(connection)
 
     async def _read(self, client: aiomqtt.Client) -> None:
         """Take messages in; returns where only another connection can bring us back online."""
@@ -214,8 +216,10 @@ class Ingest:
         return self._host.death(device, payload)
 
     def _report(self, device: str, reading: Reading) -> None:
-        report = registry.report(device, reading.values, seen_ms=_now_ms(), online=reading.online)
-        self._reports[device] = registry.join(self._reports.get(device), report)
+        report = device_registry.report(
+            device, reading.values, seen_ms=_now_ms(), online=reading.online
+        )
+        self._reports[device] = device_registry.join(self._reports.get(device), report)
 
     async def _commit_all(self, client: aiomqtt.Client) -> None:
         while True:
@@ -265,7 +269,7 @@ class Ingest:
                 )
             self._store_fault = fault
             for device, later in self._reports.items():
-                reports[device] = registry.join(reports.get(device), later)
+                reports[device] = device_registry.join(reports.get(device), later)
             self._reports = reports
             self._news.set()
             return None
@@ -274,13 +278,15 @@ class Ingest:
 
     async def _acknowledge(self, client: aiomqtt.Client, added: Added) -> None:
         for device, word in added.acknowledgements():
-            await self._send(client, device, {metrics.ACKNOWLEDGED: word.SerializeToString()})
+            await self._send(
+                client, device, {sparkplug_metrics.ACKNOWLEDGED: word.SerializeToString()}
+            )
 
     async def _send(
         self,
         client: aiomqtt.Client,
         device: str,
-        values: Mapping[str, metrics.MetricValue | None],
+        values: Mapping[str, sparkplug_metrics.MetricValue | None],
     ) -> None:
         await self._publish(client, device, self._host.command(device, values, now_ms=_now_ms()))
 
@@ -294,7 +300,7 @@ class Ingest:
 
 
 def _batch(reading: Reading) -> receipt_pb2.ReceiptBatch | None:
-    value = reading.values.get(metrics.RECEIPTS)
+    value = reading.values.get(sparkplug_metrics.RECEIPTS)
     if not isinstance(value, bytes) or not value:
         return None
     batch = receipt_pb2.ReceiptBatch.FromString(value)

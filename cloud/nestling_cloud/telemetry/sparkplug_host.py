@@ -10,7 +10,7 @@ where it gave one.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nestling import metrics
+from nestling import sparkplug_metrics
 from nestling.sparkplug.v1 import payload_pb2
 
 SEQ_MODULUS = 256
@@ -30,7 +30,7 @@ class Reading:
         online: whether it was born (True) or died (False) by this message; otherwise None.
     """
 
-    values: dict[str, metrics.MetricValue | None]
+    values: dict[str, sparkplug_metrics.MetricValue | None]
     ask_rebirth: bool
     online: bool | None = None
 
@@ -84,7 +84,11 @@ class SparkplugHost:
         return Reading(values={}, ask_rebirth=False, online=False)
 
     def command(
-        self, device: str, values: Mapping[str, metrics.MetricValue | None], *, now_ms: int
+        self,
+        device: str,
+        values: Mapping[str, sparkplug_metrics.MetricValue | None],
+        *,
+        now_ms: int,
     ) -> Payload:
         """Make an NCMD.
 
@@ -98,13 +102,15 @@ class SparkplugHost:
         for name, value in values.items():
             alias = node.aliases.get(name)
             by_name = name if alias is None else ""
-            entries.append(metrics.update(value, timestamp_ms=now_ms, name=by_name, alias=alias))
+            entries.append(
+                sparkplug_metrics.update(value, timestamp_ms=now_ms, name=by_name, alias=alias)
+            )
         return Payload(timestamp=now_ms, metrics=entries)
 
     def rebirth(self, device: str, *, now_ms: int) -> Payload:
         """Make an NCMD that asks a node for its birth certificate."""
         self._nodes.setdefault(device, _Node()).asked_at_ms = now_ms
-        return self.command(device, {metrics.REBIRTH: True}, now_ms=now_ms)
+        return self.command(device, {sparkplug_metrics.REBIRTH: True}, now_ms=now_ms)
 
     def is_online(self, device: str) -> bool:
         """Whether a node is born and not dead, so that its aliases are known."""
@@ -132,11 +138,13 @@ def _after(seq: int) -> int:
     return (seq + 1) % SEQ_MODULUS
 
 
-def _bd_seq(values: Mapping[str, metrics.MetricValue | None]) -> int | None:
-    value = values.get(metrics.BD_SEQ)
+def _bd_seq(values: Mapping[str, sparkplug_metrics.MetricValue | None]) -> int | None:
+    value = values.get(sparkplug_metrics.BD_SEQ)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _values(payload: Payload, names: dict[int, str]) -> dict[str, metrics.MetricValue | None]:
+def _values(
+    payload: Payload, names: dict[int, str]
+) -> dict[str, sparkplug_metrics.MetricValue | None]:
     named = ((entry.name or names.get(entry.alias, ""), entry) for entry in payload.metrics)
-    return {name: metrics.metric_value(entry) for name, entry in named if name}
+    return {name: sparkplug_metrics.metric_value(entry) for name, entry in named if name}

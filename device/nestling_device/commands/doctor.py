@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from nestling_device import flags
-from nestling_device.checks import equipment, limits, machine, network, state
-from nestling_device.checks.finding import Check, Finding, FoundError, Subject, split_advice
-from nestling_device.config import Config
+from nestling_device.commands import flags
+from nestling_device.config.schema import Config
+from nestling_device.doctor import equipment, limits, machine, network, state
+from nestling_device.doctor.finding import Check, Finding, FoundError, Subject, split_advice
+from nestling_device.enrolment.resolve import joined
 from nestling_device.errors import DeviceError
-from nestling_device.machine import activations_of
-from nestling_device.membership import joined
-from nestling_device.standing import is_running
+from nestling_device.hardware.machine import activations_of
+from nestling_device.storage.snapshot import is_running
 
 _CHECKS: tuple[Check, ...] = (
     machine.python,

@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from nestling.enrolment_token import EnrolmentToken
-from nestling.text import decode_text
-from nestling_device import flags
-from nestling_device.enrolment import EnrolmentError, enrol, renew
-from nestling_device.identity import Identity
+from nestling_core.enrolment_token import EnrolmentToken
+from nestling_core.parsing.text import decode_text
+from nestling_device.commands import flags
+from nestling_device.enrolment.enrol import EnrolmentError, enrol, renew
+from nestling_device.transport.identity import Identity
 
 _STANDARD_INPUT = "-"
 _EXAMPLES = """\

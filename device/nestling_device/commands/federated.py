@@ -7,13 +7,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from nestling.path_flags import input_file
-from nestling.proxies import past_proxies
-from nestling_device import flags
+from nestling_core.command_line.path_flags import input_file
+from nestling_core.network.proxies import past_proxies
+from nestling_device.commands import flags
+from nestling_device.enrolment.resolve import joined
 from nestling_device.errors import DeviceError
-from nestling_device.labelled_examples import FEWEST_EXAMPLES
-from nestling_device.membership import joined
-from nestling_device.participant import Node
+from nestling_device.federated.examples import FEWEST_EXAMPLES
+from nestling_device.federated.participant import Node
 
 _QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 # What a shell has set for Python at a terminal.

@@ -7,27 +7,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from nestling.path_flags import input_folder, output_file
 from nestling.v1.bundle_pb2 import Blob
-from nestling_device import flags
-from nestling_device.config import Config
-from nestling_device.database import StorageError
-from nestling_device.delivery.admission import parse_manifest
-from nestling_device.delivery.blobs import BlobStore
+from nestling_core.command_line.path_flags import input_folder, output_file
+from nestling_device.bundle.loaded_bundle import Parts, load_parts
+from nestling_device.commands import flags
+from nestling_device.config.fields import NotAllowedError, Number
+from nestling_device.config.schema import Config
+from nestling_device.delivery.blob_store import BlobStore
+from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.delivery.installer import Installed
-from nestling_device.delivery.source import DeliveryError
-from nestling_device.energy.costs import MeasuredCosts, NetworkCost, write_costs
-from nestling_device.energy.instruments.catalogue import open_instrument
-from nestling_device.energy.profile import load_board
+from nestling_device.delivery.release_rules import parse_manifest
+from nestling_device.energy.measured_costs import MeasuredCosts, NetworkCost, write_costs
+from nestling_device.energy.power_tables import load_board
 from nestling_device.energy.sampler import Sampler
-from nestling_device.machine import activations_of, machine_name
-from nestling_device.membership import joined
-from nestling_device.models import ModelCosts, profile_models
-from nestling_device.parts import Parts, load_parts
-from nestling_device.profiling import Conditions, profile
-from nestling_device.setting import NotAllowedError, Number
+from nestling_device.enrolment.resolve import joined
+from nestling_device.hardware.machine import activations_of, machine_name
+from nestling_device.profiling.bundle import Conditions, profile
+from nestling_device.profiling.onnx_folder import ModelCosts, profile_models
+from nestling_device.runtime.open_instrument import open_instrument
 from nestling_device.sources.recorded import read_golden
-from nestling_device.standing import is_running, read_bundle
+from nestling_device.storage.database import StorageError
+from nestling_device.storage.snapshot import is_running, read_bundle
 
 _SECONDS = 3.0
 _EXAMPLES = """\

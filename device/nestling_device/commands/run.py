@@ -11,24 +11,24 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal, cast
 
-from nestling.address import Address
-from nestling.complaints import fewer_repeats
-from nestling_device import flags
-from nestling_device.agent import UnanswerableError
-from nestling_device.answer_line import answer_line, refusal_line
-from nestling_device.budget import budget_of
-from nestling_device.config import Config
-from nestling_device.delivery.source import SourceUnreachableError
-from nestling_device.energy.costs import read_costs
-from nestling_device.energy.metering import open_meter
-from nestling_device.identity import Identity
-from nestling_device.machine import activations_of, machine_name
-from nestling_device.membership import check_reachable, joined
-from nestling_device.runtime import Device, DeviceConfig
-from nestling_device.signals import ending_signals
-from nestling_device.sources.catalogue import open_source
+from nestling_core.network.address import Address
+from nestling_core.parsing.complaint_log import fewer_repeats
+from nestling_device.commands import flags
+from nestling_device.commands.answer_format import answer_line, refusal_line
+from nestling_device.config.schema import Config
+from nestling_device.delivery.bundle_source import SourceUnreachableError
+from nestling_device.energy.measured_costs import read_costs
+from nestling_device.enrolment.resolve import check_reachable, joined
+from nestling_device.hardware.machine import activations_of, machine_name
+from nestling_device.inference.agent import UnanswerableError
+from nestling_device.runtime.budget import budget_of
+from nestling_device.runtime.device import Device, DeviceConfig
+from nestling_device.runtime.open_meter import open_meter
+from nestling_device.runtime.open_source import open_source
+from nestling_device.runtime.signals import ending_signals
+from nestling_device.runtime.thread_watch import ThreadWatch, watch_threads
 from nestling_device.sources.source import Origin, Source
-from nestling_device.thread_watch import ThreadWatch, watch_threads
+from nestling_device.transport.identity import Identity
 
 _log = logging.getLogger(__name__)
 

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nestling_device import flags
-from nestling_device.config import Config
-from nestling_device.energy.costs import read_costs
-from nestling_device.identity import Identity
-from nestling_device.machine import machine_name
-from nestling_device.membership import joined
-from nestling_device.standing import is_running, read_bundle, read_outbox
+from nestling_device.commands import flags
+from nestling_device.config.schema import Config
+from nestling_device.energy.measured_costs import read_costs
+from nestling_device.enrolment.resolve import joined
+from nestling_device.hardware.machine import machine_name
+from nestling_device.storage.snapshot import is_running, read_bundle, read_outbox
+from nestling_device.transport.identity import Identity
 
 # As systemctl status has it.
 _RUNNING, _NOT_RUNNING = 0, 3

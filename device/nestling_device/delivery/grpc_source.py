@@ -5,11 +5,15 @@ from contextlib import contextmanager
 
 import grpc
 
-from nestling.address import Address
 from nestling.v1 import bundle_pb2, delivery_pb2, delivery_pb2_grpc
-from nestling_device.channel import Channel, ChannelClosedError
-from nestling_device.delivery.source import DeliveryError, SourceUnreachableError, checked_chunk
-from nestling_device.identity import Identity
+from nestling_core.network.address import Address
+from nestling_device.delivery.bundle_source import (
+    DeliveryError,
+    SourceUnreachableError,
+    checked_chunk,
+)
+from nestling_device.transport.grpc_channel import Channel, ChannelClosedError
+from nestling_device.transport.identity import Identity
 
 # One call fetches at most this much, so that a deadline can be put on every call, however large
 # the blob and slow the link.

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
-from nestling.bundle import Activations, every_blob
 from nestling.v1 import bundle_pb2
-from nestling_device.delivery import admission
-from nestling_device.delivery.blobs import BlobStore
-from nestling_device.delivery.source import BlobSource, DeliveryError, SourceUnreachableError
-from nestling_device.state import HeldBundle, State
+from nestling_core.nest.bundle_files import Activations, every_blob
+from nestling_device.delivery import release_rules
+from nestling_device.delivery.blob_store import BlobStore
+from nestling_device.delivery.bundle_source import BlobSource, DeliveryError, SourceUnreachableError
+from nestling_device.storage.state import HeldBundle, State
 
 _log = logging.getLogger(__name__)
 
@@ -75,17 +75,17 @@ class Installer:
         """
         active = self._state.active()
         desired = self._source.desired_bundle(active.version if active else "")
-        admission.check_offer(desired)
+        release_rules.check_offer(desired)
         self._download(desired.manifest)
-        manifest = admission.parse_manifest(self._blobs.read(desired.manifest))
+        manifest = release_rules.parse_manifest(self._blobs.read(desired.manifest))
         floor = self._state.floor(manifest.task)
-        admission.check_release(manifest, desired, active=active, floor=floor)
-        capacity = admission.admit(manifest, memory_bytes)
+        release_rules.check_release(manifest, desired, active=active, floor=floor)
+        capacity = release_rules.admit(manifest, memory_bytes)
 
         known = active if active and active.manifest == desired.manifest else None
         if known is None or not self._holds(manifest, capacity, known, self._activations):
             self._remove_stale(desired.manifest)
-            for blob in admission.needed_blobs(manifest, capacity, self._activations):
+            for blob in release_rules.needed_blobs(manifest, capacity, self._activations):
                 self._download(blob)
             self._self_test(manifest, capacity, self._blobs, self._activations)
             held = HeldBundle(
@@ -125,11 +125,11 @@ class Installer:
         if held is None:
             return None
         try:
-            manifest = admission.parse_manifest(self._blobs.read(held.manifest))
-        except admission.UnknownFormatError as err:
+            manifest = release_rules.parse_manifest(self._blobs.read(held.manifest))
+        except release_rules.UnknownFormatError as err:
             _log.warning("bundle %s is not for this program: %s", held.version, err)
             return None
-        largest = min(admission.admit(manifest, memory_bytes), held.capacity)
+        largest = min(release_rules.admit(manifest, memory_bytes), held.capacity)
         kinds = sorted(get_args(Activations), key=lambda kind: kind != self._activations)
         for activations, capacity in itertools.product(kinds, range(largest, 0, -1)):
             if self._holds(manifest, capacity, held, activations):
@@ -149,7 +149,7 @@ class Installer:
         held: HeldBundle,
         activations: Activations,
     ) -> bool:
-        needed = admission.needed_blobs(manifest, capacity, activations)
+        needed = release_rules.needed_blobs(manifest, capacity, activations)
         return capacity <= held.capacity and all(self._blobs.has(blob) for blob in needed)
 
     def _download(self, blob: bundle_pb2.Blob) -> None:
@@ -177,6 +177,6 @@ class Installer:
     def _named(self, blob: bundle_pb2.Blob) -> list[bundle_pb2.Blob]:
         """What a manifest names; nothing where it is of another program's time."""
         try:
-            return every_blob(admission.parse_manifest(self._blobs.read(blob)))
-        except admission.UnknownFormatError:
+            return every_blob(release_rules.parse_manifest(self._blobs.read(blob)))
+        except release_rules.UnknownFormatError:
             return []

@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from google.protobuf.message import DecodeError
 
 from nestling import topics
-from nestling.address import Address
 from nestling.v1 import bundle_pb2, delivery_pb2
-from nestling_device.delivery.source import DeliveryError, SourceUnreachableError, checked_chunk
-from nestling_device.identity import Identity
-from nestling_device.mqtt import BrokerUnreachableError, Connection, Message
+from nestling_core.network.address import Address
+from nestling_device.delivery.bundle_source import (
+    DeliveryError,
+    SourceUnreachableError,
+    checked_chunk,
+)
+from nestling_device.transport.identity import Identity
+from nestling_device.transport.mqtt_connection import BrokerUnreachableError, Connection, Message
 
 _CHUNK_BYTES = 16 * 1024
 _ATTEMPTS = 3

@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from nestling.admission import transfer_ms
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import (
     PROVENANCE_CALIBRATED,
@@ -12,7 +11,8 @@ from nestling.v1.receipt_pb2 import (
     PROVENANCE_MODELLED,
     Provenance,
 )
-from nestling_device.energy.profile import Board, Link
+from nestling_core.routing.admission import transfer_ms
+from nestling_device.energy.power_tables import Board, Link
 from nestling_device.energy.sampler import Sampler
 
 

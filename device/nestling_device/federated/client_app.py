@@ -14,9 +14,9 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from nestling.student import messages
-from nestling.student.network import NestedStudent
-from nestling.student.weights import (
+from nestling_core.student import messages
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.weights import (
     Arrays,
     WeightsError,
     arrays_of,
@@ -27,8 +27,8 @@ from nestling.student.weights import (
     trained_shapes,
 )
 from nestling_device.errors import DeviceError
+from nestling_device.federated.participant import ClientError, Node
 from nestling_device.federated.training import accuracy, train_prefix
-from nestling_device.participant import ClientError, Node
 
 _log = logging.getLogger(__name__)
 _LONGEST_REASON = 500

@@ -5,11 +5,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from nestling.student.messages import LocalRecipe
-from nestling.student.network import NestedStudent
-from nestling.student.sandwich import recalibrate, smaller_capacities_losses
+from nestling_core.student.messages import LocalRecipe
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.sandwich import recalibrate, smaller_capacities_losses
 from nestling_device.errors import DeviceError
-from nestling_device.labelled_examples import LocalExamples
+from nestling_device.federated.examples import LocalExamples
 
 _BATCH = 256
 

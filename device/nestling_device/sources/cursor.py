@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nestling_device.database import Database
+from nestling_device.storage.database import Database
 
 _log = logging.getLogger(__name__)
 

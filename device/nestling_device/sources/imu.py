@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nestling_device.i2c import Bus
+from nestling_device.hardware.i2c import Bus
 from nestling_device.sources.source import Input, SourceError, Windows
 
 _log = logging.getLogger(__name__)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from nestling.capacity import golden_inputs
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
-from nestling_device.delivery.blobs import BlobStore
+from nestling_core.nest.capacity import golden_inputs
+from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.sources.array_file import read_array, to_windows
 from nestling_device.sources.source import Input, Origin, SourceError, Windows
 

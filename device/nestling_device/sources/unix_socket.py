@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nestling.complaints import Complaints
+from nestling_core.parsing.complaint_log import Complaints
 from nestling_device.sources.source import Input, Origin, SourceError
 
 _log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any
 
-from nestling_cloud.telemetry.receipts import ReceiptRow
-from nestling_cloud.telemetry.tally import FALLBACKS
+from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_cloud.store.tally import FALLBACKS
 
 CLOUD = "cloud"
 

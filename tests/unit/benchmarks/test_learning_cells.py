@@ -11,7 +11,10 @@ import pytest
 from learning_cells import Cell, Cells, code_digest
 
 CELL = Cell(
-    name="student", parameters={"seed": 0}, modules=["nestling.nest"], parents=["a teacher's key"]
+    name="student",
+    parameters={"seed": 0},
+    modules=["nestling_core.nest.layout"],
+    parents=["a teacher's key"],
 )
 
 
@@ -80,8 +83,8 @@ def busy(seconds: float) -> float:
     [
         {"name": "teacher"},
         {"parameters": {"seed": 1}},
-        {"modules": ["nestling.timing"]},
-        {"modules": ["nestling.student"]},
+        {"modules": ["nestling_core.execution.timing"]},
+        {"modules": ["nestling_core.student"]},
         {"parents": ["another teacher's key"]},
     ],
 )

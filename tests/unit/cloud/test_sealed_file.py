@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from nestling_cloud import sealed_file
+from nestling_cloud.atomic_file import write_whole
 from nestling_cloud.sealed_file import SealError, read_sealed, seal_of, write_sealed
-from nestling_cloud.whole_file import write_whole
 
 
 def test_sealed_file_reads_as_it_was_written_and_anybody_can_check_it(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from nestling_device import budget as budgets
-from nestling_device import cli, flags
+from nestling_device import cli
+from nestling_device.commands import flags
+from nestling_device.runtime import budget as budgets
 
 RUN = ["run", "--cloud", "127.0.0.1:8500", "--broker", "127.0.0.1:1883"]
 

@@ -8,7 +8,7 @@ import nestling
 import nestling_device
 
 _OPTIONAL = "nestling_device.federated"
-_TORCH_ONLY = "nestling.student"
+_TORCH_ONLY = "nestling_core.student"
 
 
 def modules() -> list[str]:

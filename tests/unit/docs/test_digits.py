@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from nestling_cloud.learning.loop import logits_of
 from nestling_cloud.tasks import Task, concatenate, load_task
-from nestling_cloud.training import logits_of
 
 REFERENCE = f"{Path(__file__).parents[3]}/docs/examples/digits.py:TASK"
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nestling_cloud.telemetry.receipts import ReceiptRow
-from nestling_sim.refusals import not_sent
+from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_sim.figures.refusals import not_sent
 from nestling_sim.report import Evidence
 
 _DEVICES = {

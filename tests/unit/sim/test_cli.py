@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from nestling_sim import cli
-from nestling_sim.scenario import built_in_scenarios
+from nestling_sim.scenario.scenario import built_in_scenarios
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
+from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.table import table
 from nestling_cloud.console.pages.frame import frame, heading
 from nestling_cloud.console.pages.markup import Grid, Text, block, link
-from nestling_cloud.console.parts import Parts
-from nestling_cloud.console.table import table
 
 _LIVE_S = 2.0
 

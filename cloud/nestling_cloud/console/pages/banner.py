@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import sqlalchemy as sa
 from nicegui import ui
 
-from nestling_cloud.console.health import Finding, Severity, store_finding
+from nestling_cloud.console.data.health import Finding, Severity, store_finding
 from nestling_cloud.console.pages.markup import Text, block
 
 _LOG = logging.getLogger(__name__)

@@ -7,18 +7,24 @@ from urllib.parse import quote
 from fastapi import Request
 from nicegui import ui
 
-from nestling_cloud.console import chart_tables, charts
-from nestling_cloud.console.copied import device_notice
-from nestling_cloud.console.models import Models, bundle_note, desired_version, models_of
+from nestling_cloud.console.charts import echarts
+from nestling_cloud.console.data import chart_tables
+from nestling_cloud.console.data.console_data import DeviceStart, Parts
+from nestling_cloud.console.data.copied_state import device_notice
+from nestling_cloud.console.data.released_bundle import (
+    Models,
+    bundle_note,
+    desired_version,
+    models_of,
+)
+from nestling_cloud.console.data.table import Table
+from nestling_cloud.console.data.units import NOTHING, age, number, percent
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.hard_inputs import HardInputsPanel
 from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, Tile, block, link
 from nestling_cloud.console.pages.tiles import TotalsTiles
-from nestling_cloud.console.parts import DeviceStart, Parts
-from nestling_cloud.console.table import Table
-from nestling_cloud.console.units import NOTHING, age, number, percent
-from nestling_cloud.telemetry.fleet_condition import LONG_OUTBOX
-from nestling_cloud.telemetry.views import DeviceRow, DeviceView
+from nestling_cloud.metrics.fleet_health import LONG_OUTBOX
+from nestling_cloud.metrics.views import DeviceRow, DeviceView
 
 _LIVE_S = 1.0
 _LATEST_ROWS = 25
@@ -128,7 +134,7 @@ class _Panels:
 
     def __init__(self, device: str, nest: int) -> None:
         csv = f"/api/v1/devices/{quote(device, safe='')}"
-        self._draw_routes = partial(charts.routes_chart, nest=nest)
+        self._draw_routes = partial(echarts.routes_chart, nest=nest)
         with block("div", "panels"):
             self._routes = ChartPanel(
                 "Where inputs were answered",
@@ -158,7 +164,7 @@ class _Panels:
             self._budgets = [
                 (
                     ChartPanel(title, note, key=key, href=f"{csv}/budget.csv"),
-                    charts.column_chart(columns, unit),
+                    echarts.column_chart(columns, unit),
                 )
                 for title, note, key, columns, unit in budgets
             ]
@@ -167,9 +173,9 @@ class _Panels:
         totals = view.totals
         routes, energy = chart_tables.routes_by_time(totals), chart_tables.energy_by_time(totals)
         self._routes.show(routes, self._draw_routes, query=query)
-        self._energy.show(energy, charts.energy_chart, query=query)
+        self._energy.show(energy, echarts.energy_chart, query=query)
         latency = chart_tables.latency_by_route(totals)
-        self._latency.show(latency, charts.latency_chart, query=query)
+        self._latency.show(latency, echarts.latency_chart, query=query)
         budget = chart_tables.budget_by_time(view.answers)
         for panel, draw in self._budgets:
             panel.show(budget, draw, query=query)

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from nicegui.events import GenericEventArguments
 
-from nestling_cloud.console.live import DeviceQuery, Live
+from nestling_cloud.console.data.live import DeviceQuery, Live
+from nestling_cloud.console.data.units import NOTHING, age, number, percent
 from nestling_cloud.console.pages.markup import Text, block, link
-from nestling_cloud.console.units import NOTHING, age, number, percent
-from nestling_cloud.telemetry.views import DeviceRow
+from nestling_cloud.metrics.views import DeviceRow
 
 PAGE_ROWS = 25
 _LONGEST_SEARCH = 100

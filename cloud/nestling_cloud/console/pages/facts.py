@@ -1,7 +1,7 @@
 """Names and values, one a line."""
 
+from nestling_cloud.console.data.units import NOTHING
 from nestling_cloud.console.pages.markup import Text, block
-from nestling_cloud.console.units import NOTHING
 
 
 class Facts:

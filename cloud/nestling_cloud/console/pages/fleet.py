@@ -6,16 +6,17 @@ from functools import partial
 from fastapi import Request
 from nicegui import ui
 
-from nestling_cloud.console import chart_tables, charts
-from nestling_cloud.console.copied import fleet_notice
-from nestling_cloud.console.models import models_of
+from nestling_cloud.console.charts import echarts
+from nestling_cloud.console.data import chart_tables
+from nestling_cloud.console.data.console_data import DeviceStart, Parts
+from nestling_cloud.console.data.copied_state import fleet_notice
+from nestling_cloud.console.data.released_bundle import models_of
+from nestling_cloud.console.data.units import number
 from nestling_cloud.console.pages.device_table import DeviceTable
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.markup import ChartPanel, Text, block
 from nestling_cloud.console.pages.tiles import TotalsTiles
-from nestling_cloud.console.parts import DeviceStart, Parts
-from nestling_cloud.console.units import number
-from nestling_cloud.telemetry.views import FleetView
+from nestling_cloud.metrics.views import FleetView
 
 _CSV = "/api/v1/fleet"
 _LIVE_S = 1.0
@@ -31,7 +32,7 @@ async def show(request: Request, parts: Parts) -> None:
 class _FleetPage:
     def __init__(self, request: Request, parts: Parts, age_ms: int | None, nest: int) -> None:
         self._live = parts.live
-        self._draw_routes = partial(charts.routes_chart, nest=nest)
+        self._draw_routes = partial(echarts.routes_chart, nest=nest)
         with frame(request, "/", parts.condition.of_fleet) as self.banner:
             with heading("Fleet") as self._sub:
                 self._spans = SpanChoice(request, age_ms, self.refresh)
@@ -88,10 +89,10 @@ class _FleetPage:
         totals = view.totals
         for panel, shown, draw in (
             (self._routes, chart_tables.routes_by_time(totals), self._draw_routes),
-            (self._energy, chart_tables.energy_by_time(totals), charts.energy_chart),
-            (self._latency, chart_tables.latency_by_route(totals), charts.latency_chart),
-            (self._bundles, chart_tables.bundles(view), charts.bundles_chart),
-            (self._spent, chart_tables.energy_by_route(totals), charts.route_energy_chart),
+            (self._energy, chart_tables.energy_by_time(totals), echarts.energy_chart),
+            (self._latency, chart_tables.latency_by_route(totals), echarts.latency_chart),
+            (self._bundles, chart_tables.bundles(view), echarts.bundles_chart),
+            (self._spent, chart_tables.energy_by_route(totals), echarts.route_energy_chart),
         ):
             panel.show(shown, draw, query=query)
 

@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 from fastapi import Request
 from nicegui import ui
 
-from nestling_cloud.console.login import LOGOUT
+from nestling_cloud.console.auth.login import LOGOUT
+from nestling_cloud.console.data.time_spans import SPANS, Span, span_named
+from nestling_cloud.console.http.paths import ICON, LOGIN
 from nestling_cloud.console.pages.banner import WATCH_LIVENESS, Banner, ReadFindings
 from nestling_cloud.console.pages.markup import Text, block, link
-from nestling_cloud.console.paths import ICON, LOGIN
-from nestling_cloud.console.span import SPANS, Span, span_named
 from nestling_cloud.palette import css_variables
 
 STYLE_PATH = "/assets/console.css"

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from nicegui import ui
 
 from nestling.v1.bundle_pb2 import Signature
-from nestling_cloud.console.models import Models
+from nestling_cloud.console.charts.input_pictures import input_picture
+from nestling_cloud.console.data.released_bundle import Models
+from nestling_cloud.console.data.units import age, time_utc
 from nestling_cloud.console.pages.markup import Text, block
-from nestling_cloud.console.pictures import input_picture
-from nestling_cloud.console.units import age, time_utc
-from nestling_cloud.telemetry.hard_inputs import HardInput
+from nestling_cloud.store.hard_inputs import HardInput
 
 _SHOWN = 12
 

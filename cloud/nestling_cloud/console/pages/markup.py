@@ -5,9 +5,9 @@ from collections.abc import Callable
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from nestling_cloud.console.charts import Options
-from nestling_cloud.console.table import Cell, Column, Table, is_empty
-from nestling_cloud.console.units import NOTHING, number
+from nestling_cloud.console.charts.echarts import Options
+from nestling_cloud.console.data.table import Cell, Column, Table, is_empty
+from nestling_cloud.console.data.units import NOTHING, number
 
 # Vue's name for the attribute: what the field begins with. As a property it would be put back with
 # every change of the page, under the fingers of whoever types.

@@ -5,21 +5,21 @@ import asyncio
 from fastapi import Request
 
 from nestling_cloud.bundles.repository import RepositoryError
-from nestling_cloud.console import charts
-from nestling_cloud.console.models import (
+from nestling_cloud.console.charts import echarts
+from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.released_bundle import (
     Models,
     capacities_table,
     curves_table,
     measured_on,
     read_models,
 )
+from nestling_cloud.console.data.table import Column, Table
+from nestling_cloud.console.data.time_spans import SPANS
+from nestling_cloud.console.data.units import latency, macs, percent, size
 from nestling_cloud.console.pages.frame import frame, heading
 from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, block, link
-from nestling_cloud.console.parts import Parts
-from nestling_cloud.console.span import SPANS
-from nestling_cloud.console.table import Column, Table
-from nestling_cloud.console.units import latency, macs, percent, size
-from nestling_cloud.telemetry.views import FleetView
+from nestling_cloud.metrics.views import FleetView
 
 _SEEN = SPANS["24h"]
 _LIVE_S = 2.0
@@ -87,7 +87,7 @@ def _show_curves(models: Models) -> None:
             href="/api/v1/models/curves.csv",
             wide=True,
         )
-    panel.show(curves_table(models), lambda _: charts.curves_chart(curves, -1))
+    panel.show(curves_table(models), lambda _: echarts.curves_chart(curves, -1))
 
 
 def _show_classes(models: Models) -> None:

@@ -11,25 +11,30 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from nestling_cloud.bundles.repository import RepositoryError
-from nestling_cloud.console import charts
-from nestling_cloud.console.chart_tables import cloud_share
-from nestling_cloud.console.expectation import (
+from nestling_cloud.console.charts import echarts
+from nestling_cloud.console.data.chart_tables import cloud_share
+from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.expectation import (
     ExpectedEnergy,
     expected_accuracy,
     expected_energy,
     mixed_accuracy,
 )
-from nestling_cloud.console.models import Models, curves_table, measured_on, read_models
-from nestling_cloud.console.operating_point import PointState, read_state
+from nestling_cloud.console.data.operating_point import PointState, read_state
+from nestling_cloud.console.data.released_bundle import (
+    Models,
+    curves_table,
+    measured_on,
+    read_models,
+)
+from nestling_cloud.console.data.table import table
+from nestling_cloud.console.data.units import NOTHING, energies, number, percent, time_utc
 from nestling_cloud.console.pages.facts import Facts
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.markup import INITIAL_VALUE, ChartPanel, Grid, Text, block, link
 from nestling_cloud.console.pages.reported import Reported
-from nestling_cloud.console.parts import Parts
-from nestling_cloud.console.table import table
-from nestling_cloud.console.units import NOTHING, energies, number, percent, time_utc
-from nestling_cloud.fleet.wishes import Wish, WishError
-from nestling_cloud.telemetry.views import Totals
+from nestling_cloud.control.targets import Wish, WishError
+from nestling_cloud.metrics.views import Totals
 
 PATH = "/operating-point"
 _LIVE_S = 1.0
@@ -237,7 +242,7 @@ class _PointPage:
             for capacity, curve in enumerate(self._models.curves, start=1)
         }
         shown = curves_table(self._models)
-        self._curves.draw(shown, charts.curves_chart(curves, share))
+        self._curves.draw(shown, echarts.curves_chart(curves, share))
 
     def _accuracy(self, share: float) -> tuple[float | None, str]:
         curves = self._models.curves

@@ -1,11 +1,11 @@
 """What a fleet or a device reported of a time, beside what is estimated for it."""
 
-from nestling_cloud.console.chart_tables import cloud_share
+from nestling_cloud.console.data.chart_tables import cloud_share
+from nestling_cloud.console.data.time_spans import Span
+from nestling_cloud.console.data.units import NOTHING, energies, number, percent
 from nestling_cloud.console.pages.facts import Facts
 from nestling_cloud.console.pages.markup import Text, block
-from nestling_cloud.console.span import Span
-from nestling_cloud.console.units import NOTHING, energies, number, percent
-from nestling_cloud.telemetry.views import Totals
+from nestling_cloud.metrics.views import Totals
 
 _UNKNOWN_ACCURACY = "not known"
 

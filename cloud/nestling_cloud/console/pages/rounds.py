@@ -4,11 +4,16 @@ import asyncio
 
 from fastapi import Request
 
-from nestling_cloud.console import charts
+from nestling_cloud.console.charts import echarts
+from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.rounds import (
+    accuracy_lines,
+    dropped_table,
+    last_words,
+    rounds_table,
+)
 from nestling_cloud.console.pages.frame import frame, heading
 from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, block
-from nestling_cloud.console.parts import Parts
-from nestling_cloud.console.rounds import accuracy_lines, dropped_table, last_words, rounds_table
 
 _LIVE_S = 2.0
 _SHOWN = 200
@@ -56,6 +61,6 @@ class _RoundsPage:
         self._figures.set_visibility(bool(rounds))
         if rounds:
             lines = accuracy_lines(rounds)
-            self._accuracy.show(rounds_table(rounds), lambda _: charts.rounds_chart(lines))
+            self._accuracy.show(rounds_table(rounds), lambda _: echarts.rounds_chart(lines))
             self._dropped.show(dropped_table(rounds))
             self._last.say(last_words(rounds[-1]))

@@ -1,10 +1,10 @@
 """The row of figures on top of the fleet's and a device's page."""
 
-from nestling_cloud.console import chart_tables
+from nestling_cloud.console.data import chart_tables
+from nestling_cloud.console.data.time_spans import Span
+from nestling_cloud.console.data.units import NOTHING, energy, latency, number, percent, size
 from nestling_cloud.console.pages.markup import Tile, block
-from nestling_cloud.console.span import Span
-from nestling_cloud.console.units import NOTHING, energy, latency, number, percent, size
-from nestling_cloud.telemetry.views import FleetView, Totals
+from nestling_cloud.metrics.views import FleetView, Totals
 
 
 class TotalsTiles:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from nestling.v1.receipt_pb2 import PROVENANCE_MEASURED
 from nestling_device.energy.instruments.instrument import InstrumentError
-from nestling_device.i2c import Bus, read_word, signed, write_word
+from nestling_device.hardware.i2c import Bus, read_word, signed, write_word
 
 _CONFIGURATION = 0x00  # of either chip
 

@@ -1,0 +1,68 @@
+"""Puts what was learned into a repository as the next release of its task."""
+
+from nestling.v1 import bundle_pb2
+from nestling.v1.delivery_pb2 import GetDesiredBundleResponse
+from nestling_cloud.bundles.release_check import try_bundle
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.learning.pipeline import Learned
+from nestling_cloud.learning.train_teacher import cloud_model_name
+from nestling_cloud.tasks.task import Task
+from nestling_core.nest.bundle_files import MANIFEST_FORMAT, blob_of, bundle_version
+from nestling_core.student.weights import write_arrays
+
+
+def release_bundle(
+    repository: Repository, task: Task, learned: Learned, *, release: int
+) -> GetDesiredBundleResponse:
+    """Build a bundle, try it, and make it the one that devices should run.
+
+    Raises:
+        RepositoryError: the release number is not above the current one.
+        UnfitBundleError: it would not serve, or no device could run it.
+    """
+    cloud = bundle_pb2.CloudModel(
+        name=cloud_model_name(task),
+        macs=learned.cloud.macs,
+        accuracy=learned.cloud.accuracy,
+    )
+    manifest = bundle_pb2.Manifest(
+        format=MANIFEST_FORMAT,
+        task=task.name,
+        release=release,
+        signature=task.signature,
+        tensors=learned.layout,
+        capacities=[
+            bundle_pb2.Capacity(
+                template=repository.add(capacity.template),
+                template_int8=repository.add(capacity.template_int8),
+                ring=repository.add(capacity.ring),
+                macs=capacity.macs,
+                memory_bytes=capacity.memory_bytes,
+                accuracy=capacity.accuracy,
+            )
+            for capacity in learned.capacities
+        ],
+        cloud=cloud,
+        calibration=repository.add(learned.calibration.SerializeToString(deterministic=True)),
+        golden=repository.add(_golden(learned).SerializeToString(deterministic=True)),
+    )
+    try_bundle(manifest, repository.read_whole, learned.cloud.onnx)
+    # A release that is refused must not leave its teacher behind: the cloud would serve it.
+    repository.check_release(manifest)
+    repository.add_model(cloud.name, learned.cloud.onnx)
+    # Before the release: a bundle that devices may run has what a round needs.
+    repository.add_checkpoint(_version(manifest), write_arrays(learned.checkpoint))
+    return repository.release(manifest)
+
+
+def _version(manifest: bundle_pb2.Manifest) -> str:
+    return bundle_version(manifest, blob_of(manifest.SerializeToString(deterministic=True)))
+
+
+def _golden(learned: Learned) -> bundle_pb2.GoldenInputs:
+    return bundle_pb2.GoldenInputs(
+        inputs=learned.golden_inputs.astype("<f4").tobytes(),
+        count=len(learned.golden_inputs),
+        logits=[c.golden_logits.astype("<f4").tobytes() for c in learned.capacities],
+        tolerance=learned.golden_tolerance,
+    )

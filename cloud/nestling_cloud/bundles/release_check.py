@@ -1,0 +1,65 @@
+"""Tries a bundle before it is released, by the very code that the cloud and devices run it with."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import get_args
+
+from google.protobuf.message import DecodeError
+
+from nestling.v1.bundle_pb2 import Blob, GoldenInputs, Manifest
+from nestling_cloud.cloud_model.check import try_model
+from nestling_cloud.cloud_model.model import CloudModel, ModelError
+from nestling_cloud.errors import CloudError
+from nestling_core.nest.bundle_files import Activations, activations_in
+from nestling_core.nest.capacity import check_capacity, golden_inputs, open_capacity, run_capacity
+from nestling_core.routing.calibration import BadCalibrationError, parse_calibration
+
+Read = Callable[[Blob], bytes]
+
+
+class UnfitBundleError(CloudError):
+    """A bundle that would not serve or not run; nothing was released."""
+
+
+def try_bundle(manifest: Manifest, read: Read, teacher: bytes) -> None:
+    """Do with a bundle what `serve` does when it starts and a device before it switches.
+
+    Every capacity answers the golden inputs one at a time, with every kind of activations; the
+    calibration is read as a device reads it; the teacher is loaded and asked as the cloud serves.
+
+    Args:
+        manifest: of the bundle.
+        read: gives a blob's bytes.
+        teacher: the cloud model's ONNX.
+
+    Raises:
+        UnfitBundleError: a part that fails; the text says which.
+    """
+    try:
+        golden = GoldenInputs.FromString(read(manifest.golden))
+        parse_calibration(read(manifest.calibration), len(manifest.capacities))
+        for activations in get_args(Activations):
+            _try_capacities(manifest, golden, activations, read)
+        model = CloudModel(manifest.cloud.name, teacher)
+        try_model(model, manifest.signature, golden_inputs(manifest, golden))
+    except (BadCalibrationError, DecodeError, ModelError) as err:
+        raise UnfitBundleError(
+            f"release {manifest.release} of {manifest.task} was not made: {err}"
+        ) from err
+
+
+def _try_capacities(
+    manifest: Manifest, golden: GoldenInputs, activations: Activations, read: Read
+) -> None:
+    if activations not in activations_in(manifest):
+        return
+    for capacity in range(1, len(manifest.capacities) + 1):
+        try:
+            session = open_capacity(manifest, capacity, activations, read)
+            check_capacity(partial(run_capacity, session), manifest, golden, capacity)
+        # onnxruntime has a dozen classes here that share no other base.
+        except Exception as err:
+            raise UnfitBundleError(
+                f"release {manifest.release} of {manifest.task} was not made, because no device "
+                f"could run capacity {capacity} with {activations} activations: {err}"
+            ) from err

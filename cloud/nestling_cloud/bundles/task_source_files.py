@@ -1,0 +1,78 @@
+"""Files of a task's own code: those that define it, and those that they import or name."""
+
+import inspect
+import sys
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nestling_cloud.tasks.user_code_errors import is_installed
+
+_OURS = ("nestling", "nestling_cloud", "nestling_device", "nestling_sim")
+
+
+def files_behind(*makers: Any) -> set[Path]:
+    """Find the files that functions and classes of a task follow from.
+
+    Args:
+        makers: functions, classes, or instances of classes.
+
+    Returns:
+        The files that define them, all modules that these import, and the files that a global of
+        such a module names; without what is installed or ours, whose versions are known otherwise.
+    """
+    found, seen = set[Path](), set[str]()
+    waiting = []
+    for maker in makers:
+        module = _module_of(maker)
+        if module is not None:
+            waiting.append(module)
+            found |= _own_file(module)  # also of a task of ours
+    while waiting:
+        module = waiting.pop()
+        if module.__name__ in seen or _is_installed(module):
+            continue
+        seen.add(module.__name__)
+        found |= _own_file(module)
+        for name, value in vars(module).items():
+            if name.startswith("__"):
+                continue
+            if isinstance(value, Path | str):
+                found |= _named_file(value)
+            elif (used := _module_of(value)) is not None:
+                waiting.append(used)
+    return found
+
+
+def _module_of(value: Any) -> ModuleType | None:
+    if isinstance(value, partial):
+        value = value.func
+    if isinstance(value, ModuleType):
+        return value
+    if not (inspect.isclass(value) or inspect.isroutine(value)):
+        value = type(value)
+    return sys.modules.get(getattr(value, "__module__", None) or "")
+
+
+def _own_file(module: ModuleType) -> set[Path]:
+    name = getattr(module, "__file__", None)
+    path = Path(name) if name else None
+    return {path} if path is not None and path.is_file() and not is_installed(path) else set()
+
+
+def _named_file(value: Path | str) -> set[Path]:
+    """Give the file that a global names: a path, or a text that is an absolute one."""
+    path = Path(value)
+    try:
+        names_file = (isinstance(value, Path) or path.is_absolute()) and path.is_file()
+    except (OSError, ValueError):  # a text that is no path
+        return set()
+    return {path} if names_file else set()
+
+
+def _is_installed(module: ModuleType) -> bool:
+    """Whether a module's version is known otherwise: it is a library's, or ours."""
+    path = getattr(module, "__file__", None)
+    ours = module.__name__.partition(".")[0] in _OURS
+    return ours or path is None or is_installed(Path(path))

@@ -1,0 +1,43 @@
+"""What the API answers with as CSV."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.responses import Response
+
+from nestling_cloud.console.api.parameters import TOTALS_TABLES
+from nestling_cloud.console.data.table import Table, as_csv, table_csv
+from nestling_cloud.console.http.problem import RequestError
+from nestling_cloud.metrics.views import Totals
+from nestling_cloud.store.receipt_row import ReceiptRow
+
+CSV_TYPE = "text/csv; charset=utf-8"
+_LINES_A_CHUNK = 500
+
+
+def totals_table(chart: str, totals: Totals, *others: str) -> Table:
+    """Make the table of a chart; `others` are names of further charts, for who asks for none."""
+    make = TOTALS_TABLES.get(chart)
+    if make is None:
+        names = ", ".join([*TOTALS_TABLES, *others])
+        raise RequestError(HTTPStatus.NOT_FOUND, f"no chart {chart!r}; there are: {names}")
+    return make(totals)
+
+
+def csv_response(shown: Table) -> Response:
+    """Answer with a table."""
+    return Response(table_csv(shown), media_type=CSV_TYPE)
+
+
+def receipt_lines(rows: Iterator[ReceiptRow]) -> Iterator[str]:
+    """Write receipts as they are read, so that any number of them takes little memory."""
+    fields = [name for name in ReceiptRow.__dataclass_fields__ if name != "success"]
+    lines: list[list[Any]] = [[*fields, "success"]]
+    for row in rows:
+        values = [getattr(row, name) for name in fields]
+        lines.append([*values, " ".join(f"{value:.6g}" for value in row.success)])
+        if len(lines) >= _LINES_A_CHUNK:
+            yield as_csv(lines)
+            lines = []
+    yield as_csv(lines)

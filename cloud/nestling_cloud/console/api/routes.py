@@ -1,0 +1,301 @@
+"""The REST API: the figures that the pages show, as JSON and CSV."""
+
+import asyncio
+from collections.abc import Iterable
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from starlette.routing import Match, Route
+
+from nestling_cloud.console.api.csv_answers import (
+    CSV_TYPE,
+    csv_response,
+    receipt_lines,
+    totals_table,
+)
+from nestling_cloud.console.api.health_schemas import HealthMessage
+from nestling_cloud.console.api.model_schemas import ModelsMessage, RoundMessage
+from nestling_cloud.console.api.parameters import (
+    DEVICE_FIELDS,
+    DeviceChart,
+    DeviceId,
+    FleetChart,
+    OrderBy,
+    Since,
+    SpanName,
+    Until,
+)
+from nestling_cloud.console.api.schemas import (
+    DeviceMessage,
+    DeviceRowMessage,
+    DevicesMessage,
+    FleetMessage,
+    OperatingPointMessage,
+    WishMessage,
+)
+from nestling_cloud.console.auth.guard import ASKED_BY
+from nestling_cloud.console.data import chart_tables
+from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.live import DeviceQuery
+from nestling_cloud.console.data.operating_point import read_state
+from nestling_cloud.console.data.released_bundle import capacities_table, curves_table, read_models
+from nestling_cloud.console.data.rounds import rounds_table
+from nestling_cloud.console.data.time_spans import DEFAULT_SPAN, SPANS
+from nestling_cloud.console.http.problem import Problem, RequestError
+from nestling_cloud.control.targets import WishError
+from nestling_cloud.metrics.views import DeviceView, FleetView
+from nestling_cloud.store.time_range import TimeRange
+
+PREFIX = "/api/v1"
+_LATEST_ROUNDS = 1000
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description}
+    for status, description in (
+        (401, "no token, or a wrong one"),
+        (403, "asked by another site's page, or by a name that is not this machine's"),
+        (404, "nothing of that name"),
+        (405, "another method; the header Allow names those there are"),
+        (422, "a parameter or a body that makes no sense"),
+        (500, "the cloud could not answer; what it logged tells why"),
+    )
+}
+# Of what is written.
+_BODY_PROBLEM: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "a body that is no JSON"}
+}
+
+
+class Api:
+    """Makes the routes.
+
+    Args:
+        parts: where figures come from, the same as the pages'.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def router(self) -> APIRouter:
+        """Every route, below /api/v1."""
+        router = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
+        get, put = router.get, partial(router.put, responses=_BODY_PROBLEM)
+        get("/session", include_in_schema=False)(self._session)
+        get("/health", summary="What is wrong with the fleet")(self._fleet_health)
+        get("/devices/{device}/health", summary="What is wrong with a device")(self._device_health)
+        get("/fleet", summary="The fleet over a time")(self._fleet)
+        get("/fleet/{chart}.csv", summary="A chart of the fleet's page as CSV")(self._fleet_csv)
+        get("/devices", summary="A page of the devices")(self._devices)
+        get("/devices/{device}", summary="One device over a time")(self._device)
+        get("/devices/{device}/{chart}.csv", summary="A chart of a device's page as CSV")(
+            self._device_csv
+        )
+        get("/models", summary="The released bundle")(self._models)
+        get("/models/capacities.csv", summary="Its capacities as CSV")(self._capacities_csv)
+        get("/models/curves.csv", summary="Its routing curves as CSV")(self._curves_csv)
+        get("/operating-point", summary="The fleet's operating point")(self._fleet_point)
+        put("/operating-point", summary="Wish a share for the fleet")(self._wish_for_fleet)
+        get("/devices/{device}/operating-point", summary="A device's operating point")(
+            self._device_point
+        )
+        put("/devices/{device}/operating-point", summary="Wish a share for a device")(
+            self._wish_for_device
+        )
+        get("/receipts.csv", summary="Every receipt of a time as CSV")(self._receipts_csv)
+        get("/rounds", summary="Federated rounds")(self._rounds)
+        get("/rounds.csv", summary="Federated rounds as CSV")(self._rounds_csv)
+        known = [route for route in router.routes if isinstance(route, Route)]
+
+        async def unknown(request: Request) -> None:
+            raise _refusal(request, known)
+
+        router.api_route("/{rest:path}", methods=_METHODS, include_in_schema=False)(unknown)
+        return router
+
+    async def _session(self) -> dict[str, bool]:
+        return {"open": True}
+
+    async def _fleet_health(self) -> HealthMessage:
+        return HealthMessage.of(await self._parts.condition.of_fleet())
+
+    async def _device_health(self, device: DeviceId) -> HealthMessage:
+        if await self._parts.live.row(device) is None:
+            raise _no_device(device)
+        return HealthMessage.of(await self._parts.condition.of_device(device))
+
+    async def _fleet(
+        self, span: SpanName = DEFAULT_SPAN.name, since_ms: Since = None, until_ms: Until = None
+    ) -> FleetMessage:
+        return FleetMessage.of(await self._fleet_view(span, since_ms, until_ms))
+
+    async def _fleet_csv(
+        self,
+        chart: FleetChart,
+        span: SpanName = DEFAULT_SPAN.name,
+        since_ms: Since = None,
+        until_ms: Until = None,
+    ) -> Response:
+        view = await self._fleet_view(span, since_ms, until_ms)
+        if chart == "bundles":
+            return csv_response(chart_tables.bundles(view))
+        return csv_response(totals_table(chart, view.totals, "bundles"))
+
+    async def _devices(
+        self,
+        search: Annotated[str, Query(max_length=100)] = "",
+        order_by: OrderBy = "device",
+        *,
+        descending: bool = False,
+        offset: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> DevicesMessage:
+        if order_by not in DEVICE_FIELDS:
+            names = ", ".join(DEVICE_FIELDS)
+            raise RequestError(
+                HTTPStatus.UNPROCESSABLE_ENTITY, f"order_by {order_by!r}: take one of {names}"
+            )
+        query = DeviceQuery(
+            search=search, order_by=order_by, descending=descending, offset=offset, limit=limit
+        )
+        rows, total = await self._parts.live.devices(query)
+        return DevicesMessage(total=total, devices=[DeviceRowMessage.of(row) for row in rows])
+
+    async def _device(
+        self,
+        device: DeviceId,
+        span: SpanName = DEFAULT_SPAN.name,
+        since_ms: Since = None,
+        until_ms: Until = None,
+    ) -> DeviceMessage:
+        return DeviceMessage.of(await self._device_view(device, span, since_ms, until_ms))
+
+    async def _device_csv(
+        self,
+        device: DeviceId,
+        chart: DeviceChart,
+        span: SpanName = DEFAULT_SPAN.name,
+        since_ms: Since = None,
+        until_ms: Until = None,
+    ) -> Response:
+        view = await self._device_view(device, span, since_ms, until_ms)
+        if chart == "answers":
+            return csv_response(chart_tables.answers(view.answers))
+        if chart == "budget":
+            return csv_response(chart_tables.budget_by_time(view.answers))
+        return csv_response(totals_table(chart, view.totals, "answers", "budget"))
+
+    async def _models(self) -> ModelsMessage:
+        return ModelsMessage.of(await asyncio.to_thread(read_models, self._parts.repository))
+
+    async def _capacities_csv(self) -> Response:
+        return csv_response(
+            capacities_table(await asyncio.to_thread(read_models, self._parts.repository))
+        )
+
+    async def _curves_csv(self) -> Response:
+        return csv_response(
+            curves_table(await asyncio.to_thread(read_models, self._parts.repository))
+        )
+
+    async def _fleet_point(self) -> OperatingPointMessage:
+        return OperatingPointMessage.of(await read_state(self._parts, None))
+
+    async def _device_point(self, device: DeviceId) -> OperatingPointMessage:
+        return OperatingPointMessage.of(await read_state(self._parts, device))
+
+    async def _wish_for_fleet(self, request: Request, wish: WishMessage) -> OperatingPointMessage:
+        return await self._wish(None, wish, request)
+
+    async def _wish_for_device(
+        self, request: Request, device: DeviceId, wish: WishMessage
+    ) -> OperatingPointMessage:
+        return await self._wish(device, wish, request)
+
+    async def _wish(
+        self, device: str | None, wish: WishMessage, request: Request
+    ) -> OperatingPointMessage:
+        try:
+            await asyncio.to_thread(
+                self._parts.wishes.set,
+                device,
+                wish.offload_share,
+                wished_by=request.scope[ASKED_BY],
+            )
+        except WishError as err:
+            raise RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, str(err)) from err
+        return OperatingPointMessage.of(await read_state(self._parts, device))
+
+    async def _receipts_csv(
+        self,
+        span: SpanName = DEFAULT_SPAN.name,
+        since_ms: Since = None,
+        until_ms: Until = None,
+        device: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> Response:
+        time_range = await asyncio.to_thread(self._range, span, since_ms, until_ms)
+        lines = receipt_lines(self._parts.figures.receipts(time_range, device=device))
+        headers = {"Content-Disposition": 'attachment; filename="receipts.csv"'}
+        return StreamingResponse(lines, media_type=CSV_TYPE, headers=headers)
+
+    async def _rounds(self) -> list[RoundMessage]:
+        rounds = await asyncio.to_thread(self._parts.rounds.latest, _LATEST_ROUNDS)
+        return [RoundMessage.of(one) for one in rounds]
+
+    async def _rounds_csv(self) -> Response:
+        rounds = await asyncio.to_thread(self._parts.rounds.latest, _LATEST_ROUNDS)
+        return csv_response(rounds_table(rounds))
+
+    async def _fleet_view(self, span: str, since_ms: int | None, until_ms: int | None) -> FleetView:
+        if since_ms is None and until_ms is None:
+            return await self._parts.live.fleet(SPANS[span])
+        time_range = await asyncio.to_thread(self._range, span, since_ms, until_ms)
+        return await self._parts.live.fleet_in(time_range)
+
+    async def _device_view(
+        self, device: str, span: str, since_ms: int | None, until_ms: int | None
+    ) -> DeviceView:
+        if since_ms is None and until_ms is None:
+            view = await self._parts.live.device(device, SPANS[span])
+        else:
+            time_range = await asyncio.to_thread(self._range, span, since_ms, until_ms)
+            view = await self._parts.live.device_in(device, time_range)
+        if view is None:
+            raise _no_device(device)
+        return view
+
+    def _range(self, span: str, since_ms: int | None, until_ms: int | None) -> TimeRange:
+        usual = self._parts.live.range(SPANS[span])
+        since_ms = usual.since_ms if since_ms is None else since_ms
+        until_ms = usual.until_ms if until_ms is None else until_ms
+        if since_ms >= until_ms:
+            raise RequestError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"since_ms {since_ms} is not before until_ms {until_ms}; both are Unix times",
+            )
+        return TimeRange(since_ms=since_ms, until_ms=until_ms)
+
+
+def _no_device(device: str) -> RequestError:
+    return RequestError(
+        HTTPStatus.NOT_FOUND, f"no device {device!r}; {PREFIX}/devices lists those there are"
+    )
+
+
+def _refusal(request: Request, known: Iterable[Route]) -> RequestError:
+    """Tell a wrong method from an address that there is not."""
+    fitting = (route for route in known if route.matches(request.scope)[0] is Match.PARTIAL)
+    methods = sorted({method for route in fitting for method in route.methods or ()})
+    if methods:
+        allowed = ", ".join(methods)
+        return RequestError(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            f"{request.method} is not for this address; it answers {allowed}",
+            {"Allow": allowed},
+        )
+    return RequestError(
+        HTTPStatus.NOT_FOUND, f"no such address; {PREFIX}/openapi.json lists those there are"
+    )

@@ -1,0 +1,165 @@
+"""Logging in and out: a page of plain HTML, since nothing else may be seen before it."""
+
+import asyncio
+import html
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from importlib import resources
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+
+from nestling_cloud.console.auth.password import PasswordError, PasswordFile
+from nestling_cloud.console.auth.sessions import COOKIE, LONGEST_S, Sessions
+from nestling_cloud.console.auth.throttle import LoginThrottle
+from nestling_cloud.console.http.paths import HEALTH, ICON, LOGIN, STYLE
+
+LOGOUT = "/logout"
+_LARGEST_FORM_BYTES = 8192
+
+_LOG = logging.getLogger(__name__)
+
+
+class Login:
+    """The doorkeeper.
+
+    Args:
+        password: what to ask for.
+        sessions: where to write down who came in.
+        throttle: how often one may ask.
+        secure: whether the cookie may travel by TLS only.
+    """
+
+    def __init__(
+        self, password: PasswordFile, sessions: Sessions, throttle: LoginThrottle, *, secure: bool
+    ) -> None:
+        self._password = password
+        self._sessions = sessions
+        self._throttle = throttle
+        self._secure = secure
+        # One hash at a time: each takes 64 MiB, and the throttle counts before the next one tries.
+        self._checking = asyncio.Lock()
+
+    def router(self) -> APIRouter:
+        """Make the routes that answer everybody, and the way out."""
+        router = APIRouter(include_in_schema=False)
+        router.get(HEALTH)(_health)
+        router.get(STYLE)(_asset("login.css", "text/css"))
+        router.get(ICON)(_asset("icon.svg", "image/svg+xml"))
+        router.get(LOGIN)(self._show)
+        router.post(LOGIN)(self._log_in)
+        router.post(LOGOUT)(self._log_out)
+        return router
+
+    async def _show(self, next: str = "/") -> Response:  # noqa: A002 (the query's name)
+        return _page(_local(next))
+
+    async def _log_in(self, request: Request) -> Response:
+        form = await _form(request)
+        target = _local(form.get("next", "/"))
+        address = request.client.host if request.client else ""
+        async with self._checking:
+            if wait_s := self._throttle.wait_s(address):
+                return _too_many(target, wait_s)
+            try:
+                right = await asyncio.to_thread(self._password.check, form.get("password", ""))
+            except PasswordError as err:
+                return _page(target, str(err), HTTPStatus.INTERNAL_SERVER_ERROR)
+            if not right:
+                self._throttle.failed(address)
+                _LOG.warning("console: wrong password from %s", address)
+                return _page(target, "That is not the password.", HTTPStatus.UNAUTHORIZED)
+            self._throttle.succeeded(address)
+        response = RedirectResponse(target, HTTPStatus.SEE_OTHER)
+        response.set_cookie(
+            COOKIE,
+            self._sessions.open(),
+            max_age=int(LONGEST_S),
+            httponly=True,
+            secure=self._secure,
+            samesite="lax",  # strict would ask again after every link from elsewhere
+        )
+        return response
+
+    async def _log_out(self, request: Request) -> Response:
+        self._sessions.close(request.cookies.get(COOKIE, ""))
+        response = RedirectResponse(LOGIN, HTTPStatus.SEE_OTHER)
+        response.delete_cookie(COOKIE)
+        response.headers["Clear-Site-Data"] = '"cache"'
+        return response
+
+
+async def _health() -> PlainTextResponse:
+    return PlainTextResponse("ok\n")
+
+
+def _asset(name: str, media_type: str) -> Callable[[], Response]:
+    content = (resources.files("nestling_cloud.console") / "assets" / name).read_bytes()
+
+    def serve() -> Response:
+        return Response(content, media_type=media_type, headers={"Cache-Control": "max-age=3600"})
+
+    return serve
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Read a form of a stranger's: no more than a password needs."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_FORM_BYTES:
+            return {}
+    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def _local(target: str) -> str:
+    """Where to go after logging in: a path of ours, whatever the link says."""
+    inside = target.startswith("/") and not target.startswith(("//", "/\\", LOGIN, LOGOUT))
+    return target if inside and target.isprintable() else "/"
+
+
+def _too_many(target: str, wait_s: float) -> Response:
+    seconds = int(wait_s) + 1
+    text = f"Too many wrong passwords. Try again in {seconds} s."
+    response = _page(target, text, HTTPStatus.TOO_MANY_REQUESTS)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _page(target: str, error: str = "", status: int = HTTPStatus.OK) -> HTMLResponse:
+    told = f'<p id="error" role="alert">{html.escape(error)}</p>' if error else ""
+    described = ' aria-describedby="error" aria-invalid="true"' if error else ""
+    return HTMLResponse(
+        f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Log in · Nestling</title>
+<link rel="icon" href="{ICON}">
+<link rel="stylesheet" href="{STYLE}">
+</head>
+<body>
+<main>
+<h1><img src="{ICON}" alt="" width="28" height="28"> Nestling</h1>
+<form method="post" action="{LOGIN}">
+<input type="hidden" name="next" value="{html.escape(target)}">
+<input type="text" name="username" value="console" autocomplete="username" hidden>
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password"
+ required autofocus{described}>
+{told}
+<button>Log in</button>
+</form>
+<p class="hint">The first start of <code>nestling-cloud serve</code> printed it.
+<code>nestling-cloud console password</code> makes a new one.</p>
+</main>
+</body>
+</html>
+""",
+        status,
+    )

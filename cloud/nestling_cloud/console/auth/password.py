@@ -1,0 +1,104 @@
+"""The console's one password: generated at the first start, kept as an argon2 hash."""
+
+import hashlib
+import secrets
+from pathlib import Path
+
+import argon2
+
+from nestling_cloud.atomic_file import write_whole
+from nestling_cloud.errors import CloudError
+from nestling_core.parsing.text import EncodingError, decode_text
+
+# Folder of the console's credentials, in the state folder.
+CONSOLE_FOLDER = "console"
+SHORTEST = 10
+# Longer ones are refused before they are hashed: hashing is meant to be costly.
+LONGEST = 1000
+# Easy to read aloud and to type: no 0/o, 1/l.
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_GROUPS, _GROUP_LENGTH = 4, 5  # 100 bits
+
+
+class PasswordError(CloudError):
+    """A password that may not be set, or a file of one that cannot be read."""
+
+
+def generate() -> str:
+    """Make a password that nobody guesses, for example `k3v9p-x2mda-7tqhw-c4nse`."""
+    groups = (
+        "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS)
+    )
+    return "-".join(groups)
+
+
+class PasswordFile:
+    """The hash of the password on the disk; another process may change it at any time.
+
+    Args:
+        folder: the console's, `<state>/console`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "password"
+        self._hasher = argon2.PasswordHasher()
+
+    def exists(self) -> bool:
+        """Whether a password was ever set."""
+        return self._path.exists()
+
+    def set(self, password: str) -> None:
+        """Set another password; every session that the old one opened ends.
+
+        Raises:
+            PasswordError: it is too short or too long.
+        """
+        if not SHORTEST <= len(password) <= LONGEST:
+            raise PasswordError(f"a password needs {SHORTEST} to {LONGEST} characters")
+        write_whole(self._path, f"{self._hasher.hash(_bytes(password))}\n".encode())
+
+    def check(self, password: str) -> bool:
+        """Whether this is the password; takes some 50 ms and 64 MiB, on purpose.
+
+        Raises:
+            PasswordError: the file is missing or damaged.
+        """
+        if len(password) > LONGEST:
+            return False
+        try:
+            return self._hasher.verify(self._read(), _bytes(password))
+        except argon2.exceptions.VerifyMismatchError:
+            return False
+        except (argon2.exceptions.InvalidHashError, argon2.exceptions.VerificationError) as err:
+            raise PasswordError(
+                f"{self._path} is damaged; `nestling-cloud console password` sets a new one"
+            ) from err
+
+    def mark(self) -> str:
+        """Tell passwords apart without knowing them; "" where none is set."""
+        try:
+            return hashlib.sha256(self._read().encode()).hexdigest()
+        except PasswordError:
+            return ""
+
+    def _read(self) -> str:
+        try:
+            return decode_text(self._path.read_bytes()).strip()
+        except (OSError, EncodingError) as err:
+            raise PasswordError(
+                f"cannot read {self._path}: {err}; `nestling-cloud console password` sets a new one"
+            ) from err
+
+
+def _bytes(password: str) -> bytes:
+    return password.encode("utf-8", "surrogatepass")  # whatever a terminal gives
+
+
+def first_password(folder: Path) -> str | None:
+    """Set a generated password where there is none; returns it, None where there was one."""
+    file = PasswordFile(folder)
+    if file.exists():
+        return None
+    made = generate()
+    file.set(made)
+    return made

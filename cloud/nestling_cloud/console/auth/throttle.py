@@ -1,0 +1,66 @@
+"""How fast passwords may be tried: a pure rule over failures and a clock."""
+
+from collections import deque
+from collections.abc import Callable
+
+from nestling_core.network.hosts import network_of
+
+# So many failures of one address are typing errors.
+FREE_FAILURES = 5
+# After those, an address waits 2, 4, 8, ... seconds after each failure, and never longer than this.
+LONGEST_WAIT_S = 300.0
+# All addresses together, in any minute; many machines may try at once. Those that have not failed
+# yet may go on until there are twice as many: who guesses must not keep out who knows.
+FAILURES_A_MINUTE = 60
+# Failures of an address count for so long.
+_MEMORY_S = 3600.0
+_MOST_ADDRESSES = 10_000
+
+
+class LoginThrottle:
+    """Counts failed logins by address, those of one IPv6 network (/64) together.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._addresses: dict[str, tuple[int, float]] = {}  # failures, time of the last one
+        self._minute: deque[float] = deque()
+
+    def wait_s(self, address: str) -> float:
+        """Seconds until this address may try again, 0 for now."""
+        now_s, network = self._clock(), network_of(address)
+        known = network in self._addresses
+        most = FAILURES_A_MINUTE if known else 2 * FAILURES_A_MINUTE
+        return max(self._address_wait_s(network, now_s), self._global_wait_s(most, now_s))
+
+    def failed(self, address: str) -> None:
+        """A password was wrong."""
+        now_s = self._clock()
+        network = network_of(address)
+        failures, last_s = self._addresses.pop(network, (0, now_s))
+        recent = failures if now_s - last_s < _MEMORY_S else 0
+        while len(self._addresses) >= _MOST_ADDRESSES:  # the one that failed longest ago
+            del self._addresses[next(iter(self._addresses))]
+        self._addresses[network] = (recent + 1, now_s)
+        self._minute.append(now_s)
+
+    def succeeded(self, address: str) -> None:
+        """A password was right; what went before were typing errors."""
+        self._addresses.pop(network_of(address), None)
+
+    def _address_wait_s(self, network: str, now_s: float) -> float:
+        failures, last_s = self._addresses.get(network, (0, now_s))
+        if failures < FREE_FAILURES:
+            return 0.0
+        pause_s = min(2.0 ** (min(failures, 60) - FREE_FAILURES + 1), LONGEST_WAIT_S)
+        return max(0.0, last_s + pause_s - now_s)
+
+    def _global_wait_s(self, most: int, now_s: float) -> float:
+        while self._minute and now_s - self._minute[0] >= 60:
+            self._minute.popleft()
+        if len(self._minute) < most:
+            return 0.0
+        return self._minute[-most] + 60 - now_s

@@ -1,0 +1,351 @@
+"""ECharts options from tables: what is drawn is what the table beside it says.
+
+Charts are drawn as SVG with colours that are custom properties of the style sheet, so a page turns
+dark without drawing anew.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nestling_cloud.console.data.chart_tables import CLOUD
+from nestling_cloud.console.data.expectation import capacity_count, capacity_of
+from nestling_cloud.console.data.table import Table
+from nestling_cloud.palette import capacity_colours
+
+Options = dict[str, Any]
+_INK, _MUTED, _GRID, _SURFACE = "var(--ink)", "var(--muted)", "var(--grid)", "var(--surface)"
+_FONT = 'system-ui, "Segoe UI", Roboto, "Liberation Sans", sans-serif'
+_PLOT = {"left": 8, "right": 16, "top": 56, "bottom": 8, "containLabel": True}
+# Fewer values than this are marked one by one: a single one has no line to be seen by.
+_FEW = 40
+_DASHES = {"measured": "solid", "calibrated": [8, 4], "modelled": [3, 3]}
+_SOURCE_COLOURS = {"compute": "var(--capacity-3)", "radio": "var(--cloud)"}
+_ANSWERS = "answers_"
+
+
+def route_colour(route: str, capacities: int) -> str:
+    """Colour of a route, a custom property; blues are devices, darker for a larger capacity."""
+    if route == CLOUD:
+        return "var(--cloud)"
+    capacity = capacity_of(route)
+    if capacity is None:
+        return "var(--fallback)"
+    return f"var(--{capacity_colours(max(capacities, capacity))[capacity - 1].role})"
+
+
+def routes_chart(shown: Table, nest: int = 0) -> Options:
+    """Draw `routes_by_time`: answers stacked by route, fallbacks as a line of their own.
+
+    Args:
+        shown: the figures.
+        nest: capacities of the released bundle, so that each keeps its colour whoever answered.
+    """
+    keys = [column.key for column in shown.columns]
+    names = [key.removeprefix(_ANSWERS) for key in keys if key.startswith(_ANSWERS)]
+    capacities = max(capacity_count(names), nest)
+    series: list[Options] = [
+        {
+            "name": name,
+            "type": "line",
+            "stack": "answers",
+            "step": "end",
+            "symbol": "none",
+            "lineStyle": {"width": 0},
+            "areaStyle": {"opacity": 1, "color": route_colour(name, capacities)},
+            "itemStyle": {"color": route_colour(name, capacities)},
+            "data": _steps(shown, keys.index(_ANSWERS + name)),
+        }
+        for name in names
+    ]
+    series.append(
+        {
+            "name": "fallbacks",
+            "type": "line",
+            "step": "end",
+            "symbol": "none",
+            "lineStyle": {"width": 2, "color": "var(--fallback)"},
+            "itemStyle": {"color": "var(--fallback)"},
+            "data": _steps(shown, keys.index("fallbacks")),
+        }
+    )
+    areas = [{"name": name, "icon": "roundRect"} for name in names]
+    made = _time_chart(series, "answers")
+    return {**made, "legend": {**made["legend"], "data": [*areas, {"name": "fallbacks"}]}}
+
+
+def energy_chart(shown: Table) -> Options:
+    """Draw `energy_by_time`: a line for each source and provenance, dashes telling provenances."""
+    series = []
+    for index, column in enumerate(shown.columns):
+        source, _, rest = column.key.partition("_")
+        provenance = rest.removesuffix("_mj_per_answer")
+        if rest == provenance:  # a column of time or of counts
+            continue
+        colour = _SOURCE_COLOURS.get(source, _INK)
+        series.append(
+            {
+                "name": f"{source}, {provenance}",
+                "type": "line",
+                "symbol": "circle" if _few(shown, index) else "none",
+                "symbolSize": 5,
+                "connectNulls": False,
+                "lineStyle": {
+                    "width": 2,
+                    "color": colour,
+                    "type": _DASHES.get(provenance, "solid"),
+                },
+                "itemStyle": {"color": colour},
+                "data": _points(shown, index),
+            }
+        )
+    return _time_chart(series, "mJ per answer")
+
+
+def latency_chart(shown: Table) -> Options:
+    """Draw `latency_by_route`: three bars for each route."""
+    routes = [str(row[0]) for row in shown.rows]
+    shades = ("var(--capacity-2)", "var(--capacity-3)", "var(--capacity-4)")
+    series = [
+        {
+            "name": shown.columns[index].label.removesuffix(", ms"),
+            "type": "bar",
+            "itemStyle": {"color": shade},
+            "data": [row[index] for row in shown.rows],
+        }
+        for index, shade in zip((3, 4, 5), shades, strict=True)
+    ]
+    return {
+        **_base(series),
+        "xAxis": {"type": "category", "data": routes, **_axis()},
+        "yAxis": {"type": "value", "name": "ms", **_axis(), **_grid_lines()},
+    }
+
+
+def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: float) -> Options:
+    """Draw routing curves: accuracy against the wished share, for every capacity.
+
+    Args:
+        curves: (share, accuracy) pairs by capacity, both 0 to 1.
+        marked: share to mark by a line; below 0 for none.
+    """
+    series = _capacity_lines(curves, x_factor=100)
+    if series and marked >= 0:
+        series[0]["markLine"] = {
+            "symbol": "none",
+            "silent": True,
+            "animation": False,
+            "label": {"formatter": "wished", "color": _INK},
+            "lineStyle": {"color": _INK, "type": "solid"},
+            "data": [{"xAxis": 100 * marked}],
+        }
+    return {
+        **_base(series),
+        "grid": {**_PLOT, "bottom": 32},  # room for the axis' name
+        "xAxis": {
+            "type": "value",
+            "name": "wished share, %",
+            "nameLocation": "middle",
+            "nameGap": 28,
+            "min": 0,
+            "max": 100,
+            **_axis(),
+            "nameTextStyle": {"color": _MUTED, "align": "center"},
+        },
+        "yAxis": {
+            "type": "value",
+            "name": "accuracy, %",
+            "scale": True,
+            **_axis(),
+            **_grid_lines(),
+        },
+    }
+
+
+def bundles_chart(shown: Table) -> Options:
+    """Draw `bundles`: a bar for each version."""
+    series: list[Options] = [
+        {
+            "name": "devices",
+            "type": "bar",
+            "barMaxWidth": 28,
+            "itemStyle": {"color": "var(--capacity-3)"},
+            "label": {"show": True, "position": "right", "color": _INK},
+            "data": [row[1] for row in shown.rows],
+        }
+    ]
+    return {
+        **_base(series),
+        "legend": {"show": False},
+        "grid": {**_PLOT, "right": 48, "top": 8},
+        "xAxis": {"type": "value", "minInterval": 1, **_axis(), **_grid_lines()},
+        "yAxis": {
+            "type": "category",
+            "inverse": True,
+            "data": [row[0] for row in shown.rows],
+            **_axis(),
+            "axisLabel": {"color": _MUTED, "width": 160, "overflow": "truncate"},
+        },
+    }
+
+
+def route_energy_chart(shown: Table) -> Options:
+    """Draw `energy_by_route`: a stack for each route and provenance, its parts the sources."""
+    bars = list(dict.fromkeys((str(row[0]), str(row[2])) for row in shown.rows))
+    sources = list(dict.fromkeys(str(row[1]) for row in shown.rows))
+    values = {(str(row[0]), str(row[2]), str(row[1])): row[5] for row in shown.rows}
+    series: list[Options] = [
+        {
+            "name": source,
+            "type": "bar",
+            "stack": "energy",
+            "barMaxWidth": 44,
+            "itemStyle": {"color": _SOURCE_COLOURS.get(source, _INK)},
+            "data": [values.get((*bar, source)) for bar in bars],
+        }
+        for source in sources
+    ]
+    names = [f"{route}\n{provenance}" for route, provenance in bars]
+    return {
+        **_base(series),
+        "xAxis": {"type": "category", "data": names, **_axis()},
+        "yAxis": {"type": "value", "name": "mJ per answer", **_axis(), **_grid_lines()},
+    }
+
+
+def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
+    """Draw the accuracy of every capacity over federated rounds.
+
+    Args:
+        lines: (place, accuracy) pairs by capacity, the accuracy 0 to 1.
+    """
+    made = _capacity_lines(lines, x_factor=1)
+    return {
+        **_base(made),
+        "xAxis": {
+            "type": "value",
+            "name": "round of all runs",
+            "minInterval": 1,
+            "scale": True,
+            **_axis(),
+        },
+        "yAxis": {
+            "type": "value",
+            "name": "accuracy, %",
+            "scale": True,
+            **_axis(),
+            **_grid_lines(),
+        },
+    }
+
+
+def column_chart(columns: Mapping[int, str], unit: str) -> Callable[[Table], Options]:
+    """Make a function that draws columns of a table over the time in its first one.
+
+    Args:
+        columns: colours by index of the column.
+        unit: of the values.
+    """
+
+    def draw(shown: Table) -> Options:
+        series: list[Options] = [
+            {
+                "name": shown.columns[index].label,
+                "type": "line",
+                "step": "end",
+                "symbol": "circle" if _few(shown, index) else "none",
+                "symbolSize": 5,
+                "lineStyle": {"width": 2, "color": colour},
+                "itemStyle": {"color": colour},
+                "data": _points(shown, index),
+            }
+            for index, colour in columns.items()
+        ]
+        return _time_chart(series, unit)
+
+    return draw
+
+
+def _capacity_lines(
+    lines: Mapping[int, Sequence[tuple[float, float]]], *, x_factor: float
+) -> list[Options]:
+    count = max(lines, default=0)
+    return [
+        {
+            "name": f"capacity-{capacity}",
+            "type": "line",
+            "symbolSize": 5,
+            "lineStyle": {"width": 2, "color": route_colour(f"capacity-{capacity}", count)},
+            "itemStyle": {"color": route_colour(f"capacity-{capacity}", count)},
+            "data": [[x_factor * x, 100 * accuracy] for x, accuracy in points],
+        }
+        for capacity, points in sorted(lines.items())
+    ]
+
+
+def _few(shown: Table, index: int) -> bool:
+    return sum(row[index] is not None for row in shown.rows) < _FEW
+
+
+def _points(shown: Table, index: int) -> list[list[Any]]:
+    return [[row[0], row[index]] for row in shown.rows]
+
+
+def _steps(shown: Table, index: int) -> list[list[Any]]:
+    """Points of steps; the last one is drawn as long as the others, or nobody would see it."""
+    points = _points(shown, index)
+    if len(points) < 2:
+        return points
+    (before_ms, _), (last_ms, value) = points[-2:]
+    return [*points, [2 * last_ms - before_ms, value]]
+
+
+def _time_chart(series: list[Options], unit: str) -> Options:
+    return {
+        **_base(series),
+        "useUTC": True,
+        "xAxis": {"type": "time", **_axis(), "axisLabel": {"color": _MUTED, "hideOverlap": True}},
+        "yAxis": {"type": "value", "name": unit, "minInterval": 0, **_axis(), **_grid_lines()},
+    }
+
+
+def _base(series: list[Options]) -> Options:
+    return {
+        "animation": False,
+        "textStyle": {"fontFamily": _FONT},
+        "grid": _PLOT,
+        "legend": {
+            "type": "scroll",
+            "top": 0,
+            "left": 0,
+            "itemWidth": 14,
+            "itemHeight": 10,
+            "textStyle": {"color": _INK},
+            "inactiveColor": _MUTED,
+            "pageTextStyle": {"color": _MUTED},
+            "pageIconColor": _INK,
+            "pageIconInactiveColor": _GRID,
+        },
+        "tooltip": {
+            "trigger": "axis",
+            "confine": True,
+            "backgroundColor": _SURFACE,
+            "borderColor": _GRID,
+            "textStyle": {"color": _INK},
+            "axisPointer": {"animation": False, "lineStyle": {"color": _MUTED}},
+        },
+        "series": [{"emphasis": {"disabled": True}, **one} for one in series],
+    }
+
+
+def _axis() -> Options:
+    return {
+        "axisLine": {"lineStyle": {"color": _GRID}},
+        "axisTick": {"show": False},
+        "axisLabel": {"color": _MUTED, "lineHeight": 15},
+        "nameTextStyle": {"color": _MUTED, "align": "left"},
+        "splitLine": {"show": False},
+    }
+
+
+def _grid_lines() -> Options:
+    return {"splitLine": {"lineStyle": {"color": _GRID}}}

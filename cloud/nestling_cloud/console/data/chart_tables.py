@@ -1,0 +1,246 @@
+"""The tables behind the charts: pure functions from views, for pages, API and CSV alike."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from nestling_cloud.console.data.table import Cell, Table, table
+from nestling_cloud.console.data.units import time_utc
+from nestling_cloud.metrics.views import AnswerPoint, Bucket, FleetView, Totals
+
+CLOUD = "cloud"
+
+
+def routes_by_time(totals: Totals) -> Table:
+    """Answers of every step by route, and those for which the cloud was asked in vain."""
+    names = [figures.route for figures in totals.routes]
+    columns = [("start_ms", ""), ("start_utc", "from, UTC")]
+    columns += [(f"answers_{name}", name) for name in names]
+    columns += [("fallbacks", "fallbacks")]
+
+    def row(bucket: Bucket) -> list[Cell]:
+        counts = [bucket.routes.get(name, 0) for name in names]
+        return [bucket.start_ms, time_utc(bucket.start_ms), *counts, bucket.fallbacks]
+
+    return table(columns, map(row, totals.series))
+
+
+def energy_by_time(totals: Totals) -> Table:
+    """Energy per answer of every step, by source and provenance; None in a step without answers."""
+    kinds = energy_kinds(totals)
+    columns = [("start_ms", ""), ("start_utc", "from, UTC"), ("answers", "answers")]
+    columns += [
+        (f"{source}_{provenance}_mj_per_answer", f"{source}, {provenance}, mJ per answer")
+        for source, provenance in kinds
+    ]
+
+    def rows() -> Iterable[list[Cell]]:
+        for bucket in totals.series:
+            answers = sum(bucket.routes.values())
+            energies = [bucket.energy_mj.get(kind, 0.0) for kind in kinds]
+            yield [
+                bucket.start_ms,
+                time_utc(bucket.start_ms),
+                answers,
+                *(energy / answers if answers else None for energy in energies),
+            ]
+
+    return table(columns, rows())
+
+
+def energy_kinds(totals: Totals) -> list[tuple[str, str]]:
+    """Pairs of source and provenance that the energies of a time are of, in a fixed order."""
+    in_total = {(entry.source, entry.provenance) for entry in totals.energy}
+    return sorted(in_total | {kind for bucket in totals.series for kind in bucket.energy_mj})
+
+
+def energy_by_route(totals: Totals) -> Table:
+    """Energy per answer by route, source and provenance."""
+    columns = [
+        ("route", "route"),
+        ("source", "source"),
+        ("provenance", "provenance"),
+        ("answers", "answers"),
+        ("energy_mj", "energy, mJ"),
+        ("energy_mj_per_answer", "mJ per answer"),
+    ]
+    rows = (
+        (
+            entry.route,
+            entry.source,
+            entry.provenance,
+            entry.answers,
+            entry.energy_mj,
+            entry.energy_mj / entry.answers if entry.answers else None,
+        )
+        for entry in totals.energy
+    )
+    return table(columns, rows)
+
+
+def latency_by_route(totals: Totals) -> Table:
+    """Latency percentiles by route."""
+    columns = [
+        ("route", "route"),
+        ("answers", "answers"),
+        ("fallbacks", "fallbacks"),
+        ("latency_p50_ms", "median, ms"),
+        ("latency_p95_ms", "95th percentile, ms"),
+        ("latency_p99_ms", "99th percentile, ms"),
+        ("latency_provenance", "provenance"),
+    ]
+    rows = (
+        (
+            figures.route,
+            figures.answers,
+            figures.fallbacks,
+            figures.latency_p50_ms,
+            figures.latency_p95_ms,
+            figures.latency_p99_ms,
+            figures.latency_provenance,
+        )
+        for figures in totals.routes
+    )
+    return table(columns, rows)
+
+
+def bundles(view: FleetView) -> Table:
+    """Devices by the bundle version that they run."""
+    columns = [("bundle_version", "bundle"), ("devices", "devices")]
+    return table(
+        columns, sorted((name or "unknown", count) for name, count in view.bundles.items())
+    )
+
+
+def savings(totals: Totals) -> Table:
+    """What was spent and what sending every input would have taken, by provenance."""
+    columns = [
+        ("provenance", "provenance"),
+        ("spent_mj", "spent, mJ"),
+        ("cloud_only_mj", "cloud-only, mJ"),
+        ("cloud_only_answers", "answers that it is known for"),
+        ("cloud_only_bytes", "cloud-only, bytes"),
+    ]
+    spent = spent_by_provenance(totals)
+    only = {entry.provenance: entry for entry in totals.cloud_only}
+    rows = (
+        (
+            provenance,
+            spent.get(provenance, 0.0),
+            only[provenance].energy_mj if provenance in only else None,
+            only[provenance].answers if provenance in only else 0,
+            only[provenance].size_bytes if provenance in only else None,
+        )
+        for provenance in sorted({*spent, *only})
+    )
+    return table(columns, rows)
+
+
+def spent_by_provenance(totals: Totals) -> Mapping[str, float]:
+    """Energy of all answers in mJ, never of two provenances in one sum."""
+    spent: dict[str, float] = {}
+    for entry in totals.energy:
+        spent[entry.provenance] = spent.get(entry.provenance, 0.0) + entry.energy_mj
+    return spent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """What was not spent, against sending every input to the cloud.
+
+    Attributes:
+        energy_mj: negative where the fleet spent more; None where spent and unspent joules are of
+            different provenance, or not known for every answer: then no difference says anything.
+        provenance: of the energy.
+        size_bytes: on the link, both ways; None where it is not known for every answer.
+    """
+
+    energy_mj: float | None
+    provenance: str
+    size_bytes: int | None
+
+
+def saved(totals: Totals) -> Saved:
+    """Compare with sending every input to the cloud."""
+    spent = spent_by_provenance(totals)
+    only = totals.cloud_only
+    provenances = {*spent, *(entry.provenance for entry in only)}
+    if not totals.answers or sum(entry.answers for entry in only) < totals.answers:
+        return Saved(energy_mj=None, provenance="", size_bytes=None)
+    size_bytes = sum(entry.size_bytes for entry in only) - totals.bytes_up - totals.bytes_down
+    if len(provenances) != 1:
+        return Saved(energy_mj=None, provenance="", size_bytes=size_bytes)
+    (provenance,) = provenances
+    unspent_mj = sum(entry.energy_mj for entry in only) - sum(spent.values())
+    return Saved(energy_mj=unspent_mj, provenance=provenance, size_bytes=size_bytes)
+
+
+def cloud_share(totals: Totals) -> float | None:
+    """Share of the answers that came from the cloud, None without answers."""
+    if not totals.answers:
+        return None
+    by_cloud = sum(entry.answers for entry in totals.routes if entry.route == CLOUD)
+    return by_cloud / totals.answers
+
+
+def answers_per_second(totals: Totals) -> float | None:
+    """How fast answers come: in the last whole step, None where there is none."""
+    if len(totals.series) < 2:
+        return None
+    return sum(totals.series[-2].routes.values()) / totals.step_ms * 1000
+
+
+def answers(points: Iterable[AnswerPoint]) -> Table:
+    """A device's latest answers, one row each."""
+    columns = [
+        ("answered_at_ms", ""),
+        ("answered_utc", "answered, UTC"),
+        ("input_index", "input"),
+        ("route", "route"),
+        ("reason", "reason"),
+        ("answer", "answer"),
+        ("resident_capacity", "resident capacity"),
+        ("latency_ms", "latency, ms"),
+        ("energy_compute_mj", "compute, mJ"),
+        ("energy_radio_mj", "radio, mJ"),
+        ("energy_provenance", "provenance"),
+        ("budget_memory_bytes", "memory budget, B"),
+        ("budget_energy_mj", "energy budget, mJ"),
+        ("budget_battery", "battery"),
+        ("budget_link_mbit_s", "link, Mbit/s"),
+        ("budget_offload_share", "offload share in force"),
+    ]
+    keys = [key for key, _ in columns if key != "answered_utc"]
+
+    def row(point: AnswerPoint) -> list[Cell]:
+        values = [getattr(point, key) for key in keys]
+        return [values[0], time_utc(point.answered_at_ms), *values[1:]]
+
+    return table(columns, map(row, points))
+
+
+def budget_by_time(points: Iterable[AnswerPoint]) -> Table:
+    """What a device might spend, and what was resident, answer by answer."""
+    columns = [
+        ("answered_at_ms", ""),
+        ("answered_utc", "answered, UTC"),
+        ("resident_capacity", "resident capacity"),
+        ("budget_memory_kb", "memory, kB"),
+        ("budget_energy_mj", "energy, mJ per answer"),
+        ("budget_battery", "battery, %"),
+        ("budget_link_mbit_s", "link, Mbit/s"),
+        ("budget_offload_share", "offload share, %"),
+    ]
+    rows = (
+        (
+            point.answered_at_ms,
+            time_utc(point.answered_at_ms),
+            point.resident_capacity,
+            point.budget_memory_bytes / 1000,
+            point.budget_energy_mj,
+            100 * point.budget_battery,
+            point.budget_link_mbit_s,
+            100 * point.budget_offload_share,
+        )
+        for point in points
+    )
+    return table(columns, rows)

@@ -1,0 +1,111 @@
+"""Reads what the rules of `health` look at, once for as many pages as are open."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+import sqlalchemy as sa
+
+from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.console.data.chart_tables import CLOUD
+from nestling_cloud.console.data.health import (
+    Finding,
+    Offloads,
+    Snapshot,
+    device_findings,
+    fleet_findings,
+    store_finding,
+)
+from nestling_cloud.console.data.live import Kept, Live
+from nestling_cloud.console.data.rounds import Rounds
+from nestling_cloud.console.data.time_spans import SPANS
+from nestling_cloud.metrics.fleet_health import device_losses, fleet_condition
+from nestling_cloud.metrics.views import Totals
+from nestling_cloud.store.store import Store
+from nestling_cloud.telemetry.ingest_status import ReadUplink
+
+_FRESH_S = 0.9
+_RECENT = SPANS["5m"]
+
+Findings = tuple[Finding, ...]
+
+
+class Condition:
+    """Tells what is wrong with the cloud, its fleet and its devices.
+
+    Args:
+        store: of the receipts.
+        repository: of the releases.
+        rounds: of federated learning.
+        live: figures of the last minutes, and the clock.
+        uplink: asks the ingest how it is doing.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        repository: Repository,
+        rounds: Rounds,
+        live: Live,
+        uplink: ReadUplink,
+    ) -> None:
+        self._store = store
+        self._repository = repository
+        self._rounds = rounds
+        self._live = live
+        self._uplink = uplink
+        self._snapshot: Kept[Snapshot] = Kept()
+
+    async def of_fleet(self) -> Findings:
+        """What is wrong with the cloud and the fleet, the worst first."""
+        return await self._told(self._of_fleet)
+
+    async def of_device(self, device: str) -> Findings:
+        """What is wrong with a device, the worst first; with the fleet, if nobody heard of it."""
+
+        async def read() -> Findings:
+            row = await self._live.row(device)
+            if row is None:
+                return await self._of_fleet()
+            losses = await asyncio.to_thread(device_losses, self._store, device)
+            return device_findings(await self._look(), row, losses)
+
+        return await self._told(read)
+
+    async def _of_fleet(self) -> Findings:
+        return fleet_findings(await self._look())
+
+    async def _told(self, read: Callable[[], Coroutine[None, None, Findings]]) -> Findings:
+        try:
+            return await read()
+        except sa.exc.SQLAlchemyError as err:
+            return (store_finding(err),)
+
+    async def _look(self) -> Snapshot:
+        offloads = _offloads((await self._live.fleet(_RECENT)).totals)
+        return await self._snapshot.get("now", _FRESH_S, lambda: self._read(offloads))
+
+    def _read(self, offloads: Offloads) -> Snapshot:
+        desired, release_fault = self._released()
+        last = self._rounds.latest(1)
+        return Snapshot(
+            now_ms=self._live.now_ms(),
+            uplink=self._uplink(),
+            fleet=fleet_condition(self._store),
+            desired=desired,
+            release_fault=release_fault,
+            offloads=offloads,
+            last_round=last[-1] if last else None,
+        )
+
+    def _released(self) -> tuple[str, str]:
+        try:
+            self._repository.manifest()
+            desired = self._repository.desired()
+        except (RepositoryError, OSError) as err:
+            return "", str(err)
+        return desired.bundle_version if desired else "", ""
+
+
+def _offloads(totals: Totals) -> Offloads:
+    answered = sum(entry.answers for entry in totals.routes if entry.route == CLOUD)
+    return Offloads(answered=answered, fallbacks=totals.fallbacks)

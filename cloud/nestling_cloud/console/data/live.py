@@ -1,0 +1,157 @@
+"""What all open pages see together: read once for as many browsers as there are."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from nestling_cloud.console.data.time_spans import Span
+from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.views import DeviceRow, DeviceView, FleetView
+from nestling_cloud.store.time_range import TimeRange
+
+_DEVICE_FRESH_S = 0.9
+_LONGEST_KEPT_S = 60.0
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceQuery:
+    """A page of the table of devices.
+
+    Attributes:
+        search: text in an id, a board or a bundle version.
+        order_by: a field of `DeviceRow`.
+        descending: largest first.
+        offset: devices before the page.
+        limit: devices on it.
+    """
+
+    search: str = ""
+    order_by: str = "device"
+    descending: bool = False
+    offset: int = 0
+    limit: int = 25
+
+
+class Live:
+    """Figures in threads, off the event loop, each kept for the moment that it counts as new.
+
+    Args:
+        figures: of the store.
+        hears: whether devices can be heard now; without that, none counts as connected.
+        now_ms: Unix time.
+    """
+
+    def __init__(
+        self,
+        figures: Figures,
+        hears: Callable[[], bool] = lambda: True,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 10**6,
+    ) -> None:
+        self._figures = figures
+        self._hears = hears
+        self.now_ms = now_ms
+        self._fleet: Kept[FleetView] = Kept()
+        self._device: Kept[DeviceView | None] = Kept()
+        self._row: Kept[DeviceRow | None] = Kept()
+        self._devices: Kept[tuple[list[DeviceRow], int]] = Kept()
+
+    async def fleet(self, span: Span) -> FleetView:
+        """The fleet over a time up to now."""
+        view = await self._fleet.get(
+            span, span.fresh_s, lambda: self._figures.fleet(self.range(span))
+        )
+        return self._fleet_now(view)
+
+    async def device(self, device: str, span: Span) -> DeviceView | None:
+        """One device over a time up to now, None if nobody ever heard of it."""
+        view = await self._device.get(
+            (device, span),
+            max(_DEVICE_FRESH_S, span.fresh_s),
+            lambda: self._figures.device(device, self.range(span)),
+        )
+        return self._device_now(view)
+
+    async def row(self, device: str) -> DeviceRow | None:
+        """A device as the table has it, None if nobody ever heard of it."""
+        row = await self._row.get(device, _DEVICE_FRESH_S, lambda: self._figures.row(device))
+        return None if row is None else self._row_now(row)
+
+    async def devices(self, query: DeviceQuery) -> tuple[list[DeviceRow], int]:
+        """A page of the table of devices, and how many there are on all pages."""
+        rows, total = await self._devices.get(
+            query,
+            _DEVICE_FRESH_S,
+            lambda: self._figures.devices(
+                search=query.search,
+                order_by=query.order_by,
+                descending=query.descending,
+                offset=query.offset,
+                limit=query.limit,
+            ),
+        )
+        return [self._row_now(row) for row in rows], total
+
+    async def fleet_in(self, time_range: TimeRange) -> FleetView:
+        """The fleet over any time, always read anew."""
+        return self._fleet_now(await asyncio.to_thread(self._figures.fleet, time_range))
+
+    async def device_in(self, device: str, time_range: TimeRange) -> DeviceView | None:
+        """One device over any time, always read anew."""
+        return self._device_now(await asyncio.to_thread(self._figures.device, device, time_range))
+
+    async def age_ms(self) -> int | None:
+        """How long ago the first answer of all was given, None without any."""
+        first_ms = await asyncio.to_thread(self._figures.first_ms)
+        return None if first_ms is None else self.now_ms() - first_ms
+
+    def range(self, span: Span) -> TimeRange:
+        """A span's time up to now; everything begins with the first answer."""
+        if span.length_ms is not None:
+            return span.until(self.now_ms())
+        first_ms, now_ms = self._figures.first_ms(), self.now_ms()
+        since_ms = now_ms if first_ms is None else min(first_ms, now_ms)
+        return TimeRange(since_ms=since_ms, until_ms=now_ms + 1)
+
+    def _fleet_now(self, view: FleetView) -> FleetView:
+        return view if self._hears() else replace(view, online=0)
+
+    def _device_now(self, view: DeviceView | None) -> DeviceView | None:
+        return None if view is None else replace(view, row=self._row_now(view.row))
+
+    def _row_now(self, row: DeviceRow) -> DeviceRow:
+        return row if self._hears() else replace(row, online=False)
+
+
+class Kept(Generic[Value]):
+    """Values by what was asked; whoever asks while one is being read waits for that one."""
+
+    def __init__(self) -> None:
+        self._values: dict[object, tuple[float, asyncio.Task[Value]]] = {}
+
+    async def get(self, key: object, fresh_s: float, read: Callable[[], Value]) -> Value:
+        """Give the value of a key, read in a thread unless it is still fresh.
+
+        Args:
+            key: what was asked.
+            fresh_s: how long a value may be given without being read again.
+            read: reads it.
+        """
+        now_s = time.monotonic()
+        read_at_s, reading = self._values.get(key, (-1e9, None))
+        stale = now_s - read_at_s >= fresh_s and (reading is None or reading.done())
+        if reading is None or stale or (reading.done() and reading.exception()):
+            self._forget_old(now_s)
+            reading = asyncio.create_task(asyncio.to_thread(read))
+            self._values[key] = (now_s, reading)
+        return await asyncio.shield(reading)
+
+    def _forget_old(self, now_s: float) -> None:
+        self._values = {
+            key: (read_at_s, reading)
+            for key, (read_at_s, reading) in self._values.items()
+            if now_s - read_at_s < _LONGEST_KEPT_S or not reading.done()
+        }

@@ -1,0 +1,81 @@
+"""Errors of pages, as plain HTML in the style of the login page, with a way back."""
+
+import html
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from nestling_cloud.console.http.paths import API, ICON, STYLE
+from nestling_cloud.console.http.problem import problem
+
+_DEFAULT_TEXTS = {
+    HTTPStatus.FORBIDDEN: "You may not open this.",
+    HTTPStatus.NOT_FOUND: "There is no page at this address.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not answer that kind of request.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "The cloud could not build this page; what it logged tells "
+    "why. Try again in a moment.",
+}
+
+
+def error_page(
+    status: int, accept: str, text: str = "", headers: dict[str, str] | None = None
+) -> Response:
+    """Make the answer to a request that failed: a page for browsers, a line of text for others.
+
+    Args:
+        status: of HTTP.
+        accept: the request's header.
+        text: what is wrong and what to do; without it, what the status usually means.
+        headers: of HTTP, sent as well.
+    """
+    known = HTTPStatus(status)
+    told = text or _DEFAULT_TEXTS.get(known, known.description or known.phrase)
+    if "text/html" not in accept:
+        return PlainTextResponse(f"{told}\n", status, headers)
+    return HTMLResponse(_page(f"{status} · {known.phrase}", told), status, headers)
+
+
+def add_error_pages(app: FastAPI) -> None:
+    """Answer errors of an app: with a page, and below /api with a problem object."""
+
+    async def http_error(request: Request, err: Exception) -> Response:
+        assert isinstance(err, HTTPException)
+        headers = dict(err.headers) if err.headers else None
+        if request.url.path.startswith(API):
+            return problem(err.status_code, f"{err.detail}; see /api/v1/openapi.json", headers)
+        return error_page(err.status_code, request.headers.get("accept", ""), headers=headers)
+
+    async def failure(request: Request, _: Exception) -> Response:
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        if request.url.path.startswith(API):
+            return problem(status, "the cloud could not answer; what it logged tells why")
+        return error_page(status, request.headers.get("accept", ""))
+
+    # By status too: NiceGUI has a page of its own for 404.
+    app.add_exception_handler(HTTPStatus.NOT_FOUND, http_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(Exception, failure)
+
+
+def _page(title: str, text: str) -> str:
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{html.escape(title)} · Nestling</title>
+<link rel="icon" href="{ICON}">
+<link rel="stylesheet" href="{STYLE}">
+</head>
+<body>
+<main>
+<h1><img src="{ICON}" alt="" width="28" height="28"> {html.escape(title)}</h1>
+<p>{html.escape(text)}</p>
+<p><a href="/">Back to the fleet</a></p>
+</main>
+</body>
+</html>
+"""

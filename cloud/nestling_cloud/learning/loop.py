@@ -1,0 +1,183 @@
+"""The training loop that every network here shares."""
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from nestling_cloud.errors import CloudError
+from nestling_cloud.learning.muon import Muon
+from nestling_cloud.progress import Progress
+from nestling_cloud.recipes.recipe import TRAINING_THREADS, Recipe
+
+# Share of the training data, its end, that early stopping looks at.
+HELD_OUT = 0.1
+# Axes of a matrix; weights of convolutions and recurrent layers have more.
+_MATRIX = 2
+
+BatchLoss = Callable[[torch.Tensor, int], torch.Tensor]
+
+
+class TrainingError(CloudError):
+    """A network that cannot learn from what it was given."""
+
+
+def seeded(seed: int) -> torch.Generator:
+    """Make training repeatable: threads, initial weights, and a generator for the rest."""
+    torch.set_num_threads(TRAINING_THREADS)
+    torch.use_deterministic_algorithms(mode=True)
+    torch.manual_seed(seed)
+    return torch.Generator().manual_seed(seed)
+
+
+def train(
+    network: nn.Module,
+    loss_of: BatchLoss,
+    *,
+    count: int,
+    recipe: Recipe,
+    generator: torch.Generator,
+    progress: Progress,
+    what: str,
+    score: Callable[[slice], float] | None = None,
+) -> None:
+    """Minimise a loss with the recipe's optimiser and a one-cycle rate (Smith & Topin 2019).
+
+    Args:
+        network: trained in place, left in evaluation mode.
+        loss_of: `(indices of a batch, epoch) -> loss`.
+        count: number of examples.
+        recipe: epochs, batch, step sizes, early stopping.
+        generator: shuffles.
+        progress: told every epoch.
+        what: the step's name for a person.
+        score: `(examples) -> how good the network is on them`, for early stopping; without it the
+            recipe's patience has no end.
+
+    Raises:
+        TrainingError: too few examples for a batch, or loss or weights are no longer finite.
+    """
+    torch.set_num_threads(recipe.threads)
+    for parameter in network.parameters():
+        parameter.data = laid_out(parameter.data, network)
+    watched = _Best(network, recipe.patience, count, score)
+    learned = watched.border
+    if learned < 2:
+        raise TrainingError(f"{what}: {count} examples are too few to learn from")
+    batch = min(recipe.batch, learned)
+    optimizers = _optimizers(network, recipe)
+    schedules = [
+        torch.optim.lr_scheduler.OneCycleLR(
+            one,
+            recipe.learning_rate,
+            total_steps=recipe.epochs * (learned // batch),
+            cycle_momentum="betas" in one.defaults,
+        )
+        for one in optimizers
+    ]
+    for epoch in progress.track(range(recipe.epochs), recipe.epochs, what):
+        network.train()
+        for indices in _batches(learned, batch, generator):
+            with precision(recipe):
+                loss = loss_of(indices, epoch)
+            if not torch.isfinite(loss):
+                raise TrainingError(f"{what}: the loss is {loss.item()} in epoch {epoch + 1}")
+            network.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                optimizer.step()
+                schedule.step()
+        network.eval()
+        if watched.is_over():
+            break
+    watched.restore()
+    if not all(torch.isfinite(weight).all() for weight in network.parameters()):
+        raise TrainingError(f"{what}: not all weights are finite after the last step")
+
+
+def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """AdamW for all weights, or Muon for those of three axes and more, AdamW for the others."""
+    weights = list(network.parameters())
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "adamw":
+        return [torch.optim.AdamW(weights, lr=rate, weight_decay=decay)]
+    kernels = [weight for weight in weights if weight.ndim > _MATRIX]
+    others = [weight for weight in weights if weight.ndim <= _MATRIX]
+    made: list[torch.optim.Optimizer] = []
+    if kernels:
+        made.append(Muon(kernels, lr=rate, weight_decay=decay))
+    if others:
+        made.append(torch.optim.AdamW(others, lr=rate, weight_decay=decay))
+    return made
+
+
+def precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:
+    """Compute in bfloat16 within, where the recipe wants it and the processor can."""
+    if recipe.half and torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001  # no other way
+        return torch.autocast("cpu", torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def laid_out(inputs: torch.Tensor, network: nn.Module) -> torch.Tensor:
+    """Pictures, or kernels for them, with channels last in memory: convolutions are faster so.
+
+    Only for a network that says, or has a part that says, `channels_last = True`: another one may
+    count on the order in memory, as `Tensor.view` does.
+    """
+    if inputs.ndim != 4:  # a grouped kernel has five axes, and becomes one of four when it runs
+        return inputs
+    if not any(getattr(module, "channels_last", False) for module in network.modules()):
+        return inputs
+    return inputs.contiguous(memory_format=torch.channels_last)
+
+
+@dataclass
+class _Best:
+    """The best weights so far, by a score on examples that are held out."""
+
+    network: nn.Module
+    patience: int
+    count: int
+    score: Callable[[slice], float] | None
+    _best: float = float("-inf")
+    _waited: int = 0
+    _state: dict[str, torch.Tensor] | None = None
+
+    @property
+    def border(self) -> int:
+        """Number of examples to learn from; the others are held out."""
+        watches = self.patience and self.score is not None
+        return self.count - max(1, round(self.count * HELD_OUT)) if watches else self.count
+
+    def is_over(self) -> bool:
+        """Look at the network after an epoch; whether patience has run out."""
+        if not self.patience or self.score is None:
+            return False
+        found = self.score(slice(self.border, self.count))
+        if found > self._best:
+            self._best, self._waited = found, 0
+            self._state = copy.deepcopy(self.network.state_dict())
+            return False
+        self._waited += 1
+        return self._waited >= self.patience
+
+    def restore(self) -> None:
+        """Put the best weights back."""
+        if self._state is not None:
+            self.network.load_state_dict(self._state)
+
+
+def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    order = torch.randperm(count, generator=generator)
+    for start in range(0, count - batch + 1, batch):
+        yield order[start : start + batch]
+
+
+@torch.no_grad()
+def logits_of(network: nn.Module, inputs: torch.Tensor, batch: int = 128) -> torch.Tensor:
+    """Logits of many inputs, in evaluation mode, without gradients."""
+    network.eval()
+    return torch.cat([network(laid_out(part, network)) for part in torch.split(inputs, batch)])

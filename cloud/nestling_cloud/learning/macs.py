@@ -1,0 +1,69 @@
+"""Multiply-accumulates of a network, counted on one input."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from nestling.v1.bundle_pb2 import Signature
+from nestling_core.student.config import StudentConfig
+from nestling_core.student.plan import plan
+
+
+@torch.no_grad()
+def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
+    """Multiply-accumulates of convolutions and linear layers for one input (of each shape)."""
+    total = 0
+
+    def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
+        nonlocal total
+        weight = layer.weight
+        assert isinstance(weight, torch.Tensor)
+        total += output.numel() * math.prod(weight.shape[1:])
+
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
+    hooks = [
+        layer.register_forward_hook(count)
+        for layer in network.modules()
+        if isinstance(layer, kinds)
+    ]
+    network.eval()
+    network(*(torch.zeros(1, *shape) for shape in shapes))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def activation_counts(signature: Signature, config: StudentConfig, capacity: int) -> list[int]:
+    """Values that each layer of a student puts out, the input first."""
+    return [layer.values for layer in _layers(signature, config, capacity)]
+
+
+def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> int:
+    """Multiply-accumulates of one capacity: convolutions, recurrent layers, the linear layer."""
+    last = plan(signature, config)[-1]
+    layers = sum(layer.macs for layer in _layers(signature, config, capacity))
+    return layers + last.channels(capacity) * len(signature.classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counted:
+    """A layer's output values, and what they take."""
+
+    values: int
+    macs: int
+
+
+def _layers(signature: Signature, config: StudentConfig, capacity: int) -> Iterator[_Counted]:
+    channels, *axes = signature.shape
+    yield _Counted(values=channels * math.prod(axes), macs=0)
+    for layer in plan(signature, config):
+        # An odd kernel of which half is padded.
+        axes = [(length - 1) // layer.stride + 1 for length in axes]
+        weights = sum(math.prod(shape) for shape in layer.weights(capacity).values())
+        yield _Counted(
+            values=layer.channels(capacity) * math.prod(axes), macs=weights * math.prod(axes)
+        )

@@ -1,0 +1,135 @@
+"""Finding small capacities inside the largest: rank, prune a little, tune, and again."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import torch
+
+from nestling_cloud.learning.nesting.channel_order import ranked_layers, reorder
+from nestling_cloud.learning.nesting.filter_ranking import best_first, draw_triplets, filter_worths
+from nestling_cloud.learning.nesting.training_step import Lesson
+from nestling_cloud.recipes.nesting import Grow
+from nestling_core.student.blocks import Conv
+from nestling_core.student.config import StudentConfig
+from nestling_core.student.layers import ConvLayer, RecurrentLayer
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.sandwich import recalibrate
+from nestling_core.student.weights import arrays_of, load_prefix
+
+# Inputs that filters are ranked by; more change the order little and cost memory.
+_RANKING_INPUTS = 1024
+
+
+def pruned(lesson: Lesson, grow: Grow) -> NestedStudent:
+    """Train the largest capacity and prune it down to the smallest.
+
+    Args:
+        lesson: what to learn from.
+        grow: steps and their lengths.
+
+    Returns:
+        A nest of the task's capacities whose channels are in the order in which pruning left them.
+
+    Raises:
+        OrderError: a student with shuffles, whose channels cannot be ranked.
+        RankingError: labels that make no triplets.
+    """
+    task = lesson.task
+    steps = NestedStudent(task.signature, pruning_config(task.student, grow.prunings))
+    steps.normalizer.fit(lesson.train_inputs)
+    ranked_layers(steps)  # refuses before anything is trained
+    largest = steps.config.capacities
+    lesson.teach(steps, above=0, up_to=largest, share=1.0, what="largest capacity")
+    for width in range(largest - 1, 0, -1):
+        rank(steps, lesson, width + 1, grow.triplets)
+        _inherit(steps, width)
+        what = f"pruning {largest - width} of {largest - 1}"
+        lesson.teach(steps, above=0, up_to=width, share=grow.pruning_share, what=what)
+    return _capacities_of(steps, lesson)
+
+
+def pruning_config(config: StudentConfig, prunings: int) -> StudentConfig:
+    """A student that also has widths between its capacities, so that pruning goes in small steps.
+
+    Args:
+        config: the student's sizes.
+        prunings: steps from a capacity to the next smaller one; fewer where widths are too close.
+    """
+    parts = [
+        block.groups if isinstance(block, Conv) else 1
+        for block in config.blocks
+        if hasattr(block, "channels")
+    ]
+    rows = [config.widths_at(capacity) for capacity in range(1, config.capacities + 1)]
+    found = {rows[0]: None}
+    for small, large in itertools.pairwise(rows):
+        for step in range(1, prunings + 1):
+            found[_between(small, large, parts, step / prunings)] = None
+    return dataclasses.replace(config, widths=tuple(found))
+
+
+def _between(
+    small: tuple[int, ...], large: tuple[int, ...], parts: list[int], share: float
+) -> tuple[int, ...]:
+    return tuple(
+        a + part * round((b - a) / part * share)
+        for a, b, part in zip(small, large, parts, strict=True)
+    )
+
+
+def rank(student: NestedStudent, lesson: Lesson, capacity: int, triplets: int) -> None:
+    """Put each layer's best filters of a capacity first; that capacity computes the same.
+
+    Args:
+        student: changed in place.
+        lesson: labels, and the inputs that filters answer.
+        capacity: whose filters are ranked.
+        triplets: drawn to rank them.
+    """
+    recalibrate(student, torch.from_numpy(lesson.train_inputs), capacity)
+    labels = lesson.views.labels.numpy()
+    rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=lesson.generator)))
+    chosen = rng.permutation(len(labels))[:_RANKING_INPUTS]
+    drawn = draw_triplets(labels[chosen], triplets, rng)
+    with torch.no_grad():
+        outputs = student.features(torch.from_numpy(lesson.train_inputs[chosen]), capacity)
+    for layer in ranked_layers(student):
+        responses = outputs[layer.plan.index].flatten(2).amax(2).numpy()  # (N, G W)
+        worths = filter_worths(responses, drawn)
+        of_places = worths.reshape(layer.plan.groups, -1).sum(axis=0)
+        reorder(student, layer.plan.index, best_first(of_places))
+
+
+@torch.no_grad()
+def _inherit(student: NestedStudent, capacity: int) -> None:
+    """Give a capacity what the next larger one has for itself of the filters that are left."""
+    for layer in student.stack:
+        if not isinstance(layer, ConvLayer | RecurrentLayer):
+            continue
+        groups = layer.plan.groups
+        small, large = (layer.plan.widths[number] for number in (capacity - 1, capacity))
+        larger = layer.capacities[capacity].state_dict()
+        for name, array in layer.capacities[capacity - 1].state_dict().items():
+            boxed = larger[name].unflatten(0, (groups, large))[:, :small]
+            array.copy_(boxed.flatten(0, 1))
+    student.head_offsets[capacity - 1] = student.head_offsets[capacity]
+
+
+def _capacities_of(steps: NestedStudent, lesson: Lesson) -> NestedStudent:
+    """The same nest without the widths between its capacities."""
+    config = lesson.task.student
+    student = NestedStudent(lesson.task.signature, config)
+    arrays = arrays_of(steps)
+    rows = [
+        steps.config.widths.index(config.widths_at(capacity))
+        for capacity in range(1, config.capacities + 1)
+    ]
+    kept = {name: array for name, array in arrays.items() if ".capacities." not in name}
+    kept["head_offsets"] = arrays["head_offsets"][rows]
+    for name in student.state_dict():
+        if ".capacities." in name:
+            where, number, what = name.rsplit(".", 2)
+            kept[name] = arrays[f"{where}.{rows[int(number)]}.{what}"]
+    load_prefix(student, kept)
+    return student

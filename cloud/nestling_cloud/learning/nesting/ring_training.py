@@ -1,0 +1,42 @@
+"""Training a part of a nest while nothing else of it moves."""
+
+import torch
+
+from nestling.v1.bundle_pb2 import Signature
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.weights import prefix_shapes
+
+
+class FrozenNest:
+    """Every number of a nest outside a part, to be put back after each step of an optimiser.
+
+    Masking gradients would not be enough: AdamW's decay and its moments move weights too.
+    """
+
+    def __init__(
+        self, student: NestedStudent, signature: Signature, *, above: int, up_to: int
+    ) -> None:
+        """Remember everything but what a capacity has more than a smaller one.
+
+        Args:
+            student: the nest.
+            signature: of its task.
+            above: capacity that is frozen, with all that it holds; 0 for none.
+            up_to: larger capacity; what lies beyond it is frozen too.
+        """
+        self._parameters = dict(student.named_parameters())
+        self._kept = {name: array.detach().clone() for name, array in self._parameters.items()}
+        self._free = {
+            name: torch.zeros(array.shape, dtype=torch.bool)
+            for name, array in self._parameters.items()
+        }
+        for capacity, free in ((up_to, True), (above, False)):
+            shapes = prefix_shapes(signature, student.config, capacity) if capacity else {}
+            for name in shapes.keys() & self._free.keys():
+                self._free[name][tuple(map(slice, shapes[name]))] = free
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put back, bit for bit, what is not in the part."""
+        for name, parameter in self._parameters.items():
+            parameter.copy_(torch.where(self._free[name], parameter, self._kept[name]))

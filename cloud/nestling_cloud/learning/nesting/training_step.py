@@ -1,0 +1,65 @@
+"""What the phases of pruning and growing learn from."""
+
+import dataclasses
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nestling_cloud.learning.distillation.augmented_views import Views
+from nestling_cloud.learning.distillation.objective import answer_loss
+from nestling_cloud.learning.loop import train
+from nestling_cloud.learning.nesting.ring_training import FrozenNest
+from nestling_cloud.progress import Progress
+from nestling_cloud.tasks.task import Task
+from nestling_core.student.network import NestedStudent
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """A task's data with the teacher's answers.
+
+    Attributes:
+        task: student sizes and recipe.
+        views: augmented inputs with the teacher's logits.
+        train_inputs: the same inputs as they were recorded, (N, *shape).
+        generator: shuffles, and draws triplets.
+        progress: told every epoch.
+    """
+
+    task: Task
+    views: Views
+    train_inputs: NDArray[np.float32]
+    generator: torch.Generator
+    progress: Progress
+
+    def teach(
+        self, student: NestedStudent, *, above: int, up_to: int, share: float, what: str
+    ) -> None:
+        """Distil into one capacity what it has more than a smaller one.
+
+        Args:
+            student: changed in place.
+            above: capacity that stays as it is bit for bit; 0 for none.
+            up_to: capacity that learns.
+            share: of the recipe's epochs.
+            what: the phase's name for a person.
+        """
+        views, recipe = self.views, self.task.student_recipe
+        frozen = FrozenNest(student, self.task.signature, above=above, up_to=up_to)
+
+        def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+            frozen.restore()  # what the step before moved
+            batch = views.batch(epoch, indices)
+            return answer_loss(student(batch.inputs, up_to), batch, views.distillation)
+
+        train(
+            student,
+            loss_of,
+            count=len(views.labels),
+            recipe=dataclasses.replace(recipe, epochs=max(1, round(recipe.epochs * share))),
+            generator=self.generator,
+            progress=self.progress,
+            what=what,
+        )
+        frozen.restore()

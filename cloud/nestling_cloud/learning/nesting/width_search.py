@@ -1,0 +1,173 @@
+"""Capacities that are searched for: per-layer widths instead of one share for all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nestling_cloud.learning.loop import train
+from nestling_cloud.learning.nesting.search_space import random_widths, smallest_widths, units
+from nestling_cloud.learning.nesting.slimming import (
+    Measure,
+    PathPoint,
+    check_targets,
+    choose,
+    ladder,
+    slim,
+)
+from nestling_cloud.learning.nesting.supernet import Supernet, supernet_loss
+from nestling_cloud.learning.nesting.training_step import Lesson
+from nestling_cloud.learning.nesting.width_cost import CostOf, Widths
+from nestling_cloud.recipes.nesting import NestingError
+from nestling_core.student.config import StudentConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How capacities are searched for.
+
+    Attributes:
+        targets: shares of the largest capacity's cost, rising, the last 1; one for each capacity.
+        measure: which cost.
+        step: share of the channels it still has that a layer loses in a step.
+        floor: share that each layer keeps at least, of the channels that it has where all layers
+            are narrowed alike to the smallest target.
+        random_widths: that a step trains besides the largest and the smallest.
+        held_out: share of each class, the last that were recorded, that trains no supernet: the
+            widths are judged by it.
+        judged: inputs of either part that a judgement looks at, at most.
+    """
+
+    targets: tuple[float, ...] = (0.1, 0.3, 0.6, 1.0)
+    measure: Measure = "bytes"
+    step: float = 0.125
+    floor: float = 0.5
+    random_widths: int = 2
+    held_out: float = 0.2
+    judged: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse a search that finds nothing."""
+        check_targets(self.targets)
+        if self.random_widths < 0 or self.judged < 2:
+            raise NestingError(f"{self}: no fewer than 0 random widths, at least 2 judged")
+        if not 0 < self.step < 1 or not 0 < self.floor <= 1 or not 0 < self.held_out < 1:
+            raise NestingError(f"{self}: shares lie between 0 and 1")
+
+    def smallest(self, config: StudentConfig, cost: CostOf) -> Widths:
+        """Channels of each layer that are kept in any case.
+
+        Raises:
+            NestingError: the smallest target is out of reach.
+        """
+        return smallest_widths(
+            config, cost, target=self.targets[0], measure=self.measure, floor=self.floor
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        config: the student's blocks with a row of widths for each target.
+        path: all that it came by, largest first.
+    """
+
+    config: StudentConfig
+    path: tuple[PathPoint, ...]
+
+
+def search_widths(lesson: Lesson, cost: CostOf, search: Search) -> Found:
+    """Train a supernet and slim it greedily (AutoSlim, Yu & Huang 2019).
+
+    Args:
+        lesson: the student's blocks and recipe, and what they learn from.
+        cost: of given widths.
+        search: targets and steps.
+
+    Raises:
+        NestingError: a family that cannot be searched, or targets that the path does not meet.
+    """
+    student, labels = lesson.task.student, lesson.views.labels.numpy()
+    supernet = Supernet(lesson.task.signature, student)
+    supernet.normalizer.fit(lesson.train_inputs)
+    held = held_out(labels, search.held_out)
+    if not held.any():
+        raise NestingError(
+            f"a {search.held_out:g} part of the examples of any class is not one: give more "
+            "examples to judge widths by"
+        )
+    smallest = search.smallest(student, cost)
+    _train(supernet, lesson, np.flatnonzero(~held), smallest, search.random_widths)
+    ladders = [
+        ladder(whole, unit=unit, least=least, step=search.step)
+        for whole, unit, least in zip(student.whole, units(student), smallest, strict=True)
+    ]
+    accuracy = _judge(supernet, lesson, held, search.judged)
+    points = slim(ladders, accuracy=accuracy, cost=cost, measure=search.measure)
+    count = 1 + sum(len(widths) - 1 for widths in ladders)
+    path = tuple(lesson.progress.track(points, count, "slimming the supernet"))
+    rows = tuple(point.widths for point in choose(path, search.targets, search.measure))
+    return Found(config=StudentConfig(blocks=student.blocks, widths=rows), path=path)
+
+
+def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    """Which inputs are the last `share` of their class, (N,)."""
+    held = np.zeros(len(labels), np.bool_)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        held[members[len(members) - int(len(members) * share) :]] = True
+    return held
+
+
+def _train(
+    supernet: Supernet,
+    lesson: Lesson,
+    kept: NDArray[np.intp],
+    smallest: Widths,
+    drawings: int,
+) -> None:
+    views, student, places = lesson.views, lesson.task.student, torch.from_numpy(kept)
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        drawn = [random_widths(student, smallest, lesson.generator) for _ in range(drawings)]
+        return supernet_loss(
+            supernet,
+            views.batch(epoch, places[indices]),
+            views.distillation,
+            [student.whole, smallest, *drawn],
+        )
+
+    train(
+        supernet,
+        loss_of,
+        count=len(kept),
+        recipe=lesson.task.student_recipe,
+        generator=lesson.generator,
+        progress=lesson.progress,
+        what="supernet",
+    )
+
+
+def _judge(
+    supernet: Supernet, lesson: Lesson, held: NDArray[np.bool_], count: int
+) -> Callable[[Widths], float]:
+    """Make `widths -> accuracy` on what was held out, with statistics of what was not."""
+    learned, unseen = (_spread(np.flatnonzero(part), count) for part in (~held, held))
+    inputs = torch.from_numpy(lesson.train_inputs[np.concatenate([learned, unseen])])
+    labels = lesson.views.labels[torch.from_numpy(unseen)]
+
+    @torch.no_grad()
+    def accuracy(widths: Widths) -> float:
+        logits = supernet(inputs, widths, len(learned))[len(learned) :]
+        return float((logits.argmax(1) == labels).double().mean())
+
+    return accuracy
+
+
+def _spread(indices: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """At most `count` of the indices, evenly."""
+    return indices[:: -(-len(indices) // count)] if len(indices) > count else indices

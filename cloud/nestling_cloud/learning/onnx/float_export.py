@@ -1,0 +1,44 @@
+"""One capacity of a nested student as it is before it is rounded: what int8 is held against."""
+
+import torch
+from torch import nn
+
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.learning.onnx.torch_export import export_onnx
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.weights import arrays_of, prefix_shapes, student_of, take
+
+
+def export_fp32(student: NestedStudent, signature: Signature, capacity: int) -> bytes:
+    """The float32 ONNX model of one capacity: "input" (N, *shape) -> "logits" (N, classes).
+
+    Args:
+        student: trained.
+        signature: of its inputs and classes.
+        capacity: 1 to K; no weight of a larger one is in the model.
+    """
+    example = torch.zeros(2, *signature.shape)
+    network = _First(alone(student, signature, capacity))
+    return export_onnx(network, [example], input_names=["input"], output_names=["logits"])
+
+
+def alone(student: NestedStudent, signature: Signature, capacity: int) -> NestedStudent:
+    """A student of one capacity with a nested one's numbers, in evaluation mode."""
+    config = student.config.alone(capacity)
+    own, first = f".capacities.{capacity - 1}.", ".capacities.0."
+    arrays = arrays_of(student)
+    arrays |= {name.replace(own, first): array for name, array in arrays.items() if own in name}
+    arrays["head_offsets"] = arrays["head_offsets"][capacity - 1 :]
+    return student_of(signature, config, take(arrays, prefix_shapes(signature, config, 1)))
+
+
+class _First(nn.Module):
+    """A student's first capacity as a network of one input."""
+
+    def __init__(self, student: NestedStudent) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.student(x, 1)
+        return logits

@@ -1,0 +1,239 @@
+"""The way of a model, from data to everything that a bundle holds."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling.v1.bundle_pb2 import Calibration, NestedTensor
+from nestling_cloud.learning.check_teacher import LearnedCloud, check_teaching, to_serve
+from nestling_cloud.learning.loop import seeded
+from nestling_cloud.learning.macs import activation_counts, student_macs
+from nestling_cloud.learning.onnx.attach_multiplexer import multiplexed
+from nestling_cloud.learning.onnx.template import build_template
+from nestling_cloud.learning.quantization import QuantizedStudent, quantize
+from nestling_cloud.learning.routing import (
+    RoutingData,
+    calibrate,
+    choose_design,
+    fit_multiplexer,
+    share_out,
+)
+from nestling_cloud.learning.train_student import train_student
+from nestling_cloud.learning.train_teacher import train_teacher
+from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.progress import Progress
+from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_core.execution.session import open_session
+from nestling_core.nest.layout import assemble, ring_bytes
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.plan import layout
+from nestling_core.student.weights import Arrays, arrays_of
+
+_GOLDEN_INPUTS = 8
+# Part of the largest golden logit by which another processor's rounding may differ.
+_GOLDEN_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedCapacity:
+    """One capacity, ready for a bundle.
+
+    Attributes:
+        template: ONNX graph with external initialisers, for unsigned activations; the
+            multiplexer's layers are in it.
+        template_int8: the same for signed ones; its logits and its size are the same.
+        ring: int8 weights that it adds to the capacity before.
+        macs: multiply-accumulates of one inference.
+        memory_bytes: weights, template and the two largest neighbouring activations.
+        accuracy: on the calibration inputs, in onnxruntime.
+        golden_logits: for the golden inputs, (G, classes).
+    """
+
+    template: bytes
+    template_int8: bytes
+    ring: bytes
+    macs: int
+    memory_bytes: int
+    accuracy: float
+    golden_logits: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Nest:
+    """The compiled student: what a bundle ships of it."""
+
+    layout: Sequence[NestedTensor]
+    rings: Sequence[bytes]
+    templates: Sequence[bytes]
+    templates_int8: Sequence[bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """Everything that a bundle holds.
+
+    Attributes:
+        layout: the nest.
+        capacities: smallest first.
+        cloud: the teacher.
+        calibration: prices for wished offload shares.
+        golden_inputs: (G, *shape).
+        golden_tolerance: largest difference allowed in any golden logit.
+        checkpoint: the nested student before it was rounded, by `nestling_core.student.weights`'
+            names; no part of what devices get.
+    """
+
+    layout: Sequence[NestedTensor]
+    capacities: Sequence[LearnedCapacity]
+    cloud: LearnedCloud
+    calibration: Calibration
+    golden_inputs: NDArray[np.float32]
+    golden_tolerance: float
+    checkpoint: Arrays
+
+
+def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learned:
+    """Train the teacher, distil and quantise the nest, fit what routes.
+
+    Args:
+        task: what to learn.
+        splits: its data; the test part is not looked at.
+        seed: initial weights, shuffling, augmentation.
+        progress: told every epoch.
+
+    Raises:
+        TeacherError: the teacher does not fit the signature, or cannot be exported.
+        TrainingError: the data is too small, or a loss left the finite numbers.
+        TeacherFeatureError: the teacher has no such feature as the distillation asks for.
+    """
+    check_teaching(task, splits.train.inputs)
+    generator = seeded(seed)
+    teacher = train_teacher(task, splits.train, generator, progress)
+    student = train_student(task, teacher, splits.train, generator, progress)
+    cloud, logits = to_serve(task, teacher, splits.calibration)
+    return finish(task, splits, student, cloud, logits, seed=seed, progress=progress)
+
+
+def finish(
+    task: Task,
+    splits: Splits,
+    student: NestedStudent,
+    cloud: LearnedCloud,
+    cloud_logits: NDArray[np.float32],
+    *,
+    seed: int,
+    progress: Progress,
+) -> Learned:
+    """Quantise a trained nest, fit what routes between it and the teacher.
+
+    Args:
+        task: what was learned.
+        splits: its data; the test part is not looked at.
+        student: trained; its weights are rounded in place.
+        cloud: the teacher.
+        cloud_logits: the teacher's for the calibration inputs, (N, classes).
+        seed: of the fits.
+        progress: told every epoch.
+    """
+    checkpoint = arrays_of(student)
+    nest = _compile(task, quantize(student, splits.train.inputs, task.quantization))
+    data = _routing_data(cloud_logits, nest, splits.calibration)
+    fitted, held_out = share_out(data)
+    design = choose_design(fitted, seed=seed, progress=progress)
+    multiplexer = fit_multiplexer(fitted, seed=seed, progress=progress, design=design)
+    calibration = calibrate(multiplexer, fitted, held_out, _macs(task))
+    nest = _multiplexed(nest, multiplexer)
+    golden = _golden_indices(len(splits.calibration))
+    return Learned(
+        layout=nest.layout,
+        capacities=_capacities(task, nest, data, golden),
+        cloud=cloud,
+        calibration=calibration,
+        golden_inputs=data.inputs[golden],
+        golden_tolerance=_GOLDEN_TOLERANCE * float(np.abs(data.logits[:, golden]).max()),
+        checkpoint=checkpoint,
+    )
+
+
+def _compile(task: Task, quantized: QuantizedStudent) -> _Nest:
+    tensors = layout(task.signature, task.student)
+    capacities = range(1, task.student.capacities + 1)
+    compiled = partial(build_template, quantized, task.signature, tensors)
+    return _Nest(
+        layout=tensors,
+        rings=[ring_bytes(tensors, quantized.tensors, k) for k in capacities],
+        templates=[compiled(k, "uint8") for k in capacities],
+        templates_int8=[compiled(k, "int8") for k in capacities],
+    )
+
+
+def _multiplexed(nest: _Nest, multiplexer: Multiplexer) -> _Nest:
+    """The same nest, its graphs with the multiplexer's layers in them."""
+
+    def each(templates: Sequence[bytes]) -> list[bytes]:
+        return [
+            multiplexed(template, multiplexer, capacity)
+            for capacity, template in enumerate(templates, start=1)
+        ]
+
+    return dataclasses.replace(
+        nest, templates=each(nest.templates), templates_int8=each(nest.templates_int8)
+    )
+
+
+def _routing_data(cloud: NDArray[np.float32], nest: _Nest, unseen: Examples) -> RoutingData:
+    """What the models, as devices and cloud will run them, make of inputs they did not see."""
+    device = [
+        open_session(template, assemble(nest.layout, nest.rings[:number])).run(
+            None, {"input": unseen.inputs}
+        )[0]
+        for number, template in enumerate(nest.templates, start=1)
+    ]
+    return RoutingData(
+        inputs=unseen.inputs, logits=np.stack(device), cloud=cloud, labels=unseen.labels
+    )
+
+
+def _memory_bytes(task: Task, nest: _Nest) -> list[int]:
+    found = []
+    for capacity, template in enumerate(nest.templates, start=1):
+        counts = activation_counts(task.signature, task.student, capacity)
+        activations = max(a + b for a, b in itertools.pairwise(counts))
+        weights = sum(len(ring) for ring in nest.rings[:capacity])
+        found.append(weights + len(template) + activations)
+    return found
+
+
+def _capacities(
+    task: Task,
+    nest: _Nest,
+    data: RoutingData,
+    golden: NDArray[np.intp],
+) -> list[LearnedCapacity]:
+    memory = _memory_bytes(task, nest)
+    return [
+        LearnedCapacity(
+            template=nest.templates[index],
+            template_int8=nest.templates_int8[index],
+            ring=nest.rings[index],
+            macs=macs,
+            memory_bytes=memory[index],
+            accuracy=float(data.right[:, index].mean()),
+            golden_logits=data.logits[index, golden],
+        )
+        for index, macs in enumerate(_macs(task))
+    ]
+
+
+def _macs(task: Task) -> list[int]:
+    capacities = range(1, task.student.capacities + 1)
+    return [student_macs(task.signature, task.student, capacity) for capacity in capacities]
+
+
+def _golden_indices(count: int) -> NDArray[np.intp]:
+    return np.linspace(0, count - 1, min(_GOLDEN_INPUTS, count)).astype(np.intp)

@@ -1,0 +1,27 @@
+"""From a trained nest to one int8 weight store and what each capacity adds to it."""
+
+from nestling_cloud.learning.quantization.equalization import equalize
+from nestling_cloud.learning.quantization.grid import ActivationRange
+from nestling_cloud.learning.quantization.qat import fake_quantization, fine_tune
+from nestling_cloud.learning.quantization.quantized_student import (
+    QuantizedCapacity,
+    QuantizedConv,
+    QuantizedRecurrent,
+    QuantizedStudent,
+)
+from nestling_cloud.learning.quantization.quantizer import quantize
+from nestling_cloud.recipes.quantization import Quantization, QuantizationError
+
+__all__ = [
+    "ActivationRange",
+    "Quantization",
+    "QuantizationError",
+    "QuantizedCapacity",
+    "QuantizedConv",
+    "QuantizedRecurrent",
+    "QuantizedStudent",
+    "equalize",
+    "fake_quantization",
+    "fine_tune",
+    "quantize",
+]

@@ -1,0 +1,105 @@
+"""Bias correction: rounding moves a layer's mean output, and its bias moves it back.
+
+Nagel et al. 2019, with means measured on inputs. Layer by layer, because the layers before are
+corrected by then.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from nestling_cloud.learning.quantization.fake_quantization import activations_rounded, on_grids
+from nestling_cloud.learning.quantization.grid import ActivationRange
+from nestling_core.student.layers import ConvLayer, RecurrentLayer
+from nestling_core.student.network import NestedStudent
+
+Means = dict[int, torch.Tensor]
+
+
+@torch.no_grad()
+def correct_biases(
+    student: NestedStudent,
+    reference: NestedStudent,
+    grids: Sequence[Sequence[ActivationRange]],
+    inputs: torch.Tensor,
+) -> None:
+    """Give every layer of every capacity the mean output that it had before rounding.
+
+    Args:
+        student: with rounded weights, in evaluation mode; its offsets and biases are moved.
+        reference: the same before rounding.
+        grids: of the activations, by capacity and point (`activations_rounded`).
+        inputs: (N, *shape).
+    """
+    for capacity in range(1, student.config.capacities + 1):
+        with _observed(reference) as means:
+            wanted = reference(inputs, capacity).mean(0)
+        with _corrected(student, reference, means), activations_rounded(student, on_grids(grids)):
+            found = student(inputs, capacity).mean(0)
+        student.head_offsets[capacity - 1] += wanted - found
+
+
+@contextlib.contextmanager
+def _observed(reference: NestedStudent) -> Iterator[Means]:
+    """Means of what normalisations put out, and of what recurrent layers take in, by layer."""
+    means: Means = {}
+
+    def observe(index: int) -> Callable[[nn.Module, tuple[Any, ...], torch.Tensor], None]:
+        def hook(module: nn.Module, given: tuple[Any, ...], output: torch.Tensor) -> None:
+            recurrent = isinstance(module, RecurrentLayer)
+            means[index] = _mean(given[0] if recurrent else output)
+
+        return hook
+
+    with contextlib.ExitStack() as hooks:
+        for index, layer in enumerate(reference.stack):
+            if isinstance(layer, RecurrentLayer):
+                hooks.enter_context(layer.register_forward_hook(observe(index)))
+            elif isinstance(layer, ConvLayer):
+                for norm in layer.capacities:
+                    hooks.enter_context(norm.register_forward_hook(observe(index)))
+        yield means
+
+
+@contextlib.contextmanager
+def _corrected(student: NestedStudent, reference: NestedStudent, means: Means) -> Iterator[None]:
+    """Correct every layer when its turn in the forward pass comes."""
+
+    def move_offset(index: int) -> Callable[..., torch.Tensor]:
+        def hook(norm: Any, _: object, output: torch.Tensor) -> torch.Tensor:
+            shift = means[index] - _mean(output)
+            norm.offset += shift
+            return output + shift.reshape(1, -1, *(1,) * (output.ndim - 2))
+
+        return hook
+
+    def move_gates(index: int) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def hook(layer: nn.Module, given: tuple[Any, ...]) -> None:
+            unrounded = reference.stack[index]
+            assert isinstance(layer, RecurrentLayer)
+            assert isinstance(unrounded, RecurrentLayer)
+            x, capacity = given
+            wanted = unrounded.folded(capacity)[0] @ means[index]
+            shift = wanted - layer.folded(capacity)[0] @ _mean(x)
+            bias = layer.capacities[capacity - 1].bias_ih
+            assert isinstance(bias, nn.Parameter)
+            bias.data += shift.reshape(bias.shape[::-1]).T
+
+        return hook
+
+    with contextlib.ExitStack() as hooks:
+        for index, layer in enumerate(student.stack):
+            if isinstance(layer, RecurrentLayer):
+                hooks.enter_context(layer.register_forward_pre_hook(move_gates(index)))
+            elif isinstance(layer, ConvLayer):
+                for norm in layer.capacities:
+                    hooks.enter_context(norm.register_forward_hook(move_offset(index)))
+        yield
+
+
+def _mean(x: torch.Tensor) -> torch.Tensor:
+    """(N, C, ...) -> (C,)."""
+    return x.transpose(0, 1).flatten(1).mean(1)

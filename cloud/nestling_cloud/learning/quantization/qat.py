@@ -1,0 +1,145 @@
+"""Quantisation-aware training: the nest learns to live on the grids that it will be rounded to.
+
+Every capacity takes prefixes of the same rounded weights, whose scales come from the whole tensor,
+and gradients pass through the rounding (straight-through estimator, Bengio et al. 2013).
+Activations are rounded on each capacity's own grid, whose ends follow the batches (Jacob et al.
+2018). The normalisation needs no folding: its gain goes into scales and moves no integer.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from nestling_cloud.learning.loop import BatchLoss, TrainingError, train
+from nestling_cloud.learning.quantization.fake_quantization import activations_rounded, fake_round
+from nestling_cloud.learning.quantization.grid import grid_between, round_weight, spread
+from nestling_cloud.learning.quantization.weight_scales import (
+    TensorGrid,
+    tensor_grids,
+    weight_scales,
+)
+from nestling_cloud.progress import Progress
+from nestling_cloud.recipes.quantization import Quantization, WeightMethod
+from nestling_cloud.recipes.recipe import Recipe
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.plan import HEAD_NAME
+
+# What a new batch has to say of a range.
+_MOMENTUM = 0.05
+# Peak learning rate of the fine-tuning, as part of the recipe's.
+_LEARNING_RATE = 0.1
+
+
+class _RoundedWeight(nn.Module):
+    """A nested weight on its grid, gradients passed straight through."""
+
+    def __init__(self, grid: TensorGrid, method: WeightMethod) -> None:
+        super().__init__()
+        self._grid = grid
+        self._method = method
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        whole = weight.detach().numpy()
+        scale = weight_scales(whole, self._grid, self._method)
+        rounded = torch.from_numpy(round_weight(whole, scale) * spread(scale, whole.ndim))
+        return weight + (rounded - weight).detach()
+
+
+class _MovingRanges:
+    """Rounds activations to ranges that follow the batches' ends while the student trains."""
+
+    def __init__(self, student: NestedStudent) -> None:
+        self._student = student
+        self._ends: dict[tuple[int, int], torch.Tensor] = {}
+
+    def __call__(self, x: torch.Tensor, point: int, capacity: int) -> torch.Tensor:
+        place = (point, capacity)
+        if self._student.training or place not in self._ends:
+            ends = torch.stack(x.detach().aminmax())
+            self._ends[place] = torch.lerp(self._ends.get(place, ends), ends, _MOMENTUM)
+        low, high = self._ends[place].tolist()
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise TrainingError(
+                "student on 8-bit grids: activations are no longer finite; try a smaller "
+                "learning rate"
+            )
+        return fake_round(x, grid_between(low, high))
+
+
+@contextlib.contextmanager
+def fake_quantization(student: NestedStudent, quantization: Quantization) -> Iterator[None]:
+    """Let a student, within the context, compute on 8-bit grids; its weights stay real numbers.
+
+    Args:
+        student: to train within the context, or to look at.
+        quantization: how its weights are rounded.
+    """
+    grids = tensor_grids(student)
+    places: list[tuple[nn.Module, str, str]] = [
+        (layer, name, layer.plan.tensor_name(name))
+        for layer in student.stack
+        for name in layer.weights()
+    ]
+    places.append((student, "head", HEAD_NAME))
+    for module, name, tensor in places:
+        rounded = _RoundedWeight(grids[tensor], quantization.weights)
+        parametrize.register_parametrization(module, name, rounded)
+    try:
+        with activations_rounded(student, _MovingRanges(student)):
+            yield
+    finally:
+        for module, name, _ in places:
+            parametrize.remove_parametrizations(module, name, leave_parametrized=False)
+
+
+def fine_tune(
+    student: NestedStudent,
+    loss_of: BatchLoss,
+    *,
+    count: int,
+    recipe: Recipe,
+    quantization: Quantization,
+    turns: int,
+    generator: torch.Generator,
+    progress: Progress,
+) -> None:
+    """Train a trained nest for `aware_epochs` more, with fake quantisation.
+
+    Calibrate the normalisation afterwards; `quantize` does so.
+
+    Args:
+        student: trained in place, left in evaluation mode.
+        loss_of: the objective that it was trained with.
+        count: number of examples.
+        recipe: that it was trained with; its learning rate is lowered.
+        quantization: how many epochs, and how weights are rounded.
+        turns: capacities that take turns, each of which sees the data so many epochs; or 1.
+        generator: shuffles.
+        progress: told every epoch.
+
+    Raises:
+        TrainingError: too few examples for a batch, or the loss is no longer finite.
+    """
+    if quantization.aware_epochs == 0:
+        return
+    gentle = replace(
+        recipe,
+        epochs=quantization.aware_epochs * turns,
+        half=False,  # numbers of 16 bits are on no grid
+        learning_rate=_LEARNING_RATE * recipe.learning_rate,
+    )
+    with fake_quantization(student, quantization):
+        train(
+            student,
+            loss_of,
+            count=count,
+            recipe=gentle,
+            generator=generator,
+            progress=progress,
+            what="student on 8-bit grids",
+        )

@@ -1,0 +1,139 @@
+"""From a trained student to its int8 nest."""
+
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nestling_cloud.learning.quantization.activation_ranges import activation_range
+from nestling_cloud.learning.quantization.bias_correction import correct_biases
+from nestling_cloud.learning.quantization.equalization import equalize
+from nestling_cloud.learning.quantization.grid import ActivationRange, Floats, round_weight, spread
+from nestling_cloud.learning.quantization.quantized_student import (
+    QuantizedCapacity,
+    QuantizedConv,
+    QuantizedLayer,
+    QuantizedRecurrent,
+    QuantizedStudent,
+)
+from nestling_cloud.learning.quantization.weight_scales import tensor_grids, weight_scales
+from nestling_cloud.recipes.quantization import Quantization, RangeMethod
+from nestling_core.student.layers import ConvLayer, Layer, RecurrentLayer
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.plan import HEAD_NAME
+from nestling_core.student.sandwich import recalibrate
+
+# Inputs that the ranges are taken from; more change them little and cost memory.
+_RANGE_INPUTS = 2048
+
+_PLAIN = Quantization()
+
+
+def quantize(
+    student: NestedStudent, inputs: Floats, quantization: Quantization = _PLAIN
+) -> QuantizedStudent:
+    """Quantise a trained nest.
+
+    The student's own weights are rounded in place: normalisation is calibrated again and the
+    activation ranges are taken with the weights that the device will run.
+
+    Args:
+        student: trained; its weights are replaced by their rounded values.
+        inputs: training inputs (N, *shape) for the statistics.
+        quantization: how; its fine-tuning comes before (`fine_tune`).
+    """
+    if quantization.equalize:
+        equalize(student)
+    reference = copy.deepcopy(student)
+    tensors, scales = _round_weights(student, quantization)
+    recalibrate(student, torch.from_numpy(inputs))
+    sample = torch.from_numpy(inputs[:: math.ceil(len(inputs) / _RANGE_INPUTS)])
+    capacities = range(1, student.config.capacities + 1)
+    grids = [list(_grids(student, k, sample, quantization.ranges)) for k in capacities]
+    if quantization.bias_correction:
+        recalibrate(reference, torch.from_numpy(inputs))
+        correct_biases(student, reference, grids, sample)
+    return QuantizedStudent(
+        plans=tuple(layer.plan for layer in student.stack),
+        tensors=tensors,
+        capacities=tuple(_capacity(student, k, scales, grids[k - 1]) for k in capacities),
+        mean=student.normalizer.mean.flatten().numpy().copy(),
+        deviation=student.normalizer.deviation.flatten().numpy().copy(),
+    )
+
+
+def _round_weights(
+    student: NestedStudent, quantization: Quantization
+) -> tuple[dict[str, NDArray[np.int8]], dict[str, Floats]]:
+    tensors: dict[str, NDArray[np.int8]] = {}
+    scales: dict[str, Floats] = {}
+    grids = tensor_grids(student)
+    for name, weight in student.nested_weights().items():
+        whole = weight.detach().numpy()
+        scales[name] = weight_scales(whole, grids[name], quantization.weights)
+        tensors[name] = round_weight(whole, scales[name])
+        weight.data.copy_(torch.from_numpy(tensors[name] * spread(scales[name], weight.ndim)))
+    return tensors, scales
+
+
+@torch.no_grad()
+def _grids(
+    student: NestedStudent, capacity: int, inputs: torch.Tensor, method: RangeMethod
+) -> Iterator[ActivationRange]:
+    """Grids of the normalised input, of every layer's output and of the pooled features."""
+    yield activation_range(student.normalizer(inputs).numpy(), method)
+    for output in student.features(inputs, capacity):
+        yield activation_range(output.numpy(), method)
+
+
+def _capacity(
+    student: NestedStudent,
+    capacity: int,
+    scales: Mapping[str, Floats],
+    grids: Sequence[ActivationRange],
+) -> QuantizedCapacity:
+    first, *outputs, pooled = grids
+    return QuantizedCapacity(
+        input=first,
+        layers=tuple(
+            _layer(layer, capacity, scales, output)
+            for layer, output in zip(student.stack, outputs, strict=True)
+        ),
+        pooled=pooled,
+        head_scale=scales[HEAD_NAME],
+        head_bias=student.head_offsets[capacity - 1].detach().numpy().copy(),
+    )
+
+
+@torch.no_grad()
+def _layer(
+    layer: Layer, capacity: int, scales: Mapping[str, Floats], output: ActivationRange
+) -> QuantizedLayer:
+    width = layer.plan.widths[capacity - 1]
+    of_rows = {name: scales[layer.plan.tensor_name(name)][:width] for name in layer.weights()}
+    if isinstance(layer, ConvLayer):
+        gain, offset = layer.norm(capacity).folded()
+        return QuantizedConv(
+            weight_scale=_in_order(of_rows["weight"]) * gain.numpy(),
+            bias=offset.numpy().copy(),
+            output=output,
+        )
+    if isinstance(layer, RecurrentLayer):
+        arrays = layer.capacities[capacity - 1].state_dict()
+        own = {name: array.numpy() for name, array in arrays.items()}
+        return QuantizedRecurrent(
+            scale_ih=_in_order(of_rows["weight_ih"] * np.exp(own["log_gain_ih"])),
+            scale_hh=_in_order(of_rows["weight_hh"] * np.exp(own["log_gain_hh"])),
+            bias_ih=_in_order(own["bias_ih"]),
+            bias_hh=_in_order(own["bias_hh"]),
+            output=output,
+        )
+    return None
+
+
+def _in_order(rows: Floats) -> Floats:
+    """Numbers of a stored tensor's rows, (W,) or (W, G), as channels lie: group after group."""
+    return np.ascontiguousarray(rows.T).flatten()

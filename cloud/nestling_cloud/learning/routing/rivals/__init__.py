@@ -1,0 +1,59 @@
+"""Other people's routers, made anew from their definitions, behind one interface.
+
+Each takes inputs that one capacity has answered and says which want to go to the cloud most. Device
+only and cloud only are the two ends of every one of them.
+"""
+
+from nestling_cloud.learning.routing.rivals import confidence, heads, without_logits
+from nestling_cloud.learning.routing.rivals.trial import Resources, Rival, Trial, Urgency, unlearned
+
+RIVALS = (
+    Rival(name="random", source="KubeEdge Sedna, Random", fit=without_logits.at_random),
+    Rival(
+        name="max-softmax",
+        source="Hendrycks & Gimpel 2017, arXiv 1610.02136; Sedna's IBT and Threshold are this rule",
+        fit=unlearned(confidence.max_softmax),
+    ),
+    Rival(
+        name="margin",
+        source="Scheffer et al. 2001, Active hidden Markov models",
+        fit=unlearned(confidence.margin),
+    ),
+    Rival(
+        name="entropy",
+        source="Teerapittayanon et al. 2016, BranchyNet, arXiv 1709.01686",
+        fit=unlearned(confidence.entropy),
+    ),
+    Rival(
+        name="Sedna cross entropy",
+        source="KubeEdge Sedna, CrossEntropyFilter",
+        fit=unlearned(confidence.sedna_cross_entropy),
+    ),
+    Rival(
+        name="scaled softmax",
+        source="Guo et al. 2017, arXiv 1706.04599",
+        fit=confidence.temperature_scaled,
+    ),
+    Rival(
+        name="deferral MLP",
+        source="Jitkrittum et al. 2023, arXiv 2307.02764, Diff-01",
+        fit=heads.deferral_mlp,
+    ),
+    Rival(
+        name="AppealNet head",
+        source="Li et al. 2021, AppealNet, arXiv 2105.04104",
+        fit=heads.appeal_head,
+    ),
+    Rival(
+        name="resource-sensitive",
+        source="KubeEdge Ianvs, ResourceSensitiveRouter",
+        fit=unlearned(without_logits.resource_sensitive),
+    ),
+    Rival(
+        name="oracle",
+        source="KubeEdge Ianvs, OracleRouter; it knows who is right",
+        fit=unlearned(without_logits.oracle),
+    ),
+)
+
+__all__ = ["RIVALS", "Resources", "Rival", "Trial", "Urgency", "unlearned"]

@@ -1,0 +1,94 @@
+"""Rivals that learn a small network on the student's answers."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nestling_cloud.learning.loop import train
+from nestling_cloud.learning.routing.rivals.trial import Doubles, Trial, Urgency
+from nestling_cloud.progress import Silent
+from nestling_cloud.recipes.recipe import Recipe
+
+_RECIPE = Recipe(epochs=20, batch=256, learning_rate=5e-3, weight_decay=0.05, threads=1)
+_HIDDEN = 64
+# Price of an appeal in AppealNet's loss; larger ones keep more on the device.
+_APPEAL_PRICE = 0.1
+
+
+def deferral_mlp(known: Trial, seed: int) -> Urgency:
+    """Regress how much more often the cloud is right, from the device's probabilities.
+
+    The post-hoc rule "Diff-01" of Jitkrittum et al. 2023.
+    """
+    gain = torch.from_numpy(known.cloud.astype("float32") - known.device)
+    head = _head(known, seed)
+
+    def loss_of(indices: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        return functional.mse_loss(head(seen).squeeze(1), gain[indices])
+
+    return _fitted(head, known, loss_of, seed)
+
+
+def appeal_head(known: Trial, seed: int) -> Urgency:
+    """Learn q, the probability to keep an input, by AppealNet's loss on fixed networks.
+
+    q * loss of the device + (1 - q) * loss of the cloud - price * log q. AppealNet trains the
+    device's network along with it; here the nest stays as it is, as for every other router.
+    """
+    labels = torch.from_numpy(known.labels)
+    own = functional.cross_entropy(torch.from_numpy(known.logits), labels, reduction="none")
+    big = functional.cross_entropy(torch.from_numpy(known.cloud_logits), labels, reduction="none")
+    head = _head(known, seed)
+
+    def loss_of(indices: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        appeal = head(seen).squeeze(1)
+        keep = torch.sigmoid(-appeal)
+        mixed = keep * own[indices] + (1 - keep) * big[indices]
+        return (mixed - _APPEAL_PRICE * functional.logsigmoid(-appeal)).mean()
+
+    return _fitted(head, known, loss_of, seed)
+
+
+def _head(known: Trial, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Linear(known.logits.shape[1], _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 1)
+    )
+
+
+def _fitted(
+    head: nn.Module,
+    known: Trial,
+    loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    seed: int,
+) -> Urgency:
+    seen = _sorted(known)
+
+    def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        del epoch
+        return loss_of(indices, seen[indices])
+
+    train(
+        head,
+        batch_loss,
+        count=len(known),
+        recipe=_RECIPE,
+        generator=torch.Generator().manual_seed(seed),
+        progress=Silent(),
+        what="rival",
+    )
+
+    @torch.no_grad()
+    def urgency(trial: Trial) -> Doubles:
+        found: Doubles = head(_sorted(trial)).squeeze(1).double().numpy()
+        return found
+
+    return urgency
+
+
+def _sorted(trial: Trial) -> torch.Tensor:
+    """Class probabilities, the largest first."""
+    probabilities = functional.softmax(torch.from_numpy(trial.logits), dim=1)
+    return probabilities.sort(dim=1, descending=True).values

@@ -1,0 +1,150 @@
+"""A task's teacher: made, tried, and trained on the labels."""
+
+from typing import NoReturn
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from nestling_cloud.errors import CloudError
+from nestling_cloud.learning.loop import laid_out, logits_of, train
+from nestling_cloud.progress import Progress
+from nestling_cloud.tasks.task import Examples, Task
+from nestling_cloud.tasks.user_code_errors import blamed
+
+_LABEL_SMOOTHING = 0.1
+_KEEP_THE_AXIS = "; keep the batch axis of one input too (squeeze(-1), not squeeze())"
+
+
+class TeacherError(CloudError):
+    """A teacher that does not answer the task's inputs with logits for its classes."""
+
+
+def train_teacher(
+    task: Task, examples: Examples, generator: torch.Generator, progress: Progress
+) -> nn.Module:
+    """Make the task's teacher, and train it unless it comes trained.
+
+    Args:
+        task: teacher and recipe.
+        examples: to learn from.
+        generator: shuffles and augments.
+        progress: told every epoch.
+
+    Returns:
+        The teacher in evaluation mode.
+
+    Raises:
+        TeacherError: it does not take the task's inputs, or answers them otherwise.
+        TrainingError: the data is too small, or the loss left the finite numbers.
+    """
+    teacher = make_teacher(task)
+    check_answers(task, teacher, examples.inputs)
+    if task.teacher_recipe is None:
+        return teacher
+    normalizer = getattr(teacher, "normalizer", None)
+    if normalizer is not None:
+        normalizer.fit(examples.inputs)
+    inputs = torch.from_numpy(examples.inputs)
+    labels = torch.from_numpy(examples.labels)
+
+    def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        del epoch
+        augmented = laid_out(task.augment(inputs[indices], generator), teacher)
+        try:
+            logits = teacher(augmented).float()
+        except Exception as err:  # noqa: BLE001  whatever somebody's network may raise
+            _refuse(task, teacher, f"fails while it is trained: {blamed(err)}", err)
+        return functional.cross_entropy(logits, labels[indices], label_smoothing=_LABEL_SMOOTHING)
+
+    def score(part: slice) -> float:
+        right = logits_of(teacher, inputs[part]).argmax(1) == labels[part]
+        return float(right.float().mean())
+
+    train(
+        teacher,
+        loss_of,
+        count=len(examples),
+        recipe=task.teacher_recipe,
+        generator=generator,
+        progress=progress,
+        what="teacher",
+        score=score,
+    )
+    return teacher
+
+
+def cloud_model_name(task: Task) -> str:
+    """Name of a task's teacher at the inference service."""
+    return f"{task.name}-teacher"
+
+
+def make_teacher(task: Task) -> nn.Module:
+    """Let the task make its teacher.
+
+    Returns:
+        It, in evaluation mode.
+
+    Raises:
+        TeacherError: the task's function fails, or makes something else.
+    """
+    try:
+        made = task.teacher(task.signature)
+    except Exception as err:  # whatever somebody's function may raise
+        raise TeacherError(
+            f"task {task.name}: teacher(signature) failed, so there is no teacher: {blamed(err)}"
+        ) from err
+    if not isinstance(made, nn.Module):
+        raise TeacherError(
+            f"task {task.name}: teacher(signature) gave {_kind(made)} and not a torch.nn.Module; "
+            "let it return the network"
+        )
+    return made.eval()
+
+
+@torch.no_grad()
+def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -> None:
+    """Run a teacher on one input and on two, so that what does not fit is known at once.
+
+    Args:
+        task: whose inputs and classes they are.
+        teacher: in evaluation mode.
+        inputs: (N, *shape), at least one.
+
+    Raises:
+        TeacherError: it does not take the task's inputs, or answers them otherwise.
+    """
+    shape, classes = list(task.signature.shape), len(task.signature.classes)
+    for count, name in ((2, "two inputs"), (1, "one input")):
+        rows = torch.from_numpy(np.resize(inputs, (count, *shape)).astype(np.float32))
+        try:
+            logits = teacher(rows)
+        except Exception as err:  # noqa: BLE001  whatever somebody's network may raise
+            _refuse(task, teacher, f"fails on {name} of {shape}: {blamed(err)}", err)
+        found = list(logits.shape) if isinstance(logits, torch.Tensor) else _kind(logits)
+        if found != [count, classes]:
+            advice = _KEEP_THE_AXIS if found == [classes] else ""
+            _refuse(
+                task,
+                teacher,
+                f"answers {name} with {found}, not with logits [{count}, {classes}]{advice}",
+            )
+        if logits.dtype != torch.float32:
+            kind = str(logits.dtype).removeprefix("torch.")
+            _refuse(
+                task,
+                teacher,
+                f"answers in {kind}, and the cloud serves float32: end its forward with .float()",
+            )
+
+
+def _refuse(
+    task: Task, teacher: nn.Module, what: str, cause: BaseException | None = None
+) -> NoReturn:
+    raise TeacherError(f"task {task.name}: the teacher {type(teacher).__name__} {what}") from cause
+
+
+def _kind(thing: object) -> str:
+    return "None" if thing is None else f"a {type(thing).__name__}"

@@ -1,0 +1,60 @@
+"""The registry as the fleet's table shows it: a page of it, searched and in some order."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from nestling_cloud.metrics.views import DeviceRow
+from nestling_cloud.store import tables
+
+_FLEET_WISH = tables.WISHES.alias("fleet_wish")
+_OWN_WISH = tables.WISHES.alias("own_wish")
+_DEVICE = tables.DEVICES.c
+_COLUMNS: dict[str, sa.ColumnElement[Any]] = {
+    "device": _DEVICE.device,
+    "profile": sa.func.coalesce(_DEVICE.profile, ""),
+    "online": sa.func.coalesce(_DEVICE.online, sa.false()),
+    "last_seen_ms": _DEVICE.last_seen_ms,
+    "bundle_version": sa.func.coalesce(_DEVICE.bundle_version, ""),
+    "capacity": sa.func.coalesce(_DEVICE.capacity, 0),
+    "battery": sa.func.coalesce(_DEVICE.battery, 0.0),
+    "outbox_depth": sa.func.coalesce(_DEVICE.outbox_depth, 0),
+    "offload_share": _DEVICE.offload_share,
+    "wished_share": sa.func.coalesce(_OWN_WISH.c.offload_share, _FLEET_WISH.c.offload_share),
+    "drifting": _DEVICE.drifting,
+    "answers": _DEVICE.answers,
+}
+
+
+def device_rows(*, order_by: str = "device", descending: bool = False) -> sa.Select[Any]:
+    """Begin a query of devices; `device_row` reads what it finds.
+
+    Args:
+        order_by: a field of `DeviceRow`; devices alike in it are in the order of their ids.
+        descending: largest first.
+
+    Raises:
+        ValueError: there is no such field.
+    """
+    if order_by not in _COLUMNS:
+        raise ValueError(f"{order_by!r} is not one of {', '.join(_COLUMNS)}")
+    column = _COLUMNS[order_by]
+    order = column.desc() if descending else column.asc()
+    own = tables.DEVICES.outerjoin(_OWN_WISH, _OWN_WISH.c.device == _DEVICE.device)
+    both = own.outerjoin(_FLEET_WISH, _FLEET_WISH.c.device == tables.FLEET)
+    columns = (column.label(name) for name, column in _COLUMNS.items())
+    return sa.select(*columns).select_from(both).order_by(order.nulls_last(), _DEVICE.device)
+
+
+def device_row(found: "sa.Row[Any]") -> DeviceRow:
+    """Row of the table."""
+    values = dict(zip(_COLUMNS, found, strict=True))
+    return DeviceRow(**{**values, "online": bool(values["online"])})
+
+
+def matching(search: str) -> sa.ColumnElement[bool]:
+    """Whether a device's id, profile or bundle version has a text in it, in any case."""
+    if not search:
+        return sa.true()
+    columns = (_COLUMNS[name] for name in ("device", "profile", "bundle_version"))
+    return sa.or_(*(column.icontains(search, autoescape=True) for column in columns))

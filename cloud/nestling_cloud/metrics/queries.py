@@ -1,0 +1,256 @@
+"""The read side of the store: figures for the console and the API.
+
+Figures of a time range are those of whole steps, which the view names; so the sums of a page, of
+its series and of the store are equal. Nothing here writes, and nothing reads more than is shown.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from nestling_cloud.metrics.device_table import device_row, device_rows, matching
+from nestling_cloud.metrics.steps import Steps, clamp, steps_of
+from nestling_cloud.metrics.totals import Sums, totals
+from nestling_cloud.metrics.views import AnswerPoint, DeviceRow, DeviceView, FleetView
+from nestling_cloud.store import newest_receipts, tables
+from nestling_cloud.store.copied_outboxes import side_by_side
+from nestling_cloud.store.hard_inputs import HardInputs
+from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_cloud.store.rollups import CLOCK_AHEAD_MS, read
+from nestling_cloud.store.store import Store
+from nestling_cloud.store.tally import tally
+from nestling_cloud.store.time_range import TimeRange
+
+_MINUTE_MS = 60_000
+# The finest steps of a device are summed up from so many of its receipts at most.
+_MOST_RECEIPTS = 20_000
+_RECEIPTS_A_PAGE = 1000
+# No device answered before this was written; a clock that says so has never been set.
+_EARLIEST_MS = 1_577_836_800_000  # 2020-01-01
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Figures:
+    """Answers questions about a fleet from its store. May be used from several threads.
+
+    Args:
+        store: what was reported.
+        now_ms: the clock.
+    """
+
+    def __init__(self, store: Store, *, now_ms: Callable[[], int] = _now_ms) -> None:
+        self._store = store
+        self._now_ms = now_ms
+
+    def fleet(self, time_range: TimeRange) -> FleetView:
+        """The whole fleet over a time range, which is widened to whole steps."""
+        steps = steps_of(time_range, self._store.retention.fleet_ms, now_ms=self._now_ms())
+        dropped = self._store.dropped()
+        with self._store.reading() as connection:
+            bundles, online = _bundles(connection)
+            return FleetView(
+                range=steps.range,
+                known=sum(bundles.values()),
+                online=online,
+                answering=self._answering(connection, steps),
+                bundles=bundles,
+                residents=_residents(connection, steps.range),
+                totals=totals(read(connection, steps.rollup_ms, steps.range), steps),
+                dropped=dropped,
+                shared=tuple(sorted(side_by_side(connection, now_ms=self._now_ms()))),
+            )
+
+    def devices(
+        self,
+        *,
+        search: str = "",
+        order_by: str = "device",
+        descending: bool = False,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> tuple[list[DeviceRow], int]:
+        """A page of the fleet's table.
+
+        Args:
+            search: text in a device's id, profile or bundle version, in any case.
+            order_by: a field of `DeviceRow`.
+            descending: largest first.
+            offset: devices before the page.
+            limit: devices on the page.
+
+        Returns:
+            The page, and how many devices there are on all pages.
+
+        Raises:
+            ValueError: there is no such field.
+        """
+        query = device_rows(order_by=order_by, descending=descending).where(matching(search))
+        count = sa.select(sa.func.count()).select_from(tables.DEVICES).where(matching(search))
+        with self._store.reading() as connection:
+            found = connection.execute(query.offset(offset).limit(limit))
+            return [device_row(row) for row in found], connection.execute(count).scalar_one()
+
+    def row(self, device: str) -> DeviceRow | None:
+        """A device's row of the fleet's table; None if nobody ever heard of it."""
+        query = device_rows().where(tables.DEVICES.c.device == device)
+        with self._store.reading() as connection:
+            found = connection.execute(query).first()
+        return None if found is None else device_row(found)
+
+    def device(
+        self, device: str, time_range: TimeRange, *, answers: int = 500
+    ) -> DeviceView | None:
+        """One device over a time range; None if nobody ever heard of it.
+
+        Args:
+            device: its id.
+            time_range: of the figures, widened to whole steps.
+            answers: how many of the latest answers in the range come with it, oldest first.
+        """
+        query = device_rows().where(tables.DEVICES.c.device == device)
+        hard_inputs = HardInputs(self._store).latest(device)
+        with self._store.reading() as connection:
+            row = connection.execute(query).first()
+            if row is None:
+                return None
+            steps, sums = self._sums(connection, device, time_range)
+            return DeviceView(
+                range=steps.range,
+                row=device_row(row),
+                totals=totals(sums, steps),
+                answers=tuple(_latest(connection, device, steps.range, answers)),
+                hard_inputs=tuple(hard_inputs),
+                copies=side_by_side(connection, now_ms=self._now_ms(), device=device).get(
+                    device, 1
+                ),
+            )
+
+    def receipts(self, time_range: TimeRange, *, device: str | None = None) -> Iterator[ReceiptRow]:
+        """Go through the receipts of a time range, in the order in which they came.
+
+        Page by page, so that a slow reader keeps no transaction open; what comes meanwhile is
+        left out, and so is what leaves the ring before the reader gets there.
+        """
+        columns = tables.RECEIPTS.c
+        with self._store.reading() as connection:
+            last = connection.execute(sa.select(sa.func.max(columns.id))).scalar() or 0
+        where = [columns.id <= last, *_within(time_range)]
+        if device is not None:
+            where.append(columns.device == device)
+        after = 0
+        while True:
+            with self._store.reading() as connection:
+                page, last_read = newest_receipts.page(
+                    connection, self._store.damage, *where, after=after, limit=_RECEIPTS_A_PAGE
+                )
+            if last_read is None:
+                return
+            yield from page
+            after = last_read
+
+    def first_ms(self) -> int | None:
+        """When the first answer was given, to a step of a rollup.
+
+        Answers of clocks that are far off do not count: they would make any range of time a
+        useless one. None without an answer.
+        """
+        until_ms = self._now_ms() + CLOCK_AHEAD_MS
+        with self._store.reading() as connection:
+            # The coarsest goes back furthest.
+            for table in reversed(tables.FLEET_ROLLUPS.values()):
+                start_ms = table.c.start_ms
+                query = sa.select(sa.func.min(start_ms)).where(
+                    start_ms.between(_EARLIEST_MS, until_ms)
+                )
+                first_ms: int | None = connection.execute(query).scalar()
+                if first_ms is not None:
+                    return first_ms
+        return None
+
+    def _answering(self, connection: sa.Connection, steps: Steps) -> int:
+        devices = tables.DEVICES.c
+        if steps.range.until_ms >= self._now_ms():  # then the last answers tell
+            query = sa.select(sa.func.count()).where(
+                devices.last_answered_ms >= steps.range.since_ms, devices.answers > 0
+            )
+            return connection.execute(query).scalar_one()
+        past = steps_of(steps.range, self._store.retention.device_ms, now_ms=self._now_ms())
+        table = tables.DEVICE_ROLLUPS[past.rollup_ms]
+        count = sa.select(sa.func.count(sa.distinct(table.c.device))).where(
+            table.c.start_ms >= past.range.since_ms, table.c.start_ms < past.range.until_ms
+        )
+        return connection.execute(count).scalar_one()
+
+    def _sums(
+        self, connection: sa.Connection, device: str, time_range: TimeRange
+    ) -> tuple[Steps, list[Sums]]:
+        """Sums of a device: of its rollups, or if they are few and all there, of its receipts."""
+        now_ms, kept_ms = self._now_ms(), self._store.retention.device_ms
+        steps = steps_of(time_range, kept_ms, now_ms=now_ms)
+        sums = list(read(connection, steps.rollup_ms, steps.range, device))
+        finest = steps_of(time_range, {10_000: None, **kept_ms}, now_ms=now_ms)
+        answers = sum(figures.answers for _, _, figures in sums)
+        if finest.rollup_ms == steps.rollup_ms or answers > _MOST_RECEIPTS:
+            return steps, sums
+        rows = self._receipts(connection, device, steps.range)
+        if len(rows) != answers:  # some have left the ring, or are damaged
+            return steps, sums
+        first_ms, end_ms = finest.range.since_ms, finest.range.until_ms
+        within = (row for row in rows if first_ms <= row.answered_at_ms < end_ms)
+        fine = tally(within, finest.rollup_ms)
+        return finest, [(start, kind, figures) for (_, start, kind), figures in fine.items()]
+
+    def _receipts(
+        self, connection: sa.Connection, device: str, time_range: TimeRange
+    ) -> list[ReceiptRow]:
+        query = newest_receipts.rows().where(
+            tables.RECEIPTS.c.device == device, *_within(time_range)
+        )
+        return list(newest_receipts.receipts(connection.execute(query), self._store.damage))
+
+
+def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
+    """Devices by bundle version, and how many are online."""
+    version = sa.func.coalesce(tables.DEVICES.c.bundle_version, "")
+    online = sa.func.count().filter(tables.DEVICES.c.online)
+    query = sa.select(version, sa.func.count(), online).group_by(version).order_by(version)
+    found = list(connection.execute(query))
+    return {row[0]: row[1] for row in found}, sum(row[2] for row in found)
+
+
+def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, int]:
+    """Devices that have answered since the range began, by resident capacity."""
+    capacity, answered_ms = tables.DEVICES.c.capacity, tables.DEVICES.c.last_answered_ms
+    query = (
+        sa.select(capacity, sa.func.count())
+        .where(capacity > 0, answered_ms >= clamp(time_range).since_ms)
+        .group_by(capacity)
+        .order_by(capacity)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _within(time_range: TimeRange) -> list[sa.ColumnElement[bool]]:
+    at_ms, possible = tables.RECEIPTS.c.answered_at_ms, clamp(time_range)
+    return [at_ms >= possible.since_ms, at_ms < possible.until_ms]
+
+
+def _latest(
+    connection: sa.Connection, device: str, time_range: TimeRange, count: int
+) -> Iterator[AnswerPoint]:
+    names = [field.name for field in dataclasses.fields(AnswerPoint)]
+    columns = tables.RECEIPTS.c
+    query: sa.Select[Any] = (
+        sa.select(*(columns[name] for name in names))
+        .where(columns.device == device, *_within(time_range))
+        .order_by(columns.answered_at_ms.desc(), columns.id.desc())
+        .limit(count)
+    )
+    for row in reversed(connection.execute(query).all()):
+        yield AnswerPoint(**dict(zip(names, row, strict=True)))

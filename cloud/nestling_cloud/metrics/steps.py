@@ -1,0 +1,78 @@
+"""How long the steps of a series are, and which rollup they are summed up from. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nestling_cloud.store.receipt_row import LATEST_MS
+from nestling_cloud.store.retention import DAY_MS
+from nestling_cloud.store.time_range import TimeRange
+
+MOST_STEPS = 360
+
+_MINUTE_MS = 60_000
+_HOUR_MS = 3_600_000
+_WEEK_MS = 7 * DAY_MS
+# Length of a step, and of the steps of the rollup that it is made of.
+_LADDER = (
+    (10_000, 10_000),
+    (_MINUTE_MS, _MINUTE_MS),
+    (5 * _MINUTE_MS, _MINUTE_MS),
+    (_HOUR_MS, _HOUR_MS),
+    (6 * _HOUR_MS, _HOUR_MS),
+    (DAY_MS, _HOUR_MS),
+    (_WEEK_MS, _HOUR_MS),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """The steps of a series.
+
+    Attributes:
+        step_ms: length of one.
+        rollup_ms: length of the steps of the rollup to be read.
+        range: whole steps.
+    """
+
+    step_ms: int
+    rollup_ms: int
+    range: TimeRange
+
+
+def steps_of(wanted: TimeRange, kept_ms: Mapping[int, int | None], *, now_ms: int) -> Steps:
+    """Choose the shortest steps that are still kept and of which there are not too many.
+
+    Args:
+        wanted: time range; it is widened to whole steps.
+        kept_ms: how long each rollup is kept, by the length of its steps; None for ever.
+        now_ms: Unix time.
+    """
+    wanted = clamp(wanted)
+    span_ms = max(wanted.until_ms - wanted.since_ms, 0)
+    for step_ms, rollup_ms in _LADDER:
+        if span_ms <= MOST_STEPS * step_ms and _is_kept(
+            kept_ms, rollup_ms, now_ms - wanted.since_ms
+        ):
+            return _steps(wanted, step_ms, rollup_ms)
+    weeks = -(-span_ms // (MOST_STEPS * _WEEK_MS))
+    return _steps(wanted, max(weeks, 1) * _WEEK_MS, _HOUR_MS)
+
+
+def clamp(wanted: TimeRange) -> TimeRange:
+    """Bring a time range within the times that a receipt may have."""
+    since_ms = min(max(wanted.since_ms, 0), LATEST_MS)
+    return TimeRange(since_ms=since_ms, until_ms=min(max(wanted.until_ms, 0), LATEST_MS + 1))
+
+
+def _is_kept(kept_ms: Mapping[int, int | None], rollup_ms: int, age_ms: int) -> bool:
+    if rollup_ms not in kept_ms:
+        return False
+    keep_ms = kept_ms[rollup_ms]
+    return keep_ms is None or age_ms <= keep_ms
+
+
+def _steps(wanted: TimeRange, step_ms: int, rollup_ms: int) -> Steps:
+    since_ms = wanted.since_ms - wanted.since_ms % step_ms
+    until_ms = max(-(-wanted.until_ms // step_ms) * step_ms, since_ms + step_ms)
+    widened = TimeRange(since_ms=since_ms, until_ms=until_ms)
+    return Steps(step_ms=step_ms, rollup_ms=rollup_ms, range=widened)

@@ -1,0 +1,81 @@
+"""Configurations of a broker that anybody on this machine may use: Mosquitto's, and iotcore's."""
+
+import os
+
+from nestling import topics
+from nestling_cloud.fleet.broker_config import MAX_MESSAGE_BYTES
+
+# iotcore keeps one log for each subscription filter, as long as it runs: what its subscribers get
+# comes from there, and a full log drops its oldest segment, read or not. Its own defaults allow a
+# gigabyte for each filter.
+#
+# A slow reader of what the whole fleet sends may fall behind by 15 to 20 MiB.
+_FLEET_SEGMENT_BYTES = 5 * 1024 * 1024
+# Filters of one device carry short commands, and one chunk of a delivery at a time.
+_DEVICE_SEGMENT_BYTES = 64 * 1024
+_SEGMENTS = 4
+_DEVICE_FILTERS = (topics.sparkplug("NCMD", "+"), topics.delivery_response("+"))
+_CONNECTIONS = 10_000
+# From the TCP connection to the CONNECT packet.
+_CONNECT_TIMEOUT_MS = 10_000
+
+
+def mosquitto(host: str, port: int) -> str:
+    """Text of a `mosquitto.conf`.
+
+    Args:
+        host: where to listen.
+        port: likewise.
+    """
+    lines = [
+        f"listener {port} {host}",
+        "allow_anonymous true",
+        f"message_size_limit {MAX_MESSAGE_BYTES}",
+        "persistence false",
+        "log_dest stderr",
+        "log_type error",
+        "log_type warning",
+        "set_tcp_nodelay true",
+        # Started as root it would become another user, and lose its leash by that.
+        *(["user root"] if os.geteuid() == 0 else []),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def iotcore(host: str, port: int) -> str:
+    """Text of a rumqttd TOML file.
+
+    Args:
+        host: where to listen, an IPv4 address.
+        port: likewise.
+    """
+    lines = [
+        "id = 0",
+        "[router]",
+        "id = 0",
+        f"max_connections = {_CONNECTIONS}",
+        "max_outgoing_packet_count = 200",
+        *_segments(_FLEET_SEGMENT_BYTES),
+        *(
+            line
+            for topic_filter in _DEVICE_FILTERS
+            for line in (
+                f"[router.custom_segment.'{topic_filter}']",
+                *_segments(_DEVICE_SEGMENT_BYTES),
+            )
+        ),
+        "[v4.1]",
+        'name = "mqtt"',
+        f'listen = "{host}:{port}"',
+        "next_connection_delay_ms = 1",
+        "[v4.1.connections]",
+        f"connection_timeout_ms = {_CONNECT_TIMEOUT_MS}",
+        f"max_payload_size = {MAX_MESSAGE_BYTES}",
+        "max_inflight_count = 100",
+        "dynamic_filters = true",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _segments(size_bytes: int) -> list[str]:
+    return [f"max_segment_size = {size_bytes}", f"max_segment_count = {_SEGMENTS}"]

@@ -1,0 +1,191 @@
+"""The devices that were ever heard of, and what each said last about itself."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from nestling import sparkplug_metrics
+from nestling_cloud.store import tables
+from nestling_cloud.store.database import upsert, write_all
+
+_LARGEST_INTEGER = 2**63 - 1
+_LONGEST_TEXT = 200
+# What a device may take back, by saying that it is null.
+_NULLABLE = {
+    sparkplug_metrics.OFFLOAD_SHARE: "offload_share",
+    sparkplug_metrics.DRIFTING: "drifting",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What one message, or several, say about a device; None where they say nothing.
+
+    Attributes:
+        device: its id.
+        seen_ms: when the last message came.
+        online: whether it was born or died.
+        profile: its board.
+        bundle_version: what it runs.
+        capacity: what is resident, 0 if nothing.
+        battery: charge left, 0 to 1.
+        outbox_depth: receipts that it still holds.
+        offload_share: wished share in force on it.
+        drifting: whether its inputs are harder than those of the calibration.
+        withdrawn: fields that it said before and that are not known any more.
+        answers: new receipts.
+        answered_ms: when the latest of them was answered.
+    """
+
+    device: str
+    seen_ms: int
+    online: bool | None = None
+    profile: str | None = None
+    bundle_version: str | None = None
+    capacity: int | None = None
+    battery: float | None = None
+    outbox_depth: int | None = None
+    offload_share: float | None = None
+    drifting: bool | None = None
+    withdrawn: frozenset[str] = frozenset()
+    answers: int = 0
+    answered_ms: int = 0
+
+
+def report(
+    device: str,
+    values: Mapping[str, sparkplug_metrics.MetricValue | None],
+    *,
+    seen_ms: int,
+    online: bool | None = None,
+) -> Report:
+    """Read a device's metrics; what has the wrong type or makes no sense it did not say."""
+    return Report(
+        device=device,
+        seen_ms=seen_ms,
+        online=online,
+        profile=_text(values.get(sparkplug_metrics.PROFILE)),
+        bundle_version=_text(values.get(sparkplug_metrics.BUNDLE_VERSION)),
+        capacity=_count(values.get(sparkplug_metrics.CAPACITY)),
+        battery=_share(values.get(sparkplug_metrics.BATTERY)),
+        outbox_depth=_count(values.get(sparkplug_metrics.OUTBOX_DEPTH)),
+        offload_share=_share(values.get(sparkplug_metrics.OFFLOAD_SHARE)),
+        drifting=_truth(values.get(sparkplug_metrics.DRIFTING)),
+        withdrawn=frozenset(
+            field for name, field in _NULLABLE.items() if values.get(name, False) is None
+        ),
+    )
+
+
+def join(earlier: Report | None, later: Report) -> Report:
+    """Make one report of two of a device: what the later one says goes before."""
+    if earlier is None:
+        return later
+    said: dict[str, Any] = {
+        name: value
+        for name, value in vars(later).items()
+        if value is not None and name not in {"answers", "answered_ms", "withdrawn"}
+    }
+    said = {**dict.fromkeys(later.withdrawn), **said}
+    return replace(
+        earlier,
+        **said,
+        withdrawn=(earlier.withdrawn - said.keys()) | later.withdrawn,
+        answers=earlier.answers + later.answers,
+        answered_ms=max(earlier.answered_ms, later.answered_ms),
+    )
+
+
+def write(connection: sa.Connection, reports: Iterable[Report]) -> None:
+    """Write down what devices said, in their order.
+
+    Args:
+        connection: within a writing transaction.
+        reports: of any devices; several of one device are joined.
+    """
+    joined: dict[str, Report] = {}
+    for each in reports:
+        joined[each.device] = join(joined.get(each.device), each)
+    insert = upsert(connection, tables.DEVICES)
+    statement = insert.on_conflict_do_update(
+        index_elements=["device"], set_=_changes(insert.excluded)
+    )
+    write_all(connection, statement, [_row(each) for _, each in sorted(joined.items())])
+    for field in _NULLABLE.values():
+        devices = sorted(each.device for each in joined.values() if field in each.withdrawn)
+        if devices:
+            _withdraw(connection, field, devices)
+
+
+def end_all(connection: sa.Connection) -> list[str]:
+    """Take every device for offline until it is born again; returns those that were online."""
+    columns = tables.DEVICES.c
+    were_online = sa.select(columns.device).where(columns.online).order_by(columns.device)
+    devices = list(connection.execute(were_online).scalars())
+    connection.execute(sa.update(tables.DEVICES).where(columns.online).values(online=False))
+    return devices
+
+
+def end(connection: sa.Connection, devices: Iterable[str]) -> None:
+    """Take some devices for offline until they are born again."""
+    columns = tables.DEVICES.c
+    for device in devices:
+        change = sa.update(tables.DEVICES).where(columns.device == device, columns.online)
+        connection.execute(change.values(online=False))
+
+
+def _row(given: Report) -> dict[str, Any]:
+    row = {**vars(given), "last_seen_ms": given.seen_ms, "last_answered_ms": given.answered_ms}
+    del row["seen_ms"], row["answered_ms"], row["withdrawn"]
+    return row
+
+
+def _withdraw(connection: sa.Connection, field: str, devices: list[str]) -> None:
+    device = tables.DEVICES.c.device
+    statement = sa.update(tables.DEVICES).where(device == sa.bindparam("whose"))
+    values = [{"whose": each} for each in devices]
+    connection.execute(statement.values({field: None}), values)
+
+
+def _changes(new: Any) -> dict[str, Any]:
+    old = tables.DEVICES.c
+    said = {
+        name: sa.func.coalesce(new[name], old[name])
+        for name in (
+            "online",
+            "profile",
+            "bundle_version",
+            "capacity",
+            "battery",
+            "outbox_depth",
+            "offload_share",
+            "drifting",
+        )
+    }
+    latest = {
+        name: sa.case((new[name] > old[name], new[name]), else_=old[name])
+        for name in ("last_seen_ms", "last_answered_ms")
+    }
+    return {**said, **latest, "answers": old.answers + new.answers}
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, str) and len(value) <= _LONGEST_TEXT and "\0" not in value:
+        return value
+    return None
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_INTEGER:
+        return value
+    return None
+
+
+def _truth(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _share(value: object) -> float | None:
+    return value if isinstance(value, float) and 0 <= value <= 1 else None  # nor is NaN

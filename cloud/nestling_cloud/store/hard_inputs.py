@@ -1,0 +1,138 @@
+"""Inputs that devices sent to the cloud, the newest few of each device, to be looked at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from nestling_cloud.store import tables
+from nestling_cloud.store.store import Store
+from nestling_core.parsing.untrusted import parse_json
+
+NEWEST_PER_DEVICE = 20
+NEWEST_IN_ALL = 20_000
+
+# JSON as text, so that one that is damaged is told from the others.
+_COLUMNS = [
+    sa.cast(column, sa.Text).label(column.name) if column.name == "shape" else column
+    for column in tables.HARD_INPUTS.c
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardInput:
+    """An input that a device sent to the cloud, with both answers.
+
+    Attributes:
+        device: who sent it.
+        received_at_ms: when.
+        input_index: its position in the device's source.
+        values: float32, little-endian, C order.
+        shape: of the values.
+        device_answer: class index that the student gave, None where none ran before.
+        cloud_answer: class index that the teacher gave.
+    """
+
+    device: str
+    received_at_ms: int
+    input_index: int
+    values: bytes
+    shape: tuple[int, ...]
+    device_answer: int | None
+    cloud_answer: int
+
+
+class HardInputs:
+    """A ring of the newest inputs.
+
+    Args:
+        store: where they lie.
+        per_device: how many are kept of one device.
+        in_all: how many are kept of all.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        per_device: int = NEWEST_PER_DEVICE,
+        in_all: int = NEWEST_IN_ALL,
+    ) -> None:
+        self._store = store
+        self._per_device = per_device
+        self._in_all = in_all
+
+    def add(self, given: HardInput) -> None:
+        """Keep an input, and let go of the oldest beyond the limits."""
+        self.add_all([given])
+
+    def add_all(self, given: Sequence[HardInput]) -> None:
+        """Keep several inputs in one transaction, which costs as much as one."""
+        if not given:
+            return
+        with self._store.writing() as connection:
+            connection.execute(sa.insert(tables.HARD_INPUTS), [_row(each) for each in given])
+            for device in sorted({each.device for each in given}):
+                _trim(connection, tables.HARD_INPUTS.c.device == device, keep=self._per_device)
+            _trim(connection, sa.true(), keep=self._in_all)
+
+    def latest(self, device: str, count: int = NEWEST_PER_DEVICE) -> list[HardInput]:
+        """Inputs of a device, the newest first."""
+        columns = tables.HARD_INPUTS.c
+        query = (
+            sa.select(*_COLUMNS)
+            .where(columns.device == device)
+            .order_by(columns.id.desc())
+            .limit(count)
+        )
+        with self._store.reading() as connection:
+            rows = connection.execute(query).all()
+        found = (self._hard_input_or_none(row) for row in rows)
+        return [hard_input for hard_input in found if hard_input is not None]
+
+    def _hard_input_or_none(self, row: "sa.Row[tuple[object, ...]]") -> HardInput | None:
+        """Read a row; one that is damaged must not take the others with it."""
+        try:
+            return _hard_input(row)
+        except (ValueError, TypeError) as err:
+            self._store.damage.add(tables.HARD_INPUTS.name, row.id, err)
+            return None
+
+
+def _trim(connection: sa.Connection, of: sa.ColumnElement[bool], *, keep: int) -> None:
+    ids = tables.HARD_INPUTS.c.id
+    first_beyond = (
+        sa.select(ids).where(of).order_by(ids.desc()).offset(keep).limit(1).scalar_subquery()
+    )
+    connection.execute(sa.delete(tables.HARD_INPUTS).where(of, ids <= first_beyond))
+
+
+def _row(given: HardInput) -> dict[str, object]:
+    return {
+        "device": given.device,
+        "received_at_ms": given.received_at_ms,
+        "input_index": given.input_index,
+        "input_values": given.values,
+        "shape": list(given.shape),
+        "device_answer": given.device_answer,
+        "cloud_answer": given.cloud_answer,
+    }
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    shape = parse_json(text)
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise TypeError("its shape is no list of sizes")
+    return tuple(shape)
+
+
+def _hard_input(row: "sa.Row[tuple[object, ...]]") -> HardInput:
+    return HardInput(
+        device=row.device,
+        received_at_ms=row.received_at_ms,
+        input_index=row.input_index,
+        values=row.input_values,
+        shape=_shape(row.shape),
+        device_answer=row.device_answer,
+        cloud_answer=row.cloud_answer,
+    )

@@ -1,0 +1,102 @@
+"""The ledgers of outboxes, in the database."""
+
+import logging
+from collections.abc import Collection, Iterable
+
+import sqlalchemy as sa
+
+from nestling_cloud.store import tables
+from nestling_cloud.store.database import replace_all, upsert, write_all
+from nestling_cloud.store.ledger import Ledger
+from nestling_cloud.store.receipt_row import LARGEST_INTEGER
+from nestling_cloud.store.watermark import Gap
+
+_KEYS_A_QUERY = 5000
+_NUMBERS = [column.name for column in tables.OUTBOXES.c if column.type.python_type is int]
+
+_LOG = logging.getLogger(__name__)
+
+Key = tuple[str, str]  # device and outbox
+
+
+def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
+    """Read ledgers; an outbox that nobody knows has an empty one."""
+    ledgers = {key: Ledger(device=key[0], outbox_id=key[1]) for key in sorted(keys)}
+    wanted = list(ledgers)
+    columns = tables.OUTBOXES.c
+    for first in range(0, len(wanted), _KEYS_A_QUERY):
+        key = sa.tuple_(columns.device, columns.outbox_id)
+        query = sa.select(tables.OUTBOXES).where(key.in_(wanted[first : first + _KEYS_A_QUERY]))
+        for row in connection.execute(query).mappings():
+            ledger = _ledger(row)
+            ledgers[ledger.device, ledger.outbox_id] = ledger
+            if ledger.highest > ledger.contiguous:
+                _load_beyond(connection, ledger)
+    return ledgers
+
+
+def _ledger(row: sa.RowMapping) -> Ledger:
+    """Make a ledger of a row.
+
+    One that is damaged begins anew, with the receipts that are there: what the outbox has let go of
+    counts as forgotten, and the other devices' receipts are stored all the same.
+    """
+    if all(isinstance(row[name], int) for name in _NUMBERS):
+        return Ledger(**row, is_new=False)
+    device, outbox_id = row["device"], row["outbox_id"]
+    _LOG.warning("the row of %s's outbox %s is damaged and begins anew", device, outbox_id)
+    return Ledger(device=device, outbox_id=outbox_id, highest=LARGEST_INTEGER, is_new=False)
+
+
+def save(connection: sa.Connection, ledgers: Iterable[Ledger]) -> None:
+    """Write ledgers, over what was there."""
+    names = tables.OUTBOXES.c.keys()
+    rows = [{name: getattr(ledger, name) for name in names} for ledger in ledgers]
+    replace_all(connection, tables.OUTBOXES, rows)
+
+
+def add_gaps(connection: sa.Connection, gaps: Iterable[tuple[Key, Gap, str]]) -> None:
+    """Keep gaps by where they begin; a merged gap replaces the shorter one that it grew of."""
+    rows = [
+        {
+            "device": device,
+            "outbox_id": outbox_id,
+            "first_sequence": gap.first,
+            "last_sequence": gap.last,
+            "reason": reason,
+            "chain": gap.chain,
+        }
+        for (device, outbox_id), gap, reason in gaps
+    ]
+    insert = upsert(connection, tables.GAPS)
+    new = insert.excluded
+    statement = insert.on_conflict_do_update(
+        index_elements=["device", "outbox_id", "first_sequence"],
+        set_={
+            "last_sequence": new.last_sequence,
+            "reason": new.reason,
+            "chain": new.chain,
+        },
+        where=tables.GAPS.c.last_sequence < new.last_sequence,
+    )
+    write_all(connection, statement, rows)
+
+
+def _load_beyond(connection: sa.Connection, ledger: Ledger) -> None:
+    receipts, gaps = tables.RECEIPTS.c, tables.GAPS.c
+    stored = sa.select(receipts.sequence, receipts.fingerprint).where(
+        receipts.device == ledger.device,
+        receipts.outbox_id == ledger.outbox_id,
+        receipts.sequence > ledger.contiguous,
+    )
+    holes = sa.select(gaps.first_sequence, gaps.last_sequence, gaps.chain, gaps.reason).where(
+        gaps.device == ledger.device,
+        gaps.outbox_id == ledger.outbox_id,
+        gaps.last_sequence > ledger.contiguous,
+    )
+    ledger.beyond.update((sequence, mark) for sequence, mark in connection.execute(stored))
+    for first, last, chain, reason in connection.execute(holes):
+        if reason in tables.CAME:
+            ledger.beyond[first] = chain
+        else:
+            ledger.gaps.append(Gap(first, last, chain))

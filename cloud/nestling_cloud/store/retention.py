@@ -1,0 +1,85 @@
+"""How long the store keeps what, and the trimming of what is older, a little with every commit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from nestling_cloud.store import tables
+
+DAY_MS = 24 * 3_600_000
+
+# How much a commit trims beyond what it brings, so that a ring that was made smaller gets there.
+_RECEIPTS_MORE = 500
+_SUMS_A_COMMIT = 5000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """What is kept.
+
+    Attributes:
+        receipts: the newest so many rows. One behind a hole in its outbox stays until the hole is
+            settled, because it is all that is known of its sequence.
+        fleet_ms: how long a rollup of the fleet is kept, by the length of its steps; None for ever.
+        device_ms: likewise of each device.
+    """
+
+    receipts: int = 1_000_000
+    fleet_ms: Mapping[int, int | None] = field(
+        default_factory=lambda: {10_000: 2 * DAY_MS, 60_000: 30 * DAY_MS, 3_600_000: None}
+    )
+    device_ms: Mapping[int, int | None] = field(
+        default_factory=lambda: {60_000: 2 * DAY_MS, 3_600_000: None}
+    )
+
+
+def trim(connection: sa.Connection, retention: Retention, *, new: int, now_ms: int) -> None:
+    """Delete some of what is older than is kept.
+
+    Args:
+        connection: within a writing transaction.
+        retention: what is kept.
+        new: receipts that this transaction brought.
+        now_ms: Unix time.
+    """
+    if new:
+        _trim_receipts(connection, retention.receipts, at_most=new + _RECEIPTS_MORE)
+    for rollups, kept in (
+        (tables.FLEET_ROLLUPS, retention.fleet_ms),
+        (tables.DEVICE_ROLLUPS, retention.device_ms),
+    ):
+        for step_ms, keep_ms in kept.items():
+            if keep_ms is not None:
+                _trim_rollup(connection, rollups[step_ms], before_ms=now_ms - keep_ms)
+
+
+def _trim_receipts(connection: sa.Connection, keep: int, *, at_most: int) -> None:
+    ids = tables.RECEIPTS.c.id
+    ends = sa.select(
+        sa.select(sa.func.min(ids)).scalar_subquery(), sa.select(sa.func.max(ids)).scalar_subquery()
+    )
+    lowest, highest = connection.execute(ends).one()
+    if highest is None or highest - lowest < keep:
+        return
+    oldest = sa.select(ids).where(ids <= highest - keep, _settled()).order_by(ids).limit(at_most)
+    connection.execute(sa.delete(tables.RECEIPTS).where(ids.in_(oldest)))
+
+
+def _settled() -> sa.ColumnElement[bool]:
+    receipts, outboxes = tables.RECEIPTS.c, tables.OUTBOXES.c
+    return sa.exists().where(
+        outboxes.device == receipts.device,
+        outboxes.outbox_id == receipts.outbox_id,
+        outboxes.contiguous >= receipts.sequence,
+    )
+
+
+def _trim_rollup(connection: sa.Connection, table: sa.Table, *, before_ms: int) -> None:
+    start = table.c.start_ms
+    first: int | None = connection.execute(sa.select(sa.func.min(start))).scalar()
+    if first is None or first >= before_ms:
+        return
+    oldest = sa.select(start).where(start < before_ms).order_by(start)
+    last = connection.execute(oldest.offset(_SUMS_A_COMMIT).limit(1)).scalar()
+    connection.execute(sa.delete(table).where(start < before_ms if last is None else start <= last))

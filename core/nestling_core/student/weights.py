@@ -1,0 +1,125 @@
+"""A nested student's weights as named arrays: their prefixes, and a file that holds them.
+
+Names are those of torch's state dictionary. Every array of a capacity's prefix is a box of the
+whole array that starts at the origin; the arrays of larger capacities' normalisations are not in
+it at all.
+"""
+
+import io
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nestling.v1.bundle_pb2 import Signature
+from nestling_core.parsing.untrusted import UnreadableError, load_arrays
+from nestling_core.student.config import StudentConfig
+from nestling_core.student.network import NestedStudent
+from nestling_core.student.plan import head_shape, plan
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+_NORMALIZER = ("normalizer.mean", "normalizer.deviation")
+VARIANCE = "running_var"
+
+
+class WeightsError(ValueError):
+    """Arrays that are not a student's, or bytes that hold none."""
+
+
+def prefix_shapes(
+    signature: Signature, config: StudentConfig, capacity: int
+) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every array that capacities 1 to `capacity` are made of."""
+    channels, *axes = signature.shape
+    layers, classes = plan(signature, config), len(signature.classes)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in layers:
+        where = f"layers.{layer.index}"
+        shapes |= {f"{where}.{name}": shape for name, shape in layer.weights(capacity).items()}
+        for smaller in range(1, capacity + 1):
+            own = layer.own(smaller)
+            shapes |= {f"{where}.capacities.{smaller - 1}.{name}": own[name] for name in own}
+    normalizer = (1, channels, *(1,) * len(axes))
+    return shapes | {
+        "head": head_shape(layers[-1], classes, capacity),
+        "head_offsets": (capacity, classes),
+        **dict.fromkeys(_NORMALIZER, normalizer),
+    }
+
+
+def trained_shapes(
+    signature: Signature, config: StudentConfig, capacity: int
+) -> dict[str, tuple[int, ...]]:
+    """Those of `prefix_shapes` that change in training: all but the input normalisation."""
+    shapes = prefix_shapes(signature, config, capacity)
+    return {name: shape for name, shape in shapes.items() if name not in _NORMALIZER}
+
+
+def take(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
+    """Cut boxes of the given shapes, C-contiguous, out of larger arrays."""
+    return {
+        name: np.ascontiguousarray(arrays[name][tuple(map(slice, shape))])
+        for name, shape in shapes.items()
+    }
+
+
+def check_arrays(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise WeightsError unless names, shapes and types are right and every value is usable."""
+    if arrays.keys() != shapes.keys():
+        odd = sorted(arrays.keys() ^ shapes.keys())
+        raise WeightsError(f"wrong names: {', '.join(odd[:3])}")
+    for name, array in arrays.items():
+        if array.dtype != np.float32:
+            raise WeightsError(f"{name} is {array.dtype}, not float32")
+        if array.shape != shapes[name]:
+            raise WeightsError(f"{name} has shape {list(array.shape)}, not {list(shapes[name])}")
+        if not np.isfinite(array).all():
+            raise WeightsError(f"{name} has values that are not finite")
+        if name.endswith(VARIANCE) and (array < 0).any():
+            raise WeightsError(f"{name} has a negative variance")
+
+
+def arrays_of(student: NestedStudent) -> dict[str, NDArray[np.float32]]:
+    """Copy every array out of a student."""
+    return {name: value.detach().numpy().copy() for name, value in student.state_dict().items()}
+
+
+@torch.no_grad()
+def load_prefix(student: NestedStudent, arrays: Arrays) -> None:
+    """Put a prefix's arrays, or all of them, into a student; the rest stays as it is."""
+    held = student.state_dict()
+    for name, array in arrays.items():
+        held[name][tuple(map(slice, array.shape))] = torch.from_numpy(array)
+
+
+def student_of(signature: Signature, config: StudentConfig, arrays: Arrays) -> NestedStudent:
+    """Make a student, in evaluation mode, of all its arrays.
+
+    Raises:
+        WeightsError: they are of another student.
+    """
+    check_arrays(arrays, prefix_shapes(signature, config, config.capacities))
+    student = NestedStudent(signature, config)
+    load_prefix(student, arrays)
+    return student.eval()
+
+
+def write_arrays(arrays: Arrays) -> bytes:
+    """Write arrays as a .npz file; the same arrays give the same bytes."""
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes a name for a flag
+    return file.getvalue()
+
+
+def read_arrays(data: bytes) -> dict[str, NDArray[np.float32]]:
+    """Read what `write_arrays` wrote; nothing is ever unpickled.
+
+    Raises:
+        WeightsError: damaged, or something else.
+    """
+    try:
+        return load_arrays(data)
+    except UnreadableError as err:
+        raise WeightsError(str(err)) from err

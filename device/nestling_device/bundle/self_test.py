@@ -1,0 +1,47 @@
+"""An installation's last check: does a bundle do on this device what it promises?"""
+
+from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
+from nestling_core.nest.bundle_files import Activations
+from nestling_core.nest.capacity import CapacityError, check_capacity
+from nestling_device.bundle.calibration import read_calibration
+from nestling_device.bundle.nest import Nest
+from nestling_device.delivery.blob_store import BlobStore
+from nestling_device.delivery.bundle_source import DeliveryError
+from nestling_device.delivery.installer import SelfTestError
+
+
+def self_test(
+    manifest: Manifest, capacity: int, blobs: BlobStore, activations: Activations
+) -> None:
+    """Try everything of a bundle that an agent will use.
+
+    Args:
+        manifest: of the bundle.
+        capacity: capacities 1 to this are on the disk.
+        blobs: where.
+        activations: of the templates there.
+
+    Raises:
+        SelfTestError: logits other than the bundle's, or a part that does not load or run.
+        DeliveryError: a blob is missing or damaged, or the calibration has holes.
+    """
+    try:
+        nest = Nest(manifest, blobs, activations)
+        _answer_golden_inputs(nest, manifest, capacity, blobs)
+        read_calibration(manifest, blobs)
+    except DeliveryError:
+        raise
+    # Whatever a bundle makes go wrong here would go wrong at every start after the switch;
+    # onnxruntime alone has a dozen classes without a base of their own.
+    except Exception as err:
+        raise SelfTestError(f"the bundle does not run: {err}; release it again") from err
+
+
+def _answer_golden_inputs(nest: Nest, manifest: Manifest, capacity: int, blobs: BlobStore) -> None:
+    golden = GoldenInputs.FromString(blobs.read(manifest.golden))
+    for number in range(1, capacity + 1):
+        nest.load(number)
+        try:
+            check_capacity(nest.run, manifest, golden, number)
+        except CapacityError as err:
+            raise SelfTestError(str(err)) from err

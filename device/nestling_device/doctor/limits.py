@@ -1,0 +1,146 @@
+"""Do the limits and targets leave anything to choose from, with this bundle on this board?"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import Calibration, RoutingCurve
+from nestling_core.routing.admission import offload_bytes, transfer_ms
+from nestling_device.bundle.calibration import climb_to, curve_of, read_calibration
+from nestling_device.doctor.finding import Finding, Subject, failing
+from nestling_device.energy.measured_costs import read_costs
+from nestling_device.energy.meter import ProfileMeter
+from nestling_device.energy.power_tables import load_board, load_link
+from nestling_device.hardware.machine import machine_name
+from nestling_device.inference import policy
+from nestling_device.inference.expected_costs import capacity_costs, kept_input
+from nestling_device.inference.limit_notices import (
+    exceeded_capacity,
+    missed_target,
+    uncertified_risk,
+)
+from nestling_device.inference.limits import CapacityCost, Excess, capacity_excess, offload_excess
+from nestling_device.inference.target_controller import Keeper, Taken, Wish, wish_of
+from nestling_device.runtime.budget import budget_of
+from nestling_device.storage.snapshot import read_bundle
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What is known before any input comes: the budget, and the cost of every option."""
+
+    budget: Budget
+    costs: list[CapacityCost]
+    start: int
+    resident: int
+    calibration: Calibration
+    size_bytes: int
+    radio_mj: float
+
+    @property
+    def curve(self) -> RoutingCurve:
+        """Routing curve of the capacities that would be loaded."""
+        return curve_of(self.calibration, self.start, self.resident)
+
+    @property
+    def target(self) -> Wish:
+        """What the budget wants the mean input to take."""
+        sent = Taken(
+            share=1, energy=self.radio_mj, latency=transfer_ms(self.size_bytes, self.budget)
+        )
+        kept = kept_input(self.costs, self.calibration, self.start, self.resident)
+        return wish_of(self.budget, kept=kept, sent=sent)
+
+    def excesses(self, ran: Sequence[int]) -> tuple[Excess, ...]:
+        """List the limits that an offload exceeds after some capacities have run."""
+        after = [self.costs[number - 1] for number in ran]
+        return offload_excess(self.size_bytes, self.radio_mj, self.budget, after=after)
+
+
+def offload(subject: Subject) -> Finding:
+    """Check that sending one input, after the device's own run, stays within the limits."""
+    plan = _plan(subject, "offload")
+    if plan is None:
+        return Finding(
+            check="offload", level="ok", found="no bundle yet to tell how large an input is"
+        )
+    duration_ms = transfer_ms(plan.size_bytes, plan.budget)
+    link = subject.config.board.link
+    found = f"one input over {link}: {duration_ms:.0f} ms, {plan.radio_mj:.1f} mJ"
+    for ran, effect in _stages(plan):
+        if excesses := plan.excesses(ran):
+            after = f"after capacity {' and '.join(map(str, ran))}, " if ran else ""
+            return Finding(
+                check="offload",
+                level="warn",
+                found=f"{found}; {after}{'; '.join(map(str, excesses))}, so {effect}",
+                advice="raise [budget] latency_ms or energy_mj, or name the link that it has: "
+                "[board] link",
+            )
+    return Finding(check="offload", level="ok", found=found)
+
+
+def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
+    """List the capacities that have run when the cloud may be asked, and what a limit does then."""
+    prices = policy.asked_prices(plan.curve, plan.budget, Keeper().to_go_for(plan.target))
+    if policy.keeps_nothing(prices):
+        yield (), "nothing is ever sent"
+        return
+    yield (plan.start,), "nothing is ever sent"
+    if plan.start < plan.resident:
+        yield (plan.start, plan.resident), f"nothing is sent once capacity {plan.resident} has run"
+
+
+def targets(subject: Subject) -> Finding:
+    """Check that the other limits, the tolerated risk and the targets can be met."""
+    check = "targets"
+    plan = _plan(subject, check)
+    if plan is None:
+        return Finding(check=check, level="ok", found="no bundle yet to hold them against")
+    missed = list(_missed(plan))
+    if not missed:
+        return Finding(check=check, level="ok", found="limits and targets can be met")
+    return Finding(
+        check=check,
+        level="warn",
+        found="; ".join(missed),
+        advice="change [budget] to figures that can be met",
+    )
+
+
+def _missed(plan: _Plan) -> Iterator[str]:
+    budget, curve = plan.budget, plan.curve
+    yield from map(exceeded_capacity, capacity_excess(plan.costs[:1], budget))
+    if budget.tolerated_risk > 0:
+        if policy.certified_prices(curve, budget.tolerated_risk) is None:
+            yield uncertified_risk(curve, budget.tolerated_risk)
+        return
+    target = plan.target
+    if target.mean < target.kept:
+        yield missed_target(target)
+
+
+def _plan(subject: Subject, check: str) -> _Plan | None:
+    """Read the bundle; None where there is none yet."""
+    with failing(check):
+        held = read_bundle(subject.state_dir)
+        if held is None:
+            return None
+        manifest = subject.manifest(held)
+        calibration = read_calibration(manifest, subject.blobs)
+        board, budget = subject.config.board, budget_of(subject.config)
+        meter = ProfileMeter(load_board(board.profile), load_link(board.link))
+        measured = read_costs(subject.state_dir, machine_name())
+    costs = capacity_costs(manifest, held.version, meter, measured)
+    size = offload_bytes(manifest.signature.shape)
+    resident = policy.resident_capacity(costs, held.capacity, budget)
+    climb = climb_to(calibration, resident)
+    return _Plan(
+        budget=budget,
+        costs=costs,
+        start=policy.start_capacity(costs, resident, climb.start, budget),
+        resident=resident,
+        calibration=calibration,
+        size_bytes=size,
+        radio_mj=meter.radio_mj(size, budget),
+    )

@@ -1,0 +1,86 @@
+"""Is the machine fit: Python, the runtime, memory, heat and voltage?"""
+
+import platform
+import subprocess
+from collections.abc import Callable
+from importlib.metadata import version
+
+import numpy as np
+
+from nestling_device.doctor.finding import Finding, Subject, failing
+from nestling_device.hardware.resources import available_memory_bytes
+from nestling_device.storage.snapshot import read_bundle
+
+# Bits of vcgencmd get_throttled, as Raspberry Pi documents them.
+_NOW = {0x1: "the voltage is too low", 0x2: "the clock is capped", 0x4: "it is throttled"}
+_SINCE_START = 0x70000
+_TIMEOUT_S = 5.0
+
+
+def python(subject: Subject) -> Finding:
+    """Name what computes."""
+    del subject
+    found = (
+        f"Python {platform.python_version()}, onnxruntime {version('onnxruntime')}, numpy "
+        f"{np.__version__}, {platform.machine()}"
+    )
+    return Finding(check="python", level="ok", found=found)
+
+
+def memory(subject: Subject, probe: Callable[[], int | None] = available_memory_bytes) -> Finding:
+    """Compare the memory that is left with what the smallest capacity needs."""
+    available = probe()
+    if available is None:
+        return Finding(check="memory", level="ok", found="the kernel does not say what is left")
+    allowed = min(available, int(subject.config.budget.memory_kb * 1000))
+    needed = _smallest(subject)
+    found = f"{available / 1e6:.0f} MB available, {allowed / 1e3:.0f} kB for the student"
+    if needed is None or needed <= allowed:
+        return Finding(check="memory", level="ok", found=found)
+    return Finding(
+        check="memory",
+        level="fail",
+        found=f"{found}; the smallest capacity needs {needed / 1e3:.1f} kB",
+        advice="raise [budget] memory_kb, or end something else that runs here",
+    )
+
+
+def _smallest(subject: Subject) -> int | None:
+    with failing("memory"):
+        bundle = read_bundle(subject.state_dir)
+        if bundle is None:
+            return None
+        return subject.manifest(bundle).capacities[0].memory_bytes
+
+
+def throttling(subject: Subject, ask: Callable[[], str] | None = None) -> Finding:
+    """Ask a Raspberry Pi whether it is too hot, or its supply too weak."""
+    del subject
+    try:
+        text = (ask or _get_throttled)()
+        bits = int(text.strip().removeprefix("throttled="), 16)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return Finding(check="throttling", level="ok", found="no vcgencmd here to tell")
+    now = [words for bit, words in _NOW.items() if bits & bit]
+    if now:
+        found = ", ".join(now)
+    elif bits & _SINCE_START:
+        found = "not now, but since the start"
+    else:
+        return Finding(check="throttling", level="ok", found="never since the start")
+    return Finding(
+        check="throttling",
+        level="warn",
+        found=found,
+        advice="use the power supply made for this board, and cool it; latencies are not typical",
+    )
+
+
+def _get_throttled() -> str:
+    return subprocess.run(
+        ["vcgencmd", "get_throttled"],  # noqa: S607 - it lies elsewhere on other systems
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=_TIMEOUT_S,
+    ).stdout

@@ -1,0 +1,148 @@
+"""Can cloud and broker be reached, as the device would reach them?"""
+
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import grpc
+
+from nestling import topics
+from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
+from nestling_core.network.address import Address
+from nestling_core.telemetry.host_state import HostState, read_host_state
+from nestling_device.doctor.finding import Finding, Subject
+from nestling_device.transport.connection_diagnosis import find_obstacle
+from nestling_device.transport.grpc_channel import Channel
+from nestling_device.transport.mqtt_connection import BrokerUnreachableError, Connection
+
+_TIMEOUT_S = 5.0
+_SETTINGS = {
+    "cloud": "[cloud] address here, and nestling-cloud serve there",
+    "broker": "[cloud] broker here; receipts wait on the disk meanwhile",
+}
+# A broker sends what it retains along with the subscription.
+_STATE_WAIT_S = 2.0
+
+
+def cloud(subject: Subject) -> Finding:
+    """Connect, and ask the cloud whether it is ready."""
+    if not subject.config.cloud.address:
+        return _unknown("cloud", "address")
+    address = Address.parse(subject.config.cloud.address)
+    if (blocked := _blocked("cloud", address, subject)) is not None:
+        return blocked
+    channel = Channel(address, subject.identity)
+    try:
+        stub = channel.stub(inference_pb2_grpc.GRPCInferenceServiceStub)
+        answer = stub.ServerReady(inference_pb2.ServerReadyRequest(), timeout=_TIMEOUT_S)
+    except grpc.RpcError as err:
+        return Finding(
+            check="cloud",
+            level="fail",
+            found=f"{address} is there and does not answer: {err.code().name}, {err.details()}",
+            advice="enrol with this cloud (nestling-device enrol), and check the clock"
+            if subject.identity is None or err.code() is grpc.StatusCode.UNAVAILABLE
+            else "see the cloud's log",
+        )
+    finally:
+        channel.close()
+    if not answer.ready:
+        advice = "release a bundle there, or wait until it has started"
+        return Finding(check="cloud", level="fail", found=f"{address} not ready", advice=advice)
+    return Finding(check="cloud", level="ok", found=f"{address} is ready{_how(subject)}")
+
+
+def broker(subject: Subject) -> Finding:
+    """Connect and subscribe, beside a device that runs."""
+    if not subject.config.cloud.broker:
+        return _unknown("broker", "broker")
+    address = Address.parse(subject.config.cloud.broker)
+    if (blocked := _blocked("broker", address, subject)) is not None:
+        return blocked
+    try:
+        _connect(subject, address, topics.sparkplug("NCMD", subject.config.device.id)).close()
+    except BrokerUnreachableError as err:
+        return Finding(
+            check="broker",
+            level="fail",
+            found=str(err),
+            advice="check the network, [cloud] broker, and that this device has enrolled; "
+            "receipts wait on the disk meanwhile",
+        )
+    return Finding(check="broker", level="ok", found=f"{address} lets us in{_how(subject)}")
+
+
+def host(subject: Subject) -> Finding:
+    """Ask the broker whether a cloud that takes receipts is online: Sparkplug's STATE."""
+    if not subject.config.cloud.broker:
+        return _unknown("host", "broker")
+    address = Address.parse(subject.config.cloud.broker)
+    try:
+        state = _host_state(subject, address)
+    except BrokerUnreachableError:
+        found = "whether a cloud takes receipts is unknown: the broker cannot be reached"
+        return Finding(check="host", level="warn", found=found, advice="see the broker's line")
+    if state is not None and state.online:
+        return Finding(check="host", level="ok", found="a cloud is online and takes receipts")
+    found = "has never been online" if state is None else f"has been offline since {_utc(state)}"
+    return Finding(
+        check="host",
+        level="fail",
+        found=f"the broker {address} says: the cloud {found}; receipts stay here meanwhile",
+        advice="start nestling-cloud serve with this broker, and see its log",
+    )
+
+
+def _connect(subject: Subject, address: Address, topic: str) -> Connection:
+    """Subscribe to a topic under a client id of our own, so that a running device is left alone."""
+    return Connection(
+        address.host,
+        address.port,
+        client_id=f"{subject.config.device.id}-doctor-{secrets.token_hex(8)}",
+        subscriptions=[topic],
+        identity=subject.identity,
+    )
+
+
+def _host_state(subject: Subject, address: Address) -> HostState | None:
+    """Read the STATE that the broker retains, None if it retains none that is readable."""
+    with _connect(subject, address, topics.HOST_STATE) as connection:
+        message = connection.receive(_STATE_WAIT_S)
+    with suppress(ValueError):
+        return None if message is None else read_host_state(message.payload)
+    return None
+
+
+def _utc(state: HostState) -> str:
+    with suppress(ValueError, OverflowError, OSError):
+        when = datetime.fromtimestamp(state.timestamp_ms / 1000, UTC)
+        return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{state.timestamp_ms} ms after 1970"
+
+
+def _blocked(check: str, address: Address, subject: Subject) -> Finding | None:
+    """Describe what keeps this device from connecting, None if nothing does."""
+    try:
+        tls = subject.identity.ssl_context() if subject.identity else None
+    except OSError as err:
+        advice = "enrol this device again: nestling-device enrol"
+        found = f"the identity cannot be used: {err}"
+        return Finding(check=check, level="fail", found=found, advice=advice)
+    obstacle = find_obstacle(address, tls)
+    if obstacle is None:
+        return None
+    advice = f"{obstacle.advice}; see {_SETTINGS[check]}"
+    return Finding(check=check, level="fail", found=obstacle.found, advice=advice)
+
+
+def _unknown(check: str, key: str) -> Finding:
+    return Finding(
+        check=check,
+        level="fail",
+        found="it is not known where it is",
+        advice=f"nestling-device enrol, or give [cloud] {key}",
+    )
+
+
+def _how(subject: Subject) -> str:
+    return ", by mutual TLS" if subject.identity else ", without TLS"

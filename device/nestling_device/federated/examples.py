@@ -1,0 +1,126 @@
+"""A device's own labelled examples: a file that never leaves it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling_core.parsing.untrusted import UnreadableError, load_arrays
+from nestling_device.errors import DeviceError
+
+# Fewer are nothing to learn from.
+FEWEST_EXAMPLES = 2
+
+# The last part of every stretch of one label is held out, to tell whether learning helped.
+_HELD_OUT_PART = 5
+# The file is the user's own, so this refuses only what no device could hold.
+_MOST_BYTES = 1 << 36
+
+
+class ExamplesError(DeviceError):
+    """A file of labelled examples that cannot be learned from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalExamples:
+    """Labelled windows, to learn from and to be judged by.
+
+    Attributes:
+        inputs: float32, (N, *shape).
+        labels: int64, (N,).
+        held_out_inputs: never trained on, (M, *shape); M may be 0.
+        held_out_labels: likewise, (M,).
+    """
+
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    held_out_inputs: NDArray[np.float32]
+    held_out_labels: NDArray[np.int64]
+
+
+def read_examples(path: Path, shape: Sequence[int], classes: int) -> LocalExamples:
+    """Read a .npz file with `windows` and `labels`, in the order in which they were recorded.
+
+    Args:
+        path: `windows` is float32 (N, *shape), `labels` int64 (N,); nothing is unpickled.
+        shape: of the task's inputs.
+        classes: number of the task's classes.
+
+    Raises:
+        ExamplesError: not such a file, or values that no student can learn from.
+    """
+    windows, labels = _arrays(path)
+    _check(path, windows, labels, tuple(shape), classes)
+    return split(windows, labels)
+
+
+def _arrays(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    try:
+        arrays = load_arrays(path, most_bytes=_MOST_BYTES)
+        return arrays["windows"], arrays["labels"]
+    except OSError as err:
+        raise ExamplesError(
+            f"{path}: {err.strerror or err}; name a .npz file with windows and labels"
+        ) from err
+    except (UnreadableError, KeyError) as err:
+        raise ExamplesError(
+            f"{path} is not a readable .npz file with windows and labels: {err}; numpy.savez "
+            "writes one"
+        ) from err
+
+
+def _check(
+    path: Path,
+    windows: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    shape: tuple[int, ...],
+    classes: int,
+) -> None:
+    if windows.dtype != np.float32 or windows.ndim == 0 or windows.shape[1:] != shape:
+        raise ExamplesError(
+            f"{path} has windows {windows.dtype} {windows.shape}; float32 (N, "
+            f"{', '.join(map(str, shape))}) with N at least {FEWEST_EXAMPLES} is needed"
+        )
+    if len(windows) < FEWEST_EXAMPLES:
+        raise ExamplesError(
+            f"{path} has {len(windows)} examples; at least {FEWEST_EXAMPLES} are needed to learn "
+            "from"
+        )
+    if not np.isfinite(windows).all():
+        raise ExamplesError(f"{path} has windows that are not finite; leave them out")
+    if labels.dtype != np.int64 or labels.shape != (len(windows),):
+        raise ExamplesError(
+            f"{path} has labels {labels.dtype} {labels.shape}; int64 ({len(windows)},) is needed"
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ExamplesError(f"{path} has labels outside 0 to {classes - 1}")
+
+
+def split(windows: NDArray[np.float32], labels: NDArray[np.int64]) -> LocalExamples:
+    """Hold out the last fifth of every stretch of one label.
+
+    Where every stretch of a class is too short for that, as when labels alternate, the last fifth
+    of the class's windows is held out. Neighbours in time are alike, and windows may overlap: the
+    window before those that are held out is left out of both parts.
+    """
+    held_out = np.zeros(len(labels), np.bool_)
+    for stretch in np.split(np.arange(len(labels)), np.flatnonzero(np.diff(labels)) + 1):
+        held_out[_last_fifth(stretch)] = True
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        if not held_out[own].any():
+            held_out[_last_fifth(own)] = True
+    before = np.append(held_out[1:], False)
+    trained = ~held_out & ~before
+    return LocalExamples(
+        inputs=windows[trained],
+        labels=labels[trained],
+        held_out_inputs=windows[held_out],
+        held_out_labels=labels[held_out],
+    )
+
+
+def _last_fifth(places: NDArray[np.intp]) -> NDArray[np.intp]:
+    return places[len(places) - len(places) // _HELD_OUT_PART :]

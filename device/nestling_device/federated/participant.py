@@ -1,0 +1,71 @@
+"""What this device brings to a federated round: its bundle, its examples, what it can hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nestling.v1.bundle_pb2 import Manifest
+from nestling_core.nest.bundle_files import admitted_capacity
+from nestling_device.delivery.blob_store import BlobStore
+from nestling_device.delivery.release_rules import parse_manifest
+from nestling_device.errors import DeviceError
+from nestling_device.federated.examples import LocalExamples, read_examples
+from nestling_device.storage.state import State
+
+_KEYS = ("id", "state", "data", "memory-kb")
+
+
+class ClientError(DeviceError):
+    """A node that is not set up, or a message that does not fit this device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """This device: its bundle, its examples, what it can hold.
+
+    Attributes:
+        device: its name.
+        bundle_version: of the bundle that it runs.
+        manifest: of that bundle.
+        capacity: the largest that its memory budget admits, 0 if none.
+        examples: its own.
+    """
+
+    device: str
+    bundle_version: str
+    manifest: Manifest
+    capacity: int
+    examples: LocalExamples
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Node":
+        """Read what the node's configuration names.
+
+        Raises:
+            ClientError: a name is missing, or the device has no bundle yet.
+            DeviceError: state folder or examples cannot be read.
+        """
+        missing = [name for name in _KEYS if name not in config]
+        if missing:
+            raise ClientError(f"the node's configuration lacks {', '.join(missing)}")
+        folder = Path(str(config["state"]))
+        if not (folder / "state.db").is_file():
+            raise ClientError(
+                f"{folder} is no device's state folder; run nestling-device run first"
+            )
+        with State(folder) as state:
+            held = state.active()
+        if held is None:
+            raise ClientError(f"{folder} has no bundle yet; run nestling-device run first")
+        manifest = parse_manifest(BlobStore(folder / "blobs").read(held.manifest))
+        signature = manifest.signature
+        return cls(
+            device=str(config["id"]),
+            bundle_version=held.version,
+            manifest=manifest,
+            capacity=admitted_capacity(manifest, int(float(config["memory-kb"]) * 1000)),
+            examples=read_examples(
+                Path(str(config["data"])), signature.shape, len(signature.classes)
+            ),
+        )

@@ -1,0 +1,68 @@
+"""What capacities, and inputs that stay on this device, are expected to take."""
+
+from collections.abc import Sequence
+
+from nestling.v1.bundle_pb2 import Calibration, Manifest
+from nestling_device.energy.measured_costs import MeasuredCosts
+from nestling_device.energy.meter import Meter
+from nestling_device.inference.limits import CapacityCost
+from nestling_device.inference.target_controller import Taken
+
+
+def capacity_costs(
+    manifest: Manifest, version: str, meter: Meter, measured: MeasuredCosts | None
+) -> list[CapacityCost]:
+    """List the costs of capacities 1 to K: measured ones, the meter's estimates for the rest.
+
+    Args:
+        manifest: of the bundle.
+        version: of the bundle; measured costs are those of one version.
+        meter: estimates.
+        measured: what was measured on this machine, None where nothing was.
+    """
+    return [
+        _cost(manifest, version, number, meter, measured)
+        for number in range(1, len(manifest.capacities) + 1)
+    ]
+
+
+def kept_input(
+    costs: Sequence[CapacityCost], calibration: Calibration, start: int, resident: int
+) -> Taken:
+    """Estimate what the mean input takes that stays on the device.
+
+    Args:
+        costs: of capacities 1 to K.
+        calibration: tells how many inputs the larger capacity runs on.
+        start: capacity that runs first.
+        resident: the larger one that may run after it; equal to `start` where one is loaded.
+    """
+    first, last = costs[start - 1], costs[resident - 1]
+    if start == resident:
+        return Taken(share=0, energy=last.energy_mj, latency=last.median_ms)
+    climbed = calibration.climbs[resident - 1].climbed
+    return Taken(
+        share=0,
+        energy=first.energy_mj + climbed * last.energy_mj,
+        latency=first.median_ms + climbed * last.median_ms,
+    )
+
+
+def _cost(
+    manifest: Manifest, version: str, number: int, meter: Meter, measured: MeasuredCosts | None
+) -> CapacityCost:
+    entry = manifest.capacities[number - 1]
+    known = measured.capacity(version, number) if measured else None
+    if known is not None:
+        latency_ms, median_ms = known.latency_p95_ms, known.latency_ms
+        energy_mj = known.energy_mj
+    else:
+        spent = meter.estimate(entry.macs)
+        latency_ms = median_ms = spent.latency_ms
+        energy_mj = spent.energy_mj
+    return CapacityCost(
+        memory_bytes=entry.memory_bytes,
+        latency_ms=latency_ms,
+        median_ms=median_ms,
+        energy_mj=energy_mj,
+    )

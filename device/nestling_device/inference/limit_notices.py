@@ -1,0 +1,86 @@
+"""Logs every limit and target that cannot be met, once each, with the figures."""
+
+import logging
+
+from nestling.v1.bundle_pb2 import RoutingCurve
+from nestling_device.inference.limits import Excess, Limit
+from nestling_device.inference.target_controller import Kind, Wish
+
+_log = logging.getLogger(__name__)
+
+_KEYS: dict[Limit, str] = {
+    "energy": "energy_mj",
+    "battery": "energy_mj",
+    "latency": "latency_ms",
+    "memory": "memory_kb",
+}
+_UNITS: dict[Kind, str] = {"energy": "mJ", "latency": "ms", "share": "offloads"}
+# These come and go by themselves, so they are no warning to the operator.
+_PASSING: frozenset[Limit] = frozenset({"link", "battery"})
+
+
+class Notices:
+    """Logs what a budget rules out, each thing once."""
+
+    def __init__(self) -> None:
+        """Start with nothing logged."""
+        self._logged: set[str] = set()
+
+    def offload(self, excess: Excess) -> None:
+        """Log that the cloud is not asked because of a limit."""
+        text = f"the cloud is not asked: {excess}{_advice(excess)}"
+        self._log_once(f"offload {excess.limit}", text, passing=excess.limit in _PASSING)
+
+    def smallest_capacity(self, excess: Excess) -> None:
+        """Log that not even capacity 1 is within a limit."""
+        self._log_once(
+            f"capacity {excess.limit}",
+            f"{exceeded_capacity(excess)}{_advice(excess)}",
+            passing=excess.limit in _PASSING,
+        )
+
+    def risk(self, curve: RoutingCurve, tolerated_risk: float) -> None:
+        """Log that a tolerated risk is not certified."""
+        self._log_once(f"risk {tolerated_risk}", uncertified_risk(curve, tolerated_risk))
+
+    def target(self, target: Wish) -> None:
+        """Log that a target is below what an input that stays on the device takes."""
+        self._log_once(f"target {target.kind} {target.mean}", missed_target(target))
+
+    def _log_once(self, key: str, text: str, *, passing: bool = False) -> None:
+        if key in self._logged:
+            return
+        self._logged.add(key)
+        _log.log(logging.INFO if passing else logging.WARNING, "%s (logged once)", text)
+
+
+def exceeded_capacity(excess: Excess) -> str:
+    """Describe how capacity 1 exceeds a limit."""
+    return (
+        f"the {excess.limit} limit admits no capacity: for capacity 1, {excess}; it answers all "
+        "the same, because no input is left unanswered"
+    )
+
+
+def uncertified_risk(curve: RoutingCurve, tolerated_risk: float) -> str:
+    """Describe a tolerated risk that a bundle does not certify, with the smallest that it does."""
+    smallest = min((point.risk for point in curve.certified), default=None)
+    least = "it certifies none" if smallest is None else f"its smallest is {smallest:g}"
+    return (
+        f"the bundle does not certify a tolerated risk of {tolerated_risk:g} ({least}): every "
+        "input is sent to the cloud"
+    )
+
+
+def missed_target(target: Wish) -> str:
+    """Describe a target that is below what the device alone takes."""
+    unit = _UNITS[target.kind]
+    return (
+        f"the target of {target.mean:.4g} {unit} for the mean input cannot be met: an input that "
+        f"stays on the device takes {target.kept:.4g} {unit}; nothing is sent"
+    )
+
+
+def _advice(excess: Excess) -> str:
+    key = _KEYS.get(excess.limit)
+    return "" if key is None else f"; raise [budget] {key} if that is not intended"

@@ -1,0 +1,58 @@
+"""Opens the meter that a device runs with: the best that its configuration and profile allow."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from nestling_device.config.schema import Config
+from nestling_device.energy.measured_costs import MeasuredCosts
+from nestling_device.energy.meter import CalibratedMeter, ClockMeter, Meter, Powers
+from nestling_device.energy.power_tables import load_board, load_link
+from nestling_device.energy.sampler import Sampler
+from nestling_device.errors import DeviceError
+from nestling_device.runtime.open_instrument import open_instrument
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def open_meter(config: Config, costs: MeasuredCosts | None) -> Iterator[Meter]:
+    """Open a meter, and its instrument if it has one.
+
+    An instrument counts once a profile has measured with it what the board draws when idle: without
+    that, what it reads cannot be put down to a step.
+
+    One that is not there any more costs no answer: the profile's powers go on without it.
+
+    Args:
+        config: names the meter, board and link.
+        costs: of this machine.
+    """
+    board, link = load_board(config.board.profile), load_link(config.board.link)
+    kind = config.meter.kind
+    powers = _powers(costs)
+    with ExitStack() as stack:
+        if powers is None or (kind != "profile" and costs is not None and costs.meter != kind):
+            if kind != "profile":
+                _log.warning(
+                    "the %s meter does not count yet, and energy is modelled: run "
+                    "nestling-device profile --write once",
+                    kind,
+                )
+            yield ClockMeter(board, link)
+            return
+        sampler = None
+        try:
+            instrument = open_instrument(config.meter)
+        except DeviceError as err:
+            _log.warning("%s; energy is calibrated from the profile meanwhile", err)
+        else:
+            if instrument is not None:
+                sampler = stack.enter_context(Sampler(instrument))
+        yield CalibratedMeter(board=board, link=link, powers=powers, sampler=sampler)
+
+
+def _powers(costs: MeasuredCosts | None) -> Powers | None:
+    if costs is None or costs.idle_w is None or costs.active_w is None:
+        return None
+    return Powers(idle_w=costs.idle_w, active_w=costs.active_w)

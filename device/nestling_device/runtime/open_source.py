@@ -1,0 +1,65 @@
+"""Every kind of source, by the name that the configuration has for it."""
+
+from pathlib import Path
+
+from nestling.v1.bundle_pb2 import Manifest
+from nestling_device.config.schema import SourceTable
+from nestling_device.hardware.i2c import open_bus
+from nestling_device.runtime.device import Device
+from nestling_device.sources.camera import Camera, open_camera
+from nestling_device.sources.cursor import Cursor
+from nestling_device.sources.imu import Imu
+from nestling_device.sources.recorded import Replay, read_golden, read_recording
+from nestling_device.sources.source import Source, SourceError, readable_name
+from nestling_device.sources.unix_socket import UnixSocket
+from nestling_device.sources.watched_folder import WatchedFolder
+
+
+def open_source(table: SourceTable, device: Device, state_dir: Path) -> Source:
+    """Open the source that a configuration names; close it after use.
+
+    Args:
+        table: of the configuration.
+        device: its bundle says what inputs look like.
+        state_dir: where a source keeps what has to outlive a restart.
+
+    Raises:
+        DeviceError: it cannot be read, or does not give what the task takes.
+    """
+    manifest = device.parts.manifest
+    shape = tuple(manifest.signature.shape)
+    match table.kind:
+        case "recording":
+            return Replay(read_recording(table.place, shape), readable_name(table.place.name))
+        case "folder":
+            return WatchedFolder(
+                table.place,
+                shape,
+                cursor=Cursor(state_dir),
+                written=lambda: device.receipts_written,
+                keep_answered=table.keep_answered,
+            )
+        case "socket":
+            return UnixSocket(table.place, shape)
+        case "camera":
+            return Camera(open_camera(table.camera), shape)
+        case "imu":
+            return _imu(table, manifest)
+        case _:
+            return Replay(read_golden(manifest, device.blobs))
+
+
+def _imu(table: SourceTable, manifest: Manifest) -> Imu:
+    signature = manifest.signature
+    if len(signature.shape) != 2:
+        raise SourceError(
+            f"the task takes float32 {tuple(signature.shape)}; an IMU gives (channels, samples)"
+        )
+    return Imu(
+        open_bus(table.i2c_bus),
+        address=table.i2c_address,
+        rate_hz=table.rate_hz,
+        length=signature.shape[1],
+        channels=signature.channels,
+        units=signature.units,
+    )

@@ -1,0 +1,68 @@
+"""A second copy of the release floors: losing state.db must not let old releases in."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nestling_core.parsing.untrusted import UnreadableError, parse_json
+from nestling_device.storage import fsync
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseFloor:
+    """The newest release of a task that the device ever accepted."""
+
+    release: int
+    manifest_sha256: str
+
+
+Floors = Mapping[str, ReleaseFloor]  # by task
+
+
+def read_floors(path: Path) -> dict[str, ReleaseFloor]:
+    """Read a copy; a damaged one is logged and counts as empty."""
+    try:
+        data = parse_json(path.read_bytes())
+        floors = data["floors"]
+        if data["sha256"] != _digest(floors):
+            raise ValueError("its checksum does not match")  # noqa: TRY301 - one answer to all
+        return {
+            str(task): ReleaseFloor(release=int(release), manifest_sha256=str(sha256))
+            for task, (release, sha256) in floors.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnreadableError, ValueError, KeyError, TypeError, AttributeError) as err:
+        _log.warning("%s is damaged and will be written again: %s", path, err)
+        return {}
+
+
+def write_floors(path: Path, floors: Floors) -> None:
+    """Put a copy in the place of the one before; a kill leaves the old one or the new one.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    entries = {task: [each.release, each.manifest_sha256] for task, each in sorted(floors.items())}
+    text = json.dumps({"floors": entries, "sha256": _digest(entries)}) + "\n"
+    fsync.replace_file(path, text, mode=0o600)
+
+
+def highest(one: Floors, other: Floors) -> dict[str, ReleaseFloor]:
+    """Take the higher floor of each task."""
+    return {
+        task: max(
+            (floors[task] for floors in (one, other) if task in floors),
+            key=lambda floor: floor.release,
+        )
+        for task in {*one, *other}
+    }
+
+
+def _digest(entries: object) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,211 @@
+"""What a device must not forget: its bundle, the releases it accepted, its birth counter."""
+
+import logging
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from nestling.v1 import bundle_pb2
+from nestling_core.nest.bundle_files import is_digest
+from nestling_device.storage.database import Database, Patience
+from nestling_device.storage.floor_copy import (
+    Floors,
+    ReleaseFloor,
+    highest,
+    read_floors,
+    write_floors,
+)
+
+__all__ = ["HeldBundle", "ReleaseFloor", "State"]
+
+_log = logging.getLogger(__name__)
+
+_SCHEMA = """
+CREATE TABLE bundles (
+    slot TEXT PRIMARY KEY CHECK (slot IN ('active', 'previous')),
+    sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    version TEXT NOT NULL,
+    task TEXT NOT NULL,
+    release INTEGER NOT NULL,
+    capacity INTEGER NOT NULL
+);
+CREATE TABLE floors (task TEXT PRIMARY KEY, release INTEGER NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE births (id INTEGER PRIMARY KEY CHECK (id = 1), bd_seq INTEGER NOT NULL)
+"""
+_COLUMNS = "sha256, size, version, task, release, capacity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldBundle:
+    """A bundle that passed its self-test on this device, up to `capacity`."""
+
+    manifest: bundle_pb2.Blob
+    version: str
+    task: str
+    release: int
+    capacity: int
+
+
+class State:
+    """A device's durable facts, in one SQLite file: a kill leaves the old ones or the new ones.
+
+    The floors are also in a second file, and the higher one counts: losing state.db loses the
+    bundle, but not the rule that nothing older may be installed.
+    """
+
+    def __init__(self, folder: Path, *, patience: Patience | None = None) -> None:
+        """Open `folder`/state.db.
+
+        Args:
+            folder: the device's state folder.
+            patience: with another program that holds the file locked; None for the usual one.
+
+        Raises:
+            StorageError: the folder cannot be used, or the file is damaged; the message says what
+                to do.
+        """
+        self._floors_path = folder / "floors.json"
+        self._database = Database(folder / "state.db", schema=_SCHEMA, version=1, patience=patience)
+        try:
+            self._database.check()
+            self._settle_floors()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _settle_floors(self) -> None:
+        """Raise the floors of both files to the higher ones."""
+        copied = read_floors(self._floors_path)
+        with self._database.transaction() as cursor:
+            held = self._read_floors(cursor)
+            floors = highest(held, copied)
+            lost = sorted(task for task in copied if floors[task] != held.get(task))
+            if lost:
+                _log.warning(
+                    "state.db has lost which releases of %s this device accepted: it was damaged, "
+                    "emptied or put back from a copy; releases older than %s stay refused, as %s "
+                    "says",
+                    ", ".join(lost),
+                    ", ".join(str(floors[task].release) for task in lost),
+                    self._floors_path,
+                )
+            for task, floor in floors.items():
+                _raise_floor(cursor, task, floor)
+        if floors != copied:
+            self._copy_floors(floors)
+
+    def _copy_floors(self, floors: Floors) -> None:
+        try:
+            write_floors(self._floors_path, floors)
+        except OSError as err:  # state.db has them; the next start copies them
+            _log.warning("%s cannot be written: %s", self._floors_path, err)
+
+    def _read_floors(self, cursor: sqlite3.Cursor) -> dict[str, ReleaseFloor]:
+        return {
+            task: self._floor(release, sha256)
+            for task, release, sha256 in cursor.execute("SELECT task, release, sha256 FROM floors")
+        }
+
+    def _floor(self, release: object, sha256: object) -> ReleaseFloor:
+        if not isinstance(release, int) or not isinstance(sha256, str):
+            raise self._database.damage_error("a release floor is no number")
+        return ReleaseFloor(release=release, manifest_sha256=sha256)
+
+    def active(self) -> HeldBundle | None:
+        """Name the bundle to run, None before the first switch."""
+        return self._bundle("active")
+
+    def previous(self) -> HeldBundle | None:
+        """Name the bundle before the active one."""
+        return self._bundle("previous")
+
+    def floor(self, task: str) -> ReleaseFloor | None:
+        """Newest release of `task` ever accepted: nothing below it may be installed."""
+        with self._database.transaction() as cursor:
+            row = cursor.execute(
+                "SELECT release, sha256 FROM floors WHERE task = ?", (task,)
+            ).fetchone()
+        return None if row is None else self._floor(*row)
+
+    def switch(self, bundle: HeldBundle) -> None:
+        """Make `bundle` the active one and its release the floor of its task, at once."""
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                f"INSERT OR REPLACE INTO bundles SELECT 'previous', {_COLUMNS} FROM bundles "  # noqa: S608 - constants
+                "WHERE slot = 'active' AND sha256 != ?",
+                (bundle.manifest.sha256,),
+            )
+            cursor.execute(
+                "INSERT OR REPLACE INTO bundles VALUES ('active', ?, ?, ?, ?, ?, ?)",
+                (
+                    bundle.manifest.sha256,
+                    bundle.manifest.size,
+                    bundle.version,
+                    bundle.task,
+                    bundle.release,
+                    bundle.capacity,
+                ),
+            )
+            _raise_floor(
+                cursor,
+                bundle.task,
+                ReleaseFloor(release=bundle.release, manifest_sha256=bundle.manifest.sha256),
+            )
+            floors = self._read_floors(cursor)
+        self._copy_floors(floors)
+
+    def next_bd_seq(self) -> int:
+        """Count a connection to the broker: Sparkplug's bdSeq, 0 to 255 and round again."""
+        with self._database.transaction() as cursor:
+            row = cursor.execute(
+                "INSERT INTO births VALUES (1, 0) ON CONFLICT (id) DO UPDATE "
+                "SET bd_seq = (bd_seq + 1) % 256 RETURNING bd_seq"
+            ).fetchone()
+        return int(row[0])
+
+    def _bundle(self, slot: str) -> HeldBundle | None:
+        with self._database.transaction() as cursor:
+            row = cursor.execute(
+                f"SELECT {_COLUMNS} FROM bundles WHERE slot = ?",  # noqa: S608 - constants
+                (slot,),
+            ).fetchone()
+        if row is None:
+            return None
+        sha256, size, version, task, release, capacity = row
+        texts, numbers = (sha256, version, task), (size, release, capacity)
+        sound = all(isinstance(text, str) for text in texts) and is_digest(sha256)
+        if not sound or not all(isinstance(number, int) and number >= 0 for number in numbers):
+            raise self._database.damage_error(f"the row of the {slot} bundle makes no sense")
+        return HeldBundle(
+            manifest=bundle_pb2.Blob(sha256=sha256, size=size),
+            version=version,
+            task=task,
+            release=release,
+            capacity=capacity,
+        )
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _raise_floor(cursor: sqlite3.Cursor, task: str, floor: ReleaseFloor) -> None:
+    cursor.execute(
+        "INSERT INTO floors VALUES (?, ?, ?) ON CONFLICT (task) DO UPDATE "
+        "SET release = excluded.release, sha256 = excluded.sha256 "
+        "WHERE excluded.release > release",
+        (task, floor.release, floor.manifest_sha256),
+    )

@@ -1,0 +1,294 @@
+"""A device's telemetry: drains the outbox to the cloud as a Sparkplug B edge node.
+
+The broker is never counted on for durability: a receipt leaves the outbox when the cloud has
+stored it and says so, and is sent again until then.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as Proto
+
+from nestling import topics
+from nestling.v1 import receipt_pb2
+from nestling_core.parsing.complaint_log import Complaints
+from nestling_core.telemetry.host_state import HostState, read_host_state
+from nestling_device.errors import DeviceError
+from nestling_device.storage.database import StorageError
+from nestling_device.storage.state import State
+from nestling_device.telemetry.outbox import AcknowledgementEffect, Outbox
+from nestling_device.telemetry.send_window import SendWindow
+from nestling_device.telemetry.sparkplug_node import Gauges, SparkplugNode, read_command
+from nestling_device.transport.identity import Identity
+from nestling_device.transport.mqtt_connection import BrokerConnectError, Connection, Message
+
+_log = logging.getLogger(__name__)
+_LONGEST_IDLE_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TelemetryConfig:
+    """Where telemetry goes, and how patiently."""
+
+    device_id: str
+    host: str  # of the broker
+    port: int
+    identity: Identity | None = None  # for TLS, with the same name
+    batch_limit: int = 100  # receipts in one message
+    resend_after_s: float = 5.0
+    reconnect_min_s: float = 0.2
+    reconnect_max_s: float = 5.0
+
+
+class Telemetry:
+    """One thread that keeps a connection to the broker and empties the outbox through it."""
+
+    def __init__(self, config: TelemetryConfig, outbox: Outbox, state: State) -> None:
+        """Prepare; `start` begins.
+
+        Raises:
+            ValueError: the device id cannot stand in a topic.
+        """
+        self._config = config
+        self._outbox = outbox
+        self._state = state
+        self._commands = topics.sparkplug("NCMD", topics.check_device_id(config.device_id))
+        # The broker ends a connection when another comes under its id, so nobody may guess it.
+        self._client_id = f"{config.device_id}-telemetry-{secrets.token_hex(8)}"
+        self._gauges = Gauges()
+        self._window = self._new_window()
+        self._node: SparkplugNode | None = None  # for the next connection
+        self._connection: Connection | None = None
+        self._host: HostState | None = None  # online until it says otherwise
+        self._complaints = Complaints(_log)
+        self._wished_share: float | None = None
+        self._desired_bundle = ""
+        self._stop = threading.Event()
+        self._hurry = threading.Event()
+        self._emptied = threading.Condition()
+        self._bytes_sent = 0
+        self._thread = threading.Thread(target=self._run, name=f"telemetry-{config.device_id}")
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of all MQTT PUBLISH packets so far, without TCP/IP."""
+        return self._bytes_sent
+
+    @property
+    def wished_share(self) -> float | None:
+        """Share of inputs that the console wishes to be offloaded, None if it wishes none."""
+        return self._wished_share
+
+    @property
+    def desired_bundle(self) -> str:
+        """Version of the bundle that the cloud says this device should run, "" if it never did."""
+        return self._desired_bundle
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def notify(self) -> None:
+        """Wake the sender: there are new receipts in the outbox."""
+        connection = self._connection
+        if connection is not None:
+            connection.wake()
+
+    def set_gauges(self, gauges: Gauges) -> None:
+        """Say what the device is and does; what changed is sent."""
+        self._gauges = gauges
+        self.notify()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the cloud has acknowledged everything in the outbox.
+
+        Returns:
+            Whether it has, within the time.
+        """
+        self._hurry.set()
+        self.notify()
+        with self._emptied:
+            return self._emptied.wait_for(lambda: self._outbox.depth == 0, timeout_s)
+
+    def close(self) -> None:
+        """Say goodbye to the host and end the thread, within seconds; what is left stays kept."""
+        self._stop.set()
+        self._hurry.set()
+        self.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        wait_s = self._config.reconnect_min_s
+        while not self._stop.is_set():
+            try:
+                self._connect_and_serve()
+            except StorageError:
+                raise  # no broker can fix that: the process ends with the reason
+            except DeviceError as err:
+                _log.info("%s: telemetry waits: %s", self._config.device_id, err)
+            if self._connection is not None or self._hurry.is_set():
+                wait_s = self._config.reconnect_min_s
+            self._connection = None
+            self._hurry.clear()
+            if not self._stop.is_set():
+                self._hurry.wait(wait_s)
+            wait_s = min(2 * wait_s, self._config.reconnect_max_s)
+
+    def _connect_and_serve(self) -> None:
+        node = self._node or SparkplugNode(self._state.next_bd_seq())
+        with self._connect(node) as connection:
+            self._connection = connection
+            self._host = None  # what was said over an earlier connection no longer counts
+            self._serve(connection, node)
+            self._publish(connection, "NDEATH", node.death(now_ms=_now_ms()))
+
+    def _connect(self, node: SparkplugNode) -> Connection:
+        self._node = None  # its bdSeq is used up: the broker may fire its Will late
+        try:
+            return Connection(
+                self._config.host,
+                self._config.port,
+                client_id=self._client_id,
+                subscriptions=[self._commands, topics.HOST_STATE],
+                identity=self._config.identity,
+                will=self._message("NDEATH", node.death(now_ms=_now_ms())),
+            )
+        except BrokerConnectError:
+            self._node = node  # nobody has heard of it, so the next attempt costs no disk write
+            raise
+
+    def _serve(self, connection: Connection, node: SparkplugNode) -> None:
+        self._birth(connection, node)
+        while not self._stop.is_set():
+            self._send_due(connection, node)
+            patience_s = self._window.patience_s(now_s=time.monotonic())
+            message = connection.receive(min(max(patience_s, 0.0), _LONGEST_IDLE_S))
+            if message is None:
+                continue
+            if message.topic == topics.HOST_STATE:
+                self._hear_state(message)
+            else:
+                self._obey(connection, node, message.payload)
+
+    def _birth(self, connection: Connection, node: SparkplugNode) -> None:
+        birth = node.birth(self._current_gauges(), self._outbox.depth, now_ms=_now_ms())
+        self._publish(connection, "NBIRTH", birth)
+        self._window.restart()
+
+    def _current_gauges(self) -> Gauges:
+        return replace(
+            self._gauges,
+            offload_target=self._wished_share,
+            desired_bundle=self._desired_bundle or None,
+        )
+
+    def _send_due(self, connection: Connection, node: SparkplugNode) -> None:
+        while True:
+            now_s = time.monotonic()
+            after = self._window.due(self._outbox.last_sequence, now_s=now_s)
+            due = None
+            if after is not None and (self._host is None or self._host.online):
+                due = self._outbox.batch(self._config.batch_limit, after=after)
+            payload = node.data(
+                self._current_gauges(),
+                self._outbox.depth - (len(due.batch.receipts) if due is not None else 0),
+                due.batch if due is not None else None,
+                historical=due is not None and self._window.is_historical(due.first),
+                now_ms=_now_ms(),
+            )
+            if payload is not None:
+                self._publish(connection, "NDATA", payload)
+            if due is None:
+                return
+            self._window.sent(due.last, now_s=now_s)
+
+    def _obey(self, connection: Connection, node: SparkplugNode, data: bytes) -> None:
+        try:
+            command = read_command(data)
+        except DecodeError as err:
+            self._complaints.add("a command", "the host", err)
+            return
+        if command.acknowledgement is not None:
+            self._settle(command.acknowledgement)
+        if command.wish is not None:
+            self._wished_share = command.wish.share
+        if command.desired_bundle is not None:
+            self._desired_bundle = command.desired_bundle
+        if command.rebirth:
+            self._birth(connection, node)
+
+    def _settle(self, acknowledgement: receipt_pb2.OutboxAcknowledgement) -> None:
+        effect = self._outbox.acknowledge(acknowledgement)
+        if effect is AcknowledgementEffect.SETTLED:
+            self._window.acknowledged(self._outbox.acknowledged, now_s=time.monotonic())
+            with self._emptied:
+                self._emptied.notify_all()
+        elif effect is AcknowledgementEffect.FORKED:
+            _log.warning(
+                "%s: the cloud has other receipts under the numbers of outbox %s; does a second "
+                "device run on a copy of this state folder? What is not acknowledged goes out "
+                "under a new outbox id",
+                self._config.device_id,
+                acknowledgement.outbox_id,
+            )
+            self._window = self._new_window()
+
+    def _new_window(self) -> SendWindow:
+        return SendWindow(
+            acknowledged=self._outbox.acknowledged,
+            last=self._outbox.last_sequence,
+            batch_limit=self._config.batch_limit,
+            resend_after_s=self._config.resend_after_s,
+        )
+
+    def _hear_state(self, message: Message) -> None:
+        try:
+            state = read_host_state(message.payload)
+        except ValueError as err:
+            self._complaints.add("the host's STATE", "the broker", err)
+            return
+        before = self._host
+        if not state.counts_after(before):
+            return  # the late Will of a connection before the one that we know
+        if state.online and state != before and not message.retained:
+            self._window.restart()  # it came just now, and has heard nothing of what went before
+        self._host = state
+
+    def _message(self, message_type: str, payload: Proto) -> Message:
+        topic = topics.sparkplug(message_type, self._config.device_id)
+        return Message(topic, payload.SerializeToString())
+
+    def _publish(self, connection: Connection, message_type: str, payload: Proto) -> None:
+        # QoS 0, as Sparkplug has it: what gets lost is sent again from the outbox.
+        message = self._message(message_type, payload)
+        connection.publish(message)
+        self._bytes_sent += packet_bytes(message)
+
+
+def packet_bytes(message: Message) -> int:
+    """Size of the MQTT PUBLISH packet with QoS 0 that carries a message."""
+    remaining = 2 + len(message.topic.encode()) + len(message.payload)
+    length_bytes = next(n for n in (1, 2, 3, 4) if remaining < 128**n or n == 4)
+    return 1 + length_bytes + remaining
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,114 @@
+"""Counts the inputs that could not go to the cloud: of which device, why, and what was missing."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nestling.v1 import receipt_pb2
+from nestling.v1.budget_pb2 import Budget
+from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_cloud.store.tally import FALLBACKS
+from nestling_device.inference.limits import REASONS, CapacityCost, Excess, offload_excess
+
+BACK_OFF = "back_off"
+# By the receipt's reason, the limit that an offload exceeded.
+LIMITS = {
+    receipt_pb2.Reason.Name(reason).removeprefix("REASON_").lower(): limit
+    for limit, reason in REASONS.items()
+}
+NOT_SENT = (*LIMITS, BACK_OFF, *sorted(FALLBACKS))
+
+
+def not_sent(receipts: Sequence[ReceiptRow]) -> dict[str, Any]:
+    """Make summary.json's entry on inputs that could not go to the cloud.
+
+    An input over two limits counts for both, so reasons may add up to more than the inputs. The
+    figures of a limit are those of the input that exceeded it by the largest factor.
+
+    Args:
+        receipts: of a run, in any order.
+
+    Returns:
+        `inputs`, how many they are; `reasons`, how many each reason kept back; `devices`, by
+        device and reason `inputs`, and of a limit `needed`, `allowed` and `unit`; and `never`,
+        the devices of which not one input was within the limits.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    worst: dict[tuple[str, str], Excess] = {}
+    for row in receipts:
+        for reason, excess in _reasons(row):
+            key = row.device, reason
+            counts[key] += 1
+            if excess is not None and _factor(excess) >= _factor(worst.get(key)):
+                worst[key] = excess
+    devices: dict[str, dict[str, Any]] = {}
+    for (device, reason), inputs in sorted(counts.items()):
+        told = _figures(worst.get((device, reason)))
+        devices.setdefault(device, {})[reason] = {"inputs": inputs, **told}
+    every = Counter(row.device for row in receipts)
+    limited = Counter(row.device for row in receipts if row.reason in LIMITS)
+    return {
+        "inputs": sum(row.reason in NOT_SENT for row in receipts),
+        "reasons": _by_reason(counts),
+        "devices": devices,
+        "never": sorted(device for device, count in every.items() if limited[device] == count),
+    }
+
+
+def _reasons(row: ReceiptRow) -> Iterator[tuple[str, Excess | None]]:
+    """Why an input could not go, by the policy's own rule where it was a limit."""
+    if row.reason not in NOT_SENT:
+        return
+    found = {excess.limit: excess for excess in _excesses(row)}
+    recorded = LIMITS.get(row.reason)
+    yield row.reason, found.pop(recorded, None) if recorded else None
+    names = {limit: reason for reason, limit in LIMITS.items()}
+    for limit, excess in found.items():
+        yield names[limit], excess
+
+
+def _excesses(row: ReceiptRow) -> Sequence[Excess]:
+    """Limits that the offload alone exceeds, otherwise those that it exceeds after what ran."""
+    if row.reason not in LIMITS:
+        return ()
+    budget = Budget(
+        latency_ms=row.budget_latency_ms,
+        energy_mj=row.budget_energy_mj,
+        link_mbit_s=row.budget_link_mbit_s,
+        link_rtt_ms=row.budget_link_rtt_ms,
+        battery=row.budget_battery,
+    )
+    ran = CapacityCost(
+        memory_bytes=0,
+        latency_ms=row.latency_ms,
+        median_ms=row.latency_ms,
+        energy_mj=row.energy_compute_mj,
+    )
+    alone, after = (
+        offload_excess(row.offload_bytes, row.offload_energy_mj, budget, after=spent)
+        for spent in ((), (ran,))
+    )
+    return alone or after
+
+
+def _factor(excess: Excess | None) -> float:
+    if excess is None:
+        return 0.0
+    return excess.needed / excess.allowed if excess.allowed > 0 else float("inf")
+
+
+def _figures(excess: Excess | None) -> Mapping[str, Any]:
+    if excess is None or not excess.unit:
+        return {}
+    return {
+        "needed": round(excess.needed, 4),
+        "allowed": round(excess.allowed, 4),
+        "unit": excess.unit,
+    }
+
+
+def _by_reason(counts: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for (_, reason), inputs in counts.items():
+        total[reason] += inputs
+    return {reason: total[reason] for reason in NOT_SENT if total[reason]}

@@ -1,0 +1,171 @@
+"""The figures of a run, from receipts that the cloud stored and from the devices' own counts."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import Manifest
+from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_core.routing.admission import offload_bytes
+from nestling_device.energy.meter import ProfileMeter
+from nestling_device.energy.power_tables import load_board, load_link
+from nestling_sim.figures.evaluation import Evaluation, accuracy_at
+from nestling_sim.figures.refusals import not_sent
+from nestling_sim.fleet.live import DeviceRun
+from nestling_sim.report.evidence import is_fallback
+from nestling_sim.scenario.scenario import Scenario
+
+_RANKS = {"p50": 50, "p95": 95, "p99": 99}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A finished run.
+
+    Attributes:
+        task: its name.
+        seed: of training, dealing, baselines.
+        bundle_version: that the devices were offered.
+        manifest: of that bundle.
+        scenario: devices and weather.
+        inputs: number of inputs dealt.
+        recordings: of the task's test data, which they come from.
+        runs: what each device counted.
+        receipts: what the cloud stored, by device and input index.
+        evaluation: every option's answers, in the order of `receipts`.
+        wall_s: time of each stage.
+    """
+
+    task: str
+    seed: int
+    bundle_version: str
+    manifest: Manifest
+    scenario: Scenario
+    inputs: int
+    recordings: int
+    runs: Sequence[DeviceRun]
+    receipts: Sequence[ReceiptRow]
+    evaluation: Evaluation
+    wall_s: Mapping[str, float]
+
+
+def summarize(outcome: Outcome) -> dict[str, Any]:
+    """Make summary.json's content."""
+    receipts = outcome.receipts
+    sent = sum(run.receipts for run in outcome.runs)
+    distinct = len({(row.device, row.input_index) for row in receipts})
+    return {
+        "task": outcome.task,
+        "seed": outcome.seed,
+        "bundle_version": outcome.bundle_version,
+        "devices": len(outcome.runs),
+        "inputs": outcome.inputs,
+        "recordings": outcome.recordings,
+        "dealt_again": max(0, len(outcome.runs) - outcome.recordings),
+        "answered": sum(run.answered for run in outcome.runs),
+        "accuracy": _accuracy(outcome.evaluation),
+        "offload_share": float(outcome.evaluation.offloaded.mean()),
+        "routes": dict(sorted(Counter(row.route for row in receipts).items())),
+        "reasons": dict(sorted(Counter(row.reason for row in receipts).items())),
+        "fallbacks": sum(map(is_fallback, receipts)),
+        "not_sent": not_sent(receipts),
+        "capacity_switches": _switches(receipts),
+        "energy_mj_per_input": _energy(outcome),
+        "latency_ms": _percentiles(receipts, "latency_ms"),
+        "latency_provenance": receipts[0].latency_provenance,
+        "wall_latency_ms": _percentiles(receipts, "wall_ms"),
+        "bytes": {
+            "bundle_down_by_device": {run.device_id: run.bundle_bytes for run in outcome.runs},
+            "offload_up": sum(row.bytes_up for row in receipts),
+            "telemetry_up": sum(run.telemetry_bytes for run in outcome.runs),
+        },
+        "receipts": {
+            "sent": sent,
+            "stored": len(receipts),
+            "lost": sent - distinct,
+            "duplicate": len(receipts) - distinct,
+        },
+        "capacities": [
+            {
+                "calibration_accuracy": entry.accuracy,
+                "bytes": sum(ring.ring.size for ring in outcome.manifest.capacities[:number]),
+                "macs": entry.macs,
+            }
+            for number, entry in enumerate(outcome.manifest.capacities, start=1)
+        ],
+        "wall_s": {stage: round(seconds, 2) for stage, seconds in outcome.wall_s.items()},
+    }
+
+
+def _accuracy(evaluation: Evaluation) -> dict[str, float]:
+    count = int(evaluation.offloaded.sum())
+    return {
+        "device_only": float(evaluation.device.mean()),
+        "cloud_only": float(evaluation.cloud.mean()),
+        "hybrid": float(evaluation.answered.mean()),
+        "max_softmax_same_share": accuracy_at(evaluation, evaluation.urgency["max-softmax"], count),
+        "oracle_same_share": accuracy_at(evaluation, evaluation.urgency["oracle"], count),
+    }
+
+
+def _switches(receipts: Sequence[ReceiptRow]) -> int:
+    return sum(
+        a.device == b.device and a.resident_capacity != b.resident_capacity
+        for a, b in pairwise(receipts)
+    )
+
+
+def _energy(outcome: Outcome) -> dict[str, Any]:
+    """Millijoules per input, by source; the two alternatives are reckoned on the same inputs.
+
+    Device-only runs the resident capacity and nothing that routes. Cloud-only sends every input
+    over the link as it was, as if the cloud had always been there; where the weather left no
+    link at all, over the device's link in fair weather.
+    """
+    devices = {device.device_id: device for device in outcome.scenario.fleet()}
+    meters = {
+        name: ProfileMeter(load_board(device.profile), load_link(device.link))
+        for name, device in devices.items()
+    }
+    size = offload_bytes(outcome.manifest.signature.shape)
+    capacities = outcome.manifest.capacities
+    receipts = outcome.receipts
+    compute = [
+        meters[row.device].estimate(capacities[row.resident_capacity - 1].macs).energy_mj
+        for row in receipts
+    ]
+    radio = [
+        meters[row.device].radio_mj(
+            size, Budget(link_mbit_s=row.budget_link_mbit_s or devices[row.device].mbit_s)
+        )
+        for row in receipts
+    ]
+    by_source = {
+        "device_only": {"compute": float(np.mean(compute)), "radio": 0.0},
+        "cloud_only": {"compute": 0.0, "radio": float(np.mean(radio))},
+        "hybrid": {
+            "compute": float(np.mean([row.energy_compute_mj for row in receipts])),
+            "radio": float(np.mean([row.energy_radio_mj for row in receipts])),
+        },
+    }
+    totals = {name: sum(sources.values()) for name, sources in by_source.items()}
+    provenance = sorted({row.energy_provenance for row in receipts})
+    return {**totals, "provenance": ", ".join(provenance), "by_source": by_source}
+
+
+def _percentiles(receipts: Sequence[ReceiptRow], field: str) -> dict[str, dict[str, float]]:
+    routes = sorted({row.route for row in receipts})
+    return {
+        route: {
+            name: float(
+                np.percentile([getattr(row, field) for row in receipts if row.route == route], rank)
+            )
+            for name, rank in _RANKS.items()
+        }
+        for route in routes
+    }

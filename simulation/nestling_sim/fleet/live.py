@@ -1,0 +1,298 @@
+"""A live fleet: every agent in its own thread, over real sockets, under the scenario's weather."""
+
+import itertools
+import logging
+import platform
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from nestling_cloud.progress import Progress
+from nestling_cloud.service.config import Addresses
+from nestling_cloud.tasks import Examples
+from nestling_core.network.address import Address
+from nestling_device.energy.meter import ProfileMeter
+from nestling_device.energy.power_tables import load_board, load_link
+from nestling_device.errors import DeviceError
+from nestling_device.hardware.machine import activations_of
+from nestling_device.inference.agent import UnanswerableError
+from nestling_device.runtime.device import Device as RunningDevice
+from nestling_device.runtime.device import DeviceConfig
+from nestling_device.runtime.thread_watch import ThreadEndedError, ThreadWatch, watch_threads
+from nestling_sim.errors import SimError
+from nestling_sim.fleet.links import CuttableLink
+from nestling_sim.fleet.start_gate import FleetStart, NotStartedError
+from nestling_sim.scenario.conditions import budget_at, link_up_at
+from nestling_sim.scenario.limits import Needs
+from nestling_sim.scenario.scenario import Device, Scenario
+
+_LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_FLUSH_S = 60.0
+_TICK_S = 0.2
+
+
+class FleetError(SimError):
+    """A device that could not end its stream, or a fleet whose receipts never arrived."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """Everything that a live run needs.
+
+    Attributes:
+        scenario: devices and weather.
+        streams: each device's inputs, by device id.
+        needs: of the bundle.
+        addresses: of the cloud.
+        state_dir: folder for the devices' state folders.
+        first_index: of each device's first input, where it goes on from an earlier stream.
+    """
+
+    scenario: Scenario
+    streams: Mapping[str, Examples]
+    needs: Needs
+    addresses: Addresses
+    state_dir: Path
+    first_index: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceRun:
+    """What a device did, as it counted itself.
+
+    Attributes:
+        device_id: its id.
+        answered: inputs that it answered; there may be none to an input of huge values.
+        receipts: receipts that its outbox took.
+        flushed: whether the cloud acknowledged them all.
+        bundle_bytes: bytes that delivery brought.
+        telemetry_bytes: bytes that telemetry sent.
+    """
+
+    device_id: str
+    answered: int
+    receipts: int
+    flushed: bool
+    bundle_bytes: int
+    telemetry_bytes: int
+
+
+def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
+    """Run every device to the end of its stream.
+
+    Args:
+        fleet: who, where, on what.
+        progress: told of every answer.
+
+    Raises:
+        FleetError: a device failed; the others were stopped.
+    """
+    devices = fleet.scenario.fleet()
+    answers: queue.SimpleQueue[int] = queue.SimpleQueue()
+    with (
+        _controlled(len(devices)) as control,
+        ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool,
+    ):
+        try:
+            runs = [pool.submit(_run_device, device, fleet, control, answers) for device in devices]
+            total = sum(len(stream) for stream in fleet.streams.values())
+            what = f"{len(devices)} devices answer {total} inputs"
+            for _ in progress.track(_arriving(answers, total, runs), total, what):
+                pass
+            # The bar may be full while devices still wait for the last acknowledgements.
+            wait(runs, return_when=FIRST_EXCEPTION)
+        finally:
+            control.stop.set()
+            control.start.abort()
+    return _results(devices, runs)
+
+
+def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
+    """Let every device of a fleet that has run go on over its stream, again and again.
+
+    It ends with an exception only: a signal's in the main thread, or a device's.
+
+    Args:
+        fleet: as it ran.
+        interval_s: between two inputs of a device.
+
+    Raises:
+        FleetError: a device failed; the others were stopped.
+    """
+    devices = fleet.scenario.fleet()
+    with (
+        _controlled(len(devices)) as control,
+        ThreadPoolExecutor(len(devices), thread_name_prefix="device") as pool,
+    ):
+        try:
+            runs = [
+                pool.submit(_keep_device, device, fleet, control, interval_s) for device in devices
+            ]
+            wait(runs, return_when=FIRST_EXCEPTION)
+        finally:
+            control.stop.set()
+            control.start.abort()
+    _results(devices, runs)
+
+
+def _results(devices: Sequence[Device], runs: "Sequence[Future[T]]") -> list[T]:
+    """What every device gave; a device that failed goes before those that it kept from starting."""
+    for device, run in zip(devices, runs, strict=True):
+        err = run.exception()
+        if isinstance(err, DeviceError):
+            raise FleetError(f"{device.device_id}: {err}") from err
+        if err is not None and not isinstance(err, NotStartedError):
+            raise err
+    return [run.result() for run in runs]
+
+
+def _arriving(
+    answers: "queue.SimpleQueue[int]", total: int, runs: Sequence[Future[DeviceRun]]
+) -> Iterator[int]:
+    """Yield once for each answer, until all are there or a device failed."""
+    for number in range(total):
+        while True:
+            if any(run.done() and run.exception() for run in runs):
+                return
+            try:
+                answers.get(timeout=_TICK_S)
+                break
+            except queue.Empty:
+                continue
+        yield number
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Control:
+    """What the threads of a fleet share: how it starts, when it stops, and who ended early."""
+
+    start: FleetStart
+    stop: threading.Event
+    watch: ThreadWatch
+
+
+@contextmanager
+def _controlled(devices: int) -> Iterator[_Control]:
+    """Watch the threads of every device: one that ends in silence would falsify the run."""
+    try:
+        with watch_threads(lambda: None) as watch:
+            yield _Control(start=FleetStart(devices), stop=threading.Event(), watch=watch)
+    except ThreadEndedError as err:
+        raise FleetError(str(err)) from err
+
+
+def _run_device(
+    device: Device,
+    fleet: Fleet,
+    control: _Control,
+    answers: "queue.SimpleQueue[int]",
+) -> DeviceRun:
+    length = len(fleet.streams[device.device_id])
+    with _connected(device, fleet, control.start) as (running, links):
+        answered = 0
+        for turn, has_answer in _answer(device, fleet, running, links, range(length)):
+            answered += has_answer
+            answers.put(turn)
+            control.watch.check()
+            if control.stop.is_set():
+                break
+        _switch(links, up=True)
+        flushed = not control.stop.is_set() and running.flush(_FLUSH_S)
+        return DeviceRun(
+            device_id=device.device_id,
+            answered=answered,
+            receipts=running.receipts_written,
+            flushed=flushed,
+            bundle_bytes=running.bundle_bytes,
+            telemetry_bytes=running.telemetry_bytes,
+        )
+
+
+def _keep_device(device: Device, fleet: Fleet, control: _Control, interval_s: float) -> None:
+    length = len(fleet.streams[device.device_id])
+    with _connected(device, fleet, control.start) as (running, links):
+        for _ in _answer(device, fleet, running, links, itertools.count(length)):
+            control.watch.check()
+            if control.stop.wait(interval_s):
+                break
+        _switch(links, up=True)
+
+
+@contextmanager
+def _connected(
+    device: Device, fleet: Fleet, start: FleetStart
+) -> Iterator[tuple[RunningDevice, Sequence[CuttableLink]]]:
+    """Run a device behind links of its own, to the cloud and to the broker."""
+    length = len(fleet.streams[device.device_id])
+    meter = ProfileMeter(load_board(device.profile), load_link(device.link))
+    first = budget_at(device, 0, length, fleet.scenario, fleet.needs)
+    with ExitStack() as stack:
+        targets = (("c", fleet.addresses.grpc), ("b", fleet.addresses.broker))
+        with start.turn():
+            links = [
+                stack.enter_context(CuttableLink(f"{device.device_id}-{name}", at.host, at.port))
+                for name, at in ((name, Address.parse(text)) for name, text in targets)
+            ]
+            config = _config(device, fleet, links)
+            running = stack.enter_context(RunningDevice(config, meter, first.memory_bytes))
+        start.wait_for_all()
+        yield running, links
+
+
+def _answer(
+    device: Device,
+    fleet: Fleet,
+    running: RunningDevice,
+    links: Sequence[CuttableLink],
+    turns: Iterable[int],
+) -> Iterator[tuple[int, bool]]:
+    """Answer input after input under the weather; the stream starts again where it ends.
+
+    Yields:
+        Each turn, once it is taken, and whether its input has an answer.
+    """
+    stream, up = fleet.streams[device.device_id], True
+    for turn in turns:
+        index = turn % len(stream)
+        wanted = link_up_at(device, index, len(stream), fleet.scenario)
+        if wanted != up:
+            _switch(links, up=wanted)
+            up = wanted
+        budget = budget_at(device, index, len(stream), fleet.scenario, fleet.needs)
+        try:
+            running.answer(fleet.first_index + turn, stream.inputs[index], budget)
+        except UnanswerableError as err:
+            _LOG.warning("%s: input %d has no answer: %s", device.device_id, index, err)
+            yield turn, False
+        else:
+            yield turn, True
+
+
+def _config(device: Device, fleet: Fleet, links: Sequence[CuttableLink]) -> DeviceConfig:
+    cloud, broker = links
+    return DeviceConfig(
+        device_id=device.device_id,
+        profile=device.profile,
+        state_dir=fleet.state_dir / device.device_id,
+        cloud=cloud.address,
+        broker=broker.address,
+        activations=activations_of(platform.machine()),  # it runs here, not on its board
+        delivery=device.delivery,
+        deadline_ms=fleet.scenario.offload.deadline_ms,
+    )
+
+
+def _switch(links: Sequence[CuttableLink], *, up: bool) -> None:
+    for link in links:
+        if up:
+            link.restore()
+        else:
+            link.cut()

@@ -1,0 +1,255 @@
+"""The federated scenario: a fleet answers, learns in rounds, takes the new bundle, answers again.
+
+Real cloud, broker and devices as in every run. The rounds run in this process, over a Grid of its
+own, with the very ClientApp and ServerApp that a SuperLink and SuperNodes run.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flwr.app import Context, RecordDict
+from numpy.typing import NDArray
+
+from nestling.v1.bundle_pb2 import Manifest
+from nestling_cloud.federated import server_app
+from nestling_cloud.federated.round_log import Round, RoundLog
+from nestling_cloud.federated.run_config import RunConfig
+from nestling_cloud.federated.server_app import NotReleasedError
+from nestling_cloud.progress import Progress
+from nestling_cloud.store.receipt_row import ReceiptRow
+from nestling_cloud.tasks import Examples
+from nestling_device.federated import client_app
+from nestling_sim.figures.evaluation import Evaluation, evaluate
+from nestling_sim.figures.finished_run import Lived
+from nestling_sim.fleet.flower_grid import LocalGrid
+from nestling_sim.fleet.live import DeviceRun, Fleet, run_fleet
+from nestling_sim.fleet.streams import Stream
+from nestling_sim.fleet.wearers import Wearer, wearers, write_local
+from nestling_sim.run.workspace import Site
+from nestling_sim.scenario.limits import Needs
+from nestling_sim.scenario.scenario import FederatedTable, Scenario
+
+_RUN = "simulation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """Everything that the fleet's learning needs.
+
+    Attributes:
+        scenario: devices, and a `[federated]` table.
+        data_dir: folder with the task's data, or None.
+        streams: each device's recordings, as they were before its sensor saw them.
+        site: with the cloud whose repository takes the new release.
+    """
+
+    scenario: Scenario
+    data_dir: Path | None
+    streams: Mapping[str, Stream]
+    site: Site
+
+    @property
+    def table(self) -> FederatedTable:
+        """What the scenario says of learning."""
+        assert self.scenario.federated is not None
+        return self.scenario.federated
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Phase:
+    """The fleet's answers under one bundle."""
+
+    manifest: Manifest
+    version: str
+    fleet: Fleet
+    runs: Sequence[DeviceRun]
+    receipts: Sequence[ReceiptRow]
+    evaluation: Evaluation
+
+
+def learn_in_rounds(learning: Learning, progress: Progress) -> Lived:
+    """Answer, learn, answer again.
+
+    Args:
+        learning: who learns what; the cloud's repository has the first bundle.
+        progress: told of answers and steps.
+
+    Raises:
+        SimError: streams too short, or a device that failed.
+        CloudError: the rounds could not begin.
+    """
+    people = wearers(learning.streams, learning.table, learning.scenario.seed)
+    measured = {device: one.measured for device, one in people.items()}
+    before = _answer(learning, measured, 0, progress)
+    rounds = _learn(learning, people, before.manifest, progress)
+    first_index = max(len(stream) for stream in measured.values())
+    after = _answer(learning, measured, first_index, progress)
+    return Lived(
+        manifest=after.manifest,
+        version=after.version,
+        fleet=after.fleet,
+        runs=[_since(run, earlier) for run, earlier in zip(after.runs, before.runs, strict=True)],
+        receipts=after.receipts,
+        every_receipt=learning.site.receipts(),
+        evaluation=after.evaluation,
+        learning=_story(learning, people, rounds, before, after),
+    )
+
+
+def _answer(
+    learning: Learning,
+    streams: Mapping[str, Examples],
+    first_index: int,
+    progress: Progress,
+) -> _Phase:
+    repository = learning.site.repository
+    desired, manifest = repository.desired(), repository.manifest()
+    assert desired is not None  # it has a manifest
+    fleet = Fleet(
+        scenario=learning.scenario,
+        streams=streams,
+        needs=Needs.of(manifest),
+        addresses=learning.site.addresses,
+        state_dir=learning.site.devices,
+        first_index=first_index,
+    )
+    runs = run_fleet(fleet, progress)
+    receipts = [
+        dataclasses.replace(row, input_index=row.input_index - first_index)
+        for row in learning.site.receipts()
+        if row.input_index >= first_index
+    ]
+    return _Phase(
+        manifest=manifest,
+        version=desired.bundle_version,
+        fleet=fleet,
+        runs=runs,
+        receipts=receipts,
+        evaluation=evaluate(repository, streams, receipts),
+    )
+
+
+def _learn(
+    learning: Learning, people: Mapping[str, Wearer], manifest: Manifest, progress: Progress
+) -> list[Round]:
+    """Run the rounds; whether they end in a release is in the record."""
+    table, scenario = learning.table, learning.scenario
+    config = RunConfig(
+        repository=str(learning.site.repository.root),
+        store=learning.site.store,
+        task=scenario.task,
+        data_dir=str(learning.data_dir or ""),
+        seed=scenario.seed,
+        run=_RUN,
+        rounds=table.rounds,
+        local_epochs=table.local_epochs,
+        wait_s=0.0,
+    )
+    grid = LocalGrid(client_app.app, _node_configs(learning, people, manifest))
+    context = Context(
+        run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config=config.values()
+    )
+    what = f"{table.rounds} federated rounds, and a release of them"
+    for _ in progress.track([None], 1, what):
+        with suppress(NotReleasedError):
+            server_app.app(grid, context)
+    with RoundLog(config.store) as log:
+        return list(reversed(log.rounds(limit=table.rounds, run=_RUN)))
+
+
+def _node_configs(
+    learning: Learning, people: Mapping[str, Wearer], manifest: Manifest
+) -> list[dict[str, str | int | float]]:
+    needed = [entry.memory_bytes for entry in manifest.capacities]
+    configs: list[dict[str, str | int | float]] = []
+    for device in learning.scenario.fleet():
+        data = learning.site.folder / f"{device.device_id}.npz"
+        write_local(people[device.device_id].local, data)
+        configs.append(
+            {
+                "id": device.device_id,
+                "state": str(learning.site.devices / device.device_id),
+                "data": str(data),
+                "memory-kb": device.memory.memory_bytes(needed) / 1000,
+            }
+        )
+    return configs
+
+
+def _since(run: DeviceRun, earlier: DeviceRun) -> DeviceRun:
+    """What a device counted since an earlier run on the same state folder."""
+    return dataclasses.replace(run, receipts=run.receipts - earlier.receipts)
+
+
+def _story(
+    learning: Learning,
+    people: Mapping[str, Wearer],
+    rounds: Sequence[Round],
+    before: _Phase,
+    after: _Phase,
+) -> dict[str, Any]:
+    last = rounds[-1]
+    devices = {
+        device: {
+            "capacity": max(
+                row.resident_capacity for row in after.receipts if row.device == device
+            ),
+            "speed": round(one.drift.speed, 3),
+            "local": len(one.local),
+            "measured": len(one.measured),
+            "before": _accuracy(before, device),
+            "after": _accuracy(after, device),
+        }
+        for device, one in people.items()
+    }
+    return {
+        "bundle_before": before.version,
+        "released": last.released,
+        "verdict": last.verdict,
+        "rotation_degrees": learning.table.rotation_degrees,
+        "before": _accuracy(before),
+        "after": _accuracy(after),
+        "devices": devices,
+        "calibration_accuracy_before": [entry.accuracy for entry in before.manifest.capacities],
+        "calibration_accuracy_after": [entry.accuracy for entry in after.manifest.capacities],
+        "rounds": [_told(one) for one in rounds],
+    }
+
+
+def _told(one: Round) -> dict[str, Any]:
+    return {
+        "number": one.number,
+        "seconds": (one.ended_ms - one.started_ms) / 1000,
+        "participants": len(one.participants),
+        "dropped": [dataclasses.asdict(lost) for lost in one.dropped],
+        "bytes_down": one.bytes_down,
+        "bytes_up": one.bytes_up,
+        "calibration_accuracy": list(one.accuracy),
+        "client_accuracy_before": _mean([each.accuracy_before for each in one.participants]),
+        "client_accuracy_after": _mean([each.accuracy_after for each in one.participants]),
+    }
+
+
+def _accuracy(phase: _Phase, device: str | None = None) -> dict[str, float]:
+    """Accuracy of one device, or of the fleet."""
+    rows = np.array([device in {None, row.device} for row in phase.receipts])
+    evaluation = phase.evaluation
+
+    def share(right: NDArray[np.bool_]) -> float:
+        return float(right[rows].mean())
+
+    return {
+        "device_only": share(evaluation.device),
+        "hybrid": share(evaluation.answered),
+        "cloud_only": share(evaluation.cloud),
+        "offload_share": share(evaluation.offloaded),
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None

@@ -1,0 +1,241 @@
+"""One run from data to report, stage by stage."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nestling_cloud.bundles.cache import trained_repository
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.mqtt.broker_process import BrokerKind, find_broker
+from nestling_cloud.progress import Progress
+from nestling_cloud.service.config import Addresses
+from nestling_cloud.tasks import load_task
+from nestling_cloud.temporary import temporary_folder
+from nestling_sim.figures.evaluation import curves, evaluate
+from nestling_sim.figures.finished_run import Lived
+from nestling_sim.figures.summary import Outcome, summarize
+from nestling_sim.fleet.live import Fleet, FleetError, keep_answering, run_fleet
+from nestling_sim.fleet.streams import Stream, deal
+from nestling_sim.report import Evidence, report_page
+from nestling_sim.run.open_files import make_room
+from nestling_sim.run.results import write_results
+from nestling_sim.run.workspace import FOLDER_PREFIX, Site, open_site
+from nestling_sim.scenario.conditions import outages
+from nestling_sim.scenario.limits import Needs
+from nestling_sim.scenario.scenario import Scenario
+
+# Between two inputs of a device that goes on after the report.
+KEEP_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What to run, and where results go.
+
+    Attributes:
+        scenario: devices and weather; its task and seed count.
+        data_dir: folder with the task's data; None searches the usual places.
+        retrain: train even if the cache has the bundle.
+        out: folder for results; each run makes one of its own in it.
+        broker_kind: which broker the cloud starts.
+        console: serve the console over the running simulation.
+        keep_serving: let cloud and devices go on after the report, until a signal.
+        cache: folder of trained bundles; None takes the user's.
+    """
+
+    scenario: Scenario
+    data_dir: Path | None = None
+    retrain: bool = False
+    out: Path = Path("runs")
+    broker_kind: BrokerKind = "auto"
+    console: bool = False
+    keep_serving: bool = False
+    cache: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A finished run: its figures and the folder that has them."""
+
+    summary: Mapping[str, Any]
+    folder: Path
+
+
+@dataclass
+class _Watch:
+    """Wall time by stage."""
+
+    wall_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.wall_s[name] = time.monotonic() - started
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Who is told of a run while it goes on.
+
+    Attributes:
+        serving: called when the cloud is up.
+        finished: called when the report is written; the run may go on serving after that.
+        said: told what a person should know besides, a line each.
+    """
+
+    serving: Callable[[Addresses], None] = lambda _: None
+    finished: Callable[[Result], None] = lambda _: None
+    said: Callable[[str], None] = lambda _: None
+
+
+def run(config: RunConfig, progress: Progress, listener: Listener | None = None) -> Result:
+    """Train or take from the cache, ship, run the fleet, evaluate, write the report.
+
+    Args:
+        config: what to run.
+        progress: told of every step.
+        listener: told of the run's stations.
+
+    Raises:
+        CloudError: no data, no broker, or a task that cannot be learned.
+        SimError: a device or the cloud failed.
+    """
+    listener = listener or Listener()
+    find_broker(config.broker_kind)  # told before the training and not after it
+    scenario, watch = config.scenario, _Watch()
+    fleet = scenario.fleet()
+    make_room(len(fleet))
+    with watch.stage("data"):
+        task = load_task(scenario.task)
+        splits = task.load_checked(config.data_dir, scenario.seed)
+        dealt = deal(splits.test, len(fleet), scenario.seed)
+        streams = {device.device_id: one for device, one in zip(fleet, dealt, strict=True)}
+    with watch.stage("learn"):
+        trained = trained_repository(
+            task,
+            splits,
+            seed=scenario.seed,
+            progress=progress,
+            retrain=config.retrain,
+            cache=config.cache,
+            say=listener.said,
+        )
+    with _site(config, trained.folder) as site:
+        listener.serving(site.addresses)
+        live = _run_live if scenario.federated is None else _run_federated
+        lived = live(config, site, streams, watch, progress)
+        summary = summarize(
+            Outcome(
+                task=task.name,
+                seed=scenario.seed,
+                bundle_version=lived.version,
+                manifest=lived.manifest,
+                scenario=scenario,
+                inputs=sum(map(len, lived.fleet.streams.values())),
+                recordings=len(splits.test),
+                runs=lived.runs,
+                receipts=lived.receipts,
+                evaluation=lived.evaluation,
+                wall_s=watch.wall_s,
+            )
+        )
+        if lived.learning is not None:
+            summary["federated"] = lived.learning
+        with watch.stage("report"):
+            page = report_page(_evidence(scenario, lived, summary))
+        summary["wall_s"] = {name: round(seconds, 2) for name, seconds in watch.wall_s.items()}
+        folder = write_results(config.out, summary, lived.every_receipt, page)
+        result = Result(summary=summary, folder=folder)
+        listener.finished(result)
+        if config.keep_serving:
+            keep_answering(lived.fleet, interval_s=KEEP_INTERVAL_S)
+    return result
+
+
+@contextmanager
+def _site(config: RunConfig, trained: Path) -> Iterator[Site]:
+    with ExitStack() as stack:
+        if config.scenario.federated is not None:
+            # A copy: what this fleet learns must not become the cache's bundle.
+            copy = stack.enter_context(temporary_folder(FOLDER_PREFIX))
+            trained = Path(shutil.copytree(trained, copy / "repository"))
+        yield stack.enter_context(
+            open_site(
+                Repository(trained),
+                broker_kind=config.broker_kind,
+                console=config.console or config.keep_serving,
+            )
+        )
+
+
+def _evidence(scenario: Scenario, lived: Lived, summary: Mapping[str, Any]) -> Evidence:
+    streams = lived.fleet.streams
+    return Evidence(
+        summary=summary,
+        receipts=lived.receipts,
+        curves=curves(lived.evaluation),
+        outages={
+            device.device_id: outages(device, len(streams[device.device_id]), scenario)
+            for device in scenario.fleet()
+        },
+    )
+
+
+def _run_live(
+    config: RunConfig,
+    site: Site,
+    streams: Mapping[str, Stream],
+    watch: _Watch,
+    progress: Progress,
+) -> Lived:
+    desired, manifest = site.repository.desired(), site.repository.manifest()
+    assert desired is not None  # it has a manifest
+    played = {device: stream.examples for device, stream in streams.items()}
+    fleet = Fleet(
+        scenario=config.scenario,
+        streams=played,
+        needs=Needs.of(manifest),
+        addresses=site.addresses,
+        state_dir=site.devices,
+    )
+    with watch.stage("fleet"):
+        runs = run_fleet(fleet, progress)
+        receipts = site.receipts()
+    with watch.stage("evaluate"):
+        evaluation = evaluate(site.repository, played, receipts)
+    return Lived(
+        manifest=manifest,
+        version=desired.bundle_version,
+        fleet=fleet,
+        runs=runs,
+        receipts=receipts,
+        every_receipt=receipts,
+        evaluation=evaluation,
+    )
+
+
+def _run_federated(
+    config: RunConfig,
+    site: Site,
+    streams: Mapping[str, Stream],
+    watch: _Watch,
+    progress: Progress,
+) -> Lived:
+    # Flower asks when it is imported, and then reports home unless it is told not to.
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+    try:  # flwr is an extra of its own, and takes a second to import
+        from nestling_sim.run.federated import Learning, learn_in_rounds  # noqa: PLC0415
+    except ModuleNotFoundError as err:
+        raise FleetError(f"{err}: pip install 'nestling[sim,federated]'") from err
+    learning = Learning(
+        scenario=config.scenario, data_dir=config.data_dir, streams=streams, site=site
+    )
+    with watch.stage("fleet"):
+        return learn_in_rounds(learning, progress)

@@ -1,0 +1,94 @@
+"""What a device meets at an input: its budget there, and whether the cloud can be reached.
+
+Pure, and tied to input indices instead of the clock, so that a run repeats. Where several
+entries of one kind hold at an index, the last one in the file wins.
+"""
+
+from collections.abc import Iterator
+
+from nestling.v1 import budget_pb2
+from nestling_sim.scenario.limits import Needs, offload_of
+from nestling_sim.scenario.scenario import (
+    EVERY_DEVICE,
+    BatteryWeather,
+    Device,
+    LinkWeather,
+    MemoryWeather,
+    OutageWeather,
+    Scenario,
+    Weather,
+)
+
+
+def budget_at(
+    device: Device, index: int, length: int, scenario: Scenario, needs: Needs
+) -> budget_pb2.Budget:
+    """Budget of a device at one input.
+
+    Args:
+        device: one of the scenario's fleet.
+        index: position of the input in the device's stream, from 0.
+        length: number of inputs in that stream.
+        scenario: where the weather and the offload share are from.
+        needs: of the bundle.
+    """
+    memory_bytes = device.memory.memory_bytes(needs.memory_bytes)
+    fair = {"mbit_s": device.mbit_s, "rtt_ms": device.rtt_ms}
+    offload = offload_of(device.profile, device.link, memory_bytes, needs, **fair)
+    latency_ms, energy_mj = device.limits.spell_out(offload)
+    budget = budget_pb2.Budget(
+        memory_bytes=memory_bytes,
+        latency_ms=latency_ms,
+        energy_mj=energy_mj,
+        link_mbit_s=device.mbit_s,
+        link_rtt_ms=device.rtt_ms,
+        battery=1.0,
+        offload_share=scenario.offload.share,
+        wish_window=scenario.offload.window,
+        tolerated_risk=scenario.offload.tolerated_risk,
+        energy_per_input_mj=scenario.offload.energy_per_input_mj,
+        latency_per_input_ms=scenario.offload.latency_per_input_ms,
+    )
+    for entry in _entries(device, scenario):
+        if index in indices(entry, length):
+            _apply(entry, budget, needs)
+    return budget
+
+
+def link_up_at(device: Device, index: int, length: int, scenario: Scenario) -> bool:
+    """Whether the cloud can be reached from a device at one input."""
+    return not any(index in span for span in outages(device, length, scenario))
+
+
+def outages(device: Device, length: int, scenario: Scenario) -> list[range]:
+    """Input indices at which a device is cut off, one range for each entry."""
+    return [
+        indices(entry, length)
+        for entry in _entries(device, scenario)
+        if isinstance(entry, OutageWeather)
+    ]
+
+
+def indices(entry: Weather, length: int) -> range:
+    """Input indices at which an entry holds in a stream of `length` inputs.
+
+    Entries that follow each other (until = 0.5, from = 0.5) neither overlap nor leave a gap.
+    """
+    return range(round(entry.start * length), round(entry.until * length))
+
+
+def _entries(device: Device, scenario: Scenario) -> Iterator[Weather]:
+    names = {EVERY_DEVICE, device.profile, device.device_id}
+    return (entry for entry in scenario.weather if names.intersection(entry.devices))
+
+
+def _apply(entry: Weather, budget: budget_pb2.Budget, needs: Needs) -> None:
+    match entry:
+        case MemoryWeather():
+            budget.memory_bytes = entry.memory_bytes(needs.memory_bytes)
+        case BatteryWeather():
+            budget.battery = entry.battery
+        case LinkWeather():
+            budget.link_mbit_s, budget.link_rtt_ms = entry.mbit_s, entry.rtt_ms
+        case OutageWeather():
+            pass  # a device does not know that it is cut off before it tries

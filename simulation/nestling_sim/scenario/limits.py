@@ -1,0 +1,159 @@
+"""The limits of a scenario's devices: given in units, or as multiples of what the task takes.
+
+A multiple fits any task: how much a capacity and an offload take is known once it is trained.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import Manifest
+from nestling_core.routing.admission import offload_bytes, transfer_ms
+from nestling_device.energy.meter import ProfileMeter
+from nestling_device.energy.power_tables import load_board, load_link
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Table(BaseModel):
+    """A table of the file, checked strictly: a quoted number is a typing slip, not a number."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a bundle takes, whatever the device.
+
+    Attributes:
+        memory_bytes: of each capacity, smallest first.
+        macs: multiply-accumulates of each capacity, likewise.
+        offload_bytes: on the link for one input.
+    """
+
+    memory_bytes: Sequence[int]
+    macs: Sequence[int]
+    offload_bytes: int
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """Read them off a bundle's manifest."""
+        return cls(
+            memory_bytes=[entry.memory_bytes for entry in manifest.capacities],
+            macs=[entry.macs for entry in manifest.capacities],
+            offload_bytes=offload_bytes(manifest.signature.shape),
+        )
+
+
+def kilobytes(value: float) -> int:
+    """Bytes in so many kB of 1000 bytes."""
+    return round(value * 1000)
+
+
+class Memory(Table):
+    """What a resident capacity may hold: `memory_kb`, or just enough for one of the capacities."""
+
+    memory_kb: Positive | None = None
+    memory_for_capacity: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_memory(self) -> Self:
+        _refuse(_fault(self, "memory", "memory_kb", "memory_for_capacity"))
+        return self
+
+    def memory_bytes(self, needed: Sequence[int]) -> int:
+        """Spell the budget out in bytes.
+
+        Args:
+            needed: bytes that each capacity takes, smallest first.
+        """
+        if self.memory_kb is not None:
+            return kilobytes(self.memory_kb)
+        assert self.memory_for_capacity is not None
+        capacity = min(self.memory_for_capacity, len(needed))
+        if capacity == len(needed):
+            return needed[-1] * 2
+        return (needed[capacity - 1] + needed[capacity]) // 2
+
+
+class AnswerLimits(Table):
+    """What one answer may take: in units, or as so many times what an offload takes.
+
+    An offload here is the run of the largest capacity that the device's memory admits, and then
+    the transfer, over the device's link in fair weather.
+    """
+
+    latency_ms: Positive | None = None
+    latency_for_offloads: Positive | None = None
+    energy_mj: Positive | None = None
+    energy_for_offloads: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        _refuse(
+            _fault(self, "latency limit", "latency_ms", "latency_for_offloads"),
+            _fault(self, "energy limit", "energy_mj", "energy_for_offloads"),
+        )
+        return self
+
+    def spell_out(self, offload: "Offload") -> tuple[float, float]:
+        """Tell both limits, in milliseconds and in millijoules."""
+        latency_ms = self.latency_ms or (self.latency_for_offloads or 0.0) * offload.latency_ms
+        energy_mj = self.energy_mj or (self.energy_for_offloads or 0.0) * offload.energy_mj
+        return latency_ms, energy_mj
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offload:
+    """What one offload takes, the device's own run before it included."""
+
+    latency_ms: float
+    energy_mj: float
+
+
+def offload_of(
+    profile: str, link: str, memory_bytes: int, needs: Needs, *, mbit_s: float, rtt_ms: float
+) -> Offload:
+    """Tell what an offload takes on a board.
+
+    Args:
+        profile: the board.
+        link: the radio.
+        memory_bytes: that the device has in fair weather.
+        needs: of the bundle.
+        mbit_s: throughput of the uplink in fair weather.
+        rtt_ms: its round trip.
+    """
+    meter = _meter(profile, link)
+    fair = Budget(link_mbit_s=mbit_s, link_rtt_ms=rtt_ms)
+    fitting = sum(needed <= memory_bytes for needed in needs.memory_bytes)
+    run = meter.estimate(needs.macs[max(fitting, 1) - 1])
+    return Offload(
+        latency_ms=run.latency_ms + transfer_ms(needs.offload_bytes, fair),
+        energy_mj=run.energy_mj + meter.radio_mj(needs.offload_bytes, fair),
+    )
+
+
+@cache  # asked for at every input
+def _meter(profile: str, link: str) -> ProfileMeter:
+    return ProfileMeter(load_board(profile), load_link(link))
+
+
+def _fault(table: Table, what: str, *keys: str) -> str:
+    """Say what is wrong unless exactly one of the keys is given."""
+    given = [key for key in keys if getattr(table, key) is not None]
+    if len(given) == 1:
+        return ""
+    return f"found {' and '.join(given) or f'no {what}'}; give one of the keys {' and '.join(keys)}"
+
+
+def _refuse(*faults: str) -> None:
+    found = [fault for fault in faults if fault]
+    if found:
+        raise ValueError("; ".join(found))

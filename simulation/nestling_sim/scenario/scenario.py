@@ -1,0 +1,247 @@
+"""A scenario: which devices run which task, and what weather they meet.
+
+Scenarios are TOML files. The models below are the file's own tables; `Scenario.fleet` spells
+the device tables out as one `Device` each.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from nestling_core.parsing.text import EncodingError, decode_text
+from nestling_sim.errors import SimError
+from nestling_sim.scenario.faults import closest, describe, root_faults
+from nestling_sim.scenario.limits import AnswerLimits, Memory, Positive, Table
+
+Profile = Literal["pi-zero-2w", "pi-4b", "pi-5"]
+LinkName = Literal["wifi", "bluetooth", "hsdpa", "lte", "nb-iot"]
+Delivery = Literal["grpc", "mqtt"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+EVERY_DEVICE = "*"
+_BUILT_IN = files("nestling_sim") / "scenarios"
+
+
+class ScenarioError(SimError):
+    """A scenario that cannot be read, or that has unknown or impossible entries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """One simulated device, with its budget in fair weather.
+
+    Attributes:
+        device_id: `<profile>-<n>`, n from 1.
+        profile: name in the device profile table.
+        memory: what a resident capacity may hold.
+        limits: on time and energy of one answer.
+        link: name in the radio table.
+        mbit_s: throughput of the uplink, megabits per second.
+        rtt_ms: round trip of the link.
+        delivery: how it fetches its bundle.
+    """
+
+    device_id: str
+    profile: Profile
+    memory: Memory
+    limits: AnswerLimits
+    link: LinkName
+    mbit_s: float
+    rtt_ms: float
+    delivery: Delivery
+
+
+class OffloadTable(Table):
+    """`[offload]`: what is wished of the cloud, and an offload's deadline."""
+
+    share: Share = 0.0
+    window: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    tolerated_risk: Share = 0.0
+    energy_per_input_mj: Annotated[float, Field(ge=0)] = 0.0
+    latency_per_input_ms: Annotated[float, Field(ge=0)] = 0.0
+    deadline_ms: Positive
+
+    @model_validator(mode="after")
+    def _wishes(self) -> Self:
+        """Nothing wished is more likely a slip than a fleet that never asks."""
+        others = (self.tolerated_risk, self.energy_per_input_mj, self.latency_per_input_ms)
+        if "share" not in self.model_fields_set and not any(others):
+            raise ValueError("nothing is wished; give it a share, from 0 to 1")
+        return self
+
+
+class DeviceTable(Memory, AnswerLimits):
+    """`[[devices]]`: `count` devices alike; kB are 1000 bytes."""
+
+    profile: Profile
+    count: Annotated[int, Field(ge=1, le=1000)]
+    link: LinkName
+    mbit_s: Positive
+    rtt_ms: Annotated[float, Field(ge=0)]
+    delivery: Delivery = "grpc"
+
+
+class FederatedTable(Table):
+    """`[federated]`: what the sensors do to the signal, and how the fleet learns from it."""
+
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)]
+    speed: Annotated[float, Field(ge=0, lt=1)]
+    local_part: Annotated[float, Field(gt=0, lt=1)]
+    rounds: Annotated[int, Field(ge=1, le=1000)]
+    local_epochs: Annotated[int, Field(ge=1, le=1000)]
+
+
+class _Weather(Table):
+    devices: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    start: Annotated[float, Field(ge=0, lt=1, alias="from")]
+    until: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _starts_before_it_ends(self) -> Self:
+        if self.start >= self.until:
+            raise ValueError(f"found from = {self.start} and until = {self.until}; from is smaller")
+        return self
+
+
+class MemoryWeather(_Weather, Memory):
+    """Less memory, or more; kB are 1000 bytes."""
+
+    kind: Literal["memory"]
+
+
+class BatteryWeather(_Weather):
+    """A battery at this charge, 0 to 1."""
+
+    kind: Literal["battery"]
+    battery: Share
+
+
+class LinkWeather(_Weather):
+    """Another throughput and round trip."""
+
+    kind: Literal["link"]
+    mbit_s: Annotated[float, Field(ge=0)]
+    rtt_ms: Annotated[float, Field(ge=0)]
+
+
+class OutageWeather(_Weather):
+    """No way to the cloud, which the device learns only by trying."""
+
+    kind: Literal["outage"]
+
+
+Weather = Annotated[
+    MemoryWeather | BatteryWeather | LinkWeather | OutageWeather, Field(discriminator="kind")
+]
+
+
+class Scenario(Table):
+    """A whole scenario file."""
+
+    task: Annotated[str, Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0)]
+    offload: OffloadTable
+    devices: Annotated[tuple[DeviceTable, ...], Field(min_length=1, strict=False)]
+    weather: Annotated[tuple[Weather, ...], Field(strict=False)] = ()
+    federated: FederatedTable | None = None
+
+    @model_validator(mode="after")
+    def _weather_meets_a_device(self) -> Self:
+        known = {name for one in self.fleet() for name in (one.profile, one.device_id)}
+        for number, entry in enumerate(self.weather, start=1):
+            for name in entry.devices:
+                if name != EVERY_DEVICE and name not in known:
+                    raise ValueError(
+                        f"[[weather]] table {number}, key devices: found {name!r}"
+                        f"{closest(name, known)}; allowed: '*', {', '.join(sorted(known))}"
+                    )
+        return self
+
+    def fleet(self) -> tuple[Device, ...]:
+        """Spell out every device; numbers go on where two tables share a profile."""
+        made: dict[str, int] = {}
+        fleet: list[Device] = []
+        for table in self.devices:
+            for _ in range(table.count):
+                made[table.profile] = made.get(table.profile, 0) + 1
+                fleet.append(_device(table, made[table.profile]))
+        return tuple(fleet)
+
+
+def _keys(table: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in table.model_fields.items()]
+
+
+_KEYS = {
+    "": _keys(Scenario),
+    "offload": _keys(OffloadTable),
+    "federated": _keys(FederatedTable),
+    "devices": _keys(DeviceTable),
+    "memory": _keys(MemoryWeather),
+    "battery": _keys(BatteryWeather),
+    "link": _keys(LinkWeather),
+    "outage": _keys(OutageWeather),
+}
+
+
+def load_scenario(name_or_path: str | Path) -> Scenario:
+    """Read and check a scenario.
+
+    Args:
+        name_or_path: a built-in scenario's name, or the path of a TOML file.
+
+    Raises:
+        ScenarioError: no such scenario, not TOML, or entries that cannot be; the text names the
+            file, the key, what was found and what is allowed.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and len(path.parts) == 1:
+        return _parse(f"scenario {name_or_path}", _read_built_in(str(name_or_path)))
+    try:
+        text = decode_text(path.read_bytes())
+    except (OSError, EncodingError) as err:
+        raise ScenarioError(f"{path}: not a readable TOML file: {err}") from err
+    return _parse(str(path), text)
+
+
+def built_in_scenarios() -> list[str]:
+    """Names that `load_scenario` knows without a path."""
+    return sorted(one.name.removesuffix(".toml") for one in _BUILT_IN.iterdir())
+
+
+def _read_built_in(name: str) -> str:
+    known = built_in_scenarios()
+    if name not in known:
+        raise ScenarioError(
+            f"no scenario {name!r}{closest(name, known)}; built in: {', '.join(known)}; "
+            "or give the path of a .toml file"
+        )
+    return (_BUILT_IN / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _parse(source: str, text: str) -> Scenario:
+    try:
+        tables: dict[str, Any] = tomllib.loads(text)
+        return Scenario.model_validate(tables)
+    except (tomllib.TOMLDecodeError, RecursionError) as err:
+        raise ScenarioError(f"{source}: not TOML: {err}") from err
+    except ValidationError as err:
+        faults = [f"{source}: {describe(fault, _KEYS)}" for fault in root_faults(err.errors())]
+        raise ScenarioError("\n".join(faults)) from err
+
+
+def _device(table: DeviceTable, number: int) -> Device:
+    return Device(
+        device_id=f"{table.profile}-{number}",
+        profile=table.profile,
+        memory=table,
+        limits=table,
+        link=table.link,
+        mbit_s=table.mbit_s,
+        rtt_ms=table.rtt_ms,
+        delivery=table.delivery,
+    )

@@ -1,0 +1,151 @@
+"""An agent with a bundle made by hand, a cloud that does as told, and what it keeps."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tests.support.hand_bundle import (
+    CAPACITIES,
+    CLASSES,
+    MEMORY_BYTES,
+    Blobs,
+    hand_bundle,
+    hand_parts,
+)
+
+from nestling.v1 import receipt_pb2
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import Manifest
+from nestling.v1.receipt_pb2 import Receipt
+from nestling_core.routing.admission import offload_bytes
+from nestling_device.bundle.loaded_bundle import Parts
+from nestling_device.delivery.bundle_source import DeliveryError
+from nestling_device.energy.measured_costs import MeasuredCosts
+from nestling_device.energy.meter import ProfileMeter
+from nestling_device.energy.power_tables import Board, Link
+from nestling_device.inference.agent import Agent
+from nestling_device.inference.offloader import (
+    CloudAnswer,
+    OffloadError,
+    Question,
+)
+
+METER = ProfileMeter(
+    Board(name="b", idle_w=1.0, busy_w=3.0, gmacs_per_s=1.0, run_overhead_ms=0.5),
+    Link(name="l", base_w=2.0, w_per_mbit_s=0.0, tail_mj=0.0, mbit_s=1.0, rtt_ms=10.0),
+)
+BUDGET = Budget(
+    memory_bytes=MEMORY_BYTES[-1],
+    latency_ms=1000,
+    energy_mj=1000,
+    link_mbit_s=1.0,
+    link_rtt_ms=10,
+    battery=1,
+    offload_share=0.5,
+)
+CLOUD_CLASS = CLASSES - 1
+SIZE = offload_bytes((2, 3))
+
+
+class ScriptedCloud:
+    """An offloader that answers what it is told to, then for ever the last of it."""
+
+    def __init__(self, *outcomes: OffloadError | None) -> None:
+        self._outcomes = list(outcomes)
+        self.questions: list[Question] = []
+
+    @property
+    def asked(self) -> int:
+        return len(self.questions)
+
+    def offload(self, question: Question, *, deadline_ms: float) -> CloudAnswer:
+        outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
+        self.questions.append(question)
+        if outcome is not None:
+            raise outcome
+        logits = np.zeros(CLASSES, np.float32)
+        logits[CLOUD_CLASS] = 1
+        return CloudAnswer(logits=logits, bytes_up=200, bytes_down=100, wall_ms=3.0)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclasses.dataclass
+class World:
+    """An agent and all that it touches."""
+
+    agent: Agent
+    cloud: ScriptedCloud
+    kept: list[Receipt]
+
+
+class Growth:
+    """Fetches more of the nest, or fails as often as it is told to."""
+
+    def __init__(self, folder: Path, failures: int = 0) -> None:
+        self._folder = folder
+        self._failures = failures
+        self.wishes: list[int] = []
+
+    def __call__(self, memory_bytes: int) -> Parts:
+        self.wishes.append(memory_bytes)
+        if len(self.wishes) <= self._failures:
+            raise DeliveryError("no way through")
+        held = sum(needed <= memory_bytes for needed in MEMORY_BYTES)
+        return hand_parts(self._folder, held=held)
+
+
+def world(
+    folder: Path,
+    *outcomes: OffloadError | None,
+    held: int = CAPACITIES,
+    grow: Callable[[int], Parts] | None = None,
+    costs: MeasuredCosts | None = None,
+    bundle: tuple[Manifest, Blobs] | None = None,
+) -> World:
+    kept: list[Receipt] = []
+    cloud = ScriptedCloud(*(outcomes or (None,)))
+    agent = Agent(
+        hand_parts(folder, held=held, bundle=bundle),
+        cloud,
+        METER,
+        deadline_ms=100,
+        keep=kept.append,
+        grow=grow or Growth(folder),
+        costs=costs,
+    )
+    return World(agent, cloud, kept)
+
+
+def budget(**changes: float) -> Budget:
+    return like(BUDGET, **changes)
+
+
+def like(other: Budget, **changes: float) -> Budget:
+    changed = Budget()
+    changed.CopyFrom(other)
+    for name, value in changes.items():
+        setattr(changed, name, value)
+    return changed
+
+
+def routes(receipts: Iterable[Receipt]) -> list[tuple[int, str]]:
+    return [
+        (receipt.route.capacity, receipt_pb2.Reason.Name(receipt.route.reason)[7:].lower())
+        for receipt in receipts
+    ]
+
+
+def student_class(
+    folder: Path,
+    given: NDArray[np.float32],
+    capacity: int = CAPACITIES,
+    calibrated: bytes | None = None,
+) -> int:
+    bundle = hand_bundle(calibration=calibrated) if calibrated else None
+    nest = hand_parts(folder, bundle=bundle).nest
+    nest.load(capacity)
+    return int(nest.run(given[None]).logits.argmax())

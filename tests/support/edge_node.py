@@ -1,0 +1,133 @@
+"""An edge node that says what it is told to: paho and the payload's messages alone."""
+
+import queue
+import socket
+from collections.abc import Mapping
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from tests.support.processes import DEADLINE_S
+
+from nestling import sparkplug_metrics, topics
+from nestling.sparkplug.v1 import payload_pb2
+from nestling.v1 import receipt_pb2
+
+_ALIAS = 3
+# What is written to it; the birth names them, and commands come by alias.
+_WRITABLE = {
+    sparkplug_metrics.ACKNOWLEDGED: 4,
+    sparkplug_metrics.OFFLOAD_TARGET: 5,
+    sparkplug_metrics.DESIRED_BUNDLE: 6,
+}
+_NAMES = {alias: name for name, alias in _WRITABLE.items()}
+
+
+class Node:
+    """One connection of a node to a broker."""
+
+    def __init__(self, host: str, port: int, device: str = "pi-1", *, will: bool = False) -> None:
+        self.commands: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()  # of telemetry
+        self.wishes: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()  # of what to do
+        self.device = device
+        self._subscribed: queue.Queue[int] = queue.Queue()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        self._client.on_message = self._on_message
+        self._client.on_subscribe = lambda _c, _d, mid, _codes, _props: self._subscribed.put(mid)
+        if will:
+            self._client.will_set(topics.sparkplug("NDEATH", device), _death())
+        self._client.connect(host, port)
+        self._client.loop_start()
+        self._client.subscribe(topics.sparkplug("NCMD", device), qos=1)
+        self._subscribed.get(timeout=DEADLINE_S)
+
+    def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        for entry in payload_pb2.Payload.FromString(bytes(message.payload)).metrics:
+            entry.name = entry.name or _NAMES.get(entry.alias, "")
+            wish = entry.name in {
+                sparkplug_metrics.OFFLOAD_TARGET,
+                sparkplug_metrics.DESIRED_BUNDLE,
+            }
+            (self.wishes if wish else self.commands).put(entry)
+
+    def publish(self, message_type: str, payload: bytes) -> None:
+        """Publish a payload, whatever it is."""
+        topic = topics.sparkplug(message_type, self.device)
+        self._client.publish(topic, payload, qos=1).wait_for_publish(DEADLINE_S)
+
+    def birth(self, values: Mapping[str, sparkplug_metrics.MetricValue] | None = None) -> None:
+        """Publish a birth certificate, with further metrics."""
+        payload = payload_pb2.Payload(seq=0, timestamp=1)
+        payload.metrics.append(
+            sparkplug_metrics.metric(sparkplug_metrics.BD_SEQ, 0, timestamp_ms=1)
+        )
+        payload.metrics.append(
+            sparkplug_metrics.metric(sparkplug_metrics.REBIRTH, False, timestamp_ms=1)
+        )
+        payload.metrics.append(
+            sparkplug_metrics.metric(sparkplug_metrics.RECEIPTS, b"", timestamp_ms=1, alias=_ALIAS)
+        )
+        told: dict[str, sparkplug_metrics.MetricValue | None] = {
+            **dict.fromkeys(_WRITABLE),
+            **(values or {}),
+        }
+        for name, value in told.items():
+            alias = _WRITABLE.get(name)
+            payload.metrics.append(
+                sparkplug_metrics.metric(name, value, timestamp_ms=1, alias=alias)
+            )
+        self.publish("NBIRTH", payload.SerializeToString())
+
+    def data(self, seq: int, batch: bytes, name: str = "") -> None:
+        """Publish a batch of receipts."""
+        payload = payload_pb2.Payload(seq=seq, timestamp=1)
+        alias = None if name else _ALIAS
+        payload.metrics.append(sparkplug_metrics.metric(name, batch, timestamp_ms=1, alias=alias))
+        self.publish("NDATA", payload.SerializeToString())
+
+    def death(self) -> None:
+        """Publish the death certificate of this birth."""
+        self.publish("NDEATH", _death())
+
+    def command(self) -> payload_pb2.Payload.Metric:
+        """Next metric of a command about telemetry."""
+        return self.commands.get(timeout=DEADLINE_S)
+
+    def wish(self) -> payload_pb2.Payload.Metric:
+        """Next metric of a command about what the device has to do."""
+        return self.wishes.get(timeout=DEADLINE_S)
+
+    def acknowledged(self) -> tuple[str, int]:
+        """Next acknowledgement's outbox and sequence; questions for a rebirth are passed over."""
+        entry = self.command()
+        while entry.name == sparkplug_metrics.REBIRTH:
+            entry = self.command()
+        assert entry.name == sparkplug_metrics.ACKNOWLEDGED
+        word = receipt_pb2.OutboxAcknowledgement.FromString(entry.bytes_value)
+        return word.outbox_id, word.sequence
+
+    def close(self) -> None:
+        """Say goodbye to the broker."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def vanish(self) -> None:
+        """Go without a goodbye, as one does whose power is cut."""
+        connection = self._client.socket()
+        assert isinstance(connection, socket.socket)
+        connection.shutdown(socket.SHUT_RDWR)
+        self._client.loop_stop()
+
+
+def batch_of(*sequences: int) -> bytes:
+    """Bytes of a batch of receipts."""
+    batch = receipt_pb2.ReceiptBatch(outbox_id="outbox")
+    for sequence in sequences:
+        receipt = batch.receipts.add(sequence=sequence, input_index=sequence, answer=1)
+        receipt.route.CopyFrom(receipt_pb2.Route(capacity=1, reason=receipt_pb2.REASON_ACCEPTED))
+        receipt.latency_provenance = receipt_pb2.PROVENANCE_MODELLED
+    return batch.SerializeToString()
+
+
+def _death() -> bytes:
+    entry = sparkplug_metrics.metric(sparkplug_metrics.BD_SEQ, 0, timestamp_ms=1)
+    return payload_pb2.Payload(metrics=[entry]).SerializeToString()

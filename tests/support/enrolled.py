@@ -1,0 +1,95 @@
+"""A secure cloud and its devices, by the commands that people run."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import NameOID
+from tests.support.processes import DEADLINE_S
+
+from nestling_cloud.fleet.enrolment import Enrolment
+from nestling_device.transport.identity import Papers
+
+Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+TLS = ("--tls", "--enrolment-port", "0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def run(package: str, *arguments: str, stdin: str = "") -> Ended:
+    """Run `nestling-cloud` or `nestling-device` to its end."""
+    command = [sys.executable, "-P", "-m", f"nestling_{package}.cli", *arguments]
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+    return Ended(status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def add(state: Path, name: str, *arguments: str) -> str:
+    """Make a token for a device."""
+    ended = run("cloud", "device", "add", name, "--state", str(state), "--json", *arguments)
+    assert ended.status == 0, ended.stderr
+    token: str = json.loads(ended.stdout)["token"]
+    return token
+
+
+def remove(state: Path, name: str) -> None:
+    """Put a device out."""
+    ended = run("cloud", "device", "remove", name, "--state", str(state))
+    assert ended.status == 0, ended.stderr
+
+
+def enrol(address: str, token: str, folder: Path) -> Ended:
+    """Enrol a device."""
+    return run(
+        "device", "enrol", "--cloud", address, "--token-file", "-", "--state", str(folder),
+        stdin=token,
+    )  # fmt: skip
+
+
+def signing_request(key: Key, name: str = "me") -> str:
+    """Make a signing request, PEM."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    request = x509.CertificateSigningRequestBuilder(subject).sign(key, digest)
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """A key as text."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def papers(enrolment: Enrolment, name: str, *, broker: str = "127.0.0.1:1") -> Papers:
+    """Enrol a device without a socket."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    _, certificate = enrolment.enrol(enrolment.invite(name).secret, signing_request(key))
+    return Papers(
+        key=pem(key),
+        certificate=certificate,
+        authority=enrolment.authority.certificate_pem,
+        cloud="127.0.0.1:1",
+        broker=broker,
+    )
+
+
+def serial_of(identity: Papers) -> int:
+    """Serial number of a device's certificate."""
+    return x509.load_pem_x509_certificate(identity.certificate.encode()).serial_number

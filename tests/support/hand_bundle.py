@@ -1,0 +1,250 @@
+"""A bundle made by hand, whose multiplexer says what the test wrote into the input.
+
+Inputs are (2, 3). The first four of their six numbers are the probabilities that capacity 1, 2, 3
+and the cloud are right. At offload share 0.5 a gain of the cloud above ACCEPT_PRICE is escalated,
+and one above GATE_PRICE gated where there is a way up; at 0 nothing is sent, at 1 everything.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from tests.support.memory_source import MemorySource
+
+from nestling.v1 import bundle_pb2
+from nestling_cloud.bundles.repository import Repository
+from nestling_core.execution.session import open_session
+from nestling_core.nest.bundle_files import MANIFEST_FORMAT, blob_of, bundle_version
+from nestling_core.nest.layout import assemble, ring_bytes
+from nestling_device.bundle.loaded_bundle import Parts, load_parts
+from nestling_device.delivery.blob_store import BlobStore
+from nestling_device.delivery.installer import Installed
+from nestling_device.delivery.release_rules import needed_blobs
+
+SHAPE = (2, 3)
+CLASSES = 4
+CAPACITIES = 3
+MEMORY_BYTES = (1000, 2000, 4000)
+MACS = (1_000_000, 2_000_000, 4_000_000)
+GATE_PRICE = 0.5
+ACCEPT_PRICE = 0.2
+CLIMB_PRICE = 0.3
+# How likely calibration inputs were to be answered right.
+BELIEVED = (0.2, 0.4, 0.6, 0.8, 1.0)
+
+_INPUTS = 6
+_HIDDEN = (2, 4, 8)
+_SCALE = numpy_helper.from_array(np.array(0.05, np.float32), "scale")
+
+Blobs = Mapping[str, bytes]
+
+
+def window(*success: float) -> NDArray[np.float32]:
+    """Make an input of which the multiplexer says: capacity 1, 2, 3 and the cloud succeed so."""
+    return np.array([*success, 0.5, -0.5], np.float32).reshape(SHAPE)
+
+
+EASY = window(0.5, 0.5, 0.5, 0.6)
+UNSURE = window(0.5, 0.5, 0.5, 0.9)
+HARD = window(0.1, 0.1, 0.1, 0.9)
+
+
+def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifest, Blobs]:
+    """Make the bundle.
+
+    Args:
+        release: its number.
+        replaced: bytes of `template`, `calibration` or `golden` to take instead; the template is
+            that of capacity 1.
+
+    Returns:
+        The manifest, and the bytes of every blob that it names by SHA-256.
+    """
+    rng = np.random.default_rng(release)
+    whole = {
+        "first": rng.integers(-128, 128, (_HIDDEN[-1], _INPUTS), np.int8),
+        "second": rng.integers(-128, 128, (CLASSES, _HIDDEN[-1]), np.int8),
+    }
+    layout = [
+        _nested("first", [(hidden, _INPUTS) for hidden in _HIDDEN]),
+        _nested("second", [(CLASSES, hidden) for hidden in _HIDDEN]),
+    ]
+    rings = [ring_bytes(layout, whole, capacity) for capacity in range(1, CAPACITIES + 1)]
+    templates = [_template(hidden) for hidden in _HIDDEN]
+    golden = _golden(layout, rings, templates).SerializeToString()
+    templates[0] = replaced.pop("template", templates[0])
+    shared = {
+        "calibration": calibration().SerializeToString(),
+        "golden": golden,
+        **replaced,
+    }
+    named = {name: blob_of(data) for name, data in shared.items()}
+    manifest = bundle_pb2.Manifest(
+        format=MANIFEST_FORMAT,
+        task="hand",
+        release=release,
+        signature=bundle_pb2.Signature(shape=SHAPE, classes=["a", "b", "c", "d"]),
+        tensors=layout,
+        capacities=[
+            bundle_pb2.Capacity(
+                template=blob_of(template), ring=blob_of(ring), macs=macs, memory_bytes=needed
+            )
+            for template, ring, macs, needed in zip(
+                templates, rings, MACS, MEMORY_BYTES, strict=True
+            )
+        ],
+        cloud=bundle_pb2.CloudModel(name="hand-teacher"),
+        **named,
+    )
+    return manifest, {blob_of(data).sha256: data for data in [*rings, *templates, *shared.values()]}
+
+
+def calibration() -> bundle_pb2.Calibration:
+    """Make curves with three points, the same for every capacity."""
+    prices = (
+        (0.0, 2.0, 2.0, 0.6),
+        (0.5, GATE_PRICE, ACCEPT_PRICE, 0.7),
+        (1.0, -2.0, -2.0, 0.9),
+    )
+    points = [
+        bundle_pb2.OperatingPoint(
+            offload_share=share, gate_price=gate, accept_price=accept, accuracy=accuracy
+        )
+        for share, gate, accept, accuracy in prices
+    ]
+    return bundle_pb2.Calibration(
+        curves=[
+            bundle_pb2.RoutingCurve(points=points, believed=BELIEVED) for _ in range(CAPACITIES)
+        ]
+    )
+
+
+def climbing() -> bytes:
+    """Make a serialised calibration whose third capacity is reached from the first one."""
+    made = calibration()
+    for _ in range(CAPACITIES):
+        made.climbs.add()
+    made.climbs[2].start, made.climbs[2].price = 1, CLIMB_PRICE
+    made.climbs[2].curve.CopyFrom(made.curves[2])
+    for point in made.climbs[2].curve.points:
+        point.accept_price += 0.1  # not the prices of the third capacity at once
+    return made.SerializeToString()
+
+
+def hand_parts(
+    folder: Path, *, held: int = CAPACITIES, bundle: tuple[bundle_pb2.Manifest, Blobs] | None = None
+) -> Parts:
+    """Put a bundle on the disk up to a capacity, and open it."""
+    manifest, blobs = bundle or hand_bundle()
+    source, store = MemorySource(), BlobStore(folder)
+    desired = source.release(manifest, dict(blobs))
+    for blob in needed_blobs(manifest, held, "uint8"):
+        store.download(source, blob)
+    installed = Installed(
+        manifest=manifest,
+        manifest_blob=desired.manifest,
+        version=bundle_version(manifest, desired.manifest),
+        capacity=held,
+        activations="uint8",
+    )
+    return load_parts(installed, store)
+
+
+def hand_repository(folder: Path, teacher: bytes) -> None:
+    """Release the bundle in a repository.
+
+    Args:
+        folder: of the repository.
+        teacher: ONNX of a cloud model that takes its inputs and knows its classes.
+    """
+    repository = Repository(folder)
+    repository.add_model(hand_bundle()[0].cloud.name, teacher)
+    hand_release(repository, release=1)
+
+
+def hand_release(repository: Repository, *, release: int) -> str:
+    """Release the bundle with other weights for each number; returns its version."""
+    manifest, blobs = hand_bundle(release)
+    for data in blobs.values():
+        repository.add(data)
+    return repository.release(manifest).bundle_version
+
+
+def _nested(name: str, shapes: list[tuple[int, int]]) -> bundle_pb2.NestedTensor:
+    prefixes = [bundle_pb2.Prefix(shape=shape) for shape in shapes]
+    return bundle_pb2.NestedTensor(name=name, prefixes=prefixes)
+
+
+def _template(hidden: int) -> bytes:
+    return template_saying("Clip", ["said", "zero", "one"], hidden=hidden)
+
+
+def template_saying(
+    kind: str, inputs: list[str], *, options: int = CAPACITIES + 1, hidden: int = _HIDDEN[0]
+) -> bytes:
+    """A capacity's graph, from "input" to "logits" and "right".
+
+    Args:
+        kind: of the ONNX node that puts out "right".
+        inputs: of that node: "flat" are the input's numbers, "said" the first `options` of them.
+        options: how many it speaks of.
+        hidden: width of the capacity.
+    """
+    nodes = [
+        helper.make_node("Flatten", ["input"], ["flat"]),
+        helper.make_node("DequantizeLinear", ["first", "scale"], ["w1"]),
+        helper.make_node("Gemm", ["flat", "w1"], ["sum"], transB=1),
+        helper.make_node("Relu", ["sum"], ["hidden"]),
+        helper.make_node("DequantizeLinear", ["second", "scale"], ["w2"]),
+        helper.make_node("Gemm", ["hidden", "w2"], ["logits"], transB=1),
+        helper.make_node("Slice", ["flat", "from", "to", "axis"], ["said"]),
+        helper.make_node(kind, inputs, ["right"]),
+    ]
+    numbers = {"from": [0], "to": [options], "axis": [1]}
+    reals = {"zero": 0, "one": 1}
+    constants = [
+        _SCALE,
+        _external("first", (hidden, _INPUTS)),
+        _external("second", (CLASSES, hidden)),
+        *(numpy_helper.from_array(np.array(value), name) for name, value in numbers.items()),
+        *(
+            numpy_helper.from_array(np.array(value, np.float32), name)
+            for name, value in reals.items()
+        ),
+    ]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "hand",
+        [value("input", TensorProto.FLOAT, ["n", *SHAPE])],
+        [
+            value("logits", TensorProto.FLOAT, ["n", CLASSES]),
+            value("right", TensorProto.FLOAT, ["n", options]),
+        ],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _golden(
+    layout: list[bundle_pb2.NestedTensor], rings: list[bytes], templates: list[bytes]
+) -> bundle_pb2.GoldenInputs:
+    inputs = np.stack([EASY, UNSURE, HARD])
+    golden = bundle_pb2.GoldenInputs(
+        inputs=inputs.astype("<f4").tobytes(), count=len(inputs), tolerance=1e-3
+    )
+    for capacity, template in enumerate(templates, start=1):
+        session = open_session(template, assemble(layout, rings[:capacity]))
+        golden.logits.append(session.run(["logits"], {"input": inputs})[0].astype("<f4").tobytes())
+    return golden
+
+
+def _external(name: str, shape: tuple[int, int]) -> TensorProto:
+    tensor = TensorProto(name=name, data_type=TensorProto.INT8, dims=shape)
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights")
+    return tensor

@@ -1,0 +1,240 @@
+"""Kills a device at every step of its work on the disk, and looks at what is left.
+
+Runs as a program of its own (`python -m tests.support.killing install|outbox|enrol FOLDER`),
+because it forks and a test process has threads. A step is a file or a folder made, opened, renamed,
+linked or removed, a piece of a blob written, or an SQL statement. Prints one JSON object for every
+kill: {"step": what was about to happen, "left": what was found}.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.support.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
+from tests.support.receipts import acknowledgement
+
+from nestling.v1 import bundle_pb2, receipt_pb2
+from nestling_cloud.fleet.enrolment import Enrolment
+from nestling_core.enrolment_token import EnrolmentToken
+from nestling_core.nest.bundle_files import Activations
+from nestling_device.delivery.blob_store import BlobStore
+from nestling_device.delivery.installer import Installer
+from nestling_device.enrolment import enrol
+from nestling_device.storage.state import State
+from nestling_device.telemetry.outbox import Outbox
+from nestling_device.transport.identity import Identity, Papers, save_identity
+
+MEMORY_BYTES = CAPACITY_BYTES[-1]
+_STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
+
+
+class Killer:
+    """Kills this process when it is about to take its n-th step; says on a pipe which it was."""
+
+    def __init__(self, folder: Path, step: int, pipe: int) -> None:
+        self._left = step
+        self._pipe = pipe
+        self._folder = str(folder)
+        sys.addaudithook(self._hear)
+
+    def watch(self, connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(self.step)
+
+    def _hear(self, event: str, args: tuple[Any, ...]) -> None:
+        in_folder = bool(args) and str(args[0]).startswith(self._folder)
+        if event in _STEPS and in_folder:
+            self.step(f"{event} {Path(args[0]).suffix or 'blob'}")
+        elif event == "os.symlink" and str(args[1]).startswith(self._folder):
+            self.step(event)
+
+    def step(self, name: str) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.write(self._pipe, name.encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kills(
+    folder: Path, prepare: Callable[[Path], None], work: Callable[[Path, Killer], None]
+) -> Iterator[tuple[str, Path]]:
+    """Do `work` in a child once for every step, each time on a fresh folder, killed there.
+
+    Yields:
+        The step, and the folder as the kill left it.
+    """
+    prepare(folder / "fresh")
+    step = 0
+    while True:
+        step += 1
+        here = folder / f"step-{step}"
+        shutil.copytree(folder / "fresh", here, symlinks=True)
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            work(here, Killer(here, step, writing))
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            name = pipe.read()
+        _, status = os.waitpid(child, 0)
+        if os.WIFEXITED(status):
+            assert os.WEXITSTATUS(status) == 0, "the work itself failed"
+            return
+        yield name, here
+
+
+class SteppingSource(MemorySource):
+    """Tells the killer of every piece that it sends, so that it may strike between two."""
+
+    def __init__(self, release: int, killer: Killer | None) -> None:
+        super().__init__()
+        self.release(*small_bundle(release))
+        self._killer = killer
+
+    def fetch(self, blob: bundle_pb2.Blob, offset: int) -> Iterator[bytes]:
+        for piece in super().fetch(blob, offset):
+            yield piece
+            if self._killer is not None:
+                self._killer.step("piece")
+
+
+def self_test(
+    manifest: bundle_pb2.Manifest, capacity: int, blobs: BlobStore, _: Activations
+) -> None:
+    for entry in manifest.capacities[:capacity]:
+        blobs.read(entry.ring)
+
+
+def install(folder: Path, release: int, killer: Killer | None = None) -> None:
+    with State(folder) as state:
+        if killer is not None:
+            killer.watch(state._database._connection)
+        blobs = BlobStore(folder / "blobs")
+        Installer(state, blobs, SteppingSource(release, killer), self_test, "uint8").install(
+            MEMORY_BYTES
+        )
+
+
+def active_release(folder: Path) -> int:
+    """Release that would run now; fails unless all of it is here and right."""
+    with State(folder) as state:
+        blobs = BlobStore(folder / "blobs")
+        active = Installer(state, blobs, MemorySource(), self_test, "uint8").active(MEMORY_BYTES)
+        assert active is not None
+        assert active.capacity == len(active.manifest.capacities)
+        self_test(active.manifest, active.capacity, blobs, "uint8")
+        floor = state.floor("small")
+        assert floor is not None
+        assert floor.release == active.manifest.release
+        return active.manifest.release
+
+
+def hold_two_releases(folder: Path) -> None:
+    install(folder, 1)
+    install(folder, 2)
+
+
+def kill_installations(folder: Path) -> Iterator[dict[str, object]]:
+    for step, here in kills(
+        folder,
+        prepare=hold_two_releases,
+        work=lambda here, killer: install(here, 3, killer),
+    ):
+        left = active_release(here)
+        install(here, 3)
+        yield {"step": step, "left": left, "finally": active_release(here)}
+
+
+def make_outbox_folder(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "promised").touch()
+
+
+def use_outbox(folder: Path, killer: Killer) -> None:
+    """Append and acknowledge; `promised` has the newest sequence that `append` returned."""
+    promised = os.open(folder / "promised", os.O_WRONLY)
+    with Outbox(folder, capacity=5) as outbox:
+        killer.watch(outbox._database._connection)
+        for index in range(8):
+            sequence = outbox.append(receipt_pb2.Receipt(input_index=index))
+            os.pwrite(promised, bytes([sequence]), 0)
+            if index == 3:
+                outbox.acknowledge(acknowledgement(outbox, 2))
+    os.close(promised)
+
+
+def kill_outboxes(folder: Path) -> Iterator[dict[str, object]]:
+    for step, here in kills(folder, prepare=make_outbox_folder, work=use_outbox):
+        promised = max((here / "promised").read_bytes(), default=0)
+        with Outbox(here, capacity=5) as outbox:
+            batch = outbox.batch(100).batch
+            held = [entry.sequence for entry in batch.receipts]
+            assert [entry.input_index + 1 for entry in batch.receipts] == held
+            dropped = [n for gap in batch.gaps for n in range(gap.first_sequence, held[0])]
+            last = outbox.last_sequence
+            assert list(range(outbox.acknowledged + 1, last + 1)) == dropped + held
+            assert len(held) <= 5
+            assert outbox.append(receipt_pb2.Receipt()) == last + 1
+        yield {"step": step, "left": last, "promised": promised}
+
+
+def finish_enrolment(folder: Path, cloud_folder: Path, text: str) -> None:
+    """Take up what an earlier enrolment left, and finish it."""
+    token = EnrolmentToken.from_text(text)
+    key = enrol._pending_key(folder, token)
+    with Enrolment.open(cloud_folder) as cloud:
+        _, certificate = cloud.enrol(token.secret, enrol._signing_request(key))
+    papers = Papers(
+        key=enrol._pem(key),
+        certificate=certificate,
+        authority=cloud.authority.certificate_pem,
+        cloud=f"{token.device_id}:1",
+        broker=f"{token.device_id}:2",
+    )
+    save_identity(folder, papers)
+    enrol._forget_pending(folder)
+
+
+def kill_enrolments(folder: Path) -> Iterator[dict[str, object]]:
+    """Enrol a device that has no identity yet, and one that has."""
+    folder.mkdir(exist_ok=True)
+    cloud, enrolled = folder / "cloud", folder / "enrolled"
+    with Enrolment.open(cloud) as opened:
+        first, second = (opened.invite(name).to_text() for name in ("first", "second"))
+    finish_enrolment(enrolled, cloud, first)
+
+    def work(here: Path, _killer: Killer) -> None:
+        shutil.copytree(cloud, clouds / here.name)
+        finish_enrolment(here, clouds / here.name, second)
+
+    for name, prepare in (
+        ("new", Path.mkdir),
+        ("again", lambda made: shutil.copytree(enrolled, made, symlinks=True)),
+    ):
+        clouds = folder / f"{name}-clouds"
+        (folder / name).mkdir()
+        for step, here in kills(folder / name, prepare=prepare, work=work):
+            left = Identity.load(here)
+            finish_enrolment(here, clouds / here.name, second)
+            yield {
+                "step": step,
+                "left": left and left.cloud,
+                "finally": Identity(here).cloud,
+                "files": sorted(path.name.split("-")[0] for path in here.iterdir()),
+            }
+
+
+if __name__ == "__main__":
+    scenario = {
+        "install": kill_installations,
+        "outbox": kill_outboxes,
+        "enrol": kill_enrolments,
+    }[sys.argv[1]]
+    for found in scenario(Path(sys.argv[2])):
+        sys.stdout.write(json.dumps(found) + "\n")

@@ -1,0 +1,78 @@
+"""Receipts as devices send them."""
+
+from collections.abc import Callable, Sequence
+
+from nestling.v1 import receipt_pb2
+from nestling_core.telemetry.receipt_chain import extend
+from nestling_device.telemetry.outbox import Outbox
+
+NOW_MS = 1_700_000_000_000
+
+MakeReceipt = Callable[..., receipt_pb2.Receipt]
+MakeBatch = Callable[..., receipt_pb2.ReceiptBatch]
+
+
+def make_receipt(sequence: int = 1, **fields: object) -> receipt_pb2.Receipt:
+    """Make a sound receipt; keyword arguments replace fields."""
+    receipt = receipt_pb2.Receipt(
+        sequence=sequence,
+        input_index=max(sequence - 1, 0),
+        answered_at_ms=NOW_MS,
+        bundle_version="tiny-1-00000000",
+        route=receipt_pb2.Route(capacity=2, reason=receipt_pb2.REASON_ACCEPTED),
+        answer=3,
+        device_answer=3,
+        resident_capacity=2,
+        latency_ms=1.5,
+        latency_provenance=receipt_pb2.PROVENANCE_MODELLED,
+        wall_ms=0.25,
+        energy=[
+            receipt_pb2.Energy(
+                source="compute", energy_mj=2.0, provenance=receipt_pb2.PROVENANCE_MODELLED
+            ),
+            receipt_pb2.Energy(
+                source="radio", energy_mj=0.5, provenance=receipt_pb2.PROVENANCE_MEASURED
+            ),
+        ],
+        bytes_up=10,
+        bytes_down=20,
+        success=[0.5, 0.75, 1.0],
+        offload_energy_mj=7.0,
+        offload_energy_provenance=receipt_pb2.PROVENANCE_MODELLED,
+        offload_bytes=300,
+    )
+    receipt.budget.memory_bytes = 16_000
+    receipt.budget.latency_ms = 50.0
+    for name, value in fields.items():
+        setattr(receipt, name, value)
+    return receipt
+
+
+def make_batch(
+    *sequences: int,
+    outbox: str = "outbox",
+    gaps: Sequence[tuple[int, int]] = (),
+    acknowledged: int = 0,
+    **fields: object,
+) -> receipt_pb2.ReceiptBatch:
+    """Make a batch of sound receipts; further keyword arguments replace fields of each."""
+    return receipt_pb2.ReceiptBatch(
+        outbox_id=outbox,
+        acknowledged_sequence=acknowledged,
+        receipts=[make_receipt(sequence, **fields) for sequence in sequences],
+        gaps=[receipt_pb2.Gap(first_sequence=a, last_sequence=b) for a, b in gaps],
+    )
+
+
+def acknowledgement(outbox: Outbox, sequence: int) -> receipt_pb2.OutboxAcknowledgement:
+    """What a cloud says that has everything up to a sequence of what the outbox sends now."""
+    batch = outbox.batch(10**6).batch
+    chain = batch.acknowledged_chain
+    for gap in batch.gaps:
+        chain = gap.chain
+    for entry in batch.receipts:
+        if entry.sequence <= sequence:
+            chain = extend(chain, entry.fingerprint)
+    return receipt_pb2.OutboxAcknowledgement(
+        outbox_id=batch.outbox_id, sequence=sequence, chain=chain
+    )

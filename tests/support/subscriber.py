@@ -1,0 +1,62 @@
+"""A client that knows nothing of us: it keeps what a broker sends it, and publishes."""
+
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from tests.support.processes import DEADLINE_S
+
+_END = "end-of-what-was-sent-before"
+
+
+class Heard(NamedTuple):
+    """A message as it came."""
+
+    topic: str
+    payload: bytes
+
+
+class Subscriber:
+    """A client that is subscribed, and what it was sent so far."""
+
+    def __init__(self, client: mqtt.Client) -> None:
+        self._client = client
+        self._messages: queue.Queue[Heard] = queue.Queue()
+
+    def take(self) -> Heard:
+        """Wait for the next message."""
+        return self._messages.get(timeout=DEADLINE_S)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish a message and wait until the broker has it."""
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(DEADLINE_S)
+
+    def rest(self) -> list[Heard]:
+        """Messages that the broker had before now."""
+        self._client.publish(_END, b"", qos=1)
+        return list(iter(self.take, Heard(_END, b"")))
+
+    def put(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        """Write a message down."""
+        self._messages.put(Heard(message.topic, bytes(message.payload)))
+
+
+@contextmanager
+def subscribed(host: str, port: int, topic_filter: str) -> Iterator[Subscriber]:
+    """Subscribe until the end of the block."""
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    found, ready = Subscriber(client), queue.Queue[int]()
+    client.on_message = found.put
+    client.on_subscribe = lambda _c, _d, mid, _codes, _props: ready.put(mid)
+    client.connect(host, port)
+    client.loop_start()
+    client.subscribe([(topic_filter, 1), (_END, 1)])
+    ready.get(timeout=DEADLINE_S)
+    try:
+        yield found
+    finally:
+        client.disconnect()
+        client.loop_stop()

@@ -1,0 +1,25 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.support.tiny_task import TINY_TASK, tiny_splits
+
+from nestling_cloud.bundles.release import release_bundle
+from nestling_cloud.bundles.repository import Repository, RepositoryError
+from nestling_cloud.learning.pipeline import learn
+from nestling_cloud.learning.train_teacher import cloud_model_name
+from nestling_cloud.progress import Silent
+
+
+def test_release_that_is_refused_leaves_the_cloud_its_model(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    repository = Repository(shutil.copytree(tiny_bundle, tmp_path / "repository"))
+    before = repository.read_model(cloud_model_name(TINY_TASK))
+    learned = learn(TINY_TASK, tiny_splits(), seed=1, progress=Silent())
+    assert learned.cloud.onnx != before
+
+    with pytest.raises(RepositoryError, match="is not above the current 1"):
+        release_bundle(repository, TINY_TASK, learned, release=1)
+
+    assert repository.read_model(cloud_model_name(TINY_TASK)) == before

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+from tests.support.fleet_tasks import ROOT
+
+from nestling_cloud import cli
+from nestling_cloud.bundles.repository import Repository
+
+TINY = f"{ROOT / 'tests' / 'tiny_task.py'}:TINY_TASK"
+
+
+def train(repository: Path, *, task: str = TINY) -> int:
+    return cli.main(["bundle", "train", "--task", task, "--repository", str(repository)])
+
+
+def test_training_twice_makes_two_releases_that_can_be_served_and_learned_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "repository"
+
+    statuses = [train(folder), train(folder)]
+
+    said = capsys.readouterr()
+    versions = said.out.split()
+    repository = Repository(folder)
+    desired = repository.desired()
+    assert statuses == [0, 0]
+    assert [version.split("-")[:2] for version in versions] == [["tiny", "1"], ["tiny", "2"]]
+    assert desired is not None
+    assert desired.bundle_version == versions[1]
+    assert repository.model_path("tiny-teacher").is_file()
+    assert repository.checkpoint_path(versions[1]).is_file()
+    assert said.err.count("tolerated risks that are promised") == 2
+
+
+def test_repository_of_another_task_is_left_alone(
+    released: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Repository(released).desired()
+    manifest = Repository(released).manifest()
+    manifest.task, manifest.release = "other", 2
+    Repository(released).release(manifest)
+
+    assert train(released) == 1
+
+    assert "holds releases of 'other'" in capsys.readouterr().err
+    assert before != Repository(released).desired()
+
+
+def test_unknown_task_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tmp_path / "repository", task="nothing") == 1
+
+    assert "no task 'nothing'" in capsys.readouterr().err
+    assert not (tmp_path / "repository").exists()

@@ -1,0 +1,190 @@
+"""What is said to be wrong, and that nothing is said where nothing is."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.support.console_views import START_MS, device_row
+
+from nestling_cloud.console.data.health import (
+    Finding,
+    Offloads,
+    Severity,
+    Snapshot,
+    device_findings,
+    fleet_findings,
+)
+from nestling_cloud.console.data.rounds import DroppedClient, RoundView
+from nestling_cloud.metrics.fleet_health import LONG_OUTBOX, FleetCondition, Losses
+from nestling_cloud.telemetry.ingest_status import Uplink
+
+BUNDLE = "hand-1-00000000"
+NOW_MS = START_MS + 240_000
+FLEET = FleetCondition(
+    known=3,
+    connected=3,
+    last_heard_ms=NOW_MS - 1000,
+    last_answered_ms=NOW_MS - 1000,
+    bundles={BUNDLE: 3},
+    long_outboxes=0,
+    clocks_unset=0,
+    losses=Losses(),
+)
+WELL = Snapshot(
+    now_ms=NOW_MS,
+    uplink=Uplink(broker="127.0.0.1:1883", connected=True),
+    fleet=FLEET,
+    desired=BUNDLE,
+)
+ROUND = RoundView(
+    run="run-1",
+    number=2,
+    place=2,
+    ended_at_ms=START_MS,
+    invited=3,
+    used=3,
+    examples=30,
+    calibration_accuracy=(0.5,),
+    dropped=(),
+    averaged=True,
+    bundle_version="hand-2",
+    verdict="better",
+)
+
+
+def _fleet(**changed: Any) -> Snapshot:
+    return replace(WELL, fleet=replace(FLEET, **changed))
+
+
+def _texts(found: tuple[Finding, ...]) -> str:
+    return " ".join(f"[{one.severity.value}] {one.text}" for one in found).replace("\u202f", " ")
+
+
+def test_nothing_is_found_where_nothing_is_wrong() -> None:
+    assert fleet_findings(WELL) == ()
+    assert fleet_findings(_fleet(known=0, connected=0, last_heard_ms=None, bundles={})) == ()
+    assert fleet_findings(replace(WELL, last_round=ROUND)) == ()
+    assert device_findings(WELL, device_row("watch"), Losses()) == ()
+
+
+def test_fleet_of_which_no_device_is_connected_is_not_working() -> None:
+    away = _fleet(connected=0, last_heard_ms=START_MS, bundles={})
+
+    assert _texts(fleet_findings(away)) == (
+        "[fault] No device is connected; the last one was heard 4 min ago."
+    )
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "expected"),
+    [
+        (
+            replace(WELL, uplink=Uplink(broker="b:1", connected=False)),
+            "[fault] The cloud has no connection to the broker at b:1",
+        ),
+        (
+            replace(WELL, uplink=replace(WELL.uplink, store_fault="disk I/O error")),
+            "[fault] What devices report cannot be stored: disk I/O error.",
+        ),
+        (
+            replace(WELL, desired="", release_fault="the manifest is damaged"),
+            "[fault] There is no bundle that devices could run: the manifest is damaged",
+        ),
+        (
+            _fleet(last_heard_ms=NOW_MS + 120_000),
+            "[fault] This machine's clock is wrong",
+        ),
+        (_fleet(connected=2), "[note] 1 of 3 devices is not connected."),
+        (_fleet(connected=1), "[warning] 2 of 3 devices are not connected."),
+        (
+            _fleet(bundles={BUNDLE: 1, "hand-0": 2}),
+            f"[warning] 2 of 3 connected devices are not running the desired bundle {BUNDLE}.",
+        ),
+        (_fleet(long_outboxes=1), "[warning] 1 of 3 connected devices is holding more than 1 000"),
+        (_fleet(clocks_unset=1), "[warning] 1 of 3 connected devices is dating answers before"),
+        (
+            replace(WELL, offloads=Offloads(answered=4, fallbacks=6)),
+            "[warning] The cloud answered 4 of 10 inputs",
+        ),
+        (_fleet(last_answered_ms=NOW_MS - 1_200_000), "[note] No device is answering inputs; the"),
+        (_fleet(losses=Losses(dropped=5)), "[note] The fleet has receipts that are in no figure"),
+        (_fleet(losses=Losses(rejected=2, forgotten=1)), "2 rejected because they made no sense"),
+        (
+            _fleet(losses=Losses(unreadable=3)),
+            "since the beginning: 3 damaged on the device's disk",
+        ),
+        (_fleet(damaged=2), "[warning] 2 rows of the store are damaged and left out"),
+        (
+            replace(WELL, last_round=replace(ROUND, averaged=False, used=1)),
+            "[warning] The last federated round (run-1, round 2) changed nothing: 1 of 3 clients",
+        ),
+        (
+            replace(WELL, last_round=replace(ROUND, bundle_version="", verdict="it got worse")),
+            "[warning] The last federated round (run-1, round 2) released nothing: it got worse",
+        ),
+        (
+            replace(
+                WELL,
+                last_round=replace(ROUND, dropped=(DroppedClient(device="a", reason="late"),)),
+            ),
+            "[note] The last federated round (run-1, round 2) left out 1 of 3 clients.",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_fleet_is_said(snapshot: Snapshot, expected: str) -> None:
+    found = fleet_findings(snapshot)
+
+    assert len(found) == 1
+    assert expected in _texts(found)
+
+
+@pytest.mark.parametrize(
+    "offloads", [Offloads(answered=5, fallbacks=5), Offloads(answered=1, fallbacks=8)]
+)
+def test_few_fallbacks_are_no_finding(offloads: Offloads) -> None:
+    assert fleet_findings(replace(WELL, offloads=offloads)) == ()
+
+
+def test_devices_are_not_blamed_for_a_broker_that_is_gone() -> None:
+    gone = replace(_fleet(connected=0, bundles={}), uplink=Uplink(broker="b:1", connected=False))
+
+    assert [one.severity for one in fleet_findings(gone)] == [Severity.FAULT]
+    assert len(device_findings(gone, replace(device_row("a"), online=False), Losses())) == 1
+
+
+def test_worst_comes_first() -> None:
+    many = replace(
+        _fleet(connected=0, bundles={}, losses=Losses(dropped=1)),
+        last_round=replace(ROUND, averaged=False),
+    )
+
+    assert [one.severity for one in fleet_findings(many)] == [
+        Severity.FAULT,
+        Severity.WARNING,
+        Severity.NOTE,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (
+            {"online": False},
+            "[fault] This device is not connected; it was last heard 4 min ago.",
+        ),
+        ({"bundle_version": "hand-0"}, f"[warning] It runs hand-0 and should run {BUNDLE}."),
+        ({"bundle_version": ""}, "[warning] It runs no bundle that it told of and should run"),
+        ({"outbox_depth": LONG_OUTBOX + 1}, "[warning] It holds 1 001 receipts that are not"),
+    ],
+)
+def test_what_is_wrong_with_a_device_is_said(changed: dict[str, Any], expected: str) -> None:
+    found = device_findings(WELL, replace(device_row("watch"), **changed), Losses())
+
+    assert len(found) == 1
+    assert expected in _texts(found)
+
+
+def test_receipts_that_a_device_lost_are_said_on_its_page() -> None:
+    (found,) = device_findings(WELL, device_row("watch"), Losses(dropped=7))
+
+    assert "This device has receipts that are in no figure" in found.text

@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+from tests.support.hand_bundle import hand_release
+
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.console.data.released_bundle import bundle_note, desired_version
+
+
+@pytest.mark.parametrize(
+    ("running", "desired", "note"),
+    [
+        ("small-2", "small-2", "as desired"),
+        ("small-1", "small-2", "should run small-2"),
+        ("", "small-2", "should run small-2"),
+        ("small-1", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_bundle_is_held_against_the_desired_one(running: str, desired: str, note: str) -> None:
+    assert bundle_note(running, desired) == note
+
+
+def test_desired_version_is_that_of_the_last_release(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    assert desired_version(repository) == ""
+
+    for release in (1, 2):
+        version = hand_release(repository, release=release)
+
+        assert desired_version(repository) == version
+
+
+def test_no_version_is_told_of_a_damaged_release(tmp_path: Path) -> None:
+    (tmp_path / "desired.binpb").write_bytes(b"\xff")
+
+    assert desired_version(Repository(tmp_path)) == ""

@@ -1,0 +1,63 @@
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+from nestling.sparkplug_metrics import MetricValue
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.control import commander
+from nestling_cloud.control.commander import Commander
+from nestling_cloud.control.targets import Wishes
+from nestling_cloud.store.store import Store, store_url
+
+LOOKS = 30
+
+
+class CountedWishes(Wishes):
+    """Counts who asks, and fails if it is told to."""
+
+    def __init__(self, store: Store, *, fails: bool) -> None:
+        super().__init__(store)
+        self.looks = 0
+        self.enough = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._fails = fails
+
+    def for_devices(self, devices: Iterable[str]) -> dict[str, float | None]:
+        self.looks += 1
+        if self.looks > LOOKS:
+            self._loop.call_soon_threadsafe(self.enough.set)
+        if self._fails:
+            raise OSError("no space left on device")
+        return super().for_devices(devices)
+
+
+async def send(_device: str, _values: Mapping[str, MetricValue | None]) -> bool:
+    return True
+
+
+async def look_often(store: Store, repository: Path, *, fails: bool) -> None:
+    wishes = CountedWishes(store, fails=fails)
+    running = asyncio.create_task(Commander(wishes, Repository(repository)).run(send))
+    await wishes.enough.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("fails", ["store", "repository"])
+def test_what_cannot_be_read_for_long_has_few_lines_in_the_log(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fails: str,
+) -> None:
+    monkeypatch.setattr(commander, "_LOOK_S", 0.0)
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    (repository / "desired.binpb").write_bytes(b"damaged")
+
+    with Store(store_url(str(tmp_path / "receipts.sqlite"))) as store:
+        asyncio.run(look_often(store, repository, fails=fails == "store"))
+
+    assert 1 <= len(caplog.records) <= 3  # the first, the tenth, and perhaps a slow machine's

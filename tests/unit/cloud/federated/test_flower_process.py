@@ -1,0 +1,63 @@
+import locale
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nestling_cloud.federated import flower_process
+from nestling_cloud.federated.flower_process import FlowerError, environment, program, write_app
+from nestling_cloud.federated.run_config import RunConfig
+from nestling_core.network.address import Address
+
+CONFIG = RunConfig(repository='/srv/a "b" \\ c', store="sqlite:///x", task="wearable", rounds=3)
+
+
+def test_app_carries_its_run_configuration_and_names_both_sides(tmp_path: Path) -> None:
+    write_app(tmp_path, CONFIG)
+
+    project = tomllib.loads((tmp_path / "pyproject.toml").read_text())
+    flwr = project["tool"]["flwr"]["app"]
+    assert RunConfig.of(flwr["config"]) == CONFIG
+    for side in ("serverapp", "clientapp"):
+        module, _, name = flwr["components"][side].partition(":")
+        path = tmp_path.joinpath(*module.split(".")).with_suffix(".py")
+        assert f"import {name}" in path.read_text()
+
+
+def test_keys_of_others_are_left_alone() -> None:
+    values = {**CONFIG.values(), "theirs": 1}
+
+    assert RunConfig.of(values) == CONFIG
+
+
+def test_flower_neither_reports_nor_looks_for_updates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FLWR_TELEMETRY_ENABLED", "1")  # the caller's, for other programs
+    monkeypatch.setenv("PYTHONINSPECT", "1")
+    monkeypatch.delenv("FLWR_DISABLE_UPDATE_CHECK", raising=False)
+
+    made = environment(tmp_path)
+
+    assert (made["FLWR_TELEMETRY_ENABLED"], made["FLWR_DISABLE_UPDATE_CHECK"]) == ("0", "1")
+    assert made["FLWR_HOME"] == str(tmp_path)
+    assert "PYTHONINSPECT" not in made
+
+
+def test_what_flwr_says_is_read_whatever_the_locales_encoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "flwr"
+    script.write_text('#!/bin/sh\nprintf \'{"said": "\\303\\244\\377"}\'\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(flower_process, "program", lambda _: str(script))
+    monkeypatch.setattr(locale, "getpreferredencoding", lambda *_: "ascii")
+    monkeypatch.setattr(locale, "getencoding", lambda: "ascii")
+    link = flower_process.Link(address=Address(host="127.0.0.1", port=1), root_certificates=None)
+
+    assert flower_process._flwr(tmp_path, link, ["ls"], 20) == '{"said": "ä\ufffd"}'
+
+
+def test_program_that_is_not_installed_says_what_to_install() -> None:
+    with pytest.raises(FlowerError, match=r"pip install 'nestling\[federated\]'"):
+        program("flower-of-no-kind")

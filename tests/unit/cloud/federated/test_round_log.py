@@ -1,0 +1,101 @@
+import dataclasses
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nestling_cloud.federated.round_log import Dropped, Participant, Round, RoundLog, RoundsError
+from nestling_cloud.store.store import Store, store_url
+
+ONE = Round(
+    run="spring",
+    number=1,
+    started_ms=1_700_000_000_000,
+    ended_ms=1_700_000_004_000,
+    bundle_version="tiny-1-0123abcd",
+    participants=(
+        Participant(
+            device="porch",
+            node="17430537933055550124",  # too large for a column of integers
+            capacity=2,
+            examples=50,
+            held_out=10,
+            accuracy_before=0.5,
+            accuracy_after=0.75,
+        ),
+    ),
+    dropped=(Dropped(device="attic", node="3", reason="no reply in time"),),
+    bytes_down=1000,
+    bytes_up=900,
+    accuracy=(0.7, 0.8),
+    averaged=True,
+)
+TWO = dataclasses.replace(ONE, number=2, started_ms=ONE.started_ms + 5000)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return store_url(str(tmp_path / "receipts.sqlite"))
+
+
+@pytest.fixture
+def log(url: str) -> Iterator[RoundLog]:
+    with RoundLog(url) as opened:
+        yield opened
+
+
+def test_rounds_come_back_newest_first(log: RoundLog) -> None:
+    log.put(ONE)
+    log.put(TWO)
+
+    assert log.rounds() == [TWO, ONE]
+    assert log.rounds(limit=1) == [TWO]
+    assert log.rounds(run="autumn") == []
+
+
+def test_round_that_is_known_better_takes_the_place_of_the_old_one(log: RoundLog) -> None:
+    log.put(ONE)
+    settled = dataclasses.replace(ONE, released="tiny-2-4567cdef", verdict="better")
+
+    log.put(settled)
+
+    assert log.rounds() == [settled]
+
+
+def test_rounds_live_beside_receipts_and_outlive_the_process(url: str) -> None:
+    with Store(url) as store, RoundLog(url) as log:
+        log.put(ONE)
+        assert store.count() == 0
+
+    with RoundLog(url) as log:
+        assert log.rounds() == [ONE]
+
+
+def test_database_that_cannot_be_opened_says_what_to_name(tmp_path: Path) -> None:
+    with pytest.raises(RoundsError, match="name the database"):
+        RoundLog(store_url(str(tmp_path / "no" / "folder" / "rounds.sqlite")))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "participants = 'cut {'",
+        "participants = '[{}]'",
+        "participants = '7'",
+        "accuracy = '[\"a\"]'",
+        "accuracy = 'null'",
+        "started_ms = 'once'",
+    ],
+)
+def test_row_that_makes_no_sense_is_passed_over(
+    log: RoundLog, url: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.put(ONE)
+    log.put(TWO)
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+        database.execute(f"UPDATE federated_rounds SET {damage} WHERE number = 1")  # noqa: S608
+
+    assert [log.rounds() for _ in range(3)] == [[TWO]] * 3
+    assert len(caplog.records) == 1  # the console asks again and again
+    assert "round 1 of spring" in caplog.text

@@ -1,0 +1,128 @@
+"""What clients say, and what a lying one cannot get through."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nestling.v1.bundle_pb2 import Signature
+from nestling_cloud.federated.update_checks import (
+    Member,
+    Trained,
+    UpdateError,
+    check_judged,
+    check_member,
+    check_trained,
+)
+from nestling_core.student.config import conv_student
+from nestling_core.student.weights import trained_shapes
+
+SIGNATURE = Signature(shape=[2, 16], classes=["a", "b", "c"])
+STUDENT = conv_student(channels=(6, 8), strides=(2, 1), fractions=(0.5, 1.0))
+VERSION = "tiny-3-0123abcd"
+MEMBER = Member(node=7, device="porch", capacity=1, examples=50)
+CONFIG = {"bundle-version": VERSION, "round": 4, "device": "porch"}
+METRICS = {"examples": 50, "held-out": 10, "accuracy-before": 0.5, "accuracy-after": 0.75}
+SELF = {"capacity": 2, "examples": 50}
+
+
+def arrays() -> dict[str, NDArray[np.float32]]:
+    shapes = trained_shapes(SIGNATURE, STUDENT, 1)
+    return {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+
+
+def trained(
+    given: dict[str, Any] | None = None,
+    config: dict[str, Any] | None = None,
+    metrics: dict[str, Any] | None = None,
+) -> Trained:
+    return check_trained(
+        MEMBER,
+        arrays() if given is None else given,
+        {**CONFIG, **(config or {})},
+        {**METRICS, **(metrics or {})},
+        signature=SIGNATURE,
+        student=STUDENT,
+        server_round=4,
+        bundle_version=VERSION,
+    )
+
+
+def test_sound_update_is_believed() -> None:
+    found = trained()
+
+    assert (found.update.node, found.update.capacity, found.update.examples) == (7, 1, 50)
+    assert found.update.arrays.keys() == arrays().keys()
+    assert (found.judged.held_out, found.judged.before, found.judged.after) == (10, 0.5, 0.75)
+
+
+HEAD = np.ones((3, 4), np.float32)
+LIES: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing": ({"given": {}}, "wrong names"),
+    "integers": ({"given": {**arrays(), "head": HEAD.astype(np.int64)}}, "head is int64"),
+    "not a number": ({"given": {**arrays(), "head": HEAD * np.nan}}, "not finite"),
+    "infinite": ({"given": {**arrays(), "head": HEAD * np.inf}}, "not finite"),
+    "wider": ({"given": {**arrays(), "head": np.ones((3, 8), np.float32)}}, "head has shape"),
+    "another name": ({"given": {**arrays(), "tail": HEAD}}, "wrong names: tail"),
+    "stale": ({"config": {"round": 3}}, "stale: of round 3, and this is round 4"),
+    "no round": ({"config": {"round": None}}, "stale: of round None"),
+    "other bundle": ({"config": {"bundle-version": "tiny-2-0"}}, "'tiny-2-0', and the round is of"),
+    "no examples": ({"metrics": {"examples": 0}}, "0 examples, and 50 when it was asked"),
+    "more examples": ({"metrics": {"examples": 51}}, "51 examples, and 50 when it was asked"),
+    "absurd examples": ({"metrics": {"examples": 10**12}}, "is not a whole number"),
+    "half an example": ({"metrics": {"examples": 0.5}}, "is not a whole number"),
+    "negative": ({"metrics": {"examples": -5}}, "is not a whole number"),
+    "accuracy": ({"metrics": {"accuracy-after": 1.5}}, "accuracy-after 1.5 is not from 0 to 1"),
+    "no accuracy": ({"metrics": {"accuracy-after": float("nan")}}, "nan is not from 0 to 1"),
+    "a list": ({"metrics": {"held-out": [1, 2]}}, "is not a whole number"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_update_that_cannot_be_is_left_out(lie: str) -> None:
+    said, words = LIES[lie]
+
+    with pytest.raises(UpdateError, match=words):
+        trained(**said)
+
+
+def member(config: dict[str, Any] | None = None, metrics: dict[str, Any] | None = None) -> Member:
+    return check_member(
+        7,
+        {**CONFIG, **(config or {})},
+        {**SELF, **(metrics or {})},
+        capacities=2,
+        bundle_version=VERSION,
+    )
+
+
+def test_client_that_describes_itself_is_a_member() -> None:
+    assert member() == Member(node=7, device="porch", capacity=2, examples=50)
+
+
+@pytest.mark.parametrize(
+    ("config", "metrics", "words"),
+    [
+        ({"bundle-version": "tiny-2-0"}, {}, "'tiny-2-0', and the round is of"),
+        ({}, {"capacity": 0}, "its budget admits no capacity"),
+        ({}, {"capacity": 3}, "capacity 3 is not a whole number from 0 to 2"),
+        ({}, {"examples": 1}, "1 examples are too few"),
+        ({}, {"examples": None}, "is not a whole number"),
+    ],
+)
+def test_client_that_cannot_take_part_is_left_out(
+    config: dict[str, Any], metrics: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UpdateError, match=words):
+        member(config, metrics)
+
+
+@pytest.mark.parametrize("name", ["", "<script>", 5, None, "x" * 100])
+def test_name_that_cannot_be_shown_is_a_question_mark(name: object) -> None:
+    assert member({"device": name}).device == "?"
+
+
+def test_stale_judgement_is_left_out() -> None:
+    with pytest.raises(UpdateError, match="stale"):
+        check_judged(CONFIG, METRICS, server_round=5, bundle_version=VERSION)

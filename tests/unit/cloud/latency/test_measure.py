@@ -1,0 +1,50 @@
+import numpy as np
+import torch
+from tests.support.tiny_probes import TINY_FAMILY
+
+from nestling_cloud.latency.measure import medians_us, widths_us
+from nestling_cloud.latency.network import int8_network
+from nestling_cloud.learning.onnx.float_export import export_fp32
+from nestling_core.execution.session import open_session
+from nestling_core.student.network import NestedStudent
+
+
+def test_every_row_of_widths_is_timed() -> None:
+    rows = [(6, 8), (1, 1), (3, 4)]
+
+    found = widths_us(TINY_FAMILY, rows, rng=np.random.default_rng(0), seconds=0.02, rounds=2)
+
+    assert len(found) == len(rows)
+    assert all(1 < microseconds < 1e5 for microseconds in found)
+
+
+def test_networks_of_32_and_of_8_bits_are_timed_in_one_run() -> None:
+    signature, config = TINY_FAMILY.signature, TINY_FAMILY.config
+    student = NestedStudent(signature, config).eval()
+    int8 = int8_network(TINY_FAMILY, config.widths_at(1), np.random.default_rng(0))
+    sessions = [
+        open_session(export_fp32(student, signature, 1)),
+        open_session(int8.template, int8.tensors),
+    ]
+
+    assert all(1 < found < 1e5 for found in medians_us(sessions, seconds=0.02, rounds=2))
+
+
+def test_32_bit_model_is_the_students_capacity() -> None:
+    signature, config = TINY_FAMILY.signature, TINY_FAMILY.config
+    student = NestedStudent(signature, config).eval()
+    inputs = torch.randn(3, *signature.shape)
+
+    (logits,) = open_session(export_fp32(student, signature, 2)).run(
+        None, {"input": inputs.numpy()}
+    )
+
+    np.testing.assert_allclose(logits, student(inputs, 2).detach().numpy(), atol=1e-5)
+
+
+def test_making_a_network_leaves_torchs_generator_alone() -> None:
+    before = torch.get_rng_state()
+
+    int8_network(TINY_FAMILY, (2, 2), np.random.default_rng(0))
+
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,104 @@
+"""The multiplexer before anything is fitted, in torch and behind a capacity's graph."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper
+
+from nestling_cloud.learning.loop import seeded
+from nestling_cloud.learning.onnx.attach_multiplexer import multiplexed
+from nestling_cloud.models.multiplexer import Multiplexer
+
+CAPACITIES = 4
+SIZES = (0.0, 1e-30, 1.0, 1e6, 1e30)
+
+
+@pytest.fixture
+def multiplexer() -> Multiplexer:
+    seeded(0)
+    return Multiplexer(3, CAPACITIES).eval()
+
+
+def logits(size: float) -> torch.Tensor:
+    return size * torch.tensor([[1.0, -1.0, 0.0], [1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@torch.no_grad()
+def test_it_says_probabilities_whatever_the_logits(multiplexer: Multiplexer, size: float) -> None:
+    right = multiplexer(logits(size), torch.tensor([0, 1, 3]))
+
+    assert right.shape == (3, CAPACITIES + 1)
+    assert ((right >= 0) & (right <= 1)).all()
+
+
+@torch.no_grad()
+def test_it_depends_on_how_sure_the_student_is_and_which_capacity_it_is(
+    multiplexer: Multiplexer,
+) -> None:
+    given, first = torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([0])
+
+    right = multiplexer(given, first)
+
+    assert not torch.allclose(right, multiplexer(given * 2, first))
+    assert not torch.allclose(right, multiplexer(given, first + 1))
+
+
+@torch.no_grad()
+def test_it_depends_neither_on_the_class_nor_on_what_all_logits_have_in_common(
+    multiplexer: Multiplexer,
+) -> None:
+    given, first = torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([0])
+
+    right = multiplexer(given, first)
+
+    assert torch.allclose(right, multiplexer(given.roll(1, dims=1), first))
+    assert torch.allclose(right, multiplexer(given + 5, first), atol=1e-6)
+
+
+def template(classes: int) -> bytes:
+    """A capacity whose logits are its input."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["input"], ["logits"])],
+        "capacity",
+        [value("input", TensorProto.FLOAT, ["N", classes])],
+        [value("logits", TensorProto.FLOAT, ["N", classes])],
+    )
+    opset = helper.make_opsetid("", 17)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+@torch.no_grad()
+def test_one_that_knows_classes_depends_on_the_class() -> None:
+    knowing = Multiplexer(3, CAPACITIES, knows_classes=True).eval()
+    given, first = torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([0])
+
+    right = knowing(given, first)
+
+    assert not torch.allclose(right, knowing(given.roll(1, dims=1), first))
+    assert torch.allclose(right, knowing(given + 5, first), atol=1e-6)
+
+
+@pytest.mark.parametrize("capacity", range(1, CAPACITIES + 1))
+@pytest.mark.parametrize("classes", [2, 3, 12])
+@pytest.mark.parametrize("knows_classes", [False, True])
+@torch.no_grad()
+def test_behind_a_capacity_it_says_what_it_says_in_torch(
+    knows_classes: bool, classes: int, capacity: int
+) -> None:
+    seeded(classes)
+    network = Multiplexer(classes, CAPACITIES, knows_classes=knows_classes).eval()
+    given = torch.cat([torch.randn(20, classes) * size for size in (0.1, 3.0, 1e4)])
+
+    made = multiplexed(template(classes), network, capacity)
+
+    onnx.checker.check_model(made, full_check=True)
+    said = onnxruntime.InferenceSession(made).run(["logits", "right"], {"input": given.numpy()})
+    expected = network(given, torch.full((60,), capacity - 1)).numpy()
+    assert np.array_equal(said[0], given.numpy())
+    np.testing.assert_allclose(said[1], expected, atol=1e-5)

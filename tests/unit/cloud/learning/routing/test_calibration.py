@@ -1,0 +1,182 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from tests.support.loudness_task import Hardness, better_larger_one, loud_and_quiet
+
+from nestling.v1.bundle_pb2 import Calibration
+from nestling_cloud.learning.routing import (
+    DELTA,
+    RISKS,
+    SHARES,
+    Ascent,
+    RoutingData,
+    at_once,
+    beliefs,
+    calibrate,
+    climbs,
+    fit_multiplexer,
+    gains,
+    share_out,
+    taken,
+)
+from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.progress import Silent
+
+MACS = (100_000, 8_000_000)
+
+
+@pytest.fixture(scope="module")
+def known() -> Hardness:
+    return loud_and_quiet(3000, seed=0)
+
+
+@pytest.fixture(scope="module")
+def multiplexer(known: Hardness) -> Multiplexer:
+    return fit_multiplexer(share_out(known.data)[0], seed=0, progress=Silent())
+
+
+@pytest.fixture(scope="module")
+def calibration(multiplexer: Multiplexer, known: Hardness) -> Calibration:
+    return calibrate(multiplexer, *share_out(known.data), MACS)
+
+
+def test_inputs_are_shared_out_in_recorded_order(known: Hardness) -> None:
+    fitted, held_out = share_out(known.data)
+
+    assert (len(fitted), len(held_out)) == (1800, 1200)
+    assert np.array_equal(np.concatenate([fitted.inputs, held_out.inputs]), known.data.inputs)
+
+
+def test_calibration_has_a_rising_curve_from_none_to_all_for_each_capacity(
+    calibration: Calibration,
+) -> None:
+    assert calibration.inputs == 1200
+    assert len(calibration.curves) == 2
+    for curve in calibration.curves:
+        assert [point.offload_share for point in curve.points] == list(SHARES)
+        assert (SHARES[0], SHARES[-1]) == (0.0, 1.0)
+
+
+def test_calibration_ends_are_the_device_alone_and_the_cloud_alone(
+    calibration: Calibration, known: Hardness
+) -> None:
+    right = share_out(known.data)[1].right
+    for index, curve in enumerate(calibration.curves):
+        assert curve.points[0].accuracy == pytest.approx(right[:, index].mean())
+        assert curve.points[-1].accuracy == pytest.approx(right[:, 2].mean())
+
+
+def test_calibrated_router_beats_sending_inputs_off_at_random(
+    calibration: Calibration, known: Hardness
+) -> None:
+    device, cloud = known.data.right[:, 0].mean(), known.data.right[:, 2].mean()
+
+    (point,) = [p for p in calibration.curves[0].points if p.offload_share == 0.3]
+
+    at_random = 0.7 * device + 0.3 * cloud
+    assert point.accuracy > at_random + 0.08
+
+
+def test_prices_are_read_off_the_inputs_that_nothing_was_fitted_on(
+    multiplexer: Multiplexer, known: Hardness
+) -> None:
+    fitted, held_out = share_out(known.data)
+    loud = known.loud[len(fitted) :]
+    quiet = held_out.part(np.flatnonzero(~loud))  # other inputs than those it was fitted on
+
+    curve = calibrate(multiplexer, fitted, quiet, MACS).curves[0]
+
+    (point,) = [p for p in curve.points if p.offload_share == 0.3]
+    found = gains(at_once(1), beliefs(multiplexer, quiet))
+    sent = found.sent(point.gate_price, point.accept_price)
+    assert sent.mean() == pytest.approx(0.3, abs=0.01)
+
+
+def test_way_up_has_a_curve_of_its_own(known: Hardness) -> None:
+    fitted, held_out = share_out(better_larger_one(known.data))
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
+
+    found = calibrate(multiplexer, fitted, held_out, MACS)
+
+    first, second = found.climbs
+    believed = beliefs(multiplexer, held_out)
+    ascent = Ascent(start=1, top=2, price=second.price)
+    answered = taken(ascent, believed, held_out.right)
+    assert first.start == 0
+    assert second.start == 1
+    assert 0.2 < second.climbed < 0.8
+    assert second.climbed == pytest.approx(climbs(ascent, believed).mean())
+    assert second.curve.points[0].accuracy == pytest.approx(answered.mean())
+    assert answered.mean() > held_out.right[:, 0].mean() + 0.1
+    assert second.curve != found.curves[0]
+    assert second.curve != found.curves[1]
+
+
+def test_certified_risks_rise_and_so_does_what_the_device_keeps(known: Hardness) -> None:
+    taught = (3 * np.eye(3)[known.data.labels]).astype(np.float32)
+    fitted, held_out = share_out(dataclasses.replace(known.data, cloud=taught))
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
+
+    calibration = calibrate(multiplexer, fitted, held_out, MACS)
+
+    assert all(curve.certified for curve in calibration.curves)
+    for curve in calibration.curves:
+        risks = [point.risk for point in curve.certified]
+        assert risks == sorted(risks)
+        assert set(risks) <= set(RISKS)
+        shares = [point.offload_share for point in curve.certified]
+        assert shares == sorted(shares, reverse=True)
+        assert all(point.bound <= point.risk for point in curve.certified)
+        assert all(point.delta == DELTA for point in curve.certified)
+
+
+def test_a_risk_that_the_inputs_do_not_support_is_not_promised(
+    multiplexer: Multiplexer, known: Hardness
+) -> None:
+    fitted, held_out = share_out(known.data)
+
+    few = calibrate(multiplexer, fitted, held_out.part(np.arange(20)), MACS)
+
+    assert not any(curve.certified for curve in few.curves)
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["all right", "all wrong"])
+def test_inputs_on_which_everybody_is_right_or_wrong_still_give_prices(
+    known: Hardness, *, right: bool
+) -> None:
+    data = known.data
+    answers = data.logits[0].argmax(axis=1)
+    one_sided = RoutingData(
+        inputs=data.inputs,
+        logits=data.logits,
+        cloud=data.logits[0],
+        labels=answers if right else (answers + 1) % 3,
+    )
+    fitted, held_out = share_out(one_sided)
+
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
+    curve = calibrate(multiplexer, fitted, held_out, MACS).curves[0]
+
+    prices = [value for point in curve.points for value in (point.gate_price, point.accept_price)]
+    assert np.isfinite(prices).all()
+    assert [point.accuracy for point in curve.points] == [float(right)] * len(SHARES)
+    # The cloud never answers otherwise: all may stay, at any risk that so many inputs can show.
+    assert [point.offload_share for point in curve.certified] == [0.0] * len(RISKS)
+
+
+def test_curves_say_what_the_first_capacity_believed_of_the_resident_one(known: Hardness) -> None:
+    fitted, held_out = share_out(better_larger_one(known.data))
+    multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
+
+    found = calibrate(multiplexer, fitted, held_out, MACS)
+
+    believed = beliefs(multiplexer, held_out)
+    for curve, option in (
+        (found.curves[0], believed[0, :, 0]),
+        (found.curves[1], believed[1, :, 1]),
+        (found.climbs[1].curve, believed[0, :, 1]),
+    ):
+        assert curve.believed[0] == pytest.approx(option.min())
+        assert curve.believed[16] == pytest.approx(np.median(option))
+        assert curve.believed[-1] == pytest.approx(option.max())

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from tests.support.loudness_task import Hardness, better_larger_one, loud_and_quiet
+
+from nestling_cloud.learning.loop import TrainingError
+from nestling_cloud.learning.routing import beliefs, fit_multiplexer
+from nestling_cloud.models.multiplexer import Multiplexer
+from nestling_cloud.progress import Silent
+
+
+@pytest.fixture(scope="module")
+def known() -> Hardness:
+    return loud_and_quiet(1200, seed=0)
+
+
+@pytest.fixture(scope="module")
+def multiplexer(known: Hardness) -> Multiplexer:
+    return fit_multiplexer(known.data, seed=0, progress=Silent())
+
+
+def test_it_tells_which_inputs_are_hard_and_that_the_cloud_gets_them_right(
+    multiplexer: Multiplexer,
+) -> None:
+    unseen = loud_and_quiet(400, seed=1)
+
+    believed = beliefs(multiplexer, unseen.data)
+
+    assert believed.shape == (2, 400, 3)
+    for ran in believed:
+        assert ran[unseen.loud, 0].mean() < 0.35
+        assert ran[~unseen.loud, 0].mean() > 0.7
+        assert ran[:, 2].mean() == pytest.approx(0.9, abs=0.1)
+
+
+def test_each_option_is_believed_in_as_often_as_it_is_right_whichever_capacity_ran(
+    known: Hardness,
+) -> None:
+    multiplexer = fit_multiplexer(better_larger_one(known.data), seed=0, progress=Silent())
+    unseen = loud_and_quiet(400, seed=1)
+
+    first, second = beliefs(multiplexer, better_larger_one(unseen.data))
+
+    # The first one is unsure of loud inputs, and wrong; the second is like the cloud, and cannot
+    # tell which those are.
+    assert first[unseen.loud, 0].mean() < 0.35
+    assert first[~unseen.loud, 0].mean() > 0.7
+    small = unseen.data.right[:, 0].mean()
+    for ran in (first, second):
+        assert ran.mean(0) == pytest.approx([small, 0.9, 0.9], abs=0.08)
+    assert np.ptp(second[:, 0]) < 0.3
+
+
+def test_it_is_the_same_for_the_same_seed(known: Hardness, multiplexer: Multiplexer) -> None:
+    again = fit_multiplexer(known.data, seed=0, progress=Silent())
+    other = fit_multiplexer(known.data, seed=1, progress=Silent())
+
+    expected = beliefs(multiplexer, known.data)
+    assert np.array_equal(expected, beliefs(again, known.data))
+    assert not np.array_equal(expected, beliefs(other, known.data))
+
+
+def test_too_few_inputs_to_fit_on_are_refused(known: Hardness) -> None:
+    with pytest.raises(TrainingError, match="multiplexer: 0 examples are too few"):
+        fit_multiplexer(known.data.part(np.arange(0)), seed=0, progress=Silent())

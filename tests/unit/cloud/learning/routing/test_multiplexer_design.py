@@ -1,0 +1,61 @@
+"""A multiplexer looks at classes where that is shown to help, and nowhere else."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from tests.support.loudness_task import loud_and_quiet, noisy_labels, specialist_cloud
+
+from nestling_cloud.learning.routing import (
+    Design,
+    RoutingData,
+    at_once,
+    beliefs,
+    choose_design,
+    fit_multiplexer,
+    gains,
+)
+from nestling_cloud.progress import Silent
+
+
+def design_of(data: RoutingData) -> Design:
+    return choose_design(data, seed=0, progress=Silent())
+
+
+def gained(data: RoutingData, unseen: RoutingData, design: Design) -> float:
+    """Answers that become right if the fifth of inputs is sent that wants it most, %."""
+    multiplexer = fit_multiplexer(data, seed=0, progress=Silent(), design=design)
+    urgency = gains(at_once(1), beliefs(multiplexer, unseen)).accept
+    sent = np.argsort(-urgency, kind="stable")[: len(unseen) // 5]
+    right = unseen.right[sent].astype(float)
+    return float(100 * (right[:, -1] - right[:, 0]).sum() / len(unseen))
+
+
+def test_where_classes_tell_nothing_the_multiplexer_does_not_look_at_them() -> None:
+    assert not design_of(loud_and_quiet(2000, seed=0).data).knows_classes
+
+
+@pytest.mark.parametrize("made", [specialist_cloud, noisy_labels])
+def test_where_the_cloud_is_good_for_some_classes_only_these_are_sent(
+    made: Callable[[int, int], RoutingData],
+) -> None:
+    known, unseen = made(2000, 0), made(2000, 1)
+
+    design = design_of(known)
+
+    assert design.knows_classes
+    assert gained(known, unseen, design) > gained(known, unseen, Design()) + 1
+
+
+def test_a_teacher_that_is_surely_wrong_does_not_teach() -> None:
+    assert design_of(specialist_cloud(2000, 0)).label_part == 1
+
+
+def test_a_few_inputs_show_nothing() -> None:
+    assert design_of(specialist_cloud(400, 0)) == Design()
+
+
+def test_the_same_inputs_give_the_same_design() -> None:
+    data = specialist_cloud(1000, 3)
+
+    assert design_of(data) == design_of(data)

@@ -1,0 +1,168 @@
+"""What is known of a teacher before anything is trained for long."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from tests.support.progress import Counted
+from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
+from torch import nn
+
+from nestling_cloud.cloud_model.check import run_in_batches
+from nestling_cloud.cloud_model.model import CloudModel
+from nestling_cloud.errors import CloudError
+from nestling_cloud.learning.adaptation import AdaptationConfig
+from nestling_cloud.learning.adaptation.pipeline import learn_adapted
+from nestling_cloud.learning.check_teacher import check_teaching, to_serve
+from nestling_cloud.learning.distillation.features import TeacherFeatureError
+from nestling_cloud.learning.loop import seeded
+from nestling_cloud.learning.pipeline import learn
+from nestling_cloud.learning.train_teacher import TeacherError, train_teacher
+from nestling_cloud.progress import Progress
+from nestling_cloud.tasks import Distillation, Signature, Task
+
+
+class Undecided(TinyTeacher):
+    """Does one thing or another as the numbers are, which no graph of layers can."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x if float(x.sum()) > 0 else -x)
+
+
+class Headless(TinyTeacher):
+    """Answers with its features."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.conv(x)).mean(2)
+
+
+class Squeezing(TinyTeacher):
+    """Gives up the batch axis of one input."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).squeeze()
+
+
+class Double(TinyTeacher):
+    """Answers in 64 bits."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).double()
+
+
+class Half(TinyTeacher):
+    """Answers in 16 bits."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).half()
+
+
+class Comparing(TinyTeacher):
+    """Looks at an input beside the others of its batch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x - x.mean(0, keepdim=True))
+
+
+class Overflowing(TinyTeacher):
+    """Divides nothing by nothing."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * 0 / 0
+
+
+class Flat(nn.Sequential):
+    """Has no maps inside."""
+
+    def __init__(self, signature: Signature) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(32, len(signature.classes)))
+
+
+def bundle(task: Task, progress: Progress) -> None:
+    learn(task, tiny_splits(), seed=0, progress=progress)
+
+
+def adapted(task: Task, progress: Progress) -> None:
+    splits = tiny_splits()
+    target = splits.train.inputs
+    learn_adapted(task, splits, target, AdaptationConfig(), seed=0, progress=progress)
+
+
+@pytest.mark.parametrize("way", [bundle, adapted])
+@pytest.mark.parametrize(
+    ("teacher", "error", "words"),
+    [
+        (Undecided, TeacherError, "task tiny: the teacher Undecided cannot be exported to ONNX"),
+        (Headless, TeacherError, r"answers two inputs with \[2, 8\]"),
+        (Squeezing, TeacherError, r"Squeezing answers one input with \[3\], .* batch axis"),
+        (Double, TeacherError, r"Double answers in float64, .* with \.float\(\)"),
+        (Half, TeacherError, "Half answers in float16"),
+        (Comparing, TeacherError, "answers an input otherwise among 2 than alone"),
+        (Overflowing, TeacherError, "inputs with logits that are not finite"),
+        (Flat, TeacherFeatureError, "hints need the last module"),
+    ],
+)
+def test_teacher_that_cannot_teach_or_be_served_is_refused_before_it_is_trained(
+    way: Callable[[Task, Progress], None],
+    teacher: Callable[[Signature], nn.Module],
+    error: type[CloudError],
+    words: str,
+) -> None:
+    hints = Distillation(feature="hints")
+    task, progress = dataclasses.replace(TINY_TASK, teacher=teacher, distillation=hints), Counted()
+
+    with pytest.raises(error, match=words):
+        way(task, progress)
+
+    assert progress.told == []
+
+
+def failing(_signature: Signature) -> nn.Module:
+    raise FileNotFoundError("no such file: 'teacher.pt'")
+
+
+@pytest.mark.parametrize(
+    ("teacher", "words"),
+    [
+        (failing, r"FileNotFoundError: no such file: 'teacher.pt' \(test_teaching.py, line \d+\)"),
+        (lambda _signature: None, "gave None and not a torch.nn.Module"),
+        (lambda _signature: TinyTeacher, "gave a type and not a torch.nn.Module"),
+        (lambda: TinyTeacher(TINY_TASK.signature), r"TypeError: .* positional argument"),
+    ],
+)
+def test_function_that_makes_no_teacher_is_told_in_words(
+    teacher: Callable[[Signature], nn.Module], words: str
+) -> None:
+    task = dataclasses.replace(TINY_TASK, teacher=teacher)
+
+    with pytest.raises(TeacherError, match=f"task tiny: teacher.signature. .*{words}"):
+        check_teaching(task, tiny_splits().train.inputs)
+
+
+class Unteachable(TinyTeacher):
+    """Answers, and cannot learn."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            raise RuntimeError("out of patience")
+        return super().forward(x)
+
+
+def test_teacher_that_fails_while_it_is_trained_is_told_in_words() -> None:
+    task = dataclasses.replace(TINY_TASK, teacher=Unteachable)
+
+    with pytest.raises(TeacherError, match="Unteachable fails while it is trained: RuntimeError"):
+        train_teacher(task, tiny_splits().train, seeded(0), Counted())
+
+
+def test_trained_teacher_is_measured_as_the_cloud_will_answer() -> None:
+    torch.manual_seed(0)
+    teacher, calibration = TinyTeacher(TINY_TASK.signature).eval(), tiny_splits().calibration
+
+    cloud, logits = to_serve(TINY_TASK, teacher, calibration)
+
+    served = run_in_batches(CloudModel("tiny-teacher", cloud.onnx), calibration.inputs)
+    assert np.array_equal(logits, served)
+    assert cloud.accuracy == (served.argmax(1) == calibration.labels).mean()

@@ -1,0 +1,87 @@
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.receipts import make_receipt
+
+from nestling.v1 import receipt_pb2
+from nestling_cloud.metrics.fleet_health import fleet_condition
+from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.store.damaged_rows import Damage
+from nestling_cloud.store.hard_inputs import HardInput, HardInputs
+from nestling_cloud.store.store import Store, store_url
+from nestling_cloud.store.time_range import TimeRange
+
+AT_MS = time.time_ns() // 1_000_000 - 60_000
+EVER = TimeRange(since_ms=AT_MS - 60_000, until_ms=AT_MS + 60_000)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """Three receipts and three hard inputs of one device."""
+    with Store(store_url(str(tmp_path / "store.sqlite"))) as opened:
+        receipts = [make_receipt(number, answered_at_ms=AT_MS + number) for number in (1, 2, 3)]
+        opened.add("porch", receipt_pb2.ReceiptBatch(outbox_id="a", receipts=receipts))
+        HardInputs(opened).add_all([hard_input(number) for number in (1, 2, 3)])
+        yield opened
+
+
+def hard_input(index: int) -> HardInput:
+    return HardInput(
+        device="porch",
+        received_at_ms=AT_MS,
+        input_index=index,
+        values=bytes(8),
+        shape=(1, 2),
+        device_answer=0,
+        cloud_answer=1,
+    )
+
+
+def spoil(path: Path, change: str) -> None:
+    with sqlite3.connect(path / "store.sqlite") as database:
+        database.execute(change)
+    database.close()
+
+
+@pytest.mark.parametrize("damage", ["[0.5, 0.", "7", "[[]]", "[NaN]", "null", '["x"]'])
+def test_receipt_that_is_damaged_is_left_out_counted_and_said_once(
+    store: Store, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoil(tmp_path, f"UPDATE receipts SET success = '{damage}' WHERE sequence = 2")  # noqa: S608
+    figures = Figures(store)
+
+    for _ in range(2):
+        assert [row.sequence for row in store.receipts()] == [1, 3]
+        assert [row.sequence for row in figures.receipts(EVER)] == [1, 3]
+        view = figures.device("porch", EVER)
+        assert view is not None
+        assert view.totals.answers == 3
+    assert fleet_condition(store).damaged == 1
+    assert len(caplog.records) == 1
+    assert "row 2 of receipts is damaged and left out (1 so far)" in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["[1, 2", "7", "[1.5, 2]", "[-1, -2]", '["1", 2]'])
+def test_hard_input_that_is_damaged_is_left_out_counted_and_said_once(
+    store: Store, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoil(tmp_path, f"UPDATE hard_inputs SET shape = '{damage}' WHERE input_index = 2")  # noqa: S608
+
+    for _ in range(2):
+        assert [found.input_index for found in HardInputs(store).latest("porch")] == [3, 1]
+    assert fleet_condition(store).damaged == 1
+    assert len(caplog.records) == 1
+    assert "row 2 of hard_inputs is damaged" in caplog.text
+
+
+def test_many_damaged_rows_make_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    damage = Damage()
+    for number in range(150):
+        damage.add("receipts", number, "cut")
+
+    assert damage.rows == 150
+    assert re.findall(r"(\d+) so far", caplog.text) == ["1", "10", "100"]

@@ -1,0 +1,185 @@
+import dataclasses
+import math
+
+import pytest
+from tests.support.receipts import make_receipt
+
+from nestling.v1 import receipt_pb2
+from nestling_cloud.store import tables
+from nestling_cloud.store.receipt_row import ReceiptError, ReceiptRow, flatten
+
+
+def test_receipt_becomes_a_flat_row() -> None:
+    row = flatten("pi-1", "outbox", make_receipt(7))
+
+    assert row.device == "pi-1"
+    assert row.sequence == 7
+    assert (row.route, row.reason) == ("capacity-2", "accepted")
+    assert (row.energy_compute_mj, row.energy_compute_provenance) == (2.0, "modelled")
+    assert (row.energy_radio_mj, row.energy_radio_provenance) == (0.5, "measured")
+    assert (row.offload_energy_mj, row.offload_energy_provenance) == (7.0, "modelled")
+    assert row.offload_bytes == 300
+    assert row.latency_provenance == "modelled"
+    assert row.budget_memory_bytes == 16_000
+    assert row.success == (0.5, 0.75, 1.0)
+
+
+def test_columns_of_the_table_are_the_fields_of_the_row() -> None:
+    fields = [field.name for field in dataclasses.fields(ReceiptRow)]
+
+    assert ["id", *fields] == tables.RECEIPTS.columns.keys()
+
+
+def test_capacity_0_is_the_cloud_and_a_student_that_did_not_run_has_no_answer() -> None:
+    receipt = make_receipt()
+    receipt.route.capacity, receipt.route.reason = 0, receipt_pb2.REASON_GATED
+    receipt.ClearField("device_answer")
+
+    row = flatten("pi-1", "outbox", receipt)
+
+    assert (row.route, row.reason, row.device_answer) == ("cloud", "gated", None)
+
+
+def test_device_that_does_not_tell_what_an_offload_would_take_is_taken_at_its_word() -> None:
+    receipt = make_receipt(offload_energy_mj=0.0, offload_bytes=0)
+    receipt.offload_energy_provenance = receipt_pb2.PROVENANCE_UNSPECIFIED
+
+    row = flatten("pi-1", "outbox", receipt)
+
+    assert (row.offload_energy_provenance, row.offload_energy_mj) == ("none", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "worst"),
+    [
+        ([1, 1], "measured"),
+        ([1, 2], "calibrated"),
+        ([3, 1], "modelled"),
+        ([2, 3], "modelled"),
+        ([], "none"),
+    ],
+)
+def test_energy_is_as_uncertain_as_its_worst_entry(
+    given: list[receipt_pb2.Provenance.ValueType], worst: str
+) -> None:
+    receipt = make_receipt()
+    del receipt.energy[:]
+    for provenance in given:
+        receipt.energy.add(source="compute", energy_mj=1.0).provenance = provenance
+
+    assert flatten("pi-1", "outbox", receipt).energy_provenance == worst
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sequence", 0),
+        ("sequence", 2**63),
+        ("input_index", 2**64 - 1),
+        ("answered_at_ms", -1),
+        ("answered_at_ms", 2**53),
+        ("bytes_up", 2**63),
+        ("latency_ms", math.nan),
+        ("latency_ms", -1.0),
+        ("wall_ms", math.inf),
+        ("latency_provenance", 0),
+        ("latency_provenance", 9),
+        ("latency_ms", 1e13),
+        ("bundle_version", "x" * 201),
+        ("bundle_version", "nul\0"),
+        ("offload_energy_mj", math.nan),
+        ("offload_energy_provenance", 9),
+        ("offload_bytes", 2**63),
+        ("resident_capacity", 65),
+        ("answered_at_ms", 9_007_199_254_740_991),  # the year 287396
+        ("bytes_up", 2**41),
+        ("bytes_down", 2**63 - 1),
+        ("offload_bytes", 2**63 - 1),
+        ("input_index", 2**53),
+        ("latency_ms", 1e10),
+        ("wall_ms", 1e10),
+    ],
+)
+def test_nonsense_is_refused_and_named(field: str, value: object) -> None:
+    receipt = make_receipt()
+    setattr(receipt, field, value)
+
+    with pytest.raises(ReceiptError, match=field):
+        flatten("pi-1", "outbox", receipt)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("battery", 1e12), ("offload_share", 1.5), ("memory_bytes", 2**63 - 1)]
+)
+def test_budget_that_no_device_has_is_refused_and_named(field: str, value: float) -> None:
+    receipt = make_receipt()
+    setattr(receipt.budget, field, value)
+
+    with pytest.raises(ReceiptError, match=field):
+        flatten("pi-1", "outbox", receipt)
+
+
+@pytest.mark.parametrize("days", [-400, 0, 400])
+def test_clock_that_is_off_by_a_year_is_taken_as_it_is(days: int) -> None:
+    receipt = make_receipt()
+    receipt.answered_at_ms += days * 24 * 3_600_000
+
+    assert flatten("pi-1", "outbox", receipt).answered_at_ms == receipt.answered_at_ms
+
+
+def test_route_that_no_nest_has_is_refused() -> None:
+    receipt = make_receipt()
+    receipt.route.capacity = 65
+
+    with pytest.raises(ReceiptError, match=r"route\.capacity 65 is above 64"):
+        flatten("pi-1", "outbox", receipt)
+
+
+@pytest.mark.parametrize("words", ["66 success probabilities", "17 energies"])
+def test_receipt_with_lists_without_end_is_refused(words: str) -> None:
+    receipt = make_receipt()
+    if "success" in words:
+        receipt.success[:] = [0.5] * 66
+    else:
+        receipt.energy.extend([receipt.energy[0]] * (17 - len(receipt.energy)))
+
+    with pytest.raises(ReceiptError, match=words):
+        flatten("pi-1", "outbox", receipt)
+
+
+@pytest.mark.parametrize("reason", [0, 99])
+def test_reason_that_is_none_is_refused(reason: receipt_pb2.Reason.ValueType) -> None:
+    receipt = make_receipt()
+    receipt.route.reason = reason
+
+    with pytest.raises(ReceiptError, match=f"route.reason {reason}"):
+        flatten("pi-1", "outbox", receipt)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("source", "solar"), ("energy_mj", math.nan), ("energy_mj", -0.1), ("provenance", 0)],
+)
+def test_energy_without_source_value_or_provenance_is_refused(field: str, value: object) -> None:
+    receipt = make_receipt()
+    setattr(receipt.energy[0], field, value)
+
+    with pytest.raises(ReceiptError, match="energy"):
+        flatten("pi-1", "outbox", receipt)
+
+
+@pytest.mark.parametrize("field", ["battery", "link_mbit_s", "offload_share"])
+def test_budget_that_is_no_number_is_refused(field: str) -> None:
+    receipt = make_receipt()
+    setattr(receipt.budget, field, math.nan)
+
+    with pytest.raises(ReceiptError, match=f"budget.{field}"):
+        flatten("pi-1", "outbox", receipt)
+
+
+def test_success_that_is_no_number_is_refused() -> None:
+    receipt = make_receipt()
+    receipt.success.append(math.nan)
+
+    with pytest.raises(ReceiptError, match="success"):
+        flatten("pi-1", "outbox", receipt)

@@ -1,0 +1,62 @@
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+from tests.support.receipts import make_batch
+
+from nestling_cloud.store.store import Delivery, Store, StoreError, store_url
+
+
+def test_receipts_can_be_read_by_others_while_the_store_is_open(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "receipts.sqlite"
+    with Store(store_url(str(path))) as store, contextlib.closing(sqlite3.connect(path)) as other:
+        store.add("pi-1", make_batch(1))
+
+        rows = other.execute("SELECT device, route FROM receipts").fetchall()
+        assert rows == [("pi-1", "capacity-2")]
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/x.sqlite", "nonsense://", "not a url"])
+def test_store_that_cannot_be_opened_says_so(url: str) -> None:
+    with pytest.raises(StoreError, match="cannot open the receipt store"):
+        Store(url)
+
+
+@pytest.mark.parametrize("how", ["reading", "writing"])
+def test_what_was_committed_survives_a_power_cut(tmp_path: Path, how: str) -> None:
+    with (
+        Store(store_url(str(tmp_path / "receipts.sqlite"))) as store,
+        getattr(store, how)() as connection,
+    ):
+        said = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous")
+        ]
+
+    assert said == ["wal", 2]  # 2 is FULL
+
+
+@pytest.mark.parametrize("damage", ["contiguous = 'x'", "chain = 'x'", "highest = 'x'"])
+def test_damaged_row_of_an_outbox_keeps_nobodys_receipts_from_being_stored(
+    tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "receipts.sqlite"
+    with Store(store_url(str(path))) as store:
+        store.add("porch", make_batch(1, 2))
+        with sqlite3.connect(path) as database:
+            database.execute(f"UPDATE outboxes SET {damage}")  # noqa: S608
+
+        added = store.add_all(
+            [
+                Delivery(device="porch", batch=make_batch(2, 3, acknowledged=1)),
+                Delivery(device="attic", batch=make_batch(1)),
+            ]
+        )
+
+        assert added.new == 2
+        assert set(added.contiguous.values()) == {3, 1}
+        assert [row.sequence for row in store.receipts("porch")] == [1, 2, 3]

@@ -1,0 +1,254 @@
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tests.support.tiny_task import TINY_TASK
+from torch import nn
+
+from nestling_cloud.recipes.recipe import RecipeError
+from nestling_cloud.tasks import (
+    Examples,
+    Nesting,
+    Recipe,
+    Signature,
+    Splits,
+    Task,
+    TaskError,
+    concatenate,
+    conv_student,
+    shuffle_student,
+)
+
+
+def examples(count: int = 4) -> Examples:
+    return Examples(
+        inputs=np.zeros((count, 2, 8), np.float32), labels=np.arange(count, dtype=np.int64) % 3
+    )
+
+
+def task_of(
+    train: Examples | None = None,
+    calibration: Examples | None = None,
+    test: Sequence[Examples] | None = None,
+) -> Task:
+    splits = Splits(
+        train=examples() if train is None else train,
+        calibration=examples() if calibration is None else calibration,
+        test=[examples(), examples(2)] if test is None else test,
+    )
+    return Task(
+        name="tiny",
+        signature=Signature(shape=[2, 8], classes=["a", "b", "c"]),
+        load=lambda _data_dir, _seed: splits,
+        student=conv_student(channels=(4,), strides=(1,)),
+    )
+
+
+def test_sound_data_is_passed_on_as_it_is() -> None:
+    task = task_of()
+
+    assert task.load_checked(None, 0) is task.load(None, 0)
+
+
+def test_folder_and_seed_reach_the_tasks_own_loader() -> None:
+    asked: list[tuple[Path | None, int]] = []
+    sound = task_of()
+
+    def load(data_dir: Path | None, seed: int) -> Splits:
+        asked.append((data_dir, seed))
+        return sound.load(data_dir, seed)
+
+    task = Task(name="tiny", signature=sound.signature, load=load, student=sound.student)
+    task.load_checked(Path("mine"), 7)
+
+    assert asked == [(Path("mine"), 7)]
+
+
+def with_inputs(inputs: NDArray[np.generic]) -> Examples:
+    return Examples(inputs=inputs, labels=np.zeros(len(inputs), np.int64))  # type: ignore[arg-type]
+
+
+def with_labels(*labels: int) -> Examples:
+    return Examples(
+        inputs=np.zeros((len(labels), 2, 8), np.float32), labels=np.array(labels, np.int64)
+    )
+
+
+def with_label_array(labels: NDArray[np.generic]) -> Examples:
+    inputs = np.zeros((len(labels), 2, 8), np.float32)
+    return Examples(inputs=inputs, labels=labels)  # type: ignore[arg-type]
+
+
+UNSOUND = [
+    (examples(0), "no examples"),
+    (with_inputs(np.zeros((4, 8, 2), np.float32)), r"float32 \(4, 8, 2\), .* float32 \(4, 2, 8\)"),
+    (with_inputs(np.zeros((4, 16), np.float32)), r"asks for float32 \(4, 2, 8\)"),
+    (with_inputs(np.zeros((4, 2, 8))), "inputs are float64"),
+    (with_inputs(np.full((4, 2, 8), np.nan, np.float32)), "not finite"),
+    (with_inputs(np.full((4, 2, 8), np.inf, np.float32)), "not finite"),
+    (with_labels(0, 3, 0), "labels must be 0 to 2"),
+    (with_labels(-1, 0, 0), "labels must be 0 to 2"),
+    (with_label_array(np.zeros(4, np.float32)), "labels are float32"),
+    (with_label_array(np.zeros(4, np.int32)), "labels are int32"),
+    (with_label_array(np.zeros((4, 1), np.int64)), r"labels are int64 \(4, 1\)"),
+    (
+        Examples(inputs=np.zeros((5, 2, 8), np.float32), labels=np.zeros(4, np.int64)),
+        r"\(5, 2, 8\), the signature asks for float32 \(4, 2, 8\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("unsound", "words"), UNSOUND)
+def test_unsound_part_is_named_with_what_is_wrong(unsound: Examples, words: str) -> None:
+    with pytest.raises(TaskError, match=f"task tiny, train: .*{words}"):
+        task_of(train=unsound).load_checked(None, 0)
+    with pytest.raises(TaskError, match=f"task tiny, calibration: .*{words}"):
+        task_of(calibration=unsound).load_checked(None, 0)
+    with pytest.raises(TaskError, match=rf"task tiny, test\[1\]: .*{words}"):
+        task_of(test=[examples(), unsound]).load_checked(None, 0)
+
+
+def test_class_that_no_training_example_has_is_named() -> None:
+    with pytest.raises(TaskError, match="task tiny, train: no example of 'b': give some"):
+        task_of(train=with_labels(0, 0, 2)).load_checked(None, 0)
+
+
+def test_task_of_one_class_is_refused_before_anything_is_loaded() -> None:
+    signature = Signature(shape=[4, 8], classes=["a"])
+
+    with pytest.raises(TaskError, match="task tiny: a task needs two classes or more"):
+        dataclasses.replace(task_of(), signature=signature)
+
+
+def test_training_data_of_one_class_is_refused_by_its_name() -> None:
+    with pytest.raises(TaskError, match="task tiny, train: every label is 'b'"):
+        task_of(train=with_labels(1, 1, 1)).load_checked(None, 0)
+
+
+def test_calibration_and_test_may_lack_a_class() -> None:
+    task = task_of(calibration=with_labels(0, 2, 2), test=[with_labels(1)])
+
+    assert len(task.load_checked(None, 0).calibration) == 3
+
+
+def test_task_without_test_recordings_is_refused() -> None:
+    with pytest.raises(TaskError, match="no test recordings"):
+        task_of(test=[]).load_checked(None, 0)
+
+
+def test_concatenation_keeps_the_order() -> None:
+    parts = [with_labels(2, 1), with_labels(0)]
+
+    assert concatenate(parts).labels.tolist() == [2, 1, 0]
+    assert concatenate(parts).inputs.shape == (3, 2, 8)
+
+
+def test_task_that_names_no_augmentation_leaves_inputs_alone() -> None:
+    inputs = torch.randn(3, 2, 8)
+
+    assert torch.equal(task_of().augment(inputs, torch.Generator()), inputs)
+
+
+def test_task_that_names_no_teacher_gets_one_that_fits_its_signature() -> None:
+    task = task_of()
+
+    assert task.teacher(task.signature).eval()(torch.zeros(2, 2, 8)).shape == (2, 3)
+
+
+def test_student_that_does_not_fit_the_signature_is_refused_before_anything_is_trained() -> None:
+    student = shuffle_student(channels=(6, 8), strides=(1, 1), groups=4)
+
+    with pytest.raises(TaskError, match=r"student: block 1: .* do not split into 4 groups"):
+        dataclasses.replace(TINY_TASK, student=student)
+
+
+def test_shuffled_student_is_not_grown_and_refused_before_anything_is_trained() -> None:
+    student = shuffle_student(channels=(8, 16), strides=(1, 1), groups=2)
+
+    with pytest.raises(TaskError, match=r"shuffles cannot be grown.*nest it jointly"):
+        dataclasses.replace(TINY_TASK, student=student, nesting=Nesting(way="grow"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"learning_rate": float("inf")},
+        {"learning_rate": float("nan")},
+        {"weight_decay": float("nan")},
+        {"weight_decay": -0.1},
+        {"patience": -1},
+        {"threads": 0},
+        {"optimizer": "sgd"},
+    ],
+)
+def test_recipe_that_teaches_nothing_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError):
+        Recipe(epochs=1, **fields)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_calibration_examples_are_refused_with_what_they_are_for(count: int) -> None:
+    with pytest.raises(TaskError, match=f"calibration: {count} examples, 3 at least are needed"):
+        task_of(calibration=with_labels(*[0] * count)).load_checked(None, 0)
+
+
+def test_teacher_given_as_a_network_is_refused_with_what_to_write() -> None:
+    network: Any = nn.Linear(16, 3)
+
+    with pytest.raises(TaskError, match=r"teacher is a network.*write teacher=lambda signature:"):
+        dataclasses.replace(task_of(), teacher=network)
+
+
+@pytest.mark.parametrize("name", ["load", "teacher", "augment"])
+def test_task_without_a_function_that_it_needs_is_refused(name: str) -> None:
+    changed: dict[str, Any] = {name: 3}
+
+    with pytest.raises(TaskError, match=f"task tiny: {name} is a int, and a function is needed"):
+        dataclasses.replace(task_of(), **changed)
+
+
+def _raises(*_: object) -> Any:
+    raise KeyError("absent")
+
+
+@pytest.mark.parametrize(
+    ("load", "words"),
+    [
+        (_raises, r"load.* failed: KeyError: 'absent' \(test_task.py, line \d+\)"),
+        (lambda _data_dir, _seed: None, "load.* gave a NoneType and not Splits"),
+        (lambda _data_dir, _seed: (1, 2, 3), "load.* gave a tuple and not Splits"),
+    ],
+)
+def test_function_that_gives_no_data_is_told_in_words(load: Any, words: str) -> None:
+    with pytest.raises(TaskError, match=f"task tiny: {words}"):
+        dataclasses.replace(task_of(), load=load).load_checked(None, 0)
+
+
+@pytest.mark.parametrize(
+    ("augment", "words"),
+    [
+        (_raises, "failed: KeyError: 'absent'"),
+        (lambda _inputs, _generator: None, "gave a NoneType"),
+        (lambda inputs, _generator: inputs.double(), "makes torch.float64"),
+        (lambda inputs, _generator: inputs[:, :1], r"makes torch.float32 \[4, 1, 8\]"),
+        (lambda inputs, _generator: inputs * float("nan"), "makes numbers that are not finite"),
+    ],
+)
+def test_augmentation_that_spoils_inputs_is_told_before_anything_learns(
+    augment: Any, words: str
+) -> None:
+    with pytest.raises(TaskError, match=f"task tiny: augment.inputs, generator. {words}"):
+        dataclasses.replace(task_of(), augment=augment).load_checked(None, 0)
+
+
+@pytest.mark.parametrize("what", ["inputs", "labels"])
+def test_lists_and_tensors_are_no_arrays(what: str) -> None:
+    changed: dict[str, Any] = {what: [0, 1, 2]}
+
+    with pytest.raises(TaskError, match=f"train: {what} are a list and not a numpy array"):
+        task_of(train=dataclasses.replace(examples(), **changed)).load_checked(None, 0)

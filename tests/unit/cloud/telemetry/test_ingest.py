@@ -1,0 +1,65 @@
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import sqlalchemy as sa
+
+from nestling_cloud.metrics.fleet_health import fleet_condition
+from nestling_cloud.mqtt.client import BrokerAddress
+from nestling_cloud.store.device_registry import Report
+from nestling_cloud.store.store import Added, Store, store_url
+from nestling_cloud.telemetry.ingest import Ingest
+
+DEADLINE_S = 20
+
+
+class HeldStore(Store):
+    """A store whose commits begin when they are let go of; `fault` is what they raise then."""
+
+    fault: sa.exc.SQLAlchemyError | None = None
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.came, self.may_begin = threading.Event(), threading.Event()
+
+    def add_all(self, *args: object) -> Added:
+        self.came.set()
+        assert self.may_begin.wait(DEADLINE_S)
+        if self.fault is not None:
+            raise self.fault
+        return super().add_all(*args)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[HeldStore]:
+    with HeldStore(store_url(str(tmp_path / "store.sqlite"))) as opened:
+        yield opened
+        opened.may_begin.set()
+
+
+@pytest.mark.parametrize("fault", [None, sa.exc.OperationalError("", {}, OSError("disk full"))])
+def test_commit_of_a_broken_connection_ends_before_devices_are_taken_for_offline(
+    store: HeldStore, fault: sa.exc.SQLAlchemyError | None
+) -> None:
+    store.fault = fault
+    ingest = Ingest(store, BrokerAddress(host="127.0.0.1", port=1))
+    ingest._reports["porch"] = Report(device="porch", seen_ms=1, online=True)
+
+    async def lose_the_connection() -> None:
+        before = asyncio.create_task(ingest._commit(mock.AsyncMock(), []))
+        assert await asyncio.to_thread(store.came.wait, DEADLINE_S)
+        before.cancel()
+        await asyncio.wait([before])
+        asyncio.get_running_loop().call_later(0.1, store.may_begin.set)
+        await ingest._ask_who_is_there(mock.AsyncMock())
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    asyncio.run(lose_the_connection())
+
+    condition = fleet_condition(store)
+    assert condition.connected == 0
+    assert condition.known == (0 if fault else 1)
+    assert [report.online for report in ingest._reports.values()] == ([False] if fault else [])

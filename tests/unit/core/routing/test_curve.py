@@ -1,0 +1,29 @@
+import pytest
+
+from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
+from nestling_core.routing.curve import point_at
+
+CURVE = RoutingCurve(
+    points=[
+        OperatingPoint(offload_share=0, gate_price=0.8, accept_price=0.4, accuracy=0.5),
+        OperatingPoint(offload_share=0.5, gate_price=0.2, accept_price=0.2, accuracy=0.75),
+        OperatingPoint(offload_share=1, gate_price=-1, accept_price=-1, accuracy=1),
+    ]
+)
+
+
+def test_points_of_the_curve_are_read_as_they_are() -> None:
+    assert [point_at(CURVE, point.offload_share) for point in CURVE.points] == list(CURVE.points)
+
+
+def test_everything_between_two_points_lies_on_the_line_between_them() -> None:
+    point = point_at(CURVE, 0.25)
+
+    assert point.offload_share == 0.25
+    assert (point.gate_price, point.accept_price) == pytest.approx((0.5, 0.3))
+    assert point.accuracy == pytest.approx(0.625)
+
+
+@pytest.mark.parametrize(("share", "end"), [(-1, 0), (2, 2)])
+def test_share_beyond_the_curve_is_taken_to_its_end(share: float, end: int) -> None:
+    assert point_at(CURVE, share) == CURVE.points[end]

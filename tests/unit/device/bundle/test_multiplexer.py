@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.hand_bundle import CAPACITIES, MEMORY_BYTES, hand_bundle
+
+from nestling.v1.budget_pb2 import Budget
+from nestling_core.nest.capacity import are_probabilities
+from nestling_device.bundle.multiplexer import success
+
+MANIFEST, _ = hand_bundle()
+AMPLE = Budget(memory_bytes=MEMORY_BYTES[-1], latency_ms=100, link_mbit_s=1)
+RIGHT = np.array([0.25, 0.5, 0.75, 1.0], np.float32)
+_said = st.lists(st.floats(0, 1, width=32), min_size=CAPACITIES + 1, max_size=CAPACITIES + 1)
+
+
+@given(_said)
+def test_under_an_ample_budget_success_is_being_right(said: list[float]) -> None:
+    found = success(np.array(said, np.float32), MANIFEST, AMPLE)
+
+    assert found.dtype == np.float32
+    assert found.tolist() == said
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        (Budget(memory_bytes=MEMORY_BYTES[1], latency_ms=100, link_mbit_s=1), [0.25, 0.5, 0, 1.0]),
+        (Budget(memory_bytes=MEMORY_BYTES[1] - 1, latency_ms=100), [0.25, 0, 0, 0]),
+        (Budget(memory_bytes=MEMORY_BYTES[2], latency_ms=1, link_mbit_s=1), [0.25, 0.5, 0.75, 0]),
+        (Budget(), [0, 0, 0, 0]),
+    ],
+    ids=["little memory", "less, and no link", "slow link", "nothing"],
+)
+def test_what_the_budget_does_not_admit_cannot_succeed(
+    budget: Budget, expected: list[float]
+) -> None:
+    assert success(RIGHT, MANIFEST, budget).tolist() == expected
+
+
+def test_word_that_is_no_number_believes_in_nothing() -> None:
+    said = np.array([0.25, np.nan, 0.75, np.nan], np.float32)
+
+    assert success(said, MANIFEST, AMPLE).tolist() == [0.25, 0, 0.75, 0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [[0.5, 0.5, 0.5]],
+        [0.5] * 4,
+        [[0.5, 0.5, 0.5, 1.01]],
+        [[0.5, 0.5, 0.5, -0.01]],
+        [[0.5, 0.5, 0.5, float("nan")]],
+    ],
+    ids=["too few", "no batch", "above 1", "below 0", "no number"],
+)
+def test_what_is_no_probability_for_every_option_is_noticed(said: list[list[float]]) -> None:
+    assert are_probabilities(RIGHT[None], CAPACITIES)
+    assert not are_probabilities(np.array(said, np.float32), CAPACITIES)

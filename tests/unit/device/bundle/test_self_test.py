@@ -1,0 +1,207 @@
+"""What a bundle must not get wrong: here, or at every start of a device that switched to it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support.hand_bundle import CAPACITIES, calibration, hand_bundle, template_saying
+from tests.support.memory_source import MemorySource
+
+from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, GoldenInputs
+from nestling_device.bundle.calibration import CalibrationError
+from nestling_device.bundle.self_test import self_test
+from nestling_device.delivery.blob_store import BlobStore
+from nestling_device.delivery.bundle_source import DeliveryError
+from nestling_device.delivery.installer import Installer, SelfTestError
+from nestling_device.delivery.release_rules import needed_blobs
+from nestling_device.storage.state import State
+
+ENOUGH = 10_000
+
+
+def try_bundle(folder: Path, capacity: int = CAPACITIES, **replaced: bytes) -> None:
+    manifest, blobs = hand_bundle(1, **replaced)
+    source, store = MemorySource(), BlobStore(folder)
+    source.release(manifest, dict(blobs))
+    for blob in needed_blobs(manifest, capacity, "uint8"):
+        store.download(source, blob)
+    self_test(manifest, capacity, store, "uint8")
+
+
+def golden(change: Callable[[GoldenInputs], object]) -> bytes:
+    manifest, blobs = hand_bundle()
+    changed = GoldenInputs.FromString(blobs[manifest.golden.sha256])
+    change(changed)
+    return changed.SerializeToString()
+
+
+def curves(change: Callable[[Calibration], object]) -> bytes:
+    changed = calibration()
+    change(changed)
+    return changed.SerializeToString()
+
+
+def test_sound_bundle_passes(tmp_path: Path) -> None:
+    try_bundle(tmp_path)
+
+
+def test_golden_answers_of_capacities_not_held_are_not_asked_for(tmp_path: Path) -> None:
+    try_bundle(tmp_path, capacity=1, golden=golden(lambda g: g.logits.__delitem__(2)))
+
+
+def _other_logits(given: GoldenInputs) -> None:
+    given.logits[1] = (np.frombuffer(given.logits[1], "<f4") + 1).astype("<f4").tobytes()
+
+
+def _fewer_logits(given: GoldenInputs) -> None:
+    given.logits[0] = given.logits[0][:-4]
+
+
+def _nan_logits(given: GoldenInputs) -> None:
+    given.logits[0] = np.full(len(given.logits[0]) // 4, np.nan, "<f4").tobytes()
+
+
+@pytest.mark.parametrize(
+    "replaced",
+    [
+        {"golden": golden(_other_logits)},
+        {"golden": golden(_nan_logits)},
+        {"golden": golden(lambda g: g.logits.__delitem__(2))},
+        {"golden": golden(lambda g: g.ClearField("inputs"))},
+        {"golden": golden(_fewer_logits)},
+        {"golden": b"\xff\xff"},
+        {"template": b"no model"},
+        {"template": template_saying("Neg", ["said"])},
+        {"template": template_saying("Sigmoid", ["said"], options=5)},
+        {"template": template_saying("Log", ["said"])},
+    ],
+    ids=[
+        "other logits",
+        "logits that are no number",
+        "a capacity without logits",
+        "no golden inputs",
+        "logits of fewer inputs",
+        "no golden message",
+        "template that does not load",
+        "multiplexer that says no probabilities",
+        "multiplexer of too many options",
+        "multiplexer that says what is no number",
+    ],
+)
+def test_bundle_that_would_fail_an_agent_does_not_pass(
+    tmp_path: Path, replaced: dict[str, bytes]
+) -> None:
+    with pytest.raises(SelfTestError):
+        try_bundle(tmp_path, CAPACITIES, **replaced)
+
+
+def test_bundle_that_names_fewer_classes_than_it_answers_does_not_pass(tmp_path: Path) -> None:
+    manifest, blobs = hand_bundle()
+    source, store = MemorySource(), BlobStore(tmp_path)
+    source.release(manifest, dict(blobs))
+    for blob in needed_blobs(manifest, CAPACITIES, "uint8"):
+        store.download(source, blob)
+    del manifest.signature.classes[-1]
+
+    with pytest.raises(SelfTestError, match="the bundle names"):
+        self_test(manifest, CAPACITIES, store, "uint8")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xff",
+        b"",
+        curves(lambda c: c.curves.__delitem__(2)),
+        curves(lambda c: c.curves[1].points.__delitem__(0)),
+        curves(lambda c: c.curves[1].points.__delitem__(2)),
+        curves(lambda c: setattr(c.curves[0].points[1], "offload_share", 1.0)),
+        curves(lambda c: setattr(c.curves[0].points[1], "gate_price", float("nan"))),
+        curves(lambda c: setattr(c.curves[0].points[1], "accept_price", float("inf"))),
+        curves(lambda c: c.curves[1].ClearField("believed")),
+        curves(lambda c: c.curves[1].believed.append(0.5)),
+        curves(lambda c: c.curves[1].believed.append(1.5)),
+        curves(lambda c: c.curves[1].believed.append(float("nan"))),
+    ],
+    ids=[
+        *("no message", "empty", "curve missing", "no 0", "no 1", "flat", "nan", "inf"),
+        *("nothing believed", "falling belief", "more than sure", "belief nan"),
+    ],
+)
+def test_calibration_with_holes_does_not_pass(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(CalibrationError, match="release the bundle again"):
+        try_bundle(tmp_path, calibration=data)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        CertifiedPoint(risk=0, gate_price=0.1, accept_price=0.1),
+        CertifiedPoint(risk=1.1, gate_price=0.1, accept_price=0.1),
+        CertifiedPoint(risk=float("nan"), gate_price=0.1, accept_price=0.1),
+        CertifiedPoint(risk=0.05, gate_price=float("nan"), accept_price=0.1),
+        CertifiedPoint(risk=0.05, gate_price=0.1, accept_price=float("inf")),
+    ],
+    ids=["no risk", "more than all", "risk nan", "gate nan", "accept inf"],
+)
+def test_promise_that_makes_no_sense_does_not_pass(tmp_path: Path, point: CertifiedPoint) -> None:
+    data = curves(lambda c: c.curves[1].certified.append(point))
+
+    with pytest.raises(CalibrationError, match=r"a promise of capacity 2 .* release the bundle"):
+        try_bundle(tmp_path, calibration=data)
+
+
+def test_promise_that_makes_sense_passes(tmp_path: Path) -> None:
+    point = CertifiedPoint(risk=0.05, gate_price=-1.2, accept_price=0.1)
+
+    try_bundle(tmp_path, calibration=curves(lambda c: c.curves[1].certified.append(point)))
+
+
+def test_device_keeps_its_bundle_when_the_next_one_does_not_pass(tmp_path: Path) -> None:
+    source = MemorySource()
+    with State(tmp_path) as state:
+        installer = Installer(state, BlobStore(tmp_path / "blobs"), source, self_test, "uint8")
+        manifest, blobs = hand_bundle()
+        source.release(manifest, dict(blobs))
+        old = installer.install(ENOUGH)
+        manifest, blobs = hand_bundle(2, calibration=b"")
+        source.release(manifest, dict(blobs))
+
+        with pytest.raises(DeliveryError):
+            installer.install(ENOUGH)
+
+        assert installer.active(ENOUGH) == old
+
+
+def ways_up(change: Callable[[Calibration], object]) -> bytes:
+    made = calibration()
+    for _ in range(CAPACITIES):
+        made.climbs.add()
+    made.climbs[2].start = 1
+    made.climbs[2].curve.CopyFrom(made.curves[2])
+    change(made)
+    return made.SerializeToString()
+
+
+def test_way_up_that_makes_sense_passes(tmp_path: Path) -> None:
+    try_bundle(tmp_path, calibration=ways_up(lambda c: None))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.climbs.__delitem__(0),
+        lambda c: setattr(c.climbs[2], "start", 3),
+        lambda c: setattr(c.climbs[2], "price", float("nan")),
+        lambda c: setattr(c.climbs[2], "climbed", float("nan")),
+        lambda c: setattr(c.climbs[2], "climbed", 1.1),
+        lambda c: c.climbs[2].ClearField("curve"),
+    ],
+    ids=["one missing", "from itself", "price nan", "climbed nan", "climbs too often", "no curve"],
+)
+def test_way_up_that_makes_no_sense_does_not_pass(
+    tmp_path: Path, change: Callable[[Calibration], object]
+) -> None:
+    with pytest.raises(CalibrationError, match="release the bundle again"):
+        try_bundle(tmp_path, calibration=ways_up(change))

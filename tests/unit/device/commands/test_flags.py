@@ -1,0 +1,60 @@
+import argparse
+from pathlib import Path
+
+import pytest
+
+from nestling_device.commands import flags
+from nestling_device.config.schema import Config
+
+
+def read(*arguments: str) -> Config:
+    parser = argparse.ArgumentParser()
+    flags.add_config(parser)
+    flags.add_cloud(parser)
+    flags.add_device(parser)
+    flags.add_source(parser)
+    flags.add_budget(parser)
+    return flags.read(parser.parse_args(arguments))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "path"),
+    [
+        ("golden", "golden", ""),
+        ("day.npy", "recording", "day.npy"),
+        ("a:b/day.npy", "recording", "a:b/day.npy"),
+        ("recording:day", "recording", "day"),
+        ("folder:/in/x.npy", "folder", "/in/x.npy"),
+        ("socket:/run/nestling/inputs", "socket", "/run/nestling/inputs"),
+        ("camera", "camera", ""),
+        ("imu", "imu", ""),
+    ],
+)
+def test_source_is_a_file_or_a_kind_with_its_place(text: str, kind: str, path: str) -> None:
+    source = read("--source", text).source
+
+    assert (source.kind, source.path) == (kind, path)
+
+
+@pytest.mark.parametrize("text", ["", "day.txt", "telepathy", "folders:/in"])
+def test_other_sources_are_refused_with_those_there_are(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        read("--source", text)
+
+    assert "allowed: FILE.npy, folder:DIR, socket:PATH" in capsys.readouterr().err
+
+
+def test_flags_that_are_not_given_leave_the_file_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "device.toml"
+    path.write_text('[device]\nid = "porch"\n[budget]\nmemory_kb = 7\nlatency_ms = 9\n')
+
+    config = read("--config", str(path), "--latency-ms", "11")
+
+    assert (config.device.id, config.budget.memory_kb) == ("porch", 7)
+    assert config.budget.latency_ms == 11
+
+
+def test_without_file_and_flags_there_are_defaults() -> None:
+    assert read() == Config()

@@ -1,0 +1,289 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
+
+from nestling.v1 import bundle_pb2
+from nestling_core.nest.bundle_files import Activations, rings_and_templates
+from nestling_device.delivery.blob_store import BlobStore
+from nestling_device.delivery.bundle_source import DeliveryError, SourceUnreachableError
+from nestling_device.delivery.installer import Installer, SelfTestError
+from nestling_device.delivery.release_rules import AdmissionError
+from nestling_device.storage.state import State
+
+SMALL, MIDDLE, LARGE = CAPACITY_BYTES
+
+
+class Device:
+    """An installer with its surroundings, and a self-test that can be told to fail."""
+
+    def __init__(self, folder: Path, state: State, activations: Activations = "uint8") -> None:
+        self.folder = folder / "blobs"
+        self.source = MemorySource()
+        self.state = state
+        self.blobs = BlobStore(self.folder)
+        self.tested: list[tuple[int, int]] = []  # (release, capacity)
+        self.failing_release = 0
+        self.installer = Installer(state, self.blobs, self.source, self.self_test, activations)
+
+    def self_test(
+        self,
+        manifest: bundle_pb2.Manifest,
+        capacity: int,
+        blobs: BlobStore,
+        activations: Activations,
+    ) -> None:
+        for blob in rings_and_templates(manifest, capacity, activations):
+            blobs.read(blob)
+        self.tested.append((manifest.release, capacity))
+        if manifest.release == self.failing_release:
+            raise SelfTestError("golden input 0: logits differ")
+
+    def release(self, number: int, *, task: str = "small") -> bundle_pb2.Manifest:
+        manifest, blobs = small_bundle(number, task=task)
+        self.source.release(manifest, blobs)
+        return manifest
+
+    def fetched(self) -> set[str]:
+        names = {sha256 for sha256, _ in self.source.fetched}
+        self.source.fetched.clear()
+        return names
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Device]:
+    with State(tmp_path) as state:
+        yield Device(tmp_path, state)
+
+
+def test_only_admitted_rings_are_fetched(device: Device) -> None:
+    manifest = device.release(1)
+
+    installed = device.installer.install(MIDDLE)
+
+    assert (manifest, 2) == (installed.manifest, installed.capacity)
+    refused = manifest.capacities[2]
+    assert not {refused.ring.sha256, refused.template.sha256} & device.fetched()
+
+
+def test_growing_by_one_capacity_fetches_one_ring_and_its_template(device: Device) -> None:
+    manifest = device.release(1)
+    device.installer.install(SMALL)
+    device.fetched()
+
+    assert device.installer.install(MIDDLE).capacity == 2
+
+    grown = manifest.capacities[1]
+    assert {grown.ring.sha256, grown.template.sha256} == device.fetched()
+    assert device.tested == [(1, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("activations", ["uint8", "int8"])
+def test_of_the_templates_only_those_with_the_devices_activations_are_fetched(
+    tmp_path: Path, activations: Activations
+) -> None:
+    with State(tmp_path) as state:
+        device = Device(tmp_path, state, activations)
+        manifest = device.release(1)
+
+        installed = device.installer.install(LARGE)
+
+    unsigned = {entry.template.sha256 for entry in manifest.capacities}
+    signed = {entry.template_int8.sha256 for entry in manifest.capacities}
+    wanted, others = (signed, unsigned) if activations == "int8" else (unsigned, signed)
+    fetched = device.fetched()
+    assert wanted <= fetched
+    assert not others & fetched
+    assert installed.activations == activations
+
+
+def test_older_bundle_has_one_template_for_every_processor(tmp_path: Path) -> None:
+    manifest, blobs = small_bundle()
+    for entry in manifest.capacities:
+        del blobs[entry.template_int8.sha256]
+        entry.ClearField("template_int8")
+    with State(tmp_path) as state:
+        device = Device(tmp_path, state, "int8")
+        device.source.release(manifest, blobs)
+
+        assert device.installer.install(LARGE).capacity == 3
+
+    assert {entry.template.sha256 for entry in manifest.capacities} <= device.fetched()
+
+
+def test_shrinking_and_growing_back_fetches_nothing(device: Device) -> None:
+    device.release(1)
+    device.installer.install(LARGE)
+    device.fetched()
+
+    assert device.installer.install(SMALL).capacity == 1
+    assert device.installer.install(LARGE).capacity == 3
+    assert set() == device.fetched()
+
+
+def test_new_release_replaces_the_old_one_and_keeps_it_as_the_previous(device: Device) -> None:
+    old = device.release(1)
+    device.installer.install(LARGE)
+    device.release(2)
+
+    installed = device.installer.install(LARGE)
+
+    previous = device.state.previous()
+    assert installed.version.startswith("small-2-")
+    assert previous is not None
+    assert previous.release == 1
+    assert device.blobs.has(old.golden)
+
+
+def test_blobs_of_a_bundle_two_releases_old_are_removed(device: Device) -> None:
+    oldest = device.release(1)
+    for number in (1, 2, 3):
+        device.release(number)
+        device.installer.install(SMALL)
+
+    assert not device.blobs.has(oldest.golden)
+
+
+def test_failed_self_test_keeps_the_old_bundle(device: Device) -> None:
+    old = device.release(1)
+    device.installer.install(LARGE)
+    device.failing_release = 2
+    device.release(2)
+
+    with pytest.raises(SelfTestError):
+        device.installer.install(LARGE)
+
+    active = device.installer.active(LARGE)
+    assert active is not None
+    assert old == active.manifest
+    floor = device.state.floor("small")
+    assert floor is not None
+    assert floor.release == 1
+
+
+@pytest.mark.parametrize("damage", ["corrupted", "truncated"])
+def test_damaged_ring_is_refused_and_the_old_bundle_kept(device: Device, damage: str) -> None:
+    old = device.release(1)
+    device.installer.install(LARGE)
+    new = device.release(2)
+    ring = new.capacities[2].ring.sha256
+    data = device.source.blobs[ring]
+    device.source.strict = False
+    device.source.blobs[ring] = data[::-1] if damage == "corrupted" else data[:-1]
+
+    with pytest.raises(DeliveryError, match="thrown away"):
+        device.installer.install(LARGE)
+
+    active = device.installer.active(LARGE)
+    assert active is not None
+    assert old == active.manifest
+
+
+def test_interrupted_download_goes_on_by_itself(device: Device) -> None:
+    device.release(1)
+    device.source.break_after = 100
+
+    assert device.installer.install(LARGE).capacity == 3
+
+
+def test_source_that_brings_nothing_is_given_up(device: Device) -> None:
+    device.release(1)
+    device.source.break_after = 0
+
+    with pytest.raises(SourceUnreachableError):
+        device.installer.install(LARGE)
+
+
+def test_older_release_is_refused(device: Device) -> None:
+    device.release(2)
+    device.installer.install(SMALL)
+    device.release(1)
+
+    with pytest.raises(AdmissionError, match="release 1 of small is older than 2"):
+        device.installer.install(SMALL)
+
+
+def test_another_task_is_refused(device: Device) -> None:
+    device.release(1)
+    device.installer.install(SMALL)
+    device.release(2, task="other")
+
+    with pytest.raises(AdmissionError, match="state folder of its own"):
+        device.installer.install(SMALL)
+
+
+def test_budget_below_the_smallest_capacity_is_refused_before_any_ring(device: Device) -> None:
+    device.release(1)
+
+    with pytest.raises(AdmissionError, match="999 bytes admits no capacity"):
+        device.installer.install(SMALL - 1)
+
+    assert len(device.fetched()) == 1  # the manifest
+
+
+def test_bundle_of_another_programs_format_is_replaced_by_the_next_release(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:  # the program that installed it knew another format
+        before.setattr("nestling_device.delivery.release_rules.MANIFEST_FORMAT", 1)
+        manifest, blobs = small_bundle(1)
+        manifest.format = 1
+        device.source.release(manifest, blobs)
+        device.installer.install(LARGE)
+    assert device.installer.active(LARGE) is None
+
+    manifest = device.release(2)
+    installed = device.installer.install(LARGE)
+
+    assert installed.manifest == manifest
+    assert device.installer.active(LARGE) == installed
+
+
+def test_nothing_installed_is_nothing_active(device: Device) -> None:
+    assert device.installer.active(LARGE) is None
+
+
+def test_active_is_bounded_by_budget_and_by_what_was_installed(device: Device) -> None:
+    device.release(1)
+    device.installer.install(MIDDLE)
+
+    capacities = [device.installer.active(memory) for memory in (SMALL, MIDDLE, LARGE)]
+
+    assert [installed.capacity for installed in capacities if installed] == [1, 2, 2]
+
+
+def test_damaged_ring_on_the_disk_costs_its_capacity_only_and_is_repaired(device: Device) -> None:
+    manifest = device.release(1)
+    device.installer.install(LARGE)
+    ring = manifest.capacities[1].ring.sha256
+    (device.folder / ring).write_bytes(b"rust")
+
+    active = device.installer.active(LARGE)
+    assert active is not None
+    assert active.capacity == 1
+
+    device.fetched()
+    assert device.installer.install(LARGE).capacity == 3
+    assert {ring} == device.fetched()
+
+
+def test_bundle_damaged_in_what_every_capacity_needs_is_not_run(device: Device) -> None:
+    manifest = device.release(1)
+    device.installer.install(LARGE)
+    (device.folder / manifest.golden.sha256).unlink()
+
+    with pytest.raises(DeliveryError, match="install it again"):
+        device.installer.active(LARGE)
+
+
+def test_leftovers_of_an_abandoned_download_are_removed(device: Device) -> None:
+    device.release(1)
+    device.installer.install(SMALL)
+    stray = device.folder / ("0" * 64 + ".part")
+    stray.write_bytes(b"left over")
+    device.release(2)
+
+    device.installer.install(SMALL)
+
+    assert not stray.exists()

@@ -1,0 +1,101 @@
+import pytest
+from tests.support.memory_source import MemorySource, small_bundle
+
+from nestling.v1 import bundle_pb2, delivery_pb2
+from nestling_core.nest.bundle_files import MANIFEST_FORMAT, blob_of, bundle_version
+from nestling_device.delivery import release_rules
+from nestling_device.delivery.release_rules import AdmissionError
+from nestling_device.storage.state import ReleaseFloor
+
+
+def offer(manifest: bundle_pb2.Manifest) -> delivery_pb2.GetDesiredBundleResponse:
+    return MemorySource().release(manifest, {})
+
+
+def test_sound_manifest_is_read() -> None:
+    manifest, _ = small_bundle()
+
+    assert manifest == release_rules.parse_manifest(manifest.SerializeToString())
+
+
+def test_unknown_format_is_refused() -> None:
+    manifest, _ = small_bundle()
+    manifest.format = MANIFEST_FORMAT + 1
+
+    with pytest.raises(AdmissionError, match="format 4 and this program knows 3"):
+        release_rules.parse_manifest(manifest.SerializeToString())
+
+
+def test_bytes_that_are_no_manifest_are_refused() -> None:
+    with pytest.raises(AdmissionError, match="cannot be read"):
+        release_rules.parse_manifest(b"\xff" * 20)
+
+
+def test_prefixes_that_do_not_nest_are_refused() -> None:
+    manifest, _ = small_bundle()
+    manifest.tensors[0].prefixes[0].shape[0] = 99
+
+    with pytest.raises(AdmissionError, match="does not nest"):
+        release_rules.parse_manifest(manifest.SerializeToString())
+
+
+def test_capacity_without_prefixes_is_refused() -> None:
+    manifest, _ = small_bundle()
+    manifest.capacities.add().CopyFrom(manifest.capacities[0])
+
+    with pytest.raises(AdmissionError, match="4 capacities and prefixes for 3"):
+        release_rules.parse_manifest(manifest.SerializeToString())
+
+
+def test_blob_name_that_is_a_path_is_refused() -> None:
+    manifest, _ = small_bundle()
+    manifest.capacities[0].ring.sha256 = "../state.db"
+
+    with pytest.raises(AdmissionError, match="without a SHA-256"):
+        release_rules.parse_manifest(manifest.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("blob", "words"),
+    [
+        (bundle_pb2.Blob(), "without a manifest"),
+        (bundle_pb2.Blob(sha256=blob_of(b"x").sha256, size=1 << 40), "more than"),
+    ],
+)
+def test_offer_not_worth_downloading_is_refused(blob: bundle_pb2.Blob, words: str) -> None:
+    with pytest.raises(AdmissionError, match=words):
+        release_rules.check_offer(delivery_pb2.GetDesiredBundleResponse(manifest=blob))
+
+
+def test_cloud_that_contradicts_its_manifest_is_refused() -> None:
+    manifest, _ = small_bundle(3)
+    desired = offer(manifest)
+    desired.release = 4
+
+    with pytest.raises(AdmissionError, match="its manifest says"):
+        release_rules.check_release(manifest, desired, active=None, floor=None)
+
+
+def test_same_release_again_is_taken_and_another_bundle_of_that_number_is_not() -> None:
+    manifest, _ = small_bundle(3)
+    desired = offer(manifest)
+    same = ReleaseFloor(release=3, manifest_sha256=desired.manifest.sha256)
+    another = ReleaseFloor(release=3, manifest_sha256="0" * 64)
+
+    release_rules.check_release(manifest, desired, active=None, floor=same)
+    with pytest.raises(AdmissionError, match="another bundle as release 3"):
+        release_rules.check_release(manifest, desired, active=None, floor=another)
+
+
+def test_version_names_task_and_release() -> None:
+    manifest, _ = small_bundle(3)
+
+    assert bundle_version(manifest, offer(manifest).manifest).startswith("small-3-")
+
+
+def test_release_that_no_file_can_count_to_is_refused() -> None:
+    manifest, _ = small_bundle()
+    manifest.release = 2**63
+
+    with pytest.raises(AdmissionError, match="more than a device can count to"):
+        release_rules.check_release(manifest, offer(manifest), active=None, floor=None)

@@ -1,0 +1,142 @@
+import math
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.processes import until
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.receipt_pb2 import (
+    PROVENANCE_CALIBRATED,
+    PROVENANCE_MEASURED,
+    PROVENANCE_MODELLED,
+)
+from nestling_device.energy.meter import CalibratedMeter, ClockMeter, Powers, ProfileMeter, Spent
+from nestling_device.energy.power_tables import Board, Link, load_board, load_link, profile_names
+from nestling_device.energy.sampler import Sampler
+
+BOARD = Board(name="b", idle_w=1.0, busy_w=3.0, gmacs_per_s=2.0, run_overhead_ms=0.5)
+LINK = Link(name="l", base_w=1.5, w_per_mbit_s=0.5, tail_mj=7.0, mbit_s=4.0, rtt_ms=10.0)
+BUDGET = Budget(link_mbit_s=4.0, link_rtt_ms=10.0)
+
+
+POWERS = Powers(idle_w=2.0, active_w=1.5)
+
+
+def calibrated(board: Board, link: Link) -> ProfileMeter:
+    return CalibratedMeter(board=board, link=link, powers=POWERS)
+
+
+@pytest.fixture(params=[ProfileMeter, ClockMeter, calibrated])
+def meter(request: pytest.FixtureRequest) -> ProfileMeter:
+    made: ProfileMeter = request.param(BOARD, LINK)
+    return made
+
+
+class SteadyInstrument:
+    """Always reads the same power."""
+
+    period_s = 0.001
+    provenance = PROVENANCE_MEASURED
+
+    def __init__(self, watts: float) -> None:
+        self._watts = watts
+
+    def watts(self) -> float:
+        return self._watts
+
+    def close(self) -> None:
+        pass
+
+
+def test_estimate_follows_from_the_board(meter: ProfileMeter) -> None:
+    spent = meter.estimate(6_000_000)
+
+    assert spent.latency_ms == pytest.approx(0.5 + 3.0)  # 6 million at 2 a nanosecond
+    assert spent.energy_mj == pytest.approx(3.5 * 2.0)  # busy less idle
+
+
+def test_radio_energy_is_air_time_and_a_tail(meter: ProfileMeter) -> None:
+    # 1000 bytes at 4 Mbit/s are 2 ms in the air at 1.5 W + 4 x 0.5 W.
+    assert meter.radio_mj(1000, BUDGET) == pytest.approx(2 * 3.5 + 7)
+
+
+def test_nothing_sent_costs_nothing_not_even_a_tail(meter: ProfileMeter) -> None:
+    assert meter.radio_mj(0, BUDGET) == 0
+    assert meter.radio_mj(1000, Budget(link_mbit_s=0)) == 0
+
+
+def test_profile_meter_ignores_the_clock_of_the_machine_that_simulates() -> None:
+    meter = ProfileMeter(BOARD, LINK)
+
+    assert meter.compute(1000, 1.0) == meter.compute(1000, 99.0) == meter.estimate(1000)
+    assert meter.radio(1000, BUDGET, 1.0) == meter.radio(1000, BUDGET, 99.0)
+    assert meter.radio(1000, BUDGET, 1.0).latency_ms == pytest.approx(10 + 2)
+    assert meter.latency_provenance == meter.energy_provenance == PROVENANCE_MODELLED
+
+
+def test_clock_meter_measures_time_and_models_energy_from_it() -> None:
+    meter = ClockMeter(BOARD, LINK)
+
+    assert meter.compute(1000, 4.0).latency_ms == 4.0
+    assert meter.compute(1000, 4.0).energy_mj == pytest.approx(8.0)
+    assert meter.radio(1000, BUDGET, 33.0).latency_ms == 33.0
+    assert meter.radio(1000, BUDGET, 33.0).energy_mj == pytest.approx(14.0)
+    assert meter.latency_provenance == PROVENANCE_MEASURED
+    assert meter.energy_provenance == PROVENANCE_MODELLED
+
+
+def test_step_too_short_for_the_instrument_is_calibrated_never_measured() -> None:
+    with Sampler(SteadyInstrument(5.0)) as sampler:
+        meter = CalibratedMeter(board=BOARD, link=LINK, powers=POWERS, sampler=sampler)
+        until(lambda: sampler.joules(time.monotonic() - 0.02, time.monotonic()) is not None)
+
+        spent = meter.compute(1000, 0.001)
+
+    assert spent.energy_provenance == PROVENANCE_CALIBRATED
+    assert spent.energy_mj == pytest.approx(0.0015)  # 1 us at 1.5 W
+
+
+def test_long_step_is_measured_above_idle() -> None:
+    with Sampler(SteadyInstrument(5.0)) as sampler:
+        meter = CalibratedMeter(board=BOARD, link=LINK, powers=POWERS, sampler=sampler)
+        begun = time.monotonic()
+        until(lambda: sampler.joules(begun + 0.005, time.monotonic()) is not None)
+        wall_ms = (time.monotonic() - begun - 0.005) * 1e3
+
+        spent = meter.compute(1000, wall_ms)
+
+    assert spent.energy_provenance == PROVENANCE_MEASURED
+    assert spent.latency_ms == pytest.approx(wall_ms)
+    assert spent.energy_mj == pytest.approx(wall_ms * 3.0)  # 5 W less 2 W
+
+
+def test_without_an_instrument_the_profiles_power_is_calibrated() -> None:
+    spent = calibrated(BOARD, LINK).compute(1000, 4.0)
+
+    assert spent == Spent(latency_ms=4.0, energy_mj=6.0, energy_provenance=PROVENANCE_CALIBRATED)
+
+
+def test_radio_stays_modelled_whatever_measures_computing() -> None:
+    meter = calibrated(BOARD, LINK)
+
+    assert meter.radio(1000, BUDGET, 33.0).energy_provenance == PROVENANCE_MODELLED
+    assert meter.energy_provenance == PROVENANCE_MODELLED
+
+
+@given(
+    board=st.sampled_from(profile_names("boards")),
+    link=st.sampled_from(profile_names("links")),
+    sizes=st.tuples(st.integers(0, 10**7), st.integers(0, 10**7)),
+)
+def test_more_work_never_costs_less_on_any_board_and_link(
+    board: str, link: str, sizes: tuple[int, int]
+) -> None:
+    meter = ProfileMeter(load_board(board), load_link(link))
+    less, more = sorted(sizes)
+    budget = Budget(link_mbit_s=meter.link.mbit_s)
+
+    assert meter.estimate(less).energy_mj <= meter.estimate(more).energy_mj
+    assert meter.radio_mj(less, budget) <= meter.radio_mj(more, budget)
+    assert math.isfinite(meter.estimate(more).energy_mj + meter.radio_mj(more, budget))

@@ -1,0 +1,67 @@
+import re
+import tomllib
+from importlib.resources import files
+
+import pytest
+
+from nestling_device.energy.power_tables import ProfileError, load_board, load_link, profile_names
+
+TABLE = (files("nestling_device.energy") / "profiles.toml").read_text("utf-8")
+
+
+def test_every_number_has_its_source_on_its_line() -> None:
+    lines = [line for line in TABLE.splitlines() if "=" in line.partition("#")[0]]
+
+    bare = [line for line in lines if not re.search(r"=\s*[\d.]+\s+# *\S{3,}", line)]
+    assert bare == []
+    assert len(lines) == sum(
+        len(entry) for table in tomllib.loads(TABLE).values() for entry in table.values()
+    )
+
+
+@pytest.mark.parametrize("name", ["pi-zero-2w", "pi-4b", "pi-5"])
+def test_board_draws_more_when_it_is_busy(name: str) -> None:
+    board = load_board(name)
+
+    assert board.name == name
+    assert 0 < board.idle_w < board.busy_w
+    assert board.gmacs_per_s > 0
+    assert board.run_overhead_ms > 0
+
+
+def test_boards_get_faster_from_small_to_large() -> None:
+    times = [load_board(name).compute_ms(10**6) for name in ("pi-zero-2w", "pi-4b", "pi-5")]
+
+    assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "mbit_s", "uj_per_byte"),
+    [
+        ("wifi", 5.0, 2.2),
+        ("wifi", 2.1, 5.2),
+        ("bluetooth", 0.685, 4.6),
+        ("hsdpa", 1.5, 9.7),
+        ("nb-iot", 0.0156, 310),
+    ],
+)
+def test_link_gives_back_the_published_energy_of_a_byte(
+    name: str, mbit_s: float, uj_per_byte: float
+) -> None:
+    megabyte_mj = load_link(name).transfer_mj(10**6, mbit_s)
+
+    assert megabyte_mj / 1e3 == pytest.approx(uj_per_byte, rel=0.02)
+
+
+def test_lte_spends_its_tail_on_every_transfer() -> None:
+    assert load_link("lte").transfer_mj(1, 5.0) > 12_000
+
+
+@pytest.mark.parametrize("table", ["boards", "links"])
+def test_unknown_name_is_told_what_there_is(table: str) -> None:
+    load = {"boards": load_board, "links": load_link}[table]
+
+    with pytest.raises(ProfileError, match="'toaster'") as caught:
+        load("toaster")
+
+    assert all(name in str(caught.value) for name in profile_names(table))

@@ -1,0 +1,31 @@
+import sys
+
+import pytest
+from tests.support.simulated_bus import SimulatedBus
+
+from nestling_device.hardware.i2c import BusError, open_bus, read_word, signed, write_word
+
+
+def test_bus_that_is_not_there_says_what_to_do() -> None:
+    with pytest.raises(BusError, match=r"/dev/i2c-250 cannot be opened.*raspi-config"):
+        open_bus(250)
+
+
+def test_without_smbus2_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "smbus2", None)
+
+    with pytest.raises(BusError, match=r"nestling\[i2c\]"):
+        open_bus(1)
+
+
+def test_words_go_most_significant_byte_first() -> None:
+    bus = SimulatedBus(0x40, {})
+
+    write_word(bus, 0x40, 5, 0x1234)
+
+    assert bus.written == [(5, b"\x12\x34")]
+    assert read_word(bus, 0x40, 5) == 0x1234
+
+
+def test_words_are_twos_complement_where_signed() -> None:
+    assert [signed(word) for word in (0, 1, 0x7FFF, 0x8000, 0xFFFF)] == [0, 1, 32767, -32768, -1]

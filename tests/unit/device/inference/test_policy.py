@@ -1,0 +1,275 @@
+import itertools
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import CertifiedPoint, OperatingPoint, RoutingCurve
+from nestling_device.inference import policy
+from nestling_device.inference.limits import (
+    LOW_BATTERY,
+    CapacityCost,
+    energy_limit_mj,
+    offload_excess,
+)
+from nestling_device.inference.policy import Pause, Prices
+
+amounts = st.floats(0, 1e6)
+shares = st.floats(0, 1)
+probabilities = st.floats(0, 1)
+
+
+@st.composite
+def budgets(draw: st.DrawFn) -> Budget:
+    return Budget(
+        memory_bytes=draw(st.integers(0, 10**6)),
+        latency_ms=draw(amounts | st.just(float("inf"))),
+        energy_mj=draw(amounts),
+        link_mbit_s=draw(st.just(0.0) | st.floats(1e-3, 1e3)),
+        link_rtt_ms=draw(st.floats(0, 1e4)),
+        battery=draw(shares),
+        offload_share=draw(shares),
+    )
+
+
+costs = st.lists(
+    st.builds(
+        CapacityCost, memory_bytes=st.integers(0, 10**6), latency_ms=amounts, energy_mj=amounts
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@st.composite
+def curves(draw: st.DrawFn) -> RoutingCurve:
+    """Curves whose prices fall as the share rises."""
+    inner = draw(st.lists(st.floats(0.01, 0.99), max_size=5, unique=True))
+    points = [0.0, *sorted(inner), 1.0]
+    gate, accept = (
+        sorted(draw(st.lists(st.floats(-1, 1), min_size=len(points), max_size=len(points))))[::-1]
+        for _ in range(2)
+    )
+    return RoutingCurve(
+        points=[
+            OperatingPoint(offload_share=share, gate_price=g, accept_price=a)
+            for share, g, a in zip(points, gate, accept, strict=True)
+        ]
+    )
+
+
+def within(cost: CapacityCost, budget: Budget) -> bool:
+    saving = min(1.0, budget.battery / LOW_BATTERY)
+    return (
+        cost.memory_bytes <= budget.memory_bytes
+        and cost.latency_ms <= budget.latency_ms
+        and cost.energy_mj <= budget.energy_mj * saving
+    )
+
+
+@given(costs=costs, budget=budgets(), data=st.data())
+def test_no_capacity_breaks_a_limit_but_the_smallest(
+    costs: list[CapacityCost], budget: Budget, data: st.DataObject
+) -> None:
+    held = data.draw(st.integers(1, len(costs)))
+
+    chosen = policy.resident_capacity(costs, held, budget)
+
+    assert 1 <= chosen <= held
+    assert chosen == 1 or within(costs[chosen - 1], budget)
+    assert not any(within(cost, budget) for cost in costs[chosen:held])
+
+
+@given(costs=costs, budget=budgets())
+def test_more_memory_never_means_a_smaller_capacity(
+    costs: list[CapacityCost], budget: Budget
+) -> None:
+    richer = Budget()
+    richer.CopyFrom(budget)
+    richer.memory_bytes = 2 * budget.memory_bytes + 1000
+
+    small = policy.resident_capacity(costs, len(costs), budget)
+    large = policy.resident_capacity(costs, len(costs), richer)
+
+    assert small <= large
+
+
+@given(costs=costs, budget=budgets(), data=st.data())
+def test_a_start_is_the_wished_one_only_if_both_are_admitted(
+    costs: list[CapacityCost], budget: Budget, data: st.DataObject
+) -> None:
+    resident = data.draw(st.integers(1, len(costs)))
+    wished = data.draw(st.integers(0, len(costs)))
+
+    start = policy.start_capacity(costs, resident, wished, budget)
+
+    assert start in {wished, resident}
+    if start != resident:
+        first, last = costs[start - 1], costs[resident - 1]
+        both = CapacityCost(
+            memory_bytes=first.memory_bytes + last.memory_bytes,
+            latency_ms=first.latency_ms + last.latency_ms,
+            median_ms=first.median_ms + last.median_ms,
+            energy_mj=first.energy_mj + last.energy_mj,
+        )
+        assert 0 < start < resident
+        assert within(both, budget)
+
+
+@given(gained=st.floats(-1, 1), price=st.floats(-1, 1), more=st.floats(0, 1))
+def test_a_higher_price_never_climbs_more(gained: float, price: float, more: float) -> None:
+    assert policy.climbs(gained, price) >= policy.climbs(gained, price + more)
+
+
+@given(budget=budgets(), size=st.integers(0, 10**6), energy_mj=amounts, ran=costs)
+def test_cloud_is_admitted_only_over_a_link_in_time_and_within_the_energy_that_is_left(
+    budget: Budget, size: int, energy_mj: float, ran: list[CapacityCost]
+) -> None:
+    admitted = not offload_excess(size, energy_mj, budget, after=ran)
+
+    link = budget.link_mbit_s
+    spent_ms = sum(cost.latency_ms for cost in ran)
+    spent_mj = energy_mj + sum(cost.energy_mj for cost in ran)
+    transfer = link and budget.link_rtt_ms + size * 8 / (link * 1e3)
+    in_time = link > 0 and transfer + spent_ms <= budget.latency_ms
+    assert admitted == (in_time and spent_mj <= energy_limit_mj(budget))
+
+
+def test_no_link_admits_no_cloud_whatever_the_deadline() -> None:
+    budget = Budget(latency_ms=float("inf"), energy_mj=1, battery=1)
+
+    assert offload_excess(100, 0.0, budget)
+
+
+@pytest.mark.parametrize(
+    ("battery", "limit_mj"), [(1.0, 10.0), (0.2, 10.0), (0.1, 5.0), (0.0, 0.0)]
+)
+def test_low_battery_shrinks_the_energy_limit(battery: float, limit_mj: float) -> None:
+    assert energy_limit_mj(Budget(energy_mj=10, battery=battery)) == pytest.approx(limit_mj)
+
+
+@given(curve=curves())
+def test_prices_at_the_operating_points_are_theirs(curve: RoutingCurve) -> None:
+    for point in curve.points:
+        prices = policy.prices_for(curve, point.offload_share)
+
+        assert prices.gate == pytest.approx(point.gate_price)
+        assert prices.accept == pytest.approx(point.accept_price)
+
+
+@given(curve=curves(), one=shares, other=shares)
+def test_wishing_for_more_of_the_cloud_never_raises_a_price(
+    curve: RoutingCurve, one: float, other: float
+) -> None:
+    less, more = (policy.prices_for(curve, share) for share in sorted((one, other)))
+
+    assert more.gate <= less.gate + 1e-9
+    assert more.accept <= less.accept + 1e-9
+
+
+@given(curve=curves(), share=shares)
+def test_prices_lie_between_those_of_the_points_around(curve: RoutingCurve, share: float) -> None:
+    prices = policy.prices_for(curve, share)
+
+    low, high = next(
+        (low, high)
+        for low, high in itertools.pairwise(curve.points)
+        if low.offload_share <= share <= high.offload_share
+    )
+    assert high.gate_price - 1e-9 <= prices.gate <= low.gate_price + 1e-9
+    assert high.accept_price - 1e-9 <= prices.accept <= low.accept_price + 1e-9
+
+
+def promises(*risks: float) -> RoutingCurve:
+    """A curve that promises risks; prices are the risks themselves."""
+    certified = [CertifiedPoint(risk=r, gate_price=r, accept_price=r / 2) for r in risks]
+    ends = [
+        OperatingPoint(offload_share=share, gate_price=0.8 - share, accept_price=0.4 - share)
+        for share in (0, 1)
+    ]
+    return RoutingCurve(points=ends, certified=certified)
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "taken"), [(0.02, 0.02), (0.04, 0.02), (0.05, 0.05), (1, 0.05)]
+)
+def test_a_tolerated_risk_takes_the_most_daring_promise_within_it(
+    tolerated: float, taken: float
+) -> None:
+    found = policy.certified_prices(promises(0.02, 0.05), tolerated)
+
+    assert found == Prices(gate=taken, accept=taken / 2)
+
+
+def test_a_risk_decides_instead_of_a_share() -> None:
+    curve, budget = promises(0.02), Budget(offload_share=1, tolerated_risk=0.03)
+
+    assert policy.asked_prices(curve, budget, share=1) == Prices(gate=0.02, accept=0.01)
+    budget.tolerated_risk = 0
+    assert policy.asked_prices(curve, budget, share=1) == policy.prices_for(curve, 1)
+
+
+@given(gained=st.floats(-1, 1))
+def test_a_risk_that_nothing_is_promised_for_keeps_nothing(gained: float) -> None:
+    prices = policy.asked_prices(promises(0.02), Budget(tolerated_risk=0.01), share=0)
+
+    assert policy.prefers_cloud(gained, prices.gate)
+    assert policy.prefers_cloud(gained, prices.accept)
+
+
+@given(curve=curves(), share=st.floats(allow_nan=False))
+def test_share_beyond_the_curve_is_taken_to_its_end(curve: RoutingCurve, share: float) -> None:
+    nearest = min(max(share, 0.0), 1.0)
+
+    assert policy.prices_for(curve, share) == policy.prices_for(curve, nearest)
+
+
+@given(gained=st.floats(-1, 1), one=st.floats(-1, 1), other=st.floats(-1, 1))
+def test_dearer_cloud_is_never_preferred_where_a_cheaper_one_was_not(
+    gained: float, one: float, other: float
+) -> None:
+    cheap, dear = sorted((one, other))
+
+    assert policy.prefers_cloud(gained, cheap) or not policy.prefers_cloud(gained, dear)
+
+
+@given(gained=st.floats(-1, 1), more=probabilities, price=st.floats(-1, 1))
+def test_better_cloud_is_preferred_where_a_worse_one_was(
+    gained: float, more: float, price: float
+) -> None:
+    assume(policy.prefers_cloud(gained, price))
+
+    assert policy.prefers_cloud(gained + more, price)
+
+
+@given(costs=costs, budget=budgets(), curve=curves())
+def test_equal_inputs_get_equal_decisions(
+    costs: list[CapacityCost], budget: Budget, curve: RoutingCurve
+) -> None:
+    def decide() -> tuple[int, Prices]:
+        copy = Budget.FromString(budget.SerializeToString())
+        capacity = policy.resident_capacity(list(costs), len(costs), copy)
+        return capacity, policy.prices_for(curve, copy.offload_share)
+
+    assert decide() == decide()
+
+
+def test_pause_doubles_with_every_failure_up_to_sixteen_inputs() -> None:
+    pause, lengths = Pause(), []
+    for _ in range(7):
+        assert pause.over
+        pause = pause.after_failure()
+        lengths.append(pause.left)
+        while not pause.over:
+            pause = pause.after_input()
+
+    assert lengths == [1, 2, 4, 8, 16, 16, 16]
+
+
+def test_pause_that_is_over_stays_over() -> None:
+    assert Pause().after_input() == Pause()
+
+
+def test_what_is_no_number_is_not_kept() -> None:
+    assert policy.prefers_cloud(float("nan"), 2.0)

@@ -1,0 +1,341 @@
+import dataclasses
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.enrolled import papers
+from tests.support.hand_bundle import EASY, MACS, SHAPE, climbing, hand_bundle
+from tests.support.memory_source import MemorySource
+
+from nestling.v1.bundle_pb2 import Calibration
+from nestling.v1.receipt_pb2 import Receipt
+from nestling_cloud.fleet.enrolment import Enrolment
+from nestling_core.routing.admission import offload_bytes
+from nestling_device.bundle.self_test import self_test
+from nestling_device.config.schema import Config, with_values
+from nestling_device.delivery.blob_store import BlobStore
+from nestling_device.delivery.installer import Installer
+from nestling_device.doctor import equipment, limits, machine, state
+from nestling_device.doctor.finding import Check, Finding, FoundError, Subject, split_advice
+from nestling_device.energy.meter import ProfileMeter
+from nestling_device.energy.power_tables import load_board, load_link
+from nestling_device.errors import DeviceError
+from nestling_device.storage.state import State
+from nestling_device.telemetry.outbox import Outbox
+from nestling_device.transport.identity import Identity, save_identity
+
+_BOARD = Config().board
+_METER = ProfileMeter(load_board(_BOARD.profile), load_link(_BOARD.link))
+CAPACITY_MJ = tuple(_METER.estimate(macs).energy_mj for macs in MACS)
+
+
+def subject(folder: Path, identity: Identity | None = None, **keys: object) -> Subject:
+    """A device in a folder; keys are written table__key."""
+    values = {tuple(name.split("__")): value for name, value in keys.items()}
+    config = with_values(
+        Config(), {("device", "state"): str(folder)} | {(t, k): v for (t, k), v in values.items()}
+    )
+    return Subject(config=config, identity=identity, running=False, activations="uint8")
+
+
+def finding(check: Check, looked_at: Subject) -> Finding:
+    try:
+        return check(looked_at)
+    except FoundError as err:
+        return err.finding
+
+
+def install(folder: Path, **replaced: bytes) -> None:
+    source = MemorySource()
+    manifest, blobs = hand_bundle(1, **replaced)
+    source.release(manifest, dict(blobs))
+    with State(folder) as opened:
+        Installer(opened, BlobStore(folder / "blobs"), source, self_test, "uint8").install(10**6)
+
+
+def test_battery_that_is_not_there_fails(tmp_path: Path) -> None:
+    found = equipment.battery(subject(tmp_path, board__battery="BAT7"), tmp_path)
+
+    assert (found.level, "BAT7" in found.found) == ("fail", True)
+
+
+def test_battery_is_told_by_its_charge(tmp_path: Path) -> None:
+    (tmp_path / "BAT0").mkdir()
+    (tmp_path / "BAT0" / "type").write_text("Battery\n")
+    (tmp_path / "BAT0" / "capacity").write_text("42\n")
+
+    assert "42%" in equipment.battery(subject(tmp_path), tmp_path).found
+
+
+def test_advice_is_what_follows_the_last_semicolon() -> None:
+    assert split_advice(DeviceError("a; b; do this")) == ("a; b", "do this")
+    assert split_advice(DeviceError("only this")) == ("only this", "")
+
+
+@pytest.mark.parametrize("available", [None, 10**9, 500])
+def test_memory_below_what_the_smallest_capacity_needs_fails(
+    tmp_path: Path, available: int | None
+) -> None:
+    install(tmp_path)
+
+    found = machine.memory(subject(tmp_path), lambda: available)
+
+    assert found.level == ("fail" if available == 500 else "ok")
+    assert ("raise [budget] memory_kb" in found.advice) == (available == 500)
+
+
+@pytest.mark.parametrize(
+    ("link", "energy_mj", "level"),
+    [("wifi", 1000, "ok"), ("lte", 1000, "warn"), ("lte", 20_000, "ok")],
+)
+def test_link_that_no_input_may_ever_go_over_is_a_warning(
+    tmp_path: Path, link: str, energy_mj: float, level: str
+) -> None:
+    before = finding(limits.offload, subject(tmp_path, board__link=link))
+    install(tmp_path)
+    looked_at = subject(tmp_path, board__link=link, budget__energy_mj=energy_mj)
+
+    found = finding(limits.offload, looked_at)
+
+    assert (before.level, found.level) == ("ok", level)
+    assert f"one input over {link}: " in found.found
+    assert ("nothing is ever sent" in found.found) == (level == "warn")
+
+
+def test_offload_that_fits_only_without_the_devices_own_run_is_a_warning(tmp_path: Path) -> None:
+    install(tmp_path)
+    radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
+
+    found = finding(limits.offload, subject(tmp_path, budget__energy_mj=radio_mj * 1.001))
+
+    assert found.level == "warn"
+    assert "mJ are needed and" in found.found
+
+
+def test_offload_that_fits_after_the_smaller_of_two_capacities_only_is_named_so(
+    tmp_path: Path,
+) -> None:
+    install(tmp_path, calibration=climbing())
+    radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
+    both_mj = CAPACITY_MJ[0] + CAPACITY_MJ[2]
+
+    found = [
+        finding(limits.offload, subject(tmp_path, budget__energy_mj=radio_mj + own_mj)).found
+        for own_mj in (CAPACITY_MJ[0] / 2, both_mj - radio_mj / 2, both_mj * 1.001)
+    ]
+
+    assert "after capacity 1, " in found[0]
+    assert "nothing is ever sent" in found[0]
+    assert "after capacity 1 and 3, " in found[1]
+    assert "after capacity" not in found[2]
+
+
+def test_offload_of_a_device_that_sends_everything_needs_no_run_of_its_own(tmp_path: Path) -> None:
+    install(tmp_path)
+    radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
+    keys = {"budget__energy_mj": radio_mj * 1.000001, "budget__offload_share": 1.0}
+
+    assert finding(limits.offload, subject(tmp_path, None, **keys)).level == "ok"
+
+
+def test_target_that_the_smaller_of_two_capacities_meets_can_be_met(tmp_path: Path) -> None:
+    install(tmp_path, calibration=climbing())
+    keys = {"budget__energy_per_input_mj": sum(CAPACITY_MJ[:2]) / 2}
+
+    assert finding(limits.targets, subject(tmp_path, None, **keys)).level == "ok"
+
+
+def test_risk_is_that_of_both_capacities_where_two_run(tmp_path: Path) -> None:
+    calibration = Calibration.FromString(climbing())
+    calibration.climbs[2].curve.certified.add(risk=0.1, gate_price=0.5, accept_price=0.5)
+    install(tmp_path, calibration=calibration.SerializeToString())
+
+    found = finding(limits.targets, subject(tmp_path, None, budget__tolerated_risk=0.1))
+
+    assert found.level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({}, "can be met"),
+        ({"budget__memory_kb": 0.5}, "1,000 bytes are needed and 500 bytes allowed"),
+        ({"budget__latency_ms": 1e-3}, "the latency limit admits no capacity"),
+        ({"budget__tolerated_risk": 0.1}, "does not certify a tolerated risk of 0.1"),
+        ({"budget__energy_per_input_mj": 1e-6}, "the target of 1e-06 mJ"),
+        ({"budget__latency_per_input_ms": 1e-6}, "the target of 1e-06 ms"),
+    ],
+)
+def test_limits_and_targets_that_cannot_be_met_are_named_with_their_figures(
+    tmp_path: Path, keys: dict[str, Any], words: str
+) -> None:
+    before = finding(limits.targets, subject(tmp_path, None, **keys))
+    install(tmp_path)
+
+    found = finding(limits.targets, subject(tmp_path, None, **keys))
+
+    assert (before.level, found.level) == ("ok", "warn" if keys else "ok")
+    assert words in found.found
+
+
+@pytest.mark.parametrize(
+    ("bits", "level", "words"),
+    [
+        ("0x0", "ok", "never"),
+        ("0x50000", "warn", "not now, but since the start"),
+        ("0x50005", "warn", "the voltage is too low, it is throttled"),
+        ("nonsense", "ok", "no vcgencmd"),
+    ],
+)
+def test_throttling_is_told_from_the_firmwares_bits(
+    tmp_path: Path, bits: str, level: str, words: str
+) -> None:
+    found = machine.throttling(subject(tmp_path), lambda: f"throttled={bits}\n")
+
+    assert (found.level, words in found.found) == (level, True)
+
+
+def test_machine_without_vcgencmd_is_not_blamed(tmp_path: Path) -> None:
+    def ask() -> str:
+        raise subprocess.CalledProcessError(1, "vcgencmd")
+
+    assert machine.throttling(subject(tmp_path), ask).level == "ok"
+
+
+def test_state_folder_that_can_be_written_is_well_and_left_as_it_was(tmp_path: Path) -> None:
+    assert state.folder(subject(tmp_path)).level == "ok"
+    assert state.folder(subject(tmp_path / "to-come")).level == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_state_folder_that_is_a_file_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert state.folder(subject(tmp_path / "file")).level == "fail"
+
+
+def test_state_folder_that_cannot_be_written_fails_with_the_kernels_words(tmp_path: Path) -> None:
+    found = state.folder(subject(Path("/proc")))
+
+    assert found.level == "fail"
+    assert "cannot be written" in found.found
+
+
+def test_identity_is_judged_by_the_clock(tmp_path: Path) -> None:
+    with Enrolment.open(tmp_path / "cloud") as enrolment:
+        held = save_identity(tmp_path / "porch", papers(enrolment, "porch"))
+    day = timedelta(days=1)
+    moments = [held.begins - day, held.begins + day, held.ends - day, held.ends + day]
+
+    found = [state.identity(subject(tmp_path / "porch", held), moment) for moment in moments]
+
+    assert [one.level for one in found] == ["fail", "ok", "warn", "fail"]
+    assert "timedatectl" in found[0].advice
+    assert "--renew" in found[2].advice
+    assert "new token" in found[3].advice
+
+
+def test_device_that_has_not_enrolled_is_told_how(tmp_path: Path) -> None:
+    found = state.identity(subject(tmp_path))
+
+    assert (found.level, found.advice[:22]) == ("warn", "nestling-device enrol,")
+
+
+def test_installed_bundle_passes_its_self_test_again(tmp_path: Path) -> None:
+    install(tmp_path)
+
+    found = finding(state.bundle, subject(tmp_path))
+
+    assert found.level == "ok"
+    assert "capacities 1 to 3" in found.found
+
+
+def test_bundle_damaged_on_the_disk_fails_and_says_what_to_do(tmp_path: Path) -> None:
+    install(tmp_path)
+    ring = hand_bundle()[0].capacities[1].ring
+    (tmp_path / "blobs" / ring.sha256).write_bytes(b"rust")
+
+    found = finding(state.bundle, subject(tmp_path))
+
+    assert (found.level, found.advice) == ("fail", "install the bundle again")
+
+
+def test_device_without_a_bundle_is_warned_only(tmp_path: Path) -> None:
+    assert finding(state.bundle, subject(tmp_path)).level == "warn"
+    assert finding(state.outbox, subject(tmp_path)).level == "ok"
+
+
+def test_receipts_that_a_full_outbox_dropped_are_counted(tmp_path: Path) -> None:
+    with Outbox(tmp_path, capacity=3) as outbox:
+        for _ in range(5):
+            outbox.append(Receipt())
+
+    found = finding(state.outbox, subject(tmp_path))
+
+    assert found.level == "warn"
+    assert "2 that were not acknowledged were dropped" in found.found
+
+
+def test_meter_that_is_not_there_is_a_warning_for_the_device_runs_without(tmp_path: Path) -> None:
+    found = finding(equipment.meter, subject(tmp_path, meter__kind="ina219", meter__i2c_bus=250))
+
+    assert found.level == "warn"
+    assert found.advice
+
+
+@pytest.mark.parametrize("kind", ["golden", "folder", "socket"])
+def test_source_with_a_place_of_its_own_is_well(tmp_path: Path, kind: str) -> None:
+    path = str(tmp_path if kind == "folder" else tmp_path / "inputs")
+
+    assert finding(
+        equipment.source, subject(tmp_path, source__kind=kind, source__path=path)
+    ).level == ("ok")
+
+
+@pytest.mark.parametrize("kind", ["folder", "socket"])
+def test_source_without_a_folder_fails(tmp_path: Path, kind: str) -> None:
+    path = str(tmp_path / "none" / "inputs")
+    found = finding(equipment.source, subject(tmp_path, source__kind=kind, source__path=path))
+
+    assert (found.level, "make it" in found.advice) == ("fail", True)
+
+
+def test_source_without_a_path_fails_and_names_the_key(tmp_path: Path) -> None:
+    found = finding(equipment.source, subject(tmp_path, source__kind="recording"))
+
+    assert (found.level, found.advice) == ("fail", "give [source] path")
+
+
+def test_recording_is_held_against_the_installed_bundle(tmp_path: Path) -> None:
+    install(tmp_path)
+    np.save(tmp_path / "right.npy", EASY[None])
+    np.save(tmp_path / "wrong.npy", EASY)
+    found = [
+        finding(
+            equipment.source,
+            subject(tmp_path, source__kind="recording", source__path=str(tmp_path / name)),
+        )
+        for name in ("right.npy", "wrong.npy")
+    ]
+
+    assert [one.level for one in found] == ["ok", "fail"]
+    assert "1 windows" in found[0].found
+
+
+def test_sensor_in_use_by_the_running_device_is_left_alone(tmp_path: Path) -> None:
+    busy = dataclasses.replace(subject(tmp_path, source__kind="imu"), running=True)
+
+    assert equipment.source(busy).level == "ok"
+
+
+@pytest.mark.parametrize("kind", ["camera", "imu"])
+def test_sensor_that_is_not_there_fails_and_says_what_to_install_or_check(
+    tmp_path: Path, kind: str
+) -> None:
+    found = finding(equipment.source, subject(tmp_path, source__kind=kind, source__i2c_bus=250))
+
+    assert found.level == "fail"
+    assert found.found

@@ -1,0 +1,28 @@
+import errno
+import socket
+from unittest import mock
+
+import pytest
+
+from nestling_sim.fleet.links import CuttableLink
+
+
+@pytest.mark.parametrize(
+    ("fault", "pauses"), [(errno.EMFILE, True), (errno.ENFILE, True), (errno.ECONNABORTED, False)]
+)
+def test_link_that_has_no_file_for_a_connection_pauses(fault: int, pauses: bool) -> None:
+    link = CuttableLink("pi-4b-1", "127.0.0.1", 1)
+    loop = link._loop = mock.Mock()
+    listener = link._listener = mock.Mock(spec=socket.socket)
+    listener.accept.side_effect = OSError(fault, "no")
+
+    link._accept(listener)
+
+    assert loop.remove_reader.called == loop.call_later.called == pauses
+    if pauses:
+        _, again, *arguments = loop.call_later.call_args.args
+        again(*arguments)
+        loop.add_reader.assert_called_once_with(listener, link._accept, listener)
+        link._listener = None  # cut meanwhile
+        again(*arguments)
+        loop.add_reader.assert_called_once()

@@ -1,0 +1,27 @@
+"""A run's files are whole or not there, and a disk that fails is said in words."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nestling_sim.report import Evidence
+from nestling_sim.run.results import ResultsError, write_results
+
+
+def test_results_are_three_files_in_a_folder_of_their_own(
+    tmp_path: Path, evidence: Evidence
+) -> None:
+    out = tmp_path / "made" / "runs"
+
+    folder = write_results(out, evidence.summary, evidence.receipts, "page")
+
+    assert [folder] == list(out.iterdir())
+    assert json.loads((folder / "summary.json").read_text()) == dict(evidence.summary)
+    assert len((folder / "receipts.jsonl").read_text().splitlines()) == len(evidence.receipts)
+    assert (folder / "report.html").read_text() == "page"
+
+
+def test_place_that_takes_no_files_is_said_in_words(evidence: Evidence) -> None:
+    with pytest.raises(ResultsError, match="/proc/runs cannot be written: "):
+        write_results(Path("/proc/runs"), evidence.summary, evidence.receipts, "page")
