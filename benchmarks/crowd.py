@@ -102,8 +102,8 @@ class Device:
 
     def obey(self, command: Command) -> None:
         """Report back what was written, with the next message."""
-        if command.wish is not None:
-            self._gauges = replace(self._gauges, offload_target=command.wish.share)
+        if command.target is not None:
+            self._gauges = replace(self._gauges, offload_target=command.target.share)
         if command.desired_bundle is not None:
             self._gauges = replace(self._gauges, desired_bundle=command.desired_bundle)
 

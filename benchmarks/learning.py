@@ -1,7 +1,7 @@
 """Distillation, nesting and quantisation on two real tasks, over several seeds.
 
 Every finished piece is kept in the user's cache, so a run that was stopped goes on where it was;
-latencies are measured anew each time.
+latencies are measured again each time.
 """
 
 import multiprocessing

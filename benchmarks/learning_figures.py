@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from contract import Figure, figure
-from learning_seed import Found
-from learning_simulate import Simulated
+from learning_seed import SeedResult
+from learning_simulate import FirstRun
 from learning_speed import Speeds
 
-ByTask = Mapping[str, Sequence[Found]]
+ByTask = Mapping[str, Sequence[SeedResult]]
 
 _LEAST = "least of the tasks' capacities, each a mean over seeds"
 
 
 def figures(
-    found: ByTask, speeds: Mapping[str, Speeds], simulated: Sequence[Simulated], minutes: float
+    found: ByTask, speeds: Mapping[str, Speeds], simulated: Sequence[FirstRun], minutes: float
 ) -> dict[str, Figure]:
     """All figures, in the order in which the page has them.
 
@@ -52,7 +52,7 @@ def figures(
     return made
 
 
-def _fashion(seeds: Sequence[Found]) -> dict[str, Figure]:
+def _fashion(seeds: Sequence[SeedResult]) -> dict[str, Figure]:
     rounded = [one.rounded for one in seeds]
     return {
         "fashion teacher": figure([one.teacher["accuracy"] for one in seeds], "%", goal=">= 94.0"),
@@ -136,7 +136,7 @@ def _recovered(seeds: Sequence[Mapping[str, Sequence[float]]]) -> float:
     return float((middle - low) / (high - low))
 
 
-def _simulated(runs: Sequence[Simulated]) -> dict[str, Figure]:
+def _simulated(runs: Sequence[FirstRun]) -> dict[str, Figure]:
     before = "docs/results/simulate.md before this benchmark"
     return {
         "simulate, first run": figure([one.seconds for one in runs], "s", goal="<= 240"),

@@ -14,7 +14,7 @@ from learning_teacher import teacher_cell
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SeedResult:
     """One task, one seed. Accuracies in %, lists by capacity, smallest first.
 
     Attributes:
@@ -48,10 +48,10 @@ def make_full(cells: Cells, plan: Plan, seed: int) -> None:
     rounded_cell(cells, plan.study(seed), plan.full.quantization)
 
 
-def find(cells: Cells, plan: Plan, seed: int) -> Found:
+def find(cells: Cells, plan: Plan, seed: int) -> SeedResult:
     """Make every cell of a task and seed that is not there yet."""
     study, small = plan.study(seed), plan.distillations(seed)["logits"]
-    return Found(
+    return SeedResult(
         teacher=teacher_cell(cells, plan.full, seed),
         student=student_cell(cells, study),
         rounded=rounded_cell(cells, study, plan.full.quantization),

@@ -6,10 +6,10 @@ import numpy as np
 
 from contract import Sheet, told
 from learning_cells import Content
-from learning_seed import Found
+from learning_seed import SeedResult
 from learning_speed import Speeds
 
-ByTask = Mapping[str, Sequence[Found]]
+ByTask = Mapping[str, Sequence[SeedResult]]
 Rows = list[list[str]]
 
 
@@ -75,7 +75,7 @@ def _aware(found: ByTask) -> Sheet:
     )
 
 
-def _against_floats(found: ByTask, roundings: Callable[[Found], Sequence[Content]]) -> Rows:
+def _against_floats(found: ByTask, roundings: Callable[[SeedResult], Sequence[Content]]) -> Rows:
     """For every capacity: float32 accuracy, then each rounding's with the difference."""
     rows: Rows = []
     for task, seeds in found.items():
@@ -208,5 +208,5 @@ DOMAINS = (
 )
 
 
-def _all(found: ByTask) -> list[Found]:
+def _all(found: ByTask) -> list[SeedResult]:
     return [one for seeds in found.values() for one in seeds]

@@ -15,7 +15,7 @@ SIMULATED = "wearable"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Simulated:
+class FirstRun:
     """A first run: its time in seconds, accuracies in %."""
 
     seconds: float
@@ -23,7 +23,7 @@ class Simulated:
     hybrid: float
 
 
-def simulate(seed: int) -> Simulated:
+def simulate(seed: int) -> FirstRun:
     """Train, ship and run the default scenario."""
     scenario = load_scenario(SIMULATED).model_copy(update={"seed": seed})
     with temporary_folder(".nestling-bench-") as folder:
@@ -32,7 +32,7 @@ def simulate(seed: int) -> Simulated:
         summary = run(config, ConsoleProgress(Console(stderr=True))).summary
         seconds = time.monotonic() - started
     accuracy = summary["accuracy"]
-    return Simulated(
+    return FirstRun(
         seconds=seconds,
         device_only=100 * accuracy["device_only"],
         hybrid=100 * accuracy["hybrid"],

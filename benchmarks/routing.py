@@ -16,7 +16,7 @@ from learning_cells import Cells
 from learning_plan import TASKS
 from routing_costs import router_cost
 from routing_figures import figures
-from routing_found import Found, find
+from routing_found import SeedResult, find
 from routing_pictures import PICTURES
 from routing_sheets import sheets
 from routing_worlds import load_world
@@ -24,7 +24,7 @@ from routing_worlds import load_world
 _WORDS = """
 Each seed has its own teacher, nest, calibration inputs and order. A router, ours or a rival's, is
 fitted five times on draws of 60 % of the calibration inputs, which neither teacher nor student
-learned from; prices and promises come from the other 40 %; accuracy is of test inputs. Students
+learned from; thresholds and promises come from the other 40 %; accuracy is of test inputs. Students
 are int8, as devices run them. Thresholds, shares that reach an accuracy and the savings that
 follow from them are with hindsight, for every router alike, so that they compare how routers rank.
 Seed 0 is left out: what routers learn from was settled by looking at its test inputs (lab log);
@@ -70,7 +70,7 @@ def main() -> None:
     )
 
 
-def _find(name: str, seed: int, *, quick: bool) -> Found:
+def _find(name: str, seed: int, *, quick: bool) -> SeedResult:
     """In a process of its own: routers are small, and one thread fits them best."""
     torch.set_num_threads(1)
     world = load_world(Cells(_silent), name, seed, quick=quick)

@@ -15,7 +15,7 @@ from nestling_core.routing.admission import offload_bytes
 from nestling_core.student.plan import layout
 from nestling_device.energy.power_tables import load_board, load_link
 from routing_curves import OURS, Split, accuracies
-from routing_worlds import World
+from routing_worlds import SeedModels
 
 _SECONDS = 2.0
 _BOARD, _LINK = "pi-4b", "wifi"
@@ -50,7 +50,7 @@ class RouterCost:
         return both / alone - 1
 
 
-def router_cost(world: World, multiplexer: Multiplexer) -> RouterCost:
+def router_cost(world: SeedModels, multiplexer: Multiplexer) -> RouterCost:
     """Time the smallest capacity with the multiplexer's layers and without, in turns."""
     template, ring = as_bytes(world.rounded["template"])[0], as_bytes(world.rounded["ring"])[0]
     both = multiplexed(template, multiplexer, 1)
@@ -62,7 +62,7 @@ def router_cost(world: World, multiplexer: Multiplexer) -> RouterCost:
     )
 
 
-def cloud_saving(world: World, split: Split, index: int) -> float:
+def cloud_saving(world: SeedModels, split: Split, index: int) -> float:
     """How many times less the cloud computes than alone, at its accuracy; 1 where never."""
     right = world.test.right
     return saving(split.urgencies[OURS][index], right[:, index], right[:, -1])
@@ -84,7 +84,7 @@ def saving(
 
 
 def energy_saving(
-    world: World,
+    world: SeedModels,
     split: Split,
     index: int,
     *,
@@ -117,7 +117,7 @@ def energy_saving(
     return 100 * ((compute_mj + share * radio_mj(world)) / theirs - 1)
 
 
-def run_mj(world: World, capacity: int, multiplexer: Multiplexer | None = None) -> float:
+def run_mj(world: SeedModels, capacity: int, multiplexer: Multiplexer | None = None) -> float:
     """Energy of one run of a capacity, modelled, from 1; the multiplexer's few operations with it.
 
     Args:
@@ -133,7 +133,7 @@ def run_mj(world: World, capacity: int, multiplexer: Multiplexer | None = None) 
     return board.compute_mj(board.compute_ms(world.macs[capacity - 1] + extra))
 
 
-def radio_mj(world: World) -> float:
+def radio_mj(world: SeedModels) -> float:
     """Energy of the radio for one offload, modelled."""
     link = load_link(_LINK)
     return link.transfer_mj(offload_bytes(world.task.signature.shape), link.mbit_s)

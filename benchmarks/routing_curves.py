@@ -20,7 +20,7 @@ from nestling_cloud.learning.routing.data import Floats
 from nestling_cloud.learning.routing.rivals import RIVALS, Resources, Trial
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import Silent
-from routing_worlds import World, drawn_order
+from routing_worlds import SeedModels, drawn_order
 
 SHARES = np.arange(0, 0.5001, 0.01)
 OURS = "Nestling"
@@ -56,7 +56,7 @@ class Split:
     urgencies: Mapping[str, list[Doubles]]
 
 
-def fit_split(world: World, number: int) -> Split:
+def fit_split(world: SeedModels, number: int) -> Split:
     """Fit everything on one draw."""
     rng = np.random.default_rng([world.seed, number])
     drawn = world.calibration.part(drawn_order(world, rng))
@@ -152,7 +152,7 @@ def area(accuracy: Doubles) -> float:
     return float(accuracy.mean())
 
 
-def area_differences(world: World, split: Split, index: int, name: str) -> Doubles:
+def area_differences(world: SeedModels, split: Split, index: int, name: str) -> Doubles:
     """Our area minus a rival's, over resampled test inputs, (RESAMPLES,).
 
     Where neighbours are alike, stretches of 50 windows are resampled.
@@ -171,7 +171,7 @@ def area_differences(world: World, split: Split, index: int, name: str) -> Doubl
     return np.array(found)
 
 
-def _weights(world: World, rng: np.random.Generator) -> Doubles:
+def _weights(world: SeedModels, rng: np.random.Generator) -> Doubles:
     count = len(world.test)
     block = 50 if world.has_people else 1
     blocks = -(-count // block)

@@ -7,23 +7,23 @@ from numpy.typing import NDArray
 
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
-from nestling_cloud.learning.routing import Ascent, Gains, gains, taken
+from nestling_cloud.learning.routing import CascadeRule, Gains, gains, taken
 from nestling_device.inference import policy
-from nestling_device.inference.target_controller import Keeper, Taken, wish_of
+from nestling_device.inference.target_controller import InputCost, TargetController, target_of
 from routing_curves import Split
-from routing_worlds import World
+from routing_worlds import SeedModels
 
-WISH = 0.2
+TARGET = 0.2
 WINDOW = 500
 _STRETCH = 1500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drifted:
+class DriftRun:
     """A stream of inputs that changes, routed one after the other.
 
     Attributes:
-        worst: largest distance of any window's share from the wish, points.
+        worst: largest distance of any window's share from the target, points.
         share: of the whole stream, %.
         accuracy: of the answers, %.
     """
@@ -34,33 +34,33 @@ class Drifted:
 
 
 def drift(
-    world: World, split: Split, ascent: Ascent, curve: RoutingCurve, *, window: int
-) -> Drifted:
-    """Route the scripted stream with a wish.
+    world: SeedModels, split: Split, cascade: CascadeRule, curve: RoutingCurve, *, window: int
+) -> DriftRun:
+    """Route the scripted stream with a target.
 
     Args:
         world: models and inputs.
         split: whose router it is.
-        ascent: how a capacity is reached.
-        curve: its prices.
-        window: over which the share is kept; 0 where prices stay as they are.
+        cascade: how a capacity is reached.
+        curve: its thresholds.
+        window: over which the share is kept; 0 where thresholds stay as they are.
     """
-    chosen = script(world, ascent.top - 1)
+    chosen = script(world, cascade.top - 1)
     believed, right = split.believed["test"], world.test.right
-    budget = Budget(offload_share=WISH, wish_window=window)
-    sent = _route(curve, budget, gains(ascent, believed).part(chosen))
-    own = taken(ascent, believed, right)
+    budget = Budget(offload_share=TARGET, target_window=window)
+    sent = _route(curve, budget, gains(cascade, believed).part(chosen))
+    own = taken(cascade, believed, right)
     answers = np.where(sent, right[chosen, -1], own[chosen])
     sums = np.concatenate([[0], np.cumsum(sent)])
     shares = 100 * (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
-    return Drifted(
-        worst=float(np.abs(shares - 100 * WISH).max()),
+    return DriftRun(
+        worst=float(np.abs(shares - 100 * TARGET).max()),
         share=float(100 * sent.mean()),
         accuracy=float(100 * answers.mean()),
     )
 
 
-def script(world: World, index: int) -> NDArray[np.intp]:
+def script(world: SeedModels, index: int) -> NDArray[np.intp]:
     """Test inputs in an order that drifts: everything, hard classes, easy classes, everything.
 
     Where inputs come person after person they simply do so: a recording is one exercise.
@@ -78,7 +78,7 @@ def script(world: World, index: int) -> NDArray[np.intp]:
     )
 
 
-def hard_inputs(world: World, index: int) -> NDArray[np.bool_]:
+def hard_inputs(world: SeedModels, index: int) -> NDArray[np.bool_]:
     """Test inputs of the half of the classes that the device knows worst, (N,)."""
     labels, device = world.test.labels, world.test.right[:, index]
     classes = np.unique(labels)
@@ -88,13 +88,15 @@ def hard_inputs(world: World, index: int) -> NDArray[np.bool_]:
 
 def _route(curve: RoutingCurve, budget: Budget, gained: Gains) -> NDArray[np.bool_]:
     """As the agent does, by its own rules."""
-    nothing, offload = (Taken(share=n, energy=0, latency=0) for n in (0, 1))
-    wish = wish_of(budget, kept=nothing, sent=offload)
-    keeper, sent = Keeper(), []
+    nothing, offload = (InputCost(share=n, energy=0, latency=0) for n in (0, 1))
+    target = target_of(budget, kept=nothing, sent=offload)
+    controller, sent = TargetController(), []
     for index in range(len(gained.accept)):
-        prices = policy.asked_prices(curve, budget, keeper.to_go_for(wish))
+        thresholds = policy.thresholds_for_budget(curve, budget, controller.share_to_aim_at(target))
         one = gained.part(np.array([index]))
-        asks = policy.keeps_nothing(prices) or bool(one.sent(prices.gate, prices.accept)[0])
-        keeper = keeper.after_input(wish, offload if asks else nothing)
+        asks = policy.keeps_nothing(thresholds) or bool(
+            one.sent(thresholds.gate, thresholds.accept)[0]
+        )
+        controller = controller.after_input(target, offload if asks else nothing)
         sent.append(asks)
     return np.array(sent)

@@ -6,10 +6,10 @@ import numpy as np
 
 from contract import Figure, figure
 from nestling_cloud.learning.routing import DELTA
-from routing_climbs import Climbed
+from routing_cascade import CascadeResult
 from routing_costs import RouterCost
-from routing_found import FROM, OURS, UP, Found, interval
-from routing_promise import SPLITS, within_delta
+from routing_found import FROM, OURS, UP, SeedResult, interval
+from routing_guarantee import SPLITS, within_delta
 
 PLACES = ("smallest", "second")
 _GOALS = (95, 100)
@@ -24,7 +24,9 @@ _OPERATING_SHARE = 0.3
 
 
 def figures(
-    found: Mapping[str, Sequence[Found]], costs: Mapping[str, Sequence[RouterCost]], minutes: float
+    found: Mapping[str, Sequence[SeedResult]],
+    costs: Mapping[str, Sequence[RouterCost]],
+    minutes: float,
 ) -> dict[str, Figure]:
     """Figures of `fashion`, and the same names with `wearable` for the other task.
 
@@ -42,7 +44,7 @@ def figures(
     return made
 
 
-def _figures(seeds: Sequence[Found], costs: Sequence[RouterCost]) -> dict[str, Figure]:
+def _figures(seeds: Sequence[SeedResult], costs: Sequence[RouterCost]) -> dict[str, Figure]:
     places = list(zip(FROM, PLACES, strict=True))
     made: dict[str, Figure] = {}
     for (index, place), goal in zip(places, _GOALS, strict=True):
@@ -75,57 +77,62 @@ def _figures(seeds: Sequence[Found], costs: Sequence[RouterCost]) -> dict[str, F
     made |= _cost(costs)
     for place in PLACES:
         made[f"share under drift, worst window of 500, from the {place}"] = _drift(seeds, place)
-    return made | _climbing(seeds)
+    return made | _cascade_figures(seeds)
 
 
-def _climbing(seeds: Sequence[Found]) -> dict[str, Figure]:
+def _cascade_figures(seeds: Sequence[SeedResult]) -> dict[str, Figure]:
     """The same questions where the device holds the whole nest, or two capacities, and climbs."""
     made = {
-        "gap recovered at 20 %, the whole nest on the device, on the way up": figure(
-            [_mean([_won(one, climb.at(0.2)) for climb in _largest(one)]) for one in seeds],
+        "gap recovered at 20 %, the whole nest on the device, in a cascade": figure(
+            [_mean([_won(one, cascade.at(0.2)) for cascade in _largest(one)]) for one in seeds],
             "%",
             anchor="gap from the smallest to the cloud; max-softmax from the largest at once "
             f"{_mean([_won(one, one.accuracy('max-softmax', -1, 0.2)) for one in seeds]):.1f}",
         ),
-        "accuracy at 30 % minus the cloud's, on the way up": figure(
-            [_mean([climb.at(0.3) - one.cloud for climb in _largest(one)]) for one in seeds],
+        "accuracy at 30 % minus the cloud's, in a cascade": figure(
+            [_mean([cascade.at(0.3) - one.cloud for cascade in _largest(one)]) for one in seeds],
             "points",
         ),
-        "device compute on the way up / the largest at once": figure(
-            [_mean([climb.macs for climb in _largest(one)]) for one in seeds], ""
+        "device compute in a cascade / the largest at once": figure(
+            [_mean([cascade.macs for cascade in _largest(one)]) for one in seeds], ""
         ),
-        "cloud compute saved at the cloud's accuracy, on the way up": figure(
+        "cloud compute saved at the cloud's accuracy, in a cascade": figure(
             [
-                _mean([climb.cloud_saving for climb in _largest(one) if climb.alone < one.cloud])
+                _mean(
+                    [cascade.cloud_saving for cascade in _largest(one) if cascade.alone < one.cloud]
+                )
                 for one in seeds
-                if any(climb.alone < one.cloud for climb in _largest(one))
+                if any(cascade.alone < one.cloud for cascade in _largest(one))
             ],
             "times",
         ),
     }
     for place in ("second", "largest"):
-        made[f"energy against the best confidence rule, on the way up to the {place}"] = figure(
-            [_mean([climb.energy_saving for climb in one.climbed[place]]) for one in seeds],
+        made[f"energy against the best confidence rule, on the cascade to the {place}"] = figure(
+            [
+                _mean([cascade.energy_saving for cascade in one.larger_share[place]])
+                for one in seeds
+            ],
             "%",
             goal="<= -20",
             anchor=f"the rule runs the {place} capacity at once",
         )
     if not seeds[0].world.has_people:
-        made["promises broken, the worst risk, on the way up"] = _broken(seeds, (UP,))
-    made["share under drift, worst window of 500, on the way up"] = _drift(seeds, UP)
+        made["promises broken, the worst risk, in a cascade"] = _broken(seeds, (UP,))
+    made["share under drift, worst window of 500, in a cascade"] = _drift(seeds, UP)
     return made
 
 
-def _largest(one: Found) -> Sequence[Climbed]:
-    return one.climbed["largest"]
+def _largest(one: SeedResult) -> Sequence[CascadeResult]:
+    return one.larger_share["largest"]
 
 
-def _won(one: Found, accuracy: float) -> float:
+def _won(one: SeedResult, accuracy: float) -> float:
     device = float(one.device[0])
     return 100 * (accuracy - device) / (one.cloud - device)
 
 
-def _recovered(seeds: Sequence[Found], index: int, goal: int) -> Figure:
+def _recovered(seeds: Sequence[SeedResult], index: int, goal: int) -> Figure:
     softmax = _mean([one.recovered("max-softmax", index, 0.2) for one in seeds])
     return figure(
         [one.recovered(OURS, index, 0.2) for one in seeds],
@@ -135,7 +142,7 @@ def _recovered(seeds: Sequence[Found], index: int, goal: int) -> Figure:
     )
 
 
-def _gain(seeds: Sequence[Found]) -> Figure:
+def _gain(seeds: Sequence[SeedResult]) -> Figure:
     most = _mean([one.cloud - float(one.device[0]) for one in seeds])
     return figure(
         [one.accuracy(OURS, 0, _OPERATING_SHARE) - float(one.device[0]) for one in seeds],
@@ -145,7 +152,7 @@ def _gain(seeds: Sequence[Found]) -> Figure:
     )
 
 
-def _broken(seeds: Sequence[Found], ways: Sequence[str]) -> Figure:
+def _broken(seeds: Sequence[SeedResult], ways: Sequence[str]) -> Figure:
     return figure(
         [max(kept.broken for way in ways for kept in one.kept[way]) for one in seeds],
         "",
@@ -154,17 +161,17 @@ def _broken(seeds: Sequence[Found], ways: Sequence[str]) -> Figure:
     )
 
 
-def _drift(seeds: Sequence[Found], way: str) -> Figure:
+def _drift(seeds: Sequence[SeedResult], way: str) -> Figure:
     static = _mean([one.drifted[way][1].worst for one in seeds])
     return figure(
         [one.drifted[way][0].worst for one in seeds],
         "points",
         goal="<= 2",
-        anchor=f"prices as they are: {static:.1f}",
+        anchor=f"thresholds as they are: {static:.1f}",
     )
 
 
-def _ahead(seeds: Sequence[Found], rival: str, index: int) -> Figure:
+def _ahead(seeds: Sequence[SeedResult], rival: str, index: int) -> Figure:
     mean, low, high = interval(np.concatenate([one.ahead[rival][index] for one in seeds]))
     return figure([low], "points", goal="> 0", anchor=f"mean {mean:+.3f}, up to {high:+.3f}")
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Calibration, RoutingCurve
-from nestling_cloud.learning.routing import Ascent, Design, at_once, calibrate
+from nestling_cloud.learning.routing import CascadeRule, Design, at_once, calibrate
 from nestling_cloud.learning.routing.rivals import RIVALS
 from nestling_cloud.models.multiplexer import Multiplexer
-from routing_climbs import Climbed, climb, way_up
+from routing_cascade import CascadeResult, cascade, cascade_of
 from routing_costs import (
     calibration_error,
     cloud_saving,
@@ -25,22 +25,22 @@ from routing_curves import (
     area_differences,
     fit_split,
 )
-from routing_drift import WINDOW, Drifted, drift
-from routing_noticed import Noticed, noticed
-from routing_odd import CONDITIONS, Odd, odd
-from routing_promise import Kept, Shipped, promises, shipped
-from routing_worlds import World
+from routing_drift import WINDOW, DriftRun, drift
+from routing_guarantee import RiskCheck, ShippedGuarantee, guarantees, shipped
+from routing_noticed import DriftDetection, noticed
+from routing_odd import CONDITIONS, MisfitDraw, odd
+from routing_worlds import SeedModels
 
 Doubles = NDArray[np.float64]
 # Capacities that routers are compared from, counted from 0: the smallest and the second.
 FROM = (0, 1)
-UP = "way up to the largest"
+UP = "cascade to the largest"
 # Splits on which routers are fitted where confidence misleads.
 _ODD = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SeedResult:
     """One task, one seed of its models. Lists and arrays begin with the smallest capacity.
 
     Attributes:
@@ -53,28 +53,28 @@ class Found:
         errors: expected calibration error, points, of the multiplexer's word on what may follow.
         designs: of our router, for each split.
         kept: promises over many draws, by way to a capacity: the smallest and the second at once,
-            and the way up to the largest.
+            and the cascade to the largest.
         shipped: promises as a bundle ships them, likewise.
         drifted: with and without a window, likewise.
         noticed: what the detector of drift says, likewise.
-        climbed: the ways up to the second and to the largest capacity, for each split.
+        larger_share: the cascades to the second and to the largest capacity, for each split.
         odd: where confidence misleads, by condition, for the first splits.
         multiplexer: of the first split.
     """
 
-    world: World
+    world: SeedModels
     curves: Mapping[str, Doubles]
     ahead: Mapping[str, list[Doubles]]
     cloud_savings: Doubles
     energy_savings: Doubles
     errors: Mapping[str, float]
     designs: list[Design]
-    kept: Mapping[str, list[Kept]]
-    shipped: Mapping[str, list[Shipped]]
-    drifted: Mapping[str, tuple[Drifted, Drifted]]
-    noticed: Mapping[str, Noticed]
-    climbed: Mapping[str, list[Climbed]]
-    odd: Mapping[str, list[Odd]]
+    kept: Mapping[str, list[RiskCheck]]
+    shipped: Mapping[str, list[ShippedGuarantee]]
+    drifted: Mapping[str, tuple[DriftRun, DriftRun]]
+    noticed: Mapping[str, DriftDetection]
+    larger_share: Mapping[str, list[CascadeResult]]
+    odd: Mapping[str, list[MisfitDraw]]
     multiplexer: Multiplexer
 
     @property
@@ -98,7 +98,7 @@ class Found:
         return 100 * (self.accuracy(router, index, share) - device) / (self.cloud - device)
 
 
-def find(world: World, splits: int) -> Found:
+def find(world: SeedModels, splits: int) -> SeedResult:
     """Fit routers on several draws of the calibration inputs and judge them on the test inputs."""
     fitted = [fit_split(world, number) for number in range(splits)]
     capacities, first = range(world.test.capacities), fitted[0]
@@ -107,9 +107,9 @@ def find(world: World, splits: int) -> Found:
     ways = {
         "smallest": at_once(1),
         "second": at_once(2),
-        UP: way_up(world, first, top),
+        UP: cascade_of(world, first, top),
     }
-    return Found(
+    return SeedResult(
         world=world,
         curves={name: _curves(world, fitted, name) for name in first.urgencies},
         ahead={
@@ -128,7 +128,7 @@ def find(world: World, splits: int) -> Found:
         ),
         errors=_errors(world, first),
         designs=[one.design for one in fitted],
-        kept={name: promises(world, first, way) for name, way in ways.items()},
+        kept={name: guarantees(world, first, way) for name, way in ways.items()},
         shipped={name: shipped(world, first, way) for name, way in ways.items()},
         drifted={
             name: (
@@ -140,9 +140,9 @@ def find(world: World, splits: int) -> Found:
         noticed={
             name: noticed(world, first, way, _curve(calibration, way)) for name, way in ways.items()
         },
-        climbed={
-            "second": [climb(world, one, 2) for one in fitted],
-            "largest": [climb(world, one, top) for one in fitted],
+        larger_share={
+            "second": [cascade(world, one, 2) for one in fitted],
+            "largest": [cascade(world, one, top) for one in fitted],
         },
         odd={
             condition: [odd(world, number, condition) for number in range(min(splits, _ODD))]
@@ -152,13 +152,13 @@ def find(world: World, splits: int) -> Found:
     )
 
 
-def _curve(calibration: Calibration, way: Ascent) -> RoutingCurve:
+def _curve(calibration: Calibration, way: CascadeRule) -> RoutingCurve:
     if way.start == way.top:
         return calibration.curves[way.top - 1]
-    return calibration.climbs[way.top - 1].curve
+    return calibration.cascades[way.top - 1].curve
 
 
-def _energy_saving(world: World, split: Split, index: int) -> float:
+def _energy_saving(world: SeedModels, split: Split, index: int) -> float:
     return energy_saving(
         world,
         split,
@@ -169,7 +169,7 @@ def _energy_saving(world: World, split: Split, index: int) -> float:
     )
 
 
-def _curves(world: World, fitted: list[Split], name: str) -> Doubles:
+def _curves(world: SeedModels, fitted: list[Split], name: str) -> Doubles:
     right = world.test.right
     return np.array(
         [
@@ -182,7 +182,7 @@ def _curves(world: World, fitted: list[Split], name: str) -> Doubles:
     )
 
 
-def _errors(world: World, split: Split) -> dict[str, float]:
+def _errors(world: SeedModels, split: Split) -> dict[str, float]:
     test, believed = world.test, split.believed["test"]
     options = [*(f"capacity {k}" for k in range(1, test.capacities + 1)), "cloud"]
     found = {}
@@ -200,4 +200,4 @@ def interval(differences: Doubles) -> tuple[float, float, float]:
     return float(differences.mean()), float(low), float(high)
 
 
-__all__ = ["FROM", "OURS", "SHARES", "UP", "Found", "find", "interval"]
+__all__ = ["FROM", "OURS", "SHARES", "UP", "SeedResult", "find", "interval"]

@@ -1,4 +1,4 @@
-"""The routing benchmark's tables of what a bundle keeps: promises, a wish, a warning."""
+"""The routing benchmark's tables of what a bundle keeps: guarantees, a target, a warning."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,20 +6,20 @@ import numpy as np
 
 from contract import Sheet, told
 from nestling_cloud.learning.routing import DELTA
-from routing_found import Found
+from routing_found import SeedResult
+from routing_guarantee import SPLITS
 from routing_noticed import STRETCH
-from routing_promise import SPLITS
 
-ByTask = Mapping[str, Sequence[Found]]
+ByTask = Mapping[str, Sequence[SeedResult]]
 Rows = list[list[str]]
 
 
 def kept_sheets(found: ByTask) -> list[Sheet]:
-    """Promises over many draws and as shipped, a wish while inputs change, drift."""
-    return [_promises(found), _shipped(found), _drift(found), _noticed(found)]
+    """Guarantees over many draws and as shipped, a target while inputs change, drift."""
+    return [_guarantees(found), _shipped(found), _drift(found), _noticed(found)]
 
 
-def _promises(found: ByTask) -> Sheet:
+def _guarantees(found: ByTask) -> Sheet:
     rows: Rows = []
     for task, seeds in found.items():
         for place in seeds[0].kept:
@@ -30,25 +30,25 @@ def _promises(found: ByTask) -> Sheet:
                         task,
                         place,
                         f"{100 * first.risk:g}",
-                        told(100 * k.promised for k in same),
+                        told(100 * k.guaranteed for k in same),
                         told(100 * k.broken for k in same),
-                        told(k.offloaded for k in same if k.promised),
+                        told(k.offloaded for k in same if k.guaranteed),
                     ]
                 )
     return Sheet(
-        title="Promises over many draws",
+        title="Guarantees over many draws",
         header=[
             "task",
             "from the capacity",
             "tolerated disagreement %",
-            "promised in % of draws",
+            "guaranteed in % of draws",
             "broken in % of draws",
             "offloaded %",
         ],
         rows=rows,
         words=f"{SPLITS} times the inputs that the router was not fitted on are dealt into as many "
-        "as a bundle certifies on and the others, where the promise is held against what happens. "
-        f"In at most {100 * DELTA:.0f} % of the draws may a promise be broken. Windows of one "
+        "as a bundle certifies on and the others, where the guarantee is checked. "
+        f"In at most {100 * DELTA:.0f} % of the draws may a guarantee be broken. Windows of one "
         "recording are alike, so the draws of `wearable` are easier than other people would be.",
     )
 
@@ -70,7 +70,7 @@ def _shipped(found: ByTask) -> Sheet:
                         ]
                     )
     return Sheet(
-        title="Promises as a bundle ships them",
+        title="Guarantees as a bundle ships them",
         header=[
             "task",
             "seed",
@@ -81,8 +81,8 @@ def _shipped(found: ByTask) -> Sheet:
         ],
         rows=rows,
         words="Certified on calibration inputs, held against the test inputs. Those of `wearable` "
-        "are other people: the promise is for inputs like those that it was certified on, and says "
-        "nothing of them. A risk that is missing could not be promised.",
+        "are other people: the guarantee holds for inputs like those that it was certified on, and "
+        "says nothing of them. A risk that is missing could not be certified.",
     )
 
 
@@ -90,7 +90,7 @@ def _drift(found: ByTask) -> Sheet:
     rows: Rows = []
     for task, seeds in found.items():
         for place in seeds[0].drifted:
-            for number, way in enumerate(("kept over 500 inputs", "prices as they are")):
+            for number, way in enumerate(("kept over 500 inputs", "thresholds as they are")):
                 runs = [one.drifted[place][number] for one in seeds]
                 rows.append(
                     [
@@ -103,7 +103,7 @@ def _drift(found: ByTask) -> Sheet:
                     ]
                 )
     return Sheet(
-        title="A wish of 20 % while inputs change",
+        title="A target of 20 % while inputs change",
         header=[
             "task",
             "from the capacity",
@@ -140,7 +140,7 @@ def _noticed(found: ByTask) -> Sheet:
             "task",
             "from the capacity",
             "drift is said of the test inputs, %",
-            "said anew, times",
+            "said again, times",
             "of hard classes alone, after inputs",
         ],
         rows=rows,

@@ -6,24 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import RoutingCurve
-from nestling_cloud.learning.routing import Ascent
-from nestling_device.inference.drift import Drift, rank_of
+from nestling_cloud.learning.routing import CascadeRule
+from nestling_device.inference.drift import DriftDetector, rank_of
 from routing_curves import Split
 from routing_drift import hard_inputs
-from routing_worlds import World
+from routing_worlds import SeedModels
 
 # Hard inputs that the detector is shown.
 STRETCH = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noticed:
+class DriftDetection:
     """One capacity's inputs, in the order of a stream.
 
     Attributes:
         usual: share of test inputs during which drift is said, %; pictures in random order, people
             one after the other.
-        alarms: times that it is said anew among them.
+        alarms: times that it is said again among them.
         after: number of hard inputs until it is said, the median of many draws; none where the
             inputs come person after person.
     """
@@ -33,22 +33,24 @@ class Noticed:
     after: float | None
 
 
-def noticed(world: World, split: Split, ascent: Ascent, curve: RoutingCurve) -> Noticed:
+def noticed(
+    world: SeedModels, split: Split, cascade: CascadeRule, curve: RoutingCurve
+) -> DriftDetection:
     """Let the detector see the test inputs, and then hard ones.
 
     Args:
         world: models and inputs.
         split: whose multiplexer it is.
-        ascent: how a capacity is reached.
+        cascade: how a capacity is reached.
         curve: with what was believed of the calibration inputs on that way.
     """
-    index = ascent.top - 1
-    believed = split.believed["test"][ascent.start - 1, :, index]
+    index = cascade.top - 1
+    believed = split.believed["test"][cascade.start - 1, :, index]
     ranks = np.array([rank_of(float(right), curve.believed) for right in believed])
     rng = np.random.default_rng(world.seed)
     order = np.arange(len(ranks)) if world.has_people else rng.permutation(len(ranks))
     usual = _said(ranks[order])
-    return Noticed(
+    return DriftDetection(
         usual=float(100 * usual.mean()),
         alarms=int((usual[1:] & ~usual[:-1]).sum() + usual[0]),
         after=None if world.has_people else _delay(ranks[hard_inputs(world, index)], rng),
@@ -65,7 +67,7 @@ def _delay(ranks: NDArray[np.float64], rng: np.random.Generator) -> float:
 
 
 def _said(ranks: NDArray[np.float64]) -> NDArray[np.bool_]:
-    drift, said = Drift(), []
+    drift, said = DriftDetector(), []
     for rank in ranks:
         drift = drift.after_input(float(rank))
         said.append(drift.noticed)

@@ -24,7 +24,7 @@ from nestling_cloud.learning.routing import (
 from nestling_cloud.learning.routing.rivals import RIVALS
 from nestling_cloud.progress import Silent
 from routing_curves import OURS, accuracies, area, trial_of
-from routing_worlds import World, drawn_order
+from routing_worlds import SeedModels, drawn_order
 
 # Rivals that have something to go by.
 _COMPARED = ("max-softmax", "margin", "entropy", "scaled softmax", "deferral MLP", "AppealNet head")
@@ -34,7 +34,7 @@ _NOISE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Odd:
+class MisfitDraw:
     """One router's draw under one of the conditions.
 
     Attributes:
@@ -74,7 +74,7 @@ CONDITIONS: Mapping[str, Callable[[RoutingData, np.random.Generator], RoutingDat
 }
 
 
-def odd(world: World, number: int, condition: str) -> Odd:
+def odd(world: SeedModels, number: int, condition: str) -> MisfitDraw:
     """Fit routers on one draw of the calibration inputs, judge them on the test inputs.
 
     Args:
@@ -104,7 +104,7 @@ def odd(world: World, number: int, condition: str) -> Odd:
                 for index in range(test.capacities)
             ]
     right = test.right
-    return Odd(
+    return MisfitDraw(
         design=design,
         areas={
             name: [

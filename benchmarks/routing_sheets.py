@@ -9,11 +9,11 @@ from nestling_cloud.learning.routing.rivals import RIVALS
 from routing_costs import RouterCost, radio_mj, run_mj
 from routing_curves import RESAMPLES
 from routing_figures import PLACES
-from routing_found import FROM, OURS, Found, interval
+from routing_found import FROM, OURS, SeedResult, interval
 from routing_kept_sheets import kept_sheets
 from routing_odd import BY_DEFAULT
 
-ByTask = Mapping[str, Sequence[Found]]
+ByTask = Mapping[str, Sequence[SeedResult]]
 Rows = list[list[str]]
 _SHOWN = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 
@@ -30,7 +30,7 @@ def sheets(found: ByTask, costs: Mapping[str, Sequence[RouterCost]]) -> list[She
         _ahead(found),
         _odd(found),
         _designs(found),
-        _climbs(found),
+        _cascade_sheet(found),
         _costs_of_answers(found),
         _calibration(found),
         *kept_sheets(found),
@@ -39,7 +39,7 @@ def sheets(found: ByTask, costs: Mapping[str, Sequence[RouterCost]]) -> list[She
     ]
 
 
-def _accuracies(task: str, seeds: Sequence[Found], index: int, place: str) -> Sheet:
+def _accuracies(task: str, seeds: Sequence[SeedResult], index: int, place: str) -> Sheet:
     rows: Rows = []
     for name in seeds[0].curves:
         curve = [one.accuracy(name, index, share) for share in _SHOWN for one in seeds]
@@ -146,27 +146,27 @@ def _designs(found: ByTask) -> Sheet:
     )
 
 
-def _climbs(found: ByTask) -> Sheet:
+def _cascade_sheet(found: ByTask) -> Sheet:
     rows: Rows = []
     for task, seeds in found.items():
         for one in seeds:
-            for climb in (climb for way in one.climbed.values() for climb in way):
+            for cascade in (cascade for way in one.larger_share.values() for cascade in way):
                 rows.append(
                     [
                         task,
                         str(one.world.seed),
-                        str(climb.top),
-                        str(climb.start),
-                        f"{climb.climbed:.1f}",
-                        f"{climb.macs:.2f}",
-                        f"{climb.alone:.2f}",
-                        f"{one.device[climb.top - 1]:.2f}",
-                        *(f"{climb.at(share):.2f}" for share in (0.1, 0.2, 0.3)),
-                        f"{climb.energy_saving:+.1f}",
+                        str(cascade.top),
+                        str(cascade.start),
+                        f"{cascade.larger_share:.1f}",
+                        f"{cascade.macs:.2f}",
+                        f"{cascade.alone:.2f}",
+                        f"{one.device[cascade.top - 1]:.2f}",
+                        *(f"{cascade.at(share):.2f}" for share in (0.1, 0.2, 0.3)),
+                        f"{cascade.energy_saving:+.1f}",
                     ]
                 )
     return Sheet(
-        title="The ways up to the second and to the largest capacity",
+        title="The cascades to the second and to the largest capacity",
         header=[
             "task",
             "seed",

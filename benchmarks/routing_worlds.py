@@ -23,7 +23,7 @@ _BATCH = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class SeedModels:
     """One task with the models of one seed.
 
     Attributes:
@@ -48,7 +48,7 @@ class World:
         return self.task.name == "wearable"
 
 
-def load_world(cells: Cells, name: str, seed: int, *, quick: bool) -> World:
+def load_world(cells: Cells, name: str, seed: int, *, quick: bool) -> SeedModels:
     """Take a task's models from the learning benchmark's cells; they are trained if missing."""
     plan = plan_of(name, quick=quick)
     study, task = plan.study(seed), plan.full
@@ -66,7 +66,7 @@ def load_world(cells: Cells, name: str, seed: int, *, quick: bool) -> World:
     )
     teacher = teacher_of(task, teacher_cell(cells, task, seed))
     capacities = range(1, task.student.capacities + 1)
-    return World(
+    return SeedModels(
         task=task,
         seed=seed,
         calibration=_data(splits.calibration, content["calibration"]),
@@ -120,7 +120,7 @@ def _data(examples: Examples, answers: dict[str, torch.Tensor]) -> RoutingData:
 
 
 def drawn_order(
-    world: World, rng: np.random.Generator
+    world: SeedModels, rng: np.random.Generator
 ) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     """An order of the calibration inputs; `share_out` takes its first part to fit on.
 

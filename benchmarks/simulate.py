@@ -1,4 +1,4 @@
-"""The default scenario over several seeds: each trained anew, run, and run again from the cache.
+"""The default scenario over several seeds: each trained again, run, and run again from the cache.
 
 A seed chooses the subjects that train, calibrate and test, the weights, and who gets which
 recording; so the spread is over people as well as over luck.

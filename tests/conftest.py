@@ -86,9 +86,9 @@ def make_manifest() -> Callable[..., bundle_pb2.Manifest]:
         manifest = bundle_pb2.Manifest(format=MANIFEST_FORMAT, task=task, release=release)
         manifest.cloud.name = "tiny-teacher"
         manifest.golden.CopyFrom(repository.add(f"golden {release}".encode()))
-        promise = bundle_pb2.CertifiedPoint(risk=0.02, delta=0.1, offload_share=0.25)
+        guarantee = bundle_pb2.CertifiedPoint(risk=0.02, delta=0.1, offload_share=0.25)
         calibration = bundle_pb2.Calibration(
-            curves=[bundle_pb2.RoutingCurve(), bundle_pb2.RoutingCurve(certified=[promise])],
+            curves=[bundle_pb2.RoutingCurve(), bundle_pb2.RoutingCurve(certified=[guarantee])],
             inputs=release,
         )
         manifest.calibration.CopyFrom(repository.add(calibration.SerializeToString()))

@@ -25,7 +25,7 @@
     ├── TensorError             an inference request that does not fit the model
     ├── StoreError              a receipt store that cannot be opened
     ├── ReceiptError            telemetry that makes no sense
-    ├── WishError               a wish that no device can fulfil
+    ├── TargetError               a target that no device can fulfil
     ├── ConsoleError            a console that cannot listen where it should
     ├── PasswordError           a password that may not be set, or cannot be read
     ├── TokenError              a token that cannot be added, removed or read

@@ -1,12 +1,8 @@
-"""What cloud and device agree on: the protos, and the little code that belongs beside them."""
+"""The messages that cloud and device exchange, and the code that reads and writes them."""
 
 import os
 
-# From 1.29 on onnxruntime reports to its maker, and leaves files behind, unless this is set when
-# it is first imported; `nestling_core.execution.session` is where we import it. A user's own
-# setting stands.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-# By default gRPC looks names up by itself (c-ares) and never asks libc, which MQTT and everything
-# else here asks: a name that comes by mDNS, NSS or LDAP would be known to one half of a device. It
-# is read when gRPC makes its first channel or server.
+# By default gRPC resolves names itself (c-ares) and never asks libc, which MQTT and everything else
+# here asks: a name that comes by mDNS, NSS or LDAP would be known to one half of a device. gRPC
+# reads the variable when it makes its first channel or server.
 os.environ.setdefault("GRPC_DNS_RESOLVER", "native")

@@ -11,7 +11,7 @@ BUNDLE_VERSION = "Nestling/Bundle Version"
 CAPACITY = "Nestling/Capacity"
 BATTERY = "Nestling/Battery"
 OUTBOX_DEPTH = "Nestling/Outbox Depth"
-# Whether inputs are harder than those that the bundle's prices and promises were read off.
+# Whether inputs are harder than those that the bundle's thresholds and promises were read off.
 DRIFTING = "Nestling/Drifting"
 # The offload share in force, null where another target decides.
 OFFLOAD_SHARE = "Nestling/Offload Share"

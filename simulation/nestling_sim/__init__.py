@@ -1,1 +1,1 @@
-"""The simulator: a fleet of real agents against a real cloud and broker, under scripted weather."""
+"""The simulator: real agents, a real cloud and a real broker under scripted conditions."""

@@ -40,7 +40,7 @@ examples:
   nestling-sim run --scenario federated
       a fleet that learns from its own streams and takes up what it learned
   nestling-sim run --scenario my-fleet.toml --json
-      devices and weather of your own; summary.json's content on standard output
+      devices and conditions of your own; summary.json's content on standard output
 """
 
 
@@ -61,13 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CloudError, DeviceError, SimError) as err:
         print(f"nestling-sim: {err}", file=sys.stderr)
         return 1
-    except _Signalled as signalled:
+    except _StopSignal as signalled:
         print("nestling-sim: stopped; nothing is left running", file=sys.stderr)
         return 128 + signalled.number
     return 0
 
 
-class _Signalled(BaseException):
+class _StopSignal(BaseException):
     """SIGINT or SIGTERM; no handler of ordinary errors catches it."""
 
     def __init__(self, number: int) -> None:
@@ -89,7 +89,7 @@ def _unwinding() -> Iterator[None]:
 def _unwind(number: int, _frame: FrameType | None) -> None:
     for one in _SIGNALS:  # a second Ctrl-C must not cut the cleaning short
         signal.signal(one, signal.SIG_IGN)
-    raise _Signalled(number)
+    raise _StopSignal(number)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,7 +153,7 @@ def _run(options: argparse.Namespace) -> None:
     )
     try:
         run(config, ConsoleProgress(Console(stderr=True)), listener)
-    except _Signalled:
+    except _StopSignal:
         if not options.told:
             raise
         print("nestling-sim: stopped serving; nothing is left running", file=sys.stderr)

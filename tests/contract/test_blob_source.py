@@ -109,14 +109,14 @@ class BlobSourceContract:
 
         assert read(served.source, BLOB) == DATA
 
-    @pytest.mark.parametrize("promised", [len(DATA) - 1, len(DATA) + 1])
-    def test_blob_of_another_size_than_promised_is_refused(
-        self, served: Served, promised: int
+    @pytest.mark.parametrize("guaranteed", [len(DATA) - 1, len(DATA) + 1])
+    def test_blob_of_another_size_than_guaranteed_is_refused(
+        self, served: Served, guaranteed: int
     ) -> None:
         served.add(DATA)
 
         with pytest.raises(DeliveryError):
-            read(served.source, bundle_pb2.Blob(sha256=BLOB.sha256, size=promised))
+            read(served.source, bundle_pb2.Blob(sha256=BLOB.sha256, size=guaranteed))
 
     def test_fetch_given_up_half_way_does_not_disturb_the_next(self, served: Served) -> None:
         served.add(DATA)

@@ -14,7 +14,7 @@ from tests.support.receipts import make_receipt
 from nestling.v1 import receipt_pb2
 from nestling_cloud.store import copied_outboxes, tables
 from nestling_cloud.store.ledger import Ledger
-from nestling_cloud.store.store import Added, Delivery, Store
+from nestling_cloud.store.store import CommitResult, Delivery, Store
 from nestling_device.telemetry.outbox import AcknowledgementEffect, Outbox
 
 DEVICE = "porch"
@@ -25,12 +25,12 @@ def answer(outbox: Outbox, *indices: int) -> None:
     outbox.append_many([make_receipt(0, input_index=index) for index in indices])
 
 
-def deliver(store: Store, outbox: Outbox) -> Added:
+def deliver(store: Store, outbox: Outbox) -> CommitResult:
     """Send what comes next and has not been acknowledged."""
     return store.add_all([Delivery(device=DEVICE, batch=outbox.batch(ALL).batch)])
 
 
-def tell(added: Added, *outboxes: Outbox) -> list[AcknowledgementEffect]:
+def tell(added: CommitResult, *outboxes: Outbox) -> list[AcknowledgementEffect]:
     """Tell every device that listens under this name."""
     words = [word for _, word in added.acknowledgements()]
     return [outbox.acknowledge(word) for word in words for outbox in outboxes]

@@ -10,8 +10,8 @@ import pytest
 from tests.support.receipts import make_receipt
 
 from nestling.v1 import receipt_pb2
-from nestling_cloud.control.targets import Wishes
-from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.control.targets import Targets
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import Totals
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.receipt_row import ReceiptRow
@@ -30,7 +30,7 @@ _PROVENANCES = (receipt_pb2.PROVENANCE_MEASURED, receipt_pb2.PROVENANCE_MODELLED
 def now_ms(store: Store) -> int:
     """The present, as the store has it."""
     store.add("clock", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
-    (row,), _ = Figures(store).devices(search="clock")
+    (row,), _ = MetricQueries(store).devices(search="clock")
     return row.last_seen_ms
 
 
@@ -152,7 +152,7 @@ def test_figures_of_the_fleet_are_those_of_its_receipts(
     fill(store, seed=span_ms, since_ms=until_ms - span_ms, span_ms=span_ms)
     wanted = TimeRange(since_ms=until_ms - span_ms // 2, until_ms=until_ms - span_ms // 5)
 
-    view = Figures(store).fleet(wanted)
+    view = MetricQueries(store).fleet(wanted)
 
     assert view.totals.step_ms <= step_ms
     assert view.range.since_ms <= wanted.since_ms
@@ -168,7 +168,7 @@ def test_figures_of_a_device_are_those_of_its_receipts(
     fill(store, seed=span_ms, since_ms=now_ms - span_ms, span_ms=span_ms)
     wanted = TimeRange(since_ms=now_ms - span_ms, until_ms=now_ms - span_ms // 5)
 
-    view = Figures(store).device("pi-2", wanted, answers=50)
+    view = MetricQueries(store).device("pi-2", wanted, answers=50)
 
     assert view is not None
     assert (view.totals.step_ms == 10_000) == (span_ms < HOUR_MS)
@@ -184,7 +184,7 @@ def test_figures_of_a_device_are_those_of_its_receipts(
 def test_device_whose_receipts_left_the_ring_keeps_its_minutes(database: str) -> None:
     with Store(database, kept=Retention(receipts=10)) as store:
         store.add("pi-1", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
-        figures = Figures(store)
+        figures = MetricQueries(store)
         seen_ms = figures.devices()[0][0].last_seen_ms
         fill(store, seed=1, since_ms=seen_ms - 10 * MINUTE_MS, span_ms=10 * MINUTE_MS)
 
@@ -204,7 +204,7 @@ def test_receipts_that_come_days_later_are_in_the_steps_of_their_answers(
     late_ms = now_ms - 10 * DAY_MS
     store.add("pi-4", _one(late_ms))
 
-    view = Figures(store).fleet(TimeRange(since_ms=late_ms, until_ms=late_ms + 1))
+    view = MetricQueries(store).fleet(TimeRange(since_ms=late_ms, until_ms=late_ms + 1))
 
     assert view.totals.answers == 1
     assert view.answering == 1
@@ -215,7 +215,7 @@ def test_receipts_that_come_days_later_are_in_the_steps_of_their_answers(
 def test_clock_that_is_far_off_stretches_nothing(store: Store, now_ms: int, at_ms: int) -> None:
     fill(store, seed=1, since_ms=now_ms - HOUR_MS, span_ms=HOUR_MS // 2)
     store.add("pi-4", _one(at_ms))
-    figures = Figures(store)
+    figures = MetricQueries(store)
 
     first_ms = figures.first_ms() or 0
     everything = figures.fleet(TimeRange(since_ms=-(10**30), until_ms=10**30))
@@ -233,14 +233,14 @@ def test_largest_figures_that_a_device_may_report_are_summed(store: Store, now_m
         lie.receipts[0].energy[0].energy_mj = 1e9
         assert store.add("pi-1", lie) == 1
 
-    view = Figures(store).fleet(TimeRange(since_ms=now_ms - MINUTE_MS, until_ms=now_ms + 1))
+    view = MetricQueries(store).fleet(TimeRange(since_ms=now_ms - MINUTE_MS, until_ms=now_ms + 1))
 
     assert view.totals.answers == 3
     assert view.totals.bytes_up == 3 * 2**40
 
 
 def test_store_without_receipts_has_empty_figures(store: Store) -> None:
-    figures = Figures(store)
+    figures = MetricQueries(store)
 
     view = figures.fleet(TimeRange(since_ms=0, until_ms=1))
 
@@ -257,7 +257,7 @@ def test_receipts_of_a_range_come_in_pages_and_in_the_order_of_their_arrival(
 ) -> None:
     fill(store, seed=1, since_ms=now_ms - HOUR_MS, span_ms=HOUR_MS, count=500)
     wanted = TimeRange(since_ms=now_ms - HOUR_MS // 2, until_ms=now_ms)
-    figures = Figures(store)
+    figures = MetricQueries(store)
 
     found = list(figures.receipts(wanted))
     of_one = list(figures.receipts(wanted, device="pi-2"))
@@ -275,7 +275,7 @@ def test_receipts_of_a_range_come_in_pages_and_in_the_order_of_their_arrival(
 
 def test_reader_of_receipts_meets_none_that_came_after_it_began(store: Store, now_ms: int) -> None:
     store.add("pi-1", _one(now_ms))
-    reader = Figures(store).receipts(TimeRange(since_ms=-(10**30), until_ms=10**30))
+    reader = MetricQueries(store).receipts(TimeRange(since_ms=-(10**30), until_ms=10**30))
     assert next(reader).sequence == 1
 
     store.add("pi-1", _one(now_ms, 2))
@@ -297,7 +297,7 @@ def test_table_of_devices_is_searched_ordered_and_paged(store: Store) -> None:
         for number in range(1, 7)
     ]
     store.add_all([], reports)
-    figures = Figures(store)
+    figures = MetricQueries(store)
 
     def ids(**wanted: object) -> tuple[list[str], int]:
         rows, total = figures.devices(**wanted)  # type: ignore[arg-type]
@@ -316,7 +316,7 @@ def test_table_of_devices_is_searched_ordered_and_paged(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "column",
-    ["online", "last_seen_ms", "outbox_depth", "offload_share", "wished_share", "answers"],
+    ["online", "last_seen_ms", "outbox_depth", "offload_share", "target_share", "answers"],
 )
 def test_table_of_devices_has_those_that_never_said_last(store: Store, column: str) -> None:
     store.add_all(
@@ -329,9 +329,9 @@ def test_table_of_devices_has_those_that_never_said_last(store: Store, column: s
             ),
         ],
     )
-    Wishes(store).set("pi-3", 0.25, wished_by="ada")
+    Targets(store).set("pi-3", 0.25, set_by="ada")
 
-    rows, _ = Figures(store).devices(order_by=column, descending=True)
+    rows, _ = MetricQueries(store).devices(order_by=column, descending=True)
 
     values = [getattr(row, column) for row in rows]
     said = [value for value in values if value is not None]
@@ -349,7 +349,7 @@ def test_fleet_counts_its_devices_by_bundle(store: Store) -> None:
         ],
     )
 
-    view = Figures(store).fleet(TimeRange(since_ms=0, until_ms=1))
+    view = MetricQueries(store).fleet(TimeRange(since_ms=0, until_ms=1))
 
     assert (view.known, view.online) == (4, 2)
     assert view.bundles == {"": 1, "a": 1, "b": 2}
@@ -377,7 +377,7 @@ def test_fleet_counts_devices_that_answer_by_what_is_resident(store: Store, now_
     )
     lately = TimeRange(since_ms=now_ms - MINUTE_MS, until_ms=now_ms + 1)
 
-    assert Figures(store).fleet(lately).residents == {2: 2, 4: 1}
+    assert MetricQueries(store).fleet(lately).residents == {2: 2, 4: 1}
 
 
 def _one(at_ms: int, sequence: int = 1) -> receipt_pb2.ReceiptBatch:

@@ -7,14 +7,14 @@ import pytest
 from tests.support.receipts import make_batch
 
 from nestling import sparkplug_metrics
-from nestling_cloud.control.targets import WishError, Wishes
+from nestling_cloud.control.targets import TargetError, Targets
 from nestling_cloud.metrics.fleet_health import (
     LONG_OUTBOX,
     Losses,
     device_losses,
     fleet_condition,
 )
-from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import DeviceRow
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.hard_inputs import HardInput, HardInputs
@@ -22,7 +22,7 @@ from nestling_cloud.store.store import Delivery, Store
 
 
 def only_row(store: Store) -> DeviceRow:
-    (row,), _ = Figures(store).devices()
+    (row,), _ = MetricQueries(store).devices()
     return row
 
 
@@ -51,7 +51,7 @@ def test_device_is_what_it_last_said_of_itself(store: Store) -> None:
         battery=0.75,
         outbox_depth=9,
         offload_share=0.2,
-        wished_share=None,
+        target_share=None,
         drifting=True,
         answers=0,
     )
@@ -99,7 +99,7 @@ def test_nobody_is_online_after_all_were_ended(store: Store) -> None:
     with store.writing() as connection:
         assert device_registry.end_all(connection) == []
 
-    rows, _ = Figures(store).devices()
+    rows, _ = MetricQueries(store).devices()
     assert [row.online for row in rows] == [False] * 3
 
 
@@ -121,59 +121,59 @@ def test_what_a_device_says_without_sense_it_did_not_say(store: Store) -> None:
     assert row.drifting is None
 
 
-def test_wish_of_a_device_goes_before_the_fleets(store: Store) -> None:
-    wishes = Wishes(store)
-    assert wishes.for_device("pi-1") is None
+def test_target_of_a_device_goes_before_the_fleets(store: Store) -> None:
+    targets = Targets(store)
+    assert targets.for_device("pi-1") is None
 
-    wishes.set(None, 0.3, wished_by="ada")
-    wishes.set("pi-1", 0.0, wished_by="ada")
+    targets.set(None, 0.3, set_by="ada")
+    targets.set("pi-1", 0.0, set_by="ada")
 
-    assert (wishes.for_device("pi-1"), wishes.for_device("pi-2")) == (0.0, 0.3)
-    assert wishes.for_fleet() == 0.3
-    assert wishes.for_devices(["pi-2", "pi-1"]) == {"pi-2": 0.3, "pi-1": 0.0}
+    assert (targets.for_device("pi-1"), targets.for_device("pi-2")) == (0.0, 0.3)
+    assert targets.for_fleet() == 0.3
+    assert targets.for_devices(["pi-2", "pi-1"]) == {"pi-2": 0.3, "pi-1": 0.0}
 
-    wishes.set("pi-1", None, wished_by="bob")
-    wishes.set(None, 0.4, wished_by="bob")
+    targets.set("pi-1", None, set_by="bob")
+    targets.set(None, 0.4, set_by="bob")
 
-    assert wishes.for_device("pi-1") == 0.4
+    assert targets.for_device("pi-1") == 0.4
 
 
-def test_table_of_devices_shows_what_is_wished(store: Store) -> None:
+def test_table_of_devices_shows_its_target(store: Store) -> None:
     store.add_all([], [device_registry.Report(device=f"pi-{n}", seen_ms=1) for n in (1, 2)])
-    figures, wishes = Figures(store), Wishes(store)
+    figures, targets = MetricQueries(store), Targets(store)
 
-    def wished() -> list[float | None]:
-        return [row.wished_share for row in figures.devices()[0]]
+    def target() -> list[float | None]:
+        return [row.target_share for row in figures.devices()[0]]
 
-    assert wished() == [None, None]
-    wishes.set("pi-1", 0.0, wished_by="ada")
-    assert wished() == [0.0, None]
-    wishes.set(None, 0.5, wished_by="ada")
-    assert wished() == [0.0, 0.5]
+    assert target() == [None, None]
+    targets.set("pi-1", 0.0, set_by="ada")
+    assert target() == [0.0, None]
+    targets.set(None, 0.5, set_by="ada")
+    assert target() == [0.0, 0.5]
 
 
-def test_who_wished_what_and_when_stays_written_down(store: Store) -> None:
-    wishes = Wishes(store)
+def test_who_target_what_and_when_stays_written_down(store: Store) -> None:
+    targets = Targets(store)
     made = [
-        wishes.set(None, 0.3, wished_by="ada"),
-        wishes.set("pi-1", 0.5, wished_by="bob"),
-        wishes.set("pi-1", None, wished_by="ada"),
+        targets.set(None, 0.3, set_by="ada"),
+        targets.set("pi-1", 0.5, set_by="bob"),
+        targets.set("pi-1", None, set_by="ada"),
     ]
 
-    assert wishes.log() == made[::-1]
-    assert wishes.log(limit=1) == made[2:]
-    assert made[0].wished_at_ms <= made[2].wished_at_ms
+    assert targets.log() == made[::-1]
+    assert targets.log(limit=1) == made[2:]
+    assert made[0].set_at_ms <= made[2].set_at_ms
 
 
 def test_changes_are_told_of_some_devices_alone(store: Store) -> None:
-    wishes = Wishes(store)
-    of_fleet = wishes.set(None, 0.3, wished_by="ada")
-    of_one = wishes.set("pi-1", 0.5, wished_by="bob")
-    wishes.set("pi-2", 0.7, wished_by="bob")
+    targets = Targets(store)
+    of_fleet = targets.set(None, 0.3, set_by="ada")
+    of_one = targets.set("pi-1", 0.5, set_by="bob")
+    targets.set("pi-2", 0.7, set_by="bob")
 
-    assert wishes.log(devices={"pi-1", None}) == [of_one, of_fleet]
-    assert wishes.log(devices={None}) == [of_fleet]
-    assert wishes.log(devices={"pi-3"}) == []
+    assert targets.log(devices={"pi-1", None}) == [of_one, of_fleet]
+    assert targets.log(devices={None}) == [of_fleet]
+    assert targets.log(devices={"pi-3"}) == []
 
 
 @pytest.mark.parametrize(
@@ -189,16 +189,16 @@ def test_changes_are_told_of_some_devices_alone(store: Store) -> None:
         (None, 0.5, "x" * 201),
     ],
 )
-def test_wish_that_nobody_can_fulfil_is_refused(
+def test_target_that_nobody_can_fulfil_is_refused(
     store: Store, device: str | None, share: float, who: str
 ) -> None:
-    wishes = Wishes(store)
+    targets = Targets(store)
 
-    with pytest.raises(WishError):
-        wishes.set(device, share, wished_by=who)
+    with pytest.raises(TargetError):
+        targets.set(device, share, set_by=who)
 
-    assert wishes.log() == []
-    assert wishes.for_fleet() is None
+    assert targets.log() == []
+    assert targets.for_fleet() is None
 
 
 def hard_input(device: str, index: int) -> HardInput:

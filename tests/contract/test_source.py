@@ -264,7 +264,7 @@ class TestWatchedFolder(SourceContract):
         assert again.answer() == (1 if last else 2)
         again.source.close()
 
-    def test_header_that_promises_more_than_memory_holds_is_a_bad_file(
+    def test_header_that_guarantees_more_than_memory_holds_is_a_bad_file(
         self, fed: FedFolder, caplog: pytest.LogCaptureFixture
     ) -> None:
         header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 2, 3), }\n"

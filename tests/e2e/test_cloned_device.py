@@ -17,7 +17,7 @@ from tests.support.device_process import DeviceProcess
 from tests.support.hand_bundle import hand_repository
 from tests.support.processes import until
 
-from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.store.store import Store, store_url
 from nestling_cloud.store.time_range import TimeRange
 
@@ -66,9 +66,9 @@ def test_two_devices_with_one_state_folder_lose_nothing(cloud: Cloud, tmp_path: 
     assert stored(cloud) == 5 + 30 + 30
     with Store(store_url(str(cloud.store))) as store:
         whole = TimeRange(since_ms=0, until_ms=2**42)
-        view = Figures(store).device("porch", whole)
+        view = MetricQueries(store).device("porch", whole)
         assert view is not None
-        assert (view.copies, Figures(store).fleet(whole).shared) == (2, ("porch",))
+        assert (view.copies, MetricQueries(store).fleet(whole).shared) == (2, ("porch",))
 
 
 def test_clones_of_clones_made_while_the_device_runs_lose_nothing(

@@ -16,7 +16,7 @@ from tests.support.subscriber import subscribed
 
 from nestling import sparkplug_metrics, topics
 from nestling.v1 import receipt_pb2
-from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import DeviceRow
 from nestling_cloud.mqtt.broker_process import Broker, BrokerKind, start_broker
 from nestling_cloud.store.store import Store, store_url
@@ -38,7 +38,7 @@ def node(cloud: Cloud) -> Iterator[Node]:
 def devices(cloud: Cloud) -> list[DeviceRow]:
     """What the registry in a running cloud's store says."""
     with Store(store_url(str(cloud.store))) as store:
-        return Figures(store).devices()[0]
+        return MetricQueries(store).devices()[0]
 
 
 def stored(path: Path) -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ from tests.support.hand_bundle import hand_release, hand_repository
 from tests.support.processes import until
 
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.control.targets import Wishes
+from nestling_cloud.control.targets import Targets
 from nestling_cloud.store.hard_inputs import HardInputs
 from nestling_cloud.store.store import Store, store_url
 
@@ -31,10 +31,10 @@ class Fleet:
     def __init__(self, device: DeviceProcess, store: Store) -> None:
         self.device = device
         self.store = store
-        self.wishes = Wishes(store)
+        self.targets = Targets(store)
 
-    def wish(self, share: float | None, *, device: str | None = DEVICE) -> None:
-        self.wishes.set(device, share, wished_by="test")
+    def target(self, share: float | None, *, device: str | None = DEVICE) -> None:
+        self.targets.set(device, share, set_by="test")
 
 
 @pytest.fixture
@@ -51,15 +51,15 @@ def fleet(start_cloud: StartCloud, tmp_path: Path) -> Iterator[Fleet]:
         yield Fleet(stack.enter_context(device), store)
 
 
-def test_wish_moves_a_running_devices_routes_and_taking_it_back_restores_its_own_setting(
+def test_target_moves_a_running_devices_routes_and_taking_it_back_restores_its_own_setting(
     fleet: Fleet,
 ) -> None:
     before = {answer["route"] for answer in fleet.device.take(12)}
 
-    fleet.wish(1.0)
+    fleet.target(1.0)
     fleet.device.take_until("gated")
     during = {answer["route"] for answer in fleet.device.take(12)}
-    fleet.wish(None)
+    fleet.target(None)
     fleet.device.take_until("accepted")
     after = {answer["route"] for answer in fleet.device.take(12)}
 
@@ -68,19 +68,19 @@ def test_wish_moves_a_running_devices_routes_and_taking_it_back_restores_its_own
     assert "cloud" not in after
 
 
-def test_wish_for_the_fleet_reaches_a_device_without_one_of_its_own(fleet: Fleet) -> None:
+def test_target_for_the_fleet_reaches_a_device_without_one_of_its_own(fleet: Fleet) -> None:
     fleet.device.take(1)
 
-    fleet.wish(1.0, device=None)
+    fleet.target(1.0, device=None)
     fleet.device.take_until("gated")
-    fleet.wish(0.0)
+    fleet.target(0.0)
     fleet.device.take_until("accepted")
 
 
 def test_hard_inputs_are_kept_with_both_answers(fleet: Fleet) -> None:
-    fleet.wish(1.0)
+    fleet.target(1.0)
     fleet.device.take_until("gated")
-    fleet.wish(0.5)
+    fleet.target(0.5)
     fleet.device.take_until("escalated")
 
     # Where nothing stays no student runs; escalated ones have an answer of the device.

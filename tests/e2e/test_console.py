@@ -21,8 +21,8 @@ from tests.support.processes import DEADLINE_S, until
 
 from nestling_cloud import cli
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.control.targets import Wishes
-from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.control.targets import Targets
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.mqtt.broker_process import start_broker
 from nestling_cloud.store.store import Store, store_url
 from nestling_cloud.store.time_range import TimeRange
@@ -261,15 +261,15 @@ def test_operating_point_is_moved_by_keyboard_and_lands_in_the_store(
     slider.send_keys("\ue014" * 20)  # arrow right
     page.wait(lambda: page.text("output") == f"{first + 20}.0 %")
     page.find("#apply").click()
-    page.wait(lambda: page.text('[data-fact="wished"]') == f"{first + 20}.0 %")
+    page.wait(lambda: page.text('[data-fact="target"]') == f"{first + 20}.0 %")
 
     with Store(store_url(str(fleet.cloud.store))) as store:
-        wishes = Wishes(store)
-        assert wishes.for_device("watch") == pytest.approx((first + 20) / 100)
-        assert wishes.for_fleet() is None
-        assert wishes.log(limit=1)[0].wished_by == "console"
+        targets = Targets(store)
+        assert targets.for_device("watch") == pytest.approx((first + 20) / 100)
+        assert targets.for_fleet() is None
+        assert targets.log(limit=1)[0].set_by == "console"
     page.find("#take-back").click()
-    page.wait(lambda: page.text('[data-fact="wished"]') == "their own setting")
+    page.wait(lambda: page.text('[data-fact="target"]') == "their own setting")
 
 
 def test_routes_follow_the_operating_point(
@@ -340,7 +340,7 @@ def test_operating_point_says_where_its_figures_were_measured(page: Browser, fle
     page.wait(lambda: page.text('[data-fact="reported-share"]').endswith(f"of {ANSWERS} answers"))
 
     reported = page.text('[data-fact="reported-energy"]')
-    told = page.text('[data-panel="wish"]')
+    told = page.text('[data-panel="target"]')
     assert "Accuracy on calibration inputs" in told
     assert "measured when the bundle was built" in told
     assert "Reported by the fleet, last 1 h" in page.text('[data-panel="reported"] h2')
@@ -425,7 +425,7 @@ def test_api_and_store_give_the_same_figures(fleet: Fleet) -> None:
     told = fleet.get("fleet", since_ms=EVER.since_ms, until_ms=EVER.until_ms).json()
 
     with Store(store_url(str(fleet.cloud.store))) as store:
-        view = Figures(store).fleet(EVER)
+        view = MetricQueries(store).fleet(EVER)
     assert told["known"] == view.known == 1
     assert told["totals"]["answers"] == view.totals.answers == ANSWERS
     assert {one["route"]: one["answers"] for one in told["totals"]["routes"]} == {
@@ -456,10 +456,10 @@ def test_every_chart_has_a_csv(fleet: Fleet, of: str, chart: str) -> None:
 def test_put_moves_the_fleets_operating_point_and_tells_who(fleet: Fleet) -> None:
     told = fleet.put("operating-point", {"offload_share": 0.3}).json()
 
-    assert told["wished_share"] == pytest.approx(0.3)
-    assert told["wished_by"] == "token test"
-    assert fleet.get("devices").json()["devices"][0]["wished_share"] == pytest.approx(0.3)
-    assert fleet.put("operating-point", {"offload_share": None}).json()["wished_share"] is None
+    assert told["target_share"] == pytest.approx(0.3)
+    assert told["set_by"] == "token test"
+    assert fleet.get("devices").json()["devices"][0]["target_share"] == pytest.approx(0.3)
+    assert fleet.put("operating-point", {"offload_share": None}).json()["target_share"] is None
 
 
 @pytest.mark.parametrize(
@@ -503,11 +503,11 @@ def test_errors_are_problems_that_say_what_to_do(
     ],
 )
 def test_share_that_makes_no_sense_is_refused_and_changes_nothing(fleet: Fleet, body: Any) -> None:
-    before = fleet.get("operating-point").json()["wished_share"]
+    before = fleet.get("operating-point").json()["target_share"]
 
     assert fleet.put("operating-point", body).status_code == 422
     assert fleet.put("devices/a%20b/operating-point", {"offload_share": 0.1}).status_code == 422
-    assert fleet.get("operating-point").json()["wished_share"] == before
+    assert fleet.get("operating-point").json()["target_share"] == before
 
 
 def test_openapi_tells_of_every_address_and_its_errors(fleet: Fleet) -> None:
@@ -536,7 +536,7 @@ def test_openapi_tells_of_csv_and_of_the_values_that_there_are(fleet: Fleet) -> 
     assert asked["order_by"]["enum"] == list(fleet.get("devices").json()["devices"][0])
     charts = {one["name"]: one for one in _parameters(described, "/api/v1/fleet/{chart}.csv")}
     assert "bundles" in charts["chart"]["schema"]["enum"]
-    assert described["components"]["schemas"]["WishMessage"]["additionalProperties"] is False
+    assert described["components"]["schemas"]["TargetMessage"]["additionalProperties"] is False
 
 
 def _parameters(described: dict[str, Any], path: str) -> list[dict[str, Any]]:

@@ -25,9 +25,9 @@ from nestling_cloud.console.data.console_data import console_parts, device_start
 from nestling_cloud.console.data.stored_rounds import StoredRounds
 from nestling_cloud.federated.round_log import RoundLog
 from nestling_cloud.store.store import Store
-from nestling_cloud.telemetry.ingest_status import Uplink
+from nestling_cloud.telemetry.ingest_status import IngestStatus
 
-UPLINK = Uplink(broker="127.0.0.1:1883", connected=True)
+UPLINK = IngestStatus(broker="127.0.0.1:1883", connected=True)
 OPEN = {"GET /healthz", "GET /login", "POST /login", "GET /login.css", "GET /favicon.ico"}
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 

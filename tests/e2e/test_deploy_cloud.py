@@ -282,7 +282,13 @@ def test_steps_of_an_image_can_be_taken(name: str, wheel: Path, tmp_path: Path) 
             assert (ROOT / rest.split()[0]).exists()
         if keyword == "RUN" and "pip install" in rest:
             assert '"nestling[cloud]"' in rest
-            target = ["--no-deps", "--no-index", "--target", str(tmp_path / "site"), str(wheel)]
+            target = [
+                "--no-deps",
+                "--no-index",
+                "--target",
+                str(tmp_path / "workspace"),
+                str(wheel),
+            ]
             command = [sys.executable, "-P", "-m", "pip", "install", "--quiet", *target]
             subprocess.run(command, check=True)
         if keyword == "RUN" and "apt-get" in rest:
@@ -299,7 +305,7 @@ def test_steps_of_an_image_can_be_taken(name: str, wheel: Path, tmp_path: Path) 
         command = [word.replace("/var/lib", str(tmp_path)) for word in _words(name, "CMD")]
         done = subprocess.run(
             [sys.executable, "-P", "-m", "nestling_cloud.cli", *command],
-            env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "workspace")},
             capture_output=True,
             text=True,
             check=True,

@@ -22,7 +22,7 @@ from tests.support.subscriber import subscribed
 from nestling import topics
 from nestling.v1 import bundle_pb2
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.store.store import Store, store_url
 from nestling_core.network.address import Address
@@ -113,7 +113,7 @@ def active_version(tmp_path: Path) -> str:
 def drifting(cloud: Cloud) -> bool:
     """Whether the cloud knows of a device whose inputs drift."""
     with Store(store_url(str(cloud.store))) as store:
-        rows, _ = Figures(store).devices()
+        rows, _ = MetricQueries(store).devices()
     return any(row.drifting for row in rows)
 
 
@@ -322,7 +322,7 @@ def test_restart_takes_up_a_new_release(
 
 
 @pytest.mark.parametrize("spoilt", ["corrupted", "truncated", "wrong"])
-def test_bundle_that_is_not_what_it_promises_is_refused_and_the_old_one_stays(
+def test_bundle_that_is_not_what_it_guarantees_is_refused_and_the_old_one_stays(
     cloud: Cloud, start_device: StartDevice, repository: Path, tmp_path: Path, spoilt: str
 ) -> None:
     assert start_device(cloud, "--count", "1").end() == 0

@@ -15,7 +15,7 @@ from nestling_cloud.mqtt.broker_process import Broker, start_broker
 from nestling_cloud.store.store import Store, store_url
 from nestling_device.config.schema import Config, with_values
 from nestling_device.doctor import network
-from nestling_device.doctor.finding import Finding, Subject
+from nestling_device.doctor.finding import CheckedDevice, Finding
 from nestling_sim.fleet.links import CuttableLink
 
 
@@ -51,7 +51,9 @@ def living_host(store: Store, broker: Broker | CuttableLink) -> AbstractContextM
 def look(broker: Broker) -> Finding:
     """What the doctor finds of the host."""
     config = with_values(Config(), {("cloud", "broker"): f"{broker.host}:{broker.port}"})
-    return network.host(Subject(config=config, identity=None, running=False, activations="uint8"))
+    return network.host(
+        CheckedDevice(config=config, identity=None, running=False, activations="uint8")
+    )
 
 
 def stored(store: Store) -> list[int]:

@@ -12,14 +12,14 @@ from tests.support.edge_node import Node, batch_of
 from tests.support.processes import until
 
 from nestling import sparkplug_metrics
-from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.mqtt.broker_process import Broker, start_broker
 from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.store import device_registry
-from nestling_cloud.store.store import Added, Delivery, Store, store_url
+from nestling_cloud.store.store import CommitResult, Delivery, Store, store_url
 from nestling_cloud.telemetry import ingest as ingest_module
-from nestling_cloud.telemetry.ingest import Heard, Ingest
-from nestling_cloud.telemetry.ingest_status import Uplink
+from nestling_cloud.telemetry.ingest import DeviceMessage, Ingest
+from nestling_cloud.telemetry.ingest_status import IngestStatus
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @contextlib.asynccontextmanager
 async def listening(
-    store: Store, broker: Broker, heard: "asyncio.Queue[Heard] | None" = None
+    store: Store, broker: Broker, heard: "asyncio.Queue[DeviceMessage] | None" = None
 ) -> AsyncIterator[Ingest]:
     ingest = Ingest(
         store,
@@ -48,8 +48,8 @@ async def listening(
 
 
 def test_listener_hears_births_and_data_in_their_order(store: Store, broker: Broker) -> None:
-    async def listen() -> list[Heard]:
-        heard: asyncio.Queue[Heard] = asyncio.Queue()
+    async def listen() -> list[DeviceMessage]:
+        heard: asyncio.Queue[DeviceMessage] = asyncio.Queue()
         async with listening(store, broker, heard):
             node = await asyncio.to_thread(Node, broker.host, broker.port)
             await asyncio.to_thread(node.birth, {sparkplug_metrics.OFFLOAD_SHARE: 0.5})
@@ -73,7 +73,7 @@ def test_listener_hears_births_and_data_in_their_order(store: Store, broker: Bro
 
 def test_command_reaches_the_device_with_values_and_nulls(store: Store, broker: Broker) -> None:
     async def command() -> tuple[list[bool], list[sparkplug_metrics.Metric]]:
-        heard: asyncio.Queue[Heard] = asyncio.Queue()
+        heard: asyncio.Queue[DeviceMessage] = asyncio.Queue()
         async with listening(store, broker, heard) as ingest:
             node = await asyncio.to_thread(Node, broker.host, broker.port)
             wanted = {
@@ -84,7 +84,7 @@ def test_command_reaches_the_device_with_values_and_nulls(store: Store, broker: 
             await asyncio.to_thread(node.birth)
             await heard.get()
             sent.append(await ingest.command("pi-1", wanted))
-            entries = [await asyncio.to_thread(node.wish) for _ in range(2)]
+            entries = [await asyncio.to_thread(node.target) for _ in range(2)]
             node.close()
             return sent, entries
 
@@ -115,10 +115,10 @@ def test_what_a_device_said_while_the_store_failed_is_written_when_it_works_agai
     store: Store, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     def said() -> list[tuple[str, bool]]:
-        rows, _ = Figures(store).devices()
+        rows, _ = MetricQueries(store).devices()
         return [(row.profile, row.online) for row in rows]
 
-    def fail_once(uplink: Callable[[], Uplink]) -> None:
+    def fail_once(uplink: Callable[[], IngestStatus]) -> None:
         node = Node(broker.host, broker.port)
         execute(store, _REFUSE)
         node.birth({sparkplug_metrics.PROFILE: "pi-5"})
@@ -166,7 +166,7 @@ class FullStore(Store):
 
     def add_all(
         self, deliveries: Sequence[Delivery], reports: Sequence[device_registry.Report] = ()
-    ) -> Added:
+    ) -> CommitResult:
         del deliveries, reports
         self.attempts += 1
         raise sa.exc.OperationalError("INSERT", None, OSError("no space left on device"))
@@ -180,7 +180,7 @@ def test_store_that_fails_again_and_again_has_one_line_in_the_log(
 ) -> None:
     monkeypatch.setattr(ingest_module, "_STORE_RETRY_S", 0.0)
 
-    async def fail(store: FullStore) -> Uplink:
+    async def fail(store: FullStore) -> IngestStatus:
         async with listening(store, broker) as ingest:
             node = await asyncio.to_thread(Node, broker.host, broker.port)
             await asyncio.to_thread(node.birth)

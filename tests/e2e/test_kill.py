@@ -34,12 +34,12 @@ def test_killed_installation_leaves_the_old_bundle_or_the_new_one_and_can_be_fin
     assert {"open .part", "piece", "os.rename .part", "COMMIT", "os.remove blob"} <= steps
 
 
-def test_killed_outbox_keeps_every_receipt_that_it_promised(tmp_path: Path) -> None:
+def test_killed_outbox_keeps_every_receipt_that_it_guaranteed(tmp_path: Path) -> None:
     found = every_kill("outbox", tmp_path)
 
     assert len(found) > 30
     for kill in found:
-        assert kill["promised"] <= kill["left"] <= kill["promised"] + 1, kill
+        assert kill["guaranteed"] <= kill["left"] <= kill["guaranteed"] + 1, kill
 
 
 def test_killed_enrolment_leaves_no_identity_or_a_whole_one_and_can_be_finished(

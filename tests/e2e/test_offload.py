@@ -21,7 +21,7 @@ from nestling_device.inference.offloader import (
     BadAnswerError,
     DeadlineMissedError,
     GrpcOffloader,
-    Question,
+    OffloadRequest,
     UnreachableError,
 )
 from nestling_sim.fleet.links import CuttableLink
@@ -30,8 +30,8 @@ WINDOW = np.arange(6, dtype=np.float32).reshape(2, 3)
 CLASSES = 4
 
 
-def question(window: NDArray[np.float32]) -> Question:
-    return Question(window=window, index=0, device_answer=None)
+def question(window: NDArray[np.float32]) -> OffloadRequest:
+    return OffloadRequest(window=window, index=0, device_answer=None)
 
 
 QUESTION = question(WINDOW)

@@ -27,17 +27,17 @@ from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.fleet.broker_config import BrokerFolder
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.fleet.roster import Roster
-from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import DeviceRow
 from nestling_cloud.store.store import Store, store_url
 from nestling_core.enrolment_token import EnrolmentToken
 from nestling_core.network.address import Address
 from nestling_device.enrolment.enrol import _pending_key
-from nestling_device.inference.offloader import GrpcOffloader, Question
+from nestling_device.inference.offloader import GrpcOffloader, OffloadRequest
 from nestling_device.transport.identity import Identity, save_identity
 
 QUICK = ("--count", "10", "--interval", "0.01")
-ZEROS = Question(window=np.zeros((2, 3), np.float32), index=0, device_answer=None)
+ZEROS = OffloadRequest(window=np.zeros((2, 3), np.float32), index=0, device_answer=None)
 ALL_TO_THE_CLOUD = ("--offload-share", "1")
 
 StartCloud = Callable[..., Cloud]
@@ -264,7 +264,7 @@ def test_removed_device_goes_on_answering_and_is_heard_no_more(
 
 def shown(store: Store, name: str) -> DeviceRow:
     """What the console's table says of a device."""
-    ((row,), _) = Figures(store).devices(search=name)
+    ((row,), _) = MetricQueries(store).devices(search=name)
     return row
 
 

@@ -20,7 +20,7 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Manifest
 from nestling.v1.receipt_pb2 import Receipt
 from nestling_core.routing.admission import offload_bytes
-from nestling_device.bundle.loaded_bundle import Parts
+from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import ProfileMeter
@@ -29,7 +29,7 @@ from nestling_device.inference.agent import Agent
 from nestling_device.inference.offloader import (
     CloudAnswer,
     OffloadError,
-    Question,
+    OffloadRequest,
 )
 
 METER = ProfileMeter(
@@ -54,13 +54,13 @@ class ScriptedCloud:
 
     def __init__(self, *outcomes: OffloadError | None) -> None:
         self._outcomes = list(outcomes)
-        self.questions: list[Question] = []
+        self.questions: list[OffloadRequest] = []
 
     @property
     def asked(self) -> int:
         return len(self.questions)
 
-    def offload(self, question: Question, *, deadline_ms: float) -> CloudAnswer:
+    def offload(self, question: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
         outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
         self.questions.append(question)
         if outcome is not None:
@@ -74,7 +74,7 @@ class ScriptedCloud:
 
 
 @dataclasses.dataclass
-class World:
+class SeedModels:
     """An agent and all that it touches."""
 
     agent: Agent
@@ -88,11 +88,11 @@ class Growth:
     def __init__(self, folder: Path, failures: int = 0) -> None:
         self._folder = folder
         self._failures = failures
-        self.wishes: list[int] = []
+        self.targets: list[int] = []
 
-    def __call__(self, memory_bytes: int) -> Parts:
-        self.wishes.append(memory_bytes)
-        if len(self.wishes) <= self._failures:
+    def __call__(self, memory_bytes: int) -> LoadedBundle:
+        self.targets.append(memory_bytes)
+        if len(self.targets) <= self._failures:
             raise DeliveryError("no way through")
         held = sum(needed <= memory_bytes for needed in MEMORY_BYTES)
         return hand_parts(self._folder, held=held)
@@ -102,10 +102,10 @@ def world(
     folder: Path,
     *outcomes: OffloadError | None,
     held: int = CAPACITIES,
-    grow: Callable[[int], Parts] | None = None,
+    grow: Callable[[int], LoadedBundle] | None = None,
     costs: MeasuredCosts | None = None,
     bundle: tuple[Manifest, Blobs] | None = None,
-) -> World:
+) -> SeedModels:
     kept: list[Receipt] = []
     cloud = ScriptedCloud(*(outcomes or (None,)))
     agent = Agent(
@@ -117,7 +117,7 @@ def world(
         grow=grow or Growth(folder),
         costs=costs,
     )
-    return World(agent, cloud, kept)
+    return SeedModels(agent, cloud, kept)
 
 
 def budget(**changes: float) -> Budget:

@@ -125,7 +125,7 @@ def device_row(device: str) -> DeviceRow:
         battery=1.0,
         outbox_depth=0,
         offload_share=0.2,
-        wished_share=None,
+        target_share=None,
         drifting=False,
         answers=10,
     )

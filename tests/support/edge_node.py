@@ -27,7 +27,7 @@ class Node:
 
     def __init__(self, host: str, port: int, device: str = "pi-1", *, will: bool = False) -> None:
         self.commands: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()  # of telemetry
-        self.wishes: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()  # of what to do
+        self.targets: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()  # of what to do
         self.device = device
         self._subscribed: queue.Queue[int] = queue.Queue()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
@@ -43,11 +43,11 @@ class Node:
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         for entry in payload_pb2.Payload.FromString(bytes(message.payload)).metrics:
             entry.name = entry.name or _NAMES.get(entry.alias, "")
-            wish = entry.name in {
+            target = entry.name in {
                 sparkplug_metrics.OFFLOAD_TARGET,
                 sparkplug_metrics.DESIRED_BUNDLE,
             }
-            (self.wishes if wish else self.commands).put(entry)
+            (self.targets if target else self.commands).put(entry)
 
     def publish(self, message_type: str, payload: bytes) -> None:
         """Publish a payload, whatever it is."""
@@ -92,9 +92,9 @@ class Node:
         """Next metric of a command about telemetry."""
         return self.commands.get(timeout=DEADLINE_S)
 
-    def wish(self) -> payload_pb2.Payload.Metric:
+    def target(self) -> payload_pb2.Payload.Metric:
         """Next metric of a command about what the device has to do."""
-        return self.wishes.get(timeout=DEADLINE_S)
+        return self.targets.get(timeout=DEADLINE_S)
 
     def acknowledged(self) -> tuple[str, int]:
         """Next acknowledgement's outbox and sequence; questions for a rebirth are passed over."""

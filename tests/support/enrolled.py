@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from tests.support.processes import DEADLINE_S
 
 from nestling_cloud.fleet.enrolment import Enrolment
-from nestling_device.transport.identity import Papers
+from nestling_device.transport.identity import Credentials
 
 Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 TLS = ("--tls", "--enrolment-port", "0")
@@ -77,11 +77,11 @@ def pem(key: ec.EllipticCurvePrivateKey) -> str:
     ).decode()
 
 
-def papers(enrolment: Enrolment, name: str, *, broker: str = "127.0.0.1:1") -> Papers:
+def papers(enrolment: Enrolment, name: str, *, broker: str = "127.0.0.1:1") -> Credentials:
     """Enrol a device without a socket."""
     key = ec.generate_private_key(ec.SECP256R1())
     _, certificate = enrolment.enrol(enrolment.invite(name).secret, signing_request(key))
-    return Papers(
+    return Credentials(
         key=pem(key),
         certificate=certificate,
         authority=enrolment.authority.certificate_pem,
@@ -90,6 +90,6 @@ def papers(enrolment: Enrolment, name: str, *, broker: str = "127.0.0.1:1") -> P
     )
 
 
-def serial_of(identity: Papers) -> int:
+def serial_of(identity: Credentials) -> int:
     """Serial number of a device's certificate."""
     return x509.load_pem_x509_certificate(identity.certificate.encode()).serial_number

@@ -1,8 +1,9 @@
 """A bundle made by hand, whose multiplexer says what the test wrote into the input.
 
 Inputs are (2, 3). The first four of their six numbers are the probabilities that capacity 1, 2, 3
-and the cloud are right. At offload share 0.5 a gain of the cloud above ACCEPT_PRICE is escalated,
-and one above GATE_PRICE gated where there is a way up; at 0 nothing is sent, at 1 everything.
+and the cloud are right. At offload share 0.5 a gain of the cloud above ACCEPT_THRESHOLD is
+escalated, and one above GATE_THRESHOLD gated where there is a cascade; at 0 nothing is sent, at 1
+everything.
 """
 
 from collections.abc import Mapping
@@ -18,9 +19,9 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_core.execution.session import open_session
 from nestling_core.nest.bundle_files import MANIFEST_FORMAT, blob_of, bundle_version
 from nestling_core.nest.layout import assemble, ring_bytes
-from nestling_device.bundle.loaded_bundle import Parts, load_parts
+from nestling_device.bundle.loaded_bundle import LoadedBundle, load_bundle
 from nestling_device.delivery.blob_store import BlobStore
-from nestling_device.delivery.installer import Installed
+from nestling_device.delivery.installer import VerifiedBundle
 from nestling_device.delivery.release_rules import needed_blobs
 
 SHAPE = (2, 3)
@@ -28,9 +29,9 @@ CLASSES = 4
 CAPACITIES = 3
 MEMORY_BYTES = (1000, 2000, 4000)
 MACS = (1_000_000, 2_000_000, 4_000_000)
-GATE_PRICE = 0.5
-ACCEPT_PRICE = 0.2
-CLIMB_PRICE = 0.3
+GATE_THRESHOLD = 0.5
+ACCEPT_THRESHOLD = 0.2
+CASCADE_THRESHOLD = 0.3
 # How likely calibration inputs were to be answered right.
 BELIEVED = (0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -103,16 +104,16 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
 
 def calibration() -> bundle_pb2.Calibration:
     """Make curves with three points, the same for every capacity."""
-    prices = (
+    thresholds = (
         (0.0, 2.0, 2.0, 0.6),
-        (0.5, GATE_PRICE, ACCEPT_PRICE, 0.7),
+        (0.5, GATE_THRESHOLD, ACCEPT_THRESHOLD, 0.7),
         (1.0, -2.0, -2.0, 0.9),
     )
     points = [
         bundle_pb2.OperatingPoint(
-            offload_share=share, gate_price=gate, accept_price=accept, accuracy=accuracy
+            offload_share=share, gate_threshold=gate, accept_threshold=accept, accuracy=accuracy
         )
-        for share, gate, accept, accuracy in prices
+        for share, gate, accept, accuracy in thresholds
     ]
     return bundle_pb2.Calibration(
         curves=[
@@ -121,35 +122,35 @@ def calibration() -> bundle_pb2.Calibration:
     )
 
 
-def climbing() -> bytes:
+def larger_runs() -> bytes:
     """Make a serialised calibration whose third capacity is reached from the first one."""
     made = calibration()
     for _ in range(CAPACITIES):
-        made.climbs.add()
-    made.climbs[2].start, made.climbs[2].price = 1, CLIMB_PRICE
-    made.climbs[2].curve.CopyFrom(made.curves[2])
-    for point in made.climbs[2].curve.points:
-        point.accept_price += 0.1  # not the prices of the third capacity at once
+        made.cascades.add()
+    made.cascades[2].start, made.cascades[2].threshold = 1, CASCADE_THRESHOLD
+    made.cascades[2].curve.CopyFrom(made.curves[2])
+    for point in made.cascades[2].curve.points:
+        point.accept_threshold += 0.1  # not the thresholds of the third capacity at once
     return made.SerializeToString()
 
 
 def hand_parts(
     folder: Path, *, held: int = CAPACITIES, bundle: tuple[bundle_pb2.Manifest, Blobs] | None = None
-) -> Parts:
+) -> LoadedBundle:
     """Put a bundle on the disk up to a capacity, and open it."""
     manifest, blobs = bundle or hand_bundle()
     source, store = MemorySource(), BlobStore(folder)
     desired = source.release(manifest, dict(blobs))
     for blob in needed_blobs(manifest, held, "uint8"):
         store.download(source, blob)
-    installed = Installed(
+    installed = VerifiedBundle(
         manifest=manifest,
         manifest_blob=desired.manifest,
         version=bundle_version(manifest, desired.manifest),
         capacity=held,
         activations="uint8",
     )
-    return load_parts(installed, store)
+    return load_bundle(installed, store)
 
 
 def hand_repository(folder: Path, teacher: bytes) -> None:

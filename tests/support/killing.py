@@ -28,7 +28,7 @@ from nestling_device.delivery.installer import Installer
 from nestling_device.enrolment import enrol
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
-from nestling_device.transport.identity import Identity, Papers, save_identity
+from nestling_device.transport.identity import Credentials, Identity, save_identity
 
 MEMORY_BYTES = CAPACITY_BYTES[-1]
 _STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
@@ -153,25 +153,25 @@ def kill_installations(folder: Path) -> Iterator[dict[str, object]]:
 
 def make_outbox_folder(folder: Path) -> None:
     folder.mkdir()
-    (folder / "promised").touch()
+    (folder / "guaranteed").touch()
 
 
 def use_outbox(folder: Path, killer: Killer) -> None:
-    """Append and acknowledge; `promised` has the newest sequence that `append` returned."""
-    promised = os.open(folder / "promised", os.O_WRONLY)
+    """Append and acknowledge; `guaranteed` has the newest sequence that `append` returned."""
+    guaranteed = os.open(folder / "guaranteed", os.O_WRONLY)
     with Outbox(folder, capacity=5) as outbox:
         killer.watch(outbox._database._connection)
         for index in range(8):
             sequence = outbox.append(receipt_pb2.Receipt(input_index=index))
-            os.pwrite(promised, bytes([sequence]), 0)
+            os.pwrite(guaranteed, bytes([sequence]), 0)
             if index == 3:
                 outbox.acknowledge(acknowledgement(outbox, 2))
-    os.close(promised)
+    os.close(guaranteed)
 
 
 def kill_outboxes(folder: Path) -> Iterator[dict[str, object]]:
     for step, here in kills(folder, prepare=make_outbox_folder, work=use_outbox):
-        promised = max((here / "promised").read_bytes(), default=0)
+        guaranteed = max((here / "guaranteed").read_bytes(), default=0)
         with Outbox(here, capacity=5) as outbox:
             batch = outbox.batch(100).batch
             held = [entry.sequence for entry in batch.receipts]
@@ -181,7 +181,7 @@ def kill_outboxes(folder: Path) -> Iterator[dict[str, object]]:
             assert list(range(outbox.acknowledged + 1, last + 1)) == dropped + held
             assert len(held) <= 5
             assert outbox.append(receipt_pb2.Receipt()) == last + 1
-        yield {"step": step, "left": last, "promised": promised}
+        yield {"step": step, "left": last, "guaranteed": guaranteed}
 
 
 def finish_enrolment(folder: Path, cloud_folder: Path, text: str) -> None:
@@ -190,7 +190,7 @@ def finish_enrolment(folder: Path, cloud_folder: Path, text: str) -> None:
     key = enrol._pending_key(folder, token)
     with Enrolment.open(cloud_folder) as cloud:
         _, certificate = cloud.enrol(token.secret, enrol._signing_request(key))
-    papers = Papers(
+    papers = Credentials(
         key=enrol._pem(key),
         certificate=certificate,
         authority=cloud.authority.certificate_pem,

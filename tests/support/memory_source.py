@@ -70,7 +70,7 @@ class MemorySource:
 
 
 def _calibration(release: int) -> bytes:
-    """A readable one, since a cloud tells what it promises."""
+    """A readable one, since a cloud tells what it guarantees."""
     points = [
         bundle_pb2.OperatingPoint(offload_share=share, accuracy=0.5 + share / 4)
         for share in (0.0, 1.0)

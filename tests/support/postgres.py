@@ -71,11 +71,11 @@ def running() -> Iterator[Postgres]:
         subprocess.run(initdb, cwd=folder, user=user, group=user, check=True, capture_output=True)
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
         # A server whose tests were killed ends as well.
-        leash = ["setpriv", "--pdeathsig", "QUIT"]
+        guard = ["setpriv", "--pdeathsig", "QUIT"]
         if user is not None:
-            leash += ["--reuid", str(user), "--regid", str(user), "--clear-groups"]
+            guard += ["--reuid", str(user), "--regid", str(user), "--clear-groups"]
         server_program = str(programs / "postgres")
-        command = [*leash, server_program, "-D", str(data), "-k", str(folder), *settings]
+        command = [*guard, server_program, "-D", str(data), "-k", str(folder), *settings]
         log = folder / "log"
         with log.open("wb") as output:
             server = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)

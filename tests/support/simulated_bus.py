@@ -6,7 +6,7 @@ NO_ANSWER = 121  # EREMOTEIO, as the kernel reports an address that nobody ackno
 
 
 class SimulatedBus:
-    """Chips as bytes by register; a `live` register is asked anew for every reading."""
+    """Chips as bytes by register; a `live` register is asked again for every reading."""
 
     def __init__(self, address: int, registers: dict[int, bytes]) -> None:
         self.address = address

@@ -15,7 +15,7 @@ from tests.support.reporting_device import DEVICE, ReportingDevice
 
 from nestling import sparkplug_metrics, topics
 from nestling.sparkplug.v1 import payload_pb2
-from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.mqtt.broker_process import start_broker
 from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.store.store import Store, store_url
@@ -113,7 +113,9 @@ def hold_talk(folder: Path) -> Talk:
                 device.node.answer(0, RECEIPTS)
                 assert device.node.flush()
                 device.node.telemetry.set_gauges(Gauges(profile="pi-5", capacity=2))
-                until(lambda: [row.profile for row in Figures(store).devices()[0]] == ["pi-5"])
+                until(
+                    lambda: [row.profile for row in MetricQueries(store).devices()[0]] == ["pi-5"]
+                )
                 assert host.command(
                     {
                         sparkplug_metrics.OFFLOAD_TARGET: 0.25,
@@ -122,7 +124,7 @@ def hold_talk(folder: Path) -> Talk:
                 )
                 until(lambda: device.node.telemetry.desired_bundle == "b-2")
                 assert host.command({sparkplug_metrics.OFFLOAD_TARGET: None})
-                until(lambda: device.node.telemetry.wished_share is None)
+                until(lambda: device.node.telemetry.target_share is None)
                 watcher.say(online=False, timestamp=born["timestamp"] - 1)
                 watcher.next(online=True)
                 device.eyes.ask_for_birth()
@@ -146,7 +148,7 @@ async def _host(store: Store, port: int) -> AsyncIterator[Host]:
 
 
 def _online(store: Store) -> list[bool]:
-    return [row.online for row in Figures(store).devices()[0] if row.device == DEVICE]
+    return [row.online for row in MetricQueries(store).devices()[0] if row.device == DEVICE]
 
 
 def _speak_up(port: int) -> None:

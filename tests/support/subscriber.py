@@ -12,7 +12,7 @@ from tests.support.processes import DEADLINE_S
 _END = "end-of-what-was-sent-before"
 
 
-class Heard(NamedTuple):
+class DeviceMessage(NamedTuple):
     """A message as it came."""
 
     topic: str
@@ -24,9 +24,9 @@ class Subscriber:
 
     def __init__(self, client: mqtt.Client) -> None:
         self._client = client
-        self._messages: queue.Queue[Heard] = queue.Queue()
+        self._messages: queue.Queue[DeviceMessage] = queue.Queue()
 
-    def take(self) -> Heard:
+    def take(self) -> DeviceMessage:
         """Wait for the next message."""
         return self._messages.get(timeout=DEADLINE_S)
 
@@ -34,14 +34,14 @@ class Subscriber:
         """Publish a message and wait until the broker has it."""
         self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(DEADLINE_S)
 
-    def rest(self) -> list[Heard]:
+    def rest(self) -> list[DeviceMessage]:
         """Messages that the broker had before now."""
         self._client.publish(_END, b"", qos=1)
-        return list(iter(self.take, Heard(_END, b"")))
+        return list(iter(self.take, DeviceMessage(_END, b"")))
 
     def put(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         """Write a message down."""
-        self._messages.put(Heard(message.topic, bytes(message.payload)))
+        self._messages.put(DeviceMessage(message.topic, bytes(message.payload)))
 
 
 @contextmanager

@@ -168,12 +168,12 @@ def test_every_flag_stands_in_its_table(
     [
         ("`[[devices]]`", [scenario.DeviceTable]),
         (
-            "`[[weather]]`",
+            "`[[conditions]]`",
             [
-                scenario.MemoryWeather,
-                scenario.BatteryWeather,
-                scenario.LinkWeather,
-                scenario.OutageWeather,
+                scenario.MemoryCondition,
+                scenario.BatteryCondition,
+                scenario.LinkCondition,
+                scenario.OutageCondition,
             ],
         ),
     ],

@@ -79,7 +79,7 @@ def test_missing_program_skips_with_how_to_get_it(monkeypatch: pytest.MonkeyPatc
 
 
 def test_packages_of_every_need_are_printed_without_the_projects_environment() -> None:
-    command = ["/usr/bin/env", "python3", "-I", str(ROOT / "tests" / "needs.py")]
+    command = ["/usr/bin/env", "python3", "-I", str(ROOT / "tests" / "support" / "needs.py")]
 
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

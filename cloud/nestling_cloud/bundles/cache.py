@@ -16,7 +16,7 @@ from nestling_cloud.bundles.fingerprint import fingerprint
 from nestling_cloud.bundles.release import release_bundle
 from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_cloud.errors import CloudError
-from nestling_cloud.learning.pipeline import Learned, learn
+from nestling_cloud.learning.pipeline import LearnedTask, learn
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Splits, Task
 from nestling_cloud.temporary import remove_abandoned, temporary_folder
@@ -46,7 +46,7 @@ def keep_torch_cache() -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Trained:
+class CachedRelease:
     """A repository with a released bundle, and whether it had to be trained for."""
 
     folder: Path
@@ -62,7 +62,7 @@ def trained_repository(
     retrain: bool = False,
     cache: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> Trained:
+) -> CachedRelease:
     """Take a task's bundle from the cache, or train it and keep it.
 
     Args:
@@ -85,7 +85,7 @@ def trained_repository(
         fault = _fault(folder, task)
         if fault is None:
             say(f"bundle from the cache: {folder}")
-            return Trained(folder=folder, from_cache=True)
+            return CachedRelease(folder=folder, from_cache=True)
         say(f"the bundle in the cache is damaged and is made again: {fault}")
     with _kept_in(bundles):  # told before the training and not after it
         bundles.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def trained_repository(
     learned = learn(task, splits, seed=seed, progress=progress)
     with _kept_in(bundles):
         _keep(bundles, folder, task, learned, replace=retrain)
-    return Trained(folder=folder, from_cache=False)
+    return CachedRelease(folder=folder, from_cache=False)
 
 
 @contextlib.contextmanager
@@ -108,7 +108,7 @@ def _kept_in(bundles: Path) -> Iterator[None]:
         ) from err
 
 
-def _keep(bundles: Path, folder: Path, task: Task, learned: Learned, *, replace: bool) -> None:
+def _keep(bundles: Path, folder: Path, task: Task, learned: LearnedTask, *, replace: bool) -> None:
     """Release a bundle beside its place and move it there as a whole."""
     with temporary_folder(_MAKING, bundles) as making:
         release_bundle(Repository(making), task, learned, release=_FIRST_RELEASE)

@@ -1,28 +1,28 @@
-"""What a bundle promises of its routing, in words."""
+"""What a bundle guarantees of its routing, in words."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from nestling.v1.bundle_pb2 import Calibration, Climb, RoutingCurve
+from nestling.v1.bundle_pb2 import Calibration, Cascade, RoutingCurve
 
 
-def promises(calibration: Calibration) -> list[dict[str, Any]]:
+def guarantees(calibration: Calibration) -> list[dict[str, Any]]:
     """List what is promised of each capacity, ready for JSON.
 
-    `start` is the capacity that runs first on the way up, 0 where there is no such way; `promised`
-    holds risk, delta and offloaded share where the capacity runs at once, `on_the_way_up` the same
+    `start` is the capacity that runs first in a cascade, 0 where there is no such way; `guaranteed`
+    holds risk, delta and offloaded share where the capacity runs at once, `by_cascade` the same
     there.
     """
-    climbs = list(calibration.climbs) or [Climb()] * len(calibration.curves)
+    cascades = list(calibration.cascades) or [Cascade()] * len(calibration.curves)
     return [
         {
             "capacity": number,
-            "promised": _certified(curve),
-            "start": climb.start,
-            "on_the_way_up": _certified(climb.curve),
+            "guaranteed": _certified(curve),
+            "start": cascade.start,
+            "by_cascade": _certified(cascade.curve),
         }
-        for number, (curve, climb) in enumerate(
-            zip(calibration.curves, climbs, strict=True), start=1
+        for number, (curve, cascade) in enumerate(
+            zip(calibration.curves, cascades, strict=True), start=1
         )
     ]
 
@@ -34,14 +34,14 @@ def _certified(curve: RoutingCurve) -> list[dict[str, float]]:
     ]
 
 
-def promise_lines(told: Sequence[dict[str, Any]]) -> list[str]:
-    """Say what `promises` lists, a line for each capacity."""
+def guarantee_lines(told: Sequence[dict[str, Any]]) -> list[str]:
+    """Say what `guarantees` lists, a line for each capacity."""
     lines = ["tolerated risks that are promised, and the share that goes to the cloud then:"]
     for one in told:
-        lines.append(f"  capacity {one['capacity']}: {_told(one['promised'])}")
+        lines.append(f"  capacity {one['capacity']}: {_told(one['guaranteed'])}")
         if one["start"]:
             way = f"from {one['start']} up to {one['capacity']}"
-            lines.append(f"  {way}: {_told(one['on_the_way_up'])}")
+            lines.append(f"  {way}: {_told(one['by_cascade'])}")
     return lines
 
 

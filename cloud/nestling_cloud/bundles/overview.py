@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from nestling.v1.bundle_pb2 import Calibration, Manifest
-from nestling_cloud.bundles.guarantee_text import promise_lines, promises
+from nestling_cloud.bundles.guarantee_text import guarantee_lines, guarantees
 from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_core.nest.bundle_files import activations_in, shared_blobs
 
@@ -39,7 +39,7 @@ def overview(repository: Repository) -> dict[str, Any]:
         },
         "calibration_inputs": calibration.inputs,
         "shared_bytes": sum(blob.size for blob in shared_blobs(manifest)),
-        "promises": promises(calibration),
+        "guarantees": guarantees(calibration),
     }
 
 
@@ -81,7 +81,7 @@ def overview_table(told: dict[str, Any]) -> RenderableType:
         f"calibration accuracy is on {told['calibration_inputs']:,} calibration inputs, measured "
         "when the bundle was built; a fleet's own inputs may be harder",
         f"calibration and golden inputs: {told['shared_bytes']:,} B on every device",
-        *promise_lines(told["promises"]),
+        *guarantee_lines(told["guarantees"]),
     )
 
 

@@ -4,7 +4,7 @@ from nestling.v1 import bundle_pb2
 from nestling.v1.delivery_pb2 import GetDesiredBundleResponse
 from nestling_cloud.bundles.release_check import try_bundle
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.learning.pipeline import Learned
+from nestling_cloud.learning.pipeline import LearnedTask
 from nestling_cloud.learning.train_teacher import cloud_model_name
 from nestling_cloud.tasks.task import Task
 from nestling_core.nest.bundle_files import MANIFEST_FORMAT, blob_of, bundle_version
@@ -12,7 +12,7 @@ from nestling_core.student.weights import write_arrays
 
 
 def release_bundle(
-    repository: Repository, task: Task, learned: Learned, *, release: int
+    repository: Repository, task: Task, learned: LearnedTask, *, release: int
 ) -> GetDesiredBundleResponse:
     """Build a bundle, try it, and make it the one that devices should run.
 
@@ -59,7 +59,7 @@ def _version(manifest: bundle_pb2.Manifest) -> str:
     return bundle_version(manifest, blob_of(manifest.SerializeToString(deterministic=True)))
 
 
-def _golden(learned: Learned) -> bundle_pb2.GoldenInputs:
+def _golden(learned: LearnedTask) -> bundle_pb2.GoldenInputs:
     return bundle_pb2.GoldenInputs(
         inputs=learned.golden_inputs.astype("<f4").tobytes(),
         count=len(learned.golden_inputs),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from rich.console import Console
 
 from nestling_cloud.bundles.export import export_bundle
-from nestling_cloud.bundles.guarantee_text import promise_lines
+from nestling_cloud.bundles.guarantee_text import guarantee_lines
 from nestling_cloud.bundles.overview import overview, overview_table
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import ConsoleProgress
@@ -154,13 +154,13 @@ def _train(options: argparse.Namespace) -> None:
         seed=options.seed,
         progress=ConsoleProgress(Console(stderr=True)),
     )
-    _say_promises(repository)
+    _print_guarantees(repository)
     print(released.bundle_version)
 
 
-def _say_promises(repository: Repository) -> None:
-    """What the new bundle promises, and what its calibration inputs cannot support."""
-    told = promise_lines(overview(repository)["promises"])
+def _print_guarantees(repository: Repository) -> None:
+    """What the new bundle guarantees, and what its calibration inputs cannot support."""
+    told = guarantee_lines(overview(repository)["guarantees"])
     Console(stderr=True).print("\n".join(told), highlight=False)
 
 
@@ -185,7 +185,7 @@ def _adapt(options: argparse.Namespace) -> None:
     )
     if options.frames == "inertial":
         console.print(_frame_told(choice), highlight=False)
-    _say_promises(repository)
+    _print_guarantees(repository)
     print(released.bundle_version)
 
 

@@ -16,7 +16,7 @@ from nestling_core.command_line.path_flags import input_file, input_folder
 
 if TYPE_CHECKING:
     from nestling_cloud.learning.nesting.width_cost import CostOf
-    from nestling_cloud.learning.nesting.width_search import Found, Search
+    from nestling_cloud.learning.nesting.width_search import SearchResult, WidthSearch
     from nestling_cloud.tasks import Task
 
 _TARGETS = (0.1, 0.3, 0.6, 1.0)
@@ -74,11 +74,11 @@ def _run(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which the other commands need not wait for.
     from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.learning.capacity_search import find_capacities  # noqa: PLC0415
-    from nestling_cloud.learning.nesting.width_search import Search  # noqa: PLC0415
+    from nestling_cloud.learning.nesting.width_search import WidthSearch  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
 
     keep_torch_cache()
-    search = Search(targets=options.targets, measure=options.by)
+    search = WidthSearch(targets=options.targets, measure=options.by)
     task = load_task(options.task)
     cost = _cost(task, options)
     if options.epochs:
@@ -117,7 +117,7 @@ def _cost(task: "Task", options: argparse.Namespace) -> "CostOf":
     return timed_cost(counted, lambda row: model.predict(task.signature, task.student, row))
 
 
-def _told(found: "Found", search: "Search") -> dict[str, Any]:
+def _told(found: "SearchResult", search: "WidthSearch") -> dict[str, Any]:
     """Tell what was found, ready for JSON; `share` is of the cost that the targets are of."""
     return {
         "by": search.measure,
@@ -127,7 +127,7 @@ def _told(found: "Found", search: "Search") -> dict[str, Any]:
     }
 
 
-def _points(found: "Found", search: "Search") -> Iterator[dict[str, Any]]:
+def _points(found: "SearchResult", search: "WidthSearch") -> Iterator[dict[str, Any]]:
     from nestling_cloud.learning.nesting.slimming import measured_by  # noqa: PLC0415
 
     whole = measured_by(search.measure, found.path[0].cost)

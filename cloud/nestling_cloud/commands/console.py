@@ -26,7 +26,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     password = commands.add_parser(
         "password",
         help="make another password",
-        description="Make another password and print it; whoever is logged in has to log in anew. "
+        description="Make another password and print it; whoever is logged in has to log in again. "
         "A running cloud takes it up at once.",
         epilog="examples:\n  nestling-cloud console password\n"
         "  nestling-cloud console password --set\n",

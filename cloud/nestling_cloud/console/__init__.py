@@ -1,1 +1,5 @@
-"""The console in the browser and the REST API: one web server over the store's figures."""
+"""The web console and the REST API.
+
+`app` puts the pages, the API and access control together, `server` runs them. Reads figures from
+`metrics`, sets targets through `control`, and imports nothing that trains.
+"""

@@ -14,13 +14,13 @@ from starlette.types import ASGIApp
 from nestling_cloud.console.api.openapi import put_right
 from nestling_cloud.console.api.routes import PREFIX, Api
 from nestling_cloud.console.auth.access import Access
-from nestling_cloud.console.auth.guard import Guard
+from nestling_cloud.console.auth.guard import AccessMiddleware
 from nestling_cloud.console.auth.login import Login
 from nestling_cloud.console.auth.password import PasswordFile
 from nestling_cloud.console.auth.sessions import Sessions
 from nestling_cloud.console.auth.throttle import LoginThrottle
 from nestling_cloud.console.auth.tokens import TokenFile
-from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.http.error_page import add_error_pages
 from nestling_cloud.console.http.head_requests import HeadAsGet
 from nestling_cloud.console.http.problem import add_problem_handlers
@@ -35,7 +35,7 @@ _RECONNECT_S = 10.0
 _BUILD_S = 15.0
 
 
-def console_app(parts: Parts, folder: Path, *, local_only: bool, secure: bool) -> ASGIApp:
+def console_app(parts: ConsoleData, folder: Path, *, local_only: bool, secure: bool) -> ASGIApp:
     """Make the whole application; once in a process, for NiceGUI has one application only.
 
     Args:
@@ -48,11 +48,11 @@ def console_app(parts: Parts, folder: Path, *, local_only: bool, secure: bool) -
     sessions = Sessions(time.monotonic, password.mark)
     app = routes(parts, Login(password, sessions, LoginThrottle(time.monotonic), secure=secure))
     access = Access(sessions, tokens, local_only=local_only)
-    guarded = SecurityHeaders(Guard(app, access), secure=secure)
+    guarded = SecurityHeaders(AccessMiddleware(app, access), secure=secure)
     return HeadAsGet(GZipMiddleware(guarded, minimum_size=1000, compresslevel=_GZIP_LEVEL))
 
 
-def routes(parts: Parts, login: Login) -> FastAPI:
+def routes(parts: ConsoleData, login: Login) -> FastAPI:
     """Make everything that answers, without the gate."""
     app = FastAPI(
         title="Nestling",
@@ -98,7 +98,7 @@ async def _style() -> Response:
     return Response(style_sheet(), media_type="text/css", headers={"Cache-Control": "max-age=300"})
 
 
-def _add_pages(app: FastAPI, parts: Parts) -> None:
+def _add_pages(app: FastAPI, parts: ConsoleData) -> None:
     @ui.page("/", title="Fleet · Nestling", response_timeout=_BUILD_S)
     async def fleet_page(request: Request) -> None:
         await fleet.show(request, parts)

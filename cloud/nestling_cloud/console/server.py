@@ -18,7 +18,7 @@ from nestling_cloud.fleet.tls import TlsFiles, reachable_as
 from nestling_cloud.ports import bound_socket, in_words
 from nestling_core.network.address import Address
 from nestling_core.network.hosts import is_loopback, is_wildcard
-from nestling_core.parsing.complaint_log import fewer_repeats
+from nestling_core.parsing.throttled_log import fewer_repeats
 
 # What requests in flight may take to end.
 _GRACE_S = 1
@@ -150,7 +150,7 @@ class ConsoleServer:
             config.load()
         except (OSError, ssl.SSLError) as err:
             raise ConsoleError(
-                f"the console's certificate cannot be used: {err}; make the cloud's anew"
+                f"the console's certificate cannot be used: {err}; make the cloud's again"
             ) from err
         return config
 

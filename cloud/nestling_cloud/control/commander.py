@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from nestling.sparkplug_metrics import MetricValue
 from nestling_cloud.bundles.repository import Repository, RepositoryError
-from nestling_cloud.control.pending import Briefing, Word
-from nestling_cloud.control.targets import Wishes
+from nestling_cloud.control.pending import DesiredMetrics, PendingChanges
+from nestling_cloud.control.targets import Targets
 from nestling_cloud.errors import CloudError
 from nestling_cloud.store.database import cause_of
-from nestling_cloud.telemetry.ingest import Heard
-from nestling_core.parsing.complaint_log import fewer_repeats
+from nestling_cloud.telemetry.ingest import DeviceMessage
+from nestling_core.parsing.throttled_log import fewer_repeats
 
 _LOOK_S = 0.5
 
@@ -28,18 +28,18 @@ class Commander:
     """Looks at wishes and releases, and sends each device what it does not know yet.
 
     Args:
-        wishes: of the console.
+        targets: of the console.
         repository: whose desired bundle the fleet should run.
     """
 
-    def __init__(self, wishes: Wishes, repository: Repository) -> None:
-        self._wishes = wishes
+    def __init__(self, targets: Targets, repository: Repository) -> None:
+        self._targets = targets
         self._repository = repository
-        self._briefing = Briefing()
+        self._pending = PendingChanges()
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, heard: DeviceMessage) -> None:
         """Take note of what a device said."""
-        self._briefing.hear(heard.device, heard.values, born=heard.born)
+        self._pending.hear(heard.device, heard.values, born=heard.born)
 
     async def run(self, send: Send) -> None:
         """Look and tell until cancelled."""
@@ -50,7 +50,7 @@ class Commander:
 
     async def _look(self, send: Send) -> None:
         try:
-            words = await asyncio.to_thread(self._words, self._briefing.devices())
+            words = await asyncio.to_thread(self._words, self._pending.devices())
             await self._tell(words, send)
         except (CloudError, OSError, sa.exc.SQLAlchemyError) as err:
             # A store or a folder that cannot be read just now.
@@ -58,9 +58,9 @@ class Commander:
         except Exception:  # noqa: BLE001  whatever it is, devices are told again when it is over
             _LOG.warning("cannot send devices their commands; trying again", exc_info=True)
 
-    def _words(self, devices: Sequence[str]) -> dict[str, Word]:
-        wished, version = self._wishes.for_devices(devices), self._desired_version()
-        return {device: Word(wished[device], version) for device in devices}
+    def _words(self, devices: Sequence[str]) -> dict[str, DesiredMetrics]:
+        target, version = self._targets.for_devices(devices), self._desired_version()
+        return {device: DesiredMetrics(target[device], version) for device in devices}
 
     def _desired_version(self) -> str:
         try:
@@ -70,11 +70,11 @@ class Commander:
             return ""
         return desired.bundle_version if desired else ""
 
-    async def _tell(self, words: Mapping[str, Word], send: Send) -> None:
+    async def _tell(self, words: Mapping[str, DesiredMetrics], send: Send) -> None:
         for device, word in words.items():
-            due = self._briefing.due(device, word, now_s=time.monotonic())
+            due = self._pending.due(device, word, now_s=time.monotonic())
             if not due:
                 continue
-            self._briefing.sent(device, due, now_s=time.monotonic())
+            self._pending.sent(device, due, now_s=time.monotonic())
             if not await send(device, due):
-                self._briefing.not_sent(device)
+                self._pending.not_sent(device)

@@ -35,6 +35,6 @@ async def end_removed(roster: Roster, store: Store) -> None:
 
 
 def _end(roster: Roster, store: Store) -> None:
-    removed = [member.name for member in roster.members() if member.standing == "removed"]
+    removed = [member.name for member in roster.members() if member.snapshot == "removed"]
     with store.writing() as connection:
         device_registry.end(connection, removed)

@@ -16,15 +16,15 @@ _FIRST_WAIT_S = 5.0
 _LONGEST_WAIT_S = 60.0
 
 
-class Word(NamedTuple):
+class DesiredMetrics(NamedTuple):
     """What a device should know."""
 
-    wished_share: float | None  # None: as the device itself is set
+    target_share: float | None  # None: as the device itself is set
     desired_bundle: str  # "" before the first release
 
     def values(self) -> dict[str, MetricValue | None]:
         """The metrics that say so."""
-        said: dict[str, MetricValue | None] = {sparkplug_metrics.OFFLOAD_TARGET: self.wished_share}
+        said: dict[str, MetricValue | None] = {sparkplug_metrics.OFFLOAD_TARGET: self.target_share}
         if self.desired_bundle:
             said[sparkplug_metrics.DESIRED_BUNDLE] = self.desired_bundle
         return said
@@ -34,7 +34,7 @@ _WRITTEN = (sparkplug_metrics.OFFLOAD_TARGET, sparkplug_metrics.DESIRED_BUNDLE)
 
 
 @dataclass
-class _Briefed:
+class _DeviceState:
     holds: dict[str, MetricValue | None]  # of what we write, what its birth names
     session: MetricValue | None  # bdSeq
     sent: dict[str, MetricValue | None] = field(default_factory=dict)
@@ -42,11 +42,11 @@ class _Briefed:
     wait_s: float = _FIRST_WAIT_S
 
 
-class Briefing:
+class PendingChanges:
     """Follows what devices report, and decides what each is to be told."""
 
     def __init__(self) -> None:
-        self._devices: dict[str, _Briefed] = {}
+        self._devices: dict[str, _DeviceState] = {}
 
     def hear(self, device: str, values: Mapping[str, MetricValue | None], *, born: bool) -> None:
         """Take note of what a device reports.
@@ -57,13 +57,13 @@ class Briefing:
             born: whether this is its birth certificate. It may be another process than before.
         """
         said = {name: values[name] for name in _WRITTEN if name in values}
-        briefed = self._devices.get(device)
-        if briefed is not None and (
-            not born or briefed.session == values.get(sparkplug_metrics.BD_SEQ)
+        state = self._devices.get(device)
+        if state is not None and (
+            not born or state.session == values.get(sparkplug_metrics.BD_SEQ)
         ):
-            briefed.holds |= {name: said[name] for name in said if name in briefed.holds}
+            state.holds |= {name: said[name] for name in said if name in state.holds}
         elif born:
-            self._devices[device] = _Briefed(
+            self._devices[device] = _DeviceState(
                 holds=said, session=values.get(sparkplug_metrics.BD_SEQ)
             )
 
@@ -71,7 +71,9 @@ class Briefing:
         """Devices that were ever born."""
         return list(self._devices)
 
-    def due(self, device: str, word: Word, *, now_s: float) -> Mapping[str, MetricValue | None]:
+    def due(
+        self, device: str, word: DesiredMetrics, *, now_s: float
+    ) -> Mapping[str, MetricValue | None]:
         """Metrics of a command that tells a device what it does not hold yet; empty if nothing.
 
         Args:
@@ -79,28 +81,28 @@ class Briefing:
             word: what it should know.
             now_s: a steady clock.
         """
-        briefed = self._devices[device]
+        state = self._devices[device]
         wanted = word.values()
         due = {
             name: wanted[name]
-            for name, held in briefed.holds.items()
+            for name, held in state.holds.items()
             if name in wanted and held != wanted[name]
         }
-        if not due or due != briefed.sent:
+        if not due or due != state.sent:
             return due
-        return {**due, sparkplug_metrics.REBIRTH: True} if now_s >= briefed.again_at_s else {}
+        return {**due, sparkplug_metrics.REBIRTH: True} if now_s >= state.again_at_s else {}
 
     def sent(self, device: str, due: Mapping[str, MetricValue | None], *, now_s: float) -> None:
         """Take note that a device is being sent what is due.
 
         To be said before it is sent: a birth meanwhile means that it has to be told again.
         """
-        briefed = self._devices[device]
+        state = self._devices[device]
         written = {name: value for name, value in due.items() if name != sparkplug_metrics.REBIRTH}
-        again = written == briefed.sent
-        briefed.wait_s = min(2 * briefed.wait_s, _LONGEST_WAIT_S) if again else _FIRST_WAIT_S
-        briefed.sent = written
-        briefed.again_at_s = now_s + briefed.wait_s
+        again = written == state.sent
+        state.wait_s = min(2 * state.wait_s, _LONGEST_WAIT_S) if again else _FIRST_WAIT_S
+        state.sent = written
+        state.again_at_s = now_s + state.wait_s
 
     def not_sent(self, device: str) -> None:
         """Take note that it could not go out."""

@@ -15,73 +15,73 @@ from nestling_cloud.store.store import Store
 _LONGEST_NAME = 200
 
 
-class WishError(CloudError):
-    """A wish that no device can fulfil."""
+class TargetError(CloudError):
+    """A target that no device can fulfil."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
-    """One change of what is wished.
+class TargetChange:
+    """One change of a target.
 
     Attributes:
         device: for whom; None for the whole fleet.
         share: of inputs to send to the cloud, 0 to 1; None takes an earlier wish back.
-        wished_by: who.
-        wished_at_ms: when.
+        set_by: who.
+        set_at_ms: when.
     """
 
     device: str | None
     share: float | None
-    wished_by: str
-    wished_at_ms: int
+    set_by: str
+    set_at_ms: int
 
 
-class Wishes:
-    """Wished offload shares. A device's own goes before the fleet's; without either it decides."""
+class Targets:
+    """Target offload shares. A device's own goes before the fleet's; without either it decides."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def set(self, device: str | None, share: float | None, *, wished_by: str) -> Wish:
-        """Wish a share, or take a wish back.
+    def set(self, device: str | None, share: float | None, *, set_by: str) -> TargetChange:
+        """Set a target share, or remove it.
 
         Args:
-            device: for whom; None for every device without a wish of its own.
-            share: 0 to 1; None takes the wish back.
-            wished_by: who wishes it.
+            device: for whom; None for every device without a target of its own.
+            share: 0 to 1; None removes the target.
+            set_by: who sets it.
 
         Returns:
             What was written down.
 
         Raises:
-            WishError: no share, no device id, or no name.
+            TargetError: no share, no device id, or no name.
         """
-        wish = Wish(
-            device=device, share=share, wished_by=wished_by, wished_at_ms=time.time_ns() // 10**6
+        target = TargetChange(
+            device=device, share=share, set_by=set_by, set_at_ms=time.time_ns() // 10**6
         )
-        _check(wish)
+        _check(target)
         key = tables.FLEET if device is None else device
         with self._store.writing() as connection:
-            connection.execute(sa.delete(tables.WISHES).where(tables.WISHES.c.device == key))
+            connection.execute(sa.delete(tables.TARGETS).where(tables.TARGETS.c.device == key))
             if share is not None:
                 row = {"device": key, "offload_share": share}
-                connection.execute(sa.insert(tables.WISHES).values(row))
+                connection.execute(sa.insert(tables.TARGETS).values(row))
             connection.execute(
-                sa.insert(tables.WISH_LOG).values(
+                sa.insert(tables.TARGET_LOG).values(
                     device=key,
                     offload_share=share,
-                    wished_by=wish.wished_by,
-                    wished_at_ms=wish.wished_at_ms,
+                    set_by=target.set_by,
+                    set_at_ms=target.set_at_ms,
                 )
             )
-        return wish
+        return target
 
     def for_device(self, device: str) -> float | None:
-        """Share wished for a device: its own, else the fleet's, else None."""
-        own_first = sa.desc(tables.WISHES.c.device)  # "" sorts before every name
+        """Target share of a device: its own, otherwise the fleet's, otherwise None."""
+        own_first = sa.desc(tables.TARGETS.c.device)  # "" sorts before every name
         query = (
-            sa.select(tables.WISHES.c.offload_share)
-            .where(tables.WISHES.c.device.in_([device, tables.FLEET]))
+            sa.select(tables.TARGETS.c.offload_share)
+            .where(tables.TARGETS.c.device.in_([device, tables.FLEET]))
             .order_by(own_first)
         )
         with self._store.reading() as connection:
@@ -89,47 +89,49 @@ class Wishes:
         return share
 
     def for_devices(self, devices: Iterable[str]) -> dict[str, float | None]:
-        """Shares wished for several devices, as `for_device`."""
-        query = sa.select(tables.WISHES.c.device, tables.WISHES.c.offload_share)
+        """Target shares of several devices, each as by `for_device`."""
+        query = sa.select(tables.TARGETS.c.device, tables.TARGETS.c.offload_share)
         with self._store.reading() as connection:
-            wished = {row.device: row.offload_share for row in connection.execute(query)}
-        return {device: wished.get(device, wished.get(tables.FLEET)) for device in devices}
+            shares = {row.device: row.offload_share for row in connection.execute(query)}
+        return {device: shares.get(device, shares.get(tables.FLEET)) for device in devices}
 
     def for_fleet(self) -> float | None:
-        """Share wished for every device without a wish of its own."""
+        """Target share of every device without a target of its own."""
         return self.for_device(tables.FLEET)
 
-    def log(self, *, devices: Collection[str | None] | None = None, limit: int = 100) -> list[Wish]:
+    def log(
+        self, *, devices: Collection[str | None] | None = None, limit: int = 100
+    ) -> list[TargetChange]:
         """Last changes, the newest first.
 
         Args:
-            devices: whose wishes alone, None among them being the fleet's; without, everybody's.
+            devices: return only their changes; None among them stands for the fleet.
             limit: most changes.
         """
-        columns = tables.WISH_LOG.c
-        query = sa.select(tables.WISH_LOG).order_by(columns.id.desc()).limit(limit)
+        columns = tables.TARGET_LOG.c
+        query = sa.select(tables.TARGET_LOG).order_by(columns.id.desc()).limit(limit)
         if devices is not None:
             keys = [tables.FLEET if device is None else device for device in devices]
             query = query.where(columns.device.in_(keys))
         with self._store.reading() as connection:
             return [
-                Wish(
+                TargetChange(
                     device=row.device or None,
                     share=row.offload_share,
-                    wished_by=row.wished_by,
-                    wished_at_ms=row.wished_at_ms,
+                    set_by=row.set_by,
+                    set_at_ms=row.set_at_ms,
                 )
                 for row in connection.execute(query)
             ]
 
 
-def _check(wish: Wish) -> None:
-    if wish.device is not None:
+def _check(target: TargetChange) -> None:
+    if target.device is not None:
         try:
-            topics.check_device_id(wish.device)
+            topics.check_device_id(target.device)
         except ValueError as err:
-            raise WishError(str(err)) from err
-    if wish.share is not None and not (math.isfinite(wish.share) and 0 <= wish.share <= 1):
-        raise WishError(f"offload share {wish.share} is not between 0 and 1")
-    if not 1 <= len(wish.wished_by) <= _LONGEST_NAME or "\0" in wish.wished_by:
-        raise WishError(f"a name of 1 to {_LONGEST_NAME} characters is needed for who wishes")
+            raise TargetError(str(err)) from err
+    if target.share is not None and not (math.isfinite(target.share) and 0 <= target.share <= 1):
+        raise TargetError(f"offload share {target.share} is not between 0 and 1")
+    if not 1 <= len(target.set_by) <= _LONGEST_NAME or "\0" in target.set_by:
+        raise TargetError(f"name who sets the target, in 1 to {_LONGEST_NAME} characters")

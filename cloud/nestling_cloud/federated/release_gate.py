@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from nestling_cloud.federated.update_checks import Judged
+from nestling_cloud.federated.update_checks import HeldOutComparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,10 @@ class Verdict:
 
 
 def judge(
-    before: Sequence[float], after: Sequence[float], clients: Sequence[Judged], margins: Margins
+    before: Sequence[float],
+    after: Sequence[float],
+    clients: Sequence[HeldOutComparison],
+    margins: Margins,
 ) -> Verdict:
     """Compare the candidate with the bundle that the rounds began with.
 

@@ -22,10 +22,16 @@ from nestling_cloud.federated.ensemble import EnsembleRecipe, distil_ensemble, t
 from nestling_cloud.federated.release_gate import Margins, Verdict, judge
 from nestling_cloud.federated.round_log import Dropped, Participant, Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
-from nestling_cloud.federated.strategy import Ground, NestedAveraging, RoundTally, Rules, record_of
+from nestling_cloud.federated.strategy import (
+    NestedAveraging,
+    RoundBase,
+    RoundTally,
+    Rules,
+    record_of,
+)
 from nestling_cloud.learning.check_teacher import LearnedCloud
 from nestling_cloud.learning.loop import seeded
-from nestling_cloud.learning.pipeline import Learned, finish
+from nestling_cloud.learning.pipeline import LearnedTask, finish
 from nestling_cloud.progress import Progress, Silent
 from nestling_cloud.tasks.loader import load_task
 from nestling_cloud.tasks.task import Examples, Splits, Task
@@ -101,7 +107,7 @@ class _Run:
         self._version = desired.bundle_version
         self._task, self._splits = _task(config, self._manifest)
         self._day_0 = _checkpoint(self._repository, self._version, self._task)
-        ground = Ground(
+        ground = RoundBase(
             signature=self._manifest.signature,
             student=self._task.student,
             bundle_version=self._version,
@@ -149,7 +155,7 @@ class _Run:
         known = _round(self._name, self._version, self._strategy.tally, self._latest.accuracy)
         self._log.put(dataclasses.replace(known, released=released, verdict=verdict))
 
-    def _learn(self) -> tuple[Learned, NestedStudent]:
+    def _learn(self) -> tuple[LearnedTask, NestedStudent]:
         config = self._config
         onnx = self._repository.read_model(self._manifest.cloud.name)
         student = distil_ensemble(
@@ -180,7 +186,7 @@ class _Run:
         )
         return candidate, student
 
-    def _judge(self, candidate: Learned, student: NestedStudent) -> Verdict:
+    def _judge(self, candidate: LearnedTask, student: NestedStudent) -> Verdict:
         # The student now has the rounded weights that the bundle ships.
         judged = self._strategy.ask(self._grid, self._day_0, arrays_of(student))
         return judge(

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.federated.aggregation import Update, aggregate
 from nestling_cloud.federated.update_checks import (
-    Judged,
+    ClientUpdate,
+    HeldOutComparison,
     Member,
-    Trained,
     UpdateError,
     check_judged,
     check_member,
@@ -64,7 +64,7 @@ class Rules:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class RoundBase:
     """What the rounds are of: the task's signature, the student's sizes, the bundle."""
 
     signature: Signature
@@ -88,7 +88,7 @@ class RoundTally:
 
     number: int
     started_ms: int
-    trained: list[tuple[Member, Trained]] = field(default_factory=list)
+    trained: list[tuple[Member, ClientUpdate]] = field(default_factory=list)
     dropped: list[tuple[int, str, str]] = field(default_factory=list)
     bytes_down: int = 0
     bytes_up: int = 0
@@ -103,13 +103,13 @@ class NestedAveraging(Strategy):
         rules: how they go.
     """
 
-    def __init__(self, ground: Ground, rules: Rules) -> None:
+    def __init__(self, ground: RoundBase, rules: Rules) -> None:
         self._ground = ground
         self._rules = rules
         self._whole: Arrays = {}
         self._members: dict[int, Member] = {}
         self._asked: dict[int, Member] = {}
-        self._latest: list[tuple[Member, Trained]] = []
+        self._latest: list[tuple[Member, ClientUpdate]] = []
         self.tally = RoundTally(number=0, started_ms=0)
 
     @property
@@ -136,7 +136,7 @@ class NestedAveraging(Strategy):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Average the sound updates; with too few of them the model stays as it was."""
 
-        def check(member: Member, reply: Message) -> Trained:
+        def check(member: Member, reply: Message) -> ClientUpdate:
             return check_trained(
                 member,
                 _arrays(reply),
@@ -173,7 +173,7 @@ class NestedAveraging(Strategy):
     def summary(self) -> None:
         """Nothing to log: every round is recorded."""
 
-    def ask(self, grid: Grid, baseline: Arrays, candidate: Arrays) -> list[Judged]:
+    def ask(self, grid: Grid, baseline: Arrays, candidate: Arrays) -> list[HeldOutComparison]:
         """Let the clients of the latest averaged round compare two models on held-out data."""
         number = self.tally.number
         members = {member.node: member for member, _ in self._latest}
@@ -187,7 +187,7 @@ class NestedAveraging(Strategy):
             for member in members.values()
         ]
 
-        def check(_: Member, reply: Message) -> Judged:
+        def check(_: Member, reply: Message) -> HeldOutComparison:
             return check_judged(
                 _record(reply.content.config_records, messages.CONFIG),
                 _record(reply.content.metric_records, messages.METRICS),

@@ -43,7 +43,7 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class HeldOutComparison:
     """Two models on a client's held-out data: the accuracies, and on how many examples."""
 
     held_out: int
@@ -52,11 +52,11 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class ClientUpdate:
     """A sound answer to a train message."""
 
     update: Update
-    judged: Judged
+    judged: HeldOutComparison
 
 
 def check_member(
@@ -92,7 +92,7 @@ def check_trained(
     student: StudentConfig,
     server_round: int,
     bundle_version: str,
-) -> Trained:
+) -> ClientUpdate:
     """Believe what a client trained.
 
     Raises:
@@ -110,12 +110,12 @@ def check_trained(
     update = Update(
         node=member.node, capacity=member.capacity, examples=examples, arrays=dict(arrays)
     )
-    return Trained(update=update, judged=_judged(metrics))
+    return ClientUpdate(update=update, judged=_judged(metrics))
 
 
 def check_judged(
     config: Mapping[str, Any], metrics: Mapping[str, Any], *, server_round: int, bundle_version: str
-) -> Judged:
+) -> HeldOutComparison:
     """Believe what a client found on its held-out data.
 
     Raises:
@@ -135,8 +135,8 @@ def device_name(config: Mapping[str, Any]) -> str:
         return _NAMELESS
 
 
-def _judged(metrics: Mapping[str, Any]) -> Judged:
-    return Judged(
+def _judged(metrics: Mapping[str, Any]) -> HeldOutComparison:
+    return HeldOutComparison(
         held_out=_count(metrics, messages.HELD_OUT, most=MOST_EXAMPLES),
         before=_share(metrics, messages.ACCURACY_BEFORE),
         after=_share(metrics, messages.ACCURACY_AFTER),

@@ -1,1 +1,4 @@
-"""The fleet: its devices, and what they are told."""
+"""Who belongs to the fleet: the roster, certificates, enrolment, and the TLS of every listener.
+
+Nothing here knows bundles, receipts or the console.
+"""

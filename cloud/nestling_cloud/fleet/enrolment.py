@@ -45,7 +45,7 @@ class Enrolment:
 
         Raises:
             RosterError: the name will not do.
-            AuthorityError: no device would trust what the token promises, see
+            AuthorityError: no device would trust what the token guarantees, see
                 `Authority.check_clock`.
         """
         self.authority.check_clock()

@@ -17,7 +17,7 @@ from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.fleet.tls import TlsFiles
 from nestling_core.network.address import Address
 from nestling_core.network.hosts import is_local, is_loopback, is_wildcard
-from nestling_core.parsing.complaint_log import fewer_repeats
+from nestling_core.parsing.throttled_log import fewer_repeats
 
 _LISTS_CHECK_S = 0.5
 # A clock that is set while we run may end a certificate at any time, or put off its beginning.
@@ -92,7 +92,9 @@ class Security:
                 whoever started it sends SIGHUP when they change.
         """
         loop = asyncio.get_running_loop()
-        news = _News(enrolment=self.enrolment, certificate_due_s=loop.time() + _CERTIFICATE_CHECK_S)
+        news = _FileChanges(
+            enrolment=self.enrolment, certificate_due_s=loop.time() + _CERTIFICATE_CHECK_S
+        )
         with fewer_repeats(_LOG):
             while True:
                 try:
@@ -107,7 +109,7 @@ class Security:
 
 
 @dataclass(kw_only=True)
-class _News:
+class _FileChanges:
     """What stands in the broker's files.
 
     Attributes:

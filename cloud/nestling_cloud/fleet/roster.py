@@ -45,7 +45,7 @@ INSERT INTO revision VALUES (1, 0)
 """
 
 Sign = Callable[[str, x509.CertificateSigningRequest], x509.Certificate]
-Standing = Literal["invited", "enrolled", "expired", "removed"]
+DeviceSnapshot = Literal["invited", "enrolled", "expired", "removed"]
 
 
 class RosterError(CloudError):
@@ -62,17 +62,17 @@ class Member:
 
     Attributes:
         name: the device's.
-        standing: "invited" has a token that is good; "enrolled" a certificate that is.
+        snapshot: "invited" has a token that is good; "enrolled" a certificate that is.
         until: when that ends, or ended.
     """
 
     name: str
-    standing: Standing
+    snapshot: DeviceSnapshot
     until: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused:
+class RevokedCertificates:
     """Who may not speak, though the authority signed them.
 
     Attributes:
@@ -244,7 +244,7 @@ class Roster:
             return _revision(cursor)
 
     @contextmanager
-    def holding(self) -> Iterator[Refused]:
+    def holding(self) -> Iterator[RevokedCertificates]:
         """Hold the roster still, so that what is made of it is not overtaken."""
         with self.transaction() as cursor:
             with self._sound_rows():
@@ -303,7 +303,7 @@ class Roster:
         except (ValueError, TypeError, OverflowError, OSError) as err:  # of a time, too
             raise RosterError(
                 f"{self._path} is damaged: {err}; put a copy of it back, or move it away and "
-                "enrol the devices anew"
+                "enrol the devices again"
             ) from err
 
     def close(self) -> None:
@@ -328,26 +328,26 @@ def _member(
     name: str, invited: int | None, good: int | None, revoked: int | None, *, now: int
 ) -> Member:
     """Judge by when the token and the newest good certificate end, and the last revocation."""
-    standing: Standing
+    snapshot: DeviceSnapshot
     if good is not None and good > now:
-        standing, until = "enrolled", good
+        snapshot, until = "enrolled", good
     elif invited is not None and invited > now:
-        standing, until = "invited", invited
+        snapshot, until = "invited", invited
     elif (ended := good or invited) is not None:
-        standing, until = "expired", ended
+        snapshot, until = "expired", ended
     else:
-        standing, until = "removed", revoked or 0
-    return Member(name=name, standing=standing, until=_time(until))
+        snapshot, until = "removed", revoked or 0
+    return Member(name=name, snapshot=snapshot, until=_time(until))
 
 
-def _refused(cursor: sqlite3.Cursor) -> Refused:
+def _refused(cursor: sqlite3.Cursor) -> RevokedCertificates:
     revoked = cursor.execute(
         "SELECT serial, revoked FROM certificates WHERE revoked IS NOT NULL ORDER BY serial"
     ).fetchall()
     names = cursor.execute(
         "SELECT name FROM certificates GROUP BY name HAVING count(*) = count(revoked) ORDER BY name"
     ).fetchall()
-    return Refused(
+    return RevokedCertificates(
         revision=_revision(cursor),
         certificates=[(int(serial, 16), _time(at)) for serial, at in revoked],
         names=[name for (name,) in names],

@@ -1,1 +1,1 @@
-"""What a student takes on a machine: probes to measure there, and a model fitted on them."""
+"""How long a student takes on a board: networks to measure there, and a model fitted on the times."""

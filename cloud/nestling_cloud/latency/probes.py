@@ -109,7 +109,7 @@ def read_probes(folder: Path) -> Probes:
             f"{path}: {err.strerror}; nestling-cloud latency probes writes such a folder"
         ) from err
     except (ValueError, KeyError, TypeError, SizesError) as err:
-        raise ProbesError(f"{path} does not tell of probes ({err}); write them anew") from err
+        raise ProbesError(f"{path} does not tell of probes ({err}); write them again") from err
 
 
 def _write(folder: Path, number: int, network: Int8Network, row: Widths) -> Probe:

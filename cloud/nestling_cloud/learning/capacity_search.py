@@ -5,17 +5,23 @@ import dataclasses
 from nestling_cloud.learning.distillation import make_views, train_assistants
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.nesting.supernet import Supernet
-from nestling_cloud.learning.nesting.training_step import Lesson
+from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.learning.nesting.width_cost import CostOf
-from nestling_cloud.learning.nesting.width_search import Found, Search, search_widths
+from nestling_cloud.learning.nesting.width_search import SearchResult, WidthSearch, search_widths
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Task
 
 
 def find_capacities(
-    task: Task, examples: Examples, cost: CostOf, search: Search, *, seed: int, progress: Progress
-) -> Found:
+    task: Task,
+    examples: Examples,
+    cost: CostOf,
+    search: WidthSearch,
+    *,
+    seed: int,
+    progress: Progress,
+) -> SearchResult:
     """Train the teacher and a supernet of the task's student, and search the supernet for widths.
 
     Args:
@@ -38,11 +44,11 @@ def find_capacities(
         task, teacher, examples, task.distillation, generator=generator, progress=progress
     )
     by_answers = dataclasses.replace(task.distillation, feature="none")
-    lesson = Lesson(
+    training_set = TrainingSet(
         task=task,
         views=make_views(task, teaches, examples, generator, by_answers),
         train_inputs=examples.inputs,
         generator=generator,
         progress=progress,
     )
-    return search_widths(lesson, cost, search)
+    return search_widths(training_set, cost, search)

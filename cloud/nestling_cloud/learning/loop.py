@@ -63,7 +63,7 @@ def train(
     torch.set_num_threads(recipe.threads)
     for parameter in network.parameters():
         parameter.data = laid_out(parameter.data, network)
-    watched = _Best(network, recipe.patience, count, score)
+    watched = _BestWeights(network, recipe.patience, count, score)
     learned = watched.border
     if learned < 2:
         raise TrainingError(f"{what}: {count} examples are too few to learn from")
@@ -135,7 +135,7 @@ def laid_out(inputs: torch.Tensor, network: nn.Module) -> torch.Tensor:
 
 
 @dataclass
-class _Best:
+class _BestWeights:
     """The best weights so far, by a score on examples that are held out."""
 
     network: nn.Module

@@ -50,20 +50,20 @@ def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Counted:
+class _LayerCount:
     """A layer's output values, and what they take."""
 
     values: int
     macs: int
 
 
-def _layers(signature: Signature, config: StudentConfig, capacity: int) -> Iterator[_Counted]:
+def _layers(signature: Signature, config: StudentConfig, capacity: int) -> Iterator[_LayerCount]:
     channels, *axes = signature.shape
-    yield _Counted(values=channels * math.prod(axes), macs=0)
+    yield _LayerCount(values=channels * math.prod(axes), macs=0)
     for layer in plan(signature, config):
         # An odd kernel of which half is padded.
         axes = [(length - 1) // layer.stride + 1 for length in axes]
         weights = sum(math.prod(shape) for shape in layer.weights(capacity).values())
-        yield _Counted(
+        yield _LayerCount(
             values=layer.channels(capacity) * math.prod(axes), macs=weights * math.prod(axes)
         )

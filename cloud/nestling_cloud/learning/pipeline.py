@@ -74,14 +74,14 @@ class _Nest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned:
+class LearnedTask:
     """Everything that a bundle holds.
 
     Attributes:
         layout: the nest.
         capacities: smallest first.
         cloud: the teacher.
-        calibration: prices for wished offload shares.
+        calibration: thresholds for target offload shares.
         golden_inputs: (G, *shape).
         golden_tolerance: largest difference allowed in any golden logit.
         checkpoint: the nested student before it was rounded, by `nestling_core.student.weights`'
@@ -97,7 +97,7 @@ class Learned:
     checkpoint: Arrays
 
 
-def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> Learned:
+def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> LearnedTask:
     """Train the teacher, distil and quantise the nest, fit what routes.
 
     Args:
@@ -128,7 +128,7 @@ def finish(
     *,
     seed: int,
     progress: Progress,
-) -> Learned:
+) -> LearnedTask:
     """Quantise a trained nest, fit what routes between it and the teacher.
 
     Args:
@@ -149,7 +149,7 @@ def finish(
     calibration = calibrate(multiplexer, fitted, held_out, _macs(task))
     nest = _multiplexed(nest, multiplexer)
     golden = _golden_indices(len(splits.calibration))
-    return Learned(
+    return LearnedTask(
         layout=nest.layout,
         capacities=_capacities(task, nest, data, golden),
         cloud=cloud,

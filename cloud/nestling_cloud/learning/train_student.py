@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from nestling_cloud.learning.distillation import (
+    AugmentedViews,
     TeacherObjective,
-    Views,
     make_views,
     train_assistants,
 )
@@ -53,7 +53,7 @@ def train_student(
 def know_the_grid(
     task: Task,
     student: NestedStudent,
-    views: Views,
+    views: AugmentedViews,
     generator: torch.Generator,
     progress: Progress,
 ) -> None:

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from nestling_cloud.metrics.views import DeviceRow
 from nestling_cloud.store import tables
 
-_FLEET_WISH = tables.WISHES.alias("fleet_wish")
-_OWN_WISH = tables.WISHES.alias("own_wish")
+_FLEET_TARGET = tables.TARGETS.alias("fleet_target")
+_OWN_TARGET = tables.TARGETS.alias("own_target")
 _DEVICE = tables.DEVICES.c
 _COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "device": _DEVICE.device,
@@ -20,7 +20,7 @@ _COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "battery": sa.func.coalesce(_DEVICE.battery, 0.0),
     "outbox_depth": sa.func.coalesce(_DEVICE.outbox_depth, 0),
     "offload_share": _DEVICE.offload_share,
-    "wished_share": sa.func.coalesce(_OWN_WISH.c.offload_share, _FLEET_WISH.c.offload_share),
+    "target_share": sa.func.coalesce(_OWN_TARGET.c.offload_share, _FLEET_TARGET.c.offload_share),
     "drifting": _DEVICE.drifting,
     "answers": _DEVICE.answers,
 }
@@ -40,8 +40,8 @@ def device_rows(*, order_by: str = "device", descending: bool = False) -> sa.Sel
         raise ValueError(f"{order_by!r} is not one of {', '.join(_COLUMNS)}")
     column = _COLUMNS[order_by]
     order = column.desc() if descending else column.asc()
-    own = tables.DEVICES.outerjoin(_OWN_WISH, _OWN_WISH.c.device == _DEVICE.device)
-    both = own.outerjoin(_FLEET_WISH, _FLEET_WISH.c.device == tables.FLEET)
+    own = tables.DEVICES.outerjoin(_OWN_TARGET, _OWN_TARGET.c.device == _DEVICE.device)
+    both = own.outerjoin(_FLEET_TARGET, _FLEET_TARGET.c.device == tables.FLEET)
     columns = (column.label(name) for name, column in _COLUMNS.items())
     return sa.select(*columns).select_from(both).order_by(order.nulls_last(), _DEVICE.device)
 

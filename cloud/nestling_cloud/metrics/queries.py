@@ -36,7 +36,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Figures:
+class MetricQueries:
     """Answers questions about a fleet from its store. May be used from several threads.
 
     Args:

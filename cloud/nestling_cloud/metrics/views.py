@@ -19,7 +19,7 @@ class RouteFigures:
     Attributes:
         route: where the inputs were answered.
         answers: how many.
-        fallbacks: of them, those for which the cloud was asked in vain.
+        fallbacks: of them, those for which the cloud was asked without success.
         latency_p50_ms: percentiles from a histogram whose bins are at most 10 % wide.
         latency_p95_ms: likewise.
         latency_p99_ms: likewise.
@@ -70,7 +70,7 @@ class Bucket:
     Attributes:
         start_ms: where it begins.
         routes: answers by route.
-        fallbacks: answers for which the cloud was asked in vain.
+        fallbacks: answers for which the cloud was asked without success.
         energy_mj: by (source, provenance).
     """
 
@@ -86,7 +86,7 @@ class Totals:
 
     Attributes:
         answers: inputs answered.
-        fallbacks: of them, those for which the cloud was asked in vain.
+        fallbacks: of them, those for which the cloud was asked without success.
         routes: by route, capacities first, the cloud last.
         energy: by route, source and provenance.
         cloud_only: the alternative, by provenance.
@@ -148,9 +148,9 @@ class DeviceRow:
         capacity: what is resident, 0 if nothing.
         battery: charge left.
         outbox_depth: receipts that it still holds.
-        offload_share: wished share in force on it, None where another wish decides, or if it never
+        offload_share: target share in force on it, None where another wish decides, or if it never
             said.
-        wished_share: what the console wishes for it, None for its own setting.
+        target_share: what the console wishes for it, None for its own setting.
         drifting: whether its inputs are harder than those of the calibration, None where nobody
             knows.
         answers: inputs answered, ever.
@@ -165,7 +165,7 @@ class DeviceRow:
     battery: float
     outbox_depth: int
     offload_share: float | None
-    wished_share: float | None
+    target_share: float | None
     drifting: bool | None
     answers: int
 

@@ -1,1 +1,1 @@
-"""Network families: the teacher's and the nested student's."""
+"""Networks in torch: the default teachers and the multiplexer."""

@@ -24,7 +24,7 @@ from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.broker_config import BrokerFolder
 from nestling_cloud.fleet.tls import TlsFiles, reachable_as
 from nestling_cloud.mqtt import open_broker_config
-from nestling_cloud.mqtt.parent_death import leashed
+from nestling_cloud.mqtt.parent_death import dies_with_parent
 from nestling_cloud.mqtt.probe import answers_mqtt
 from nestling_cloud.ports import bound_socket, in_words
 from nestling_core.network.address import Address
@@ -248,7 +248,7 @@ def _launch(
 ) -> Broker:
     log = tempfile.TemporaryFile()  # noqa: SIM115  the broker closes it
     process = subprocess.Popen(
-        leashed(command),
+        dies_with_parent(command),
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,

@@ -41,7 +41,7 @@ class BrokerAddress(Address):
         return _Client(
             self.host,
             self.port,
-            # Read for every connection, for the files are made anew before they wear out.
+            # Read for every connection, for the files are made again before they wear out.
             tls_context=None if self.tls is None else self.tls.client_context(),
             will=will,
             max_queued_incoming_messages=_MAX_QUEUED,
@@ -72,7 +72,7 @@ class _Client(aiomqtt.Client):
 async def stay_connected(
     connect: Callable[[], aiomqtt.Client], use: Callable[[aiomqtt.Client], Awaitable[None]]
 ) -> None:
-    """Use a connection until cancelled; dial anew, ever more slowly, when it breaks.
+    """Use a connection until cancelled; dial again, ever more slowly, when it breaks.
 
     Args:
         connect: makes a new client for every attempt.

@@ -3,7 +3,7 @@
 iotcore is the Rust broker rumqttd in a wheel. It reads its configuration from a file whose name
 ends in .toml and from nowhere else, so the configuration exists as a file while it is read. A
 SIGTERM that comes meanwhile waits until the file is gone, and a parent that is killed sends
-nothing else (leash.py).
+nothing else (parent-death guard.py).
 """
 
 import logging

@@ -36,7 +36,7 @@ def mosquitto(host: str, port: int) -> str:
         "log_type error",
         "log_type warning",
         "set_tcp_nodelay true",
-        # Started as root it would become another user, and lose its leash by that.
+        # Started as root it would become another user, and lose its parent-death guard by that.
         *(["user root"] if os.geteuid() == 0 else []),
     ]
     return "\n".join(lines) + "\n"

@@ -1,6 +1,6 @@
-"""Runs a command that dies with its parent: `python leash.py PARENT_PID COMMAND ARG...`.
+"""Run a command that dies with its parent: `python parent_death.py PARENT_PID COMMAND ARG...`.
 
-Linux sends a child the signal that it asked for when its parent goes, kill -9 included. The wish
+Linux sends a child the signal that it asked for when its parent goes, kill -9 included. The target
 outlives exec, so this process makes it and then becomes the command. Doing the same in the
 parent's fork (`preexec_fn`) can deadlock in a process that has threads.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 _PR_SET_PDEATHSIG = 1
 
 
-def leashed(command: Sequence[str]) -> list[str]:
+def dies_with_parent(command: Sequence[str]) -> list[str]:
     """Wrap a command so that it dies with this process.
 
     Args:

@@ -16,7 +16,7 @@ from nestling_cloud.console.auth.password import CONSOLE_FOLDER, first_password
 from nestling_cloud.console.server import ConsoleServer
 from nestling_cloud.control.commander import Commander
 from nestling_cloud.control.offline_sweep import end_removed
-from nestling_cloud.control.targets import Wishes
+from nestling_cloud.control.targets import Targets
 from nestling_cloud.federated.round_log import RoundLog
 from nestling_cloud.fleet.addresses import FleetAddresses
 from nestling_cloud.fleet.listeners import Security
@@ -31,7 +31,7 @@ from nestling_cloud.serving.connection_limiter import (
     total_for,
 )
 from nestling_cloud.serving.delivery import DeliveryService
-from nestling_cloud.serving.enrolment import RenewalDesk, enrolling
+from nestling_cloud.serving.enrolment import RenewalServicer, enrolling
 from nestling_cloud.serving.inference import Answered, InferenceService, max_message_bytes
 from nestling_cloud.serving.listener import (
     HANDSHAKE_DEADLINE,
@@ -40,9 +40,9 @@ from nestling_cloud.serving.listener import (
     tls_credentials,
 )
 from nestling_cloud.serving.mqtt_delivery import MqttDelivery
-from nestling_cloud.serving.peers import Gatekeeper, Peers
+from nestling_cloud.serving.peers import IdentityInterceptor, Peers
 from nestling_cloud.serving.recorder import HardInputRecorder
-from nestling_cloud.serving.unreadable_requests import Legible
+from nestling_cloud.serving.unreadable_requests import UnreadableRequestInterceptor
 from nestling_cloud.store.hard_inputs import HardInputs
 from nestling_cloud.store.store import Store, state_store_url
 from nestling_cloud.task_group import running, wait_for
@@ -92,7 +92,7 @@ async def serve(
         security = stack.enter_context(_security(config))
         console = _open_console(config, security, stack)
         broker, own_broker = _join_broker(config, security, stack)
-        commander = Commander(Wishes(store), repository)
+        commander = Commander(Targets(store), repository)
         ingest = Ingest(store, broker, heard=commander.hear)
         delivery = MqttDelivery(repository, broker)
         recorder = HardInputRecorder(HardInputs(store).add_all)
@@ -167,17 +167,19 @@ async def _grpc(
     if security is not None:
         peers = Peers(security.enrolment.roster.name_of)
         credentials = tls_credentials(security.server_files, ask_for_certificate=True)
-        guards = [Gatekeeper(peers)]
+        guards = [IdentityInterceptor(peers)]
     largest = ("grpc.max_receive_message_length", max_message_bytes(model.signature))
     options = (largest, *_SERVER_OPTIONS)
-    server = grpc.aio.server(options=options, interceptors=[Legible(), *guards])
+    server = grpc.aio.server(
+        options=options, interceptors=[UnreadableRequestInterceptor(), *guards]
+    )
     async with Batcher(model.run) as batcher:
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             InferenceService(model.signature, batcher, answered), server
         )
         delivery_pb2_grpc.add_DeliveryServiceServicer_to_server(DeliveryService(repository), server)
         if security is not None:
-            desk = RenewalDesk(security.enrolment, peers)
+            desk = RenewalServicer(security.enrolment, peers)
             enrolment_pb2_grpc.add_RenewalServiceServicer_to_server(desk, server)
         async with listening(server, config.host, config.port, credentials) as address:
             yield address

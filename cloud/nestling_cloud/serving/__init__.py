@@ -1,1 +1,4 @@
-"""What devices call: inference for offloaded inputs, delivery of bundles."""
+"""gRPC services for devices: inference of offloaded inputs, delivery of bundles, enrolment.
+
+Delivery over MQTT is here too. Imports `bundles`, `fleet`, `store` and `cloud_model`.
+"""

@@ -22,7 +22,7 @@ from nestling_cloud.serving.listener import (
     tls_credentials,
 )
 from nestling_cloud.serving.peers import Peers
-from nestling_cloud.serving.unreadable_requests import Legible
+from nestling_cloud.serving.unreadable_requests import UnreadableRequestInterceptor
 from nestling_core.network.address import Address
 
 # Of strangers, who have not shown their token yet. A device makes one call; whoever begins calls
@@ -43,7 +43,7 @@ _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _LOG = logging.getLogger(__name__)
 
 
-class EnrolmentDesk(enrolment_pb2_grpc.EnrolmentServiceServicer):
+class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
     """Takes tokens for certificates; for a listener that asks for no certificate.
 
     Args:
@@ -83,7 +83,7 @@ class EnrolmentDesk(enrolment_pb2_grpc.EnrolmentServiceServicer):
         )
 
 
-class RenewalDesk(enrolment_pb2_grpc.RenewalServiceServicer):
+class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
     """Gives enrolled devices another certificate; for a listener that knows its callers.
 
     Args:
@@ -135,8 +135,8 @@ async def enrolling(
     Raises:
         ListenerError: the port is taken.
     """
-    server = grpc.aio.server(options=_OPTIONS, interceptors=[Legible()])
-    desk = EnrolmentDesk(security.enrolment, cloud=cloud, broker=broker)
+    server = grpc.aio.server(options=_OPTIONS, interceptors=[UnreadableRequestInterceptor()])
+    desk = EnrolmentServicer(security.enrolment, cloud=cloud, broker=broker)
     enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(desk, server)
     credentials = tls_credentials(security.server_files, ask_for_certificate=False)
     async with listening(server, host, port, credentials) as address:

@@ -11,7 +11,7 @@ from nestling.v1 import delivery_pb2
 from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_cloud.mqtt.client import BrokerAddress, payload_bytes, stay_connected
 from nestling_cloud.serving.delivery import NOTHING_RELEASED, read_chunk
-from nestling_core.parsing.complaint_log import Complaints
+from nestling_core.parsing.throttled_log import ThrottledLog
 
 # Small enough that a slow link's keep-alive gets through between two of them.
 CHUNK_BYTES = 16 * 1024
@@ -30,7 +30,7 @@ class MqttDelivery:
     def __init__(self, repository: Repository, broker: BrokerAddress) -> None:
         self._repository = repository
         self._broker = broker
-        self._complaints = Complaints(_LOG)
+        self._complaints = ThrottledLog(_LOG)
         self.subscribed = asyncio.Event()  # set from the first subscription on
 
     async def run(self) -> None:

@@ -41,12 +41,12 @@ class Peers:
         if name is None:
             await context.abort(
                 grpc.StatusCode.UNAUTHENTICATED,
-                "no client certificate that is good here: enrol this device (anew)",
+                "no client certificate that is good here: enrol this device (again)",
             )
         return name
 
 
-class Gatekeeper(grpc.aio.ServerInterceptor):
+class IdentityInterceptor(grpc.aio.ServerInterceptor):
     """Lets in calls of devices that are who they say.
 
     The TLS layer has checked that the authority signed the caller. This checks, for every call,

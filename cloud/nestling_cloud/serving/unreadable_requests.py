@@ -11,16 +11,16 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from nestling_cloud.serving.interceptors import Context, Handler, prepared
-from nestling_core.parsing.complaint_log import Complaints
+from nestling_core.parsing.throttled_log import ThrottledLog
 
 _LOG = logging.getLogger(__name__)
 
 
-class Legible(grpc.aio.ServerInterceptor):
+class UnreadableRequestInterceptor(grpc.aio.ServerInterceptor):
     """Reads requests before anything else sees them; to be the first of a server's interceptors."""
 
     def __init__(self) -> None:
-        self._complaints = Complaints(_LOG)
+        self._complaints = ThrottledLog(_LOG)
 
     async def intercept_service(
         self,

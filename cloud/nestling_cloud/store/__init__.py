@@ -1,1 +1,5 @@
-"""TODO."""
+"""The receipt store in SQLite or PostgreSQL: every receipt once, sums over time, the device registry.
+
+`store` is its interface; `ledger` recognises duplicates, `retention` says when what is deleted.
+Imports no other room.
+"""

@@ -5,7 +5,7 @@ import logging
 _LOG = logging.getLogger(__name__)
 
 
-class Damage:
+class DamagedRows:
     """Counts damaged rows, each once however often it is met. May be used from several threads."""
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ class Report:
         capacity: what is resident, 0 if nothing.
         battery: charge left, 0 to 1.
         outbox_depth: receipts that it still holds.
-        offload_share: wished share in force on it.
+        offload_share: target share in force on it.
         drifting: whether its inputs are harder than those of the calibration.
         withdrawn: fields that it said before and that are not known any more.
         answers: new receipts.

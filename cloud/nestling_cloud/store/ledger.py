@@ -26,7 +26,7 @@ FARTHEST_AHEAD = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
+class BatchEffect:
     """What a batch adds: new receipts, and gaps with their reasons."""
 
     rows: list[ReceiptRow]
@@ -79,7 +79,7 @@ class Ledger:
     beyond: dict[int, int] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
 
-    def take(self, batch: receipt_pb2.ReceiptBatch) -> Taken:
+    def take(self, batch: receipt_pb2.ReceiptBatch) -> BatchEffect:
         """Account for a batch.
 
         What is settled is never new: its row may have left the ring of receipts since.
@@ -101,7 +101,7 @@ class Ledger:
         gaps = [(gap, tables.FORGOTTEN) for gap in forgotten]
         gaps += [(gap, tables.DROPPED) for gap in dropped]
         gaps += [(Gap(n, n, mark), reason) for n, (mark, reason) in lost.items()]
-        return Taken(rows=rows, gaps=gaps)
+        return BatchEffect(rows=rows, gaps=gaps)
 
     def _sort(self, receipts: Iterable[receipt_pb2.Receipt]) -> _Sorted:
         """Tell sound receipts from nonsense, and nonsense with a sequence from the rest.

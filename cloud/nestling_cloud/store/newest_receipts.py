@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nestling_cloud.store import tables
-from nestling_cloud.store.damaged_rows import Damage
+from nestling_cloud.store.damaged_rows import DamagedRows
 from nestling_cloud.store.database import write_all
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_core.parsing.untrusted import parse_json
@@ -36,7 +36,7 @@ def rows() -> sa.Select[Any]:
     return sa.select(*_COLUMNS)
 
 
-def receipts(found: Iterable[Sequence[Any]], damage: Damage) -> Iterator[ReceiptRow]:
+def receipts(found: Iterable[Sequence[Any]], damage: DamagedRows) -> Iterator[ReceiptRow]:
     """Read rows that were found; without those that are damaged."""
     for number, *values in found:
         receipt = _receipt_or_none(number, values, damage)
@@ -44,7 +44,7 @@ def receipts(found: Iterable[Sequence[Any]], damage: Damage) -> Iterator[Receipt
             yield receipt
 
 
-def _receipt_or_none(number: int, found: Sequence[Any], damage: Damage) -> ReceiptRow | None:
+def _receipt_or_none(number: int, found: Sequence[Any], damage: DamagedRows) -> ReceiptRow | None:
     values = dict(zip(_FIELDS, found, strict=True))
     try:
         success = tuple(float(one) for one in parse_json(values["success"]))
@@ -56,7 +56,7 @@ def _receipt_or_none(number: int, found: Sequence[Any], damage: Damage) -> Recei
 
 def page(
     connection: sa.Connection,
-    damage: Damage,
+    damage: DamagedRows,
     *conditions: sa.ColumnElement[bool],
     after: int,
     limit: int,

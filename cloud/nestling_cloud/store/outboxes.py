@@ -38,13 +38,13 @@ def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
 def _ledger(row: sa.RowMapping) -> Ledger:
     """Make a ledger of a row.
 
-    One that is damaged begins anew, with the receipts that are there: what the outbox has let go of
-    counts as forgotten, and the other devices' receipts are stored all the same.
+    One that is damaged begins again, with the receipts that are there: what the outbox has let go
+    of counts as forgotten, and the other devices' receipts are stored all the same.
     """
     if all(isinstance(row[name], int) for name in _NUMBERS):
         return Ledger(**row, is_new=False)
     device, outbox_id = row["device"], row["outbox_id"]
-    _LOG.warning("the row of %s's outbox %s is damaged and begins anew", device, outbox_id)
+    _LOG.warning("the row of %s's outbox %s is damaged and begins again", device, outbox_id)
     return Ledger(device=device, outbox_id=outbox_id, highest=LARGEST_INTEGER, is_new=False)
 
 

@@ -32,7 +32,7 @@ from nestling_cloud.store import (
     tables,
 )
 from nestling_cloud.store.copied_outboxes import Delivery
-from nestling_cloud.store.damaged_rows import Damage
+from nestling_cloud.store.damaged_rows import DamagedRows
 from nestling_cloud.store.database import RECEIPTS_FILE, Database, state_store_url, store_url
 from nestling_cloud.store.ledger import Ledger
 from nestling_cloud.store.outboxes import Key
@@ -42,7 +42,7 @@ from nestling_cloud.store.watermark import Gap
 
 __all__ = [
     "RECEIPTS_FILE",
-    "Added",
+    "CommitResult",
     "Delivery",
     "Store",
     "StoreError",
@@ -59,7 +59,7 @@ class StoreError(CloudError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Added:
+class CommitResult:
     """What a commit brought.
 
     Attributes:
@@ -95,13 +95,13 @@ class Store:
         kept: how long what is kept.
 
     Raises:
-        StoreError: the database cannot be opened, or its tables cannot be made or brought up to
-            date.
+        StoreError: the database cannot be opened, its tables cannot be made, or they are of
+            another version.
     """
 
     def __init__(self, url: str, *, kept: Retention | None = None) -> None:
         self.retention = kept or Retention()
-        self.damage = Damage()
+        self.damage = DamagedRows()
         try:
             with contextlib.ExitStack() as undo:
                 self._database = Database(url)
@@ -120,7 +120,7 @@ class Store:
             current = schema.is_current(connection)
         if not current:
             with self.writing() as connection:
-                schema.prepare(connection, self.retention, now_ms=_now_ms())
+                schema.prepare(connection)
 
     def __enter__(self) -> Self:
         return self
@@ -158,7 +158,7 @@ class Store:
 
     def add_all(
         self, deliveries: Sequence[Delivery], reports: Sequence[device_registry.Report] = ()
-    ) -> Added:
+    ) -> CommitResult:
         """Store several batches, and what devices said of themselves, in one transaction."""
         for delivery in deliveries:
             check_batch(delivery.batch)
@@ -175,7 +175,7 @@ class Store:
             retention.trim(connection, self.retention, new=len(rows), now_ms=now_ms)
         contiguous = {key: ledger.contiguous for key, ledger in ledgers.items()}
         chains = {key: ledger.chain for key, ledger in ledgers.items()}
-        return Added(new=len(rows), contiguous=contiguous, chains=chains)
+        return CommitResult(new=len(rows), contiguous=contiguous, chains=chains)
 
     def contiguous(self, device: str, outbox_id: str) -> int:
         """Highest sequence N such that 1 to N are all settled: stored, or in a gap."""

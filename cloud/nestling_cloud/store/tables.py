@@ -10,7 +10,7 @@ FORGOTTEN = "forgotten"  # stored and acknowledged once, and not here: the store
 # Gaps of one receipt that came all the same, with its fingerprint.
 CAME = frozenset({REJECTED, UNREADABLE})
 
-# In WISHES: what holds for every device without a wish of its own.
+# In TARGETS: what holds for every device without a target of its own.
 FLEET = ""
 
 METADATA = sa.MetaData()
@@ -180,22 +180,22 @@ DEVICES = sa.Table(
     sa.Column("drifting", sa.Boolean),
 )
 
-WISHES = sa.Table(
-    "wishes",
+TARGETS = sa.Table(
+    "targets",
     METADATA,
     sa.Column("device", sa.String(64), primary_key=True),
     sa.Column("offload_share", sa.Double, nullable=False),
 )
 
-# Every change of a wish, for good: who wished what, and when.
-WISH_LOG = sa.Table(
-    "wish_log",
+# Every change of a target, for good: who wished what, and when.
+TARGET_LOG = sa.Table(
+    "target_log",
     METADATA,
     sa.Column("id", _COUNTER, primary_key=True),
     _text("device", 64),
     sa.Column("offload_share", sa.Double),
-    _text("wished_by", 200),
-    _number("wished_at_ms"),
+    _text("set_by", 200),
+    _number("set_at_ms"),
 )
 
 HARD_INPUTS = sa.Table(

@@ -25,7 +25,7 @@ class DataFiles:
     Attributes:
         name: folder name in the user's cache.
         sha256: known digests of each file by its name, the download's first. A distribution that
-            packed the same content anew has another one.
+            packed the same content again has another one.
         variable: environment variable that may name a folder.
         system_folder: where a distribution's package puts them.
         package: that package's name, for the error text.

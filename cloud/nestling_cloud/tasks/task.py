@@ -68,8 +68,8 @@ class Splits:
 
     Attributes:
         train: what teacher and student learn from.
-        calibration: what neither of them saw; the multiplexer is fitted on its first part, prices
-            and promises are found on the rest, so keep a subject's inputs together.
+        calibration: what neither of them saw; the multiplexer is fitted on its first part,
+            thresholds and promises are found on the rest, so keep a subject's inputs together.
         test: whole recordings, dealt to devices as streams; nothing is chosen by them.
     """
 
@@ -100,7 +100,7 @@ class Task:
         nesting: how its capacities learn together.
         quantization: how they are rounded.
         augment: `(inputs, generator) -> inputs`; the teacher learns from batches that are augmented
-            anew each time, the student from a few augmented copies of the data.
+            again each time, the student from a few augmented copies of the data.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""What devices report: Sparkplug B in, receipts stored, acknowledgements out."""
+"""Telemetry from the broker into the store, and the acknowledgements back (Sparkplug B)."""

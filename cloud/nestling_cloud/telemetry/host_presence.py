@@ -13,7 +13,7 @@ from nestling_core.telemetry.host_state import HostState, read_host_state
 Answer = Literal["nothing", "say again", "connect again"]
 
 
-class Presence:
+class HostPresence:
     """Decides what this host says, and what to do about what is said under its name."""
 
     def __init__(self) -> None:

@@ -21,15 +21,15 @@ from nestling_cloud.mqtt.client import BrokerAddress, payload_bytes, stay_connec
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.database import cause_of
 from nestling_cloud.store.receipt_row import ReceiptError
-from nestling_cloud.store.store import Added, Delivery, Store, check_batch
-from nestling_cloud.telemetry.host_presence import Presence
-from nestling_cloud.telemetry.ingest_status import Uplink
-from nestling_cloud.telemetry.sparkplug_host import Reading, SparkplugHost
-from nestling_core.parsing.complaint_log import Complaints
+from nestling_cloud.store.store import CommitResult, Delivery, Store, check_batch
+from nestling_cloud.telemetry.host_presence import HostPresence
+from nestling_cloud.telemetry.ingest_status import IngestStatus
+from nestling_cloud.telemetry.sparkplug_host import MessageContent, SparkplugHost
+from nestling_core.parsing.throttled_log import ThrottledLog
 from nestling_core.telemetry.host_state import HostState
 
 _MESSAGE_TYPES = ("NBIRTH", "NDATA", "NDEATH")
-# A commit has a price of its own, whatever it holds: wait for others that may go in together.
+# A commit has a threshold of its own, whatever it holds: wait for others that may go in together.
 _GATHER_S = 0.1
 _MAX_DELIVERIES_A_COMMIT = 1000
 _MAX_RECEIPTS_A_COMMIT = 20_000
@@ -41,7 +41,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
+class DeviceMessage:
     """What a device said.
 
     Attributes:
@@ -66,7 +66,11 @@ class Ingest:
     """
 
     def __init__(
-        self, store: Store, broker: BrokerAddress, *, heard: Callable[[Heard], None] | None = None
+        self,
+        store: Store,
+        broker: BrokerAddress,
+        *,
+        heard: Callable[[DeviceMessage], None] | None = None,
     ) -> None:
         self._store = store
         self._broker = broker
@@ -76,19 +80,19 @@ class Ingest:
         self._reports: dict[str, device_registry.Report] = {}  # not written yet
         self._news = asyncio.Event()
         self._connected: aiomqtt.Client | None = None
-        self._presence = Presence()
-        self._complaints = Complaints(_LOG)
+        self._presence = HostPresence()
+        self._complaints = ThrottledLog(_LOG)
         self._store_fault = ""  # why the last commit failed
-        self._storing: asyncio.Task[Added | None] | None = None  # the last commit
+        self._storing: asyncio.Task[CommitResult | None] | None = None  # the last commit
         self.subscribed = asyncio.Event()  # set from the first subscription on
 
     async def run(self) -> None:
         """Take telemetry in until cancelled; a broker that goes away is awaited."""
         await stay_connected(self._client, self._serve)
 
-    def uplink(self) -> Uplink:
+    def uplink(self) -> IngestStatus:
         """Tell whether devices are heard and what they say is stored. For any thread."""
-        return Uplink(
+        return IngestStatus(
             broker=str(self._broker),
             connected=self._connected is not None,
             store_fault=self._store_fault,
@@ -203,19 +207,21 @@ class Ingest:
         self._report(device, reading)
         if self._heard is not None and message_type != "NDEATH":
             born = message_type == "NBIRTH"
-            self._heard(Heard(device=device, born=born, values=reading.values))
+            self._heard(DeviceMessage(device=device, born=born, values=reading.values))
         if batch is not None:
             await self._waiting.put(Delivery(device=device, batch=batch))
         self._news.set()
 
-    def _understand(self, message_type: str, device: str, payload: payload_pb2.Payload) -> Reading:
+    def _understand(
+        self, message_type: str, device: str, payload: payload_pb2.Payload
+    ) -> MessageContent:
         if message_type == "NBIRTH":
             return self._host.birth(device, payload)
         if message_type == "NDATA":
             return self._host.data(device, payload, now_ms=_now_ms())
         return self._host.death(device, payload)
 
-    def _report(self, device: str, reading: Reading) -> None:
+    def _report(self, device: str, reading: MessageContent) -> None:
         report = device_registry.report(
             device, reading.values, seen_ms=_now_ms(), online=reading.online
         )
@@ -253,7 +259,7 @@ class Ingest:
         else:
             await self._acknowledge(client, added)
 
-    async def _add_all(self, deliveries: Sequence[Delivery]) -> Added | None:
+    async def _add_all(self, deliveries: Sequence[Delivery]) -> CommitResult | None:
         """Store batches and reports; None if that failed, and the reports wait on."""
         reports, self._reports = self._reports, {}
         try:
@@ -276,7 +282,7 @@ class Ingest:
         self._store_fault = ""
         return added
 
-    async def _acknowledge(self, client: aiomqtt.Client, added: Added) -> None:
+    async def _acknowledge(self, client: aiomqtt.Client, added: CommitResult) -> None:
         for device, word in added.acknowledgements():
             await self._send(
                 client, device, {sparkplug_metrics.ACKNOWLEDGED: word.SerializeToString()}
@@ -299,7 +305,7 @@ class Ingest:
         await client.publish(topics.sparkplug("NCMD", device), command.SerializeToString())
 
 
-def _batch(reading: Reading) -> receipt_pb2.ReceiptBatch | None:
+def _batch(reading: MessageContent) -> receipt_pb2.ReceiptBatch | None:
     value = reading.values.get(sparkplug_metrics.RECEIPTS)
     if not isinstance(value, bytes) or not value:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Uplink:
+class IngestStatus:
     """The way from the broker into the store, as it is now.
 
     Attributes:
@@ -19,4 +19,4 @@ class Uplink:
     store_fault: str = ""
 
 
-ReadUplink = Callable[[], Uplink]
+ReadUplink = Callable[[], IngestStatus]

@@ -21,7 +21,7 @@ Payload = payload_pb2.Payload
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class MessageContent:
     """What a message says.
 
     Attributes:
@@ -51,8 +51,8 @@ class SparkplugHost:
     def __init__(self) -> None:
         self._nodes: dict[str, _Node] = {}
 
-    def birth(self, device: str, payload: Payload) -> Reading:
-        """Take a birth certificate: the node is online, its aliases and `seq` start anew."""
+    def birth(self, device: str, payload: Payload) -> MessageContent:
+        """Take a birth certificate: the node is online, its aliases and `seq` start again."""
         names = {entry.alias: entry.name for entry in payload.metrics if entry.HasField("alias")}
         values = _values(payload, names)
         self._nodes[device] = _Node(
@@ -62,9 +62,9 @@ class SparkplugHost:
             next_seq=_after(payload.seq),
             bd_seq=_bd_seq(values),
         )
-        return Reading(values=values, ask_rebirth=False, online=True)
+        return MessageContent(values=values, ask_rebirth=False, online=True)
 
-    def data(self, device: str, payload: Payload, *, now_ms: int) -> Reading:
+    def data(self, device: str, payload: Payload, *, now_ms: int) -> MessageContent:
         """Take a data message; what it says is of use even where one before it got lost."""
         node = self._nodes.setdefault(device, _Node())
         in_order = node.online and payload.seq == node.next_seq
@@ -73,15 +73,15 @@ class SparkplugHost:
         )
         node.next_seq = _after(payload.seq)
         ask = self._ask(node, now_ms) if not in_order or unknown_alias else False
-        return Reading(values=_values(payload, node.names), ask_rebirth=ask)
+        return MessageContent(values=_values(payload, node.names), ask_rebirth=ask)
 
-    def death(self, device: str, payload: Payload) -> Reading:
+    def death(self, device: str, payload: Payload) -> MessageContent:
         """Take a death certificate, unless it belongs to a birth that is no longer the last."""
         node = self._nodes.get(device)
         if node is None or _bd_seq(_values(payload, node.names)) != node.bd_seq:
-            return Reading(values={}, ask_rebirth=False)
+            return MessageContent(values={}, ask_rebirth=False)
         node.online = False
-        return Reading(values={}, ask_rebirth=False, online=False)
+        return MessageContent(values={}, ask_rebirth=False, online=False)
 
     def command(
         self,

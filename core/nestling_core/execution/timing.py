@@ -27,7 +27,7 @@ class TimingError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stretch:
+class TimedRuns:
     """Runs of one network without a pause.
 
     Attributes:
@@ -41,7 +41,7 @@ class Stretch:
     ended_s: float
 
 
-def run_for(network: Network, seconds: float) -> Stretch:
+def run_for(network: Network, seconds: float) -> TimedRuns:
     """Warm a network up and run it over and over, at least once."""
     for number in range(WARM_UP_RUNS):
         network(number)
@@ -52,16 +52,16 @@ def run_for(network: Network, seconds: float) -> Stretch:
         network(len(times))
         times.append(time.perf_counter() - started)
         ended = time.monotonic()
-    return Stretch(times_ms=np.array(times) * 1e3, begun_s=begun, ended_s=ended)
+    return TimedRuns(times_ms=np.array(times) * 1e3, begun_s=begun, ended_s=ended)
 
 
 def in_turns(
     networks: Sequence[Callable[[], Network]], *, seconds: float, rounds: int
-) -> Iterator[tuple[int, Stretch]]:
+) -> Iterator[tuple[int, TimedRuns]]:
     """Run every network once in each round.
 
     Args:
-        networks: each is opened anew for its turn and let go after it, so that one that is opened
+        networks: each is opened again for its turn and let go after it, so that one that is opened
             only then is alone in memory.
         seconds: for each network in all.
         rounds: into which these are divided.

@@ -6,7 +6,7 @@ from typing import Literal
 
 from nestling.v1 import bundle_pb2
 
-MANIFEST_FORMAT = 3
+MANIFEST_FORMAT = 4
 
 Activations = Literal["uint8", "int8"]
 """Integers that a graph template computes its activations in; the logits are the same."""

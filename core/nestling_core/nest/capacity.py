@@ -23,7 +23,7 @@ class CapacityError(ValueError):
     """A capacity that does not answer as its bundle says."""
 
 
-class Said(NamedTuple):
+class CapacityOutput(NamedTuple):
     """What a capacity says of N inputs.
 
     Attributes:
@@ -36,7 +36,7 @@ class Said(NamedTuple):
     right: NDArray[np.float32]
 
 
-Run = Callable[[NDArray[np.float32]], Said]
+Run = Callable[[NDArray[np.float32]], CapacityOutput]
 
 
 def open_capacity(
@@ -59,10 +59,12 @@ def open_capacity(
     return open_session(read(template_of(entries[-1], activations)), tensors)
 
 
-def run_capacity(session: "onnxruntime.InferenceSession", inputs: NDArray[np.float32]) -> Said:
+def run_capacity(
+    session: "onnxruntime.InferenceSession", inputs: NDArray[np.float32]
+) -> CapacityOutput:
     """Run an open capacity on inputs (N, *shape)."""
     logits, right = session.run(["logits", "right"], {"input": inputs})
-    return Said(logits, right)
+    return CapacityOutput(logits, right)
 
 
 def golden_inputs(manifest: Manifest, golden: GoldenInputs) -> NDArray[np.float32]:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Host names, addresses and proxies: read in one place, written in one way."""

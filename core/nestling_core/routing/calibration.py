@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
-from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, Climb, RoutingCurve
+from nestling.v1.bundle_pb2 import Calibration, Cascade, CertifiedPoint, RoutingCurve
 
 
 class BadCalibrationError(ValueError):
@@ -36,49 +36,58 @@ def parse_calibration(data: bytes, capacities: int) -> Calibration:
         )
     for capacity, curve in enumerate(calibration.curves, start=1):
         _check_curve(f"capacity {capacity}", curve)
-    if len(calibration.climbs) not in {0, capacities}:
+    if len(calibration.cascades) not in {0, capacities}:
         raise BadCalibrationError(
-            f"{len(calibration.climbs)} ways up for {capacities} capacities; release the bundle "
+            f"{len(calibration.cascades)} cascades for {capacities} capacities; release the bundle "
             "again"
         )
-    for capacity, climb in enumerate(calibration.climbs, start=1):
-        if climb.start:
-            _check_climb(capacity, climb)
+    for capacity, cascade in enumerate(calibration.cascades, start=1):
+        if cascade.start:
+            _check_cascade(capacity, cascade)
     return calibration
 
 
-def _check_climb(capacity: int, climb: Climb) -> None:
-    if not (climb.start < capacity and math.isfinite(climb.price) and 0 <= climb.climbed <= 1):
+def _check_cascade(capacity: int, cascade: Cascade) -> None:
+    if not (
+        cascade.start < capacity
+        and math.isfinite(cascade.threshold)
+        and 0 <= cascade.larger_share <= 1
+    ):
         raise BadCalibrationError(
-            f"the way up to capacity {capacity} begins at {climb.start}, has the price "
-            f"{climb.price} and climbs for {climb.climbed} of the inputs; release the bundle again"
+            f"the cascade to capacity {capacity} begins at {cascade.start}, has the threshold "
+            f"{cascade.threshold} and runs it for {cascade.larger_share} of the inputs; release "
+            "the bundle again"
         )
-    _check_curve(f"the way up to capacity {capacity}", climb.curve)
+    _check_curve(f"the cascade to capacity {capacity}", cascade.curve)
 
 
 def _check_curve(whose: str, curve: RoutingCurve) -> None:
     if not _is_whole(curve):
         raise BadCalibrationError(
-            f"the routing curve of {whose} does not rise from share 0 to 1, or has a price that is "
-            "no number; release the bundle again"
+            f"the routing curve of {whose} does not rise from share 0 to 1, or has a threshold "
+            "that is no number; release the bundle again"
         )
     if not _are_quantiles(curve.believed):
         raise BadCalibrationError(
             f"what is believed of {whose} are no rising probabilities; release the bundle again"
         )
-    if not all(map(_is_promise, curve.certified)):
+    if not all(map(_is_guarantee, curve.certified)):
         raise BadCalibrationError(
-            f"a promise of {whose} has a risk outside of 0 to 1, or a price that is no number; "
-            "release the bundle again"
+            f"a guarantee of {whose} has a risk outside of 0 to 1, or a threshold that is no "
+            "number; release the bundle again"
         )
 
 
 def _is_whole(curve: RoutingCurve) -> bool:
     shares = [point.offload_share for point in curve.points]
-    prices = [price for point in curve.points for price in (point.gate_price, point.accept_price)]
+    thresholds = [
+        threshold
+        for point in curve.points
+        for threshold in (point.gate_threshold, point.accept_threshold)
+    ]
     rising = all(low < high for low, high in itertools.pairwise(shares))
     ends = len(shares) > 1 and (shares[0], shares[-1]) == (0, 1)
-    return ends and rising and all(map(math.isfinite, prices))
+    return ends and rising and all(map(math.isfinite, thresholds))
 
 
 def _are_quantiles(believed: Sequence[float]) -> bool:
@@ -86,6 +95,6 @@ def _are_quantiles(believed: Sequence[float]) -> bool:
     return len(believed) > 1 and rising and believed[0] >= 0 and believed[-1] <= 1
 
 
-def _is_promise(point: CertifiedPoint) -> bool:
-    prices = math.isfinite(point.gate_price) and math.isfinite(point.accept_price)
-    return prices and 0 < point.risk <= 1
+def _is_guarantee(point: CertifiedPoint) -> bool:
+    thresholds = math.isfinite(point.gate_threshold) and math.isfinite(point.accept_threshold)
+    return thresholds and 0 < point.risk <= 1

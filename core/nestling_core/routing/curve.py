@@ -1,4 +1,4 @@
-"""Routing curves between their operating points: where prices and what they bring are read."""
+"""Routing curves between their operating points: where thresholds and what they bring are read."""
 
 import bisect
 
@@ -6,7 +6,7 @@ from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
 
 
 def point_at(curve: RoutingCurve, offload_share: float) -> OperatingPoint:
-    """Read a curve at a wished share, on the line between the operating points around it.
+    """Read a curve at a target share, on the line between the operating points around it.
 
     Args:
         curve: points by rising share, from 0 to 1.
@@ -19,7 +19,8 @@ def point_at(curve: RoutingCurve, offload_share: float) -> OperatingPoint:
     part = (share - low.offload_share) / (high.offload_share - low.offload_share)
     return OperatingPoint(
         offload_share=share,
-        gate_price=low.gate_price + part * (high.gate_price - low.gate_price),
-        accept_price=low.accept_price + part * (high.accept_price - low.accept_price),
+        gate_threshold=low.gate_threshold + part * (high.gate_threshold - low.gate_threshold),
+        accept_threshold=low.accept_threshold
+        + part * (high.accept_threshold - low.accept_threshold),
         accuracy=low.accuracy + part * (high.accuracy - low.accuracy),
     )

@@ -50,7 +50,7 @@ def smaller_capacities(largest: int, generator: torch.Generator) -> list[int]:
 
 @torch.no_grad()
 def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | None = None) -> None:
-    """Measure the capacities' normalisation statistics anew on un-augmented inputs.
+    """Measure the capacities' normalisation statistics again on un-augmented inputs.
 
     The running averages of training lag behind the weights, and less often trained capacities lag
     more (US-Nets' post-statistics). A cumulative average has no lag. Inputs come in the order in

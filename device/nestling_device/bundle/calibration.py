@@ -1,6 +1,6 @@
 """The calibration of a bundle that is on the disk, and what it says of the capacities loaded."""
 
-from nestling.v1.bundle_pb2 import Calibration, Climb, Manifest, RoutingCurve
+from nestling.v1.bundle_pb2 import Calibration, Cascade, Manifest, RoutingCurve
 from nestling_core.routing.calibration import BadCalibrationError, parse_calibration
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.bundle_source import DeliveryError
@@ -23,9 +23,9 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
         raise CalibrationError(str(err)) from err
 
 
-def climb_to(calibration: Calibration, capacity: int) -> Climb:
+def cascade_to(calibration: Calibration, capacity: int) -> Cascade:
     """Find how a capacity is reached from a smaller one; `start` is 0 where it runs at once."""
-    return calibration.climbs[capacity - 1] if calibration.climbs else Climb()
+    return calibration.cascades[capacity - 1] if calibration.cascades else Cascade()
 
 
 def curve_of(calibration: Calibration, start: int, resident: int) -> RoutingCurve:
@@ -37,5 +37,5 @@ def curve_of(calibration: Calibration, start: int, resident: int) -> RoutingCurv
         resident: the larger one that may run after it; equal to `start` where one is loaded.
     """
     if start < resident:
-        return calibration.climbs[resident - 1].curve
+        return calibration.cascades[resident - 1].curve
     return calibration.curves[resident - 1]

@@ -6,11 +6,11 @@ from nestling.v1.bundle_pb2 import Calibration, Manifest
 from nestling_device.bundle.calibration import read_calibration
 from nestling_device.bundle.nest import Nest
 from nestling_device.delivery.blob_store import BlobStore
-from nestling_device.delivery.installer import Installed
+from nestling_device.delivery.installer import VerifiedBundle
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class LoadedBundle:
     """What a bundle is made of; replaced as a whole when more of it, or another, is installed.
 
     Attributes:
@@ -18,7 +18,7 @@ class Parts:
         version: the bundle's name, for receipts.
         held: capacities 1 to `held` are on the device.
         nest: holds the resident capacity.
-        calibration: prices for wished offload shares.
+        calibration: thresholds for target offload shares.
     """
 
     manifest: Manifest
@@ -28,14 +28,14 @@ class Parts:
     calibration: Calibration
 
 
-def load_parts(installed: Installed, blobs: BlobStore) -> Parts:
+def load_bundle(installed: VerifiedBundle, blobs: BlobStore) -> LoadedBundle:
     """Open an installed bundle; its nest is empty as yet.
 
     Raises:
         DeliveryError: a blob has been damaged since.
     """
     manifest = installed.manifest
-    return Parts(
+    return LoadedBundle(
         manifest=manifest,
         version=installed.version,
         held=installed.capacity,

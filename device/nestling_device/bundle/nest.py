@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Manifest
 from nestling_core.nest.bundle_files import Activations
-from nestling_core.nest.capacity import Said, open_capacity, run_capacity
+from nestling_core.nest.capacity import CapacityOutput, open_capacity, run_capacity
 from nestling_device.delivery.blob_store import BlobStore
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Nest:
     def _open(self, capacity: int) -> "onnxruntime.InferenceSession":
         return open_capacity(self._manifest, capacity, self._activations, self._blobs.read)
 
-    def run(self, inputs: NDArray[np.float32], capacity: int | None = None) -> Said:
+    def run(self, inputs: NDArray[np.float32], capacity: int | None = None) -> CapacityOutput:
         """Run a capacity on inputs (N, *shape).
 
         Args:

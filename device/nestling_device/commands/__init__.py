@@ -1,1 +1,4 @@
-"""The sub-commands of `nestling-device`, a module each with an `add_parser`."""
+"""The sub-commands of `nestling-device`: one module each, with an `add_parser`.
+
+May import every other room; only `cli` imports this one.
+"""

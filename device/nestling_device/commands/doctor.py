@@ -11,7 +11,13 @@ from pathlib import Path
 from nestling_device.commands import flags
 from nestling_device.config.schema import Config
 from nestling_device.doctor import equipment, limits, machine, network, state
-from nestling_device.doctor.finding import Check, Finding, FoundError, Subject, split_advice
+from nestling_device.doctor.finding import (
+    Check,
+    CheckedDevice,
+    FailedCheckError,
+    Finding,
+    split_advice,
+)
 from nestling_device.enrolment.resolve import joined
 from nestling_device.errors import DeviceError
 from nestling_device.hardware.machine import activations_of
@@ -79,7 +85,7 @@ def _examine(options: argparse.Namespace) -> Iterator[Finding]:
     """Check one thing after another; without a configuration or a state there is no more to see."""
     try:
         config, identity = joined(flags.read(options))
-        subject = Subject(
+        subject = CheckedDevice(
             config=config,
             identity=identity,
             running=is_running(Path(config.device.state)),
@@ -94,7 +100,7 @@ def _examine(options: argparse.Namespace) -> Iterator[Finding]:
         print(f"nestling-device: {check.__name__} ...", file=sys.stderr)
         try:
             yield check(subject)
-        except FoundError as err:
+        except FailedCheckError as err:
             yield err.finding
 
 

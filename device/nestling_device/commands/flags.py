@@ -73,7 +73,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 def add_budget(parser: argparse.ArgumentParser) -> None:
     """Add the limits of one answer."""
     group = parser.add_argument_group(
-        "budget", "limits of one answer (what runs and what is sent), and a wish for the mean one"
+        "budget", "limits of one answer (what runs and what is sent), and a target for the mean one"
     )
     add_memory(group)
     _add(group, "--latency-ms", "budget", "latency_ms", metavar="LATENCY_MS", text="time")
@@ -84,16 +84,16 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         "budget",
         "offload_share",
         metavar="OFFLOAD_SHARE",
-        text="wished share for the cloud, 0 to 1",
+        text="target share for the cloud, 0 to 1",
     )
     _add(
         group,
-        "--wish-window",
+        "--target-window",
         "budget",
-        "wish_window",
+        "target_window",
         metavar="INPUTS",
-        text="keep what is wished over so many inputs, whatever they are like (default: no more "
-        "than a wish)",
+        text="keep the target over so many inputs, whatever they are like (default: no more "
+        "than a target)",
     )
     _add(
         group,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from nestling.v1.bundle_pb2 import Blob
 from nestling_core.command_line.path_flags import input_folder, output_file
-from nestling_device.bundle.loaded_bundle import Parts, load_parts
+from nestling_device.bundle.loaded_bundle import LoadedBundle, load_bundle
 from nestling_device.commands import flags
 from nestling_device.config.fields import NotAllowedError, Number
 from nestling_device.config.schema import Config
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.bundle_source import DeliveryError
-from nestling_device.delivery.installer import Installed
+from nestling_device.delivery.installer import VerifiedBundle
 from nestling_device.delivery.release_rules import parse_manifest
 from nestling_device.energy.measured_costs import MeasuredCosts, NetworkCost, write_costs
 from nestling_device.energy.power_tables import load_board
@@ -124,7 +124,7 @@ def _tell(
         raise StorageError(f"cannot write {options.out}: {err.strerror}; name another") from err
 
 
-def _installed(state_dir: Path) -> tuple[Parts, BlobStore]:
+def _installed(state_dir: Path) -> tuple[LoadedBundle, BlobStore]:
     held = read_bundle(state_dir)
     if held is None:
         raise DeliveryError(
@@ -132,14 +132,14 @@ def _installed(state_dir: Path) -> tuple[Parts, BlobStore]:
         )
     blobs = BlobStore(state_dir / "blobs")
     blob = Blob(sha256=held.sha256, size=held.size)
-    installed = Installed(
+    installed = VerifiedBundle(
         manifest=parse_manifest(blobs.read(blob)),
         manifest_blob=blob,
         version=held.version,
         capacity=held.capacity,
         activations=activations_of(platform.machine()),
     )
-    return load_parts(installed, blobs), blobs
+    return load_bundle(installed, blobs), blobs
 
 
 def _write(state_dir: Path, found: MeasuredCosts) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from nestling_core.network.address import Address
-from nestling_core.parsing.complaint_log import fewer_repeats
+from nestling_core.parsing.throttled_log import fewer_repeats
 from nestling_device.commands import flags
 from nestling_device.commands.answer_format import answer_line, refusal_line
 from nestling_device.config.schema import Config

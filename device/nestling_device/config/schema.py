@@ -80,7 +80,7 @@ class BudgetTable:
     latency_ms: float = setting(1000.0, _POSITIVE)
     energy_mj: float = setting(1000.0, _POSITIVE)
     offload_share: float = setting(0.2, Number(low=0, high=1))
-    wish_window: int = setting(0, Number(low=0, high=1_000_000, whole=True))
+    target_window: int = setting(0, Number(low=0, high=1_000_000, whole=True))
     tolerated_risk: float = setting(0.0, Number(low=0, high=1))
     energy_per_input_mj: float = setting(0.0, Number(low=0, high=1e9))
     latency_per_input_ms: float = setting(0.0, Number(low=0, high=1e9))

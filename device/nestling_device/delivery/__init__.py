@@ -1,1 +1,5 @@
-"""How a bundle gets onto the device: sources, the blob folder, the installer."""
+"""How a bundle gets onto the device.
+
+Sources (gRPC, MQTT), the rules by which a release is accepted or refused, the blob store, and the
+installer. Imports `transport` and `storage`.
+"""

@@ -15,7 +15,7 @@ from nestling_core.nest.bundle_files import Activations, every_blob
 from nestling_device.delivery import release_rules
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.bundle_source import BlobSource, DeliveryError, SourceUnreachableError
-from nestling_device.storage.state import HeldBundle, State
+from nestling_device.storage.state import BundleRecord, State
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ SelfTest = Callable[[bundle_pb2.Manifest, int, BlobStore, Activations], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Installed:
+class VerifiedBundle:
     """A bundle ready to run: everything that capacities 1 to `capacity` need is here, verified.
 
     Of the templates these are the ones with `activations`.
@@ -59,7 +59,7 @@ class Installer:
         self._self_test = self_test
         self._activations = activations
 
-    def install(self, memory_bytes: int) -> Installed:
+    def install(self, memory_bytes: int) -> VerifiedBundle:
         """Bring the device to the desired bundle, with as much of it as the budget admits.
 
         Downloads only what is missing: growing by one capacity fetches one ring and its template.
@@ -88,7 +88,7 @@ class Installer:
             for blob in release_rules.needed_blobs(manifest, capacity, self._activations):
                 self._download(blob)
             self._self_test(manifest, capacity, self._blobs, self._activations)
-            held = HeldBundle(
+            held = BundleRecord(
                 manifest=desired.manifest,
                 version=desired.bundle_version,
                 task=manifest.task,
@@ -97,7 +97,7 @@ class Installer:
             )
             self._state.switch(held)
             self._remove_stale()
-        return Installed(
+        return VerifiedBundle(
             manifest=manifest,
             manifest_blob=desired.manifest,
             version=desired.bundle_version,
@@ -105,7 +105,7 @@ class Installer:
             activations=self._activations,
         )
 
-    def active(self, memory_bytes: int) -> Installed | None:
+    def active(self, memory_bytes: int) -> VerifiedBundle | None:
         """Find what can run without asking the cloud, None before the first installation.
 
         None as well after the program was updated to one that cannot run the bundle held: its
@@ -133,7 +133,7 @@ class Installer:
         kinds = sorted(get_args(Activations), key=lambda kind: kind != self._activations)
         for activations, capacity in itertools.product(kinds, range(largest, 0, -1)):
             if self._holds(manifest, capacity, held, activations):
-                return Installed(
+                return VerifiedBundle(
                     manifest=manifest,
                     manifest_blob=held.manifest,
                     version=held.version,
@@ -146,7 +146,7 @@ class Installer:
         self,
         manifest: bundle_pb2.Manifest,
         capacity: int,
-        held: HeldBundle,
+        held: BundleRecord,
         activations: Activations,
     ) -> bool:
         needed = release_rules.needed_blobs(manifest, capacity, activations)

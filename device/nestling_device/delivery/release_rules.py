@@ -15,7 +15,7 @@ from nestling_core.nest.bundle_files import (
 )
 from nestling_core.nest.layout import NestError, check_layout
 from nestling_device.delivery.bundle_source import DeliveryError
-from nestling_device.storage.state import HeldBundle, ReleaseFloor
+from nestling_device.storage.state import BundleRecord, ReleaseFloor
 
 # What the state file can count to.
 LARGEST_RELEASE = 2**63 - 1
@@ -80,7 +80,7 @@ def check_release(
     manifest: bundle_pb2.Manifest,
     desired: delivery_pb2.GetDesiredBundleResponse,
     *,
-    active: HeldBundle | None,
+    active: BundleRecord | None,
     floor: ReleaseFloor | None,
 ) -> None:
     """Decide whether a device may go over to a release.

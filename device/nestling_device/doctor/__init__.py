@@ -1,1 +1,1 @@
-"""What `nestling-device doctor` looks at, a module for each place where something can be wrong."""
+"""The checks of `nestling-device doctor`: one module for each place where something can be wrong."""

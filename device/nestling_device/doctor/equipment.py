@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from nestling_device.doctor.finding import Finding, Subject, failing
+from nestling_device.doctor.finding import CheckedDevice, Finding, failing
 from nestling_device.energy.measured_costs import read_costs
 from nestling_device.hardware.i2c import open_bus
 from nestling_device.hardware.machine import machine_name
@@ -16,7 +16,7 @@ from nestling_device.sources.source import SourceError
 from nestling_device.storage.snapshot import read_bundle
 
 
-def meter(subject: Subject) -> Finding:
+def meter(subject: CheckedDevice) -> Finding:
     """Take a reading."""
     kind = subject.config.meter.kind
     if kind == "profile":
@@ -39,7 +39,7 @@ def meter(subject: Subject) -> Finding:
     return Finding(check="meter", level="ok", found=found)
 
 
-def battery(subject: Subject, supplies: Path = POWER_SUPPLIES) -> Finding:
+def battery(subject: CheckedDevice, supplies: Path = POWER_SUPPLIES) -> Finding:
     """Read the battery that the machine runs on."""
     name = subject.config.board.battery
     if name and not (supplies / name).is_dir():
@@ -53,7 +53,7 @@ def battery(subject: Subject, supplies: Path = POWER_SUPPLIES) -> Finding:
     return Finding(check="battery", level="ok", found=found)
 
 
-def source(subject: Subject) -> Finding:
+def source(subject: CheckedDevice) -> Finding:
     """Look whether inputs can come."""
     table = subject.config.source
     if table.kind == "golden":
@@ -66,7 +66,7 @@ def source(subject: Subject) -> Finding:
     return Finding(check="source", level="ok", found=found)
 
 
-def _try(subject: Subject) -> str:
+def _try(subject: CheckedDevice) -> str:
     table = subject.config.source
     if table.kind == "camera":
         open_camera(table.camera).close()
@@ -89,7 +89,7 @@ def _try(subject: Subject) -> str:
     return f"{table.kind} {table.place}"
 
 
-def _try_recording(subject: Subject, path: Path) -> str:
+def _try_recording(subject: CheckedDevice, path: Path) -> str:
     bundle = read_bundle(subject.state_dir)
     if bundle is None:
         return f"recording {path}; whether it fits shows when a bundle is there"

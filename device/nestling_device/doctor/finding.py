@@ -12,7 +12,7 @@ from nestling_device.config.schema import Config
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.release_rules import parse_manifest
 from nestling_device.errors import DeviceError
-from nestling_device.storage.snapshot import BundleStanding
+from nestling_device.storage.snapshot import BundleSnapshot
 from nestling_device.transport.identity import Identity
 
 Level = Literal["ok", "warn", "fail"]
@@ -36,7 +36,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class CheckedDevice:
     """The device that is looked at.
 
     Attributes:
@@ -61,16 +61,16 @@ class Subject:
         """Its blobs."""
         return BlobStore(self.state_dir / "blobs")
 
-    def manifest(self, bundle: BundleStanding) -> Manifest:
+    def manifest(self, bundle: BundleSnapshot) -> Manifest:
         """Read the manifest of its bundle; raises DeliveryError where it is damaged."""
         blob = Blob(sha256=bundle.sha256, size=bundle.size)
         return parse_manifest(self.blobs.read(blob))
 
 
-Check = Callable[[Subject], Finding]
+Check = Callable[[CheckedDevice], Finding]
 
 
-class FoundError(DeviceError):
+class FailedCheckError(DeviceError):
     """A check that ended early, with what it found."""
 
     def __init__(self, finding: Finding) -> None:
@@ -89,11 +89,11 @@ def failing(check: str, level: Level = "fail") -> Iterator[None]:
     """Make a finding of what the device itself would say.
 
     Raises:
-        FoundError: with the finding.
+        FailedCheckError: with the finding.
     """
     try:
         yield
     except DeviceError as err:
         found, advice = split_advice(err)
         finding = Finding(check=check, level=level, found=found, advice=advice)
-        raise FoundError(finding) from err
+        raise FailedCheckError(finding) from err

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Calibration, RoutingCurve
 from nestling_core.routing.admission import offload_bytes, transfer_ms
-from nestling_device.bundle.calibration import climb_to, curve_of, read_calibration
-from nestling_device.doctor.finding import Finding, Subject, failing
+from nestling_device.bundle.calibration import cascade_to, curve_of, read_calibration
+from nestling_device.doctor.finding import CheckedDevice, Finding, failing
 from nestling_device.energy.measured_costs import read_costs
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
@@ -20,7 +20,12 @@ from nestling_device.inference.limit_notices import (
     uncertified_risk,
 )
 from nestling_device.inference.limits import CapacityCost, Excess, capacity_excess, offload_excess
-from nestling_device.inference.target_controller import Keeper, Taken, Wish, wish_of
+from nestling_device.inference.target_controller import (
+    InputCost,
+    Target,
+    TargetController,
+    target_of,
+)
 from nestling_device.runtime.budget import budget_of
 from nestling_device.storage.snapshot import read_bundle
 
@@ -43,13 +48,13 @@ class _Plan:
         return curve_of(self.calibration, self.start, self.resident)
 
     @property
-    def target(self) -> Wish:
+    def target(self) -> Target:
         """What the budget wants the mean input to take."""
-        sent = Taken(
+        sent = InputCost(
             share=1, energy=self.radio_mj, latency=transfer_ms(self.size_bytes, self.budget)
         )
         kept = kept_input(self.costs, self.calibration, self.start, self.resident)
-        return wish_of(self.budget, kept=kept, sent=sent)
+        return target_of(self.budget, kept=kept, sent=sent)
 
     def excesses(self, ran: Sequence[int]) -> tuple[Excess, ...]:
         """List the limits that an offload exceeds after some capacities have run."""
@@ -57,7 +62,7 @@ class _Plan:
         return offload_excess(self.size_bytes, self.radio_mj, self.budget, after=after)
 
 
-def offload(subject: Subject) -> Finding:
+def offload(subject: CheckedDevice) -> Finding:
     """Check that sending one input, after the device's own run, stays within the limits."""
     plan = _plan(subject, "offload")
     if plan is None:
@@ -82,8 +87,10 @@ def offload(subject: Subject) -> Finding:
 
 def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
     """List the capacities that have run when the cloud may be asked, and what a limit does then."""
-    prices = policy.asked_prices(plan.curve, plan.budget, Keeper().to_go_for(plan.target))
-    if policy.keeps_nothing(prices):
+    thresholds = policy.thresholds_for_budget(
+        plan.curve, plan.budget, TargetController().share_to_aim_at(plan.target)
+    )
+    if policy.keeps_nothing(thresholds):
         yield (), "nothing is ever sent"
         return
     yield (plan.start,), "nothing is ever sent"
@@ -91,7 +98,7 @@ def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
         yield (plan.start, plan.resident), f"nothing is sent once capacity {plan.resident} has run"
 
 
-def targets(subject: Subject) -> Finding:
+def targets(subject: CheckedDevice) -> Finding:
     """Check that the other limits, the tolerated risk and the targets can be met."""
     check = "targets"
     plan = _plan(subject, check)
@@ -112,7 +119,7 @@ def _missed(plan: _Plan) -> Iterator[str]:
     budget, curve = plan.budget, plan.curve
     yield from map(exceeded_capacity, capacity_excess(plan.costs[:1], budget))
     if budget.tolerated_risk > 0:
-        if policy.certified_prices(curve, budget.tolerated_risk) is None:
+        if policy.certified_thresholds(curve, budget.tolerated_risk) is None:
             yield uncertified_risk(curve, budget.tolerated_risk)
         return
     target = plan.target
@@ -120,7 +127,7 @@ def _missed(plan: _Plan) -> Iterator[str]:
         yield missed_target(target)
 
 
-def _plan(subject: Subject, check: str) -> _Plan | None:
+def _plan(subject: CheckedDevice, check: str) -> _Plan | None:
     """Read the bundle; None where there is none yet."""
     with failing(check):
         held = read_bundle(subject.state_dir)
@@ -134,11 +141,11 @@ def _plan(subject: Subject, check: str) -> _Plan | None:
     costs = capacity_costs(manifest, held.version, meter, measured)
     size = offload_bytes(manifest.signature.shape)
     resident = policy.resident_capacity(costs, held.capacity, budget)
-    climb = climb_to(calibration, resident)
+    cascade = cascade_to(calibration, resident)
     return _Plan(
         budget=budget,
         costs=costs,
-        start=policy.start_capacity(costs, resident, climb.start, budget),
+        start=policy.start_capacity(costs, resident, cascade.start, budget),
         resident=resident,
         calibration=calibration,
         size_bytes=size,

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from nestling_device.doctor.finding import Finding, Subject, failing
+from nestling_device.doctor.finding import CheckedDevice, Finding, failing
 from nestling_device.hardware.resources import available_memory_bytes
 from nestling_device.storage.snapshot import read_bundle
 
@@ -17,7 +17,7 @@ _SINCE_START = 0x70000
 _TIMEOUT_S = 5.0
 
 
-def python(subject: Subject) -> Finding:
+def python(subject: CheckedDevice) -> Finding:
     """Name what computes."""
     del subject
     found = (
@@ -27,7 +27,9 @@ def python(subject: Subject) -> Finding:
     return Finding(check="python", level="ok", found=found)
 
 
-def memory(subject: Subject, probe: Callable[[], int | None] = available_memory_bytes) -> Finding:
+def memory(
+    subject: CheckedDevice, probe: Callable[[], int | None] = available_memory_bytes
+) -> Finding:
     """Compare the memory that is left with what the smallest capacity needs."""
     available = probe()
     if available is None:
@@ -45,7 +47,7 @@ def memory(subject: Subject, probe: Callable[[], int | None] = available_memory_
     )
 
 
-def _smallest(subject: Subject) -> int | None:
+def _smallest(subject: CheckedDevice) -> int | None:
     with failing("memory"):
         bundle = read_bundle(subject.state_dir)
         if bundle is None:
@@ -53,7 +55,7 @@ def _smallest(subject: Subject) -> int | None:
         return subject.manifest(bundle).capacities[0].memory_bytes
 
 
-def throttling(subject: Subject, ask: Callable[[], str] | None = None) -> Finding:
+def throttling(subject: CheckedDevice, ask: Callable[[], str] | None = None) -> Finding:
     """Ask a Raspberry Pi whether it is too hot, or its supply too weak."""
     del subject
     try:

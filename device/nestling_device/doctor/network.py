@@ -10,7 +10,7 @@ from nestling import topics
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_core.network.address import Address
 from nestling_core.telemetry.host_state import HostState, read_host_state
-from nestling_device.doctor.finding import Finding, Subject
+from nestling_device.doctor.finding import CheckedDevice, Finding
 from nestling_device.transport.connection_diagnosis import find_obstacle
 from nestling_device.transport.grpc_channel import Channel
 from nestling_device.transport.mqtt_connection import BrokerUnreachableError, Connection
@@ -24,7 +24,7 @@ _SETTINGS = {
 _STATE_WAIT_S = 2.0
 
 
-def cloud(subject: Subject) -> Finding:
+def cloud(subject: CheckedDevice) -> Finding:
     """Connect, and ask the cloud whether it is ready."""
     if not subject.config.cloud.address:
         return _unknown("cloud", "address")
@@ -52,7 +52,7 @@ def cloud(subject: Subject) -> Finding:
     return Finding(check="cloud", level="ok", found=f"{address} is ready{_how(subject)}")
 
 
-def broker(subject: Subject) -> Finding:
+def broker(subject: CheckedDevice) -> Finding:
     """Connect and subscribe, beside a device that runs."""
     if not subject.config.cloud.broker:
         return _unknown("broker", "broker")
@@ -72,7 +72,7 @@ def broker(subject: Subject) -> Finding:
     return Finding(check="broker", level="ok", found=f"{address} lets us in{_how(subject)}")
 
 
-def host(subject: Subject) -> Finding:
+def host(subject: CheckedDevice) -> Finding:
     """Ask the broker whether a cloud that takes receipts is online: Sparkplug's STATE."""
     if not subject.config.cloud.broker:
         return _unknown("host", "broker")
@@ -93,7 +93,7 @@ def host(subject: Subject) -> Finding:
     )
 
 
-def _connect(subject: Subject, address: Address, topic: str) -> Connection:
+def _connect(subject: CheckedDevice, address: Address, topic: str) -> Connection:
     """Subscribe to a topic under a client id of our own, so that a running device is left alone."""
     return Connection(
         address.host,
@@ -104,7 +104,7 @@ def _connect(subject: Subject, address: Address, topic: str) -> Connection:
     )
 
 
-def _host_state(subject: Subject, address: Address) -> HostState | None:
+def _host_state(subject: CheckedDevice, address: Address) -> HostState | None:
     """Read the STATE that the broker retains, None if it retains none that is readable."""
     with _connect(subject, address, topics.HOST_STATE) as connection:
         message = connection.receive(_STATE_WAIT_S)
@@ -120,7 +120,7 @@ def _utc(state: HostState) -> str:
     return f"{state.timestamp_ms} ms after 1970"
 
 
-def _blocked(check: str, address: Address, subject: Subject) -> Finding | None:
+def _blocked(check: str, address: Address, subject: CheckedDevice) -> Finding | None:
     """Describe what keeps this device from connecting, None if nothing does."""
     try:
         tls = subject.identity.ssl_context() if subject.identity else None
@@ -144,5 +144,5 @@ def _unknown(check: str, key: str) -> Finding:
     )
 
 
-def _how(subject: Subject) -> str:
+def _how(subject: CheckedDevice) -> str:
     return ", by mutual TLS" if subject.identity else ", without TLS"

@@ -6,7 +6,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 
 from nestling_device.bundle.self_test import self_test
-from nestling_device.doctor.finding import Finding, Subject, failing
+from nestling_device.doctor.finding import CheckedDevice, Finding, failing
 from nestling_device.storage.snapshot import read_bundle, read_outbox
 
 # An outbox that is full takes about so much; a bundle is smaller.
@@ -15,7 +15,7 @@ _ROOM_BYTES = 100_000_000
 _SOON = timedelta(days=14)
 
 
-def folder(subject: Subject) -> Finding:
+def folder(subject: CheckedDevice) -> Finding:
     """Try to write, and look how much room there is."""
     check, place = "state folder", subject.state_dir
     # One that is not there yet is made by the device, not by us, who may be another user.
@@ -44,7 +44,7 @@ def folder(subject: Subject) -> Finding:
     return Finding(check=check, level="ok", found=found)
 
 
-def identity(subject: Subject, now: datetime | None = None) -> Finding:
+def identity(subject: CheckedDevice, now: datetime | None = None) -> Finding:
     """Look at the certificate and the clock."""
     now = now or datetime.now(UTC)
     held = subject.identity
@@ -81,7 +81,7 @@ def identity(subject: Subject, now: datetime | None = None) -> Finding:
     return Finding(check="identity", level="ok", found=found)
 
 
-def bundle(subject: Subject) -> Finding:
+def bundle(subject: CheckedDevice) -> Finding:
     """Run the installed bundle's self-test again."""
     with failing("bundle"):
         held = read_bundle(subject.state_dir)
@@ -100,7 +100,7 @@ def bundle(subject: Subject) -> Finding:
     )
 
 
-def outbox(subject: Subject) -> Finding:
+def outbox(subject: CheckedDevice) -> Finding:
     """Look whether receipts pile up."""
     with failing("outbox"):
         held = read_outbox(subject.state_dir)

@@ -1,1 +1,1 @@
-"""What answers cost: profiles of boards and links, and the meters that apply them."""
+"""Energy and time of answers: power tables of boards, measured costs, meters and their instruments."""

@@ -17,7 +17,7 @@ from nestling_device.energy.sampler import Sampler
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spent:
+class StepCost:
     """Time and energy of one step, and how the energy is known."""
 
     latency_ms: float
@@ -38,7 +38,7 @@ class Meter(Protocol):
         """How the energies come about that it tells ahead."""
         ...
 
-    def estimate(self, macs: int) -> Spent:
+    def estimate(self, macs: int) -> StepCost:
         """Tell ahead what one run of a model will take."""
         ...
 
@@ -46,11 +46,11 @@ class Meter(Protocol):
         """Tell ahead the energy of moving so many bytes over the budget's link."""
         ...
 
-    def compute(self, macs: int, wall_ms: float) -> Spent:
+    def compute(self, macs: int, wall_ms: float) -> StepCost:
         """One run of a model: its multiply-accumulates, and how long it took here."""
         ...
 
-    def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> Spent:
+    def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> StepCost:
         """One exchange with the cloud: bytes both ways, and how long it took here."""
         ...
 
@@ -67,24 +67,24 @@ class ProfileMeter:
     latency_provenance: Provenance.ValueType = PROVENANCE_MODELLED
     energy_provenance: Provenance.ValueType = PROVENANCE_MODELLED
 
-    def estimate(self, macs: int) -> Spent:
+    def estimate(self, macs: int) -> StepCost:
         """Modelled from multiply-accumulates."""
         busy_ms = self.board.compute_ms(macs)
-        return Spent(latency_ms=busy_ms, energy_mj=self.board.compute_mj(busy_ms))
+        return StepCost(latency_ms=busy_ms, energy_mj=self.board.compute_mj(busy_ms))
 
     def radio_mj(self, size_bytes: int, budget: Budget) -> float:
         """Modelled from bytes and the budget's throughput."""
         return self.link.transfer_mj(size_bytes, budget.link_mbit_s)
 
-    def compute(self, macs: int, wall_ms: float) -> Spent:
+    def compute(self, macs: int, wall_ms: float) -> StepCost:
         """What was estimated."""
         del wall_ms
         return self.estimate(macs)
 
-    def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> Spent:
+    def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> StepCost:
         """Modelled from bytes and the link's throughput and round trip."""
         del wall_ms
-        return Spent(
+        return StepCost(
             latency_ms=transfer_ms(size_bytes, budget),
             energy_mj=self.radio_mj(size_bytes, budget),
         )
@@ -96,14 +96,14 @@ class ClockMeter(ProfileMeter):
 
     latency_provenance: Provenance.ValueType = PROVENANCE_MEASURED
 
-    def compute(self, macs: int, wall_ms: float) -> Spent:
+    def compute(self, macs: int, wall_ms: float) -> StepCost:
         """Measured time at the board's busy power."""
         del macs
-        return Spent(latency_ms=wall_ms, energy_mj=self.board.compute_mj(wall_ms))
+        return StepCost(latency_ms=wall_ms, energy_mj=self.board.compute_mj(wall_ms))
 
-    def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> Spent:
+    def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> StepCost:
         """Measured time; energy from the bytes and the link's throughput."""
-        return Spent(latency_ms=wall_ms, energy_mj=self.radio_mj(size_bytes, budget))
+        return StepCost(latency_ms=wall_ms, energy_mj=self.radio_mj(size_bytes, budget))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,26 +136,26 @@ class CalibratedMeter(ClockMeter):
     powers: Powers
     sampler: Sampler | None = None
 
-    def compute(self, macs: int, wall_ms: float) -> Spent:
+    def compute(self, macs: int, wall_ms: float) -> StepCost:
         """Measured time; measured or calibrated energy. To be called when the step has ended."""
         del macs
         spent = self._measured(time.monotonic(), wall_ms / 1e3)
         if spent is not None:
             return spent
-        return Spent(
+        return StepCost(
             latency_ms=wall_ms,
             energy_mj=wall_ms * self.powers.active_w,
             energy_provenance=PROVENANCE_CALIBRATED,
         )
 
-    def _measured(self, end_s: float, wall_s: float) -> Spent | None:
+    def _measured(self, end_s: float, wall_s: float) -> StepCost | None:
         if self.sampler is None:
             return None
         joules = self.sampler.joules(end_s - wall_s, end_s)
         if joules is None:
             return None
         above_idle = max(0.0, joules - self.powers.idle_w * wall_s)
-        return Spent(
+        return StepCost(
             latency_ms=wall_s * 1e3,
             energy_mj=above_idle * 1e3,
             energy_provenance=self.sampler.provenance,

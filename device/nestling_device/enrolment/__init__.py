@@ -1,1 +1,1 @@
-"""TODO."""
+"""How a device gets its certificate, renews it, and finds its cloud."""

@@ -19,12 +19,12 @@ from nestling_core.enrolment_token import EnrolmentToken
 from nestling_core.network.address import Address
 from nestling_device.errors import DeviceError
 from nestling_device.storage import fsync
-from nestling_device.transport.connection_diagnosis import Obstacle, find_obstacle
+from nestling_device.transport.connection_diagnosis import ConnectionProblem, find_obstacle
 from nestling_device.transport.grpc_channel import dial
 from nestling_device.transport.identity import (
+    Credentials,
     Identity,
     IdentityError,
-    Papers,
     common_name,
     save_identity,
     utc_now,
@@ -65,7 +65,7 @@ def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
     with _refusals(cloud, lambda: _anonymous_tls(authority)), dial(cloud, credentials) as channel:
         stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
         answer = stub.Enrol(request, timeout=_TIMEOUT_S)
-    papers = Papers(
+    papers = Credentials(
         key=_pem(key),
         certificate=answer.certificate,
         authority=authority,
@@ -92,7 +92,7 @@ def renew(identity: Identity) -> None:
     with _refusals(cloud, identity.ssl_context), dial(cloud, credentials) as channel:
         stub = enrolment_pb2_grpc.RenewalServiceStub(channel)
         answer = stub.Renew(request, timeout=_TIMEOUT_S)
-    papers = Papers(
+    papers = Credentials(
         key=_pem(key),
         certificate=answer.certificate,
         authority=held.authority,
@@ -169,7 +169,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> str:
     ).decode()
 
 
-def _check(papers: Papers, device_id: str, cloud: Address) -> None:
+def _check(papers: Credentials, device_id: str, cloud: Address) -> None:
     """Refuse a certificate that is not the one asked for."""
     try:
         name = common_name(papers.certificate)
@@ -208,7 +208,7 @@ def _refusals(address: Address, tls: Callable[[], ssl.SSLContext]) -> Iterator[N
 
 
 def _reason(
-    address: Address, code: grpc.StatusCode, details: str, obstacle: Obstacle | None
+    address: Address, code: grpc.StatusCode, details: str, obstacle: ConnectionProblem | None
 ) -> str:
     """What went wrong, and what to do."""
     if code in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED}:

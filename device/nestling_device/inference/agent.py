@@ -15,8 +15,8 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling.v1.receipt_pb2 import Reason, Receipt, Route
 from nestling_core.routing.admission import offload_bytes, transfer_ms
-from nestling_device.bundle.calibration import climb_to, curve_of
-from nestling_device.bundle.loaded_bundle import Parts
+from nestling_device.bundle.calibration import cascade_to, curve_of
+from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.bundle.multiplexer import success
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.energy.measured_costs import MeasuredCosts
@@ -24,13 +24,18 @@ from nestling_device.energy.meter import Meter
 from nestling_device.errors import DeviceError
 from nestling_device.inference import policy
 from nestling_device.inference.cloud_client import Cloud, NoAnswer
-from nestling_device.inference.cost_account import Bill
-from nestling_device.inference.drift import Drift, rank_of
+from nestling_device.inference.cost_account import CostAccount
+from nestling_device.inference.drift import DriftDetector, rank_of
 from nestling_device.inference.expected_costs import capacity_costs, kept_input
-from nestling_device.inference.limit_notices import Notices
+from nestling_device.inference.limit_notices import LimitNotices
 from nestling_device.inference.limits import NOT_ASKED, CapacityCost, capacity_excess
-from nestling_device.inference.offloader import Offloader, Question
-from nestling_device.inference.target_controller import Keeper, Taken, Wish, wish_of
+from nestling_device.inference.offloader import Offloader, OffloadRequest
+from nestling_device.inference.target_controller import (
+    InputCost,
+    Target,
+    TargetController,
+    target_of,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +67,7 @@ class _OwnAnswer(NamedTuple):
     def gained(self, capacity: int) -> float:
         """What the cloud is believed to be better by than a capacity.
 
-        In float32, as the cloud that found the prices has it.
+        In float32, as the cloud that found the thresholds has it.
         """
         return float(self.right[-1] - self.right[capacity - 1])
 
@@ -100,31 +105,31 @@ class Agent:
 
     def __init__(
         self,
-        parts: Parts,
+        parts: LoadedBundle,
         offloader: Offloader,
         meter: Meter,
         *,
         deadline_ms: float,
         keep: Callable[[Receipt], object],
-        grow: Callable[[int], Parts],
+        grow: Callable[[int], LoadedBundle],
         costs: MeasuredCosts | None = None,
     ) -> None:
-        self._notices = Notices()
+        self._notices = LimitNotices()
         self._cloud = Cloud(offloader, meter, self._notices, deadline_ms=deadline_ms)
         self._meter = meter
         self._keep = keep
         self._grow = grow
-        self._growth_pause = policy.Pause()
-        self._keeper = Keeper()
-        self._drift = Drift()
+        self._growth_pause = policy.Backoff()
+        self._controller = TargetController()
+        self._drift = DriftDetector()
         self._looked = False
         self._measured = costs
-        self._parts: Parts
+        self._parts: LoadedBundle
         self._costs: list[CapacityCost]
         self._adopt(parts)
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> LoadedBundle:
         """The bundle in use."""
         return self._parts
 
@@ -157,9 +162,9 @@ class Agent:
         started = time.perf_counter()
         self._looked = False
         self._fit(budget)
-        bill = Bill(self._meter, budget)
-        question = Question(window=window, index=index, device_answer=None)
-        outcome = self._route(question, bill)
+        account = CostAccount(self._meter, budget)
+        question = OffloadRequest(window=window, index=index, device_answer=None)
+        outcome = self._route(question, account)
         own = outcome.own
         receipt = Receipt(
             input_index=index,
@@ -173,7 +178,7 @@ class Agent:
             budget=budget,
             success=None if own is None else self._success(own, budget),
         )
-        bill.enter(receipt, offload_bytes(window.shape))
+        account.enter(receipt, offload_bytes(window.shape))
         self._keep(receipt)
         return receipt
 
@@ -210,7 +215,7 @@ class Agent:
             self._growth_pause = self._growth_pause.after_failure()
             return
         self._adopt(grown)
-        self._growth_pause = policy.Pause()
+        self._growth_pause = policy.Backoff()
 
     def _load(self, capacity: int, budget: Budget) -> None:
         """Load a capacity, and the one to begin with where memory admits both.
@@ -219,9 +224,9 @@ class Agent:
         template of the one to begin with.
         """
         for smaller in range(capacity, 0, -1):
-            climb = climb_to(self._parts.calibration, smaller)
-            wished = 0 if self._start_damaged else climb.start
-            start = policy.start_capacity(self._costs, smaller, wished, budget)
+            cascade = cascade_to(self._parts.calibration, smaller)
+            wanted = 0 if self._start_damaged else cascade.start
+            start = policy.start_capacity(self._costs, smaller, wanted, budget)
             # Where the start is damaged, the larger one may be whole.
             for first in sorted({start, smaller}):
                 try:
@@ -235,7 +240,7 @@ class Agent:
                     return
             self._parts = dataclasses.replace(self._parts, held=smaller - 1)
 
-    def _adopt(self, parts: Parts) -> None:
+    def _adopt(self, parts: LoadedBundle) -> None:
         self._parts = parts
         self._start_damaged = False
         self._costs = capacity_costs(parts.manifest, parts.version, self._meter, self._measured)
@@ -244,112 +249,118 @@ class Agent:
         found: list[float] = success(own.right, self._parts.manifest, budget).tolist()
         return found
 
-    def _route(self, question: Question, bill: Bill) -> _Outcome:
+    def _route(self, question: OffloadRequest, account: CostAccount) -> _Outcome:
         """Decide when the first capacity has run, and when the last one has.
 
         Whatever the cloud does there is an answer.
         """
-        wish = self._wish(bill.budget)
-        outcome = self._choose(question, wish, bill)
+        target = self._target(account.budget)
+        outcome = self._choose(question, target, account)
         asked = outcome.reason != receipt_pb2.REASON_ACCEPTED
-        if not (outcome.reason in NOT_ASKED or bill.budget.tolerated_risk > 0):
-            taken = Taken(share=asked, energy=bill.energy_mj, latency=bill.latency_ms)
-            self._keeper = self._keeper.after_input(wish, taken)
+        if not (outcome.reason in NOT_ASKED or account.budget.tolerated_risk > 0):
+            taken = InputCost(share=asked, energy=account.energy_mj, latency=account.latency_ms)
+            self._controller = self._controller.after_input(target, taken)
         return outcome
 
-    def _wish(self, budget: Budget) -> Wish:
-        """What is wished, beside what inputs are expected to take here and now."""
+    def _target(self, budget: Budget) -> Target:
+        """The target, beside what inputs are expected to take here and now."""
         size = offload_bytes(self._parts.manifest.signature.shape)
         nest = self._parts.nest
-        wish = wish_of(
+        target = target_of(
             budget,
             kept=kept_input(self._costs, self._parts.calibration, nest.start, nest.resident),
-            sent=Taken(
+            sent=InputCost(
                 share=1,
                 energy=self._meter.radio_mj(size, budget),
                 latency=transfer_ms(size, budget),
             ),
         )
-        if wish.mean < wish.kept and not budget.tolerated_risk > 0:
-            self._notices.target(wish)
-        return wish
+        if target.mean < target.kept and not budget.tolerated_risk > 0:
+            self._notices.target(target)
+        return target
 
     def _curve(self) -> RoutingCurve:
         nest = self._parts.nest
         return curve_of(self._parts.calibration, nest.start, nest.resident)
 
-    def _choose(self, question: Question, wish: Wish, bill: Bill) -> _Outcome:
+    def _choose(self, question: OffloadRequest, target: Target, account: CostAccount) -> _Outcome:
         """Device or cloud; limits were held against the device before."""
-        skipped = self._cloud.skip_reason(question.window, bill)
+        skipped = self._cloud.skip_reason(question.window, account)
         if skipped is not None:
-            return _kept(self._answer(question, bill), skipped)
-        prices = self._prices(wish, bill.budget)
-        if policy.keeps_nothing(prices):
-            return self._ask_unseen(question, bill)
-        own = self._look(question, bill)
-        wished = False
+            return _kept(self._answer(question, account), skipped)
+        thresholds = self._thresholds(target, account.budget)
+        if policy.keeps_nothing(thresholds):
+            return self._ask_unseen(question, account)
+        own = self._look(question, account)
+        preferred = False
         if own.capacity < self._parts.nest.resident:
-            wished = policy.prefers_cloud(own.gained(self._parts.nest.resident), prices.gate)
-            if wished and self._limit_reason(question, own, bill) is None:
-                return self._gate(question, own, bill)
-            own = self._climb(question, own, bill)
-        # No promise is for an input that the gate's price would have sent.
-        if not wished and not policy.prefers_cloud(own.gained(own.capacity), prices.accept):
+            preferred = policy.prefers_cloud(own.gained(self._parts.nest.resident), thresholds.gate)
+            if preferred and self._limit_reason(question, own, account) is None:
+                return self._gate(question, own, account)
+            own = self._run_larger(question, own, account)
+        # No guarantee is for an input that the gate's threshold would have sent.
+        if not preferred and not policy.prefers_cloud(own.gained(own.capacity), thresholds.accept):
             return _kept(own, receipt_pb2.REASON_ACCEPTED)
-        limit = self._limit_reason(question, own, bill)
+        limit = self._limit_reason(question, own, account)
         if limit is not None:
             return _kept(own, limit)
-        return self._ask(question, own, receipt_pb2.REASON_ESCALATED, bill)
+        return self._ask(question, own, receipt_pb2.REASON_ESCALATED, account)
 
-    def _prices(self, wish: Wish, budget: Budget) -> policy.Prices:
-        """Look up the prices that the budget asks for; log a risk that is not certified."""
+    def _thresholds(self, target: Target, budget: Budget) -> policy.Thresholds:
+        """Look up the thresholds that the budget asks for; log a risk that is not certified."""
         curve = self._curve()
-        if budget.tolerated_risk > 0 and not policy.certified_prices(curve, budget.tolerated_risk):
+        if budget.tolerated_risk > 0 and not policy.certified_thresholds(
+            curve, budget.tolerated_risk
+        ):
             self._notices.risk(curve, budget.tolerated_risk)
-        share = self._keeper.to_go_for(wish)
-        return policy.asked_prices(curve, budget, share, drifting=self._drift.noticed)
+        share = self._controller.share_to_aim_at(target)
+        return policy.thresholds_for_budget(curve, budget, share, drifting=self._drift.noticed)
 
     def _limit_reason(
-        self, question: Question, own: _OwnAnswer, bill: Bill
+        self, question: OffloadRequest, own: _OwnAnswer, account: CostAccount
     ) -> Reason.ValueType | None:
         """Name the limit that rules out an offload after what has run, None if none does.
 
         Counts expected costs, not measured ones, so that a replay decides the same.
         """
         ran = [self._costs[number - 1] for number in {self._parts.nest.start, own.capacity}]
-        return self._cloud.limit_reason(question.window, bill, after=ran)
+        return self._cloud.limit_reason(question.window, account, after=ran)
 
-    def _ask_unseen(self, question: Question, bill: Bill) -> _Outcome:
+    def _ask_unseen(self, question: OffloadRequest, account: CostAccount) -> _Outcome:
         """Ask the cloud; a student runs only if it has to."""
-        found = self._cloud.answer(question, bill)
+        found = self._cloud.answer(question, account)
         if isinstance(found, NoAnswer):
-            return _kept(self._answer(question, bill), found.reason)
+            return _kept(self._answer(question, account), found.reason)
         return _Outcome(answer=found, capacity=0, reason=receipt_pb2.REASON_GATED, own=None)
 
-    def _gate(self, question: Question, own: _OwnAnswer, bill: Bill) -> _Outcome:
+    def _gate(self, question: OffloadRequest, own: _OwnAnswer, account: CostAccount) -> _Outcome:
         """Ask the cloud; the larger capacity runs only if it has to."""
-        outcome = self._ask(question, own, receipt_pb2.REASON_GATED, bill)
+        outcome = self._ask(question, own, receipt_pb2.REASON_GATED, account)
         if not outcome.capacity:
             return outcome
-        return _kept(self._climb(question, own, bill), outcome.reason)
+        return _kept(self._run_larger(question, own, account), outcome.reason)
 
     def _ask(
-        self, question: Question, own: _OwnAnswer, reason: Reason.ValueType, bill: Bill
+        self,
+        question: OffloadRequest,
+        own: _OwnAnswer,
+        reason: Reason.ValueType,
+        account: CostAccount,
     ) -> _Outcome:
         """Ask the cloud; the device's answer stands if it has none."""
-        found = self._cloud.answer(dataclasses.replace(question, device_answer=own.answer), bill)
+        found = self._cloud.answer(dataclasses.replace(question, device_answer=own.answer), account)
         if isinstance(found, NoAnswer):
             return _kept(own, found.reason)
         return _Outcome(answer=found, capacity=0, reason=reason, own=own)
 
-    def _answer(self, question: Question, bill: Bill) -> _OwnAnswer:
+    def _answer(self, question: OffloadRequest, account: CostAccount) -> _OwnAnswer:
         """Answer on the device."""
-        return self._climb(question, self._look(question, bill), bill)
+        return self._run_larger(question, self._look(question, account), account)
 
-    def _look(self, question: Question, bill: Bill) -> _OwnAnswer:
+    def _look(self, question: OffloadRequest, account: CostAccount) -> _OwnAnswer:
         """Run the first capacity; how hard the input is goes into the account of drift."""
         nest = self._parts.nest
-        own = self._run(question, nest.start, bill)
+        own = self._run(question, nest.start, account)
         self._looked = True
         rank = rank_of(float(own.right[nest.resident - 1]), self._curve().believed)
         before, self._drift = self._drift, self._drift.after_input(rank)
@@ -357,19 +368,23 @@ class Agent:
             _log.info(_DRIFTS if self._drift.noticed else _DRIFTS_NO_MORE)
         return own
 
-    def _climb(self, question: Question, own: _OwnAnswer, bill: Bill) -> _OwnAnswer:
+    def _run_larger(
+        self, question: OffloadRequest, own: _OwnAnswer, account: CostAccount
+    ) -> _OwnAnswer:
         """Run the resident capacity where the one that has run is not enough."""
         resident = self._parts.nest.resident
         if own.capacity == resident:
             return own
         gained = float(own.right[resident - 1] - own.right[own.capacity - 1])
-        if not policy.climbs(gained, climb_to(self._parts.calibration, resident).price):
+        if not policy.runs_larger(gained, cascade_to(self._parts.calibration, resident).threshold):
             return own
-        return self._run(question, resident, bill)
+        return self._run(question, resident, account)
 
-    def _run(self, question: Question, capacity: int, bill: Bill) -> _OwnAnswer:
+    def _run(self, question: OffloadRequest, capacity: int, account: CostAccount) -> _OwnAnswer:
         entry = self._parts.manifest.capacities[capacity - 1]
-        said = bill.run(entry.macs, lambda: self._parts.nest.run(question.window[None], capacity))
+        said = account.run(
+            entry.macs, lambda: self._parts.nest.run(question.window[None], capacity)
+        )
         if not (np.isfinite(said.logits).all() and np.isfinite(said.right).all()):
             raise UnanswerableError(
                 f"the input, with values up to {np.abs(question.window).max():.3g}, is too large: "

@@ -15,7 +15,7 @@ from nestling_device.energy.meter import Meter
 T = TypeVar("T")
 
 
-class Bill:
+class CostAccount:
     """Time, energy and bytes of one answer in the making."""
 
     def __init__(self, meter: Meter, budget: Budget) -> None:

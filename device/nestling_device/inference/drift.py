@@ -1,4 +1,4 @@
-"""Notices when inputs are harder than those that prices and promises were read off. Pure.
+"""Notices when inputs are harder than those that thresholds and promises were read off. Pure.
 
 The bundle says what the multiplexer believed of calibration inputs: how likely the resident
 capacity was to be right, as quantiles. An input's rank among them, 0 for the easiest and 1 for the
@@ -25,7 +25,7 @@ _ALIKE = 1e-6
 
 
 @dataclass(frozen=True)
-class Drift:
+class DriftDetector:
     """Evidence that inputs have become harder.
 
     Attributes:
@@ -36,11 +36,13 @@ class Drift:
     evidence: float = 0.0
     noticed: bool = False
 
-    def after_input(self, rank: float) -> "Drift":
+    def after_input(self, rank: float) -> "DriftDetector":
         """One more input, of a rank from 0 to 1."""
         won = math.log1p(rank - 0.5 - SLACK)
         evidence = min(math.log(ENOUGH), max(0.0, self.evidence + won))
-        return Drift(evidence, evidence >= math.log(ENOUGH) or (self.noticed and evidence > 0))
+        return DriftDetector(
+            evidence, evidence >= math.log(ENOUGH) or (self.noticed and evidence > 0)
+        )
 
 
 def rank_of(right: float, quantiles: Sequence[float]) -> float:

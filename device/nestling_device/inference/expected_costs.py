@@ -6,7 +6,7 @@ from nestling.v1.bundle_pb2 import Calibration, Manifest
 from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.inference.limits import CapacityCost
-from nestling_device.inference.target_controller import Taken
+from nestling_device.inference.target_controller import InputCost
 
 
 def capacity_costs(
@@ -28,7 +28,7 @@ def capacity_costs(
 
 def kept_input(
     costs: Sequence[CapacityCost], calibration: Calibration, start: int, resident: int
-) -> Taken:
+) -> InputCost:
     """Estimate what the mean input takes that stays on the device.
 
     Args:
@@ -39,12 +39,12 @@ def kept_input(
     """
     first, last = costs[start - 1], costs[resident - 1]
     if start == resident:
-        return Taken(share=0, energy=last.energy_mj, latency=last.median_ms)
-    climbed = calibration.climbs[resident - 1].climbed
-    return Taken(
+        return InputCost(share=0, energy=last.energy_mj, latency=last.median_ms)
+    larger_share = calibration.cascades[resident - 1].larger_share
+    return InputCost(
         share=0,
-        energy=first.energy_mj + climbed * last.energy_mj,
-        latency=first.median_ms + climbed * last.median_ms,
+        energy=first.energy_mj + larger_share * last.energy_mj,
+        latency=first.median_ms + larger_share * last.median_ms,
     )
 
 

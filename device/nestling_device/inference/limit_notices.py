@@ -4,7 +4,7 @@ import logging
 
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_device.inference.limits import Excess, Limit
-from nestling_device.inference.target_controller import Kind, Wish
+from nestling_device.inference.target_controller import Kind, Target
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ _UNITS: dict[Kind, str] = {"energy": "mJ", "latency": "ms", "share": "offloads"}
 _PASSING: frozenset[Limit] = frozenset({"link", "battery"})
 
 
-class Notices:
+class LimitNotices:
     """Logs what a budget rules out, each thing once."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Notices:
         """Log that a tolerated risk is not certified."""
         self._log_once(f"risk {tolerated_risk}", uncertified_risk(curve, tolerated_risk))
 
-    def target(self, target: Wish) -> None:
+    def target(self, target: Target) -> None:
         """Log that a target is below what an input that stays on the device takes."""
         self._log_once(f"target {target.kind} {target.mean}", missed_target(target))
 
@@ -72,7 +72,7 @@ def uncertified_risk(curve: RoutingCurve, tolerated_risk: float) -> str:
     )
 
 
-def missed_target(target: Wish) -> str:
+def missed_target(target: Target) -> str:
     """Describe a target that is below what the device alone takes."""
     unit = _UNITS[target.kind]
     return (

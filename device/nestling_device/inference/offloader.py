@@ -21,7 +21,7 @@ from nestling_device.transport.identity import Identity
 # 300 on one connection of grpcio 1.85.
 FRAMING_BYTES_UP = 58
 FRAMING_BYTES_DOWN = 64
-# A connection whose other end is gone without a word looks like a slow cloud. Dialling anew for
+# A connection whose other end is gone without a word looks like a slow cloud. Dialling again for
 # every missed deadline would make a slow cloud slower, never doing it would wait for TCP's minutes.
 _MISSES_BEFORE_REDIAL = 3
 
@@ -53,7 +53,7 @@ class CloudAnswer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class OffloadRequest:
     """An input on its way to the cloud.
 
     Attributes:
@@ -70,7 +70,7 @@ class Question:
 class Offloader(Protocol):
     """Gets the cloud's answer to an input."""
 
-    def offload(self, question: Question, *, deadline_ms: float) -> CloudAnswer:
+    def offload(self, question: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
         """Ask the cloud.
 
         Args:
@@ -92,7 +92,7 @@ class Offloader(Protocol):
 class GrpcOffloader:
     """An `Offloader` for any server of the Open Inference Protocol v2; for one thread.
 
-    After a failed call it hangs up and dials anew for the next one, so that the first call after
+    After a failed call it hangs up and dials again for the next one, so that the first call after
     an outage is answered.
     """
 
@@ -120,7 +120,7 @@ class GrpcOffloader:
         self._device_id = device_id
         self._misses = 0
 
-    def offload(self, question: Question, *, deadline_ms: float) -> CloudAnswer:
+    def offload(self, question: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
         request = infer_request(question, model=self._model, device_id=self._device_id)
         started = time.perf_counter()
         stub = self._channel.stub(inference_pb2_grpc.GRPCInferenceServiceStub)
@@ -157,7 +157,7 @@ class GrpcOffloader:
 
 
 def infer_request(
-    question: Question, *, model: str, device_id: str
+    question: OffloadRequest, *, model: str, device_id: str
 ) -> inference_pb2.ModelInferRequest:
     """Put one input into a request, as raw little-endian float32 with a batch axis of 1."""
     window = question.window

@@ -2,7 +2,8 @@
 
 One rule decides twice. When the first capacity has run (gate) and when the last one has (accept or
 escalate) an input goes to the cloud if the cloud is believed to succeed more often than the device
-by more than a price. Prices come with the bundle, for the offload share that the budget wishes.
+by more than a threshold. Thresholds come with the bundle, for the offload share that the budget
+targets.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ _LONGEST_PAUSE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prices:
+class Thresholds:
     """What the cloud must be better by, in success probability, to be asked."""
 
     gate: float
@@ -26,9 +27,9 @@ class Prices:
 
 
 # Success probabilities lie in [0, 1]: their differences always exceed this.
-KEEP_NOTHING = Prices(gate=-1 - 1e-6, accept=-1 - 1e-6)
+KEEP_NOTHING = Thresholds(gate=-1 - 1e-6, accept=-1 - 1e-6)
 # Nothing is kept either, but a student runs, so that it is known what inputs are like.
-LOOK_AND_SEND = Prices(gate=-1.0, accept=-1 - 1e-6)
+LOOK_AND_SEND = Thresholds(gate=-1.0, accept=-1 - 1e-6)
 
 
 def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) -> int:
@@ -50,40 +51,40 @@ def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) 
 
 
 def start_capacity(
-    costs: Sequence[CapacityCost], resident: int, wished: int, budget: Budget
+    costs: Sequence[CapacityCost], resident: int, target: int, budget: Budget
 ) -> int:
     """Capacity to begin with: the one that the bundle wishes if the budget admits both.
 
     Args:
         costs: of capacities 1 to K.
         resident: the larger one, 1 to K.
-        wished: to run before it; 0 for none.
+        target: to run before it; 0 for none.
         budget: limits of now.
     """
-    if not 0 < wished < resident:
+    if not 0 < target < resident:
         return resident
-    both = [costs[wished - 1], costs[resident - 1]]
-    return resident if capacity_excess(both, budget) else wished
+    both = [costs[target - 1], costs[resident - 1]]
+    return resident if capacity_excess(both, budget) else target
 
 
-def climbs(gained: float, price: float) -> bool:
-    """Is the larger capacity's success worth more than the smaller one's by over the price?"""
-    return gained > price
+def runs_larger(gained: float, threshold: float) -> bool:
+    """Is the larger capacity's success worth more than the smaller one's by over the threshold?"""
+    return gained > threshold
 
 
-def prices_for(curve: RoutingCurve, offload_share: float) -> Prices:
-    """Prices for a wished share, between the bundle's operating points where it lies between.
+def thresholds_for(curve: RoutingCurve, offload_share: float) -> Thresholds:
+    """Thresholds for a target share, between the bundle's operating points where it lies between.
 
     Args:
         curve: points by rising share, from 0 to 1.
         offload_share: wished; below 0 it is 0, above 1 it is 1.
     """
     point = point_at(curve, offload_share)
-    return Prices(gate=point.gate_price, accept=point.accept_price)
+    return Thresholds(gate=point.gate_threshold, accept=point.accept_threshold)
 
 
-def certified_prices(curve: RoutingCurve, tolerated_risk: float) -> Prices | None:
-    """Prices that the bundle has certified for a risk: of those within it, the most daring.
+def certified_thresholds(curve: RoutingCurve, tolerated_risk: float) -> Thresholds | None:
+    """Thresholds that the bundle has certified for a risk: of those within it, the most daring.
 
     Args:
         curve: of the capacity that is resident.
@@ -96,46 +97,46 @@ def certified_prices(curve: RoutingCurve, tolerated_risk: float) -> Prices | Non
     if not within:
         return None
     point = max(within, key=lambda point: point.risk)
-    return Prices(gate=point.gate_price, accept=point.accept_price)
+    return Thresholds(gate=point.gate_threshold, accept=point.accept_threshold)
 
 
-def asked_prices(
+def thresholds_for_budget(
     curve: RoutingCurve, budget: Budget, share: float, *, drifting: bool = False
-) -> Prices:
-    """Prices for what the budget asks for: a tolerated risk, otherwise a share.
+) -> Thresholds:
+    """Thresholds for what the budget asks for: a tolerated risk, otherwise a share.
 
     A risk that the bundle does not support keeps nothing on the device, and while inputs drift it
     supports none.
 
     Args:
         curve: of the capacity that is resident.
-        budget: limits and wishes of now.
-        share: to go for, as `Keeper` has it.
+        budget: limits and targets of now.
+        share: to go for, as `TargetController` has it.
         drifting: whether inputs are harder than those that promises are for.
     """
     if not budget.tolerated_risk > 0:
-        return prices_for(curve, share)
-    certified = certified_prices(curve, budget.tolerated_risk)
+        return thresholds_for(curve, share)
+    certified = certified_thresholds(curve, budget.tolerated_risk)
     if certified is None:
         return KEEP_NOTHING
     return LOOK_AND_SEND if drifting else certified
 
 
-def keeps_nothing(prices: Prices) -> bool:
+def keeps_nothing(thresholds: Thresholds) -> bool:
     """Whether every input goes to the cloud, so that no student has to run first."""
-    return prices.gate < -1
+    return thresholds.gate < -1
 
 
-def prefers_cloud(gained: float, price: float) -> bool:
-    """The one rule: is the cloud's success worth more than the device's by over the price?
+def prefers_cloud(gained: float, threshold: float) -> bool:
+    """The one rule: is the cloud's success worth more than the device's by over the threshold?
 
     What is believed may be no number, of a broken model: such an input is not kept.
     """
-    return not gained <= price
+    return not gained <= threshold
 
 
 @dataclass(frozen=True)
-class Pause:
+class Backoff:
     """How long what failed is left alone, in inputs: 1, 2, 4, up to 16.
 
     Counted in inputs and not in seconds, so that a recorded trace replays to the same routes.
@@ -149,11 +150,11 @@ class Pause:
         """Whether to try again."""
         return self.left == 0
 
-    def after_input(self) -> "Pause":
+    def after_input(self) -> "Backoff":
         """One more input was answered without trying."""
-        return Pause(self.failures, max(0, self.left - 1))
+        return Backoff(self.failures, max(0, self.left - 1))
 
-    def after_failure(self) -> "Pause":
+    def after_failure(self) -> "Backoff":
         """It failed again."""
         failures = self.failures + 1
-        return Pause(failures, min(2 ** (failures - 1), _LONGEST_PAUSE))
+        return Backoff(failures, min(2 ** (failures - 1), _LONGEST_PAUSE))

@@ -1,14 +1,14 @@
-"""Keeps what is wished of the mean input, whatever inputs are like: pure, one number of state.
+"""Keeps the target of the mean input, whatever inputs are like: pure, one number of state.
 
-A bundle's price sends the wished share of the calibration inputs to the cloud, and another share of
-inputs that are harder or easier. The keeper counts what is owed: what was wished for so many inputs
-minus what they took. From that it goes for a larger or a smaller share than the wish needs, a
-little while it owes little, and steeply beyond a small part of the window. The debt stays within
-narrow bounds so: what moves the share from one end to the other is the most that is remembered, so
-that a wish that could not be had for a while is not made up for afterwards. The mean over any
-window is off by the change of the debt over the window's length, at most: the argument of adaptive
-conformal inference (Gibbs & Candès 2021, arXiv 2106.00170), with the bundle's own curve between
-shares and prices, so that a step means the same for every task.
+A bundle's threshold sends the target share of the calibration inputs to the cloud, and another
+share of inputs that are harder or easier. The keeper counts what is owed: what was targeted so many
+inputs minus what they took. From that it goes for a larger or a smaller share than the target
+needs, a little while it owes little, and steeply beyond a small part of the window. The debt stays
+within narrow bounds so: what moves the share from one end to the other is the most that is
+remembered, so that a target that could not be had for a while is not made up for afterwards. The
+mean over any window is off by the change of the debt over the window's length, at most: the
+argument of adaptive conformal inference (Gibbs & Candès 2021, arXiv 2106.00170), with the bundle's
+own curve between shares and thresholds, so that a step means the same for every task.
 
 A share of offloads, energy and latency are kept alike: they differ in what an input takes that
 stays on the device, and in what an offload adds, which changes with the link.
@@ -30,8 +30,8 @@ _FULL_DEBT = 0.015
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
-    """What one input takes of everything that can be wished for.
+class InputCost:
+    """What one input takes of everything that can be targeted.
 
     Attributes:
         share: 1 for an offload, 0 for none.
@@ -44,18 +44,18 @@ class Taken:
     latency: float
 
     def of(self, kind: Kind) -> float:
-        """That which a wish is about."""
+        """That which a target is about."""
         return {"share": self.share, "energy": self.energy, "latency": self.latency}[kind]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class Target:
     """What the mean input is wished to take.
 
     Attributes:
-        kind: what is wished for.
+        kind: the target for.
         mean: of it for an input; mJ, ms, or an offload share.
-        window: inputs over which the mean is kept, 0 where it is a wish and no more.
+        window: inputs over which the mean is kept, 0 where it is a target and no more.
         kept: what an input takes that stays on the device.
         sent: what an offload adds to it.
     """
@@ -68,7 +68,7 @@ class Wish:
 
     @property
     def share(self) -> float:
-        """Share of offloads that takes what is wished; it may lie outside of 0 to 1."""
+        """Share of offloads that takes the target; it may lie outside of 0 to 1."""
         room = self.mean - self.kept
         if self.sent > 0:
             return room / self.sent
@@ -84,11 +84,11 @@ def with_share(budget: Budget, share: float | None) -> Budget:
     """
     if share is None:
         return budget
-    wished = Budget()
-    wished.CopyFrom(budget)
-    wished.offload_share = share
-    wished.energy_per_input_mj = wished.latency_per_input_ms = 0
-    return wished
+    target = Budget()
+    target.CopyFrom(budget)
+    target.offload_share = share
+    target.energy_per_input_mj = target.latency_per_input_ms = 0
+    return target
 
 
 def share_in_force(budget: Budget) -> float | None:
@@ -97,11 +97,11 @@ def share_in_force(budget: Budget) -> float | None:
     return None if any(one > 0 for one in others) else budget.offload_share
 
 
-def wish_of(budget: Budget, *, kept: Taken, sent: Taken) -> Wish:
-    """Read off a budget what is wished: energy before latency before a share.
+def target_of(budget: Budget, *, kept: InputCost, sent: InputCost) -> Target:
+    """Read off a budget the target: energy before latency before a share.
 
     Args:
-        budget: limits and wishes of now.
+        budget: limits and targets of now.
         kept: what an input is expected to take that stays on the device.
         sent: what an offload is expected to add, over the link of now.
     """
@@ -111,46 +111,46 @@ def wish_of(budget: Budget, *, kept: Taken, sent: Taken) -> Wish:
         kind, mean = "energy", budget.energy_per_input_mj
     elif budget.latency_per_input_ms > 0:
         kind, mean = "latency", budget.latency_per_input_ms
-    return Wish(
-        kind=kind, mean=mean, window=budget.wish_window, kept=kept.of(kind), sent=sent.of(kind)
+    return Target(
+        kind=kind, mean=mean, window=budget.target_window, kept=kept.of(kind), sent=sent.of(kind)
     )
 
 
 @dataclass(frozen=True)
-class Keeper:
+class TargetController:
     """What is owed.
 
     Attributes:
-        owed: of what is wished for, below 0 where too much was taken.
+        owed: of the target for, below 0 where too much was taken.
         window: that it is owed over.
-        kind: what is wished for.
+        kind: the target for.
     """
 
     owed: float = 0.0
     window: int = 0
     kind: Kind = "share"
 
-    def to_go_for(self, wish: Wish) -> float:
-        """Share whose price comes next, 0 to 1; that of the wish itself without a window."""
+    def share_to_aim_at(self, target: Target) -> float:
+        """Share whose threshold comes next, 0 to 1; that of the target itself without a window."""
         more = 0.0
-        if wish.window and wish.sent > 0:
-            debt = self._owed_for(wish) / (wish.window * wish.sent)
+        if target.window and target.sent > 0:
+            debt = self._owed_for(target) / (target.window * target.sent)
             more = _SLOPE * debt * (1 + (debt / _SMALL_DEBT) ** 2)
         # What is expected may be off by any amount: a debt moves the share from its end, not from
         # beyond it.
-        return min(1.0, max(0.0, min(1.0, max(0.0, wish.share)) + more))
+        return min(1.0, max(0.0, min(1.0, max(0.0, target.share)) + more))
 
-    def after_input(self, wish: Wish, taken: Taken) -> "Keeper":
+    def after_input(self, target: Target, taken: InputCost) -> "TargetController":
         """One more input; a debt that moves the share by all is the most that is remembered.
 
         In a window of few inputs that is less than one offload, which is always remembered.
         """
-        if not wish.window:
-            return Keeper()
-        most = max(1.0, _FULL_DEBT * wish.window) * wish.sent
-        owed = self._owed_for(wish) + wish.mean - taken.of(wish.kind)
-        return Keeper(min(most, max(-most, owed)), wish.window, wish.kind)
+        if not target.window:
+            return TargetController()
+        most = max(1.0, _FULL_DEBT * target.window) * target.sent
+        owed = self._owed_for(target) + target.mean - taken.of(target.kind)
+        return TargetController(min(most, max(-most, owed)), target.window, target.kind)
 
-    def _owed_for(self, wish: Wish) -> float:
-        """The debt; another window, or another kind of wish, begins anew."""
-        return self.owed if (self.window, self.kind) == (wish.window, wish.kind) else 0.0
+    def _owed_for(self, target: Target) -> float:
+        """The debt; another window, or another kind of target, begins again."""
+        return self.owed if (self.window, self.kind) == (target.window, target.kind) else 0.0

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Times and energies of networks, measured on this machine."""

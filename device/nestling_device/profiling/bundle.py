@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.receipt_pb2 import PROVENANCE_MODELLED
-from nestling_core.execution.timing import Stretch, run_for
-from nestling_device.bundle.loaded_bundle import Parts
+from nestling_core.execution.timing import TimedRuns, run_for
+from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.energy.measured_costs import MeasuredCosts, NetworkCost, provenance_name
 from nestling_device.energy.power_tables import Board
 from nestling_device.energy.sampler import Sampler
@@ -62,7 +62,7 @@ class Run:
     resident_bytes: int
 
 
-def metered(stretch: Stretch, sampler: Sampler | None) -> Run:
+def metered(stretch: TimedRuns, sampler: Sampler | None) -> Run:
     """What a stretch that has just ended took; an instrument's readings are soon forgotten."""
     begun, ended = stretch.begun_s, stretch.ended_s
     return Run(
@@ -74,7 +74,9 @@ def metered(stretch: Stretch, sampler: Sampler | None) -> Run:
     )
 
 
-def profile(parts: Parts, windows: Windows, conditions: Conditions, say: Say) -> MeasuredCosts:
+def profile(
+    parts: LoadedBundle, windows: Windows, conditions: Conditions, say: Say
+) -> MeasuredCosts:
     """Run capacities 1 to the largest held, the multiplexer's layers in each.
 
     Args:

@@ -19,7 +19,7 @@ def budget_of(config: Config) -> Budget:
         link_rtt_ms=link.rtt_ms,
         battery=battery_charge(name=config.board.battery),
         offload_share=limits.offload_share,
-        wish_window=limits.wish_window,
+        target_window=limits.target_window,
         tolerated_risk=limits.tolerated_risk,
         energy_per_input_mj=limits.energy_per_input_mj,
         latency_per_input_ms=limits.latency_per_input_ms,

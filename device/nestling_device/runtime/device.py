@@ -13,12 +13,12 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Receipt
 from nestling_core.nest.bundle_files import Activations
 from nestling_core.network.address import Address
-from nestling_device.bundle.loaded_bundle import Parts, load_parts
+from nestling_device.bundle.loaded_bundle import LoadedBundle, load_bundle
 from nestling_device.bundle.self_test import self_test
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.bundle_source import BlobSource, DeliveryError
 from nestling_device.delivery.grpc_source import GrpcSource
-from nestling_device.delivery.installer import Installed, Installer
+from nestling_device.delivery.installer import Installer, VerifiedBundle
 from nestling_device.delivery.mqtt_source import MqttSource
 from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
@@ -27,7 +27,7 @@ from nestling_device.inference.agent import Agent, Window
 from nestling_device.inference.offloader import GrpcOffloader
 from nestling_device.inference.target_controller import share_in_force, with_share
 from nestling_device.runtime.updater import Updater
-from nestling_device.storage.lock import claimed
+from nestling_device.storage.lock import locked
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
 from nestling_device.telemetry.publisher import Telemetry, TelemetryConfig
@@ -92,7 +92,7 @@ class Device:
         self._memory_bytes = memory_bytes
         self._costs = costs
         self._stack = ExitStack()
-        self._next: Parts | None = None  # another release, which growing brought
+        self._next: LoadedBundle | None = None  # another release, which growing brought
         self._source = _blob_source(config)
 
     def __enter__(self) -> Self:
@@ -108,7 +108,7 @@ class Device:
 
     def _enter(self, stack: ExitStack) -> None:
         config = self._config
-        stack.enter_context(claimed(config.state_dir))
+        stack.enter_context(locked(config.state_dir))
         self._state = stack.enter_context(State(config.state_dir))
         self._outbox = stack.enter_context(Outbox(config.state_dir))
         self._blobs = BlobStore(config.state_dir / "blobs")
@@ -119,13 +119,13 @@ class Device:
         self._updater = Updater(self._update, config.device_id)
         stack.callback(self._updater.close)
         stack.callback(self._source.close)  # ends the installation that the updater waits for
-        self._adopt(load_parts(self._install_or_resume(), self._blobs))
+        self._adopt(load_bundle(self._install_or_resume(), self._blobs))
         stack.callback(self._hang_up)
         self._telemetry = stack.enter_context(self._open_telemetry())
         if config.identity is not None:
             stack.enter_context(Renewal(config.identity))
 
-    def _adopt(self, parts: Parts) -> None:
+    def _adopt(self, parts: LoadedBundle) -> None:
         """Answer by another bundle from now on."""
         self._offloader = GrpcOffloader(
             self._config.cloud,
@@ -144,7 +144,7 @@ class Device:
             costs=self._costs,
         )
 
-    def _install_or_resume(self) -> Installed:
+    def _install_or_resume(self) -> VerifiedBundle:
         """Install the desired bundle; where that fails, go on with the one on the disk."""
         try:
             return self._installer.install(self._memory_bytes)
@@ -155,7 +155,7 @@ class Device:
             _log.warning("%s; going on with bundle %s", err, held.version)
             return held
 
-    def _grow(self, memory_bytes: int) -> Parts:
+    def _grow(self, memory_bytes: int) -> LoadedBundle:
         """Use more of the nest, from the disk if it is there, else from the cloud."""
         if not self._installing.acquire(blocking=False):
             raise DeliveryError("a new release is being installed")
@@ -165,7 +165,7 @@ class Device:
                 held = self._installer.active(memory_bytes)
             if held is None or held.capacity <= self._agent.parts.held:
                 held = self._installer.install(memory_bytes)
-            parts = load_parts(held, self._blobs)
+            parts = load_bundle(held, self._blobs)
         finally:
             self._installing.release()
         if parts.version != self.parts.version:
@@ -173,9 +173,9 @@ class Device:
             raise DeliveryError(f"bundle {parts.version} is there; it is taken up after this input")
         return parts
 
-    def _update(self, memory_bytes: int) -> Parts:
+    def _update(self, memory_bytes: int) -> LoadedBundle:
         with self._installing:
-            return load_parts(self._installer.install(memory_bytes), self._blobs)
+            return load_bundle(self._installer.install(memory_bytes), self._blobs)
 
     def _open_telemetry(self) -> Telemetry:
         config = TelemetryConfig(
@@ -187,7 +187,7 @@ class Device:
         return Telemetry(config, self._outbox, self._state)
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> LoadedBundle:
         """The bundle in use."""
         return self._agent.parts
 
@@ -216,7 +216,7 @@ class Device:
 
         The console's wish for the offload share, where there is one, goes before the budget's.
         """
-        budget = with_share(budget, self._telemetry.wished_share)
+        budget = with_share(budget, self._telemetry.target_share)
         self._take_up_release(budget.memory_bytes)
         receipt = self._agent.answer(index, window, budget)
         self._telemetry.set_gauges(

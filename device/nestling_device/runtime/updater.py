@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from nestling_device.bundle.loaded_bundle import Parts
+from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.errors import DeviceError
 from nestling_device.inference import policy
 
@@ -24,14 +24,14 @@ class Updater:
         name: for the thread.
     """
 
-    def __init__(self, install: Callable[[int], Parts], name: str) -> None:
+    def __init__(self, install: Callable[[int], LoadedBundle], name: str) -> None:
         self._install = install
         self._name = f"update-{name}"
         self._thread: threading.Thread | None = None
-        self._found: Parts | None = None
-        self._pause = policy.Pause()
+        self._found: LoadedBundle | None = None
+        self._pause = policy.Backoff()
 
-    def poll(self, *, desired: str, active: str, memory_bytes: int) -> Parts | None:
+    def poll(self, *, desired: str, active: str, memory_bytes: int) -> LoadedBundle | None:
         """Ask once for every input.
 
         Args:
@@ -45,7 +45,7 @@ class Updater:
         if self._thread is not None:
             return None if self._thread.is_alive() else self._finish(active)
         if desired in {"", active}:
-            self._pause = policy.Pause()
+            self._pause = policy.Backoff()
         elif not self._pause.over:
             self._pause = self._pause.after_input()
         else:
@@ -67,7 +67,7 @@ class Updater:
         except Exception:  # noqa: BLE001  whatever the cloud sent, the device goes on answering
             _log.exception("the new release is not taken up: this should not happen")
 
-    def _finish(self, active: str) -> Parts | None:
+    def _finish(self, active: str) -> LoadedBundle | None:
         self.close()
         found, self._found = self._found, None
         if (
@@ -75,5 +75,5 @@ class Updater:
         ):  # the cloud says one thing and delivers another
             self._pause = self._pause.after_failure()
             return None
-        self._pause = policy.Pause()
+        self._pause = policy.Backoff()
         return found

@@ -1,1 +1,1 @@
-"""Where inputs come from."""
+"""Where inputs come from: recordings, a watched folder, a UNIX socket, a camera, an inertial sensor."""

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nestling_core.parsing.complaint_log import Complaints
+from nestling_core.parsing.throttled_log import ThrottledLog
 from nestling_device.sources.source import Input, Origin, SourceError
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class UnixSocket:
             SourceError: the path is taken, too long, or its folder cannot be written.
         """
         self._path = path
-        self._complaints = Complaints(_log)
+        self._complaints = ThrottledLog(_log)
         self._shape = tuple(shape)
         self._size = 4 * int(np.prod(self._shape))
         self._patience_s = patience_s

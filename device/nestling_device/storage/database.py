@@ -23,7 +23,7 @@ class StorageError(DeviceError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class LockTimeout:
     """How long to wait for another program that holds the file locked, such as a backup.
 
     Attributes:
@@ -39,7 +39,7 @@ class Database:
     """One SQLite file in WAL mode with `synchronous=FULL`, shared by the threads of a process."""
 
     def __init__(
-        self, path: Path, *, schema: str, version: int, patience: Patience | None = None
+        self, path: Path, *, schema: str, version: int, patience: LockTimeout | None = None
     ) -> None:
         """Open the file, making it if there is none; only its owner may read it.
 
@@ -54,7 +54,7 @@ class Database:
                 or locked for good.
         """
         self._path = path
-        self._patience = patience or Patience()
+        self._patience = patience or LockTimeout()
         self._lock = threading.RLock()
         with self._wrapped():
             path.parent.mkdir(parents=True, exist_ok=True)

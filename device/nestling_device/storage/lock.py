@@ -15,7 +15,7 @@ _PAUSE_S = 0.02
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Make a folder and keep other devices out of it; a killed process lets go of it too.
 
     Raises:

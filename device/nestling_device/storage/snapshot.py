@@ -16,7 +16,7 @@ from nestling_device.storage.database import StorageError
 
 
 @dataclass(frozen=True, kw_only=True)
-class BundleStanding:
+class BundleSnapshot:
     """The bundle that runs.
 
     Attributes:
@@ -37,7 +37,7 @@ class BundleStanding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutboxStanding:
+class OutboxSnapshot:
     """The queue of receipts.
 
     Attributes:
@@ -76,7 +76,7 @@ def is_running(state_dir: Path) -> bool:
     return False
 
 
-def read_bundle(state_dir: Path) -> BundleStanding | None:
+def read_bundle(state_dir: Path) -> BundleSnapshot | None:
     """Tell which bundle is active, None before the first installation.
 
     Raises:
@@ -93,12 +93,12 @@ def read_bundle(state_dir: Path) -> BundleStanding | None:
     if row is None:
         return None
     version, task, release, capacity, sha256, size = row
-    return BundleStanding(
+    return BundleSnapshot(
         version=version, task=task, release=release, capacity=capacity, sha256=sha256, size=size
     )
 
 
-def read_outbox(state_dir: Path) -> OutboxStanding | None:
+def read_outbox(state_dir: Path) -> OutboxSnapshot | None:
     """Tell how full the outbox is, None before the first start.
 
     Raises:
@@ -118,7 +118,7 @@ def read_outbox(state_dir: Path) -> OutboxStanding | None:
             )
         }
     written, acknowledged = marks or (0, 0)
-    return OutboxStanding(
+    return OutboxSnapshot(
         written=written,
         acknowledged=acknowledged,
         depth=depth,

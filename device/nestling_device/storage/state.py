@@ -9,7 +9,7 @@ from typing import Self
 
 from nestling.v1 import bundle_pb2
 from nestling_core.nest.bundle_files import is_digest
-from nestling_device.storage.database import Database, Patience
+from nestling_device.storage.database import Database, LockTimeout
 from nestling_device.storage.floor_copy import (
     Floors,
     ReleaseFloor,
@@ -18,7 +18,7 @@ from nestling_device.storage.floor_copy import (
     write_floors,
 )
 
-__all__ = ["HeldBundle", "ReleaseFloor", "State"]
+__all__ = ["BundleRecord", "ReleaseFloor", "State"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ _COLUMNS = "sha256, size, version, task, release, capacity"
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeldBundle:
+class BundleRecord:
     """A bundle that passed its self-test on this device, up to `capacity`."""
 
     manifest: bundle_pb2.Blob
@@ -56,7 +56,7 @@ class State:
     bundle, but not the rule that nothing older may be installed.
     """
 
-    def __init__(self, folder: Path, *, patience: Patience | None = None) -> None:
+    def __init__(self, folder: Path, *, patience: LockTimeout | None = None) -> None:
         """Open `folder`/state.db.
 
         Args:
@@ -114,11 +114,11 @@ class State:
             raise self._database.damage_error("a release floor is no number")
         return ReleaseFloor(release=release, manifest_sha256=sha256)
 
-    def active(self) -> HeldBundle | None:
+    def active(self) -> BundleRecord | None:
         """Name the bundle to run, None before the first switch."""
         return self._bundle("active")
 
-    def previous(self) -> HeldBundle | None:
+    def previous(self) -> BundleRecord | None:
         """Name the bundle before the active one."""
         return self._bundle("previous")
 
@@ -130,7 +130,7 @@ class State:
             ).fetchone()
         return None if row is None else self._floor(*row)
 
-    def switch(self, bundle: HeldBundle) -> None:
+    def switch(self, bundle: BundleRecord) -> None:
         """Make `bundle` the active one and its release the floor of its task, at once."""
         with self._database.transaction() as cursor:
             cursor.execute(
@@ -166,7 +166,7 @@ class State:
             ).fetchone()
         return int(row[0])
 
-    def _bundle(self, slot: str) -> HeldBundle | None:
+    def _bundle(self, slot: str) -> BundleRecord | None:
         with self._database.transaction() as cursor:
             row = cursor.execute(
                 f"SELECT {_COLUMNS} FROM bundles WHERE slot = ?",  # noqa: S608 - constants
@@ -179,7 +179,7 @@ class State:
         sound = all(isinstance(text, str) for text in texts) and is_digest(sha256)
         if not sound or not all(isinstance(number, int) and number >= 0 for number in numbers):
             raise self._database.damage_error(f"the row of the {slot} bundle makes no sense")
-        return HeldBundle(
+        return BundleRecord(
             manifest=bundle_pb2.Blob(sha256=sha256, size=size),
             version=version,
             task=task,

@@ -25,9 +25,9 @@ from google.protobuf.message import DecodeError
 
 from nestling.v1 import receipt_pb2
 from nestling_core.telemetry.receipt_chain import EMPTY_CHAIN, fingerprint
-from nestling_device.storage.database import Database, Patience, StorageError
+from nestling_device.storage.database import Database, LockTimeout, StorageError
 from nestling_device.telemetry import outbox_lineage as lineage
-from nestling_device.telemetry.outbox_lineage import Marks, Span
+from nestling_device.telemetry.outbox_lineage import OutboxMarks, Span
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Outbox:
     """Receipts that the cloud has not acknowledged yet, safe from kill -9; for any thread."""
 
     def __init__(
-        self, folder: Path, *, capacity: int = 100_000, patience: Patience | None = None
+        self, folder: Path, *, capacity: int = 100_000, patience: LockTimeout | None = None
     ) -> None:
         """Open `folder`/outbox.db.
 
@@ -197,7 +197,7 @@ class Outbox:
         """Whether all of a span is here: nobody but its process wrote it, or will."""
         return span.has_ended or (span.is_open and self._began)
 
-    def _read_marks(self) -> Marks:
+    def _read_marks(self) -> OutboxMarks:
         with self._database.transaction() as cursor:
             return lineage.read_marks(cursor)
 
@@ -221,7 +221,9 @@ class Outbox:
         self.close()
 
 
-def _agrees(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int, chain: int) -> bool:
+def _agrees(
+    cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: int, chain: int
+) -> bool:
     """Whether the cloud stored what was written here, or that cannot be told any more."""
     own = lineage.chain_at(cursor, marks, span, sequence)
     if own is None or own == chain:
@@ -229,7 +231,9 @@ def _agrees(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int, cha
     return sequence == span.last and lineage.recount(cursor, marks, span) == chain
 
 
-def _begin_batch(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> receipt_pb2.ReceiptBatch:
+def _begin_batch(
+    cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span
+) -> receipt_pb2.ReceiptBatch:
     """Make a batch without its receipts: which outbox it is from, and what was dropped."""
     settled = max(marks.acknowledged, span.base)
     batch = receipt_pb2.ReceiptBatch(

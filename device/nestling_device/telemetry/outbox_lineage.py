@@ -38,7 +38,7 @@ CREATE TABLE outbox (
 """
 
 
-class Marks(NamedTuple):
+class OutboxMarks(NamedTuple):
     """How far the outbox has come, in sequences of the file."""
 
     acknowledged: int
@@ -66,13 +66,13 @@ class Span(NamedTuple):
         return self.first - 1
 
 
-def read_marks(cursor: sqlite3.Cursor) -> Marks:
+def read_marks(cursor: sqlite3.Cursor) -> OutboxMarks:
     """Read how far the outbox has come."""
     last, acknowledged, acknowledged_chain, front = cursor.execute(
         "SELECT last_sequence, acknowledged, acknowledged_chain, front FROM outbox"
     ).fetchone()
     (first,) = cursor.execute("SELECT min(sequence) FROM receipts").fetchone()
-    return Marks(
+    return OutboxMarks(
         acknowledged, acknowledged_chain, last + 1 if first is None else first, last, front
     )
 
@@ -129,7 +129,7 @@ def extend_newest(cursor: sqlite3.Cursor, fingerprints: list[int]) -> None:
     cursor.execute("UPDATE spans SET chain = ? WHERE first_sequence = ?", (chain, newest))
 
 
-def chain_at(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int) -> int | None:
+def chain_at(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: int) -> int | None:
     """Compute a span's chain up to a sequence, None where that receipt is not held any more.
 
     Args:
@@ -147,7 +147,7 @@ def chain_at(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int) ->
     return _chain_of_rows(cursor, marks, span, sequence)
 
 
-def recount(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> int:
+def recount(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> int:
     """Compute a span's chain again from the rows that are there, and store it.
 
     Rows that were damaged after they were written have other fingerprints, and are sent with them.
@@ -157,7 +157,7 @@ def recount(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> int:
     return chain
 
 
-def forget(cursor: sqlite3.Cursor, marks: Marks, sequence: int) -> None:
+def forget(cursor: sqlite3.Cursor, marks: OutboxMarks, sequence: int) -> None:
     """Delete receipts up to a sequence, and the spans that are not needed any more."""
     if sequence >= marks.first:
         span = read_span(cursor, sequence, marks.last)
@@ -174,7 +174,7 @@ def forget(cursor: sqlite3.Cursor, marks: Marks, sequence: int) -> None:
     )
 
 
-def fork(cursor: sqlite3.Cursor, marks: Marks, span: Span) -> None:
+def fork(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> None:
     """Number what is not acknowledged of a span from 1 under a new id, which follows the old."""
     first = marks.acknowledged + 1
     chain = _fold(cursor, EMPTY_CHAIN, first, span.last)
@@ -212,7 +212,7 @@ def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[i
     return rows
 
 
-def _chain_of_rows(cursor: sqlite3.Cursor, marks: Marks, span: Span, sequence: int) -> int:
+def _chain_of_rows(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: int) -> int:
     """Compute a span's chain up to a sequence from the rows that are held."""
     begin = max(span.first, marks.first)
     chain = marks.front if begin == marks.first and begin > span.first else EMPTY_CHAIN

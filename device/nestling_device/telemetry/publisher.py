@@ -17,7 +17,7 @@ from google.protobuf.message import Message as Proto
 
 from nestling import topics
 from nestling.v1 import receipt_pb2
-from nestling_core.parsing.complaint_log import Complaints
+from nestling_core.parsing.throttled_log import ThrottledLog
 from nestling_core.telemetry.host_state import HostState, read_host_state
 from nestling_device.errors import DeviceError
 from nestling_device.storage.database import StorageError
@@ -66,8 +66,8 @@ class Telemetry:
         self._node: SparkplugNode | None = None  # for the next connection
         self._connection: Connection | None = None
         self._host: HostState | None = None  # online until it says otherwise
-        self._complaints = Complaints(_log)
-        self._wished_share: float | None = None
+        self._complaints = ThrottledLog(_log)
+        self._target_share: float | None = None
         self._desired_bundle = ""
         self._stop = threading.Event()
         self._hurry = threading.Event()
@@ -81,9 +81,9 @@ class Telemetry:
         return self._bytes_sent
 
     @property
-    def wished_share(self) -> float | None:
+    def target_share(self) -> float | None:
         """Share of inputs that the console wishes to be offloaded, None if it wishes none."""
-        return self._wished_share
+        return self._target_share
 
     @property
     def desired_bundle(self) -> str:
@@ -196,7 +196,7 @@ class Telemetry:
     def _current_gauges(self) -> Gauges:
         return replace(
             self._gauges,
-            offload_target=self._wished_share,
+            offload_target=self._target_share,
             desired_bundle=self._desired_bundle or None,
         )
 
@@ -228,8 +228,8 @@ class Telemetry:
             return
         if command.acknowledgement is not None:
             self._settle(command.acknowledgement)
-        if command.wish is not None:
-            self._wished_share = command.wish.share
+        if command.target is not None:
+            self._target_share = command.target.share
         if command.desired_bundle is not None:
             self._desired_bundle = command.desired_bundle
         if command.rebirth:

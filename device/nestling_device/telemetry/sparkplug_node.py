@@ -47,7 +47,7 @@ class Gauges:
     bundle_version: str = ""
     capacity: int = 0  # largest one resident, 0 if none
     battery: float = 1.0  # charge left, 0 to 1
-    # Wished share in force; None before the first answer, and where another wish decides.
+    # Target share in force; None before the first answer, and where another wish decides.
     offload_share: float | None = None
     # Whether inputs are harder than those of the calibration; None where nobody knows.
     drifting: bool | None = None
@@ -56,8 +56,8 @@ class Gauges:
     desired_bundle: str | None = None
 
 
-class ShareWish(NamedTuple):
-    """The share of inputs that the operator wishes to be offloaded."""
+class ShareTarget(NamedTuple):
+    """The share of inputs that the operator targets."""
 
     share: float | None  # None: as the device itself is set
 
@@ -68,7 +68,7 @@ class Command:
 
     rebirth: bool = False
     acknowledgement: receipt_pb2.OutboxAcknowledgement | None = None
-    wish: ShareWish | None = None
+    target: ShareTarget | None = None
     desired_bundle: str | None = None
 
 
@@ -166,7 +166,7 @@ def read_command(data: bytes) -> Command:
     """
     rebirth = False
     acknowledgement: receipt_pb2.OutboxAcknowledgement | None = None
-    wish: ShareWish | None = None
+    target: ShareTarget | None = None
     desired_bundle: str | None = None
     for metric in payload_pb2.Payload.FromString(data).metrics:
         name = metric.name or _NAMES.get(metric.alias, "")
@@ -178,20 +178,23 @@ def read_command(data: bytes) -> Command:
                 raise DecodeError(f"{name} has to be bytes")
             acknowledgement = receipt_pb2.OutboxAcknowledgement.FromString(value)
         elif name == sparkplug_metrics.OFFLOAD_TARGET:
-            wish = _share_wish(value)
+            target = _share_target(value)
         elif name == sparkplug_metrics.DESIRED_BUNDLE and isinstance(value, str):
             desired_bundle = value
     return Command(
-        rebirth=rebirth, acknowledgement=acknowledgement, wish=wish, desired_bundle=desired_bundle
+        rebirth=rebirth,
+        acknowledgement=acknowledgement,
+        target=target,
+        desired_bundle=desired_bundle,
     )
 
 
-def _share_wish(value: MetricValue | None) -> ShareWish:
+def _share_target(value: MetricValue | None) -> ShareTarget:
     if value is None:
-        return ShareWish(None)
+        return ShareTarget(None)
     if not isinstance(value, float) or not 0 <= value <= 1:
         raise DecodeError(f"{sparkplug_metrics.OFFLOAD_TARGET} has to be a number from 0 to 1")
-    return ShareWish(value)
+    return ShareTarget(value)
 
 
 def _entry(name: str, value: MetricValue | None, now_ms: int) -> Metric:

@@ -20,7 +20,7 @@ _NOT_YET_VALID, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Obstacle:
+class ConnectionProblem:
     """Why no connection to a server can be made.
 
     Attributes:
@@ -37,7 +37,7 @@ class Obstacle:
 
 def find_obstacle(
     address: Address, tls: ssl.SSLContext | None, *, timeout_s: float = _TIMEOUT_S
-) -> Obstacle | None:
+) -> ConnectionProblem | None:
     """Connect to a server as far as the TLS handshake, and see what goes wrong.
 
     Args:
@@ -53,7 +53,7 @@ def find_obstacle(
     except socket.gaierror as err:
         return _lookup_obstacle(address, err)
     except OSError as err:
-        return Obstacle(
+        return ConnectionProblem(
             found=f"{address} cannot be reached: {err.strerror or 'no answer in time'}",
             advice="check the network, the address, and that the cloud runs there",
         )
@@ -61,17 +61,21 @@ def find_obstacle(
         return None if tls is None else _shake_hands(address, line, tls)
 
 
-def _lookup_obstacle(address: Address, err: socket.gaierror) -> Obstacle:
+def _lookup_obstacle(address: Address, err: socket.gaierror) -> ConnectionProblem:
     if err.errno in _NO_SUCH_NAME:
         found = f"no address for {address.host}"
-        return Obstacle(found=found, advice="check how the name is written, or give an address")
-    return Obstacle(
+        return ConnectionProblem(
+            found=found, advice="check how the name is written, or give an address"
+        )
+    return ConnectionProblem(
         found=f"the address of {address.host} cannot be looked up just now ({err.strerror})",
         advice="check this device's network and its name server",
     )
 
 
-def _shake_hands(address: Address, line: socket.socket, tls: ssl.SSLContext) -> Obstacle | None:
+def _shake_hands(
+    address: Address, line: socket.socket, tls: ssl.SSLContext
+) -> ConnectionProblem | None:
     tls.set_alpn_protocols(["h2"])  # gRPC's listeners hang up without; brokers do not look at it
     try:
         with tls.wrap_socket(line, server_hostname=address.host) as secure:
@@ -79,13 +83,13 @@ def _shake_hands(address: Address, line: socket.socket, tls: ssl.SSLContext) -> 
     except ssl.SSLCertVerificationError as err:
         return _certificate_obstacle(address, err)
     except OSError:  # ssl.SSLError is one
-        return Obstacle(
+        return ConnectionProblem(
             found=f"{address} answers, but does not speak TLS as a cloud does",
             advice="check that it is the port for devices, and of a cloud with TLS",
         )
 
 
-def _wait_for_reply(address: Address, secure: ssl.SSLSocket) -> Obstacle | None:
+def _wait_for_reply(address: Address, secure: ssl.SSLSocket) -> ConnectionProblem | None:
     """Check that the server stays: one that misses a certificate hangs up after the handshake."""
     try:
         secure.settimeout(_REPLY_S)
@@ -95,7 +99,7 @@ def _wait_for_reply(address: Address, secure: ssl.SSLSocket) -> Obstacle | None:
         return None
     except OSError:
         pass
-    return Obstacle(
+    return ConnectionProblem(
         found=f"{address} hangs up after the handshake, like a port that asks for a certificate "
         "and gets none that it accepts",
         advice="to enrol, give the cloud's enrolment port (8501 unless the cloud says otherwise); "
@@ -103,20 +107,20 @@ def _wait_for_reply(address: Address, secure: ssl.SSLSocket) -> Obstacle | None:
     )
 
 
-def _certificate_obstacle(address: Address, err: ssl.SSLCertVerificationError) -> Obstacle:
+def _certificate_obstacle(address: Address, err: ssl.SSLCertVerificationError) -> ConnectionProblem:
     if err.verify_code in {_NOT_YET_VALID, _EXPIRED}:
         when = "is not valid yet" if err.verify_code == _NOT_YET_VALID else "has expired"
-        return Obstacle(
+        return ConnectionProblem(
             found=f"by this device's clock, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, the "
             f"certificate of {address} {when}",
             advice="set the clock and try again",
         )
     if err.verify_code in {_OTHER_NAME, _OTHER_ADDRESS}:
-        return Obstacle(
+        return ConnectionProblem(
             found=f"the certificate of {address} is for other names",
             advice=f"start the cloud with --public-host {address.host}, or use one of its names",
         )
-    return Obstacle(
+    return ConnectionProblem(
         found=f"{address} is not this device's cloud: its certificate comes from another authority",
         advice="check --cloud, and that the token is of this cloud",
     )

@@ -37,7 +37,7 @@ class IdentityError(DeviceError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Papers:
+class Credentials:
     """What an identity consists of.
 
     Attributes:
@@ -104,7 +104,7 @@ class Identity:
         return self._papers.broker
 
     @property
-    def papers(self) -> Papers:
+    def papers(self) -> Credentials:
         """What it consists of."""
         self._newest()
         return self._papers
@@ -155,7 +155,7 @@ class Identity:
         return self._certificate
 
 
-def save_identity(state_dir: Path, papers: Papers) -> Identity:
+def save_identity(state_dir: Path, papers: Credentials) -> Identity:
     """Write an identity in place of an earlier one: all of it or nothing.
 
     Raises:
@@ -199,7 +199,7 @@ def _common_name(certificate: x509.Certificate) -> str:
     return check_device_id(str(name.value))
 
 
-def _write_all(made: Path, papers: Papers) -> None:
+def _write_all(made: Path, papers: Credentials) -> None:
     made.mkdir(mode=0o700)
     write_private(made / "key.pem", papers.key)
     write_private(made / "certificate.pem", papers.certificate)
@@ -232,11 +232,11 @@ def _remove_except(state_dir: Path, keep: set[Path | None]) -> None:
             _log.warning("%a is left over and cannot be deleted: %s", str(path), err.strerror)
 
 
-def _read(link: Path) -> Papers:
+def _read(link: Path) -> Credentials:
     here = link.resolve()  # once, so that all of it is of one generation
     try:
         addresses = parse_json((here / "cloud.json").read_bytes())
-        return Papers(
+        return Credentials(
             key=(here / "key.pem").read_text(),
             certificate=(here / "certificate.pem").read_text(),
             authority=(here / "authority.pem").read_text(),
@@ -247,7 +247,7 @@ def _read(link: Path) -> Papers:
         raise _damaged(link, err) from err
 
 
-def _check(papers: Papers, link: Path) -> x509.Certificate:
+def _check(papers: Credentials, link: Path) -> x509.Certificate:
     """Check that the papers belong together."""
     try:
         certificate = x509.load_pem_x509_certificate(papers.certificate.encode())

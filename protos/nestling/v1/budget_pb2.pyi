@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 @_typing.final
 class Budget(_message.Message):
     """Every field up to link_rtt_ms is a limit on one answer, and left at 0 it admits nothing of its
-    kind. battery is a state. The others are wishes: a risk goes before energy, energy before latency,
+    kind. battery is a state. The others are targets: a risk goes before energy, energy before latency,
     and latency before a share.
     """
 
@@ -33,7 +33,7 @@ class Budget(_message.Message):
     BATTERY_FIELD_NUMBER: _builtins.int
     OFFLOAD_SHARE_FIELD_NUMBER: _builtins.int
     TOLERATED_RISK_FIELD_NUMBER: _builtins.int
-    WISH_WINDOW_FIELD_NUMBER: _builtins.int
+    TARGET_WINDOW_FIELD_NUMBER: _builtins.int
     ENERGY_PER_INPUT_MJ_FIELD_NUMBER: _builtins.int
     LATENCY_PER_INPUT_MS_FIELD_NUMBER: _builtins.int
     memory_bytes: _builtins.int
@@ -49,14 +49,14 @@ class Budget(_message.Message):
     battery: _builtins.float
     """Charge left, 0 to 1; mains power is 1."""
     offload_share: _builtins.float
-    """Share of inputs that the operator wishes to send to the cloud, 0 to 1."""
+    """Share of inputs that the operator aims to send to the cloud, 0 to 1."""
     tolerated_risk: _builtins.float
     """Share of the device's own answers that may differ from the cloud's, 0 to 1. Above 0 it decides
-    instead of all other wishes, by the bundle's certified prices.
+    instead of all other targets, by the bundle's certified thresholds.
     """
-    wish_window: _builtins.int
-    """Number of inputs over which a wished mean is kept, of those for which the cloud is open, whatever
-    they are like; 0: it is a wish, and prices stay as the bundle has them.
+    target_window: _builtins.int
+    """Number of inputs over which a target mean is kept, of those for which the cloud is open, whatever
+    they are like; 0: it is a target, and thresholds stay as the bundle has them.
     """
     energy_per_input_mj: _builtins.float
     """Energy that the mean input is wished to take, millijoules; 0 wishes nothing."""
@@ -73,13 +73,13 @@ class Budget(_message.Message):
         battery: _builtins.float = ...,
         offload_share: _builtins.float = ...,
         tolerated_risk: _builtins.float = ...,
-        wish_window: _builtins.int = ...,
+        target_window: _builtins.int = ...,
         energy_per_input_mj: _builtins.float = ...,
         latency_per_input_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["battery", b"battery", "energy_mj", b"energy_mj", "energy_per_input_mj", b"energy_per_input_mj", "latency_ms", b"latency_ms", "latency_per_input_ms", b"latency_per_input_ms", "link_mbit_s", b"link_mbit_s", "link_rtt_ms", b"link_rtt_ms", "memory_bytes", b"memory_bytes", "offload_share", b"offload_share", "tolerated_risk", b"tolerated_risk", "wish_window", b"wish_window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["battery", b"battery", "energy_mj", b"energy_mj", "energy_per_input_mj", b"energy_per_input_mj", "latency_ms", b"latency_ms", "latency_per_input_ms", b"latency_per_input_ms", "link_mbit_s", b"link_mbit_s", "link_rtt_ms", b"link_rtt_ms", "memory_bytes", b"memory_bytes", "offload_share", b"offload_share", "target_window", b"target_window", "tolerated_risk", b"tolerated_risk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

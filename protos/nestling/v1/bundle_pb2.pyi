@@ -272,20 +272,20 @@ Global___Manifest: _TypeAlias = Manifest  # noqa: Y015
 
 @_typing.final
 class OperatingPoint(_message.Message):
-    """Prices that turn a wished offload share into decisions, fitted on calibration subjects."""
+    """Thresholds that turn a target offload share into decisions, fitted on calibration subjects."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OFFLOAD_SHARE_FIELD_NUMBER: _builtins.int
-    GATE_PRICE_FIELD_NUMBER: _builtins.int
-    ACCEPT_PRICE_FIELD_NUMBER: _builtins.int
+    GATE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    ACCEPT_THRESHOLD_FIELD_NUMBER: _builtins.int
     ACCURACY_FIELD_NUMBER: _builtins.int
     offload_share: _builtins.float
-    gate_price: _builtins.float
+    gate_threshold: _builtins.float
     """What the cloud must be better by, in success probability, before the larger capacity of a way
     up runs. Below -1: every input goes, and none runs.
     """
-    accept_price: _builtins.float
+    accept_threshold: _builtins.float
     """The same after the last one ran."""
     accuracy: _builtins.float
     """Expected accuracy, 0 to 1."""
@@ -293,13 +293,13 @@ class OperatingPoint(_message.Message):
         self,
         *,
         offload_share: _builtins.float = ...,
-        gate_price: _builtins.float = ...,
-        accept_price: _builtins.float = ...,
+        gate_threshold: _builtins.float = ...,
+        accept_threshold: _builtins.float = ...,
         accuracy: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_price", b"accept_price", "accuracy", b"accuracy", "gate_price", b"gate_price", "offload_share", b"offload_share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_threshold", b"accept_threshold", "accuracy", b"accuracy", "gate_threshold", b"gate_threshold", "offload_share", b"offload_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -307,7 +307,7 @@ Global___OperatingPoint: _TypeAlias = OperatingPoint  # noqa: Y015
 
 @_typing.final
 class CertifiedPoint(_message.Message):
-    """Prices at which, where the device answers itself, it seldom differs from the cloud:
+    """Thresholds at which, where the device answers itself, it seldom differs from the cloud:
     P(they disagree | the device kept the input) <= risk. The statement is false with probability
     delta at most, over the draw of the inputs that it was read off.
     """
@@ -316,18 +316,18 @@ class CertifiedPoint(_message.Message):
 
     RISK_FIELD_NUMBER: _builtins.int
     DELTA_FIELD_NUMBER: _builtins.int
-    GATE_PRICE_FIELD_NUMBER: _builtins.int
-    ACCEPT_PRICE_FIELD_NUMBER: _builtins.int
+    GATE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    ACCEPT_THRESHOLD_FIELD_NUMBER: _builtins.int
     OFFLOAD_SHARE_FIELD_NUMBER: _builtins.int
     KEPT_FIELD_NUMBER: _builtins.int
     BOUND_FIELD_NUMBER: _builtins.int
     risk: _builtins.float
     """Tolerated share of disagreement among inputs that the device keeps, 0 to 1."""
     delta: _builtins.float
-    gate_price: _builtins.float
-    accept_price: _builtins.float
+    gate_threshold: _builtins.float
+    accept_threshold: _builtins.float
     offload_share: _builtins.float
-    """Share of the inputs that these prices sent to the cloud."""
+    """Share of the inputs that these thresholds sent to the cloud."""
     kept: _builtins.int
     """Number of inputs that they kept on the device."""
     bound: _builtins.float
@@ -337,15 +337,15 @@ class CertifiedPoint(_message.Message):
         *,
         risk: _builtins.float = ...,
         delta: _builtins.float = ...,
-        gate_price: _builtins.float = ...,
-        accept_price: _builtins.float = ...,
+        gate_threshold: _builtins.float = ...,
+        accept_threshold: _builtins.float = ...,
         offload_share: _builtins.float = ...,
         kept: _builtins.int = ...,
         bound: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_price", b"accept_price", "bound", b"bound", "delta", b"delta", "gate_price", b"gate_price", "kept", b"kept", "offload_share", b"offload_share", "risk", b"risk"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_threshold", b"accept_threshold", "bound", b"bound", "delta", b"delta", "gate_threshold", b"gate_threshold", "kept", b"kept", "offload_share", b"offload_share", "risk", b"risk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -388,42 +388,42 @@ class RoutingCurve(_message.Message):
 Global___RoutingCurve: _TypeAlias = RoutingCurve  # noqa: Y015
 
 @_typing.final
-class Climb(_message.Message):
-    """A way up to a capacity: a smaller one answers first, and the larger one runs where that is
+class Cascade(_message.Message):
+    """A cascade to a capacity: a smaller one answers first, and the larger one runs where that is
     believed to be worth its run.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     START_FIELD_NUMBER: _builtins.int
-    PRICE_FIELD_NUMBER: _builtins.int
-    CLIMBED_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    LARGER_SHARE_FIELD_NUMBER: _builtins.int
     CURVE_FIELD_NUMBER: _builtins.int
     start: _builtins.int
     """Capacity that runs first, 1 to K; 0 where the larger one had better run at once."""
-    price: _builtins.float
+    threshold: _builtins.float
     """What the larger one must be better by, in success probability, to run."""
-    climbed: _builtins.float
+    larger_share: _builtins.float
     """Share of inputs for which it ran."""
     @_builtins.property
     def curve(self) -> Global___RoutingCurve:
-        """Prices of the cloud on the way."""
+        """Thresholds of the cloud on the way."""
 
     def __init__(
         self,
         *,
         start: _builtins.int = ...,
-        price: _builtins.float = ...,
-        climbed: _builtins.float = ...,
+        threshold: _builtins.float = ...,
+        larger_share: _builtins.float = ...,
         curve: Global___RoutingCurve | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["curve", b"curve"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["climbed", b"climbed", "curve", b"curve", "price", b"price", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["curve", b"curve", "larger_share", b"larger_share", "start", b"start", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Climb: _TypeAlias = Climb  # noqa: Y015
+Global___Cascade: _TypeAlias = Cascade  # noqa: Y015
 
 @_typing.final
 class Calibration(_message.Message):
@@ -431,27 +431,27 @@ class Calibration(_message.Message):
 
     CURVES_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
-    CLIMBS_FIELD_NUMBER: _builtins.int
+    CASCADES_FIELD_NUMBER: _builtins.int
     inputs: _builtins.int
-    """Number of calibration inputs that prices were read off; no network was fitted on them."""
+    """Number of calibration inputs that thresholds were read off; no network was fitted on them."""
     @_builtins.property
     def curves(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingCurve]:
         """One for each capacity, smallest first, where it runs at once."""
 
     @_builtins.property
-    def climbs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Climb]:
-        """The way up to each capacity, smallest first."""
+    def cascades(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cascade]:
+        """The cascade to each capacity, smallest first."""
 
     def __init__(
         self,
         *,
         curves: _abc.Iterable[Global___RoutingCurve] | None = ...,
         inputs: _builtins.int = ...,
-        climbs: _abc.Iterable[Global___Climb] | None = ...,
+        cascades: _abc.Iterable[Global___Cascade] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["climbs", b"climbs", "curves", b"curves", "inputs", b"inputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascades", b"cascades", "curves", b"curves", "inputs", b"inputs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -208,7 +208,7 @@ class Receipt(_message.Message):
     offload_bytes: _builtins.int
     fingerprint: _builtins.int
     """Of this receipt's content, made by the device when it wrote it: what tells two receipts of one
-    sequence apart. `nestling.receipt_chain` has what it is for.
+    sequence apart. `nestling_core.telemetry.receipt_chain` has what it is for.
     """
     unreadable: _builtins.bool
     """The device cannot read this receipt any more, its row is damaged: only the sequence and the

@@ -2,7 +2,7 @@
 
 The run itself only knows the answers it gave. Here every capacity and the teacher answer every
 input of the run, with the bundle's own models, so that baselines face the same inputs, the same
-resident capacities and the same weather.
+resident capacities and the same conditions.
 """
 
 import platform
@@ -127,8 +127,8 @@ def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
     """Accuracy if the most urgent inputs had gone to the cloud, and no others.
 
     This is a router with one threshold for the whole fleet, set to send a given number. Inputs for
-    which the cloud was no option, or asked in vain, keep the device's answer, so that a baseline
-    meets the same weather as the run.
+    which the cloud was no option, or asked without success, keep the device's answer, so that a
+    baseline meets the same conditions as the run.
 
     Args:
         evaluation: of the run.

@@ -11,7 +11,7 @@ from nestling_sim.fleet.live import DeviceRun, Fleet
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lived:
+class FinishedRun:
     """A fleet's answers under one bundle, and how they compare.
 
     Attributes:

@@ -32,7 +32,7 @@ class Outcome:
         seed: of training, dealing, baselines.
         bundle_version: that the devices were offered.
         manifest: of that bundle.
-        scenario: devices and weather.
+        scenario: devices and conditions.
         inputs: number of inputs dealt.
         recordings: of the task's test data, which they come from.
         runs: what each device counted.
@@ -124,8 +124,8 @@ def _energy(outcome: Outcome) -> dict[str, Any]:
     """Millijoules per input, by source; the two alternatives are reckoned on the same inputs.
 
     Device-only runs the resident capacity and nothing that routes. Cloud-only sends every input
-    over the link as it was, as if the cloud had always been there; where the weather left no
-    link at all, over the device's link in fair weather.
+    over the link as it was, as if the cloud had always been there; where the conditions left no
+    link at all, over the device's link in fair conditions.
     """
     devices = {device.device_id: device for device in outcome.scenario.fleet()}
     meters = {

@@ -1,1 +1,1 @@
-"""TODO."""
+"""A simulated fleet: devices in threads, their streams of inputs, and links that can be cut."""

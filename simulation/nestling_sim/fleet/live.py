@@ -1,4 +1,4 @@
-"""A live fleet: every agent in its own thread, over real sockets, under the scenario's weather."""
+"""A live fleet: one thread an agent, real sockets, and the conditions of the scenario."""
 
 import itertools
 import logging
@@ -48,7 +48,7 @@ class Fleet:
     """Everything that a live run needs.
 
     Attributes:
-        scenario: devices and weather.
+        scenario: devices and conditions.
         streams: each device's inputs, by device id.
         needs: of the bundle.
         addresses: of the cloud.
@@ -254,7 +254,7 @@ def _answer(
     links: Sequence[CuttableLink],
     turns: Iterable[int],
 ) -> Iterator[tuple[int, bool]]:
-    """Answer input after input under the weather; the stream starts again where it ends.
+    """Answer input after input under the conditions; the stream starts again where it ends.
 
     Yields:
         Each turn, once it is taken, and whether its input has an answer.

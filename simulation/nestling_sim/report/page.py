@@ -120,9 +120,9 @@ def _pictures(evidence: Evidence) -> str:
                 "Accuracy against offload share",
                 "Every router may send the same share of inputs to the cloud; a better one picks "
                 "the inputs that gain from it. The oracle knows the right answers and cannot be "
-                "built. The curves assume fair weather: the cloud can be reached all the time, and "
+                "built. The curves assume that the cloud can be reached all the time, and that "
                 "one threshold for the whole fleet is set with hindsight to send each share. The "
-                "large point is this run: through the scenario's weather, input by input.",
+                "large point is this run: through the scenario's conditions, input by input.",
                 [
                     _drawn(accuracy_picture(evidence), "accuracy"),
                     folded(tables.accuracy_by_share(evidence)),
@@ -187,8 +187,8 @@ def _rest(summary: Mapping[str, Any]) -> str:
         [
             section(
                 "Against its ends and its rivals",
-                "The rivals meet the run's weather and send as many inputs as the run did, by one "
-                "threshold for the whole fleet that is set with hindsight.",
+                "The rivals meet the run's conditions and send as many inputs as the run did, by "
+                "one threshold for the whole fleet that is set with hindsight.",
                 [table(tables.comparison(summary))],
             ),
             section(

@@ -165,7 +165,7 @@ def routes_picture(evidence: Evidence) -> Figure:
     for row, one in enumerate(tallies):
         if one.fallbacks:
             axes.annotate(
-                f"{one.fallbacks} fell back",
+                f"{one.fallbacks} used the fallback",
                 (1, row),
                 xytext=(8, 0),
                 textcoords="offset points",
@@ -221,7 +221,7 @@ def _capacity_legend() -> list[Line2D | Patch]:
         Line2D(
             [], [], color=CLOUD_ORANGE.light, marker="|", linestyle="", label="answered by cloud"
         ),
-        Line2D([], [], color=FALLBACK.light, marker="x", linestyle="", label="fell back"),
+        Line2D([], [], color=FALLBACK.light, marker="x", linestyle="", label="used the fallback"),
         Patch(color=OUTAGE.light, label="outage"),
     ]
 

@@ -87,7 +87,7 @@ def accuracy_by_share(evidence: Evidence) -> Table:
 def devices(evidence: Evidence) -> Table:
     """What happened to every device."""
     return Table(
-        head=("device", "inputs", "capacities", "switches", "fell back", "during outage"),
+        head=("device", "inputs", "capacities", "switches", "used the fallback", "during outage"),
         rows=[
             (
                 one.device,

@@ -52,7 +52,7 @@ def _facts(summary: Mapping[str, Any]) -> RichTable:
     if summary["dealt_again"]:
         made.add_row("recordings", dealt_again(summary).removeprefix("; "))
     made.add_row("routes", f"{routes} ({share} offloaded)")
-    made.add_row("fell back", f"{summary['fallbacks']}")
+    made.add_row("used the fallback", f"{summary['fallbacks']}")
     for name, text in _not_sent(summary["not_sent"]):
         made.add_row(name, text)
     made.add_row("switches", f"{summary['capacity_switches']} of capacity")

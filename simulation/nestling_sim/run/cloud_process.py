@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from nestling_cloud.mqtt.broker_process import BrokerKind
-from nestling_cloud.mqtt.parent_death import leashed
+from nestling_cloud.mqtt.parent_death import dies_with_parent
 from nestling_cloud.service.config import Addresses
 from nestling_core.parsing.untrusted import UnreadableError, parse_json
 from nestling_sim.errors import SimError
@@ -49,7 +49,7 @@ def cloud_process(
     with (
         tempfile.TemporaryFile("w+") as log,  # a pipe that nobody reads would fill up
         subprocess.Popen(
-            leashed(command),
+            dies_with_parent(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

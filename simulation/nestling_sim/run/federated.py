@@ -25,12 +25,12 @@ from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.tasks import Examples
 from nestling_device.federated import client_app
 from nestling_sim.figures.evaluation import Evaluation, evaluate
-from nestling_sim.figures.finished_run import Lived
+from nestling_sim.figures.finished_run import FinishedRun
 from nestling_sim.fleet.flower_grid import LocalGrid
 from nestling_sim.fleet.live import DeviceRun, Fleet, run_fleet
 from nestling_sim.fleet.streams import Stream
 from nestling_sim.fleet.wearers import Wearer, wearers, write_local
-from nestling_sim.run.workspace import Site
+from nestling_sim.run.workspace import Workspace
 from nestling_sim.scenario.limits import Needs
 from nestling_sim.scenario.scenario import FederatedTable, Scenario
 
@@ -38,20 +38,20 @@ _RUN = "simulation"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learning:
+class LearningSetup:
     """Everything that the fleet's learning needs.
 
     Attributes:
         scenario: devices, and a `[federated]` table.
         data_dir: folder with the task's data, or None.
         streams: each device's recordings, as they were before its sensor saw them.
-        site: with the cloud whose repository takes the new release.
+        workspace: with the cloud whose repository takes the new release.
     """
 
     scenario: Scenario
     data_dir: Path | None
     streams: Mapping[str, Stream]
-    site: Site
+    workspace: Workspace
 
     @property
     def table(self) -> FederatedTable:
@@ -72,7 +72,7 @@ class _Phase:
     evaluation: Evaluation
 
 
-def learn_in_rounds(learning: Learning, progress: Progress) -> Lived:
+def learn_in_rounds(learning: LearningSetup, progress: Progress) -> FinishedRun:
     """Answer, learn, answer again.
 
     Args:
@@ -89,39 +89,39 @@ def learn_in_rounds(learning: Learning, progress: Progress) -> Lived:
     rounds = _learn(learning, people, before.manifest, progress)
     first_index = max(len(stream) for stream in measured.values())
     after = _answer(learning, measured, first_index, progress)
-    return Lived(
+    return FinishedRun(
         manifest=after.manifest,
         version=after.version,
         fleet=after.fleet,
         runs=[_since(run, earlier) for run, earlier in zip(after.runs, before.runs, strict=True)],
         receipts=after.receipts,
-        every_receipt=learning.site.receipts(),
+        every_receipt=learning.workspace.receipts(),
         evaluation=after.evaluation,
         learning=_story(learning, people, rounds, before, after),
     )
 
 
 def _answer(
-    learning: Learning,
+    learning: LearningSetup,
     streams: Mapping[str, Examples],
     first_index: int,
     progress: Progress,
 ) -> _Phase:
-    repository = learning.site.repository
+    repository = learning.workspace.repository
     desired, manifest = repository.desired(), repository.manifest()
     assert desired is not None  # it has a manifest
     fleet = Fleet(
         scenario=learning.scenario,
         streams=streams,
         needs=Needs.of(manifest),
-        addresses=learning.site.addresses,
-        state_dir=learning.site.devices,
+        addresses=learning.workspace.addresses,
+        state_dir=learning.workspace.devices,
         first_index=first_index,
     )
     runs = run_fleet(fleet, progress)
     receipts = [
         dataclasses.replace(row, input_index=row.input_index - first_index)
-        for row in learning.site.receipts()
+        for row in learning.workspace.receipts()
         if row.input_index >= first_index
     ]
     return _Phase(
@@ -135,13 +135,13 @@ def _answer(
 
 
 def _learn(
-    learning: Learning, people: Mapping[str, Wearer], manifest: Manifest, progress: Progress
+    learning: LearningSetup, people: Mapping[str, Wearer], manifest: Manifest, progress: Progress
 ) -> list[Round]:
     """Run the rounds; whether they end in a release is in the record."""
     table, scenario = learning.table, learning.scenario
     config = RunConfig(
-        repository=str(learning.site.repository.root),
-        store=learning.site.store,
+        repository=str(learning.workspace.repository.root),
+        store=learning.workspace.store,
         task=scenario.task,
         data_dir=str(learning.data_dir or ""),
         seed=scenario.seed,
@@ -163,17 +163,17 @@ def _learn(
 
 
 def _node_configs(
-    learning: Learning, people: Mapping[str, Wearer], manifest: Manifest
+    learning: LearningSetup, people: Mapping[str, Wearer], manifest: Manifest
 ) -> list[dict[str, str | int | float]]:
     needed = [entry.memory_bytes for entry in manifest.capacities]
     configs: list[dict[str, str | int | float]] = []
     for device in learning.scenario.fleet():
-        data = learning.site.folder / f"{device.device_id}.npz"
+        data = learning.workspace.folder / f"{device.device_id}.npz"
         write_local(people[device.device_id].local, data)
         configs.append(
             {
                 "id": device.device_id,
-                "state": str(learning.site.devices / device.device_id),
+                "state": str(learning.workspace.devices / device.device_id),
                 "data": str(data),
                 "memory-kb": device.memory.memory_bytes(needed) / 1000,
             }
@@ -187,7 +187,7 @@ def _since(run: DeviceRun, earlier: DeviceRun) -> DeviceRun:
 
 
 def _story(
-    learning: Learning,
+    learning: LearningSetup,
     people: Mapping[str, Wearer],
     rounds: Sequence[Round],
     before: _Phase,

@@ -17,14 +17,14 @@ from nestling_cloud.service.config import Addresses
 from nestling_cloud.tasks import load_task
 from nestling_cloud.temporary import temporary_folder
 from nestling_sim.figures.evaluation import curves, evaluate
-from nestling_sim.figures.finished_run import Lived
+from nestling_sim.figures.finished_run import FinishedRun
 from nestling_sim.figures.summary import Outcome, summarize
 from nestling_sim.fleet.live import Fleet, FleetError, keep_answering, run_fleet
 from nestling_sim.fleet.streams import Stream, deal
 from nestling_sim.report import Evidence, report_page
 from nestling_sim.run.open_files import make_room
 from nestling_sim.run.results import write_results
-from nestling_sim.run.workspace import FOLDER_PREFIX, Site, open_site
+from nestling_sim.run.workspace import FOLDER_PREFIX, Workspace, open_workspace
 from nestling_sim.scenario.conditions import outages
 from nestling_sim.scenario.limits import Needs
 from nestling_sim.scenario.scenario import Scenario
@@ -38,7 +38,7 @@ class RunConfig:
     """What to run, and where results go.
 
     Attributes:
-        scenario: devices and weather; its task and seed count.
+        scenario: devices and conditions; its task and seed count.
         data_dir: folder with the task's data; None searches the usual places.
         retrain: train even if the cache has the bundle.
         out: folder for results; each run makes one of its own in it.
@@ -126,47 +126,47 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
             cache=config.cache,
             say=listener.said,
         )
-    with _site(config, trained.folder) as site:
-        listener.serving(site.addresses)
+    with _workspace(config, trained.folder) as workspace:
+        listener.serving(workspace.addresses)
         live = _run_live if scenario.federated is None else _run_federated
-        lived = live(config, site, streams, watch, progress)
+        finished = live(config, workspace, streams, watch, progress)
         summary = summarize(
             Outcome(
                 task=task.name,
                 seed=scenario.seed,
-                bundle_version=lived.version,
-                manifest=lived.manifest,
+                bundle_version=finished.version,
+                manifest=finished.manifest,
                 scenario=scenario,
-                inputs=sum(map(len, lived.fleet.streams.values())),
+                inputs=sum(map(len, finished.fleet.streams.values())),
                 recordings=len(splits.test),
-                runs=lived.runs,
-                receipts=lived.receipts,
-                evaluation=lived.evaluation,
+                runs=finished.runs,
+                receipts=finished.receipts,
+                evaluation=finished.evaluation,
                 wall_s=watch.wall_s,
             )
         )
-        if lived.learning is not None:
-            summary["federated"] = lived.learning
+        if finished.learning is not None:
+            summary["federated"] = finished.learning
         with watch.stage("report"):
-            page = report_page(_evidence(scenario, lived, summary))
+            page = report_page(_evidence(scenario, finished, summary))
         summary["wall_s"] = {name: round(seconds, 2) for name, seconds in watch.wall_s.items()}
-        folder = write_results(config.out, summary, lived.every_receipt, page)
+        folder = write_results(config.out, summary, finished.every_receipt, page)
         result = Result(summary=summary, folder=folder)
         listener.finished(result)
         if config.keep_serving:
-            keep_answering(lived.fleet, interval_s=KEEP_INTERVAL_S)
+            keep_answering(finished.fleet, interval_s=KEEP_INTERVAL_S)
     return result
 
 
 @contextmanager
-def _site(config: RunConfig, trained: Path) -> Iterator[Site]:
+def _workspace(config: RunConfig, trained: Path) -> Iterator[Workspace]:
     with ExitStack() as stack:
         if config.scenario.federated is not None:
             # A copy: what this fleet learns must not become the cache's bundle.
             copy = stack.enter_context(temporary_folder(FOLDER_PREFIX))
             trained = Path(shutil.copytree(trained, copy / "repository"))
         yield stack.enter_context(
-            open_site(
+            open_workspace(
                 Repository(trained),
                 broker_kind=config.broker_kind,
                 console=config.console or config.keep_serving,
@@ -174,12 +174,12 @@ def _site(config: RunConfig, trained: Path) -> Iterator[Site]:
         )
 
 
-def _evidence(scenario: Scenario, lived: Lived, summary: Mapping[str, Any]) -> Evidence:
-    streams = lived.fleet.streams
+def _evidence(scenario: Scenario, finished: FinishedRun, summary: Mapping[str, Any]) -> Evidence:
+    streams = finished.fleet.streams
     return Evidence(
         summary=summary,
-        receipts=lived.receipts,
-        curves=curves(lived.evaluation),
+        receipts=finished.receipts,
+        curves=curves(finished.evaluation),
         outages={
             device.device_id: outages(device, len(streams[device.device_id]), scenario)
             for device in scenario.fleet()
@@ -189,27 +189,27 @@ def _evidence(scenario: Scenario, lived: Lived, summary: Mapping[str, Any]) -> E
 
 def _run_live(
     config: RunConfig,
-    site: Site,
+    workspace: Workspace,
     streams: Mapping[str, Stream],
     watch: _Watch,
     progress: Progress,
-) -> Lived:
-    desired, manifest = site.repository.desired(), site.repository.manifest()
+) -> FinishedRun:
+    desired, manifest = workspace.repository.desired(), workspace.repository.manifest()
     assert desired is not None  # it has a manifest
     played = {device: stream.examples for device, stream in streams.items()}
     fleet = Fleet(
         scenario=config.scenario,
         streams=played,
         needs=Needs.of(manifest),
-        addresses=site.addresses,
-        state_dir=site.devices,
+        addresses=workspace.addresses,
+        state_dir=workspace.devices,
     )
     with watch.stage("fleet"):
         runs = run_fleet(fleet, progress)
-        receipts = site.receipts()
+        receipts = workspace.receipts()
     with watch.stage("evaluate"):
-        evaluation = evaluate(site.repository, played, receipts)
-    return Lived(
+        evaluation = evaluate(workspace.repository, played, receipts)
+    return FinishedRun(
         manifest=manifest,
         version=desired.bundle_version,
         fleet=fleet,
@@ -222,20 +222,20 @@ def _run_live(
 
 def _run_federated(
     config: RunConfig,
-    site: Site,
+    workspace: Workspace,
     streams: Mapping[str, Stream],
     watch: _Watch,
     progress: Progress,
-) -> Lived:
+) -> FinishedRun:
     # Flower asks when it is imported, and then reports home unless it is told not to.
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
     try:  # flwr is an extra of its own, and takes a second to import
-        from nestling_sim.run.federated import Learning, learn_in_rounds  # noqa: PLC0415
+        from nestling_sim.run.federated import LearningSetup, learn_in_rounds  # noqa: PLC0415
     except ModuleNotFoundError as err:
         raise FleetError(f"{err}: pip install 'nestling[sim,federated]'") from err
-    learning = Learning(
-        scenario=config.scenario, data_dir=config.data_dir, streams=streams, site=site
+    learning = LearningSetup(
+        scenario=config.scenario, data_dir=config.data_dir, streams=streams, workspace=workspace
     )
     with watch.stage("fleet"):
         return learn_in_rounds(learning, progress)

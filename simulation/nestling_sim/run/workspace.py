@@ -19,7 +19,7 @@ FOLDER_PREFIX = ".nestling-sim-"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
+class Workspace:
     """A cloud that is up, and what belongs to it.
 
     Attributes:
@@ -56,7 +56,9 @@ class Site:
 
 
 @contextmanager
-def open_site(repository: Repository, *, broker_kind: BrokerKind, console: bool) -> Iterator[Site]:
+def open_workspace(
+    repository: Repository, *, broker_kind: BrokerKind, console: bool
+) -> Iterator[Workspace]:
     """Serve a repository from a temporary folder.
 
     Args:
@@ -64,13 +66,14 @@ def open_site(repository: Repository, *, broker_kind: BrokerKind, console: bool)
         broker_kind: which broker the cloud starts.
         console: whether it serves its console.
     """
-    # kill -9 leaves this folder until the next run, and no process: the cloud is on a leash.
+    # kill -9 leaves this folder until the next run, and no process: the cloud is on a parent-death
+    # guard.
     with temporary_folder(FOLDER_PREFIX) as folder:
         serving = cloud_process(
             repository.root, _cloud_state(folder), broker_kind=broker_kind, console=console
         )
         with serving as addresses:
-            yield Site(folder=folder, repository=repository, addresses=addresses)
+            yield Workspace(folder=folder, repository=repository, addresses=addresses)
 
 
 def _cloud_state(folder: Path) -> Path:

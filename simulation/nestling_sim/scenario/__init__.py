@@ -1,1 +1,1 @@
-"""TODO."""
+"""Scenario files: devices, limits, drift, and the conditions that devices meet."""

@@ -10,13 +10,13 @@ from nestling.v1 import budget_pb2
 from nestling_sim.scenario.limits import Needs, offload_of
 from nestling_sim.scenario.scenario import (
     EVERY_DEVICE,
-    BatteryWeather,
+    BatteryCondition,
+    Condition,
     Device,
-    LinkWeather,
-    MemoryWeather,
-    OutageWeather,
+    LinkCondition,
+    MemoryCondition,
+    OutageCondition,
     Scenario,
-    Weather,
 )
 
 
@@ -29,7 +29,7 @@ def budget_at(
         device: one of the scenario's fleet.
         index: position of the input in the device's stream, from 0.
         length: number of inputs in that stream.
-        scenario: where the weather and the offload share are from.
+        scenario: where the conditions and the offload share are from.
         needs: of the bundle.
     """
     memory_bytes = device.memory.memory_bytes(needs.memory_bytes)
@@ -44,7 +44,7 @@ def budget_at(
         link_rtt_ms=device.rtt_ms,
         battery=1.0,
         offload_share=scenario.offload.share,
-        wish_window=scenario.offload.window,
+        target_window=scenario.offload.window,
         tolerated_risk=scenario.offload.tolerated_risk,
         energy_per_input_mj=scenario.offload.energy_per_input_mj,
         latency_per_input_ms=scenario.offload.latency_per_input_ms,
@@ -65,11 +65,11 @@ def outages(device: Device, length: int, scenario: Scenario) -> list[range]:
     return [
         indices(entry, length)
         for entry in _entries(device, scenario)
-        if isinstance(entry, OutageWeather)
+        if isinstance(entry, OutageCondition)
     ]
 
 
-def indices(entry: Weather, length: int) -> range:
+def indices(entry: Condition, length: int) -> range:
     """Input indices at which an entry holds in a stream of `length` inputs.
 
     Entries that follow each other (until = 0.5, from = 0.5) neither overlap nor leave a gap.
@@ -77,18 +77,18 @@ def indices(entry: Weather, length: int) -> range:
     return range(round(entry.start * length), round(entry.until * length))
 
 
-def _entries(device: Device, scenario: Scenario) -> Iterator[Weather]:
+def _entries(device: Device, scenario: Scenario) -> Iterator[Condition]:
     names = {EVERY_DEVICE, device.profile, device.device_id}
-    return (entry for entry in scenario.weather if names.intersection(entry.devices))
+    return (entry for entry in scenario.conditions if names.intersection(entry.devices))
 
 
-def _apply(entry: Weather, budget: budget_pb2.Budget, needs: Needs) -> None:
+def _apply(entry: Condition, budget: budget_pb2.Budget, needs: Needs) -> None:
     match entry:
-        case MemoryWeather():
+        case MemoryCondition():
             budget.memory_bytes = entry.memory_bytes(needs.memory_bytes)
-        case BatteryWeather():
+        case BatteryCondition():
             budget.battery = entry.battery
-        case LinkWeather():
+        case LinkCondition():
             budget.link_mbit_s, budget.link_rtt_ms = entry.mbit_s, entry.rtt_ms
-        case OutageWeather():
+        case OutageCondition():
             pass  # a device does not know that it is cut off before it tries

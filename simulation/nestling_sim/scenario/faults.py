@@ -48,8 +48,8 @@ def _place(loc: tuple[int | str, ...]) -> str:
             return ""
         case (str() as table, int() as index, *inner):
             place = f"[[{table}]] table {index + 1}"
-            # pydantic puts the kind of a weather table between its index and its key
-            rest = inner[1:] if table == "weather" else inner
+            # pydantic puts the kind of a conditions table between its index and its key
+            rest = inner[1:] if table == "conditions" else inner
         case (str() as table, *rest) if rest:
             place = f"[{table}]"
         case _:

@@ -86,7 +86,7 @@ class AnswerLimits(Table):
     """What one answer may take: in units, or as so many times what an offload takes.
 
     An offload here is the run of the largest capacity that the device's memory admits, and then
-    the transfer, over the device's link in fair weather.
+    the transfer, over the device's link in fair conditions.
     """
 
     latency_ms: Positive | None = None
@@ -125,9 +125,9 @@ def offload_of(
     Args:
         profile: the board.
         link: the radio.
-        memory_bytes: that the device has in fair weather.
+        memory_bytes: that the device has in fair conditions.
         needs: of the bundle.
-        mbit_s: throughput of the uplink in fair weather.
+        mbit_s: throughput of the uplink in fair conditions.
         rtt_ms: its round trip.
     """
     meter = _meter(profile, link)

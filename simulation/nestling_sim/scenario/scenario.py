@@ -1,4 +1,4 @@
-"""A scenario: which devices run which task, and what weather they meet.
+"""A scenario: which devices run which task, and what conditions they meet.
 
 Scenarios are TOML files. The models below are the file's own tables; `Scenario.fleet` spells
 the device tables out as one `Device` each.
@@ -32,7 +32,7 @@ class ScenarioError(SimError):
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """One simulated device, with its budget in fair weather.
+    """One simulated device, with its budget in fair conditions.
 
     Attributes:
         device_id: `<profile>-<n>`, n from 1.
@@ -56,7 +56,7 @@ class Device:
 
 
 class OffloadTable(Table):
-    """`[offload]`: what is wished of the cloud, and an offload's deadline."""
+    """`[offload]`: the target of the cloud, and an offload's deadline."""
 
     share: Share = 0.0
     window: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -66,7 +66,7 @@ class OffloadTable(Table):
     deadline_ms: Positive
 
     @model_validator(mode="after")
-    def _wishes(self) -> Self:
+    def _targets(self) -> Self:
         """Nothing wished is more likely a slip than a fleet that never asks."""
         others = (self.tolerated_risk, self.energy_per_input_mj, self.latency_per_input_ms)
         if "share" not in self.model_fields_set and not any(others):
@@ -95,7 +95,7 @@ class FederatedTable(Table):
     local_epochs: Annotated[int, Field(ge=1, le=1000)]
 
 
-class _Weather(Table):
+class _ConditionTable(Table):
     devices: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
     start: Annotated[float, Field(ge=0, lt=1, alias="from")]
     until: Annotated[float, Field(gt=0, le=1)]
@@ -107,20 +107,20 @@ class _Weather(Table):
         return self
 
 
-class MemoryWeather(_Weather, Memory):
+class MemoryCondition(_ConditionTable, Memory):
     """Less memory, or more; kB are 1000 bytes."""
 
     kind: Literal["memory"]
 
 
-class BatteryWeather(_Weather):
+class BatteryCondition(_ConditionTable):
     """A battery at this charge, 0 to 1."""
 
     kind: Literal["battery"]
     battery: Share
 
 
-class LinkWeather(_Weather):
+class LinkCondition(_ConditionTable):
     """Another throughput and round trip."""
 
     kind: Literal["link"]
@@ -128,14 +128,15 @@ class LinkWeather(_Weather):
     rtt_ms: Annotated[float, Field(ge=0)]
 
 
-class OutageWeather(_Weather):
+class OutageCondition(_ConditionTable):
     """No way to the cloud, which the device learns only by trying."""
 
     kind: Literal["outage"]
 
 
-Weather = Annotated[
-    MemoryWeather | BatteryWeather | LinkWeather | OutageWeather, Field(discriminator="kind")
+Condition = Annotated[
+    MemoryCondition | BatteryCondition | LinkCondition | OutageCondition,
+    Field(discriminator="kind"),
 ]
 
 
@@ -146,17 +147,17 @@ class Scenario(Table):
     seed: Annotated[int, Field(ge=0)]
     offload: OffloadTable
     devices: Annotated[tuple[DeviceTable, ...], Field(min_length=1, strict=False)]
-    weather: Annotated[tuple[Weather, ...], Field(strict=False)] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(strict=False)] = ()
     federated: FederatedTable | None = None
 
     @model_validator(mode="after")
-    def _weather_meets_a_device(self) -> Self:
+    def _conditions_meet_a_device(self) -> Self:
         known = {name for one in self.fleet() for name in (one.profile, one.device_id)}
-        for number, entry in enumerate(self.weather, start=1):
+        for number, entry in enumerate(self.conditions, start=1):
             for name in entry.devices:
                 if name != EVERY_DEVICE and name not in known:
                     raise ValueError(
-                        f"[[weather]] table {number}, key devices: found {name!r}"
+                        f"[[conditions]] table {number}, key devices: found {name!r}"
                         f"{closest(name, known)}; allowed: '*', {', '.join(sorted(known))}"
                     )
         return self
@@ -181,10 +182,10 @@ _KEYS = {
     "offload": _keys(OffloadTable),
     "federated": _keys(FederatedTable),
     "devices": _keys(DeviceTable),
-    "memory": _keys(MemoryWeather),
-    "battery": _keys(BatteryWeather),
-    "link": _keys(LinkWeather),
-    "outage": _keys(OutageWeather),
+    "memory": _keys(MemoryCondition),
+    "battery": _keys(BatteryCondition),
+    "link": _keys(LinkCondition),
+    "outage": _keys(OutageCondition),
 }
 
 

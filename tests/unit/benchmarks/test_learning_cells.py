@@ -1,4 +1,4 @@
-"""Cells of the learning benchmark: made once, found again, and made anew when something changed."""
+"""Cells of the learning benchmark: made once, found again, remade when something changed."""
 
 import dataclasses
 import time

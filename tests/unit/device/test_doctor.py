@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.support.enrolled import papers
-from tests.support.hand_bundle import EASY, MACS, SHAPE, climbing, hand_bundle
+from tests.support.hand_bundle import EASY, MACS, SHAPE, hand_bundle, larger_runs
 from tests.support.memory_source import MemorySource
 
 from nestling.v1.bundle_pb2 import Calibration
@@ -19,7 +19,13 @@ from nestling_device.config.schema import Config, with_values
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.installer import Installer
 from nestling_device.doctor import equipment, limits, machine, state
-from nestling_device.doctor.finding import Check, Finding, FoundError, Subject, split_advice
+from nestling_device.doctor.finding import (
+    Check,
+    CheckedDevice,
+    FailedCheckError,
+    Finding,
+    split_advice,
+)
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
 from nestling_device.errors import DeviceError
@@ -32,19 +38,19 @@ _METER = ProfileMeter(load_board(_BOARD.profile), load_link(_BOARD.link))
 CAPACITY_MJ = tuple(_METER.estimate(macs).energy_mj for macs in MACS)
 
 
-def subject(folder: Path, identity: Identity | None = None, **keys: object) -> Subject:
+def subject(folder: Path, identity: Identity | None = None, **keys: object) -> CheckedDevice:
     """A device in a folder; keys are written table__key."""
     values = {tuple(name.split("__")): value for name, value in keys.items()}
     config = with_values(
         Config(), {("device", "state"): str(folder)} | {(t, k): v for (t, k), v in values.items()}
     )
-    return Subject(config=config, identity=identity, running=False, activations="uint8")
+    return CheckedDevice(config=config, identity=identity, running=False, activations="uint8")
 
 
-def finding(check: Check, looked_at: Subject) -> Finding:
+def finding(check: Check, looked_at: CheckedDevice) -> Finding:
     try:
         return check(looked_at)
-    except FoundError as err:
+    except FailedCheckError as err:
         return err.finding
 
 
@@ -118,7 +124,7 @@ def test_offload_that_fits_only_without_the_devices_own_run_is_a_warning(tmp_pat
 def test_offload_that_fits_after_the_smaller_of_two_capacities_only_is_named_so(
     tmp_path: Path,
 ) -> None:
-    install(tmp_path, calibration=climbing())
+    install(tmp_path, calibration=larger_runs())
     radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
     both_mj = CAPACITY_MJ[0] + CAPACITY_MJ[2]
 
@@ -142,15 +148,15 @@ def test_offload_of_a_device_that_sends_everything_needs_no_run_of_its_own(tmp_p
 
 
 def test_target_that_the_smaller_of_two_capacities_meets_can_be_met(tmp_path: Path) -> None:
-    install(tmp_path, calibration=climbing())
+    install(tmp_path, calibration=larger_runs())
     keys = {"budget__energy_per_input_mj": sum(CAPACITY_MJ[:2]) / 2}
 
     assert finding(limits.targets, subject(tmp_path, None, **keys)).level == "ok"
 
 
 def test_risk_is_that_of_both_capacities_where_two_run(tmp_path: Path) -> None:
-    calibration = Calibration.FromString(climbing())
-    calibration.climbs[2].curve.certified.add(risk=0.1, gate_price=0.5, accept_price=0.5)
+    calibration = Calibration.FromString(larger_runs())
+    calibration.cascades[2].curve.certified.add(risk=0.1, gate_threshold=0.5, accept_threshold=0.5)
     install(tmp_path, calibration=calibration.SerializeToString())
 
     found = finding(limits.targets, subject(tmp_path, None, budget__tolerated_risk=0.1))

@@ -70,7 +70,7 @@ def test_signal_unwinds_and_a_second_one_does_not_cut_the_cleaning_short(
             signal.raise_signal(number)
             steps.append("cleaned")
 
-    with pytest.raises(cli._Signalled) as signalled, cli._unwinding():
+    with pytest.raises(cli._StopSignal) as signalled, cli._unwinding():
         interrupted()
 
     assert steps == ["cleaned"]

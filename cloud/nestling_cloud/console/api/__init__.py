@@ -1,1 +1,4 @@
-"""TODO."""
+"""The REST API: its routes, parameters and answers.
+
+Imports `console.data`, `console.http` and `console.auth`; never a page.
+"""

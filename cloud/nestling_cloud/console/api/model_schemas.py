@@ -13,8 +13,8 @@ class PointMessage(BaseModel):
     """One operating point of a routing curve, from the calibration inputs."""
 
     offload_share: float
-    gate_price: float
-    accept_price: float
+    gate_threshold: float
+    accept_threshold: float
     calibration_accuracy: float = Field(
         description="on the calibration inputs, measured when the bundle was built; not the fleet's"
     )
@@ -40,8 +40,8 @@ class ModelsMessage(BaseModel):
                 [
                     PointMessage(
                         offload_share=point.offload_share,
-                        gate_price=point.gate_price,
-                        accept_price=point.accept_price,
+                        gate_threshold=point.gate_threshold,
+                        accept_threshold=point.accept_threshold,
                         calibration_accuracy=point.accuracy,
                     )
                     for point in curve.points

@@ -34,18 +34,18 @@ from nestling_cloud.console.api.schemas import (
     DevicesMessage,
     FleetMessage,
     OperatingPointMessage,
-    WishMessage,
+    TargetMessage,
 )
 from nestling_cloud.console.auth.guard import ASKED_BY
 from nestling_cloud.console.data import chart_tables
-from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.live import DeviceQuery
 from nestling_cloud.console.data.operating_point import read_state
 from nestling_cloud.console.data.released_bundle import capacities_table, curves_table, read_models
 from nestling_cloud.console.data.rounds import rounds_table
 from nestling_cloud.console.data.time_spans import DEFAULT_SPAN, SPANS
 from nestling_cloud.console.http.problem import Problem, RequestError
-from nestling_cloud.control.targets import WishError
+from nestling_cloud.control.targets import TargetError
 from nestling_cloud.metrics.views import DeviceView, FleetView
 from nestling_cloud.store.time_range import TimeRange
 
@@ -77,7 +77,7 @@ class Api:
         parts: where figures come from, the same as the pages'.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: ConsoleData) -> None:
         self._parts = parts
 
     def router(self) -> APIRouter:
@@ -98,12 +98,12 @@ class Api:
         get("/models/capacities.csv", summary="Its capacities as CSV")(self._capacities_csv)
         get("/models/curves.csv", summary="Its routing curves as CSV")(self._curves_csv)
         get("/operating-point", summary="The fleet's operating point")(self._fleet_point)
-        put("/operating-point", summary="Wish a share for the fleet")(self._wish_for_fleet)
+        put("/operating-point", summary="Target a share for the fleet")(self._set_fleet_target)
         get("/devices/{device}/operating-point", summary="A device's operating point")(
             self._device_point
         )
-        put("/devices/{device}/operating-point", summary="Wish a share for a device")(
-            self._wish_for_device
+        put("/devices/{device}/operating-point", summary="Target a share for a device")(
+            self._set_device_target
         )
         get("/receipts.csv", summary="Every receipt of a time as CSV")(self._receipts_csv)
         get("/rounds", summary="Federated rounds")(self._rounds)
@@ -207,25 +207,27 @@ class Api:
     async def _device_point(self, device: DeviceId) -> OperatingPointMessage:
         return OperatingPointMessage.of(await read_state(self._parts, device))
 
-    async def _wish_for_fleet(self, request: Request, wish: WishMessage) -> OperatingPointMessage:
-        return await self._wish(None, wish, request)
-
-    async def _wish_for_device(
-        self, request: Request, device: DeviceId, wish: WishMessage
+    async def _set_fleet_target(
+        self, request: Request, target: TargetMessage
     ) -> OperatingPointMessage:
-        return await self._wish(device, wish, request)
+        return await self._target(None, target, request)
 
-    async def _wish(
-        self, device: str | None, wish: WishMessage, request: Request
+    async def _set_device_target(
+        self, request: Request, device: DeviceId, target: TargetMessage
+    ) -> OperatingPointMessage:
+        return await self._target(device, target, request)
+
+    async def _target(
+        self, device: str | None, target: TargetMessage, request: Request
     ) -> OperatingPointMessage:
         try:
             await asyncio.to_thread(
-                self._parts.wishes.set,
+                self._parts.targets.set,
                 device,
-                wish.offload_share,
-                wished_by=request.scope[ASKED_BY],
+                target.offload_share,
+                set_by=request.scope[ASKED_BY],
             )
-        except WishError as err:
+        except TargetError as err:
             raise RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, str(err)) from err
         return OperatingPointMessage.of(await read_state(self._parts, device))
 

@@ -150,7 +150,7 @@ class DeviceRowMessage(BaseModel):
     battery: float
     outbox_depth: int
     offload_share: float | None
-    wished_share: float | None
+    target_share: float | None
     drifting: bool | None
     answers: int
 
@@ -239,20 +239,20 @@ class StrictMessage(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class WishMessage(StrictMessage):
-    """A wished offload share; null takes the wish back."""
+class TargetMessage(StrictMessage):
+    """A target offload share; null takes the target back."""
 
     offload_share: float | None = Field(ge=0, le=1)
 
 
 class OperatingPointMessage(BaseModel):
-    """An operating point: wished, in force as devices reported, observed since the wish."""
+    """An operating point: wished, in force as devices reported, observed since the target."""
 
-    wished_share: float | None
+    target_share: float | None
     in_force_min: float | None
     in_force_max: float | None
-    wished_at_ms: int | None
-    wished_by: str | None
+    set_at_ms: int | None
+    set_by: str | None
     since: TotalsMessage | None
 
     @classmethod
@@ -261,10 +261,10 @@ class OperatingPointMessage(BaseModel):
         low, high = state.in_force or (None, None)
         last = state.last_change
         return cls(
-            wished_share=state.wished,
+            target_share=state.target,
             in_force_min=low,
             in_force_max=high,
-            wished_at_ms=last.wished_at_ms if last else None,
-            wished_by=last.wished_by if last else None,
+            set_at_ms=last.set_at_ms if last else None,
+            set_by=last.set_by if last else None,
             since=TotalsMessage.of(state.since) if state.since else None,
         )

@@ -42,7 +42,7 @@ _STRANGE_ORIGIN = Decision(verdict=Verdict.STRANGE_ORIGIN)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RequestHead:
     """The head of an HTTP request, or of a websocket's handshake.
 
     Attributes:
@@ -85,7 +85,7 @@ class Access:
         self._tokens = tokens
         self._local_only = local_only
 
-    def decide(self, asked: Asked) -> Decision:
+    def decide(self, asked: RequestHead) -> Decision:
         """Whether a request passes, and why not."""
         host = asked.headers.get("host", "")
         if self._local_only and not is_loopback(_name(host)):
@@ -100,14 +100,14 @@ class Access:
         by = self._holder(asked) if by_token else self._browser(asked)
         return Decision(verdict=Verdict.PASS if by else Verdict.LOG_IN, by=by)
 
-    def _browser(self, asked: Asked) -> str:
+    def _browser(self, asked: RequestHead) -> str:
         return BROWSER if self.session_lasts(asked) else ""
 
-    def _holder(self, asked: Asked) -> str:
+    def _holder(self, asked: RequestHead) -> str:
         name = self._tokens.holder(asked.token)
         return f"token {name}" if name else ""
 
-    def session_lasts(self, asked: Asked) -> bool:
+    def session_lasts(self, asked: RequestHead) -> bool:
         """Whether the session that a request came with is open still."""
         return bool(asked.session_key) and self._sessions.use(asked.session_key)
 
@@ -120,7 +120,7 @@ def _name(host: str) -> str:
         return ""
 
 
-def _own_page(asked: Asked, host: str) -> bool:
+def _own_page(asked: RequestHead, host: str) -> bool:
     """Whether a page of ours asks; browsers send an Origin with whatever changes something."""
     try:
         return bool(host) and urlsplit(asked.headers.get("origin", "")).netloc == host

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nestling_cloud.console.auth.access import Access, Asked, Decision, Verdict
+from nestling_cloud.console.auth.access import Access, Decision, RequestHead, Verdict
 from nestling_cloud.console.http.error_page import error_page
 from nestling_cloud.console.http.paths import API, LOGIN
 from nestling_cloud.console.http.problem import problem
@@ -28,7 +28,7 @@ ASKED_BY = "nestling.asked_by"
 _CLOSE_LOGGED_OUT = 4401
 
 
-class Guard:
+class AccessMiddleware:
     """ASGI middleware: lets through what `Access` lets through, and nothing else.
 
     Args:
@@ -60,14 +60,14 @@ class Guard:
         else:
             await _refusal(verdict, asked)(scope, receive, send)
 
-    def _decide(self, asked: Asked) -> Decision:
+    def _decide(self, asked: RequestHead) -> Decision:
         try:
             return self._access.decide(asked)
         except CloudError as err:  # credentials that cannot be read let nobody in
             _LOG.warning("console: %s", err)
             return Decision(verdict=Verdict.LOG_IN)
 
-    def _receive_while_open(self, asked: Asked, receive: Receive) -> Receive:
+    def _receive_while_open(self, asked: RequestHead, receive: Receive) -> Receive:
         """End a socket with its session: a page's socket hears from the page every few seconds."""
 
         async def receive_checked() -> Message:
@@ -79,12 +79,12 @@ class Guard:
         return receive_checked
 
 
-def _head(scope: Scope) -> Asked:
+def _head(scope: Scope) -> RequestHead:
     headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-    return Asked(path=scope["path"], method=scope.get("method", "WEBSOCKET"), headers=headers)
+    return RequestHead(path=scope["path"], method=scope.get("method", "WEBSOCKET"), headers=headers)
 
 
-def _refusal(verdict: Verdict, asked: Asked) -> Response:
+def _refusal(verdict: Verdict, asked: RequestHead) -> Response:
     of_api = asked.path.startswith(API)
     if verdict is not Verdict.LOG_IN:
         text = _STRANGE[verdict]

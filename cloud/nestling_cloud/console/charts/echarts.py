@@ -1,7 +1,7 @@
 """ECharts options from tables: what is drawn is what the table beside it says.
 
 Charts are drawn as SVG with colours that are custom properties of the style sheet, so a page turns
-dark without drawing anew.
+dark without drawing again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -122,7 +122,7 @@ def latency_chart(shown: Table) -> Options:
 
 
 def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: float) -> Options:
-    """Draw routing curves: accuracy against the wished share, for every capacity.
+    """Draw routing curves: accuracy against the target share, for every capacity.
 
     Args:
         curves: (share, accuracy) pairs by capacity, both 0 to 1.
@@ -134,7 +134,7 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
             "symbol": "none",
             "silent": True,
             "animation": False,
-            "label": {"formatter": "wished", "color": _INK},
+            "label": {"formatter": "target", "color": _INK},
             "lineStyle": {"color": _INK, "type": "solid"},
             "data": [{"xAxis": 100 * marked}],
         }
@@ -143,7 +143,7 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
         "grid": {**_PLOT, "bottom": 32},  # room for the axis' name
         "xAxis": {
             "type": "value",
-            "name": "wished share, %",
+            "name": "target share, %",
             "nameLocation": "middle",
             "nameGap": 28,
             "min": 0,

@@ -11,7 +11,7 @@ CLOUD = "cloud"
 
 
 def routes_by_time(totals: Totals) -> Table:
-    """Answers of every step by route, and those for which the cloud was asked in vain."""
+    """Answers of every step by route, and those for which the cloud was asked without success."""
     names = [figures.route for figures in totals.routes]
     columns = [("start_ms", ""), ("start_utc", "from, UTC")]
     columns += [(f"answers_{name}", name) for name in names]
@@ -144,7 +144,7 @@ def spent_by_provenance(totals: Totals) -> Mapping[str, float]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saved:
+class Savings:
     """What was not spent, against sending every input to the cloud.
 
     Attributes:
@@ -159,19 +159,19 @@ class Saved:
     size_bytes: int | None
 
 
-def saved(totals: Totals) -> Saved:
+def saved(totals: Totals) -> Savings:
     """Compare with sending every input to the cloud."""
     spent = spent_by_provenance(totals)
     only = totals.cloud_only
     provenances = {*spent, *(entry.provenance for entry in only)}
     if not totals.answers or sum(entry.answers for entry in only) < totals.answers:
-        return Saved(energy_mj=None, provenance="", size_bytes=None)
+        return Savings(energy_mj=None, provenance="", size_bytes=None)
     size_bytes = sum(entry.size_bytes for entry in only) - totals.bytes_up - totals.bytes_down
     if len(provenances) != 1:
-        return Saved(energy_mj=None, provenance="", size_bytes=size_bytes)
+        return Savings(energy_mj=None, provenance="", size_bytes=size_bytes)
     (provenance,) = provenances
     unspent_mj = sum(entry.energy_mj for entry in only) - sum(spent.values())
-    return Saved(energy_mj=unspent_mj, provenance=provenance, size_bytes=size_bytes)
+    return Savings(energy_mj=unspent_mj, provenance=provenance, size_bytes=size_bytes)
 
 
 def cloud_share(totals: Totals) -> float | None:

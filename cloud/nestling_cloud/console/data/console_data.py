@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.console.data.health_facts import Condition
-from nestling_cloud.console.data.live import Live
+from nestling_cloud.console.data.health_facts import HealthFacts
+from nestling_cloud.console.data.live import LiveFigures
 from nestling_cloud.console.data.rounds import Rounds
-from nestling_cloud.control.targets import Wishes
-from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.control.targets import Targets
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.store.store import Store
 from nestling_cloud.telemetry.ingest_status import ReadUplink
 
@@ -26,7 +26,7 @@ class DeviceStart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class ConsoleData:
     """Where pages and API get what they show.
 
     Attributes:
@@ -34,23 +34,23 @@ class Parts:
         figures: of the store.
         live: the same, shared by all pages.
         condition: what is wrong.
-        wishes: offload shares.
+        targets: offload shares.
         rounds: of federated learning.
         start: how a device comes to this cloud.
     """
 
     repository: Repository
-    figures: Figures
-    live: Live
-    condition: Condition
-    wishes: Wishes
+    figures: MetricQueries
+    live: LiveFigures
+    condition: HealthFacts
+    targets: Targets
     rounds: Rounds
     start: DeviceStart
 
 
 def console_parts(
     repository: Repository, store: Store, rounds: Rounds, start: DeviceStart, uplink: ReadUplink
-) -> Parts:
+) -> ConsoleData:
     """Wire the console to a cloud.
 
     Args:
@@ -60,14 +60,14 @@ def console_parts(
         start: for people who want to start a device.
         uplink: asks the ingest how it is doing.
     """
-    figures = Figures(store)
-    live = Live(figures, lambda: uplink().connected)
-    return Parts(
+    figures = MetricQueries(store)
+    live = LiveFigures(figures, lambda: uplink().connected)
+    return ConsoleData(
         repository=repository,
         figures=figures,
         live=live,
-        condition=Condition(store, repository, rounds, live, uplink),
-        wishes=Wishes(store),
+        condition=HealthFacts(store, repository, rounds, live, uplink),
+        targets=Targets(store),
         rounds=rounds,
         start=start,
     )

@@ -1,4 +1,4 @@
-"""What a wished offload share is expected to bring: pure functions over a bundle and figures."""
+"""What a target offload share is expected to bring: pure functions over a bundle and figures."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _CAPACITY = "capacity-"
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedEnergy:
-    """Energy of one answer at a wished share, from what was reported.
+    """Energy of one answer at a target share, from what was reported.
 
     Attributes:
         compute_mj: by provenance, as it was per answer.
@@ -24,7 +24,7 @@ class ExpectedEnergy:
 
 
 def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
-    """Accuracy at a wished share, between operating points where the device's prices are too.
+    """Accuracy at a target share, between operating points where the device's thresholds are too.
 
     Args:
         curve: of one capacity.
@@ -38,7 +38,7 @@ def mixed_accuracy(
 ) -> float | None:
     """Accuracy of devices that hold several capacities.
 
-    Not by who answered: on a way up the small capacities answer the easy inputs of devices whose
+    Not by who answered: in a cascade the small capacities answer the easy inputs of devices whose
     accuracy is the larger one's.
 
     Args:
@@ -58,7 +58,7 @@ def mixed_accuracy(
 
 
 def expected_energy(totals: Totals, offload_share: float) -> ExpectedEnergy:
-    """Energy of one answer at a wished share."""
+    """Energy of one answer at a target share."""
     compute: dict[str, float] = {}
     for entry in totals.energy:
         if entry.source == "compute" and totals.answers:

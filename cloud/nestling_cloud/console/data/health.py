@@ -11,7 +11,7 @@ from nestling_cloud.console.data.rounds import RoundView
 from nestling_cloud.console.data.units import age, number
 from nestling_cloud.metrics.fleet_health import LONG_OUTBOX, FleetCondition, Losses
 from nestling_cloud.metrics.views import DeviceRow
-from nestling_cloud.telemetry.ingest_status import Uplink
+from nestling_cloud.telemetry.ingest_status import IngestStatus
 
 # How far the newest message may be dated after now before this machine's clock is in doubt.
 _CLOCK_MARGIN_MS = 60_000
@@ -64,7 +64,7 @@ class Snapshot:
     """
 
     now_ms: int
-    uplink: Uplink
+    uplink: IngestStatus
     fleet: FleetCondition
     desired: str
     release_fault: str = ""
@@ -142,7 +142,7 @@ def _of_devices(snapshot: Snapshot) -> Iterator[Finding]:
     if asked >= _FEW_ASKED and 2 * snapshot.offloads.fallbacks > asked:
         yield _warning(
             f"The cloud answered {number(snapshot.offloads.answered)} of {number(asked)} inputs "
-            "that devices sent in the last 5 min; the others fell back to the device's answer."
+            "that devices sent in the last 5 min; the device's own answer was used for the others."
         )
     answered_ms = fleet.last_answered_ms
     if fleet.connected and answered_ms is not None and answered_ms < snapshot.now_ms - _IDLE_MS:

@@ -15,7 +15,7 @@ from nestling_cloud.console.data.health import (
     fleet_findings,
     store_finding,
 )
-from nestling_cloud.console.data.live import Kept, Live
+from nestling_cloud.console.data.live import LiveFigures, TimedCache
 from nestling_cloud.console.data.rounds import Rounds
 from nestling_cloud.console.data.time_spans import SPANS
 from nestling_cloud.metrics.fleet_health import device_losses, fleet_condition
@@ -29,7 +29,7 @@ _RECENT = SPANS["5m"]
 Findings = tuple[Finding, ...]
 
 
-class Condition:
+class HealthFacts:
     """Tells what is wrong with the cloud, its fleet and its devices.
 
     Args:
@@ -45,7 +45,7 @@ class Condition:
         store: Store,
         repository: Repository,
         rounds: Rounds,
-        live: Live,
+        live: LiveFigures,
         uplink: ReadUplink,
     ) -> None:
         self._store = store
@@ -53,7 +53,7 @@ class Condition:
         self._rounds = rounds
         self._live = live
         self._uplink = uplink
-        self._snapshot: Kept[Snapshot] = Kept()
+        self._snapshot: TimedCache[Snapshot] = TimedCache()
 
     async def of_fleet(self) -> Findings:
         """What is wrong with the cloud and the fleet, the worst first."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from nestling_cloud.console.data.time_spans import Span
-from nestling_cloud.metrics.queries import Figures
+from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import DeviceRow, DeviceView, FleetView
 from nestling_cloud.store.time_range import TimeRange
 
@@ -36,7 +36,7 @@ class DeviceQuery:
     limit: int = 25
 
 
-class Live:
+class LiveFigures:
     """Figures in threads, off the event loop, each kept for the moment that it counts as new.
 
     Args:
@@ -47,17 +47,17 @@ class Live:
 
     def __init__(
         self,
-        figures: Figures,
+        figures: MetricQueries,
         hears: Callable[[], bool] = lambda: True,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 10**6,
     ) -> None:
         self._figures = figures
         self._hears = hears
         self.now_ms = now_ms
-        self._fleet: Kept[FleetView] = Kept()
-        self._device: Kept[DeviceView | None] = Kept()
-        self._row: Kept[DeviceRow | None] = Kept()
-        self._devices: Kept[tuple[list[DeviceRow], int]] = Kept()
+        self._fleet: TimedCache[FleetView] = TimedCache()
+        self._device: TimedCache[DeviceView | None] = TimedCache()
+        self._row: TimedCache[DeviceRow | None] = TimedCache()
+        self._devices: TimedCache[tuple[list[DeviceRow], int]] = TimedCache()
 
     async def fleet(self, span: Span) -> FleetView:
         """The fleet over a time up to now."""
@@ -96,11 +96,11 @@ class Live:
         return [self._row_now(row) for row in rows], total
 
     async def fleet_in(self, time_range: TimeRange) -> FleetView:
-        """The fleet over any time, always read anew."""
+        """The fleet over any time, always read again."""
         return self._fleet_now(await asyncio.to_thread(self._figures.fleet, time_range))
 
     async def device_in(self, device: str, time_range: TimeRange) -> DeviceView | None:
-        """One device over any time, always read anew."""
+        """One device over any time, always read again."""
         return self._device_now(await asyncio.to_thread(self._figures.device, device, time_range))
 
     async def age_ms(self) -> int | None:
@@ -126,7 +126,7 @@ class Live:
         return row if self._hears() else replace(row, online=False)
 
 
-class Kept(Generic[Value]):
+class TimedCache(Generic[Value]):
     """Values by what was asked; whoever asks while one is being read waits for that one."""
 
     def __init__(self) -> None:

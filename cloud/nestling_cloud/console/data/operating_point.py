@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
-from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.live import DeviceQuery
-from nestling_cloud.control.targets import Wish
+from nestling_cloud.control.targets import TargetChange
 from nestling_cloud.metrics.views import Totals
 from nestling_cloud.store.time_range import TimeRange
 
@@ -18,41 +18,43 @@ class PointState:
     """What is known of an operating point.
 
     Attributes:
-        wished: share, None where devices decide.
+        target: share, None where devices decide.
         in_force: smallest and largest share that devices reported, None where none did.
-        last_change: of this wish, None if there never was one.
+        last_change: of this target, None if there never was one.
         since: figures since that change.
-        log: last changes of any wish, the newest first.
+        log: last changes of any target, the newest first.
     """
 
-    wished: float | None
+    target: float | None
     in_force: tuple[float, float] | None
-    last_change: Wish | None
+    last_change: TargetChange | None
     since: Totals | None
-    log: tuple[Wish, ...]
+    log: tuple[TargetChange, ...]
 
 
-async def read_state(parts: Parts, device: str | None) -> PointState:
+async def read_state(parts: ConsoleData, device: str | None) -> PointState:
     """Read the operating point of a device, or of the fleet for None."""
-    wished, last, log = await asyncio.to_thread(_wishes, parts, device)
+    target, last, log = await asyncio.to_thread(_targets, parts, device)
     return PointState(
-        wished=wished,
+        target=target,
         in_force=await _in_force(parts, device),
         last_change=last,
-        since=await _since(parts, device, last.wished_at_ms) if last else None,
+        since=await _since(parts, device, last.set_at_ms) if last else None,
         log=tuple(log),
     )
 
 
-def _wishes(parts: Parts, device: str | None) -> tuple[float | None, Wish | None, list[Wish]]:
+def _targets(
+    parts: ConsoleData, device: str | None
+) -> tuple[float | None, TargetChange | None, list[TargetChange]]:
     """Share wished, the last change that bears on it, and the last ones of anybody."""
-    wishes = parts.wishes
-    wished = wishes.for_fleet() if device is None else wishes.for_device(device)
-    last = wishes.log(devices={device, None}, limit=1)
-    return wished, last[0] if last else None, wishes.log(limit=_SHOWN)
+    targets = parts.targets
+    target = targets.for_fleet() if device is None else targets.for_device(device)
+    last = targets.log(devices={device, None}, limit=1)
+    return target, last[0] if last else None, targets.log(limit=_SHOWN)
 
 
-async def _in_force(parts: Parts, device: str | None) -> tuple[float, float] | None:
+async def _in_force(parts: ConsoleData, device: str | None) -> tuple[float, float] | None:
     if device is not None:
         row = await parts.live.row(device)
         shares = [row.offload_share] if row else []
@@ -66,9 +68,9 @@ async def _in_force(parts: Parts, device: str | None) -> tuple[float, float] | N
     return (min(known), max(known)) if known else None
 
 
-async def _since(parts: Parts, device: str | None, changed_ms: int) -> Totals | None:
+async def _since(parts: ConsoleData, device: str | None, changed_ms: int) -> Totals | None:
     now_ms = parts.live.now_ms()
-    # Figures are of whole steps: begin with the first that the change did not fall into.
+    # MetricQueries are of whole steps: begin with the first that the change did not fall into.
     since_ms = changed_ms - changed_ms % -_STEP_MS
     if since_ms >= now_ms:
         return None

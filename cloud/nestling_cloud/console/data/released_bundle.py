@@ -128,13 +128,19 @@ def curves_table(models: Models) -> Table:
     """Operating points of every capacity."""
     columns = [
         ("capacity", "capacity"),
-        ("offload_share", "wished share to the cloud"),
+        ("offload_share", "target share to the cloud"),
         ("calibration_accuracy", "accuracy on calibration inputs"),
-        ("gate_price", "gate price"),
-        ("accept_price", "accept price"),
+        ("gate_threshold", "gate threshold"),
+        ("accept_threshold", "accept threshold"),
     ]
     rows = (
-        (capacity, point.offload_share, point.accuracy, point.gate_price, point.accept_price)
+        (
+            capacity,
+            point.offload_share,
+            point.accuracy,
+            point.gate_threshold,
+            point.accept_threshold,
+        )
         for capacity, curve in enumerate(models.curves, start=1)
         for point in curve.points
     )

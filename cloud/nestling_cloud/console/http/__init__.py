@@ -1,1 +1,4 @@
-"""TODO."""
+"""HTTP concerns of every route: error pages, problem objects, security headers, HEAD, deadlines.
+
+Imports no other room of the console.
+"""

@@ -1,1 +1,4 @@
-"""The console's pages, a module each."""
+"""The console's pages: one module each, and the elements that they are built from.
+
+Imports `console.charts`, `console.data`, `console.auth` and `console.http`.
+"""

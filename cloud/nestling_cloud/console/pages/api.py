@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
-from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.table import table
 from nestling_cloud.console.pages.frame import frame, heading
 from nestling_cloud.console.pages.markup import Grid, Text, block, link
@@ -13,7 +13,7 @@ from nestling_cloud.console.pages.markup import Grid, Text, block, link
 _LIVE_S = 2.0
 
 
-async def show(request: Request, app: FastAPI, parts: Parts) -> None:
+async def show(request: Request, app: FastAPI, parts: ConsoleData) -> None:
     """Build the page from the OpenAPI description."""
     base = str(request.base_url).rstrip("/")
     with frame(request, "/api", parts.condition.of_fleet) as banner:

@@ -9,7 +9,7 @@ from nicegui import ui
 
 from nestling_cloud.console.charts import echarts
 from nestling_cloud.console.data import chart_tables
-from nestling_cloud.console.data.console_data import DeviceStart, Parts
+from nestling_cloud.console.data.console_data import ConsoleData, DeviceStart
 from nestling_cloud.console.data.copied_state import device_notice
 from nestling_cloud.console.data.released_bundle import (
     Models,
@@ -35,7 +35,7 @@ _SHARES = {5: "var(--multiplexer)", 7: "var(--cloud)"}
 _LINK = {6: "var(--rival)"}
 
 
-async def show(request: Request, parts: Parts, device: str) -> None:
+async def show(request: Request, parts: ConsoleData, device: str) -> None:
     """Build the page and keep it up to date; a device that nobody heard of gets a page too."""
     models = await asyncio.to_thread(models_of, parts.repository)
     page = _DevicePage(request, parts, device, models, await parts.live.age_ms())
@@ -46,7 +46,7 @@ class _DevicePage:
     def __init__(
         self,
         request: Request,
-        parts: Parts,
+        parts: ConsoleData,
         device: str,
         models: Models | None,
         age_ms: int | None,
@@ -120,9 +120,9 @@ class _StateTiles:
         self._bundle.show(running or NOTHING, bundle_note(running, desired), broken=other)
         then = "" if row.online else f"reported {age(row.last_seen_ms, now_ms)}"
         self._capacity.show(str(row.capacity) if row.capacity else NOTHING, then)
-        wished = "its own setting" if row.wished_share is None else percent(row.wished_share)
+        target = "its own setting" if row.target_share is None else percent(row.target_share)
         in_force = NOTHING if row.offload_share is None else percent(row.offload_share)
-        self._share.show(in_force, f"wished: {wished}")
+        self._share.show(in_force, f"target: {target}")
         self._inputs.show(*_INPUTS[row.drifting])
         self._battery.show(percent(row.battery), then)
         full = row.outbox_depth > LONG_OUTBOX
@@ -138,7 +138,7 @@ class _Panels:
         with block("div", "panels"):
             self._routes = ChartPanel(
                 "Where inputs were answered",
-                "Answers per step, stacked. Fallbacks: the cloud was asked in vain.",
+                "Answers per step, stacked. Fallbacks: the cloud was asked without success.",
                 key="routes",
                 href=f"{csv}/routes.csv",
                 wide=True,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from nicegui.events import GenericEventArguments
 
-from nestling_cloud.console.data.live import DeviceQuery, Live
+from nestling_cloud.console.data.live import DeviceQuery, LiveFigures
 from nestling_cloud.console.data.units import NOTHING, age, number, percent
 from nestling_cloud.console.pages.markup import Text, block, link
 from nestling_cloud.metrics.views import DeviceRow
@@ -24,7 +24,7 @@ _COLUMNS: tuple[tuple[str, str, _Cell, bool], ...] = (
     ("bundle_version", "bundle", lambda row, _: row.bundle_version or NOTHING, True),
     ("capacity", "capacity", lambda row, _: str(row.capacity) if row.capacity else NOTHING, False),
     ("offload_share", "share in force", lambda row, _: _share(row.offload_share), True),
-    ("wished_share", "share wished", lambda row, _: _share(row.wished_share), True),
+    ("target_share", "share wished", lambda row, _: _share(row.target_share), True),
     ("drifting", "inputs", lambda row, _: _INPUTS[row.drifting], True),
     ("battery", "battery", lambda row, _: percent(row.battery), True),
     ("outbox_depth", "outbox", lambda row, _: number(row.outbox_depth), True),
@@ -40,7 +40,7 @@ class DeviceTable:
         live: where rows come from.
     """
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: LiveFigures) -> None:
         self._live = live
         self._query = DeviceQuery(limit=PAGE_ROWS)
         self._heads: dict[str, Text] = {}

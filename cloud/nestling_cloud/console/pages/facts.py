@@ -4,7 +4,7 @@ from nestling_cloud.console.data.units import NOTHING
 from nestling_cloud.console.pages.markup import Text, block
 
 
-class Facts:
+class FactList:
     """A list of names and values.
 
     Args:

@@ -8,7 +8,7 @@ from nicegui import ui
 
 from nestling_cloud.console.charts import echarts
 from nestling_cloud.console.data import chart_tables
-from nestling_cloud.console.data.console_data import DeviceStart, Parts
+from nestling_cloud.console.data.console_data import ConsoleData, DeviceStart
 from nestling_cloud.console.data.copied_state import fleet_notice
 from nestling_cloud.console.data.released_bundle import models_of
 from nestling_cloud.console.data.units import number
@@ -22,7 +22,7 @@ _CSV = "/api/v1/fleet"
 _LIVE_S = 1.0
 
 
-async def show(request: Request, parts: Parts) -> None:
+async def show(request: Request, parts: ConsoleData) -> None:
     """Build the page and keep it up to date."""
     models = await asyncio.to_thread(models_of, parts.repository)
     page = _FleetPage(request, parts, await parts.live.age_ms(), models.nest if models else 0)
@@ -30,7 +30,7 @@ async def show(request: Request, parts: Parts) -> None:
 
 
 class _FleetPage:
-    def __init__(self, request: Request, parts: Parts, age_ms: int | None, nest: int) -> None:
+    def __init__(self, request: Request, parts: ConsoleData, age_ms: int | None, nest: int) -> None:
         self._live = parts.live
         self._draw_routes = partial(echarts.routes_chart, nest=nest)
         with frame(request, "/", parts.condition.of_fleet) as self.banner:
@@ -43,7 +43,7 @@ class _FleetPage:
                 with block("div", "panels"):
                     self._routes = ChartPanel(
                         "Where inputs are answered",
-                        "Answers per step, stacked. Fallbacks: the cloud was asked in vain.",
+                        "Answers per step, stacked. Fallback: the cloud did not answer.",
                         key="routes",
                         href=f"{_CSV}/routes.csv",
                         wide=True,

@@ -6,7 +6,7 @@ from fastapi import Request
 
 from nestling_cloud.bundles.repository import RepositoryError
 from nestling_cloud.console.charts import echarts
-from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.released_bundle import (
     Models,
     capacities_table,
@@ -25,7 +25,7 @@ _SEEN = SPANS["24h"]
 _LIVE_S = 2.0
 
 
-async def show(request: Request, parts: Parts) -> None:
+async def show(request: Request, parts: ConsoleData) -> None:
     """Build the page; a bundle that cannot be read is told with what to do."""
     with frame(request, "/models", parts.condition.of_fleet) as banner:
         try:

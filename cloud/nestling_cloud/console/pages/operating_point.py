@@ -1,4 +1,4 @@
-"""The page on which a wished offload share is chosen, and seen to be obeyed."""
+"""The page on which a target offload share is chosen, and seen to be obeyed."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from nicegui.events import GenericEventArguments
 from nestling_cloud.bundles.repository import RepositoryError
 from nestling_cloud.console.charts import echarts
 from nestling_cloud.console.data.chart_tables import cloud_share
-from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.expectation import (
     ExpectedEnergy,
     expected_accuracy,
@@ -29,20 +29,20 @@ from nestling_cloud.console.data.released_bundle import (
 )
 from nestling_cloud.console.data.table import table
 from nestling_cloud.console.data.units import NOTHING, energies, number, percent, time_utc
-from nestling_cloud.console.pages.facts import Facts
+from nestling_cloud.console.pages.facts import FactList
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.markup import INITIAL_VALUE, ChartPanel, Grid, Text, block, link
-from nestling_cloud.console.pages.reported import Reported
-from nestling_cloud.control.targets import Wish, WishError
+from nestling_cloud.console.pages.reported import ReportedPanel
+from nestling_cloud.control.targets import TargetChange, TargetError
 from nestling_cloud.metrics.views import Totals
 
 PATH = "/operating-point"
 _LIVE_S = 1.0
-_WISHED_BY = "console"
+_SET_BY = "console"
 _STEP = 100  # of the slider, from 0 to 1
 
 
-async def show(request: Request, parts: Parts, device: str | None) -> None:
+async def show(request: Request, parts: ConsoleData, device: str | None) -> None:
     """Build the page for one device, or for the fleet, and keep it up to date."""
     findings = parts.condition.of_fleet
     if device is not None:
@@ -62,7 +62,7 @@ async def show(request: Request, parts: Parts, device: str | None) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Seen:
+class _RecentFigures:
     """What the fleet or the device reported of late, for what is expected to build on."""
 
     totals: Totals
@@ -73,22 +73,22 @@ class _PointPage:
     def __init__(
         self,
         request: Request,
-        parts: Parts,
+        parts: ConsoleData,
         models: Models,
         device: str | None,
         age_ms: int | None,
     ) -> None:
         self._parts, self._models, self._device = parts, models, device
         self._share: float | None = None  # on the slider; None until the first look
-        self._seen: _Seen | None = None
+        self._seen: _RecentFigures | None = None
         with heading("Operating point") as sub:
             sub.say("How much of its inputs a device may send to the cloud.")
             self._spans = SpanChoice(request, age_ms, self.refresh)
         with block("div", "point"):
-            with block("section", "panel", aria_label="Wish", data_panel="wish"):
+            with block("section", "panel", aria_label="Target", data_panel="target"):
                 self._add_scope()
                 self._add_slider()
-                self._expected = Facts(
+                self._expected = FactList(
                     {
                         "accuracy": "Accuracy on calibration inputs",
                         "energy": "Energy per answer, estimated",
@@ -97,12 +97,12 @@ class _PointPage:
                 self._note = Text("p", "", "note")
                 self._add_buttons()
             with block("div", "column"):
-                self._reported = Reported(self._device)
+                self._reported = ReportedPanel(self._device)
                 with block("section", "panel", aria_label="State", data_panel="state"):
-                    Text("h2", "Wished, in force, observed")
-                    self._state = Facts(
+                    Text("h2", "Target, in force, observed")
+                    self._state = FactList(
                         {
-                            "wished": "Wished",
+                            "target": "Target",
                             "in-force": "In force, as reported",
                             "observed": "Sent to the cloud since",
                             "since": "Last change",
@@ -110,7 +110,7 @@ class _PointPage:
                     )
                     Text(
                         "p",
-                        "A wish reaches connected devices within seconds, the others when they "
+                        "A target reaches connected devices within seconds, the others when they "
                         "come back. The observed share also depends on links, deadlines and "
                         "inputs.",
                         "note",
@@ -118,7 +118,7 @@ class _PointPage:
         with block("div", "panels"):
             self._curves = ChartPanel(
                 "Routing curves on calibration inputs",
-                f"Accuracy against the wished share, {measured_on(models)}; not this fleet's.",
+                f"Accuracy against the target share, {measured_on(models)}; not this fleet's.",
                 key="curves",
                 href="/api/v1/models/curves.csv",
                 wide=True,
@@ -164,7 +164,7 @@ class _PointPage:
                 max=str(_STEP),
                 step="1",
                 id="share",
-                aria_label="Wished offload share, percent",
+                aria_label="Target offload share, percent",
             )
             self._slider.on("input", self._slid, js_handler=_VALUE, throttle=0.1)
             self._output = Text("output", NOTHING)
@@ -176,24 +176,28 @@ class _PointPage:
             apply = Text("button", whom, "strong")
             apply.props["type"] = "button"
             apply.props["id"] = "apply"
-            apply.on("click", lambda: self._wish(self._share))
-            back = Text("button", "Take the wish back", "plain")
+            apply.on("click", lambda: self._set_target(self._share))
+            back = Text("button", "Remove the target", "plain")
             back.props["type"] = "button"
             back.props["id"] = "take-back"
-            back.on("click", lambda: self._wish(None))
+            back.on("click", lambda: self._set_target(None))
         self._said = Text("p", "", "note")
         self._said.props["role"] = "status"
 
-    async def _wish(self, share: float | None) -> None:
+    async def _set_target(self, share: float | None) -> None:
         try:
-            await asyncio.to_thread(
-                self._parts.wishes.set, self._device, share, wished_by=_WISHED_BY
-            )
-        except WishError as err:
+            await asyncio.to_thread(self._parts.targets.set, self._device, share, set_by=_SET_BY)
+        except TargetError as err:
             self._said.say(str(err))
             return
-        own = "the devices decide" if self._device is None else "the fleet's wish holds, if any"
-        self._said.say(f"Wished {percent(share)}." if share is not None else f"Taken back: {own}.")
+        own = (
+            "the devices decide"
+            if self._device is None
+            else "the fleet's target holds, if there is one"
+        )
+        self._said.say(
+            f"Target set to {percent(share)}." if share is not None else f"Target removed: {own}."
+        )
         await self.refresh()
 
     def _slid(self, event: GenericEventArguments) -> None:
@@ -201,25 +205,25 @@ class _PointPage:
         self._output.say(percent(self._share))
         self._show_expected()
 
-    async def _look(self) -> _Seen | None:
+    async def _look(self) -> _RecentFigures | None:
         if self._device is None:
             view = await self._parts.live.fleet(self._spans.span)
-            return _Seen(totals=view.totals, residents=view.residents)
+            return _RecentFigures(totals=view.totals, residents=view.residents)
         device = await self._parts.live.device(self._device, self._spans.span)
         if device is None:
             return None
-        return _Seen(totals=device.totals, residents={device.row.capacity: 1})
+        return _RecentFigures(totals=device.totals, residents={device.row.capacity: 1})
 
     def _show_state(self, state: PointState) -> None:
         self._state.show(
-            "wished", "their own setting" if state.wished is None else percent(state.wished)
+            "target", "their own setting" if state.target is None else percent(state.target)
         )
         self._state.show("in-force", _in_force(state))
         observed = cloud_share(state.since) if state.since else None
         counted = f" of {number(state.since.answers)} answers" if state.since else ""
         self._state.show("observed", NOTHING if observed is None else percent(observed) + counted)
         last = state.last_change
-        when = f"{time_utc(last.wished_at_ms)} UTC by {last.wished_by}" if last else "never"
+        when = f"{time_utc(last.set_at_ms)} UTC by {last.set_by}" if last else "never"
         self._state.show("since", when)
         columns = [("at", "at, UTC"), ("for", "for"), ("share", "share"), ("by", "by")]
         self._no_log.set_visibility(not state.log)
@@ -258,9 +262,9 @@ class _PointPage:
 
 
 def _first_share(state: PointState) -> float:
-    """Where the slider stands at first: at the wish, or at what is in force."""
-    if state.wished is not None:
-        return state.wished
+    """Where the slider stands at first: at the target, or at what is in force."""
+    if state.target is not None:
+        return state.target
     return state.in_force[0] if state.in_force else 0.0
 
 
@@ -278,9 +282,9 @@ def _energy_text(spent: ExpectedEnergy | None) -> str:
     return energies({"compute": spent.compute_mj, "radio": spent.radio_mj}) + alone
 
 
-def _log_row(wish: Wish) -> tuple[str, str, str, str]:
-    share = "taken back" if wish.share is None else percent(wish.share)
-    return time_utc(wish.wished_at_ms), wish.device or "fleet", share, wish.wished_by
+def _log_row(target: TargetChange) -> tuple[str, str, str, str]:
+    share = "removed" if target.share is None else percent(target.share)
+    return time_utc(target.set_at_ms), target.device or "fleet", share, target.set_by
 
 
 def _go(event: GenericEventArguments) -> None:

@@ -3,14 +3,14 @@
 from nestling_cloud.console.data.chart_tables import cloud_share
 from nestling_cloud.console.data.time_spans import Span
 from nestling_cloud.console.data.units import NOTHING, energies, number, percent
-from nestling_cloud.console.pages.facts import Facts
+from nestling_cloud.console.pages.facts import FactList
 from nestling_cloud.console.pages.markup import Text, block
 from nestling_cloud.metrics.views import Totals
 
 _UNKNOWN_ACCURACY = "not known"
 
 
-class Reported:
+class ReportedPanel:
     """A panel with the figures of the fleet, or of one device.
 
     Args:
@@ -19,9 +19,9 @@ class Reported:
 
     def __init__(self, device: str | None) -> None:
         self._whose = "this device" if device else "the fleet"
-        with block("section", "panel", aria_label="Reported", data_panel="reported"):
+        with block("section", "panel", aria_label="ReportedPanel", data_panel="reported"):
             self._title = Text("h2", "")
-            self._facts = Facts(
+            self._facts = FactList(
                 {
                     "reported-share": "Answered by the cloud",
                     "reported-energy": "Energy per answer",

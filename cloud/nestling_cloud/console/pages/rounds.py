@@ -5,7 +5,7 @@ import asyncio
 from fastapi import Request
 
 from nestling_cloud.console.charts import echarts
-from nestling_cloud.console.data.console_data import Parts
+from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.rounds import (
     accuracy_lines,
     dropped_table,
@@ -19,14 +19,14 @@ _LIVE_S = 2.0
 _SHOWN = 200
 
 
-async def show(request: Request, parts: Parts) -> None:
+async def show(request: Request, parts: ConsoleData) -> None:
     """Build the page and keep it up to date."""
     page = _RoundsPage(request, parts)
     await page.banner.keep_fresh(page.refresh, every_s=_LIVE_S)
 
 
 class _RoundsPage:
-    def __init__(self, request: Request, parts: Parts) -> None:
+    def __init__(self, request: Request, parts: ConsoleData) -> None:
         self._rounds = parts.rounds
         with frame(request, "/rounds", parts.condition.of_fleet) as self.banner:
             with heading("Rounds") as sub:

@@ -43,7 +43,7 @@ class TotalsTiles:
         )
         share = chart_tables.cloud_share(totals)
         self._cloud.show(NOTHING if share is None else percent(share), "of all answers")
-        self._fallbacks.show(number(totals.fallbacks), "the cloud was asked in vain")
+        self._fallbacks.show(number(totals.fallbacks), "the cloud was asked without success")
         self._show_energy(totals)
         self._show_saved(totals)
         self._show_latency(totals)

@@ -1,7 +1,7 @@
 """From a labelled domain to one that nobody has labelled, and what that recovers."""
 
 from nestling_cloud.learning.adaptation.comparison import Comparison, accuracies, compare, recovered
-from nestling_cloud.learning.adaptation.cross_domain import AdaptationConfig, Adapted, adapt
+from nestling_cloud.learning.adaptation.cross_domain import AdaptationConfig, AdaptedNetworks, adapt
 from nestling_cloud.learning.adaptation.sensor_frame import (
     Frame,
     FrameChoice,
@@ -14,7 +14,7 @@ from nestling_cloud.learning.adaptation.target_inputs import AdaptationError
 __all__ = [
     "AdaptationConfig",
     "AdaptationError",
-    "Adapted",
+    "AdaptedNetworks",
     "Comparison",
     "Frame",
     "FrameChoice",

@@ -40,7 +40,7 @@ class AdaptationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adapted:
+class AdaptedNetworks:
     """Networks for the target domain. They take its inputs as they were recorded.
 
     Attributes:
@@ -63,7 +63,7 @@ def adapt(
     *,
     seed: int,
     progress: Progress,
-) -> Adapted:
+) -> AdaptedNetworks:
     """Distil a nested student for the target domain without its labels.
 
     The teacher's frame is chosen, the source is turned into the target's frame, and the student
@@ -85,10 +85,10 @@ def adapt(
     check_target(task, target)
     choice = choose_frame(teacher, target, frames_of(task, config))
     framed = FramedTeacher(teacher, choice.frame)
-    examples = lesson(framed, source, target)
+    examples = training_set(framed, source, target)
     student = train_student(task, framed, examples, seeded(seed), progress)
     recalibrate(student, torch.from_numpy(target))  # it will see no other domain
-    return Adapted(student=student, teacher=framed, choice=choice)
+    return AdaptedNetworks(student=student, teacher=framed, choice=choice)
 
 
 def frames_of(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
@@ -108,7 +108,7 @@ def frames_of(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
     return config.frames or (tuple(map(tuple, np.eye(channels).tolist())),)
 
 
-def lesson(teacher: FramedTeacher, source: Examples, target: NDArray[np.float32]) -> Examples:
+def training_set(teacher: FramedTeacher, source: Examples, target: NDArray[np.float32]) -> Examples:
     """What the student learns from, all of it in the target's frame.
 
     Args:

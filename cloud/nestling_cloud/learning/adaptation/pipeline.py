@@ -14,7 +14,7 @@ from nestling_cloud.learning.adaptation.sensor_frame import FrameChoice
 from nestling_cloud.learning.adaptation.target_inputs import check_target
 from nestling_cloud.learning.check_teacher import check_teaching, to_serve
 from nestling_cloud.learning.loop import seeded
-from nestling_cloud.learning.pipeline import Learned, finish
+from nestling_cloud.learning.pipeline import LearnedTask, finish
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Splits, Task
@@ -28,7 +28,7 @@ def learn_adapted(
     *,
     seed: int,
     progress: Progress,
-) -> tuple[Learned, FrameChoice]:
+) -> tuple[LearnedTask, FrameChoice]:
     """Train the teacher on the task's data, distil and quantise a nest for another domain.
 
     Nobody has labelled that domain, so what routes is fitted on the task's own calibration inputs,

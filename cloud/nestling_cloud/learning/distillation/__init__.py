@@ -1,19 +1,19 @@
 """How a small network learns from a large one: losses, cached answers, assistants."""
 
 from nestling_cloud.learning.distillation.assistant import train_assistants
-from nestling_cloud.learning.distillation.augmented_views import Batch, Views, make_views
+from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch, make_views
 from nestling_cloud.learning.distillation.features import TeacherFeatureError, check_teacher
 from nestling_cloud.learning.distillation.objective import Objective, TeacherObjective
 from nestling_cloud.recipes.distillation import Distillation, DistillationError
 
 __all__ = [
+    "AugmentedViews",
     "Batch",
     "Distillation",
     "DistillationError",
     "Objective",
     "TeacherFeatureError",
     "TeacherObjective",
-    "Views",
     "check_teacher",
     "make_views",
     "train_assistants",

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from nestling_cloud.learning.distillation.augmented_views import Views, make_views
+from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, make_views
 from nestling_cloud.learning.distillation.objective import answer_loss
 from nestling_cloud.learning.loop import BatchLoss, train
 from nestling_cloud.models.teacher import ConvTeacher
@@ -59,7 +59,7 @@ def train_assistants(
     return teacher
 
 
-def _loss_on(assistant: nn.Module, views: Views) -> BatchLoss:
+def _loss_on(assistant: nn.Module, views: AugmentedViews) -> BatchLoss:
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         batch = views.batch(epoch, indices)
         return answer_loss(assistant(batch.inputs).float(), batch, views.distillation)

@@ -30,7 +30,7 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Views:
+class AugmentedViews:
     """Augmented copies of the training data and what the teacher says of each.
 
     Attributes:
@@ -64,7 +64,7 @@ def make_views(
     examples: Examples,
     generator: torch.Generator,
     distillation: Distillation = BY_LOGITS,
-) -> Views:
+) -> AugmentedViews:
     """Augment the data a few times and let the teacher answer each copy once, or not at all.
 
     Raises:
@@ -76,7 +76,7 @@ def make_views(
     with precision(task.student_recipe):
         answers = [answers_of(teacher, copy, distillation.feature) for copy in asked]
     features = [answer.features for answer in answers if answer.features is not None]
-    return Views(
+    return AugmentedViews(
         distillation=distillation,
         inputs=torch.stack(copies),
         labels=torch.from_numpy(examples.labels),

@@ -72,7 +72,7 @@ def check_teacher(teacher: nn.Module, shape: Sequence[int], feature: Feature) ->
 
 
 @dataclass(kw_only=True)
-class _Heard:
+class _CapturedFeatures:
     """The latest of each in a forward pass, so that at its end it is the network's last."""
 
     embedding: torch.Tensor | None = None
@@ -80,9 +80,9 @@ class _Heard:
 
 
 @contextmanager
-def _listening(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_Heard]:
+def _listening(teacher: nn.Module, shape: Sequence[int]) -> Iterator[_CapturedFeatures]:
     """Write down what passes: what linear layers take in, and maps that modules put out."""
-    heard = _Heard()
+    heard = _CapturedFeatures()
 
     def embedding(_: nn.Module, given: tuple[Any, ...]) -> None:
         if given and given[0].ndim == 2:
@@ -109,7 +109,7 @@ def _is_map(output: Any, shape: Sequence[int]) -> bool:
     return math.prod(output.shape[2:]) > 1 and list(output.shape[1:]) != list(shape)
 
 
-def _feature(heard: _Heard, feature: Feature) -> torch.Tensor:
+def _feature(heard: _CapturedFeatures, feature: Feature) -> torch.Tensor:
     if feature == "angular":
         if heard.embedding is None:
             raise TeacherFeatureError(

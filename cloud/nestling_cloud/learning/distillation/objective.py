@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nestling_cloud.learning.distillation.augmented_views import Batch, Views
+from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch
 from nestling_cloud.learning.distillation.losses import (
     Regressor,
     angular_loss,
@@ -62,7 +62,7 @@ class TeacherObjective(nn.Module):
     Train its parameters with the student's, and leave it behind afterwards.
     """
 
-    def __init__(self, student: NestedStudent, views: Views) -> None:
+    def __init__(self, student: NestedStudent, views: AugmentedViews) -> None:
         """Draw the regressor, if there is one, from torch's global generator."""
         super().__init__()
         self._distillation = views.distillation

@@ -8,17 +8,17 @@ trained and frozen; then each larger one gets its filters back and trains these 
 import torch
 
 from nestling_cloud.learning.nesting.pruning import pruned
-from nestling_cloud.learning.nesting.training_step import Lesson
+from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.recipes.nesting import Grow
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import recalibrate
 
 
-def train_grown(lesson: Lesson, grow: Grow) -> NestedStudent:
+def train_grown(training_set: TrainingSet, grow: Grow) -> NestedStudent:
     """Distil a nested student by pruning, freezing and growing.
 
     Args:
-        lesson: what to learn from.
+        training_set: what to learn from.
         grow: steps and their lengths.
 
     Returns:
@@ -28,23 +28,23 @@ def train_grown(lesson: Lesson, grow: Grow) -> NestedStudent:
         OrderError: a student with shuffles, whose channels cannot be ranked.
         RankingError: labels that make no triplets.
     """
-    student = pruned(lesson, grow)
+    student = pruned(training_set, grow)
     for capacity in range(1, student.config.capacities + 1):
-        grow_ring(student, lesson, capacity, grow)
-    recalibrate(student, torch.from_numpy(lesson.train_inputs))
+        grow_ring(student, training_set, capacity, grow)
+    recalibrate(student, torch.from_numpy(training_set.train_inputs))
     return student
 
 
-def grow_ring(student: NestedStudent, lesson: Lesson, capacity: int, grow: Grow) -> None:
+def grow_ring(student: NestedStudent, training_set: TrainingSet, capacity: int, grow: Grow) -> None:
     """Train what a capacity adds; the capacities below stay as they are, bit for bit.
 
     Args:
         student: changed in place.
-        lesson: what to learn from.
+        training_set: what to learn from.
         capacity: 1 to K.
         grow: how long.
     """
-    lesson.teach(
+    training_set.teach(
         student,
         above=capacity - 1,
         up_to=capacity,

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nestling_cloud.learning.distillation.augmented_views import Batch, Views
+from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch
 from nestling_cloud.learning.distillation.objective import Objective, TeacherObjective
 from nestling_cloud.learning.loop import BatchLoss, train
 from nestling_cloud.progress import Progress
@@ -30,7 +30,7 @@ _SCORED = 512
 
 def train_nested(
     task: Task,
-    views: Views,
+    views: AugmentedViews,
     train_inputs: NDArray[np.float32],
     generator: torch.Generator,
     progress: Progress,
@@ -87,7 +87,7 @@ def _in_turns(recipe: Recipe, turns: int) -> Recipe:
 def objective_of(
     student: NestedStudent,
     objective: Objective,
-    views: Views,
+    views: AugmentedViews,
     generator: torch.Generator,
     joint: Joint,
 ) -> BatchLoss:

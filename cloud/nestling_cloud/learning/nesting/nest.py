@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling_cloud.learning.distillation.augmented_views import Views
+from nestling_cloud.learning.distillation.augmented_views import AugmentedViews
 from nestling_cloud.learning.nesting.freeze_and_grow import train_grown
 from nestling_cloud.learning.nesting.joint_training import train_nested
-from nestling_cloud.learning.nesting.training_step import Lesson
+from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.nesting import Nesting
 from nestling_cloud.tasks.task import Task
@@ -16,7 +16,7 @@ from nestling_core.student.network import NestedStudent
 
 def nest(
     task: Task,
-    views: Views,
+    views: AugmentedViews,
     train_inputs: NDArray[np.float32],
     generator: torch.Generator,
     progress: Progress,
@@ -43,11 +43,11 @@ def nest(
     """
     if nesting.way == "joint":
         return train_nested(task, views, train_inputs, generator, progress, joint=nesting.joint)
-    lesson = Lesson(
+    training_set = TrainingSet(
         task=task,
         views=views,
         train_inputs=train_inputs,
         generator=generator,
         progress=progress,
     )
-    return train_grown(lesson, nesting.grow)
+    return train_grown(training_set, nesting.grow)

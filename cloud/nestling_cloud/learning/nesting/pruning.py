@@ -8,7 +8,7 @@ import torch
 
 from nestling_cloud.learning.nesting.channel_order import ranked_layers, reorder
 from nestling_cloud.learning.nesting.filter_ranking import best_first, draw_triplets, filter_worths
-from nestling_cloud.learning.nesting.training_step import Lesson
+from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.recipes.nesting import Grow
 from nestling_core.student.blocks import Conv
 from nestling_core.student.config import StudentConfig
@@ -21,11 +21,11 @@ from nestling_core.student.weights import arrays_of, load_prefix
 _RANKING_INPUTS = 1024
 
 
-def pruned(lesson: Lesson, grow: Grow) -> NestedStudent:
+def pruned(training_set: TrainingSet, grow: Grow) -> NestedStudent:
     """Train the largest capacity and prune it down to the smallest.
 
     Args:
-        lesson: what to learn from.
+        training_set: what to learn from.
         grow: steps and their lengths.
 
     Returns:
@@ -35,18 +35,18 @@ def pruned(lesson: Lesson, grow: Grow) -> NestedStudent:
         OrderError: a student with shuffles, whose channels cannot be ranked.
         RankingError: labels that make no triplets.
     """
-    task = lesson.task
+    task = training_set.task
     steps = NestedStudent(task.signature, pruning_config(task.student, grow.prunings))
-    steps.normalizer.fit(lesson.train_inputs)
+    steps.normalizer.fit(training_set.train_inputs)
     ranked_layers(steps)  # refuses before anything is trained
     largest = steps.config.capacities
-    lesson.teach(steps, above=0, up_to=largest, share=1.0, what="largest capacity")
+    training_set.teach(steps, above=0, up_to=largest, share=1.0, what="largest capacity")
     for width in range(largest - 1, 0, -1):
-        rank(steps, lesson, width + 1, grow.triplets)
+        rank(steps, training_set, width + 1, grow.triplets)
         _inherit(steps, width)
         what = f"pruning {largest - width} of {largest - 1}"
-        lesson.teach(steps, above=0, up_to=width, share=grow.pruning_share, what=what)
-    return _capacities_of(steps, lesson)
+        training_set.teach(steps, above=0, up_to=width, share=grow.pruning_share, what=what)
+    return _capacities_of(steps, training_set)
 
 
 def pruning_config(config: StudentConfig, prunings: int) -> StudentConfig:
@@ -78,22 +78,22 @@ def _between(
     )
 
 
-def rank(student: NestedStudent, lesson: Lesson, capacity: int, triplets: int) -> None:
+def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, triplets: int) -> None:
     """Put each layer's best filters of a capacity first; that capacity computes the same.
 
     Args:
         student: changed in place.
-        lesson: labels, and the inputs that filters answer.
+        training_set: labels, and the inputs that filters answer.
         capacity: whose filters are ranked.
         triplets: drawn to rank them.
     """
-    recalibrate(student, torch.from_numpy(lesson.train_inputs), capacity)
-    labels = lesson.views.labels.numpy()
-    rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=lesson.generator)))
+    recalibrate(student, torch.from_numpy(training_set.train_inputs), capacity)
+    labels = training_set.views.labels.numpy()
+    rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=training_set.generator)))
     chosen = rng.permutation(len(labels))[:_RANKING_INPUTS]
     drawn = draw_triplets(labels[chosen], triplets, rng)
     with torch.no_grad():
-        outputs = student.features(torch.from_numpy(lesson.train_inputs[chosen]), capacity)
+        outputs = student.features(torch.from_numpy(training_set.train_inputs[chosen]), capacity)
     for layer in ranked_layers(student):
         responses = outputs[layer.plan.index].flatten(2).amax(2).numpy()  # (N, G W)
         worths = filter_worths(responses, drawn)
@@ -116,10 +116,10 @@ def _inherit(student: NestedStudent, capacity: int) -> None:
     student.head_offsets[capacity - 1] = student.head_offsets[capacity]
 
 
-def _capacities_of(steps: NestedStudent, lesson: Lesson) -> NestedStudent:
+def _capacities_of(steps: NestedStudent, training_set: TrainingSet) -> NestedStudent:
     """The same nest without the widths between its capacities."""
-    config = lesson.task.student
-    student = NestedStudent(lesson.task.signature, config)
+    config = training_set.task.student
+    student = NestedStudent(training_set.task.signature, config)
     arrays = arrays_of(steps)
     rows = [
         steps.config.widths.index(config.widths_at(capacity))

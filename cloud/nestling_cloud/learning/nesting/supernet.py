@@ -2,7 +2,7 @@
 
 Slimmable supernet (AutoSlim, Yu & Huang 2019): each step trains the largest widths on the teacher,
 the smallest and some random ones on what the largest says. Widths share gains and offsets; their
-statistics are measured anew wherever accuracy is (US-Nets, Yu & Huang 2019).
+statistics are measured again wherever accuracy is (US-Nets, Yu & Huang 2019).
 """
 
 from collections.abc import Sequence

@@ -18,14 +18,14 @@ from nestling_cloud.learning.nesting.slimming import (
     slim,
 )
 from nestling_cloud.learning.nesting.supernet import Supernet, supernet_loss
-from nestling_cloud.learning.nesting.training_step import Lesson
+from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.learning.nesting.width_cost import CostOf, Widths
 from nestling_cloud.recipes.nesting import NestingError
 from nestling_core.student.config import StudentConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
+class WidthSearch:
     """How capacities are searched for.
 
     Attributes:
@@ -68,7 +68,7 @@ class Search:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SearchResult:
     """What a search found.
 
     Attributes:
@@ -80,20 +80,20 @@ class Found:
     path: tuple[PathPoint, ...]
 
 
-def search_widths(lesson: Lesson, cost: CostOf, search: Search) -> Found:
+def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) -> SearchResult:
     """Train a supernet and slim it greedily (AutoSlim, Yu & Huang 2019).
 
     Args:
-        lesson: the student's blocks and recipe, and what they learn from.
+        training_set: the student's blocks and recipe, and what they learn from.
         cost: of given widths.
         search: targets and steps.
 
     Raises:
         NestingError: a family that cannot be searched, or targets that the path does not meet.
     """
-    student, labels = lesson.task.student, lesson.views.labels.numpy()
-    supernet = Supernet(lesson.task.signature, student)
-    supernet.normalizer.fit(lesson.train_inputs)
+    student, labels = training_set.task.student, training_set.views.labels.numpy()
+    supernet = Supernet(training_set.task.signature, student)
+    supernet.normalizer.fit(training_set.train_inputs)
     held = held_out(labels, search.held_out)
     if not held.any():
         raise NestingError(
@@ -101,17 +101,17 @@ def search_widths(lesson: Lesson, cost: CostOf, search: Search) -> Found:
             "examples to judge widths by"
         )
     smallest = search.smallest(student, cost)
-    _train(supernet, lesson, np.flatnonzero(~held), smallest, search.random_widths)
+    _train(supernet, training_set, np.flatnonzero(~held), smallest, search.random_widths)
     ladders = [
         ladder(whole, unit=unit, least=least, step=search.step)
         for whole, unit, least in zip(student.whole, units(student), smallest, strict=True)
     ]
-    accuracy = _judge(supernet, lesson, held, search.judged)
+    accuracy = _judge(supernet, training_set, held, search.judged)
     points = slim(ladders, accuracy=accuracy, cost=cost, measure=search.measure)
     count = 1 + sum(len(widths) - 1 for widths in ladders)
-    path = tuple(lesson.progress.track(points, count, "slimming the supernet"))
+    path = tuple(training_set.progress.track(points, count, "slimming the supernet"))
     rows = tuple(point.widths for point in choose(path, search.targets, search.measure))
-    return Found(config=StudentConfig(blocks=student.blocks, widths=rows), path=path)
+    return SearchResult(config=StudentConfig(blocks=student.blocks, widths=rows), path=path)
 
 
 def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
@@ -125,15 +125,15 @@ def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
 
 def _train(
     supernet: Supernet,
-    lesson: Lesson,
+    training_set: TrainingSet,
     kept: NDArray[np.intp],
     smallest: Widths,
     drawings: int,
 ) -> None:
-    views, student, places = lesson.views, lesson.task.student, torch.from_numpy(kept)
+    views, student, places = training_set.views, training_set.task.student, torch.from_numpy(kept)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        drawn = [random_widths(student, smallest, lesson.generator) for _ in range(drawings)]
+        drawn = [random_widths(student, smallest, training_set.generator) for _ in range(drawings)]
         return supernet_loss(
             supernet,
             views.batch(epoch, places[indices]),
@@ -145,20 +145,20 @@ def _train(
         supernet,
         loss_of,
         count=len(kept),
-        recipe=lesson.task.student_recipe,
-        generator=lesson.generator,
-        progress=lesson.progress,
+        recipe=training_set.task.student_recipe,
+        generator=training_set.generator,
+        progress=training_set.progress,
         what="supernet",
     )
 
 
 def _judge(
-    supernet: Supernet, lesson: Lesson, held: NDArray[np.bool_], count: int
+    supernet: Supernet, training_set: TrainingSet, held: NDArray[np.bool_], count: int
 ) -> Callable[[Widths], float]:
     """Make `widths -> accuracy` on what was held out, with statistics of what was not."""
     learned, unseen = (_spread(np.flatnonzero(part), count) for part in (~held, held))
-    inputs = torch.from_numpy(lesson.train_inputs[np.concatenate([learned, unseen])])
-    labels = lesson.views.labels[torch.from_numpy(unseen)]
+    inputs = torch.from_numpy(training_set.train_inputs[np.concatenate([learned, unseen])])
+    labels = training_set.views.labels[torch.from_numpy(unseen)]
 
     @torch.no_grad()
     def accuracy(widths: Widths) -> float:

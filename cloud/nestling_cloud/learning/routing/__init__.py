@@ -1,17 +1,17 @@
-"""Routing: what tells who is right, the prices that turn wishes into routes, and their promises.
+"""Fits the multiplexer, and finds the thresholds and risk guarantees that a bundle ships.
 
 Everything here learns from inputs that teacher and student did not train on. A part of them fits
-the multiplexer; prices and promises are read off the rest.
+the multiplexer; thresholds and promises are read off the rest.
 """
 
-from nestling_cloud.learning.routing.calibration import calibrate, judge
+from nestling_cloud.learning.routing.calibration import calibrate, route_inputs
 from nestling_cloud.learning.routing.cascade import (
-    Ascent,
+    CascadeRule,
     Gains,
     at_once,
-    climbs,
-    find_ascent,
+    fit_cascade,
     gains,
+    runs_larger,
     taken,
 )
 from nestling_cloud.learning.routing.correctness_labels import success_targets
@@ -22,7 +22,7 @@ from nestling_cloud.learning.routing.operating_points import GATED_PART, SHARES,
 from nestling_cloud.learning.routing.risk_guarantee import (
     DELTA,
     RISKS,
-    Judged,
+    RoutedInputs,
     certify,
     upper_bound,
 )
@@ -33,22 +33,22 @@ __all__ = [
     "GATED_PART",
     "RISKS",
     "SHARES",
-    "Ascent",
+    "CascadeRule",
     "Design",
     "Gains",
-    "Judged",
+    "RoutedInputs",
     "RoutingData",
     "at_once",
     "beliefs",
     "calibrate",
     "certify",
     "choose_design",
-    "climbs",
-    "find_ascent",
+    "fit_cascade",
     "fit_multiplexer",
     "gains",
-    "judge",
     "operating_point",
+    "route_inputs",
+    "runs_larger",
     "share_out",
     "success_targets",
     "taken",

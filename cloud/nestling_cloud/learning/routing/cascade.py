@@ -1,4 +1,4 @@
-"""The way up a nest: a small capacity answers first, a larger one where it is worth its run.
+"""The cascade of a nest: a small capacity answers first, a larger one where it is worth its run.
 
 A nest holds every smaller model of the one that fits, so running a small one first costs no
 download, and little memory. After NestDNN's capacities (Fang et al. 2018, arXiv 1810.10090) and
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from nestling_cloud.learning.routing.data import Bools, Floats, RoutingData
 
 # Gains that differ by less are one: runtimes differ in their last bits, and inputs that are all
-# alike must not go over together where a price stands among them.
+# alike must not go over together where a threshold stands among them.
 ALIKE = 1e-6
-# Accuracy that the way up may cost against running the larger capacity at once.
+# Accuracy that the cascade may cost against running the larger capacity at once.
 _TOLERANCE = 0.001
 _TRIED = tuple(number / 20 for number in range(20))
 # What starting a capacity takes, whatever its size, in multiply-accumulates of a Pi 4B (0.12 ms at
@@ -25,18 +25,18 @@ _START_MACS = 168_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ascent:
+class CascadeRule:
     """How a capacity is reached.
 
     Attributes:
         start: capacity that runs first, 1 to K; `top` where that runs at once.
         top: capacity that runs where the first one is not enough, 1 to K.
-        price: what the larger one must be better by, in success probability, to run.
+        threshold: what the larger one must be better by, in success probability, to run.
     """
 
     start: int
     top: int
-    price: float = 0.0
+    threshold: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +51,10 @@ class Gains:
     gate: Floats | None
     accept: Floats
 
-    def sent(self, gate_price: float, accept_price: float) -> Bools:
-        """Which inputs go to the cloud at such prices, (N,)."""
-        late: Bools = self.accept > accept_price
-        return late if self.gate is None else late | (self.gate > gate_price)
+    def sent(self, gate_threshold: float, accept_threshold: float) -> Bools:
+        """Which inputs go to the cloud at such thresholds, (N,)."""
+        late: Bools = self.accept > accept_threshold
+        return late if self.gate is None else late | (self.gate > gate_threshold)
 
     def part(self, chosen: NDArray[np.intp]) -> "Gains":
         """The same for some of the inputs."""
@@ -62,53 +62,55 @@ class Gains:
         return Gains(gate=gate, accept=self.accept[chosen])
 
 
-def at_once(capacity: int) -> Ascent:
+def at_once(capacity: int) -> CascadeRule:
     """Run one capacity and no other."""
-    return Ascent(start=capacity, top=capacity)
+    return CascadeRule(start=capacity, top=capacity)
 
 
-def climbs(ascent: Ascent, believed: Floats) -> Bools:
+def runs_larger(cascade: CascadeRule, believed: Floats) -> Bools:
     """For which inputs the larger capacity runs, (N,).
 
     Args:
-        ascent: the way up.
+        cascade: the cascade.
         believed: of the inputs, (K, N, K + 1), as `beliefs` has it.
     """
-    if ascent.start == ascent.top:
+    if cascade.start == cascade.top:
         return np.zeros(believed.shape[1], np.bool_)
-    after = believed[ascent.start - 1]
-    worth: Bools = after[:, ascent.top - 1] - after[:, ascent.start - 1] > ascent.price
+    after = believed[cascade.start - 1]
+    worth: Bools = after[:, cascade.top - 1] - after[:, cascade.start - 1] > cascade.threshold
     return worth
 
 
-def gains(ascent: Ascent, believed: Floats) -> Gains:
-    """What the cloud is believed to be better by, on a way up."""
-    start, top = ascent.start - 1, ascent.top - 1
+def gains(cascade: CascadeRule, believed: Floats) -> Gains:
+    """What the cloud is believed to be better by, in a cascade."""
+    start, top = cascade.start - 1, cascade.top - 1
     last = believed[top, :, -1] - believed[top, :, top]
     if start == top:
         return Gains(gate=None, accept=last)
     first = believed[start, :, -1] - believed[start, :, start]
     return Gains(
         gate=believed[start, :, -1] - believed[start, :, top],
-        accept=np.where(climbs(ascent, believed), last, first),
+        accept=np.where(runs_larger(cascade, believed), last, first),
     )
 
 
-def taken(ascent: Ascent, believed: Floats, by_capacity: Bools) -> Bools:
+def taken(cascade: CascadeRule, believed: Floats, by_capacity: Bools) -> Bools:
     """Pick for each input the capacity that answers it.
 
     Args:
-        ascent: the way up.
+        cascade: the cascade.
         believed: of the inputs.
         by_capacity: something of each capacity, (N, K) or (N, K + 1).
     """
     return np.where(
-        climbs(ascent, believed), by_capacity[:, ascent.top - 1], by_capacity[:, ascent.start - 1]
+        runs_larger(cascade, believed),
+        by_capacity[:, cascade.top - 1],
+        by_capacity[:, cascade.start - 1],
     )
 
 
-def find_ascent(believed: Floats, data: RoutingData, macs: Sequence[int], top: int) -> Ascent:
-    """Find the way up to a capacity that computes least, at next to no loss on these inputs.
+def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: int) -> CascadeRule:
+    """Find the cascade to a capacity that computes least, at next to no loss on these inputs.
 
     Args:
         believed: of the inputs.
@@ -123,10 +125,10 @@ def find_ascent(believed: Floats, data: RoutingData, macs: Sequence[int], top: i
         after = believed[start - 1]
         worth = after[:, top - 1] - after[:, start - 1]
         for share in _TRIED:
-            price = float(np.quantile(worth, 1 - share)) + ALIKE
-            ascent = Ascent(start=start, top=top, price=price)
-            climbed = float(climbs(ascent, believed).mean())
-            needed = macs[start - 1] + _START_MACS + climbed * (macs[top - 1] + _START_MACS)
-            if needed < least and taken(ascent, believed, right).mean() >= enough:
-                best, least = ascent, needed
+            threshold = float(np.quantile(worth, 1 - share)) + ALIKE
+            cascade = CascadeRule(start=start, top=top, threshold=threshold)
+            larger_share = float(runs_larger(cascade, believed).mean())
+            needed = macs[start - 1] + _START_MACS + larger_share * (macs[top - 1] + _START_MACS)
+            if needed < least and taken(cascade, believed, right).mean() >= enough:
+                best, least = cascade, needed
     return best

@@ -1,4 +1,4 @@
-"""What routers learn from, and how it is shared out between them and their prices."""
+"""What routers learn from, and how it is shared out between them and their thresholds."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-# Part of the inputs that the networks are fitted on; prices and promises come from the others.
+# Part of the inputs that the networks are fitted on; thresholds and promises come from the others.
 FITTED_PART = 0.6
 
 
@@ -61,14 +61,14 @@ class RoutingData:
 
 
 def share_out(data: RoutingData) -> tuple[RoutingData, RoutingData]:
-    """Deal inputs to the networks and to their prices.
+    """Deal inputs to the networks and to their thresholds.
 
     Inputs are taken in recorded order, the first part and the rest: neighbouring windows of one
-    recording are much alike, and a price that is read off the neighbours of what a network was
+    recording are much alike, and a threshold that is read off the neighbours of what a network was
     fitted on would promise too much.
 
     Returns:
-        What the networks are fitted on, and what prices and promises are read off.
+        What the networks are fitted on, and what thresholds and promises are read off.
     """
     border = round(FITTED_PART * len(data))
     return data.part(np.arange(border)), data.part(np.arange(border, len(data)))

@@ -1,4 +1,4 @@
-"""Operating points: prices at which wished shares of inputs go to the cloud."""
+"""Operating points: thresholds at which target shares of inputs go to the cloud."""
 
 import numpy as np
 
@@ -6,19 +6,19 @@ from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
 from nestling_cloud.learning.routing.cascade import ALIKE, Gains
 from nestling_cloud.learning.routing.data import Bools, Floats
 
-# Between points a device reads prices off a line, and at the ends prices leap: there the grid is
-# fine.
+# Between points a device reads thresholds off a line, and at the ends thresholds leap: there the
+# grid is fine.
 SHARES = (
     *(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
     *(0.5, 0.6, 0.75, 0.85, 0.9, 0.95, 0.98, 0.99, 1.0),
 )
-# Part of the offloaded inputs that may go when the first capacity has run, on a way up. Less is
+# Part of the offloaded inputs that may go when the first capacity has run, in a cascade. Less is
 # known of them than after the larger one, whose run is saved.
 GATED_PART = 0.1
 
 
 def routing_curve(gained: Gains, device: Bools, cloud: Bools) -> RoutingCurve:
-    """Operating points for a grid of wished shares.
+    """Operating points for a grid of target shares.
 
     Args:
         gained: by inputs that the router was not fitted on.
@@ -29,7 +29,7 @@ def routing_curve(gained: Gains, device: Bools, cloud: Bools) -> RoutingCurve:
 
 
 def operating_point(gained: Gains, device: Bools, cloud: Bools, share: float) -> OperatingPoint:
-    """Prices at which a share of inputs goes to the cloud.
+    """Thresholds at which a share of inputs goes to the cloud.
 
     Args:
         gained: what the cloud is believed to be better by, of N inputs.
@@ -37,32 +37,32 @@ def operating_point(gained: Gains, device: Bools, cloud: Bools, share: float) ->
         cloud: whether the cloud is right, (N,).
         share: wished, 0 to 1.
     """
-    gate_price, accept_price = prices(gained, share)
-    offloaded = gained.sent(gate_price, accept_price)
+    gate_threshold, accept_threshold = thresholds(gained, share)
+    offloaded = gained.sent(gate_threshold, accept_threshold)
     return OperatingPoint(
         offload_share=share,
-        gate_price=gate_price,
-        accept_price=accept_price,
+        gate_threshold=gate_threshold,
+        accept_threshold=accept_threshold,
         accuracy=float(np.where(offloaded, cloud, device).mean()),
     )
 
 
-def prices(gained: Gains, share: float) -> tuple[float, float]:
-    """Prices at the gate and after it that send a share of these inputs to the cloud.
+def thresholds(gained: Gains, share: float) -> tuple[float, float]:
+    """Thresholds at the gate and after it that send a share of these inputs to the cloud.
 
     Where one capacity runs at once nothing goes at the gate, unless everything goes.
     """
     gate, accept = gained.gate, gained.accept
     if gate is None or share >= 1:
-        return _price(accept, 1.0 if share >= 1 else 0.0), _price(accept, share)
-    gate_price = _price(gate, share * GATED_PART)
-    gated = gate > gate_price
+        return _threshold(accept, 1.0 if share >= 1 else 0.0), _threshold(accept, share)
+    gate_threshold = _threshold(gate, share * GATED_PART)
+    gated = gate > gate_threshold
     left = share * len(gate) - gated.sum()
-    return gate_price, _price(accept[~gated], left / max((~gated).sum(), 1))
+    return gate_threshold, _threshold(accept[~gated], left / max((~gated).sum(), 1))
 
 
-def _price(gains: Floats, share: float) -> float:
-    """The price that a share of the gains exceeds; gains lie in [-1, 1]."""
+def _threshold(gains: Floats, share: float) -> float:
+    """The threshold that a share of the gains exceeds; gains lie in [-1, 1]."""
     if share <= 0 or len(gains) == 0:
         return 1.0
     if share >= 1:

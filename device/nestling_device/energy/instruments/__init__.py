@@ -1,1 +1,1 @@
-"""What reads power: chips, counters, a board's own power management."""
+"""Power meters: INA219 and INA260, RAPL counters, the Raspberry Pi 5's power management chip."""

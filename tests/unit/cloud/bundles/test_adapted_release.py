@@ -13,7 +13,7 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.learning.adaptation import AdaptationConfig, AdaptationError
 from nestling_cloud.learning.adaptation.pipeline import learn_adapted
 from nestling_cloud.learning.adaptation.target_inputs import read_target
-from nestling_cloud.learning.pipeline import Learned
+from nestling_cloud.learning.pipeline import LearnedTask
 from nestling_cloud.progress import Silent
 from nestling_core.execution.session import open_session
 from nestling_core.nest.layout import assemble
@@ -22,7 +22,7 @@ THERE = mirrored(tones(256, 7))
 
 
 @pytest.fixture(scope="module")
-def learned() -> Learned:
+def learned() -> LearnedTask:
     config = AdaptationConfig(frames=(SAME, MIRRORED))
     found, choice = learn_adapted(
         TASK, tiny_splits(), mirrored(tones(256, 5)).inputs, config, seed=0, progress=Silent()
@@ -37,7 +37,7 @@ def right(model: bytes, store: dict[str, NDArray[np.int8]] | None = None) -> flo
 
 
 def test_bundles_largest_capacity_and_cloud_answer_inputs_as_they_are_recorded_there(
-    learned: Learned,
+    learned: LearnedTask,
 ) -> None:
     store = assemble(learned.layout, [capacity.ring for capacity in learned.capacities])
 
@@ -45,14 +45,16 @@ def test_bundles_largest_capacity_and_cloud_answer_inputs_as_they_are_recorded_t
     assert right(learned.cloud.onnx) > 0.9
 
 
-def test_accuracies_that_the_bundle_tells_are_those_of_the_other_domain(learned: Learned) -> None:
+def test_accuracies_that_the_bundle_tells_are_those_of_the_other_domain(
+    learned: LearnedTask,
+) -> None:
     assert learned.cloud.accuracy > 0.9
     assert learned.capacities[-1].accuracy > 0.8
     assert learned.calibration.inputs == round(0.4 * 256)  # the rest fitted the router
 
 
 def adapt(folder: Path, inputs: Path, *more: str) -> int:
-    reference = f"{Path(__file__).parents[4] / 'support' / 'pitch_teacher.py'}:TASK"
+    reference = f"{Path(__file__).parents[3] / 'support' / 'pitch_teacher.py'}:TASK"
     where = ("--repository", str(folder / "repository"), "--inputs", str(inputs))
     return cli.main(["bundle", "adapt", "--task", reference, *where, *more])
 

@@ -14,7 +14,7 @@ import torch
 from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 from torch import nn
 
-from nestling_cloud.bundles.cache import CacheError, Trained, cache_folder, trained_repository
+from nestling_cloud.bundles.cache import CachedRelease, CacheError, cache_folder, trained_repository
 from nestling_cloud.bundles.fingerprint import LEARNING_MODULES, fingerprint
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.learning.loop import TrainingError
@@ -34,7 +34,7 @@ from nestling_cloud.tasks import (
 
 def train(
     cache: Path, *, retrain: bool = False, say: Callable[[str], None] = lambda _: None
-) -> Trained:
+) -> CachedRelease:
     return trained_repository(
         TINY_TASK, tiny_splits(), seed=0, progress=Silent(), retrain=retrain, cache=cache, say=say
     )
@@ -46,11 +46,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first(cache: Path) -> Trained:
+def first(cache: Path) -> CachedRelease:
     return train(cache)
 
 
-def test_bundle_is_trained_once_and_then_found(cache: Path, first: Trained) -> None:
+def test_bundle_is_trained_once_and_then_found(cache: Path, first: CachedRelease) -> None:
     said: list[str] = []
 
     second = train(cache, say=said.append)
@@ -61,7 +61,9 @@ def test_bundle_is_trained_once_and_then_found(cache: Path, first: Trained) -> N
     assert first.folder.is_relative_to(cache)
 
 
-def test_retraining_with_the_same_seed_gives_the_same_bytes(cache: Path, first: Trained) -> None:
+def test_retraining_with_the_same_seed_gives_the_same_bytes(
+    cache: Path, first: CachedRelease
+) -> None:
     before = Repository(first.folder).manifest()
     teacher = Repository(first.folder).model_path(before.cloud.name).read_bytes()
 
@@ -72,7 +74,7 @@ def test_retraining_with_the_same_seed_gives_the_same_bytes(cache: Path, first: 
     assert Repository(again.folder).model_path(before.cloud.name).read_bytes() == teacher
 
 
-def test_nothing_half_made_is_left_in_the_cache(cache: Path, first: Trained) -> None:
+def test_nothing_half_made_is_left_in_the_cache(cache: Path, first: CachedRelease) -> None:
     assert [first.folder] == list((cache / "bundles").iterdir())
 
 
@@ -187,7 +189,7 @@ def until_made_again(text: str) -> None:
         raise MadeAgain(text)
 
 
-def copy_of(first: Trained, folder: Path) -> Path:
+def copy_of(first: CachedRelease, folder: Path) -> Path:
     """A cache of one's own with the bundle in it; returns the bundle's folder."""
     return Path(shutil.copytree(first.folder, folder / "bundles" / first.folder.name))
 
@@ -245,7 +247,7 @@ DAMAGES = (
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_of_any_kind_is_noticed_and_said(
-    damage: Callable[[Path], None], first: Trained, tmp_path: Path
+    damage: Callable[[Path], None], first: CachedRelease, tmp_path: Path
 ) -> None:
     damage(copy_of(first, tmp_path))
 
@@ -253,7 +255,7 @@ def test_damage_of_any_kind_is_noticed_and_said(
         train(tmp_path, say=until_made_again)
 
 
-def test_damaged_bundle_is_made_again_as_it_was(first: Trained, tmp_path: Path) -> None:
+def test_damaged_bundle_is_made_again_as_it_was(first: CachedRelease, tmp_path: Path) -> None:
     bundle = copy_of(first, tmp_path)
     path = max((bundle / "blobs").iterdir(), key=lambda path: path.stat().st_size)
     whole = path.read_bytes()

@@ -32,8 +32,8 @@ def test_show_tells_what_the_manifest_says(
     assert [one["memory_bytes"] for one in told["capacities"]] == [10_000, 20_000]
     teacher = Repository(released).model_path("tiny-teacher")
     assert told["cloud"]["bytes"] == teacher.stat().st_size
-    promised = [one["promised"] for one in told["promises"]]
-    assert promised == [[], [{"risk": 0.02, "delta": 0.1, "offload_share": 0.25}]]
+    guaranteed = [one["guaranteed"] for one in told["guarantees"]]
+    assert guaranteed == [[], [{"risk": 0.02, "delta": 0.1, "offload_share": 0.25}]]
 
 
 def test_calibration_that_cannot_be_read_exits_with_1(

@@ -6,7 +6,7 @@ from tests.support.fleet_tasks import ROOT
 from nestling_cloud import cli
 from nestling_cloud.bundles.repository import Repository
 
-TINY = f"{ROOT / 'tests' / 'tiny_task.py'}:TINY_TASK"
+TINY = f"{ROOT / 'tests' / 'support' / 'tiny_task.py'}:TINY_TASK"
 
 
 def train(repository: Path, *, task: str = TINY) -> int:

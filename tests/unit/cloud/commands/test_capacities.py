@@ -12,7 +12,7 @@ from nestling_cloud.latency.model import FEWEST_PROBES
 from nestling_cloud.learning.nesting.width_cost import counted_cost
 from nestling_core.student.config import StudentConfig
 
-TASKS = ROOT / "tests" / "tiny_task.py"
+TASKS = ROOT / "tests" / "support" / "tiny_task.py"
 TRAINED = """
 import dataclasses
 from nestling_cloud.tasks import Recipe, conv_student, recurrent_student

@@ -8,13 +8,13 @@ from nestling.sparkplug_metrics import MetricValue
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.control import commander
 from nestling_cloud.control.commander import Commander
-from nestling_cloud.control.targets import Wishes
+from nestling_cloud.control.targets import Targets
 from nestling_cloud.store.store import Store, store_url
 
 LOOKS = 30
 
 
-class CountedWishes(Wishes):
+class CountedTargets(Targets):
     """Counts who asks, and fails if it is told to."""
 
     def __init__(self, store: Store, *, fails: bool) -> None:
@@ -38,9 +38,9 @@ async def send(_device: str, _values: Mapping[str, MetricValue | None]) -> bool:
 
 
 async def look_often(store: Store, repository: Path, *, fails: bool) -> None:
-    wishes = CountedWishes(store, fails=fails)
-    running = asyncio.create_task(Commander(wishes, Repository(repository)).run(send))
-    await wishes.enough.wait()
+    targets = CountedTargets(store, fails=fails)
+    running = asyncio.create_task(Commander(targets, Repository(repository)).run(send))
+    await targets.enough.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

@@ -1,14 +1,14 @@
 import pytest
 
 from nestling_cloud.federated.release_gate import Margins, judge
-from nestling_cloud.federated.update_checks import Judged
+from nestling_cloud.federated.update_checks import HeldOutComparison
 
 MARGINS = Margins(calibration=0.05, clients=0.02)
 BEFORE = (0.7, 0.8)
 
 
-def client(before: float, after: float, held_out: int = 10) -> Judged:
-    return Judged(held_out=held_out, before=before, after=after)
+def client(before: float, after: float, held_out: int = 10) -> HeldOutComparison:
+    return HeldOutComparison(held_out=held_out, before=before, after=after)
 
 
 def test_better_for_clients_and_as_good_on_calibration_data_is_released() -> None:

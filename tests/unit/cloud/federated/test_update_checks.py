@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.federated.update_checks import (
+    ClientUpdate,
     Member,
-    Trained,
     UpdateError,
     check_judged,
     check_member,
@@ -36,7 +36,7 @@ def trained(
     given: dict[str, Any] | None = None,
     config: dict[str, Any] | None = None,
     metrics: dict[str, Any] | None = None,
-) -> Trained:
+) -> ClientUpdate:
     return check_trained(
         MEMBER,
         arrays() if given is None else given,

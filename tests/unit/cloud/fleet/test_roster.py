@@ -51,8 +51,8 @@ def enrol(roster: Roster, authority: Authority, name: str) -> int:
     return certificate.serial_number
 
 
-def standings(roster: Roster) -> dict[str, str]:
-    return {member.name: member.standing for member in roster.members()}
+def snapshots(roster: Roster) -> dict[str, str]:
+    return {member.name: member.snapshot for member in roster.members()}
 
 
 def test_token_is_good_once(roster: Roster, authority: Authority) -> None:
@@ -80,7 +80,7 @@ def test_token_expires(roster: Roster, authority: Authority, clock: Clock) -> No
 
     with pytest.raises(EnrolmentTokenError, match="expired at 2026-01-01 01:00 UTC"):
         roster.redeem(secret, fresh(), authority.sign)
-    assert standings(roster) == {"porch": "expired"}
+    assert snapshots(roster) == {"porch": "expired"}
 
 
 def test_newer_token_replaces_the_older(roster: Roster, authority: Authority) -> None:
@@ -130,7 +130,7 @@ def test_certificate_is_good_until_it_expires(
     clock.now += timedelta(days=1)
 
     assert roster.name_of(serial) is None
-    assert standings(roster) == {"porch": "expired"}
+    assert snapshots(roster) == {"porch": "expired"}
 
 
 def test_removed_device_has_no_certificate_and_no_token(
@@ -159,7 +159,7 @@ def test_members_say_how_they_stand(roster: Roster, authority: Authority) -> Non
     enrol(roster, authority, "shed")
     roster.remove("shed")
 
-    assert standings(roster) == {"attic": "invited", "porch": "enrolled", "shed": "removed"}
+    assert snapshots(roster) == {"attic": "invited", "porch": "enrolled", "shed": "removed"}
 
 
 def test_revision_rises_when_it_changes_who_may_speak(roster: Roster, authority: Authority) -> None:

@@ -126,7 +126,10 @@ def failing(_signature: Signature) -> nn.Module:
 @pytest.mark.parametrize(
     ("teacher", "words"),
     [
-        (failing, r"FileNotFoundError: no such file: 'teacher.pt' \(test_teaching.py, line \d+\)"),
+        (
+            failing,
+            r"no such file: 'teacher.pt' \(test_check_teacher.py, line \d+\)",
+        ),
         (lambda _signature: None, "gave None and not a torch.nn.Module"),
         (lambda _signature: TinyTeacher, "gave a type and not a torch.nn.Module"),
         (lambda: TinyTeacher(TINY_TASK.signature), r"TypeError: .* positional argument"),

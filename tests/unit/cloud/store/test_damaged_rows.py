@@ -9,8 +9,8 @@ from tests.support.receipts import make_receipt
 
 from nestling.v1 import receipt_pb2
 from nestling_cloud.metrics.fleet_health import fleet_condition
-from nestling_cloud.metrics.queries import Figures
-from nestling_cloud.store.damaged_rows import Damage
+from nestling_cloud.metrics.queries import MetricQueries
+from nestling_cloud.store.damaged_rows import DamagedRows
 from nestling_cloud.store.hard_inputs import HardInput, HardInputs
 from nestling_cloud.store.store import Store, store_url
 from nestling_cloud.store.time_range import TimeRange
@@ -52,7 +52,7 @@ def test_receipt_that_is_damaged_is_left_out_counted_and_said_once(
     store: Store, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     spoil(tmp_path, f"UPDATE receipts SET success = '{damage}' WHERE sequence = 2")  # noqa: S608
-    figures = Figures(store)
+    figures = MetricQueries(store)
 
     for _ in range(2):
         assert [row.sequence for row in store.receipts()] == [1, 3]
@@ -79,7 +79,7 @@ def test_hard_input_that_is_damaged_is_left_out_counted_and_said_once(
 
 
 def test_many_damaged_rows_make_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
-    damage = Damage()
+    damage = DamagedRows()
     for number in range(150):
         damage.add("receipts", number, "cut")
 

@@ -1,11 +1,11 @@
-from nestling_cloud.telemetry.host_presence import Presence
+from nestling_cloud.telemetry.host_presence import HostPresence
 from nestling_core.telemetry.host_state import HostState
 
 NOW_MS = 1000
 
 
-def connected(now_ms: int = NOW_MS) -> Presence:
-    presence = Presence()
+def connected(now_ms: int = NOW_MS) -> HostPresence:
+    presence = HostPresence()
     presence.connect(now_ms=now_ms)
     return presence
 
@@ -15,7 +15,7 @@ def death(timestamp_ms: int) -> bytes:
 
 
 def test_will_and_birth_of_a_connection_have_one_timestamp() -> None:
-    presence = Presence()
+    presence = HostPresence()
 
     will = presence.connect(now_ms=NOW_MS)
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from nestling_cloud.metrics.fleet_health import fleet_condition
 from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.store.device_registry import Report
-from nestling_cloud.store.store import Added, Store, store_url
+from nestling_cloud.store.store import CommitResult, Store, store_url
 from nestling_cloud.telemetry.ingest import Ingest
 
 DEADLINE_S = 20
@@ -25,7 +25,7 @@ class HeldStore(Store):
         super().__init__(url)
         self.came, self.may_begin = threading.Event(), threading.Event()
 
-    def add_all(self, *args: object) -> Added:
+    def add_all(self, *args: object) -> CommitResult:
         self.came.set()
         assert self.may_begin.wait(DEADLINE_S)
         if self.fault is not None:

@@ -100,7 +100,7 @@ def test_only_the_session_module_imports_onnxruntime() -> None:
     root = Path(__file__).parents[4]
     found = {
         path.name
-        for folder in ("protos", "cloud", "device", "simulation")
+        for folder in ("protos", "core", "cloud", "device", "simulation")
         for path in (root / folder).rglob("*.py")
         if re.search(r"^(import|from) onnxruntime", path.read_text(), re.MULTILINE)
     }

@@ -111,7 +111,7 @@ def test_older_manifest_names_no_empty_blob() -> None:
     assert [blob_of(b"r"), blob_of(b"t")] == every_blob(manifest)[2:]
 
 
-def test_shared_blobs_are_what_prices_and_checks(manifest: Manifest) -> None:
+def test_shared_blobs_are_what_thresholds_and_checks(manifest: Manifest) -> None:
     names = (b"calibration", b"golden")
 
     assert [blob_of(name) for name in names] == shared_blobs(manifest)

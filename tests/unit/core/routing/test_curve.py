@@ -5,9 +5,9 @@ from nestling_core.routing.curve import point_at
 
 CURVE = RoutingCurve(
     points=[
-        OperatingPoint(offload_share=0, gate_price=0.8, accept_price=0.4, accuracy=0.5),
-        OperatingPoint(offload_share=0.5, gate_price=0.2, accept_price=0.2, accuracy=0.75),
-        OperatingPoint(offload_share=1, gate_price=-1, accept_price=-1, accuracy=1),
+        OperatingPoint(offload_share=0, gate_threshold=0.8, accept_threshold=0.4, accuracy=0.5),
+        OperatingPoint(offload_share=0.5, gate_threshold=0.2, accept_threshold=0.2, accuracy=0.75),
+        OperatingPoint(offload_share=1, gate_threshold=-1, accept_threshold=-1, accuracy=1),
     ]
 )
 
@@ -20,7 +20,7 @@ def test_everything_between_two_points_lies_on_the_line_between_them() -> None:
     point = point_at(CURVE, 0.25)
 
     assert point.offload_share == 0.25
-    assert (point.gate_price, point.accept_price) == pytest.approx((0.5, 0.3))
+    assert (point.gate_threshold, point.accept_threshold) == pytest.approx((0.5, 0.3))
     assert point.accuracy == pytest.approx(0.625)
 
 

@@ -117,8 +117,8 @@ def test_bundle_that_names_fewer_classes_than_it_answers_does_not_pass(tmp_path:
         curves(lambda c: c.curves[1].points.__delitem__(0)),
         curves(lambda c: c.curves[1].points.__delitem__(2)),
         curves(lambda c: setattr(c.curves[0].points[1], "offload_share", 1.0)),
-        curves(lambda c: setattr(c.curves[0].points[1], "gate_price", float("nan"))),
-        curves(lambda c: setattr(c.curves[0].points[1], "accept_price", float("inf"))),
+        curves(lambda c: setattr(c.curves[0].points[1], "gate_threshold", float("nan"))),
+        curves(lambda c: setattr(c.curves[0].points[1], "accept_threshold", float("inf"))),
         curves(lambda c: c.curves[1].ClearField("believed")),
         curves(lambda c: c.curves[1].believed.append(0.5)),
         curves(lambda c: c.curves[1].believed.append(1.5)),
@@ -137,23 +137,23 @@ def test_calibration_with_holes_does_not_pass(tmp_path: Path, data: bytes) -> No
 @pytest.mark.parametrize(
     "point",
     [
-        CertifiedPoint(risk=0, gate_price=0.1, accept_price=0.1),
-        CertifiedPoint(risk=1.1, gate_price=0.1, accept_price=0.1),
-        CertifiedPoint(risk=float("nan"), gate_price=0.1, accept_price=0.1),
-        CertifiedPoint(risk=0.05, gate_price=float("nan"), accept_price=0.1),
-        CertifiedPoint(risk=0.05, gate_price=0.1, accept_price=float("inf")),
+        CertifiedPoint(risk=0, gate_threshold=0.1, accept_threshold=0.1),
+        CertifiedPoint(risk=1.1, gate_threshold=0.1, accept_threshold=0.1),
+        CertifiedPoint(risk=float("nan"), gate_threshold=0.1, accept_threshold=0.1),
+        CertifiedPoint(risk=0.05, gate_threshold=float("nan"), accept_threshold=0.1),
+        CertifiedPoint(risk=0.05, gate_threshold=0.1, accept_threshold=float("inf")),
     ],
     ids=["no risk", "more than all", "risk nan", "gate nan", "accept inf"],
 )
-def test_promise_that_makes_no_sense_does_not_pass(tmp_path: Path, point: CertifiedPoint) -> None:
+def test_guarantee_that_makes_no_sense_does_not_pass(tmp_path: Path, point: CertifiedPoint) -> None:
     data = curves(lambda c: c.curves[1].certified.append(point))
 
-    with pytest.raises(CalibrationError, match=r"a promise of capacity 2 .* release the bundle"):
+    with pytest.raises(CalibrationError, match=r"a guarantee of capacity 2 .* release the bundle"):
         try_bundle(tmp_path, calibration=data)
 
 
-def test_promise_that_makes_sense_passes(tmp_path: Path) -> None:
-    point = CertifiedPoint(risk=0.05, gate_price=-1.2, accept_price=0.1)
+def test_guarantee_that_makes_sense_passes(tmp_path: Path) -> None:
+    point = CertifiedPoint(risk=0.05, gate_threshold=-1.2, accept_threshold=0.1)
 
     try_bundle(tmp_path, calibration=curves(lambda c: c.curves[1].certified.append(point)))
 
@@ -177,30 +177,37 @@ def test_device_keeps_its_bundle_when_the_next_one_does_not_pass(tmp_path: Path)
 def ways_up(change: Callable[[Calibration], object]) -> bytes:
     made = calibration()
     for _ in range(CAPACITIES):
-        made.climbs.add()
-    made.climbs[2].start = 1
-    made.climbs[2].curve.CopyFrom(made.curves[2])
+        made.cascades.add()
+    made.cascades[2].start = 1
+    made.cascades[2].curve.CopyFrom(made.curves[2])
     change(made)
     return made.SerializeToString()
 
 
-def test_way_up_that_makes_sense_passes(tmp_path: Path) -> None:
+def test_cascade_that_makes_sense_passes(tmp_path: Path) -> None:
     try_bundle(tmp_path, calibration=ways_up(lambda c: None))
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda c: c.climbs.__delitem__(0),
-        lambda c: setattr(c.climbs[2], "start", 3),
-        lambda c: setattr(c.climbs[2], "price", float("nan")),
-        lambda c: setattr(c.climbs[2], "climbed", float("nan")),
-        lambda c: setattr(c.climbs[2], "climbed", 1.1),
-        lambda c: c.climbs[2].ClearField("curve"),
+        lambda c: c.cascades.__delitem__(0),
+        lambda c: setattr(c.cascades[2], "start", 3),
+        lambda c: setattr(c.cascades[2], "threshold", float("nan")),
+        lambda c: setattr(c.cascades[2], "larger_share", float("nan")),
+        lambda c: setattr(c.cascades[2], "larger_share", 1.1),
+        lambda c: c.cascades[2].ClearField("curve"),
     ],
-    ids=["one missing", "from itself", "price nan", "climbed nan", "climbs too often", "no curve"],
+    ids=[
+        "one missing",
+        "from itself",
+        "threshold nan",
+        "larger share nan",
+        "cascades too often",
+        "no curve",
+    ],
 )
-def test_way_up_that_makes_no_sense_does_not_pass(
+def test_cascade_that_makes_no_sense_does_not_pass(
     tmp_path: Path, change: Callable[[Calibration], object]
 ) -> None:
     with pytest.raises(CalibrationError, match="release the bundle again"):

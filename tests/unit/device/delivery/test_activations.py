@@ -12,10 +12,10 @@ from nestling.v1.bundle_pb2 import Blob, GoldenInputs, Manifest
 from nestling_cloud.bundles.repository import Repository
 from nestling_core.nest.bundle_files import Activations, every_blob, shared_blobs
 from nestling_core.nest.capacity import golden_inputs
-from nestling_device.bundle.loaded_bundle import load_parts
+from nestling_device.bundle.loaded_bundle import load_bundle
 from nestling_device.bundle.self_test import self_test
 from nestling_device.delivery.blob_store import BlobStore
-from nestling_device.delivery.installer import Installed, Installer, SelfTestError
+from nestling_device.delivery.installer import Installer, SelfTestError, VerifiedBundle
 from nestling_device.storage.state import State
 
 ENOUGH = 10**7
@@ -27,17 +27,17 @@ def source_of(manifest: Manifest, repository: Repository) -> MemorySource:
     return source
 
 
-def install(folder: Path, source: MemorySource, activations: Activations) -> Installed:
+def install(folder: Path, source: MemorySource, activations: Activations) -> VerifiedBundle:
     with State(folder) as state:
         installer = Installer(state, BlobStore(folder / "blobs"), source, self_test, activations)
         return installer.install(ENOUGH)
 
 
-def answers_its_golden_inputs(installed: Installed, blobs: BlobStore) -> bool:
+def answers_its_golden_inputs(installed: VerifiedBundle, blobs: BlobStore) -> bool:
     """Whether every logit is bit for bit what the bundle says."""
     golden = GoldenInputs.FromString(blobs.read(installed.manifest.golden))
     inputs = golden_inputs(installed.manifest, golden)
-    nest = load_parts(installed, blobs).nest
+    nest = load_bundle(installed, blobs).nest
     right = []
     for number, logits in enumerate(golden.logits, start=1):
         nest.load(number)

@@ -12,7 +12,7 @@ from nestling.v1.receipt_pb2 import (
     PROVENANCE_MEASURED,
     PROVENANCE_MODELLED,
 )
-from nestling_device.energy.meter import CalibratedMeter, ClockMeter, Powers, ProfileMeter, Spent
+from nestling_device.energy.meter import CalibratedMeter, ClockMeter, Powers, ProfileMeter, StepCost
 from nestling_device.energy.power_tables import Board, Link, load_board, load_link, profile_names
 from nestling_device.energy.sampler import Sampler
 
@@ -115,7 +115,7 @@ def test_long_step_is_measured_above_idle() -> None:
 def test_without_an_instrument_the_profiles_power_is_calibrated() -> None:
     spent = calibrated(BOARD, LINK).compute(1000, 4.0)
 
-    assert spent == Spent(latency_ms=4.0, energy_mj=6.0, energy_provenance=PROVENANCE_CALIBRATED)
+    assert spent == StepCost(latency_ms=4.0, energy_mj=6.0, energy_provenance=PROVENANCE_CALIBRATED)
 
 
 def test_radio_stays_modelled_whatever_measures_computing() -> None:

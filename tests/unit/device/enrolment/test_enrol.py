@@ -19,7 +19,7 @@ from nestling_device.enrolment.enrol import (
     _reason,
     enrol,
 )
-from nestling_device.transport.connection_diagnosis import Obstacle
+from nestling_device.transport.connection_diagnosis import ConnectionProblem
 from nestling_device.transport.identity import IdentityError, save_identity
 
 Code = grpc.StatusCode
@@ -109,7 +109,7 @@ def test_what_went_wrong_is_told_with_what_to_do(
 
 
 def test_obstacle_that_was_found_goes_before_the_text_of_grpc() -> None:
-    obstacle = Obstacle(found="no address for cloud.lan", advice="give an address")
+    obstacle = ConnectionProblem(found="no address for cloud.lan", advice="give an address")
 
     assert _reason(CLOUD, Code.UNAVAILABLE, "errors resolving hostname", obstacle) == (
         "no address for cloud.lan; give an address"

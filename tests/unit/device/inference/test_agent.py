@@ -142,7 +142,7 @@ def test_what_has_run_and_the_offload_keep_the_limit_together(tmp_path: Path, li
     assert routes([found, tight, too_tight]) == told
 
 
-def test_wished_share_sets_the_prices(tmp_path: Path) -> None:
+def test_target_share_sets_the_thresholds(tmp_path: Path) -> None:
     w = world(tmp_path)
 
     answers = [w.agent.answer(0, HARD, budget(offload_share=share)) for share in (0.0, 0.5, 1.0)]
@@ -153,21 +153,21 @@ def test_wished_share_sets_the_prices(tmp_path: Path) -> None:
 
 def test_share_is_kept_over_its_window_where_every_input_wants_to_go(tmp_path: Path) -> None:
     w = world(tmp_path)
-    kept, wished = budget(wish_window=50), budget()
+    kept, target = budget(target_window=50), budget()
 
     for index in range(200):
         w.agent.answer(index, UNSURE, kept)
     asked = w.cloud.asked
     for index in range(10):
-        w.agent.answer(index, UNSURE, wished)
+        w.agent.answer(index, UNSURE, target)
 
     assert abs(asked / 200 - 0.5) < 0.03
-    assert w.cloud.asked == asked + 10  # without a window the price stays, and all go
+    assert w.cloud.asked == asked + 10  # without a window the threshold stays, and all go
 
 
 def test_failed_offload_counts_into_the_share(tmp_path: Path) -> None:
     w = world(tmp_path, BadAnswerError("nonsense"))
-    kept = budget(wish_window=50)
+    kept = budget(target_window=50)
 
     reasons = [reason for _, reason in routes(w.agent.answer(n, UNSURE, kept) for n in range(400))]
 
@@ -175,34 +175,34 @@ def test_failed_offload_counts_into_the_share(tmp_path: Path) -> None:
     assert abs(open_.count("bad_answer") / len(open_) - 0.5) < 0.2
 
 
-SLOW = budget(link_mbit_s=0.1, wish_window=50)  # an offload takes more than the device does
+SLOW = budget(link_mbit_s=0.1, target_window=50)  # an offload takes more than the device does
 DEVICE, SENT_MS = METER.estimate(MACS[2]), transfer_ms(SIZE, SLOW)
 SENT_MJ = METER.radio_mj(SIZE, SLOW)
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "asked",
     [
         {"energy_per_input_mj": DEVICE.energy_mj + SENT_MJ / 3},
         {"latency_per_input_ms": DEVICE.latency_ms + SENT_MS / 3},
     ],
     ids=["energy", "latency"],
 )
-def test_mean_input_takes_what_is_wished_where_every_input_wants_to_go(
-    tmp_path: Path, wish: dict[str, float]
+def test_mean_input_takes_its_target_where_every_input_wants_to_go(
+    tmp_path: Path, asked: dict[str, float]
 ) -> None:
     w = world(tmp_path)
-    wished = like(SLOW, **wish)
+    target = like(SLOW, **asked)
 
-    found = [w.agent.answer(n, UNSURE, wished) for n in range(300)]
+    found = [w.agent.answer(n, UNSURE, target) for n in range(300)]
 
     took = [
         receipt.latency_ms
-        if wished.latency_per_input_ms
+        if target.latency_per_input_ms
         else sum(entry.energy_mj for entry in receipt.energy)
         for receipt in found
     ]
-    (mean,) = wish.values()
+    (mean,) = asked.values()
     assert np.mean(took[100:]) == pytest.approx(mean, rel=0.05)
 
 
@@ -210,18 +210,18 @@ def test_latency_of_the_mean_input_is_reckoned_with_the_median(tmp_path: Path) -
     version = hand_parts(tmp_path / "named").version
     costs = profiled(version, 1.0, 1.0, 1.0, p95_ms=900.0)
     w = world(tmp_path / "a", costs=costs)
-    wished = like(SLOW, wish_window=0, latency_per_input_ms=1 + SENT_MS)
+    target = like(SLOW, target_window=0, latency_per_input_ms=1 + SENT_MS)
 
-    assert routes([w.agent.answer(0, EASY, wished)]) == [(0, "gated")]
+    assert routes([w.agent.answer(0, EASY, target)]) == [(0, "gated")]
 
 
 def test_while_the_cloud_is_closed_nothing_is_saved_up(tmp_path: Path) -> None:
     w = world(tmp_path)
-    wished = like(SLOW, energy_per_input_mj=DEVICE.energy_mj + SENT_MJ / 5)
+    target = like(SLOW, energy_per_input_mj=DEVICE.energy_mj + SENT_MJ / 5)
 
     for index in range(200):
-        w.agent.answer(index, UNSURE, like(wished, link_mbit_s=0))
-    after = [w.agent.answer(n, UNSURE, wished) for n in range(200)]
+        w.agent.answer(index, UNSURE, like(target, link_mbit_s=0))
+    after = [w.agent.answer(n, UNSURE, target) for n in range(200)]
 
     sent = [route == 0 for route, _ in routes(after)]
     assert sum(sent[:50]) == pytest.approx(50 / 5, abs=2)
@@ -229,10 +229,10 @@ def test_while_the_cloud_is_closed_nothing_is_saved_up(tmp_path: Path) -> None:
 
 
 def promising(risk: float) -> bytes:
-    """A calibration that promises one risk, at prices above those of a share of one half."""
+    """A calibration that promises one risk, at thresholds above those of a share of one half."""
     made = calibration()
     for curve in made.curves:
-        curve.certified.add(risk=risk, delta=0.1, gate_price=0.9, accept_price=0.5)
+        curve.certified.add(risk=risk, delta=0.1, gate_threshold=0.9, accept_threshold=0.5)
     return made.SerializeToString()
 
 
@@ -246,7 +246,7 @@ def promising(risk: float) -> bytes:
         (0.5, [(3, "accepted"), (3, "accepted"), (0, "escalated")]),
     ],
 )
-def test_tolerated_risk_takes_certified_prices(
+def test_tolerated_risk_takes_certified_thresholds(
     tmp_path: Path, tolerated: float, expected: list[tuple[int, str]]
 ) -> None:
     w = world(tmp_path, bundle=hand_bundle(calibration=promising(0.05)))
@@ -259,7 +259,7 @@ def test_tolerated_risk_takes_certified_prices(
     assert routes(found) == expected
 
 
-def test_where_inputs_drift_a_risk_is_promised_no_more_until_it_is_over(
+def test_where_inputs_drift_a_risk_is_guaranteed_no_more_until_it_is_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "nestling_device.inference.agent")
@@ -276,7 +276,7 @@ def test_where_inputs_drift_a_risk_is_promised_no_more_until_it_is_over(
     afterwards = w.agent.answer(0, EASY, tolerant)
 
     assert (drifting, w.agent.drifting) == (True, False)
-    # A share is no promise, and stays what it is.
+    # A share is no guarantee, and stays what it is.
     told = [(3, "accepted"), (0, "escalated"), (3, "accepted"), (3, "accepted")]
     assert routes([before, *during, afterwards]) == told
     assert len(caplog.messages) == 2
@@ -391,7 +391,7 @@ def test_capacity_follows_the_memory_down_and_up(tmp_path: Path) -> None:
     answers = [w.agent.answer(0, EASY, budget(memory_bytes=memory)) for memory in memories]
 
     assert [receipt.resident_capacity for receipt in answers] == [3, 1, 2, 1, 3]
-    assert growth.wishes == []  # it was all on the disk
+    assert growth.targets == []  # it was all on the disk
 
 
 def test_capacity_follows_the_energy(tmp_path: Path) -> None:
@@ -461,7 +461,7 @@ def test_more_memory_fetches_more_of_the_nest(tmp_path: Path) -> None:
     after = w.agent.answer(1, EASY, budget(memory_bytes=2500))
 
     assert [before.resident_capacity, after.resident_capacity] == [1, 2]
-    assert growth.wishes == [2500]
+    assert growth.targets == [2500]
     assert w.agent.parts.held == 2
 
 
@@ -472,7 +472,7 @@ def test_growth_that_fails_is_tried_again_after_a_pause(tmp_path: Path) -> None:
     answers = [w.agent.answer(n, EASY, BUDGET) for n in range(7)]
 
     assert [receipt.resident_capacity for receipt in answers] == [1, 1, 1, 1, 1, 3, 3]
-    assert len(growth.wishes) == 3
+    assert len(growth.targets) == 3
 
 
 def test_ring_damaged_on_the_disk_costs_its_capacity_until_it_is_fetched_again(
@@ -486,7 +486,7 @@ def test_ring_damaged_on_the_disk_costs_its_capacity_until_it_is_fetched_again(
     first, second = (w.agent.answer(n, EASY, BUDGET) for n in range(2))
 
     assert [first.resident_capacity, second.resident_capacity] == [1, 3]
-    assert growth.wishes == [MEMORY_BYTES[-1]]
+    assert growth.targets == [MEMORY_BYTES[-1]]
 
 
 def test_nest_without_its_first_ring_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
@@ -595,7 +595,7 @@ _steps = st.tuples(
         link_mbit_s=st.sampled_from([0.0, 0.001, 1.0, 20.0]),
         battery=st.floats(0, 1),
         offload_share=st.floats(0, 1),
-        wish_window=st.sampled_from([0, 5, 500]),
+        target_window=st.sampled_from([0, 5, 500]),
         tolerated_risk=st.sampled_from([0.0, 0.01, 0.1]),
         energy_per_input_mj=st.sampled_from([0.0, 5.0]),
         latency_per_input_ms=st.sampled_from([0.0, 10.0]),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestling_device.inference.drift import ENOUGH, SLACK, Drift, rank_of
+from nestling_device.inference.drift import ENOUGH, SLACK, DriftDetector, rank_of
 
 EVEN = (0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -40,7 +40,7 @@ def test_ranks_of_the_calibration_inputs_are_one_half_in_the_mean() -> None:
     assert np.mean(ranks) == pytest.approx(0.5, abs=0.005)
 
 
-def after(drift: Drift, ranks: Iterable[float]) -> list[Drift]:
+def after(drift: DriftDetector, ranks: Iterable[float]) -> list[DriftDetector]:
     found = []
     for rank in ranks:
         drift = drift.after_input(rank)
@@ -49,7 +49,7 @@ def after(drift: Drift, ranks: Iterable[float]) -> list[Drift]:
 
 
 def test_evidence_by_hand() -> None:
-    one, two, three = after(Drift(), [1.0, 0.6, 0.0])
+    one, two, three = after(DriftDetector(), [1.0, 0.6, 0.0])
 
     assert one.evidence == pytest.approx(math.log(1.4))
     assert two.evidence == pytest.approx(one.evidence)  # a rank of 1/2 + SLACK says nothing
@@ -59,7 +59,7 @@ def test_evidence_by_hand() -> None:
 def test_inputs_like_the_calibration_inputs_raise_no_alarm() -> None:
     for seed in range(5):
         ranks = np.random.default_rng(seed).uniform(0, 1, 20_000)
-        assert not any(drift.noticed for drift in after(Drift(), ranks))
+        assert not any(drift.noticed for drift in after(DriftDetector(), ranks))
 
 
 def test_inputs_as_hard_as_the_slack_allows_seldom_raise_an_alarm() -> None:
@@ -67,7 +67,7 @@ def test_inputs_as_hard_as_the_slack_allows_seldom_raise_an_alarm() -> None:
     streams = [rng.choice([0.2, 1.0], 1000) for _ in range(100)]
     assert np.mean(streams) == pytest.approx(0.5 + SLACK, abs=0.005)
 
-    alarms = [any(drift.noticed for drift in after(Drift(), ranks)) for ranks in streams]
+    alarms = [any(drift.noticed for drift in after(DriftDetector(), ranks)) for ranks in streams]
 
     # 10,000 inputs to a false alarm in the mean, or more; with evidence of 1,000 it would be 6.
     assert sum(alarms) <= 2
@@ -77,7 +77,7 @@ def test_harder_inputs_are_noticed_and_so_is_their_end() -> None:
     rng = np.random.default_rng(0)
     usual, harder = rng.uniform(0, 1, 3000), rng.uniform(0.5, 1, 300)
 
-    before = after(Drift(), usual)
+    before = after(DriftDetector(), usual)
     during = after(before[-1], harder)
     afterwards = after(during[-1], usual[:300])
 
@@ -85,11 +85,11 @@ def test_harder_inputs_are_noticed_and_so_is_their_end() -> None:
     assert 10 < noticed.index(True) < 150
     assert all(noticed[noticed.index(True) :])
     assert not afterwards[-1].noticed
-    assert not any(drift.noticed for drift in after(Drift(), rng.uniform(0, 0.5, 3000)))
+    assert not any(drift.noticed for drift in after(DriftDetector(), rng.uniform(0, 0.5, 3000)))
 
 
 @given(st.lists(st.floats(0, 1), max_size=200))
 def test_evidence_stays_within_its_bounds(ranks: list[float]) -> None:
-    for drift in after(Drift(), ranks):
+    for drift in after(DriftDetector(), ranks):
         assert 0 <= drift.evidence <= math.log(ENOUGH)
         assert not drift.noticed or drift.evidence > 0

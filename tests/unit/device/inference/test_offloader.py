@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from nestling.inference.v2 import inference_pb2
-from nestling_device.inference.offloader import BadAnswerError, Question, infer_request, read_logits
+from nestling_device.inference.offloader import (
+    BadAnswerError,
+    OffloadRequest,
+    infer_request,
+    read_logits,
+)
 
 
 def response(
@@ -25,7 +30,7 @@ def response(
 def test_request_carries_one_input_as_raw_float32_and_says_who_asks() -> None:
     window = np.arange(6, dtype=np.float32).reshape(2, 3)
 
-    question = Question(window=window.T, index=7, device_answer=0)
+    question = OffloadRequest(window=window.T, index=7, device_answer=0)
 
     request = infer_request(question, model="teacher", device_id="pi-1")
 
@@ -38,7 +43,7 @@ def test_request_carries_one_input_as_raw_float32_and_says_who_asks() -> None:
 
 
 def test_request_without_a_students_answer_names_none() -> None:
-    question = Question(window=np.zeros((2, 3), np.float32), index=7, device_answer=None)
+    question = OffloadRequest(window=np.zeros((2, 3), np.float32), index=7, device_answer=None)
 
     assert "device_answer" not in infer_request(question, model="m", device_id="d").parameters
 

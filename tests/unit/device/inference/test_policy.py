@@ -13,7 +13,7 @@ from nestling_device.inference.limits import (
     energy_limit_mj,
     offload_excess,
 )
-from nestling_device.inference.policy import Pause, Prices
+from nestling_device.inference.policy import Backoff, Thresholds
 
 amounts = st.floats(0, 1e6)
 shares = st.floats(0, 1)
@@ -44,7 +44,7 @@ costs = st.lists(
 
 @st.composite
 def curves(draw: st.DrawFn) -> RoutingCurve:
-    """Curves whose prices fall as the share rises."""
+    """Curves whose thresholds fall as the share rises."""
     inner = draw(st.lists(st.floats(0.01, 0.99), max_size=5, unique=True))
     points = [0.0, *sorted(inner), 1.0]
     gate, accept = (
@@ -53,7 +53,7 @@ def curves(draw: st.DrawFn) -> RoutingCurve:
     )
     return RoutingCurve(
         points=[
-            OperatingPoint(offload_share=share, gate_price=g, accept_price=a)
+            OperatingPoint(offload_share=share, gate_threshold=g, accept_threshold=a)
             for share, g, a in zip(points, gate, accept, strict=True)
         ]
     )
@@ -96,15 +96,15 @@ def test_more_memory_never_means_a_smaller_capacity(
 
 
 @given(costs=costs, budget=budgets(), data=st.data())
-def test_a_start_is_the_wished_one_only_if_both_are_admitted(
+def test_a_start_is_the_target_one_only_if_both_are_admitted(
     costs: list[CapacityCost], budget: Budget, data: st.DataObject
 ) -> None:
     resident = data.draw(st.integers(1, len(costs)))
-    wished = data.draw(st.integers(0, len(costs)))
+    target = data.draw(st.integers(0, len(costs)))
 
-    start = policy.start_capacity(costs, resident, wished, budget)
+    start = policy.start_capacity(costs, resident, target, budget)
 
-    assert start in {wished, resident}
+    assert start in {target, resident}
     if start != resident:
         first, last = costs[start - 1], costs[resident - 1]
         both = CapacityCost(
@@ -117,9 +117,11 @@ def test_a_start_is_the_wished_one_only_if_both_are_admitted(
         assert within(both, budget)
 
 
-@given(gained=st.floats(-1, 1), price=st.floats(-1, 1), more=st.floats(0, 1))
-def test_a_higher_price_never_climbs_more(gained: float, price: float, more: float) -> None:
-    assert policy.climbs(gained, price) >= policy.climbs(gained, price + more)
+@given(gained=st.floats(-1, 1), threshold=st.floats(-1, 1), more=st.floats(0, 1))
+def test_a_higher_threshold_never_runs_the_larger_capacity_more(
+    gained: float, threshold: float, more: float
+) -> None:
+    assert policy.runs_larger(gained, threshold) >= policy.runs_larger(gained, threshold + more)
 
 
 @given(budget=budgets(), size=st.integers(0, 10**6), energy_mj=amounts, ran=costs)
@@ -150,42 +152,46 @@ def test_low_battery_shrinks_the_energy_limit(battery: float, limit_mj: float) -
 
 
 @given(curve=curves())
-def test_prices_at_the_operating_points_are_theirs(curve: RoutingCurve) -> None:
+def test_thresholds_at_the_operating_points_are_theirs(curve: RoutingCurve) -> None:
     for point in curve.points:
-        prices = policy.prices_for(curve, point.offload_share)
+        thresholds = policy.thresholds_for(curve, point.offload_share)
 
-        assert prices.gate == pytest.approx(point.gate_price)
-        assert prices.accept == pytest.approx(point.accept_price)
+        assert thresholds.gate == pytest.approx(point.gate_threshold)
+        assert thresholds.accept == pytest.approx(point.accept_threshold)
 
 
 @given(curve=curves(), one=shares, other=shares)
-def test_wishing_for_more_of_the_cloud_never_raises_a_price(
+def test_aiming_at_more_of_the_cloud_never_raises_a_threshold(
     curve: RoutingCurve, one: float, other: float
 ) -> None:
-    less, more = (policy.prices_for(curve, share) for share in sorted((one, other)))
+    less, more = (policy.thresholds_for(curve, share) for share in sorted((one, other)))
 
     assert more.gate <= less.gate + 1e-9
     assert more.accept <= less.accept + 1e-9
 
 
 @given(curve=curves(), share=shares)
-def test_prices_lie_between_those_of_the_points_around(curve: RoutingCurve, share: float) -> None:
-    prices = policy.prices_for(curve, share)
+def test_thresholds_lie_between_those_of_the_points_around(
+    curve: RoutingCurve, share: float
+) -> None:
+    thresholds = policy.thresholds_for(curve, share)
 
     low, high = next(
         (low, high)
         for low, high in itertools.pairwise(curve.points)
         if low.offload_share <= share <= high.offload_share
     )
-    assert high.gate_price - 1e-9 <= prices.gate <= low.gate_price + 1e-9
-    assert high.accept_price - 1e-9 <= prices.accept <= low.accept_price + 1e-9
+    assert high.gate_threshold - 1e-9 <= thresholds.gate <= low.gate_threshold + 1e-9
+    assert high.accept_threshold - 1e-9 <= thresholds.accept <= low.accept_threshold + 1e-9
 
 
-def promises(*risks: float) -> RoutingCurve:
-    """A curve that promises risks; prices are the risks themselves."""
-    certified = [CertifiedPoint(risk=r, gate_price=r, accept_price=r / 2) for r in risks]
+def guarantees(*risks: float) -> RoutingCurve:
+    """A curve that promises risks; thresholds are the risks themselves."""
+    certified = [CertifiedPoint(risk=r, gate_threshold=r, accept_threshold=r / 2) for r in risks]
     ends = [
-        OperatingPoint(offload_share=share, gate_price=0.8 - share, accept_price=0.4 - share)
+        OperatingPoint(
+            offload_share=share, gate_threshold=0.8 - share, accept_threshold=0.4 - share
+        )
         for share in (0, 1)
     ]
     return RoutingCurve(points=ends, certified=certified)
@@ -194,35 +200,39 @@ def promises(*risks: float) -> RoutingCurve:
 @pytest.mark.parametrize(
     ("tolerated", "taken"), [(0.02, 0.02), (0.04, 0.02), (0.05, 0.05), (1, 0.05)]
 )
-def test_a_tolerated_risk_takes_the_most_daring_promise_within_it(
+def test_a_tolerated_risk_takes_the_most_daring_guarantee_within_it(
     tolerated: float, taken: float
 ) -> None:
-    found = policy.certified_prices(promises(0.02, 0.05), tolerated)
+    found = policy.certified_thresholds(guarantees(0.02, 0.05), tolerated)
 
-    assert found == Prices(gate=taken, accept=taken / 2)
+    assert found == Thresholds(gate=taken, accept=taken / 2)
 
 
 def test_a_risk_decides_instead_of_a_share() -> None:
-    curve, budget = promises(0.02), Budget(offload_share=1, tolerated_risk=0.03)
+    curve, budget = guarantees(0.02), Budget(offload_share=1, tolerated_risk=0.03)
 
-    assert policy.asked_prices(curve, budget, share=1) == Prices(gate=0.02, accept=0.01)
+    assert policy.thresholds_for_budget(curve, budget, share=1) == Thresholds(
+        gate=0.02, accept=0.01
+    )
     budget.tolerated_risk = 0
-    assert policy.asked_prices(curve, budget, share=1) == policy.prices_for(curve, 1)
+    assert policy.thresholds_for_budget(curve, budget, share=1) == policy.thresholds_for(curve, 1)
 
 
 @given(gained=st.floats(-1, 1))
-def test_a_risk_that_nothing_is_promised_for_keeps_nothing(gained: float) -> None:
-    prices = policy.asked_prices(promises(0.02), Budget(tolerated_risk=0.01), share=0)
+def test_a_risk_that_nothing_is_guaranteed_for_keeps_nothing(gained: float) -> None:
+    thresholds = policy.thresholds_for_budget(
+        guarantees(0.02), Budget(tolerated_risk=0.01), share=0
+    )
 
-    assert policy.prefers_cloud(gained, prices.gate)
-    assert policy.prefers_cloud(gained, prices.accept)
+    assert policy.prefers_cloud(gained, thresholds.gate)
+    assert policy.prefers_cloud(gained, thresholds.accept)
 
 
 @given(curve=curves(), share=st.floats(allow_nan=False))
 def test_share_beyond_the_curve_is_taken_to_its_end(curve: RoutingCurve, share: float) -> None:
     nearest = min(max(share, 0.0), 1.0)
 
-    assert policy.prices_for(curve, share) == policy.prices_for(curve, nearest)
+    assert policy.thresholds_for(curve, share) == policy.thresholds_for(curve, nearest)
 
 
 @given(gained=st.floats(-1, 1), one=st.floats(-1, 1), other=st.floats(-1, 1))
@@ -234,29 +244,29 @@ def test_dearer_cloud_is_never_preferred_where_a_cheaper_one_was_not(
     assert policy.prefers_cloud(gained, cheap) or not policy.prefers_cloud(gained, dear)
 
 
-@given(gained=st.floats(-1, 1), more=probabilities, price=st.floats(-1, 1))
+@given(gained=st.floats(-1, 1), more=probabilities, threshold=st.floats(-1, 1))
 def test_better_cloud_is_preferred_where_a_worse_one_was(
-    gained: float, more: float, price: float
+    gained: float, more: float, threshold: float
 ) -> None:
-    assume(policy.prefers_cloud(gained, price))
+    assume(policy.prefers_cloud(gained, threshold))
 
-    assert policy.prefers_cloud(gained + more, price)
+    assert policy.prefers_cloud(gained + more, threshold)
 
 
 @given(costs=costs, budget=budgets(), curve=curves())
 def test_equal_inputs_get_equal_decisions(
     costs: list[CapacityCost], budget: Budget, curve: RoutingCurve
 ) -> None:
-    def decide() -> tuple[int, Prices]:
+    def decide() -> tuple[int, Thresholds]:
         copy = Budget.FromString(budget.SerializeToString())
         capacity = policy.resident_capacity(list(costs), len(costs), copy)
-        return capacity, policy.prices_for(curve, copy.offload_share)
+        return capacity, policy.thresholds_for(curve, copy.offload_share)
 
     assert decide() == decide()
 
 
 def test_pause_doubles_with_every_failure_up_to_sixteen_inputs() -> None:
-    pause, lengths = Pause(), []
+    pause, lengths = Backoff(), []
     for _ in range(7):
         assert pause.over
         pause = pause.after_failure()
@@ -268,7 +278,7 @@ def test_pause_doubles_with_every_failure_up_to_sixteen_inputs() -> None:
 
 
 def test_pause_that_is_over_stays_over() -> None:
-    assert Pause().after_input() == Pause()
+    assert Backoff().after_input() == Backoff()
 
 
 def test_what_is_no_number_is_not_kept() -> None:

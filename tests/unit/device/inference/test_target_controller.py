@@ -6,46 +6,46 @@ from numpy.typing import NDArray
 
 from nestling.v1.budget_pb2 import Budget
 from nestling_device.inference.target_controller import (
-    Keeper,
+    InputCost,
     Kind,
-    Taken,
-    Wish,
+    Target,
+    TargetController,
     share_in_force,
-    wish_of,
+    target_of,
     with_share,
 )
 
 WINDOW = 500
-NOTHING = Taken(share=0, energy=0, latency=0)
-OFFLOAD = Taken(share=1, energy=0, latency=0)
+NOTHING = InputCost(share=0, energy=0, latency=0)
+OFFLOAD = InputCost(share=1, energy=0, latency=0)
 DEVICE_MJ, RADIO_MJ = 1.0, 10.0
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
-def share(wished: float, window: int = WINDOW) -> Wish:
-    return wish_of(Budget(offload_share=wished, wish_window=window), kept=NOTHING, sent=OFFLOAD)
+def share(mean: float, window: int = WINDOW) -> Target:
+    return target_of(Budget(offload_share=mean, target_window=window), kept=NOTHING, sent=OFFLOAD)
 
 
-def energy(wished: float, window: int = WINDOW, radio_mj: float = RADIO_MJ) -> Wish:
-    return Wish(kind="energy", mean=wished, window=window, kept=DEVICE_MJ, sent=radio_mj)
+def energy(mean: float, window: int = WINDOW, radio_mj: float = RADIO_MJ) -> Target:
+    return Target(kind="energy", mean=mean, window=window, kept=DEVICE_MJ, sent=radio_mj)
 
 
-def offloads(wish: Wish, hardness: Floats) -> Bools:
-    """Offload inputs whose hardness, 0 to 1, is among the share that the keeper goes for."""
-    keeper, made = Keeper(), []
+def offloads(target: Target, hardness: Floats) -> Bools:
+    """Offload inputs whose hardness, 0 to 1, is among the share that the controller aims at."""
+    controller, made = TargetController(), []
     for hard in hardness:
-        sent = bool(hard > 1 - keeper.to_go_for(wish))
-        keeper = keeper.after_input(wish, OFFLOAD if sent else NOTHING)
+        sent = bool(hard > 1 - controller.share_to_aim_at(target))
+        controller = controller.after_input(target, OFFLOAD if sent else NOTHING)
         made.append(sent)
     return np.array(made)
 
 
-def worst(made: Bools, wished: float, window: int = WINDOW) -> float:
-    """Largest distance of any window's share from the wish."""
+def worst(made: Bools, target: float, window: int = WINDOW) -> float:
+    """Largest distance of any window's share from the target."""
     sums = np.concatenate([[0], np.cumsum(made)])
-    return float(np.abs((sums[window:] - sums[:-window]) / window - wished).max())
+    return float(np.abs((sums[window:] - sums[:-window]) / window - target).max())
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,15 @@ def worst(made: Bools, wished: float, window: int = WINDOW) -> float:
 def test_energy_goes_before_latency_and_latency_before_a_share(
     budget: Budget, kind: Kind, mean: float
 ) -> None:
-    kept, sent = Taken(share=0, energy=1, latency=2), Taken(share=1, energy=10, latency=20)
+    kept, sent = InputCost(share=0, energy=1, latency=2), InputCost(share=1, energy=10, latency=20)
 
-    found = wish_of(budget, kept=kept, sent=sent)
+    found = target_of(budget, kept=kept, sent=sent)
 
     assert (found.kind, found.mean) == (kind, mean)
     assert (found.kept, found.sent) == (kept.of(kind), sent.of(kind))
 
 
-def test_share_of_the_console_goes_before_what_the_device_wishes_itself() -> None:
+def test_share_of_the_console_goes_before_what_the_device_targets_itself() -> None:
     own = Budget(
         offload_share=0.2, energy_per_input_mj=4, latency_per_input_ms=9, tolerated_risk=0.05
     )
@@ -86,7 +86,7 @@ def test_share_of_the_console_goes_before_what_the_device_wishes_itself() -> Non
         (Budget(latency_per_input_ms=9), None),
     ],
 )
-def test_no_share_is_in_force_where_another_wish_decides(
+def test_no_share_is_in_force_where_another_target_decides(
     other: Budget, in_force: float | None
 ) -> None:
     other.offload_share = 0.2
@@ -105,63 +105,63 @@ def test_no_share_is_in_force_where_another_wish_decides(
         (0, 1, 0, 0),
     ],
 )
-def test_share_that_takes_what_is_wished_by_hand(
+def test_share_that_takes_its_target_by_hand(
     mean: float, kept: float, sent: float, expected: float
 ) -> None:
-    wish = Wish(kind="energy", mean=mean, window=0, kept=kept, sent=sent)
+    target = Target(kind="energy", mean=mean, window=0, kept=kept, sent=sent)
 
-    assert wish.share == pytest.approx(expected)
-    assert Keeper().to_go_for(wish) == pytest.approx(min(1, max(0, expected)))
+    assert target.share == pytest.approx(expected)
+    assert TargetController().share_to_aim_at(target) == pytest.approx(min(1, max(0, expected)))
 
 
-def test_a_wish_without_a_window_stays_what_it_is() -> None:
-    wish, keeper = share(0.2, window=0), Keeper()
+def test_a_target_without_a_window_stays_what_it_is() -> None:
+    target, controller = share(0.2, window=0), TargetController()
 
     for _ in range(50):
-        keeper = keeper.after_input(wish, OFFLOAD)
+        controller = controller.after_input(target, OFFLOAD)
 
-    assert keeper == Keeper()
-    assert keeper.to_go_for(wish) == 0.2
+    assert controller == TargetController()
+    assert controller.share_to_aim_at(target) == 0.2
 
 
 def test_one_offload_too_many_lowers_the_share_and_one_too_few_raises_it() -> None:
-    wish, keeper = share(0.2), Keeper()
+    target, controller = share(0.2), TargetController()
 
-    more, less = (keeper.after_input(wish, taken) for taken in (NOTHING, OFFLOAD))
+    more, less = (controller.after_input(target, taken) for taken in (NOTHING, OFFLOAD))
 
-    assert less.to_go_for(wish) < 0.2 < more.to_go_for(wish)
-    assert keeper.to_go_for(wish) == 0.2
+    assert less.share_to_aim_at(target) < 0.2 < more.share_to_aim_at(target)
+    assert controller.share_to_aim_at(target) == 0.2
     # A debt of 0.2 of 500: 10 * 0.0004 * (1 + (0.0004 / 0.006)^2)
-    assert more.to_go_for(wish) == pytest.approx(0.2 + 0.004 * (1 + (0.0004 / 0.006) ** 2))
+    assert more.share_to_aim_at(target) == pytest.approx(0.2 + 0.004 * (1 + (0.0004 / 0.006) ** 2))
 
 
 @given(st.floats(0, 1), st.floats(-1e4, 1e4), st.integers(1, 10_000))
-def test_share_to_go_for_is_a_share_and_rises_with_the_debt(
-    wished: float, owed: float, window: int
+def test_share_to_aim_at_is_a_share_and_rises_with_the_debt(
+    mean: float, owed: float, window: int
 ) -> None:
-    wish = share(wished, window)
+    target = share(mean, window)
 
-    found = Keeper(owed, window).to_go_for(wish)
+    found = TargetController(owed, window).share_to_aim_at(target)
 
     assert 0 <= found <= 1
-    assert found <= Keeper(owed + 1, window).to_go_for(wish)
+    assert found <= TargetController(owed + 1, window).share_to_aim_at(target)
 
 
 @pytest.mark.parametrize("window", [WINDOW, 2000])
-@pytest.mark.parametrize("wished", [0.05, 0.2, 0.5])
+@pytest.mark.parametrize("target", [0.05, 0.2, 0.5])
 @pytest.mark.parametrize("power", [0.2, 1.0, 5.0], ids=["harder", "as calibrated", "easier"])
 def test_share_is_kept_within_two_points_over_every_window(
-    wished: float, power: float, window: int
+    target: float, power: float, window: int
 ) -> None:
     rng = np.random.default_rng(0)
     as_before, drifted = rng.random(2 * window), rng.random(2 * window) ** power
 
-    made = offloads(share(wished, window), np.concatenate([as_before, drifted]))
+    made = offloads(share(target, window), np.concatenate([as_before, drifted]))
 
-    assert worst(made, wished, window) <= 0.02 + 1e-9
+    assert worst(made, target, window) <= 0.02 + 1e-9
 
 
-def test_without_a_keeper_the_same_drift_breaks_the_share() -> None:
+def test_without_a_controller_the_same_drift_breaks_the_share() -> None:
     rng = np.random.default_rng(0)
 
     made = offloads(share(0.2, window=0), rng.random(2000) ** 0.2)
@@ -177,19 +177,19 @@ def test_inputs_that_are_all_alike_are_shared_out_too(hard: float) -> None:
 
 
 def spent(
-    wished: float,
+    mean: float,
     hardness: Floats,
     radio_mj: Floats,
     window: int = WINDOW,
-    keeper: Keeper = Keeper(),  # noqa: B008  # it is a value
+    controller: TargetController = TargetController(),  # noqa: B008  # it is a value
 ) -> Floats:
     """Energy of every input where the device takes a tenth more than is expected of it."""
     taken = []
     for hard, radio in zip(hardness, radio_mj, strict=True):
-        wish = energy(wished, window, radio)
-        sent = bool(hard > 1 - keeper.to_go_for(wish))
+        target = energy(mean, window, radio)
+        sent = bool(hard > 1 - controller.share_to_aim_at(target))
         took = 1.1 * DEVICE_MJ + sent * radio
-        keeper = keeper.after_input(wish, Taken(share=sent, energy=took, latency=0))
+        controller = controller.after_input(target, InputCost(share=sent, energy=took, latency=0))
         taken.append(took)
     return np.array(taken)
 
@@ -200,32 +200,32 @@ def test_energy_is_kept_while_inputs_become_harder_and_the_link_dearer() -> None
     radio = np.concatenate([np.full(3000, RADIO_MJ), np.full(1000, 2 * RADIO_MJ)])
 
     kept = spent(4.0, hardness, radio)
-    wished = spent(4.0, hardness, radio, window=0)
+    target = spent(4.0, hardness, radio, window=0)
 
     windows = np.convolve(kept, np.ones(WINDOW) / WINDOW, mode="valid")
     assert np.abs(windows - 4.0).max() < 0.3
-    assert np.abs(np.convolve(wished, np.ones(WINDOW) / WINDOW, mode="valid") - 4.0).max() > 1.0
+    assert np.abs(np.convolve(target, np.ones(WINDOW) / WINDOW, mode="valid") - 4.0).max() > 1.0
 
 
 @pytest.mark.parametrize(
-    ("wished", "kept_mj", "radio_mj", "true_mj", "true_radio_mj"),
+    ("mean", "kept_mj", "radio_mj", "true_mj", "true_radio_mj"),
     [(40, 0.2, 20, 0.2, 60), (14, 1.85, 5.9, 11, 5.9), (3.25, 5, 0.5, 3, 0.5)],
     ids=["dearer link", "dearer device", "cheaper device"],
 )
 def test_expectation_that_is_far_off_is_made_good(
-    wished: float, kept_mj: float, radio_mj: float, true_mj: float, true_radio_mj: float
+    mean: float, kept_mj: float, radio_mj: float, true_mj: float, true_radio_mj: float
 ) -> None:
-    wish = Wish(kind="energy", mean=wished, window=WINDOW, kept=kept_mj, sent=radio_mj)
-    keeper, taken = Keeper(), []
+    target = Target(kind="energy", mean=mean, window=WINDOW, kept=kept_mj, sent=radio_mj)
+    controller, taken = TargetController(), []
     for hard in np.random.default_rng(0).random(6 * WINDOW):
-        sent = bool(hard > 1 - keeper.to_go_for(wish))
+        sent = bool(hard > 1 - controller.share_to_aim_at(target))
         took = true_mj + sent * true_radio_mj
-        keeper = keeper.after_input(wish, Taken(share=sent, energy=took, latency=0))
+        controller = controller.after_input(target, InputCost(share=sent, energy=took, latency=0))
         taken.append(took)
 
-    assert not 0 <= wish.share <= 1
+    assert not 0 <= target.share <= 1
     windows = np.convolve(taken[WINDOW:], np.ones(WINDOW) / WINDOW, mode="valid")
-    assert np.abs(windows - wished).max() < 0.04 * true_radio_mj
+    assert np.abs(windows - mean).max() < 0.04 * true_radio_mj
 
 
 def test_less_energy_than_the_device_itself_takes_sends_nothing() -> None:
@@ -235,38 +235,40 @@ def test_less_energy_than_the_device_itself_takes_sends_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wished", "kept_mj"),
+    ("mean", "kept_mj"),
     [(4.0, 5.0), (0.5, 1.0), (20.0, 1.0)],
     ids=["dear device", "too little", "too much"],
 )
-def test_wish_that_could_not_be_had_is_not_made_up_for(wished: float, kept_mj: float) -> None:
+def test_target_that_could_not_be_had_is_not_made_up_for(target: float, kept_mj: float) -> None:
     hardness = np.random.default_rng(0).random(3000)
-    keeper = Keeper()
+    controller = TargetController()
     for _ in range(3000):  # the device alone takes more, or everything sent takes less
-        sent = wished > kept_mj
+        sent = target > kept_mj
         took = kept_mj + sent * RADIO_MJ
-        keeper = keeper.after_input(energy(wished), Taken(share=sent, energy=took, latency=0))
+        controller = controller.after_input(
+            energy(target), InputCost(share=sent, energy=took, latency=0)
+        )
 
-    taken = spent(4.0, hardness, np.full(3000, RADIO_MJ), keeper=keeper)
+    taken = spent(4.0, hardness, np.full(3000, RADIO_MJ), controller=controller)
 
     windows = np.convolve(taken, np.ones(WINDOW) / WINDOW, mode="valid")
     assert np.abs(windows - 4.0).max() < 0.3
 
 
 @given(st.floats(0, 1), st.lists(st.booleans(), max_size=8))
-def test_debt_is_what_was_wished_minus_what_was_taken(wished: float, sent: list[bool]) -> None:
-    wish, keeper = share(wished), Keeper()
+def test_debt_is_the_target_minus_what_was_taken(mean: float, sent: list[bool]) -> None:
+    target, controller = share(mean), TargetController()
 
     for asked in sent:
-        keeper = keeper.after_input(wish, OFFLOAD if asked else NOTHING)
+        controller = controller.after_input(target, OFFLOAD if asked else NOTHING)
 
-    assert keeper.owed == pytest.approx(wished * len(sent) - sum(sent), abs=0.6)
-    assert abs(keeper.owed) <= 0.015 * WINDOW
+    assert controller.owed == pytest.approx(mean * len(sent) - sum(sent), abs=0.6)
+    assert abs(controller.owed) <= 0.015 * WINDOW
 
 
-def test_another_window_or_another_kind_of_wish_begins_without_a_debt() -> None:
-    keeper = Keeper(400.0, 100_000)
+def test_another_window_or_another_kind_of_target_begins_without_a_debt() -> None:
+    controller = TargetController(400.0, 100_000)
 
-    assert keeper.to_go_for(share(0.2, 500)) == 0.2
-    assert keeper.after_input(share(0.2, 500), NOTHING) == Keeper(0.2, 500)
-    assert keeper.to_go_for(energy(3.0, 100_000)) == pytest.approx(0.2)
+    assert controller.share_to_aim_at(share(0.2, 500)) == 0.2
+    assert controller.after_input(share(0.2, 500), NOTHING) == TargetController(0.2, 500)
+    assert controller.share_to_aim_at(energy(3.0, 100_000)) == pytest.approx(0.2)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.support.hand_bundle import hand_parts
 
-from nestling_device.bundle.loaded_bundle import Parts
+from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.runtime.updater import Updater
 
@@ -23,7 +23,7 @@ class Cloud:
         self.budgets: list[int] = []
         self._failures = failures
 
-    def install(self, memory_bytes: int) -> Parts:
+    def install(self, memory_bytes: int) -> LoadedBundle:
         self.budgets.append(memory_bytes)
         assert self.let.wait(20)
         if len(self.budgets) <= self._failures:
@@ -36,7 +36,9 @@ def cloud(tmp_path: Path) -> Cloud:
     return Cloud(tmp_path)
 
 
-def polls(updater: Updater, *, desired: str = NEW, active: str = OLD) -> Iterator[Parts | None]:
+def polls(
+    updater: Updater, *, desired: str = NEW, active: str = OLD
+) -> Iterator[LoadedBundle | None]:
     """Ask for input after input, each time when what is under way has ended."""
     while True:
         found = updater.poll(desired=desired, active=active, memory_bytes=5000)
@@ -101,7 +103,7 @@ def test_fault_that_nobody_foresaw_is_a_failed_update(
 ) -> None:
     cloud = Cloud(tmp_path)
 
-    def broken(memory_bytes: int) -> Parts:
+    def broken(memory_bytes: int) -> LoadedBundle:
         cloud.budgets.append(memory_bytes)
         raise OverflowError("a number that no file can hold")
 

@@ -11,12 +11,12 @@ import pytest
 from tests.support.processes import until
 
 from nestling.v1 import receipt_pb2
-from nestling_device.storage.database import Database, Patience, StorageError
+from nestling_device.storage.database import Database, LockTimeout, StorageError
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
 
 SCHEMA = "CREATE TABLE things (name TEXT)"
-QUICK = Patience(busy_s=0.01)
+QUICK = LockTimeout(busy_s=0.01)
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def test_start_waits_for_a_locked_file(tmp_path: Path, caplog: pytest.LogCapture
 
 def test_lock_that_never_ends_is_told(tmp_path: Path) -> None:
     Database(tmp_path / "x.db", schema=SCHEMA, version=1).close()
-    patience = Patience(busy_s=0.01, give_up_s=0.05)
+    patience = LockTimeout(busy_s=0.01, give_up_s=0.05)
 
     with locked(tmp_path / "x.db"), pytest.raises(StorageError, match="locked"):
         Database(tmp_path / "x.db", schema=SCHEMA, version=1, patience=patience)

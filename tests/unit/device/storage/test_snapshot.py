@@ -7,9 +7,9 @@ from tests.support.receipts import acknowledgement
 from nestling.v1.bundle_pb2 import Blob
 from nestling.v1.receipt_pb2 import Receipt
 from nestling_device.storage.database import StorageError
-from nestling_device.storage.lock import claimed
-from nestling_device.storage.snapshot import BundleStanding, is_running, read_bundle, read_outbox
-from nestling_device.storage.state import HeldBundle, State
+from nestling_device.storage.lock import locked
+from nestling_device.storage.snapshot import BundleSnapshot, is_running, read_bundle, read_outbox
+from nestling_device.storage.state import BundleRecord, State
 from nestling_device.telemetry.outbox import Outbox
 
 
@@ -20,24 +20,24 @@ def test_folder_in_which_nothing_ever_ran_has_nothing_and_stays_empty(tmp_path: 
 
 
 def test_device_runs_while_it_holds_its_claim(tmp_path: Path) -> None:
-    with claimed(tmp_path):
+    with locked(tmp_path):
         assert is_running(tmp_path)
     assert not is_running(tmp_path)
 
 
 def test_asking_does_not_keep_a_device_from_starting(tmp_path: Path) -> None:
-    with claimed(tmp_path):
+    with locked(tmp_path):
         pass
     assert not is_running(tmp_path)
-    with claimed(tmp_path):
+    with locked(tmp_path):
         assert is_running(tmp_path)
 
 
 def test_active_bundle_is_told_while_its_device_runs_and_after(tmp_path: Path) -> None:
-    held = HeldBundle(
+    held = BundleRecord(
         manifest=Blob(sha256="a" * 64, size=7), version="t-1", task="t", release=1, capacity=3
     )
-    wanted = BundleStanding(version="t-1", task="t", release=1, capacity=3, sha256="a" * 64, size=7)
+    wanted = BundleSnapshot(version="t-1", task="t", release=1, capacity=3, sha256="a" * 64, size=7)
     with State(tmp_path) as state:
         assert read_bundle(tmp_path) is None
         state.switch(held)

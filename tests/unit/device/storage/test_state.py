@@ -4,11 +4,11 @@ import pytest
 
 from nestling_core.nest.bundle_files import blob_of
 from nestling_device.storage.database import StorageError
-from nestling_device.storage.state import HeldBundle, ReleaseFloor, State
+from nestling_device.storage.state import BundleRecord, ReleaseFloor, State
 
 
-def bundle(release: int, *, capacity: int = 1, task: str = "small") -> HeldBundle:
-    return HeldBundle(
+def bundle(release: int, *, capacity: int = 1, task: str = "small") -> BundleRecord:
+    return BundleRecord(
         manifest=blob_of(f"{task}-{release}".encode()),
         version=f"{task}-{release}-x",
         task=task,

@@ -8,7 +8,12 @@ from nestling.sparkplug.v1 import payload_pb2
 from nestling.sparkplug_metrics import metric, metric_value
 from nestling.v1 import receipt_pb2
 from nestling_device.telemetry.publisher import packet_bytes
-from nestling_device.telemetry.sparkplug_node import Gauges, ShareWish, SparkplugNode, read_command
+from nestling_device.telemetry.sparkplug_node import (
+    Gauges,
+    ShareTarget,
+    SparkplugNode,
+    read_command,
+)
 from nestling_device.transport.mqtt_connection import Message
 
 NOW_MS = 1_700_000_000_000
@@ -177,26 +182,26 @@ def test_command_is_understood_by_name_and_by_alias(by_alias: bool) -> None:
 
     assert command.rebirth
     assert acknowledgement == command.acknowledgement
-    assert (command.wish, command.desired_bundle) == (None, None)
+    assert (command.target, command.desired_bundle) == (None, None)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.35, 1.0])
-def test_wished_share_is_read_from_a_command(share: float) -> None:
+def test_target_share_is_read_from_a_command(share: float) -> None:
     given = metric(sparkplug_metrics.OFFLOAD_TARGET, share, timestamp_ms=NOW_MS)
 
     command = read_command(payload_pb2.Payload(metrics=[given]).SerializeToString())
 
-    assert ShareWish(share) == command.wish
+    assert ShareTarget(share) == command.target
 
 
-def test_null_share_in_a_command_takes_the_wish_back() -> None:
+def test_null_share_in_a_command_takes_the_target_back() -> None:
     given = sparkplug_metrics.Metric(
         name=sparkplug_metrics.OFFLOAD_TARGET, datatype=payload_pb2.DATA_TYPE_DOUBLE, is_null=True
     )
 
     command = read_command(payload_pb2.Payload(metrics=[given]).SerializeToString())
 
-    assert ShareWish(None) == command.wish
+    assert ShareTarget(None) == command.target
 
 
 def test_desired_bundle_is_read_from_a_command() -> None:

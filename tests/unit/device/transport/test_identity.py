@@ -10,9 +10,9 @@ import pytest
 from tests.support import enrolled
 
 from nestling_cloud.fleet.enrolment import Enrolment
-from nestling_device.transport.identity import Identity, IdentityError, Papers, save_identity
+from nestling_device.transport.identity import Credentials, Identity, IdentityError, save_identity
 
-MakePapers = Callable[[str], Papers]
+MakePapers = Callable[[str], Credentials]
 
 
 @pytest.fixture

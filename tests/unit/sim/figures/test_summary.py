@@ -126,7 +126,7 @@ def summary(rows: list[ReceiptRow]) -> dict[str, Any]:
     )
 
 
-def test_summary_has_every_promised_key_and_is_json(rows: list[ReceiptRow]) -> None:
+def test_summary_has_every_guaranteed_key_and_is_json(rows: list[ReceiptRow]) -> None:
     found = summary(rows)
 
     assert set(KEYS) <= set(found)
@@ -219,7 +219,7 @@ def test_cloud_only_sends_every_input_over_the_link_of_its_moment(rows: list[Rec
     assert summary(slow)["energy_mj_per_input"]["cloud_only"] == pytest.approx(np.mean(each))
 
 
-def test_input_without_a_link_costs_cloud_only_what_it_costs_in_fair_weather(
+def test_input_without_a_link_costs_cloud_only_what_it_costs_in_fair_conditions(
     rows: list[ReceiptRow],
 ) -> None:
     cut = [replace(rows[0], budget_link_mbit_s=0.0), *rows[1:]]

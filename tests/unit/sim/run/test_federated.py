@@ -15,12 +15,12 @@ from nestling_cloud.bundles.repository import BlobNotFoundError
 from nestling_cloud.federated.aggregation import aggregate
 from nestling_cloud.federated.round_log import Round, RoundLog
 from nestling_cloud.federated.server_app import CheckpointError, NotReleasedError, run_rounds
-from nestling_cloud.federated.strategy import Ground, NestedAveraging, Rules, record_of
+from nestling_cloud.federated.strategy import NestedAveraging, RoundBase, Rules, record_of
 from nestling_cloud.progress import Silent
 from nestling_core.student.messages import LocalRecipe
 from nestling_core.student.weights import prefix_shapes, read_arrays, take
 from nestling_device.federated.client_app import app
-from nestling_device.storage.lock import claimed
+from nestling_device.storage.lock import locked
 from nestling_sim.fleet.flower_grid import LocalGrid
 
 Client = Callable[[Message, Context], Message]
@@ -42,7 +42,7 @@ def version(fleet: LearningFleet) -> str:
 
 
 def strategy(fleet: LearningFleet, *, min_clients: int = 2, wait_s: float = 0.0) -> NestedAveraging:
-    ground = Ground(
+    ground = RoundBase(
         signature=TINY_TASK.signature, student=TINY_TASK.student, bundle_version=version(fleet)
     )
     recipe = LocalRecipe(epochs=1)
@@ -94,7 +94,7 @@ def test_no_more_than_the_prefix_is_sent(fleet: LearningFleet) -> None:
 
 
 def test_device_may_answer_inputs_meanwhile(fleet: LearningFleet) -> None:
-    with claimed(Path(str(fleet.nodes[0]["state"]))):
+    with locked(Path(str(fleet.nodes[0]["state"]))):
         made, _ = one_round(fleet, LocalGrid(app, fleet.nodes))
 
     assert made.tally.dropped == []

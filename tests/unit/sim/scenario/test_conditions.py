@@ -11,7 +11,7 @@ from nestling_device.energy.power_tables import load_board, load_link
 from nestling_device.inference.limits import offload_excess
 from nestling_sim.scenario.conditions import budget_at, indices, link_up_at, outages
 from nestling_sim.scenario.limits import Needs, Offload, offload_of
-from nestling_sim.scenario.scenario import Device, OutageWeather, Scenario, load_scenario
+from nestling_sim.scenario.scenario import Device, OutageCondition, Scenario, load_scenario
 
 NEEDS = Needs(
     memory_bytes=[5_000, 9_000, 20_000],
@@ -23,7 +23,7 @@ NEEDS = Needs(
 SHAPES = [(6, 100), (1, 28, 28), (3, 32, 32), (3, 224, 224)]
 
 
-def scenario(*weather: dict[str, object]) -> Scenario:
+def scenario(*conditions: dict[str, object]) -> Scenario:
     devices = [
         {
             "profile": profile,
@@ -43,7 +43,7 @@ def scenario(*weather: dict[str, object]) -> Scenario:
             "seed": 0,
             "offload": {"share": 0.25, "deadline_ms": 500.0},
             "devices": devices,
-            "weather": list(weather),
+            "conditions": list(conditions),
         }
     )
 
@@ -62,7 +62,7 @@ def memory(memory_kb: float, start: float, until: float, *names: str) -> dict[st
     }
 
 
-def test_fair_weather_leaves_the_device_its_own_budget() -> None:
+def test_fair_conditions_leaves_the_device_its_own_budget() -> None:
     fair = scenario()
 
     budget = budget_at(device(fair), 3, 10, fair, NEEDS)
@@ -72,7 +72,7 @@ def test_fair_weather_leaves_the_device_its_own_budget() -> None:
     assert (budget.battery, budget.offload_share) == (1.0, 0.25)
 
 
-def test_memory_weather_holds_from_its_first_index_to_before_its_last() -> None:
+def test_memory_conditions_holds_from_its_first_index_to_before_its_last() -> None:
     squeezed = scenario(memory(8, 0.2, 0.5))
 
     held = [budget_at(device(squeezed), i, 10, squeezed, NEEDS).memory_bytes for i in range(10)]
@@ -105,7 +105,7 @@ def test_memory_for_a_capacity_holds_that_one_or_the_largest(capacity: int, held
         (["pi-4b-2", "pi-5-1"], {"pi-4b-2", "pi-5-1"}),
     ],
 )
-def test_weather_meets_the_devices_it_names(names: list[str], met: set[str]) -> None:
+def test_conditions_meets_the_devices_it_names(names: list[str], met: set[str]) -> None:
     squeezed = scenario(memory(8, 0.0, 1.0, *names))
 
     small = {
@@ -151,9 +151,9 @@ def test_outage_takes_the_link_and_not_the_budget() -> None:
 
 @given(st.floats(0.01, 0.99), st.integers(0, 5000))
 def test_entries_that_follow_each_other_cover_every_index_once(middle: float, length: int) -> None:
-    def outage(start: float, until: float) -> OutageWeather:
+    def outage(start: float, until: float) -> OutageCondition:
         entry = {"kind": "outage", "devices": ["*"], "from": start, "until": until}
-        return OutageWeather.model_validate(entry)
+        return OutageCondition.model_validate(entry)
 
     first, second = indices(outage(0.0, middle), length), indices(outage(middle, 1.0), length)
 

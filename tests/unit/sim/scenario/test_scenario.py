@@ -34,14 +34,14 @@ mbit_s = 5.0
 rtt_ms = 60.0
 delivery = "mqtt"
 
-[[weather]]
+[[conditions]]
 kind = "memory"
 devices = ["pi-zero-2w"]
 from = 0.2
 until = 0.5
 memory_kb = 4
 
-[[weather]]
+[[conditions]]
 kind = "outage"
 devices = ["*"]
 from = 0.5
@@ -63,13 +63,13 @@ def test_every_built_in_scenario_loads() -> None:
         assert load_scenario(name).fleet()
 
 
-def test_default_scenario_has_three_of_each_profile_one_over_mqtt_and_all_weather() -> None:
+def test_default_scenario_has_three_of_each_profile_one_over_mqtt_and_all_conditions() -> None:
     scenario = load_scenario("wearable")
 
     fleet = scenario.fleet()
     assert sorted(["pi-zero-2w", "pi-4b", "pi-5"] * 3) == sorted(one.profile for one in fleet)
     assert [one.delivery for one in fleet].count("mqtt") == 1
-    assert {entry.kind for entry in scenario.weather} == {"memory", "battery", "link", "outage"}
+    assert {entry.kind for entry in scenario.conditions} == {"memory", "battery", "link", "outage"}
 
 
 def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None
             ["allowed: deadline_ms, energy_per_input_mj, latency_per_input_ms, share"],
         ),
         ("share = 0.2", "", ["key offload: nothing is wished; give it a share, from 0 to 1"]),
-        ("memory_kb = 4", "memory_kb = 0", ["[[weather]] table 1, key memory_kb: found 0; "]),
+        ("memory_kb = 4", "memory_kb = 0", ["[[conditions]] table 1, key memory_kb: found 0; "]),
         ("memory_kb = 4", "memory = 4", ["did you mean 'memory_kb'?", "allowed: devices, from, "]),
         (
             "memory_kb = 8",
@@ -136,28 +136,32 @@ def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None
             "",
             ["[[devices]] table 2: found no memory; give one of the keys memory_kb and "],
         ),
-        ("memory_kb = 4", "", ["[[weather]] table 1: found no memory; give one of the keys "]),
+        ("memory_kb = 4", "", ["[[conditions]] table 1: found no memory; give one of the keys "]),
         (
             "memory_kb = 4",
             "memory_for_capacity = 0",
-            ["[[weather]] table 1, key memory_for_capacity: found 0; allowed: at least 1"],
+            ["[[conditions]] table 1, key memory_for_capacity: found 0; allowed: at least 1"],
         ),
         (
             'kind = "memory"',
             'kind = "memry"',
-            ["[[weather]] table 1: key kind: found 'memry', did you mean 'memory'?; allowed: "],
+            ["[[conditions]] table 1: key kind: found 'memry', did you mean 'memory'?; allowed: "],
         ),
-        ('kind = "memory"', "", ["[[weather]] table 1: key kind is missing"]),
-        ("until = 0.5", "until = 0.1", ["[[weather]] table 1: found from = 0.2 and until = 0.1"]),
+        ('kind = "memory"', "", ["[[conditions]] table 1: key kind is missing"]),
+        (
+            "until = 0.5",
+            "until = 0.1",
+            ["[[conditions]] table 1: found from = 0.2 and until = 0.1"],
+        ),
         (
             'devices = ["pi-zero-2w"]',
             'devices = ["pi-zero-2w-4"]',
-            ["[[weather]] table 1, key devices: found 'pi-zero-2w-4', did you mean 'pi-zero-2w"],
+            ["[[conditions]] table 1, key devices: found 'pi-zero-2w-4', did you mean 'pi-zero-2w"],
         ),
         (
             'devices = ["*"]',
             'devices = "*"',
-            ["[[weather]] table 2, key devices: found '*'; ", "list"],
+            ["[[conditions]] table 2, key devices: found '*'; ", "list"],
         ),
         ("[offload]", "[offload", ["not TOML: ", "line 5"]),
     ],
@@ -177,10 +181,10 @@ def test_bad_entry_is_told_with_file_place_and_what_is_allowed(
 
 
 @pytest.mark.parametrize(
-    "wish", ["tolerated_risk = 0.05", "energy_per_input_mj = 2.0", "latency_per_input_ms = 9.0"]
+    "target", ["tolerated_risk = 0.05", "energy_per_input_mj = 2.0", "latency_per_input_ms = 9.0"]
 )
-def test_another_wish_needs_no_share(tmp_path: Path, wish: str) -> None:
-    scenario = load_scenario(write(tmp_path, SMALL.replace("share = 0.2", wish)))
+def test_another_target_needs_no_share(tmp_path: Path, target: str) -> None:
+    scenario = load_scenario(write(tmp_path, SMALL.replace("share = 0.2", target)))
 
     assert scenario.offload.share == 0
 

@@ -1,4 +1,4 @@
-"""Other people's routers, made anew from their definitions, behind one interface.
+"""Other people's routers, made again from their definitions, behind one interface.
 
 Each takes inputs that one capacity has answered and says which want to go to the cloud most. Device
 only and cloud only are the two ends of every one of them.

@@ -13,8 +13,8 @@ from nestling_cloud.recipes.recipe import Recipe
 
 _RECIPE = Recipe(epochs=20, batch=256, learning_rate=5e-3, weight_decay=0.05, threads=1)
 _HIDDEN = 64
-# Price of an appeal in AppealNet's loss; larger ones keep more on the device.
-_APPEAL_PRICE = 0.1
+# Threshold of an appeal in AppealNet's loss; larger ones keep more on the device.
+_APPEAL_WEIGHT = 0.1
 
 
 def deferral_mlp(known: Trial, seed: int) -> Urgency:
@@ -34,7 +34,7 @@ def deferral_mlp(known: Trial, seed: int) -> Urgency:
 def appeal_head(known: Trial, seed: int) -> Urgency:
     """Learn q, the probability to keep an input, by AppealNet's loss on fixed networks.
 
-    q * loss of the device + (1 - q) * loss of the cloud - price * log q. AppealNet trains the
+    q * loss of the device + (1 - q) * loss of the cloud - threshold * log q. AppealNet trains the
     device's network along with it; here the nest stays as it is, as for every other router.
     """
     labels = torch.from_numpy(known.labels)
@@ -46,7 +46,7 @@ def appeal_head(known: Trial, seed: int) -> Urgency:
         appeal = head(seen).squeeze(1)
         keep = torch.sigmoid(-appeal)
         mixed = keep * own[indices] + (1 - keep) * big[indices]
-        return (mixed - _APPEAL_PRICE * functional.logsigmoid(-appeal)).mean()
+        return (mixed - _APPEAL_WEIGHT * functional.logsigmoid(-appeal)).mean()
 
     return _fitted(head, known, loss_of, seed)
 

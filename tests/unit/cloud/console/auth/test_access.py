@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nestling_cloud.console.auth.access import OPEN_PATHS, Access, Asked, Verdict
+from nestling_cloud.console.auth.access import OPEN_PATHS, Access, RequestHead, Verdict
 from nestling_cloud.console.auth.sessions import COOKIE, Sessions
 from nestling_cloud.console.auth.tokens import TokenFile
 
@@ -21,7 +21,7 @@ class Door:
 
     def ask(self, path: str = "/", method: str = "GET", **headers: str) -> Verdict:
         given = {"host": HOST, **{name.replace("_", "-"): text for name, text in headers.items()}}
-        return self.access.decide(Asked(path=path, method=method, headers=given)).verdict
+        return self.access.decide(RequestHead(path=path, method=method, headers=given)).verdict
 
 
 @pytest.fixture
@@ -119,10 +119,10 @@ def test_console_beyond_loopback_goes_by_any_name(tmp_path: Path) -> None:
 
 def test_decision_tells_who_asks(tmp_path: Path) -> None:
     door = Door(tmp_path)
-    by_token = Asked(
+    by_token = RequestHead(
         path="/api/v1/fleet", method="GET", headers={"host": HOST, "authorization": door.bearer}
     )
-    by_session = Asked(path="/", method="GET", headers={"host": HOST, "cookie": door.cookie})
+    by_session = RequestHead(path="/", method="GET", headers={"host": HOST, "cookie": door.cookie})
 
     assert door.access.decide(by_token).by == "token script"
     assert door.access.decide(by_session).by == "console"

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from nestling_cloud.console.auth.sessions import IDLE_S, Sessions
 
 
-class World:
+class SeedModels:
     """Clock and password of some sessions, and what happens while the password is looked at."""
 
     meanwhile: Callable[[], object] | None = None
@@ -21,7 +21,7 @@ class World:
 
 
 def test_two_requests_may_find_the_same_session_idle() -> None:
-    world = World()
+    world = SeedModels()
     key = world.sessions.open()
     world.now_s = IDLE_S
     both = threading.Barrier(2, timeout=30)
@@ -34,7 +34,7 @@ def test_two_requests_may_find_the_same_session_idle() -> None:
 
 
 def test_session_that_is_closed_while_it_is_used_stays_closed() -> None:
-    world = World()
+    world = SeedModels()
     key = world.sessions.open()
     world.meanwhile = lambda: world.sessions.close(key)
 
@@ -45,7 +45,7 @@ def test_session_that_is_closed_while_it_is_used_stays_closed() -> None:
 
 
 def test_session_that_is_opened_meanwhile_is_kept() -> None:
-    world = World()
+    world = SeedModels()
     keys = []
 
     def open_another() -> None:

@@ -10,14 +10,14 @@ from nestling_cloud.console.data.expectation import (
     expected_energy,
     mixed_accuracy,
 )
-from nestling_device.inference.policy import prices_for
+from nestling_device.inference.policy import thresholds_for
 
 
 def _curve(*points: tuple[float, float]) -> RoutingCurve:
-    """Make a curve whose gate price is its accuracy."""
+    """Make a curve whose gate threshold is its accuracy."""
     return RoutingCurve(
         points=[
-            OperatingPoint(offload_share=share, accuracy=accuracy, gate_price=accuracy)
+            OperatingPoint(offload_share=share, accuracy=accuracy, gate_threshold=accuracy)
             for share, accuracy in points
         ]
     )
@@ -27,8 +27,8 @@ CURVE = _curve((0, 0.6), (0.1, 0.7), (0.5, 0.72), (1, 0.9))
 
 
 @given(share=st.floats(-1, 2))
-def test_accuracy_is_read_where_the_device_reads_its_prices(share: float) -> None:
-    assert expected_accuracy(CURVE, share) == pytest.approx(prices_for(CURVE, share).gate)
+def test_accuracy_is_read_where_the_device_reads_its_thresholds(share: float) -> None:
+    assert expected_accuracy(CURVE, share) == pytest.approx(thresholds_for(CURVE, share).gate)
 
 
 @pytest.mark.parametrize(("share", "accuracy"), [(0, 0.6), (0.05, 0.65), (1, 0.9), (7, 0.9)])

@@ -16,7 +16,7 @@ from nestling_cloud.console.data.health import (
 )
 from nestling_cloud.console.data.rounds import DroppedClient, RoundView
 from nestling_cloud.metrics.fleet_health import LONG_OUTBOX, FleetCondition, Losses
-from nestling_cloud.telemetry.ingest_status import Uplink
+from nestling_cloud.telemetry.ingest_status import IngestStatus
 
 BUNDLE = "hand-1-00000000"
 NOW_MS = START_MS + 240_000
@@ -32,7 +32,7 @@ FLEET = FleetCondition(
 )
 WELL = Snapshot(
     now_ms=NOW_MS,
-    uplink=Uplink(broker="127.0.0.1:1883", connected=True),
+    uplink=IngestStatus(broker="127.0.0.1:1883", connected=True),
     fleet=FLEET,
     desired=BUNDLE,
 )
@@ -79,7 +79,7 @@ def test_fleet_of_which_no_device_is_connected_is_not_working() -> None:
     ("snapshot", "expected"),
     [
         (
-            replace(WELL, uplink=Uplink(broker="b:1", connected=False)),
+            replace(WELL, uplink=IngestStatus(broker="b:1", connected=False)),
             "[fault] The cloud has no connection to the broker at b:1",
         ),
         (
@@ -146,7 +146,9 @@ def test_few_fallbacks_are_no_finding(offloads: Offloads) -> None:
 
 
 def test_devices_are_not_blamed_for_a_broker_that_is_gone() -> None:
-    gone = replace(_fleet(connected=0, bundles={}), uplink=Uplink(broker="b:1", connected=False))
+    gone = replace(
+        _fleet(connected=0, bundles={}), uplink=IngestStatus(broker="b:1", connected=False)
+    )
 
     assert [one.severity for one in fleet_findings(gone)] == [Severity.FAULT]
     assert len(device_findings(gone, replace(device_row("a"), online=False), Losses())) == 1

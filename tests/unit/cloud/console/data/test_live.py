@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from nestling_cloud.console.data.live import Kept
+from nestling_cloud.console.data.live import TimedCache
 from nestling_cloud.console.data.time_spans import DEFAULT_SPAN, SPANS, span_named
 
 
@@ -19,7 +19,7 @@ class Reader:
 
 
 def test_all_who_ask_together_get_one_reading() -> None:
-    kept, reader = Kept[int](), Reader()
+    kept, reader = TimedCache[int](), Reader()
 
     async def ask() -> list[int]:
         return await asyncio.gather(*(kept.get("key", 60.0, reader) for _ in range(20)))
@@ -29,7 +29,7 @@ def test_all_who_ask_together_get_one_reading() -> None:
 
 
 def test_reading_is_done_again_when_it_is_old_and_for_another_key() -> None:
-    kept, reader = Kept[int](), Reader()
+    kept, reader = TimedCache[int](), Reader()
 
     async def ask() -> list[int]:
         return [
@@ -43,7 +43,7 @@ def test_reading_is_done_again_when_it_is_old_and_for_another_key() -> None:
 
 
 def test_failed_reading_is_not_kept() -> None:
-    kept, reader = Kept[int](), Reader()
+    kept, reader = TimedCache[int](), Reader()
 
     def fail() -> int:
         raise OSError
@@ -57,7 +57,7 @@ def test_failed_reading_is_not_kept() -> None:
 
 
 def test_one_who_leaves_does_not_take_the_reading_from_the_others() -> None:
-    kept, go = Kept[int](), threading.Event()
+    kept, go = TimedCache[int](), threading.Event()
 
     def read() -> int:
         go.wait()

@@ -6,15 +6,15 @@ import pytest
 
 from nestling import sparkplug_metrics
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.console.data.console_data import Parts, console_parts, device_start
+from nestling_cloud.console.data.console_data import ConsoleData, console_parts, device_start
 from nestling_cloud.console.data.operating_point import read_state
 from nestling_cloud.console.data.stored_rounds import StoredRounds
 from nestling_cloud.federated.round_log import RoundLog
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.store import Store, store_url
-from nestling_cloud.telemetry.ingest_status import Uplink
+from nestling_cloud.telemetry.ingest_status import IngestStatus
 
-UPLINK = Uplink(broker="127.0.0.1:1883", connected=True)
+UPLINK = IngestStatus(broker="127.0.0.1:1883", connected=True)
 
 
 @pytest.fixture
@@ -24,14 +24,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def parts(store: Store, tmp_path: Path) -> Iterator[Parts]:
+def parts(store: Store, tmp_path: Path) -> Iterator[ConsoleData]:
     with RoundLog(store_url(str(tmp_path / "store.sqlite"))) as log:
         start = device_start(grpc="", broker="", enrolment=None)
         yield console_parts(Repository(tmp_path), store, StoredRounds(log), start, lambda: UPLINK)
 
 
 def test_share_in_force_is_the_devices_among_many_boards_of_its_name(
-    parts: Parts, store: Store
+    parts: ConsoleData, store: Store
 ) -> None:
     others: dict[str, sparkplug_metrics.MetricValue] = {
         sparkplug_metrics.PROFILE: "pi-5",
@@ -46,14 +46,14 @@ def test_share_in_force_is_the_devices_among_many_boards_of_its_name(
     assert asyncio.run(read_state(parts, "nobody")).in_force is None
 
 
-def test_last_change_is_found_behind_many_of_others(parts: Parts) -> None:
-    of_fleet = parts.wishes.set(None, 0.2, wished_by="ada")
-    of_one = parts.wishes.set("pi-5", 0.4, wished_by="ada")
-    others = [parts.wishes.set(f"a-{n}", 0.1, wished_by="bob") for n in range(101)]
+def test_last_change_is_found_behind_many_of_others(parts: ConsoleData) -> None:
+    of_fleet = parts.targets.set(None, 0.2, set_by="ada")
+    of_one = parts.targets.set("pi-5", 0.4, set_by="ada")
+    others = [parts.targets.set(f"a-{n}", 0.1, set_by="bob") for n in range(101)]
 
     state = asyncio.run(read_state(parts, "pi-5"))
 
-    assert (state.wished, state.last_change) == (0.4, of_one)
+    assert (state.target, state.last_change) == (0.4, of_one)
     assert state.log == tuple(others[:-21:-1])
     assert asyncio.run(read_state(parts, None)).last_change == of_fleet
     assert asyncio.run(read_state(parts, "pi-6")).last_change == of_fleet

@@ -10,7 +10,7 @@ from tests.support.tiny_task import LENGTH, TINY_TASK, tones
 from nestling_cloud.learning.adaptation import (
     AdaptationConfig,
     AdaptationError,
-    Adapted,
+    AdaptedNetworks,
     Comparison,
     Frame,
     FramedTeacher,
@@ -18,7 +18,7 @@ from nestling_cloud.learning.adaptation import (
     compare,
     recovered,
 )
-from nestling_cloud.learning.adaptation.cross_domain import lesson
+from nestling_cloud.learning.adaptation.cross_domain import training_set
 from nestling_cloud.learning.adaptation.sensor_frame import turn
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Examples, Recipe, Task
@@ -43,7 +43,7 @@ def adapted(
     task: Task = QUICK,
     config: AdaptationConfig = CONFIG,
     seed: int = 0,
-) -> Adapted:
+) -> AdaptedNetworks:
     return adapt(task, Matcher(), DOMAINS.source, target, config, seed=seed, progress=Silent())
 
 
@@ -156,12 +156,14 @@ def test_frame_that_no_sensor_has_is_refused(frame: Frame) -> None:
         adapted(DOMAINS.target.inputs, config=AdaptationConfig(frames=(SAME, frame)))
 
 
-def test_lesson_is_the_source_as_the_target_would_record_it_then_the_answered_target() -> None:
+def test_training_set_is_the_source_as_the_target_would_record_it_then_the_answered_target() -> (
+    None
+):
     bent: Frame = ((0.0, 2.0), (-1.0, 1.0))  # not its own inverse
     teacher = FramedTeacher(Matcher(), bent)
     source, target = DOMAINS.source, DOMAINS.target.inputs
 
-    examples = lesson(teacher, source, target)
+    examples = training_set(teacher, source, target)
 
     count = len(source)
     first, answers = torch.from_numpy(examples.inputs[:count]), examples.labels[count:]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
-from nestling_cloud.learning.distillation.augmented_views import Views, make_views
+from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, make_views
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.nesting import train_nested
 from nestling_cloud.progress import Silent
@@ -30,7 +30,7 @@ class CountingTeacher(TinyTeacher):
         return super().forward(x)
 
 
-def views_of(teacher: TinyTeacher, distillation: Distillation, seed: int = 0) -> Views:
+def views_of(teacher: TinyTeacher, distillation: Distillation, seed: int = 0) -> AugmentedViews:
     generator = torch.Generator().manual_seed(seed)
     return make_views(JITTERED, teacher, EXAMPLES, generator, distillation)
 

@@ -5,7 +5,7 @@ import torch
 from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 from torch.nn import functional
 
-from nestling_cloud.learning.distillation.augmented_views import Batch, Views, make_views
+from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch, make_views
 from nestling_cloud.learning.distillation.losses import (
     Regressor,
     angular_loss,
@@ -37,7 +37,9 @@ class WideTeacher(TinyTeacher):
         self.head = torch.nn.Linear(11, 3)
 
 
-def views_of(distillation: Distillation, teacher: type[TinyTeacher] = TinyTeacher) -> Views:
+def views_of(
+    distillation: Distillation, teacher: type[TinyTeacher] = TinyTeacher
+) -> AugmentedViews:
     torch.manual_seed(1)
     network = teacher(TINY_TASK.signature)
     generator = torch.Generator().manual_seed(0)
@@ -49,7 +51,7 @@ def student() -> NestedStudent:
     return NestedStudent(TINY_TASK.signature, TINY_TASK.student).eval()
 
 
-def first_batch(views: Views) -> Batch:
+def first_batch(views: AugmentedViews) -> Batch:
     return views.batch(0, torch.arange(16))
 
 

@@ -14,7 +14,7 @@ from nestling_cloud.learning.nesting.channel_order import OrderError
 from nestling_cloud.learning.nesting.filter_ranking import RankingError
 from nestling_cloud.learning.nesting.freeze_and_grow import grow_ring
 from nestling_cloud.learning.nesting.pruning import pruned, pruning_config, rank
-from nestling_cloud.learning.nesting.training_step import Lesson
+from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Examples, Recipe, Task
 from nestling_core.student.config import (
@@ -37,10 +37,10 @@ def task_of(student: StudentConfig, *, decay: float = 0.02, epochs: int = 2) -> 
     return dataclasses.replace(TINY_TASK, student=student, student_recipe=recipe)
 
 
-def lesson_of(task: Task, seed: int = 0, examples: Examples | None = None) -> Lesson:
+def training_set_of(task: Task, seed: int = 0, examples: Examples | None = None) -> TrainingSet:
     generator = seeded(seed)
     known = examples or tiny_splits().train
-    return Lesson(
+    return TrainingSet(
         task=task,
         views=make_views(task, TinyTeacher(task.signature), known, generator),
         train_inputs=known.inputs,
@@ -50,12 +50,12 @@ def lesson_of(task: Task, seed: int = 0, examples: Examples | None = None) -> Le
 
 
 def grown(task: Task, seed: int = 0) -> NestedStudent:
-    lesson = lesson_of(task, seed)
+    training_set = training_set_of(task, seed)
     return nest(
         task,
-        lesson.views,
-        lesson.train_inputs,
-        lesson.generator,
+        training_set.views,
+        training_set.train_inputs,
+        training_set.generator,
         Silent(),
         nesting=Nesting(way="grow", grow=SHORT),
     )
@@ -64,11 +64,11 @@ def grown(task: Task, seed: int = 0) -> NestedStudent:
 @pytest.mark.parametrize("student", [TINY_TASK.student, RECURRENT], ids=["conv", "gru"])
 def test_smaller_capacities_stay_bit_for_bit_while_a_ring_grows(student: StudentConfig) -> None:
     task = task_of(student, decay=0.5)  # a decay that would move whatever is not put back
-    lesson = lesson_of(task)
+    training_set = training_set_of(task)
     nested = NestedStudent(task.signature, task.student)
     before = {name: array.clone() for name, array in nested.state_dict().items()}
 
-    grow_ring(nested, lesson, 2, SHORT)
+    grow_ring(nested, training_set, 2, SHORT)
 
     after = nested.state_dict()
     for name, shape in prefix_shapes(task.signature, task.student, 1).items():
@@ -82,7 +82,7 @@ def test_what_lies_beyond_the_ring_does_not_decay() -> None:
     nested = NestedStudent(task.signature, task.student)
     before = nested.head.detach().clone()
 
-    grow_ring(nested, lesson_of(task), 2, SHORT)
+    grow_ring(nested, training_set_of(task), 2, SHORT)
 
     width = nested.stack[-1].plan.widths[1]
     assert torch.equal(nested.head[:, width:], before[:, width:])
@@ -92,28 +92,28 @@ def test_what_lies_beyond_the_ring_does_not_decay() -> None:
 @torch.no_grad()
 def test_smaller_capacities_answer_the_same_after_larger_ones_grew() -> None:
     task = task_of(TINY_TASK.student)
-    lesson = lesson_of(task)
+    training_set = training_set_of(task)
     nested = NestedStudent(task.signature, task.student).eval()
-    inputs = torch.from_numpy(lesson.train_inputs)
+    inputs = torch.from_numpy(training_set.train_inputs)
     before = nested(inputs, 1)
 
     with torch.enable_grad():
-        grow_ring(nested, lesson, 2, SHORT)
-        grow_ring(nested, lesson, 3, SHORT)
+        grow_ring(nested, training_set, 2, SHORT)
+        grow_ring(nested, training_set, 3, SHORT)
 
     assert torch.equal(nested(inputs, 1), before)
 
 
 def test_ranking_changes_no_answer_of_the_capacity_that_is_ranked_nor_of_larger_ones() -> None:
     task = task_of(TINY_TASK.student)
-    lesson = lesson_of(task)
-    nested = pruned(lesson, SHORT)
-    inputs = torch.from_numpy(lesson.train_inputs)
+    training_set = training_set_of(task)
+    nested = pruned(training_set, SHORT)
+    inputs = torch.from_numpy(training_set.train_inputs)
     recalibrate(nested, inputs)
     before = [nested(inputs, capacity) for capacity in (2, 3)]
     smallest = nested.convolutions[0].weight[:3].detach().clone()
 
-    rank(nested, lesson, 2, 64)
+    rank(nested, training_set, 2, 64)
 
     for capacity in (2, 3):
         assert torch.allclose(nested(inputs, capacity), before[capacity - 2], atol=1e-4)
@@ -122,13 +122,13 @@ def test_ranking_changes_no_answer_of_the_capacity_that_is_ranked_nor_of_larger_
 
 def test_ranking_puts_a_dead_filter_last() -> None:
     task = task_of(TINY_TASK.student)
-    lesson = lesson_of(task)
-    nested = pruned(lesson, SHORT)
+    training_set = training_set_of(task)
+    nested = pruned(training_set, SHORT)
     first = nested.stack[0].weights()["weight"]
     with torch.no_grad():
         first[0] = 0
 
-    rank(nested, lesson, 3, 512)
+    rank(nested, training_set, 3, 512)
 
     assert first[0].abs().max() > 0
     assert first[5].abs().max() == 0
@@ -152,7 +152,7 @@ def test_families_whose_channels_can_be_ranked_grow(student: StudentConfig) -> N
 @torch.no_grad()
 def test_grown_capacities_learn() -> None:
     task = task_of(TINY_TASK.student, epochs=10)
-    labelled = lesson_of(task)
+    labelled = training_set_of(task)
     perfect = dataclasses.replace(
         labelled.views,
         logits=6 * torch.nn.functional.one_hot(labelled.views.labels, 3).float().expand(8, -1, -1),
@@ -196,7 +196,7 @@ def test_one_class_makes_no_ranking() -> None:
     task = task_of(TINY_TASK.student, epochs=1)
 
     with pytest.raises(RankingError, match="triplets need two classes"):
-        pruned(lesson_of(task, examples=alike), SHORT)
+        pruned(training_set_of(task, examples=alike), SHORT)
 
 
 @given(

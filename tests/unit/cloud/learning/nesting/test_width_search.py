@@ -23,11 +23,11 @@ from nestling_cloud.learning.nesting.slimming import (
     slim,
 )
 from nestling_cloud.learning.nesting.supernet import Supernet, supernet_loss
-from nestling_cloud.learning.nesting.training_step import Lesson
+from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.learning.nesting.width_cost import Cost, counted_cost, timed_cost
 from nestling_cloud.learning.nesting.width_search import (
-    Found,
-    Search,
+    SearchResult,
+    WidthSearch,
     held_out,
     search_widths,
 )
@@ -217,8 +217,8 @@ def test_time_from_elsewhere_leaves_the_bytes_as_they_are() -> None:
 def test_floor_is_a_share_of_what_all_layers_narrowed_alike_would_have() -> None:
     config = conv_student(channels=(16, 32), strides=(1, 1))
 
-    half = Search(targets=(0.5, 1.0), floor=0.5).smallest(config, channels_cost)
-    whole = Search(targets=(0.5, 1.0), floor=1.0).smallest(config, channels_cost)
+    half = WidthSearch(targets=(0.5, 1.0), floor=0.5).smallest(config, channels_cost)
+    whole = WidthSearch(targets=(0.5, 1.0), floor=1.0).smallest(config, channels_cost)
 
     assert (half, whole) == ((4, 8), (8, 16))
 
@@ -226,7 +226,7 @@ def test_floor_is_a_share_of_what_all_layers_narrowed_alike_would_have() -> None
 def test_floor_keeps_whole_places_of_groups() -> None:
     config = deepsense_student(sensors=2, branch=(8,), fused=(8,))
 
-    search = Search(targets=(0.4, 1.0), floor=0.75)
+    search = WidthSearch(targets=(0.4, 1.0), floor=0.75)
 
     assert search.smallest(config, channels_cost) == (4, 2)
 
@@ -237,7 +237,7 @@ def test_target_that_no_widths_meet_is_refused_before_anything_is_trained() -> N
     with pytest.raises(
         NestingError, match=r"0\.1 is out of reach: .* 0\.200 of the largest's bytes"
     ):
-        Search(targets=(0.1, 1.0)).smallest(config, channels_cost)
+        WidthSearch(targets=(0.1, 1.0)).smallest(config, channels_cost)
 
 
 def test_random_widths_are_whole_places_within_the_largest_and_the_smallest() -> None:
@@ -315,27 +315,27 @@ def test_held_out_are_the_last_of_every_class() -> None:
     assert np.flatnonzero(held_out(labels, 0.4)).tolist() == [3, 7, 8]
 
 
-def search_tiny(seed: int) -> Found:
+def search_tiny(seed: int) -> SearchResult:
     task = dataclasses.replace(
         TINY_TASK,
         student=conv_student(channels=(8, 8), strides=(2, 1)),
         student_recipe=Recipe(epochs=2, batch=64),
     )
     generator, examples = seeded(seed), tiny_splits().train
-    lesson = Lesson(
+    training_set = TrainingSet(
         task=task,
         views=make_views(task, TinyTeacher(task.signature), examples, generator),
         train_inputs=examples.inputs,
         generator=generator,
         progress=Silent(),
     )
-    search = Search(targets=(0.3, 0.6, 1.0))
-    return search_widths(lesson, counted_cost(task.signature, task.student), search)
+    search = WidthSearch(targets=(0.3, 0.6, 1.0))
+    return search_widths(training_set, counted_cost(task.signature, task.student), search)
 
 
 def test_too_few_examples_to_hold_any_out_are_refused() -> None:
     few = tones(9, 0)
-    lesson = Lesson(
+    training_set = TrainingSet(
         task=TINY_TASK,
         views=make_views(TINY_TASK, TinyTeacher(TINY_TASK.signature), few, seeded(0)),
         train_inputs=few.inputs,
@@ -345,7 +345,7 @@ def test_too_few_examples_to_hold_any_out_are_refused() -> None:
     cost = counted_cost(TINY_TASK.signature, TINY_TASK.student)
 
     with pytest.raises(NestingError, match=r"a 0.1 part .* is not one"):
-        search_widths(lesson, cost, Search(targets=(0.5, 1.0), held_out=0.1))
+        search_widths(training_set, cost, WidthSearch(targets=(0.5, 1.0), held_out=0.1))
 
 
 def test_search_gives_a_student_that_nests_within_its_targets() -> None:
@@ -366,13 +366,13 @@ def test_same_seed_searches_the_same_path() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Search(step=0.0),
-        lambda: Search(floor=0.0),
-        lambda: Search(targets=(0.5, 0.4, 1.0)),
-        lambda: Search(held_out=1.0),
-        lambda: Search(random_widths=-1),
+        lambda: WidthSearch(step=0.0),
+        lambda: WidthSearch(floor=0.0),
+        lambda: WidthSearch(targets=(0.5, 0.4, 1.0)),
+        lambda: WidthSearch(held_out=1.0),
+        lambda: WidthSearch(random_widths=-1),
     ],
 )
-def test_search_that_finds_nothing_is_refused(make: Callable[[], Search]) -> None:
+def test_search_that_finds_nothing_is_refused(make: Callable[[], WidthSearch]) -> None:
     with pytest.raises(NestingError):
         make()

@@ -9,14 +9,14 @@ from nestling_cloud.learning.routing import (
     DELTA,
     RISKS,
     SHARES,
-    Ascent,
+    CascadeRule,
     RoutingData,
     at_once,
     beliefs,
     calibrate,
-    climbs,
     fit_multiplexer,
     gains,
+    runs_larger,
     share_out,
     taken,
 )
@@ -78,7 +78,7 @@ def test_calibrated_router_beats_sending_inputs_off_at_random(
     assert point.accuracy > at_random + 0.08
 
 
-def test_prices_are_read_off_the_inputs_that_nothing_was_fitted_on(
+def test_thresholds_are_read_off_the_inputs_that_nothing_was_fitted_on(
     multiplexer: Multiplexer, known: Hardness
 ) -> None:
     fitted, held_out = share_out(known.data)
@@ -89,24 +89,24 @@ def test_prices_are_read_off_the_inputs_that_nothing_was_fitted_on(
 
     (point,) = [p for p in curve.points if p.offload_share == 0.3]
     found = gains(at_once(1), beliefs(multiplexer, quiet))
-    sent = found.sent(point.gate_price, point.accept_price)
+    sent = found.sent(point.gate_threshold, point.accept_threshold)
     assert sent.mean() == pytest.approx(0.3, abs=0.01)
 
 
-def test_way_up_has_a_curve_of_its_own(known: Hardness) -> None:
+def test_cascade_has_a_curve_of_its_own(known: Hardness) -> None:
     fitted, held_out = share_out(better_larger_one(known.data))
     multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
 
     found = calibrate(multiplexer, fitted, held_out, MACS)
 
-    first, second = found.climbs
+    first, second = found.cascades
     believed = beliefs(multiplexer, held_out)
-    ascent = Ascent(start=1, top=2, price=second.price)
-    answered = taken(ascent, believed, held_out.right)
+    cascade = CascadeRule(start=1, top=2, threshold=second.threshold)
+    answered = taken(cascade, believed, held_out.right)
     assert first.start == 0
     assert second.start == 1
-    assert 0.2 < second.climbed < 0.8
-    assert second.climbed == pytest.approx(climbs(ascent, believed).mean())
+    assert 0.2 < second.larger_share < 0.8
+    assert second.larger_share == pytest.approx(runs_larger(cascade, believed).mean())
     assert second.curve.points[0].accuracy == pytest.approx(answered.mean())
     assert answered.mean() > held_out.right[:, 0].mean() + 0.1
     assert second.curve != found.curves[0]
@@ -131,7 +131,7 @@ def test_certified_risks_rise_and_so_does_what_the_device_keeps(known: Hardness)
         assert all(point.delta == DELTA for point in curve.certified)
 
 
-def test_a_risk_that_the_inputs_do_not_support_is_not_promised(
+def test_a_risk_that_the_inputs_do_not_support_is_not_guaranteed(
     multiplexer: Multiplexer, known: Hardness
 ) -> None:
     fitted, held_out = share_out(known.data)
@@ -142,7 +142,7 @@ def test_a_risk_that_the_inputs_do_not_support_is_not_promised(
 
 
 @pytest.mark.parametrize("right", [True, False], ids=["all right", "all wrong"])
-def test_inputs_on_which_everybody_is_right_or_wrong_still_give_prices(
+def test_inputs_on_which_everybody_is_right_or_wrong_still_give_thresholds(
     known: Hardness, *, right: bool
 ) -> None:
     data = known.data
@@ -158,8 +158,10 @@ def test_inputs_on_which_everybody_is_right_or_wrong_still_give_prices(
     multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
     curve = calibrate(multiplexer, fitted, held_out, MACS).curves[0]
 
-    prices = [value for point in curve.points for value in (point.gate_price, point.accept_price)]
-    assert np.isfinite(prices).all()
+    thresholds = [
+        value for point in curve.points for value in (point.gate_threshold, point.accept_threshold)
+    ]
+    assert np.isfinite(thresholds).all()
     assert [point.accuracy for point in curve.points] == [float(right)] * len(SHARES)
     # The cloud never answers otherwise: all may stay, at any risk that so many inputs can show.
     assert [point.offload_share for point in curve.certified] == [0.0] * len(RISKS)
@@ -175,7 +177,7 @@ def test_curves_say_what_the_first_capacity_believed_of_the_resident_one(known: 
     for curve, option in (
         (found.curves[0], believed[0, :, 0]),
         (found.curves[1], believed[1, :, 1]),
-        (found.climbs[1].curve, believed[0, :, 1]),
+        (found.cascades[1].curve, believed[0, :, 1]),
     ):
         assert curve.believed[0] == pytest.approx(option.min())
         assert curve.believed[16] == pytest.approx(np.median(option))

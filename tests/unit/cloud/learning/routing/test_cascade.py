@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from nestling_cloud.learning.routing import (
-    Ascent,
+    CascadeRule,
     RoutingData,
     at_once,
-    climbs,
-    find_ascent,
+    fit_cascade,
     gains,
+    runs_larger,
     taken,
 )
 from nestling_cloud.learning.routing.data import Floats
@@ -39,25 +39,25 @@ def one_half_hard(count: int, seed: int, told: float = 1.0) -> tuple[Floats, Rou
     return np.stack([after, after]).astype(np.float32), data
 
 
-def test_what_is_believed_on_the_way_up_by_hand() -> None:
+def test_what_is_believed_on_the_cascade_by_hand() -> None:
     seen = believed([(0.5, 0.9, 0.95), (0.7, 0.75, 0.8)])
-    ascent = Ascent(start=1, top=2, price=0.2)
+    cascade = CascadeRule(start=1, top=2, threshold=0.2)
 
-    found = gains(ascent, seen)
+    found = gains(cascade, seen)
 
-    assert climbs(ascent, seen).tolist() == [True, False]
+    assert runs_larger(cascade, seen).tolist() == [True, False]
     # Before capacity 2 runs, its success is told by capacity 1.
     assert found.gate == pytest.approx([0.05, 0.05])
     # The first input was answered by capacity 2, the second one by capacity 1.
     assert found.accept == pytest.approx([-0.05, 0.1])
     by_capacity = np.array([[True, False, True], [True, False, True]])
-    assert taken(ascent, seen, by_capacity).tolist() == [False, True]
+    assert taken(cascade, seen, by_capacity).tolist() == [False, True]
 
 
 def test_at_once_only_one_capacity_counts() -> None:
     seen = believed([(0.5, 0.9, 0.95), (0.7, 0.75, 0.8)])
 
-    assert not climbs(at_once(2), seen).any()
+    assert not runs_larger(at_once(2), seen).any()
     found = gains(at_once(1), seen)
     assert found.gate is None
     assert found.accept == pytest.approx([0.45, 0.1])
@@ -65,35 +65,35 @@ def test_at_once_only_one_capacity_counts() -> None:
     assert taken(at_once(2), seen, by_capacity).tolist() == [False, False]
 
 
-def test_way_up_runs_the_large_capacity_for_the_hard_half() -> None:
+def test_cascade_runs_the_large_capacity_for_the_hard_half() -> None:
     seen, data = one_half_hard(1000, 0)
 
-    found = find_ascent(seen, data, MACS, top=2)
+    found = fit_cascade(seen, data, MACS, top=2)
 
     assert found.start == 1
-    assert climbs(found, seen).mean() == pytest.approx(0.5, abs=0.05)
+    assert runs_larger(found, seen).mean() == pytest.approx(0.5, abs=0.05)
     assert taken(found, seen, data.right).all()
 
 
 def test_large_capacity_runs_at_once_where_nothing_tells_which_inputs_are_hard() -> None:
     seen, data = one_half_hard(1000, 0, told=0.0)
 
-    assert find_ascent(seen, data, MACS, top=2) == at_once(2)
+    assert fit_cascade(seen, data, MACS, top=2) == at_once(2)
 
 
 def test_large_capacity_runs_at_once_where_the_small_one_costs_as_much() -> None:
     seen, data = one_half_hard(1000, 0)
 
-    assert find_ascent(seen, data, (4_500_000, 5_000_000), top=2) == at_once(2)
+    assert fit_cascade(seen, data, (4_500_000, 5_000_000), top=2) == at_once(2)
 
 
-def test_smallest_capacity_has_no_way_up() -> None:
+def test_smallest_capacity_has_no_cascade() -> None:
     seen, data = one_half_hard(100, 0)
 
-    assert find_ascent(seen, data, MACS, top=1) == at_once(1)
+    assert fit_cascade(seen, data, MACS, top=1) == at_once(1)
 
 
 def test_small_capacities_run_at_once_because_two_starts_take_longer_than_one() -> None:
     seen, data = one_half_hard(1000, 0)
 
-    assert find_ascent(seen, data, (1_000, 100_000), top=2) == at_once(2)
+    assert fit_cascade(seen, data, (1_000, 100_000), top=2) == at_once(2)

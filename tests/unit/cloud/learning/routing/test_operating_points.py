@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from nestling_cloud.learning.routing import GATED_PART, SHARES, Gains, operating_point
 from nestling_cloud.learning.routing.data import Floats
-from nestling_cloud.learning.routing.operating_points import prices, routing_curve
-from nestling_device.inference.policy import prices_for
+from nestling_cloud.learning.routing.operating_points import routing_curve, thresholds
+from nestling_device.inference.policy import thresholds_for
 
 
 def test_operating_point_by_hand() -> None:
@@ -17,10 +17,10 @@ def test_operating_point_by_hand() -> None:
 
     point = operating_point(Gains(gate=gate, accept=accept), device, cloud, share=0.3)
 
-    # A tenth of three inputs may go at the gate: the price lies between the two largest gains, so
-    # the last goes. Of the nine that are left two more go: the first two.
-    assert 0.8 < point.gate_price < 0.9
-    assert 0.7 <= point.accept_price < 0.8
+    # A tenth of three inputs may go at the gate: the threshold lies between the two largest gains,
+    # so the last goes. Of the nine that are left two more go: the first two.
+    assert 0.8 < point.gate_threshold < 0.9
+    assert 0.7 <= point.accept_threshold < 0.8
     assert point.accuracy == 1.0
     assert point.offload_share == 0.3
 
@@ -33,15 +33,15 @@ GAINS = st.integers(0, 2**32 - 1).map(drawn_gains)
 
 
 @given(GAINS, GAINS, st.sampled_from(SHARES))
-def test_wished_share_is_what_the_prices_send_off(
+def test_target_share_is_what_the_thresholds_send_off(
     gate: Floats, accept: Floats, share: float
 ) -> None:
     right = np.ones(200, np.bool_)
 
     point = operating_point(Gains(gate=gate, accept=accept), right, right, share)
 
-    gated = gate > point.gate_price
-    offloaded = gated | (accept > point.accept_price)
+    gated = gate > point.gate_threshold
+    offloaded = gated | (accept > point.accept_threshold)
     assert abs(offloaded.mean() - share) <= 2 / 200
     if share < 1:
         assert gated.mean() <= share * GATED_PART + 1 / 200
@@ -57,7 +57,7 @@ def test_no_share_offloads_nothing_and_the_whole_everything(gate: Floats, accept
 
 
 @given(GAINS, GAINS)
-def test_more_offloading_never_asks_a_higher_price_at_the_gate(
+def test_more_offloading_never_asks_a_higher_threshold_at_the_gate(
     gate: Floats, accept: Floats
 ) -> None:
     right = np.ones(200, np.bool_)
@@ -66,36 +66,36 @@ def test_more_offloading_never_asks_a_higher_price_at_the_gate(
         operating_point(Gains(gate=gate, accept=accept), right, right, share) for share in SHARES
     ]
 
-    prices = [point.gate_price for point in points]
-    assert prices == sorted(prices, reverse=True)
+    thresholds = [point.gate_threshold for point in points]
+    assert thresholds == sorted(thresholds, reverse=True)
 
 
 @given(GAINS, st.sampled_from(SHARES))
-def test_without_a_way_up_nothing_goes_at_the_gate_unless_everything_goes(
+def test_without_a_cascade_nothing_goes_at_the_gate_unless_everything_goes(
     accept: Floats, share: float
 ) -> None:
     right = np.ones(200, np.bool_)
 
     point = operating_point(Gains(gate=None, accept=accept), right, right, share)
 
-    assert (point.gate_price < -1) == (share == 1)
-    assert point.gate_price == 1 or share == 1
-    assert abs((accept > point.accept_price).mean() - share) <= 1 / 200 + 1e-9
+    assert (point.gate_threshold < -1) == (share == 1)
+    assert point.gate_threshold == 1 or share == 1
+    assert abs((accept > point.accept_threshold).mean() - share) <= 1 / 200 + 1e-9
 
 
 @pytest.mark.parametrize("share", [0.015, 0.03, 0.07, 0.33, 0.7, 0.8, 0.87, 0.93, 0.97, 0.985])
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("climbs", [False, True], ids=["at once", "on the way up"])
-def test_share_between_two_points_is_what_the_devices_prices_send_off(
-    share: float, seed: int, climbs: bool
+@pytest.mark.parametrize("cascades", [False, True], ids=["at once", "in a cascade"])
+def test_share_between_two_points_is_what_the_devices_thresholds_send_off(
+    share: float, seed: int, cascades: bool
 ) -> None:
     # As of a nest: for most inputs the cloud is hardly better, for some it is by far.
     rng = np.random.default_rng(seed)
     accept = (rng.beta(0.5, 3, 2000) - 0.1).astype(np.float32)
-    gate = (accept + rng.normal(0, 0.05, 2000)).astype(np.float32) if climbs else None
+    gate = (accept + rng.normal(0, 0.05, 2000)).astype(np.float32) if cascades else None
     gained, right = Gains(gate=gate, accept=accept), np.ones(2000, np.bool_)
 
-    read = prices_for(routing_curve(gained, right, right), share)
+    read = thresholds_for(routing_curve(gained, right, right), share)
 
     assert gained.sent(read.gate, read.accept).mean() == pytest.approx(share, abs=0.02)
 
@@ -104,7 +104,7 @@ def test_inputs_that_are_all_alike_do_not_go_over_for_a_last_bit() -> None:
     gains = np.linspace(-1, 1, 200, dtype=np.float32)
     gains[:150] = 0.1
 
-    _, price = prices(Gains(gate=None, accept=gains), 0.5)
+    _, threshold = thresholds(Gains(gate=None, accept=gains), 0.5)
 
-    assert price == pytest.approx(0.1, abs=1e-5)
-    assert not np.nextafter(np.float32(0.1), np.float32(1)) > price
+    assert threshold == pytest.approx(0.1, abs=1e-5)
+    assert not np.nextafter(np.float32(0.1), np.float32(1)) > threshold

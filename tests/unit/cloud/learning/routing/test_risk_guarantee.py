@@ -3,14 +3,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nestling_cloud.learning.routing import Gains, Judged, certify, upper_bound
+from nestling_cloud.learning.routing import Gains, RoutedInputs, certify, upper_bound
 
 
-def judged(rng: np.random.Generator, count: int) -> Judged:
+def judged(rng: np.random.Generator, count: int) -> RoutedInputs:
     """Inputs whose gain is how probable it is that the device differs from the cloud."""
     gain = rng.beta(0.5, 4, count).astype(np.float32)
     noise = rng.uniform(-0.02, 0.02, count).astype(np.float32)
-    return Judged(gains=Gains(gate=gain + noise, accept=gain), agrees=rng.random(count) > gain)
+    return RoutedInputs(
+        gains=Gains(gate=gain + noise, accept=gain), agrees=rng.random(count) > gain
+    )
 
 
 def test_bound_by_hand() -> None:
@@ -45,14 +47,14 @@ def test_rate_lies_above_the_bound_no_more_often_than_delta() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.02, 0.05, 0.1]))
-def test_certified_prices_keep_what_they_say(seed: int, risk: float) -> None:
+def test_certified_thresholds_keep_what_they_say(seed: int, risk: float) -> None:
     rng = np.random.default_rng(seed)
     fitted, held_out = judged(rng, 1500), judged(rng, 1000)
 
     point = certify(fitted, held_out, risk=risk)
 
     if point is not None:
-        kept = held_out.kept(point.gate_price, point.accept_price)
+        kept = held_out.kept(point.gate_threshold, point.accept_threshold)
         assert point.kept == kept.sum()
         assert point.offload_share == pytest.approx(1 - kept.mean())
         assert point.bound == upper_bound(
@@ -61,23 +63,23 @@ def test_certified_prices_keep_what_they_say(seed: int, risk: float) -> None:
         assert point.bound <= risk
 
 
-def test_promises_are_broken_no_more_often_than_delta() -> None:
+def test_guarantees_are_broken_no_more_often_than_delta() -> None:
     rng, risk, delta = np.random.default_rng(0), 0.05, 0.1
     fitted, everything = judged(rng, 1500), judged(rng, 200_000)
 
     broken = []
     for _ in range(300):
         point = certify(fitted, judged(rng, 800), risk=risk, delta=delta)
-        if point is None:  # no promise, none broken
+        if point is None:  # no guarantee, none broken
             broken.append(False)
             continue
-        kept = everything.kept(point.gate_price, point.accept_price)
+        kept = everything.kept(point.gate_threshold, point.accept_threshold)
         broken.append((~everything.agrees[kept]).mean() > risk)
 
     assert np.mean(broken) < delta + 3 * np.sqrt(delta * (1 - delta) / 300)
 
 
-def test_promise_is_no_idle_one() -> None:
+def test_guarantee_is_no_idle_one() -> None:
     rng = np.random.default_rng(0)
     fitted, held_out = judged(rng, 1500), judged(rng, 2000)
 
@@ -90,11 +92,11 @@ def test_promise_is_no_idle_one() -> None:
     assert point.kept > 0.75 * might.sum()
 
 
-def test_nothing_is_promised_where_device_and_cloud_differ_at_random() -> None:
+def test_nothing_is_guaranteed_where_device_and_cloud_differ_at_random() -> None:
     rng = np.random.default_rng(0)
     gains = Gains(
         gate=rng.random(500).astype(np.float32), accept=rng.random(500).astype(np.float32)
     )
-    at_odds = Judged(gains=gains, agrees=rng.random(500) < 0.5)
+    at_odds = RoutedInputs(gains=gains, agrees=rng.random(500) < 0.5)
 
     assert certify(at_odds, at_odds, risk=0.1) is None

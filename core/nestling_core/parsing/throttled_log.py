@@ -33,7 +33,7 @@ class _Tally:
         return True
 
 
-class Complaints:
+class ThrottledLog:
     """Counts unreadable messages by kind, and logs some of them, each as one line.
 
     Args:
@@ -63,7 +63,7 @@ class Complaints:
             )
 
 
-class Repeats(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Drops most of a library's repeated warnings; the others carry the count so far.
 
     Args:
@@ -89,7 +89,7 @@ class Repeats(logging.Filter):
 @contextlib.contextmanager
 def fewer_repeats(log: logging.Logger) -> Iterator[None]:
     """Drop most of a library's repeated warnings for the length of the block."""
-    repeats = Repeats()
+    repeats = RepeatFilter()
     log.addFilter(repeats)
     try:
         yield

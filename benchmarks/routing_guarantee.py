@@ -4,46 +4,55 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nestling_cloud.learning.routing import DELTA, RISKS, Ascent, Gains, Judged, certify, judge
+from nestling_cloud.learning.routing import (
+    DELTA,
+    RISKS,
+    CascadeRule,
+    Gains,
+    RoutedInputs,
+    certify,
+    route_inputs,
+)
 from routing_curves import Split
-from routing_worlds import World
+from routing_worlds import SeedModels
 
 SPLITS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class RiskCheck:
     """One risk from one capacity, over many draws of what is certified on.
 
     Attributes:
         risk: tolerated.
-        promised: share of draws in which it was promised.
+        guaranteed: share of draws in which it was promised.
         broken: share of draws in which it was promised and exceeded on the other inputs.
-        offloaded: mean share of those inputs that the prices send to the cloud, %, where promised.
+        offloaded: mean share of those inputs that the thresholds send to the cloud, %, where
+            promised.
     """
 
     risk: float
-    promised: float
+    guaranteed: float
     broken: float
     offloaded: float
 
 
-def promises(world: World, split: Split, ascent: Ascent) -> list[Kept]:
+def guarantees(world: SeedModels, split: Split, cascade: CascadeRule) -> list[RiskCheck]:
     """Certify on a draw of inputs and look at all others, many times; the router stays as it is.
 
     Args:
         world: models and inputs.
         split: whose router it is; inputs that it was fitted on are not among those drawn.
-        ascent: how a capacity is reached.
+        cascade: how a capacity is reached.
     """
-    fitted = judge(ascent, split.believed["fitted"], split.fitted)
-    held_out = judge(ascent, split.believed["held_out"], split.held_out)
-    pool = _together(held_out, judge(ascent, split.believed["test"], world.test))
+    fitted = route_inputs(cascade, split.believed["fitted"], split.fitted)
+    held_out = route_inputs(cascade, split.believed["held_out"], split.held_out)
+    pool = _together(held_out, route_inputs(cascade, split.believed["test"], world.test))
     size = len(split.held_out)
     return [_kept(fitted, pool, size, risk, world.seed) for risk in RISKS]
 
 
-def _kept(fitted: Judged, pool: Judged, size: int, risk: float, seed: int) -> Kept:
+def _kept(fitted: RoutedInputs, pool: RoutedInputs, size: int, risk: float, seed: int) -> RiskCheck:
     rng = np.random.default_rng(seed)
     broken, offloaded = [], []
     for _ in range(SPLITS):
@@ -52,19 +61,19 @@ def _kept(fitted: Judged, pool: Judged, size: int, risk: float, seed: int) -> Ke
         if point is None:
             continue
         rest = _part(pool, order[size:])
-        kept = rest.kept(point.gate_price, point.accept_price)
+        kept = rest.kept(point.gate_threshold, point.accept_threshold)
         broken.append(bool((~rest.agrees[kept]).mean() > risk))
         offloaded.append(100 * (1 - kept.mean()))
-    return Kept(
+    return RiskCheck(
         risk=risk,
-        promised=len(broken) / SPLITS,
+        guaranteed=len(broken) / SPLITS,
         broken=sum(broken) / SPLITS,
         offloaded=float(np.mean(offloaded)) if offloaded else float("nan"),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shipped:
+class ShippedGuarantee:
     """A promise as a bundle ships it, and what comes of it on the test inputs.
 
     Attributes:
@@ -78,19 +87,19 @@ class Shipped:
     offloaded: float
 
 
-def shipped(world: World, split: Split, ascent: Ascent) -> list[Shipped]:
+def shipped(world: SeedModels, split: Split, cascade: CascadeRule) -> list[ShippedGuarantee]:
     """Certify on the held out calibration inputs alone; look at the test inputs."""
-    fitted = judge(ascent, split.believed["fitted"], split.fitted)
-    held_out = judge(ascent, split.believed["held_out"], split.held_out)
-    tested = judge(ascent, split.believed["test"], world.test)
+    fitted = route_inputs(cascade, split.believed["fitted"], split.fitted)
+    held_out = route_inputs(cascade, split.believed["held_out"], split.held_out)
+    tested = route_inputs(cascade, split.believed["test"], world.test)
     found = []
     for risk in RISKS:
         point = certify(fitted, held_out, risk=risk)
         if point is None:
             continue
-        kept = tested.kept(point.gate_price, point.accept_price)
+        kept = tested.kept(point.gate_threshold, point.accept_threshold)
         found.append(
-            Shipped(
+            ShippedGuarantee(
                 risk=risk,
                 disagreement=float(100 * (~tested.agrees[kept]).mean()) if kept.any() else 0.0,
                 offloaded=float(100 * (1 - kept.mean())),
@@ -104,9 +113,9 @@ def within_delta() -> float:
     return float(DELTA + 2 * np.sqrt(DELTA * (1 - DELTA) / SPLITS))
 
 
-def _together(one: Judged, other: Judged) -> Judged:
+def _together(one: RoutedInputs, other: RoutedInputs) -> RoutedInputs:
     gates = [judged.gains.gate for judged in (one, other) if judged.gains.gate is not None]
-    return Judged(
+    return RoutedInputs(
         gains=Gains(
             gate=np.concatenate(gates) if gates else None,
             accept=np.concatenate([one.gains.accept, other.gains.accept]),
@@ -115,5 +124,5 @@ def _together(one: Judged, other: Judged) -> Judged:
     )
 
 
-def _part(judged: Judged, chosen: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Judged:
-    return Judged(gains=judged.gains.part(chosen), agrees=judged.agrees[chosen])
+def _part(judged: RoutedInputs, chosen: np.ndarray[tuple[int], np.dtype[np.intp]]) -> RoutedInputs:
+    return RoutedInputs(gains=judged.gains.part(chosen), agrees=judged.agrees[chosen])

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from nestling_core.parsing.complaint_log import Complaints, fewer_repeats
+from nestling_core.parsing.throttled_log import ThrottledLog, fewer_repeats
 
 LOG = logging.getLogger("test")
 
@@ -20,7 +20,7 @@ class Clock:
 def test_thousands_of_messages_make_a_handful_of_short_lines_with_their_number(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    complaints = Complaints(LOG, clock=Clock())
+    complaints = ThrottledLog(LOG, clock=Clock())
 
     for number in range(1500):
         complaints.add("NDATA", f"pi-{number}", ValueError("no\npayload " + "x" * 10_000))
@@ -38,7 +38,7 @@ def test_thousands_of_messages_make_a_handful_of_short_lines_with_their_number(
 
 
 def test_kinds_are_counted_apart(caplog: pytest.LogCaptureFixture) -> None:
-    complaints = Complaints(LOG, clock=Clock())
+    complaints = ThrottledLog(LOG, clock=Clock())
 
     for kind in ("NDATA", "NBIRTH"):
         complaints.add(kind, "pi-1", "no payload")
@@ -48,7 +48,7 @@ def test_kinds_are_counted_apart(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_what_goes_on_is_told_again_after_a_while(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    complaints = Complaints(LOG, clock=clock)
+    complaints = ThrottledLog(LOG, clock=clock)
     complaints.add("NDATA", "pi-1", "no payload")
     complaints.add("NDATA", "pi-1", "no payload")
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling_cloud.learning.distillation.augmented_views import Views
+from nestling_cloud.learning.distillation.augmented_views import AugmentedViews
 from nestling_cloud.learning.distillation.objective import answer_loss
 from nestling_cloud.learning.loop import train
 from nestling_cloud.learning.nesting.ring_training import FrozenNest
@@ -16,7 +16,7 @@ from nestling_core.student.network import NestedStudent
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Lesson:
+class TrainingSet:
     """A task's data with the teacher's answers.
 
     Attributes:
@@ -28,7 +28,7 @@ class Lesson:
     """
 
     task: Task
-    views: Views
+    views: AugmentedViews
     train_inputs: NDArray[np.float32]
     generator: torch.Generator
     progress: Progress

@@ -1,23 +1,23 @@
-"""The way up to a capacity: what it saves on the device, and what it costs."""
+"""The cascade to a capacity: what it saves on the device, and what it costs."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from nestling_cloud.learning.routing import Ascent, climbs, find_ascent, gains, taken
+from nestling_cloud.learning.routing import CascadeRule, fit_cascade, gains, runs_larger, taken
 from routing_costs import energy_saving, run_mj, saving
 from routing_curves import SHARES, Doubles, Split, accuracies
-from routing_worlds import World
+from routing_worlds import SeedModels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Climbed:
-    """One router on its way up.
+class CascadeResult:
+    """One router on its cascade.
 
     Attributes:
         top: capacity that it leads to, from 1.
         start: capacity that runs first, from 1; `top` where that runs at once.
-        climbed: share of test inputs for which `top` runs, %.
+        larger_share: share of test inputs for which `top` runs, %.
         macs: of the device for a mean input, in parts of `top`'s.
         alone: accuracy without the cloud, %.
         accuracy: at `SHARES`, %.
@@ -27,7 +27,7 @@ class Climbed:
 
     top: int
     start: int
-    climbed: float
+    larger_share: float
     macs: float
     alone: float
     accuracy: Doubles
@@ -39,26 +39,26 @@ class Climbed:
         return float(self.accuracy[round(100 * share)])
 
 
-def climb(world: World, split: Split, top: int) -> Climbed:
-    """Find the way up on the inputs that the router was fitted on, judge it on the test inputs.
+def cascade(world: SeedModels, split: Split, top: int) -> CascadeResult:
+    """Find the cascade on the inputs that the router was fitted on, judge it on the test inputs.
 
     Args:
         world: models and inputs.
         split: whose router it is.
         top: capacity that it leads to, from 1.
     """
-    test, believed, ascent = world.test, split.believed["test"], way_up(world, split, top)
-    device, cloud = taken(ascent, believed, test.right), test.right[:, -1]
-    urgency = gains(ascent, believed).accept.astype(np.float64)
-    higher = float(climbs(ascent, believed).mean()) if ascent.start < top else 1.0
-    first = world.macs[ascent.start - 1] if ascent.start < top else 0
+    test, believed, cascade = world.test, split.believed["test"], cascade_of(world, split, top)
+    device, cloud = taken(cascade, believed, test.right), test.right[:, -1]
+    urgency = gains(cascade, believed).accept.astype(np.float64)
+    higher = float(runs_larger(cascade, believed).mean()) if cascade.start < top else 1.0
+    first = world.macs[cascade.start - 1] if cascade.start < top else 0
     compute_mj = higher * run_mj(world, top, split.multiplexer)
-    if ascent.start < top:
-        compute_mj += run_mj(world, ascent.start, split.multiplexer)
-    return Climbed(
+    if cascade.start < top:
+        compute_mj += run_mj(world, cascade.start, split.multiplexer)
+    return CascadeResult(
         top=top,
-        start=ascent.start,
-        climbed=100 * higher,
+        start=cascade.start,
+        larger_share=100 * higher,
         macs=(first + higher * world.macs[top - 1]) / world.macs[top - 1],
         alone=float(100 * device.mean()),
         accuracy=accuracies(urgency, device, cloud, SHARES),
@@ -69,6 +69,6 @@ def climb(world: World, split: Split, top: int) -> Climbed:
     )
 
 
-def way_up(world: World, split: Split, top: int) -> Ascent:
-    """The way up to a capacity (from 1), as a bundle would have it."""
-    return find_ascent(split.believed["fitted"], split.fitted, world.macs[:-1], top)
+def cascade_of(world: SeedModels, split: Split, top: int) -> CascadeRule:
+    """The cascade to a capacity (from 1), as a bundle would have it."""
+    return fit_cascade(split.believed["fitted"], split.fitted, world.macs[:-1], top)
