@@ -1,1 +1,1 @@
-"""How long a student takes on a board: networks to measure there, and a model fitted on the times."""
+"""How long a student takes on a board: networks to measure there, and a model of the times."""

@@ -1,1 +1,1 @@
-"""device.toml and the flags that override it: `schema` lists every setting, `fields` their types."""
+"""device.toml and the flags that override it: `schema` has every setting, `fields` their types."""

@@ -1,1 +1,1 @@
-"""The checks of `nestling-device doctor`: one module for each place where something can be wrong."""
+"""The checks of `nestling-device doctor`: one module for each place that can be at fault."""

@@ -1,1 +1,1 @@
-"""Energy and time of answers: power tables of boards, measured costs, meters and their instruments."""
+"""Energy and time of answers: power tables of boards, measured costs, meters, instruments."""

@@ -1,1 +1,1 @@
-"""Where inputs come from: recordings, a watched folder, a UNIX socket, a camera, an inertial sensor."""
+"""Where inputs come from: recordings, a watched folder, a socket, a camera, an inertial sensor."""

@@ -1,1 +1,1 @@
-"""ONNX graphs: the template of each capacity, the multiplexer attached to it, and exports from torch."""
+"""ONNX graphs: each capacity's template, the multiplexer attached to it, exports from torch."""
