@@ -52,22 +52,22 @@ protos: setup ## regenerate the Python beside every .proto
 bench: bench-simulate bench-console bench-federated bench-learning bench-routing ## every benchmark, in full
 
 bench-simulate: setup ## the default scenario over 3 seeds -> docs/results/simulate.*
-	$(BIN)/python benchmarks/simulate.py $(ARGS)
+	$(BIN)/python -m benchmarks.simulate $(ARGS)
 
 bench-console: setup ## the console and the ingest over 10,000 devices -> docs/results/console.*
-	$(BIN)/python benchmarks/console.py $(ARGS)
+	$(BIN)/python -m benchmarks.console $(ARGS)
 
 bench-federated: setup ## the federated scenario over 3 seeds -> docs/results/federated.*
-	$(BIN)/python benchmarks/federated.py $(ARGS)
+	$(BIN)/python -m benchmarks.federated $(ARGS)
 
 bench-learning: setup ## teachers, nests and their comparisons, some 2 hours, resumable -> docs/results/learning.*
-	$(BIN)/python benchmarks/learning.py $(ARGS)
+	$(BIN)/python -m benchmarks.learning $(ARGS)
 
 bench-routing: setup ## all routers on the learning benchmark's models, resumable -> docs/results/routing.*
-	$(BIN)/python benchmarks/routing.py $(ARGS)
+	$(BIN)/python -m benchmarks.routing $(ARGS)
 
 screenshots: setup ## pictures of the console over a small fleet -> docs/images/console-*.png
-	$(BIN)/python benchmarks/screenshots.py
+	$(BIN)/python -m benchmarks.screenshots
 
 clean: ## remove what the targets made, the trained bundles in the user's cache excepted
 	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

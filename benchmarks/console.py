@@ -18,9 +18,9 @@ from typing import Any
 from rich.console import Console
 from selenium import webdriver
 
-from chromium import chromium, log_in, wait
-from contract import Figure, figure, parse_arguments, publish, results
-from crowd import Device
+from benchmarks.chromium import chromium, log_in, wait
+from benchmarks.crowd import Device
+from benchmarks.report import ROOT, Figure, figure, parse_arguments, publish, results
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import ConsoleProgress
@@ -35,7 +35,7 @@ _HISTORY_RECEIPTS = 12  # of each device, over that time
 _DEVICES_A_COMMIT = 500
 _WARM_LOADS = 5
 
-_WORDS = """
+_NOTE = """
 `nestling-cloud serve` with a SQLite store of 10,000 devices, a Mosquitto of its own, and headless
 Chromium, all on the machine below, which also plays the devices. A page is *usable* when its
 connection stands, the table of devices has rows and the chart of routes is drawn; *cold* is the
@@ -92,7 +92,7 @@ def main() -> None:
         results("console", options, figures),
         options.json,
         title="The console over 10,000 devices",
-        words=_WORDS,
+        note=_NOTE,
         pictures={},
     )
 
@@ -207,11 +207,11 @@ def _live(
 ) -> dict[str, Figure]:
     before = _count(database)
     command = [
-        *(sys.executable, str(Path(__file__).with_name("crowd.py")), "--broker", cloud.broker),
+        *(sys.executable, "-m", "benchmarks.crowd", "--broker", cloud.broker),
         *("--devices", str(size.devices), "--seconds", str(size.live_s)),
         *("--batch", str(_BATCH), "--bundle", bundle_version),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as crowd:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as crowd:
         _next_line(crowd)  # all are born
         driver.execute_script("window.nestling.tasks = []; window.nestling.changes = [];")
         sent = _next_line(crowd)
@@ -242,8 +242,8 @@ def _live(
 
 def _next_line(crowd: "subprocess.Popen[str]") -> dict[str, Any]:
     assert crowd.stdout is not None
-    told: dict[str, Any] = json.loads(crowd.stdout.readline())
-    return told
+    mean_sd: dict[str, Any] = json.loads(crowd.stdout.readline())
+    return mean_sd
 
 
 def _count(database: Path) -> int:

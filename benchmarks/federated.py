@@ -12,13 +12,13 @@ import numpy as np
 from matplotlib.figure import Figure as Picture
 from rich.console import Console
 
-from contract import Figure, figure, parse_arguments, publish, results, seed_range
+from benchmarks.report import Figure, figure, parse_arguments, publish, results, seed_range
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.temporary import temporary_folder
 from nestling_sim.run.run import RunConfig, run
 from nestling_sim.scenario.scenario import load_scenario
 
-_WORDS = """
+_NOTE = """
 `nestling-sim run --scenario federated`: six simulated watches, each turned by 45 degrees about an
 axis of its own and up to 20 % faster or slower, of subjects that neither the models nor the
 multiplexer saw. The devices learn from the first half of every recording in five federated rounds;
@@ -46,7 +46,7 @@ def main() -> None:
         results("federated", options, _figures(summaries)),
         options.json,
         title="The federated scenario",
-        words=_WORDS,
+        note=_NOTE,
         pictures={"accuracy": _accuracy_picture},
     )
 

@@ -19,8 +19,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from chromium import chromium, log_in, wait
-from contract import ROOT
+from benchmarks.chromium import chromium, log_in, wait
+from benchmarks.report import ROOT
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks.wearable import TASK

@@ -11,13 +11,13 @@ from typing import Any
 from matplotlib.figure import Figure as Picture
 from rich.console import Console
 
-from contract import Figure, figure, parse_arguments, publish, results, seed_range
+from benchmarks.report import Figure, figure, parse_arguments, publish, results, seed_range
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.temporary import temporary_folder
 from nestling_sim.run.run import RunConfig, run
 from nestling_sim.scenario.scenario import load_scenario
 
-_WORDS = """
+_NOTE = """
 `nestling-sim run`, the default scenario: nine simulated watches on three boards against a real
 cloud and a real broker, through squeezed memory, a low battery, a slow link and an outage. Every
 seed is trained with an empty cache (first run), then run again from the cache. Accuracies are on
@@ -54,7 +54,7 @@ def main() -> None:
         results("simulate", options, _figures(first, again)),
         options.json,
         title="The default scenario",
-        words=_WORDS,
+        note=_NOTE,
         pictures={"accuracy": _accuracy_picture},
     )
 

@@ -8,6 +8,11 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from nestling.v1 import bundle_pb2
+from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.mqtt.broker_process import BrokerKind
+from nestling_core.nest.bundle_files import MANIFEST_FORMAT
 from tests.support import postgres
 from tests.support.learning_fleet import tiny_repository
 from tests.support.needs import MOSQUITTO
@@ -17,11 +22,6 @@ from tests.support.postgres import Postgres
 from tests.support.skipping import pytest_runtest_makereport, pytest_terminal_summary, required  # noqa: F401
 from tests.support.trained import TrainedTask, train_small
 from tests.support.without_mosquitto import hide_mosquitto
-
-from nestling.v1 import bundle_pb2
-from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.mqtt.broker_process import BrokerKind
-from nestling_core.nest.bundle_files import MANIFEST_FORMAT
 
 SHAPE = (2, 3)
 CLASSES = 4

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.agent_rig import budget, world
-from tests.support.hand_bundle import CAPACITIES, MEMORY_BYTES, calibration, hand_bundle, window
 
 from nestling_cloud.learning.routing import CascadeRule, at_once, gains, runs_larger
 from nestling_core.routing.curve import point_at
+from tests.support.agent_rig import budget, world
+from tests.support.hand_bundle import CAPACITIES, MEMORY_BYTES, calibration, hand_bundle, window
 
 _CASCADE = CascadeRule(start=1, top=CAPACITIES, threshold=0.3)
 _probabilities = st.floats(0, 1, width=32)

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from tests.support.background import background, delivery
-from tests.support.memory_source import MemorySource, small_bundle
 
 from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_cloud.bundles.repository import Repository
@@ -18,6 +16,8 @@ from nestling_device.delivery.bundle_source import BlobSource, DeliveryError, So
 from nestling_device.delivery.grpc_source import GrpcSource
 from nestling_device.delivery.mqtt_source import MqttSource
 from nestling_sim.fleet.links import CuttableLink
+from tests.support.background import background, delivery
+from tests.support.memory_source import MemorySource, small_bundle
 
 # More than one of any adapter's requests, and no multiple of a chunk.
 DATA = os.urandom(300_001)

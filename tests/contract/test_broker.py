@@ -14,12 +14,12 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.support.processes import DEADLINE_S, alive, children, seen, until
 
 from nestling import topics
 from nestling_cloud.fleet.broker_config import MAX_MESSAGE_BYTES
 from nestling_cloud.mqtt import broker_process as broker_module
 from nestling_cloud.mqtt.broker_process import Broker, BrokerError, BrokerKind, start_broker
+from tests.support.processes import DEADLINE_S, alive, children, seen, until
 
 # CONNECT: keep-alive 1 s, client "silent", Will "gone" to "death" with QoS 1.
 _SILENT = b"\x10\x1f\x00\x04MQTT\x04\x0e\x00\x01\x00\x06silent\x00\x05death\x00\x04gone"

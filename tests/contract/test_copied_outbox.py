@@ -9,13 +9,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from tests.support.receipts import make_receipt
 
 from nestling.v1 import receipt_pb2
 from nestling_cloud.store import copied_outboxes, tables
 from nestling_cloud.store.ledger import Ledger
 from nestling_cloud.store.store import CommitResult, Delivery, Store
 from nestling_device.telemetry.outbox import AcknowledgementEffect, Outbox
+from tests.support.receipts import make_receipt
 
 DEVICE = "porch"
 ALL = 10**6

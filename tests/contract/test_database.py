@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.support.postgres import Postgres
-from tests.support.receipts import make_batch
 
 from nestling_cloud.store.store import Store, store_url
+from tests.support.postgres import Postgres
+from tests.support.receipts import make_batch
 
 _FULL_AT_PAGES = 60  # of 4 KiB
 

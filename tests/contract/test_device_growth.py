@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from tests.support.agent_rig import METER, budget
-from tests.support.background import background, delivery
-from tests.support.hand_bundle import EASY, MEMORY_BYTES, hand_release
-
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.mqtt.broker_process import start_broker
 from nestling_core.network.address import Address
 from nestling_device.runtime.device import Device, DeviceConfig
+from tests.support.agent_rig import METER, budget
+from tests.support.background import background, delivery
+from tests.support.hand_bundle import EASY, MEMORY_BYTES, hand_release
 
 
 def test_release_that_growing_brings_is_taken_up_between_two_inputs(tmp_path: Path) -> None:

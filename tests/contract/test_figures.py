@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from tests.support.receipts import make_receipt
 
 from nestling.v1 import receipt_pb2
 from nestling_cloud.control.targets import Targets
@@ -19,6 +18,7 @@ from nestling_cloud.store.retention import DAY_MS, Retention
 from nestling_cloud.store.store import Delivery, Store
 from nestling_cloud.store.tally import FALLBACKS
 from nestling_cloud.store.time_range import TimeRange
+from tests.support.receipts import make_receipt
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 _REASONS = (receipt_pb2.REASON_ACCEPTED, receipt_pb2.REASON_GATED, receipt_pb2.REASON_UNREACHABLE)

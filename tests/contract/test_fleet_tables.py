@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 
 import pytest
-from tests.support.receipts import make_batch
 
 from nestling import sparkplug_metrics
 from nestling_cloud.control.targets import TargetError, Targets
@@ -19,6 +18,7 @@ from nestling_cloud.metrics.views import DeviceRow
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.hard_inputs import HardInput, HardInputs
 from nestling_cloud.store.store import Delivery, Store
+from tests.support.receipts import make_batch
 
 
 def only_row(store: Store) -> DeviceRow:

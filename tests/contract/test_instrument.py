@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.support.simulated_bus import SimulatedBus
 
 from nestling.v1.receipt_pb2 import PROVENANCE_CALIBRATED, PROVENANCE_MEASURED
 from nestling_device.energy.instruments.ina import Ina219, Ina260
 from nestling_device.energy.instruments.instrument import Instrument, InstrumentError
 from nestling_device.energy.instruments.pmic import Pmic, rail_watts
 from nestling_device.energy.instruments.rapl import Rapl
+from tests.support.simulated_bus import SimulatedBus
 
 LOGS = Path(__file__).parents[1] / "data" / "power"
 

@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.support.receipts import make_batch
 
 from nestling_cloud.store import rollups, tables
 from nestling_cloud.store.store import Store
 from nestling_cloud.store.time_range import TimeRange
+from tests.support.receipts import make_batch
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

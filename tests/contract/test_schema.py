@@ -2,12 +2,12 @@
 
 import pytest
 import sqlalchemy as sa
-from tests.support.receipts import make_batch
 
 from nestling_cloud.store import tables
 from nestling_cloud.store.database import Database
 from nestling_cloud.store.schema import VERSION
 from nestling_cloud.store.store import Store, StoreError
+from tests.support.receipts import make_batch
 
 
 def test_store_is_left_alone_where_its_tables_are_of_this_version(database: str) -> None:

@@ -13,8 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.support.processes import until
-from tests.support.simulated_bus import SimulatedBus
 
 from nestling_device.sources.camera import Camera, choose_camera
 from nestling_device.sources.cursor import Cursor
@@ -23,6 +21,8 @@ from nestling_device.sources.recorded import Replay
 from nestling_device.sources.source import Source, SourceError, Windows
 from nestling_device.sources.unix_socket import UnixSocket
 from nestling_device.sources.watched_folder import WatchedFolder
+from tests.support.processes import until
+from tests.support.simulated_bus import SimulatedBus
 
 SHAPE = (2, 3)
 PATIENCE_S = 20.0

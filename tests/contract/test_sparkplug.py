@@ -5,6 +5,7 @@ are listed with the reason, so that none is forgotten.
 """
 
 import pytest
+
 from tests.support.sparkplug_host_statements import HOST
 from tests.support.sparkplug_node_statements import NODE
 from tests.support.sparkplug_talk import Talk, hold_talk

@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.receipts import make_batch
 
 from nestling_cloud.store import tables
 from nestling_cloud.store.ledger import FARTHEST_AHEAD
 from nestling_cloud.store.receipt_row import ReceiptError
 from nestling_cloud.store.retention import Retention
 from nestling_cloud.store.store import Delivery, Store
+from tests.support.receipts import make_batch
 
 
 def sequences(store: Store, device: str | None = None) -> list[int]:

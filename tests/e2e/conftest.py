@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+
 from tests.support import browser as browsers
 from tests.support import cloud_process, pi_install
 from tests.support.browser import Browser

@@ -6,12 +6,12 @@ import numpy as np
 import onnx
 import pytest
 from google.protobuf import json_format
-from tests.support.foreign_client import stranger
-from tests.support.trained import TrainedTask
 
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_cloud import cli
 from nestling_cloud.bundles.repository import Repository
+from tests.support.foreign_client import stranger
+from tests.support.trained import TrainedTask
 
 _CAPACITIES = (1, 2, 3, 4)
 

@@ -11,15 +11,15 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+
+from nestling_cloud.metrics.queries import MetricQueries
+from nestling_cloud.store.store import Store, store_url
+from nestling_cloud.store.time_range import TimeRange
 from tests.support import cloud_process
 from tests.support.cloud_process import Cloud
 from tests.support.device_process import DeviceProcess
 from tests.support.hand_bundle import hand_repository
 from tests.support.processes import until
-
-from nestling_cloud.metrics.queries import MetricQueries
-from nestling_cloud.store.store import Store, store_url
-from nestling_cloud.store.time_range import TimeRange
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import grpc
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.support.cloud_process import Cloud
-from tests.support.processes import DEADLINE_S
 
 from nestling import topics
 from nestling.v1 import bundle_pb2, delivery_pb2, delivery_pb2_grpc
 from nestling_cloud.bundles.repository import Repository
 from nestling_core.nest.bundle_files import check_blob
+from tests.support.cloud_process import Cloud
+from tests.support.processes import DEADLINE_S
 
 
 @pytest.fixture

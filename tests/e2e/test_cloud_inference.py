@@ -8,13 +8,13 @@ import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from nestling.inference.v2 import inference_pb2 as pb
+from nestling.inference.v2 import inference_pb2_grpc
 from tests.support import cloud_process
 from tests.support.hand_bundle import hand_bundle, hand_repository
 from tests.support.hand_models import first_values_model
 from tests.support.processes import DEADLINE_S
-
-from nestling.inference.v2 import inference_pb2 as pb
-from nestling.inference.v2 import inference_pb2_grpc
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.support import cloud_process
-from tests.support.cloud_process import StartCloud
-from tests.support.processes import DEADLINE_S, alive, children, until
 
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.mqtt.broker_process import BrokerKind
+from tests.support import cloud_process
+from tests.support.cloud_process import StartCloud
+from tests.support.processes import DEADLINE_S, alive, children, until
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

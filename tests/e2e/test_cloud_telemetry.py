@@ -8,11 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.cloud_process import Cloud, StartCloud
-from tests.support.edge_node import Node, batch_of
-from tests.support.postgres import Postgres
-from tests.support.processes import until
-from tests.support.subscriber import subscribed
 
 from nestling import sparkplug_metrics, topics
 from nestling.v1 import receipt_pb2
@@ -20,6 +15,11 @@ from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import DeviceRow
 from nestling_cloud.mqtt.broker_process import Broker, BrokerKind, start_broker
 from nestling_cloud.store.store import Store, store_url
+from tests.support.cloud_process import Cloud, StartCloud
+from tests.support.edge_node import Node, batch_of
+from tests.support.postgres import Postgres
+from tests.support.processes import until
+from tests.support.subscriber import subscribed
 
 
 @pytest.fixture

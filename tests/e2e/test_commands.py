@@ -5,15 +5,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.support.cloud_process import StartCloud
-from tests.support.device_process import DeviceProcess
-from tests.support.hand_bundle import hand_release, hand_repository
-from tests.support.processes import until
 
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.control.targets import Targets
 from nestling_cloud.store.hard_inputs import HardInputs
 from nestling_cloud.store.store import Store, store_url
+from tests.support.cloud_process import StartCloud
+from tests.support.device_process import DeviceProcess
+from tests.support.hand_bundle import hand_release, hand_repository
+from tests.support.processes import until
 
 DEVICE = "device-1"
 

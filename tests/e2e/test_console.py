@@ -11,13 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support import cloud_process
-from tests.support.browser import DESKTOP, PHONE, Browser
-from tests.support.cloud_process import Cloud
-from tests.support.device_process import DeviceProcess
-from tests.support.enrolled import TLS
-from tests.support.hand_bundle import hand_release, hand_repository
-from tests.support.processes import DEADLINE_S, until
 
 from nestling_cloud import cli
 from nestling_cloud.bundles.repository import Repository
@@ -26,6 +19,13 @@ from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.mqtt.broker_process import start_broker
 from nestling_cloud.store.store import Store, store_url
 from nestling_cloud.store.time_range import TimeRange
+from tests.support import cloud_process
+from tests.support.browser import DESKTOP, PHONE, Browser
+from tests.support.cloud_process import Cloud
+from tests.support.device_process import DeviceProcess
+from tests.support.enrolled import TLS
+from tests.support.hand_bundle import hand_release, hand_repository
+from tests.support.processes import DEADLINE_S, until
 
 ANSWERS = 24
 EVER = TimeRange(since_ms=0, until_ms=2**52)

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from starlette.routing import BaseRoute, Mount, Route
-from tests.support.cloud_process import Cloud, StartCloud
-from tests.support.processes import DEADLINE_S
 
 from nestling_cloud import cli
 from nestling_cloud.bundles.repository import Repository
@@ -26,6 +24,8 @@ from nestling_cloud.console.data.stored_rounds import StoredRounds
 from nestling_cloud.federated.round_log import RoundLog
 from nestling_cloud.store.store import Store
 from nestling_cloud.telemetry.ingest_status import IngestStatus
+from tests.support.cloud_process import Cloud, StartCloud
+from tests.support.processes import DEADLINE_S
 
 UPLINK = IngestStatus(broker="127.0.0.1:1883", connected=True)
 OPEN = {"GET /healthz", "GET /login", "POST /login", "GET /login.css", "GET /favicon.ico"}

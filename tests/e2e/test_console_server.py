@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
-from tests.support.processes import DEADLINE_S
-from tests.support.skipping import needs_ipv6
 
 from nestling_cloud import cli
 from nestling_cloud.console.server import ConsoleAddress, ConsoleError, ConsoleServer
 from nestling_cloud.fleet.tls import TlsFiles
+from tests.support.processes import DEADLINE_S
+from tests.support.skipping import needs_ipv6
 
 
 @pytest.fixture

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+
+from nestling_cloud import cli
+from nestling_cloud.fleet.enrolment import Enrolment
 from tests.support import enrolled
 from tests.support.hand_bundle import hand_repository
 from tests.support.needs import MOSQUITTO, SYSTEMD
 from tests.support.processes import DEADLINE_S, until
 from tests.support.skipping import needs, required
-
-from nestling_cloud import cli
-from nestling_cloud.fleet.enrolment import Enrolment
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy" / "cloud"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.support import cloud_process, enrolled
 from tests.support.cloud_process import Cloud
 from tests.support.device_process import DeviceProcess

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from nestling_device.telemetry.outbox import Outbox
 from tests.support import cloud_process
 from tests.support.cloud_process import Cloud
 from tests.support.device_process import DeviceProcess
 from tests.support.hand_bundle import EASY, HARD, hand_repository
 from tests.support.processes import DEADLINE_S, until
-
-from nestling_device.telemetry.outbox import Outbox
 
 
 @pytest.fixture

@@ -12,12 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support import cloud_process
-from tests.support.cloud_process import Cloud, StartCloud
-from tests.support.device_process import DeviceProcess
-from tests.support.hand_bundle import EASY, hand_repository
-from tests.support.processes import until
-from tests.support.subscriber import subscribed
 
 from nestling import topics
 from nestling.v1 import bundle_pb2
@@ -28,6 +22,12 @@ from nestling_cloud.store.store import Store, store_url
 from nestling_core.network.address import Address
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
+from tests.support import cloud_process
+from tests.support.cloud_process import Cloud, StartCloud
+from tests.support.device_process import DeviceProcess
+from tests.support.hand_bundle import EASY, hand_repository
+from tests.support.processes import until
+from tests.support.subscriber import subscribed
 
 ALL_TO_THE_CLOUD = ("--offload-share", "1")
 QUICK = ("--interval", "0.01")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.support.background import background
 
 from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.fleet.enrolment import Enrolment
@@ -15,6 +14,7 @@ from nestling_cloud.serving.listener import listening, tls_credentials
 from nestling_core.network.address import Address
 from nestling_device.enrolment.enrol import EnrolmentError, enrol
 from nestling_device.transport.identity import Identity
+from tests.support.background import background
 
 
 @pytest.mark.parametrize("days", [-800, 800])

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from tests.support import cloud_process, enrolled
 from tests.support.cloud_process import Cloud, StartCloud
 from tests.support.processes import DEADLINE_S, children, seen

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from tests.support.certificates import ServerFiles, make_server_files
-from tests.support.learning_fleet import TASK, LearningFleet, NodeConfig, learning_fleet
-from tests.support.processes import until
 
 from nestling_cloud.federated.flower_process import FlowerError, Link, run_app, write_app
 from nestling_cloud.federated.round_log import Round, RoundLog
 from nestling_cloud.store.store import store_url
 from nestling_core.network.address import Address
+from tests.support.certificates import ServerFiles, make_server_files
+from tests.support.learning_fleet import TASK, LearningFleet, NodeConfig, learning_fleet
+from tests.support.processes import until
 
 DESCRIBED = ("id", "state", "memory-kb")
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.support import cloud_process, enrolled
-from tests.support.cloud_process import Cloud
-from tests.support.hand_bundle import hand_repository
-from tests.support.processes import DEADLINE_S, until
 
 from nestling.v1 import delivery_pb2, delivery_pb2_grpc
 from nestling_core.enrolment_token import EnrolmentToken
 from nestling_core.network.address import Address
 from nestling_device.transport.identity import Identity
+from tests.support import cloud_process, enrolled
+from tests.support.cloud_process import Cloud
+from tests.support.hand_bundle import hand_repository
+from tests.support.processes import DEADLINE_S, until
 
 FILES = 400
 STRANGERS = 500

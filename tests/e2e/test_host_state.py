@@ -6,10 +6,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from tests.support.background import background, ingest
-from tests.support.host_state import StateWatcher, watching_state
-from tests.support.processes import until
-from tests.support.reporting_device import DEVICE, ReportingDevice
 
 from nestling_cloud.mqtt.broker_process import Broker, start_broker
 from nestling_cloud.store.store import Store, store_url
@@ -17,6 +13,10 @@ from nestling_device.config.schema import Config, with_values
 from nestling_device.doctor import network
 from nestling_device.doctor.finding import CheckedDevice, Finding
 from nestling_sim.fleet.links import CuttableLink
+from tests.support.background import background, ingest
+from tests.support.host_state import StateWatcher, watching_state
+from tests.support.processes import until
+from tests.support.reporting_device import DEVICE, ReportingDevice
 
 
 @pytest.fixture

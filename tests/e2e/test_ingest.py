@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.support.background import running
-from tests.support.edge_node import Node, batch_of
-from tests.support.processes import until
 
 from nestling import sparkplug_metrics
 from nestling_cloud.metrics.queries import MetricQueries
@@ -20,6 +17,9 @@ from nestling_cloud.store.store import CommitResult, Delivery, Store, store_url
 from nestling_cloud.telemetry import ingest as ingest_module
 from nestling_cloud.telemetry.ingest import DeviceMessage, Ingest
 from nestling_cloud.telemetry.ingest_status import IngestStatus
+from tests.support.background import running
+from tests.support.edge_node import Node, batch_of
+from tests.support.processes import until
 
 
 @pytest.fixture

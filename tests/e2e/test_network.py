@@ -9,6 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from benchmarks import stopping
+from nestling_device.telemetry.outbox import Outbox
 from tests.support import cloud_process, enrolled
 from tests.support.cloud_process import Cloud, StartCloud
 from tests.support.device_process import DeviceProcess
@@ -16,9 +19,6 @@ from tests.support.hand_bundle import hand_repository
 from tests.support.needs import MOSQUITTO
 from tests.support.processes import until
 from tests.support.skipping import needs, needs_ipv6
-
-import stopping
-from nestling_device.telemetry.outbox import Outbox
 
 # libc reads it as 127.0.0.1, as it reads porch.local where mDNS is set up. gRPC's own resolver,
 # c-ares, knows neither.

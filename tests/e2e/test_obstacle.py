@@ -9,12 +9,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.support.background import background
 
 from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.serving.listener import listening, tls_credentials
 from nestling_core.network.address import Address
 from nestling_device.transport.connection_diagnosis import find_obstacle
+from tests.support.background import background
 
 HOST = "127.0.0.1"
 

@@ -10,7 +10,6 @@ import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.support.background import background
 
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_cloud.cloud_model.model import CloudModel
@@ -25,6 +24,7 @@ from nestling_device.inference.offloader import (
     UnreachableError,
 )
 from nestling_sim.fleet.links import CuttableLink
+from tests.support.background import background
 
 WINDOW = np.arange(6, dtype=np.float32).reshape(2, 3)
 CLASSES = 4

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from tests.support.fleet_tasks import ROOT
 from tests.support.postgres import Postgres
 from tests.support.processes import DEADLINE_S

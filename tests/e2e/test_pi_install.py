@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.support.needs import SYSTEMD
 from tests.support.pi_install import FOLDER, ROOT, SCRIPT, copy_root, install
 from tests.support.skipping import required

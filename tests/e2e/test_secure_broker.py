@@ -10,16 +10,16 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from tests.support import enrolled
-from tests.support.needs import MOSQUITTO
-from tests.support.processes import DEADLINE_S, until
-from tests.support.skipping import required
 
 from nestling import topics
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_cloud.mqtt import broker_process as broker_module
 from nestling_cloud.mqtt.broker_process import Broker, BrokerError, start_secure_broker
 from nestling_device.transport.identity import Identity, save_identity
+from tests.support import enrolled
+from tests.support.needs import MOSQUITTO
+from tests.support.processes import DEADLINE_S, until
+from tests.support.skipping import required
 
 NAMES = ("127.0.0.1",)
 WRITES = ("NBIRTH", "NDATA", "NDEATH")

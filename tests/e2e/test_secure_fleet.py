@@ -15,11 +15,6 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from tests.support import cloud_process, enrolled
-from tests.support.cloud_process import Cloud
-from tests.support.device_process import DeviceProcess
-from tests.support.hand_bundle import hand_repository
-from tests.support.processes import DEADLINE_S, until
 
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling.v1 import delivery_pb2, delivery_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
@@ -35,6 +30,11 @@ from nestling_core.network.address import Address
 from nestling_device.enrolment.enrol import _pending_key
 from nestling_device.inference.offloader import GrpcOffloader, OffloadRequest
 from nestling_device.transport.identity import Identity, save_identity
+from tests.support import cloud_process, enrolled
+from tests.support.cloud_process import Cloud
+from tests.support.device_process import DeviceProcess
+from tests.support.hand_bundle import hand_repository
+from tests.support.processes import DEADLINE_S, until
 
 QUICK = ("--count", "10", "--interval", "0.01")
 ZEROS = OffloadRequest(window=np.zeros((2, 3), np.float32), index=0, device_answer=None)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.fleet_tasks import task_reference
 
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import Silent
 from nestling_sim.run.run import RunConfig, run
 from nestling_sim.scenario.scenario import load_scenario
+from tests.support.fleet_tasks import task_reference
 
 DEVICES = ("pi-zero-2w-1", "pi-4b-1", "pi-5-1")
 SCENARIO = Path(__file__).parent / "three_learners.toml"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from tests.support.fleet_tasks import ROOT, THREE_WRISTS, task_reference
 from tests.support.processes import DEADLINE_S, alive, children, until
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.fleet_tasks import THREE_WRISTS, task_reference
-from tests.support.subscriber import subscribed
 
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.mqtt.broker_process import BrokerKind
@@ -26,6 +24,8 @@ from nestling_sim.run.cloud_process import cloud_process
 from nestling_sim.run.run import Result, RunConfig, run
 from nestling_sim.scenario.limits import Needs
 from nestling_sim.scenario.scenario import Scenario, load_scenario
+from tests.support.fleet_tasks import THREE_WRISTS, task_reference
+from tests.support.subscriber import subscribed
 
 _INPUTS = 150
 # What the clock decides, and what a device makes up.

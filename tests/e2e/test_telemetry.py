@@ -6,11 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support.background import background, ingest
-from tests.support.mqtt_tap import Connect, MqttTap, Publish
-from tests.support.processes import until
-from tests.support.receipts import acknowledgement
-from tests.support.reporting_device import DEVICE, Eyes, Node, receipt
 
 from nestling import sparkplug_metrics, topics
 from nestling.sparkplug.v1 import payload_pb2
@@ -22,6 +17,11 @@ from nestling_device.telemetry.outbox import Outbox
 from nestling_device.telemetry.sparkplug_node import Gauges
 from nestling_device.transport.mqtt_connection import Message
 from nestling_sim.fleet.links import CuttableLink
+from tests.support.background import background, ingest
+from tests.support.mqtt_tap import Connect, MqttTap, Publish
+from tests.support.processes import until
+from tests.support.receipts import acknowledgement
+from tests.support.reporting_device import DEVICE, Eyes, Node, receipt
 
 
 def named(payload: payload_pb2.Payload) -> dict[str, sparkplug_metrics.MetricValue | None]:

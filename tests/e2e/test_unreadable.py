@@ -9,13 +9,13 @@ import grpc
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.support.cloud_process import Cloud, StartCloud
-from tests.support.edge_node import Node, batch_of
-from tests.support.processes import DEADLINE_S, until
 
 from nestling import topics
 from nestling.v1 import delivery_pb2, delivery_pb2_grpc
 from nestling_device.transport.mqtt_connection import Connection, Message
+from tests.support.cloud_process import Cloud, StartCloud
+from tests.support.edge_node import Node, batch_of
+from tests.support.processes import DEADLINE_S, until
 
 RUBBISH = b"\xff\xff\xff"
 MANY = 1500

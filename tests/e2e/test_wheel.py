@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.support import cloud_process
 from tests.support.cloud_process import Cloud
 from tests.support.fleet_tasks import ROOT

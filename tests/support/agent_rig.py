@@ -6,14 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.support.hand_bundle import (
-    CAPACITIES,
-    CLASSES,
-    MEMORY_BYTES,
-    Blobs,
-    hand_bundle,
-    hand_parts,
-)
 
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
@@ -30,6 +22,14 @@ from nestling_device.inference.offloader import (
     CloudAnswer,
     OffloadError,
     OffloadRequest,
+)
+from tests.support.hand_bundle import (
+    CAPACITIES,
+    CLASSES,
+    MEMORY_BYTES,
+    Blobs,
+    hand_bundle,
+    hand_parts,
 )
 
 METER = ProfileMeter(

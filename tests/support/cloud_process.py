@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nestling_cloud.mqtt.client import BrokerAddress
 from tests.support.needs import MOSQUITTO
 from tests.support.processes import DEADLINE_S
 from tests.support.skipping import required
-
-from nestling_cloud.mqtt.client import BrokerAddress
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.support.processes import DEADLINE_S
 
 from nestling import sparkplug_metrics, topics
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
+from tests.support.processes import DEADLINE_S
 
 _ALIAS = 3
 # What is written to it; the birth names them, and commands come by alias.

@@ -11,10 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
-from tests.support.processes import DEADLINE_S
 
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_device.transport.identity import Credentials
+from tests.support.processes import DEADLINE_S
 
 Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 TLS = ("--tls", "--enrolment-port", "0")

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from tests.support.memory_source import MemorySource
 
 from nestling.v1 import bundle_pb2
 from nestling_cloud.bundles.repository import Repository
@@ -23,6 +22,7 @@ from nestling_device.bundle.loaded_bundle import LoadedBundle, load_bundle
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.installer import VerifiedBundle
 from nestling_device.delivery.release_rules import needed_blobs
+from tests.support.memory_source import MemorySource
 
 SHAPE = (2, 3)
 CLASSES = 4

@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.subscriber import Subscriber, subscribed
-
 from nestling import topics
 from nestling_cloud.mqtt.broker_process import Broker
+from tests.support.subscriber import Subscriber, subscribed
 
 State = dict[str, int]  # online, timestamp
 

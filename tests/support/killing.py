@@ -16,9 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.support.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
-from tests.support.receipts import acknowledgement
-
 from nestling.v1 import bundle_pb2, receipt_pb2
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_core.enrolment_token import EnrolmentToken
@@ -29,6 +26,8 @@ from nestling_device.enrolment import enrol
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
 from nestling_device.transport.identity import Credentials, Identity, save_identity
+from tests.support.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
+from tests.support.receipts import acknowledgement
 
 MEMORY_BYTES = CAPACITY_BYTES[-1]
 _STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}

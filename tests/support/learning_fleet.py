@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tests.support.memory_source import MemorySource
-from tests.support.tiny_task import TINY_TASK, tiny_splits, tones
 
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
@@ -17,6 +15,8 @@ from nestling_device.bundle.self_test import self_test
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.installer import Installer
 from nestling_device.storage.state import State
+from tests.support.memory_source import MemorySource
+from tests.support.tiny_task import TINY_TASK, tiny_splits, tones
 
 TASK = f"{Path(__file__).parent / 'tiny_task.py'}:TINY_TASK"
 NodeConfig = dict[str, str | int | float]

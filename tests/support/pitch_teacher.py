@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 import torch
-from tests.support.tiny_task import LENGTH, TINY_TASK
 from torch import nn
 
 from nestling_cloud.learning.adaptation import Frame
 from nestling_cloud.tasks import Examples, Recipe
+from tests.support.tiny_task import LENGTH, TINY_TASK
 
 FLIP = np.array([[[1.0], [-1.0]]], np.float32)
 SAME: Frame = ((1.0, 0.0), (0.0, 1.0))

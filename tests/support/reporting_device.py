@@ -6,8 +6,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.processes import DEADLINE_S
-
 from nestling import sparkplug_metrics, topics
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.v1 import receipt_pb2
@@ -15,6 +13,7 @@ from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
 from nestling_device.telemetry.publisher import Telemetry, TelemetryConfig
 from nestling_device.transport.mqtt_connection import Connection, Message
+from tests.support.processes import DEADLINE_S
 
 DEVICE = "pi-1"
 

@@ -7,11 +7,11 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from tests.support.learning_fleet import slow_tones
-from tests.support.tiny_task import TINY_TASK, tiny_splits, tones
 
 from nestling_cloud.tasks import Examples, Recipe, Splits, TaskError, concatenate
 from nestling_cloud.tasks.wearable import TASK as WEARABLE
+from tests.support.learning_fleet import slow_tones
+from tests.support.tiny_task import TINY_TASK, tiny_splits, tones
 
 _DEVICES = 3
 

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.support.needs import ALL, SKIP_NOTHING, Need, packages
 
 

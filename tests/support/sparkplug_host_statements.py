@@ -1,5 +1,7 @@
 """Statements of Eclipse Sparkplug 3.0 about host applications, by their ids without "tck-id-"."""
 
+from nestling import sparkplug_metrics, topics
+from nestling.sparkplug_metrics import metric_value
 from tests.support.sparkplug_reading import (
     NCMD,
     Check,
@@ -18,9 +20,6 @@ from tests.support.sparkplug_reading import (
     subscribes_first,
 )
 from tests.support.sparkplug_talk import ends_with_goodbye
-
-from nestling import sparkplug_metrics, topics
-from nestling.sparkplug_metrics import metric_value
 
 HOST: dict[str, Check] = {
     "intro-sparkplug-host-state": is_state_birth,

@@ -1,5 +1,8 @@
 """Statements of Eclipse Sparkplug 3.0 about edge nodes, by their ids without "tck-id-"."""
 
+from nestling import sparkplug_metrics
+from nestling.sparkplug.v1 import payload_pb2
+from nestling.sparkplug_metrics import metric_value
 from tests.support.mqtt_tap import Connect, Publish
 from tests.support.reporting_device import DEVICE
 from tests.support.sparkplug_reading import (
@@ -26,10 +29,6 @@ from tests.support.sparkplug_reading import (
     will,
 )
 from tests.support.sparkplug_talk import RECEIPTS, ends_with_goodbye
-
-from nestling import sparkplug_metrics
-from nestling.sparkplug.v1 import payload_pb2
-from nestling.sparkplug_metrics import metric_value
 
 NODE: dict[str, Check] = {
     "intro-group-id-string": lambda t: t.sent("NBIRTH")[0].topic.split("/")[1] == "nestling",

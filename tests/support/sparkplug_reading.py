@@ -3,13 +3,12 @@
 import itertools
 from collections.abc import Callable
 
-from tests.support.mqtt_tap import Connect, Packet, Publish
-from tests.support.reporting_device import DEVICE
-from tests.support.sparkplug_talk import STRANGER, Talk
-
 from nestling import sparkplug_metrics, topics
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.sparkplug_metrics import metric_value
+from tests.support.mqtt_tap import Connect, Packet, Publish
+from tests.support.reporting_device import DEVICE
+from tests.support.sparkplug_talk import STRANGER, Talk
 
 NBIRTH, NDATA, NDEATH, NCMD = (
     topics.sparkplug(kind, DEVICE) for kind in ("NBIRTH", "NDATA", "NDEATH", "NCMD")

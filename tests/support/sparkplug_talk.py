@@ -7,12 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.background import background, running
-from tests.support.host_state import watching_state
-from tests.support.mqtt_tap import Connect, Disconnect, MqttTap, Packet, Publish, Subscribe
-from tests.support.processes import DEADLINE_S, until
-from tests.support.reporting_device import DEVICE, ReportingDevice
-
 from nestling import sparkplug_metrics, topics
 from nestling.sparkplug.v1 import payload_pb2
 from nestling_cloud.metrics.queries import MetricQueries
@@ -23,6 +17,11 @@ from nestling_cloud.telemetry.ingest import Ingest
 from nestling_core.telemetry.host_state import HostState, read_host_state
 from nestling_device.telemetry.sparkplug_node import Gauges
 from nestling_device.transport.mqtt_connection import Connection, Message
+from tests.support.background import background, running
+from tests.support.host_state import watching_state
+from tests.support.mqtt_tap import Connect, Disconnect, MqttTap, Packet, Publish, Subscribe
+from tests.support.processes import DEADLINE_S, until
+from tests.support.reporting_device import DEVICE, ReportingDevice
 
 STRANGER = "pi-9"
 RECEIPTS = 300

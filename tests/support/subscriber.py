@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+
 from tests.support.processes import DEADLINE_S
 
 _END = "end-of-what-was-sent-before"

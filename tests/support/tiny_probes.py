@@ -3,12 +3,11 @@
 import json
 from pathlib import Path
 
-from tests.support.tiny_task import TINY_TASK
-
 from nestling_cloud.latency.family import Family
 from nestling_cloud.latency.probes import Probes, write_probes
 from nestling_cloud.progress import Silent
 from nestling_core.nest.bundle_files import Activations
+from tests.support.tiny_task import TINY_TASK
 
 TINY_FAMILY = Family(signature=TINY_TASK.signature, config=TINY_TASK.student)
 

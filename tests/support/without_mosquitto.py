@@ -4,6 +4,7 @@ import ctypes
 import os
 
 import pytest
+
 from tests.support.needs import MOSQUITTO
 
 _NEW_MOUNT_NAMESPACE = 0x00020000

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.support import skipping
 from tests.support.needs import ALL, CHROMIUM, MOSQUITTO, SKIP_NOTHING, Need
 

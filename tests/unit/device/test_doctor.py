@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.enrolled import papers
-from tests.support.hand_bundle import EASY, MACS, SHAPE, hand_bundle, larger_runs
-from tests.support.memory_source import MemorySource
 
 from nestling.v1.bundle_pb2 import Calibration
 from nestling.v1.receipt_pb2 import Receipt
@@ -32,6 +29,9 @@ from nestling_device.errors import DeviceError
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
 from nestling_device.transport.identity import Identity, save_identity
+from tests.support.enrolled import papers
+from tests.support.hand_bundle import EASY, MACS, SHAPE, hand_bundle, larger_runs
+from tests.support.memory_source import MemorySource
 
 _BOARD = Config().board
 _METER = ProfileMeter(load_board(_BOARD.profile), load_link(_BOARD.link))

@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.support.pitch_teacher import MIRRORED, SAME, TASK, mirrored
-from tests.support.tiny_task import tiny_splits, tones
 
 from nestling_cloud import cli
 from nestling_cloud.bundles.repository import Repository
@@ -17,6 +15,8 @@ from nestling_cloud.learning.pipeline import LearnedTask
 from nestling_cloud.progress import Silent
 from nestling_core.execution.session import open_session
 from nestling_core.nest.layout import assemble
+from tests.support.pitch_teacher import MIRRORED, SAME, TASK, mirrored
+from tests.support.tiny_task import tiny_splits, tones
 
 THERE = mirrored(tones(256, 7))
 

@@ -11,7 +11,6 @@ import grimp
 import numpy as np
 import pytest
 import torch
-from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 from torch import nn
 
 from nestling_cloud.bundles.cache import CachedRelease, CacheError, cache_folder, trained_repository
@@ -30,6 +29,7 @@ from nestling_cloud.tasks import (
     load_task,
     recurrent_student,
 )
+from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 
 def train(

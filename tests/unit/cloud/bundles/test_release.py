@@ -2,13 +2,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.support.tiny_task import TINY_TASK, tiny_splits
 
 from nestling_cloud.bundles.release import release_bundle
 from nestling_cloud.bundles.repository import Repository, RepositoryError
 from nestling_cloud.learning.pipeline import learn
 from nestling_cloud.learning.train_teacher import cloud_model_name
 from nestling_cloud.progress import Silent
+from tests.support.tiny_task import TINY_TASK, tiny_splits
 
 
 def test_release_that_is_refused_leaves_the_cloud_its_model(

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from tests.support.fleet_tasks import ROOT
 
 from nestling_cloud import cli
 from nestling_cloud.bundles.repository import Repository
+from tests.support.fleet_tasks import ROOT
 
 TINY = f"{ROOT / 'tests' / 'support' / 'tiny_task.py'}:TINY_TASK"
 

@@ -3,14 +3,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.fleet_tasks import ROOT
-from tests.support.tiny_probes import TINY_FAMILY, hand_table, tiny_probes
-from tests.support.tiny_task import TINY_TASK
 
 from nestling_cloud import cli
 from nestling_cloud.latency.model import FEWEST_PROBES
 from nestling_cloud.learning.nesting.width_cost import counted_cost
 from nestling_core.student.config import StudentConfig
+from tests.support.fleet_tasks import ROOT
+from tests.support.tiny_probes import TINY_FAMILY, hand_table, tiny_probes
+from tests.support.tiny_task import TINY_TASK
 
 TASKS = ROOT / "tests" / "support" / "tiny_task.py"
 TRAINED = """

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.cloud.federated.test_round_log import ONE, TWO
 
 from nestling_cloud.cli import main
 from nestling_cloud.federated.round_log import RoundLog
 from nestling_cloud.store.store import store_url
+from tests.unit.cloud.federated.test_round_log import ONE, TWO
 
 
 @pytest.fixture

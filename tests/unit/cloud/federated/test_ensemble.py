@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 from nestling_cloud.federated.aggregation import Update
 from nestling_cloud.federated.ensemble import (
@@ -21,6 +20,7 @@ from nestling_core.student.losses import distillation_loss
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import TEMPERATURE
 from nestling_core.student.weights import arrays_of, take, trained_shapes
+from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 TEACHER = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
 RECIPE = EnsembleRecipe(client_weight=0.5, recipe=Recipe(epochs=2, batch=64))

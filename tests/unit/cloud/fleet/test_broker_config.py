@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from tests.support import enrolled
 
 from nestling_cloud.fleet.authority import AuthorityError
 from nestling_cloud.fleet.broker_config import access_list, configuration
 from nestling_cloud.fleet.enrolment import Enrolment
+from tests.support import enrolled
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
-from tests.support.enrolled import Key, signing_request
 
 from nestling_cloud.fleet import certificates
 from nestling_cloud.fleet.certificates import CertificateError, Pair, read_request
+from tests.support.enrolled import Key, signing_request
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AUTHORITY = certificates.make_authority(NOW)

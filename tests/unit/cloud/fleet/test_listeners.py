@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.support import enrolled
 
 from nestling.inference.v2 import inference_pb2
 from nestling.v1 import delivery_pb2
@@ -18,6 +17,7 @@ from nestling_cloud.mqtt.broker_process import Broker
 from nestling_cloud.serving.peers import said_device
 from nestling_core.network.address import Address
 from nestling_core.network.hosts import is_loopback
+from tests.support import enrolled
 
 ANY = "0.0.0.0"  # noqa: S104
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.support.enrolled import signing_request
 
 from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.fleet.certificates import read_request
 from nestling_cloud.fleet.roster import EnrolmentTokenError, Roster, RosterError
+from tests.support.enrolled import signing_request
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -1,12 +1,12 @@
 import numpy as np
 import torch
-from tests.support.tiny_probes import TINY_FAMILY
 
 from nestling_cloud.latency.measure import medians_us, widths_us
 from nestling_cloud.latency.network import int8_network
 from nestling_cloud.learning.onnx.float_export import export_fp32
 from nestling_core.execution.session import open_session
 from nestling_core.student.network import NestedStudent
+from tests.support.tiny_probes import TINY_FAMILY
 
 
 def test_every_row_of_widths_is_timed() -> None:

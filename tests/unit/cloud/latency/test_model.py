@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.tiny_probes import hand_table, tiny_probes
 
 from nestling_cloud import cli
 from nestling_cloud.latency.family import Family
@@ -21,6 +20,7 @@ from nestling_cloud.latency.table import LatencyTable
 from nestling_cloud.latency.widths import random_widths
 from nestling_cloud.tasks import Signature
 from nestling_core.student.config import conv_student
+from tests.support.tiny_probes import hand_table, tiny_probes
 
 PICTURE = Signature(shape=[1, 12, 12], classes=["a", "b"])
 FAMILY = Family(signature=PICTURE, config=conv_student(channels=(32, 48, 64), strides=(2, 1, 2)))

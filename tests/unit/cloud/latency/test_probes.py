@@ -6,12 +6,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
-from tests.support.tiny_probes import TINY_FAMILY, hand_table, tiny_probes
 
 from nestling_cloud.latency.probes import FILE_NAME, ProbesError, read_probes
 from nestling_cloud.latency.table import TableError, read_table
 from nestling_core.execution.session import open_session
 from nestling_core.nest.bundle_files import Activations
+from tests.support.tiny_probes import TINY_FAMILY, hand_table, tiny_probes
 
 
 def test_probes_come_back_as_they_were_written(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from tests.support.progress import Counted
-from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 from torch import nn
 
 from nestling_cloud.cloud_model.check import run_in_batches
@@ -22,6 +20,8 @@ from nestling_cloud.learning.pipeline import learn
 from nestling_cloud.learning.train_teacher import TeacherError, train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks import Distillation, Signature, Task
+from tests.support.progress import Counted
+from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 
 class Undecided(TinyTeacher):

@@ -3,7 +3,6 @@ from typing import TypeVar
 
 import pytest
 import torch
-from tests.support.families import FAMILIES, make_family
 from torch import nn
 
 from nestling_cloud.learning.loop import (
@@ -17,6 +16,7 @@ from nestling_cloud.learning.loop import (
 from nestling_cloud.progress import Silent
 from nestling_cloud.recipes.recipe import Optimizer
 from nestling_cloud.tasks import Recipe
+from tests.support.families import FAMILIES, make_family
 
 T = TypeVar("T")
 RECIPE = Recipe(epochs=3, batch=4, learning_rate=0.05)

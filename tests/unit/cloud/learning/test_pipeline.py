@@ -7,8 +7,6 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from tests.support.foreign_client import stranger
-from tests.support.trained import TrainedTask
 
 from nestling.v1.bundle_pb2 import Calibration, GoldenInputs, Manifest
 from nestling_cloud.bundles.export import export_capacity
@@ -21,6 +19,8 @@ from nestling_core.execution.session import open_session
 from nestling_core.nest.bundle_files import MANIFEST_FORMAT
 from nestling_core.nest.layout import assemble
 from nestling_core.student.plan import layout
+from tests.support.foreign_client import stranger
+from tests.support.trained import TrainedTask
 
 Floats = NDArray[np.float32]
 CAPACITIES = (1, 2, 3, 4)

@@ -3,8 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from tests.support.progress import Counted
-from tests.support.tiny_task import TINY_TASK, tiny_splits
 from torch import nn
 
 from nestling_cloud.learning.distillation import make_views
@@ -14,6 +12,8 @@ from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Distillation, Examples, Recipe, Signature
 from nestling_core.student.normalizer import Normalizer
+from tests.support.progress import Counted
+from tests.support.tiny_task import TINY_TASK, tiny_splits
 
 
 @pytest.mark.parametrize("shape", [[6, 100], [1, 28, 28], [3, 5, 7]])

@@ -1,5 +1,4 @@
 import pytest
-from tests.support.receipts import make_receipt
 
 from nestling.v1 import receipt_pb2
 from nestling_cloud.metrics.steps import Steps
@@ -8,6 +7,7 @@ from nestling_cloud.metrics.views import CloudOnly, EnergyFigures, Totals
 from nestling_cloud.store.receipt_row import ReceiptRow, flatten
 from nestling_cloud.store.tally import Kind, tally
 from nestling_cloud.store.time_range import TimeRange
+from tests.support.receipts import make_receipt
 
 STEPS = Steps(step_ms=10, rollup_ms=10, range=TimeRange(since_ms=0, until_ms=40))
 MEASURED, MODELLED = receipt_pb2.PROVENANCE_MEASURED, receipt_pb2.PROVENANCE_MODELLED

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.receipts import make_receipt
 
 from nestling.v1 import receipt_pb2
 from nestling_cloud.metrics.fleet_health import fleet_condition
@@ -14,6 +13,7 @@ from nestling_cloud.store.damaged_rows import DamagedRows
 from nestling_cloud.store.hard_inputs import HardInput, HardInputs
 from nestling_cloud.store.store import Store, store_url
 from nestling_cloud.store.time_range import TimeRange
+from tests.support.receipts import make_receipt
 
 AT_MS = time.time_ns() // 1_000_000 - 60_000
 EVER = TimeRange(since_ms=AT_MS - 60_000, until_ms=AT_MS + 60_000)

@@ -2,9 +2,9 @@ import random
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.receipts import make_batch
 
 from nestling_cloud.store.ledger import FARTHEST_AHEAD, Ledger
+from tests.support.receipts import make_batch
 
 
 def ledger() -> Ledger:

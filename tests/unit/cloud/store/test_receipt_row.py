@@ -2,11 +2,11 @@ import dataclasses
 import math
 
 import pytest
-from tests.support.receipts import make_receipt
 
 from nestling.v1 import receipt_pb2
 from nestling_cloud.store import tables
 from nestling_cloud.store.receipt_row import ReceiptError, ReceiptRow, flatten
+from tests.support.receipts import make_receipt
 
 
 def test_receipt_becomes_a_flat_row() -> None:

@@ -3,9 +3,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.support.receipts import make_batch
 
 from nestling_cloud.store.store import Delivery, Store, StoreError, store_url
+from tests.support.receipts import make_batch
 
 
 def test_receipts_can_be_read_by_others_while_the_store_is_open(

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.support.needs import FASHION_MNIST
-from tests.support.skipping import needs
 
 from nestling_cloud.tasks import DataMissingError, Task, TaskError, concatenate, fashion, load_task
+from tests.support.needs import FASHION_MNIST
+from tests.support.skipping import needs
 
 
 @pytest.fixture(scope="module")

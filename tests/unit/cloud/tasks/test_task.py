@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.support.tiny_task import TINY_TASK
 from torch import nn
 
 from nestling_cloud.recipes.recipe import RecipeError
@@ -23,6 +22,7 @@ from nestling_cloud.tasks import (
     conv_student,
     shuffle_student,
 )
+from tests.support.tiny_task import TINY_TASK
 
 
 def examples(count: int = 4) -> Examples:

@@ -1,7 +1,6 @@
 from collections.abc import Callable
 
 import pytest
-from tests.support.hand_models import integer_model
 
 from nestling_core.execution.session import open_session
 from nestling_core.execution.timing import (
@@ -12,6 +11,7 @@ from nestling_core.execution.timing import (
     on_random_inputs,
     run_for,
 )
+from tests.support.hand_models import integer_model
 
 
 def test_network_is_warmed_up_and_then_every_run_is_timed() -> None:

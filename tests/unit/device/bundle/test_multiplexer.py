@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.hand_bundle import CAPACITIES, MEMORY_BYTES, hand_bundle
 
 from nestling.v1.budget_pb2 import Budget
 from nestling_core.nest.capacity import are_probabilities
 from nestling_device.bundle.multiplexer import success
+from tests.support.hand_bundle import CAPACITIES, MEMORY_BYTES, hand_bundle
 
 MANIFEST, _ = hand_bundle()
 AMPLE = Budget(memory_bytes=MEMORY_BYTES[-1], latency_ms=100, link_mbit_s=1)

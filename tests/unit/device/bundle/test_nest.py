@@ -2,12 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.hand_bundle import CAPACITIES, SHAPE, hand_bundle, hand_parts
 
 from nestling.v1.bundle_pb2 import GoldenInputs
 from nestling_core.nest.capacity import golden_inputs
 from nestling_device.bundle.nest import Nest
 from nestling_device.delivery.bundle_source import DeliveryError
+from tests.support.hand_bundle import CAPACITIES, SHAPE, hand_bundle, hand_parts
 
 
 @pytest.fixture

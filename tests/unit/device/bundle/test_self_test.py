@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.hand_bundle import CAPACITIES, calibration, hand_bundle, template_saying
-from tests.support.memory_source import MemorySource
 
 from nestling.v1.bundle_pb2 import Calibration, CertifiedPoint, GoldenInputs
 from nestling_device.bundle.calibration import CalibrationError
@@ -16,6 +14,8 @@ from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.delivery.installer import Installer, SelfTestError
 from nestling_device.delivery.release_rules import needed_blobs
 from nestling_device.storage.state import State
+from tests.support.hand_bundle import CAPACITIES, calibration, hand_bundle, template_saying
+from tests.support.memory_source import MemorySource
 
 ENOUGH = 10_000
 

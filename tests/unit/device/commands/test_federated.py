@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support import enrolled
-from tests.support.learning_fleet import learning_fleet, slow_tones
 
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_device.cli import main
 from nestling_device.transport.identity import save_identity
+from tests.support import enrolled
+from tests.support.learning_fleet import learning_fleet, slow_tones
 
 
 def test_device_without_a_bundle_is_told_what_it_needs(

@@ -6,7 +6,6 @@ Both kinds run here, whatever this machine is: the integers that they sum are th
 from pathlib import Path
 
 import pytest
-from tests.support.memory_source import MemorySource
 
 from nestling.v1.bundle_pb2 import Blob, GoldenInputs, Manifest
 from nestling_cloud.bundles.repository import Repository
@@ -17,6 +16,7 @@ from nestling_device.bundle.self_test import self_test
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.installer import Installer, SelfTestError, VerifiedBundle
 from nestling_device.storage.state import State
+from tests.support.memory_source import MemorySource
 
 ENOUGH = 10**7
 

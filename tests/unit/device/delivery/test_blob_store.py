@@ -3,12 +3,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.memory_source import MemorySource
 
 from nestling.v1 import bundle_pb2
 from nestling_core.nest.bundle_files import blob_of
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.bundle_source import DeliveryError, SourceUnreachableError
+from tests.support.memory_source import MemorySource
 
 DATA = os.urandom(1000)
 BLOB = blob_of(DATA)

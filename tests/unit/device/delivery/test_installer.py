@@ -2,7 +2,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
 
 from nestling.v1 import bundle_pb2
 from nestling_core.nest.bundle_files import Activations, rings_and_templates
@@ -11,6 +10,7 @@ from nestling_device.delivery.bundle_source import DeliveryError, SourceUnreacha
 from nestling_device.delivery.installer import Installer, SelfTestError
 from nestling_device.delivery.release_rules import AdmissionError
 from nestling_device.storage.state import State
+from tests.support.memory_source import CAPACITY_BYTES, MemorySource, small_bundle
 
 SMALL, MIDDLE, LARGE = CAPACITY_BYTES
 

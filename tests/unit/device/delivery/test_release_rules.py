@@ -1,11 +1,11 @@
 import pytest
-from tests.support.memory_source import MemorySource, small_bundle
 
 from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_core.nest.bundle_files import MANIFEST_FORMAT, blob_of, bundle_version
 from nestling_device.delivery import release_rules
 from nestling_device.delivery.release_rules import AdmissionError
 from nestling_device.storage.state import ReleaseFloor
+from tests.support.memory_source import MemorySource, small_bundle
 
 
 def offer(manifest: bundle_pb2.Manifest) -> delivery_pb2.GetDesiredBundleResponse:

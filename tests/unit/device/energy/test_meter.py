@@ -4,7 +4,6 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.processes import until
 
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import (
@@ -15,6 +14,7 @@ from nestling.v1.receipt_pb2 import (
 from nestling_device.energy.meter import CalibratedMeter, ClockMeter, Powers, ProfileMeter, StepCost
 from nestling_device.energy.power_tables import Board, Link, load_board, load_link, profile_names
 from nestling_device.energy.sampler import Sampler
+from tests.support.processes import until
 
 BOARD = Board(name="b", idle_w=1.0, busy_w=3.0, gmacs_per_s=2.0, run_overhead_ms=0.5)
 LINK = Link(name="l", base_w=1.5, w_per_mbit_s=0.5, tail_mj=7.0, mbit_s=4.0, rtt_ms=10.0)

@@ -1,11 +1,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.processes import until
 
 from nestling.v1.receipt_pb2 import PROVENANCE_MEASURED
 from nestling_device.energy.instruments.instrument import InstrumentError
 from nestling_device.energy.sampler import FEWEST_READINGS, PowerLog, Sampler
+from tests.support.processes import until
 
 
 def steady(watts: float, readings: int = 11) -> PowerLog:

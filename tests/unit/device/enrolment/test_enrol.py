@@ -4,7 +4,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.support import enrolled
 
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_core.enrolment_token import EnrolmentToken
@@ -21,6 +20,7 @@ from nestling_device.enrolment.enrol import (
 )
 from nestling_device.transport.connection_diagnosis import ConnectionProblem
 from nestling_device.transport.identity import IdentityError, save_identity
+from tests.support import enrolled
 
 Code = grpc.StatusCode
 CLOUD = Address(host="cloud.lan", port=8501)

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 import torch
-from tests.support.learning_fleet import slow_tones
-from tests.support.tiny_task import TINY_TASK
 
 from nestling_core.student.messages import LocalRecipe
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.weights import arrays_of, trained_shapes
 from nestling_device.federated.examples import LocalExamples, split
 from nestling_device.federated.training import LocalTrainingError, accuracy, train_prefix
+from tests.support.learning_fleet import slow_tones
+from tests.support.tiny_task import TINY_TASK
 
 RECIPE = LocalRecipe(epochs=8, batch=16, learning_rate=1e-2)
 

@@ -1,9 +1,9 @@
 import sys
 
 import pytest
-from tests.support.simulated_bus import SimulatedBus
 
 from nestling_device.hardware.i2c import BusError, open_bus, read_word, signed, write_word
+from tests.support.simulated_bus import SimulatedBus
 
 
 def test_bus_that_is_not_there_says_what_to_do() -> None:

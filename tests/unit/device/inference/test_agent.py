@@ -7,6 +7,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from nestling.v1 import receipt_pb2
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.receipt_pb2 import Receipt
+from nestling_core.routing.admission import FRAMING_BYTES, transfer_ms
+from nestling_device.delivery.bundle_source import DeliveryError
+from nestling_device.energy.measured_costs import MeasuredCosts, NetworkCost
+from nestling_device.inference.agent import Agent, InputError, UnanswerableError
+from nestling_device.inference.offloader import (
+    BadAnswerError,
+    DeadlineMissedError,
+    OffloadError,
+    UnreachableError,
+)
+from nestling_device.storage.database import StorageError
+from nestling_device.telemetry.outbox import Outbox
 from tests.support.agent_rig import (
     BUDGET,
     CLOUD_CLASS,
@@ -33,22 +49,6 @@ from tests.support.hand_bundle import (
     template_saying,
     window,
 )
-
-from nestling.v1 import receipt_pb2
-from nestling.v1.budget_pb2 import Budget
-from nestling.v1.receipt_pb2 import Receipt
-from nestling_core.routing.admission import FRAMING_BYTES, transfer_ms
-from nestling_device.delivery.bundle_source import DeliveryError
-from nestling_device.energy.measured_costs import MeasuredCosts, NetworkCost
-from nestling_device.inference.agent import Agent, InputError, UnanswerableError
-from nestling_device.inference.offloader import (
-    BadAnswerError,
-    DeadlineMissedError,
-    OffloadError,
-    UnreachableError,
-)
-from nestling_device.storage.database import StorageError
-from nestling_device.telemetry.outbox import Outbox
 
 
 def test_easy_input_is_answered_by_the_device(tmp_path: Path) -> None:

@@ -5,6 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from nestling.v1.bundle_pb2 import Calibration
+from nestling_core.routing.admission import offload_bytes, transfer_ms
+from nestling_device.bundle.loaded_bundle import LoadedBundle
+from nestling_device.delivery.bundle_source import DeliveryError
+from nestling_device.inference.offloader import UnreachableError
 from tests.support.agent_rig import METER, budget, like, routes, student_class, world
 from tests.support.hand_bundle import (
     HARD,
@@ -16,12 +22,6 @@ from tests.support.hand_bundle import (
     larger_runs,
     window,
 )
-
-from nestling.v1.bundle_pb2 import Calibration
-from nestling_core.routing.admission import offload_bytes, transfer_ms
-from nestling_device.bundle.loaded_bundle import LoadedBundle
-from nestling_device.delivery.bundle_source import DeliveryError
-from nestling_device.inference.offloader import UnreachableError
 
 BOTH = MEMORY_BYTES[0] + MEMORY_BYTES[2]
 FAR_BETTER = window(0.4, 0.4, 0.8, 0.9)  # capacity 3 is worth its run, the cloud is not

@@ -4,11 +4,11 @@ import logging
 from pathlib import Path
 
 import pytest
-from tests.support.agent_rig import BUDGET, METER, SIZE, budget, world
-from tests.support.hand_bundle import HARD, MACS, MEMORY_BYTES
 
 from nestling.v1.budget_pb2 import Budget
 from nestling_device.inference.limits import Excess
+from tests.support.agent_rig import BUDGET, METER, SIZE, budget, world
+from tests.support.hand_bundle import HARD, MACS, MEMORY_BYTES
 
 
 def warned(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.hand_bundle import EASY, HARD, hand_parts
 
 from nestling.v1.receipt_pb2 import PROVENANCE_CALIBRATED
 from nestling_device.energy.power_tables import Board
 from nestling_device.energy.sampler import Sampler
 from nestling_device.profiling.bundle import Conditions, profile, resident_bytes
+from tests.support.hand_bundle import EASY, HARD, hand_parts
 
 WINDOWS = np.stack([EASY, HARD])
 BOARD = Board(name="b", idle_w=1.0, busy_w=3.0, gmacs_per_s=2.0, run_overhead_ms=0.5)

@@ -3,7 +3,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.support.hand_models import failing_model, integer_model, sum_model
 
 from nestling.v1.receipt_pb2 import PROVENANCE_CALIBRATED
 from nestling_device import cli
@@ -11,6 +10,7 @@ from nestling_device.energy.power_tables import Board
 from nestling_device.energy.sampler import Sampler
 from nestling_device.profiling.bundle import Conditions
 from nestling_device.profiling.onnx_folder import ModelsError, profile_models
+from tests.support.hand_models import failing_model, integer_model, sum_model
 
 BOARD = Board(name="b", idle_w=1.0, busy_w=3.0, gmacs_per_s=2.0, run_overhead_ms=0.5)
 

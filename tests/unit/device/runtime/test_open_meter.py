@@ -1,12 +1,12 @@
 import dataclasses
 
 import pytest
-from tests.unit.device.energy.test_measured_costs import COSTS
 
 from nestling.v1.receipt_pb2 import PROVENANCE_CALIBRATED, PROVENANCE_MODELLED
 from nestling_device.config.schema import Config, with_values
 from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.runtime.open_meter import open_meter
+from tests.unit.device.energy.test_measured_costs import COSTS
 
 # Nothing here has such a chip, nor such a bus.
 ABSENT = with_values(Config(), {("meter", "kind"): "ina219", ("meter", "i2c_bus"): 250})

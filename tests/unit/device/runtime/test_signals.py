@@ -3,9 +3,9 @@ import signal
 import threading
 
 import pytest
-from tests.support.processes import until
 
 from nestling_device.runtime.signals import ending_signals
+from tests.support.processes import until
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -3,11 +3,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.hand_bundle import hand_parts
 
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.runtime.updater import Updater
+from tests.support.hand_bundle import hand_parts
 
 NEW = "small-2-new"
 OLD = "small-1-old"

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as hypothesis_arrays
 from numpy.typing import NDArray
-from tests.support.hand_bundle import EASY, HARD, UNSURE, hand_bundle
-from tests.support.memory_source import MemorySource
 
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.sources.array_file import to_windows
 from nestling_device.sources.recorded import Replay, read_golden, read_recording
 from nestling_device.sources.source import SourceError
+from tests.support.hand_bundle import EASY, HARD, UNSURE, hand_bundle
+from tests.support.memory_source import MemorySource
 
 SHAPE = (2, 3)
 

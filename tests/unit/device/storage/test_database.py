@@ -8,12 +8,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.processes import until
 
 from nestling.v1 import receipt_pb2
 from nestling_device.storage.database import Database, LockTimeout, StorageError
 from nestling_device.storage.state import State
 from nestling_device.telemetry.outbox import Outbox
+from tests.support.processes import until
 
 SCHEMA = "CREATE TABLE things (name TEXT)"
 QUICK = LockTimeout(busy_s=0.01)

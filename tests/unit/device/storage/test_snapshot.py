@@ -2,7 +2,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support.receipts import acknowledgement
 
 from nestling.v1.bundle_pb2 import Blob
 from nestling.v1.receipt_pb2 import Receipt
@@ -11,6 +10,7 @@ from nestling_device.storage.lock import locked
 from nestling_device.storage.snapshot import BundleSnapshot, is_running, read_bundle, read_outbox
 from nestling_device.storage.state import BundleRecord, State
 from nestling_device.telemetry.outbox import Outbox
+from tests.support.receipts import acknowledgement
 
 
 def test_folder_in_which_nothing_ever_ran_has_nothing_and_stays_empty(tmp_path: Path) -> None:

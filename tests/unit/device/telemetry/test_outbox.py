@@ -5,10 +5,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.support.receipts import acknowledgement
 
 from nestling.v1 import receipt_pb2
 from nestling_device.telemetry.outbox import AcknowledgementEffect, Outbox
+from tests.support.receipts import acknowledgement
 
 CAPACITY = 7
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.support import enrolled
 
 from nestling_cloud.fleet.enrolment import Enrolment
 from nestling_device.transport.identity import Credentials, Identity, IdentityError, save_identity
+from tests.support import enrolled
 
 MakePapers = Callable[[str], Credentials]
 

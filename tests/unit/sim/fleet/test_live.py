@@ -3,7 +3,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
-from tests.support.hand_bundle import EASY, hand_bundle
 
 from nestling.v1.budget_pb2 import Budget
 from nestling_cloud.service.config import Addresses
@@ -12,6 +11,7 @@ from nestling_device.inference.agent import UnanswerableError
 from nestling_sim.fleet.live import Fleet, _answer
 from nestling_sim.scenario.limits import Needs
 from nestling_sim.scenario.scenario import load_scenario
+from tests.support.hand_bundle import EASY, hand_bundle
 
 if TYPE_CHECKING:
     from nestling_device.runtime.device import Device

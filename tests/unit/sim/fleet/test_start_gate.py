@@ -4,9 +4,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.support.processes import DEADLINE_S, until
 
 from nestling_sim.fleet.start_gate import FleetStart, NotStartedError
+from tests.support.processes import DEADLINE_S, until
 
 
 def test_few_start_at_once_and_none_goes_on_before_all_are_up() -> None:

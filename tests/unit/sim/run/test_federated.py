@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flwr.app import Array, Context, Message, MessageType
-from tests.support.learning_fleet import LearningFleet, NodeConfig, learning_fleet, slow_tones
-from tests.support.tiny_task import TINY_TASK
 
 from nestling_cloud.bundles.repository import BlobNotFoundError
 from nestling_cloud.federated.aggregation import aggregate
@@ -22,6 +20,8 @@ from nestling_core.student.weights import prefix_shapes, read_arrays, take
 from nestling_device.federated.client_app import app
 from nestling_device.storage.lock import locked
 from nestling_sim.fleet.flower_grid import LocalGrid
+from tests.support.learning_fleet import LearningFleet, NodeConfig, learning_fleet, slow_tones
+from tests.support.tiny_task import TINY_TASK
 
 Client = Callable[[Message, Context], Message]
 

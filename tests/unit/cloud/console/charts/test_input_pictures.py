@@ -6,10 +6,10 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 from PIL import Image
-from tests.support.console_views import hard_input
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.console.charts.input_pictures import input_picture
+from tests.support.console_views import hard_input
 
 SIGNATURE = Signature(channels=["ax", "<wx>"], units=["g", ""])
 

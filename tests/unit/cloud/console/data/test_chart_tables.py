@@ -2,12 +2,12 @@ import csv
 import io
 
 import pytest
-from tests.support.console_views import START_MS, answer_point, bucket, energy, nothing, totals
 
 from nestling_cloud.console.charts import echarts
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.table import Table, as_csv, table, table_csv
 from nestling_cloud.metrics.views import CloudOnly
+from tests.support.console_views import START_MS, answer_point, bucket, energy, nothing, totals
 
 
 def _column(shown: Table, key: str) -> list[object]:

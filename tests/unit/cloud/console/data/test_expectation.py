@@ -1,7 +1,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.console_views import nothing, totals
 
 from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
 from nestling_cloud.console.data.expectation import (
@@ -11,6 +10,7 @@ from nestling_cloud.console.data.expectation import (
     mixed_accuracy,
 )
 from nestling_device.inference.policy import thresholds_for
+from tests.support.console_views import nothing, totals
 
 
 def _curve(*points: tuple[float, float]) -> RoutingCurve:

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.console_views import START_MS, device_row
 
 from nestling_cloud.console.data.health import (
     Finding,
@@ -17,6 +16,7 @@ from nestling_cloud.console.data.health import (
 from nestling_cloud.console.data.rounds import DroppedClient, RoundView
 from nestling_cloud.metrics.fleet_health import LONG_OUTBOX, FleetCondition, Losses
 from nestling_cloud.telemetry.ingest_status import IngestStatus
+from tests.support.console_views import START_MS, device_row
 
 BUNDLE = "hand-1-00000000"
 NOW_MS = START_MS + 240_000

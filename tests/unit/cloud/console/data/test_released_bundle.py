@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from tests.support.hand_bundle import hand_release
 
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.console.data.released_bundle import bundle_note, desired_version
+from tests.support.hand_bundle import hand_release
 
 
 @pytest.mark.parametrize(

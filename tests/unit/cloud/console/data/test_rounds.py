@@ -2,7 +2,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.console_views import START_MS
 
 from nestling_cloud.console.charts.echarts import rounds_chart
 from nestling_cloud.console.data.rounds import (
@@ -13,6 +12,7 @@ from nestling_cloud.console.data.rounds import (
     last_words,
     rounds_table,
 )
+from tests.support.console_views import START_MS
 
 
 def _round(number: int, accuracy: tuple[float, ...]) -> RoundView:

@@ -2,7 +2,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.support.console_views import bucket, nothing, totals
 
 from nestling_cloud.console.data.chart_tables import (
     energy_by_time,
@@ -11,6 +10,7 @@ from nestling_cloud.console.data.chart_tables import (
 )
 from nestling_cloud.console.data.table import Table, is_empty
 from nestling_cloud.metrics.views import Totals
+from tests.support.console_views import bucket, nothing, totals
 
 TABLES = (routes_by_time, energy_by_time, latency_by_route)
 

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.support.pitch_teacher import FLIP, MIRRORED, SAME, Matcher, mirrored
-from tests.support.tiny_task import LENGTH, TINY_TASK, tones
 
 from nestling_cloud.learning.adaptation import (
     AdaptationConfig,
@@ -23,6 +21,8 @@ from nestling_cloud.learning.adaptation.sensor_frame import turn
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Examples, Recipe, Task
 from nestling_cloud.tasks.domains import Domains
+from tests.support.pitch_teacher import FLIP, MIRRORED, SAME, Matcher, mirrored
+from tests.support.tiny_task import LENGTH, TINY_TASK, tones
 
 TASK = dataclasses.replace(TINY_TASK, student_recipe=Recipe(epochs=12, batch=64))
 QUICK = dataclasses.replace(TINY_TASK, student_recipe=Recipe(epochs=1, batch=64))

@@ -1,7 +1,6 @@
 import dataclasses
 
 import torch
-from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 from torch import nn
 
 from nestling_cloud.learning.distillation.assistant import train_assistants
@@ -10,6 +9,7 @@ from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import Silent
 from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation
 from nestling_cloud.tasks import Recipe
+from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 TASK = dataclasses.replace(TINY_TASK, teacher_recipe=Recipe(epochs=3, batch=16, learning_rate=0.02))
 EXAMPLES = tiny_splits().train

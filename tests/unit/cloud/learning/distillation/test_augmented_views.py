@@ -2,7 +2,6 @@ import dataclasses
 
 import pytest
 import torch
-from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, make_views
 from nestling_cloud.learning.loop import seeded
@@ -10,6 +9,7 @@ from nestling_cloud.learning.nesting import train_nested
 from nestling_cloud.progress import Silent
 from nestling_cloud.recipes.distillation import BY_LOGITS, Distillation, Feature
 from nestling_cloud.tasks import Recipe
+from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 
 def jitter(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -2,7 +2,6 @@ import dataclasses
 
 import pytest
 import torch
-from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 from torch.nn import functional
 
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch, make_views
@@ -21,6 +20,7 @@ from nestling_cloud.recipes.distillation import Distillation, Feature
 from nestling_cloud.tasks import Recipe, Signature
 from nestling_core.student.losses import distillation_loss
 from nestling_core.student.network import NestedStudent
+from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 SHORT_TASK = dataclasses.replace(TINY_TASK, student_recipe=Recipe(epochs=2, batch=64))
 EXAMPLES = tiny_splits().train

@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 from nestling_cloud.learning.distillation import make_views
 from nestling_cloud.learning.loop import seeded
@@ -27,6 +26,7 @@ from nestling_core.student.config import (
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import recalibrate
 from nestling_core.student.weights import prefix_shapes
+from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 RECURRENT = recurrent_student(channels=(4,), strides=(2,), hidden=4, fractions=(0.5, 1.0))
 SHORT = Grow(triplets=64, pruning_share=0.5)

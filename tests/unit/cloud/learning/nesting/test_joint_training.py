@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
 import torch
-from tests.support.progress import Counted
-from tests.support.tiny_task import TINY_TASK, tiny_splits
 from torch import nn
 
 from nestling_cloud.learning.distillation import Batch, Distillation
@@ -21,6 +19,8 @@ from nestling_core.student.config import conv_student
 from nestling_core.student.losses import soft_divergence
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import TEMPERATURE, recalibrate
+from tests.support.progress import Counted
+from tests.support.tiny_task import TINY_TASK, tiny_splits
 
 SIGNATURE = Signature(shape=[2, 16], classes=["a", "b", "c"])
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits, tones
 
 from nestling_cloud.learning.distillation import Batch, Distillation, make_views
 from nestling_cloud.learning.distillation.objective import answer_loss
@@ -45,6 +44,7 @@ from nestling_core.student.config import (
 from nestling_core.student.losses import soft_divergence
 from nestling_core.student.plan import layout
 from nestling_core.student.sandwich import TEMPERATURE
+from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits, tones
 
 SIGNATURE = Signature(shape=[4, 12], classes=["a", "b", "c"])
 Widths = tuple[int, ...]

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from tests.support.families import CAPACITIES, FAMILIES, make_family
 
 from nestling_cloud.learning.onnx.float_export import alone, export_fp32
 from nestling_core.execution.session import open_session
+from tests.support.families import CAPACITIES, FAMILIES, make_family
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -18,8 +18,6 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.support.families import CAPACITIES, FAMILIES, Family, make_family
-from tests.support.foreign_client import stranger
 
 from nestling.v1.bundle_pb2 import NestedTensor, Signature
 from nestling_cloud.bundles.export import export_capacity
@@ -34,6 +32,8 @@ from nestling_core.student.config import conv_student
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.plan import layout
 from nestling_core.student.sandwich import recalibrate
+from tests.support.families import CAPACITIES, FAMILIES, Family, make_family
+from tests.support.foreign_client import stranger
 
 TOLERANCE = 0.03
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
-from tests.support.families import CAPACITIES, FAMILIES, make_family
 
 from nestling_cloud.learning.quantization import (
     ActivationRange,
@@ -33,6 +32,7 @@ from nestling_cloud.learning.quantization.weight_scales import (
 )
 from nestling_core.student.layers import ConvLayer, RecurrentLayer
 from nestling_core.student.network import NestedStudent
+from tests.support.families import CAPACITIES, FAMILIES, make_family
 
 Floats = NDArray[np.float32]
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.support.families import CAPACITIES, FAMILIES, Family, make_family
 from torch.nn import functional
 
 from nestling_cloud.learning.loop import TrainingError
@@ -20,6 +19,7 @@ from nestling_cloud.learning.quantization.fake_quantization import fake_round
 from nestling_cloud.learning.quantization.grid import grid_between
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Recipe
+from tests.support.families import CAPACITIES, FAMILIES, Family, make_family
 
 RECIPE = Recipe(epochs=30, batch=50, learning_rate=3e-2)
 GRIDS = Quantization(aware_epochs=2)

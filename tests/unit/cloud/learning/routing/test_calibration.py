@@ -2,7 +2,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.support.loudness_task import Hardness, better_larger_one, loud_and_quiet
 
 from nestling.v1.bundle_pb2 import Calibration
 from nestling_cloud.learning.routing import (
@@ -22,6 +21,7 @@ from nestling_cloud.learning.routing import (
 )
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import Silent
+from tests.support.loudness_task import Hardness, better_larger_one, loud_and_quiet
 
 MACS = (100_000, 8_000_000)
 

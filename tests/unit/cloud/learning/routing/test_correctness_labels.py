@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tests.support.loudness_task import loud_and_quiet
 
 from nestling_cloud.learning.routing import RoutingData, success_targets
 from nestling_cloud.learning.routing.correctness_labels import softmax, temperature
+from tests.support.loudness_task import loud_and_quiet
 
 
 def test_targets_by_hand() -> None:

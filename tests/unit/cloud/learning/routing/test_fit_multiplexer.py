@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from tests.support.loudness_task import Hardness, better_larger_one, loud_and_quiet
 
 from nestling_cloud.learning.loop import TrainingError
 from nestling_cloud.learning.routing import beliefs, fit_multiplexer
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import Silent
+from tests.support.loudness_task import Hardness, better_larger_one, loud_and_quiet
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.support.loudness_task import loud_and_quiet, noisy_labels, specialist_cloud
 
 from nestling_cloud.learning.routing import (
     Design,
@@ -16,6 +15,7 @@ from nestling_cloud.learning.routing import (
     gains,
 )
 from nestling_cloud.progress import Silent
+from tests.support.loudness_task import loud_and_quiet, noisy_labels, specialist_cloud
 
 
 def design_of(data: RoutingData) -> Design:

@@ -11,24 +11,24 @@ from dataclasses import replace
 
 import torch
 
-from contract import parse_arguments, publish, results, seed_range
-from learning_cells import Cells
-from learning_plan import TASKS
-from routing_costs import router_cost
-from routing_figures import figures
-from routing_found import SeedResult, find
-from routing_pictures import PICTURES
-from routing_sheets import sheets
-from routing_worlds import load_world
+from benchmarks.learning.cells import Cells
+from benchmarks.learning.plan import TASKS
+from benchmarks.report import parse_arguments, publish, results, seed_range
+from benchmarks.routing.charts import PICTURES
+from benchmarks.routing.costs import router_cost
+from benchmarks.routing.figures import figures
+from benchmarks.routing.seed_models import load_world
+from benchmarks.routing.seed_result import SeedResult, find
+from benchmarks.routing.tables import tables
 
-_WORDS = """
+_NOTE = """
 Each seed has its own teacher, nest, calibration inputs and order. A router, ours or a rival's, is
 fitted five times on draws of 60 % of the calibration inputs, which neither teacher nor student
-learned from; thresholds and promises come from the other 40 %; accuracy is of test inputs. Students
-are int8, as devices run them. Thresholds, shares that reach an accuracy and the savings that
-follow from them are with hindsight, for every router alike, so that they compare how routers rank.
-Seed 0 is left out: what routers learn from was settled by looking at its test inputs (lab log);
-`fashion` has the same test pictures in every seed.
+learned from; thresholds and guarantees come from the other 40 %; accuracy is of test inputs.
+Students are int8, as devices run them. Thresholds, shares that reach an accuracy and the savings
+that follow from them are with hindsight, for every router alike, so that they compare how routers
+rank. Seed 0 is left out: what routers learn from was settled by looking at its test inputs (lab
+log); `fashion` has the same test pictures in every seed.
 """
 _SPLITS = 5
 _PROCESSES = 2
@@ -62,10 +62,10 @@ def main() -> None:
     minutes = (cells.seconds + time.monotonic() - began) / 60
     made = figures(found, costs, minutes)
     publish(
-        replace(results("routing", options, made, sheets(found, costs)), seeds=seeds),
+        replace(results("routing", options, made, tables(found, costs)), seeds=seeds),
         options.json,
         title="Routing",
-        words=_WORDS,
+        note=_NOTE,
         pictures=PICTURES,
     )
 
@@ -79,7 +79,3 @@ def _find(name: str, seed: int, *, quick: bool) -> SeedResult:
 
 def _silent(text: str) -> None:
     del text
-
-
-if __name__ == "__main__":
-    main()

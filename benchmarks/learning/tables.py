@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from contract import Sheet, told
-from learning_cells import Content
-from learning_seed import SeedResult
-from learning_speed import Speeds
+from benchmarks.learning.cells import Content
+from benchmarks.learning.seed_result import SeedResult
+from benchmarks.learning.speed import Speeds
+from benchmarks.report import ResultTable, mean_sd
 
 ByTask = Mapping[str, Sequence[SeedResult]]
 Rows = list[list[str]]
 
 
-def sheets(
+def tables(
     found: ByTask, speeds: Mapping[str, Speeds], families: Mapping[str, Mapping[str, Speeds]]
-) -> list[Sheet]:
+) -> list[ResultTable]:
     """All tables, in the order in which the page has them.
 
     Args:
@@ -30,7 +30,7 @@ def sheets(
     return [*made, _families(found, families)]
 
 
-def _nested(found: ByTask) -> Sheet:
+def _nested(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for index in range(len(seeds[0].nested)):
@@ -38,38 +38,38 @@ def _nested(found: ByTask) -> Sheet:
                 [
                     task,
                     str(index + 1),
-                    told(one.nested[index] for one in seeds),
-                    told(one.alone[index] for one in seeds),
-                    told((one.nested[index] - one.alone[index] for one in seeds), sign=True),
+                    mean_sd(one.nested[index] for one in seeds),
+                    mean_sd(one.alone[index] for one in seeds),
+                    mean_sd((one.nested[index] - one.alone[index] for one in seeds), sign=True),
                 ]
             )
-    return Sheet(
+    return ResultTable(
         title="Nested against trained alone",
         header=["task", "capacity", "nested %", "alone %", "difference"],
         rows=rows,
-        words="Test accuracy in float32: the nest, and each capacity's network trained by itself "
+        note="Test accuracy in float32: the nest, and each capacity's network trained by itself "
         "from the same teacher's answers with the same recipe and data, which each capacity sees "
         "as often nested as alone. What capacities share is moved by the steps of all of them, so "
         "a nest takes four times the steps of one network: as many as the four together.",
     )
 
 
-def _rounded(found: ByTask) -> Sheet:
-    return Sheet(
+def _rounded(found: ByTask) -> ResultTable:
+    return ResultTable(
         title="float32 against int8",
         header=["task", "capacity", "float32 %", "int8 %", "difference"],
         rows=_against_floats(found, lambda one: [one.rounded]),
-        words="The nests in full, test accuracy in onnxruntime. int8 is rounded after training as "
+        note="The nests in full, test accuracy in onnxruntime. int8 is rounded after training as "
         "the task says.",
     )
 
 
-def _aware(found: ByTask) -> Sheet:
-    return Sheet(
+def _aware(found: ByTask) -> ResultTable:
+    return ResultTable(
         title="Rounding after training against training on the grid",
         header=["task", "capacity", "float32 %", "int8 %", "difference", "int8, QAT %", "diff."],
         rows=_against_floats(found, lambda one: [one.plain, one.aware]),
-        words="The nests of the row *logits* below. QAT goes on for two epochs with fake "
+        note="The nests of the row *logits* below. QAT goes on for two epochs with fake "
         "quantisation before it is rounded; as much training without it gains about as much "
         "(lab log, 2026-11-24).",
     )
@@ -87,16 +87,16 @@ def _against_floats(found: ByTask, roundings: Callable[[SeedResult], Sequence[Co
                 for contents in zip(*by_seed, strict=True)
                 for cell in _against(floats, [content["test"][index] for content in contents])
             ]
-            rows.append([task, str(index + 1), told(floats), *cells])
+            rows.append([task, str(index + 1), mean_sd(floats), *cells])
     return rows
 
 
 def _against(floats: Sequence[float], integers: Sequence[float]) -> list[str]:
     differences = [b - a for a, b in zip(floats, integers, strict=True)]
-    return [told(integers), told(differences, sign=True)]
+    return [mean_sd(integers), mean_sd(differences, sign=True)]
 
 
-def _bytes(found: ByTask) -> Sheet:
+def _bytes(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, (one, *_) in found.items():
         content, held = one.rounded, 0
@@ -106,50 +106,50 @@ def _bytes(found: ByTask) -> Sheet:
             held += len(ring)
             sizes = (len(ring), held, len(template), held + len(template), len(floats))
             rows.append([task, str(index + 1), *(f"{size / 1000:.1f}" for size in sizes)])
-    return Sheet(
+    return ResultTable(
         title="Bytes, kB",
         header=["task", "capacity", "ring", "weights", "template", "int8 file", "float32 file"],
         rows=rows,
-        words="A device that holds capacity k has rings 1 to k and one template. An int8 file is "
+        note="A device that holds capacity k has rings 1 to k and one template. An int8 file is "
         "what the capacity would be by itself. Templates are as here without the multiplexer's "
         "layers, which docs/results/routing.md weighs.",
     )
 
 
-def _speeds(speeds: Mapping[str, Speeds]) -> Sheet:
+def _speeds(speeds: Mapping[str, Speeds]) -> ResultTable:
     rows = [
         [task, name, f"{floats:.0f}", f"{integers:.0f}", f"{floats / integers:.2f}"]
         for task, timed in speeds.items()
         for name, (floats, integers) in timed.items()
     ]
-    return Sheet(
+    return ResultTable(
         title="Latency, microseconds",
         header=["task", "network", "float32 p50", "int8 p50", "ratio"],
         rows=rows,
-        words="One input, one thread, onnxruntime, timed in turns in one run. The student of "
+        note="One input, one thread, onnxruntime, timed in turns in one run. The student of "
         "`fashion` is sized for int8: wide dense layers, some 10 million operations.",
     )
 
 
-def _distilled(found: ByTask) -> Sheet:
+def _distilled(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
-        teacher = told(one.teacher["accuracy"] for one in seeds)
+        teacher = mean_sd(one.teacher["accuracy"] for one in seeds)
         rows.append([task, "the teacher itself", teacher, "", ""])
         for name in seeds[0].distilled:
             by_capacity = np.array([one.distilled[name] for one in seeds])
             means = (by_capacity.mean(1), by_capacity[:, 0], by_capacity[:, -1])
-            rows.append([task, name, *map(told, means)])
-    return Sheet(
+            rows.append([task, name, *map(mean_sd, means)])
+    return ResultTable(
         title="Ways to distil",
         header=["task", "learns from", "mean of capacities %", "smallest", "largest"],
         rows=rows,
-        words="Test accuracy in float32. Features are of the largest capacity alone; answers teach "
+        note="Test accuracy in float32. Features are of the largest capacity alone; answers teach "
         "all capacities, and *in place* the smaller ones learn from the largest's as well.",
     )
 
 
-def _domains(found: ByTask) -> Sheet:
+def _domains(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         domains = [one.domains for one in seeds if one.domains]
@@ -159,20 +159,20 @@ def _domains(found: ByTask) -> Sheet:
                     task,
                     str(index + 1),
                     *(
-                        told(100 * one[way][index] for one in domains)
+                        mean_sd(100 * one[way][index] for one in domains)
                         for way in ("source_only", "adapted", "target_trained")
                     ),
                 ]
             )
-    return Sheet(
+    return ResultTable(
         title="A domain without labels",
         header=["task", "capacity", "source only %", "adapted %", "target trained %"],
         rows=rows,
-        words=DOMAINS,
+        note=DOMAINS,
     )
 
 
-def _families(found: ByTask, speeds: Mapping[str, Mapping[str, Speeds]]) -> Sheet:
+def _families(found: ByTask, speeds: Mapping[str, Mapping[str, Speeds]]) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for name, timed in speeds[task].items():
@@ -184,18 +184,18 @@ def _families(found: ByTask, speeds: Mapping[str, Mapping[str, Speeds]]) -> Shee
                 tests = [content["test"][index] for content in contents]
                 rows.append(
                     [
-                        *(task, name, str(index + 1), told(tests)),
+                        *(task, name, str(index + 1), mean_sd(tests)),
                         f"{held[index] / 1000:.1f}",
                         f"{len(contents[0]['template'][index]) / 1000:.1f}",
                         *(f"{floats:.0f}", f"{integers:.0f}"),
                     ]
                 )
     header = ["task", "blocks", "capacity", "int8 %", "weights kB", "template kB"]
-    return Sheet(
+    return ResultTable(
         title="Student families",
         header=[*header, "float32 p50 µs", "int8 p50 µs"],
         rows=rows,
-        words="The smallest and the largest capacity of nests of several families, with the recipe "
+        note="The smallest and the largest capacity of nests of several families, with the recipe "
         "of the ways to distil. They differ in bytes and time as much as in accuracy; a template "
         "is what a device downloads beside the weights.",
     )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.routing.curves import OURS, accuracies, area, trial_of
+from benchmarks.routing.seed_models import SeedModels, drawn_order
 from nestling_cloud.learning.routing import (
     Design,
     RoutingData,
@@ -23,8 +25,6 @@ from nestling_cloud.learning.routing import (
 )
 from nestling_cloud.learning.routing.rivals import RIVALS
 from nestling_cloud.progress import Silent
-from routing_curves import OURS, accuracies, area, trial_of
-from routing_worlds import SeedModels, drawn_order
 
 # Rivals that have something to go by.
 _COMPARED = ("max-softmax", "margin", "entropy", "scaled softmax", "deferral MLP", "AppealNet head")

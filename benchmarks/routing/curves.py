@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.routing.seed_models import SeedModels, drawn_order
 from nestling_cloud.learning.routing import (
     Design,
     RoutingData,
@@ -20,7 +21,6 @@ from nestling_cloud.learning.routing.data import Floats
 from nestling_cloud.learning.routing.rivals import RIVALS, Resources, Trial
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import Silent
-from routing_worlds import SeedModels, drawn_order
 
 SHARES = np.arange(0, 0.5001, 0.01)
 OURS = "Nestling"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from learning_cells import Cell, Cells, code_digest
+from benchmarks.learning.cells import Cell, Cells, code_digest
 
 CELL = Cell(
     name="student",

@@ -68,7 +68,7 @@ class Cells:
         """Keep cells in `folder`, by default in the user's cache.
 
         Args:
-            say: told what is made, and how long it took.
+            say: mean_sd what is made, and how long it took.
             folder: where cells are.
             share: of the processor that the maker has; others that make cells beside it have the
                 rest.

@@ -4,9 +4,8 @@ import dataclasses
 
 from rich.console import Console
 
-import learning_nests
-import learning_teacher
-from learning_cells import Cell, Cells, Content
+from benchmarks.learning import nests, teacher
+from benchmarks.learning.cells import Cell, Cells, Content
 from nestling_cloud.learning.adaptation import AdaptationConfig, compare, inertial_frames
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.train_teacher import train_teacher
@@ -15,8 +14,8 @@ from nestling_cloud.tasks import Task
 from nestling_cloud.tasks.wearable import load_sides
 
 MODULES = (
-    *learning_nests.MODULES,
-    "learning_domains",
+    *nests.MODULES,
+    "benchmarks.learning.domains",
     "nestling_cloud.learning.adaptation",
     "nestling_cloud.tasks.domains",
     "nestling_cloud.tasks.wearable",
@@ -40,7 +39,7 @@ def domains_cell(cells: Cells, task: Task, seed: int) -> Content | None:
             "quantization": dataclasses.asdict(task.quantization),
         },
         modules=MODULES,
-        parents=[learning_teacher.describe(task, seed).key],
+        parents=[teacher.describe(task, seed).key],
     )
     return cells.take(cell, lambda: _compare(task, seed))
 

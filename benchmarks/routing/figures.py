@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from contract import Figure, figure
+from benchmarks.report import Figure, figure
+from benchmarks.routing.cascade import CascadeResult
+from benchmarks.routing.costs import RouterCost
+from benchmarks.routing.guarantee import SPLITS, within_delta
+from benchmarks.routing.seed_result import FROM, OURS, UP, SeedResult, interval
 from nestling_cloud.learning.routing import DELTA
-from routing_cascade import CascadeResult
-from routing_costs import RouterCost
-from routing_found import FROM, OURS, UP, SeedResult, interval
-from routing_guarantee import SPLITS, within_delta
 
 PLACES = ("smallest", "second")
 _GOALS = (95, 100)
@@ -73,7 +73,7 @@ def _figures(seeds: Sequence[SeedResult], costs: Sequence[RouterCost]) -> dict[s
             [float(one.energy_savings[:, index].mean()) for one in seeds], "%", goal="<= -20"
         )
     if not seeds[0].world.has_people:  # draws of people's windows are no draws of people
-        made["promises broken, the worst risk"] = _broken(seeds, PLACES)
+        made["guarantees broken, the worst risk"] = _broken(seeds, PLACES)
     made |= _cost(costs)
     for place in PLACES:
         made[f"share under drift, worst window of 500, from the {place}"] = _drift(seeds, place)
@@ -118,7 +118,7 @@ def _cascade_figures(seeds: Sequence[SeedResult]) -> dict[str, Figure]:
             anchor=f"the rule runs the {place} capacity at once",
         )
     if not seeds[0].world.has_people:
-        made["promises broken, the worst risk, in a cascade"] = _broken(seeds, (UP,))
+        made["guarantees broken, the worst risk, in a cascade"] = _broken(seeds, (UP,))
     made["share under drift, worst window of 500, in a cascade"] = _drift(seeds, UP)
     return made
 

@@ -12,14 +12,14 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from learning_cells import Cell, Cells, Content
+from benchmarks.learning.cells import Cell, Cells, Content
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.train_teacher import train_teacher
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks import Examples, Splits, Task, concatenate
 
 MODULES = (
-    "learning_teacher",
+    "benchmarks.learning.teacher",
     "nestling_core.student.normalizer",
     "nestling_cloud.models.picture_teacher",
     "nestling_cloud.models.teacher",

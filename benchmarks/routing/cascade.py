@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.routing.costs import energy_saving, run_mj, saving
+from benchmarks.routing.curves import SHARES, Doubles, Split, accuracies
+from benchmarks.routing.seed_models import SeedModels
 from nestling_cloud.learning.routing import CascadeRule, fit_cascade, gains, runs_larger, taken
-from routing_costs import energy_saving, run_mj, saving
-from routing_curves import SHARES, Doubles, Split, accuracies
-from routing_worlds import SeedModels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,7 @@ def _draw(axes: Axes, panel: Mapping[str, Any], places: Sequence[float], label: 
 
 def _curves(content: Mapping[str, Any]) -> Picture:
     """Accuracy against the share sent, one panel for each task and capacity."""
-    panels = [one for one in content["sheets"] if ", from the " in one["title"]]
+    panels = [one for one in content["tables"] if ", from the " in one["title"]]
     picture = Picture(figsize=(9, 3.6 * ((len(panels) + 1) // 2)), layout="constrained")
     grid = picture.subplots((len(panels) + 1) // 2, 2, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
@@ -63,12 +63,12 @@ def _against(content: Mapping[str, Any], column: int, label: str) -> Picture:
         column: of the table "What an answer takes".
         label: of that axis.
     """
-    (costs,) = (one for one in content["sheets"] if one["title"] == "What an answer takes")
+    (costs,) = (one for one in content["tables"] if one["title"] == "What an answer takes")
     tasks = list(dict.fromkeys(row[0] for row in costs["rows"]))
     picture = Picture(figsize=(9, 3.6 * len(tasks)), layout="constrained")
     grid = picture.subplots(len(tasks), 2, squeeze=False)
     for line, task in zip(grid, tasks, strict=True):
-        panels = [one for one in content["sheets"] if one["title"].startswith(f"{task}, from the ")]
+        panels = [one for one in content["tables"] if one["title"].startswith(f"{task}, from the ")]
         capacities = list(dict.fromkeys(row[1] for row in costs["rows"] if row[0] == task))
         for axes, panel, capacity in zip(line, panels, capacities, strict=True):
             taken = [float(row[column]) for row in costs["rows"] if row[:2] == [task, capacity]][1:]

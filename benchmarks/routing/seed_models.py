@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-import learning_rounding
-from learning_cells import Cell, Cells, Content
-from learning_nests import Study
-from learning_plan import plan_of
-from learning_rounding import as_bytes, rounded_cell
-from learning_teacher import teacher_cell, teacher_of, test_of
+from benchmarks.learning import rounding
+from benchmarks.learning.cells import Cell, Cells, Content
+from benchmarks.learning.nests import Study
+from benchmarks.learning.plan import plan_of
+from benchmarks.learning.rounding import as_bytes, rounded_cell
+from benchmarks.learning.teacher import teacher_cell, teacher_of, test_of
 from nestling_cloud.learning.loop import logits_of
 from nestling_cloud.learning.macs import network_macs, student_macs
 from nestling_cloud.learning.routing import RoutingData
@@ -59,8 +59,8 @@ def load_world(cells: Cells, name: str, seed: int, *, quick: bool) -> SeedModels
         Cell(
             name="answers",
             parameters={"task": name},
-            modules=(*learning_rounding.MODULES, "routing_worlds"),
-            parents=[learning_rounding.describe(study, task.quantization).key],
+            modules=(*rounding.MODULES, "benchmarks.routing.seed_models"),
+            parents=[rounding.describe(study, task.quantization).key],
         ),
         lambda: _answer(cells, study, rounded, {"calibration": splits.calibration, "test": test}),
     )

@@ -10,17 +10,17 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from contract import parse_arguments, publish, results, seed_range
-from learning_cells import Cells
-from learning_figures import figures
-from learning_pictures import PICTURES
-from learning_plan import TASKS, plan_of
-from learning_seed import find, make_full
-from learning_sheets import sheets
-from learning_simulate import SIMULATED, simulate
-from learning_speed import speeds
+from benchmarks.learning.cells import Cells
+from benchmarks.learning.charts import PICTURES
+from benchmarks.learning.figures import figures
+from benchmarks.learning.first_run import SIMULATED, simulate
+from benchmarks.learning.plan import TASKS, plan_of
+from benchmarks.learning.seed_result import find, make_full
+from benchmarks.learning.speed import speeds
+from benchmarks.learning.tables import tables
+from benchmarks.report import parse_arguments, publish, results, seed_range
 
-_WORDS = """
+_NOTE = """
 Two tasks: `fashion` (Fashion-MNIST, the official test set) and `wearable` (smart-watch windows,
 three subjects that neither teacher nor student saw). A seed chooses the split, the weights and the
 order. Recipes were chosen on calibration inputs; `fashion`'s capacities were widened once, after a
@@ -30,7 +30,7 @@ networks that are trained alone, the ways to distil and the families of students
 from 4,000 pictures in batches of 64, the ways to distil with a smaller student, and on `wearable`
 for fewer epochs. There, where three people are tested, a seed's nested and lone networks are means
 of three students each. What learns with one thread (all but `fashion`'s teacher and nest in full)
-is made for two seeds at a time. `benchmarks/learning_plan.py` has every number of it.
+is made for two seeds at a time. `benchmarks/learning/plan.py` has every number of it.
 """
 _PROCESSES = 2
 
@@ -77,11 +77,11 @@ def main() -> None:
             "learning",
             options,
             figures(found, timed, simulated, minutes),
-            sheets(found, timed, families),
+            tables(found, timed, families),
         ),
         options.json,
         title="Learning: distilled, nested, rounded",
-        words=_WORDS,
+        note=_NOTE,
         pictures=PICTURES,
     )
 
@@ -93,7 +93,3 @@ def _make(name: str, seed: int, started: float, share: float, *, quick: bool) ->
 
 def _say(started: float, text: str) -> None:
     print(f"{(time.monotonic() - started) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -6,18 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.v1.bundle_pb2 import Calibration, RoutingCurve
-from nestling_cloud.learning.routing import CascadeRule, Design, at_once, calibrate
-from nestling_cloud.learning.routing.rivals import RIVALS
-from nestling_cloud.models.multiplexer import Multiplexer
-from routing_cascade import CascadeResult, cascade, cascade_of
-from routing_costs import (
+from benchmarks.routing.cascade import CascadeResult, cascade, cascade_of
+from benchmarks.routing.costs import (
     calibration_error,
     cloud_saving,
     energy_saving,
     run_mj,
 )
-from routing_curves import (
+from benchmarks.routing.curves import (
     OURS,
     SHARES,
     Split,
@@ -25,11 +21,15 @@ from routing_curves import (
     area_differences,
     fit_split,
 )
-from routing_drift import WINDOW, DriftRun, drift
-from routing_guarantee import RiskCheck, ShippedGuarantee, guarantees, shipped
-from routing_noticed import DriftDetection, noticed
-from routing_odd import CONDITIONS, MisfitDraw, odd
-from routing_worlds import SeedModels
+from benchmarks.routing.drift import WINDOW, DriftRun, drift
+from benchmarks.routing.drift_detection import DriftDetection, noticed
+from benchmarks.routing.guarantee import RiskCheck, ShippedGuarantee, guarantees, shipped
+from benchmarks.routing.misleading_confidence import CONDITIONS, MisfitDraw, odd
+from benchmarks.routing.seed_models import SeedModels
+from nestling.v1.bundle_pb2 import Calibration, RoutingCurve
+from nestling_cloud.learning.routing import CascadeRule, Design, at_once, calibrate
+from nestling_cloud.learning.routing.rivals import RIVALS
+from nestling_cloud.models.multiplexer import Multiplexer
 
 Doubles = NDArray[np.float64]
 # Capacities that routers are compared from, counted from 0: the smallest and the second.

@@ -10,8 +10,8 @@ _NESTED, _ALONE = "#0072b2", "#9aa5b1"
 
 def _nested(content: Mapping[str, Any]) -> Picture:
     """Difference of each capacity to the network trained alone."""
-    (sheet,) = (one for one in content["sheets"] if one["title"].startswith("Nested"))
-    rows = sheet["rows"]
+    (table,) = (one for one in content["tables"] if one["title"].startswith("Nested"))
+    rows = table["rows"]
     picture = Picture(figsize=(7, 0.6 + 0.34 * len(rows)), layout="constrained")
     axes = picture.subplots()
     for place, (task, capacity, nested, alone, _) in enumerate(reversed(rows)):

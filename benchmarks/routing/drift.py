@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.routing.curves import Split
+from benchmarks.routing.seed_models import SeedModels
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_cloud.learning.routing import CascadeRule, Gains, gains, taken
 from nestling_device.inference import policy
 from nestling_device.inference.target_controller import InputCost, TargetController, target_of
-from routing_curves import Split
-from routing_worlds import SeedModels
 
 TARGET = 0.2
 WINDOW = 500

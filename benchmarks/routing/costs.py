@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from learning_rounding import as_bytes
+from benchmarks.learning.rounding import as_bytes
+from benchmarks.routing.curves import OURS, Split, accuracies
+from benchmarks.routing.seed_models import SeedModels
 from nestling_cloud.latency.measure import medians_us
 from nestling_cloud.learning.onnx.attach_multiplexer import multiplexed
 from nestling_cloud.models.multiplexer import Multiplexer
@@ -14,8 +16,6 @@ from nestling_core.nest.layout import assemble
 from nestling_core.routing.admission import offload_bytes
 from nestling_core.student.plan import layout
 from nestling_device.energy.power_tables import load_board, load_link
-from routing_curves import OURS, Split, accuracies
-from routing_worlds import SeedModels
 
 _SECONDS = 2.0
 _BOARD, _LINK = "pi-4b", "wifi"

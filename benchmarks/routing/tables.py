@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from contract import Sheet, told
+from benchmarks.report import ResultTable, mean_sd
+from benchmarks.routing.costs import RouterCost, radio_mj, run_mj
+from benchmarks.routing.curves import RESAMPLES
+from benchmarks.routing.figures import PLACES
+from benchmarks.routing.guarantee_tables import guarantee_tables
+from benchmarks.routing.misleading_confidence import BY_DEFAULT
+from benchmarks.routing.seed_result import FROM, OURS, SeedResult, interval
 from nestling_cloud.learning.routing.rivals import RIVALS
-from routing_costs import RouterCost, radio_mj, run_mj
-from routing_curves import RESAMPLES
-from routing_figures import PLACES
-from routing_found import FROM, OURS, SeedResult, interval
-from routing_kept_sheets import kept_sheets
-from routing_odd import BY_DEFAULT
 
 ByTask = Mapping[str, Sequence[SeedResult]]
 Rows = list[list[str]]
 _SHOWN = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 
 
-def sheets(found: ByTask, costs: Mapping[str, Sequence[RouterCost]]) -> list[Sheet]:
+def tables(found: ByTask, costs: Mapping[str, Sequence[RouterCost]]) -> list[ResultTable]:
     """All tables, in the order that a reader wants them."""
     made = [
         _accuracies(task, seeds, index, place)
@@ -30,16 +30,16 @@ def sheets(found: ByTask, costs: Mapping[str, Sequence[RouterCost]]) -> list[She
         _ahead(found),
         _odd(found),
         _designs(found),
-        _cascade_sheet(found),
+        _cascades(found),
         _costs_of_answers(found),
         _calibration(found),
-        *kept_sheets(found),
+        *guarantee_tables(found),
         _router_costs(costs),
         _sources(),
     ]
 
 
-def _accuracies(task: str, seeds: Sequence[SeedResult], index: int, place: str) -> Sheet:
+def _accuracies(task: str, seeds: Sequence[SeedResult], index: int, place: str) -> ResultTable:
     rows: Rows = []
     for name in seeds[0].curves:
         curve = [one.accuracy(name, index, share) for share in _SHOWN for one in seeds]
@@ -56,7 +56,7 @@ def _accuracies(task: str, seeds: Sequence[SeedResult], index: int, place: str) 
         )
     device = np.mean([one.device[index] for one in seeds])
     cloud = np.mean([one.cloud for one in seeds])
-    return Sheet(
+    return ResultTable(
         title=f"{task}, from the {place} capacity",
         header=[
             "router",
@@ -65,31 +65,31 @@ def _accuracies(task: str, seeds: Sequence[SeedResult], index: int, place: str) 
             "gap recovered at 20 %",
         ],
         rows=rows,
-        words=f"Accuracy, %, by the share sent to the cloud; the device alone has {device:.2f} %, "
+        note=f"Accuracy, %, by the share sent to the cloud; the device alone has {device:.2f} %, "
         f"the cloud alone {cloud:.2f} %. Every router has the threshold that sends just that share "
         "of the test inputs. Area is the mean accuracy over shares of 0 to 50 %.",
     )
 
 
-def _ahead(found: ByTask) -> Sheet:
+def _ahead(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for name in seeds[0].ahead:
             for index, place in zip(FROM, PLACES, strict=True):
                 mean, low, high = interval(np.concatenate([s.ahead[name][index] for s in seeds]))
                 rows.append([task, place, name, f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}"])
-    return Sheet(
+    return ResultTable(
         title=f"{OURS} against each rival",
         header=["task", "from the capacity", "rival", "area, mean difference", "95 %"],
         rows=rows,
-        words="Paired: fitted on the same calibration inputs, judged on the same test inputs, "
+        note="Paired: fitted on the same calibration inputs, judged on the same test inputs, "
         f"which are resampled {RESAMPLES} times, in stretches of 50 windows where they are "
         "people's. The middle 95 % of resamples, over the "
         "seeds' models; a difference is the mean over the router's draws.",
     )
 
 
-def _odd(found: ByTask) -> Sheet:
+def _odd(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for condition in seeds[0].odd:
@@ -112,11 +112,11 @@ def _odd(found: ByTask) -> Sheet:
                     ]
                 )
     names = next(iter(found.values()))[0].odd["as it is"][0].areas
-    return Sheet(
+    return ResultTable(
         title="Where confidence misleads",
         header=["task", "condition", "from the capacity", "device alone", "cloud alone", *names],
         rows=rows,
-        words="Area under accuracy against the share that is sent, 0 to 50 %, as above. The "
+        note="Area under accuracy against the share that is sent, 0 to 50 %, as above. The "
         "conditions are those of Jitkrittum et al. 2023: a cloud that does not know the second "
         "half of the classes, and labels of the first half of the classes of which half say any "
         "class; both while routers are fitted and on the test inputs. "
@@ -125,7 +125,7 @@ def _odd(found: ByTask) -> Sheet:
     )
 
 
-def _designs(found: ByTask) -> Sheet:
+def _designs(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for condition in seeds[0].odd:
@@ -138,15 +138,15 @@ def _designs(found: ByTask) -> Sheet:
                     f"{sum(one.label_part == 1 for one in drawn)} of {len(drawn)}",
                 ]
             )
-    return Sheet(
+    return ResultTable(
         title="What the multiplexer looks at",
         header=["task", "condition", "looks at classes", "learns from labels alone"],
         rows=rows,
-        words="Chosen for each draw on the inputs that it is fitted on: a half judges the other.",
+        note="Chosen for each draw on the inputs that it is fitted on: a half judges the other.",
     )
 
 
-def _cascade_sheet(found: ByTask) -> Sheet:
+def _cascades(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for one in seeds:
@@ -165,14 +165,14 @@ def _cascade_sheet(found: ByTask) -> Sheet:
                         f"{cascade.energy_saving:+.1f}",
                     ]
                 )
-    return Sheet(
+    return ResultTable(
         title="The cascades to the second and to the largest capacity",
         header=[
             "task",
             "seed",
             "up to",
             "runs first",
-            "climbs %",
+            "runs the larger one %",
             "device compute / at once",
             "alone %",
             "at once, alone %",
@@ -180,14 +180,14 @@ def _cascade_sheet(found: ByTask) -> Sheet:
             "energy, %",
         ],
         rows=rows,
-        words="A device that holds more of the nest runs a small capacity first, and the larger "
+        note="A device that holds more of the nest runs a small capacity first, and the larger "
         "one where that is believed to be worth its run. One row for each router. Energy is "
         "that of device and radio against the best confidence rule's, which runs the larger "
         "capacity at once and sends 20 %, at its accuracy.",
     )
 
 
-def _costs_of_answers(found: ByTask) -> Sheet:
+def _costs_of_answers(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for index in FROM:
@@ -208,7 +208,7 @@ def _costs_of_answers(found: ByTask) -> Sheet:
                         f"{energy:.2f}",
                     ]
                 )
-    return Sheet(
+    return ResultTable(
         title="What an answer takes",
         header=[
             "task",
@@ -220,25 +220,25 @@ def _costs_of_answers(found: ByTask) -> Sheet:
             "device and radio, mJ",
         ],
         rows=rows,
-        words="Means over inputs, of students, cloud and radio without the router: the same for "
+        note="Means over inputs, of students, cloud and radio without the router: the same for "
         "every router that sends that share. Energy is modelled: a Pi 4B on Wi-Fi, by its profile.",
     )
 
 
-def _calibration(found: ByTask) -> Sheet:
+def _calibration(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for name in seeds[0].errors:
-            rows.append([task, name, told(one.errors[name] for one in seeds)])
-    return Sheet(
+            rows.append([task, name, mean_sd(one.errors[name] for one in seeds)])
+    return ResultTable(
         title="Are the probabilities what they say?",
         header=["task", "probability of being right", "expected calibration error, points"],
         rows=rows,
-        words="On test inputs, ten equally filled bins, of the first draw's router.",
+        note="On test inputs, ten equally filled bins, of the first draw's router.",
     )
 
 
-def _router_costs(costs: Mapping[str, Sequence[RouterCost]]) -> Sheet:
+def _router_costs(costs: Mapping[str, Sequence[RouterCost]]) -> ResultTable:
     rows: Rows = []
     for task, seeds in costs.items():
         for place, name in enumerate(("smallest capacity and multiplexer", "by itself")):
@@ -246,20 +246,20 @@ def _router_costs(costs: Mapping[str, Sequence[RouterCost]]) -> Sheet:
                 [
                     task,
                     name,
-                    told(one.microseconds[place] for one in seeds),
+                    mean_sd(one.microseconds[place] for one in seeds),
                     f"{seeds[0].size[place] / 1000:.1f}",
                 ]
             )
-    return Sheet(
+    return ResultTable(
         title="What routing itself takes",
         header=["task", "network", "p50 µs", "kB"],
         rows=rows,
-        words="Timed in turns on one thread. Bytes are those of template and weights.",
+        note="Timed in turns on one thread. Bytes are those of template and weights.",
     )
 
 
-def _sources() -> Sheet:
-    return Sheet(
+def _sources() -> ResultTable:
+    return ResultTable(
         title="Where the rivals come from",
         header=["router", "definition"],
         rows=[[rival.name, rival.source] for rival in RIVALS],

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from learning_nests import Study
+from benchmarks.learning.nests import Study
 from nestling_cloud.tasks import (
     Distillation,
     Joint,

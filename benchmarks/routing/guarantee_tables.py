@@ -4,22 +4,22 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from contract import Sheet, told
+from benchmarks.report import ResultTable, mean_sd
+from benchmarks.routing.drift_detection import STRETCH
+from benchmarks.routing.guarantee import SPLITS
+from benchmarks.routing.seed_result import SeedResult
 from nestling_cloud.learning.routing import DELTA
-from routing_found import SeedResult
-from routing_guarantee import SPLITS
-from routing_noticed import STRETCH
 
 ByTask = Mapping[str, Sequence[SeedResult]]
 Rows = list[list[str]]
 
 
-def kept_sheets(found: ByTask) -> list[Sheet]:
+def guarantee_tables(found: ByTask) -> list[ResultTable]:
     """Guarantees over many draws and as shipped, a target while inputs change, drift."""
     return [_guarantees(found), _shipped(found), _drift(found), _noticed(found)]
 
 
-def _guarantees(found: ByTask) -> Sheet:
+def _guarantees(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for place in seeds[0].kept:
@@ -30,12 +30,12 @@ def _guarantees(found: ByTask) -> Sheet:
                         task,
                         place,
                         f"{100 * first.risk:g}",
-                        told(100 * k.guaranteed for k in same),
-                        told(100 * k.broken for k in same),
-                        told(k.offloaded for k in same if k.guaranteed),
+                        mean_sd(100 * k.guaranteed for k in same),
+                        mean_sd(100 * k.broken for k in same),
+                        mean_sd(k.offloaded for k in same if k.guaranteed),
                     ]
                 )
-    return Sheet(
+    return ResultTable(
         title="Guarantees over many draws",
         header=[
             "task",
@@ -46,14 +46,14 @@ def _guarantees(found: ByTask) -> Sheet:
             "offloaded %",
         ],
         rows=rows,
-        words=f"{SPLITS} times the inputs that the router was not fitted on are dealt into as many "
+        note=f"{SPLITS} times the inputs that the router was not fitted on are dealt into as many "
         "as a bundle certifies on and the others, where the guarantee is checked. "
         f"In at most {100 * DELTA:.0f} % of the draws may a guarantee be broken. Windows of one "
         "recording are alike, so the draws of `wearable` are easier than other people would be.",
     )
 
 
-def _shipped(found: ByTask) -> Sheet:
+def _shipped(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for place in seeds[0].shipped:
@@ -69,7 +69,7 @@ def _shipped(found: ByTask) -> Sheet:
                             f"{kept.offloaded:.1f}",
                         ]
                     )
-    return Sheet(
+    return ResultTable(
         title="Guarantees as a bundle ships them",
         header=[
             "task",
@@ -80,13 +80,13 @@ def _shipped(found: ByTask) -> Sheet:
             "offloaded %",
         ],
         rows=rows,
-        words="Certified on calibration inputs, held against the test inputs. Those of `wearable` "
+        note="Certified on calibration inputs, held against the test inputs. Those of `wearable` "
         "are other people: the guarantee holds for inputs like those that it was certified on, and "
         "says nothing of them. A risk that is missing could not be certified.",
     )
 
 
-def _drift(found: ByTask) -> Sheet:
+def _drift(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for place in seeds[0].drifted:
@@ -97,12 +97,12 @@ def _drift(found: ByTask) -> Sheet:
                         task,
                         place,
                         way,
-                        told(run.worst for run in runs),
-                        told(run.share for run in runs),
-                        told(run.accuracy for run in runs),
+                        mean_sd(run.worst for run in runs),
+                        mean_sd(run.share for run in runs),
+                        mean_sd(run.accuracy for run in runs),
                     ]
                 )
-    return Sheet(
+    return ResultTable(
         title="A target of 20 % while inputs change",
         header=[
             "task",
@@ -113,13 +113,13 @@ def _drift(found: ByTask) -> Sheet:
             "accuracy %",
         ],
         rows=rows,
-        words="`fashion`: 1,500 pictures each of all classes, of the five that the device knows "
+        note="`fashion`: 1,500 pictures each of all classes, of the five that the device knows "
         "worst, of the five that it knows best, of all. `wearable`: the test people's recordings, "
         "one after the other. The accuracies of a pair of rows are at different shares.",
     )
 
 
-def _noticed(found: ByTask) -> Sheet:
+def _noticed(found: ByTask) -> ResultTable:
     rows: Rows = []
     for task, seeds in found.items():
         for place in seeds[0].noticed:
@@ -129,12 +129,12 @@ def _noticed(found: ByTask) -> Sheet:
                 [
                     task,
                     place,
-                    told(one.usual for one in same),
-                    told(one.alarms for one in same),
+                    mean_sd(one.usual for one in same),
+                    mean_sd(one.alarms for one in same),
                     _delays(delays),
                 ]
             )
-    return Sheet(
+    return ResultTable(
         title="Harder inputs are noticed",
         header=[
             "task",
@@ -144,7 +144,7 @@ def _noticed(found: ByTask) -> Sheet:
             "of hard classes alone, after inputs",
         ],
         rows=rows,
-        words="The device's detector, with the quantiles of the calibration inputs. Test inputs of "
+        note="The device's detector, with the quantiles of the calibration inputs. Test inputs of "
         "`fashion` in random order, none of which should be an alarm, and then the five classes "
         "that the device knows worst. Those of `wearable` are other people, one recording after "
         "the other: what is said of them is said rightly where they are harder.",
@@ -155,4 +155,4 @@ def _delays(found: Sequence[float]) -> str:
     """A stretch without an alarm has no mean."""
     if not found:
         return ""
-    return told(found) if np.isfinite(found).all() else f"not within {STRETCH:,}"
+    return mean_sd(found) if np.isfinite(found).all() else f"not within {STRETCH:,}"

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from learning_cells import Content
-from learning_rounding import as_bytes
+from benchmarks.learning.cells import Content
+from benchmarks.learning.rounding import as_bytes
 from nestling_cloud.latency.measure import medians_us
 from nestling_cloud.tasks import Task
 from nestling_core.execution.session import open_session

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from rich.console import Console
 
-import learning_teacher
-from learning_cells import Cell, Cells, Content
-from learning_teacher import accuracy, teacher_cell, teacher_of, test_of
+from benchmarks.learning import teacher
+from benchmarks.learning.cells import Cell, Cells, Content
+from benchmarks.learning.teacher import accuracy, teacher_cell, teacher_of, test_of
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.train_student import train_student
 from nestling_cloud.progress import ConsoleProgress
@@ -20,8 +20,8 @@ from nestling_core.student.network import NestedStudent
 from nestling_core.student.weights import arrays_of, student_of
 
 MODULES = (
-    *learning_teacher.MODULES,
-    "learning_nests",
+    *teacher.MODULES,
+    "benchmarks.learning.nests",
     "nestling_core.student",
     "nestling_cloud.learning.distillation",
     "nestling_cloud.learning.nesting",
@@ -76,7 +76,7 @@ class Study:
                 "nesting": dataclasses.asdict(task.nesting),
             },
             modules=MODULES,
-            parents=[learning_teacher.describe(task, self.seed).key],
+            parents=[teacher.describe(task, self.seed).key],
         )
 
 

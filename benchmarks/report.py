@@ -49,20 +49,20 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sheet:
+class ResultTable:
     """A table beside the figures: what they were summed up from.
 
     Attributes:
         title: heading.
         header: of the columns.
         rows: cells as a reader sees them.
-        words: how to read it, Markdown.
+        note: how to read it, Markdown.
     """
 
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    words: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class Results:
     seeds: Sequence[int]
     quick: bool
     figures: Mapping[str, Figure]
-    sheets: Sequence[Sheet] = ()
+    tables: Sequence[ResultTable] = ()
 
 
 def figure(
@@ -96,7 +96,7 @@ def figure(
     return replace(made, holds=bool(_COMPARE[operator](value, float(number))))
 
 
-def told(values: Iterable[float], *, sign: bool = False) -> str:
+def mean_sd(values: Iterable[float], *, sign: bool = False) -> str:
     """Mean and standard deviation of a figure over seeds, for a reader."""
     numbers = np.array(list(values), np.float64)
     if not len(numbers):
@@ -127,7 +127,7 @@ def results(
     name: str,
     options: argparse.Namespace,
     figures: Mapping[str, Figure],
-    sheets: Sequence[Sheet] = (),
+    tables: Sequence[ResultTable] = (),
 ) -> Results:
     """Add to figures what they were measured with."""
     return Results(
@@ -137,7 +137,7 @@ def results(
         seeds=list(seed_range(options)),
         quick=options.quick,
         figures=figures,
-        sheets=sheets,
+        tables=tables,
     )
 
 
@@ -151,7 +151,7 @@ def publish(
     target: Path | None,
     *,
     title: str,
-    words: str,
+    note: str,
     pictures: Mapping[str, Callable[[Mapping[str, Any]], Picture]],
 ) -> None:
     """Print a table; write the JSON, and beside it page and pictures made from that file.
@@ -160,7 +160,7 @@ def publish(
         found: the results.
         target: where the JSON goes; None takes `docs/results/NAME.json`.
         title: heading of the page.
-        words: what was run and how to read it, Markdown.
+        note: what was run and how to read it, Markdown.
         pictures: by file name's end, functions of the JSON's content.
     """
     path = target or RESULTS / f"{found.name}.json"
@@ -172,7 +172,7 @@ def publish(
     for end, draw in pictures.items():
         names.append(f"{path.stem}-{end}.svg")
         path.with_name(names[-1]).write_text(as_svg(draw(content)), "utf-8")
-    path.with_suffix(".md").write_text(_page(content, title, words, names), "utf-8")
+    path.with_suffix(".md").write_text(_page(content, title, note, names), "utf-8")
 
 
 def _table(content: Mapping[str, Any]) -> Table:
@@ -184,7 +184,7 @@ def _table(content: Mapping[str, Any]) -> Table:
     return table
 
 
-def _page(content: Mapping[str, Any], title: str, words: str, pictures: Sequence[str]) -> str:
+def _page(content: Mapping[str, Any], title: str, note: str, pictures: Sequence[str]) -> str:
     rows = [
         f"| {key} | {_value(entry)} | {entry['goal'] or ''} | {_holds(entry)} | {entry['anchor']} |"
         for key, entry in content["figures"].items()
@@ -194,7 +194,7 @@ def _page(content: Mapping[str, Any], title: str, words: str, pictures: Sequence
     lines = [
         f"# {title}",
         "",
-        words.strip(),
+        note.strip(),
         "",
         f"Seeds {seeds}; {content['machine']}; commit `{content['commit']}`{quick}.",
         f"Written by `make bench-{content['name']}`.",
@@ -204,18 +204,18 @@ def _page(content: Mapping[str, Any], title: str, words: str, pictures: Sequence
         "| figure | mean ± s.d. | goal | holds | compared with |",
         "|---|---|---|---|---|",
         *rows,
-        *(line for sheet in content["sheets"] for line in _sheet(sheet)),
+        *(line for table in content["tables"] for line in _markdown_table(table)),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _sheet(content: Mapping[str, Any]) -> list[str]:
+def _markdown_table(content: Mapping[str, Any]) -> list[str]:
     header = content["header"]
     return [
         "",
         f"## {content['title']}",
         "",
-        *([content["words"].strip(), ""] if content["words"] else []),
+        *([content["note"].strip(), ""] if content["note"] else []),
         "| " + " | ".join(header) + " |",
         "|" + "---|" * len(header),
         *("| " + " | ".join(row) + " |" for row in content["rows"]),

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from rich.console import Console
 
-import learning_nests
-from learning_cells import Cell, Cells, Content
-from learning_nests import Study, student_cell, student_from
-from learning_teacher import teacher_cell, teacher_of, test_of
+from benchmarks.learning import nests
+from benchmarks.learning.cells import Cell, Cells, Content
+from benchmarks.learning.nests import Study, student_cell, student_from
+from benchmarks.learning.teacher import teacher_cell, teacher_of, test_of
 from nestling.v1.bundle_pb2 import NestedTensor
 from nestling_cloud.learning.distillation import make_views
 from nestling_cloud.learning.loop import seeded
@@ -27,8 +27,8 @@ from nestling_core.student.network import NestedStudent
 from nestling_core.student.plan import layout
 
 MODULES = (
-    *learning_nests.MODULES,
-    "learning_rounding",
+    *nests.MODULES,
+    "benchmarks.learning.rounding",
     "nestling_core.nest.layout",
     "nestling_core.execution.session",
     "nestling_cloud.learning.onnx.torch_export",

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from contract import Figure, figure
-from learning_seed import SeedResult
-from learning_simulate import FirstRun
-from learning_speed import Speeds
+from benchmarks.learning.first_run import FirstRun
+from benchmarks.learning.seed_result import SeedResult
+from benchmarks.learning.speed import Speeds
+from benchmarks.report import Figure, figure
 
 ByTask = Mapping[str, Sequence[SeedResult]]
 

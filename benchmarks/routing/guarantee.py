@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.routing.curves import Split
+from benchmarks.routing.seed_models import SeedModels
 from nestling_cloud.learning.routing import (
     DELTA,
     RISKS,
@@ -13,8 +15,6 @@ from nestling_cloud.learning.routing import (
     certify,
     route_inputs,
 )
-from routing_curves import Split
-from routing_worlds import SeedModels
 
 SPLITS = 200
 

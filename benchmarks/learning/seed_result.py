@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learning_cells import Cells, Content
-from learning_domains import domains_cell
-from learning_nests import Study, student_cell
-from learning_plan import AWARE, Plan
-from learning_rounding import rounded_cell
-from learning_teacher import teacher_cell
+from benchmarks.learning.cells import Cells, Content
+from benchmarks.learning.domains import domains_cell
+from benchmarks.learning.nests import Study, student_cell
+from benchmarks.learning.plan import AWARE, Plan
+from benchmarks.learning.rounding import rounded_cell
+from benchmarks.learning.teacher import teacher_cell
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.routing.curves import Split
+from benchmarks.routing.drift import hard_inputs
+from benchmarks.routing.seed_models import SeedModels
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_cloud.learning.routing import CascadeRule
 from nestling_device.inference.drift import DriftDetector, rank_of
-from routing_curves import Split
-from routing_drift import hard_inputs
-from routing_worlds import SeedModels
 
 # Hard inputs that the detector is shown.
 STRETCH = 2000

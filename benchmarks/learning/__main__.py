@@ -1,0 +1,5 @@
+"""Run with `python -m benchmarks.learning`."""
+
+from benchmarks.learning.run import main
+
+main()
