@@ -39,7 +39,7 @@ _NOTE = """
 `nestling-cloud serve` with a SQLite store of 10,000 devices, a Mosquitto of its own, and headless
 Chromium, all on the machine below, which also plays the devices. A page is *usable* when its
 connection stands, the table of devices has rows and the chart of routes is drawn; *cold* is the
-first page of a browser with an empty cache, *warm* the mean over later ones. *LiveFigures* figures
+first page of a browser with an empty cache, *warm* the mean over later ones. *Live* figures
 come from the fleet's page while the crowd reports: the longest task on the browser's main thread,
 and the longest time between two changes of the number of answers. As devices do, the crowd sends
 again what is not acknowledged within 5 s. *Lost* is what was sent and is not in the store at the

@@ -110,7 +110,7 @@ NODE: dict[str, Check] = {
     "operational-behavior-edge-node-intentional-disconnect-packet": lambda t: ends_with_goodbye(
         t.node, NDEATH
     ),
-    # CapacityOutput to be older, the death of the host kept nothing back: see test_host_state.py as
+    # Said to be older, the death of the host kept nothing back: see test_host_state.py as
     # well.
     "operational-behavior-edge-node-termination-host-offline-timestamp": lambda t: (
         t.stored == RECEIPTS + 2

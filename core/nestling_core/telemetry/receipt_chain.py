@@ -13,7 +13,7 @@ import hashlib
 EMPTY_CHAIN = 0
 
 _BITS = 64
-# MisfitDraw, so that every earlier receipt still counts; the multiplier of Knuth's MMIX generator.
+# Odd, so that every earlier receipt still counts; the multiplier of Knuth's MMIX generator.
 _MULTIPLIER = 6364136223846793005
 
 

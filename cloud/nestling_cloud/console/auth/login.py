@@ -87,7 +87,7 @@ class Login:
         self._sessions.close(request.cookies.get(COOKIE, ""))
         response = RedirectResponse(LOGIN, HTTPStatus.SEE_OTHER)
         response.delete_cookie(COOKIE)
-        response.headers["Clear-Workspace-Data"] = '"cache"'
+        response.headers["Clear-Site-Data"] = '"cache"'
         return response
 
 

@@ -70,7 +70,7 @@ async def _in_force(parts: ConsoleData, device: str | None) -> tuple[float, floa
 
 async def _since(parts: ConsoleData, device: str | None, changed_ms: int) -> Totals | None:
     now_ms = parts.live.now_ms()
-    # MetricQueries are of whole steps: begin with the first that the change did not fall into.
+    # Figures are of whole steps: begin with the first that the change did not fall into.
     since_ms = changed_ms - changed_ms % -_STEP_MS
     if since_ms >= now_ms:
         return None

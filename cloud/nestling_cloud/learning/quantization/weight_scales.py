@@ -11,7 +11,7 @@ from nestling_core.student.layers import RecurrentLayer
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.plan import HEAD_NAME, Shape, head_shape
 
-# ConsoleData of a row's peak that its grid may cover.
+# Parts of a row's peak that its grid may cover.
 _SHARES = np.linspace(1.0, 0.6, 21)
 
 
