@@ -287,3 +287,15 @@ def test_leftovers_of_an_abandoned_download_are_removed(device: Device) -> None:
     device.installer.install(SMALL)
 
     assert not stray.exists()
+
+
+def test_repairing_a_small_capacity_forgets_no_larger_one(device: Device) -> None:
+    manifest = device.release(1)
+    device.installer.install(LARGE)
+    (device.folder / manifest.capacities[0].ring.sha256).unlink()
+
+    assert device.installer.install(SMALL).capacity == 1
+
+    active = device.installer.active(LARGE)
+    assert active is not None
+    assert active.capacity == 3

@@ -626,3 +626,18 @@ def test_recorded_trace_replays_to_the_same_routes_and_answers_every_input(
         for receipt in (one, other):
             receipt.answered_at_ms, receipt.wall_ms = 0, 0
         assert one == other
+
+
+def test_inputs_count_nothing_towards_the_target_while_the_cloud_is_closed(tmp_path: Path) -> None:
+    asked = budget(offload_share=0.3, target_window=50)
+    at_once, later = world(tmp_path / "a"), world(tmp_path / "b")
+
+    for index in range(40):
+        later.agent.answer(index, UNSURE, like(asked, link_mbit_s=0))
+    found = [
+        routes([w.agent.answer(index, UNSURE, asked) for index in range(40)])
+        for w in (at_once, later)
+    ]
+
+    assert found[0] == found[1]
+    assert {capacity for capacity, _ in found[0]} == {0, 3}  # some stay, some go

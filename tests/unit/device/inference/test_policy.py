@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pytest
 from hypothesis import assume, given
@@ -124,18 +125,39 @@ def test_a_higher_threshold_never_runs_the_larger_capacity_more(
     assert policy.runs_larger(gained, threshold) >= policy.runs_larger(gained, threshold + more)
 
 
-@given(budget=budgets(), size=st.integers(0, 10**6), energy_mj=amounts, ran=costs)
-def test_cloud_is_admitted_only_over_a_link_in_time_and_within_the_energy_that_is_left(
-    budget: Budget, size: int, energy_mj: float, ran: list[CapacityCost]
+# Limits around what an offload takes: far below, just below, exactly that, just above, far above.
+nearly = st.sampled_from([0.5, 1 - 1e-9, 1.0, 1 + 1e-9, 2.0])
+
+
+@given(
+    budget=budgets(),
+    link=st.floats(1e-3, 1e3),
+    size=st.integers(0, 10**6),
+    energy_mj=amounts,
+    ran=costs,
+    time_part=nearly,
+    energy_part=nearly,
+)
+def test_cloud_is_admitted_only_in_time_and_within_the_energy_that_is_left(
+    budget: Budget,
+    link: float,
+    size: int,
+    energy_mj: float,
+    ran: list[CapacityCost],
+    time_part: float,
+    energy_part: float,
 ) -> None:
+    budget.link_mbit_s = link
+    transfer = budget.link_rtt_ms + size * 8 / (link * 1e3)
+    needed_ms = transfer + sum(cost.latency_ms for cost in ran)
+    needed_mj = energy_mj + sum(cost.energy_mj for cost in ran)
+    budget.latency_ms, budget.energy_mj = time_part * needed_ms, energy_part * needed_mj
+
     admitted = not offload_excess(size, energy_mj, budget, after=ran)
 
-    link = budget.link_mbit_s
-    spent_ms = sum(cost.latency_ms for cost in ran)
-    spent_mj = energy_mj + sum(cost.energy_mj for cost in ran)
-    transfer = link and budget.link_rtt_ms + size * 8 / (link * 1e3)
-    in_time = link > 0 and transfer + spent_ms <= budget.latency_ms
-    assert admitted == (in_time and spent_mj <= energy_limit_mj(budget))
+    in_time = needed_ms <= budget.latency_ms
+    within_energy = needed_mj <= energy_limit_mj(budget)
+    assert admitted == (in_time and within_energy)
 
 
 def test_no_link_admits_no_cloud_whatever_the_deadline() -> None:
@@ -283,3 +305,13 @@ def test_pause_that_is_over_stays_over() -> None:
 
 def test_what_is_no_number_is_not_kept() -> None:
     assert policy.prefers_cloud(float("nan"), 2.0)
+
+
+def test_tie_stays_on_the_device() -> None:
+    assert not policy.prefers_cloud(0.25, 0.25)
+    assert policy.prefers_cloud(math.nextafter(0.25, 1), 0.25)
+
+
+def test_tie_does_not_run_the_larger_capacity() -> None:
+    assert not policy.runs_larger(0.25, 0.25)
+    assert policy.runs_larger(math.nextafter(0.25, 1), 0.25)

@@ -97,3 +97,15 @@ def test_small_capacities_run_at_once_because_two_starts_take_longer_than_one() 
     seen, data = one_half_hard(1000, 0)
 
     assert fit_cascade(seen, data, (1_000, 100_000), top=2) == at_once(2)
+
+
+def test_tie_keeps_the_input_and_does_not_run_the_larger_capacity() -> None:
+    known = np.array([[[0.5, 0.75, 1.0]], [[0.5, 0.75, 1.0]]], np.float32)  # exact in binary
+    rule = CascadeRule(start=1, top=2, threshold=0.25)
+
+    assert not runs_larger(rule, known).any()
+    found = gains(rule, known)
+    assert (found.gate, found.accept) == (0.25, 0.5)
+    assert not found.sent(0.25, 0.5).any()
+    assert found.sent(np.nextafter(0.25, 0), 0.5).all()
+    assert found.sent(0.25, np.nextafter(0.5, 0)).all()
