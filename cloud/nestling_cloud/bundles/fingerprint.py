@@ -18,52 +18,31 @@ from nestling_cloud.learning.train_teacher import make_teacher
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
 from nestling_cloud.tasks.task import Examples, Splits, Task
 
-# All that a bundle follows from, and no more: a change to the console retrains nothing. A
-# package stands for all of its modules. A test holds the list against the imports of `learning` and
-# `bundles.build`.
-LEARNING_MODULES = (
-    "nestling_core.nest.bundle_files",
-    "nestling_core.routing.calibration",
-    "nestling_core.nest.capacity",
-    "nestling.inference",
-    "nestling_core.nest.layout",
-    "nestling_core.execution.session",
-    "nestling_core.student",
-    "nestling_core.parsing.text",
-    "nestling_core.parsing.untrusted",
+# The code that a bundle follows from: a change to the console retrains nothing. A package stands for
+# all of its modules. A test checks the list against the imports of `learning.pipeline` and
+# `bundles.release`.
+LEARNING_CODE = (
     "nestling.v1.bundle_pb2",
     "nestling.v1.delivery_pb2",
-    "nestling_cloud.bundles.release",
+    "nestling_cloud.atomic_file",
     "nestling_cloud.bundles.open_files",
-    "nestling_cloud.bundles.repository",
+    "nestling_cloud.bundles.release",
     "nestling_cloud.bundles.release_check",
-    "nestling_cloud.learning.distillation",
-    "nestling_cloud.learning.onnx.torch_export",
-    "nestling_cloud.learning.pipeline",
-    "nestling_cloud.learning.macs",
-    "nestling_cloud.models.multiplexer",
-    "nestling_cloud.models.teacher",
-    "nestling_cloud.learning.onnx.attach_multiplexer",
-    "nestling_cloud.learning.muon",
-    "nestling_cloud.learning.nesting",
-    "nestling_cloud.learning.quantization",
+    "nestling_cloud.bundles.repository",
+    "nestling_cloud.cloud_model",
+    "nestling_cloud.learning",
+    "nestling_cloud.models",
     "nestling_cloud.recipes",
-    "nestling_cloud.learning.routing",
     "nestling_cloud.sealed_file",
-    "nestling_cloud.serving.excerpt",
-    "nestling_cloud.cloud_model.model",
-    "nestling_cloud.serving.tensors",
-    "nestling_cloud.cloud_model.check",
-    "nestling_cloud.learning.train_student",
     "nestling_cloud.tasks.motion",
     "nestling_cloud.tasks.pictures",
     "nestling_cloud.tasks.task",
-    "nestling_cloud.learning.train_teacher",
-    "nestling_cloud.learning.check_teacher",
-    "nestling_cloud.learning.onnx.template",
     "nestling_cloud.temporary",
-    "nestling_cloud.learning.loop",
-    "nestling_cloud.atomic_file",
+    "nestling_core.execution",
+    "nestling_core.nest",
+    "nestling_core.parsing",
+    "nestling_core.routing",
+    "nestling_core.student",
 )
 
 
@@ -119,7 +98,7 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
     yield task.signature.SerializeToString(deterministic=True)
     for examples in (splits.train, splits.calibration, *splits.test):
         yield from _examples(examples)
-    ours = {path for name in LEARNING_MODULES for path in _files(name)}
+    ours = {path for name in LEARNING_CODE for path in _files(name)}
     layers = {type(layer) for layer in teacher.modules()}
     theirs = files_behind(task.load, task.teacher, task.augment, *layers)
     for path in [*sorted(ours), *sorted(theirs)]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nestling_cloud.tasks.user_code_errors import is_installed
 
-_OURS = ("nestling", "nestling_cloud", "nestling_device", "nestling_sim")
+_OURS = ("nestling", "nestling_core", "nestling_cloud", "nestling_device", "nestling_sim")
 
 
 def files_behind(*makers: Any) -> set[Path]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import nestling
+import nestling_core
 import nestling_device
 
 _OPTIONAL = "nestling_device.federated"
@@ -14,7 +15,7 @@ _TORCH_ONLY = "nestling_core.student"
 def modules() -> list[str]:
     found = [
         module.name
-        for package in (nestling, nestling_device)
+        for package in (nestling, nestling_core, nestling_device)
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
     return [name for name in found if not name.startswith((_OPTIONAL, _TORCH_ONLY))]

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from nestling_cloud.bundles.cache import CachedRelease, CacheError, cache_folder, trained_repository
-from nestling_cloud.bundles.fingerprint import LEARNING_MODULES, fingerprint
+from nestling_cloud.bundles.fingerprint import LEARNING_CODE, fingerprint
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.learning.loop import TrainingError
 from nestling_cloud.learning.train_teacher import TeacherError
@@ -157,7 +157,7 @@ def test_fingerprint_changes_with_one_number_of_the_data(change: Callable[[Split
 
 
 def test_fingerprint_covers_the_code_that_a_bundle_follows_from_and_no_other() -> None:
-    graph = grimp.build_graph("nestling", "nestling_cloud")
+    graph = grimp.build_graph("nestling", "nestling_core", "nestling_cloud")
     makers = {"nestling_cloud.learning.pipeline", "nestling_cloud.bundles.release"}
     reached = makers.union(*(graph.find_upstream_modules(maker) for maker in makers))
     says_and_computes_nothing = {
@@ -168,11 +168,11 @@ def test_fingerprint_covers_the_code_that_a_bundle_follows_from_and_no_other() -
     of_tasks = {"nestling_cloud.tasks.motion", "nestling_cloud.tasks.pictures"}  # augmentations
 
     covered = {
-        module: [name for name in LEARNING_MODULES if f"{module}.".startswith(f"{name}.")]
+        module: [name for name in LEARNING_CODE if f"{module}.".startswith(f"{name}.")]
         for module in reached - says_and_computes_nothing | of_tasks
     }
     assert [module for module, names in covered.items() if not names] == []
-    assert {name for names in covered.values() for name in names} == set(LEARNING_MODULES)
+    assert {name for names in covered.values() for name in names} == set(LEARNING_CODE)
     assert not any(
         module.startswith(f"nestling_cloud.{other}")
         for module in reached
