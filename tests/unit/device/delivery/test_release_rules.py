@@ -22,7 +22,7 @@ def test_unknown_format_is_refused() -> None:
     manifest, _ = small_bundle()
     manifest.format = MANIFEST_FORMAT + 1
 
-    with pytest.raises(AdmissionError, match="format 4 and this program knows 3"):
+    with pytest.raises(AdmissionError, match="format 5 and this program knows 4"):
         release_rules.parse_manifest(manifest.SerializeToString())
 
 

@@ -239,14 +239,14 @@ def test_less_energy_than_the_device_itself_takes_sends_nothing() -> None:
     [(4.0, 5.0), (0.5, 1.0), (20.0, 1.0)],
     ids=["dear device", "too little", "too much"],
 )
-def test_target_that_could_not_be_had_is_not_made_up_for(target: float, kept_mj: float) -> None:
+def test_target_that_could_not_be_had_is_not_made_up_for(mean: float, kept_mj: float) -> None:
     hardness = np.random.default_rng(0).random(3000)
     controller = TargetController()
     for _ in range(3000):  # the device alone takes more, or everything sent takes less
-        sent = target > kept_mj
+        sent = mean > kept_mj
         took = kept_mj + sent * RADIO_MJ
         controller = controller.after_input(
-            energy(target), InputCost(share=sent, energy=took, latency=0)
+            energy(mean), InputCost(share=sent, energy=took, latency=0)
         )
 
     taken = spent(4.0, hardness, np.full(3000, RADIO_MJ), controller=controller)
