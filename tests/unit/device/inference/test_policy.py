@@ -135,8 +135,7 @@ nearly = st.sampled_from([0.5, 1 - 1e-9, 1.0, 1 + 1e-9, 2.0])
     size=st.integers(0, 10**6),
     energy_mj=amounts,
     ran=costs,
-    time_part=nearly,
-    energy_part=nearly,
+    parts=st.tuples(nearly, nearly),
 )
 def test_cloud_is_admitted_only_in_time_and_within_the_energy_that_is_left(
     budget: Budget,
@@ -144,14 +143,13 @@ def test_cloud_is_admitted_only_in_time_and_within_the_energy_that_is_left(
     size: int,
     energy_mj: float,
     ran: list[CapacityCost],
-    time_part: float,
-    energy_part: float,
+    parts: tuple[float, float],
 ) -> None:
     budget.link_mbit_s = link
     transfer = budget.link_rtt_ms + size * 8 / (link * 1e3)
     needed_ms = transfer + sum(cost.latency_ms for cost in ran)
     needed_mj = energy_mj + sum(cost.energy_mj for cost in ran)
-    budget.latency_ms, budget.energy_mj = time_part * needed_ms, energy_part * needed_mj
+    budget.latency_ms, budget.energy_mj = parts[0] * needed_ms, parts[1] * needed_mj
 
     admitted = not offload_excess(size, energy_mj, budget, after=ran)
 
