@@ -18,8 +18,8 @@ from nestling_cloud.learning.train_teacher import make_teacher
 from nestling_cloud.recipes.recipe import TRAINING_THREADS
 from nestling_cloud.tasks.task import Examples, Splits, Task
 
-# The code that a bundle follows from: a change to the console retrains nothing. A package stands for
-# all of its modules. A test checks the list against the imports of `learning.pipeline` and
+# The code that a bundle follows from; a change to the console retrains nothing. A package stands
+# for all of its modules. A test checks the list against the imports of `learning.pipeline` and
 # `bundles.release`.
 LEARNING_CODE = (
     "nestling.v1.bundle_pb2",

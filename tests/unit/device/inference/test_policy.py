@@ -131,25 +131,24 @@ nearly = st.sampled_from([0.5, 1 - 1e-9, 1.0, 1 + 1e-9, 2.0])
 
 @given(
     budget=budgets(),
-    link=st.floats(1e-3, 1e3),
     size=st.integers(0, 10**6),
     energy_mj=amounts,
     ran=costs,
-    parts=st.tuples(nearly, nearly),
+    drawn=st.tuples(st.floats(1e-3, 1e3), nearly, nearly),
 )
 def test_cloud_is_admitted_only_in_time_and_within_the_energy_that_is_left(
     budget: Budget,
-    link: float,
     size: int,
     energy_mj: float,
     ran: list[CapacityCost],
-    parts: tuple[float, float],
+    drawn: tuple[float, float, float],
 ) -> None:
+    link, time_part, energy_part = drawn
     budget.link_mbit_s = link
     transfer = budget.link_rtt_ms + size * 8 / (link * 1e3)
     needed_ms = transfer + sum(cost.latency_ms for cost in ran)
     needed_mj = energy_mj + sum(cost.energy_mj for cost in ran)
-    budget.latency_ms, budget.energy_mj = parts[0] * needed_ms, parts[1] * needed_mj
+    budget.latency_ms, budget.energy_mj = time_part * needed_ms, energy_part * needed_mj
 
     admitted = not offload_excess(size, energy_mj, budget, after=ran)
 
