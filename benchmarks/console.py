@@ -28,6 +28,7 @@ from nestling_cloud.store.device_registry import Report
 from nestling_cloud.store.store import Delivery, Store, store_url
 from nestling_cloud.tasks.wearable import TASK
 from nestling_cloud.temporary import temporary_folder
+from nestling_core.clock import unix_ms
 
 _BATCH = 10
 _HISTORY_MS = 3_600_000
@@ -122,7 +123,7 @@ def _measure(folder: Path, size: _Size) -> dict[str, Figure]:
 
 def _fill(database: Path, count: int, bundle_version: str, progress: ConsoleProgress) -> float:
     """Write a history of an hour; returns the seconds that the store took."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = unix_ms()
     step_ms = _HISTORY_MS // _HISTORY_RECEIPTS
     answered = [now_ms - _HISTORY_MS + step_ms * index for index in range(_HISTORY_RECEIPTS)]
     seconds = 0.0

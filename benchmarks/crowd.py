@@ -26,6 +26,7 @@ from nestling.v1.receipt_pb2 import (
     Receipt,
     ReceiptBatch,
 )
+from nestling_core.clock import unix_ms
 from nestling_core.network.address import Address
 from nestling_device.telemetry.sparkplug_node import Command, Gauges, SparkplugNode, read_command
 
@@ -113,7 +114,7 @@ class Device:
         return not self._sent
 
     def _message(self, batch: ReceiptBatch, *, historical: bool) -> bytes:
-        now_ms = _now_ms()
+        now_ms = unix_ms()
         payload = self._node.data(self._gauges, 0, batch, historical=historical, now_ms=now_ms)
         assert payload is not None  # it has a batch
         return payload.SerializeToString()
@@ -214,7 +215,7 @@ class _Crowd:
         for index, device in enumerate(self._turns):
             if index % _BIRTHS_A_SECOND == 0:
                 await asyncio.sleep(1)
-            await self._publish([("NBIRTH", device.id, device.birth(_now_ms()))])
+            await self._publish([("NBIRTH", device.id, device.birth(unix_ms()))])
 
     async def report(self) -> dict[str, float]:
         """Send receipts at the pace that was asked for."""
@@ -249,7 +250,7 @@ class _Crowd:
 
     def _turn(self, number: int) -> _Message:
         """A receipt for each of the last seconds, of the device whose turn it is."""
-        now_ms = _now_ms()
+        now_ms = unix_ms()
         answered = [now_ms - 1000 * (self._batch - 1 - second) for second in range(self._batch)]
         device = self._turns[number % len(self._turns)]
         return "NDATA", device.id, device.data(answered, time.monotonic())
@@ -257,7 +258,7 @@ class _Crowd:
     async def _catch_up(self) -> None:
         """Births that were asked for, and messages to repeat."""
         reborn, self._reborn = self._reborn, set()
-        births = [("NBIRTH", name, self._devices[name].birth(_now_ms())) for name in reborn]
+        births = [("NBIRTH", name, self._devices[name].birth(unix_ms())) for name in reborn]
         now_s = time.monotonic()
         repeats = [
             ("NDATA", device.id, payload)
@@ -280,10 +281,6 @@ class _Crowd:
                     task.result()
         for task in waiting:
             await task
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import argparse
 import getpass
 import json
 import sys
-import time
 from pathlib import Path
 
 from nestling_cloud.console.auth.password import (
@@ -15,6 +14,7 @@ from nestling_cloud.console.auth.password import (
 )
 from nestling_cloud.console.auth.tokens import TokenFile
 from nestling_cloud.console.data.units import time_utc
+from nestling_core.clock import unix_ms
 from nestling_core.command_line.path_flags import input_folder
 from nestling_core.parsing.text import EncodingError, decode_text
 
@@ -92,7 +92,7 @@ def _asked() -> str:
 
 
 def _token_add(options: argparse.Namespace) -> None:
-    print(_tokens(options).add(options.name, now_ms=time.time_ns() // 10**6))
+    print(_tokens(options).add(options.name, now_ms=unix_ms()))
 
 
 def _token_list(options: argparse.Namespace) -> None:

@@ -1,7 +1,6 @@
 """The offload shares that somebody wishes for devices, with who wished what and when."""
 
 import math
-import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from nestling import topics
 from nestling_cloud.errors import CloudError
 from nestling_cloud.store import tables
 from nestling_cloud.store.store import Store
+from nestling_core.clock import unix_ms
 
 _LONGEST_NAME = 200
 
@@ -56,9 +56,7 @@ class Targets:
         Raises:
             TargetError: no share, no device id, or no name.
         """
-        target = TargetChange(
-            device=device, share=share, set_by=set_by, set_at_ms=time.time_ns() // 10**6
-        )
+        target = TargetChange(device=device, share=share, set_by=set_by, set_at_ms=unix_ms())
         _check(target)
         key = tables.FLEET if device is None else device
         with self._store.writing() as connection:

@@ -6,7 +6,6 @@ It runs where the repository is: in the simulator's process, or in one that a Su
 import dataclasses
 import logging
 import secrets
-import time
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +34,7 @@ from nestling_cloud.learning.pipeline import LearnedTask, finish
 from nestling_cloud.progress import Progress, Silent
 from nestling_cloud.tasks.loader import load_task
 from nestling_cloud.tasks.task import Examples, Splits, Task
+from nestling_core.clock import unix_ms
 from nestling_core.student.messages import LocalRecipe
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.weights import Arrays, WeightsError, arrays_of, read_arrays, student_of
@@ -258,7 +258,7 @@ def _round(run: str, version: str, tally: RoundTally, accuracy: tuple[float, ...
         run=run,
         number=tally.number,
         started_ms=tally.started_ms,
-        ended_ms=time.time_ns() // 1_000_000,
+        ended_ms=unix_ms(),
         bundle_version=version,
         participants=tuple(
             Participant(

@@ -32,6 +32,7 @@ from nestling_cloud.federated.update_checks import (
     check_trained,
     device_name,
 )
+from nestling_core.clock import unix_ms
 from nestling_core.student import messages
 from nestling_core.student.config import StudentConfig
 from nestling_core.student.messages import LocalRecipe
@@ -122,7 +123,7 @@ class NestedAveraging(Strategy):
     ) -> Iterable[Message]:
         """Ask who is there and what they can hold, and send each the prefix of its capacity."""
         del config
-        self.tally = RoundTally(number=server_round, started_ms=_now_ms())
+        self.tally = RoundTally(number=server_round, started_ms=unix_ms())
         self._whole = _numpy(arrays)
         self._meet(grid, server_round)
         self._asked = dict(self._members)
@@ -338,7 +339,3 @@ def _arrays(reply: Message) -> dict[str, NDArray[np.float32]]:
 
 def _numpy(record: ArrayRecord) -> dict[str, NDArray[np.float32]]:
     return {name: array.numpy() for name, array in record.items()}
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -5,7 +5,6 @@ its series and of the store are equal. Nothing here writes, and nothing reads mo
 """
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +22,7 @@ from nestling_cloud.store.rollups import CLOCK_AHEAD_MS, read
 from nestling_cloud.store.store import Store
 from nestling_cloud.store.tally import tally
 from nestling_cloud.store.time_range import TimeRange
+from nestling_core.clock import unix_ms
 
 _MINUTE_MS = 60_000
 # The finest steps of a device are summed up from so many of its receipts at most.
@@ -30,10 +30,6 @@ _MOST_RECEIPTS = 20_000
 _RECEIPTS_A_PAGE = 1000
 # No device answered before this was written; a clock that says so has never been set.
 _EARLIEST_MS = 1_577_836_800_000  # 2020-01-01
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class MetricQueries:
@@ -44,7 +40,7 @@ class MetricQueries:
         now_ms: the clock.
     """
 
-    def __init__(self, store: Store, *, now_ms: Callable[[], int] = _now_ms) -> None:
+    def __init__(self, store: Store, *, now_ms: Callable[[], int] = unix_ms) -> None:
         self._store = store
         self._now_ms = now_ms
 

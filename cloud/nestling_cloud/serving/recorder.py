@@ -5,7 +5,6 @@ An answer never waits for this: what does not fit into a short queue is forgotte
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from nestling import offload_parameters, topics
 from nestling.inference.v2.inference_pb2 import ModelInferRequest
 from nestling_cloud.store.hard_inputs import HardInput
+from nestling_core.clock import unix_ms
 
 _MOST_WAITING = 256
 _MOST_TOGETHER = 64
@@ -36,7 +36,7 @@ class HardInputRecorder:
 
     def offer(self, request: ModelInferRequest, rows: Rows, logits: Rows) -> None:
         """Take what a request says, if it comes from a device and there is room."""
-        found = hard_input(request, rows, logits, now_ms=time.time_ns() // 1_000_000)
+        found = hard_input(request, rows, logits, now_ms=unix_ms())
         if found is not None and not self._waiting.full():
             self._waiting.put_nowait(found)
 

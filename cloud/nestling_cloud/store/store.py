@@ -9,7 +9,6 @@ acknowledged before. That can never come again: it becomes a gap with the reason
 """
 
 import contextlib
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -39,6 +38,7 @@ from nestling_cloud.store.outboxes import Key
 from nestling_cloud.store.receipt_row import ReceiptError, ReceiptRow
 from nestling_cloud.store.retention import Retention
 from nestling_cloud.store.watermark import Gap
+from nestling_core.clock import unix_ms
 
 __all__ = [
     "RECEIPTS_FILE",
@@ -162,7 +162,7 @@ class Store:
         """Store several batches, and what devices said of themselves, in one transaction."""
         for delivery in deliveries:
             check_batch(delivery.batch)
-        now_ms = _now_ms()
+        now_ms = unix_ms()
         with self.writing() as connection:
             ledgers = outboxes.load(connection, {delivery.key for delivery in deliveries})
             copied_outboxes.place(connection, ledgers, deliveries, now_ms=now_ms)
@@ -270,7 +270,3 @@ def _seen(
             answers=answers[device],
             answered_ms=answered_ms.get(device, 0),
         )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -6,7 +6,6 @@ message leaves unacknowledged the device sends again.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +24,7 @@ from nestling_cloud.store.store import CommitResult, Delivery, Store, check_batc
 from nestling_cloud.telemetry.host_presence import HostPresence
 from nestling_cloud.telemetry.ingest_status import IngestStatus
 from nestling_cloud.telemetry.sparkplug_host import MessageContent, SparkplugHost
+from nestling_core.clock import unix_ms
 from nestling_core.parsing.throttled_log import ThrottledLog
 from nestling_core.telemetry.host_state import HostState
 
@@ -117,7 +117,7 @@ class Ingest:
         return True
 
     def _client(self) -> aiomqtt.Client:
-        will = self._presence.connect(now_ms=_now_ms()).to_payload()
+        will = self._presence.connect(now_ms=unix_ms()).to_payload()
         return self._broker.client(will=aiomqtt.Will(topics.HOST_STATE, will, qos=1, retain=True))
 
     async def _serve(self, client: aiomqtt.Client) -> None:
@@ -181,7 +181,7 @@ class Ingest:
 
     async def _say_goodbye(self, client: aiomqtt.Client) -> None:
         try:
-            await self._say(client, self._presence.goodbye(now_ms=_now_ms()), timeout_s=1)
+            await self._say(client, self._presence.goodbye(now_ms=unix_ms()), timeout_s=1)
         except aiomqtt.MqttError:
             _LOG.debug("the broker went first; our Will says the same")
 
@@ -218,12 +218,12 @@ class Ingest:
         if message_type == "NBIRTH":
             return self._host.birth(device, payload)
         if message_type == "NDATA":
-            return self._host.data(device, payload, now_ms=_now_ms())
+            return self._host.data(device, payload, now_ms=unix_ms())
         return self._host.death(device, payload)
 
     def _report(self, device: str, reading: MessageContent) -> None:
         report = device_registry.report(
-            device, reading.values, seen_ms=_now_ms(), online=reading.online
+            device, reading.values, seen_ms=unix_ms(), online=reading.online
         )
         self._reports[device] = device_registry.join(self._reports.get(device), report)
 
@@ -294,10 +294,10 @@ class Ingest:
         device: str,
         values: Mapping[str, sparkplug_metrics.MetricValue | None],
     ) -> None:
-        await self._publish(client, device, self._host.command(device, values, now_ms=_now_ms()))
+        await self._publish(client, device, self._host.command(device, values, now_ms=unix_ms()))
 
     async def _ask_for_birth(self, client: aiomqtt.Client, device: str) -> None:
-        await self._publish(client, device, self._host.rebirth(device, now_ms=_now_ms()))
+        await self._publish(client, device, self._host.rebirth(device, now_ms=unix_ms()))
 
     @staticmethod
     async def _publish(client: aiomqtt.Client, device: str, command: payload_pb2.Payload) -> None:
@@ -312,7 +312,3 @@ def _batch(reading: MessageContent) -> receipt_pb2.ReceiptBatch | None:
     batch = receipt_pb2.ReceiptBatch.FromString(value)
     check_batch(batch)
     return batch
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

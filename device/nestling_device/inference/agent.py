@@ -14,6 +14,7 @@ from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling.v1.receipt_pb2 import Reason, Receipt, Route
+from nestling_core.clock import unix_ms
 from nestling_core.routing.admission import offload_bytes, transfer_ms
 from nestling_device.bundle.calibration import cascade_to, curve_of
 from nestling_device.bundle.loaded_bundle import LoadedBundle
@@ -168,7 +169,7 @@ class Agent:
         own = outcome.own
         receipt = Receipt(
             input_index=index,
-            answered_at_ms=time.time_ns() // 1_000_000,
+            answered_at_ms=unix_ms(),
             bundle_version=self._parts.version,
             route=Route(capacity=outcome.capacity, reason=outcome.reason),
             answer=outcome.answer,

@@ -17,6 +17,7 @@ from google.protobuf.message import Message as Proto
 
 from nestling import topics
 from nestling.v1 import receipt_pb2
+from nestling_core.clock import unix_ms
 from nestling_core.parsing.throttled_log import ThrottledLog
 from nestling_core.telemetry.host_state import HostState, read_host_state
 from nestling_device.errors import DeviceError
@@ -158,7 +159,7 @@ class Telemetry:
             self._connection = connection
             self._host = None  # what was said over an earlier connection no longer counts
             self._serve(connection, node)
-            self._publish(connection, "NDEATH", node.death(now_ms=_now_ms()))
+            self._publish(connection, "NDEATH", node.death(now_ms=unix_ms()))
 
     def _connect(self, node: SparkplugNode) -> Connection:
         self._node = None  # its bdSeq is used up: the broker may fire its Will late
@@ -169,7 +170,7 @@ class Telemetry:
                 client_id=self._client_id,
                 subscriptions=[self._commands, topics.HOST_STATE],
                 identity=self._config.identity,
-                will=self._message("NDEATH", node.death(now_ms=_now_ms())),
+                will=self._message("NDEATH", node.death(now_ms=unix_ms())),
             )
         except BrokerConnectError:
             self._node = node  # nobody has heard of it, so the next attempt costs no disk write
@@ -189,7 +190,7 @@ class Telemetry:
                 self._obey(connection, node, message.payload)
 
     def _birth(self, connection: Connection, node: SparkplugNode) -> None:
-        birth = node.birth(self._current_gauges(), self._outbox.depth, now_ms=_now_ms())
+        birth = node.birth(self._current_gauges(), self._outbox.depth, now_ms=unix_ms())
         self._publish(connection, "NBIRTH", birth)
         self._window.restart()
 
@@ -212,7 +213,7 @@ class Telemetry:
                 self._outbox.depth - (len(due.batch.receipts) if due is not None else 0),
                 due.batch if due is not None else None,
                 historical=due is not None and self._window.is_historical(due.first),
-                now_ms=_now_ms(),
+                now_ms=unix_ms(),
             )
             if payload is not None:
                 self._publish(connection, "NDATA", payload)
@@ -288,7 +289,3 @@ def packet_bytes(message: Message) -> int:
     remaining = 2 + len(message.topic.encode()) + len(message.payload)
     length_bytes = next(n for n in (1, 2, 3, 4) if remaining < 128**n or n == 4)
     return 1 + length_bytes + remaining
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

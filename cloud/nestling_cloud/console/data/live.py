@@ -10,6 +10,7 @@ from nestling_cloud.console.data.time_spans import Span
 from nestling_cloud.metrics.queries import MetricQueries
 from nestling_cloud.metrics.views import DeviceRow, DeviceView, FleetView
 from nestling_cloud.store.time_range import TimeRange
+from nestling_core.clock import unix_ms
 
 _DEVICE_FRESH_S = 0.9
 _LONGEST_KEPT_S = 60.0
@@ -49,7 +50,7 @@ class LiveFigures:
         self,
         figures: MetricQueries,
         hears: Callable[[], bool] = lambda: True,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 10**6,
+        now_ms: Callable[[], int] = unix_ms,
     ) -> None:
         self._figures = figures
         self._hears = hears
