@@ -1,6 +1,8 @@
-"""Bring your own task and teacher: scikit-learn's handwritten digits, 8 by 8 points.
+"""A task of your own with a trained teacher: scikit-learn's handwritten digits, 8 by 8 points.
 
-nestling-sim run --task docs/examples/digits.py:TASK
+Run it with:
+
+    nestling-sim run --task docs/examples/digits.py:TASK
 """
 
 from pathlib import Path
@@ -25,11 +27,16 @@ TRAIN, CALIBRATION, STREAMS = 1000, 400, 10
 
 
 def load(data_dir: Path | None, seed: int) -> Splits:
-    """Deal the pictures out by data loaders; a part each for learning, calibration and test."""
-    del data_dir  # the pictures come with scikit-learn
+    """Split the pictures into training, calibration and test data, read by data loaders.
+
+    Args:
+        data_dir: folder given with `--data-dir`; not used here.
+        seed: decides which of the remaining pictures are for calibration and which for test.
+    """
+    del data_dir  # scikit-learn brings the pictures
     digits = dataset()
     order = np.random.default_rng(0).permutation(len(digits))
-    # The teacher comes trained, so what it has seen is the same for every seed.
+    # The teacher is trained beforehand, so its training data must not depend on the seed.
     rest = np.random.default_rng(seed).permutation(order[TRAIN:])
     parts = [order[:TRAIN], rest[:CALIBRATION], *np.array_split(rest[CALIBRATION:], STREAMS)]
     train, calibration, *test = [
@@ -39,30 +46,30 @@ def load(data_dir: Path | None, seed: int) -> Splits:
 
 
 def dataset() -> TensorDataset:
-    """All pictures, (N, 1, 8, 8), and what they show."""
+    """Return all pictures, float32 (N, 1, 8, 8), with their labels, int64 (N,)."""
     pictures, labels = load_digits(return_X_y=True)
     inputs = torch.tensor(pictures, dtype=torch.float32).reshape(-1, 1, 8, 8)
     return TensorDataset(inputs, torch.tensor(labels))
 
 
 class Perceptron(nn.Module):
-    """Any module will do as a teacher: inputs (N, *shape) to logits (N, classes)."""
+    """A small teacher; any module from inputs (N, *shape) to logits (N, classes) will do."""
 
     def __init__(self) -> None:
-        """Build it untrained."""
+        """Build the network with random weights."""
         super().__init__()
         self.layers = nn.Sequential(
             nn.Flatten(), nn.Linear(64, 256), nn.ReLU(), nn.Dropout(0.3), nn.Linear(256, 10)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch."""
+        """Return the logits (N, 10) of pictures (N, 1, 8, 8)."""
         logits: torch.Tensor = self.layers(x / 16)
         return logits
 
 
 def teacher(signature: Signature) -> nn.Module:
-    """Bring a teacher that is trained: here by a loop of one's own, more often from a file."""
+    """Return a trained teacher: trained here by a short loop, more often loaded from a file."""
     del signature
     network = Perceptron()
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
@@ -86,8 +93,8 @@ TASK = Task(
     ),
     load=load,
     teacher=teacher,
-    teacher_recipe=None,  # it comes trained
+    teacher_recipe=None,  # the teacher is already trained
     student=conv_student(channels=(16, 32), strides=(1, 2)),
     student_recipe=Recipe(epochs=30, batch=64),
-    distillation=Distillation(views=1),  # without `augment` all copies would be the same
+    distillation=Distillation(views=1),  # without `augment` every copy would be the same
 )
