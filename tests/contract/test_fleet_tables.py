@@ -282,5 +282,5 @@ def test_condition_of_a_fleet_counts_what_is_connected_and_what_is_wrong(store: 
 def test_fleet_that_nobody_heard_of_has_an_empty_condition(store: Store) -> None:
     found = fleet_condition(store)
 
-    assert (found.known, found.connected, found.last_heard_ms, found.bundles) == (0, 0, None, {})
+    assert (found.known, found.connected, found.last_seen_ms, found.bundles) == (0, 0, None, {})
     assert found.last_answered_ms is None

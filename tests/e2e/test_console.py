@@ -156,7 +156,7 @@ def test_first_line_of_a_page_says_that_no_device_is_connected(page: Browser, fl
     page.wait(lambda: page.figure("answering") == "1")
 
     told = page.text("[data-panel='findings']")
-    assert told.startswith("Not working: No device is connected; the last one was heard ")
+    assert told.startswith("Not working: No device is connected. Last message: ")
     assert page.text(".main").startswith(told)
     assert page.figure("connected") == "0"
     assert page.text('[data-figure="connected"] .beside') == "of 1 known devices"
@@ -231,7 +231,7 @@ def test_chart_has_its_data_table_and_the_same_figures_as_csv(page: Browser, fle
     asked = str(link.get_attribute("href")).split("/api/v1/")[1]
     lines = list(csv.DictReader(io.StringIO(fleet.get(asked).text)))
 
-    assert heads[0] == "from, UTC"
+    assert heads[0] == "start, UTC"
     assert {"cloud", "fallbacks"} <= set(heads)
     counted = sum(int(line[key]) for line in lines for key in line if key.startswith("answers_"))
     assert counted == ANSWERS
@@ -385,7 +385,7 @@ def test_page_fits_the_width(page: Browser, fleet: Fleet, size: tuple[int, int],
 def test_search_that_finds_nothing_says_so(page: Browser) -> None:
     page.find('[data-panel="devices"] input').send_keys("no-such-device")
 
-    page.wait(lambda: page.text('[data-panel="devices"] .note') == "none")
+    page.wait(lambda: page.text('[data-panel="devices"] .note') == "no devices found")
 
 
 def test_page_of_an_unknown_device_tells_how_to_start_it(page: Browser, fleet: Fleet) -> None:
@@ -466,11 +466,11 @@ def test_put_moves_the_fleets_operating_point_and_tells_who(fleet: Fleet) -> Non
     ("path", "status", "words"),
     [
         ("devices/nobody", 404, "/api/v1/devices lists"),
-        ("fleet/nothing.csv", 404, "there are: routes"),
+        ("fleet/nothing.csv", 404, "available charts: routes"),
         ("fleet?span=2h", 422, "span"),
         ("fleet?since_ms=5&until_ms=5", 422, "not before"),
         ("fleet?since_ms=x", 422, "since_ms"),
-        ("devices?order_by=x", 422, "take one of device"),
+        ("devices?order_by=x", 422, "use one of device"),
         ("devices?limit=0", 422, "limit"),
         (f"devices?offset={2**63}", 422, "offset"),
         ("nothing", 404, "openapi.json"),
@@ -549,7 +549,7 @@ def test_wrong_method_is_told_which_ones_there_are(fleet: Fleet) -> None:
 
     assert (response.status_code, response.headers["allow"]) == (405, "GET")
     assert response.headers["content-type"] == "application/problem+json"
-    assert "it answers GET" in response.json()["detail"]
+    assert "allowed: GET" in response.json()["detail"]
     assert fleet.put("nothing", {}).status_code == 404
 
 

@@ -123,7 +123,7 @@ def _sent_until_hung_up(
 ) -> bytes:
     """Send a console some pieces, then nothing more; returns what it says before it hangs up."""
     monkeypatch.setattr("nestling_cloud.console.http.request_deadline._DEADLINE_S", deadline_s)
-    monkeypatch.setattr("nestling_cloud.console.http.request_deadline._LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("nestling_cloud.console.http.request_deadline._POLL_S", 0.05)
 
     def talk(port: int) -> bytes:
         with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as line:

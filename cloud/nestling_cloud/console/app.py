@@ -1,4 +1,4 @@
-"""The console put together: pages, API, and the gate in front of both."""
+"""Assembles the console: pages, API, and access control in front of both."""
 
 import functools
 import time
@@ -11,7 +11,7 @@ from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.types import ASGIApp
 
-from nestling_cloud.console.api.openapi import put_right
+from nestling_cloud.console.api.openapi import correct_openapi
 from nestling_cloud.console.api.routes import PREFIX, Api
 from nestling_cloud.console.auth.access import Access
 from nestling_cloud.console.auth.guard import AccessMiddleware
@@ -29,20 +29,20 @@ from nestling_cloud.console.pages import api as api_page
 from nestling_cloud.console.pages import device, fleet, models, operating_point, rounds
 from nestling_cloud.console.pages.frame import STYLE_PATH, style_sheet
 
-_GZIP_LEVEL = 4  # what loopback gains by more is lost to compressing
-# A browser that lost its network may come back to its page for so long.
+_GZIP_LEVEL = 4  # on loopback, a higher level takes more time than it saves
+# How long a page is kept for a browser that lost its connection.
 _RECONNECT_S = 10.0
 _BUILD_S = 15.0
 
 
 def console_app(parts: ConsoleData, folder: Path, *, local_only: bool, secure: bool) -> ASGIApp:
-    """Make the whole application; once in a process, for NiceGUI has one application only.
+    """Make the whole application; call it once in a process, as NiceGUI has only one application.
 
     Args:
-        parts: what it shows.
-        folder: of the credentials.
-        local_only: whether it listens on loopback.
-        secure: whether it speaks TLS.
+        parts: sources of its figures.
+        folder: folder of the credentials.
+        local_only: whether the console listens on loopback.
+        secure: whether the console uses TLS.
     """
     password, tokens = PasswordFile(folder), TokenFile(folder)
     sessions = Sessions(time.monotonic, password.mark)
@@ -53,12 +53,17 @@ def console_app(parts: ConsoleData, folder: Path, *, local_only: bool, secure: b
 
 
 def routes(parts: ConsoleData, login: Login) -> FastAPI:
-    """Make everything that answers, without the gate."""
+    """Make the routes of pages, API and login, without access control.
+
+    Args:
+        parts: sources of the figures.
+        login: routes for login and logout.
+    """
     app = FastAPI(
         title="Nestling",
         summary="Where inputs were answered, and what each answer cost.",
         version="1",
-        docs_url=None,  # its page would come from somebody else's server
+        docs_url=None,  # that page loads its scripts from another server
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
     )
@@ -76,7 +81,7 @@ def routes(parts: ConsoleData, login: Login) -> FastAPI:
         favicon=None,
         dark=None,
         language="en-US",
-        tailwind=False,  # a style sheet of our own, and no compiler of styles in the browser
+        tailwind=False,  # we have our own style sheet, and Tailwind compiles styles in the browser
         gzip_middleware_factory=None,
         reconnect_timeout=_RECONNECT_S,
         show_welcome_message=False,
@@ -88,10 +93,10 @@ def _add_description(app: FastAPI) -> None:
     describe = app.openapi
 
     @functools.cache
-    def described() -> dict[str, Any]:
-        return put_right(describe())
+    def corrected() -> dict[str, Any]:
+        return correct_openapi(describe())
 
-    app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    app.openapi = corrected  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
 async def _style() -> Response:

@@ -1,4 +1,4 @@
-"""The console's web server: uvicorn in the event loop of the cloud."""
+"""Runs the console's web server, uvicorn, in the event loop of the cloud."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
-from nestling_cloud.console.http.request_deadline import hang_up_on_dawdlers
+from nestling_cloud.console.http.request_deadline import close_overdue_connections
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.tls import TlsFiles, reachable_as
 from nestling_cloud.ports import bound_socket, in_words
@@ -20,17 +20,17 @@ from nestling_core.network.address import Address
 from nestling_core.network.hosts import is_loopback, is_wildcard
 from nestling_core.parsing.throttled_log import fewer_repeats
 
-# What requests in flight may take to end.
+# Most time that running requests may take to end at shutdown.
 _GRACE_S = 1
 _BACKLOG = 128
-# As for the broker: a clock that is set while we run may end a certificate at any time.
+# As for the broker: if the clock is set while we run, a certificate may expire at any time.
 _CERTIFICATE_CHECK_S = 60.0
 
 _LOG = logging.getLogger(__name__)
 
 
 class ConsoleError(CloudError):
-    """A console that cannot listen where it should."""
+    """The console cannot listen at its address, or cannot use its certificate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,8 @@ class ConsoleAddress:
     """Where the console listens.
 
     Attributes:
-        host: 127.0.0.1 is this machine only; anything else takes TLS.
-        port: 0 takes a free one.
+        host: host name or address; 127.0.0.1 allows this machine only, others need TLS.
+        port: TCP port; 0 takes a free one.
     """
 
     host: str = "127.0.0.1"
@@ -47,23 +47,28 @@ class ConsoleAddress:
 
 
 class ConsoleServer:
-    """Holds the port from its making on; use it as a context manager.
+    """The console's web server; use it as a context manager.
+
+    It binds its port when it is made, so that a taken port is reported at once.
 
     Args:
         address: where to listen.
-        tls: tells certificate and key, None for plain HTTP; asked again every minute, so that a
-            fresh certificate is taken up.
+        tls: returns the certificate and key; None for plain HTTP. It is called every minute, so
+            that a renewed certificate is loaded.
 
     Raises:
-        ConsoleError: the port is taken, the certificate cannot be used, or there is none where
-            others than this machine could listen in.
+        ConsoleError: the port is taken, or the address is not loopback and there is no TLS.
+
+    Attributes:
+        local_only: whether it listens on loopback.
+        secure: whether it uses TLS.
     """
 
     def __init__(self, address: ConsoleAddress, tls: Callable[[], TlsFiles] | None) -> None:
         if tls is None and not is_loopback(address.host):
             raise ConsoleError(
-                f"the console would listen on {address.host} without TLS, and passwords could be "
-                "read on the way; leave --console-host at 127.0.0.1, or give the cloud certificates"
+                f"the console cannot listen on {address.host} without TLS, because passwords could "
+                "be intercepted; leave --console-host at 127.0.0.1, or give the cloud certificates"
             )
         self._tls = tls
         self._socket = _listen(address)
@@ -73,15 +78,15 @@ class ConsoleServer:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Return the port that it listens on."""
         port: int = self._socket.getsockname()[1]
         return port
 
     def url(self, public_host: str = "") -> str:
-        """Where a browser finds it.
+        """Return the URL of the console.
 
         Args:
-            public_host: name of this machine, for a console that listens on all of its addresses.
+            public_host: name of this machine, used if the console listens on all addresses.
         """
         host = public_host if public_host and is_wildcard(self._host) else reachable_as(self._host)
         scheme = "https" if self.secure else "http"
@@ -97,26 +102,26 @@ class ConsoleServer:
         """Serve until cancelled.
 
         Raises:
-            ConsoleError: the certificate cannot be used.
+            ConsoleError: the certificate cannot be used, or the server ended unexpectedly.
         """
         config = self._config(app)
         server = _Server(config)
         serving = asyncio.create_task(server.serve([self._socket]), name="console")
         renewing = asyncio.create_task(self._renew(config), name="console-certificate")
-        deadline = hang_up_on_dawdlers(lambda: server.server_state.connections)
-        waiting = asyncio.create_task(deadline, name="console-deadline")
+        closing = close_overdue_connections(lambda: server.server_state.connections)
+        deadline = asyncio.create_task(closing, name="console-deadline")
         try:
-            # None ends by itself; cancelled, this leaves the first to end in good order.
+            # None of the tasks ends by itself. On cancellation, the server shuts down in order.
             with fewer_repeats(logging.getLogger("uvicorn.error")):
                 done, _ = await asyncio.wait(
-                    (serving, renewing, waiting), return_when=asyncio.FIRST_COMPLETED
+                    (serving, renewing, deadline), return_when=asyncio.FIRST_COMPLETED
                 )
             for task in done:
                 task.result()
-            raise ConsoleError("the console ended by itself; what it logged before tells why")
+            raise ConsoleError("the console ended unexpectedly; see the log lines before this")
         finally:
             renewing.cancel()
-            waiting.cancel()
+            deadline.cancel()
             server.should_exit = True
             await serving
 
@@ -128,20 +133,23 @@ class ConsoleServer:
             try:
                 files = await asyncio.to_thread(self._tls)
                 config.ssl.load_cert_chain(files.certificate, files.key)
-            except (CloudError, OSError) as err:  # the old one is good for months
-                _LOG.warning("the console goes on with its certificate: %s", err)
+            except (CloudError, OSError) as err:  # the current one is valid for months
+                _LOG.warning(
+                    "the console keeps its current certificate, since it cannot load another: %s",
+                    err,
+                )
 
     def _config(self, app: ASGIApp) -> uvicorn.Config:
         tls = self._tls() if self._tls else None
         config = uvicorn.Config(
             app,
-            http="h11",  # httptools takes a head of any size, from anybody
+            http="h11",  # httptools does not limit the size of a request's head
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # whoever sends X-Forwarded-For would be another address
+            proxy_headers=False,  # a client could forge its address with X-Forwarded-For
             ws="websockets-sansio",
-            ws_max_size=1 << 20,  # a page sends clicks
+            ws_max_size=1 << 20,  # pages send only small events such as clicks
             timeout_graceful_shutdown=_GRACE_S,
             ssl_certfile=tls.certificate if tls else None,
             ssl_keyfile=tls.key if tls else None,
@@ -150,13 +158,14 @@ class ConsoleServer:
             config.load()
         except (OSError, ssl.SSLError) as err:
             raise ConsoleError(
-                f"the console's certificate cannot be used: {err}; make the cloud's again"
+                f"the console's certificate cannot be used: {err}; create the cloud's certificate "
+                "again"
             ) from err
         return config
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the cloud, which ends all of its parts together."""
+    """uvicorn server that leaves signals to the cloud, which ends all of its parts together."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -165,12 +174,12 @@ class _Server(uvicorn.Server):
 
 def _listen(address: ConsoleAddress) -> socket.socket:
     try:
-        made = bound_socket(address.host, address.port)
+        listener = bound_socket(address.host, address.port)
     except OSError as err:
         raise ConsoleError(
             f"the console cannot listen on {Address(host=address.host, port=address.port)} "
             f"({in_words(err, address.host)}); choose another --console-port, or --no-console"
         ) from err
-    made.listen(_BACKLOG)
-    made.setblocking(False)
-    return made
+    listener.listen(_BACKLOG)
+    listener.setblocking(False)
+    return listener

@@ -1,6 +1,7 @@
-"""What the operator asks of devices, and how they learn of it.
+"""Operator settings for devices, and their delivery to the devices.
 
-`targets` stores the target shares, `commander` sends them and the desired bundle to devices,
-`pending` decides what each device still has to be told. Imports `store`, `fleet`, `bundles` and
+`targets` stores the target offload shares. `pending` decides which settings each device still has
+to receive. `commander` sends them, together with the version of the desired bundle.
+`offline_sweep` marks removed devices as offline. Imports `store`, `fleet`, `bundles` and
 `telemetry`.
 """

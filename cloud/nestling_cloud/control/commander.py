@@ -1,4 +1,4 @@
-"""Tells devices what the console wishes and which bundle to run, within a second of a change."""
+"""Sends devices their target share and desired bundle, within a second of a change."""
 
 import asyncio
 import logging
@@ -16,20 +16,20 @@ from nestling_cloud.store.database import cause_of
 from nestling_cloud.telemetry.ingest import DeviceMessage
 from nestling_core.parsing.throttled_log import fewer_repeats
 
-_LOOK_S = 0.5
+_POLL_S = 0.5
 
 _LOG = logging.getLogger(__name__)
 
 Send = Callable[[str, Mapping[str, MetricValue | None]], Awaitable[bool]]
-"""Sends a device a command; False where it could not go out."""
+"""Sends a command to a device; returns False if it could not be sent."""
 
 
 class Commander:
-    """Looks at wishes and releases, and sends each device what it does not know yet.
+    """Polls targets and releases, and sends each device the settings that it does not have yet.
 
     Args:
-        targets: of the console.
-        repository: whose desired bundle the fleet should run.
+        targets: the target offload shares.
+        repository: holds the desired bundle of the fleet.
     """
 
     def __init__(self, targets: Targets, repository: Repository) -> None:
@@ -37,42 +37,44 @@ class Commander:
         self._repository = repository
         self._pending = PendingChanges()
 
-    def hear(self, heard: DeviceMessage) -> None:
-        """Take note of what a device said."""
-        self._pending.hear(heard.device, heard.values, born=heard.born)
+    def record_report(self, message: DeviceMessage) -> None:
+        """Record the metrics that a device reported."""
+        self._pending.record_report(message.device, message.values, born=message.born)
 
     async def run(self, send: Send) -> None:
-        """Look and tell until cancelled."""
+        """Poll and send commands until cancelled."""
         with fewer_repeats(_LOG):
             while True:
-                await self._look(send)
-                await asyncio.sleep(_LOOK_S)
+                await self._poll(send)
+                await asyncio.sleep(_POLL_S)
 
-    async def _look(self, send: Send) -> None:
+    async def _poll(self, send: Send) -> None:
         try:
-            words = await asyncio.to_thread(self._words, self._pending.devices())
-            await self._tell(words, send)
+            desired = await asyncio.to_thread(self._read_desired, self._pending.devices())
+            await self._send_commands(desired, send)
         except (CloudError, OSError, sa.exc.SQLAlchemyError) as err:
-            # A store or a folder that cannot be read just now.
-            _LOG.warning("cannot read what to tell devices; trying again: %s", cause_of(err))
-        except Exception:  # noqa: BLE001  whatever it is, devices are told again when it is over
-            _LOG.warning("cannot send devices their commands; trying again", exc_info=True)
+            # The store or a folder may be unreadable for a while.
+            _LOG.warning(
+                "cannot read the settings to send to devices; trying again: %s", cause_of(err)
+            )
+        except Exception:  # noqa: BLE001  one failure must not end the loop
+            _LOG.warning("cannot send commands to devices; trying again", exc_info=True)
 
-    def _words(self, devices: Sequence[str]) -> dict[str, DesiredMetrics]:
-        target, version = self._targets.for_devices(devices), self._desired_version()
-        return {device: DesiredMetrics(target[device], version) for device in devices}
+    def _read_desired(self, devices: Sequence[str]) -> dict[str, DesiredMetrics]:
+        shares, version = self._targets.for_devices(devices), self._desired_version()
+        return {device: DesiredMetrics(shares[device], version) for device in devices}
 
     def _desired_version(self) -> str:
         try:
             desired = self._repository.desired()
         except RepositoryError as err:
-            _LOG.warning("devices are told of no bundle: %s", err)
+            _LOG.warning("cannot read the desired bundle, so devices receive none: %s", err)
             return ""
         return desired.bundle_version if desired else ""
 
-    async def _tell(self, words: Mapping[str, DesiredMetrics], send: Send) -> None:
-        for device, word in words.items():
-            due = self._pending.due(device, word, now_s=time.monotonic())
+    async def _send_commands(self, desired: Mapping[str, DesiredMetrics], send: Send) -> None:
+        for device, metrics in desired.items():
+            due = self._pending.due(device, metrics, now_s=time.monotonic())
             if not due:
                 continue
             self._pending.sent(device, due, now_s=time.monotonic())

@@ -1,4 +1,8 @@
-"""Takes removed devices for offline: the broker keeps their last word from us."""
+"""Marks removed devices as offline.
+
+The broker does not deliver the death certificate of a removed device, so no message reports that
+it went offline.
+"""
 
 import asyncio
 import logging
@@ -10,31 +14,31 @@ from nestling_cloud.fleet.roster import Roster
 from nestling_cloud.store import device_registry
 from nestling_cloud.store.store import Store
 
-_LOOK_S = 0.5
+_POLL_S = 0.5
 
 _LOG = logging.getLogger(__name__)
 
 
-async def end_removed(roster: Roster, store: Store) -> None:
-    """Follow the roster until cancelled.
+async def mark_removed_offline(roster: Roster, store: Store) -> None:
+    """Watch the roster until cancelled, and mark devices that are removed from it as offline.
 
     Args:
-        roster: of the devices that may speak.
-        store: with the registry of devices.
+        roster: the devices that may connect.
+        store: holds the registry of devices.
     """
-    seen = -1
+    known_revision = -1
     while True:
         try:
             revision = await asyncio.to_thread(roster.revision)
-            if revision != seen:
-                await asyncio.to_thread(_end, roster, store)
-                seen = revision
+            if revision != known_revision:
+                await asyncio.to_thread(_mark_offline, roster, store)
+                known_revision = revision
         except (CloudError, sa.exc.SQLAlchemyError) as err:
-            _LOG.warning("could not look for removed devices: %s", err)
-        await asyncio.sleep(_LOOK_S)
+            _LOG.warning("cannot look for removed devices; trying again: %s", err)
+        await asyncio.sleep(_POLL_S)
 
 
-def _end(roster: Roster, store: Store) -> None:
+def _mark_offline(roster: Roster, store: Store) -> None:
     removed = [member.name for member in roster.members() if member.snapshot == "removed"]
     with store.writing() as connection:
         device_registry.end(connection, removed)

@@ -1,8 +1,9 @@
-"""What every device holds of what it was told, and what it has to be told now. No I/O.
+"""Decides which settings each device still has to receive. No I/O.
 
-A command travels with QoS 0, as Sparkplug has it, so it may get lost. A device reports what was
-written to it, in its birth certificate and as it changes; what differs is written again, ever less
-often, and with the question for a new birth, because the report may be what got lost.
+Sparkplug commands are sent with QoS 0, so one may be lost. A device reports the settings that it
+holds in its birth certificate and whenever they change. A setting that differs from the desired
+one is sent again at growing intervals. A repeat also asks for a new birth certificate, because the
+device's report may be what was lost.
 """
 
 from collections.abc import Mapping
@@ -17,93 +18,105 @@ _LONGEST_WAIT_S = 60.0
 
 
 class DesiredMetrics(NamedTuple):
-    """What a device should know."""
+    """The settings that a device should have."""
 
-    target_share: float | None  # None: as the device itself is set
+    target_share: float | None  # None: the device's own configuration applies
     desired_bundle: str  # "" before the first release
 
     def values(self) -> dict[str, MetricValue | None]:
-        """The metrics that say so."""
-        said: dict[str, MetricValue | None] = {sparkplug_metrics.OFFLOAD_TARGET: self.target_share}
+        """Return the settings as Sparkplug metrics."""
+        metrics: dict[str, MetricValue | None] = {
+            sparkplug_metrics.OFFLOAD_TARGET: self.target_share
+        }
         if self.desired_bundle:
-            said[sparkplug_metrics.DESIRED_BUNDLE] = self.desired_bundle
-        return said
+            metrics[sparkplug_metrics.DESIRED_BUNDLE] = self.desired_bundle
+        return metrics
 
 
-_WRITTEN = (sparkplug_metrics.OFFLOAD_TARGET, sparkplug_metrics.DESIRED_BUNDLE)
+_WRITABLE = (sparkplug_metrics.OFFLOAD_TARGET, sparkplug_metrics.DESIRED_BUNDLE)
 
 
 @dataclass
 class _DeviceState:
-    holds: dict[str, MetricValue | None]  # of what we write, what its birth names
+    reported: dict[str, MetricValue | None]  # writable metrics that its birth certificate names
     session: MetricValue | None  # bdSeq
     sent: dict[str, MetricValue | None] = field(default_factory=dict)
-    again_at_s: float = 0.0
+    repeat_at_s: float = 0.0
     wait_s: float = _FIRST_WAIT_S
 
 
 class PendingChanges:
-    """Follows what devices report, and decides what each is to be told."""
+    """Tracks the settings that devices report, and decides what to send to each."""
 
     def __init__(self) -> None:
         self._devices: dict[str, _DeviceState] = {}
 
-    def hear(self, device: str, values: Mapping[str, MetricValue | None], *, born: bool) -> None:
-        """Take note of what a device reports.
+    def record_report(
+        self, device: str, values: Mapping[str, MetricValue | None], *, born: bool
+    ) -> None:
+        """Record the metrics that a device reported.
 
         Args:
-            device: its id.
-            values: its metrics; those that it does not name at its birth are never written.
-            born: whether this is its birth certificate. It may be another process than before.
+            device: the device's id.
+            values: the reported metrics. A metric that the birth certificate does not name is
+                never written to the device.
+            born: whether this is a birth certificate. A birth with another bdSeq starts a new
+                session, possibly of a new process.
         """
-        said = {name: values[name] for name in _WRITTEN if name in values}
+        reported = {name: values[name] for name in _WRITABLE if name in values}
         state = self._devices.get(device)
         if state is not None and (
             not born or state.session == values.get(sparkplug_metrics.BD_SEQ)
         ):
-            state.holds |= {name: said[name] for name in said if name in state.holds}
+            state.reported |= {name: reported[name] for name in reported if name in state.reported}
         elif born:
             self._devices[device] = _DeviceState(
-                holds=said, session=values.get(sparkplug_metrics.BD_SEQ)
+                reported=reported, session=values.get(sparkplug_metrics.BD_SEQ)
             )
 
     def devices(self) -> list[str]:
-        """Devices that were ever born."""
+        """Return the ids of all devices that have sent a birth certificate."""
         return list(self._devices)
 
     def due(
-        self, device: str, word: DesiredMetrics, *, now_s: float
+        self, device: str, desired: DesiredMetrics, *, now_s: float
     ) -> Mapping[str, MetricValue | None]:
-        """Metrics of a command that tells a device what it does not hold yet; empty if nothing.
+        """Return the metrics of the command to send now, empty if there is nothing to send.
 
         Args:
             device: one of `devices`.
-            word: what it should know.
-            now_s: a steady clock.
+            desired: the settings that the device should have.
+            now_s: time of a monotonic clock.
         """
         state = self._devices[device]
-        wanted = word.values()
+        wanted = desired.values()
         due = {
             name: wanted[name]
-            for name, held in state.holds.items()
-            if name in wanted and held != wanted[name]
+            for name, reported in state.reported.items()
+            if name in wanted and reported != wanted[name]
         }
         if not due or due != state.sent:
             return due
-        return {**due, sparkplug_metrics.REBIRTH: True} if now_s >= state.again_at_s else {}
+        return {**due, sparkplug_metrics.REBIRTH: True} if now_s >= state.repeat_at_s else {}
 
     def sent(self, device: str, due: Mapping[str, MetricValue | None], *, now_s: float) -> None:
-        """Take note that a device is being sent what is due.
+        """Record that a command is about to be sent.
 
-        To be said before it is sent: a birth meanwhile means that it has to be told again.
+        Call it before sending: a birth that arrives meanwhile means that the command has to be
+        sent again.
+
+        Args:
+            device: one of `devices`.
+            due: the metrics of the command, from `due`.
+            now_s: time of a monotonic clock.
         """
         state = self._devices[device]
         written = {name: value for name, value in due.items() if name != sparkplug_metrics.REBIRTH}
-        again = written == state.sent
-        state.wait_s = min(2 * state.wait_s, _LONGEST_WAIT_S) if again else _FIRST_WAIT_S
+        repeated = written == state.sent
+        state.wait_s = min(2 * state.wait_s, _LONGEST_WAIT_S) if repeated else _FIRST_WAIT_S
         state.sent = written
-        state.again_at_s = now_s + state.wait_s
+        state.repeat_at_s = now_s + state.wait_s
 
     def not_sent(self, device: str) -> None:
-        """Take note that it could not go out."""
+        """Record that the last command could not be sent, so that it is due at once."""
         self._devices[device].sent = {}

@@ -1,4 +1,4 @@
-"""The offload shares that somebody wishes for devices, with who wished what and when."""
+"""Stores target offload shares, and logs who changed which target when."""
 
 import math
 from collections.abc import Collection, Iterable
@@ -16,18 +16,18 @@ _LONGEST_NAME = 200
 
 
 class TargetError(CloudError):
-    """A target that no device can fulfil."""
+    """A target that cannot be set: wrong share, device id or author."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetChange:
-    """One change of a target.
+    """One change of a target offload share.
 
     Attributes:
-        device: for whom; None for the whole fleet.
-        share: of inputs to send to the cloud, 0 to 1; None takes an earlier wish back.
-        set_by: who.
-        set_at_ms: when.
+        device: id of the device; None for the whole fleet.
+        share: share of inputs to send to the cloud, 0 to 1; None removes the target.
+        set_by: who changed it.
+        set_at_ms: Unix time of the change.
     """
 
     device: str | None
@@ -37,7 +37,14 @@ class TargetChange:
 
 
 class Targets:
-    """Target offload shares. A device's own goes before the fleet's; without either it decides."""
+    """Target offload shares of the fleet and of single devices.
+
+    A device's own target overrides the fleet's. Without either, the device's own configuration
+    applies.
+
+    Args:
+        store: holds the targets and the log of their changes.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -46,15 +53,16 @@ class Targets:
         """Set a target share, or remove it.
 
         Args:
-            device: for whom; None for every device without a target of its own.
-            share: 0 to 1; None removes the target.
-            set_by: who sets it.
+            device: id of the device; None for every device without a target of its own.
+            share: share of inputs to send to the cloud, 0 to 1; None removes the target.
+            set_by: who sets it, for the log.
 
         Returns:
-            What was written down.
+            The change as it was logged.
 
         Raises:
-            TargetError: no share, no device id, or no name.
+            TargetError: the share is not between 0 and 1, the device id is not valid, or `set_by`
+                is empty or too long.
         """
         target = TargetChange(device=device, share=share, set_by=set_by, set_at_ms=unix_ms())
         _check(target)
@@ -75,7 +83,7 @@ class Targets:
         return target
 
     def for_device(self, device: str) -> float | None:
-        """Target share of a device: its own, otherwise the fleet's, otherwise None."""
+        """Return the target share of a device: its own, otherwise the fleet's, otherwise None."""
         own_first = sa.desc(tables.TARGETS.c.device)  # "" sorts before every name
         query = (
             sa.select(tables.TARGETS.c.offload_share)
@@ -87,24 +95,24 @@ class Targets:
         return share
 
     def for_devices(self, devices: Iterable[str]) -> dict[str, float | None]:
-        """Target shares of several devices, each as by `for_device`."""
+        """Return the target share of each device, as `for_device` does."""
         query = sa.select(tables.TARGETS.c.device, tables.TARGETS.c.offload_share)
         with self._store.reading() as connection:
             shares = {row.device: row.offload_share for row in connection.execute(query)}
         return {device: shares.get(device, shares.get(tables.FLEET)) for device in devices}
 
     def for_fleet(self) -> float | None:
-        """Target share of every device without a target of its own."""
+        """Return the target share of every device without a target of its own."""
         return self.for_device(tables.FLEET)
 
     def log(
         self, *, devices: Collection[str | None] | None = None, limit: int = 100
     ) -> list[TargetChange]:
-        """Last changes, the newest first.
+        """Return the last changes, newest first.
 
         Args:
-            devices: return only their changes; None among them stands for the fleet.
-            limit: most changes.
+            devices: return only changes of these devices; None among them stands for the fleet.
+            limit: most changes to return.
         """
         columns = tables.TARGET_LOG.c
         query = sa.select(tables.TARGET_LOG).order_by(columns.id.desc()).limit(limit)
@@ -132,4 +140,6 @@ def _check(target: TargetChange) -> None:
     if target.share is not None and not (math.isfinite(target.share) and 0 <= target.share <= 1):
         raise TargetError(f"offload share {target.share} is not between 0 and 1")
     if not 1 <= len(target.set_by) <= _LONGEST_NAME or "\0" in target.set_by:
-        raise TargetError(f"name who sets the target, in 1 to {_LONGEST_NAME} characters")
+        raise TargetError(
+            f"`set_by` names who sets the target: use 1 to {_LONGEST_NAME} characters"
+        )

@@ -1,4 +1,4 @@
 """Figures of a fleet or a device, computed from the store.
 
-`queries` answers, `views` are the answers. Read only; imports `store`.
+`queries` computes them, `views` defines their types. Reads only; imports `store`.
 """

@@ -1,4 +1,4 @@
-"""The registry as the fleet's table shows it: a page of it, searched and in some order."""
+"""SQL queries for the table of devices: columns, order and search."""
 
 from typing import Any
 
@@ -27,14 +27,14 @@ _COLUMNS: dict[str, sa.ColumnElement[Any]] = {
 
 
 def device_rows(*, order_by: str = "device", descending: bool = False) -> sa.Select[Any]:
-    """Begin a query of devices; `device_row` reads what it finds.
+    """Make a query that selects all devices; convert its rows with `device_row`.
 
     Args:
-        order_by: a field of `DeviceRow`; devices alike in it are in the order of their ids.
-        descending: largest first.
+        order_by: field of `DeviceRow` to sort by; ties are sorted by device id.
+        descending: whether the largest value comes first.
 
     Raises:
-        ValueError: there is no such field.
+        ValueError: `order_by` is not a field of `DeviceRow`.
     """
     if order_by not in _COLUMNS:
         raise ValueError(f"{order_by!r} is not one of {', '.join(_COLUMNS)}")
@@ -46,14 +46,14 @@ def device_rows(*, order_by: str = "device", descending: bool = False) -> sa.Sel
     return sa.select(*columns).select_from(both).order_by(order.nulls_last(), _DEVICE.device)
 
 
-def device_row(found: "sa.Row[Any]") -> DeviceRow:
-    """Row of the table."""
-    values = dict(zip(_COLUMNS, found, strict=True))
+def device_row(row: "sa.Row[Any]") -> DeviceRow:
+    """Convert a row that the query of `device_rows` returned."""
+    values = dict(zip(_COLUMNS, row, strict=True))
     return DeviceRow(**{**values, "online": bool(values["online"])})
 
 
 def matching(search: str) -> sa.ColumnElement[bool]:
-    """Whether a device's id, profile or bundle version has a text in it, in any case."""
+    """Make a condition: the text occurs in the id, profile or bundle version, in any case."""
     if not search:
         return sa.true()
     columns = (_COLUMNS[name] for name in ("device", "profile", "bundle_version"))

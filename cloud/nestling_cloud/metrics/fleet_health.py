@@ -1,4 +1,4 @@
-"""What the store knows of how a fleet or a device is doing, for whoever asks what is wrong."""
+"""Reads from the store what the health rules need to know about a fleet or a device."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ import sqlalchemy as sa
 from nestling_cloud.store import tables
 from nestling_cloud.store.store import Store
 
-# A connected device whose outbox holds more has not been acknowledged for minutes.
+# A connected device with more receipts in its outbox has had no acknowledgement for minutes.
 LONG_OUTBOX = 1000
-# No device answered before this was written; a clock that says so has never been set.
+# Nestling did not exist before this time: an earlier answer comes from a clock that was not set.
 _EARLIEST_MS = 1_577_836_800_000  # 2020-01-01
 
 
 @dataclass(frozen=True, kw_only=True)
 class Losses:
-    """Receipts that will never be among the figures, since the store was made.
+    """Numbers of receipts that were lost since the store was created.
 
     Attributes:
-        dropped: by devices, whose outboxes were full.
-        rejected: by the store, because they made no sense.
-        unreadable: by devices, because the row in the outbox was damaged.
-        forgotten: stored once; then the store was wiped or put back to an older copy.
+        dropped: dropped by devices whose outboxes were full.
+        rejected: rejected by the store because their values were invalid.
+        unreadable: lost by devices because the row in the outbox was damaged.
+        forgotten: lost by the store, which was wiped or restored from an older copy.
     """
 
     dropped: int = 0
@@ -33,23 +33,25 @@ class Losses:
 
 @dataclass(frozen=True, kw_only=True)
 class FleetCondition:
-    """How the devices are doing that the store knows.
+    """The condition of all devices in the store.
 
     Attributes:
-        known: devices that were ever heard of.
-        connected: of them, those that were born and did not die since.
-        last_heard_ms: when the last message of any came, None without any.
-        last_answered_ms: when the latest answer was given, None without any.
-        bundles: connected devices by the version that they run, "" where they did not say.
-        long_outboxes: connected devices with more than `LONG_OUTBOX` receipts unsent.
-        clocks_unset: connected devices whose answers are all dated before there were any.
-        losses: of all devices.
-        damaged: rows of the store that were met since its opening and cannot be read.
+        known: number of devices that have ever reported.
+        connected: number of devices that are connected: those whose last birth certificate is
+            newer than their last death certificate.
+        last_seen_ms: Unix time of the last message from any device; None without any.
+        last_answered_ms: Unix time of the latest answer; None without any.
+        bundles: number of connected devices by the bundle version that they run; "" stands for
+            devices that did not report a version.
+        long_outboxes: number of connected devices with more than `LONG_OUTBOX` unsent receipts.
+        clocks_unset: number of connected devices whose answers are all dated before 2020.
+        losses: lost receipts of all devices.
+        damaged: number of unreadable rows found since the store was opened.
     """
 
     known: int
     connected: int
-    last_heard_ms: int | None
+    last_seen_ms: int | None
     last_answered_ms: int | None
     bundles: Mapping[str, int]
     long_outboxes: int
@@ -59,7 +61,7 @@ class FleetCondition:
 
 
 def fleet_condition(store: Store) -> FleetCondition:
-    """Read how the devices are doing."""
+    """Read the condition of all devices."""
     devices = tables.DEVICES.c
     unset = sa.and_(devices.answers > 0, devices.last_answered_ms < _EARLIEST_MS)
     online = sa.and_(devices.online, devices.online.is_not(None))
@@ -74,13 +76,13 @@ def fleet_condition(store: Store) -> FleetCondition:
     version = sa.func.coalesce(devices.bundle_version, "")
     by_version = sa.select(version, sa.func.count()).where(online).group_by(version)
     with store.reading() as connection:
-        known, connected, heard_ms, answered_ms, long, clocks = connection.execute(query).one()
+        known, connected, seen_ms, answered_ms, long, clocks = connection.execute(query).one()
         bundles = {row[0]: row[1] for row in connection.execute(by_version)}
         losses = _losses(connection, None)
     return FleetCondition(
         known=known,
         connected=connected,
-        last_heard_ms=heard_ms,
+        last_seen_ms=seen_ms,
         last_answered_ms=answered_ms or None,
         bundles=bundles,
         long_outboxes=long,
@@ -91,7 +93,12 @@ def fleet_condition(store: Store) -> FleetCondition:
 
 
 def device_losses(store: Store, device: str) -> Losses:
-    """Read what was lost of one device's receipts."""
+    """Count the lost receipts of one device.
+
+    Args:
+        store: holds the receipts.
+        device: the device's id.
+    """
     with store.reading() as connection:
         return _losses(connection, device)
 

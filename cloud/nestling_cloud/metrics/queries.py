@@ -1,7 +1,7 @@
-"""The read side of the store: figures for the console and the API.
+"""Computes the figures of the console and the API from the store. Reads only.
 
-Figures of a time range are those of whole steps, which the view names; so the sums of a page, of
-its series and of the store are equal. Nothing here writes, and nothing reads more than is shown.
+Every time range is widened to whole steps, and the view returns the widened range. So the totals
+of a page equal the sum of its series and the sum over the store.
 """
 
 import dataclasses
@@ -25,19 +25,19 @@ from nestling_cloud.store.time_range import TimeRange
 from nestling_core.clock import unix_ms
 
 _MINUTE_MS = 60_000
-# The finest steps of a device are summed up from so many of its receipts at most.
+# Steps of 10 s are computed from a device's receipts, unless there are more than this.
 _MOST_RECEIPTS = 20_000
 _RECEIPTS_A_PAGE = 1000
-# No device answered before this was written; a clock that says so has never been set.
+# Nestling did not exist before this time: an earlier answer comes from a clock that was not set.
 _EARLIEST_MS = 1_577_836_800_000  # 2020-01-01
 
 
 class MetricQueries:
-    """Answers questions about a fleet from its store. May be used from several threads.
+    """Computes figures of a fleet from its store. Thread-safe.
 
     Args:
-        store: what was reported.
-        now_ms: the clock.
+        store: holds the receipts and the registry of devices.
+        now_ms: returns the Unix time.
     """
 
     def __init__(self, store: Store, *, now_ms: Callable[[], int] = unix_ms) -> None:
@@ -45,7 +45,7 @@ class MetricQueries:
         self._now_ms = now_ms
 
     def fleet(self, time_range: TimeRange) -> FleetView:
-        """The whole fleet over a time range, which is widened to whole steps."""
+        """Return the figures of the whole fleet over a time range, widened to whole steps."""
         steps = steps_of(time_range, self._store.retention.fleet_ms, now_ms=self._now_ms())
         dropped = self._store.dropped()
         with self._store.reading() as connection:
@@ -71,43 +71,45 @@ class MetricQueries:
         offset: int = 0,
         limit: int = 100,
     ) -> tuple[list[DeviceRow], int]:
-        """A page of the fleet's table.
+        """Return one page of the table of devices.
 
         Args:
-            search: text in a device's id, profile or bundle version, in any case.
-            order_by: a field of `DeviceRow`.
-            descending: largest first.
-            offset: devices before the page.
-            limit: devices on the page.
+            search: return only devices whose id, profile or bundle version contains this text, in
+                any case.
+            order_by: field of `DeviceRow` to sort by.
+            descending: whether the largest value comes first.
+            offset: number of devices to skip.
+            limit: most devices to return.
 
         Returns:
-            The page, and how many devices there are on all pages.
+            The rows of the page, and the number of devices on all pages.
 
         Raises:
-            ValueError: there is no such field.
+            ValueError: `order_by` is not a field of `DeviceRow`.
         """
         query = device_rows(order_by=order_by, descending=descending).where(matching(search))
         count = sa.select(sa.func.count()).select_from(tables.DEVICES).where(matching(search))
         with self._store.reading() as connection:
-            found = connection.execute(query.offset(offset).limit(limit))
-            return [device_row(row) for row in found], connection.execute(count).scalar_one()
+            rows = connection.execute(query.offset(offset).limit(limit))
+            return [device_row(row) for row in rows], connection.execute(count).scalar_one()
 
     def row(self, device: str) -> DeviceRow | None:
-        """A device's row of the fleet's table; None if nobody ever heard of it."""
+        """Return a device's row of the table; None if the device has never reported."""
         query = device_rows().where(tables.DEVICES.c.device == device)
         with self._store.reading() as connection:
-            found = connection.execute(query).first()
-        return None if found is None else device_row(found)
+            row = connection.execute(query).first()
+        return None if row is None else device_row(row)
 
     def device(
         self, device: str, time_range: TimeRange, *, answers: int = 500
     ) -> DeviceView | None:
-        """One device over a time range; None if nobody ever heard of it.
+        """Return the figures of one device over a time range; None if it has never reported.
 
         Args:
-            device: its id.
-            time_range: of the figures, widened to whole steps.
-            answers: how many of the latest answers in the range come with it, oldest first.
+            device: the device's id.
+            time_range: time range of the figures; it is widened to whole steps.
+            answers: most answers to return with the figures: the latest in the range, oldest
+                first.
         """
         query = device_rows().where(tables.DEVICES.c.device == device)
         hard_inputs = HardInputs(self._store).latest(device)
@@ -128,10 +130,15 @@ class MetricQueries:
             )
 
     def receipts(self, time_range: TimeRange, *, device: str | None = None) -> Iterator[ReceiptRow]:
-        """Go through the receipts of a time range, in the order in which they came.
+        """Iterate over the receipts of a time range, in the order in which they were stored.
 
-        Page by page, so that a slow reader keeps no transaction open; what comes meanwhile is
-        left out, and so is what leaves the ring before the reader gets there.
+        Reads page by page, so that a slow reader keeps no transaction open. Receipts that are
+        stored after the call, or that leave the retention window before they are read, are left
+        out.
+
+        Args:
+            time_range: time range of the answers.
+            device: return only receipts of this device; None for all devices.
         """
         columns = tables.RECEIPTS.c
         with self._store.reading() as connection:
@@ -151,14 +158,14 @@ class MetricQueries:
             after = last_read
 
     def first_ms(self) -> int | None:
-        """When the first answer was given, to a step of a rollup.
+        """Return the Unix time of the first answer, rounded down to a rollup step.
 
-        Answers of clocks that are far off do not count: they would make any range of time a
-        useless one. None without an answer.
+        Answers that are dated before 2020 or in the future do not count, because a range that
+        includes them would be useless. Returns None without any answer.
         """
         until_ms = self._now_ms() + CLOCK_AHEAD_MS
         with self._store.reading() as connection:
-            # The coarsest goes back furthest.
+            # The rollup with the longest steps goes back furthest.
             for table in reversed(tables.FLEET_ROLLUPS.values()):
                 start_ms = table.c.start_ms
                 query = sa.select(sa.func.min(start_ms)).where(
@@ -171,7 +178,7 @@ class MetricQueries:
 
     def _answering(self, connection: sa.Connection, steps: Steps) -> int:
         devices = tables.DEVICES.c
-        if steps.range.until_ms >= self._now_ms():  # then the last answers tell
+        if steps.range.until_ms >= self._now_ms():  # the time of the last answer is enough
             query = sa.select(sa.func.count()).where(
                 devices.last_answered_ms >= steps.range.since_ms, devices.answers > 0
             )
@@ -186,7 +193,7 @@ class MetricQueries:
     def _sums(
         self, connection: sa.Connection, device: str, time_range: TimeRange
     ) -> tuple[Steps, list[Sums]]:
-        """Sums of a device: of its rollups, or if they are few and all there, of its receipts."""
+        """Sum up a device's answers, from its receipts if few and complete, else its rollups."""
         now_ms, kept_ms = self._now_ms(), self._store.retention.device_ms
         steps = steps_of(time_range, kept_ms, now_ms=now_ms)
         sums = list(read(connection, steps.rollup_ms, steps.range, device))
@@ -195,7 +202,7 @@ class MetricQueries:
         if finest.rollup_ms == steps.rollup_ms or answers > _MOST_RECEIPTS:
             return steps, sums
         rows = self._receipts(connection, device, steps.range)
-        if len(rows) != answers:  # some have left the ring, or are damaged
+        if len(rows) != answers:  # some have left the retention window, or are damaged
             return steps, sums
         first_ms, end_ms = finest.range.since_ms, finest.range.until_ms
         within = (row for row in rows if first_ms <= row.answered_at_ms < end_ms)
@@ -212,16 +219,16 @@ class MetricQueries:
 
 
 def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
-    """Devices by bundle version, and how many are online."""
+    """Count the devices by bundle version, and those that are online."""
     version = sa.func.coalesce(tables.DEVICES.c.bundle_version, "")
     online = sa.func.count().filter(tables.DEVICES.c.online)
     query = sa.select(version, sa.func.count(), online).group_by(version).order_by(version)
-    found = list(connection.execute(query))
-    return {row[0]: row[1] for row in found}, sum(row[2] for row in found)
+    rows = list(connection.execute(query))
+    return {row[0]: row[1] for row in rows}, sum(row[2] for row in rows)
 
 
 def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, int]:
-    """Devices that have answered since the range began, by resident capacity."""
+    """Count the devices that have answered since the range began, by resident capacity."""
     capacity, answered_ms = tables.DEVICES.c.capacity, tables.DEVICES.c.last_answered_ms
     query = (
         sa.select(capacity, sa.func.count())

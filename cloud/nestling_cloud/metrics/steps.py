@@ -1,4 +1,4 @@
-"""How long the steps of a series are, and which rollup they are summed up from. Pure."""
+"""Chooses the length of a series' steps, and the rollup that they are computed from. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MOST_STEPS = 360
 _MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000
 _WEEK_MS = 7 * DAY_MS
-# Length of a step, and of the steps of the rollup that it is made of.
+# Length of a step, and of the steps of the rollup that it is computed from.
 _LADDER = (
     (10_000, 10_000),
     (_MINUTE_MS, _MINUTE_MS),
@@ -29,9 +29,9 @@ class Steps:
     """The steps of a series.
 
     Attributes:
-        step_ms: length of one.
-        rollup_ms: length of the steps of the rollup to be read.
-        range: whole steps.
+        step_ms: length of one step.
+        rollup_ms: length of the steps of the rollup to read.
+        range: time range, a whole number of steps.
     """
 
     step_ms: int
@@ -40,11 +40,11 @@ class Steps:
 
 
 def steps_of(wanted: TimeRange, kept_ms: Mapping[int, int | None], *, now_ms: int) -> Steps:
-    """Choose the shortest steps that are still kept and of which there are not too many.
+    """Choose the shortest steps that the store still holds, but at most `MOST_STEPS` of them.
 
     Args:
-        wanted: time range; it is widened to whole steps.
-        kept_ms: how long each rollup is kept, by the length of its steps; None for ever.
+        wanted: time range of the series; it is widened to whole steps.
+        kept_ms: retention of each rollup, by the length of its steps; None if it is kept forever.
         now_ms: Unix time.
     """
     wanted = clamp(wanted)
@@ -59,7 +59,7 @@ def steps_of(wanted: TimeRange, kept_ms: Mapping[int, int | None], *, now_ms: in
 
 
 def clamp(wanted: TimeRange) -> TimeRange:
-    """Bring a time range within the times that a receipt may have."""
+    """Limit a time range to the times that a receipt may have."""
     since_ms = min(max(wanted.since_ms, 0), LATEST_MS)
     return TimeRange(since_ms=since_ms, until_ms=min(max(wanted.until_ms, 0), LATEST_MS + 1))
 

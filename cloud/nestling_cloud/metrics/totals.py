@@ -1,4 +1,4 @@
-"""Figures of tallies, as pages and the API show them. Pure."""
+"""Computes the figures of pages and the API from the sums in the store. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,16 +9,17 @@ from nestling_cloud.store import histogram
 from nestling_cloud.store.receipt_row import NO_PROVENANCE
 from nestling_cloud.store.tally import Kind, Tally
 
-# Sums of one step of a rollup: where it starts, of what kind of answers, the sums.
+# Sums of one kind of answers in one step of a rollup: start of the step, kind, sums.
 Sums = tuple[int, Kind, Tally]
 
 
 def totals(sums: Iterable[Sums], steps: Steps) -> Totals:
-    """Make figures of the sums of a time range.
+    """Compute the figures of a time range.
 
     Args:
-        sums: of rollup steps within the range, in any order, several of a kind and a start too.
-        steps: the series' steps.
+        sums: sums of the rollup steps in the range, in any order. Several may have the same start
+            and kind; they are added.
+        steps: steps of the series.
     """
     by_kind: dict[Kind, Tally] = defaultdict(Tally)
     by_step: dict[int, dict[Kind, Tally]] = defaultdict(lambda: defaultdict(Tally))
@@ -51,7 +52,7 @@ def _answers(by_kind: Mapping[Kind, Tally]) -> dict[str, int]:
 
 
 def _order(route: str) -> tuple[bool, int, str]:
-    """Capacities rise, and the cloud is last."""
+    """Sort capacities in ascending order, and the cloud last."""
     return route == "cloud", len(route), route
 
 
@@ -76,7 +77,7 @@ def _route(route: str, by_kind: Mapping[Kind, Tally]) -> RouteFigures:
 
 
 def _sources(kind: Kind, figures: Tally) -> Iterable[tuple[str, str, float]]:
-    """Source, provenance and sum of each energy that the answers tell of."""
+    """Yield source, provenance and sum of each energy that the answers report."""
     if kind.compute_provenance != NO_PROVENANCE:
         yield "compute", kind.compute_provenance, figures.energy_compute_mj
     if kind.radio_provenance != NO_PROVENANCE:

@@ -1,8 +1,8 @@
-"""What the console and the API show, as values: figures of a fleet or a device over a time.
+"""Types of the figures that the console and the API show, of a fleet or a device.
 
-Every energy stands with its source and its provenance, and is never added to one of another
-provenance: a sum of `measured` and `modelled` joules is a number of which nobody knows what it
-says. Times are Unix milliseconds, shares are 0 to 1, energies millijoules.
+Every energy carries its source and its provenance. Energies of different provenance are never
+added, because a sum of `measured` and `modelled` joules has no meaning. Times are Unix
+milliseconds, shares are 0 to 1, energies are millijoules.
 """
 
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ from nestling_cloud.store.time_range import TimeRange
 
 @dataclass(frozen=True, kw_only=True)
 class RouteFigures:
-    """Answers of one route ("capacity-<k>" or "cloud").
+    """Figures of the answers of one route.
 
     Attributes:
-        route: where the inputs were answered.
-        answers: how many.
-        fallbacks: of them, those for which the cloud was asked without success.
-        latency_p50_ms: percentiles from a histogram whose bins are at most 10 % wide.
-        latency_p95_ms: likewise.
-        latency_p99_ms: likewise.
-        latency_provenance: "measured", "calibrated" or "modelled"; joined by ", " where several.
+        route: where the inputs were answered: "capacity-<k>" or "cloud".
+        answers: number of answers.
+        fallbacks: number of these answers for which the cloud was asked without success.
+        latency_p50_ms: median latency, from a histogram whose bins are at most 10 % wide.
+        latency_p95_ms: 95th percentile of the latency, from the same histogram.
+        latency_p99_ms: 99th percentile of the latency, from the same histogram.
+        latency_provenance: "measured", "calibrated" or "modelled"; several are joined by ", ".
     """
 
     route: str
@@ -37,10 +37,18 @@ class RouteFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyFigures:
-    """Energy of the answers that one route gave, from one source, of one provenance."""
+    """Energy of the answers of one route, from one source and of one provenance.
+
+    Attributes:
+        route: where the inputs were answered.
+        source: "compute" or "radio".
+        provenance: "measured", "calibrated" or "modelled".
+        answers: number of answers that reported this energy.
+        energy_mj: sum over these answers.
+    """
 
     route: str
-    source: str  # "compute" or "radio"
+    source: str
     provenance: str
     answers: int
     energy_mj: float
@@ -48,13 +56,13 @@ class EnergyFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class CloudOnly:
-    """What the same inputs would have taken if all had been sent to the cloud.
+    """Energy and bytes that the same inputs would have taken if all had been sent to the cloud.
 
     Attributes:
-        provenance: of the energy.
-        answers: inputs that this is about.
-        energy_mj: of the radio.
-        size_bytes: both ways.
+        provenance: provenance of the energy.
+        answers: number of answers that reported these figures.
+        energy_mj: energy of the radio.
+        size_bytes: bytes on the link, sent and received.
     """
 
     provenance: str
@@ -68,10 +76,10 @@ class Bucket:
     """One step of a series over time.
 
     Attributes:
-        start_ms: where it begins.
-        routes: answers by route.
-        fallbacks: answers for which the cloud was asked without success.
-        energy_mj: by (source, provenance).
+        start_ms: start of the step.
+        routes: number of answers by route.
+        fallbacks: number of answers for which the cloud was asked without success.
+        energy_mj: energy by (source, provenance).
     """
 
     start_ms: int
@@ -85,14 +93,14 @@ class Totals:
     """Figures over a time range, of a fleet or of one device.
 
     Attributes:
-        answers: inputs answered.
-        fallbacks: of them, those for which the cloud was asked without success.
-        routes: by route, capacities first, the cloud last.
-        energy: by route, source and provenance.
-        cloud_only: the alternative, by provenance.
-        bytes_up: sent by devices for offloads.
-        bytes_down: received by them.
-        series: by time, oldest first, without holes; a step without answers has none.
+        answers: number of inputs answered.
+        fallbacks: number of these answers for which the cloud was asked without success.
+        routes: figures by route; capacities first, the cloud last.
+        energy: energy by route, source and provenance.
+        cloud_only: the cost of sending every input to the cloud, by provenance.
+        bytes_up: bytes that devices sent for offloads.
+        bytes_down: bytes that devices received for offloads.
+        series: all steps of the range, oldest first, including those without answers.
         step_ms: length of a step.
     """
 
@@ -109,19 +117,19 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True)
 class FleetView:
-    """The whole fleet over a time range.
+    """Figures of the whole fleet over a time range.
 
     Attributes:
-        range: of the figures.
-        known: devices that were ever heard of.
-        online: devices that are connected now.
-        answering: devices that answered at least one input in the range.
-        bundles: devices by the bundle version that they last reported.
-        residents: devices by the capacity that they last reported to be resident; those that have
-            one and answered since the range began.
-        totals: the figures.
-        dropped: receipts that full outboxes dropped, ever.
-        shared: devices under whose identity several copies of a state folder report now.
+        range: time range of the figures.
+        known: number of devices that have ever reported.
+        online: number of devices that are connected now.
+        answering: number of devices that answered at least one input in the range.
+        bundles: number of devices by the bundle version that they last reported.
+        residents: number of devices by the resident capacity that they last reported. Counts only
+            devices with a resident capacity that have answered since the range began.
+        totals: figures of their answers.
+        dropped: number of receipts that full outboxes have dropped since the store was created.
+        shared: ids of devices under whose identity several copies of a state folder report now.
     """
 
     range: TimeRange
@@ -137,23 +145,23 @@ class FleetView:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceRow:
-    """One device in the fleet's table: what it last reported.
+    """One row of the table of devices: what the device last reported.
 
     Attributes:
-        device: its id.
-        profile: its board.
+        device: the device's id.
+        profile: name of its board, "" if unknown.
         online: whether it is connected.
-        last_seen_ms: when it was last heard of.
-        bundle_version: what it runs, "" if unknown.
-        capacity: what is resident, 0 if nothing.
-        battery: charge left.
-        outbox_depth: receipts that it still holds.
-        offload_share: target share in force on it, None where another wish decides, or if it never
-            said.
-        target_share: what the console wishes for it, None for its own setting.
-        drifting: whether its inputs are harder than those of the calibration, None where nobody
-            knows.
-        answers: inputs answered, ever.
+        last_seen_ms: time of its last message.
+        bundle_version: version of the bundle that it runs, "" if unknown.
+        capacity: resident capacity, 0 if none.
+        battery: charge left, 0 to 1.
+        outbox_depth: number of receipts in its outbox.
+        offload_share: target share in force on the device; None if it has another kind of target,
+            or has not reported.
+        target_share: target share set in the console; None if the device's own configuration
+            applies.
+        drifting: whether its inputs are harder than those of the calibration; None if unknown.
+        answers: number of inputs that it has ever answered.
     """
 
     device: str
@@ -172,7 +180,25 @@ class DeviceRow:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerPoint:
-    """One answer, as a point on a device's page: from its receipt."""
+    """One answer on a device's page, taken from its receipt.
+
+    Attributes:
+        answered_at_ms: time of the answer.
+        input_index: number of the input, counted by the device.
+        route: where the input was answered: "capacity-<k>" or "cloud".
+        reason: why it was answered there.
+        answer: index of the class.
+        resident_capacity: capacity that was resident on the device.
+        latency_ms: time from the input to the answer.
+        energy_compute_mj: energy of computing.
+        energy_radio_mj: energy of the radio.
+        energy_provenance: least certain provenance of the energies, "none" without any.
+        budget_memory_bytes: memory that the resident capacity may take.
+        budget_energy_mj: energy that one answer may take.
+        budget_battery: charge left, 0 to 1.
+        budget_link_mbit_s: throughput of the link; 0 without a link.
+        budget_offload_share: target share in force.
+    """
 
     answered_at_ms: int
     input_index: int
@@ -193,9 +219,15 @@ class AnswerPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceView:
-    """One device over a time range: its row, its figures, its latest answers and hard inputs.
+    """Figures of one device over a time range.
 
-    `copies` counts the copies of its state folder that report now; there should be one.
+    Attributes:
+        range: time range of the figures.
+        row: what the device last reported.
+        totals: figures of its answers.
+        answers: its latest answers, oldest first.
+        hard_inputs: inputs that it sent to the cloud, newest first.
+        copies: number of copies of its state folder that report now; it should be 1.
     """
 
     range: TimeRange

@@ -15,7 +15,7 @@ from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.console.auth.password import CONSOLE_FOLDER, first_password
 from nestling_cloud.console.server import ConsoleServer
 from nestling_cloud.control.commander import Commander
-from nestling_cloud.control.offline_sweep import end_removed
+from nestling_cloud.control.offline_sweep import mark_removed_offline
 from nestling_cloud.control.targets import Targets
 from nestling_cloud.federated.round_log import RoundLog
 from nestling_cloud.fleet.addresses import FleetAddresses
@@ -93,7 +93,7 @@ async def serve(
         console = _open_console(config, security, stack)
         broker, own_broker = _join_broker(config, security, stack)
         commander = Commander(Targets(store), repository)
-        ingest = Ingest(store, broker, heard=commander.hear)
+        ingest = Ingest(store, broker, heard=commander.record_report)
         delivery = MqttDelivery(repository, broker)
         recorder = HardInputRecorder(HardInputs(store).add_all)
 
@@ -103,7 +103,7 @@ async def serve(
                 made.append(_watch(own_broker))
             if security is not None:
                 made.append(security.keep_broker_told(own_broker))
-                made.append(end_removed(security.enrolment.roster, store))
+                made.append(mark_removed_offline(security.enrolment.roster, store))
             return made
 
         async with (

@@ -1,4 +1,4 @@
-"""The REST API: its routes, parameters and answers.
+"""The REST API: its routes, parameters and response schemas.
 
 Imports `console.data`, `console.http` and `console.auth`; never a page.
 """

@@ -1,4 +1,4 @@
-"""What the API answers with as CSV."""
+"""CSV responses of the API."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -17,21 +17,37 @@ _LINES_A_CHUNK = 500
 
 
 def totals_table(chart: str, totals: Totals, *others: str) -> Table:
-    """Make the table of a chart; `others` are names of further charts, for who asks for none."""
+    """Make the table of a chart.
+
+    Args:
+        chart: name of the chart.
+        totals: figures to put into the table.
+        others: names of further charts, listed in the error for an unknown chart.
+
+    Raises:
+        RequestError: there is no such chart.
+    """
     make = TOTALS_TABLES.get(chart)
     if make is None:
         names = ", ".join([*TOTALS_TABLES, *others])
-        raise RequestError(HTTPStatus.NOT_FOUND, f"no chart {chart!r}; there are: {names}")
+        raise RequestError(HTTPStatus.NOT_FOUND, f"no chart {chart!r}; available charts: {names}")
     return make(totals)
 
 
-def csv_response(shown: Table) -> Response:
-    """Answer with a table."""
-    return Response(table_csv(shown), media_type=CSV_TYPE)
+def csv_response(table: Table) -> Response:
+    """Make a CSV response from a table."""
+    return Response(table_csv(table), media_type=CSV_TYPE)
 
 
 def receipt_lines(rows: Iterator[ReceiptRow]) -> Iterator[str]:
-    """Write receipts as they are read, so that any number of them takes little memory."""
+    """Format receipts as CSV while they are read, so that any number of them takes little memory.
+
+    Args:
+        rows: the receipts.
+
+    Yields:
+        Chunks of several lines, beginning with the line of column names.
+    """
     fields = [name for name in ReceiptRow.__dataclass_fields__ if name != "success"]
     lines: list[list[Any]] = [[*fields, "success"]]
     for row in rows:

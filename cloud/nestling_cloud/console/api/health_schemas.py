@@ -1,4 +1,4 @@
-"""What the API answers with about what is wrong."""
+"""Response schemas of the API for health findings."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -9,20 +9,20 @@ from nestling_cloud.console.data.health import Finding, Severity
 
 
 class FindingMessage(BaseModel):
-    """One thing that is wrong."""
+    """One problem."""
 
     severity: Severity
     text: str
 
 
 class HealthMessage(BaseModel):
-    """What is wrong, the worst first; an empty list says that nothing was found."""
+    """What is wrong, worst first; an empty list means that no rule found a problem."""
 
     findings: list[FindingMessage]
 
     @classmethod
     def of(cls, findings: Iterable[Finding]) -> Self:
-        """Make it of what was found."""
+        """Make a message from findings."""
         return cls(
             findings=[FindingMessage(severity=one.severity, text=one.text) for one in findings]
         )

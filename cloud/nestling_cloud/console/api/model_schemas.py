@@ -1,4 +1,4 @@
-"""What the API answers with about the released bundle and federated rounds."""
+"""Response schemas of the API for the released bundle and federated rounds."""
 
 from dataclasses import asdict
 from typing import Any, Self
@@ -21,19 +21,21 @@ class PointMessage(BaseModel):
 
 
 class ModelsMessage(BaseModel):
-    """The released bundle: what `nestling-cloud bundle show --json` tells, and its curves.
+    """The released bundle: what `nestling-cloud bundle show --json` prints, and its curves.
 
-    Its accuracies are those on the calibration inputs, measured when the bundle was built. No
-    figure here is the fleet's.
+    The accuracies were measured on the calibration inputs when the bundle was built. None of the
+    figures is measured on the fleet.
     """
 
     bundle: dict[str, Any]
     curves: list[list[PointMessage]] = Field(description="by capacity, smallest first")
-    calibration_inputs: int = Field(description="inputs that accuracies and curves come from")
+    calibration_inputs: int = Field(
+        description="number of inputs that accuracies and curves were computed from"
+    )
 
     @classmethod
     def of(cls, models: Models) -> Self:
-        """Make it of the bundle."""
+        """Make a message from the bundle."""
         return cls(
             bundle=models.overview,
             curves=[
@@ -60,7 +62,7 @@ class DroppedMessage(BaseModel):
 
 
 class RoundMessage(BaseModel):
-    """One federated round: its number within its run, its place among those of all runs."""
+    """One federated round: `number` counts within its run, `place` over all runs."""
 
     run: str
     number: int
@@ -70,8 +72,8 @@ class RoundMessage(BaseModel):
     used: int
     examples: int
     calibration_accuracy: list[float] = Field(
-        description="of each capacity after the round, on the cloud's calibration inputs, not on "
-        "the fleet's"
+        description="accuracy of each capacity after the round, on the cloud's calibration inputs, "
+        "not on the fleet's"
     )
     dropped: list[DroppedMessage]
     averaged: bool
@@ -80,5 +82,5 @@ class RoundMessage(BaseModel):
 
     @classmethod
     def of(cls, one: RoundView) -> Self:
-        """Make it of the view."""
+        """Make a message from a view."""
         return cls(**asdict(one))

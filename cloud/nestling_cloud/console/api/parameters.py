@@ -1,4 +1,4 @@
-"""What may be asked of the API: parameters of paths and queries."""
+"""Path and query parameters of the API."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -11,19 +11,19 @@ from nestling_cloud.console.data.table import Table
 from nestling_cloud.console.data.time_spans import SPANS
 from nestling_cloud.metrics.views import DeviceRow, Totals
 
-_LATEST_MS = 2**53  # what JSON holds without a loss
+_LATEST_MS = 2**53  # largest integer that JSON numbers hold exactly
 
 SpanName = Annotated[
     str,
     Query(
         pattern=f"^({'|'.join(SPANS)})$",
-        description="time up to now, unless since_ms is given",
+        description="span of time up to now, unless since_ms is given",
         json_schema_extra={"enum": list(SPANS)},
     ),
 ]
 Since = Annotated[int | None, Query(ge=0, le=_LATEST_MS, description="Unix milliseconds")]
 Until = Annotated[
-    int | None, Query(ge=0, le=_LATEST_MS, description="Unix milliseconds; now, if left out")
+    int | None, Query(ge=0, le=_LATEST_MS, description="Unix milliseconds (default: now)")
 ]
 DeviceId = Annotated[str, Path(pattern=f"^{topics.DEVICE_ID_PATTERN}$")]
 TOTALS_TABLES: dict[str, Callable[[Totals], Table]] = {
@@ -35,7 +35,8 @@ TOTALS_TABLES: dict[str, Callable[[Totals], Table]] = {
 }
 DEVICE_FIELDS = list(DeviceRow.__dataclass_fields__)
 OrderBy = Annotated[
-    str, Query(description="a field of a device", json_schema_extra={"enum": DEVICE_FIELDS})
+    str,
+    Query(description="field of a device to sort by", json_schema_extra={"enum": DEVICE_FIELDS}),
 ]
 FleetChart = Annotated[str, Path(json_schema_extra={"enum": [*TOTALS_TABLES, "bundles"]})]
 DeviceChart = Annotated[

@@ -1,4 +1,4 @@
-"""The REST API: the figures that the pages show, as JSON and CSV."""
+"""The routes of the REST API: the figures that the pages show, as JSON and CSV."""
 
 import asyncio
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ from nestling_cloud.console.api.schemas import (
     OperatingPointMessage,
     TargetMessage,
 )
-from nestling_cloud.console.auth.guard import ASKED_BY
+from nestling_cloud.console.auth.guard import REQUESTED_BY
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.live import DeviceQuery
@@ -56,62 +56,65 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": description}
     for status, description in (
-        (401, "no token, or a wrong one"),
-        (403, "asked by another site's page, or by a name that is not this machine's"),
-        (404, "nothing of that name"),
-        (405, "another method; the header Allow names those there are"),
-        (422, "a parameter or a body that makes no sense"),
-        (500, "the cloud could not answer; what it logged tells why"),
+        (401, "missing or wrong token"),
+        (403, "request from another site's page, or under a name that is not this machine's"),
+        (404, "no such device, chart or address"),
+        (405, "method not allowed; the Allow header lists the allowed methods"),
+        (422, "invalid parameter or body"),
+        (500, "the cloud could not answer; see its log for the reason"),
     )
 }
-# Of what is written.
 _BODY_PROBLEM: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "a body that is no JSON"}
+    400: {"model": Problem, "description": "the body is not JSON"}
 }
 
 
 class Api:
-    """Makes the routes.
+    """The REST API.
 
     Args:
-        parts: where figures come from, the same as the pages'.
+        parts: sources of the figures, shared with the pages.
     """
 
     def __init__(self, parts: ConsoleData) -> None:
         self._parts = parts
 
     def router(self) -> APIRouter:
-        """Every route, below /api/v1."""
+        """Make all routes, below /api/v1."""
         router = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
         get, put = router.get, partial(router.put, responses=_BODY_PROBLEM)
         get("/session", include_in_schema=False)(self._session)
         get("/health", summary="What is wrong with the fleet")(self._fleet_health)
         get("/devices/{device}/health", summary="What is wrong with a device")(self._device_health)
-        get("/fleet", summary="The fleet over a time")(self._fleet)
+        get("/fleet", summary="The fleet over a time range")(self._fleet)
         get("/fleet/{chart}.csv", summary="A chart of the fleet's page as CSV")(self._fleet_csv)
-        get("/devices", summary="A page of the devices")(self._devices)
-        get("/devices/{device}", summary="One device over a time")(self._device)
+        get("/devices", summary="One page of the table of devices")(self._devices)
+        get("/devices/{device}", summary="One device over a time range")(self._device)
         get("/devices/{device}/{chart}.csv", summary="A chart of a device's page as CSV")(
             self._device_csv
         )
         get("/models", summary="The released bundle")(self._models)
-        get("/models/capacities.csv", summary="Its capacities as CSV")(self._capacities_csv)
-        get("/models/curves.csv", summary="Its routing curves as CSV")(self._curves_csv)
+        get("/models/capacities.csv", summary="The released bundle's capacities as CSV")(
+            self._capacities_csv
+        )
+        get("/models/curves.csv", summary="The released bundle's routing curves as CSV")(
+            self._curves_csv
+        )
         get("/operating-point", summary="The fleet's operating point")(self._fleet_point)
-        put("/operating-point", summary="Target a share for the fleet")(self._set_fleet_target)
+        put("/operating-point", summary="Set the fleet's target share")(self._set_fleet_target)
         get("/devices/{device}/operating-point", summary="A device's operating point")(
             self._device_point
         )
-        put("/devices/{device}/operating-point", summary="Target a share for a device")(
+        put("/devices/{device}/operating-point", summary="Set a device's target share")(
             self._set_device_target
         )
-        get("/receipts.csv", summary="Every receipt of a time as CSV")(self._receipts_csv)
+        get("/receipts.csv", summary="All receipts of a time range as CSV")(self._receipts_csv)
         get("/rounds", summary="Federated rounds")(self._rounds)
         get("/rounds.csv", summary="Federated rounds as CSV")(self._rounds_csv)
-        known = [route for route in router.routes if isinstance(route, Route)]
+        routes = [route for route in router.routes if isinstance(route, Route)]
 
         async def unknown(request: Request) -> None:
-            raise _refusal(request, known)
+            raise _refusal(request, routes)
 
         router.api_route("/{rest:path}", methods=_METHODS, include_in_schema=False)(unknown)
         return router
@@ -120,12 +123,12 @@ class Api:
         return {"open": True}
 
     async def _fleet_health(self) -> HealthMessage:
-        return HealthMessage.of(await self._parts.condition.of_fleet())
+        return HealthMessage.of(await self._parts.health.of_fleet())
 
     async def _device_health(self, device: DeviceId) -> HealthMessage:
         if await self._parts.live.row(device) is None:
             raise _no_device(device)
-        return HealthMessage.of(await self._parts.condition.of_device(device))
+        return HealthMessage.of(await self._parts.health.of_device(device))
 
     async def _fleet(
         self, span: SpanName = DEFAULT_SPAN.name, since_ms: Since = None, until_ms: Until = None
@@ -156,7 +159,7 @@ class Api:
         if order_by not in DEVICE_FIELDS:
             names = ", ".join(DEVICE_FIELDS)
             raise RequestError(
-                HTTPStatus.UNPROCESSABLE_ENTITY, f"order_by {order_by!r}: take one of {names}"
+                HTTPStatus.UNPROCESSABLE_ENTITY, f"order_by {order_by!r}: use one of {names}"
             )
         query = DeviceQuery(
             search=search, order_by=order_by, descending=descending, offset=offset, limit=limit
@@ -225,7 +228,7 @@ class Api:
                 self._parts.targets.set,
                 device,
                 target.offload_share,
-                set_by=request.scope[ASKED_BY],
+                set_by=request.scope[REQUESTED_BY],
             )
         except TargetError as err:
             raise RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, str(err)) from err
@@ -270,34 +273,35 @@ class Api:
         return view
 
     def _range(self, span: str, since_ms: int | None, until_ms: int | None) -> TimeRange:
-        usual = self._parts.live.range(SPANS[span])
-        since_ms = usual.since_ms if since_ms is None else since_ms
-        until_ms = usual.until_ms if until_ms is None else until_ms
+        default = self._parts.live.range(SPANS[span])
+        since_ms = default.since_ms if since_ms is None else since_ms
+        until_ms = default.until_ms if until_ms is None else until_ms
         if since_ms >= until_ms:
             raise RequestError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"since_ms {since_ms} is not before until_ms {until_ms}; both are Unix times",
+                f"since_ms {since_ms} is not before until_ms {until_ms}; both are Unix "
+                "milliseconds",
             )
         return TimeRange(since_ms=since_ms, until_ms=until_ms)
 
 
 def _no_device(device: str) -> RequestError:
     return RequestError(
-        HTTPStatus.NOT_FOUND, f"no device {device!r}; {PREFIX}/devices lists those there are"
+        HTTPStatus.NOT_FOUND, f"no device {device!r}; {PREFIX}/devices lists all devices"
     )
 
 
-def _refusal(request: Request, known: Iterable[Route]) -> RequestError:
-    """Tell a wrong method from an address that there is not."""
-    fitting = (route for route in known if route.matches(request.scope)[0] is Match.PARTIAL)
-    methods = sorted({method for route in fitting for method in route.methods or ()})
+def _refusal(request: Request, routes: Iterable[Route]) -> RequestError:
+    """Make the error for a wrong method, or for an address that does not exist."""
+    matching = (route for route in routes if route.matches(request.scope)[0] is Match.PARTIAL)
+    methods = sorted({method for route in matching for method in route.methods or ()})
     if methods:
         allowed = ", ".join(methods)
         return RequestError(
             HTTPStatus.METHOD_NOT_ALLOWED,
-            f"{request.method} is not for this address; it answers {allowed}",
+            f"{request.method} is not allowed at this address; allowed: {allowed}",
             {"Allow": allowed},
         )
     return RequestError(
-        HTTPStatus.NOT_FOUND, f"no such address; {PREFIX}/openapi.json lists those there are"
+        HTTPStatus.NOT_FOUND, f"no such address; {PREFIX}/openapi.json lists all addresses"
     )

@@ -1,4 +1,4 @@
-"""What the API answers with about fleet and devices: the views, in a form that JSON can hold."""
+"""Response schemas of the API for fleet and devices: the views in a form that JSON can hold."""
 
 from dataclasses import asdict
 from typing import Self
@@ -13,7 +13,7 @@ _PROVENANCE = "measured, calibrated or modelled; several are joined by a comma"
 
 
 class RouteMessage(BaseModel):
-    """Answers of one route, as devices reported them."""
+    """Figures of the answers of one route, as devices reported them."""
 
     route: str
     answers: int
@@ -35,7 +35,7 @@ class EnergyMessage(BaseModel):
 
 
 class CloudOnlyMessage(BaseModel):
-    """What the same inputs would have taken if all had been sent, as devices computed it."""
+    """What sending all the same inputs to the cloud would have taken, as devices computed it."""
 
     provenance: str
     answers: int
@@ -61,7 +61,7 @@ class BucketMessage(BaseModel):
 
     @classmethod
     def of(cls, bucket: Bucket) -> Self:
-        """Make it of the view."""
+        """Make a message from a view."""
         energy = [
             BucketEnergyMessage(source=source, provenance=provenance, energy_mj=energy_mj)
             for (source, provenance), energy_mj in sorted(bucket.energy_mj.items())
@@ -75,7 +75,7 @@ class BucketMessage(BaseModel):
 
 
 class TotalsMessage(BaseModel):
-    """Figures over a time."""
+    """Figures over a time range."""
 
     answers: int
     fallbacks: int
@@ -89,7 +89,7 @@ class TotalsMessage(BaseModel):
 
     @classmethod
     def of(cls, totals: Totals) -> Self:
-        """Make it of the view."""
+        """Make a message from a view."""
         return cls(
             answers=totals.answers,
             fallbacks=totals.fallbacks,
@@ -104,19 +104,23 @@ class TotalsMessage(BaseModel):
 
 
 class FleetMessage(BaseModel):
-    """The fleet over a time, as its devices reported it."""
+    """The fleet over a time range, as its devices reported it."""
 
     since_ms: int
     until_ms: int
-    known: int = Field(description="devices that were ever heard of")
+    known: int = Field(description="devices that have ever reported")
     online: int = Field(
-        description="devices connected now; none while the cloud has no connection to the broker"
+        description="devices connected now; 0 while the cloud has no connection to the broker"
     )
     answering: int = Field(
-        description="devices that answered an input in the time, connected now or not"
+        description="devices that answered an input in the time range, connected now or not"
     )
-    bundles: dict[str, int] = Field(description="devices by the version that they last reported")
-    dropped: int = Field(description="receipts that full outboxes dropped, ever")
+    bundles: dict[str, int] = Field(
+        description="devices by the bundle version that they last reported"
+    )
+    dropped: int = Field(
+        description="receipts that full outboxes have dropped since the store was created"
+    )
     shared: list[str] = Field(
         description="devices under whose identity several copies of a state folder report"
     )
@@ -124,7 +128,7 @@ class FleetMessage(BaseModel):
 
     @classmethod
     def of(cls, view: FleetView) -> Self:
-        """Make it of the view."""
+        """Make a message from a view."""
         return cls(
             since_ms=view.range.since_ms,
             until_ms=view.range.until_ms,
@@ -156,12 +160,12 @@ class DeviceRowMessage(BaseModel):
 
     @classmethod
     def of(cls, row: DeviceRow) -> Self:
-        """Make it of the view."""
+        """Make a message from a view."""
         return cls(**asdict(row))
 
 
 class DevicesMessage(BaseModel):
-    """A page of devices, and how many there are on all pages."""
+    """One page of devices, and the number of devices on all pages."""
 
     total: int
     devices: list[DeviceRowMessage]
@@ -198,7 +202,7 @@ class HardInputMessage(BaseModel):
 
     @classmethod
     def of(cls, one: HardInput) -> Self:
-        """Make it of the view."""
+        """Make a message from a view."""
         return cls(
             received_at_ms=one.received_at_ms,
             input_index=one.input_index,
@@ -209,7 +213,7 @@ class HardInputMessage(BaseModel):
 
 
 class DeviceMessage(BaseModel):
-    """One device over a time."""
+    """One device over a time range."""
 
     since_ms: int
     until_ms: int
@@ -221,7 +225,7 @@ class DeviceMessage(BaseModel):
 
     @classmethod
     def of(cls, view: DeviceView) -> Self:
-        """Make it of the view."""
+        """Make a message from a view."""
         return cls(
             since_ms=view.range.since_ms,
             until_ms=view.range.until_ms,
@@ -234,19 +238,22 @@ class DeviceMessage(BaseModel):
 
 
 class StrictMessage(BaseModel):
-    """What a program writes: exactly the fields there are, of exactly their types."""
+    """Base of request bodies: exactly these fields, of exactly these types."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class TargetMessage(StrictMessage):
-    """A target offload share; null takes the target back."""
+    """A target offload share; null removes the target."""
 
     offload_share: float | None = Field(ge=0, le=1)
 
 
 class OperatingPointMessage(BaseModel):
-    """An operating point: wished, in force as devices reported, observed since the target."""
+    """An operating point: its target, the share in force on devices, and figures since the change.
+
+    `in_force_min` and `in_force_max` are the smallest and largest share that devices report.
+    """
 
     target_share: float | None
     in_force_min: float | None
@@ -257,7 +264,7 @@ class OperatingPointMessage(BaseModel):
 
     @classmethod
     def of(cls, state: PointState) -> Self:
-        """Make it of what is known."""
+        """Make a message from a state."""
         low, high = state.in_force or (None, None)
         last = state.last_change
         return cls(

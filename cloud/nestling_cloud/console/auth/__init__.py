@@ -1,4 +1,4 @@
-"""Who may use the console: password, sessions, API tokens, and the middleware that enforces them.
+"""Access control of the console: password, sessions, API tokens, and the middleware.
 
 Imports `console.http` only.
 """

@@ -1,4 +1,4 @@
-"""Who may see what: pure rules over the head of a request."""
+"""Decides from the head of a request whether it may pass. Pure, apart from sessions and tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,44 +11,49 @@ from nestling_cloud.console.auth.tokens import TokenFile
 from nestling_cloud.console.http.paths import API, HEALTH, ICON, LOGIN, STYLE
 from nestling_core.network.hosts import is_loopback
 
-# What answers everybody.
+# Paths that answer without a session or token.
 OPEN_PATHS = frozenset({HEALTH, LOGIN, STYLE, ICON})
-# Who asks with a session.
+# Name of a client with a session.
 BROWSER = "console"
-# Others would get as far as the page that says that there is none, and that one is not cheap.
+# Other methods would reach the 404 page, which costs more to build than a refusal.
 _OPEN_METHODS = frozenset({"GET", "POST"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Verdict(Enum):
-    """What becomes of a request."""
+    """Outcome of an access check."""
 
     PASS = auto()
-    LOG_IN = auto()  # no session and no token
-    STRANGE_HOST = auto()  # somebody else's name leads here: DNS rebinding
-    STRANGE_ORIGIN = auto()  # somebody else's page asks: request forgery
+    LOG_IN = auto()  # neither a session nor a token
+    FOREIGN_HOST = auto()  # another host's name resolves to this machine: DNS rebinding
+    FOREIGN_ORIGIN = auto()  # sent by another site's page: cross-site request forgery
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What becomes of a request, and who asks: "console" for a browser, else the token."""
+    """The verdict on a request, and who sent it.
+
+    Attributes:
+        verdict: whether the request passes.
+        by: "console" for a browser with a session, "token NAME" for a program, "" if unknown.
+    """
 
     verdict: Verdict
     by: str = ""
 
 
-_STRANGE_HOST = Decision(verdict=Verdict.STRANGE_HOST)
-_STRANGE_ORIGIN = Decision(verdict=Verdict.STRANGE_ORIGIN)
+_FOREIGN_HOST = Decision(verdict=Verdict.FOREIGN_HOST)
+_FOREIGN_ORIGIN = Decision(verdict=Verdict.FOREIGN_ORIGIN)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestHead:
-    """The head of an HTTP request, or of a websocket's handshake.
+    """The head of an HTTP request, or of a websocket handshake.
 
     Attributes:
-        path: without the query.
-        method: of HTTP; "WEBSOCKET" for a handshake.
-        headers: by lower-case name.
+        path: path of the URL, without the query.
+        method: HTTP method; "WEBSOCKET" for a handshake.
+        headers: headers by lower-case name.
     """
 
     path: str
@@ -57,7 +62,7 @@ class RequestHead:
 
     @property
     def session_key(self) -> str:
-        """The session's cookie, "" where none came."""
+        """Return the key in the session cookie, "" without one."""
         try:
             cookie = SimpleCookie(self.headers.get("cookie", "")).get(COOKIE)
         except CookieError:
@@ -66,18 +71,18 @@ class RequestHead:
 
     @property
     def token(self) -> str:
-        """The API token, "" where none came."""
+        """Return the API token, "" without one."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 
 
 class Access:
-    """Decides about requests.
+    """Decides whether requests pass.
 
     Args:
-        sessions: of browsers.
-        tokens: for the API.
-        local_only: whether the console listens on loopback, and so has only loopback's names.
+        sessions: sessions of browsers.
+        tokens: API tokens.
+        local_only: whether the console listens on loopback, and so answers to loopback names only.
     """
 
     def __init__(self, sessions: Sessions, tokens: TokenFile, *, local_only: bool) -> None:
@@ -85,44 +90,48 @@ class Access:
         self._tokens = tokens
         self._local_only = local_only
 
-    def decide(self, asked: RequestHead) -> Decision:
-        """Whether a request passes, and why not."""
-        host = asked.headers.get("host", "")
+    def decide(self, request: RequestHead) -> Decision:
+        """Decide whether a request passes, and who sent it.
+
+        Raises:
+            TokenError: the file of tokens is damaged.
+        """
+        host = request.headers.get("host", "")
         if self._local_only and not is_loopback(_name(host)):
-            return _STRANGE_HOST
-        by_token = asked.path.startswith(API) and bool(asked.token)
-        if asked.method not in _SAFE_METHODS and not by_token and not _own_page(asked, host):
-            # Who has no session asks with nobody's rights: a script that forgot its token.
-            nobody = asked.path.startswith(API) and not asked.session_key
-            return Decision(verdict=Verdict.LOG_IN) if nobody else _STRANGE_ORIGIN
-        if asked.path in OPEN_PATHS and asked.method in _OPEN_METHODS:
+            return _FOREIGN_HOST
+        by_token = request.path.startswith(API) and bool(request.token)
+        if request.method not in _SAFE_METHODS and not by_token and not _own_page(request, host):
+            # Without a session this is no forgery, but a script that forgot its token.
+            script = request.path.startswith(API) and not request.session_key
+            return Decision(verdict=Verdict.LOG_IN) if script else _FOREIGN_ORIGIN
+        if request.path in OPEN_PATHS and request.method in _OPEN_METHODS:
             return Decision(verdict=Verdict.PASS)
-        by = self._holder(asked) if by_token else self._browser(asked)
+        by = self._holder(request) if by_token else self._browser(request)
         return Decision(verdict=Verdict.PASS if by else Verdict.LOG_IN, by=by)
 
-    def _browser(self, asked: RequestHead) -> str:
-        return BROWSER if self.session_lasts(asked) else ""
+    def _browser(self, request: RequestHead) -> str:
+        return BROWSER if self.session_lasts(request) else ""
 
-    def _holder(self, asked: RequestHead) -> str:
-        name = self._tokens.holder(asked.token)
+    def _holder(self, request: RequestHead) -> str:
+        name = self._tokens.holder(request.token)
         return f"token {name}" if name else ""
 
-    def session_lasts(self, asked: RequestHead) -> bool:
-        """Whether the session that a request came with is open still."""
-        return bool(asked.session_key) and self._sessions.use(asked.session_key)
+    def session_lasts(self, request: RequestHead) -> bool:
+        """Return whether the session of a request is still open; count this as use."""
+        return bool(request.session_key) and self._sessions.use(request.session_key)
 
 
 def _name(host: str) -> str:
-    """Host header without its port."""
+    """Return the host name in a Host header, without the port."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
 
 
-def _own_page(asked: RequestHead, host: str) -> bool:
-    """Whether a page of ours asks; browsers send an Origin with whatever changes something."""
+def _own_page(request: RequestHead, host: str) -> bool:
+    """Return whether our own page sent the request, by the Origin that browsers add to writes."""
     try:
-        return bool(host) and urlsplit(asked.headers.get("origin", "")).netloc == host
+        return bool(host) and urlsplit(request.headers.get("origin", "")).netloc == host
     except ValueError:
         return False

@@ -1,4 +1,4 @@
-"""The gate in front of every route, page, asset and socket of the console."""
+"""Middleware that checks access to every route, page, asset and socket of the console."""
 
 import asyncio
 import logging
@@ -15,25 +15,25 @@ from nestling_cloud.console.http.problem import problem
 from nestling_cloud.errors import CloudError
 
 _LOG = logging.getLogger(__name__)
-_STRANGE = {
-    Verdict.STRANGE_HOST: "this console goes by the names of this machine only: open it as "
+_FOREIGN = {
+    Verdict.FOREIGN_HOST: "this console answers only to the names of this machine: open it as "
     "http://127.0.0.1 or http://localhost with its port",
-    Verdict.STRANGE_ORIGIN: "only pages of this console may change something; scripts use a token "
-    "(nestling-cloud console token add NAME)",
+    Verdict.FOREIGN_ORIGIN: "only pages of this console may send this request; scripts need a "
+    "token (nestling-cloud console token add NAME)",
 }
 _NO_KEY = "send 'Authorization: Bearer TOKEN'; `nestling-cloud console token add NAME` makes one"
-# In a request's scope: who asks.
-ASKED_BY = "nestling.asked_by"
-# Private use, RFC 6455: the browser is to log in again.
+# Key in the ASGI scope: who sent the request.
+REQUESTED_BY = "nestling.requested_by"
+# For private use by RFC 6455: the browser has to log in again.
 _CLOSE_LOGGED_OUT = 4401
 
 
 class AccessMiddleware:
-    """ASGI middleware: lets through what `Access` lets through, and nothing else.
+    """ASGI middleware that passes on only the requests that `Access` allows.
 
     Args:
-        app: what is guarded, all of it.
-        access: decides.
+        app: the guarded application.
+        access: decides about requests.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
@@ -45,34 +45,34 @@ class AccessMiddleware:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        asked = _head(scope)
-        decision = await asyncio.to_thread(self._decide, asked)  # reads files
+        head = _head(scope)
+        decision = await asyncio.to_thread(self._decide, head)  # reads files
         verdict = decision.verdict
-        scope[ASKED_BY] = decision.by
+        scope[REQUESTED_BY] = decision.by
         if scope["type"] == "websocket":
             if verdict is Verdict.PASS:
-                await self.app(scope, self._receive_while_open(asked, receive), send)
+                await self.app(scope, self._receive_while_open(head, receive), send)
             else:
-                await receive()  # the handshake, which is answered with 403
+                await receive()  # the handshake; closing before accepting answers it with 403
                 await send({"type": "websocket.close", "code": _CLOSE_LOGGED_OUT})
         elif verdict is Verdict.PASS:
             await self.app(scope, receive, send)
         else:
-            await _refusal(verdict, asked)(scope, receive, send)
+            await _refusal(verdict, head)(scope, receive, send)
 
-    def _decide(self, asked: RequestHead) -> Decision:
+    def _decide(self, head: RequestHead) -> Decision:
         try:
-            return self._access.decide(asked)
-        except CloudError as err:  # credentials that cannot be read let nobody in
+            return self._access.decide(head)
+        except CloudError as err:  # nobody gets in while the credentials cannot be read
             _LOG.warning("console: %s", err)
             return Decision(verdict=Verdict.LOG_IN)
 
-    def _receive_while_open(self, asked: RequestHead, receive: Receive) -> Receive:
-        """End a socket with its session: a page's socket hears from the page every few seconds."""
+    def _receive_while_open(self, head: RequestHead, receive: Receive) -> Receive:
+        """Close a socket when its session ends; its page sends something every few seconds."""
 
         async def receive_checked() -> Message:
             message = await receive()
-            if message["type"] == "websocket.receive" and not self._access.session_lasts(asked):
+            if message["type"] == "websocket.receive" and not self._access.session_lasts(head):
                 return {"type": "websocket.disconnect", "code": _CLOSE_LOGGED_OUT}
             return message
 
@@ -84,15 +84,15 @@ def _head(scope: Scope) -> RequestHead:
     return RequestHead(path=scope["path"], method=scope.get("method", "WEBSOCKET"), headers=headers)
 
 
-def _refusal(verdict: Verdict, asked: RequestHead) -> Response:
-    of_api = asked.path.startswith(API)
+def _refusal(verdict: Verdict, head: RequestHead) -> Response:
+    is_api = head.path.startswith(API)
     if verdict is not Verdict.LOG_IN:
-        text = _STRANGE[verdict]
-        if of_api:
+        text = _FOREIGN[verdict]
+        if is_api:
             return problem(HTTPStatus.FORBIDDEN, text)
-        return error_page(HTTPStatus.FORBIDDEN, asked.headers.get("accept", ""), text)
-    if of_api:
+        return error_page(HTTPStatus.FORBIDDEN, head.headers.get("accept", ""), text)
+    if is_api:
         return problem(HTTPStatus.UNAUTHORIZED, _NO_KEY, {"WWW-Authenticate": "Bearer"})
-    if asked.method == "GET" and "text/html" in asked.headers.get("accept", ""):
-        return RedirectResponse(f"{LOGIN}?next={quote(asked.path)}", HTTPStatus.SEE_OTHER)
+    if head.method == "GET" and "text/html" in head.headers.get("accept", ""):
+        return RedirectResponse(f"{LOGIN}?next={quote(head.path)}", HTTPStatus.SEE_OTHER)
     return PlainTextResponse("log in first", HTTPStatus.UNAUTHORIZED)

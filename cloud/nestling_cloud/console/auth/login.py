@@ -1,4 +1,4 @@
-"""Logging in and out: a page of plain HTML, since nothing else may be seen before it."""
+"""Login and logout, with a page of plain HTML, because no other page is open without a session."""
 
 import asyncio
 import html
@@ -23,13 +23,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class Login:
-    """The doorkeeper.
+    """Routes for login and logout.
 
     Args:
-        password: what to ask for.
-        sessions: where to write down who came in.
-        throttle: how often one may ask.
-        secure: whether the cookie may travel by TLS only.
+        password: the password to check.
+        sessions: opens and closes sessions.
+        throttle: limits how fast passwords may be tried.
+        secure: whether browsers may send the session cookie over TLS only.
     """
 
     def __init__(
@@ -39,11 +39,12 @@ class Login:
         self._sessions = sessions
         self._throttle = throttle
         self._secure = secure
-        # One hash at a time: each takes 64 MiB, and the throttle counts before the next one tries.
+        # One hash at a time: each takes 64 MiB, and the throttle must count a failure before the
+        # next password is checked.
         self._checking = asyncio.Lock()
 
     def router(self) -> APIRouter:
-        """Make the routes that answer everybody, and the way out."""
+        """Make the routes that are open to everybody, and the logout."""
         router = APIRouter(include_in_schema=False)
         router.get(HEALTH)(_health)
         router.get(STYLE)(_asset("login.css", "text/css"))
@@ -64,13 +65,13 @@ class Login:
             if wait_s := self._throttle.wait_s(address):
                 return _too_many(target, wait_s)
             try:
-                right = await asyncio.to_thread(self._password.check, form.get("password", ""))
+                correct = await asyncio.to_thread(self._password.check, form.get("password", ""))
             except PasswordError as err:
                 return _page(target, str(err), HTTPStatus.INTERNAL_SERVER_ERROR)
-            if not right:
+            if not correct:
                 self._throttle.failed(address)
                 _LOG.warning("console: wrong password from %s", address)
-                return _page(target, "That is not the password.", HTTPStatus.UNAUTHORIZED)
+                return _page(target, "Wrong password.", HTTPStatus.UNAUTHORIZED)
             self._throttle.succeeded(address)
         response = RedirectResponse(target, HTTPStatus.SEE_OTHER)
         response.set_cookie(
@@ -79,7 +80,7 @@ class Login:
             max_age=int(LONGEST_S),
             httponly=True,
             secure=self._secure,
-            samesite="lax",  # strict would ask again after every link from elsewhere
+            samesite="lax",  # strict would ask for the password after every link from another site
         )
         return response
 
@@ -105,7 +106,7 @@ def _asset(name: str, media_type: str) -> Callable[[], Response]:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Read a form of a stranger's: no more than a password needs."""
+    """Read a form; return no fields if it is larger than a login needs."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -116,7 +117,7 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _local(target: str) -> str:
-    """Where to go after logging in: a path of ours, whatever the link says."""
+    """Return the path to open after login: `target` if it is a path of this console, else "/"."""
     inside = target.startswith("/") and not target.startswith(("//", "/\\", LOGIN, LOGOUT))
     return target if inside and target.isprintable() else "/"
 
@@ -130,7 +131,7 @@ def _too_many(target: str, wait_s: float) -> Response:
 
 
 def _page(target: str, error: str = "", status: int = HTTPStatus.OK) -> HTMLResponse:
-    told = f'<p id="error" role="alert">{html.escape(error)}</p>' if error else ""
+    message = f'<p id="error" role="alert">{html.escape(error)}</p>' if error else ""
     described = ' aria-describedby="error" aria-invalid="true"' if error else ""
     return HTMLResponse(
         f"""<!doctype html>
@@ -152,10 +153,10 @@ def _page(target: str, error: str = "", status: int = HTTPStatus.OK) -> HTMLResp
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password"
  required autofocus{described}>
-{told}
+{message}
 <button>Log in</button>
 </form>
-<p class="hint">The first start of <code>nestling-cloud serve</code> printed it.
+<p class="hint"><code>nestling-cloud serve</code> printed the password at its first start.
 <code>nestling-cloud console password</code> makes a new one.</p>
 </main>
 </body>

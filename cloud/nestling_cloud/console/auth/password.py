@@ -1,4 +1,4 @@
-"""The console's one password: generated at the first start, kept as an argon2 hash."""
+"""The console's password: generated at the first start, stored as an argon2 hash."""
 
 import hashlib
 import secrets
@@ -13,7 +13,7 @@ from nestling_core.parsing.text import EncodingError, decode_text
 # Folder of the console's credentials, in the state folder.
 CONSOLE_FOLDER = "console"
 SHORTEST = 10
-# Longer ones are refused before they are hashed: hashing is meant to be costly.
+# Longer passwords are refused before they are hashed, because hashing is expensive by design.
 LONGEST = 1000
 # Easy to read aloud and to type: no 0/o, 1/l.
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -21,11 +21,11 @@ _GROUPS, _GROUP_LENGTH = 4, 5  # 100 bits
 
 
 class PasswordError(CloudError):
-    """A password that may not be set, or a file of one that cannot be read."""
+    """A password that may not be set, or a password file that cannot be read."""
 
 
 def generate() -> str:
-    """Make a password that nobody guesses, for example `k3v9p-x2mda-7tqhw-c4nse`."""
+    """Generate a random password of 100 bits, for example `k3v9p-x2mda-7tqhw-c4nse`."""
     groups = (
         "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS)
     )
@@ -33,10 +33,10 @@ def generate() -> str:
 
 
 class PasswordFile:
-    """The hash of the password on the disk; another process may change it at any time.
+    """The password's hash on disk; another process may change it at any time.
 
     Args:
-        folder: the console's, `<state>/console`.
+        folder: folder of the console's credentials, `<state>/console`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,21 +44,21 @@ class PasswordFile:
         self._hasher = argon2.PasswordHasher()
 
     def exists(self) -> bool:
-        """Whether a password was ever set."""
+        """Return whether a password has been set."""
         return self._path.exists()
 
     def set(self, password: str) -> None:
-        """Set another password; every session that the old one opened ends.
+        """Set a password; this ends every session that an earlier one opened.
 
         Raises:
-            PasswordError: it is too short or too long.
+            PasswordError: the password is too short or too long.
         """
         if not SHORTEST <= len(password) <= LONGEST:
             raise PasswordError(f"a password needs {SHORTEST} to {LONGEST} characters")
         write_whole(self._path, f"{self._hasher.hash(_bytes(password))}\n".encode())
 
     def check(self, password: str) -> bool:
-        """Whether this is the password; takes some 50 ms and 64 MiB, on purpose.
+        """Return whether this is the password; takes about 50 ms and 64 MiB by design.
 
         Raises:
             PasswordError: the file is missing or damaged.
@@ -75,7 +75,7 @@ class PasswordFile:
             ) from err
 
     def mark(self) -> str:
-        """Tell passwords apart without knowing them; "" where none is set."""
+        """Return a digest that changes with the password, "" if none is set."""
         try:
             return hashlib.sha256(self._read().encode()).hexdigest()
         except PasswordError:
@@ -91,14 +91,18 @@ class PasswordFile:
 
 
 def _bytes(password: str) -> bytes:
-    return password.encode("utf-8", "surrogatepass")  # whatever a terminal gives
+    return password.encode("utf-8", "surrogatepass")  # a terminal may pass lone surrogates
 
 
 def first_password(folder: Path) -> str | None:
-    """Set a generated password where there is none; returns it, None where there was one."""
+    """Generate and set a password if there is none.
+
+    Returns:
+        The new password; None if there was one already.
+    """
     file = PasswordFile(folder)
     if file.exists():
         return None
-    made = generate()
-    file.set(made)
-    return made
+    password = generate()
+    file.set(password)
+    return password

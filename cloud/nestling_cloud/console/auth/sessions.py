@@ -1,4 +1,4 @@
-"""Who is logged in: sessions in memory, so that a restart of the cloud ends them all."""
+"""Sessions of logged-in browsers, held in memory, so that a restart of the cloud ends them."""
 
 import hashlib
 import secrets
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 COOKIE = "nestling_session"
-# A page that is open counts as use.
+# An open page counts as use.
 IDLE_S = 12 * 3600.0
 LONGEST_S = 7 * 24 * 3600.0
 
@@ -20,13 +20,13 @@ class _Session:
 
 
 class Sessions:
-    """Opened by the password, closed by logout, by time, or by another password.
+    """Sessions that the password opens, and that logout, time or a new password closes.
 
-    May be used from several threads.
+    Thread-safe.
 
     Args:
-        clock: seconds that only grow.
-        password_mark: tells which password is the one now.
+        clock: monotonic clock, in seconds.
+        password_mark: returns a digest of the current password.
     """
 
     def __init__(self, clock: Callable[[], float], password_mark: Callable[[], str]) -> None:
@@ -36,36 +36,44 @@ class Sessions:
         self._open: dict[str, _Session] = {}  # by the digest of their key
 
     def open(self) -> str:
-        """Begin a session; returns the key that the browser keeps."""
+        """Open a session.
+
+        Returns:
+            The key for the browser's cookie.
+        """
         now_s = self._clock()
         mark = self._password_mark()
         key = secrets.token_urlsafe(32)
-        made = _Session(opened_s=now_s, used_s=now_s, password_mark=mark)
+        new = _Session(opened_s=now_s, used_s=now_s, password_mark=mark)
         with self._lock:
-            lasting = {one: at for one, at in self._open.items() if _lasts(at, now_s, mark)}
-            self._open = {**lasting, _digest(key): made}
+            valid = {
+                digest: session
+                for digest, session in self._open.items()
+                if _is_valid(session, now_s, mark)
+            }
+            self._open = {**valid, _digest(key): new}
         return key
 
     def use(self, key: str) -> bool:
-        """Whether a session of this key lasts; being asked keeps it from idling away."""
+        """Return whether the session of this key is open; if so, restart its idle time."""
         digest, now_s = _digest(key), self._clock()
-        if digest not in self._open:  # a stranger costs no look at the password's file
+        if digest not in self._open:  # do not read the password file for an unknown key
             return False
         mark = self._password_mark()
         with self._lock:
             session = self._open.pop(digest, None)
-            if session is None or not _lasts(session, now_s, mark):
+            if session is None or not _is_valid(session, now_s, mark):
                 return False
             self._open[digest] = replace(session, used_s=now_s)
         return True
 
     def close(self, key: str) -> None:
-        """End a session, if there is one."""
+        """Close the session of this key, if there is one."""
         with self._lock:
             self._open.pop(_digest(key), None)
 
 
-def _lasts(session: _Session, now_s: float, password_mark: str) -> bool:
+def _is_valid(session: _Session, now_s: float, password_mark: str) -> bool:
     return (
         now_s - session.used_s < IDLE_S
         and now_s - session.opened_s < LONGEST_S

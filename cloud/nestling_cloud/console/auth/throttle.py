@@ -1,27 +1,28 @@
-"""How fast passwords may be tried: a pure rule over failures and a clock."""
+"""Limits how fast passwords may be tried, by counting failures. Pure, apart from the clock."""
 
 from collections import deque
 from collections.abc import Callable
 
 from nestling_core.network.hosts import network_of
 
-# So many failures of one address are typing errors.
+# Failures of one address that cost no wait, because they may be typing errors.
 FREE_FAILURES = 5
-# After those, an address waits 2, 4, 8, ... seconds after each failure, and never longer than this.
+# After those, an address waits 2, 4, 8, ... seconds after each failure, at most this long.
 LONGEST_WAIT_S = 300.0
-# All addresses together, in any minute; many machines may try at once. Those that have not failed
-# yet may go on until there are twice as many: who guesses must not keep out who knows.
+# Failures of all addresses in any minute, after which every address that has failed waits. An
+# address that has not failed waits only after twice as many, so that guessing from many machines
+# does not lock out people who know the password.
 FAILURES_A_MINUTE = 60
-# Failures of an address count for so long.
+# Failures of an address are forgotten after this time.
 _MEMORY_S = 3600.0
 _MOST_ADDRESSES = 10_000
 
 
 class LoginThrottle:
-    """Counts failed logins by address, those of one IPv6 network (/64) together.
+    """Counts failed logins by address; addresses of one IPv6 network (/64) count as one.
 
     Args:
-        clock: seconds that only grow.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -30,25 +31,25 @@ class LoginThrottle:
         self._minute: deque[float] = deque()
 
     def wait_s(self, address: str) -> float:
-        """Seconds until this address may try again, 0 for now."""
+        """Return the seconds until this address may try a password, 0 if it may try now."""
         now_s, network = self._clock(), network_of(address)
         known = network in self._addresses
         most = FAILURES_A_MINUTE if known else 2 * FAILURES_A_MINUTE
         return max(self._address_wait_s(network, now_s), self._global_wait_s(most, now_s))
 
     def failed(self, address: str) -> None:
-        """A password was wrong."""
+        """Record that this address tried a wrong password."""
         now_s = self._clock()
         network = network_of(address)
         failures, last_s = self._addresses.pop(network, (0, now_s))
         recent = failures if now_s - last_s < _MEMORY_S else 0
-        while len(self._addresses) >= _MOST_ADDRESSES:  # the one that failed longest ago
+        while len(self._addresses) >= _MOST_ADDRESSES:  # drop the one that failed longest ago
             del self._addresses[next(iter(self._addresses))]
         self._addresses[network] = (recent + 1, now_s)
         self._minute.append(now_s)
 
     def succeeded(self, address: str) -> None:
-        """A password was right; what went before were typing errors."""
+        """Record that this address knows the password, and forget its failures."""
         self._addresses.pop(network_of(address), None)
 
     def _address_wait_s(self, network: str, now_s: float) -> float:

@@ -1,4 +1,4 @@
-"""Tokens for the API: shown once, kept as hashes."""
+"""API tokens: shown once, stored as hashes."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from nestling_core.nest.bundle_files import is_digest
 from nestling_core.parsing.untrusted import parse_json
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_PREFIX = "nest_"  # so that scanners for leaked secrets can find one
+_PREFIX = "nest_"  # lets scanners for leaked secrets recognize a token
 
 
 class TokenError(CloudError):
@@ -24,12 +24,12 @@ class TokenError(CloudError):
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """What is kept of a token.
+    """The stored part of a token.
 
     Attributes:
-        name: whom it was made for.
-        sha256: of the token; 256 random bits need no slow hash.
-        added_at_ms: when.
+        name: who uses it.
+        sha256: hash of the token; a token of 256 random bits needs no slow hash.
+        added_at_ms: Unix time at which it was added.
     """
 
     name: str
@@ -38,20 +38,24 @@ class Token:
 
 
 class TokenFile:
-    """The hashes on the disk; another process may change them at any time.
+    """The tokens' hashes on disk; another process may change them at any time.
 
     Args:
-        folder: the console's, `<state>/console`.
+        folder: folder of the console's credentials, `<state>/console`.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "tokens.json"
 
     def add(self, name: str, *, now_ms: int) -> str:
-        """Make a token and return it; nobody can read it again.
+        """Create a token and return it; it cannot be read again later.
+
+        Args:
+            name: who will use it.
+            now_ms: Unix time.
 
         Raises:
-            TokenError: the name is taken or unusable.
+            TokenError: the name is taken or not allowed.
         """
         if not _NAME.fullmatch(name):
             raise TokenError(
@@ -60,26 +64,28 @@ class TokenFile:
             )
         known = self.all()
         if any(token.name == name for token in known):
-            raise TokenError(f"there is a token {name!r}; remove it first, or take another name")
-        made = _PREFIX + secrets.token_urlsafe(32)
-        self._write([*known, Token(name=name, sha256=_digest(made), added_at_ms=now_ms)])
-        return made
+            raise TokenError(
+                f"the token {name!r} exists already; remove it first, or choose another name"
+            )
+        token_text = _PREFIX + secrets.token_urlsafe(32)
+        self._write([*known, Token(name=name, sha256=_digest(token_text), added_at_ms=now_ms)])
+        return token_text
 
     def remove(self, name: str) -> None:
-        """End a token; whoever uses it is refused from the next request on.
+        """Remove a token; requests that use it are refused from now on.
 
         Raises:
-            TokenError: there is none of that name.
+            TokenError: there is no token of that name.
         """
         known = self.all()
-        left = [token for token in known if token.name != name]
-        if len(left) == len(known):
+        remaining = [token for token in known if token.name != name]
+        if len(remaining) == len(known):
             names = ", ".join(token.name for token in known) or "none"
-            raise TokenError(f"no token {name!r}; there are: {names}")
-        self._write(left)
+            raise TokenError(f"no token {name!r}; existing tokens: {names}")
+        self._write(remaining)
 
     def all(self) -> list[Token]:
-        """Every token, in the order of their making.
+        """Return all tokens, in the order in which they were added.
 
         Raises:
             TokenError: the file is damaged.
@@ -94,11 +100,15 @@ class TokenFile:
             ) from err
 
     def holder(self, token: str) -> str | None:
-        """Name of whom a token was made for, None if it is not one of ours."""
+        """Return the name of a token, None if it is unknown.
+
+        Raises:
+            TokenError: the file is damaged.
+        """
         sha256 = _digest(token)
-        for known in self.all():
-            if secrets.compare_digest(known.sha256, sha256):
-                return known.name
+        for stored in self.all():
+            if secrets.compare_digest(stored.sha256, sha256):
+                return stored.name
         return None
 
     def _write(self, tokens: list[Token]) -> None:
@@ -107,13 +117,13 @@ class TokenFile:
 
 
 def _token(entry: Mapping[str, Any]) -> Token:
-    """Read an entry of the file; raises ValueError or TypeError where it makes no sense."""
-    found = Token(**entry)
-    if not _NAME.fullmatch(found.name) or not is_digest(found.sha256):
-        raise ValueError(f"the token {str(found.name)[:64]!r} makes no sense")
-    if type(found.added_at_ms) is not int:
-        raise TypeError(f"nobody knows when the token {found.name!r} was added")
-    return found
+    """Read an entry of the file; raise ValueError or TypeError if it is invalid."""
+    token = Token(**entry)
+    if not _NAME.fullmatch(token.name) or not is_digest(token.sha256):
+        raise ValueError(f"the token {str(token.name)[:64]!r} has an invalid name or hash")
+    if type(token.added_at_ms) is not int:
+        raise TypeError(f"the token {token.name!r} has an invalid added_at_ms")
+    return token
 
 
 def _digest(token: str) -> str:

@@ -1,1 +1,1 @@
-"""Charts and pictures, drawn from the tables in `console.data`, which is all that they import."""
+"""Charts and pictures, drawn from the tables in `console.data`. Imports no other console room."""

@@ -1,7 +1,7 @@
-"""ECharts options from tables: what is drawn is what the table beside it says.
+"""Makes ECharts options from tables, so that a chart shows exactly what its data table says.
 
-Charts are drawn as SVG with colours that are custom properties of the style sheet, so a page turns
-dark without drawing again.
+Charts are drawn as SVG. Their colors are custom properties of the style sheet, so a page switches
+to dark without drawing its charts again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ Options = dict[str, Any]
 _INK, _MUTED, _GRID, _SURFACE = "var(--ink)", "var(--muted)", "var(--grid)", "var(--surface)"
 _FONT = 'system-ui, "Segoe UI", Roboto, "Liberation Sans", sans-serif'
 _PLOT = {"left": 8, "right": 16, "top": 56, "bottom": 8, "containLabel": True}
-# Fewer values than this are marked one by one: a single one has no line to be seen by.
+# If there are fewer values than this, each is marked, because a single value has no visible line.
 _FEW = 40
 _DASHES = {"measured": "solid", "calibrated": [8, 4], "modelled": [3, 3]}
 _SOURCE_COLOURS = {"compute": "var(--capacity-3)", "radio": "var(--cloud)"}
@@ -24,7 +24,14 @@ _ANSWERS = "answers_"
 
 
 def route_colour(route: str, capacities: int) -> str:
-    """Colour of a route, a custom property; blues are devices, darker for a larger capacity."""
+    """Return the color of a route, a custom property of the style sheet.
+
+    Capacities are blue, darker for larger ones.
+
+    Args:
+        route: "capacity-<k>" or "cloud".
+        capacities: number of capacities of the bundle.
+    """
     if route == CLOUD:
         return "var(--cloud)"
     capacity = capacity_of(route)
@@ -33,14 +40,15 @@ def route_colour(route: str, capacities: int) -> str:
     return f"var(--{capacity_colours(max(capacities, capacity))[capacity - 1].role})"
 
 
-def routes_chart(shown: Table, nest: int = 0) -> Options:
-    """Draw `routes_by_time`: answers stacked by route, fallbacks as a line of their own.
+def routes_chart(table: Table, nest: int = 0) -> Options:
+    """Draw `routes_by_time`: answers stacked by route, and fallbacks as a separate line.
 
     Args:
-        shown: the figures.
-        nest: capacities of the released bundle, so that each keeps its colour whoever answered.
+        table: the figures.
+        nest: number of capacities of the released bundle, so that each capacity keeps its color
+            even if others gave no answers.
     """
-    keys = [column.key for column in shown.columns]
+    keys = [column.key for column in table.columns]
     names = [key.removeprefix(_ANSWERS) for key in keys if key.startswith(_ANSWERS)]
     capacities = max(capacity_count(names), nest)
     series: list[Options] = [
@@ -53,7 +61,7 @@ def routes_chart(shown: Table, nest: int = 0) -> Options:
             "lineStyle": {"width": 0},
             "areaStyle": {"opacity": 1, "color": route_colour(name, capacities)},
             "itemStyle": {"color": route_colour(name, capacities)},
-            "data": _steps(shown, keys.index(_ANSWERS + name)),
+            "data": _steps(table, keys.index(_ANSWERS + name)),
         }
         for name in names
     ]
@@ -65,18 +73,18 @@ def routes_chart(shown: Table, nest: int = 0) -> Options:
             "symbol": "none",
             "lineStyle": {"width": 2, "color": "var(--fallback)"},
             "itemStyle": {"color": "var(--fallback)"},
-            "data": _steps(shown, keys.index("fallbacks")),
+            "data": _steps(table, keys.index("fallbacks")),
         }
     )
     areas = [{"name": name, "icon": "roundRect"} for name in names]
-    made = _time_chart(series, "answers")
-    return {**made, "legend": {**made["legend"], "data": [*areas, {"name": "fallbacks"}]}}
+    chart = _time_chart(series, "answers")
+    return {**chart, "legend": {**chart["legend"], "data": [*areas, {"name": "fallbacks"}]}}
 
 
-def energy_chart(shown: Table) -> Options:
-    """Draw `energy_by_time`: a line for each source and provenance, dashes telling provenances."""
+def energy_chart(table: Table) -> Options:
+    """Draw `energy_by_time`: a line for each source and provenance, dashed by provenance."""
     series = []
-    for index, column in enumerate(shown.columns):
+    for index, column in enumerate(table.columns):
         source, _, rest = column.key.partition("_")
         provenance = rest.removesuffix("_mj_per_answer")
         if rest == provenance:  # a column of time or of counts
@@ -86,7 +94,7 @@ def energy_chart(shown: Table) -> Options:
             {
                 "name": f"{source}, {provenance}",
                 "type": "line",
-                "symbol": "circle" if _few(shown, index) else "none",
+                "symbol": "circle" if _few(table, index) else "none",
                 "symbolSize": 5,
                 "connectNulls": False,
                 "lineStyle": {
@@ -95,22 +103,22 @@ def energy_chart(shown: Table) -> Options:
                     "type": _DASHES.get(provenance, "solid"),
                 },
                 "itemStyle": {"color": colour},
-                "data": _points(shown, index),
+                "data": _points(table, index),
             }
         )
     return _time_chart(series, "mJ per answer")
 
 
-def latency_chart(shown: Table) -> Options:
+def latency_chart(table: Table) -> Options:
     """Draw `latency_by_route`: three bars for each route."""
-    routes = [str(row[0]) for row in shown.rows]
+    routes = [str(row[0]) for row in table.rows]
     shades = ("var(--capacity-2)", "var(--capacity-3)", "var(--capacity-4)")
     series = [
         {
-            "name": shown.columns[index].label.removesuffix(", ms"),
+            "name": table.columns[index].label.removesuffix(", ms"),
             "type": "bar",
             "itemStyle": {"color": shade},
-            "data": [row[index] for row in shown.rows],
+            "data": [row[index] for row in table.rows],
         }
         for index, shade in zip((3, 4, 5), shades, strict=True)
     ]
@@ -126,7 +134,7 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
 
     Args:
         curves: (share, accuracy) pairs by capacity, both 0 to 1.
-        marked: share to mark by a line; below 0 for none.
+        marked: share to mark with a line; below 0 for none.
     """
     series = _capacity_lines(curves, x_factor=100)
     if series and marked >= 0:
@@ -140,7 +148,7 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
         }
     return {
         **_base(series),
-        "grid": {**_PLOT, "bottom": 32},  # room for the axis' name
+        "grid": {**_PLOT, "bottom": 32},  # room for the name of the axis
         "xAxis": {
             "type": "value",
             "name": "target share, %",
@@ -161,7 +169,7 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
     }
 
 
-def bundles_chart(shown: Table) -> Options:
+def bundles_chart(table: Table) -> Options:
     """Draw `bundles`: a bar for each version."""
     series: list[Options] = [
         {
@@ -170,7 +178,7 @@ def bundles_chart(shown: Table) -> Options:
             "barMaxWidth": 28,
             "itemStyle": {"color": "var(--capacity-3)"},
             "label": {"show": True, "position": "right", "color": _INK},
-            "data": [row[1] for row in shown.rows],
+            "data": [row[1] for row in table.rows],
         }
     ]
     return {
@@ -181,18 +189,18 @@ def bundles_chart(shown: Table) -> Options:
         "yAxis": {
             "type": "category",
             "inverse": True,
-            "data": [row[0] for row in shown.rows],
+            "data": [row[0] for row in table.rows],
             **_axis(),
             "axisLabel": {"color": _MUTED, "width": 160, "overflow": "truncate"},
         },
     }
 
 
-def route_energy_chart(shown: Table) -> Options:
-    """Draw `energy_by_route`: a stack for each route and provenance, its parts the sources."""
-    bars = list(dict.fromkeys((str(row[0]), str(row[2])) for row in shown.rows))
-    sources = list(dict.fromkeys(str(row[1]) for row in shown.rows))
-    values = {(str(row[0]), str(row[2]), str(row[1])): row[5] for row in shown.rows}
+def route_energy_chart(table: Table) -> Options:
+    """Draw `energy_by_route`: a bar for each route and provenance, stacked by source."""
+    bars = list(dict.fromkeys((str(row[0]), str(row[2])) for row in table.rows))
+    sources = list(dict.fromkeys(str(row[1]) for row in table.rows))
+    values = {(str(row[0]), str(row[2]), str(row[1])): row[5] for row in table.rows}
     series: list[Options] = [
         {
             "name": source,
@@ -218,12 +226,11 @@ def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
     Args:
         lines: (place, accuracy) pairs by capacity, the accuracy 0 to 1.
     """
-    made = _capacity_lines(lines, x_factor=1)
     return {
-        **_base(made),
+        **_base(_capacity_lines(lines, x_factor=1)),
         "xAxis": {
             "type": "value",
-            "name": "round of all runs",
+            "name": "round over all runs",
             "minInterval": 1,
             "scale": True,
             **_axis(),
@@ -239,24 +246,24 @@ def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
 
 
 def column_chart(columns: Mapping[int, str], unit: str) -> Callable[[Table], Options]:
-    """Make a function that draws columns of a table over the time in its first one.
+    """Make a function that draws columns of a table over the time in its first column.
 
     Args:
-        columns: colours by index of the column.
-        unit: of the values.
+        columns: colors by index of the column.
+        unit: unit of the values.
     """
 
-    def draw(shown: Table) -> Options:
+    def draw(table: Table) -> Options:
         series: list[Options] = [
             {
-                "name": shown.columns[index].label,
+                "name": table.columns[index].label,
                 "type": "line",
                 "step": "end",
-                "symbol": "circle" if _few(shown, index) else "none",
+                "symbol": "circle" if _few(table, index) else "none",
                 "symbolSize": 5,
                 "lineStyle": {"width": 2, "color": colour},
                 "itemStyle": {"color": colour},
-                "data": _points(shown, index),
+                "data": _points(table, index),
             }
             for index, colour in columns.items()
         ]
@@ -282,17 +289,17 @@ def _capacity_lines(
     ]
 
 
-def _few(shown: Table, index: int) -> bool:
-    return sum(row[index] is not None for row in shown.rows) < _FEW
+def _few(table: Table, index: int) -> bool:
+    return sum(row[index] is not None for row in table.rows) < _FEW
 
 
-def _points(shown: Table, index: int) -> list[list[Any]]:
-    return [[row[0], row[index]] for row in shown.rows]
+def _points(table: Table, index: int) -> list[list[Any]]:
+    return [[row[0], row[index]] for row in table.rows]
 
 
-def _steps(shown: Table, index: int) -> list[list[Any]]:
-    """Points of steps; the last one is drawn as long as the others, or nobody would see it."""
-    points = _points(shown, index)
+def _steps(table: Table, index: int) -> list[list[Any]]:
+    """Return the points of a step line, with one more so that the last step is visible too."""
+    points = _points(table, index)
     if len(points) < 2:
         return points
     (before_ms, _), (last_ms, value) = points[-2:]

@@ -1,4 +1,4 @@
-"""Pictures of hard inputs: a waveform of (C, T), a picture of (C, H, W)."""
+"""Draws hard inputs: (C, T) as a waveform, (C, H, W) as an image."""
 
 import base64
 import html
@@ -17,15 +17,15 @@ _LANE_COLOURS = ("var(--capacity-4)", "var(--multiplexer)", "var(--rival)")
 
 
 def input_picture(hard: HardInput, signature: Signature) -> str:
-    """Draw an input as HTML: SVG or an image, with a label that says what it shows.
+    """Draw an input as HTML: an SVG or an image, with a label that describes it.
 
     Args:
         hard: the input.
-        signature: names and units of its channels, where its shape is this task's.
+        signature: names and units of the channels; ignored if their number does not fit.
     """
     values = _values(hard)
     if values is None:
-        return f"<p>{hard.shape} values that cannot be drawn</p>"
+        return f"<p>values of shape {hard.shape} cannot be drawn</p>"
     if values.ndim == 3:
         return _image(values)
     channels = values if values.ndim == 2 else values.reshape(1, -1)
@@ -52,9 +52,9 @@ def _waveform(channels: NDArray[np.float32], labels: Sequence[str]) -> str:
         _lane(index, values, label)
         for index, (values, label) in enumerate(zip(channels, labels, strict=True))
     )
-    told = html.escape(f"waveform of {', '.join(labels)}; {channels.shape[1]} samples")
+    label = html.escape(f"waveform of {', '.join(labels)}; {channels.shape[1]} samples")
     return (
-        f'<svg class="waveform" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{told}">'
+        f'<svg class="waveform" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">'
         f"{lanes}</svg>"
     )
 
@@ -74,7 +74,7 @@ def _lane(index: int, values: NDArray[np.float32], label: str) -> str:
 
 
 def _image(values: NDArray[np.float32]) -> str:
-    """One channel as grey, three as red, green and blue; others as the mean over channels."""
+    """Draw one channel in gray, three as red, green and blue, others as the mean over channels."""
     pixels = values if values.shape[0] in (1, 3) else values.mean(0, keepdims=True)
     low, high = float(pixels.min()), float(pixels.max())
     scaled = (255 * (pixels - low) / ((high - low) or 1.0)).astype(np.uint8)
@@ -84,7 +84,7 @@ def _image(values: NDArray[np.float32]) -> str:
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:
-    """PNG of (H, W, 1 or 3) pixels."""
+    """Encode pixels of shape (H, W, 1) or (H, W, 3) as PNG."""
     height, width, channels = pixels.shape
     head = struct.pack(">IIBBBBB", width, height, 8, 2 if channels == 3 else 0, 0, 0, 0)
     rows = b"".join(b"\0" + pixels[row].tobytes() for row in range(height))

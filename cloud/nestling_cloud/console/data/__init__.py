@@ -1,5 +1,5 @@
-"""What pages and API show, as tables and values.
+"""The tables and values that pages and the API show.
 
-Figures from `metrics` with their units, the health rules, the released bundle, federated rounds and
-operating points. Knows neither HTTP nor HTML.
+Holds the figures of `metrics` with their units, the health rules, the released bundle, federated
+rounds and operating points. Depends on neither HTTP nor HTML.
 """

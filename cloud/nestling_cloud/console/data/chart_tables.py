@@ -1,4 +1,4 @@
-"""The tables behind the charts: pure functions from views, for pages, API and CSV alike."""
+"""Makes the tables behind the charts, for pages, the API and CSV. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ CLOUD = "cloud"
 
 
 def routes_by_time(totals: Totals) -> Table:
-    """Answers of every step by route, and those for which the cloud was asked without success."""
+    """Make a table of the answers and fallbacks of every step, by route."""
     names = [figures.route for figures in totals.routes]
-    columns = [("start_ms", ""), ("start_utc", "from, UTC")]
+    columns = [("start_ms", ""), ("start_utc", "start, UTC")]
     columns += [(f"answers_{name}", name) for name in names]
     columns += [("fallbacks", "fallbacks")]
 
@@ -25,9 +25,12 @@ def routes_by_time(totals: Totals) -> Table:
 
 
 def energy_by_time(totals: Totals) -> Table:
-    """Energy per answer of every step, by source and provenance; None in a step without answers."""
+    """Make a table of the energy per answer of every step, by source and provenance.
+
+    The energy of a step without answers is None.
+    """
     kinds = energy_kinds(totals)
-    columns = [("start_ms", ""), ("start_utc", "from, UTC"), ("answers", "answers")]
+    columns = [("start_ms", ""), ("start_utc", "start, UTC"), ("answers", "answers")]
     columns += [
         (f"{source}_{provenance}_mj_per_answer", f"{source}, {provenance}, mJ per answer")
         for source, provenance in kinds
@@ -48,13 +51,13 @@ def energy_by_time(totals: Totals) -> Table:
 
 
 def energy_kinds(totals: Totals) -> list[tuple[str, str]]:
-    """Pairs of source and provenance that the energies of a time are of, in a fixed order."""
+    """Return the (source, provenance) pairs of the energies in a time range, sorted."""
     in_total = {(entry.source, entry.provenance) for entry in totals.energy}
     return sorted(in_total | {kind for bucket in totals.series for kind in bucket.energy_mj})
 
 
 def energy_by_route(totals: Totals) -> Table:
-    """Energy per answer by route, source and provenance."""
+    """Make a table of the energy per answer by route, source and provenance."""
     columns = [
         ("route", "route"),
         ("source", "source"),
@@ -78,7 +81,7 @@ def energy_by_route(totals: Totals) -> Table:
 
 
 def latency_by_route(totals: Totals) -> Table:
-    """Latency percentiles by route."""
+    """Make a table of the latency percentiles by route."""
     columns = [
         ("route", "route"),
         ("answers", "answers"),
@@ -104,7 +107,7 @@ def latency_by_route(totals: Totals) -> Table:
 
 
 def bundles(view: FleetView) -> Table:
-    """Devices by the bundle version that they run."""
+    """Make a table of the number of devices by the bundle version that they run."""
     columns = [("bundle_version", "bundle"), ("devices", "devices")]
     return table(
         columns, sorted((name or "unknown", count) for name, count in view.bundles.items())
@@ -112,12 +115,12 @@ def bundles(view: FleetView) -> Table:
 
 
 def savings(totals: Totals) -> Table:
-    """What was spent and what sending every input would have taken, by provenance."""
+    """Make a table of the energy spent, and of the cost of sending every input, by provenance."""
     columns = [
         ("provenance", "provenance"),
         ("spent_mj", "spent, mJ"),
         ("cloud_only_mj", "cloud-only, mJ"),
-        ("cloud_only_answers", "answers that it is known for"),
+        ("cloud_only_answers", "answers with a known cloud-only cost"),
         ("cloud_only_bytes", "cloud-only, bytes"),
     ]
     spent = spent_by_provenance(totals)
@@ -136,7 +139,7 @@ def savings(totals: Totals) -> Table:
 
 
 def spent_by_provenance(totals: Totals) -> Mapping[str, float]:
-    """Energy of all answers in mJ, never of two provenances in one sum."""
+    """Return the energy of all answers in mJ, summed separately for each provenance."""
     spent: dict[str, float] = {}
     for entry in totals.energy:
         spent[entry.provenance] = spent.get(entry.provenance, 0.0) + entry.energy_mj
@@ -145,13 +148,13 @@ def spent_by_provenance(totals: Totals) -> Mapping[str, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Savings:
-    """What was not spent, against sending every input to the cloud.
+    """Energy and bytes saved, compared with sending every input to the cloud.
 
     Attributes:
-        energy_mj: negative where the fleet spent more; None where spent and unspent joules are of
-            different provenance, or not known for every answer: then no difference says anything.
-        provenance: of the energy.
-        size_bytes: on the link, both ways; None where it is not known for every answer.
+        energy_mj: energy saved; negative if the fleet spent more. None if the energies compared
+            are of different provenance, or are not known for every answer.
+        provenance: provenance of the energy, "" if it is None.
+        size_bytes: bytes saved on the link, sent and received; None if not known for every answer.
     """
 
     energy_mj: float | None
@@ -160,7 +163,7 @@ class Savings:
 
 
 def saved(totals: Totals) -> Savings:
-    """Compare with sending every input to the cloud."""
+    """Compute what was saved, compared with sending every input to the cloud."""
     spent = spent_by_provenance(totals)
     only = totals.cloud_only
     provenances = {*spent, *(entry.provenance for entry in only)}
@@ -175,7 +178,7 @@ def saved(totals: Totals) -> Savings:
 
 
 def cloud_share(totals: Totals) -> float | None:
-    """Share of the answers that came from the cloud, None without answers."""
+    """Return the share of answers that came from the cloud, 0 to 1; None without answers."""
     if not totals.answers:
         return None
     by_cloud = sum(entry.answers for entry in totals.routes if entry.route == CLOUD)
@@ -183,14 +186,14 @@ def cloud_share(totals: Totals) -> float | None:
 
 
 def answers_per_second(totals: Totals) -> float | None:
-    """How fast answers come: in the last whole step, None where there is none."""
+    """Return the rate of answers in the last complete step; None if there is none."""
     if len(totals.series) < 2:
         return None
     return sum(totals.series[-2].routes.values()) / totals.step_ms * 1000
 
 
 def answers(points: Iterable[AnswerPoint]) -> Table:
-    """A device's latest answers, one row each."""
+    """Make a table of a device's latest answers, one row for each."""
     columns = [
         ("answered_at_ms", ""),
         ("answered_utc", "answered, UTC"),
@@ -219,7 +222,7 @@ def answers(points: Iterable[AnswerPoint]) -> Table:
 
 
 def budget_by_time(points: Iterable[AnswerPoint]) -> Table:
-    """What a device might spend, and what was resident, answer by answer."""
+    """Make a table of a device's budget and resident capacity at each answer."""
     columns = [
         ("answered_at_ms", ""),
         ("answered_utc", "answered, UTC"),

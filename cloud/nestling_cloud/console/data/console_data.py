@@ -1,4 +1,4 @@
-"""What the console is put together from."""
+"""The sources of the console's figures, and their wiring."""
 
 from dataclasses import dataclass
 
@@ -14,35 +14,35 @@ from nestling_cloud.telemetry.ingest_status import ReadUplink
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceStart:
-    """How a device comes to a cloud that nobody reported to yet.
+    """How to connect a device to this cloud.
 
     Attributes:
-        told: what to do.
-        command: for a shell.
+        instruction: what to do, for people.
+        command: shell command.
     """
 
-    told: str
+    instruction: str
     command: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsoleData:
-    """Where pages and API get what they show.
+    """The sources of what pages and the API show.
 
     Attributes:
-        repository: of the releases.
-        figures: of the store.
-        live: the same, shared by all pages.
-        condition: what is wrong.
-        targets: offload shares.
-        rounds: of federated learning.
-        start: how a device comes to this cloud.
+        repository: holds the released bundles.
+        figures: queries of the store.
+        live: cached queries of the store, shared by all pages.
+        health: finds what is wrong.
+        targets: target offload shares.
+        rounds: federated rounds.
+        start: how to connect a device to this cloud.
     """
 
     repository: Repository
     figures: MetricQueries
     live: LiveFigures
-    condition: HealthFacts
+    health: HealthFacts
     targets: Targets
     rounds: Rounds
     start: DeviceStart
@@ -54,11 +54,11 @@ def console_parts(
     """Wire the console to a cloud.
 
     Args:
-        repository: of the releases.
-        store: of the receipts.
-        rounds: of federated learning.
-        start: for people who want to start a device.
-        uplink: asks the ingest how it is doing.
+        repository: holds the released bundles.
+        store: holds the receipts.
+        rounds: reads federated rounds.
+        start: how to connect a device to this cloud.
+        uplink: returns the status of the ingest.
     """
     figures = MetricQueries(store)
     live = LiveFigures(figures, lambda: uplink().connected)
@@ -66,7 +66,7 @@ def console_parts(
         repository=repository,
         figures=figures,
         live=live,
-        condition=HealthFacts(store, repository, rounds, live, uplink),
+        health=HealthFacts(store, repository, rounds, live, uplink),
         targets=Targets(store),
         rounds=rounds,
         start=start,
@@ -74,13 +74,20 @@ def console_parts(
 
 
 def device_start(*, grpc: str, broker: str, enrolment: str | None) -> DeviceStart:
-    """Tell how a device comes to a cloud: with TLS it has to enrol first."""
+    """Return how to connect a device to a cloud.
+
+    Args:
+        grpc: HOST:PORT of inference and delivery.
+        broker: HOST:PORT of the broker.
+        enrolment: HOST:PORT of enrolment, which a cloud with TLS needs; None without TLS.
+    """
     if enrolment is not None:
         return DeviceStart(
-            told="Let one in, where the cloud runs: the command prints what to run on the device.",
+            instruction="Add a device on the machine that runs the cloud. The command prints what "
+            "to run on the device.",
             command="nestling-cloud device add NAME",
         )
     return DeviceStart(
-        told="Start one on this machine.",
+        instruction="Start a device on this machine.",
         command=f"nestling-device run --cloud {grpc} --broker {broker}",
     )

@@ -1,25 +1,25 @@
-"""What the console says of state folders that were copied."""
+"""Notices about devices whose state folder was copied."""
 
 from collections.abc import Sequence
 
-_NAMED = 3
+_MOST_NAMES = 3
 _REMEDY = (
-    "Nothing is lost, but figures and commands of the copies mix: enrol each device under a name "
-    "of its own, or end the copy."
+    "No receipt is lost, but figures and commands of the copies are mixed. Enrol each device under "
+    "its own name, or stop the copy."
 )
 
 
 def fleet_notice(shared: Sequence[str]) -> str:
-    """Say which devices share an identity, "" if none does."""
+    """Return a notice that names the devices whose identity is shared, "" if there are none."""
     if not shared:
         return ""
-    named = ", ".join(shared[:_NAMED])
-    more = f" and {len(shared) - _NAMED} more" if len(shared) > _NAMED else ""
-    return f"Several copies of a state folder report as {named}{more}. {_REMEDY}"
+    names = ", ".join(shared[:_MOST_NAMES])
+    more = f" and {len(shared) - _MOST_NAMES} more" if len(shared) > _MOST_NAMES else ""
+    return f"Several copies of a state folder report as {names}{more}. {_REMEDY}"
 
 
 def device_notice(copies: int) -> str:
-    """Say how many devices report under one identity, "" if it is the one."""
+    """Return a notice about the copies of a device's state folder, "" if there is only one."""
     if copies <= 1:
         return ""
-    return f"{copies} copies of this device's state folder reported within the hour. {_REMEDY}"
+    return f"{copies} copies of this device's state folder reported in the last hour. {_REMEDY}"

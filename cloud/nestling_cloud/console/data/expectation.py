@@ -1,4 +1,4 @@
-"""What a target offload share is expected to bring: pure functions over a bundle and figures."""
+"""Estimates the accuracy and energy at a target offload share. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ _CAPACITY = "capacity-"
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedEnergy:
-    """Energy of one answer at a target share, from what was reported.
+    """Estimated energy of one answer at a target offload share.
 
     Attributes:
-        compute_mj: by provenance, as it was per answer.
-        radio_mj: by provenance: the share, times what sending one input takes.
+        compute_mj: reported compute energy per answer, by provenance.
+        radio_mj: target share times the reported energy of sending one input, by provenance.
     """
 
     compute_mj: Mapping[str, float]
@@ -24,11 +24,13 @@ class ExpectedEnergy:
 
 
 def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
-    """Accuracy at a target share, between operating points where the device's thresholds are too.
+    """Return the accuracy at a target share.
+
+    Interpolates between operating points exactly as the device interpolates its thresholds.
 
     Args:
-        curve: of one capacity.
-        offload_share: wished; below 0 it is 0, above 1 it is 1.
+        curve: routing curve of one capacity.
+        offload_share: target share; it is limited to 0 to 1.
     """
     return point_at(curve, offload_share).accuracy
 
@@ -36,49 +38,54 @@ def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
 def mixed_accuracy(
     curves: Sequence[RoutingCurve], residents: Mapping[int, int], offload_share: float
 ) -> float | None:
-    """Accuracy of devices that hold several capacities.
+    """Return the mean accuracy of devices with different resident capacities.
 
-    Not by who answered: in a cascade the small capacities answer the easy inputs of devices whose
-    accuracy is the larger one's.
+    Weighs by devices, not by the capacities that answered: in a cascade, small capacities answer
+    the easy inputs of devices whose accuracy is that of the larger resident capacity.
 
     Args:
-        curves: by capacity, smallest first.
-        residents: devices by resident capacity, 1 to K.
-        offload_share: wished.
+        curves: routing curves by capacity, smallest first.
+        residents: number of devices by resident capacity, 1 to K.
+        offload_share: target share.
 
     Returns:
-        Mean over the devices, None without any.
+        The mean over the devices; None if none has a capacity that `curves` holds.
     """
-    known = {k: count for k, count in residents.items() if 1 <= k <= len(curves)}
-    total = sum(known.values())
+    counts = {k: count for k, count in residents.items() if 1 <= k <= len(curves)}
+    total = sum(counts.values())
     if not total:
         return None
-    accuracies = (expected_accuracy(curves[k - 1], offload_share) * n for k, n in known.items())
+    accuracies = (expected_accuracy(curves[k - 1], offload_share) * n for k, n in counts.items())
     return sum(accuracies) / total
 
 
 def expected_energy(totals: Totals, offload_share: float) -> ExpectedEnergy:
-    """Energy of one answer at a target share."""
+    """Estimate the energy of one answer at a target share.
+
+    Args:
+        totals: what the devices reported.
+        offload_share: target share, 0 to 1.
+    """
     compute: dict[str, float] = {}
     for entry in totals.energy:
         if entry.source == "compute" and totals.answers:
             part_mj = entry.energy_mj / totals.answers
             compute[entry.provenance] = compute.get(entry.provenance, 0.0) + part_mj
-    asked = sum(entry.answers for entry in totals.cloud_only)
+    inputs = sum(entry.answers for entry in totals.cloud_only)
     radio = {
-        entry.provenance: offload_share * entry.energy_mj / asked
+        entry.provenance: offload_share * entry.energy_mj / inputs
         for entry in totals.cloud_only
-        if asked
+        if inputs
     }
     return ExpectedEnergy(compute_mj=compute, radio_mj=radio)
 
 
 def capacity_of(route: str) -> int | None:
-    """Number of the capacity that a route names, None for the cloud."""
+    """Return the number of the capacity that a route names; None for the cloud."""
     number = route.removeprefix(_CAPACITY)
     return int(number) if route.startswith(_CAPACITY) and number.isdecimal() else None
 
 
 def capacity_count(routes: Iterable[str]) -> int:
-    """Largest capacity that routes name, 0 without one."""
+    """Return the largest capacity that the routes name; 0 if they name none."""
     return max((capacity_of(route) or 0 for route in routes), default=0)

@@ -1,6 +1,6 @@
-"""What is wrong with a fleet or a device: pure rules over what is known of it.
+"""Rules that find what is wrong with a fleet or a device. Pure.
 
-Nothing here says that all is well. An empty list says that none of these rules found a fault.
+An empty result means that none of these rules found a problem, not that all is well.
 """
 
 from collections.abc import Iterator
@@ -13,24 +13,29 @@ from nestling_cloud.metrics.fleet_health import LONG_OUTBOX, FleetCondition, Los
 from nestling_cloud.metrics.views import DeviceRow
 from nestling_cloud.telemetry.ingest_status import IngestStatus
 
-# How far the newest message may be dated after now before this machine's clock is in doubt.
+# A message dated later than now by more than this means that this machine's clock is wrong.
 _CLOCK_MARGIN_MS = 60_000
-# Fewer inputs that asked the cloud say little about whether it answers.
-_FEW_ASKED = 10
+# Fewer offloads say too little about whether the cloud answers.
+_FEWEST_OFFLOADS = 10
 _IDLE_MS = 600_000
 
 
 class Severity(Enum):
-    """How bad it is, the worst first."""
+    """Severity of a finding, worst first."""
 
-    FAULT = "fault"  # the fleet, or this device, does not do its work
-    WARNING = "warning"  # a part of it does not, or will not for long
-    NOTE = "note"  # no fault, but the figures are to be read with it in mind
+    FAULT = "fault"  # the fleet, or this device, does not work
+    WARNING = "warning"  # a part of it does not work, or soon will not
+    NOTE = "note"  # everything works, but the reader of the figures should know this
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is wrong, in words that say what to do where that can be told."""
+    """One problem.
+
+    Attributes:
+        severity: how bad it is.
+        text: what is wrong and, where possible, what to do; for people.
+    """
 
     severity: Severity
     text: str
@@ -38,11 +43,11 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Offloads:
-    """Inputs of the last few minutes for which the cloud was asked.
+    """Numbers of inputs of the last few minutes that devices sent to the cloud.
 
     Attributes:
-        answered: by the cloud.
-        fallbacks: by the device, because the cloud's answer did not come in time.
+        answered: answered by the cloud.
+        fallbacks: answered by the device, because the cloud's answer did not arrive in time.
     """
 
     answered: int = 0
@@ -51,16 +56,16 @@ class Offloads:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """What is known at a time.
+    """The state of the cloud and its fleet at one moment.
 
     Attributes:
         now_ms: Unix time of this machine.
-        uplink: how the ingest is doing.
-        fleet: how the devices are doing.
-        desired: version that devices should run, "" where there is none.
-        release_fault: why the released bundle cannot be read, "" where it can.
-        offloads: of the last five minutes.
-        last_round: of federated learning, None where there never was one.
+        uplink: status of the ingest.
+        fleet: condition of the devices.
+        desired: bundle version that devices should run, "" if there is none.
+        release_fault: why the released bundle cannot be read, "" if it can.
+        offloads: offloads of the last five minutes.
+        last_round: the last federated round; None if there was none.
     """
 
     now_ms: int
@@ -73,49 +78,51 @@ class Snapshot:
 
 
 def fleet_findings(snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Tell what is wrong with a cloud and its fleet, the worst first."""
+    """Find what is wrong with a cloud and its fleet, worst first."""
     return _worst_first(
         *_of_cloud(snapshot), *_of_devices(snapshot), *_of_rounds(snapshot.last_round)
     )
 
 
 def device_findings(snapshot: Snapshot, row: DeviceRow, losses: Losses) -> tuple[Finding, ...]:
-    """Tell what is wrong with a device, or with the cloud that it reports to, the worst first.
+    """Find what is wrong with a device, or with the cloud that it reports to, worst first.
 
     Args:
-        snapshot: of the whole fleet.
+        snapshot: state of the cloud and the whole fleet.
         row: what the device last reported.
-        losses: of this device's receipts.
+        losses: lost receipts of this device.
     """
     return _worst_first(
-        *_of_cloud(snapshot), *_of_device(snapshot, row), *_of_losses(losses, "This device")
+        *_of_cloud(snapshot), *_of_device(snapshot, row), *_of_losses(losses, "this device")
     )
 
 
 def store_finding(err: BaseException) -> Finding:
-    """Tell that what was stored cannot be read, so that nothing else can be told."""
-    return _fault(f"The store cannot be read, so what is shown may be old: {_line(err)}")
+    """Make the finding that the store cannot be read."""
+    return _fault(
+        f"The store cannot be read, so the figures may be out of date: {_first_line(err)}"
+    )
 
 
 def _of_cloud(snapshot: Snapshot) -> Iterator[Finding]:
     uplink = snapshot.uplink
     if not uplink.connected:
         yield _fault(
-            f"The cloud has no connection to the broker at {uplink.broker}, so no device is heard. "
-            "It keeps trying; see that the broker runs."
+            f"The cloud has no connection to the broker at {uplink.broker}, so it receives nothing "
+            "from devices. It keeps trying; check that the broker is running."
         )
     if uplink.store_fault:
         yield _fault(
-            f"What devices report cannot be stored: {uplink.store_fault}. Devices keep their "
-            "receipts and repeat them; see that the database can be written."
+            f"Receipts cannot be stored: {uplink.store_fault}. Devices keep their receipts and "
+            "send them again; check that the database is writable."
         )
     if snapshot.release_fault:
-        yield _fault(f"There is no bundle that devices could run: {snapshot.release_fault}")
-    heard_ms = snapshot.fleet.last_heard_ms
-    if heard_ms is not None and heard_ms > snapshot.now_ms + _CLOCK_MARGIN_MS:
+        yield _fault(f"There is no bundle for devices to run: {snapshot.release_fault}")
+    seen_ms = snapshot.fleet.last_seen_ms
+    if seen_ms is not None and seen_ms > snapshot.now_ms + _CLOCK_MARGIN_MS:
         yield _fault(
-            "This machine's clock is wrong, or was: a device was heard later than now. "
-            "Set the clock; until then figures stand at the wrong times."
+            "This machine's clock is wrong, or was: the last message of a device is dated later "
+            "than now. Set the clock; until then, figures appear at the wrong times."
         )
 
 
@@ -123,7 +130,7 @@ def _of_devices(snapshot: Snapshot) -> Iterator[Finding]:
     fleet = snapshot.fleet
     away = fleet.known - fleet.connected
     if fleet.known and not fleet.connected and snapshot.uplink.connected:
-        yield _fault(f"No device is connected{_last_heard(snapshot)}.")
+        yield _fault(f"No device is connected.{_last_message(snapshot)}")
     elif away and snapshot.uplink.connected:
         most = _warning if 2 * away >= fleet.known else _note
         yield most(f"{_of(away, fleet.known)} not connected.")
@@ -135,24 +142,24 @@ def _of_devices(snapshot: Snapshot) -> Iterator[Finding]:
         )
     if fleet.clocks_unset:
         yield _warning(
-            f"{_of(fleet.clocks_unset, fleet.connected, 'connected')} dating answers before 2020: "
-            "set the clock."
+            f"{_of(fleet.clocks_unset, fleet.connected, 'connected')} dating answers before 2020. "
+            "Set the device clock."
         )
-    asked = snapshot.offloads.answered + snapshot.offloads.fallbacks
-    if asked >= _FEW_ASKED and 2 * snapshot.offloads.fallbacks > asked:
+    offloads = snapshot.offloads.answered + snapshot.offloads.fallbacks
+    if offloads >= _FEWEST_OFFLOADS and 2 * snapshot.offloads.fallbacks > offloads:
         yield _warning(
-            f"The cloud answered {number(snapshot.offloads.answered)} of {number(asked)} inputs "
-            "that devices sent in the last 5 min; the device's own answer was used for the others."
+            f"The cloud answered {number(snapshot.offloads.answered)} of {number(offloads)} inputs "
+            "that devices sent in the last 5 min. The devices answered the others themselves."
         )
     answered_ms = fleet.last_answered_ms
     if fleet.connected and answered_ms is not None and answered_ms < snapshot.now_ms - _IDLE_MS:
         answered = age(answered_ms, snapshot.now_ms)
         yield _note(f"No device is answering inputs; the last answer was given {answered}.")
-    yield from _of_losses(fleet.losses, "The fleet")
+    yield from _of_losses(fleet.losses, "the fleet")
     if fleet.damaged:
         rows = "row of the store is" if fleet.damaged == 1 else "rows of the store are"
         yield _warning(
-            f"{number(fleet.damaged)} {rows} damaged and left out; the log says which. See to the "
+            f"{number(fleet.damaged)} {rows} damaged and left out; the log names them. Check the "
             "disk."
         )
 
@@ -170,16 +177,18 @@ def _of_bundles(snapshot: Snapshot) -> Iterator[Finding]:
 
 def _of_device(snapshot: Snapshot, row: DeviceRow) -> Iterator[Finding]:
     if not row.online and snapshot.uplink.connected:
-        heard = age(row.last_seen_ms, snapshot.now_ms)
+        last = age(row.last_seen_ms, snapshot.now_ms)
         yield _fault(
-            f"This device is not connected; it was last heard {heard}. "
-            "What it says of itself is from then."
+            f"This device is not connected. Last message: {last}. The state shown here is from "
+            "then."
         )
     if snapshot.desired and row.bundle_version != snapshot.desired:
-        running = row.bundle_version or "no bundle that it told of"
-        yield _warning(f"It runs {running} and should run {snapshot.desired}.")
+        running = row.bundle_version or "an unknown bundle"
+        yield _warning(f"This device runs {running} and should run {snapshot.desired}.")
     if row.outbox_depth > LONG_OUTBOX:
-        yield _warning(f"It holds {number(row.outbox_depth)} receipts that are not stored yet.")
+        yield _warning(
+            f"This device is holding {number(row.outbox_depth)} receipts that are not stored yet."
+        )
 
 
 def _of_rounds(last: RoundView | None) -> Iterator[Finding]:
@@ -187,7 +196,10 @@ def _of_rounds(last: RoundView | None) -> Iterator[Finding]:
         return
     name = f"The last federated round ({last.run}, round {last.number})"
     if not last.averaged:
-        yield _warning(f"{name} changed nothing: {last.used} of {last.invited} clients counted.")
+        yield _warning(
+            f"{name} did not change the model: the updates of {last.used} of {last.invited} "
+            "clients could be used, which is too few."
+        )
     elif last.verdict and not last.bundle_version:
         yield _warning(f"{name} released nothing: {last.verdict}")
     elif last.dropped:
@@ -195,32 +207,35 @@ def _of_rounds(last: RoundView | None) -> Iterator[Finding]:
         yield _note(f"{name} left out {left_out}.")
 
 
-def _of_losses(losses: Losses, whose: str) -> Iterator[Finding]:
-    told = (
+def _of_losses(losses: Losses, owner: str) -> Iterator[Finding]:
+    causes = (
         (losses.dropped, "dropped by full outboxes"),
-        (losses.rejected, "rejected because they made no sense"),
-        (losses.forgotten, "lost by the store, which was wiped or put back"),
+        (losses.rejected, "rejected because their values were invalid"),
+        (losses.forgotten, "lost when the store was wiped or restored"),
         (losses.unreadable, "damaged on the device's disk"),
     )
-    lost = ", ".join(f"{number(count)} {how}" for count, how in told if count)
+    lost = ", ".join(f"{number(count)} {cause}" for count, cause in causes if count)
     if lost:
-        yield _note(f"{whose} has receipts that are in no figure, since the beginning: {lost}.")
+        yield _note(
+            f"Some receipts of {owner} are missing from all figures since the store was created: "
+            f"{lost}."
+        )
 
 
-def _last_heard(snapshot: Snapshot) -> str:
-    heard_ms = snapshot.fleet.last_heard_ms
-    return "" if heard_ms is None else f"; the last one was heard {age(heard_ms, snapshot.now_ms)}"
+def _last_message(snapshot: Snapshot) -> str:
+    seen_ms = snapshot.fleet.last_seen_ms
+    return "" if seen_ms is None else f" Last message: {age(seen_ms, snapshot.now_ms)}."
 
 
 def _of(count: int, total: int, which: str = "") -> str:
-    """Say "2 of 3 connected devices are"."""
+    """Return a phrase such as "2 of 3 connected devices are"."""
     kind = f"{which} device" if which else "device"
     plural = "" if total == 1 else "s"
     verb = "is" if count == 1 else "are"
     return f"{number(count)} of {number(total)} {kind}{plural} {verb}"
 
 
-def _line(err: BaseException) -> str:
+def _first_line(err: BaseException) -> str:
     return (str(err).splitlines() or [type(err).__name__])[0]
 
 
@@ -236,6 +251,6 @@ def _note(text: str) -> Finding:
     return Finding(severity=Severity.NOTE, text=text)
 
 
-def _worst_first(*found: Finding) -> tuple[Finding, ...]:
+def _worst_first(*findings: Finding) -> tuple[Finding, ...]:
     order = list(Severity)
-    return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))

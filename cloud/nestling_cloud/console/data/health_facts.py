@@ -1,4 +1,4 @@
-"""Reads what the rules of `health` look at, once for as many pages as are open."""
+"""Reads the input of the rules in `health`, once for all open pages."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -30,14 +30,14 @@ Findings = tuple[Finding, ...]
 
 
 class HealthFacts:
-    """Tells what is wrong with the cloud, its fleet and its devices.
+    """Finds what is wrong with the cloud, its fleet and its devices.
 
     Args:
-        store: of the receipts.
-        repository: of the releases.
-        rounds: of federated learning.
+        store: holds the receipts.
+        repository: holds the released bundles.
+        rounds: reads federated rounds.
         live: figures of the last minutes, and the clock.
-        uplink: asks the ingest how it is doing.
+        uplink: returns the status of the ingest.
     """
 
     def __init__(
@@ -56,31 +56,33 @@ class HealthFacts:
         self._snapshot: TimedCache[Snapshot] = TimedCache()
 
     async def of_fleet(self) -> Findings:
-        """What is wrong with the cloud and the fleet, the worst first."""
-        return await self._told(self._of_fleet)
+        """Return what is wrong with the cloud and the fleet, worst first."""
+        return await self._or_store_finding(self._of_fleet)
 
     async def of_device(self, device: str) -> Findings:
-        """What is wrong with a device, the worst first; with the fleet, if nobody heard of it."""
+        """Return what is wrong with a device, worst first; with the fleet if it never reported."""
 
         async def read() -> Findings:
             row = await self._live.row(device)
             if row is None:
                 return await self._of_fleet()
             losses = await asyncio.to_thread(device_losses, self._store, device)
-            return device_findings(await self._look(), row, losses)
+            return device_findings(await self._now(), row, losses)
 
-        return await self._told(read)
+        return await self._or_store_finding(read)
 
     async def _of_fleet(self) -> Findings:
-        return fleet_findings(await self._look())
+        return fleet_findings(await self._now())
 
-    async def _told(self, read: Callable[[], Coroutine[None, None, Findings]]) -> Findings:
+    async def _or_store_finding(
+        self, read: Callable[[], Coroutine[None, None, Findings]]
+    ) -> Findings:
         try:
             return await read()
         except sa.exc.SQLAlchemyError as err:
             return (store_finding(err),)
 
-    async def _look(self) -> Snapshot:
+    async def _now(self) -> Snapshot:
         offloads = _offloads((await self._live.fleet(_RECENT)).totals)
         return await self._snapshot.get("now", _FRESH_S, lambda: self._read(offloads))
 

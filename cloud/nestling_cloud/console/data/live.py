@@ -1,4 +1,4 @@
-"""What all open pages see together: read once for as many browsers as there are."""
+"""Figures shared by all open pages: read once, however many browsers show them."""
 
 import asyncio
 import time
@@ -20,14 +20,14 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceQuery:
-    """A page of the table of devices.
+    """Selects one page of the table of devices.
 
     Attributes:
-        search: text in an id, a board or a bundle version.
-        order_by: a field of `DeviceRow`.
-        descending: largest first.
-        offset: devices before the page.
-        limit: devices on it.
+        search: text to find in an id, a board or a bundle version.
+        order_by: field of `DeviceRow` to sort by.
+        descending: whether the largest value comes first.
+        offset: number of devices to skip.
+        limit: most devices on the page.
     """
 
     search: str = ""
@@ -38,22 +38,23 @@ class DeviceQuery:
 
 
 class LiveFigures:
-    """Figures in threads, off the event loop, each kept for the moment that it counts as new.
+    """Reads figures in threads, off the event loop, and caches each for a short time.
 
     Args:
-        figures: of the store.
-        hears: whether devices can be heard now; without that, none counts as connected.
-        now_ms: Unix time.
+        figures: queries of the store.
+        is_uplink_connected: returns whether the cloud is connected to the broker. While it is not,
+            every device counts as not connected.
+        now_ms: returns the Unix time.
     """
 
     def __init__(
         self,
         figures: MetricQueries,
-        hears: Callable[[], bool] = lambda: True,
+        is_uplink_connected: Callable[[], bool] = lambda: True,
         now_ms: Callable[[], int] = unix_ms,
     ) -> None:
         self._figures = figures
-        self._hears = hears
+        self._is_uplink_connected = is_uplink_connected
         self.now_ms = now_ms
         self._fleet: TimedCache[FleetView] = TimedCache()
         self._device: TimedCache[DeviceView | None] = TimedCache()
@@ -61,14 +62,22 @@ class LiveFigures:
         self._devices: TimedCache[tuple[list[DeviceRow], int]] = TimedCache()
 
     async def fleet(self, span: Span) -> FleetView:
-        """The fleet over a time up to now."""
+        """Return the figures of the fleet over a span up to now."""
         view = await self._fleet.get(
             span, span.fresh_s, lambda: self._figures.fleet(self.range(span))
         )
         return self._fleet_now(view)
 
     async def device(self, device: str, span: Span) -> DeviceView | None:
-        """One device over a time up to now, None if nobody ever heard of it."""
+        """Return the figures of a device over a span up to now.
+
+        Args:
+            device: the device's id.
+            span: span of time up to now.
+
+        Returns:
+            The figures; None if the device has never reported.
+        """
         view = await self._device.get(
             (device, span),
             max(_DEVICE_FRESH_S, span.fresh_s),
@@ -77,12 +86,12 @@ class LiveFigures:
         return self._device_now(view)
 
     async def row(self, device: str) -> DeviceRow | None:
-        """A device as the table has it, None if nobody ever heard of it."""
+        """Return a device's row of the table of devices; None if it never reported."""
         row = await self._row.get(device, _DEVICE_FRESH_S, lambda: self._figures.row(device))
         return None if row is None else self._row_now(row)
 
     async def devices(self, query: DeviceQuery) -> tuple[list[DeviceRow], int]:
-        """A page of the table of devices, and how many there are on all pages."""
+        """Return one page of the table of devices, and the number of devices on all pages."""
         rows, total = await self._devices.get(
             query,
             _DEVICE_FRESH_S,
@@ -97,20 +106,28 @@ class LiveFigures:
         return [self._row_now(row) for row in rows], total
 
     async def fleet_in(self, time_range: TimeRange) -> FleetView:
-        """The fleet over any time, always read again."""
+        """Return the figures of the fleet over any time range, without caching."""
         return self._fleet_now(await asyncio.to_thread(self._figures.fleet, time_range))
 
     async def device_in(self, device: str, time_range: TimeRange) -> DeviceView | None:
-        """One device over any time, always read again."""
+        """Return the figures of a device over any time range, without caching.
+
+        Args:
+            device: the device's id.
+            time_range: time range of the figures.
+
+        Returns:
+            The figures; None if the device has never reported.
+        """
         return self._device_now(await asyncio.to_thread(self._figures.device, device, time_range))
 
     async def age_ms(self) -> int | None:
-        """How long ago the first answer of all was given, None without any."""
+        """Return the age of the first answer; None without any answer."""
         first_ms = await asyncio.to_thread(self._figures.first_ms)
         return None if first_ms is None else self.now_ms() - first_ms
 
     def range(self, span: Span) -> TimeRange:
-        """A span's time up to now; everything begins with the first answer."""
+        """Return a span's time range up to now; the span "all" begins with the first answer."""
         if span.length_ms is not None:
             return span.until(self.now_ms())
         first_ms, now_ms = self._figures.first_ms(), self.now_ms()
@@ -118,28 +135,31 @@ class LiveFigures:
         return TimeRange(since_ms=since_ms, until_ms=now_ms + 1)
 
     def _fleet_now(self, view: FleetView) -> FleetView:
-        return view if self._hears() else replace(view, online=0)
+        return view if self._is_uplink_connected() else replace(view, online=0)
 
     def _device_now(self, view: DeviceView | None) -> DeviceView | None:
         return None if view is None else replace(view, row=self._row_now(view.row))
 
     def _row_now(self, row: DeviceRow) -> DeviceRow:
-        return row if self._hears() else replace(row, online=False)
+        return row if self._is_uplink_connected() else replace(row, online=False)
 
 
 class TimedCache(Generic[Value]):
-    """Values by what was asked; whoever asks while one is being read waits for that one."""
+    """Caches values by key for a short time.
+
+    Concurrent requests for the same key share one read.
+    """
 
     def __init__(self) -> None:
         self._values: dict[object, tuple[float, asyncio.Task[Value]]] = {}
 
     async def get(self, key: object, fresh_s: float, read: Callable[[], Value]) -> Value:
-        """Give the value of a key, read in a thread unless it is still fresh.
+        """Return the value of a key, read in a thread unless the cached one is fresh.
 
         Args:
-            key: what was asked.
-            fresh_s: how long a value may be given without being read again.
-            read: reads it.
+            key: identifies the value.
+            fresh_s: most age of a cached value.
+            read: reads the value.
         """
         now_s = time.monotonic()
         read_at_s, reading = self._values.get(key, (-1e9, None))

@@ -1,4 +1,4 @@
-"""The operating point of a device or of the fleet: wished, in force, observed."""
+"""Reads the operating point of a device or of the fleet: target, in force, observed."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from nestling_cloud.control.targets import TargetChange
 from nestling_cloud.metrics.views import Totals
 from nestling_cloud.store.time_range import TimeRange
 
-_SHOWN = 20
+_LOGGED = 20
 _STEP_MS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class PointState:
-    """What is known of an operating point.
+    """The state of an operating point.
 
     Attributes:
-        target: share, None where devices decide.
-        in_force: smallest and largest share that devices reported, None where none did.
-        last_change: of this target, None if there never was one.
-        since: figures since that change.
-        log: last changes of any target, the newest first.
+        target: target offload share; None if the devices' own configuration applies.
+        in_force: smallest and largest share that devices reported; None if none reported any.
+        last_change: last change of this target; None if there was none.
+        since: figures since that change; None if there are none.
+        log: last changes of any target, newest first.
     """
 
     target: float | None
@@ -33,7 +33,12 @@ class PointState:
 
 
 async def read_state(parts: ConsoleData, device: str | None) -> PointState:
-    """Read the operating point of a device, or of the fleet for None."""
+    """Read an operating point.
+
+    Args:
+        parts: sources of the figures.
+        device: id of the device; None for the whole fleet.
+    """
     target, last, log = await asyncio.to_thread(_targets, parts, device)
     return PointState(
         target=target,
@@ -47,11 +52,11 @@ async def read_state(parts: ConsoleData, device: str | None) -> PointState:
 def _targets(
     parts: ConsoleData, device: str | None
 ) -> tuple[float | None, TargetChange | None, list[TargetChange]]:
-    """Share wished, the last change that bears on it, and the last ones of anybody."""
+    """Read the target share, its last change, and the last changes of any target."""
     targets = parts.targets
     target = targets.for_fleet() if device is None else targets.for_device(device)
     last = targets.log(devices={device, None}, limit=1)
-    return target, last[0] if last else None, targets.log(limit=_SHOWN)
+    return target, last[0] if last else None, targets.log(limit=_LOGGED)
 
 
 async def _in_force(parts: ConsoleData, device: str | None) -> tuple[float, float] | None:
@@ -70,7 +75,7 @@ async def _in_force(parts: ConsoleData, device: str | None) -> tuple[float, floa
 
 async def _since(parts: ConsoleData, device: str | None, changed_ms: int) -> Totals | None:
     now_ms = parts.live.now_ms()
-    # Figures are of whole steps: begin with the first that the change did not fall into.
+    # Figures cover whole steps: begin with the first step after the change.
     since_ms = changed_ms - changed_ms % -_STEP_MS
     if since_ms >= now_ms:
         return None

@@ -1,4 +1,4 @@
-"""The released bundle as pages and API show it."""
+"""Reads the released bundle for pages and the API."""
 
 import itertools
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Models:
     """A released bundle.
 
     Attributes:
-        overview: as `nestling-cloud bundle show --json` tells it.
-        signature: of inputs and answers.
-        curves: one for each capacity, smallest first; empty where none can be read.
-        calibration_inputs: inputs behind them.
+        overview: what `nestling-cloud bundle show --json` prints.
+        signature: shape, channels and units of the inputs, and the names of the classes.
+        curves: routing curve of each capacity, smallest first; empty if they cannot be read.
+        calibration_inputs: number of calibration inputs that the curves were computed from.
     """
 
     overview: dict[str, Any]
@@ -31,17 +31,17 @@ class Models:
 
     @property
     def bundle_version(self) -> str:
-        """Version of this bundle."""
+        """Return the version of this bundle."""
         version: str = self.overview["bundle_version"]
         return version
 
     @property
     def nest(self) -> int:
-        """Number of capacities."""
+        """Return the number of capacities."""
         return len(self.overview["capacities"])
 
     def class_name(self, index: int | None) -> str:
-        """Name of a class, its number where it has none, "none" where nothing was answered."""
+        """Return the name of a class, "class N" if it has no name, "none" if `index` is None."""
         if index is None:
             return "none"
         names = self.signature.classes
@@ -49,7 +49,7 @@ class Models:
 
 
 def models_of(repository: Repository) -> Models | None:
-    """Read the released bundle, None where there is none to be read."""
+    """Read the released bundle; return None if there is none or it cannot be read."""
     try:
         return read_models(repository)
     except RepositoryError:
@@ -57,7 +57,7 @@ def models_of(repository: Repository) -> Models | None:
 
 
 def desired_version(repository: Repository) -> str:
-    """Version of the bundle that devices should run now, "" where none can be told."""
+    """Return the version of the bundle that devices should run, "" if it is unknown."""
     try:
         desired = repository.desired()
     except RepositoryError:
@@ -66,11 +66,11 @@ def desired_version(repository: Repository) -> str:
 
 
 def bundle_note(running: str, desired: str) -> str:
-    """What to say beside the bundle that a device runs.
+    """Return the remark beside the bundle that a device runs.
 
     Args:
-        running: version that the device reported, "" before it did.
-        desired: version that it should run, "" where none is known.
+        running: version that the device reported, "" if it has not reported one.
+        desired: version that it should run, "" if it is unknown.
     """
     if not desired:
         return ""
@@ -81,7 +81,7 @@ def read_models(repository: Repository) -> Models:
     """Read the released bundle.
 
     Raises:
-        RepositoryError: nothing was released, or a part is missing or damaged.
+        RepositoryError: nothing has been released, or a part is missing or damaged.
     """
     manifest = repository.manifest()
     calibration = _calibration(repository, manifest.calibration.sha256)
@@ -95,13 +95,13 @@ def read_models(repository: Repository) -> Models:
 
 
 def measured_on(models: Models) -> str:
-    """Say where the accuracies of a bundle come from, to stand beside them."""
+    """Return a phrase that says what the accuracies of a bundle were measured on."""
     inputs = f"{number(models.calibration_inputs)} " if models.calibration_inputs else ""
     return f"on {inputs}calibration inputs, measured when the bundle was built"
 
 
 def capacities_table(models: Models) -> Table:
-    """What every capacity takes and brings; accuracies are those on the calibration inputs."""
+    """Make a table of the sizes, work and calibration accuracy of every capacity."""
     columns = [
         ("capacity", "capacity"),
         ("calibration_accuracy", ""),
@@ -125,10 +125,10 @@ def capacities_table(models: Models) -> Table:
 
 
 def curves_table(models: Models) -> Table:
-    """Operating points of every capacity."""
+    """Make a table of the operating points of every capacity."""
     columns = [
         ("capacity", "capacity"),
-        ("offload_share", "target share to the cloud"),
+        ("offload_share", "target offload share"),
         ("calibration_accuracy", "accuracy on calibration inputs"),
         ("gate_threshold", "gate threshold"),
         ("accept_threshold", "accept threshold"),

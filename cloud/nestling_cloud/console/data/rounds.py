@@ -1,4 +1,4 @@
-"""What the page of federated rounds shows, and where it comes from."""
+"""Types, tables and texts for the page of federated rounds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,12 @@ from nestling_cloud.console.data.units import time_utc
 
 @dataclass(frozen=True, kw_only=True)
 class DroppedClient:
-    """A client whose update was not used, and why."""
+    """A client whose update was not used.
+
+    Attributes:
+        device: the device's id.
+        reason: why it was left out.
+    """
 
     device: str
     reason: str
@@ -21,20 +26,20 @@ class RoundView:
     """One federated round.
 
     Attributes:
-        run: that it belongs to.
-        number: within its run, from 1.
-        place: among the rounds of all runs, from 1.
-        ended_at_ms: Unix time.
-        invited: clients that were asked.
-        used: clients whose updates went into the mean.
-        examples: training examples behind them.
-        calibration_accuracy: of each capacity after the round, on the cloud's calibration inputs
-            and not on the fleet's, 0 to 1, smallest capacity first; empty where the round was not
-            evaluated.
+        run: name of the run that it belongs to.
+        number: number of the round in its run, from 1.
+        place: number of the round over all runs, from 1.
+        ended_at_ms: Unix time of its end.
+        invited: number of clients that were asked to train.
+        used: number of clients whose updates were averaged.
+        examples: number of training examples behind these updates.
+        calibration_accuracy: accuracy of each capacity after the round, 0 to 1, smallest capacity
+            first; measured on the cloud's calibration inputs, not on the fleet's. Empty if the
+            round was not evaluated.
         dropped: clients that were left out.
-        averaged: whether the model changed; too few clients leave it as it was.
-        bundle_version: what was released after it, "" for nothing.
-        verdict: in the last round of a run, why it was released, or why not.
+        averaged: whether the model changed; it does not if too few updates could be used.
+        bundle_version: bundle that was released after the round, "" if none was.
+        verdict: in the last round of a run, why its model was or was not released.
     """
 
     run: str
@@ -52,20 +57,20 @@ class RoundView:
 
 
 class Rounds(Protocol):
-    """Tells of federated rounds."""
+    """Reads federated rounds."""
 
     def latest(self, count: int) -> Sequence[RoundView]:
-        """Last rounds, the oldest of them first."""
+        """Return the last `count` rounds, oldest first."""
         ...
 
 
 def rounds_table(rounds: Sequence[RoundView]) -> Table:
-    """Participation and accuracy by round."""
+    """Make a table of the participation and accuracy of each round."""
     capacities = max((len(one.calibration_accuracy) for one in rounds), default=0)
     columns = [
         ("run", "run"),
         ("round", "round"),
-        ("place", "of all runs"),
+        ("place", "round over all runs"),
         ("ended_at_ms", ""),
         ("ended_utc", "ended, UTC"),
         ("invited", "invited"),
@@ -78,12 +83,12 @@ def rounds_table(rounds: Sequence[RoundView]) -> Table:
         ),
         ("averaged", "model changed"),
         ("bundle_version", "released"),
-        ("verdict", "why, or why not"),
+        ("verdict", "verdict"),
     ]
 
     def row(one: RoundView) -> list[str | int | float | None]:
-        told = one.calibration_accuracy
-        padded = [*told, *[None] * (capacities - len(told))]
+        measured = one.calibration_accuracy
+        padded = [*measured, *[None] * (capacities - len(measured))]
         counts = (one.invited, one.used, len(one.dropped), one.examples)
         when = (one.ended_at_ms, time_utc(one.ended_at_ms))
         end = ("yes" if one.averaged else "no", one.bundle_version, one.verdict)
@@ -93,30 +98,32 @@ def rounds_table(rounds: Sequence[RoundView]) -> Table:
 
 
 def dropped_table(rounds: Sequence[RoundView]) -> Table:
-    """Clients that were left out, and why."""
+    """Make a table of the clients that were left out, with the reasons."""
     columns = [("run", "run"), ("round", "round"), ("device", "device"), ("reason", "reason")]
     rows = (
-        (one.run, one.number, left.device, left.reason) for one in rounds for left in one.dropped
+        (one.run, one.number, client.device, client.reason)
+        for one in rounds
+        for client in one.dropped
     )
     return table(columns, rows)
 
 
-def last_words(last: RoundView) -> str:
-    """Say how the last round ended."""
+def last_round_summary(last: RoundView) -> str:
+    """Return a sentence on how the last round ended."""
     if not last.averaged:
-        end = "the model stayed as it was, for too few clients counted"
+        end = "the model did not change, because too few updates could be used"
     elif last.bundle_version:
         end = f"released {last.bundle_version}: {last.verdict}"
     elif last.verdict:
         end = f"released nothing: {last.verdict}"
     else:
         end = "its run has not released anything yet"
-    name = f"Last: {last.run}, round {last.number}, {time_utc(last.ended_at_ms)} UTC"
+    name = f"Last round: {last.run}, round {last.number}, {time_utc(last.ended_at_ms)} UTC"
     return f"{name}, {last.used} of {last.invited} clients; {end}."
 
 
 def accuracy_lines(rounds: Sequence[RoundView]) -> Mapping[int, Sequence[tuple[float, float]]]:
-    """(place, accuracy) pairs by capacity: rounds of several runs stand in one row."""
+    """Return (place, accuracy) pairs by capacity, over the rounds of all runs."""
     lines: dict[int, list[tuple[float, float]]] = {}
     for one in rounds:
         for capacity, accuracy in enumerate(one.calibration_accuracy, start=1):

@@ -1,4 +1,4 @@
-"""Federated rounds as the store has them, for the page that shows them."""
+"""Reads federated rounds from the log in the store."""
 
 from collections.abc import Sequence
 
@@ -7,35 +7,37 @@ from nestling_cloud.federated.round_log import Round, RoundLog
 
 
 class StoredRounds:
-    """A console's `Rounds` over the table of rounds.
+    """Implements the console's `Rounds` with the log of rounds.
 
     Args:
-        log: open for as long as this is used.
+        log: the log; it must stay open while this object is used.
     """
 
     def __init__(self, log: RoundLog) -> None:
         self._log = log
 
     def latest(self, count: int) -> Sequence[RoundView]:
-        """Last rounds, the oldest of them first."""
-        found = list(reversed(self._log.rounds(count)))
-        before = self._log.count() - len(found)
-        return [_view(one, place) for place, one in enumerate(found, start=before + 1)]
+        """Return the last `count` rounds, oldest first."""
+        rounds = list(reversed(self._log.rounds(count)))
+        before = self._log.count() - len(rounds)
+        return [_view(one, place) for place, one in enumerate(rounds, start=before + 1)]
 
 
 def _view(one: Round, place: int) -> RoundView:
-    # Whose update counted may still be lost afterwards, in the comparison that ends a run.
-    asked = {each.node for each in one.participants} | {lost.node for lost in one.dropped}
+    # A participant may also be among the dropped, if it fails in the comparison that ends a run.
+    nodes = {each.node for each in one.participants} | {dropped.node for dropped in one.dropped}
     return RoundView(
         run=one.run,
         number=one.number,
         place=place,
         ended_at_ms=one.ended_ms,
-        invited=len(asked),
+        invited=len(nodes),
         used=len(one.participants),
         examples=sum(each.examples for each in one.participants),
         calibration_accuracy=one.accuracy,
-        dropped=[DroppedClient(device=lost.device, reason=lost.reason) for lost in one.dropped],
+        dropped=[
+            DroppedClient(device=dropped.device, reason=dropped.reason) for dropped in one.dropped
+        ],
         averaged=one.averaged,
         bundle_version=one.released or "",
         verdict=one.verdict,

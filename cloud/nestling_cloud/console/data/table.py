@@ -1,4 +1,4 @@
-"""A table of figures: what stands behind a chart, on a page, in the API and as CSV."""
+"""The table of figures behind a chart, for pages, the API and CSV."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 Cell = str | int | float | None
-# A spreadsheet would take these for formulas.
+# A spreadsheet takes a text that starts with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -15,8 +15,8 @@ class Column:
     """One column.
 
     Attributes:
-        key: in CSV and JSON, with the unit.
-        label: for people, with the unit; "" for a column that only machines read.
+        key: name in CSV and JSON, with the unit.
+        label: heading on a page, with the unit; "" for a column that only programs read.
     """
 
     key: str
@@ -25,48 +25,58 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows of figures; None where there is none."""
+    """Rows of figures.
+
+    Attributes:
+        columns: the columns.
+        rows: one cell for each column; None where a figure is missing.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
 
 def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Cell]]) -> Table:
-    """Make a table of (key, label) pairs and rows."""
+    """Make a table.
+
+    Args:
+        columns: key and label of each column.
+        rows: one cell for each column.
+    """
     return Table(
         columns=tuple(Column(key=key, label=label) for key, label in columns),
         rows=tuple(tuple(row) for row in rows),
     )
 
 
-# How the keys of columns of times end.
+# The keys of columns that hold times end in one of these.
 _TIMES = ("ms", "utc")
 
 
-def is_empty(shown: Table) -> bool:
-    """Whether a table has no figures: no rows, or rows of times that say nothing."""
+def is_empty(content: Table) -> bool:
+    """Return whether a table has no figures: no rows, or only times, zeros and None."""
     figures = [
         index
-        for index, column in enumerate(shown.columns)
+        for index, column in enumerate(content.columns)
         if column.key.rpartition("_")[2] not in _TIMES
     ]
-    return not any(row[index] for row in shown.rows for index in figures)
+    return not any(row[index] for row in content.rows for index in figures)
 
 
 def as_csv(lines: Iterable[Sequence[Cell]]) -> str:
-    """Write lines as CSV (RFC 4180), texts that look like formulas made harmless."""
-    written = io.StringIO()
-    # Every text in quotes: a spreadsheet that takes semicolons for separators, as in half of the
-    # world, would find a formula behind one.
-    writer = csv.writer(written, quoting=csv.QUOTE_NONNUMERIC)
+    """Format lines as CSV (RFC 4180), with an apostrophe before texts that look like formulas."""
+    text = io.StringIO()
+    # Every text is quoted: in many locales a spreadsheet also separates cells at semicolons, and
+    # would find a formula behind one.
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
     for line in lines:
         writer.writerow([_harmless(cell) for cell in line])
-    return written.getvalue()
+    return text.getvalue()
 
 
-def table_csv(shown: Table) -> str:
-    """Write a table with its keys as the first line."""
-    return as_csv([[column.key for column in shown.columns], *shown.rows])
+def table_csv(content: Table) -> str:
+    """Format a table as CSV, with the column keys as the first line."""
+    return as_csv([[column.key for column in content.columns], *content.rows])
 
 
 def _harmless(cell: Cell) -> Cell:

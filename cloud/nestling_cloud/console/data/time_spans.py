@@ -1,4 +1,4 @@
-"""The times that people choose between, all of them up to now."""
+"""The spans of time that a page offers, all of them up to now."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from nestling_cloud.store.time_range import TimeRange
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """One choice.
+    """One span of time.
 
     Attributes:
-        name: in addresses.
-        label: for people.
-        length_ms: up to now; None for everything.
-        fresh_s: how long figures of it may be shown before they are read again.
+        name: name in URLs.
+        label: name on pages.
+        length_ms: length; None for all times.
+        fresh_s: how long its figures are cached.
     """
 
     name: str
@@ -22,16 +22,16 @@ class Span:
     fresh_s: float
 
     @property
-    def words(self) -> str:
-        """The time in words, to stand beside a figure."""
+    def phrase(self) -> str:
+        """Return the span as a phrase to show beside a figure, such as "last 1 h"."""
         return (
-            "ever"
+            "all time"
             if self.length_ms is None
             else f"last {self.label}".replace(" ", "\N{NO-BREAK SPACE}")
         )
 
     def until(self, now_ms: int) -> TimeRange:
-        """The time up to now; everything begins with Unix time."""
+        """Return the time range up to now; all times begin with the Unix epoch."""
         since_ms = 0 if self.length_ms is None else now_ms - self.length_ms
         return TimeRange(since_ms=max(0, since_ms), until_ms=now_ms + 1)
 
@@ -48,6 +48,12 @@ DEFAULT_SPAN = SPANS["1h"]
 
 
 def span_named(name: str, age_ms: int | None) -> Span:
-    """Span of a name; for a name that there is not, one that fits the age of the first answer."""
+    """Return the span of a name, or a default.
+
+    Args:
+        name: name in the URL.
+        age_ms: age of the first answer, None without any; for an unknown name it decides between
+            five minutes and one hour.
+    """
     young = age_ms is not None and age_ms < 5 * 60_000
     return SPANS.get(name, SPANS["5m"] if young else DEFAULT_SPAN)

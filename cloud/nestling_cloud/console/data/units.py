@@ -1,4 +1,4 @@
-"""Numbers as people read them: with a unit, and no more digits than they are worth."""
+"""Formats numbers for people, with units and three significant digits."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ NOTHING = "\u2013"
 
 
 def number(value: float) -> str:
-    """Three significant digits, whole numbers in groups of three."""
+    """Format a number with three significant digits; whole numbers in groups of three digits."""
     if not math.isfinite(value):
         return NOTHING
     if value == round(value) or abs(value) >= 1000:
@@ -23,12 +23,12 @@ def number(value: float) -> str:
 
 
 def energy(energy_mj: float) -> str:
-    """An energy in the unit that fits."""
+    """Format an energy in a fitting unit."""
     return _scaled(energy_mj, _ENERGY_MJ)
 
 
 def energies(by_source: Mapping[str, Mapping[str, float]]) -> str:
-    """Energies in mJ by source and provenance: one sum where all are of one provenance."""
+    """Format energies in mJ by source and provenance, as one sum if all are of one provenance."""
     parts = [
         (source, provenance, energy_mj)
         for source, of_source in by_source.items()
@@ -43,12 +43,12 @@ def energies(by_source: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def size(size_bytes: float) -> str:
-    """A number of bytes in the unit that fits."""
+    """Format a number of bytes in a fitting unit."""
     return _scaled(size_bytes, _BYTES)
 
 
 def macs(count: float) -> str:
-    """A number of multiply-accumulates."""
+    """Format a number of multiply-accumulates."""
     for factor, prefix in _COUNTS:
         if abs(count) >= factor:
             return f"{number(count / factor)}{_NARROW}{prefix}MAC"
@@ -56,19 +56,24 @@ def macs(count: float) -> str:
 
 
 def latency(latency_ms: float) -> str:
-    """A latency in milliseconds, or in seconds from one on."""
+    """Format a latency in milliseconds, or in seconds from one second on."""
     if latency_ms >= 1000:
         return f"{number(latency_ms / 1000)}{_NARROW}s"
     return f"{number(latency_ms)}{_NARROW}ms"
 
 
 def percent(share: float) -> str:
-    """A share, 0 to 1, with one decimal."""
+    """Format a share, 0 to 1, as a percentage with one decimal."""
     return f"{100 * share:.1f}{_NARROW}%"
 
 
 def age(then_ms: int, now_ms: int) -> str:
-    """How long ago something was."""
+    """Format how long ago something was, such as "4 min ago".
+
+    Args:
+        then_ms: Unix time of the event.
+        now_ms: Unix time now.
+    """
     seconds = max(0.0, (now_ms - then_ms) / 1000)
     for factor, unit in _AGES_S:
         if seconds >= factor:
@@ -77,7 +82,7 @@ def age(then_ms: int, now_ms: int) -> str:
 
 
 def time_utc(at_ms: int) -> str:
-    """Date and time of a Unix time, UTC."""
+    """Format a Unix time as date and time, UTC."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 

@@ -1,4 +1,4 @@
-"""HTTP concerns of every route: error pages, problem objects, security headers, HEAD, deadlines.
+"""What all routes share: error pages, problem objects, security headers, HEAD and deadlines.
 
 Imports no other room of the console.
 """

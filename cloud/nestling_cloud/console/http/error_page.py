@@ -1,4 +1,4 @@
-"""Errors of pages, as plain HTML in the style of the login page, with a way back."""
+"""Error pages: plain HTML in the style of the login page, with a link to the fleet's page."""
 
 import html
 from http import HTTPStatus
@@ -11,34 +11,34 @@ from nestling_cloud.console.http.paths import API, ICON, STYLE
 from nestling_cloud.console.http.problem import problem
 
 _DEFAULT_TEXTS = {
-    HTTPStatus.FORBIDDEN: "You may not open this.",
+    HTTPStatus.FORBIDDEN: "You may not open this page.",
     HTTPStatus.NOT_FOUND: "There is no page at this address.",
     HTTPStatus.METHOD_NOT_ALLOWED: "This address does not answer that kind of request.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "The cloud could not build this page; what it logged tells "
-    "why. Try again in a moment.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "The cloud could not build this page; see its log for the "
+    "reason. Try again in a moment.",
 }
 
 
 def error_page(
     status: int, accept: str, text: str = "", headers: dict[str, str] | None = None
 ) -> Response:
-    """Make the answer to a request that failed: a page for browsers, a line of text for others.
+    """Make the response to a failed request: a page for browsers, a line of text for others.
 
     Args:
-        status: of HTTP.
-        accept: the request's header.
-        text: what is wrong and what to do; without it, what the status usually means.
-        headers: of HTTP, sent as well.
+        status: HTTP status.
+        accept: Accept header of the request.
+        text: what is wrong and what to do; "" for a text that fits the status.
+        headers: HTTP headers to send as well.
     """
-    known = HTTPStatus(status)
-    told = text or _DEFAULT_TEXTS.get(known, known.description or known.phrase)
+    http_status = HTTPStatus(status)
+    message = text or _DEFAULT_TEXTS.get(http_status, http_status.description or http_status.phrase)
     if "text/html" not in accept:
-        return PlainTextResponse(f"{told}\n", status, headers)
-    return HTMLResponse(_page(f"{status} · {known.phrase}", told), status, headers)
+        return PlainTextResponse(f"{message}\n", status, headers)
+    return HTMLResponse(_page(f"{status} · {http_status.phrase}", message), status, headers)
 
 
 def add_error_pages(app: FastAPI) -> None:
-    """Answer errors of an app: with a page, and below /api with a problem object."""
+    """Make an app answer errors with a page, and below /api with a problem object."""
 
     async def http_error(request: Request, err: Exception) -> Response:
         assert isinstance(err, HTTPException)
@@ -50,10 +50,10 @@ def add_error_pages(app: FastAPI) -> None:
     async def failure(request: Request, _: Exception) -> Response:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         if request.url.path.startswith(API):
-            return problem(status, "the cloud could not answer; what it logged tells why")
+            return problem(status, "the cloud could not answer; see its log for the reason")
         return error_page(status, request.headers.get("accept", ""))
 
-    # By status too: NiceGUI has a page of its own for 404.
+    # Registered by status too, because NiceGUI has its own page for 404.
     app.add_exception_handler(HTTPStatus.NOT_FOUND, http_error)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(Exception, failure)

@@ -1,13 +1,13 @@
-"""HEAD for every address that answers GET, as RFC 9110 asks."""
+"""Answers HEAD wherever GET is answered, as RFC 9110 requires."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """ASGI middleware: answers HEAD with the status and headers of GET, and no body.
+    """ASGI middleware that answers HEAD with the status and headers of GET, and no body.
 
     Args:
-        app: what answers; it never sees HEAD.
+        app: the application; it never receives HEAD.
     """
 
     def __init__(self, app: ASGIApp) -> None:

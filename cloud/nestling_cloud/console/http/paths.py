@@ -1,4 +1,4 @@
-"""Addresses that several parts of the console name."""
+"""URL paths that several parts of the console use."""
 
 API = "/api/"
 HEALTH = "/healthz"

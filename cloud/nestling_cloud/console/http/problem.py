@@ -1,4 +1,4 @@
-"""Errors of the API as problem objects (RFC 9457): what is wrong, and what to do."""
+"""Problem objects (RFC 9457): errors of the API that say what is wrong and what to do."""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +14,14 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(BaseModel):
-    """What every error of the API looks like."""
+    """Body of every error of the API.
+
+    Attributes:
+        type: always "about:blank", since the HTTP status identifies the problem.
+        title: phrase of the HTTP status.
+        status: HTTP status.
+        detail: what is wrong and what to do, for people.
+    """
 
     type: str = "about:blank"
     title: str
@@ -23,12 +30,12 @@ class Problem(BaseModel):
 
 
 class RequestError(CloudError):
-    """A request that cannot be answered; the text says what to ask for instead.
+    """A request that cannot be answered; its text says what to request instead.
 
     Args:
-        status: of HTTP.
-        detail: for people.
-        headers: of HTTP, sent as well.
+        status: HTTP status.
+        detail: what is wrong and what to do, for people.
+        headers: HTTP headers to send as well.
     """
 
     def __init__(
@@ -40,13 +47,19 @@ class RequestError(CloudError):
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Make the response that tells of an error."""
-    told = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
-    return JSONResponse(told.model_dump(), status, headers, media_type=MEDIA_TYPE)
+    """Make the response to a failed request.
+
+    Args:
+        status: HTTP status.
+        detail: what is wrong and what to do, for people.
+        headers: HTTP headers to send as well.
+    """
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return JSONResponse(body.model_dump(), status, headers, media_type=MEDIA_TYPE)
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Answer requests that make no sense with problem objects."""
+    """Make an app answer invalid requests with problem objects."""
 
     async def request_error(_: Request, err: Exception) -> JSONResponse:
         assert isinstance(err, RequestError)

@@ -1,4 +1,4 @@
-"""Security headers on every answer, and a nonce on every script that is ours."""
+"""Adds security headers to every response, and a nonce to every script of a page."""
 
 import secrets
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
-    # Not "no-referrer", with which browsers send "Origin: null" from our own forms.
+    # With "no-referrer", browsers would send "Origin: null" from our own forms.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -15,13 +15,14 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
-# For this host alone, on all of its ports: browsers ask for HTTPS by themselves from then on.
+# Applies to this host only, but to all of its ports: browsers use only HTTPS from then on.
 STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=31536000"}
-_NOTHING_OF_OTHERS = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
-_PLAIN_POLICY = f"{_NOTHING_OF_OTHERS}; style-src 'self'; img-src 'self'; form-action 'self'"
-# Vue compiles NiceGUI's templates in the browser, which takes eval; its elements have styles.
+_BASE_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+_PLAIN_POLICY = f"{_BASE_POLICY}; style-src 'self'; img-src 'self'; form-action 'self'"
+# Vue compiles NiceGUI's templates in the browser, which needs eval; its elements have inline
+# styles.
 _PAGE_POLICY = (
-    f"{_NOTHING_OF_OTHERS}; script-src 'self' 'nonce-{{nonce}}' 'unsafe-eval'; "
+    f"{_BASE_POLICY}; script-src 'self' 'nonce-{{nonce}}' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
     "connect-src 'self'; form-action 'self'"
 )
@@ -29,14 +30,14 @@ _NICEGUI_PAGE = "x-nicegui-content"
 
 
 class SecurityHeaders:
-    """ASGI middleware.
+    """ASGI middleware that adds security headers to every response.
 
-    A page of NiceGUI's has inline scripts, all of them from its template: what pages show comes
-    in as JSON with its brackets escaped, so a script in it gets no nonce and does not run.
+    The inline scripts of a NiceGUI page all come from its template. The content of a page is JSON
+    with escaped brackets, so a script in the content gets no nonce and does not run.
 
     Args:
-        app: what answers.
-        secure: whether it speaks TLS; then browsers are told to stay with it.
+        app: the application.
+        secure: whether the console uses TLS; if so, a header makes browsers use only TLS.
     """
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
@@ -53,7 +54,7 @@ class SecurityHeaders:
 
 
 class _Answer:
-    """One answer on its way out; a page is held until its body is here."""
+    """One response; a page is held back until its whole body has arrived."""
 
     def __init__(self, send: Send, always: Mapping[str, str]) -> None:
         self._send = send
@@ -88,6 +89,6 @@ class _Answer:
         await self._send({"type": "http.response.body", "body": body})
 
 
-def _add(headers: MutableHeaders, wanted: Mapping[str, str]) -> None:
-    for name, value in wanted.items():
+def _add(headers: MutableHeaders, defaults: Mapping[str, str]) -> None:
+    for name, value in defaults.items():
         headers.setdefault(name, value)

@@ -1,4 +1,4 @@
-"""The console's pages: one module each, and the elements that they are built from.
+"""The console's pages, one module for each, and the elements that they are built from.
 
 Imports `console.charts`, `console.data`, `console.auth` and `console.http`.
 """

@@ -1,4 +1,4 @@
-"""The page that tells what the API answers."""
+"""The page that describes the REST API."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,13 +14,19 @@ _LIVE_S = 2.0
 
 
 async def show(request: Request, app: FastAPI, parts: ConsoleData) -> None:
-    """Build the page from the OpenAPI description."""
+    """Build the page from the OpenAPI description.
+
+    Args:
+        request: request for the page.
+        app: the application whose API to describe.
+        parts: sources of the figures.
+    """
     base = str(request.base_url).rstrip("/")
-    with frame(request, "/api", parts.condition.of_fleet) as banner:
+    with frame(request, "/api", parts.health.of_fleet) as banner:
         with heading("API") as sub:
-            sub.say("The same figures for programs, as JSON and CSV.")
+            sub.show("The figures of these pages for programs, as JSON and CSV.")
         with block("section", "panel spaced", aria_label="Token"):
-            Text("h2", "A token lets a program in")
+            Text("h2", "Create a token for a program")
             with block("pre"):
                 Text(
                     "code",
@@ -28,16 +34,15 @@ async def show(request: Request, app: FastAPI, parts: ConsoleData) -> None:
                     f'curl -H "Authorization: Bearer $TOKEN" {base}/api/v1/fleet',
                 )
             link("OpenAPI description", "/api/v1/openapi.json")
-        with block("section", "panel", aria_label="Addresses"):
-            Text("h2", "Addresses")
-            with block("div", "scroll tall", tabindex="0", role="region", aria_label="Addresses"):
-                columns = [("method", "method"), ("path", "path"), ("what", "what")]
-                shown = table(columns, _routes(app.openapi()))
-                Grid("Addresses").show(shown)
+        with block("section", "panel", aria_label="Endpoints"):
+            Text("h2", "Endpoints")
+            with block("div", "scroll tall", tabindex="0", role="region", aria_label="Endpoints"):
+                columns = [("method", "method"), ("path", "path"), ("summary", "summary")]
+                Grid("Endpoints").show(table(columns, _routes(app.openapi())))
     await banner.keep_fresh(None, every_s=_LIVE_S)
 
 
-def _routes(described: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for path, methods in described["paths"].items():
-        for method, told in methods.items():
-            yield method.upper(), path, told.get("summary", "")
+def _routes(description: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation.get("summary", "")

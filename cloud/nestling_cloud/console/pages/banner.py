@@ -1,4 +1,4 @@
-"""The first lines of a page: what is wrong, and whether the page is live at all."""
+"""The banner at the top of a page: what is wrong, and whether the page is live."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ _NAMES = {
     Severity.WARNING: "Warning",
     Severity.NOTE: "Note",
 }
-# A page that was not refreshed for so long says that it is not live.
+# A page that has not been refreshed for this long shows that it is not live.
 _STALE_MS = 20_000
 _NOT_LIVE = "not-live"
 _BEAT = "beat"
@@ -23,7 +23,7 @@ _BEAT = "beat"
 Findings = tuple[Finding, ...]
 ReadFindings = Callable[[], Awaitable[Findings]]
 
-# Run in the browser, which alone can tell that it hears nothing any more.
+# Runs in the browser, because only the browser notices that it receives nothing any more.
 WATCH_LIVENESS = f"""
 <script>
 (function watch() {{
@@ -35,8 +35,8 @@ WATCH_LIVENESS = f"""
     const stale = lost || Date.now() - since > {_STALE_MS};
     line.hidden = !stale;
     document.body.classList.toggle("stale", stale);
-    if (stale) line.textContent = "This page is not live: it has heard nothing from the cloud " +
-      "since " + new Date(since).toISOString().slice(11, 19) + " UTC and shows what was then.";
+    if (stale) line.textContent = "This page is not live: it has received nothing from the cloud " +
+      "since " + new Date(since).toISOString().slice(11, 19) + " UTC. Its figures are from then.";
   }};
   new MutationObserver(() => {{ since = Date.now(); show(); }})
     .observe(beat, {{attributes: true, attributeFilter: ["data-beat"]}});
@@ -49,10 +49,10 @@ WATCH_LIVENESS = f"""
 
 
 class Banner:
-    """What is wrong, above everything else on a page.
+    """Shows what is wrong, above everything else on a page.
 
     Args:
-        read: tells what is wrong now, the worst first.
+        read: returns what is wrong now, worst first.
     """
 
     def __init__(self, read: ReadFindings) -> None:
@@ -67,13 +67,14 @@ class Banner:
     async def keep_fresh(
         self, refresh: Callable[[], Awaitable[None]] | None, *, every_s: float
     ) -> None:
-        """Refresh the page and this banner now and from now on.
+        """Refresh the page and this banner now, and then periodically.
 
-        Figures that cannot be read are said to be old; the page goes on trying.
+        If the figures cannot be read, the banner says that they are out of date, and the page
+        keeps trying.
 
         Args:
             refresh: shows new figures; None for a page without any.
-            every_s: how long to wait between two times.
+            every_s: time between two refreshes.
         """
 
         async def tick() -> None:
@@ -91,18 +92,18 @@ class Banner:
         try:
             await refresh()
         except sa.exc.SQLAlchemyError as err:
-            return (self._told(store_finding(err), err),)
-        except Exception as err:  # noqa: BLE001  whatever it was, the figures are old now
-            text = "This page could not be refreshed; what the cloud logged tells why."
-            return (self._told(Finding(severity=Severity.FAULT, text=text), err),)
+            return (self._logged_once(store_finding(err), err),)
+        except Exception as err:  # noqa: BLE001  after any failure the figures are out of date
+            text = "This page could not be refreshed; see the cloud's log for the reason."
+            return (self._logged_once(Finding(severity=Severity.FAULT, text=text), err),)
         self._logged = ""
         return ()
 
     async def _read_rest(self, failed: Findings) -> Findings:
         return tuple(finding for finding in await self._read() if finding not in failed)
 
-    def _told(self, finding: Finding, err: Exception) -> Finding:
-        """Log a failure once, and not every second that it lasts."""
+    def _logged_once(self, finding: Finding, err: Exception) -> Finding:
+        """Log a failure once, not at every refresh while it lasts; return the finding."""
         if repr(err) != self._logged:
             self._logged = repr(err)
             _LOG.error("console: a page could not be refreshed", exc_info=err)

@@ -1,4 +1,4 @@
-"""The page of one device."""
+"""The page of a device."""
 
 import asyncio
 from functools import partial
@@ -36,7 +36,13 @@ _LINK = {6: "var(--rival)"}
 
 
 async def show(request: Request, parts: ConsoleData, device: str) -> None:
-    """Build the page and keep it up to date; a device that nobody heard of gets a page too."""
+    """Build the page and keep it up to date.
+
+    Args:
+        request: request for the page.
+        parts: sources of its figures.
+        device: id of the device, which need not have reported yet.
+    """
     models = await asyncio.to_thread(models_of, parts.repository)
     page = _DevicePage(request, parts, device, models, await parts.live.age_ms())
     await page.banner.keep_fresh(page.refresh, every_s=_LIVE_S)
@@ -54,7 +60,7 @@ class _DevicePage:
         self._live = parts.live
         self._device = device
         self._repository = parts.repository
-        with frame(request, "/", partial(parts.condition.of_device, device)) as self.banner:
+        with frame(request, "/", partial(parts.health.of_device, device)) as self.banner:
             with heading(device) as self._sub:
                 self._spans = SpanChoice(request, age_ms, self.refresh)
             self._unknown = _unknown(parts.start)
@@ -75,9 +81,9 @@ class _DevicePage:
         desired = await asyncio.to_thread(desired_version, self._repository)
         now_ms = self._live.now_ms()
         state = "connected" if view.row.online else "not connected"
-        heard = age(view.row.last_seen_ms, now_ms)
-        self._sub.say(f"{state}, last heard {heard}, {view.row.profile or 'unknown board'}")
-        self._notice.say(device_notice(view.copies))
+        seen = age(view.row.last_seen_ms, now_ms)
+        self._sub.show(f"{state}, last seen {seen}, {view.row.profile or 'unknown board'}")
+        self._notice.show(device_notice(view.copies))
         self._state.show(view.row, desired, now_ms)
         self._tiles.show(view.totals)
         self._panels.show(view, self._spans.query())
@@ -87,22 +93,22 @@ class _DevicePage:
 
 def _unknown(start: DeviceStart) -> ui.element:
     with block("section", "empty") as section:
-        Text("h2", "Nobody has heard of this device")
-        Text("p", f"{start.told} With this id, it appears here with its first answer.")
+        Text("h2", "This device has never reported")
+        Text("p", f"{start.instruction} A device with this id appears here with its first answer.")
         with block("pre"):
             Text("code", start.command)
         link("All devices", "/")
     return section
 
 
-_AS_USUAL = ("as calibrated", "no harder than those that the bundle was calibrated on")
-_UNKNOWN = (NOTHING, "no student has looked at the last one")
-_HARDER = ("harder", "than those that the bundle was calibrated on: its promises do not hold")
-_INPUTS = {True: _HARDER, False: _AS_USUAL, None: _UNKNOWN}
+_AS_CALIBRATED = ("as calibrated", "no harder than the calibration inputs")
+_UNKNOWN = (NOTHING, "no capacity ran on the last input")
+_HARDER = ("harder", "than the calibration inputs: risk guarantees do not hold")
+_INPUTS = {True: _HARDER, False: _AS_CALIBRATED, None: _UNKNOWN}
 
 
 class _StateTiles:
-    """What the device last reported of itself."""
+    """Tiles with the state that the device last reported."""
 
     def __init__(self, device: str) -> None:
         with block("div", "tiles"):
@@ -111,22 +117,24 @@ class _StateTiles:
             self._share = Tile("Offload share in force", "share-in-force")
             self._inputs = Tile("Inputs", "inputs", small=True)
             self._battery = Tile("Battery", "battery")
-            self._outbox = Tile("Receipts not sent yet", "outbox")
-        link("Move the operating point", f"/operating-point?device={quote(device)}", "after-tiles")
+            self._outbox = Tile("Receipts in the outbox", "outbox")
+        link(
+            "Change the operating point", f"/operating-point?device={quote(device)}", "after-tiles"
+        )
 
     def show(self, row: DeviceRow, desired: str, now_ms: int) -> None:
         running = row.bundle_version
-        other = bool(desired) and running != desired
-        self._bundle.show(running or NOTHING, bundle_note(running, desired), broken=other)
-        then = "" if row.online else f"reported {age(row.last_seen_ms, now_ms)}"
-        self._capacity.show(str(row.capacity) if row.capacity else NOTHING, then)
+        wrong = bool(desired) and running != desired
+        self._bundle.show(running or NOTHING, bundle_note(running, desired), broken=wrong)
+        when = "" if row.online else f"reported {age(row.last_seen_ms, now_ms)}"
+        self._capacity.show(str(row.capacity) if row.capacity else NOTHING, when)
         target = "its own setting" if row.target_share is None else percent(row.target_share)
         in_force = NOTHING if row.offload_share is None else percent(row.offload_share)
         self._share.show(in_force, f"target: {target}")
         self._inputs.show(*_INPUTS[row.drifting])
-        self._battery.show(percent(row.battery), then)
+        self._battery.show(percent(row.battery), when)
         full = row.outbox_depth > LONG_OUTBOX
-        self._outbox.show(number(row.outbox_depth), then, broken=full)
+        self._outbox.show(number(row.outbox_depth), when, broken=full)
 
 
 class _Panels:
@@ -138,14 +146,14 @@ class _Panels:
         with block("div", "panels"):
             self._routes = ChartPanel(
                 "Where inputs were answered",
-                "Answers per step, stacked. Fallbacks: the cloud was asked without success.",
+                "Answers per step, stacked. Fallback: the cloud was asked without success.",
                 key="routes",
                 href=f"{csv}/routes.csv",
                 wide=True,
             )
             self._energy = ChartPanel(
                 "Energy per answer",
-                "By source. Solid is measured, dashed calibrated, dotted modelled.",
+                "By source. Solid lines are measured, dashed calibrated, dotted modelled.",
                 key="energy",
                 href=f"{csv}/energy.csv",
             )
@@ -156,10 +164,16 @@ class _Panels:
                 href=f"{csv}/latency.csv",
             )
             budgets = (
-                ("Resident capacity", "Of the latest answers.", "capacity", _CAPACITY, ""),
-                ("Memory budget", "What a resident capacity may hold.", "memory", _MEMORY, "kB"),
-                ("Battery and share", "Charge left; share wished.", "battery", _SHARES, "%"),
-                ("Link", "Throughput; 0 is no link.", "link", _LINK, "Mbit/s"),
+                ("Resident capacity", "At the latest answers.", "capacity", _CAPACITY, ""),
+                ("Memory budget", "For the resident capacity.", "memory", _MEMORY, "kB"),
+                (
+                    "Battery and offload share",
+                    "Charge left, and the target share in force.",
+                    "battery",
+                    _SHARES,
+                    "%",
+                ),
+                ("Link", "Throughput; 0 means no link.", "link", _LINK, "Mbit/s"),
             )
             self._budgets = [
                 (
@@ -182,7 +196,7 @@ class _Panels:
 
 
 class _Latest:
-    """The latest answers, one line each."""
+    """Table of the latest answers, one line for each."""
 
     def __init__(self, models: Models | None) -> None:
         self._models = models

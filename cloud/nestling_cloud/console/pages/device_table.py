@@ -1,4 +1,4 @@
-"""The table of devices: one page of it at a time, whatever the size of the fleet."""
+"""The table of devices, shown one page at a time so that a fleet of any size fits."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,31 +13,31 @@ from nestling_cloud.metrics.views import DeviceRow
 PAGE_ROWS = 25
 _LONGEST_SEARCH = 100
 
-# Columns of words, which stand to the left.
-_WORDS = {"device", "profile", "bundle_version", "drifting"}
-# What a device says of its inputs: that they drift, do not, or that it does not know.
-_INPUTS = {True: "harder", False: "as usual", None: NOTHING}
-# Field to order by, heading, cell, whether it is left out on a phone.
+# Columns of text, which are aligned to the left.
+_TEXT_COLUMNS = {"device", "profile", "bundle_version", "drifting"}
+# What a device reports about its inputs: whether they drift; None if it does not know.
+_INPUTS = {True: "harder", False: "as calibrated", None: NOTHING}
+# Field to sort by, heading, text of a cell, whether the column is left out on a phone.
 _Cell = Callable[[DeviceRow, int], str]
 _COLUMNS: tuple[tuple[str, str, _Cell, bool], ...] = (
     ("profile", "board", lambda row, _: row.profile or NOTHING, True),
     ("bundle_version", "bundle", lambda row, _: row.bundle_version or NOTHING, True),
     ("capacity", "capacity", lambda row, _: str(row.capacity) if row.capacity else NOTHING, False),
     ("offload_share", "share in force", lambda row, _: _share(row.offload_share), True),
-    ("target_share", "share wished", lambda row, _: _share(row.target_share), True),
+    ("target_share", "target share", lambda row, _: _share(row.target_share), True),
     ("drifting", "inputs", lambda row, _: _INPUTS[row.drifting], True),
     ("battery", "battery", lambda row, _: percent(row.battery), True),
     ("outbox_depth", "outbox", lambda row, _: number(row.outbox_depth), True),
     ("answers", "answers", lambda row, _: number(row.answers), False),
-    ("last_seen_ms", "last heard", lambda row, now_ms: age(row.last_seen_ms, now_ms), False),
+    ("last_seen_ms", "last seen", lambda row, now_ms: age(row.last_seen_ms, now_ms), False),
 )
 
 
 class DeviceTable:
-    """Searched, ordered and paged on the server.
+    """Table of devices that is searched, sorted and paged on the server.
 
     Args:
-        live: where rows come from.
+        live: reads the rows.
     """
 
     def __init__(self, live: LiveFigures) -> None:
@@ -68,19 +68,21 @@ class DeviceTable:
                     self._on = self._button("Next", PAGE_ROWS)
 
     async def refresh(self) -> None:
-        """Show the page as it is now."""
+        """Read the current page again and show it."""
         rows, total = await self._live.devices(self._query)
         if not rows and self._query.offset:  # the search or the fleet shrank
             self._query = replace(self._query, offset=0)
             rows, total = await self._live.devices(self._query)
         now_ms = self._live.now_ms()
-        # A fleet of fewer devices than a page needs no empty rows; a longer one must not jump.
+        # With several pages, the last one keeps its height, so that the buttons do not jump.
         kept = PAGE_ROWS if total > PAGE_ROWS else len(rows)
-        for index, shown in enumerate(self._rows):
-            shown.show(rows[index] if index < len(rows) else None, now_ms, keep=index < kept)
+        for index, line in enumerate(self._rows):
+            line.show(rows[index] if index < len(rows) else None, now_ms, keep=index < kept)
         first = self._query.offset + 1
         last = self._query.offset + len(rows)
-        self._place.say(f"{number(first)} to {number(last)} of {number(total)}" if rows else "none")
+        self._place.show(
+            f"{number(first)} to {number(last)} of {number(total)}" if rows else "no devices found"
+        )
         _enable(self._back, enabled=self._query.offset > 0)
         _enable(self._on, enabled=last < total)
 
@@ -127,7 +129,7 @@ class DeviceTable:
 
 
 class _Row:
-    """One line of the table, empty until told otherwise."""
+    """One line of the table, empty at first."""
 
     def __init__(self) -> None:
         self._device = ""
@@ -139,7 +141,7 @@ class _Row:
             ]
 
     def show(self, row: DeviceRow | None, now_ms: int, *, keep: bool) -> None:
-        """Show a device, or nothing, the line's height kept or not."""
+        """Show a device; without one, hide the line, keeping its height if `keep` is set."""
         self._line.set_visibility(row is not None or keep)
         self._line.classes(add="gone" if row is None else "", remove="" if row is None else "gone")
         if row is None:
@@ -147,17 +149,17 @@ class _Row:
         if row.device != self._device:
             self._device = row.device
             self._link.props["href"] = f"/devices/{row.device}"
-            self._link.say(row.device)
+            self._link.show(row.device)
         self._state.classes(
             replace=f"text dot {'on' if row.online else 'off'}",
         )
         self._state.props["title"] = "connected" if row.online else "not connected"
         for text, (_, _, cell, _) in zip(self._cells, _COLUMNS, strict=True):
-            text.say(cell(row, now_ms))
+            text.show(cell(row, now_ms))
 
 
 def _classes(field: str, *, narrow: bool) -> str:
-    return f"{'text' if field in _WORDS else ''} {'wide-only' if narrow else ''}"
+    return f"{'text' if field in _TEXT_COLUMNS else ''} {'wide-only' if narrow else ''}"
 
 
 def _share(share: float | None) -> str:

@@ -1,14 +1,14 @@
-"""Names and values, one a line."""
+"""A list of names and values, one on each line."""
 
 from nestling_cloud.console.data.units import NOTHING
 from nestling_cloud.console.pages.markup import Text, block
 
 
 class FactList:
-    """A list of names and values.
+    """List of names and values.
 
     Args:
-        names: what people read, by key.
+        names: names to show, by key.
     """
 
     def __init__(self, names: dict[str, str]) -> None:
@@ -21,5 +21,10 @@ class FactList:
                 self._values[key] = value
 
     def show(self, key: str, text: str) -> None:
-        """Change a value."""
-        self._values[key].say(text)
+        """Change a value.
+
+        Args:
+            key: key of the value.
+            text: the new value.
+        """
+        self._values[key].show(text)

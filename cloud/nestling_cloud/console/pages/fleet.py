@@ -23,7 +23,12 @@ _LIVE_S = 1.0
 
 
 async def show(request: Request, parts: ConsoleData) -> None:
-    """Build the page and keep it up to date."""
+    """Build the page and keep it up to date.
+
+    Args:
+        request: request for the page.
+        parts: sources of its figures.
+    """
     models = await asyncio.to_thread(models_of, parts.repository)
     page = _FleetPage(request, parts, await parts.live.age_ms(), models.nest if models else 0)
     await page.banner.keep_fresh(page.refresh, every_s=_LIVE_S)
@@ -33,7 +38,7 @@ class _FleetPage:
     def __init__(self, request: Request, parts: ConsoleData, age_ms: int | None, nest: int) -> None:
         self._live = parts.live
         self._draw_routes = partial(echarts.routes_chart, nest=nest)
-        with frame(request, "/", parts.condition.of_fleet) as self.banner:
+        with frame(request, "/", parts.health.of_fleet) as self.banner:
             with heading("Fleet") as self._sub:
                 self._spans = SpanChoice(request, age_ms, self.refresh)
             self._notice = Text("p", classes="notice")
@@ -43,14 +48,14 @@ class _FleetPage:
                 with block("div", "panels"):
                     self._routes = ChartPanel(
                         "Where inputs are answered",
-                        "Answers per step, stacked. Fallback: the cloud did not answer.",
+                        "Answers per step, stacked. Fallback: the cloud was asked without success.",
                         key="routes",
                         href=f"{_CSV}/routes.csv",
                         wide=True,
                     )
                     self._energy = ChartPanel(
                         "Energy per answer",
-                        "By source. Solid is measured, dashed calibrated, dotted modelled.",
+                        "By source. Solid lines are measured, dashed calibrated, dotted modelled.",
                         key="energy",
                         href=f"{_CSV}/energy.csv",
                     )
@@ -62,13 +67,13 @@ class _FleetPage:
                     )
                     self._bundles = ChartPanel(
                         "Bundles",
-                        "Devices by the version that they last reported.",
+                        "Devices by the bundle version that they last reported.",
                         key="bundles",
                         href=f"{_CSV}/bundles.csv",
                     )
                     self._spent = ChartPanel(
                         "Energy by route",
-                        "Energy per answer of each route, never of two provenances in one bar.",
+                        "Energy per answer of each route, with one bar for each provenance.",
                         key="energy-by-route",
                         href=f"{_CSV}/energy-by-route.csv",
                     )
@@ -78,8 +83,8 @@ class _FleetPage:
         view = await self._live.fleet(self._spans.span)
         self._empty.set_visibility(view.known == 0)
         self._figures.set_visibility(view.known > 0)
-        self._sub.say(_summary(view))
-        self._notice.say(fleet_notice(view.shared))
+        self._sub.show(_summary(view))
+        self._notice.show(fleet_notice(view.shared))
         self._tiles.show_fleet(view, self._spans.span)
         self._show_charts(view)
         await self._devices.refresh()
@@ -87,28 +92,28 @@ class _FleetPage:
     def _show_charts(self, view: FleetView) -> None:
         query = self._spans.query()
         totals = view.totals
-        for panel, shown, draw in (
+        for panel, figures, draw in (
             (self._routes, chart_tables.routes_by_time(totals), self._draw_routes),
             (self._energy, chart_tables.energy_by_time(totals), echarts.energy_chart),
             (self._latency, chart_tables.latency_by_route(totals), echarts.latency_chart),
             (self._bundles, chart_tables.bundles(view), echarts.bundles_chart),
             (self._spent, chart_tables.energy_by_route(totals), echarts.route_energy_chart),
         ):
-            panel.show(shown, draw, query=query)
+            panel.show(figures, draw, query=query)
 
 
 def _summary(view: FleetView) -> str:
     if not view.known:
         return ""
     versions = len(view.bundles)
-    told = f"{number(view.online)} of {number(view.known)} devices connected"
-    return told + (f", {versions} bundle versions" if versions > 1 else "")
+    connected = f"{number(view.online)} of {number(view.known)} devices connected"
+    return connected + (f", {versions} bundle versions" if versions > 1 else "")
 
 
 def _no_devices(start: DeviceStart) -> ui.element:
     with block("section", "empty") as section:
         Text("h2", "No device has reported yet")
-        Text("p", f"{start.told} It appears here with its first answer.")
+        Text("p", f"{start.instruction} It appears here with its first answer.")
         with block("pre"):
             Text("code", start.command)
         Text("p", "On a Raspberry Pi: see docs/deploy.md.")

@@ -1,4 +1,4 @@
-"""What every page has around it: the bar with its links, the heading, the choice of a time."""
+"""The frame of every page: the bar with its links, the heading and the choice of a time span."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
@@ -27,14 +27,15 @@ _PAGES = (
 )
 _THEME_COOKIE = "nestling_theme"
 _THEMES: dict[str, bool | None] = {"auto": None, "light": False, "dark": True}
-# A session that has ended answers no socket: without this a page would try to reconnect for ever.
+# The socket of an ended session is refused. Without this script, a page would try forever to
+# reconnect.
 _LEAVE_WITH_SESSION = f"""
 <script>
 (function watch() {{
   if (!window.socket) return void setTimeout(watch, 100);
   window.socket.on("connect_error", async () => {{
-    const asked = await fetch({json.dumps(SESSION_PATH)}).catch(() => null);
-    if (asked && asked.status === 401)
+    const response = await fetch({json.dumps(SESSION_PATH)}).catch(() => null);
+    if (response && response.status === 401)
       location.assign({json.dumps(LOGIN)} + "?next=" + encodeURIComponent(location.pathname));
   }});
 }})();
@@ -43,7 +44,7 @@ _LEAVE_WITH_SESSION = f"""
 
 
 def style_sheet() -> str:
-    """The console's style sheet with the palette in it."""
+    """Return the console's style sheet, with the palette filled in."""
     text = (resources.files("nestling_cloud.console") / "assets" / "console.css").read_text("utf-8")
     return text.replace("LIGHT_COLOURS", css_variables(dark=False)).replace(
         "DARK_COLOURS", css_variables(dark=True)
@@ -52,15 +53,15 @@ def style_sheet() -> str:
 
 @contextmanager
 def frame(request: Request, current: str, findings: ReadFindings) -> Iterator[Banner]:
-    """Lay out a page; what is made inside becomes its main part.
+    """Lay out a page; elements made inside the block become its main part.
 
     Args:
-        request: of the page.
-        current: path of the page in the bar that this one belongs to.
-        findings: tells what is wrong with what the page is about.
+        request: request for the page.
+        current: path of the entry in the bar to mark as current.
+        findings: returns what is wrong with the subject of the page.
 
     Yields:
-        The lines on top of the page that say so; keep them fresh.
+        The banner at the top of the page; call its `keep_fresh`.
     """
     ui.add_head_html(f'<link rel="stylesheet" href="{STYLE_PATH}">')
     ui.add_body_html(_LEAVE_WITH_SESSION)
@@ -72,9 +73,9 @@ def frame(request: Request, current: str, findings: ReadFindings) -> Iterator[Ba
             Text("span", "Nestling")
         with block("nav", aria_label="Pages"):
             for name, path in _PAGES:
-                made = link(name, path)
+                entry = link(name, path)
                 if path == current:
-                    made.props["aria-current"] = "page"
+                    entry.props["aria-current"] = "page"
         with block("div", "actions"):
             _theme_button(request)
             with block("form", method="post", action=LOGOUT):
@@ -85,7 +86,14 @@ def frame(request: Request, current: str, findings: ReadFindings) -> Iterator[Ba
 
 @contextmanager
 def heading(title: str) -> Iterator[Text]:
-    """Head of a page; yields the line below the title, tools go inside."""
+    """Add the head of a page; elements made inside the block appear beside the title.
+
+    Args:
+        title: title of the page.
+
+    Yields:
+        The line below the title.
+    """
     with block("div", "head"):
         with block("div"):
             Text("h1", title)
@@ -94,12 +102,12 @@ def heading(title: str) -> Iterator[Text]:
 
 
 class SpanChoice:
-    """Buttons to choose a time with; the choice stands in the page's address.
+    """Buttons to choose a time span; the page's URL holds the choice.
 
     Args:
-        request: of the page, its address may have a choice.
-        age_ms: how long ago the first answer of all was given.
-        changed: called after another choice.
+        request: request for the page; its URL may hold a choice.
+        age_ms: age of the first answer, None without any; it decides the default.
+        changed: called when the choice has changed.
     """
 
     def __init__(
@@ -120,7 +128,7 @@ class SpanChoice:
         self._mark()
 
     def query(self) -> str:
-        """The choice as the query of an address."""
+        """Return the choice as the query of a URL."""
         return f"span={self.span.name}"
 
     async def _choose(self, span: Span) -> None:
@@ -146,7 +154,7 @@ def _theme_button(request: Request) -> None:
         names = list(_THEMES)
         name = names[(names.index(name) + 1) % len(names)]
         mode.value = _THEMES[name]
-        button.say(f"Theme: {name}")
+        button.show(f"Theme: {name}")
         cookie = f"{_THEME_COOKIE}={name}; path=/; max-age=31536000; samesite=lax"
         ui.run_javascript(f"document.cookie = {json.dumps(cookie)}")
 

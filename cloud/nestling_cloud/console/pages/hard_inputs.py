@@ -1,4 +1,4 @@
-"""Inputs that a device sent to the cloud, with both answers."""
+"""The panel of inputs that a device sent to the cloud, with both answers."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ _SHOWN = 12
 
 
 class HardInputsPanel:
-    """The newest ones as pictures.
+    """Shows the newest hard inputs as pictures.
 
     Args:
-        models: names of channels and classes; None where no bundle can be read.
+        models: names the channels and classes; None if no bundle can be read.
     """
 
     def __init__(self, models: Models | None) -> None:
@@ -30,8 +30,13 @@ class HardInputsPanel:
             self._inputs = block("div", "inputs")
 
     def show(self, inputs: Sequence[HardInput], now_ms: int) -> None:
-        """Show inputs, the newest first."""
-        self._note.say(_note(inputs, now_ms))
+        """Show inputs.
+
+        Args:
+            inputs: the inputs, newest first.
+            now_ms: Unix time.
+        """
+        self._note.show(_note(inputs, now_ms))
         newest = tuple(inputs[:_SHOWN])
         if newest == self._shown:
             return
@@ -55,7 +60,7 @@ class HardInputsPanel:
 
     def _name(self, index: int | None) -> str:
         if index is None:
-            return "not asked"
+            return "not run"
         return self._models.class_name(index) if self._models else f"class {index}"
 
 
@@ -63,4 +68,4 @@ def _note(inputs: Sequence[HardInput], now_ms: int) -> str:
     if not inputs:
         return "None yet: an input appears here when the device sends it to the cloud."
     last = age(inputs[0].received_at_ms, now_ms)
-    return f"Sent to the cloud because it was believed to do better, the last one {last}."
+    return f"Sent to the cloud because it was expected to answer better. Last input: {last}."

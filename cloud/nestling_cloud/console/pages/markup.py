@@ -1,4 +1,4 @@
-"""Plain HTML elements for NiceGUI pages, changed in place so that nothing jumps or loses focus."""
+"""Plain HTML elements for NiceGUI pages; they change in place, so nothing jumps or loses focus."""
 
 from collections.abc import Callable
 
@@ -9,47 +9,65 @@ from nestling_cloud.console.charts.echarts import Options
 from nestling_cloud.console.data.table import Cell, Column, Table, is_empty
 from nestling_cloud.console.data.units import NOTHING, number
 
-# Vue's name for the attribute: what the field begins with. As a property it would be put back with
-# every change of the page, under the fingers of whoever types.
+# Vue's name for the attribute that holds the initial value of a field. If it were a property, every
+# change of the page would set it again and overwrite what somebody is typing.
 INITIAL_VALUE = "^value"
 
 
 class Text(TextElement):
-    """An element with a text.
+    """HTML element with a text.
 
     Args:
-        tag: of HTML.
-        text: its content.
-        classes: of the style sheet.
+        tag: HTML tag.
+        text: content of the element.
+        classes: classes of the style sheet.
     """
 
     def __init__(self, tag: str, text: str = "", classes: str = "") -> None:
         super().__init__(tag=tag, text=text)
         self.classes(classes)
 
-    def say(self, text: str) -> None:
-        """Change the text, and send nothing where it is the same."""
+    def show(self, text: str) -> None:
+        """Change the text; send nothing to the browser if it is the same."""
         if text != self.text:
             self.set_text(text)
 
 
 def block(tag: str, classes: str = "", **props: str) -> ui.element:
-    """Make an element that holds others; underscores in the names of `props` become dashes."""
-    made = ui.element(tag).classes(classes)
+    """Make an element that holds others.
+
+    Args:
+        tag: HTML tag.
+        classes: classes of the style sheet.
+        props: HTML attributes; underscores in their names become dashes.
+    """
+    element = ui.element(tag).classes(classes)
     for name, value in props.items():
-        made.props[name.rstrip("_").replace("_", "-")] = value
-    return made
+        element.props[name.rstrip("_").replace("_", "-")] = value
+    return element
 
 
 def link(text: str, href: str, classes: str = "") -> Text:
-    """Make a link."""
-    made = Text("a", text, classes)
-    made.props["href"] = href
-    return made
+    """Make a link.
+
+    Args:
+        text: text of the link.
+        href: address that it leads to.
+        classes: classes of the style sheet.
+    """
+    element = Text("a", text, classes)
+    element.props["href"] = href
+    return element
 
 
 class Tile:
-    """One figure with a name above and a remark below; use within a block of class `tiles`."""
+    """One figure with a name above and a remark below; use it in a block of class `tiles`.
+
+    Args:
+        name: name of the figure.
+        key: value of `data-figure`, for tests.
+        small: whether the figure is long and needs a smaller font.
+    """
 
     def __init__(self, name: str, key: str, *, small: bool = False) -> None:
         with block("div", "tile", data_figure=key) as self._tile:
@@ -58,18 +76,24 @@ class Tile:
             self._beside = Text("div", "", "beside")
 
     def show(self, value: str, beside: str = "", *, broken: bool = False) -> None:
-        """Change figure and remark; a broken one stands out."""
-        self._value.say(value)
-        self._beside.say(beside)
+        """Change the figure and its remark.
+
+        Args:
+            value: the figure.
+            beside: the remark.
+            broken: whether to highlight the figure as a problem.
+        """
+        self._value.show(value)
+        self._beside.show(beside)
         self._tile.classes(add="broken" if broken else "", remove="" if broken else "broken")
 
 
 class Grid:
-    """A table whose rows come and go.
+    """Table on a page, updated row by row.
 
     Args:
-        label: what the table is about, for those who hear it.
-        figures: whether every text in it is a figure with a unit, and stands to the right.
+        label: name of the table for screen readers.
+        figures: whether every text in it is a figure with a unit, to be aligned to the right.
     """
 
     def __init__(self, label: str, *, figures: bool = False) -> None:
@@ -80,28 +104,28 @@ class Grid:
             self._head = block("thead")
             self._body = block("tbody")
         self._columns: tuple[Column, ...] = ()
-        self._words: tuple[bool, ...] = ()
+        self._is_text: tuple[bool, ...] = ()
 
-    def show(self, shown: Table) -> None:
-        """Show a table in place of the one before; columns without a label are left out."""
-        words = self._columns_of_words(shown)
-        if shown.columns != self._columns or words != self._words:
-            self._columns, self._words = shown.columns, words
-            self._show_head(shown.columns)
-        while len(self._rows) > len(shown.rows):
+    def show(self, table: Table) -> None:
+        """Replace the content by that of a table; columns without a label are left out."""
+        is_text = self._text_columns(table)
+        if table.columns != self._columns or is_text != self._is_text:
+            self._columns, self._is_text = table.columns, is_text
+            self._show_head(table.columns)
+        while len(self._rows) > len(table.rows):
             self._rows.pop()[0].delete()
-        for number_of_row, row in enumerate(shown.rows):
+        for number_of_row, row in enumerate(table.rows):
             if number_of_row == len(self._rows):
                 self._rows.append(self._new_row())
             for text, index in zip(self._rows[number_of_row][1], self._kept, strict=True):
-                text.say(cell_text(row[index]))
+                text.show(cell_text(row[index]))
 
-    def _columns_of_words(self, shown: Table) -> tuple[bool, ...]:
-        first = shown.rows[0] if shown.rows else ()
+    def _text_columns(self, table: Table) -> tuple[bool, ...]:
+        first = table.rows[0] if table.rows else ()
         return tuple(isinstance(cell, str) and not self._figures for cell in first)
 
     def _class(self, index: int) -> str:
-        return "text" if self._words and self._words[index] else ""
+        return "text" if self._is_text and self._is_text[index] else ""
 
     def _show_head(self, columns: tuple[Column, ...]) -> None:
         self._kept = tuple(index for index, column in enumerate(columns) if column.label)
@@ -118,21 +142,21 @@ class Grid:
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell as people read it."""
+    """Format a cell for people."""
     if cell is None:
         return NOTHING
     return cell if isinstance(cell, str) else number(cell)
 
 
 class ChartPanel:
-    """A chart, with its data table and a link to the same figures as CSV beneath.
+    """Chart with its data table and a link to the same figures as CSV below it.
 
     Args:
-        title: what it shows.
+        title: what the chart shows.
         note: how to read it.
-        key: for tests and style sheets.
-        href: of the CSV.
-        wide: whether it takes the whole width.
+        key: value of `data-panel`, for tests and style sheets.
+        href: address of the CSV.
+        wide: whether the panel takes the whole width.
     """
 
     def __init__(self, title: str, note: str, *, key: str, href: str, wide: bool = False) -> None:
@@ -145,7 +169,7 @@ class ChartPanel:
             self._note = Text("p", note, "note")
             with block("div", "chart", role="img", aria_label=f"{title}; data table below"):
                 self._chart = ui.echart({}, renderer="svg")
-                self._none = Text("div", "No answers in this time.", "none")
+                self._none = Text("div", "No answers in this time range.", "none")
             with block("div", "under"):
                 with block("details") as details:
                     Text("summary", "Data table")
@@ -157,22 +181,33 @@ class ChartPanel:
             "toggle", lambda event: self._toggle(opened=bool(event.args)), js_handler=_IS_OPEN
         )
 
-    def show(self, shown: Table, draw: Callable[[Table], Options], *, query: str = "") -> None:
-        """Draw a table; `query` asks for the same figures as CSV."""
+    def show(self, table: Table, draw: Callable[[Table], Options], *, query: str = "") -> None:
+        """Draw a table if it has changed.
+
+        Args:
+            table: the figures.
+            draw: makes the chart options of a table.
+            query: query that makes the CSV link return the same figures.
+        """
         href = f"{self._href}?{query}" if query else self._href
         if self._link.props["href"] != href:
             self._link.props["href"] = href
-        if shown != self._table:
-            self.draw(shown, draw(shown))
+        if table != self._table:
+            self.draw(table, draw(table))
 
-    def draw(self, shown: Table, options: Options) -> None:
-        """Draw a table whose picture also depends on something else."""
-        self._none.set_visibility(is_empty(shown))
+    def draw(self, table: Table, options: Options) -> None:
+        """Draw a table whose chart also depends on something else.
+
+        Args:
+            table: the figures.
+            options: the chart options.
+        """
+        self._none.set_visibility(is_empty(table))
         if options != self._chart.options:
             self._chart.props["options"] = options
-        if self._open and shown != self._table:
-            self._grid.show(shown)
-        self._table = shown
+        if self._open and table != self._table:
+            self._grid.show(table)
+        self._table = table
 
     def _toggle(self, *, opened: bool) -> None:
         self._open = opened

@@ -26,8 +26,13 @@ _LIVE_S = 2.0
 
 
 async def show(request: Request, parts: ConsoleData) -> None:
-    """Build the page; a bundle that cannot be read is told with what to do."""
-    with frame(request, "/models", parts.condition.of_fleet) as banner:
+    """Build the page; if the bundle cannot be read, the page says why and what to do.
+
+    Args:
+        request: request for the page.
+        parts: sources of its figures.
+    """
+    with frame(request, "/models", parts.health.of_fleet) as banner:
         try:
             models = await asyncio.to_thread(read_models, parts.repository)
         except RepositoryError as err:
@@ -40,31 +45,31 @@ async def show(request: Request, parts: ConsoleData) -> None:
 
 
 def _show_bundle(models: Models, view: FleetView) -> None:
-    told = models.overview
-    shape = " x ".join(map(str, told["input_shape"]))
+    overview = models.overview
+    shape = " x ".join(map(str, overview["input_shape"]))
     with heading("Models") as sub:
-        sub.say(
-            f"{models.bundle_version}: task {told['task']}, release {told['release']}, "
-            f"input {shape}, {len(told['classes'])} classes"
+        sub.show(
+            f"{models.bundle_version}: task {overview['task']}, release {overview['release']}, "
+            f"input {shape}, {len(overview['classes'])} classes"
         )
     with block("section", "panel spaced", aria_label="Capacities", data_panel="capacities"):
         Text("h2", "Capacities")
         Text(
             "p",
-            f"Each is a prefix of the next. Accuracy is {measured_on(models)}, not on this fleet; "
-            f"latency is the fleet's median of the last {_SEEN.label}, with how it is known.",
+            f"Each capacity is a prefix of the next. Accuracy is {measured_on(models)}, not on "
+            f"this fleet. Latency is the fleet's median over the last {_SEEN.label}, with its "
+            "provenance.",
             "note",
         )
         with block("div", "scroll tall", tabindex="0", role="region", aria_label="Capacities"):
-            shown = _for_people(models, view)
-            Grid("Capacities", figures=True).show(shown)
-        cloud = told["cloud"]
+            Grid("Capacities", figures=True).show(_formatted(models, view))
+        cloud = overview["cloud"]
         Text(
             "p",
             f"The cloud answers with {cloud['name']}: accuracy "
             f"{percent(cloud['calibration_accuracy'])} on the same calibration inputs, "
             f"{macs(cloud['macs'])}, {size(cloud['bytes'])}. Calibration and golden inputs take "
-            f"{size(told['shared_bytes'])} on every device.",
+            f"{size(overview['shared_bytes'])} on every device.",
             "note",
         )
         link("CSV", "/api/v1/models/capacities.csv", "note")
@@ -80,9 +85,8 @@ def _show_curves(models: Models) -> None:
     with block("div", "panels"):
         panel = ChartPanel(
             "Routing curves on calibration inputs",
-            f"Accuracy against the share that is sent to the cloud, {measured_on(models)}; the "
-            "multiplexer was not fitted on them. Not this fleet's accuracy: its inputs may be "
-            "harder.",
+            f"Accuracy against the offload share, {measured_on(models)}; the multiplexer was not "
+            "fitted on these inputs. Not this fleet's accuracy: its inputs may be harder.",
             key="curves",
             href="/api/v1/models/curves.csv",
             wide=True,
@@ -103,17 +107,17 @@ def _show_classes(models: Models) -> None:
         Text("p", f"Classes: {', '.join(signature.classes)}", "note")
 
 
-def _for_people(models: Models, view: FleetView) -> Table:
-    """The capacities with readable numbers, and what the fleet says of their speed."""
-    seen = {entry.route: entry for entry in view.totals.routes}
+def _formatted(models: Models, view: FleetView) -> Table:
+    """Make a table of the capacities with formatted numbers and the latency on the fleet."""
+    reported = {entry.route: entry for entry in view.totals.routes}
     names = ("capacity", "accuracy", "weights", "ring", "template", "memory", "work", "latency")
-    told = {"accuracy": "accuracy, calibration", "latency": "latency, fleet"}
-    columns = tuple(Column(key=name, label=told.get(name, name)) for name in names)
+    labels = {"accuracy": "accuracy, calibration", "latency": "latency, fleet"}
+    columns = tuple(Column(key=name, label=labels.get(name, name)) for name in names)
 
     def speed(capacity: int) -> str:
-        entry = seen.get(f"capacity-{capacity}")
+        entry = reported.get(f"capacity-{capacity}")
         if entry is None:
-            return "not seen"
+            return "no answers"
         return f"{latency(entry.latency_p50_ms)} {entry.latency_provenance}"
 
     rows = tuple(

@@ -1,4 +1,4 @@
-"""The page on which a target offload share is chosen, and seen to be obeyed."""
+"""The page on which people set a target offload share and see how devices follow it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -43,10 +43,16 @@ _STEP = 100  # of the slider, from 0 to 1
 
 
 async def show(request: Request, parts: ConsoleData, device: str | None) -> None:
-    """Build the page for one device, or for the fleet, and keep it up to date."""
-    findings = parts.condition.of_fleet
+    """Build the page and keep it up to date.
+
+    Args:
+        request: request for the page.
+        parts: sources of its figures.
+        device: id of the device; None for the whole fleet.
+    """
+    findings = parts.health.of_fleet
     if device is not None:
-        findings = partial(parts.condition.of_device, device)
+        findings = partial(parts.health.of_device, device)
     age_ms = await parts.live.age_ms()
     refresh = None
     with frame(request, PATH, findings) as banner:
@@ -63,10 +69,10 @@ async def show(request: Request, parts: ConsoleData, device: str | None) -> None
 
 @dataclass(frozen=True, kw_only=True)
 class _RecentFigures:
-    """What the fleet or the device reported of late, for what is expected to build on."""
+    """Recent figures of the fleet or the device, on which the estimates are based."""
 
     totals: Totals
-    residents: Mapping[int, int]  # devices by resident capacity
+    residents: Mapping[int, int]  # number of devices by resident capacity
 
 
 class _PointPage:
@@ -79,10 +85,10 @@ class _PointPage:
         age_ms: int | None,
     ) -> None:
         self._parts, self._models, self._device = parts, models, device
-        self._share: float | None = None  # on the slider; None until the first look
-        self._seen: _RecentFigures | None = None
+        self._share: float | None = None  # on the slider; None until the first refresh
+        self._recent: _RecentFigures | None = None
         with heading("Operating point") as sub:
-            sub.say("How much of its inputs a device may send to the cloud.")
+            sub.show("The share of inputs that devices may send to the cloud.")
             self._spans = SpanChoice(request, age_ms, self.refresh)
         with block("div", "point"):
             with block("section", "panel", aria_label="Target", data_panel="target"):
@@ -104,41 +110,41 @@ class _PointPage:
                         {
                             "target": "Target",
                             "in-force": "In force, as reported",
-                            "observed": "Sent to the cloud since",
+                            "observed": "Observed since the last change",
                             "since": "Last change",
                         }
                     )
                     Text(
                         "p",
-                        "A target reaches connected devices within seconds, the others when they "
-                        "come back. The observed share also depends on links, deadlines and "
+                        "A target reaches connected devices within seconds, and other devices when "
+                        "they reconnect. The observed share also depends on links, deadlines and "
                         "inputs.",
                         "note",
                     )
         with block("div", "panels"):
             self._curves = ChartPanel(
                 "Routing curves on calibration inputs",
-                f"Accuracy against the target share, {measured_on(models)}; not this fleet's.",
+                f"Accuracy against the target share, {measured_on(models)}, not on this fleet.",
                 key="curves",
                 href="/api/v1/models/curves.csv",
                 wide=True,
             )
         with block("section", "panel", aria_label="Changes", data_panel="log"):
             Text("h2", "Changes")
-            self._no_log = Text("p", "None yet: devices go by their own setting.", "note")
+            self._no_log = Text("p", "None yet: devices use their own settings.", "note")
             with block("div", "scroll") as self._log_place:
                 self._log = Grid("Changes")
 
     async def refresh(self) -> None:
         state = await read_state(self._parts, self._device)
-        self._seen = await self._look()
+        self._recent = await self._read_recent()
         if self._share is None:
             self._share = _first_share(state)
             self._slider.props[INITIAL_VALUE] = str(round(self._share * _STEP))
-            self._output.say(percent(self._share))
+            self._output.show(percent(self._share))
         self._show_state(state)
         self._show_expected()
-        self._reported.show(self._seen.totals if self._seen else None, self._spans.span)
+        self._reported.show(self._recent.totals if self._recent else None, self._spans.span)
 
     def _add_scope(self) -> None:
         Text("h2", f"Device {self._device}" if self._device else "Whole fleet")
@@ -171,41 +177,43 @@ class _PointPage:
             self._output.props["for"] = "share"
 
     def _add_buttons(self) -> None:
-        whom = f"Apply to {self._device}" if self._device else "Apply to the fleet"
+        label = f"Apply to {self._device}" if self._device else "Apply to the fleet"
         with block("div", "buttons"):
-            apply = Text("button", whom, "strong")
+            apply = Text("button", label, "strong")
             apply.props["type"] = "button"
             apply.props["id"] = "apply"
             apply.on("click", lambda: self._set_target(self._share))
-            back = Text("button", "Remove the target", "plain")
-            back.props["type"] = "button"
-            back.props["id"] = "take-back"
-            back.on("click", lambda: self._set_target(None))
-        self._said = Text("p", "", "note")
-        self._said.props["role"] = "status"
+            remove = Text("button", "Remove the target", "plain")
+            remove.props["type"] = "button"
+            remove.props["id"] = "take-back"
+            remove.on("click", lambda: self._set_target(None))
+        self._status = Text("p", "", "note")
+        self._status.props["role"] = "status"
 
     async def _set_target(self, share: float | None) -> None:
         try:
             await asyncio.to_thread(self._parts.targets.set, self._device, share, set_by=_SET_BY)
         except TargetError as err:
-            self._said.say(str(err))
+            self._status.show(str(err))
             return
-        own = (
-            "the devices decide"
+        fallback = (
+            "devices use their own settings"
             if self._device is None
-            else "the fleet's target holds, if there is one"
+            else "the fleet's target applies, if there is one"
         )
-        self._said.say(
-            f"Target set to {percent(share)}." if share is not None else f"Target removed: {own}."
+        self._status.show(
+            f"Target set to {percent(share)}."
+            if share is not None
+            else f"Target removed: {fallback}."
         )
         await self.refresh()
 
     def _slid(self, event: GenericEventArguments) -> None:
         self._share = min(max(int(event.args) / _STEP, 0.0), 1.0)
-        self._output.say(percent(self._share))
+        self._output.show(percent(self._share))
         self._show_expected()
 
-    async def _look(self) -> _RecentFigures | None:
+    async def _read_recent(self) -> _RecentFigures | None:
         if self._device is None:
             view = await self._parts.live.fleet(self._spans.span)
             return _RecentFigures(totals=view.totals, residents=view.residents)
@@ -232,37 +240,39 @@ class _PointPage:
 
     def _show_expected(self) -> None:
         share = self._share or 0.0
-        accuracy, whose = self._accuracy(share)
+        accuracy, capacities = self._accuracy(share)
         self._expected.show("accuracy", NOTHING if accuracy is None else percent(accuracy))
-        spent = expected_energy(self._seen.totals, share) if self._seen else None
+        spent = expected_energy(self._recent.totals, share) if self._recent else None
         self._expected.show("energy", _energy_text(spent))
-        self._note.say(
-            f"Accuracy: {measured_on(self._models)}, for {whose}; the fleet's own inputs may be "
-            f"harder. Energy: estimated at this share, from what computing took per answer and "
-            f"what sending one input takes, as reported, {self._spans.span.words}."
+        self._note.show(
+            f"Accuracy: {measured_on(self._models)}, for {capacities}; the fleet's own inputs may "
+            "be harder. Energy: estimated for this share from the reported energy of computing per "
+            f"answer and of sending one input, {self._spans.span.phrase}."
         )
         curves = {
             capacity: [(point.offload_share, point.accuracy) for point in curve.points]
             for capacity, curve in enumerate(self._models.curves, start=1)
         }
-        shown = curves_table(self._models)
-        self._curves.draw(shown, echarts.curves_chart(curves, share))
+        points = curves_table(self._models)
+        self._curves.draw(points, echarts.curves_chart(curves, share))
 
     def _accuracy(self, share: float) -> tuple[float | None, str]:
+        """Return the expected accuracy, and a phrase that names the capacities it is for."""
         curves = self._models.curves
         if not curves:
-            return None, "the bundle has no curves"
-        residents = self._seen.residents if self._seen else {}
+            return None, "no capacity, because the bundle has no curves"
+        residents = self._recent.residents if self._recent else {}
         mixed = mixed_accuracy(curves, residents, share)
         if mixed is None:
-            return expected_accuracy(curves[-1], share), "the whole nest, as no device reports"
+            capacities = "the largest capacity, because no device has answered"
+            return expected_accuracy(curves[-1], share), capacities
         if len(residents) == 1:
             return mixed, f"capacity {next(iter(residents))}"
         return mixed, "the capacities of the devices that answered"
 
 
 def _first_share(state: PointState) -> float:
-    """Where the slider stands at first: at the target, or at what is in force."""
+    """Return the first position of the slider: the target, otherwise the share in force."""
     if state.target is not None:
         return state.target
     return state.in_force[0] if state.in_force else 0.0
@@ -278,8 +288,8 @@ def _in_force(state: PointState) -> str:
 def _energy_text(spent: ExpectedEnergy | None) -> str:
     if spent is None or not (spent.compute_mj or spent.radio_mj):
         return NOTHING
-    alone = "" if spent.radio_mj else ", computing alone"
-    return energies({"compute": spent.compute_mj, "radio": spent.radio_mj}) + alone
+    remark = "" if spent.radio_mj else ", compute only"
+    return energies({"compute": spent.compute_mj, "radio": spent.radio_mj}) + remark
 
 
 def _log_row(target: TargetChange) -> tuple[str, str, str, str]:

@@ -1,4 +1,4 @@
-"""What a fleet or a device reported of a time, beside what is estimated for it."""
+"""The panel of figures that the fleet or a device reported, shown beside the estimates."""
 
 from nestling_cloud.console.data.chart_tables import cloud_share
 from nestling_cloud.console.data.time_spans import Span
@@ -11,15 +11,15 @@ _UNKNOWN_ACCURACY = "not known"
 
 
 class ReportedPanel:
-    """A panel with the figures of the fleet, or of one device.
+    """Panel with the reported figures of the fleet, or of one device.
 
     Args:
-        device: its id; None for the whole fleet.
+        device: id of the device; None for the whole fleet.
     """
 
     def __init__(self, device: str | None) -> None:
-        self._whose = "this device" if device else "the fleet"
-        with block("section", "panel", aria_label="ReportedPanel", data_panel="reported"):
+        self._source = "this device" if device else "the fleet"
+        with block("section", "panel", aria_label="Reported", data_panel="reported"):
             self._title = Text("h2", "")
             self._facts = FactList(
                 {
@@ -30,14 +30,19 @@ class ReportedPanel:
             )
             Text(
                 "p",
-                "Nobody tells the cloud the right answers of these inputs, so how accurate the "
-                "answers were is not known.",
+                "The cloud does not know the right answers to these inputs, so the accuracy of the "
+                "answers is not known.",
                 "note",
             )
 
     def show(self, totals: Totals | None, span: Span) -> None:
-        """Show figures of a time; None for a device that nobody heard of."""
-        self._title.say(f"Reported by {self._whose}, {span.words}")
+        """Show the figures of a span.
+
+        Args:
+            totals: the figures; None for a device that has never reported.
+            span: the span of time.
+        """
+        self._title.show(f"Reported by {self._source}, {span.phrase}")
         share = cloud_share(totals) if totals else None
         counted = f" of {number(totals.answers)} answers" if totals else ""
         self._facts.show("reported-share", NOTHING if share is None else percent(share) + counted)

@@ -9,7 +9,7 @@ from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.rounds import (
     accuracy_lines,
     dropped_table,
-    last_words,
+    last_round_summary,
     rounds_table,
 )
 from nestling_cloud.console.pages.frame import frame, heading
@@ -20,7 +20,12 @@ _SHOWN = 200
 
 
 async def show(request: Request, parts: ConsoleData) -> None:
-    """Build the page and keep it up to date."""
+    """Build the page and keep it up to date.
+
+    Args:
+        request: request for the page.
+        parts: sources of its figures.
+    """
     page = _RoundsPage(request, parts)
     await page.banner.keep_fresh(page.refresh, every_s=_LIVE_S)
 
@@ -28,32 +33,32 @@ async def show(request: Request, parts: ConsoleData) -> None:
 class _RoundsPage:
     def __init__(self, request: Request, parts: ConsoleData) -> None:
         self._rounds = parts.rounds
-        with frame(request, "/rounds", parts.condition.of_fleet) as self.banner:
+        with frame(request, "/rounds", parts.health.of_fleet) as self.banner:
             with heading("Rounds") as sub:
-                sub.say("Federated rounds: the fleet improves the model, and keeps its data.")
+                sub.show("Federated rounds improve the model on data that stays on the devices.")
             with block("section", "empty") as self._empty:
                 Text("h2", "No rounds yet")
                 Text(
                     "p",
                     "A round appears here when it has ended: who took part, who was left out and "
-                    "why, and the accuracy of every capacity. docs/README.md names the page that "
-                    "tells how to start one.",
+                    "why, and the accuracy of every capacity. docs/README.md names the page on how "
+                    "to start one.",
                 )
             self._last = Text("p", "", "sub spaced")
             with block("div") as self._figures:
                 with block("div", "panels"):
                     self._accuracy = ChartPanel(
                         "Accuracy on calibration inputs by round",
-                        "Of every capacity after the round, on the cloud's calibration inputs, "
-                        "not on the fleet's.",
+                        "Accuracy of every capacity after the round, on the cloud's calibration "
+                        "inputs, not on the fleet's.",
                         key="rounds",
                         href="/api/v1/rounds.csv",
                         wide=True,
                     )
-                with block("section", "panel", aria_label="Left out", data_panel="dropped"):
-                    Text("h2", "Left out, and why")
+                with block("section", "panel", aria_label="Clients left out", data_panel="dropped"):
+                    Text("h2", "Clients left out")
                     with block("div", "scroll"):
-                        self._dropped = Grid("Left out, and why")
+                        self._dropped = Grid("Clients left out")
 
     async def refresh(self) -> None:
         rounds = await asyncio.to_thread(self._rounds.latest, _SHOWN)
@@ -63,4 +68,4 @@ class _RoundsPage:
             lines = accuracy_lines(rounds)
             self._accuracy.show(rounds_table(rounds), lambda _: echarts.rounds_chart(lines))
             self._dropped.show(dropped_table(rounds))
-            self._last.say(last_words(rounds[-1]))
+            self._last.show(last_round_summary(rounds[-1]))

@@ -1,4 +1,4 @@
-"""The row of figures on top of the fleet's and a device's page."""
+"""The row of figures at the top of the fleet's page and of a device's page."""
 
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.time_spans import Span
@@ -8,16 +8,16 @@ from nestling_cloud.metrics.views import FleetView, Totals
 
 
 class TotalsTiles:
-    """Answers, routes, energy, savings and latency.
+    """Tiles with answers, routes, energy, savings and latency.
 
     Args:
-        with_devices: whether the first tiles count devices.
+        with_devices: whether to begin with two tiles that count devices.
     """
 
     def __init__(self, *, with_devices: bool) -> None:
         with block("div", "tiles"):
             self._connected = Tile("Connected now", "connected") if with_devices else None
-            self._answering = Tile("Answered", "answering") if with_devices else None
+            self._answering = Tile("Devices answering", "answering") if with_devices else None
             self._answers = Tile("Answers", "answers")
             self._cloud = Tile("By the cloud", "cloud-share")
             self._fallbacks = Tile("Fallbacks", "fallbacks")
@@ -27,16 +27,21 @@ class TotalsTiles:
             self._latency = Tile("Latency, median", "latency")
 
     def show_fleet(self, view: FleetView, span: Span) -> None:
-        """Show figures of a fleet over a time."""
+        """Show the figures of the fleet.
+
+        Args:
+            view: the figures.
+            span: the span of time that they cover.
+        """
         known = f"of {number(view.known)} known devices"
         if self._connected is not None:
             self._connected.show(number(view.online), known, broken=not view.online)
         if self._answering is not None:
-            self._answering.show(number(view.answering), f"{known}, {span.words}")
+            self._answering.show(number(view.answering), f"{known}, {span.phrase}")
         self.show(view.totals)
 
     def show(self, totals: Totals) -> None:
-        """Show figures of a time."""
+        """Show the figures of a time range."""
         rate = chart_tables.answers_per_second(totals)
         self._answers.show(
             number(totals.answers), "" if rate is None else f"now {number(rate)} per second"
@@ -55,7 +60,7 @@ class TotalsTiles:
             return
         per_answer = [f"{energy(mj / totals.answers)}" for _, mj in spent]
         provenances = [provenance for provenance, _ in spent]
-        # Two provenances are two figures: they are never added.
+        # Energies of different provenance are separate figures: they are never added.
         self._energy.show(" | ".join(per_answer), " | ".join(provenances))
 
     def _show_saved(self, totals: Totals) -> None:
@@ -63,11 +68,11 @@ class TotalsTiles:
         if saved.energy_mj is None:
             several = len(chart_tables.spent_by_provenance(totals)) > 1
             self._energy_saved.show(
-                NOTHING, "not of one provenance" if several else "not reported for all answers"
+                NOTHING, "several provenances" if several else "not reported for all answers"
             )
         else:
             self._energy_saved.show(
-                energy(saved.energy_mj), f"{saved.provenance}, against cloud-only"
+                energy(saved.energy_mj), f"{saved.provenance}, compared with cloud-only"
             )
         only_bytes = sum(entry.size_bytes for entry in totals.cloud_only)
         self._bytes_saved.show(
@@ -82,6 +87,5 @@ class TotalsTiles:
             return
         self._latency.show(
             latency(busiest.latency_p50_ms),
-            f"{busiest.route}, 99th {latency(busiest.latency_p99_ms)}, "
-            f"{busiest.latency_provenance}",
+            f"{busiest.route}, p99 {latency(busiest.latency_p99_ms)}, {busiest.latency_provenance}",
         )

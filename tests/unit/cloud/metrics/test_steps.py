@@ -27,12 +27,12 @@ def last(span_ms: int, *, before_ms: int = 0) -> TimeRange:
         (last(7 * DAY_MS), HOUR_MS, HOUR_MS),
         (last(30 * DAY_MS), 6 * HOUR_MS, HOUR_MS),
         (last(365 * DAY_MS), 7 * DAY_MS, HOUR_MS),
-        # the 10 s of three days ago are gone, and the minutes of two months ago
+        # steps of 10 s are kept for two days, steps of a minute for 30 days
         (last(15 * MINUTE_MS, before_ms=3 * DAY_MS), MINUTE_MS, MINUTE_MS),
         (last(15 * MINUTE_MS, before_ms=60 * DAY_MS), HOUR_MS, HOUR_MS),
     ],
 )
-def test_steps_follow_from_the_range_and_from_what_is_kept(
+def test_step_length_follows_from_the_range_and_the_retention(
     wanted: TimeRange, step_ms: int, rollup_ms: int
 ) -> None:
     steps = steps_of(wanted, FLEET_MS, now_ms=NOW_MS)
@@ -40,12 +40,12 @@ def test_steps_follow_from_the_range_and_from_what_is_kept(
     assert (steps.step_ms, steps.rollup_ms) == (step_ms, rollup_ms)
 
 
-def test_rollup_that_is_not_there_is_not_chosen() -> None:
+def test_missing_rollup_is_not_chosen() -> None:
     assert steps_of(last(15 * MINUTE_MS), DEVICE_MS, now_ms=NOW_MS).rollup_ms == MINUTE_MS
 
 
 @given(since_ms=st.integers(0, LATEST_MS), span_ms=st.integers(-10, 10**30))
-def test_steps_are_whole_cover_the_range_and_are_never_many(since_ms: int, span_ms: int) -> None:
+def test_steps_are_whole_and_bounded_and_cover_the_range(since_ms: int, span_ms: int) -> None:
     wanted = TimeRange(since_ms=since_ms, until_ms=since_ms + span_ms)
 
     steps = steps_of(wanted, FLEET_MS, now_ms=NOW_MS)

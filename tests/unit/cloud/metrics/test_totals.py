@@ -48,13 +48,13 @@ def test_series_has_every_step_and_adds_up_to_the_totals() -> None:
     assert sum(bucket.energy_mj.get(("compute", "modelled"), 0) for bucket in made.series) == 8.0
 
 
-def test_capacities_rise_and_the_cloud_is_last() -> None:
+def test_routes_list_capacities_in_order_and_the_cloud_last() -> None:
     made = figures(*(answer(0, capacity=capacity) for capacity in (10, 0, 2)))
 
     assert [route.route for route in made.routes] == ["capacity-2", "capacity-10", "cloud"]
 
 
-def test_fallbacks_are_told_from_what_the_device_meant_to_answer() -> None:
+def test_fallbacks_are_counted_apart_from_intended_device_answers() -> None:
     fallbacks = ("DEADLINE_MISSED", "UNREACHABLE", "BAD_ANSWER")
     others = ("ACCEPTED", "ENERGY_LIMIT")
     reasons = [receipt_pb2.Reason.Value(f"REASON_{name}") for name in fallbacks + others]
@@ -84,7 +84,7 @@ def test_energy_of_different_provenance_is_never_added() -> None:
     }
 
 
-def test_cloud_only_is_about_the_answers_that_tell_of_it() -> None:
+def test_cloud_only_counts_the_answers_that_report_it() -> None:
     silent = make_receipt(answered_at_ms=0, offload_energy_mj=0.0, offload_bytes=0)
     silent.offload_energy_provenance = receipt_pb2.PROVENANCE_UNSPECIFIED
 
@@ -96,7 +96,7 @@ def test_cloud_only_is_about_the_answers_that_tell_of_it() -> None:
     )
 
 
-def test_latency_of_several_provenances_names_them_all() -> None:
+def test_latency_provenance_lists_every_provenance() -> None:
     receipt = make_receipt(answered_at_ms=0, latency_ms=1.5)
     receipt.latency_provenance = MEASURED
 
@@ -107,14 +107,14 @@ def test_latency_of_several_provenances_names_them_all() -> None:
     assert route.latency_p50_ms == pytest.approx(1.5, rel=0.05)
 
 
-def test_nothing_has_no_figures_and_all_steps() -> None:
+def test_range_without_answers_has_all_steps_and_no_figures() -> None:
     made = figures()
 
     assert (made.answers, made.routes, made.energy, made.cloud_only) == (0, (), (), ())
     assert len(made.series) == 4
 
 
-def test_kind_tells_provenances_apart() -> None:
+def test_kind_holds_every_provenance() -> None:
     (key,) = tally([answer(5)], 10)
 
     assert key == (

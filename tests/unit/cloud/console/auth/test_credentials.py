@@ -22,17 +22,17 @@ class Clock:
         return self.now_s
 
 
-def test_first_start_makes_a_password_and_later_ones_do_not(tmp_path: Path) -> None:
+def test_only_the_first_start_makes_a_password(tmp_path: Path) -> None:
     folder = tmp_path / "console"
 
-    made = first_password(folder)
+    password = first_password(folder)
 
-    assert made is not None
-    assert PasswordFile(folder).check(made)
+    assert password is not None
+    assert PasswordFile(folder).check(password)
     assert first_password(folder) is None
 
 
-def test_password_lies_hashed_in_a_file_for_its_owner_only(tmp_path: Path) -> None:
+def test_password_is_stored_hashed_and_readable_by_its_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "console"
     PasswordFile(folder).set("a long password")
 
@@ -43,7 +43,7 @@ def test_password_lies_hashed_in_a_file_for_its_owner_only(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("wrong", ["", "a long passwore", "x" * 100_000, "\ud800"])
-def test_wrong_password_is_wrong(tmp_path: Path, wrong: str) -> None:
+def test_wrong_password_is_refused(tmp_path: Path, wrong: str) -> None:
     file = PasswordFile(tmp_path)
     file.set("a long password")
 
@@ -60,7 +60,9 @@ CUT_HASH = b"$argon2id$v=19$m=65536,t=3,p=4$MIIRqgvgQbgj220jfp0MPA"
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\xff\xfe", CUT_HASH, CUT_HASH + b"$YfwJ"])
-def test_damaged_password_file_is_told_with_what_to_do(tmp_path: Path, content: bytes) -> None:
+def test_damaged_password_file_raises_an_error_with_a_remedy(
+    tmp_path: Path, content: bytes
+) -> None:
     (tmp_path / "password").write_bytes(content)
 
     with pytest.raises(PasswordError, match="nestling-cloud console password"):
@@ -74,7 +76,7 @@ def test_generated_passwords_differ_and_may_be_set(tmp_path: Path) -> None:
     assert first != second
 
 
-def test_token_is_known_by_its_holder_until_it_is_removed(tmp_path: Path) -> None:
+def test_token_is_known_until_it_is_removed(tmp_path: Path) -> None:
     tokens = TokenFile(tmp_path)
     token = tokens.add("script", now_ms=5)
 
@@ -84,7 +86,7 @@ def test_token_is_known_by_its_holder_until_it_is_removed(tmp_path: Path) -> Non
     assert tokens.holder(token) is None
 
 
-def test_token_lies_hashed_in_a_file_for_its_owner_only(tmp_path: Path) -> None:
+def test_token_is_stored_hashed_and_readable_by_its_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "console"
     token = TokenFile(folder).add("script", now_ms=5)
 
@@ -98,7 +100,7 @@ def test_token_needs_a_plain_name(tmp_path: Path, name: str) -> None:
         TokenFile(tmp_path).add(name, now_ms=5)
 
 
-def test_second_token_of_a_name_is_refused_and_the_first_one_stays(tmp_path: Path) -> None:
+def test_second_token_of_a_name_is_refused_and_the_first_is_kept(tmp_path: Path) -> None:
     tokens = TokenFile(tmp_path)
     token = tokens.add("script", now_ms=5)
 
@@ -107,11 +109,11 @@ def test_second_token_of_a_name_is_refused_and_the_first_one_stays(tmp_path: Pat
     assert tokens.holder(token) == "script"
 
 
-def test_removing_an_unknown_token_names_those_there_are(tmp_path: Path) -> None:
+def test_removing_an_unknown_token_lists_the_existing_ones(tmp_path: Path) -> None:
     tokens = TokenFile(tmp_path)
     tokens.add("script", now_ms=5)
 
-    with pytest.raises(TokenError, match="there are: script"):
+    with pytest.raises(TokenError, match="existing tokens: script"):
         tokens.remove("other")
 
 
@@ -123,7 +125,7 @@ def test_damaged_token_file_lets_nobody_in(tmp_path: Path, content: str) -> None
         TokenFile(tmp_path).holder("nest_x")
 
 
-def test_session_lasts_while_it_is_used_and_no_longer_than_a_week() -> None:
+def test_session_stays_open_while_it_is_used_but_at_most_a_week() -> None:
     clock = Clock()
     sessions = Sessions(clock, lambda: "mark")
     key = sessions.open()
@@ -146,7 +148,7 @@ def test_idle_session_ends() -> None:
     assert not sessions.use(key)
 
 
-def test_logged_out_session_ends_and_others_go_on() -> None:
+def test_logout_ends_only_its_own_session() -> None:
     sessions = Sessions(Clock(), lambda: "mark")
     first, second = sessions.open(), sessions.open()
 
@@ -155,7 +157,7 @@ def test_logged_out_session_ends_and_others_go_on() -> None:
     assert (sessions.use(first), sessions.use(second)) == (False, True)
 
 
-def test_another_password_ends_every_session() -> None:
+def test_new_password_ends_every_session() -> None:
     mark = "old"
     sessions = Sessions(Clock(), lambda: mark)
     key = sessions.open()
@@ -168,7 +170,7 @@ def test_another_password_ends_every_session() -> None:
 
 
 @pytest.mark.parametrize("command", [["password"], ["token", "add", "script"], ["token", "list"]])
-def test_folder_in_which_no_cloud_was_gets_no_credentials(
+def test_no_credentials_are_written_to_a_folder_without_a_cloud(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
     assert cli.main(["console", *command, "--state", str(tmp_path / "slip")]) == 1
@@ -185,7 +187,7 @@ def test_folder_in_which_no_cloud_was_gets_no_credentials(
         '{"name": "a", "sha256": "\u00e9", "added_at_ms": 5}',
     ],
 )
-def test_token_that_makes_no_sense_is_told_with_what_to_do(tmp_path: Path, entry: str) -> None:
+def test_invalid_token_entry_raises_an_error_with_a_remedy(tmp_path: Path, entry: str) -> None:
     (tmp_path / "tokens.json").write_text(f"[{entry}]", "utf-8")
 
     with pytest.raises(TokenError, match="add the tokens again"):

@@ -19,7 +19,7 @@ def _fail(throttle: LoginThrottle, address: str, count: int) -> None:
         throttle.failed(address)
 
 
-def test_a_few_wrong_passwords_cost_nothing() -> None:
+def test_a_few_wrong_passwords_cost_no_wait() -> None:
     throttle = LoginThrottle(Clock())
     _fail(throttle, "a", FREE_FAILURES - 1)
 
@@ -48,7 +48,7 @@ def test_one_address_does_not_make_another_wait() -> None:
     assert throttle.wait_s("b") == 0
 
 
-def test_right_password_forgives_typing_errors() -> None:
+def test_correct_password_resets_the_failures() -> None:
     throttle = LoginThrottle(Clock())
     _fail(throttle, "a", FREE_FAILURES)
 
@@ -68,7 +68,7 @@ def test_failures_of_many_addresses_make_all_of_them_wait_for_a_minute() -> None
     assert throttle.wait_s("address-0") == 0
 
 
-def test_those_who_guess_do_not_keep_out_who_never_failed() -> None:
+def test_guessing_does_not_lock_out_an_address_without_failures() -> None:
     clock = Clock()
     throttle = LoginThrottle(clock)
     waits = []
@@ -82,7 +82,7 @@ def test_those_who_guess_do_not_keep_out_who_never_failed() -> None:
     assert not any(waits[three_minutes:])
 
 
-def test_even_those_who_never_failed_wait_once_too_many_did() -> None:
+def test_address_without_failures_waits_after_twice_as_many_failures() -> None:
     clock = Clock()
     throttle = LoginThrottle(clock)
     for number in range(2 * FAILURES_A_MINUTE):
@@ -94,7 +94,7 @@ def test_even_those_who_never_failed_wait_once_too_many_did() -> None:
     assert throttle.wait_s("another") == 0
 
 
-def test_addresses_of_one_network_are_one_address() -> None:
+def test_addresses_of_one_ipv6_network_count_as_one() -> None:
     throttle = LoginThrottle(Clock())
     for number in range(FREE_FAILURES + 3):
         throttle.failed(f"2001:db8::{number:x}")

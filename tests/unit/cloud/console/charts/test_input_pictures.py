@@ -39,7 +39,7 @@ def test_constant_channel_and_single_sample_are_drawn() -> None:
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (5, "L")])
-def test_picture_is_a_png_of_its_size(channels: int, mode: str) -> None:
+def test_image_is_a_png_of_the_input_size(channels: int, mode: str) -> None:
     drawn = input_picture(hard_input((channels, 4, 6)), Signature())
 
     (data,) = re.findall(r"base64,([^\"]+)", drawn)
@@ -60,5 +60,7 @@ def test_pixels_run_from_black_to_white() -> None:
     ("shape", "values"),
     [((2, 2), [1.0]), ((2,), [np.nan, 1.0]), ((1, 1, 1, 1), [1.0]), ((0, 3), [])],
 )
-def test_values_that_make_no_picture_are_told(shape: tuple[int, ...], values: list[float]) -> None:
+def test_values_that_cannot_be_drawn_show_a_text(
+    shape: tuple[int, ...], values: list[float]
+) -> None:
     assert "cannot be drawn" in input_picture(hard_input(shape, values), Signature())

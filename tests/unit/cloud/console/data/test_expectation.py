@@ -27,16 +27,16 @@ CURVE = _curve((0, 0.6), (0.1, 0.7), (0.5, 0.72), (1, 0.9))
 
 
 @given(share=st.floats(-1, 2))
-def test_accuracy_is_read_where_the_device_reads_its_thresholds(share: float) -> None:
+def test_accuracy_is_interpolated_like_the_thresholds_of_the_device(share: float) -> None:
     assert expected_accuracy(CURVE, share) == pytest.approx(thresholds_for(CURVE, share).gate)
 
 
 @pytest.mark.parametrize(("share", "accuracy"), [(0, 0.6), (0.05, 0.65), (1, 0.9), (7, 0.9)])
-def test_accuracy_lies_between_operating_points(share: float, accuracy: float) -> None:
+def test_accuracy_is_interpolated_between_operating_points(share: float, accuracy: float) -> None:
     assert expected_accuracy(CURVE, share) == pytest.approx(accuracy)
 
 
-def test_mixture_of_capacities_weighs_them_by_the_devices_that_hold_them() -> None:
+def test_mixed_accuracy_weighs_capacities_by_their_devices() -> None:
     curves = [_curve((0, 0.5), (1, 0.5)), _curve((0, 0.9), (1, 0.9))]
 
     assert mixed_accuracy(curves, {1: 1, 2: 3}, 0.5) == pytest.approx(0.8)
@@ -44,20 +44,20 @@ def test_mixture_of_capacities_weighs_them_by_the_devices_that_hold_them() -> No
     assert mixed_accuracy(curves, {7: 10}, 0.5) is None
 
 
-def test_energy_is_the_share_of_sending_and_what_computing_took() -> None:
+def test_energy_is_computing_plus_the_share_times_sending() -> None:
     spent = expected_energy(totals(), 0.5)
 
     assert spent.compute_mj == {"modelled": 1.6}
     assert spent.radio_mj == {"modelled": 2.5}
 
 
-def test_nothing_is_expected_of_nothing() -> None:
+def test_range_without_answers_has_no_expected_energy() -> None:
     spent = expected_energy(nothing(), 0.5)
 
     assert (spent.compute_mj, spent.radio_mj) == ({}, {})
 
 
-def test_capacity_is_read_off_a_route() -> None:
+def test_capacity_is_read_from_a_route() -> None:
     assert [capacity_of(route) for route in ("capacity-12", "cloud", "capacity-x")] == [
         12,
         None,

@@ -1,4 +1,4 @@
-"""What is said to be wrong, and that nothing is said where nothing is."""
+"""The health rules: each problem is found, and a healthy fleet has no findings."""
 
 from dataclasses import replace
 from typing import Any
@@ -23,14 +23,14 @@ NOW_MS = START_MS + 240_000
 FLEET = FleetCondition(
     known=3,
     connected=3,
-    last_heard_ms=NOW_MS - 1000,
+    last_seen_ms=NOW_MS - 1000,
     last_answered_ms=NOW_MS - 1000,
     bundles={BUNDLE: 3},
     long_outboxes=0,
     clocks_unset=0,
     losses=Losses(),
 )
-WELL = Snapshot(
+HEALTHY = Snapshot(
     now_ms=NOW_MS,
     uplink=IngestStatus(broker="127.0.0.1:1883", connected=True),
     fleet=FLEET,
@@ -53,25 +53,25 @@ ROUND = RoundView(
 
 
 def _fleet(**changed: Any) -> Snapshot:
-    return replace(WELL, fleet=replace(FLEET, **changed))
+    return replace(HEALTHY, fleet=replace(FLEET, **changed))
 
 
-def _texts(found: tuple[Finding, ...]) -> str:
-    return " ".join(f"[{one.severity.value}] {one.text}" for one in found).replace("\u202f", " ")
+def _texts(findings: tuple[Finding, ...]) -> str:
+    return " ".join(f"[{one.severity.value}] {one.text}" for one in findings).replace("\u202f", " ")
 
 
-def test_nothing_is_found_where_nothing_is_wrong() -> None:
-    assert fleet_findings(WELL) == ()
-    assert fleet_findings(_fleet(known=0, connected=0, last_heard_ms=None, bundles={})) == ()
-    assert fleet_findings(replace(WELL, last_round=ROUND)) == ()
-    assert device_findings(WELL, device_row("watch"), Losses()) == ()
+def test_healthy_fleet_has_no_findings() -> None:
+    assert fleet_findings(HEALTHY) == ()
+    assert fleet_findings(_fleet(known=0, connected=0, last_seen_ms=None, bundles={})) == ()
+    assert fleet_findings(replace(HEALTHY, last_round=ROUND)) == ()
+    assert device_findings(HEALTHY, device_row("watch"), Losses()) == ()
 
 
-def test_fleet_of_which_no_device_is_connected_is_not_working() -> None:
-    away = _fleet(connected=0, last_heard_ms=START_MS, bundles={})
+def test_fleet_without_connected_devices_is_a_fault() -> None:
+    away = _fleet(connected=0, last_seen_ms=START_MS, bundles={})
 
     assert _texts(fleet_findings(away)) == (
-        "[fault] No device is connected; the last one was heard 4 min ago."
+        "[fault] No device is connected. Last message: 4 min ago."
     )
 
 
@@ -79,19 +79,19 @@ def test_fleet_of_which_no_device_is_connected_is_not_working() -> None:
     ("snapshot", "expected"),
     [
         (
-            replace(WELL, uplink=IngestStatus(broker="b:1", connected=False)),
+            replace(HEALTHY, uplink=IngestStatus(broker="b:1", connected=False)),
             "[fault] The cloud has no connection to the broker at b:1",
         ),
         (
-            replace(WELL, uplink=replace(WELL.uplink, store_fault="disk I/O error")),
-            "[fault] What devices report cannot be stored: disk I/O error.",
+            replace(HEALTHY, uplink=replace(HEALTHY.uplink, store_fault="disk I/O error")),
+            "[fault] Receipts cannot be stored: disk I/O error.",
         ),
         (
-            replace(WELL, desired="", release_fault="the manifest is damaged"),
-            "[fault] There is no bundle that devices could run: the manifest is damaged",
+            replace(HEALTHY, desired="", release_fault="the manifest is damaged"),
+            "[fault] There is no bundle for devices to run: the manifest is damaged",
         ),
         (
-            _fleet(last_heard_ms=NOW_MS + 120_000),
+            _fleet(last_seen_ms=NOW_MS + 120_000),
             "[fault] This machine's clock is wrong",
         ),
         (_fleet(connected=2), "[note] 1 of 3 devices is not connected."),
@@ -103,49 +103,55 @@ def test_fleet_of_which_no_device_is_connected_is_not_working() -> None:
         (_fleet(long_outboxes=1), "[warning] 1 of 3 connected devices is holding more than 1 000"),
         (_fleet(clocks_unset=1), "[warning] 1 of 3 connected devices is dating answers before"),
         (
-            replace(WELL, offloads=Offloads(answered=4, fallbacks=6)),
+            replace(HEALTHY, offloads=Offloads(answered=4, fallbacks=6)),
             "[warning] The cloud answered 4 of 10 inputs",
         ),
         (_fleet(last_answered_ms=NOW_MS - 1_200_000), "[note] No device is answering inputs; the"),
-        (_fleet(losses=Losses(dropped=5)), "[note] The fleet has receipts that are in no figure"),
-        (_fleet(losses=Losses(rejected=2, forgotten=1)), "2 rejected because they made no sense"),
+        (
+            _fleet(losses=Losses(dropped=5)),
+            "[note] Some receipts of the fleet are missing from all figures",
+        ),
+        (
+            _fleet(losses=Losses(rejected=2, forgotten=1)),
+            "2 rejected because their values were invalid",
+        ),
         (
             _fleet(losses=Losses(unreadable=3)),
-            "since the beginning: 3 damaged on the device's disk",
+            "since the store was created: 3 damaged on the device's disk",
         ),
         (_fleet(damaged=2), "[warning] 2 rows of the store are damaged and left out"),
         (
-            replace(WELL, last_round=replace(ROUND, averaged=False, used=1)),
-            "[warning] The last federated round (run-1, round 2) changed nothing: 1 of 3 clients",
+            replace(HEALTHY, last_round=replace(ROUND, averaged=False, used=1)),
+            "[warning] The last federated round (run-1, round 2) did not change the model: ",
         ),
         (
-            replace(WELL, last_round=replace(ROUND, bundle_version="", verdict="it got worse")),
+            replace(HEALTHY, last_round=replace(ROUND, bundle_version="", verdict="it got worse")),
             "[warning] The last federated round (run-1, round 2) released nothing: it got worse",
         ),
         (
             replace(
-                WELL,
+                HEALTHY,
                 last_round=replace(ROUND, dropped=(DroppedClient(device="a", reason="late"),)),
             ),
             "[note] The last federated round (run-1, round 2) left out 1 of 3 clients.",
         ),
     ],
 )
-def test_what_is_wrong_with_a_fleet_is_said(snapshot: Snapshot, expected: str) -> None:
-    found = fleet_findings(snapshot)
+def test_problem_of_a_fleet_is_found(snapshot: Snapshot, expected: str) -> None:
+    findings = fleet_findings(snapshot)
 
-    assert len(found) == 1
-    assert expected in _texts(found)
+    assert len(findings) == 1
+    assert expected in _texts(findings)
 
 
 @pytest.mark.parametrize(
     "offloads", [Offloads(answered=5, fallbacks=5), Offloads(answered=1, fallbacks=8)]
 )
 def test_few_fallbacks_are_no_finding(offloads: Offloads) -> None:
-    assert fleet_findings(replace(WELL, offloads=offloads)) == ()
+    assert fleet_findings(replace(HEALTHY, offloads=offloads)) == ()
 
 
-def test_devices_are_not_blamed_for_a_broker_that_is_gone() -> None:
+def test_lost_broker_is_not_reported_as_disconnected_devices() -> None:
     gone = replace(
         _fleet(connected=0, bundles={}), uplink=IngestStatus(broker="b:1", connected=False)
     )
@@ -154,7 +160,7 @@ def test_devices_are_not_blamed_for_a_broker_that_is_gone() -> None:
     assert len(device_findings(gone, replace(device_row("a"), online=False), Losses())) == 1
 
 
-def test_worst_comes_first() -> None:
+def test_worst_finding_comes_first() -> None:
     many = replace(
         _fleet(connected=0, bundles={}, losses=Losses(dropped=1)),
         last_round=replace(ROUND, averaged=False),
@@ -172,21 +178,27 @@ def test_worst_comes_first() -> None:
     [
         (
             {"online": False},
-            "[fault] This device is not connected; it was last heard 4 min ago.",
+            "[fault] This device is not connected. Last message: 4 min ago.",
         ),
-        ({"bundle_version": "hand-0"}, f"[warning] It runs hand-0 and should run {BUNDLE}."),
-        ({"bundle_version": ""}, "[warning] It runs no bundle that it told of and should run"),
-        ({"outbox_depth": LONG_OUTBOX + 1}, "[warning] It holds 1 001 receipts that are not"),
+        (
+            {"bundle_version": "hand-0"},
+            f"[warning] This device runs hand-0 and should run {BUNDLE}.",
+        ),
+        ({"bundle_version": ""}, "[warning] This device runs an unknown bundle and should run"),
+        (
+            {"outbox_depth": LONG_OUTBOX + 1},
+            "[warning] This device is holding 1 001 receipts that are",
+        ),
     ],
 )
-def test_what_is_wrong_with_a_device_is_said(changed: dict[str, Any], expected: str) -> None:
-    found = device_findings(WELL, replace(device_row("watch"), **changed), Losses())
+def test_problem_of_a_device_is_found(changed: dict[str, Any], expected: str) -> None:
+    findings = device_findings(HEALTHY, replace(device_row("watch"), **changed), Losses())
 
-    assert len(found) == 1
-    assert expected in _texts(found)
+    assert len(findings) == 1
+    assert expected in _texts(findings)
 
 
-def test_receipts_that_a_device_lost_are_said_on_its_page() -> None:
-    (found,) = device_findings(WELL, device_row("watch"), Losses(dropped=7))
+def test_lost_receipts_of_a_device_are_found() -> None:
+    (finding,) = device_findings(HEALTHY, device_row("watch"), Losses(dropped=7))
 
-    assert "This device has receipts that are in no figure" in found.text
+    assert "Some receipts of this device are missing from all figures" in finding.text

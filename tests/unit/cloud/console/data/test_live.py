@@ -18,54 +18,54 @@ class Reader:
             return self.reads
 
 
-def test_all_who_ask_together_get_one_reading() -> None:
-    kept, reader = TimedCache[int](), Reader()
+def test_concurrent_requests_share_one_read() -> None:
+    cache, reader = TimedCache[int](), Reader()
 
     async def ask() -> list[int]:
-        return await asyncio.gather(*(kept.get("key", 60.0, reader) for _ in range(20)))
+        return await asyncio.gather(*(cache.get("key", 60.0, reader) for _ in range(20)))
 
     assert asyncio.run(ask()) == [1] * 20
     assert reader.reads == 1
 
 
-def test_reading_is_done_again_when_it_is_old_and_for_another_key() -> None:
-    kept, reader = TimedCache[int](), Reader()
+def test_value_is_read_again_when_stale_and_for_another_key() -> None:
+    cache, reader = TimedCache[int](), Reader()
 
     async def ask() -> list[int]:
         return [
-            await kept.get("a", 0.0, reader),
-            await kept.get("a", 0.0, reader),
-            await kept.get("b", 60.0, reader),
-            await kept.get("b", 60.0, reader),
+            await cache.get("a", 0.0, reader),
+            await cache.get("a", 0.0, reader),
+            await cache.get("b", 60.0, reader),
+            await cache.get("b", 60.0, reader),
         ]
 
     assert asyncio.run(ask()) == [1, 2, 3, 3]
 
 
-def test_failed_reading_is_not_kept() -> None:
-    kept, reader = TimedCache[int](), Reader()
+def test_failed_read_is_not_cached() -> None:
+    cache, reader = TimedCache[int](), Reader()
 
     def fail() -> int:
         raise OSError
 
     async def ask() -> int:
         with pytest.raises(OSError):  # noqa: PT011 (any)
-            await kept.get("a", 60.0, fail)
-        return await kept.get("a", 60.0, reader)
+            await cache.get("a", 60.0, fail)
+        return await cache.get("a", 60.0, reader)
 
     assert asyncio.run(ask()) == 1
 
 
-def test_one_who_leaves_does_not_take_the_reading_from_the_others() -> None:
-    kept, go = TimedCache[int](), threading.Event()
+def test_cancelled_request_does_not_cancel_the_read_for_others() -> None:
+    cache, go = TimedCache[int](), threading.Event()
 
     def read() -> int:
         go.wait()
         return 7
 
     async def ask() -> int:
-        first = asyncio.create_task(kept.get("a", 60.0, read))
-        second = asyncio.create_task(kept.get("a", 60.0, read))
+        first = asyncio.create_task(cache.get("a", 60.0, read))
+        second = asyncio.create_task(cache.get("a", 60.0, read))
         await asyncio.sleep(0)
         first.cancel()
         go.set()
@@ -83,7 +83,7 @@ def test_one_who_leaves_does_not_take_the_reading_from_the_others() -> None:
         ("nonsense", None, DEFAULT_SPAN.name),
     ],
 )
-def test_span_is_the_one_named_or_fits_the_fleets_age(
+def test_span_is_the_named_one_or_fits_the_age_of_the_fleet(
     name: str, age_ms: int | None, expected: str
 ) -> None:
     assert span_named(name, age_ms) is SPANS[expected]

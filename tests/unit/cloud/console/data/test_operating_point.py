@@ -30,7 +30,7 @@ def parts(store: Store, tmp_path: Path) -> Iterator[ConsoleData]:
         yield console_parts(Repository(tmp_path), store, StoredRounds(log), start, lambda: UPLINK)
 
 
-def test_share_in_force_is_the_devices_among_many_boards_of_its_name(
+def test_share_in_force_is_that_of_the_device_not_of_boards_with_its_name(
     parts: ConsoleData, store: Store
 ) -> None:
     others: dict[str, sparkplug_metrics.MetricValue] = {
@@ -46,7 +46,7 @@ def test_share_in_force_is_the_devices_among_many_boards_of_its_name(
     assert asyncio.run(read_state(parts, "nobody")).in_force is None
 
 
-def test_last_change_is_found_behind_many_of_others(parts: ConsoleData) -> None:
+def test_last_change_is_found_among_many_changes_of_other_devices(parts: ConsoleData) -> None:
     of_fleet = parts.targets.set(None, 0.2, set_by="ada")
     of_one = parts.targets.set("pi-5", 0.4, set_by="ada")
     others = [parts.targets.set(f"a-{n}", 0.1, set_by="bob") for n in range(101)]

@@ -17,11 +17,13 @@ from tests.support.hand_bundle import hand_release
         ("", "", ""),
     ],
 )
-def test_bundle_is_held_against_the_desired_one(running: str, desired: str, note: str) -> None:
+def test_bundle_note_compares_with_the_desired_bundle(
+    running: str, desired: str, note: str
+) -> None:
     assert bundle_note(running, desired) == note
 
 
-def test_desired_version_is_that_of_the_last_release(tmp_path: Path) -> None:
+def test_desired_version_is_the_last_release(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     assert desired_version(repository) == ""
 
@@ -31,7 +33,7 @@ def test_desired_version_is_that_of_the_last_release(tmp_path: Path) -> None:
         assert desired_version(repository) == version
 
 
-def test_no_version_is_told_of_a_damaged_release(tmp_path: Path) -> None:
+def test_damaged_release_has_no_desired_version(tmp_path: Path) -> None:
     (tmp_path / "desired.binpb").write_bytes(b"\xff")
 
     assert desired_version(Repository(tmp_path)) == ""

@@ -9,7 +9,7 @@ from nestling_cloud.console.data.rounds import (
     RoundView,
     accuracy_lines,
     dropped_table,
-    last_words,
+    last_round_summary,
     rounds_table,
 )
 from tests.support.console_views import START_MS
@@ -36,9 +36,9 @@ ROUNDS = [_round(1, (0.5, 0.6)), _round(2, ())]
 
 
 def test_table_has_participation_and_an_accuracy_for_each_capacity() -> None:
-    shown = rounds_table(ROUNDS)
+    result = rounds_table(ROUNDS)
 
-    keys = [column.key for column in shown.columns]
+    keys = [column.key for column in result.columns]
     assert keys[9:] == [
         "calibration_accuracy_1",
         "calibration_accuracy_2",
@@ -47,12 +47,12 @@ def test_table_has_participation_and_an_accuracy_for_each_capacity() -> None:
         "verdict",
     ]
     assert keys[:3] == ["run", "round", "place"]
-    assert shown.rows[0][:3] == ("20261124-101500", 1, 8)
-    assert shown.rows[0][5:] == (3, 2, 1, 120, 0.5, 0.6, "yes", "", "")
-    assert shown.rows[1][5:] == (3, 2, 1, 120, None, None, "yes", "", "")
+    assert result.rows[0][:3] == ("20261124-101500", 1, 8)
+    assert result.rows[0][5:] == (3, 2, 1, 120, 0.5, 0.6, "yes", "", "")
+    assert result.rows[1][5:] == (3, 2, 1, 120, None, None, "yes", "", "")
 
 
-def test_dropped_clients_stand_with_their_reason() -> None:
+def test_dropped_table_has_the_reasons() -> None:
     assert dropped_table(ROUNDS).rows[0] == (
         "20261124-101500",
         1,
@@ -68,16 +68,16 @@ def test_lines_have_a_point_for_each_round_that_was_evaluated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "words"),
+    ("changed", "expected"),
     [
-        ({"averaged": False}, "the model stayed as it was"),
+        ({"averaged": False}, "the model did not change"),
         ({"verdict": "the median client loses 3.0 points"}, "released nothing: the median client"),
         ({"bundle_version": "small-2", "verdict": "better"}, "released small-2: better"),
         ({}, "has not released anything yet"),
     ],
 )
-def test_end_of_the_last_round_is_told(changed: dict[str, Any], words: str) -> None:
-    assert words in last_words(replace(ROUNDS[0], **changed))
+def test_summary_says_how_the_last_round_ended(changed: dict[str, Any], expected: str) -> None:
+    assert expected in last_round_summary(replace(ROUNDS[0], **changed))
 
 
 def test_table_without_rounds_is_empty() -> None:

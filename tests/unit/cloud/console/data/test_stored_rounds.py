@@ -36,43 +36,43 @@ def ended(run: str, number: int, started_ms: int, *, released: str | None = None
     )
 
 
-def test_rounds_keep_the_numbers_of_their_runs_and_the_oldest_comes_first(tmp_path: Path) -> None:
+def test_rounds_are_numbered_by_run_and_sorted_oldest_first(tmp_path: Path) -> None:
     with RoundLog(store_url(str(tmp_path / "store.sqlite"))) as log:
         for one in (ended("a", 1, 100), ended("a", 2, 200, released="small-2-def")):
             log.put(one)
         log.put(ended("b", 1, 300))
 
-        shown = StoredRounds(log).latest(2)
+        result = StoredRounds(log).latest(2)
 
-    assert [(one.run, one.number, one.place) for one in shown] == [("a", 2, 2), ("b", 1, 3)]
-    assert [(one.ended_at_ms, one.bundle_version) for one in shown] == [
+    assert [(one.run, one.number, one.place) for one in result] == [("a", 2, 2), ("b", 1, 3)]
+    assert [(one.ended_at_ms, one.bundle_version) for one in result] == [
         (210, "small-2-def"),
         (310, ""),
     ]
 
 
-def test_round_tells_who_took_part_and_who_did_not(tmp_path: Path) -> None:
+def test_round_counts_participants_and_lists_dropped_clients(tmp_path: Path) -> None:
     with RoundLog(store_url(str(tmp_path / "store.sqlite"))) as log:
         log.put(ended("a", 1, 100))
 
-        (shown,) = StoredRounds(log).latest(10)
+        (result,) = StoredRounds(log).latest(10)
 
-    assert (shown.invited, shown.used, shown.examples) == (3, 2, 42)
-    assert shown.calibration_accuracy == (0.6, 0.7)
-    assert shown.dropped == [DroppedClient(device="cellar", reason="no answer")]
+    assert (result.invited, result.used, result.examples) == (3, 2, 42)
+    assert result.calibration_accuracy == (0.6, 0.7)
+    assert result.dropped == [DroppedClient(device="cellar", reason="no answer")]
 
 
-def test_client_that_took_part_and_was_lost_afterwards_was_invited_once(tmp_path: Path) -> None:
+def test_participant_that_fails_afterwards_counts_once_as_invited(tmp_path: Path) -> None:
     one = ended("a", 1, 100)
     lost = Dropped(device="porch", node="1", reason="the comparison: no answer")
     with RoundLog(store_url(str(tmp_path / "store.sqlite"))) as log:
         log.put(replace(one, dropped=(*one.dropped, lost)))
 
-        (shown,) = StoredRounds(log).latest(10)
+        (result,) = StoredRounds(log).latest(10)
 
-    assert (shown.invited, shown.used, len(shown.dropped)) == (3, 2, 2)
+    assert (result.invited, result.used, len(result.dropped)) == (3, 2, 2)
 
 
-def test_cloud_that_federated_nothing_has_no_rounds(tmp_path: Path) -> None:
+def test_cloud_without_federated_rounds_shows_none(tmp_path: Path) -> None:
     with RoundLog(store_url(str(tmp_path / "store.sqlite"))) as log:
         assert StoredRounds(log).latest(10) == []

@@ -16,14 +16,14 @@ TABLES = (routes_by_time, energy_by_time, latency_by_route)
 
 
 @pytest.mark.parametrize("make", TABLES)
-def test_time_without_answers_makes_an_empty_table(make: Callable[[Totals], Table]) -> None:
+def test_range_without_answers_makes_an_empty_table(make: Callable[[Totals], Table]) -> None:
     quiet = tuple(replace(bucket(index, {}), energy_mj={}) for index in range(3))
 
     assert is_empty(make(replace(nothing(), series=quiet)))
 
 
 @pytest.mark.parametrize("make", TABLES)
-def test_time_with_answers_makes_a_table_that_is_not_empty(
+def test_range_with_answers_makes_a_table_that_is_not_empty(
     make: Callable[[Totals], Table],
 ) -> None:
     assert not is_empty(make(totals()))

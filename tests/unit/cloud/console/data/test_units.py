@@ -22,7 +22,7 @@ S = "\u202f"
         (math.inf, units.NOTHING),
     ],
 )
-def test_numbers_have_three_digits_or_groups(value: float, text: str) -> None:
+def test_number_has_three_significant_digits_or_groups_of_three(value: float, text: str) -> None:
     assert units.number(value) == text
 
 
@@ -36,11 +36,11 @@ def test_numbers_have_three_digits_or_groups(value: float, text: str) -> None:
         (3e6, f"3{S}kJ"),
     ],
 )
-def test_energies_have_the_unit_that_fits(energy_mj: float, text: str) -> None:
+def test_energy_has_a_fitting_unit(energy_mj: float, text: str) -> None:
     assert units.energy(energy_mj) == text
 
 
-def test_sizes_latencies_and_work_have_units() -> None:
+def test_sizes_latencies_macs_and_shares_have_units() -> None:
     assert units.size(41_300) == f"41.3{S}kB"
     assert units.size(0) == f"0{S}B"
     assert units.latency(0.42) == f"0.420{S}ms"
@@ -53,5 +53,5 @@ def test_sizes_latencies_and_work_have_units() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(-5, "now"), (0.5, "now"), (59, f"59{S}s ago"), (7200, f"2{S}h ago")]
 )
-def test_ages_are_told_in_one_unit(seconds: float, text: str) -> None:
+def test_age_has_one_unit(seconds: float, text: str) -> None:
     assert units.age(0, int(seconds * 1000)) == text

@@ -8,11 +8,11 @@ from nestling_cloud.console.http.head_requests import HeadAsGet
 
 
 def _ask(method: str) -> tuple[list[str], list[Message]]:
-    seen: list[str] = []
+    methods: list[str] = []
     sent: list[Message] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(scope["method"])
+        methods.append(scope["method"])
         await PlainTextResponse("hello")(scope, receive, send)
 
     async def receive() -> Message:
@@ -23,19 +23,19 @@ def _ask(method: str) -> tuple[list[str], list[Message]]:
 
     scope: dict[str, Any] = {"type": "http", "method": method, "path": "/", "headers": []}
     asyncio.run(HeadAsGet(app)(scope, receive, send))
-    return seen, sent
+    return methods, sent
 
 
-def test_head_is_answered_with_the_head_of_get_and_no_body() -> None:
-    seen, sent = _ask("HEAD")
+def test_head_has_the_headers_of_get_and_no_body() -> None:
+    methods, sent = _ask("HEAD")
 
-    assert seen == ["GET"]
+    assert methods == ["GET"]
     assert (b"content-length", b"5") in sent[0]["headers"]
     assert b"".join(message.get("body", b"") for message in sent[1:]) == b""
 
 
-def test_other_methods_are_left_as_they_are() -> None:
-    seen, sent = _ask("PUT")
+def test_other_methods_are_unchanged() -> None:
+    methods, sent = _ask("PUT")
 
-    assert seen == ["PUT"]
+    assert methods == ["PUT"]
     assert sent[1]["body"] == b"hello"

@@ -31,7 +31,7 @@ def test_every_answer_has_the_headers_and_a_policy() -> None:
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
 
 
-def test_scripts_of_a_page_have_a_nonce_and_no_script_runs_without() -> None:
+def test_scripts_of_a_page_have_the_nonce_that_the_policy_requires() -> None:
     page = "<script>a()</script><script type=module>b()</script>"
 
     headers, body = _answer(HTMLResponse(page, headers={"X-NiceGUI-Content": "page"}))
@@ -50,13 +50,13 @@ def test_nonces_are_not_used_twice() -> None:
     assert _answer(page)[1] != _answer(page)[1]
 
 
-def test_page_of_another_kind_is_left_as_it_is() -> None:
+def test_body_of_another_page_is_unchanged() -> None:
     _, body = _answer(HTMLResponse("<script></script>"))
 
     assert body == b"<script></script>"
 
 
-def test_browsers_are_told_to_stay_with_tls_where_there_is_tls() -> None:
+def test_strict_transport_security_is_sent_over_tls_only() -> None:
     secure, _ = _answer(PlainTextResponse("x"), secure=True)
     plain, _ = _answer(PlainTextResponse("x"))
 
