@@ -16,8 +16,6 @@ from nestling_cloud.console.api.csv_answers import (
     receipt_lines,
     totals_table,
 )
-from nestling_cloud.console.api.health_schemas import HealthMessage
-from nestling_cloud.console.api.model_schemas import ModelsMessage, RoundMessage
 from nestling_cloud.console.api.parameters import (
     DEVICE_FIELDS,
     DeviceChart,
@@ -30,9 +28,10 @@ from nestling_cloud.console.api.parameters import (
 )
 from nestling_cloud.console.api.schemas import (
     DeviceMessage,
-    DeviceRowMessage,
     DevicesMessage,
     FleetMessage,
+    HealthMessage,
+    ModelsMessage,
     OperatingPointMessage,
     TargetMessage,
 )
@@ -42,7 +41,7 @@ from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.live import DeviceQuery
 from nestling_cloud.console.data.operating_point import read_state
 from nestling_cloud.console.data.released_bundle import capacities_table, curves_table, read_models
-from nestling_cloud.console.data.rounds import rounds_table
+from nestling_cloud.console.data.rounds import RoundView, rounds_table
 from nestling_cloud.console.data.time_spans import DEFAULT_SPAN, SPANS
 from nestling_cloud.console.http.problem import Problem, RequestError
 from nestling_cloud.control.targets import TargetError
@@ -123,17 +122,17 @@ class Api:
         return {"open": True}
 
     async def _fleet_health(self) -> HealthMessage:
-        return HealthMessage.of(await self._parts.health.of_fleet())
+        return HealthMessage(findings=await self._parts.health.of_fleet())
 
     async def _device_health(self, device: DeviceId) -> HealthMessage:
         if await self._parts.live.row(device) is None:
             raise _no_device(device)
-        return HealthMessage.of(await self._parts.health.of_device(device))
+        return HealthMessage(findings=await self._parts.health.of_device(device))
 
     async def _fleet(
         self, span: SpanName = DEFAULT_SPAN.name, since_ms: Since = None, until_ms: Until = None
     ) -> FleetMessage:
-        return FleetMessage.of(await self._fleet_view(span, since_ms, until_ms))
+        return FleetMessage.model_validate(await self._fleet_view(span, since_ms, until_ms))
 
     async def _fleet_csv(
         self,
@@ -165,7 +164,7 @@ class Api:
             search=search, order_by=order_by, descending=descending, offset=offset, limit=limit
         )
         rows, total = await self._parts.live.devices(query)
-        return DevicesMessage(total=total, devices=[DeviceRowMessage.of(row) for row in rows])
+        return DevicesMessage(total=total, devices=rows)
 
     async def _device(
         self,
@@ -174,7 +173,9 @@ class Api:
         since_ms: Since = None,
         until_ms: Until = None,
     ) -> DeviceMessage:
-        return DeviceMessage.of(await self._device_view(device, span, since_ms, until_ms))
+        return DeviceMessage.model_validate(
+            await self._device_view(device, span, since_ms, until_ms)
+        )
 
     async def _device_csv(
         self,
@@ -246,9 +247,9 @@ class Api:
         headers = {"Content-Disposition": 'attachment; filename="receipts.csv"'}
         return StreamingResponse(lines, media_type=CSV_TYPE, headers=headers)
 
-    async def _rounds(self) -> list[RoundMessage]:
+    async def _rounds(self) -> list[RoundView]:
         rounds = await asyncio.to_thread(self._parts.rounds.latest, _LATEST_ROUNDS)
-        return [RoundMessage.of(one) for one in rounds]
+        return list(rounds)
 
     async def _rounds_csv(self) -> Response:
         rounds = await asyncio.to_thread(self._parts.rounds.latest, _LATEST_ROUNDS)

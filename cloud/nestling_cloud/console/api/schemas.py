@@ -1,49 +1,35 @@
-"""Response schemas of the API for fleet and devices: the views in a form that JSON can hold."""
+"""Schemas of the API: its answers are the views of `metrics` and `console.data`, as JSON.
 
-from dataclasses import asdict
-from typing import Self
+A view that JSON can hold as it is has no class here; the routes answer with it.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
 
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
+
+from nestling_cloud.console.data.health import Finding
 from nestling_cloud.console.data.operating_point import PointState
-from nestling_cloud.metrics.views import Bucket, DeviceRow, DeviceView, FleetView, Totals
-from nestling_cloud.store.hard_inputs import HardInput
+from nestling_cloud.console.data.released_bundle import Models
+from nestling_cloud.metrics.views import (
+    AnswerPoint,
+    CloudOnly,
+    DeviceRow,
+    EnergyFigures,
+    RouteFigures,
+)
 
-_PROVENANCE = "measured, calibrated or modelled; several are joined by a comma"
-
-
-class RouteMessage(BaseModel):
-    """Figures of the answers of one route, as devices reported them."""
-
-    route: str
-    answers: int
-    fallbacks: int
-    latency_p50_ms: float
-    latency_p95_ms: float
-    latency_p99_ms: float
-    latency_provenance: str = Field(description=_PROVENANCE)
+Since = Annotated[int, Field(validation_alias=AliasPath("range", "since_ms"))]
+Until = Annotated[int, Field(validation_alias=AliasPath("range", "until_ms"))]
 
 
-class EnergyMessage(BaseModel):
-    """Energy of one route, source and provenance; never add two provenances."""
+class ViewMessage(BaseModel):
+    """Base of answers that `model_validate` makes from the attributes of a view."""
 
-    route: str
-    source: str
-    provenance: str = Field(description=_PROVENANCE)
-    answers: int
-    energy_mj: float
+    model_config = ConfigDict(from_attributes=True)
 
 
-class CloudOnlyMessage(BaseModel):
-    """What sending all the same inputs to the cloud would have taken, as devices computed it."""
-
-    provenance: str
-    answers: int
-    energy_mj: float
-    size_bytes: int
-
-
-class BucketEnergyMessage(BaseModel):
+class StepEnergyMessage(BaseModel):
     """Energy of one step, source and provenance."""
 
     source: str
@@ -51,63 +37,45 @@ class BucketEnergyMessage(BaseModel):
     energy_mj: float
 
 
-class BucketMessage(BaseModel):
+def _energy_entries(energy_mj: Mapping[tuple[str, str], float]) -> list[StepEnergyMessage]:
+    return [
+        StepEnergyMessage(source=source, provenance=provenance, energy_mj=value)
+        for (source, provenance), value in sorted(energy_mj.items())
+    ]
+
+
+class StepMessage(ViewMessage):
     """One step of a series."""
 
     start_ms: int
-    routes: dict[str, int]
+    routes: Mapping[str, int]
     fallbacks: int
-    energy: list[BucketEnergyMessage]
-
-    @classmethod
-    def of(cls, bucket: Bucket) -> Self:
-        """Make a message from a view."""
-        energy = [
-            BucketEnergyMessage(source=source, provenance=provenance, energy_mj=energy_mj)
-            for (source, provenance), energy_mj in sorted(bucket.energy_mj.items())
-        ]
-        return cls(
-            start_ms=bucket.start_ms,
-            routes=dict(bucket.routes),
-            fallbacks=bucket.fallbacks,
-            energy=energy,
-        )
+    energy: Annotated[
+        list[StepEnergyMessage],
+        BeforeValidator(_energy_entries),
+        Field(validation_alias="energy_mj"),
+    ]
 
 
-class TotalsMessage(BaseModel):
+class TotalsMessage(ViewMessage):
     """Figures over a time range."""
 
     answers: int
     fallbacks: int
-    routes: list[RouteMessage]
-    energy: list[EnergyMessage]
-    cloud_only: list[CloudOnlyMessage]
+    routes: tuple[RouteFigures, ...]
+    energy: tuple[EnergyFigures, ...]
+    cloud_only: tuple[CloudOnly, ...]
     bytes_up: int
     bytes_down: int
     step_ms: int
-    series: list[BucketMessage]
-
-    @classmethod
-    def of(cls, totals: Totals) -> Self:
-        """Make a message from a view."""
-        return cls(
-            answers=totals.answers,
-            fallbacks=totals.fallbacks,
-            routes=[RouteMessage(**asdict(entry)) for entry in totals.routes],
-            energy=[EnergyMessage(**asdict(entry)) for entry in totals.energy],
-            cloud_only=[CloudOnlyMessage(**asdict(entry)) for entry in totals.cloud_only],
-            bytes_up=totals.bytes_up,
-            bytes_down=totals.bytes_down,
-            step_ms=totals.step_ms,
-            series=[BucketMessage.of(bucket) for bucket in totals.series],
-        )
+    series: tuple[StepMessage, ...]
 
 
-class FleetMessage(BaseModel):
+class FleetMessage(ViewMessage):
     """The fleet over a time range, as its devices reported it."""
 
-    since_ms: int
-    until_ms: int
+    since_ms: Since
+    until_ms: Until
     known: int = Field(description="devices that have ever reported")
     online: int = Field(
         description="devices connected now; 0 while the cloud has no connection to the broker"
@@ -115,126 +83,45 @@ class FleetMessage(BaseModel):
     answering: int = Field(
         description="devices that answered an input in the time range, connected now or not"
     )
-    bundles: dict[str, int] = Field(
+    bundles: Mapping[str, int] = Field(
         description="devices by the bundle version that they last reported"
     )
     dropped: int = Field(
         description="receipts that full outboxes have dropped since the store was created"
     )
-    shared: list[str] = Field(
+    shared: tuple[str, ...] = Field(
         description="devices under whose identity several copies of a state folder report"
     )
     totals: TotalsMessage
-
-    @classmethod
-    def of(cls, view: FleetView) -> Self:
-        """Make a message from a view."""
-        return cls(
-            since_ms=view.range.since_ms,
-            until_ms=view.range.until_ms,
-            known=view.known,
-            online=view.online,
-            answering=view.answering,
-            bundles=dict(view.bundles),
-            dropped=view.dropped,
-            shared=list(view.shared),
-            totals=TotalsMessage.of(view.totals),
-        )
-
-
-class DeviceRowMessage(BaseModel):
-    """What a device last reported."""
-
-    device: str
-    profile: str
-    online: bool
-    last_seen_ms: int
-    bundle_version: str
-    capacity: int
-    battery: float
-    outbox_depth: int
-    offload_share: float | None
-    target_share: float | None
-    drifting: bool | None
-    answers: int
-
-    @classmethod
-    def of(cls, row: DeviceRow) -> Self:
-        """Make a message from a view."""
-        return cls(**asdict(row))
 
 
 class DevicesMessage(BaseModel):
     """One page of devices, and the number of devices on all pages."""
 
     total: int
-    devices: list[DeviceRowMessage]
+    devices: Sequence[DeviceRow]
 
 
-class AnswerMessage(BaseModel):
-    """One answer."""
-
-    answered_at_ms: int
-    input_index: int
-    route: str
-    reason: str
-    answer: int
-    resident_capacity: int
-    latency_ms: float
-    energy_compute_mj: float
-    energy_radio_mj: float
-    energy_provenance: str
-    budget_memory_bytes: int
-    budget_energy_mj: float
-    budget_battery: float
-    budget_link_mbit_s: float
-    budget_offload_share: float
-
-
-class HardInputMessage(BaseModel):
+class HardInputMessage(ViewMessage):
     """An input that was sent to the cloud, without its values."""
 
     received_at_ms: int
     input_index: int
-    shape: list[int]
+    shape: tuple[int, ...]
     device_answer: int | None
     cloud_answer: int
 
-    @classmethod
-    def of(cls, one: HardInput) -> Self:
-        """Make a message from a view."""
-        return cls(
-            received_at_ms=one.received_at_ms,
-            input_index=one.input_index,
-            shape=list(one.shape),
-            device_answer=one.device_answer,
-            cloud_answer=one.cloud_answer,
-        )
 
-
-class DeviceMessage(BaseModel):
+class DeviceMessage(ViewMessage):
     """One device over a time range."""
 
-    since_ms: int
-    until_ms: int
-    device: DeviceRowMessage
+    since_ms: Since
+    until_ms: Until
+    device: DeviceRow = Field(validation_alias="row")
     totals: TotalsMessage
-    answers: list[AnswerMessage]
-    hard_inputs: list[HardInputMessage]
+    answers: tuple[AnswerPoint, ...]
+    hard_inputs: tuple[HardInputMessage, ...]
     copies: int
-
-    @classmethod
-    def of(cls, view: DeviceView) -> Self:
-        """Make a message from a view."""
-        return cls(
-            since_ms=view.range.since_ms,
-            until_ms=view.range.until_ms,
-            device=DeviceRowMessage.of(view.row),
-            totals=TotalsMessage.of(view.totals),
-            answers=[AnswerMessage(**asdict(point)) for point in view.answers],
-            hard_inputs=[HardInputMessage.of(one) for one in view.hard_inputs],
-            copies=view.copies,
-        )
 
 
 class StrictMessage(BaseModel):
@@ -273,5 +160,56 @@ class OperatingPointMessage(BaseModel):
             in_force_max=high,
             set_at_ms=last.set_at_ms if last else None,
             set_by=last.set_by if last else None,
-            since=TotalsMessage.of(state.since) if state.since else None,
+            since=TotalsMessage.model_validate(state.since) if state.since else None,
         )
+
+
+class PointMessage(BaseModel):
+    """One operating point of a routing curve, from the calibration inputs."""
+
+    offload_share: float
+    gate_threshold: float
+    accept_threshold: float
+    calibration_accuracy: float = Field(
+        description="on the calibration inputs, measured when the bundle was built; not the fleet's"
+    )
+
+
+class ModelsMessage(BaseModel):
+    """The released bundle: what `nestling-cloud bundle show --json` prints, and its curves.
+
+    The accuracies were measured on the calibration inputs when the bundle was built. None of the
+    figures is measured on the fleet.
+    """
+
+    bundle: dict[str, Any]
+    curves: list[list[PointMessage]] = Field(description="by capacity, smallest first")
+    calibration_inputs: int = Field(
+        description="number of inputs that accuracies and curves were computed from"
+    )
+
+    @classmethod
+    def of(cls, models: Models) -> Self:
+        """Make a message from the bundle."""
+        return cls(
+            bundle=models.overview,
+            curves=[
+                [
+                    PointMessage(
+                        offload_share=point.offload_share,
+                        gate_threshold=point.gate_threshold,
+                        accept_threshold=point.accept_threshold,
+                        calibration_accuracy=point.accuracy,
+                    )
+                    for point in curve.points
+                ]
+                for curve in models.curves
+            ],
+            calibration_inputs=models.calibration_inputs,
+        )
+
+
+class HealthMessage(BaseModel):
+    """Everything that is wrong, worst first; an empty list if nothing was found."""
+
+    findings: Sequence[Finding]
