@@ -18,7 +18,7 @@ from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.onnx.float_export import export_fp32
 from nestling_cloud.learning.onnx.template import build_template
 from nestling_cloud.learning.quantization import quantize
-from nestling_cloud.learning.train_student import know_the_grid
+from nestling_cloud.learning.train_student import fine_tune_on_grid
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.tasks import Examples, Quantization
 from nestling_core.execution.session import open_session
@@ -100,7 +100,7 @@ def _fine_tune(cells: Cells, study: Study, student: NestedStudent, examples: Exa
     # As many copies as epochs: more would not be looked at.
     distillation = dataclasses.replace(task.distillation, views=task.quantization.aware_epochs)
     views = make_views(task, teacher, examples, generator, distillation)
-    know_the_grid(task, student, views, generator, ConsoleProgress(Console(stderr=True)))
+    fine_tune_on_grid(task, student, views, generator, ConsoleProgress(Console(stderr=True)))
 
 
 def _capacities(student: NestedStudent) -> range:

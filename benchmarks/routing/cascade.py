@@ -7,7 +7,13 @@ import numpy as np
 from benchmarks.routing.costs import energy_saving, run_mj, saving
 from benchmarks.routing.curves import SHARES, Doubles, Split, accuracies
 from benchmarks.routing.seed_models import SeedModels
-from nestling_cloud.learning.routing import CascadeRule, fit_cascade, gains, runs_larger, taken
+from nestling_cloud.learning.routing import (
+    CascadeRule,
+    fit_cascade,
+    gains,
+    of_answering_capacity,
+    runs_larger,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +54,7 @@ def cascade(world: SeedModels, split: Split, top: int) -> CascadeResult:
         top: capacity that it leads to, from 1.
     """
     test, believed, cascade = world.test, split.believed["test"], cascade_of(world, split, top)
-    device, cloud = taken(cascade, believed, test.right), test.right[:, -1]
+    device, cloud = of_answering_capacity(cascade, believed, test.right), test.right[:, -1]
     urgency = gains(cascade, believed).accept.astype(np.float64)
     higher = float(runs_larger(cascade, believed).mean()) if cascade.start < top else 1.0
     first = world.macs[cascade.start - 1] if cascade.start < top else 0

@@ -9,7 +9,7 @@ from benchmarks.learning.rounding import as_bytes
 from benchmarks.routing.curves import OURS, Split, accuracies
 from benchmarks.routing.seed_models import SeedModels
 from nestling_cloud.latency.measure import medians_us
-from nestling_cloud.learning.onnx.attach_multiplexer import multiplexed
+from nestling_cloud.learning.onnx.attach_multiplexer import attach_multiplexer
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_core.execution.session import open_session
 from nestling_core.nest.layout import assemble
@@ -53,7 +53,7 @@ class RouterCost:
 def router_cost(world: SeedModels, multiplexer: Multiplexer) -> RouterCost:
     """Time the smallest capacity with the multiplexer's layers and without, in turns."""
     template, ring = as_bytes(world.rounded["template"])[0], as_bytes(world.rounded["ring"])[0]
-    both = multiplexed(template, multiplexer, 1)
+    both = attach_multiplexer(template, multiplexer, 1)
     tensors = assemble(layout(world.task.signature, world.task.student), [ring])
     sessions = [open_session(one, tensors) for one in (both, template)]
     times = medians_us(sessions, seconds=_SECONDS)

@@ -9,7 +9,7 @@ from benchmarks.routing.curves import Split
 from benchmarks.routing.seed_models import SeedModels
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
-from nestling_cloud.learning.routing import CascadeRule, Gains, gains, taken
+from nestling_cloud.learning.routing import CascadeRule, Gains, gains, of_answering_capacity
 from nestling_device.inference import policy
 from nestling_device.inference.target_controller import InputCost, TargetController, target_of
 
@@ -49,7 +49,7 @@ def drift(
     believed, right = split.believed["test"], world.test.right
     budget = Budget(offload_share=TARGET, target_window=window)
     sent = _route(curve, budget, gains(cascade, believed).part(chosen))
-    own = taken(cascade, believed, right)
+    own = of_answering_capacity(cascade, believed, right)
     answers = np.where(sent, right[chosen, -1], own[chosen])
     sums = np.concatenate([[0], np.cumsum(sent)])
     shares = 100 * (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW

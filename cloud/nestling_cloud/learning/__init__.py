@@ -1,6 +1,6 @@
-"""From a task to everything that a bundle holds.
+"""Train everything that a bundle holds from a task.
 
-`pipeline` is the whole way: teacher, nested student, quantization, ONNX templates, multiplexer.
-Each step has a room; the training `loop` is shared. Imports `tasks`, `recipes`, `models` and
-`cloud_model`, and nothing that releases or serves.
+`pipeline` runs all steps: teacher, nested student, quantization, ONNX templates, multiplexer. Each
+step has its own subpackage; they share the training `loop`. This package imports `tasks`,
+`recipes`, `models` and `cloud_model`, and nothing that releases or serves.
 """

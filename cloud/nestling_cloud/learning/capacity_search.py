@@ -1,4 +1,4 @@
-"""Finding a task's capacities: from its data to widths for its student."""
+"""Search the widths of a task's capacities, starting from its data."""
 
 import dataclasses
 
@@ -25,28 +25,32 @@ def find_capacities(
     """Train the teacher and a supernet of the task's student, and search the supernet for widths.
 
     Args:
-        task: the student's blocks and recipe; its capacities are not looked at.
-        examples: to learn from and to judge by.
-        cost: of given widths.
-        search: targets and steps.
-        seed: initial weights, shuffling, augmentation.
-        progress: told every epoch, and every step of the search.
+        task: the student's blocks and recipe; its capacities are ignored.
+        examples: data to train on and to score widths with.
+        cost: returns the cost of given widths.
+        search: targets and step sizes.
+        seed: for initial weights, shuffling and augmentation.
+        progress: shows each epoch and each step of the search.
+
+    Returns:
+        The student's blocks with the widths found, and the path of the search.
 
     Raises:
-        NestingError: a family that cannot be searched, or targets that are out of reach.
-        TrainingError: the data is too small, or a loss left the finite numbers.
+        NestingError: the student cannot be searched, or a target is out of reach.
+        TrainingError: the data is too small, or a loss is no longer finite.
     """
-    Supernet(task.signature, task.student)  # what cannot be is known before the teacher is trained
+    # Both fail on an impossible search, before the teacher is trained.
+    Supernet(task.signature, task.student)
     search.smallest(task.student, cost)
     generator = seeded(seed)
     teacher = train_teacher(task, examples, generator, progress)
     teaches = train_assistants(
         task, teacher, examples, task.distillation, generator=generator, progress=progress
     )
-    by_answers = dataclasses.replace(task.distillation, feature="none")
+    logits_only = dataclasses.replace(task.distillation, feature="none")
     training_set = TrainingSet(
         task=task,
-        views=make_views(task, teaches, examples, generator, by_answers),
+        views=make_views(task, teaches, examples, generator, logits_only),
         train_inputs=examples.inputs,
         generator=generator,
         progress=progress,

@@ -1,4 +1,4 @@
-"""Whether a teacher can teach and be served: tried before it is trained, and again after."""
+"""Check that a teacher can teach and be served, before and after its training."""
 
 from dataclasses import dataclass
 
@@ -21,13 +21,19 @@ from nestling_cloud.learning.train_teacher import (
 )
 from nestling_cloud.tasks.task import Examples, Task
 
-# Part of the largest logit by which onnxruntime's sums and torch's may differ.
+# Allowed difference between onnxruntime and torch, as a part of the largest logit.
 _EXPORT_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedCloud:
-    """The teacher, ready to serve: ONNX model, multiply-accumulates, calibration accuracy."""
+    """The teacher, ready to serve.
+
+    Attributes:
+        onnx: serialized model.
+        macs: multiply-accumulates of one inference.
+        accuracy: on the calibration inputs.
+    """
 
     onnx: bytes
     macs: int
@@ -35,42 +41,47 @@ class LearnedCloud:
 
 
 def check_teaching(task: Task, inputs: NDArray[np.float32]) -> None:
-    """Know before the teacher is trained for long whether it can teach and be served.
+    """Check, before a long training, that the task's teacher can teach and be served.
 
     Args:
-        task: with the teacher.
-        inputs: some of the task's, (N, *shape).
+        task: provides the teacher.
+        inputs: some inputs of the task, (N, *shape).
 
     Raises:
         TeacherError: it does not fit the signature, cannot be exported, or its export does not
-            answer as the cloud serves.
-        TeacherFeatureError: it has no such feature as the distillation asks for.
+            answer like the network.
+        TeacherFeatureError: it lacks the feature that the distillation compares.
     """
     teacher, asked = make_teacher(task), task.distillation
     check_answers(task, teacher, inputs)
     if asked.feature != "none" and not asked.assistants:
         check_teacher(teacher, task.signature.shape, asked.feature)
-    _tried(task, teacher, inputs)
+    _export_and_check(task, teacher, inputs)
 
 
-def to_serve(
+def prepare_to_serve(
     task: Task, teacher: nn.Module, calibration: Examples
 ) -> tuple[LearnedCloud, NDArray[np.float32]]:
-    """Make a trained teacher ready to serve.
+    """Export a trained teacher and measure it on the calibration data as the cloud serves it.
+
+    Args:
+        task: defines the input shape and the classes.
+        teacher: trained.
+        calibration: data for its accuracy.
 
     Returns:
-        It, and its logits for the calibration inputs, (N, classes), as the cloud answers them.
+        The teacher ready to serve, and its logits for the calibration inputs, (N, classes).
 
     Raises:
-        TeacherError: it cannot be exported, or its export does not answer as the cloud serves.
+        TeacherError: it cannot be exported, or its export does not answer like the network.
     """
-    onnx, model = _tried(task, teacher, calibration.inputs)
+    onnx, model = _export_and_check(task, teacher, calibration.inputs)
     try:
         logits = run_in_batches(model, calibration.inputs)
     except ModelError as err:
         raise TeacherError(
             f"task {task.name}: the trained teacher cannot be served: {err}; lower its learning "
-            "rate, or look at what that calibration input holds"
+            "rate, or check that calibration input"
         ) from err
     cloud = LearnedCloud(
         onnx=onnx,
@@ -80,16 +91,18 @@ def to_serve(
     return cloud, logits
 
 
-def _tried(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -> tuple[bytes, CloudModel]:
-    """Export a teacher, load it as the cloud serves it, and try it on inputs."""
+def _export_and_check(
+    task: Task, teacher: nn.Module, inputs: NDArray[np.float32]
+) -> tuple[bytes, CloudModel]:
+    """Export a teacher, load it as the cloud does, and try it on inputs."""
     onnx = _export_teacher(task, teacher)
     try:
         model = CloudModel(cloud_model_name(task), onnx)
         answers = try_model(model, task.signature, inputs)
     except ModelError as err:
         raise TeacherError(
-            f"task {task.name}: the teacher {type(teacher).__name__} cannot be served as it was "
-            f"exported: {err}"
+            f"task {task.name}: the teacher {type(teacher).__name__} cannot be served after its "
+            f"export: {err}"
         ) from err
     _check_export(task, teacher, inputs, answers)
     return onnx, model
@@ -98,15 +111,15 @@ def _tried(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -> tuple
 def _check_export(
     task: Task, teacher: nn.Module, inputs: NDArray[np.float32], answers: NDArray[np.float32]
 ) -> None:
-    """Refuse an export that computes something else than the network."""
+    """Refuse an export that does not compute what the network computes."""
     rows = np.resize(inputs, (len(answers), *task.signature.shape))
-    meant = logits_of(teacher, torch.from_numpy(rows)).numpy()
-    difference = float(np.abs(answers - meant).max())
-    if not difference <= _EXPORT_TOLERANCE * float(np.abs(meant).max()):
+    expected = logits_of(teacher, torch.from_numpy(rows)).numpy()
+    difference = float(np.abs(answers - expected).max())
+    if not difference <= _EXPORT_TOLERANCE * float(np.abs(expected).max()):
         raise TeacherError(
-            f"task {task.name}: the teacher {type(teacher).__name__} answers otherwise once it is "
-            f"exported to ONNX (logits off by {difference:.3g}); leave out what chance or Python "
-            "decides in its forward"
+            f"task {task.name}: the teacher {type(teacher).__name__} gives other answers once it "
+            f"is exported to ONNX (logits off by {difference:.3g}); remove randomness and Python "
+            "conditions from its forward"
         )
 
 
@@ -114,7 +127,7 @@ def _export_teacher(task: Task, teacher: nn.Module) -> bytes:
     example = torch.zeros(2, *task.signature.shape)
     try:
         return export_onnx(teacher, [example], input_names=["input"], output_names=["logits"])
-    except Exception as err:  # the exporter raises what it likes
+    except Exception as err:  # the exporter may raise anything
         reason = str(err).strip().split("\n", 1)[0]
         raise TeacherError(
             f"task {task.name}: the teacher {type(teacher).__name__} cannot be exported to ONNX, "

@@ -1,4 +1,4 @@
-"""The training loop that every network here shares."""
+"""Train a network: the loop that teachers, students and multiplexers share."""
 
 import contextlib
 import copy
@@ -13,7 +13,7 @@ from nestling_cloud.learning.muon import Muon
 from nestling_cloud.progress import Progress
 from nestling_cloud.recipes.recipe import TRAINING_THREADS, Recipe
 
-# Share of the training data, its end, that early stopping looks at.
+# Share of the training data, taken from its end, that early stopping is scored on.
 HELD_OUT = 0.1
 # Axes of a matrix; weights of convolutions and recurrent layers have more.
 _MATRIX = 2
@@ -22,11 +22,11 @@ BatchLoss = Callable[[torch.Tensor, int], torch.Tensor]
 
 
 class TrainingError(CloudError):
-    """A network that cannot learn from what it was given."""
+    """A network cannot learn from the given data."""
 
 
 def seeded(seed: int) -> torch.Generator:
-    """Make training repeatable: threads, initial weights, and a generator for the rest."""
+    """Make training repeatable: set threads and seeds, and return a generator for the rest."""
     torch.set_num_threads(TRAINING_THREADS)
     torch.use_deterministic_algorithms(mode=True)
     torch.manual_seed(seed)
@@ -44,29 +44,29 @@ def train(
     what: str,
     score: Callable[[slice], float] | None = None,
 ) -> None:
-    """Minimise a loss with the recipe's optimiser and a one-cycle rate (Smith & Topin 2019).
+    """Minimize a loss with the recipe's optimizer and a one-cycle rate (Smith & Topin 2019).
 
     Args:
         network: trained in place, left in evaluation mode.
         loss_of: `(indices of a batch, epoch) -> loss`.
         count: number of examples.
-        recipe: epochs, batch, step sizes, early stopping.
-        generator: shuffles.
-        progress: told every epoch.
-        what: the step's name for a person.
-        score: `(examples) -> how good the network is on them`, for early stopping; without it the
-            recipe's patience has no end.
+        recipe: epochs, batch size, learning rate, early stopping.
+        generator: for shuffling.
+        progress: shows each epoch.
+        what: name of the step, for progress and errors.
+        score: `(slice of the examples) -> score of the network`, higher is better, for early
+            stopping; without it training runs for all epochs.
 
     Raises:
         TrainingError: too few examples for a batch, or loss or weights are no longer finite.
     """
     torch.set_num_threads(recipe.threads)
     for parameter in network.parameters():
-        parameter.data = laid_out(parameter.data, network)
-    watched = _BestWeights(network, recipe.patience, count, score)
-    learned = watched.border
+        parameter.data = with_channels_last(parameter.data, network)
+    best = _BestWeights(network, recipe.patience, count, score)
+    learned = best.border
     if learned < 2:
-        raise TrainingError(f"{what}: {count} examples are too few to learn from")
+        raise TrainingError(f"{what}: {count} examples are too few to learn from; give more")
     batch = min(recipe.batch, learned)
     optimizers = _optimizers(network, recipe)
     schedules = [
@@ -84,22 +84,27 @@ def train(
             with precision(recipe):
                 loss = loss_of(indices, epoch)
             if not torch.isfinite(loss):
-                raise TrainingError(f"{what}: the loss is {loss.item()} in epoch {epoch + 1}")
+                raise TrainingError(
+                    f"{what}: the loss is {loss.item()} in epoch {epoch + 1}; try a smaller "
+                    "learning rate"
+                )
             network.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             for optimizer, schedule in zip(optimizers, schedules, strict=True):
                 optimizer.step()
                 schedule.step()
         network.eval()
-        if watched.is_over():
+        if best.is_over():
             break
-    watched.restore()
+    best.restore()
     if not all(torch.isfinite(weight).all() for weight in network.parameters()):
-        raise TrainingError(f"{what}: not all weights are finite after the last step")
+        raise TrainingError(
+            f"{what}: not all weights are finite after the last step; try a smaller learning rate"
+        )
 
 
 def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """AdamW for all weights, or Muon for those of three axes and more, AdamW for the others."""
+    """Use AdamW for all weights, or Muon for those of three or more axes, AdamW for the rest."""
     weights = list(network.parameters())
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "adamw":
@@ -115,19 +120,23 @@ def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimize
 
 
 def precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:
-    """Compute in bfloat16 within, where the recipe wants it and the processor can."""
+    """Return a context that computes in bfloat16 if the recipe asks and the processor can."""
     if recipe.half and torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001  # no other way
         return torch.autocast("cpu", torch.bfloat16)
     return contextlib.nullcontext()
 
 
-def laid_out(inputs: torch.Tensor, network: nn.Module) -> torch.Tensor:
-    """Pictures, or kernels for them, with channels last in memory: convolutions are faster so.
+def with_channels_last(inputs: torch.Tensor, network: nn.Module) -> torch.Tensor:
+    """Store images, or their kernels, with channels last in memory, which speeds up convolutions.
 
-    Only for a network that says, or has a part that says, `channels_last = True`: another one may
-    count on the order in memory, as `Tensor.view` does.
+    This is done only for a network that has, or contains a module that has, `channels_last = True`:
+    another one may depend on the order in memory, as `Tensor.view` does.
+
+    Args:
+        inputs: images (N, C, H, W); arrays of another rank are returned as they are.
+        network: the network that they are for.
     """
-    if inputs.ndim != 4:  # a grouped kernel has five axes, and becomes one of four when it runs
+    if inputs.ndim != 4:  # a grouped kernel has five axes until it runs
         return inputs
     if not any(getattr(module, "channels_last", False) for module in network.modules()):
         return inputs
@@ -136,7 +145,7 @@ def laid_out(inputs: torch.Tensor, network: nn.Module) -> torch.Tensor:
 
 @dataclass
 class _BestWeights:
-    """The best weights so far, by a score on examples that are held out."""
+    """Early stopping: keeps the best weights so far, by a score on held-out examples."""
 
     network: nn.Module
     patience: int
@@ -148,12 +157,12 @@ class _BestWeights:
 
     @property
     def border(self) -> int:
-        """Number of examples to learn from; the others are held out."""
+        """Number of examples to train on; the rest are held out."""
         watches = self.patience and self.score is not None
         return self.count - max(1, round(self.count * HELD_OUT)) if watches else self.count
 
     def is_over(self) -> bool:
-        """Look at the network after an epoch; whether patience has run out."""
+        """Score the network after an epoch; return whether patience has run out."""
         if not self.patience or self.score is None:
             return False
         found = self.score(slice(self.border, self.count))
@@ -165,7 +174,7 @@ class _BestWeights:
         return self._waited >= self.patience
 
     def restore(self) -> None:
-        """Put the best weights back."""
+        """Restore the best weights."""
         if self._state is not None:
             self.network.load_state_dict(self._state)
 
@@ -178,6 +187,13 @@ def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[tor
 
 @torch.no_grad()
 def logits_of(network: nn.Module, inputs: torch.Tensor, batch: int = 128) -> torch.Tensor:
-    """Logits of many inputs, in evaluation mode, without gradients."""
+    """Return the logits of many inputs, (N, classes), in evaluation mode and without gradients.
+
+    Args:
+        network: set to evaluation mode.
+        inputs: (N, *shape).
+        batch: inputs per forward pass.
+    """
     network.eval()
-    return torch.cat([network(laid_out(part, network)) for part in torch.split(inputs, batch)])
+    parts = torch.split(inputs, batch)
+    return torch.cat([network(with_channels_last(part, network)) for part in parts])

@@ -1,4 +1,4 @@
-"""Multiply-accumulates of a network, counted on one input."""
+"""Count the multiply-accumulates of a network for one input."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,12 @@ from nestling_core.student.plan import plan
 
 @torch.no_grad()
 def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
-    """Multiply-accumulates of convolutions and linear layers for one input (of each shape)."""
+    """Count the multiply-accumulates of convolutions and linear layers for one input.
+
+    Args:
+        network: set to evaluation mode.
+        *shapes: shape of each of its inputs, without the batch axis.
+    """
     total = 0
 
     def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
@@ -38,12 +43,24 @@ def network_macs(network: nn.Module, *shapes: Sequence[int]) -> int:
 
 
 def activation_counts(signature: Signature, config: StudentConfig, capacity: int) -> list[int]:
-    """Values that each layer of a student puts out, the input first."""
+    """Return the number of values that each layer of a student outputs, the input first.
+
+    Args:
+        signature: of the task.
+        config: sizes of the student.
+        capacity: 1 to K.
+    """
     return [layer.values for layer in _layers(signature, config, capacity)]
 
 
 def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> int:
-    """Multiply-accumulates of one capacity: convolutions, recurrent layers, the linear layer."""
+    """Count the multiply-accumulates of one capacity: convolutions, recurrent and linear layers.
+
+    Args:
+        signature: of the task.
+        config: sizes of the student.
+        capacity: 1 to K.
+    """
     last = plan(signature, config)[-1]
     layers = sum(layer.macs for layer in _layers(signature, config, capacity))
     return layers + last.channels(capacity) * len(signature.classes)
@@ -51,7 +68,7 @@ def student_macs(signature: Signature, config: StudentConfig, capacity: int) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class _LayerCount:
-    """A layer's output values, and what they take."""
+    """The number of output values of a layer, and its multiply-accumulates."""
 
     values: int
     macs: int
@@ -61,7 +78,7 @@ def _layers(signature: Signature, config: StudentConfig, capacity: int) -> Itera
     channels, *axes = signature.shape
     yield _LayerCount(values=channels * math.prod(axes), macs=0)
     for layer in plan(signature, config):
-        # An odd kernel of which half is padded.
+        # Kernels are odd and padded by half their size.
         axes = [(length - 1) // layer.stride + 1 for length in axes]
         weights = sum(math.prod(shape) for shape in layer.weights(capacity).values())
         yield _LayerCount(

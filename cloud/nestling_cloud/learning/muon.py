@@ -1,8 +1,8 @@
-"""Muon: momentum whose step turns a layer's weights in all directions alike (Jordan et al. 2024).
+"""Muon: momentum with orthogonalized steps for kernels (Jordan et al. 2024).
 
-A gradient of a kernel, as a matrix of its outputs, has few large singular values, and along the
-others hardly anything is learned. Muon sets all of them to about one. What that gained here
-stands in docs/lab-log.md; for weights that are no matrices AdamW goes on.
+The gradient of a kernel, seen as a matrix with one row per output, has few large singular values;
+along all other directions the kernel hardly learns. Muon sets all singular values of the step to
+about one. docs/lab-log.md has the measured gain. Weights that are not matrices use AdamW.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,21 +12,21 @@ import torch
 from torch import nn
 
 _MOMENTUM = 0.95
-# Of a matrix that is to be orthogonal: Jordan's polynomial, which takes singular values of 0.002
-# and more to about 0.7 to 1.2 in five rounds.
+# Jordan's polynomial for orthogonalizing a matrix: five rounds take singular values of 0.002 and
+# more to about 0.7 to 1.2.
 _POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 _ROUNDS = 5
-# An AdamW step moves a weight by about so many learning rates (Liu et al. 2025, arXiv 2502.16982).
+# RMS size of an AdamW step in learning rates (Liu et al. 2025, arXiv 2502.16982).
 _LIKE_ADAMW = 0.2
 
 
 class Muon(torch.optim.Optimizer):
-    """An optimiser of kernels, whose learning rate and decay mean what they mean to AdamW.
+    """An optimizer for kernels whose learning rate and decay have the same scale as AdamW's.
 
     Args:
-        kernels: of two axes or more, the outputs first.
+        kernels: parameters with two or more axes, outputs first.
         lr: learning rate.
-        weight_decay: decoupled, as AdamW's.
+        weight_decay: decoupled, as in AdamW.
     """
 
     def __init__(self, kernels: Iterable[nn.Parameter], *, lr: float, weight_decay: float) -> None:
@@ -62,10 +62,10 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """The nearest matrix whose singular values are about one, by Newton and Schulz's iteration.
+    """Return a nearby matrix whose singular values are about one, by Newton-Schulz iteration.
 
     Args:
-        matrix: (M, N); rows and columns of zeros stay what they are.
+        matrix: (M, N); rows and columns of zeros stay zero.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     found: torch.Tensor = matrix.T if tall else matrix

@@ -1,4 +1,4 @@
-"""The way of a model, from data to everything that a bundle holds."""
+"""Run all training steps, from a task's data to everything that a bundle holds."""
 
 import dataclasses
 import itertools
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1.bundle_pb2 import Calibration, NestedTensor
-from nestling_cloud.learning.check_teacher import LearnedCloud, check_teaching, to_serve
+from nestling_cloud.learning.check_teacher import LearnedCloud, check_teaching, prepare_to_serve
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.macs import activation_counts, student_macs
-from nestling_cloud.learning.onnx.attach_multiplexer import multiplexed
+from nestling_cloud.learning.onnx.attach_multiplexer import attach_multiplexer
 from nestling_cloud.learning.onnx.template import build_template
 from nestling_cloud.learning.quantization import QuantizedStudent, quantize
 from nestling_cloud.learning.routing import (
@@ -35,7 +35,7 @@ from nestling_core.student.plan import layout
 from nestling_core.student.weights import Arrays, arrays_of
 
 _GOLDEN_INPUTS = 8
-# Part of the largest golden logit by which another processor's rounding may differ.
+# Tolerance for the rounding of other processors, as a part of the largest golden logit.
 _GOLDEN_TOLERANCE = 0.05
 
 
@@ -44,12 +44,12 @@ class LearnedCapacity:
     """One capacity, ready for a bundle.
 
     Attributes:
-        template: ONNX graph with external initialisers, for unsigned activations; the
-            multiplexer's layers are in it.
-        template_int8: the same for signed ones; its logits and its size are the same.
-        ring: int8 weights that it adds to the capacity before.
+        template: ONNX graph for unsigned activations, with external weights; it includes the
+            multiplexer's layers.
+        template_int8: the same graph for signed activations; its logits and its size are the same.
+        ring: int8 weights that this capacity adds to the next smaller one.
         macs: multiply-accumulates of one inference.
-        memory_bytes: weights, template and the two largest neighbouring activations.
+        memory_bytes: weights, template and the two largest neighboring activations.
         accuracy: on the calibration inputs, in onnxruntime.
         golden_logits: for the golden inputs, (G, classes).
     """
@@ -65,7 +65,7 @@ class LearnedCapacity:
 
 @dataclass(frozen=True, kw_only=True)
 class _Nest:
-    """The compiled student: what a bundle ships of it."""
+    """The compiled student: the layout, rings and templates that a bundle ships."""
 
     layout: Sequence[NestedTensor]
     rings: Sequence[bytes]
@@ -78,14 +78,14 @@ class LearnedTask:
     """Everything that a bundle holds.
 
     Attributes:
-        layout: the nest.
+        layout: tensors of the nest.
         capacities: smallest first.
         cloud: the teacher.
-        calibration: thresholds for target offload shares.
+        calibration: thresholds for target offload shares and tolerated risks.
         golden_inputs: (G, *shape).
         golden_tolerance: largest difference allowed in any golden logit.
-        checkpoint: the nested student before it was rounded, by `nestling_core.student.weights`'
-            names; no part of what devices get.
+        checkpoint: the nested student before rounding, by the names of
+            `nestling_core.student.weights`; devices do not get it.
     """
 
     layout: Sequence[NestedTensor]
@@ -98,24 +98,24 @@ class LearnedTask:
 
 
 def learn(task: Task, splits: Splits, *, seed: int, progress: Progress) -> LearnedTask:
-    """Train the teacher, distil and quantise the nest, fit what routes.
+    """Train the teacher, distill and quantize the nest, and fit the multiplexer.
 
     Args:
         task: what to learn.
-        splits: its data; the test part is not looked at.
-        seed: initial weights, shuffling, augmentation.
-        progress: told every epoch.
+        splits: data of the task; the test part is not used.
+        seed: for initial weights, shuffling and augmentation.
+        progress: shows each epoch.
 
     Raises:
         TeacherError: the teacher does not fit the signature, or cannot be exported.
-        TrainingError: the data is too small, or a loss left the finite numbers.
-        TeacherFeatureError: the teacher has no such feature as the distillation asks for.
+        TrainingError: the data is too small, or a loss is no longer finite.
+        TeacherFeatureError: the teacher lacks the feature that the distillation compares.
     """
     check_teaching(task, splits.train.inputs)
     generator = seeded(seed)
     teacher = train_teacher(task, splits.train, generator, progress)
     student = train_student(task, teacher, splits.train, generator, progress)
-    cloud, logits = to_serve(task, teacher, splits.calibration)
+    cloud, logits = prepare_to_serve(task, teacher, splits.calibration)
     return finish(task, splits, student, cloud, logits, seed=seed, progress=progress)
 
 
@@ -129,16 +129,19 @@ def finish(
     seed: int,
     progress: Progress,
 ) -> LearnedTask:
-    """Quantise a trained nest, fit what routes between it and the teacher.
+    """Quantize a trained nest and fit the multiplexer between it and the teacher.
 
     Args:
         task: what was learned.
-        splits: its data; the test part is not looked at.
+        splits: data of the task; the test part is not used.
         student: trained; its weights are rounded in place.
         cloud: the teacher.
-        cloud_logits: the teacher's for the calibration inputs, (N, classes).
+        cloud_logits: the teacher's logits for the calibration inputs, (N, classes).
         seed: of the fits.
-        progress: told every epoch.
+        progress: shows each epoch.
+
+    Raises:
+        TrainingError: there are too few calibration inputs, or a loss is no longer finite.
     """
     checkpoint = arrays_of(student)
     nest = _compile(task, quantize(student, splits.train.inputs, task.quantization))
@@ -147,7 +150,7 @@ def finish(
     design = choose_design(fitted, seed=seed, progress=progress)
     multiplexer = fit_multiplexer(fitted, seed=seed, progress=progress, design=design)
     calibration = calibrate(multiplexer, fitted, held_out, _macs(task))
-    nest = _multiplexed(nest, multiplexer)
+    nest = _with_multiplexer(nest, multiplexer)
     golden = _golden_indices(len(splits.calibration))
     return LearnedTask(
         layout=nest.layout,
@@ -172,12 +175,12 @@ def _compile(task: Task, quantized: QuantizedStudent) -> _Nest:
     )
 
 
-def _multiplexed(nest: _Nest, multiplexer: Multiplexer) -> _Nest:
-    """The same nest, its graphs with the multiplexer's layers in them."""
+def _with_multiplexer(nest: _Nest, multiplexer: Multiplexer) -> _Nest:
+    """Return the nest with the multiplexer's layers attached to its graphs."""
 
     def each(templates: Sequence[bytes]) -> list[bytes]:
         return [
-            multiplexed(template, multiplexer, capacity)
+            attach_multiplexer(template, multiplexer, capacity)
             for capacity, template in enumerate(templates, start=1)
         ]
 
@@ -187,7 +190,7 @@ def _multiplexed(nest: _Nest, multiplexer: Multiplexer) -> _Nest:
 
 
 def _routing_data(cloud: NDArray[np.float32], nest: _Nest, unseen: Examples) -> RoutingData:
-    """What the models, as devices and cloud will run them, make of inputs they did not see."""
+    """Run the models on unseen inputs as devices and the cloud will run them."""
     device = [
         open_session(template, assemble(nest.layout, nest.rings[:number])).run(
             None, {"input": unseen.inputs}

@@ -1,4 +1,4 @@
-"""Training a task's nested student from its teacher."""
+"""Train a task's nested student from its teacher."""
 
 import dataclasses
 
@@ -25,46 +25,49 @@ def train_student(
     generator: torch.Generator,
     progress: Progress,
 ) -> NestedStudent:
-    """Distil a nest as the task says: assistants, nesting, training that knows of the rounding.
+    """Distill a nest by the task's recipes: assistants, nesting, quantization-aware fine-tuning.
 
     Args:
-        task: sizes and recipes.
+        task: student sizes and recipes.
         teacher: trained.
-        examples: to learn from.
-        generator: shuffles and augments.
-        progress: told every epoch.
+        examples: training data.
+        generator: for shuffling and augmentation.
+        progress: shows each epoch.
 
     Returns:
         The student in evaluation mode, not rounded yet.
 
     Raises:
-        TrainingError: the data is too small, or a loss left the finite numbers.
-        TeacherFeatureError: the teacher has no such feature as the distillation asks for.
+        TrainingError: the data is too small, or a loss is no longer finite.
+        TeacherFeatureError: the teacher lacks the feature that the distillation compares.
     """
     teaches = train_assistants(
         task, teacher, examples, task.distillation, generator=generator, progress=progress
     )
     views = make_views(task, teaches, examples, generator, task.distillation)
     student = nest(task, views, examples.inputs, generator, progress, nesting=task.nesting)
-    know_the_grid(task, student, views, generator, progress)
+    fine_tune_on_grid(task, student, views, generator, progress)
     return student
 
 
-def know_the_grid(
+def fine_tune_on_grid(
     task: Task,
     student: NestedStudent,
     views: AugmentedViews,
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    """Fine-tune a trained student on the grid that it will be rounded to, if the task wants it.
+    """Fine-tune a trained student with the rounding that it will get, if the task asks for it.
 
     Args:
-        task: recipes; its quantisation says for how many epochs.
-        student: trained in place.
-        views: what it learned from; features of the teacher are left out.
-        generator: shuffles.
-        progress: told every epoch.
+        task: recipes; its quantization sets the number of epochs.
+        student: trained further in place.
+        views: its training data; the teacher's features are not used.
+        generator: for shuffling.
+        progress: shows each epoch.
+
+    Raises:
+        TrainingError: too few examples for a batch, or the loss is no longer finite.
     """
     answers = dataclasses.replace(views, features=None)
     objective = TeacherObjective(student, answers)

@@ -1,4 +1,4 @@
-"""A task's teacher: made, tried, and trained on the labels."""
+"""Make, check and train a task's teacher."""
 
 from typing import NoReturn
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from nestling_cloud.errors import CloudError
-from nestling_cloud.learning.loop import laid_out, logits_of, train
+from nestling_cloud.learning.loop import logits_of, train, with_channels_last
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Examples, Task
 from nestling_cloud.tasks.user_code_errors import blamed
@@ -19,26 +19,27 @@ _KEEP_THE_AXIS = "; keep the batch axis of one input too (squeeze(-1), not squee
 
 
 class TeacherError(CloudError):
-    """A teacher that does not answer the task's inputs with logits for its classes."""
+    """A teacher does not answer the task's inputs with logits for its classes."""
 
 
 def train_teacher(
     task: Task, examples: Examples, generator: torch.Generator, progress: Progress
 ) -> nn.Module:
-    """Make the task's teacher, and train it unless it comes trained.
+    """Make the task's teacher, and train it unless it is already trained.
 
     Args:
-        task: teacher and recipe.
-        examples: to learn from.
-        generator: shuffles and augments.
-        progress: told every epoch.
+        task: provides the teacher and its recipe.
+        examples: training data.
+        generator: for shuffling and augmentation.
+        progress: shows each epoch.
 
     Returns:
         The teacher in evaluation mode.
 
     Raises:
-        TeacherError: it does not take the task's inputs, or answers them otherwise.
-        TrainingError: the data is too small, or the loss left the finite numbers.
+        TeacherError: it does not accept the task's inputs, or its output is not logits (N,
+            classes).
+        TrainingError: the data is too small, or the loss is no longer finite.
     """
     teacher = make_teacher(task)
     check_answers(task, teacher, examples.inputs)
@@ -52,10 +53,10 @@ def train_teacher(
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         del epoch
-        augmented = laid_out(task.augment(inputs[indices], generator), teacher)
+        augmented = with_channels_last(task.augment(inputs[indices], generator), teacher)
         try:
             logits = teacher(augmented).float()
-        except Exception as err:  # noqa: BLE001  whatever somebody's network may raise
+        except Exception as err:  # noqa: BLE001  a user's network may raise anything
             _refuse(task, teacher, f"fails while it is trained: {blamed(err)}", err)
         return functional.cross_entropy(logits, labels[indices], label_smoothing=_LABEL_SMOOTHING)
 
@@ -77,51 +78,52 @@ def train_teacher(
 
 
 def cloud_model_name(task: Task) -> str:
-    """Name of a task's teacher at the inference service."""
+    """Return the name of a task's teacher at the inference service."""
     return f"{task.name}-teacher"
 
 
 def make_teacher(task: Task) -> nn.Module:
-    """Let the task make its teacher.
+    """Make the task's teacher.
 
     Returns:
-        It, in evaluation mode.
+        The teacher in evaluation mode.
 
     Raises:
-        TeacherError: the task's function fails, or makes something else.
+        TeacherError: the task's function fails, or does not return a network.
     """
     try:
         made = task.teacher(task.signature)
-    except Exception as err:  # whatever somebody's function may raise
+    except Exception as err:  # a user's function may raise anything
         raise TeacherError(
-            f"task {task.name}: teacher(signature) failed, so there is no teacher: {blamed(err)}"
+            f"task {task.name}: teacher(signature) failed to make the teacher: {blamed(err)}"
         ) from err
     if not isinstance(made, nn.Module):
         raise TeacherError(
-            f"task {task.name}: teacher(signature) gave {_kind(made)} and not a torch.nn.Module; "
-            "let it return the network"
+            f"task {task.name}: teacher(signature) returned {_kind(made)} and not a "
+            "torch.nn.Module; return the network"
         )
     return made.eval()
 
 
 @torch.no_grad()
 def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -> None:
-    """Run a teacher on one input and on two, so that what does not fit is known at once.
+    """Run a teacher on one and on two inputs, to detect early that it does not fit the task.
 
     Args:
-        task: whose inputs and classes they are.
+        task: defines the input shape and the classes.
         teacher: in evaluation mode.
         inputs: (N, *shape), at least one.
 
     Raises:
-        TeacherError: it does not take the task's inputs, or answers them otherwise.
+        TeacherError: it does not accept the task's inputs, or its output is not logits (N,
+            classes).
     """
     shape, classes = list(task.signature.shape), len(task.signature.classes)
     for count, name in ((2, "two inputs"), (1, "one input")):
         rows = torch.from_numpy(np.resize(inputs, (count, *shape)).astype(np.float32))
         try:
             logits = teacher(rows)
-        except Exception as err:  # noqa: BLE001  whatever somebody's network may raise
+        except Exception as err:  # noqa: BLE001  a user's network may raise anything
             _refuse(task, teacher, f"fails on {name} of {shape}: {blamed(err)}", err)
         found = list(logits.shape) if isinstance(logits, torch.Tensor) else _kind(logits)
         if found != [count, classes]:
@@ -136,7 +138,7 @@ def check_answers(task: Task, teacher: nn.Module, inputs: NDArray[np.float32]) -
             _refuse(
                 task,
                 teacher,
-                f"answers in {kind}, and the cloud serves float32: end its forward with .float()",
+                f"answers in {kind}, but the cloud serves float32: end its forward with .float()",
             )
 
 

@@ -1,6 +1,11 @@
-"""From a labelled domain to one that nobody has labelled, and what that recovers."""
+"""Adapt a student from a labeled domain to an unlabeled one, and measure what that recovers."""
 
-from nestling_cloud.learning.adaptation.comparison import Comparison, accuracies, compare, recovered
+from nestling_cloud.learning.adaptation.comparison import (
+    Comparison,
+    accuracies,
+    compare,
+    recovered_share,
+)
 from nestling_cloud.learning.adaptation.cross_domain import AdaptationConfig, AdaptedNetworks, adapt
 from nestling_cloud.learning.adaptation.sensor_frame import (
     Frame,
@@ -24,5 +29,5 @@ __all__ = [
     "choose_frame",
     "compare",
     "inertial_frames",
-    "recovered",
+    "recovered_share",
 ]

@@ -1,4 +1,4 @@
-"""What adaptation recovers of the gap that a change of domain opens."""
+"""Measure how much of the gap that a change of domain opens adaptation recovers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from nestling_core.student.network import NestedStudent
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Accuracies on the target domain at every capacity, smallest first, before quantisation.
+    """Accuracies on the target domain at every capacity, smallest first, before quantization.
 
     Attributes:
-        source_only: learned from the labelled source.
-        adapted: from the labelled source and the target without labels.
-        target_trained: from the target with its labels.
-        gain: of the chosen frame, nats.
+        source_only: of a student trained on the labeled source.
+        adapted: of a student trained on the labeled source and the unlabeled target.
+        target_trained: of a student trained on the target with its labels.
+        gain: information gained by the chosen frame, nats.
     """
 
     source_only: tuple[float, ...]
@@ -32,11 +32,12 @@ class Comparison:
     gain: float
 
 
-def recovered(comparisons: Sequence[Comparison]) -> tuple[float, ...]:
-    """Share of the gap that adaptation closes at every capacity, from accuracies over the seeds.
+def recovered_share(comparisons: Sequence[Comparison]) -> tuple[float, ...]:
+    """Return the share of the gap that adaptation closes at every capacity.
 
-    (adapted - source only) / (target trained - source only), of means: a ratio for each seed would
-    let a seed with a small gap decide. NaN where there is no gap.
+    It is (adapted - source only) / (target trained - source only), where each accuracy is the mean
+    over the seeds: with a ratio for each seed, a seed with a small gap would dominate. NaN where
+    there is no gap.
     """
     table = torch.tensor(
         [[each.source_only, each.adapted, each.target_trained] for each in comparisons],
@@ -56,16 +57,20 @@ def compare(
     seed: int,
     progress: Progress,
 ) -> Comparison:
-    """Train the same student three times by the same recipe: without, with and knowing the target.
+    """Train the same student three times by one recipe: without, with and knowing the target.
 
     Args:
         task: student sizes and recipe.
-        domains: the data; measured on `test`.
-        source_teacher: trained on the labelled source.
+        domains: training data; accuracies are measured on `test`.
+        source_teacher: trained on the labeled source.
         target_teacher: trained on the target with its labels.
-        config: of the adaptation.
+        config: settings of the adaptation.
         seed: of each student.
-        progress: told every epoch.
+        progress: shows each epoch.
+
+    Raises:
+        AdaptationError: inputs or frames that do not fit the task.
+        TrainingError: the data is too small, or a loss is no longer finite.
     """
     source, target = domains.source, domains.target
     adapted = adapt(
@@ -89,7 +94,12 @@ def _distil(
 
 @torch.no_grad()
 def accuracies(student: NestedStudent, examples: Examples) -> tuple[float, ...]:
-    """Share of right answers at every capacity, smallest first."""
+    """Return the share of right answers at every capacity, smallest first.
+
+    Args:
+        student: in evaluation mode.
+        examples: data to measure on.
+    """
     inputs, labels = torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels)
     return tuple(
         (student(inputs, capacity).argmax(dim=1) == labels).double().mean().item()

@@ -1,7 +1,7 @@
-"""Cross-domain distillation: a student for a domain that nobody has labelled.
+"""Distill a student for a domain without labels.
 
-After MobileDA (Yang et al. 2020): the teacher learns from the labelled source, and the student from
-what it says of the target.
+After MobileDA (Yang et al. 2020): the teacher learns from the labeled source, and the student from
+the teacher's answers to the target.
 """
 
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ from nestling_core.student.sandwich import recalibrate
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptationConfig:
-    """What is known of the shift.
+    """What is known about the shift between the domains.
 
     Attributes:
-        frames: in which the target's sensor may lie, the most likely first; each turns target
-            inputs into the source's frame. The inputs stay as they are if there is none.
+        frames: possible frames of the target's sensor, the most likely first; each maps target
+            inputs to the source's frame. Without any, the inputs stay as they are.
     """
 
     frames: tuple[Frame, ...] = ()
@@ -41,12 +41,12 @@ class AdaptationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptedNetworks:
-    """Networks for the target domain. They take its inputs as they were recorded.
+    """Networks for the target domain. They take its inputs as recorded.
 
     Attributes:
-        student: nested, every capacity's normalisation measured on the target.
-        teacher: the source's, behind the chosen frame.
-        choice: that frame, and how clear the choice was.
+        student: nested, every capacity's normalization measured on the target.
+        teacher: the source's teacher with the chosen frame in front.
+        choice: the chosen frame, and how clear the choice was.
     """
 
     student: NestedStudent
@@ -64,38 +64,43 @@ def adapt(
     seed: int,
     progress: Progress,
 ) -> AdaptedNetworks:
-    """Distil a nested student for the target domain without its labels.
+    """Distill a nested student for the target domain without its labels.
 
-    The teacher's frame is chosen, the source is turned into the target's frame, and the student
-    learns by the task's own recipe from both: from the source with its labels, from the target with
-    the teacher's answers as labels.
+    The target's frame is chosen with the teacher, and the source is transformed to that frame. The
+    student learns from both by the task's own recipe: from the source with its labels, and from the
+    target with the teacher's answers as labels.
 
     Args:
         task: student sizes and recipe.
         teacher: trained on the source.
-        source: labelled.
-        target: unlabelled, (N, *shape).
-        config: what is known of the shift.
-        seed: initial weights, shuffling, augmentation.
-        progress: told every epoch.
+        source: labeled data.
+        target: unlabeled inputs, (N, *shape).
+        config: what is known about the shift.
+        seed: for initial weights, shuffling and augmentation.
+        progress: shows each epoch.
 
     Raises:
         AdaptationError: inputs or frames that do not fit the task.
+        TrainingError: the data is too small, or a loss is no longer finite.
     """
     check_target(task, target)
     choice = choose_frame(teacher, target, frames_of(task, config))
     framed = FramedTeacher(teacher, choice.frame)
     examples = training_set(framed, source, target)
     student = train_student(task, framed, examples, seeded(seed), progress)
-    recalibrate(student, torch.from_numpy(target))  # it will see no other domain
+    recalibrate(student, torch.from_numpy(target))  # it will only run on the target domain
     return AdaptedNetworks(student=student, teacher=framed, choice=choice)
 
 
 def frames_of(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
-    """Frames to choose from, at least one.
+    """Return the frames to choose from, at least one.
+
+    Args:
+        task: defines the number of channels.
+        config: what is known about the shift.
 
     Raises:
-        AdaptationError: they do not fit the task.
+        AdaptationError: the frames do not fit the task.
     """
     channels = task.signature.shape[0]
     for frame in config.frames:
@@ -109,24 +114,34 @@ def frames_of(task: Task, config: AdaptationConfig) -> tuple[Frame, ...]:
 
 
 def training_set(teacher: FramedTeacher, source: Examples, target: NDArray[np.float32]) -> Examples:
-    """What the student learns from, all of it in the target's frame.
+    """Return the student's training data, all of it in the target's frame.
 
     Args:
-        teacher: behind the target's frame.
-        source: labelled; its movements as the target's sensor would have recorded them come first.
-        target: unlabelled; it follows with the teacher's answers for labels.
+        teacher: with the target's frame in front.
+        source: labeled data, put first, as the target's sensor would have recorded it.
+        target: unlabeled inputs, put last, with the teacher's answers as labels.
     """
-    return concatenate([into_target(teacher, source), answered(teacher, target)])
+    return concatenate([into_target(teacher, source), with_pseudo_labels(teacher, target)])
 
 
 def into_target(teacher: FramedTeacher, source: Examples) -> Examples:
-    """Turn the source's inputs into what the target's sensor would have recorded."""
+    """Transform the source's inputs to what the target's sensor would have recorded.
+
+    Args:
+        teacher: with the target's frame in front.
+        source: labeled data.
+    """
     back = torch.linalg.inv(teacher.frame)
     turned = turn(torch.from_numpy(source.inputs), back).numpy()
     return Examples(inputs=turned, labels=source.labels)
 
 
-def answered(teacher: FramedTeacher, target: NDArray[np.float32]) -> Examples:
-    """The target's inputs with the teacher's answers for labels."""
+def with_pseudo_labels(teacher: FramedTeacher, target: NDArray[np.float32]) -> Examples:
+    """Return the target's inputs with the teacher's answers as labels.
+
+    Args:
+        teacher: with the target's frame in front.
+        target: unlabeled inputs, (N, *shape).
+    """
     answers = logits_of(teacher, torch.from_numpy(target)).argmax(dim=1).numpy()
     return Examples(inputs=target, labels=answers)

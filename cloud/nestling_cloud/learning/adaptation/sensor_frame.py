@@ -1,8 +1,8 @@
-"""The frame of the target's sensor, found without labels.
+"""Find the frame of the target's sensor without labels.
 
-A sensor on the other wrist, or worn turned by half a turn, sees the same movements along other
-axes. Which ones is one of a few possibilities, and the teacher tells them apart: in the right frame
-it is sure of each input and finds all classes.
+A sensor on the other wrist, or mounted the other way round, records the same movements along other
+axes. Which axes is one of a few possibilities, and the teacher can distinguish them: in the right
+frame it is confident about each input and finds all classes.
 """
 
 import itertools
@@ -17,19 +17,21 @@ from torch import nn
 from nestling_cloud.learning.adaptation.losses import information
 from nestling_cloud.learning.loop import logits_of
 
-# Channels by channels: what it makes of a target input is in the source's frame.
+# A matrix (C, C) that maps a target input to the source's frame.
 Frame = tuple[tuple[float, ...], ...]
 
-_LOOK = 1024  # inputs, evenly spread, that frames are compared on
-# Nats. A teacher that knows both wrists finds nearly as much in a mirrored frame as in its own.
-_CLEAR = 0.1
+# Inputs, evenly spaced, that frames are compared on.
+_COMPARED_INPUTS = 1024
+# Least gain of another frame, nats. A teacher trained on both wrists gets nearly as much
+# information in a mirrored frame as in its own.
+_LEAST_GAIN = 0.1
 
 
 def inertial_frames() -> tuple[Frame, ...]:
-    """Frames of accelerations and angular rates (ax, ay, az, wx, wy, wz) with axes reversed.
+    """Return the frames of (ax, ay, az, wx, wy, wz) with any axes reversed.
 
-    Four are half turns of the sensor and four are mirrored, as left is to right. An acceleration
-    keeps its direction in a mirror; an angular rate, an axial vector, reverses too.
+    Four are half turns of the sensor and four are mirrored, as left is to right. A mirror keeps the
+    direction of an acceleration; an angular rate, an axial vector, is reversed as well.
     """
     signs = itertools.product((1.0, -1.0), repeat=3)
     return tuple(_diagonal((x, y, z), x * y * z) for x, y, z in signs)
@@ -42,11 +44,11 @@ def _diagonal(signs: tuple[float, float, float], determinant: float) -> Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameChoice:
-    """The frame that the teacher understands best.
+    """The frame in which the teacher's answers carry most information.
 
     Attributes:
-        frame: the chosen one.
-        gain: nats of information that it brings over the first frame, 0 if it is the first.
+        frame: the chosen frame.
+        gain: information gained over the first frame, nats; 0 if the first is chosen.
     """
 
     frame: Frame
@@ -56,44 +58,50 @@ class FrameChoice:
 def choose_frame(
     teacher: nn.Module, target: NDArray[np.float32], frames: Sequence[Frame]
 ) -> FrameChoice:
-    """Take the frame in which the teacher's answers carry most information.
+    """Choose the frame in which the teacher's answers carry most information.
 
-    It takes for granted that one of the frames is right, and that the target has examples of all
-    classes in not too unlike numbers.
+    This assumes that one of the frames is right, and that the target has examples of all classes in
+    roughly similar numbers.
 
     Args:
         teacher: trained on the source.
         target: (N, *shape).
-        frames: at least one; the first is kept unless another one is clearly better.
+        frames: at least one; the first is chosen unless another one is clearly better.
     """
-    look = torch.from_numpy(target[:: max(1, len(target) // _LOOK)])
+    inputs = torch.from_numpy(target[:: max(1, len(target) // _COMPARED_INPUTS)])
     found = [
-        information(logits_of(teacher, turn(look, torch.tensor(frame)))).item() for frame in frames
+        information(logits_of(teacher, turn(inputs, torch.tensor(frame)))).item()
+        for frame in frames
     ]
     best = max(range(len(frames)), key=found.__getitem__)
     gain = found[best] - found[0]
-    if gain < _CLEAR:
+    if gain < _LEAST_GAIN:
         return FrameChoice(frame=frames[0], gain=0.0)
     return FrameChoice(frame=frames[best], gain=gain)
 
 
 def turn(inputs: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
-    """Mix channels by a frame, (N, C, ...) x (C, C) -> (N, C, ...)."""
+    """Transform channels by a frame, (N, C, ...) x (C, C) -> (N, C, ...).
+
+    Args:
+        inputs: (N, C, ...).
+        frame: (C, C).
+    """
     return torch.einsum("dc,nc...->nd...", frame, inputs)
 
 
 class FramedTeacher(nn.Module):
-    """A teacher that answers inputs of the target's frame."""
+    """A teacher that answers inputs in the target's frame."""
 
     frame: torch.Tensor
 
     def __init__(self, teacher: nn.Module, frame: Frame) -> None:
-        """Put a frame before a teacher."""
+        """Put a frame in front of a teacher."""
         super().__init__()
         self.teacher = teacher
         self.register_buffer("frame", torch.tensor(frame))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, *shape) -> logits (N, classes)."""
+        """Map (N, *shape) to logits (N, classes)."""
         logits: torch.Tensor = self.teacher(turn(x, self.frame))
         return logits

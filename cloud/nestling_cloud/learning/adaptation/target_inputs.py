@@ -1,4 +1,4 @@
-"""Inputs of the target domain, which nobody has labelled."""
+"""Read and check unlabeled inputs of the target domain."""
 
 import tokenize
 from pathlib import Path
@@ -11,50 +11,55 @@ from nestling_cloud.tasks.task import Task
 
 
 class AdaptationError(CloudError):
-    """Inputs or settings from which no student can be adapted."""
+    """The inputs or settings do not allow adapting a student."""
 
 
 def read_target(task: Task, path: Path) -> NDArray[np.float32]:
-    """Read unlabelled inputs from an .npy file.
+    """Read unlabeled inputs from an .npy file.
+
+    Args:
+        task: the signature that the inputs must follow.
+        path: of the file.
 
     Raises:
-        AdaptationError: no such file, or it holds something else, or what does not fit the task.
+        AdaptationError: the file does not exist, is not an .npy file of one array, or does not fit
+            the task.
     """
     try:
-        # Mapped, so that a header which claims more than the file holds costs no memory.
+        # Memory-mapped, so that a header that claims more than the file holds costs no memory.
         found = np.array(np.lib.format.open_memmap(path, mode="r"))
     except OSError as err:
         raise AdaptationError(f"{path}: {err.strerror or err}") from err
     except (ValueError, SyntaxError, tokenize.TokenError, OverflowError) as err:
-        raise AdaptationError(f"{path} is no .npy file of numbers; numpy.save writes one") from err
+        raise AdaptationError(
+            f"{path} is not an .npy file of numbers; write it with numpy.save"
+        ) from err
     if found.ndim == 0:
-        raise AdaptationError(f"{path} is not one array of inputs; save these alone as .npy")
+        raise AdaptationError(f"{path} is not an array of inputs; save only the inputs in it")
     check_target(task, found)
     return found
 
 
 def check_target(task: Task, target: NDArray[np.float32]) -> None:
-    """Refuse unlabelled inputs that do not fit the task.
+    """Refuse unlabeled inputs that do not fit the task.
 
     Args:
-        task: whose signature they follow.
+        task: the signature that the inputs must follow.
         target: (N, *shape), float32.
 
     Raises:
-        AdaptationError: too few, another shape or type, or not finite.
+        AdaptationError: there are too few, their shape or type is wrong, or they are not finite.
     """
     if len(target) < 2:
         raise AdaptationError(
             f"task {task.name}: {len(target)} target inputs are too few; record a few hundred "
             "where the students will run"
         )
-    wanted = (len(target), *task.signature.shape)
-    if target.shape != wanted or target.dtype != np.float32:
+    expected = (len(target), *task.signature.shape)
+    if target.shape != expected or target.dtype != np.float32:
         raise AdaptationError(
             f"task {task.name}: target inputs are {target.dtype} {target.shape}, the signature "
-            f"asks for float32 {wanted}"
+            f"asks for float32 {expected}"
         )
     if not np.isfinite(target).all():
-        raise AdaptationError(
-            f"task {task.name}: target inputs are not finite; leave the broken ones out"
-        )
+        raise AdaptationError(f"task {task.name}: some target inputs are not finite; remove them")

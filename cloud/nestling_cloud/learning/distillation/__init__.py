@@ -1,4 +1,4 @@
-"""How a small network learns from a large one: losses, cached answers, assistants."""
+"""Distill a small network from a large one: losses, cached teacher answers, assistants."""
 
 from nestling_cloud.learning.distillation.assistant import train_assistants
 from nestling_cloud.learning.distillation.augmented_views import AugmentedViews, Batch, make_views

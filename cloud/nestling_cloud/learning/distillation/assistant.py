@@ -1,7 +1,7 @@
-"""Teacher assistants: networks between the teacher's size and the student's.
+"""Train teacher assistants: networks between the teacher's size and the student's.
 
-A student that is far smaller than its teacher learns more from one in between that has learned from
-the teacher (Mirzadeh et al. 2020).
+A student that is far smaller than its teacher learns more from a network in between that has
+learned from the teacher (Mirzadeh et al. 2020).
 """
 
 from dataclasses import replace
@@ -30,16 +30,19 @@ def train_assistants(
     """Train assistants one after another, each distilled from the one before.
 
     Args:
-        task: signature, augmentation, and the teacher's recipe, which is theirs too; the student's
-            where the teacher comes trained.
+        task: signature, augmentation, and the teacher's recipe, which the assistants use too; the
+            student's recipe if the teacher came trained.
         teacher: trained.
-        examples: what they learn from.
-        distillation: their widths, and temperature and weight of every step.
-        generator: shuffles and augments.
-        progress: told every epoch.
+        examples: training data.
+        distillation: widths of the assistants, and temperature and weight of every step.
+        generator: for shuffling and augmentation.
+        progress: shows each epoch.
 
     Returns:
-        Who teaches the student: the last assistant, or the teacher if there are none.
+        The network that teaches the student: the last assistant, or the teacher if there are none.
+
+    Raises:
+        TrainingError: the data is too small, or a loss is no longer finite.
     """
     by_logits = replace(distillation, feature="none", assistants=())
     for width in distillation.assistants:

@@ -1,4 +1,4 @@
-"""Augmented copies of the training data. The teacher answers each once, before training."""
+"""Make augmented copies of the training data, which the teacher answers once before training."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from nestling_cloud.tasks.task import Examples, Task
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What one step learns from.
+    """The data of one training step.
 
     Attributes:
         inputs: (N, *shape).
         labels: (N,).
-        logits: the teacher's, (N, classes); None if it was not asked.
+        logits: the teacher's, (N, classes); None if the teacher is not used.
         features: the teacher's, see `nestling_cloud.learning.distillation.features.Answers`; None
             without a loss on them.
     """
@@ -31,13 +31,13 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentedViews:
-    """Augmented copies of the training data and what the teacher says of each.
+    """Augmented copies of the training data with the teacher's answers to each.
 
     Attributes:
-        distillation: what the teacher was asked for.
+        distillation: what of the teacher is used.
         inputs: (V, N, *shape).
         labels: (N,).
-        logits: the teacher's, (V, N, classes); None if it was not asked.
+        logits: the teacher's, (V, N, classes); None if the teacher is not used.
         features: the teacher's, (V, N, ...), in bfloat16; None without a loss on them.
     """
 
@@ -48,7 +48,12 @@ class AugmentedViews:
     features: torch.Tensor | None
 
     def batch(self, epoch: int, indices: torch.Tensor) -> Batch:
-        """Examples (N,) as the view that is an epoch's turn has them."""
+        """Return the chosen examples from the copy that is used in an epoch.
+
+        Args:
+            epoch: number of the epoch, from 0; copies take turns.
+            indices: of the examples, (N,).
+        """
         view = epoch % len(self.inputs)
         return Batch(
             inputs=self.inputs[view][indices],
@@ -65,10 +70,17 @@ def make_views(
     generator: torch.Generator,
     distillation: Distillation = BY_LOGITS,
 ) -> AugmentedViews:
-    """Augment the data a few times and let the teacher answer each copy once, or not at all.
+    """Augment the data several times and let the teacher, if it is used, answer each copy once.
+
+    Args:
+        task: provides the augmentation.
+        teacher: trained.
+        examples: data to augment.
+        generator: for the augmentation.
+        distillation: number of copies, and what of the teacher is used.
 
     Raises:
-        TeacherFeatureError: the teacher has no such feature as the distillation asks for.
+        TeacherFeatureError: the teacher lacks the feature that the distillation compares.
     """
     inputs = torch.from_numpy(examples.inputs)
     copies = [task.augment(inputs, generator) for _ in range(distillation.views)]

@@ -1,7 +1,7 @@
-"""Losses that let a student resemble its teacher inside. All are pure functions of features.
+"""Losses that make a student's inner features resemble its teacher's. Pure functions.
 
-The loss on answers is `nestling_core.student.losses.distillation_loss`, as devices need it too.
-Features are maps (N, C, axes...) or embeddings (N, F); of the teacher's no gradient is taken.
+The loss on answers is `nestling_core.student.losses.distillation_loss`, because devices need it
+too. Features are maps (N, C, axes...) or embeddings (N, F); no gradient flows to the teacher's.
 """
 
 import torch
@@ -12,7 +12,7 @@ _POOL = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
 
 
 class Regressor(nn.Module):
-    """A linear layer over channels, from a student's to its teacher's; not kept after training.
+    """A linear layer from a student's channels to its teacher's; it is dropped after training.
 
     Args:
         inputs: channels of the student.
@@ -25,43 +25,43 @@ class Regressor(nn.Module):
         self.linear = nn.Linear(inputs, outputs)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(N, inputs, ...) -> (N, outputs, ...)."""
+        """Map (N, inputs, ...) to (N, outputs, ...)."""
         regressed: torch.Tensor = self.linear(features.movedim(1, -1))
         return regressed.movedim(-1, 1)
 
 
 def hint_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """Mean squared error between maps (FitNets, Romero et al. 2015).
+    """Return the mean squared error between maps (FitNets, Romero et al. 2015).
 
     Args:
         student: regressed to the teacher's channels, (N, C, axes...).
-        teacher: (N, C, axes...), of any size.
+        teacher: (N, C, axes...); the sizes of the axes may differ.
     """
     return functional.mse_loss(*_of_one_size(student, teacher.detach()))
 
 
 def attention_map(features: torch.Tensor) -> torch.Tensor:
-    """How much happens where: the channels' mean square, (N, C, axes...) -> (N, 1, axes...)."""
+    """Return the mean square over channels, (N, C, axes...) -> (N, 1, axes...)."""
     return features.square().mean(1, keepdim=True)
 
 
 def attention_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """Attention transfer (Zagoruyko & Komodakis 2017).
+    """Return the attention transfer loss (Zagoruyko & Komodakis 2017).
 
     Args:
         student: attention map (N, 1, axes...).
-        teacher: attention map (N, 1, axes...), of any size.
+        teacher: attention map (N, 1, axes...); the sizes of the axes may differ.
 
     Returns:
-        Squared distance of the maps at unit length, mean over the batch: 0 to 2, for any size.
+        Squared distance of the maps scaled to unit length, mean over the batch: 0 to 2.
     """
     maps = _of_one_size(student, teacher.detach())
-    own, wanted = (functional.normalize(each.flatten(1)) for each in maps)
-    return (own - wanted).square().sum(1).mean()
+    own, reference = (functional.normalize(each.flatten(1)) for each in maps)
+    return (own - reference).square().sum(1).mean()
 
 
 def angular_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """Angular distillation (ShrinkTeaNet, Duong et al. 2019).
+    """Return the angular distillation loss (ShrinkTeaNet, Duong et al. 2019).
 
     Args:
         student: embeddings (N, F).

@@ -1,4 +1,4 @@
-"""What the largest capacity of a nest learns in a step."""
+"""The loss of a nest's largest capacity in a training step."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -21,30 +21,41 @@ from nestling_core.student.network import NestedStudent
 
 
 class Objective(Protocol):
-    """What a nest learns from a teacher."""
+    """A loss by which a nest learns from a teacher."""
 
     def __call__(
         self, features: Sequence[torch.Tensor], logits: torch.Tensor, batch: Batch, /
     ) -> torch.Tensor:
-        """Hold what the student makes of a batch against what it should.
+        """Compute the largest capacity's loss.
 
         Args:
             features: every layer's output, then the pooled ones: `NestedStudent.features`.
             logits: (N, classes).
-            batch: the inputs that they are of, labels, and the teacher's word.
+            batch: the inputs of the features, their labels, and the teacher's answers.
 
         Returns:
-            A scalar, the largest capacity's loss.
+            The loss, a scalar.
         """
         ...
 
     def answer(self, logits: torch.Tensor, batch: Batch, /) -> torch.Tensor:
-        """The part of the loss that a smaller capacity can have too: answers and labels alone."""
+        """Compute the part of the loss that smaller capacities share: answers and labels alone.
+
+        Args:
+            logits: (N, classes).
+            batch: the inputs of the logits, their labels, and the teacher's answers.
+        """
         ...
 
 
 def answer_loss(logits: torch.Tensor, batch: Batch, distillation: Distillation) -> torch.Tensor:
-    """Labels and the teacher's answers, if it was asked: see `Distillation`."""
+    """Return the loss on labels and, if the teacher is used, on its answers.
+
+    Args:
+        logits: (N, classes).
+        batch: the inputs of the logits, their labels, and the teacher's answers.
+        distillation: temperature and weight of the teacher's answers.
+    """
     if batch.logits is None:
         return functional.cross_entropy(logits, batch.labels)
     return distillation_loss(
@@ -57,17 +68,22 @@ def answer_loss(logits: torch.Tensor, batch: Batch, distillation: Distillation) 
 
 
 class TeacherObjective(nn.Module):
-    """Labels, the teacher's answers, and what happens inside it, as the views' configuration says.
+    """A loss on labels, the teacher's answers and its features, as the views are configured.
 
-    Train its parameters with the student's, and leave it behind afterwards.
+    Train its parameters together with the student's; they are not needed afterwards.
     """
 
     def __init__(self, student: NestedStudent, views: AugmentedViews) -> None:
-        """Draw the regressor, if there is one, from torch's global generator."""
+        """Draw the regressor, if there is one, from torch's global generator.
+
+        Args:
+            student: the nest to train.
+            views: augmented inputs with the teacher's answers.
+        """
         super().__init__()
         self._distillation = views.distillation
         self._unit: float | torch.Tensor = 1.0
-        self._centre: float | torch.Tensor = 0.0
+        self._center: float | torch.Tensor = 0.0
         self._regressor: nn.Module = nn.Identity()
         if views.features is not None:
             self._follow(student.stack[-1].plan.channels(student.config.capacities), views.features)
@@ -76,13 +92,13 @@ class TeacherObjective(nn.Module):
         """Fit the regressor to the student's channels and the teacher's (VIEWS, N, C, ...)."""
         if self._distillation.feature == "attention":
             return
-        # At equal widths too: a nest's first channels need not be the teacher's first.
+        # Even at equal widths: a nest's first channels need not correspond to the teacher's.
         self._regressor = Regressor(channels, features.shape[2])
         first = features[0].float()
-        if self._distillation.feature == "hints":  # a weight then means the same for every teacher
+        if self._distillation.feature == "hints":  # so that a weight suits every teacher
             self._unit = first.square().mean().sqrt().clamp_min(1e-6)
-        else:  # rectified embeddings all point one way; from their mean they do not
-            self._centre = first.mean(0)
+        else:  # embeddings after a ReLU all point the same way unless they are centered
+            self._center = first.mean(0)
 
     def forward(
         self, features: Sequence[torch.Tensor], logits: torch.Tensor, batch: Batch
@@ -91,8 +107,8 @@ class TeacherObjective(nn.Module):
         loss = self.answer(logits, batch)
         if batch.features is None:
             return loss
-        likeness = self._feature_loss(features, batch.features.float())
-        return loss + self._distillation.feature_weight * likeness
+        feature_loss = self._feature_loss(features, batch.features.float())
+        return loss + self._distillation.feature_weight * feature_loss
 
     def answer(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         """See `Objective`."""
@@ -108,4 +124,4 @@ class TeacherObjective(nn.Module):
             case "attention":
                 return attention_loss(attention_map(last), teacher)
             case _:
-                return angular_loss(self._regressor(pooled), teacher - self._centre)
+                return angular_loss(self._regressor(pooled), teacher - self._center)

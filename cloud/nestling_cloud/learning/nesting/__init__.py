@@ -1,4 +1,4 @@
-"""Nested students: trained jointly or grown, at capacities that are given or searched for."""
+"""Train nested students, jointly or by growing, at given or searched capacities."""
 
 from nestling_cloud.learning.nesting.joint_training import joint_loss, objective_of, train_nested
 from nestling_cloud.learning.nesting.nest import nest

@@ -1,8 +1,9 @@
-"""Reordering a student's channels, which leaves what it computes as it is.
+"""Reorder a student's channels without changing what it computes.
 
-A permutation of a layer's places (the same in all of its groups) is undone by permuting the source
-places of whoever reads them: layers after it, or the head. It touches the first places only, so
-capacities at least as wide compute the same afterwards, and smaller ones another prefix.
+A permutation of a layer's positions (the same in all of its groups) is undone by permuting the
+input positions of whatever reads them: the layers after it, or the head. Only the first positions
+are permuted: capacities at least that wide compute the same afterwards, and smaller ones become
+another prefix.
 """
 
 from collections.abc import Sequence
@@ -16,44 +17,44 @@ from nestling_core.student.network import NestedStudent
 
 
 class OrderError(TrainingError):
-    """Channels that cannot be put in another order."""
+    """Channels cannot be put in the given order."""
 
 
 def ranked_layers(student: NestedStudent) -> list[Layer]:
-    """The layers that have channels of their own, in order.
+    """Return the layers that have their own channels, in order.
 
     Raises:
-        OrderError: a shuffle deals channels out by their places.
+        OrderError: the student has a shuffle, which assigns channels by their positions.
     """
     for layer in student.stack:
         if isinstance(layer.plan.block, Shuffle):
             raise OrderError(
-                f"block {layer.plan.index} deals channels out by their places, so they cannot be "
-                "ranked: nest a shuffled student jointly"
+                f"block {layer.plan.index} assigns channels by their positions, so they cannot be "
+                "ranked: train a shuffled student jointly"
             )
     return [layer for layer in student.stack if isinstance(layer.plan.block, Conv | Gru | Lstm)]
 
 
 @torch.no_grad()
 def reorder(student: NestedStudent, index: int, order: Sequence[int]) -> None:
-    """Put the first places of a layer into another order, in each of its groups alike.
+    """Reorder the first positions of a layer, in each of its groups alike.
 
     Args:
         student: changed in place.
-        index: of the layer in the stack.
-        order: a permutation of 0 ... W - 1; place p gets what was at `order[p]`. Capacities with
-            at least W places in this layer compute the same as before.
+        index: position of the layer in the stack.
+        order: a permutation of 0 ... W - 1; position p gets the channel that was at `order[p]`.
+            Capacities with at least W positions in this layer compute the same as before.
 
     Raises:
-        OrderError: no permutation, more places than there are, a block without channels of its own,
-            or a shuffle in the stack.
+        OrderError: `order` is not a permutation or is too long, the block has no channels of its
+            own, or the stack has a shuffle.
     """
     layer = student.stack[index]
     if layer not in ranked_layers(student):
-        raise OrderError(f"block {index} has no channels of its own: reorder the block before")
+        raise OrderError(f"block {index} has no channels of its own: reorder the block before it")
     places = layer.plan.widths[-1]
     if sorted(order) != list(range(len(order))) or len(order) > places:
-        raise OrderError(f"{list(order)} is no order of the first of {places} places")
+        raise OrderError(f"{list(order)} does not permute the first of {places} positions")
     whole = torch.tensor([*order, *range(len(order), places)])
     _reorder_places(layer, order, whole)
     for reader in student.stack[index + 1 :]:
@@ -73,15 +74,15 @@ def _reorder_places(layer: Layer, order: Sequence[int], whole: torch.Tensor) -> 
         _permute(layer.weights()["weight_hh"], 2, whole)
     assert isinstance(layer, ConvLayer | RecurrentLayer)
     for width, own in zip(layer.plan.widths, layer.capacities, strict=True):
-        if width < len(order):  # another prefix from now on: nothing to keep
+        if width < len(order):  # becomes another prefix, so nothing is kept
             continue
         groups = layer.plan.groups if isinstance(layer, ConvLayer) else 1
-        for array in own.state_dict().values():  # shares memory with the module's own
+        for array in own.state_dict().values():  # shares memory with the module's parameters
             array.copy_(array.unflatten(0, (groups, width))[:, whole[:width]].flatten(0, 1))
 
 
 def _source_axis(layer: Layer) -> tuple[str, int]:
-    """The weight that reads the layer before, and its axis of source places."""
+    """Return the weight that reads the previous layer, and its axis of input positions."""
     if isinstance(layer, RecurrentLayer):
         return "weight_ih", 2
     return "weight", 2 if layer.plan.groups > 1 else 1

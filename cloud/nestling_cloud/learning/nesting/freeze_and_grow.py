@@ -1,13 +1,13 @@
-"""Freeze and grow: capacities that are found by pruning and trained one ring at a time.
+"""Freeze and grow: find capacities by pruning, then train one ring at a time.
 
 NestDNN (Fang et al., MobiCom 2018): the largest capacity is trained, its filters are ranked, and
-the last ones are pruned step by step, with tuning after each. The smallest capacity that is left is
-trained and frozen; then each larger one gets its filters back and trains these alone.
+the worst ones are pruned step by step, with fine-tuning after each step. The smallest capacity that
+is left is trained and frozen; then each larger one gets its filters back and trains only these.
 """
 
 import torch
 
-from nestling_cloud.learning.nesting.pruning import pruned
+from nestling_cloud.learning.nesting.pruning import prune
 from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.recipes.nesting import Grow
 from nestling_core.student.network import NestedStudent
@@ -15,20 +15,21 @@ from nestling_core.student.sandwich import recalibrate
 
 
 def train_grown(training_set: TrainingSet, grow: Grow) -> NestedStudent:
-    """Distil a nested student by pruning, freezing and growing.
+    """Distill a nested student by pruning, freezing and growing.
 
     Args:
-        training_set: what to learn from.
-        grow: steps and their lengths.
+        training_set: data with the teacher's answers.
+        grow: number and length of the steps.
 
     Returns:
-        The student in evaluation mode, every capacity's normalisation calibrated.
+        The student in evaluation mode, every capacity's normalization calibrated.
 
     Raises:
-        OrderError: a student with shuffles, whose channels cannot be ranked.
-        RankingError: labels that make no triplets.
+        OrderError: the student has shuffles, so its channels cannot be ranked.
+        RankingError: the labels form no triplets.
+        TrainingError: the data is too small, or a loss is no longer finite.
     """
-    student = pruned(training_set, grow)
+    student = prune(training_set, grow)
     for capacity in range(1, student.config.capacities + 1):
         grow_ring(student, training_set, capacity, grow)
     recalibrate(student, torch.from_numpy(training_set.train_inputs))
@@ -36,13 +37,13 @@ def train_grown(training_set: TrainingSet, grow: Grow) -> NestedStudent:
 
 
 def grow_ring(student: NestedStudent, training_set: TrainingSet, capacity: int, grow: Grow) -> None:
-    """Train what a capacity adds; the capacities below stay as they are, bit for bit.
+    """Train the ring that a capacity adds; smaller capacities stay the same bit for bit.
 
     Args:
         student: changed in place.
-        training_set: what to learn from.
+        training_set: data with the teacher's answers.
         capacity: 1 to K.
-        grow: how long.
+        grow: length of the training.
     """
     training_set.teach(
         student,

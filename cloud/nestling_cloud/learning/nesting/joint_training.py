@@ -1,7 +1,7 @@
-"""Joint training of a nested student, so that every prefix of its weights is a good model.
+"""Train a nested student jointly, so that every prefix of its weights is a good model.
 
-After the slimmable networks (US-Nets, Yu & Huang 2019), whose sandwich of capacities, summed into
-one step, is one rule. A step for each capacity in turn is another, and what makes a nested capacity
+Slimmable networks (US-Nets, Yu & Huang 2019) sum a sandwich of capacities in each step, which is
+one rule here. Another rule trains the capacities in turns, one per step; it makes a nested capacity
 as good as the same network trained alone (docs/lab-log.md).
 """
 
@@ -24,7 +24,7 @@ from nestling_core.student.losses import soft_divergence
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import TEMPERATURE, recalibrate, smaller_capacities
 
-# Held-out inputs that early stopping looks at together.
+# Batch size in which early stopping scores the held-out inputs.
 _SCORED = 512
 
 
@@ -37,18 +37,21 @@ def train_nested(
     *,
     joint: Joint | None = None,
 ) -> NestedStudent:
-    """Distil a nested student from a teacher's answers.
+    """Distill a nested student from a teacher's answers.
 
     Args:
         task: student sizes and recipe.
-        views: augmented inputs with the teacher's word.
-        train_inputs: the same inputs as they were recorded, for the normalisation.
-        generator: shuffles, and picks what a sandwich has between smallest and largest.
-        progress: told every epoch.
-        joint: which capacities a step trains, and on what; by default as `Joint` says.
+        views: augmented inputs with the teacher's answers.
+        train_inputs: the same inputs as recorded, for the normalization, (N, *shape).
+        generator: for shuffling, and for the random capacities of a sandwich.
+        progress: shows each epoch.
+        joint: which capacities a step trains, and on what; the defaults of `Joint` if None.
 
     Returns:
-        The student in evaluation mode, every capacity's normalisation calibrated.
+        The student in evaluation mode, every capacity's normalization calibrated.
+
+    Raises:
+        TrainingError: the data is too small, or the loss is no longer finite.
     """
     joint = joint or Joint()
     inputs = torch.from_numpy(train_inputs)
@@ -78,7 +81,7 @@ def train_nested(
 
 
 def _in_turns(recipe: Recipe, turns: int) -> Recipe:
-    """A recipe by which each of several capacities sees the data as often as one alone does."""
+    """Lengthen a recipe so that each of several capacities sees the data as often as one alone."""
     return dataclasses.replace(
         recipe, epochs=recipe.epochs * turns, patience=recipe.patience * turns
     )
@@ -91,9 +94,16 @@ def objective_of(
     generator: torch.Generator,
     joint: Joint,
 ) -> BatchLoss:
-    """The loss that joint training minimises, for `nestling_cloud.learning.loop.train`.
+    """Return the loss that joint training minimizes, for `nestling_cloud.learning.loop.train`.
 
-    Each call is the next step; with turns it is the next capacity's.
+    Each call of the loss is the next step; with turns, each call trains the next capacity.
+
+    Args:
+        student: the nest.
+        objective: loss of the largest capacity.
+        views: augmented inputs with the teacher's answers.
+        generator: for the random capacities of a sandwich.
+        joint: which capacities a step trains, and on what.
     """
     steps = capacities_of_steps(joint.rule, student.config.capacities, generator)
 
@@ -112,7 +122,13 @@ def objective_of(
 def capacities_of_steps(
     rule: Rule, largest: int, generator: torch.Generator
 ) -> Iterator[list[int]]:
-    """Which capacities each step trains, without end."""
+    """Yield the capacities that each step trains, without end.
+
+    Args:
+        rule: how a step chooses capacities.
+        largest: K, the number of capacities.
+        generator: for the random capacities of a sandwich.
+    """
     order = [largest, *range(1, largest)]
     while True:
         match rule:
@@ -132,35 +148,37 @@ def joint_loss(
     capacities: Sequence[int],
     teacher_share: float,
 ) -> torch.Tensor:
-    """Sum of some capacities' losses.
+    """Return the sum of some capacities' losses.
 
     Args:
         student: the nest.
-        objective: of the largest capacity; its answers' part is the others' too.
-        batch: what they learn from.
-        capacities: that learn.
-        teacher_share: of the teacher in the smaller ones' losses; the rest is the largest
-            capacity's word (in-place distillation), which does not learn from them.
+        objective: loss of the largest capacity; its answer part is used for the others too.
+        batch: inputs, labels and the teacher's answers.
+        capacities: the capacities to train.
+        teacher_share: weight of the teacher in the smaller capacities' losses; the rest is in-place
+            distillation from the largest capacity, which gets no gradient from it.
     """
     largest = student.config.capacities
-    loss, word = torch.zeros(()), None
+    loss, largest_logits = torch.zeros(()), None
     for capacity in sorted(capacities, reverse=True):
         *outputs, pooled = student.features(batch.inputs, capacity)
         logits = student.classify(pooled, capacity)
         if capacity == largest:
-            word = logits.detach()
+            largest_logits = logits.detach()
             loss = loss + objective([*outputs, pooled], logits, batch)
             continue
         if teacher_share > 0:
             loss = loss + teacher_share * objective.answer(logits, batch)
         if teacher_share < 1:
-            word = _unlearned(student, batch.inputs) if word is None else word
-            loss = loss + (1 - teacher_share) * soft_divergence(logits, word, TEMPERATURE)
+            if largest_logits is None:
+                largest_logits = _largest_logits(student, batch.inputs)
+            divergence = soft_divergence(logits, largest_logits, TEMPERATURE)
+            loss = loss + (1 - teacher_share) * divergence
     return loss
 
 
 @torch.no_grad()
-def _unlearned(student: NestedStudent, inputs: torch.Tensor) -> torch.Tensor:
-    """What the largest capacity says in a step that is not its turn."""
+def _largest_logits(student: NestedStudent, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the largest capacity's logits in a step that does not train it."""
     logits: torch.Tensor = student(inputs, student.config.capacities)
     return logits

@@ -1,4 +1,4 @@
-"""Nesting a student, in whichever way a task chooses."""
+"""Train a nested student in the way that the task chooses."""
 
 import numpy as np
 import torch
@@ -23,23 +23,23 @@ def nest(
     *,
     nesting: Nesting,
 ) -> NestedStudent:
-    """Distil a nested student from a teacher's answers.
+    """Distill a nested student from a teacher's answers.
 
     Args:
         task: student sizes and recipe.
         views: augmented inputs with the teacher's logits.
-        train_inputs: the same inputs as they were recorded, for the normalisation.
-        generator: shuffles, and draws whatever the way draws.
-        progress: told every epoch.
-        nesting: the way.
+        train_inputs: the same inputs as recorded, for the normalization, (N, *shape).
+        generator: for shuffling and any other random choice.
+        progress: shows each epoch.
+        nesting: joint training or growing, with its settings.
 
     Returns:
-        The student in evaluation mode, every capacity's normalisation calibrated.
+        The student in evaluation mode, every capacity's normalization calibrated.
 
     Raises:
-        OrderError: a student with shuffles cannot be grown.
-        RankingError: labels that make no triplets to grow by.
-        TrainingError: the data is too small, or a loss left the finite numbers.
+        OrderError: the student has shuffles and cannot be grown.
+        RankingError: the labels form no triplets to rank filters by.
+        TrainingError: the data is too small, or a loss is no longer finite.
     """
     if nesting.way == "joint":
         return train_nested(task, views, train_inputs, generator, progress, joint=nesting.joint)

@@ -1,4 +1,4 @@
-"""Finding small capacities inside the largest: rank, prune a little, tune, and again."""
+"""Find small capacities inside the largest one: rank filters, prune a few, fine-tune, repeat."""
 
 import dataclasses
 import itertools
@@ -17,28 +17,29 @@ from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import recalibrate
 from nestling_core.student.weights import arrays_of, load_prefix
 
-# Inputs that filters are ranked by; more change the order little and cost memory.
+# Inputs used to rank filters; more hardly change the order and cost memory.
 _RANKING_INPUTS = 1024
 
 
-def pruned(training_set: TrainingSet, grow: Grow) -> NestedStudent:
+def prune(training_set: TrainingSet, grow: Grow) -> NestedStudent:
     """Train the largest capacity and prune it down to the smallest.
 
     Args:
-        training_set: what to learn from.
-        grow: steps and their lengths.
+        training_set: data with the teacher's answers.
+        grow: number and length of the steps.
 
     Returns:
-        A nest of the task's capacities whose channels are in the order in which pruning left them.
+        A nest of the task's capacities, its channels in the order that pruning found.
 
     Raises:
-        OrderError: a student with shuffles, whose channels cannot be ranked.
-        RankingError: labels that make no triplets.
+        OrderError: the student has shuffles, so its channels cannot be ranked.
+        RankingError: the labels form no triplets.
+        TrainingError: the data is too small, or a loss is no longer finite.
     """
     task = training_set.task
     steps = NestedStudent(task.signature, pruning_config(task.student, grow.prunings))
     steps.normalizer.fit(training_set.train_inputs)
-    ranked_layers(steps)  # refuses before anything is trained
+    ranked_layers(steps)  # raises before anything is trained
     largest = steps.config.capacities
     training_set.teach(steps, above=0, up_to=largest, share=1.0, what="largest capacity")
     for width in range(largest - 1, 0, -1):
@@ -50,10 +51,10 @@ def pruned(training_set: TrainingSet, grow: Grow) -> NestedStudent:
 
 
 def pruning_config(config: StudentConfig, prunings: int) -> StudentConfig:
-    """A student that also has widths between its capacities, so that pruning goes in small steps.
+    """Add widths between a student's capacities, so that pruning proceeds in small steps.
 
     Args:
-        config: the student's sizes.
+        config: sizes of the student.
         prunings: steps from a capacity to the next smaller one; fewer where widths are too close.
     """
     parts = [
@@ -83,9 +84,13 @@ def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, tripl
 
     Args:
         student: changed in place.
-        training_set: labels, and the inputs that filters answer.
-        capacity: whose filters are ranked.
-        triplets: drawn to rank them.
+        training_set: labels, and the inputs that filters respond to.
+        capacity: the capacity whose filters are ranked.
+        triplets: number of triplets to draw for the ranking.
+
+    Raises:
+        OrderError: the student has a shuffle.
+        RankingError: the labels form no triplets.
     """
     recalibrate(student, torch.from_numpy(training_set.train_inputs), capacity)
     labels = training_set.views.labels.numpy()
@@ -103,7 +108,7 @@ def rank(student: NestedStudent, training_set: TrainingSet, capacity: int, tripl
 
 @torch.no_grad()
 def _inherit(student: NestedStudent, capacity: int) -> None:
-    """Give a capacity what the next larger one has for itself of the filters that are left."""
+    """Copy the next larger capacity's own numbers of the remaining filters to a capacity."""
     for layer in student.stack:
         if not isinstance(layer, ConvLayer | RecurrentLayer):
             continue
@@ -117,7 +122,7 @@ def _inherit(student: NestedStudent, capacity: int) -> None:
 
 
 def _capacities_of(steps: NestedStudent, training_set: TrainingSet) -> NestedStudent:
-    """The same nest without the widths between its capacities."""
+    """Return the same nest without the widths between its capacities."""
     config = training_set.task.student
     student = NestedStudent(training_set.task.signature, config)
     arrays = arrays_of(steps)

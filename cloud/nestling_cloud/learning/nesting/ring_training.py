@@ -1,4 +1,4 @@
-"""Training a part of a nest while nothing else of it moves."""
+"""Train one part of a nest while all other numbers stay fixed."""
 
 import torch
 
@@ -8,20 +8,20 @@ from nestling_core.student.weights import prefix_shapes
 
 
 class FrozenNest:
-    """Every number of a nest outside a part, to be put back after each step of an optimiser.
+    """The numbers of a nest outside one part, to be restored after each optimizer step.
 
-    Masking gradients would not be enough: AdamW's decay and its moments move weights too.
+    Masking gradients would not be enough: AdamW's decay and moments move weights too.
     """
 
     def __init__(
         self, student: NestedStudent, signature: Signature, *, above: int, up_to: int
     ) -> None:
-        """Remember everything but what a capacity has more than a smaller one.
+        """Remember everything but the weights that a capacity adds to a smaller one.
 
         Args:
             student: the nest.
             signature: of its task.
-            above: capacity that is frozen, with all that it holds; 0 for none.
+            above: capacity that is frozen with everything it holds; 0 for none.
             up_to: larger capacity; what lies beyond it is frozen too.
         """
         self._parameters = dict(student.named_parameters())
@@ -37,6 +37,6 @@ class FrozenNest:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Put back, bit for bit, what is not in the part."""
+        """Restore the frozen numbers bit for bit."""
         for name, parameter in self._parameters.items():
             parameter.copy_(torch.where(self._free[name], parameter, self._kept[name]))

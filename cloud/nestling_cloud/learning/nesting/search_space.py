@@ -1,4 +1,4 @@
-"""Which widths a search may come by."""
+"""Define the widths that a search may visit."""
 
 import torch
 
@@ -9,33 +9,33 @@ from nestling_core.student.config import StudentConfig
 
 
 def units(config: StudentConfig) -> list[int]:
-    """Channels of each layer with any of its own that come and go together: one a group."""
+    """Return, for each layer with its own channels, how many change together: one per group."""
     return [block.groups for block in config.blocks if isinstance(block, Conv)]
 
 
 def smallest_widths(
     config: StudentConfig, cost: CostOf, *, target: float, measure: Measure, floor: float
 ) -> Widths:
-    """Channels that each layer keeps: one that starves is of no use to those after it.
+    """Return the widths that every layer keeps; too narrow a layer would starve those after it.
 
     Args:
         config: a student of convolutions.
-        cost: of given widths.
-        target: share of the largest's cost that the smallest capacity may have.
-        measure: of which cost.
-        floor: share that is kept of the channels that a layer has where all are narrowed alike to
-            the target.
+        cost: returns the cost of given widths.
+        target: share of the largest capacity's cost that the smallest capacity may have.
+        measure: the cost that counts.
+        floor: share of its channels that a layer keeps, relative to the widths where all layers are
+            narrowed evenly to the target.
 
     Raises:
-        NestingError: not even one channel a group is within the target.
+        NestingError: even one channel per group costs more than the target.
     """
     places = [whole // unit for whole, unit in zip(config.whole, units(config), strict=True)]
     whole, least = measured_by(measure, cost(config.whole)), 1.0
     for part in range(max(places), 0, -1):
-        alike = [max(1, count * part // max(places)) for count in places]
-        least = measured_by(measure, cost(_channels(config, alike))) / whole
+        even = [max(1, count * part // max(places)) for count in places]
+        least = measured_by(measure, cost(_channels(config, even))) / whole
         if least <= target:
-            return _channels(config, [max(1, round(count * floor)) for count in alike])
+            return _channels(config, [max(1, round(count * floor)) for count in even])
     raise out_of_reach(target, least, measure)
 
 
@@ -44,7 +44,15 @@ def _channels(config: StudentConfig, places: list[int]) -> Widths:
 
 
 def random_widths(config: StudentConfig, smallest: Widths, generator: torch.Generator) -> Widths:
-    """Draw widths as a path has them that steps down by shares: as many in every octave."""
+    """Draw widths log-uniformly between the smallest and the largest of each layer.
+
+    A search shrinks layers by shares, so the widths on its path are spread the same way.
+
+    Args:
+        config: a student of convolutions.
+        smallest: the smallest width of each layer.
+        generator: for the draws.
+    """
     sizes = zip(config.whole, smallest, units(config), strict=True)
     return tuple(
         unit * round(least / unit * (whole / least) ** float(torch.rand((), generator=generator)))

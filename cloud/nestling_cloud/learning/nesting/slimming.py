@@ -1,8 +1,8 @@
-"""Greedy slimming: which widths to give up first. Pure decisions over accuracies and costs.
+"""Slim greedily: decide which widths to give up first. Pure decisions over accuracies and costs.
 
-AutoSlim (Yu & Huang 2019): from the largest widths, each step tries to shrink every layer by one
-step of channels and keeps the trial that loses least accuracy for what it saves. A step is a share
-of what the layer has left, so that it is as fine at the small end as at the large one.
+AutoSlim (Yu & Huang 2019): starting at the largest widths, each step tries to shrink every layer by
+one step of channels and keeps the trial that loses least accuracy per saved cost. A step is a share
+of the layer's remaining channels, so that steps are fine at the small end too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,13 @@ Measure = Literal["bytes", "latency"]
 
 @dataclass(frozen=True, kw_only=True)
 class PathPoint:
-    """Widths that the search came by, what they reach and what they cost."""
+    """Widths on the path of a search.
+
+    Attributes:
+        widths: channels of each layer.
+        accuracy: of the supernet at these widths.
+        cost: on a device.
+    """
 
     widths: Widths
     accuracy: float
@@ -25,24 +31,29 @@ class PathPoint:
 
 
 def measured_by(measure: Measure, cost: Cost) -> float:
-    """The one of a cost's numbers that counts."""
+    """Return the chosen measure of a cost, in bytes or microseconds.
+
+    Args:
+        measure: the cost that counts.
+        cost: of given widths.
+    """
     return float(cost.bytes) if measure == "bytes" else cost.latency_us
 
 
 def ladder(whole: int, *, unit: int, least: int, step: float) -> list[int]:
-    """The widths that one layer steps down, from its largest.
+    """Return the widths that one layer steps down through, starting at the largest.
 
     Args:
-        whole: channels at the largest.
-        unit: channels that come and go together.
-        least: channels that are kept.
-        step: share of the channels it still has that a layer loses in a step, a unit at least.
+        whole: largest width, in channels.
+        unit: channels that change together.
+        least: smallest width, in channels.
+        step: share of its remaining channels that a layer loses in a step, at least one unit.
 
     Raises:
-        NestingError: steps that shrink nothing, or more to keep than there is.
+        NestingError: `unit` is less than 1, or `least` is not between 1 and `whole`.
     """
     if unit < 1 or not 1 <= least <= whole:
-        raise NestingError(f"from {whole} in steps of {unit} no way leads to {least}")
+        raise NestingError(f"{whole} channels cannot be narrowed to {least} in steps of {unit}")
     widths = [whole]
     while units := (widths[-1] - least) // unit:
         lost = max(1, int(widths[-1] / unit * step))
@@ -60,13 +71,14 @@ def slim(
     """Walk from the largest widths to the smallest.
 
     Args:
-        ladders: the widths that each layer steps down.
-        accuracy: of given widths, larger is better.
-        cost: of given widths.
-        measure: what is to be saved.
+        ladders: the widths that each layer steps down through.
+        accuracy: returns the accuracy at given widths.
+        cost: returns the cost of given widths.
+        measure: the cost to save.
 
     Yields:
-        The path, largest first; `1 + sum(len(ladder) - 1)` points. Each nests in the one before it.
+        The path, largest first, `1 + sum(len(ladder) - 1)` points. The widths of each point are
+        contained in those of the point before it.
     """
 
     def point_of(rungs: tuple[int, ...]) -> PathPoint:
@@ -92,14 +104,14 @@ def _lower(rungs: tuple[int, ...], ladders: Sequence[Sequence[int]]) -> list[tup
 
 
 def _loss_for_saving(last: PathPoint, trial: PathPoint, measure: Measure) -> tuple[bool, float]:
-    """Smaller is better; a trial that saves nothing comes after all that do."""
+    """Return a sort key, smaller is better; trials that save nothing come last."""
     saved = measured_by(measure, last.cost) - measured_by(measure, trial.cost)
     lost = last.accuracy - trial.accuracy
     return (False, lost / saved) if saved > 0 else (True, lost)
 
 
 def check_targets(targets: Sequence[float]) -> None:
-    """Refuse targets that are none.
+    """Refuse targets that do not rise to 1.
 
     Raises:
         NestingError: targets that do not rise to 1.
@@ -111,19 +123,19 @@ def check_targets(targets: Sequence[float]) -> None:
 def choose(
     path: Sequence[PathPoint], targets: Sequence[float], measure: Measure
 ) -> list[PathPoint]:
-    """Take the widest point of the path within each target.
+    """Choose the widest point of the path within each target.
 
     Args:
         path: largest first.
-        targets: shares of the largest's cost, rising, the last 1.
-        measure: of which cost.
+        targets: shares of the largest capacity's cost, rising, the last 1.
+        measure: the cost that counts.
 
     Returns:
-        One point a target, smallest first.
+        One point per target, smallest first.
 
     Raises:
-        NestingError: targets that do not rise to 1, one below the end of the path, or two that lead
-            to the same widths.
+        NestingError: the targets do not rise to 1, one is below the end of the path, or two lead to
+            the same widths.
     """
     check_targets(targets)
     whole = measured_by(measure, path[0].cost)
@@ -136,14 +148,20 @@ def choose(
         found.append(within[0])
     if len({point.widths for point in found}) < len(found):
         raise NestingError(
-            f"targets {tuple(targets)} are too close for the steps of the search: leave one out"
+            f"targets {tuple(targets)} are too close for the steps of the search: remove one"
         )
     return found
 
 
 def out_of_reach(target: float, least: float, measure: Measure) -> NestingError:
-    """Make the error for a target below what the smallest widths take, a share of the largest."""
+    """Make the error for a target below the cost of the smallest widths.
+
+    Args:
+        target: share of the largest cost.
+        least: cost of the smallest widths, as a share of the largest cost.
+        measure: the cost that counts.
+    """
     return NestingError(
         f"target {target} is out of reach: the smallest widths take {least:.3f} of the largest's "
-        f"{measure}"
+        f"{measure}; raise the target"
     )

@@ -1,8 +1,9 @@
-"""A student of convolutions that runs at any width of any layer: what a width search asks.
+"""A convolutional student that runs at any width of any layer, for the width search.
 
-Slimmable supernet (AutoSlim, Yu & Huang 2019): each step trains the largest widths on the teacher,
-the smallest and some random ones on what the largest says. Widths share gains and offsets; their
-statistics are measured again wherever accuracy is (US-Nets, Yu & Huang 2019).
+It is a slimmable supernet (AutoSlim, Yu & Huang 2019): each step trains the largest widths on the
+teacher, and the smallest and some random widths on the outputs of the largest. All widths share
+gains and offsets; their normalization statistics are measured again before accuracy is (US-Nets, Yu
+& Huang 2019).
 """
 
 from collections.abc import Sequence
@@ -28,20 +29,20 @@ from nestling_core.student.sandwich import TEMPERATURE
 
 
 class Supernet(nn.Module):
-    """`forward(x, widths)` runs the first channels of every layer, in any number."""
+    """A student whose `forward(x, widths)` runs any number of the first channels of every layer."""
 
-    channels_last = True  # so it is trained faster
+    channels_last = True  # trains faster
 
     def __init__(self, signature: Signature, config: StudentConfig) -> None:
-        """Build it untrained.
+        """Build the supernet untrained.
 
         Args:
             signature: of the task.
-            config: the student's blocks; its capacities are not looked at.
+            config: the student's blocks; its capacities are ignored.
 
         Raises:
-            NestingError: a recurrent block, whose gates have no shared normalisation to slice, or a
-                shuffle, which allows few widths.
+            NestingError: there is a recurrent block, whose gates have no shared normalization to
+                slice, or a shuffle, which allows few widths.
         """
         super().__init__()
         channels, *axes = signature.shape
@@ -49,10 +50,10 @@ class Supernet(nn.Module):
         layers = [make_layer(layer) for layer in plans]
         if any(isinstance(layer, RecurrentLayer | ShuffleLayer) for layer in layers):
             raise NestingError(
-                "widths are searched for in convolutions only: give recurrent and shuffled "
-                "students their widths or fractions"
+                "widths can only be searched in students of convolutions: set the widths or "
+                "fractions of recurrent and shuffled students"
             )
-        self._channels = channels  # all of them, for a depthwise layer that comes first
+        self._channels = channels  # width of a depthwise layer that comes first
         self.normalizer = Normalizer(channels, len(axes))
         self.layers = nn.ModuleList(layers)
         self.head = nn.Parameter(torch.empty(head_shape(plans[-1], len(signature.classes), 1)))
@@ -62,12 +63,14 @@ class Supernet(nn.Module):
     def forward(
         self, x: torch.Tensor, widths: Sequence[int], measured: int | None = None
     ) -> torch.Tensor:
-        """Logits (N, classes) at the given channels of the layers that have any of their own.
+        """Return logits (N, classes) at the given widths.
 
         Args:
             x: (N, *shape).
-            widths: in order, each a multiple of its layer's groups.
-            measured: inputs, the first of `x`, whose statistics normalise all; by default all.
+            widths: channels of each layer that has its own, in order, each a multiple of the
+                layer's groups.
+            measured: number of inputs, from the start of `x`, whose statistics normalize all
+                inputs; all by default.
         """
         x = self.normalizer(x)
         chosen = iter(widths)
@@ -87,7 +90,7 @@ class Supernet(nn.Module):
 def _normalized(
     x: torch.Tensor, layer: ConvLayer, places: int, measured: int | None
 ) -> torch.Tensor:
-    """Normalise (N, C, ...) by its first inputs' statistics, with the gains of all widths."""
+    """Normalize (N, C, ...) by the first inputs' statistics and the gains shared by all widths."""
     groups, own = layer.plan.groups, layer.norm(1)
     gain, offset = (
         whole.reshape(groups, -1)[:, :places].flatten()
@@ -105,13 +108,13 @@ def supernet_loss(
     distillation: Distillation,
     rows: Sequence[Widths],
 ) -> torch.Tensor:
-    """Loss of the largest widths on the teacher, of smaller ones on the largest.
+    """Sum the loss of the largest widths on the teacher and that of smaller ones on the largest.
 
     Args:
-        supernet: what learns.
-        batch: what it learns from.
-        distillation: how.
-        rows: widths, the largest first.
+        supernet: trained with this loss.
+        batch: inputs, labels and the teacher's logits.
+        distillation: temperature and weight of the teacher's logits.
+        rows: widths to train, the largest first.
     """
     largest, *smaller = rows
     logits = supernet(batch.inputs, largest)

@@ -1,4 +1,4 @@
-"""What the phases of pruning and growing learn from."""
+"""The data that pruning and growing train on."""
 
 import dataclasses
 
@@ -22,9 +22,9 @@ class TrainingSet:
     Attributes:
         task: student sizes and recipe.
         views: augmented inputs with the teacher's logits.
-        train_inputs: the same inputs as they were recorded, (N, *shape).
-        generator: shuffles, and draws triplets.
-        progress: told every epoch.
+        train_inputs: the same inputs as recorded, (N, *shape).
+        generator: for shuffling and drawing triplets.
+        progress: shows each epoch.
     """
 
     task: Task
@@ -36,20 +36,23 @@ class TrainingSet:
     def teach(
         self, student: NestedStudent, *, above: int, up_to: int, share: float, what: str
     ) -> None:
-        """Distil into one capacity what it has more than a smaller one.
+        """Train the weights that one capacity adds to a smaller one, by distillation.
 
         Args:
             student: changed in place.
-            above: capacity that stays as it is bit for bit; 0 for none.
-            up_to: capacity that learns.
-            share: of the recipe's epochs.
-            what: the phase's name for a person.
+            above: capacity whose weights stay fixed bit for bit; 0 for none.
+            up_to: capacity to train.
+            share: part of the recipe's epochs to train for.
+            what: name of the phase, for progress and errors.
+
+        Raises:
+            TrainingError: the data is too small, or the loss is no longer finite.
         """
         views, recipe = self.views, self.task.student_recipe
         frozen = FrozenNest(student, self.task.signature, above=above, up_to=up_to)
 
         def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-            frozen.restore()  # what the step before moved
+            frozen.restore()  # undo what the previous step moved
             batch = views.batch(epoch, indices)
             return answer_loss(student(batch.inputs, up_to), batch, views.distillation)
 

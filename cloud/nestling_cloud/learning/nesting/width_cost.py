@@ -1,4 +1,4 @@
-"""What widths cost on a device."""
+"""Estimate what given widths cost on a device."""
 
 import math
 from collections.abc import Callable
@@ -11,17 +11,17 @@ from nestling_core.student.plan import layout
 
 Widths = tuple[int, ...]
 
-# A Raspberry Pi class core, int8, order of magnitude: only ratios matter to a search.
+# Order of magnitude of an int8 core of the Raspberry Pi class; a search only uses ratios.
 _MACS_A_MICROSECOND = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Of one inference, and of the weights that it needs.
+    """Cost of one capacity.
 
     Attributes:
         latency_us: time of one inference.
-        bytes: int8 weights.
+        bytes: size of its int8 weights.
     """
 
     latency_us: float
@@ -32,14 +32,14 @@ CostOf = Callable[[Widths], Cost]
 
 
 def counted_cost(signature: Signature, config: StudentConfig) -> CostOf:
-    """Exact bytes, and a latency that is proportional to multiply-accumulates.
+    """Return a cost function with exact bytes and a latency proportional to multiply-accumulates.
 
-    Time is not linear in operations (FastDeepIoT, Yao et al. 2018): give a search a latency model
-    that was fitted to measurements where there is one.
+    Real time is not linear in operations (FastDeepIoT, Yao et al. 2018). Where a latency model
+    fitted to measurements is available, use `timed_cost` with it.
 
     Args:
         signature: of the task.
-        config: the student's blocks; its capacities are not looked at.
+        config: the student's blocks; its capacities are ignored.
     """
 
     def cost(widths: Widths) -> Cost:
@@ -53,10 +53,10 @@ def counted_cost(signature: Signature, config: StudentConfig) -> CostOf:
 
 
 def timed_cost(counted: CostOf, latency_us: Callable[[Widths], float]) -> CostOf:
-    """Bytes as they are counted, and a latency of another source.
+    """Return a cost function with the bytes of one function and the latency of another.
 
     Args:
-        counted: whose bytes count.
-        latency_us: of one inference at given widths.
+        counted: provides the bytes.
+        latency_us: returns the time of one inference at given widths.
     """
     return lambda widths: replace(counted(widths), latency_us=latency_us(widths))

@@ -1,4 +1,4 @@
-"""Capacities that are searched for: per-layer widths instead of one share for all."""
+"""Search capacities with per-layer widths instead of one share for all layers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,18 +26,19 @@ from nestling_core.student.config import StudentConfig
 
 @dataclass(frozen=True, kw_only=True)
 class WidthSearch:
-    """How capacities are searched for.
+    """Settings of a search for capacities.
 
     Attributes:
-        targets: shares of the largest capacity's cost, rising, the last 1; one for each capacity.
-        measure: which cost.
-        step: share of the channels it still has that a layer loses in a step.
-        floor: share that each layer keeps at least, of the channels that it has where all layers
-            are narrowed alike to the smallest target.
-        random_widths: that a step trains besides the largest and the smallest.
-        held_out: share of each class, the last that were recorded, that trains no supernet: the
-            widths are judged by it.
-        judged: inputs of either part that a judgement looks at, at most.
+        targets: shares of the largest capacity's cost, rising, the last 1; one per capacity.
+        measure: the cost that counts.
+        step: share of its remaining channels that a layer loses in a step.
+        floor: share of its channels that each layer keeps, relative to the widths where all layers
+            are narrowed evenly to the smallest target.
+        random_widths: number of random widths that a step trains besides the largest and the
+            smallest.
+        held_out: share of each class, the last recorded, that the supernet does not train on; the
+            widths are scored on it.
+        judged: most inputs of either part that scoring uses.
     """
 
     targets: tuple[float, ...] = (0.1, 0.3, 0.6, 1.0)
@@ -49,15 +50,19 @@ class WidthSearch:
     judged: int = 1024
 
     def __post_init__(self) -> None:
-        """Refuse a search that finds nothing."""
+        """Refuse settings with which a search cannot work."""
         check_targets(self.targets)
         if self.random_widths < 0 or self.judged < 2:
-            raise NestingError(f"{self}: no fewer than 0 random widths, at least 2 judged")
+            raise NestingError(f"{self}: random_widths must be at least 0, judged at least 2")
         if not 0 < self.step < 1 or not 0 < self.floor <= 1 or not 0 < self.held_out < 1:
-            raise NestingError(f"{self}: shares lie between 0 and 1")
+            raise NestingError(f"{self}: step, floor and held_out must lie between 0 and 1")
 
     def smallest(self, config: StudentConfig, cost: CostOf) -> Widths:
-        """Channels of each layer that are kept in any case.
+        """Return the channels that each layer keeps in any case.
+
+        Args:
+            config: a student of convolutions.
+            cost: returns the cost of given widths.
 
         Raises:
             NestingError: the smallest target is out of reach.
@@ -69,11 +74,11 @@ class WidthSearch:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         config: the student's blocks with a row of widths for each target.
-        path: all that it came by, largest first.
+        path: all widths that the search visited, largest first.
     """
 
     config: StudentConfig
@@ -84,12 +89,13 @@ def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) 
     """Train a supernet and slim it greedily (AutoSlim, Yu & Huang 2019).
 
     Args:
-        training_set: the student's blocks and recipe, and what they learn from.
-        cost: of given widths.
-        search: targets and steps.
+        training_set: the student's blocks and recipe, and its training data.
+        cost: returns the cost of given widths.
+        search: targets and step sizes.
 
     Raises:
-        NestingError: a family that cannot be searched, or targets that the path does not meet.
+        NestingError: the student cannot be searched, or the path does not meet the targets.
+        TrainingError: the data is too small, or the loss is no longer finite.
     """
     student, labels = training_set.task.student, training_set.views.labels.numpy()
     supernet = Supernet(training_set.task.signature, student)
@@ -97,8 +103,8 @@ def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) 
     held = held_out(labels, search.held_out)
     if not held.any():
         raise NestingError(
-            f"a {search.held_out:g} part of the examples of any class is not one: give more "
-            "examples to judge widths by"
+            f"no class has an example to score widths on, with held_out {search.held_out:g}: give "
+            "more examples"
         )
     smallest = search.smallest(student, cost)
     _train(supernet, training_set, np.flatnonzero(~held), smallest, search.random_widths)
@@ -115,7 +121,12 @@ def search_widths(training_set: TrainingSet, cost: CostOf, search: WidthSearch) 
 
 
 def held_out(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
-    """Which inputs are the last `share` of their class, (N,)."""
+    """Return which inputs are the last `share` of their class, (N,).
+
+    Args:
+        labels: class indices, (N,).
+        share: part of each class, 0 to 1.
+    """
     held = np.zeros(len(labels), np.bool_)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -155,7 +166,7 @@ def _train(
 def _judge(
     supernet: Supernet, training_set: TrainingSet, held: NDArray[np.bool_], count: int
 ) -> Callable[[Widths], float]:
-    """Make `widths -> accuracy` on what was held out, with statistics of what was not."""
+    """Return `widths -> accuracy` on held-out inputs, normalized by statistics of the others."""
     learned, unseen = (_spread(np.flatnonzero(part), count) for part in (~held, held))
     inputs = torch.from_numpy(training_set.train_inputs[np.concatenate([learned, unseen])])
     labels = training_set.views.labels[torch.from_numpy(unseen)]
@@ -169,5 +180,5 @@ def _judge(
 
 
 def _spread(indices: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """At most `count` of the indices, evenly."""
+    """Return at most `count` of the indices, evenly spaced."""
     return indices[:: -(-len(indices) // count)] if len(indices) > count else indices

@@ -1,1 +1,1 @@
-"""ONNX graphs: each capacity's template, the multiplexer attached to it, exports from torch."""
+"""Build ONNX graphs: capacity templates, the attached multiplexer, and exports from torch."""

@@ -1,4 +1,4 @@
-"""Puts the multiplexer's layers behind a capacity's own, in the same graph: one run tells both."""
+"""Attach the multiplexer's layers to a capacity's graph, so that one run computes both."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from nestling_cloud.models.multiplexer import Multiplexer
 
 
-def multiplexed(template: bytes, multiplexer: Multiplexer, capacity: int) -> bytes:
-    """Add an output "right", (N, K + 1), to a template that puts out "logits".
+def attach_multiplexer(template: bytes, multiplexer: Multiplexer, capacity: int) -> bytes:
+    """Add an output "right", (N, K + 1), to a template that outputs "logits".
 
     Args:
-        template: as `build_template` made it.
-        multiplexer: fitted; its weights stay in 32 bits, they are few.
-        capacity: the template's, 1 to K.
+        template: as returned by `build_template`.
+        multiplexer: fitted; its few weights stay in 32 bits.
+        capacity: capacity of the template, 1 to K.
     """
     model = onnx.load_model_from_string(template)
     graph = model.graph
@@ -32,11 +32,11 @@ def multiplexed(template: bytes, multiplexer: Multiplexer, capacity: int) -> byt
 
 def _nodes(*, knows_classes: bool) -> list[NodeProto]:
     def node(kind: str, inputs: str, outputs: str, **attributes: Any) -> NodeProto:
-        taken, given = (
+        sources, results = (
             [name if name in {"logits", "right"} else f"multiplexer.{name}" for name in names]
             for names in (inputs.split(), outputs.split())
         )
-        return helper.make_node(kind, taken, given, given[0], **attributes)
+        return helper.make_node(kind, sources, results, results[0], **attributes)
 
     sums = [node("Gemm", "largest weight1 bias1", "sums", transB=1)]
     if knows_classes:

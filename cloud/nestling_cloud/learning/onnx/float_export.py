@@ -1,4 +1,4 @@
-"""One capacity of a nested student as it is before it is rounded: what int8 is held against."""
+"""Export one capacity of a nested student before rounding, as the reference for int8."""
 
 import torch
 from torch import nn
@@ -10,12 +10,12 @@ from nestling_core.student.weights import arrays_of, prefix_shapes, student_of, 
 
 
 def export_fp32(student: NestedStudent, signature: Signature, capacity: int) -> bytes:
-    """The float32 ONNX model of one capacity: "input" (N, *shape) -> "logits" (N, classes).
+    """Return the float32 ONNX model of one capacity: "input" (N, *shape) -> "logits" (N, classes).
 
     Args:
         student: trained.
         signature: of its inputs and classes.
-        capacity: 1 to K; no weight of a larger one is in the model.
+        capacity: 1 to K; weights of larger capacities are not in the model.
     """
     example = torch.zeros(2, *signature.shape)
     network = _First(alone(student, signature, capacity))
@@ -23,7 +23,13 @@ def export_fp32(student: NestedStudent, signature: Signature, capacity: int) -> 
 
 
 def alone(student: NestedStudent, signature: Signature, capacity: int) -> NestedStudent:
-    """A student of one capacity with a nested one's numbers, in evaluation mode."""
+    """Return a student with only one capacity of a nested student, in evaluation mode.
+
+    Args:
+        student: the nested student.
+        signature: of its inputs and classes.
+        capacity: 1 to K.
+    """
     config = student.config.alone(capacity)
     own, first = f".capacities.{capacity - 1}.", ".capacities.0."
     arrays = arrays_of(student)
@@ -33,7 +39,7 @@ def alone(student: NestedStudent, signature: Signature, capacity: int) -> Nested
 
 
 class _First(nn.Module):
-    """A student's first capacity as a network of one input."""
+    """A student's first capacity as a network with one input."""
 
     def __init__(self, student: NestedStudent) -> None:
         super().__init__()

@@ -1,12 +1,12 @@
-"""Graph templates: one small ONNX graph for each capacity, its int8 weights left outside.
+"""Build templates: one small ONNX graph per capacity, without its int8 weights.
 
-Convolutions are quantised in the QDQ way, the last layer in plain integers (ADR 13). A weight's
-initialiser is external: the device hands the tensor in from its rings, a stranger finds it in the
-file that the initialiser names (`capacity-2.weights`), where `nestling-cloud bundle export` writes
-it.
+Convolutions are quantized in the QDQ format, the last layer in plain integers (ADR 13). The
+initializers of weights are external. A device passes the tensors in from its rings; any other ONNX
+runtime finds them in the file that the initializer names (`capacity-2.weights`), which
+`nestling-cloud bundle export` writes.
 
-Activations are unsigned integers, as x86's kernels want them, or signed ones (128 less each), as
-ARM's do. Both compute the same numbers with the same weights.
+Activations are unsigned integers, which x86 kernels prefer, or signed ones (128 less each), which
+ARM kernels prefer. Both compute the same numbers with the same weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,14 +40,14 @@ def build_template(
     capacity: int,
     activations: Activations = "uint8",
 ) -> bytes:
-    """Make the graph of one capacity: "input" (N, *shape) float32 -> "logits" (N, classes).
+    """Build the graph of one capacity: "input" (N, *shape) float32 -> "logits" (N, classes).
 
     Args:
         student: the int8 nest.
         signature: of its inputs and classes.
-        layout: the nest's tensors.
+        layout: tensors of the nest.
         capacity: 1 to K.
-        activations: the processor's favourite integers; the logits are the same.
+        activations: integer type that the processor prefers; the logits are the same.
     """
     entry = student.capacities[capacity - 1]
     graph = _Graph(capacity, signature, layout, activations)
@@ -62,7 +62,7 @@ def build_template(
 
 
 class _Graph:
-    """Nodes and initialisers in the making."""
+    """A graph under construction: its nodes and initializers."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class _Graph:
         return self.node("Div", [self.node("Sub", [x, mean]), deviation])
 
     def integers(self, x: str, grid: ActivationRange) -> tuple[str, str, str]:
-        """Round activations to 8-bit integers; returns them, their scale and zero."""
+        """Round activations to 8-bit integers; return their name, scale and zero point."""
         scale = self.constant(f"{x}.scale", np.array(grid.scale, np.float32))
         zero = self.constant(f"{x}.zero", self._zero(grid))
         return self.node("QuantizeLinear", [x, scale, zero]), scale, zero
@@ -116,7 +116,7 @@ class _Graph:
         return real
 
     def stored(self, name: str) -> str:
-        """Name a tensor of the weight store, its bytes left outside."""
+        """Add a tensor of the weight store as an external initializer; return its name."""
         shape = self._shapes[name]
         tensor = TensorProto(name=name, data_type=TensorProto.INT8, dims=shape)
         tensor.data_location = TensorProto.EXTERNAL
@@ -131,9 +131,9 @@ class _Graph:
         return name
 
     def arranged(self, name: str, order: Sequence[int], shape: Sequence[int]) -> str:
-        """Stored integers with their axes in another order and then in another shape.
+        """Transpose stored integers, then reshape them.
 
-        onnxruntime does it once, when it opens the model.
+        onnxruntime does this once, when it opens the model.
         """
         turned = self.node("Transpose", [name], perm=list(order))
         return self.node("Reshape", [turned, self._integers(shape)])
@@ -142,7 +142,7 @@ class _Graph:
         return self.constant(f"integers_{len(self._nodes)}", np.array(values, np.int64))
 
     def bias(self, name: str, x: str, scale: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        """A bias on the grid of the accumulator, as integer kernels want it."""
+        """Add a bias on the grid of the accumulator, as integer kernels require it."""
         step = (self._grids[x].scale * scale).astype(np.float32)
         integers = self.constant(f"{name}.bias", _accumulated(bias, step))
         scales = self.constant(f"{name}.bias_scale", step)
@@ -183,7 +183,7 @@ class _Graph:
         return self.grid(self.node("Relu", [convolved]), layer.output)
 
     def _kernel(self, plan: LayerPlan, name: str) -> str:
-        """A stored kernel as a convolution wants it: (C_out, C_in / groups, K...)."""
+        """Arrange a stored kernel as a convolution expects it: (C_out, C_in / groups, K...)."""
         shape, stored = self._shapes[name], self.stored(name)
         axes = range(len(shape))
         if plan.groups > 1:  # (W, G, ...) -> (G W, ...)
@@ -193,22 +193,23 @@ class _Graph:
         return stored
 
     def shuffle(self, x: str, plan: LayerPlan) -> str:
-        """(N, C, ...) -> the same, every group's channels dealt out to all groups."""
+        """Shuffle (N, C, ...): distribute every group's channels over all groups."""
         before, after = plan.source_groups, plan.groups
         width = plan.channels(self._capacity) // (before * after)
-        # A 0 keeps the axis; the axes after the channels are one in between.
+        # A 0 keeps the axis; the axes after the channels are merged into one meanwhile.
         split = self.node("Reshape", [x, self._integers([0, before, width, after, -1])])
-        dealt = self.node("Transpose", [split], perm=[0, 3, 2, 1, 4])
+        transposed = self.node("Transpose", [split], perm=[0, 3, 2, 1, 4])
         channels = plan.channels(self._capacity)
-        # A shape from a node would be a second use of x, and onnxruntime would leave integers.
-        joined = self.node("Reshape", [dealt, self._integers([0, channels, *self._axes])])
+        # The shape is a constant: a shape computed from x would be a second use of x, and
+        # onnxruntime would no longer compute in integers.
+        joined = self.node("Reshape", [transposed, self._integers([0, channels, *self._axes])])
         self._grids[joined] = self._grids[x]
         return joined
 
     def recurrent(self, x: str, plan: LayerPlan, layer: QuantizedRecurrent) -> str:
-        """(N, C, T) -> the hidden state at every step, (N, H, T), computed in 32 bits."""
+        """Compute the hidden state at every step in 32 bits, (N, C, T) -> (N, H, T)."""
         lstm = isinstance(plan.block, Lstm)
-        order = (0, 3, 1, 2) if lstm else (1, 0, 2)  # ONNX's gates in terms of torch's
+        order = (0, 3, 1, 2) if lstm else (1, 0, 2)  # torch's index of each ONNX gate
         hidden = plan.widths[self._capacity - 1]
         weights = [
             self._rows(plan.tensor_name(name), order, scale)
@@ -228,7 +229,7 @@ class _Graph:
         return self.grid(output, layer.output)
 
     def _rows(self, name: str, order: Sequence[int], scale: NDArray[np.float32]) -> str:
-        """A stored recurrent weight in real numbers, (1, Q H, C), gates in ONNX's order."""
+        """Convert a stored recurrent weight to real numbers, (1, Q H, C), gates in ONNX's order."""
         shape = self._shapes[name]
         stored = self.node("Gather", [self.stored(name), self._integers(order)], axis=1)
         axes = [1, 0, 3, 2] if len(shape) > 3 else [1, 0, 2]
@@ -239,7 +240,7 @@ class _Graph:
         return self.node("Mul", [real, scales])
 
     def head(self, x: str, entry: QuantizedCapacity) -> None:
-        """Sum in integers and scale once: every processor then gives the very same logits."""
+        """Sum in integers and scale once, so that every processor gives exactly the same logits."""
         step = (entry.pooled.scale * entry.head_scale).astype(np.float32)
         integers, _, zero = self.integers(x, entry.pooled)
         shape, stored = self._shapes[HEAD_NAME], self.stored(HEAD_NAME)
@@ -278,7 +279,7 @@ def _accumulated(bias: NDArray[np.float32], step: NDArray[np.float32]) -> NDArra
 
 
 def _gates(rows: NDArray[np.float32], order: Sequence[int]) -> NDArray[np.float32]:
-    """(Q H,) with the gates in another order."""
+    """Reorder the gates of values (Q H,)."""
     return rows.reshape(len(order), -1)[list(order)].flatten()
 
 

@@ -1,4 +1,4 @@
-"""From a torch network to the bytes of an ONNX model with everything inside."""
+"""Export a torch network to a self-contained ONNX model."""
 
 import io
 import logging
@@ -19,16 +19,17 @@ def export_onnx(
     input_names: Sequence[str],
     output_names: Sequence[str],
 ) -> bytes:
-    """Export a network whose every input has a batch axis.
+    """Export a network, each of whose inputs has a batch axis.
 
     Args:
-        network: in evaluation mode.
-        inputs: an example of each input, with at least two rows (one would be taken for constant).
-        input_names: their names in the graph.
-        output_names: names of the outputs, in their order.
+        network: set to evaluation mode.
+        inputs: an example of each input, with at least two rows (a batch of one would become a
+            constant).
+        input_names: names of the inputs in the graph.
+        output_names: names of the outputs, in order.
 
     Returns:
-        A serialised ONNX model, its batch axis free.
+        A serialized ONNX model with a free batch axis.
     """
     network.eval()
     batch = torch.export.Dim("N")
@@ -45,7 +46,7 @@ def export_onnx(
             output_names=list(output_names),
             dynamic_shapes=tuple({0: batch} for _ in inputs),
         )
-    assert program is not None  # it is one with dynamo=True and no file
+    assert program is not None  # always so with dynamo=True and no file
     buffer = io.BytesIO()
     onnx.save_model(program.model_proto, buffer)
     return buffer.getvalue()

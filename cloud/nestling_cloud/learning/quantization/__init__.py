@@ -1,4 +1,4 @@
-"""From a trained nest to one int8 weight store and what each capacity adds to it."""
+"""Quantize a trained nest to one int8 weight store and small per-capacity scales and biases."""
 
 from nestling_cloud.learning.quantization.equalization import equalize
 from nestling_cloud.learning.quantization.grid import ActivationRange

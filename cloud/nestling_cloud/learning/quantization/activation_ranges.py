@@ -1,4 +1,4 @@
-"""Ranges of activations: what of their values an 8-bit grid covers."""
+"""Choose the range of activations that an 8-bit grid covers."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,19 +15,19 @@ from nestling_cloud.recipes.quantization import RangeMethod
 
 # Share of activations that `percentile` clips at each end.
 _CLIPPED = 1e-4
-# Values that the other methods look at; more change little and cost time.
-_LOOKED_AT = 200_000
+# Most values that the other methods use; more hardly change the range and cost time.
+_SAMPLED = 200_000
 _SHARES = np.linspace(1.0, 0.2, 81)
 _BINS = 2048
 
 
 def activation_range(values: Floats, method: RangeMethod = "percentile") -> ActivationRange:
-    """8-bit grid for a layer's activations, with zero exactly on it.
+    """Return the 8-bit grid for a layer's activations; zero lies exactly on it.
 
     Args:
-        values: what the layer puts out, any shape.
-        method: `percentile` leaves out the outermost values; `mse` has the smallest squared error;
-            `entropy` keeps the distribution nearest (Migacz, TensorRT, 2017).
+        values: activations of the layer, any shape.
+        method: `percentile` clips the outermost values; `mse` minimizes the squared error;
+            `entropy` keeps the distribution closest (Migacz, TensorRT, 2017).
     """
     low, high = _BOUNDS[method](values.ravel())
     return grid_between(low, high)
@@ -39,9 +39,9 @@ def _percentile(values: Floats) -> tuple[float, float]:
 
 
 def _mse(values: Floats) -> tuple[float, float]:
-    looked_at = _sample(values)
-    bounds = [_clip(looked_at, share) for share in _SHARES]
-    return min(bounds, key=lambda ends: _squared_error(looked_at, *ends))
+    sample = _sample(values)
+    bounds = [_clip(sample, share) for share in _SHARES]
+    return min(bounds, key=lambda ends: _squared_error(sample, *ends))
 
 
 def _squared_error(values: Floats, low: float, high: float) -> float:
@@ -51,42 +51,42 @@ def _squared_error(values: Floats, low: float, high: float) -> float:
 
 
 def _entropy(values: Floats) -> tuple[float, float]:
-    looked_at = _sample(values)
-    looked_at = looked_at[looked_at != 0]  # a rectifier's zeros are on every grid
-    peak = float(np.abs(looked_at).max(initial=0.0))
+    sample = _sample(values)
+    sample = sample[sample != 0]  # the zeros of a ReLU are exact on every grid
+    peak = float(np.abs(sample).max(initial=0.0))
     if peak <= SMALLEST_PEAK:
         return 0.0, 0.0
-    counts, _ = np.histogram(np.abs(looked_at), _BINS, (0.0, peak))
+    counts, _ = np.histogram(np.abs(sample), _BINS, (0.0, peak))
     # Both signs share the grid's 256 steps.
-    levels = 128 if looked_at.min() < 0 < looked_at.max() else 256
+    levels = 128 if sample.min() < 0 < sample.max() else 256
     ends = range(levels, _BINS + 1, 16)
     best = min(ends, key=lambda end: _divergence(counts, end, levels))
-    return _clip(looked_at, best / _BINS)
+    return _clip(sample, best / _BINS)
 
 
 def _divergence(counts: NDArray[np.int64], end: int, levels: int) -> float:
-    """KL divergence of the first `end` bins from what `levels` steps leave of them."""
+    """KL divergence of the first `end` bins from their approximation by `levels` steps."""
     kept = counts[:end].astype(np.float64)
     step = np.arange(end) * levels // end
     filled = kept > 0
     sums = np.bincount(step, kept, levels)
     spread = np.bincount(step, filled, levels)
     coarse = np.where(filled, sums[step] / np.maximum(spread[step], 1), 0.0)
-    kept[-1] += counts[end:].sum()  # what is clipped becomes the largest
+    kept[-1] += counts[end:].sum()  # clipped values fall into the last bin
     coarse = np.where((kept > 0) & (coarse == 0), 1e-9, coarse)
     p, q = kept / kept.sum(), coarse / coarse.sum()
     return float((p[p > 0] * np.log(p[p > 0] / q[p > 0])).sum())
 
 
 def _clip(values: Floats, share: float) -> tuple[float, float]:
-    """The values' ends, neither farther from zero than a share of the farther one."""
+    """Limit the ends of the values to a share of the one farther from zero."""
     low, high = float(values.min()), float(values.max())
     limit = share * max(-low, high)
     return max(low, -limit), min(high, limit)
 
 
 def _sample(values: Floats) -> Floats:
-    return values[:: -(-len(values) // _LOOKED_AT)]
+    return values[:: -(-len(values) // _SAMPLED)]
 
 
 _BOUNDS: Mapping[RangeMethod, Callable[[Floats], tuple[float, float]]] = {

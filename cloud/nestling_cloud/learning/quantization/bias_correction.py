@@ -1,7 +1,7 @@
-"""Bias correction: rounding moves a layer's mean output, and its bias moves it back.
+"""Correct biases: restore the mean output of each layer that rounding has moved.
 
-Nagel et al. 2019, with means measured on inputs. Layer by layer, because the layers before are
-corrected by then.
+This is the method of Nagel et al. 2019, with means measured on inputs. It goes layer by layer,
+because each correction depends on those of the layers before.
 """
 
 import contextlib
@@ -29,22 +29,22 @@ def correct_biases(
     """Give every layer of every capacity the mean output that it had before rounding.
 
     Args:
-        student: with rounded weights, in evaluation mode; its offsets and biases are moved.
-        reference: the same before rounding.
-        grids: of the activations, by capacity and point (`activations_rounded`).
+        student: with rounded weights, in evaluation mode; its offsets and biases are changed.
+        reference: the same student before rounding.
+        grids: activation grids by capacity and point (see `activations_rounded`).
         inputs: (N, *shape).
     """
     for capacity in range(1, student.config.capacities + 1):
         with _observed(reference) as means:
-            wanted = reference(inputs, capacity).mean(0)
+            expected = reference(inputs, capacity).mean(0)
         with _corrected(student, reference, means), activations_rounded(student, on_grids(grids)):
-            found = student(inputs, capacity).mean(0)
-        student.head_offsets[capacity - 1] += wanted - found
+            actual = student(inputs, capacity).mean(0)
+        student.head_offsets[capacity - 1] += expected - actual
 
 
 @contextlib.contextmanager
 def _observed(reference: NestedStudent) -> Iterator[Means]:
-    """Means of what normalisations put out, and of what recurrent layers take in, by layer."""
+    """Record the mean of each normalization's output and each recurrent layer's input, by layer."""
     means: Means = {}
 
     def observe(index: int) -> Callable[[nn.Module, tuple[Any, ...], torch.Tensor], None]:
@@ -66,7 +66,7 @@ def _observed(reference: NestedStudent) -> Iterator[Means]:
 
 @contextlib.contextmanager
 def _corrected(student: NestedStudent, reference: NestedStudent, means: Means) -> Iterator[None]:
-    """Correct every layer when its turn in the forward pass comes."""
+    """Correct each layer when the forward pass reaches it."""
 
     def move_offset(index: int) -> Callable[..., torch.Tensor]:
         def hook(norm: Any, _: object, output: torch.Tensor) -> torch.Tensor:
@@ -82,8 +82,8 @@ def _corrected(student: NestedStudent, reference: NestedStudent, means: Means) -
             assert isinstance(layer, RecurrentLayer)
             assert isinstance(unrounded, RecurrentLayer)
             x, capacity = given
-            wanted = unrounded.folded(capacity)[0] @ means[index]
-            shift = wanted - layer.folded(capacity)[0] @ _mean(x)
+            expected = unrounded.folded(capacity)[0] @ means[index]
+            shift = expected - layer.folded(capacity)[0] @ _mean(x)
             bias = layer.capacities[capacity - 1].bias_ih
             assert isinstance(bias, nn.Parameter)
             bias.data += shift.reshape(bias.shape[::-1]).T
@@ -101,5 +101,5 @@ def _corrected(student: NestedStudent, reference: NestedStudent, means: Means) -
 
 
 def _mean(x: torch.Tensor) -> torch.Tensor:
-    """(N, C, ...) -> (C,)."""
+    """Average over all axes but the channels, (N, C, ...) -> (C,)."""
     return x.transpose(0, 1).flatten(1).mean(1)

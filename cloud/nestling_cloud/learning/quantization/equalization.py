@@ -1,10 +1,11 @@
-"""Cross-layer equalisation: channels between two layers share the 8-bit grid evenly.
+"""Equalize channels across layers, so that they use the 8-bit grid evenly.
 
-A factor on each channel divides what one layer puts out and multiplies the weights that take it in,
-and the function stays as it is, because a rectifier does not mind (Nagel et al. 2019). Here a row's
-scale absorbs whatever size the layer before has, so the grid to share is that of the activations:
-their reach is weighed against the columns of the next layer (as SmoothQuant does, Xiao et al.
-2023). A recurrent layer's output is not divided: its state would not follow.
+Each channel between two layers gets a factor that divides the output of the first and multiplies
+the weights of the second. The function does not change, because a ReLU commutes with positive
+factors (Nagel et al. 2019). A row's weight scale absorbs the size of the first layer's channel, so
+only the activation grid is shared: the range of each channel is balanced against the columns of the
+next layer (as in SmoothQuant, Xiao et al. 2023). The output of a recurrent layer is not divided,
+because its state would not scale with it.
 """
 
 import itertools
@@ -18,22 +19,22 @@ from nestling_core.student.blocks import Depthwise
 from nestling_core.student.layers import ConvLayer, Layer, RecurrentLayer, ShuffleLayer
 from nestling_core.student.network import NestedStudent
 
-# Standard deviations that a normalised channel reaches.
-_REACH = 3.0
-# A channel's factor against the others' mean: a silent channel is not blown up for ever.
+# Standard deviations that a normalized channel is assumed to span.
+_DEVIATIONS = 3.0
+# Largest factor of a channel relative to the mean factor, so that a silent channel is not blown up.
 _LIMIT = 16.0
 _SMALLEST = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Columns:
-    """A weight's columns, as the channels that it takes in are numbered.
+    """The columns of a weight, numbered like the channels that it reads.
 
     Attributes:
-        weight: stored.
-        axes: of the channels: one, or two where they are in groups.
-        turned: the place in the group comes before the group.
-        free: each column has a scale of its own.
+        weight: as stored.
+        axes: axes of the channels: one, or two where the channels are in groups.
+        turned: whether the axis of the position in a group comes before the axis of the group.
+        free: whether each column has its own scale.
     """
 
     weight: nn.Parameter
@@ -42,13 +43,13 @@ class _Columns:
     free: bool = False
 
     def peaks(self) -> torch.Tensor:
-        """The largest weight of every channel, (C,)."""
+        """Return the largest weight of every channel, (C,)."""
         others = [axis for axis in range(self.weight.ndim) if axis not in self.axes]
         peaks = self.weight.abs().amax(others)
         return (peaks.T if self.turned else peaks).flatten()
 
     def multiply(self, factors: torch.Tensor) -> None:
-        """Multiply every channel's weights with its factor, (C,)."""
+        """Multiply each channel's weights by its factor, (C,)."""
         sizes = [self.weight.shape[axis] for axis in self.axes]
         stored = factors.reshape(sizes[::-1]).T if self.turned else factors.reshape(sizes)
         shape = [size if axis in self.axes else 1 for axis, size in enumerate(self.weight.shape)]
@@ -57,17 +58,16 @@ class _Columns:
 
 @torch.no_grad()
 def equalize(student: NestedStudent) -> None:
-    """Even out the channels between every two layers, in place; no capacity's answers change.
+    """Even out the channels between every two layers in place; no capacity's outputs change.
 
     Args:
-        student: in evaluation mode, normalisation measured.
+        student: in evaluation mode, with measured normalization.
     """
     for layer, columns, shuffles in _pairs(student):
-        reach = _reach(layer)
-        factors = _factors(_dealt(reach, shuffles), columns)
+        factors = _factors(_shuffled(_channel_ranges(layer), shuffles), columns)
         columns.multiply(factors)
-        # Dealing numbers tells where each channel went.
-        places = _dealt(torch.arange(len(factors), dtype=torch.float32), shuffles).long()
+        # Shuffling the channel numbers shows where each channel moved to.
+        places = _shuffled(torch.arange(len(factors), dtype=torch.float32), shuffles).long()
         own = torch.empty_like(factors)
         own[places] = factors
         _divide(layer, own)
@@ -76,7 +76,7 @@ def equalize(student: NestedStudent) -> None:
 def _pairs(
     student: NestedStudent,
 ) -> Iterator[tuple[ConvLayer, _Columns, list[ShuffleLayer]]]:
-    """Every convolution with the weights that take in what it puts out."""
+    """Yield every convolution with the weights that read its output and the shuffles in between."""
     stack = student.stack
     for index, layer in enumerate(stack):
         if not isinstance(layer, ConvLayer):
@@ -106,23 +106,26 @@ def _head_columns(student: NestedStudent) -> _Columns:
     return _Columns(weight=student.head, axes=(1, 2) if grouped else (1,), turned=grouped)
 
 
-def _reach(layer: ConvLayer) -> torch.Tensor:
-    """How far each channel goes at any capacity, (C,), by its normalisation (Nagel et al. 2019)."""
+def _channel_ranges(layer: ConvLayer) -> torch.Tensor:
+    """Return the largest value of each channel at any capacity, (C,).
+
+    It is estimated from the normalization (Nagel et al. 2019).
+    """
     plan = layer.plan
-    reach = torch.zeros(plan.groups, plan.widths[-1])
+    ranges = torch.zeros(plan.groups, plan.widths[-1])
     for capacity, width in enumerate(plan.widths, start=1):
         norm = layer.norm(capacity)
-        own = (norm.offset + _REACH * norm.log_gain.exp()).reshape(plan.groups, width)
-        reach[:, :width] = torch.maximum(reach[:, :width], own)
-    return reach.flatten()
+        own = (norm.offset + _DEVIATIONS * norm.log_gain.exp()).reshape(plan.groups, width)
+        ranges[:, :width] = torch.maximum(ranges[:, :width], own)
+    return ranges.flatten()
 
 
-def _factors(reach: torch.Tensor, columns: _Columns) -> torch.Tensor:
-    """Factors that leave reach and columns equally even, their geometric mean 1."""
+def _factors(ranges: torch.Tensor, columns: _Columns) -> torch.Tensor:
+    """Return factors, of geometric mean 1, that leave ranges and columns equally even."""
     peaks = columns.peaks()
-    wanted = reach if columns.free else (reach / peaks.clamp(min=_SMALLEST)).sqrt()
-    silent = (reach < _SMALLEST) | (peaks < _SMALLEST)
-    logs = wanted.clamp(min=_SMALLEST).log().masked_fill(silent, 0.0)
+    ideal = ranges if columns.free else (ranges / peaks.clamp(min=_SMALLEST)).sqrt()
+    silent = (ranges < _SMALLEST) | (peaks < _SMALLEST)
+    logs = ideal.clamp(min=_SMALLEST).log().masked_fill(silent, 0.0)
     logs = (logs - logs.sum() / (~silent).sum().clamp(min=1)).masked_fill(silent, 0.0)
     return logs.exp().clamp(1 / _LIMIT, _LIMIT)
 
@@ -136,8 +139,8 @@ def _divide(layer: ConvLayer, factors: torch.Tensor) -> None:
         norm.offset.div_(own)
 
 
-def _dealt(channels: torch.Tensor, shuffles: list[ShuffleLayer]) -> torch.Tensor:
-    """Numbers of channels, (C,), in the order after shuffles."""
+def _shuffled(channels: torch.Tensor, shuffles: list[ShuffleLayer]) -> torch.Tensor:
+    """Return a value per channel, (C,), in the order after the shuffles."""
     x = channels.reshape(1, -1, 1)
     for shuffle in shuffles:
         x = shuffle(x, 0)

@@ -1,4 +1,4 @@
-"""Fake quantisation of activations: a student that computes in real numbers on 8-bit grids."""
+"""Fake-quantize activations: compute in real numbers, but round to 8-bit grids."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -11,20 +11,25 @@ from nestling_cloud.learning.quantization.grid import ActivationRange
 from nestling_core.student.layers import ShuffleLayer
 from nestling_core.student.network import NestedStudent
 
-# (activations, point, capacity) -> rounded ones. Point 0 is the normalised input, then comes one
-# for each layer, then the pooled features.
+# (activations, point, capacity) -> rounded activations. Point 0 is the normalized input; one point
+# for each layer and one for the pooled features follow.
 Rounder = Callable[[torch.Tensor, int, int], torch.Tensor]
 
 
 def fake_round(x: torch.Tensor, grid: ActivationRange) -> torch.Tensor:
-    """The nearest numbers on a grid; gradients pass where the grid covers (Bengio et al. 2013)."""
+    """Round to the nearest numbers on a grid; gradients pass inside its range (Bengio et al. 2013).
+
+    Args:
+        x: activations, any shape.
+        grid: the 8-bit grid.
+    """
     inside = x.clamp(grid.low, grid.high)
     rounded = ((x / grid.scale).round() + grid.zero_point).clamp(0, 255) - grid.zero_point
     return inside + (rounded * grid.scale - inside).detach()
 
 
 def on_grids(grids: Sequence[Sequence[ActivationRange]]) -> Rounder:
-    """Round to grids that are known, by capacity (from 0) and point."""
+    """Return a rounder for known grids, by capacity (index 0 is capacity 1) and point."""
 
     def rounder(x: torch.Tensor, point: int, capacity: int) -> torch.Tensor:
         return fake_round(x, grids[capacity - 1][point])
@@ -34,7 +39,12 @@ def on_grids(grids: Sequence[Sequence[ActivationRange]]) -> Rounder:
 
 @contextlib.contextmanager
 def activations_rounded(student: NestedStudent, rounder: Rounder) -> Iterator[None]:
-    """Round all that a device rounds, in every forward pass within the context."""
+    """Within the context, round in every forward pass what a device rounds.
+
+    Args:
+        student: the student to run.
+        rounder: rounds the activations of a point at a capacity.
+    """
     first, layers = student.stack[0], student.stack
 
     def before(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -47,7 +57,7 @@ def activations_rounded(student: NestedStudent, rounder: Rounder) -> Iterator[No
     with contextlib.ExitStack() as hooks:
         hooks.enter_context(first.register_forward_pre_hook(before))
         for point, layer in enumerate([*layers, student.pool], start=1):
-            # A shuffle moves integers and rounds nothing.
+            # A shuffle only moves integers.
             if not isinstance(layer, ShuffleLayer):
                 hooks.enter_context(layer.register_forward_hook(after(point)))
         yield

@@ -1,9 +1,9 @@
-"""Quantisation-aware training: the nest learns to live on the grids that it will be rounded to.
+"""Quantization-aware training: fine-tune the nest on the grids that it will be rounded to.
 
-Every capacity takes prefixes of the same rounded weights, whose scales come from the whole tensor,
-and gradients pass through the rounding (straight-through estimator, Bengio et al. 2013).
-Activations are rounded on each capacity's own grid, whose ends follow the batches (Jacob et al.
-2018). The normalisation needs no folding: its gain goes into scales and moves no integer.
+Every capacity uses prefixes of the same rounded weights, whose scales come from the whole tensor.
+Gradients pass through the rounding (straight-through estimator, Bengio et al. 2013). Activations
+are rounded on each capacity's own grid, whose ends follow the batches (Jacob et al. 2018). The
+normalization needs no folding: its gain goes into the scales and changes no integer.
 """
 
 import contextlib
@@ -29,14 +29,14 @@ from nestling_cloud.recipes.recipe import Recipe
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.plan import HEAD_NAME
 
-# What a new batch has to say of a range.
+# Weight of a new batch in a moving range.
 _MOMENTUM = 0.05
 # Peak learning rate of the fine-tuning, as part of the recipe's.
 _LEARNING_RATE = 0.1
 
 
 class _RoundedWeight(nn.Module):
-    """A nested weight on its grid, gradients passed straight through."""
+    """A nested weight rounded to its grid; gradients pass straight through."""
 
     def __init__(self, grid: TensorGrid, method: WeightMethod) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class _RoundedWeight(nn.Module):
 
 
 class _MovingRanges:
-    """Rounds activations to ranges that follow the batches' ends while the student trains."""
+    """Rounds activations to ranges that follow the batches while the student trains."""
 
     def __init__(self, student: NestedStudent) -> None:
         self._student = student
@@ -73,10 +73,10 @@ class _MovingRanges:
 
 @contextlib.contextmanager
 def fake_quantization(student: NestedStudent, quantization: Quantization) -> Iterator[None]:
-    """Let a student, within the context, compute on 8-bit grids; its weights stay real numbers.
+    """Within the context, let a student compute on 8-bit grids; its weights stay real numbers.
 
     Args:
-        student: to train within the context, or to look at.
+        student: the student to train or run.
         quantization: how its weights are rounded.
     """
     grids = tensor_grids(student)
@@ -108,19 +108,20 @@ def fine_tune(
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    """Train a trained nest for `aware_epochs` more, with fake quantisation.
+    """Train a trained nest for `aware_epochs` more, with fake quantization.
 
-    Calibrate the normalisation afterwards; `quantize` does so.
+    Calibrate the normalization afterwards, as `quantize` does.
 
     Args:
         student: trained in place, left in evaluation mode.
-        loss_of: the objective that it was trained with.
+        loss_of: the loss that it was trained with.
         count: number of examples.
-        recipe: that it was trained with; its learning rate is lowered.
-        quantization: how many epochs, and how weights are rounded.
-        turns: capacities that take turns, each of which sees the data so many epochs; or 1.
-        generator: shuffles.
-        progress: told every epoch.
+        recipe: the recipe that it was trained with; its learning rate is lowered.
+        quantization: number of epochs, and how weights are rounded.
+        turns: number of capacities that train in turns, each of which sees the data for
+            `aware_epochs`; otherwise 1.
+        generator: for shuffling.
+        progress: shows each epoch.
 
     Raises:
         TrainingError: too few examples for a batch, or the loss is no longer finite.
@@ -130,7 +131,7 @@ def fine_tune(
     gentle = replace(
         recipe,
         epochs=quantization.aware_epochs * turns,
-        half=False,  # numbers of 16 bits are on no grid
+        half=False,  # 16-bit numbers cannot represent the grids
         learning_rate=_LEARNING_RATE * recipe.learning_rate,
     )
     with fake_quantization(student, quantization):

@@ -1,9 +1,9 @@
-"""Static int8, once for all capacities.
+"""Hold a student in static int8, quantized once for all capacities.
 
-A weight's integers come from the largest capacity's tensor: one symmetric scale for each output
-channel. Smaller capacities take prefix slices of the same integers. What differs between
-capacities (batch normalisation, gate gains, activation ranges) folds into scales and biases, which
-are small and live in each capacity's template.
+The integers of a weight come from the largest capacity's tensor, with one symmetric scale for each
+output channel. Smaller capacities use prefix slices of the same integers. What differs between
+capacities (batch normalization, gate gains, activation ranges) is folded into scales and biases,
+which are small and part of each capacity's template.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ from nestling_core.student.plan import LayerPlan
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedConv:
-    """One convolution of one capacity, its normalisation folded in.
+    """One convolution of one capacity, its normalization folded in.
 
     Attributes:
-        weight_scale: for each output channel in order, normalisation gain included, (C_out,).
+        weight_scale: scale of each output channel, normalization gain included, (C_out,).
         bias: in real units, (C_out,).
-        output: range of the activations after the rectifier.
+        output: range of the activations after the ReLU.
     """
 
     weight_scale: Floats
@@ -33,15 +33,15 @@ class QuantizedConv:
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedRecurrent:
-    """One recurrent layer of one capacity, gate after gate in torch's order, (Q H,) each.
+    """One recurrent layer of one capacity, gates concatenated in torch's order, (Q H,) each.
 
-    Its weights are stored in 8 bits and computed with in 32: onnxruntime has no integer GRU.
+    Its weights are stored in 8 bits but used in 32, because onnxruntime has no integer GRU.
 
     Attributes:
-        scale_ih: of the rows that see the input, gains included.
-        scale_hh: of the rows that see the state.
+        scale_ih: scale of the rows that read the input, gains included.
+        scale_hh: scale of the rows that read the state, gains included.
         bias_ih: in real units.
-        bias_hh: likewise.
+        bias_hh: in real units.
         output: range of the hidden state.
     """
 
@@ -57,11 +57,11 @@ QuantizedLayer = QuantizedConv | QuantizedRecurrent | None
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedCapacity:
-    """What a capacity has besides its prefix of the integers.
+    """The numbers of a capacity besides its prefix of the integers.
 
     Attributes:
-        input: range of the normalised input.
-        layers: in order; None for a layer that has no numbers.
+        input: range of the normalized input.
+        layers: in order; None for a layer without numbers.
         pooled: range of the pooled features.
         head_scale: for each class, (classes,).
         head_bias: in real units, (classes,).
@@ -76,14 +76,14 @@ class QuantizedCapacity:
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedStudent:
-    """An int8 nest and what each capacity adds to it.
+    """An int8 nest with the scales and biases of each capacity.
 
     Attributes:
-        plans: the layers' shapes.
+        plans: shapes of the layers.
         tensors: the largest capacity's int8 weights by name.
         capacities: smallest first.
-        mean: of the input normalisation, one a channel.
-        deviation: likewise.
+        mean: of the input normalization, (C,).
+        deviation: of the input normalization, (C,).
     """
 
     plans: tuple[LayerPlan, ...]

@@ -1,4 +1,4 @@
-"""From a trained student to its int8 nest."""
+"""Quantize a trained student to its int8 nest."""
 
 import copy
 import math
@@ -26,7 +26,7 @@ from nestling_core.student.network import NestedStudent
 from nestling_core.student.plan import HEAD_NAME
 from nestling_core.student.sandwich import recalibrate
 
-# Inputs that the ranges are taken from; more change them little and cost memory.
+# Inputs that ranges are measured on; more hardly change them and cost memory.
 _RANGE_INPUTS = 2048
 
 _PLAIN = Quantization()
@@ -35,15 +35,15 @@ _PLAIN = Quantization()
 def quantize(
     student: NestedStudent, inputs: Floats, quantization: Quantization = _PLAIN
 ) -> QuantizedStudent:
-    """Quantise a trained nest.
+    """Quantize a trained nest.
 
-    The student's own weights are rounded in place: normalisation is calibrated again and the
-    activation ranges are taken with the weights that the device will run.
+    The student's own weights are rounded in place, so that normalization and activation ranges are
+    measured with the weights that a device will run.
 
     Args:
         student: trained; its weights are replaced by their rounded values.
-        inputs: training inputs (N, *shape) for the statistics.
-        quantization: how; its fine-tuning comes before (`fine_tune`).
+        inputs: training inputs for the statistics, (N, *shape).
+        quantization: methods to use; run its fine-tuning (`fine_tune`) before this.
     """
     if quantization.equalize:
         equalize(student)
@@ -83,7 +83,7 @@ def _round_weights(
 def _grids(
     student: NestedStudent, capacity: int, inputs: torch.Tensor, method: RangeMethod
 ) -> Iterator[ActivationRange]:
-    """Grids of the normalised input, of every layer's output and of the pooled features."""
+    """Yield the grids of the normalized input, of every layer's output and of the pooled values."""
     yield activation_range(student.normalizer(inputs).numpy(), method)
     for output in student.features(inputs, capacity):
         yield activation_range(output.numpy(), method)
@@ -135,5 +135,5 @@ def _layer(
 
 
 def _in_order(rows: Floats) -> Floats:
-    """Numbers of a stored tensor's rows, (W,) or (W, G), as channels lie: group after group."""
+    """Reorder values per row of a stored tensor, (W,) or (W, G), to channel order, by group."""
     return np.ascontiguousarray(rows.T).flatten()

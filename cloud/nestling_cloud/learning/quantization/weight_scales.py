@@ -1,4 +1,4 @@
-"""Scales of weights: one symmetric grid for each row, the same at every capacity."""
+"""Choose the scales of weights: one symmetric grid per row, the same at every capacity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from nestling_core.student.layers import RecurrentLayer
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.plan import HEAD_NAME, Shape, head_shape
 
-# Parts of a row's peak that its grid may cover.
+# Shares of a row's peak that its grid may cover.
 _SHARES = np.linspace(1.0, 0.6, 21)
 
 
@@ -20,8 +20,8 @@ class TensorGrid:
     """What the scales of one tensor of the nest depend on, besides its weights.
 
     Attributes:
-        rows: number of first axes that have scales of their own.
-        uses: how many capacities take each weight, of the tensor's shape.
+        rows: number of leading axes whose entries have their own scales.
+        uses: number of capacities that use each weight, in the shape of the tensor.
     """
 
     rows: int
@@ -29,7 +29,7 @@ class TensorGrid:
 
 
 def tensor_grids(student: NestedStudent) -> Mapping[str, TensorGrid]:
-    """The grids of every tensor of the nest, by its name in the layout."""
+    """Return the grid of every tensor of the nest, by its name in the layout."""
     capacities = range(1, student.config.capacities + 1)
     found = {
         layer.plan.tensor_name(name): TensorGrid(
@@ -52,13 +52,13 @@ def _uses(boxes: list[Shape]) -> Floats:
 
 
 def weight_scales(weight: Floats, grid: TensorGrid, method: WeightMethod) -> Floats:
-    """Scales of a tensor's rows, (*first axes,).
+    """Choose the scales of a tensor's rows, in the shape of its leading axes.
 
     Args:
         weight: of the largest capacity.
-        grid: its rows, and who uses its weights.
-        method: `peak` covers the largest weight; `mse` takes the grid with the smallest squared
-            error, summed over all capacities that use a weight.
+        grid: its rows, and how many capacities use each weight.
+        method: `peak` covers the largest weight; `mse` minimizes the squared error, summed over all
+            capacities that use a weight.
     """
     peak = _peak_scales(weight, grid.rows)
     return peak if method == "peak" else _mse_scales(weight, peak, grid)
@@ -66,7 +66,7 @@ def weight_scales(weight: Floats, grid: TensorGrid, method: WeightMethod) -> Flo
 
 def _peak_scales(weight: Floats, rows: int) -> Floats:
     peak = np.abs(weight.reshape(*weight.shape[:rows], -1)).max(axis=-1)
-    # A channel of next to nothing would get the scale zero.
+    # A channel of zeros would get the scale zero.
     return np.where(peak > SMALLEST_PEAK, peak / 127, 1.0).astype(np.float32)
 
 
@@ -79,7 +79,7 @@ def _mse_scales(weight: Floats, peak: Floats, grid: TensorGrid) -> Floats:
 
 
 def _errors(weight: Floats, scale: Floats, uses: Floats) -> Floats:
-    """Squared error of every row."""
+    """Return the squared error of every row."""
     off = round_weight(weight, scale) * spread(scale, weight.ndim) - weight
     errors: Floats = (uses * off**2).reshape(*scale.shape, -1).sum(axis=-1)
     return errors

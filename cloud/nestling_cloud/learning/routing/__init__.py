@@ -1,7 +1,7 @@
-"""Fits the multiplexer, and finds the thresholds and risk guarantees that a bundle ships.
+"""Fit the multiplexer and calibrate the thresholds and risk guarantees that a bundle ships.
 
-Everything here learns from inputs that teacher and student did not train on. A part of them fits
-the multiplexer; thresholds and promises are read off the rest.
+Everything here learns from inputs that neither teacher nor student trained on. The multiplexer is
+fitted on one part of them; thresholds and guarantees are derived from the rest.
 """
 
 from nestling_cloud.learning.routing.calibration import calibrate, route_inputs
@@ -11,8 +11,8 @@ from nestling_cloud.learning.routing.cascade import (
     at_once,
     fit_cascade,
     gains,
+    of_answering_capacity,
     runs_larger,
-    taken,
 )
 from nestling_cloud.learning.routing.correctness_labels import success_targets
 from nestling_cloud.learning.routing.data import RoutingData, share_out
@@ -46,11 +46,11 @@ __all__ = [
     "fit_cascade",
     "fit_multiplexer",
     "gains",
+    "of_answering_capacity",
     "operating_point",
     "route_inputs",
     "runs_larger",
     "share_out",
     "success_targets",
-    "taken",
     "upper_bound",
 ]

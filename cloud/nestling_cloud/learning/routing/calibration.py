@@ -1,4 +1,4 @@
-"""What a bundle says of its router: thresholds for target shares, and for tolerated risks."""
+"""Calibrate a bundle's router: thresholds for target shares and for tolerated risks."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,8 +10,8 @@ from nestling_cloud.learning.routing.cascade import (
     at_once,
     fit_cascade,
     gains,
+    of_answering_capacity,
     runs_larger,
-    taken,
 )
 from nestling_cloud.learning.routing.data import Floats, RoutingData
 from nestling_cloud.learning.routing.fit_multiplexer import beliefs
@@ -19,36 +19,35 @@ from nestling_cloud.learning.routing.operating_points import routing_curve
 from nestling_cloud.learning.routing.risk_guarantee import RISKS, RoutedInputs, certify
 from nestling_cloud.models.multiplexer import Multiplexer
 
-# By which a device tells whether its inputs are like the calibration inputs.
+# A device compares its own predictions with these quantiles to detect drift.
 _QUANTILES = 33
 
 
 def calibrate(
     multiplexer: Multiplexer, fitted: RoutingData, held_out: RoutingData, macs: Sequence[int]
 ) -> Calibration:
-    """Read thresholds off inputs that nothing was fitted on.
+    """Calibrate the router's thresholds on inputs that nothing was fitted on.
 
     Args:
-        multiplexer: the one that is shipped.
-        fitted: inputs that it was fitted on; cascades are found on them.
+        multiplexer: the fitted multiplexer that the bundle ships.
+        fitted: inputs that it was fitted on; the cascades are fitted on them too.
         held_out: inputs that it was not fitted on.
         macs: multiply-accumulates of each capacity.
 
     Returns:
-        For each capacity, run at once and on the cascade to it, the thresholds at which target
-        shares are offloaded, the accuracy that then results, the thresholds that keep a tolerated
-        risk, and what inputs like these are believed to be.
+        For each capacity, run directly and as the end of a cascade: the thresholds for a grid of
+        target offload shares with the accuracy that results, the thresholds that keep each
+        tolerated risk, and quantiles of the predicted success probability on the held-out inputs.
     """
     known, unseen = beliefs(multiplexer, fitted), beliefs(multiplexer, held_out)
     capacities = range(1, held_out.capacities + 1)
     cascades = [fit_cascade(known, fitted, macs, top) for top in capacities]
 
     def curve(cascade: CascadeRule) -> RoutingCurve:
-        judged = route_inputs(cascade, unseen, held_out)
-        made = routing_curve(
-            judged.gains, taken(cascade, unseen, held_out.right), held_out.right[:, -1]
-        )
-        made.certified.extend(_certified(route_inputs(cascade, known, fitted), judged))
+        routed = route_inputs(cascade, unseen, held_out)
+        device_right = of_answering_capacity(cascade, unseen, held_out.right)
+        made = routing_curve(routed.gains, device_right, held_out.right[:, -1])
+        made.certified.extend(_certified(route_inputs(cascade, known, fitted), routed))
         made.believed.extend(_quantiles(unseen[cascade.start - 1, :, cascade.top - 1]))
         return made
 
@@ -60,9 +59,19 @@ def calibrate(
 
 
 def route_inputs(cascade: CascadeRule, believed: Floats, data: RoutingData) -> RoutedInputs:
-    """How inputs go in a cascade."""
+    """Route inputs through a cascade.
+
+    Args:
+        cascade: the cascade.
+        believed: success probabilities of the inputs, (K, N, K + 1), as returned by `beliefs`.
+        data: the outputs of every option for the same inputs.
+
+    Returns:
+        The predicted gain of the cloud, and whether the answering capacity agrees with the cloud.
+    """
     return RoutedInputs(
-        gains=gains(cascade, believed), agrees=taken(cascade, believed, data.agrees)
+        gains=gains(cascade, believed),
+        agrees=of_answering_capacity(cascade, believed, data.agrees),
     )
 
 

@@ -1,8 +1,8 @@
-"""The cascade of a nest: a small capacity answers first, a larger one where it is worth its run.
+"""Fit and apply a cascade: a small capacity runs first, a larger one only where it pays.
 
-A nest holds every smaller model of the one that fits, so running a small one first costs no
-download, and little memory. After NestDNN's capacities (Fang et al. 2018, arXiv 1810.10090) and
-cascades that stop early (BranchyNet, arXiv 1709.01686).
+A nest holds every smaller model of the largest one that fits, so running a small one first needs no
+further download and little memory. Based on NestDNN's capacities (Fang et al. 2018, arXiv
+1810.10090) and on early-exit networks (BranchyNet, arXiv 1709.01686).
 """
 
 from collections.abc import Sequence
@@ -13,25 +13,27 @@ from numpy.typing import NDArray
 
 from nestling_cloud.learning.routing.data import Bools, Floats, RoutingData
 
-# Gains that differ by less are one: runtimes differ in their last bits, and inputs that are all
-# alike must not go over together where a threshold stands among them.
-ALIKE = 1e-6
-# Accuracy that the cascade may cost against running the larger capacity at once.
+# Added to a threshold at a quantile: runtimes differ in their last bits, and many inputs with equal
+# gains must not all cross the threshold because of that.
+MARGIN = 1e-6
+# Accuracy that a cascade may lose against running the larger capacity directly.
 _TOLERANCE = 0.001
-_TRIED = tuple(number / 20 for number in range(20))
-# What starting a capacity takes, whatever its size, in multiply-accumulates of a Pi 4B (0.12 ms at
-# 1.4 a nanosecond).
+# Shares of inputs on which the larger capacity runs that `fit_cascade` tries.
+_LARGER_SHARES = tuple(number / 20 for number in range(20))
+# Fixed cost of running any capacity, in multiply-accumulates of a Pi 4B (0.12 ms at 1.4 per
+# nanosecond).
 _START_MACS = 168_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeRule:
-    """How a capacity is reached.
+    """The capacities of a cascade and the threshold between them.
 
     Attributes:
-        start: capacity that runs first, 1 to K; `top` where that runs at once.
-        top: capacity that runs where the first one is not enough, 1 to K.
-        threshold: what the larger one must be better by, in success probability, to run.
+        start: capacity that runs first, 1 to K; equal to `top` where `top` runs directly.
+        top: capacity that runs where the first one is not good enough, 1 to K.
+        threshold: the larger capacity runs where its predicted success probability exceeds that of
+            the first one by more than this.
     """
 
     start: int
@@ -41,38 +43,44 @@ class CascadeRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Gains:
-    """What the cloud is believed to be better by, in success probability.
+    """Predicted gain in success probability of the cloud over the device.
 
     Attributes:
-        gate: before the larger capacity could run, (N,); None where one runs at once.
-        accept: after the last one ran, (N,).
+        gate: gain before the larger capacity could run, (N,); None where one capacity runs
+            directly.
+        accept: gain after the last capacity ran, (N,).
     """
 
     gate: Floats | None
     accept: Floats
 
     def sent(self, gate_threshold: float, accept_threshold: float) -> Bools:
-        """Which inputs go to the cloud at such thresholds, (N,)."""
+        """Return which inputs go to the cloud at the given thresholds, (N,).
+
+        Args:
+            gate_threshold: an input goes where `gate` is above it.
+            accept_threshold: an input goes where `accept` is above it.
+        """
         late: Bools = self.accept > accept_threshold
         return late if self.gate is None else late | (self.gate > gate_threshold)
 
     def part(self, chosen: NDArray[np.intp]) -> "Gains":
-        """The same for some of the inputs."""
+        """Return the gains of the chosen inputs."""
         gate = None if self.gate is None else self.gate[chosen]
         return Gains(gate=gate, accept=self.accept[chosen])
 
 
 def at_once(capacity: int) -> CascadeRule:
-    """Run one capacity and no other."""
+    """Return the rule that runs one capacity directly."""
     return CascadeRule(start=capacity, top=capacity)
 
 
 def runs_larger(cascade: CascadeRule, believed: Floats) -> Bools:
-    """For which inputs the larger capacity runs, (N,).
+    """Return for which inputs the larger capacity runs, (N,).
 
     Args:
         cascade: the cascade.
-        believed: of the inputs, (K, N, K + 1), as `beliefs` has it.
+        believed: success probabilities of the inputs, (K, N, K + 1), as returned by `beliefs`.
     """
     if cascade.start == cascade.top:
         return np.zeros(believed.shape[1], np.bool_)
@@ -82,7 +90,12 @@ def runs_larger(cascade: CascadeRule, believed: Floats) -> Bools:
 
 
 def gains(cascade: CascadeRule, believed: Floats) -> Gains:
-    """What the cloud is believed to be better by, in a cascade."""
+    """Return the predicted gain of the cloud for inputs that run through a cascade.
+
+    Args:
+        cascade: the cascade.
+        believed: success probabilities of the inputs, (K, N, K + 1), as returned by `beliefs`.
+    """
     start, top = cascade.start - 1, cascade.top - 1
     last = believed[top, :, -1] - believed[top, :, top]
     if start == top:
@@ -94,13 +107,13 @@ def gains(cascade: CascadeRule, believed: Floats) -> Gains:
     )
 
 
-def taken(cascade: CascadeRule, believed: Floats, by_capacity: Bools) -> Bools:
-    """Pick for each input the capacity that answers it.
+def of_answering_capacity(cascade: CascadeRule, believed: Floats, by_capacity: Bools) -> Bools:
+    """Select, for each input, the value of the capacity that answers it, (N,).
 
     Args:
         cascade: the cascade.
-        believed: of the inputs.
-        by_capacity: something of each capacity, (N, K) or (N, K + 1).
+        believed: success probabilities of the inputs, (K, N, K + 1), as returned by `beliefs`.
+        by_capacity: a value for each capacity, (N, K) or (N, K + 1).
     """
     return np.where(
         runs_larger(cascade, believed),
@@ -110,13 +123,19 @@ def taken(cascade: CascadeRule, believed: Floats, by_capacity: Bools) -> Bools:
 
 
 def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: int) -> CascadeRule:
-    """Find the cascade to a capacity that computes least, at next to no loss on these inputs.
+    """Find the cheapest cascade to a capacity that loses hardly any accuracy on these inputs.
+
+    The loss is at most 0.1 percentage points, compared with running the capacity directly.
 
     Args:
-        believed: of the inputs.
-        data: what every option makes of them.
+        believed: success probabilities of the inputs, (K, N, K + 1), as returned by `beliefs`.
+        data: the outputs of every option for the same inputs.
         macs: multiply-accumulates of each capacity.
         top: the capacity, 1 to K.
+
+    Returns:
+        The cascade with the fewest multiply-accumulates on average; the rule that runs `top`
+        directly where no cascade is cheaper.
     """
     right = data.right
     enough = right[:, top - 1].mean() - _TOLERANCE
@@ -124,11 +143,12 @@ def fit_cascade(believed: Floats, data: RoutingData, macs: Sequence[int], top: i
     for start in range(1, top):
         after = believed[start - 1]
         worth = after[:, top - 1] - after[:, start - 1]
-        for share in _TRIED:
-            threshold = float(np.quantile(worth, 1 - share)) + ALIKE
+        for share in _LARGER_SHARES:
+            threshold = float(np.quantile(worth, 1 - share)) + MARGIN
             cascade = CascadeRule(start=start, top=top, threshold=threshold)
             larger_share = float(runs_larger(cascade, believed).mean())
             needed = macs[start - 1] + _START_MACS + larger_share * (macs[top - 1] + _START_MACS)
-            if needed < least and taken(cascade, believed, right).mean() >= enough:
+            accuracy = of_answering_capacity(cascade, believed, right).mean()
+            if needed < least and accuracy >= enough:
                 best, least = cascade, needed
     return best

@@ -1,4 +1,4 @@
-"""What a router is taught: how probable it is that an option is right."""
+"""Make the multiplexer's training targets: how probable it is that each option is right."""
 
 import numpy as np
 import torch
@@ -6,23 +6,23 @@ from torch.nn import functional
 
 from nestling_cloud.learning.routing.data import Floats, RoutingData
 
-# Half of what a router is taught is said by the labels, half by the teacher.
+# Weight of the labels in the training targets; the teacher's probabilities have the rest.
 LABEL_PART = 0.5
-# Temperatures that the teacher's logits are tried at.
+# Temperatures tried for the teacher's logits.
 _TEMPERATURES = np.geomspace(0.25, 8, 41)
 
 
 def success_targets(data: RoutingData, *, label_part: float = LABEL_PART) -> Floats:
-    """Probability that capacity 1 to K and the cloud are right, (N, K + 1).
+    """Return the target probability that each capacity and the cloud are right, (N, K + 1).
 
-    A label says right or wrong of one input, which is a noisy word on how often such inputs go
-    right. The teacher's own belief in an option's answer, at the temperature that fits these
-    inputs best (Guo et al. 2017, arXiv 1706.04599), is a smooth one, but wrong where the teacher
-    is. How the mean of both compares with either alone stands in docs/results/routing.md.
+    A label only shows whether one input was answered correctly, which is a noisy estimate of how
+    often such inputs are. The teacher's probability of an option's answer, at the temperature that
+    fits these inputs best (Guo et al. 2017, arXiv 1706.04599), is a smooth estimate, but it is
+    wrong where the teacher is. docs/results/routing.md compares the mean of both with either alone.
 
     Args:
-        data: of the inputs.
-        label_part: 1 for the labels alone, 0 for the teacher alone.
+        data: outputs of every option, and the labels.
+        label_part: weight of the labels: 1 for the labels alone, 0 for the teacher alone.
     """
     labels = data.right.astype(np.float32)
     if label_part == 1:
@@ -35,13 +35,21 @@ def success_targets(data: RoutingData, *, label_part: float = LABEL_PART) -> Flo
 
 
 def temperature(logits: Floats, labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> float:
-    """Temperature at which logits fit the labels best, by cross entropy, between 1/4 and 8."""
-    given, wanted = torch.from_numpy(logits), torch.from_numpy(labels)
-    losses = [functional.cross_entropy(given / float(t), wanted).item() for t in _TEMPERATURES]
+    """Return the temperature at which logits fit the labels best, between 1/4 and 8.
+
+    Args:
+        logits: of a classifier, (N, classes).
+        labels: true classes, (N,).
+
+    Returns:
+        The temperature of least cross entropy.
+    """
+    given, targets = torch.from_numpy(logits), torch.from_numpy(labels)
+    losses = [functional.cross_entropy(given / float(t), targets).item() for t in _TEMPERATURES]
     return float(_TEMPERATURES[int(np.argmin(losses))])
 
 
 def softmax(logits: Floats) -> Floats:
-    """Class probabilities, (N, classes), whatever the size of the logits."""
+    """Return class probabilities, (N, classes); large logits do not overflow."""
     found: Floats = functional.softmax(torch.from_numpy(logits), dim=1).numpy()
     return found

@@ -1,4 +1,4 @@
-"""What routers learn from, and how it is shared out between them and their thresholds."""
+"""Hold the data that routers learn from, and split it between fitting and thresholds."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-# Part of the inputs that the networks are fitted on; thresholds and promises come from the others.
+# Part of the inputs that the multiplexer and the cascades are fitted on; thresholds and guarantees
+# come from the rest.
 FITTED_PART = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoutingData:
-    """What every option makes of inputs that neither teacher nor student learned from.
+    """Outputs of every option for inputs that neither teacher nor student trained on.
 
-    On their own training data both look surer and better than they are.
+    On their own training data, models are more confident and more accurate than on new inputs.
 
     Attributes:
         inputs: (N, *shape).
@@ -35,23 +36,23 @@ class RoutingData:
 
     @property
     def capacities(self) -> int:
-        """K, the number of capacities."""
+        """The number of capacities, K."""
         return len(self.logits)
 
     @property
     def right(self) -> Bools:
-        """Whether capacity 1 to K and the cloud are right, (N, K + 1)."""
+        """Whether each capacity and, last, the cloud is right, (N, K + 1)."""
         answers = [*self.logits.argmax(axis=2), self.cloud.argmax(axis=1)]
         return np.stack([answer == self.labels for answer in answers], axis=1)
 
     @property
     def agrees(self) -> Bools:
-        """Whether capacity 1 to K answers as the cloud does, (N, K)."""
+        """Whether each capacity gives the cloud's answer, (N, K)."""
         agrees: Bools = self.logits.argmax(axis=2) == self.cloud.argmax(axis=1)
         return agrees.T
 
     def part(self, chosen: NDArray[np.intp]) -> "RoutingData":
-        """The same for some of the inputs."""
+        """Return the data of the chosen inputs."""
         return RoutingData(
             inputs=self.inputs[chosen],
             logits=self.logits[:, chosen],
@@ -61,14 +62,13 @@ class RoutingData:
 
 
 def share_out(data: RoutingData) -> tuple[RoutingData, RoutingData]:
-    """Deal inputs to the networks and to their thresholds.
+    """Split inputs into a part for fitting and a part for thresholds.
 
-    Inputs are taken in recorded order, the first part and the rest: neighbouring windows of one
-    recording are much alike, and a threshold that is read off the neighbours of what a network was
-    fitted on would promise too much.
+    The split keeps the recorded order. Neighboring windows of one recording are much alike: a
+    threshold derived from neighbors of the fitted inputs would be too optimistic.
 
     Returns:
-        What the networks are fitted on, and what thresholds and promises are read off.
+        The inputs to fit on, and the inputs to derive thresholds and guarantees from.
     """
     border = round(FITTED_PART * len(data))
     return data.part(np.arange(border)), data.part(np.arange(border, len(data)))

@@ -1,4 +1,4 @@
-"""Fits the multiplexer: what tells who is right, once a capacity has run."""
+"""Fit the multiplexer: it predicts which options are right once a capacity has run."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,12 @@ RECIPE = Recipe(epochs=40, batch=256, learning_rate=3e-3, weight_decay=0.3, thre
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """What a multiplexer looks at, and what it is taught.
+    """The inputs of a multiplexer and its training targets.
 
     Attributes:
-        knows_classes: it looks at which class has which probability, not only at the largest.
-        label_part: of the targets that the labels say; the teacher's belief says the rest.
+        knows_classes: the multiplexer sees the probability of each class, not only the largest
+            ones.
+        label_part: weight of the labels in its targets; the teacher's probabilities have the rest.
     """
 
     knows_classes: bool = False
@@ -40,17 +41,17 @@ def fit_multiplexer(
     design: Design = DEFAULT,
     recipe: Recipe = RECIPE,
 ) -> Multiplexer:
-    """Fit what tells who is right, on inputs that the models did not train on.
+    """Fit a multiplexer on inputs that the models did not train on.
 
     Args:
-        data: what every option made of those inputs.
-        seed: initial weights and shuffling.
-        progress: told every epoch.
-        design: what it looks at, and what it is taught; `choose_design` finds it.
-        recipe: epochs and step sizes.
+        data: outputs of every option for those inputs.
+        seed: for initial weights and shuffling.
+        progress: shows each epoch.
+        design: inputs and targets of the multiplexer; `choose_design` finds the best one.
+        recipe: epochs and learning rate.
 
     Raises:
-        TrainingError: too few inputs.
+        TrainingError: there are too few inputs.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -80,10 +81,15 @@ def fit_multiplexer(
 
 @torch.no_grad()
 def beliefs(multiplexer: Multiplexer, data: RoutingData) -> Floats:
-    """What each option is believed to be good for, once each capacity has run.
+    """Predict how probable it is that each option is right, once each capacity has run.
+
+    Args:
+        multiplexer: the fitted multiplexer.
+        data: outputs of every option.
 
     Returns:
-        Probabilities to be right, (K, N, K + 1): first the capacity that ran, last the option.
+        Success probabilities, (K, N, K + 1): the first axis is the capacity that ran, the last one
+        the option.
     """
     found = [
         multiplexer(torch.from_numpy(logits), torch.full((len(logits),), ran)).numpy()

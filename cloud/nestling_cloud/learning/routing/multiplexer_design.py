@@ -1,9 +1,10 @@
-"""Finds what a multiplexer should look at, and be taught, by inputs that it was not fitted on.
+"""Choose a multiplexer's inputs and training targets by inputs that it was not fitted on.
 
-How sure a student is says most of what can be known, and says it of any class; the teacher's belief
-is a smoother word than a label. Neither holds where the cloud knows some classes only, or where
-labels of some classes are noise (Jitkrittum et al. 2023, arXiv 2307.02764). What else there is to
-look at is learned by heart where inputs come from few people, so it has to show that it helps.
+The student's confidence carries most of the information, for every class alike, and the teacher's
+probabilities are smoother targets than labels. Neither holds where the cloud is good at some
+classes only, or where the labels of some classes are noisy (Jitkrittum et al. 2023, arXiv
+2307.02764). Where inputs come from few people, a multiplexer overfits any further input, so another
+design has to prove that it helps.
 """
 
 import dataclasses
@@ -28,29 +29,30 @@ DESIGNS = tuple(
     for knows in (False, True)
     for part in (LABEL_PART, 1.0)
 )
-# Fewer epochs than what is shipped: designs differ as much after them.
+# Fewer epochs than for the shipped multiplexer: they are enough to compare designs.
 _RECIPE = dataclasses.replace(RECIPE, epochs=15)
-# Neighbouring windows of a recording are alike, and count as one.
+# Inputs per stretch: neighboring windows of a recording are alike and count as one observation.
 _STRETCH = 50
-# By how many standard errors another design has to be better than the default.
-_SURE = 2.0
-# Fewer stretches cannot show it.
-_FEWEST = 10
+# Standard errors by which another design must be better than the default.
+_STANDARD_ERRORS = 2.0
+# Fewer stretches are too few to compare designs.
+_FEWEST_STRETCHES = 10
 
 
 def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design:
-    """Fit every design on one half of the inputs and judge it on the other, both ways.
+    """Fit every design on one half of the inputs and evaluate it on the other, both ways.
 
-    The default stays unless another is surely better: by two standard errors, over stretches of 50
-    neighbouring inputs, of the squared error of what the cloud is believed to be better by.
+    The default stays unless another design is better by two standard errors. The measure is the
+    squared error of the cloud's predicted gain, averaged over stretches of 50 neighboring inputs.
 
     Args:
-        data: what every option made of inputs that the models did not train on, as recorded.
+        data: outputs of every option for inputs that the models did not train on, in recorded
+            order.
         seed: of the fits.
-        progress: told every design.
+        progress: shows each design.
     """
     stretches = len(data) // _STRETCH
-    if stretches < _FEWEST:
+    if stretches < _FEWEST_STRETCHES:
         return DEFAULT
     errors = {
         design: _by_stretch(_squared_errors(data, design, seed), stretches)
@@ -60,13 +62,13 @@ def choose_design(data: RoutingData, *, seed: int, progress: Progress) -> Design
     for design, one in errors.items():
         gained = errors[DEFAULT] - one
         mean = float(gained.mean())
-        if mean > most and mean > _SURE * gained.std(ddof=1) / np.sqrt(stretches):
+        if mean > most and mean > _STANDARD_ERRORS * gained.std(ddof=1) / np.sqrt(stretches):
             best, most = design, mean
     return best
 
 
 def _squared_errors(data: RoutingData, design: Design, seed: int) -> Doubles:
-    """Of what the cloud is believed to be better by, mean over capacities, (N,)."""
+    """Return the squared error of the cloud's predicted gain, mean over capacities, (N,)."""
     halves = np.array_split(np.arange(len(data)), 2)
     found = []
     for judged, fitted in ((halves[0], halves[1]), (halves[1], halves[0])):

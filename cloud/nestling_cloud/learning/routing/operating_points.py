@@ -1,41 +1,41 @@
-"""Operating points: thresholds at which target shares of inputs go to the cloud."""
+"""Find operating points: thresholds at which target shares of inputs go to the cloud."""
 
 import numpy as np
 
 from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
-from nestling_cloud.learning.routing.cascade import ALIKE, Gains
+from nestling_cloud.learning.routing.cascade import MARGIN, Gains
 from nestling_cloud.learning.routing.data import Bools, Floats
 
-# Between points a device reads thresholds off a line, and at the ends thresholds leap: there the
-# grid is fine.
+# A device interpolates linearly between points. Thresholds change fast at both ends, so the grid is
+# fine there.
 SHARES = (
     *(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
     *(0.5, 0.6, 0.75, 0.85, 0.9, 0.95, 0.98, 0.99, 1.0),
 )
-# Part of the offloaded inputs that may go when the first capacity has run, in a cascade. Less is
-# known of them than after the larger one, whose run is saved.
+# In a cascade, the part of the offloaded inputs that may go right after the first capacity ran.
+# This saves running the larger one, but the decision rests on less information.
 GATED_PART = 0.1
 
 
 def routing_curve(gained: Gains, device: Bools, cloud: Bools) -> RoutingCurve:
-    """Operating points for a grid of target shares.
+    """Compute the operating points for the grid of target shares.
 
     Args:
-        gained: by inputs that the router was not fitted on.
-        device: whether the capacity is right, (N,).
+        gained: predicted gain of the cloud, for N inputs that the router was not fitted on.
+        device: whether the device is right, (N,).
         cloud: whether the cloud is right, (N,).
     """
     return RoutingCurve(points=[operating_point(gained, device, cloud, share) for share in SHARES])
 
 
 def operating_point(gained: Gains, device: Bools, cloud: Bools, share: float) -> OperatingPoint:
-    """Thresholds at which a share of inputs goes to the cloud.
+    """Find the thresholds that send a share of inputs to the cloud, and the accuracy they give.
 
     Args:
-        gained: what the cloud is believed to be better by, of N inputs.
+        gained: predicted gain of the cloud, for N inputs.
         device: whether the device is right, (N,).
         cloud: whether the cloud is right, (N,).
-        share: wished, 0 to 1.
+        share: target offload share, 0 to 1.
     """
     gate_threshold, accept_threshold = thresholds(gained, share)
     offloaded = gained.sent(gate_threshold, accept_threshold)
@@ -48,9 +48,13 @@ def operating_point(gained: Gains, device: Bools, cloud: Bools, share: float) ->
 
 
 def thresholds(gained: Gains, share: float) -> tuple[float, float]:
-    """Thresholds at the gate and after it that send a share of these inputs to the cloud.
+    """Return the gate and accept thresholds that send a share of these inputs to the cloud.
 
-    Where one capacity runs at once nothing goes at the gate, unless everything goes.
+    Where one capacity runs directly, nothing is sent at the gate unless everything is sent.
+
+    Args:
+        gained: predicted gain of the cloud.
+        share: target offload share, 0 to 1.
     """
     gate, accept = gained.gate, gained.accept
     if gate is None or share >= 1:
@@ -62,9 +66,9 @@ def thresholds(gained: Gains, share: float) -> tuple[float, float]:
 
 
 def _threshold(gains: Floats, share: float) -> float:
-    """The threshold that a share of the gains exceeds; gains lie in [-1, 1]."""
+    """Return the threshold that a share of the gains exceeds; gains lie in [-1, 1]."""
     if share <= 0 or len(gains) == 0:
         return 1.0
     if share >= 1:
         return -1.0 - 1e-6
-    return float(np.quantile(gains, 1 - share)) + ALIKE
+    return float(np.quantile(gains, 1 - share)) + MARGIN

@@ -1,10 +1,10 @@
-"""Risk guarantees: thresholds at which the device seldom disagrees with the cloud.
+"""Certify risk guarantees: thresholds at which the device seldom disagrees with the cloud.
 
-For a tolerated risk alpha the bundle names thresholds at which P(device and cloud disagree | the
-device kept the input) <= alpha, and the statement is false with probability delta at most, over the
-draw of the inputs that it was read off (learn then test: Angelopoulos et al. 2021, arXiv
+For a tolerated risk alpha, the bundle ships thresholds at which P(device and cloud disagree | the
+device kept the input) <= alpha. The statement is false with probability at most delta, over the
+draw of the inputs that it was certified on (learn then test: Angelopoulos et al. 2021, arXiv
 2110.01052; the selective classifier's bound of Geifman & El-Yaniv 2017, arXiv 1705.08500). It holds
-for inputs that are drawn as those were.
+for inputs from the same distribution.
 """
 
 from dataclasses import dataclass
@@ -19,24 +19,29 @@ from nestling_cloud.learning.routing.operating_points import thresholds
 
 RISKS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 DELTA = 0.1
-# Shares of offloaded inputs at which thresholds are tried, from cautious to daring.
-_TRIED = tuple(number / 40 for number in range(39, -1, -1))
+# Offload shares at which thresholds are tested, from cautious to daring.
+_TESTED_SHARES = tuple(number / 40 for number in range(39, -1, -1))
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoutedInputs:
-    """How inputs went that a router judged.
+    """Inputs that a router has judged.
 
     Attributes:
-        gains: what it believed.
-        agrees: whether the device answers as the cloud does, (N,).
+        gains: predicted gain of the cloud.
+        agrees: whether the device gives the cloud's answer, (N,).
     """
 
     gains: Gains
     agrees: Bools
 
     def kept(self, gate_threshold: float, accept_threshold: float) -> Bools:
-        """Inputs that the device keeps at such thresholds, (N,)."""
+        """Return which inputs the device keeps at the given thresholds, (N,).
+
+        Args:
+            gate_threshold: largest gain at the gate that keeps an input.
+            accept_threshold: largest gain after the last capacity that keeps an input.
+        """
         kept: Bools = ~self.gains.sent(gate_threshold, accept_threshold)
         return kept
 
@@ -44,24 +49,24 @@ class RoutedInputs:
 def certify(
     fitted: RoutedInputs, held_out: RoutedInputs, *, risk: float, delta: float = DELTA
 ) -> CertifiedPoint | None:
-    """Find the thresholds that keep most inputs on the device under a tolerated risk.
+    """Find the thresholds that keep most inputs on the device within a tolerated risk.
 
-    Thresholds are laid out beforehand, on the inputs that the router was fitted on, and so is the
-    place to begin. On inputs that were held out they are tested one after the other, from cautious
-    to daring, and the first failure ends it: so all that passed hold at once, without a correction
-    for their number.
+    The sequence of thresholds, and where it starts, is fixed beforehand on the inputs that the
+    router was fitted on. The held-out inputs test them one after the other, from cautious to
+    daring, until the first one fails. All that passed before it therefore hold together, without a
+    correction for multiple tests.
 
     Args:
         fitted: inputs that the router was fitted on.
         held_out: inputs that it was not fitted on.
-        risk: tolerated share of disagreement among inputs that the device keeps, 0 to 1.
-        delta: probability that the statement is false.
+        risk: tolerated share of disagreement among the inputs that the device keeps, 0 to 1.
+        delta: tolerated probability that the guarantee is false.
 
     Returns:
-        The last thresholds that passed; None where not even the first ones did.
+        The last thresholds that passed; None if the first ones already failed.
     """
     passed = None
-    for gate_threshold, accept_threshold in _laid_out(fitted, len(held_out.agrees), delta):
+    for gate_threshold, accept_threshold in _test_sequence(fitted, len(held_out.agrees), delta):
         kept = held_out.kept(gate_threshold, accept_threshold)
         count = int(kept.sum())
         bound = upper_bound(int((kept & ~held_out.agrees).sum()), count, delta=delta)
@@ -79,13 +84,13 @@ def certify(
     return passed
 
 
-def _laid_out(fitted: RoutedInputs, count: int, delta: float) -> list[tuple[float, float]]:
-    """Thresholds to test, from where the fitted inputs let `count` others expect the best bound.
+def _test_sequence(fitted: RoutedInputs, count: int, delta: float) -> list[tuple[float, float]]:
+    """Return the thresholds to test, starting where the expected bound on `count` inputs is best.
 
-    A very cautious threshold keeps few inputs, too few to show anything; a daring one keeps errors.
+    A very cautious threshold keeps too few inputs to prove anything; a daring one keeps errors.
     """
-    tried = [thresholds(fitted.gains, share) for share in _TRIED]
-    # A daring threshold keeps all that a cautious one keeps.
+    tried = [thresholds(fitted.gains, share) for share in _TESTED_SHARES]
+    # A daring threshold must keep every input that a cautious one keeps.
     rising = np.maximum.accumulate(np.array(tried), axis=0)
     found = [(float(gate), float(accept)) for gate, accept in rising]
     expected = []
@@ -98,12 +103,12 @@ def _laid_out(fitted: RoutedInputs, count: int, delta: float) -> list[tuple[floa
 
 
 def upper_bound(errors: int, count: int, *, delta: float) -> float:
-    """Clopper & Pearson's upper bound on a rate, false with probability delta at most.
+    """Return the Clopper-Pearson upper confidence bound on an error rate.
 
     Args:
-        errors: seen among `count` inputs.
-        count: inputs; of none, the bound is 1.
-        delta: probability that the rate is above the bound, 0 to 1.
+        errors: errors seen among `count` inputs.
+        count: number of inputs; the bound is 1 where it is 0.
+        delta: probability that the true rate is above the bound, 0 to 1.
     """
     if errors >= count:
         return 1.0

@@ -128,7 +128,7 @@ def test_recurrent_student_is_refused_before_the_teacher_is_trained(
 ) -> None:
     assert capacities(task=f"{tasks}:RECURRENT") == 1
 
-    assert "in convolutions only" in capsys.readouterr().err
+    assert "in students of convolutions" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is known of a teacher before anything is trained for long."""
+"""Unfit teachers are refused before a long training."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from nestling_cloud.cloud_model.model import CloudModel
 from nestling_cloud.errors import CloudError
 from nestling_cloud.learning.adaptation import AdaptationConfig
 from nestling_cloud.learning.adaptation.pipeline import learn_adapted
-from nestling_cloud.learning.check_teacher import check_teaching, to_serve
+from nestling_cloud.learning.check_teacher import check_teaching, prepare_to_serve
 from nestling_cloud.learning.distillation.features import TeacherFeatureError
 from nestling_cloud.learning.loop import seeded
 from nestling_cloud.learning.pipeline import learn
@@ -25,49 +25,49 @@ from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 
 class Undecided(TinyTeacher):
-    """Does one thing or another as the numbers are, which no graph of layers can."""
+    """Branches on its input, which an exported graph cannot."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x if float(x.sum()) > 0 else -x)
 
 
 class Headless(TinyTeacher):
-    """Answers with its features."""
+    """Returns its features instead of logits."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.relu(self.conv(x)).mean(2)
 
 
 class Squeezing(TinyTeacher):
-    """Gives up the batch axis of one input."""
+    """Drops the batch axis of a single input."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x).squeeze()
 
 
 class Double(TinyTeacher):
-    """Answers in 64 bits."""
+    """Returns 64-bit logits."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x).double()
 
 
 class Half(TinyTeacher):
-    """Answers in 16 bits."""
+    """Returns 16-bit logits."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x).half()
 
 
 class Comparing(TinyTeacher):
-    """Looks at an input beside the others of its batch."""
+    """Compares an input with the others of its batch."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x - x.mean(0, keepdim=True))
 
 
 class Overflowing(TinyTeacher):
-    """Divides nothing by nothing."""
+    """Divides zero by zero."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x) * 0 / 0
@@ -101,7 +101,7 @@ def adapted(task: Task, progress: Progress) -> None:
         (Half, TeacherError, "Half answers in float16"),
         (Comparing, TeacherError, "answers an input otherwise among 2 than alone"),
         (Overflowing, TeacherError, "inputs with logits that are not finite"),
-        (Flat, TeacherFeatureError, "hints need the last module"),
+        (Flat, TeacherFeatureError, "distillation by hints needs a module"),
     ],
 )
 def test_teacher_that_cannot_teach_or_be_served_is_refused_before_it_is_trained(
@@ -130,12 +130,12 @@ def failing(_signature: Signature) -> nn.Module:
             failing,
             r"no such file: 'teacher.pt' \(test_check_teacher.py, line \d+\)",
         ),
-        (lambda _signature: None, "gave None and not a torch.nn.Module"),
-        (lambda _signature: TinyTeacher, "gave a type and not a torch.nn.Module"),
+        (lambda _signature: None, "returned None and not a torch.nn.Module"),
+        (lambda _signature: TinyTeacher, "returned a type and not a torch.nn.Module"),
         (lambda: TinyTeacher(TINY_TASK.signature), r"TypeError: .* positional argument"),
     ],
 )
-def test_function_that_makes_no_teacher_is_told_in_words(
+def test_function_that_makes_no_teacher_gives_a_readable_error(
     teacher: Callable[[Signature], nn.Module], words: str
 ) -> None:
     task = dataclasses.replace(TINY_TASK, teacher=teacher)
@@ -145,7 +145,7 @@ def test_function_that_makes_no_teacher_is_told_in_words(
 
 
 class Unteachable(TinyTeacher):
-    """Answers, and cannot learn."""
+    """Answers, but fails in training mode."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.training:
@@ -153,18 +153,18 @@ class Unteachable(TinyTeacher):
         return super().forward(x)
 
 
-def test_teacher_that_fails_while_it_is_trained_is_told_in_words() -> None:
+def test_teacher_that_fails_in_training_gives_a_readable_error() -> None:
     task = dataclasses.replace(TINY_TASK, teacher=Unteachable)
 
     with pytest.raises(TeacherError, match="Unteachable fails while it is trained: RuntimeError"):
         train_teacher(task, tiny_splits().train, seeded(0), Counted())
 
 
-def test_trained_teacher_is_measured_as_the_cloud_will_answer() -> None:
+def test_trained_teacher_is_measured_as_the_cloud_serves_it() -> None:
     torch.manual_seed(0)
     teacher, calibration = TinyTeacher(TINY_TASK.signature).eval(), tiny_splits().calibration
 
-    cloud, logits = to_serve(TINY_TASK, teacher, calibration)
+    cloud, logits = prepare_to_serve(TINY_TASK, teacher, calibration)
 
     served = run_in_batches(CloudModel("tiny-teacher", cloud.onnx), calibration.inputs)
     assert np.array_equal(logits, served)

@@ -24,16 +24,16 @@ INPUTS = torch.linspace(-1, 1, 12).reshape(12, 1)
 TARGETS = 2 * INPUTS + 1
 
 
-class Listener:
-    """Writes down what a person would have been told."""
+class RecordedProgress:
+    """Records the progress that a user would see."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, int, int]] = []  # (what, done, total)
+        self.reports: list[tuple[str, int, int]] = []  # (what, done, total)
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
         for done, item in enumerate(items, start=1):
             yield item
-            self.told.append((what, done, total))
+            self.reports.append((what, done, total))
 
 
 def squared_error(network: nn.Module) -> BatchLoss:
@@ -60,7 +60,7 @@ def fitted(seed: int, recipe: Recipe = RECIPE) -> nn.Linear:
     return network
 
 
-def test_loss_becomes_small() -> None:
+def test_training_minimizes_the_loss() -> None:
     network = fitted(0, Recipe(epochs=100, batch=4, learning_rate=0.1, weight_decay=0.0))
 
     assert squared_error(network)(torch.arange(12), 0).item() < 1e-3
@@ -74,7 +74,7 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     assert not torch.equal(first.weight, other.weight)
 
 
-def test_every_epoch_shuffles_all_examples_anew() -> None:
+def test_every_epoch_shuffles_all_examples_again() -> None:
     network = nn.Linear(1, 1)
     seen: list[list[int]] = [[], [], []]
 
@@ -146,7 +146,7 @@ def test_loss_that_is_not_finite_names_step_and_epoch(bad: float) -> None:
         )
 
 
-def test_weights_that_the_last_step_made_infinite_are_no_result() -> None:
+def test_weights_that_are_not_finite_after_the_last_step_are_refused() -> None:
     network = nn.Linear(1, 1)
 
     def loss_of(indices: torch.Tensor, epoch: int) -> torch.Tensor:
@@ -167,7 +167,7 @@ def test_weights_that_the_last_step_made_infinite_are_no_result() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_network_of_kernels_alone_learns(optimizer: Optimizer) -> None:
+def test_network_with_only_kernels_learns(optimizer: Optimizer) -> None:
     network = nn.Conv1d(1, 1, 1, bias=False)
     inputs = torch.linspace(-1, 1, 12).reshape(12, 1, 1)
 
@@ -206,8 +206,8 @@ def test_too_few_examples_are_refused(count: int) -> None:
         )
 
 
-def test_progress_is_told_every_epoch() -> None:
-    network, listener = nn.Linear(1, 1), Listener()
+def test_progress_reports_every_epoch() -> None:
+    network, progress = nn.Linear(1, 1), RecordedProgress()
 
     train(
         network,
@@ -215,11 +215,11 @@ def test_progress_is_told_every_epoch() -> None:
         count=12,
         recipe=RECIPE,
         generator=torch.Generator(),
-        progress=listener,
+        progress=progress,
         what="line",
     )
 
-    assert listener.told == [("line", 1, 3), ("line", 2, 3), ("line", 3, 3)]
+    assert progress.reports == [("line", 1, 3), ("line", 2, 3), ("line", 3, 3)]
 
 
 def test_logits_of_many_inputs_are_those_of_each_and_carry_no_gradient() -> None:
@@ -233,7 +233,7 @@ def test_logits_of_many_inputs_are_those_of_each_and_carry_no_gradient() -> None
 
 
 def learned_with_patience(scores: list[float], patience: int) -> tuple[nn.Linear, list[float]]:
-    """Train with a score that was written down before, and note each epoch's weight."""
+    """Train with prescribed scores, and record the weight after each epoch."""
     network, weights, left = nn.Linear(1, 1), [], iter(scores)
 
     def score(part: slice) -> float:
@@ -254,10 +254,10 @@ def learned_with_patience(scores: list[float], patience: int) -> tuple[nn.Linear
     return network, weights
 
 
-def test_learning_stops_when_patience_has_run_out_and_takes_the_best_weights_back() -> None:
+def test_training_stops_when_patience_has_run_out_and_restores_the_best_weights() -> None:
     network, weights = learned_with_patience([0.5, 0.9, 0.8, 0.9, 0.7], patience=3)
 
-    assert len(weights) == 5  # the second was the best, three more brought nothing better
+    assert len(weights) == 5  # the second was the best, three more were not better
     assert network.weight.item() == weights[1]
 
 
@@ -282,7 +282,7 @@ def test_patience_holds_one_of_few_examples_out() -> None:
     assert judged == [slice(3, 4)] * 2
 
 
-def test_without_patience_nothing_is_held_out_and_learning_goes_on_to_the_end() -> None:
+def test_without_patience_nothing_is_held_out_and_every_epoch_runs() -> None:
     seen: set[int] = set()
     network = nn.Linear(1, 1)
 
@@ -304,8 +304,8 @@ def test_without_patience_nothing_is_held_out_and_learning_goes_on_to_the_end() 
     assert seen == set(range(12))
 
 
-def test_half_computes_in_16_bits_only_where_the_processor_can() -> None:
-    can = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+def test_half_computes_in_16_bits_only_on_processors_that_support_it() -> None:
+    supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     matrix = torch.ones(4, 4)
 
     with precision(Recipe(epochs=1, half=True)):
@@ -313,7 +313,7 @@ def test_half_computes_in_16_bits_only_where_the_processor_can() -> None:
     with precision(Recipe(epochs=1)):
         whole = (matrix @ matrix).dtype
 
-    assert half == (torch.bfloat16 if can else torch.float32)
+    assert half == (torch.bfloat16 if supported else torch.float32)
     assert whole == torch.float32
 
 

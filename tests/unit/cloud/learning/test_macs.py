@@ -14,7 +14,7 @@ PICTURE = Signature(shape=[1, 9, 12], classes=["a", "b"])
 CONFIG = conv_student(channels=(6, 8), strides=(2, 3), kernel=5, fractions=(0.5, 1.0))
 
 
-def test_convolutions_and_linear_layers_are_counted_by_hand() -> None:
+def test_convolutions_and_linear_layers_match_a_count_by_hand() -> None:
     network = nn.Sequential(
         nn.Conv1d(2, 4, 3, padding=1),  # 4 * 10 outputs of 2 * 3 products
         nn.BatchNorm1d(4),
@@ -56,7 +56,7 @@ def test_counting_leaves_no_hook_behind() -> None:
 @pytest.mark.parametrize("signature", [WINDOW, PICTURE], ids=["window", "picture"])
 @pytest.mark.parametrize("capacity", [1, 2])
 @torch.no_grad()
-def test_activations_are_what_the_student_puts_out(signature: Signature, capacity: int) -> None:
+def test_activation_counts_match_the_student_outputs(signature: Signature, capacity: int) -> None:
     student = NestedStudent(signature, CONFIG).eval()
 
     *outputs, _ = student.features(torch.zeros(1, *signature.shape), capacity)
@@ -67,7 +67,7 @@ def test_activations_are_what_the_student_puts_out(signature: Signature, capacit
 
 @pytest.mark.parametrize("signature", [WINDOW, PICTURE], ids=["window", "picture"])
 @pytest.mark.parametrize("capacity", [1, 2])
-def test_student_counts_as_the_same_network_of_plain_layers(
+def test_student_macs_match_the_same_network_of_plain_layers(
     signature: Signature, capacity: int
 ) -> None:
     dims = len(signature.shape) - 1

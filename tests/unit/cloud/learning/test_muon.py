@@ -9,7 +9,9 @@ from nestling_cloud.tasks import Recipe
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (4, 27), (27, 4), (1, 9)])
-def test_matrix_keeps_its_directions_and_loses_their_sizes(shape: tuple[int, int]) -> None:
+def test_orthogonal_keeps_singular_vectors_and_evens_out_singular_values(
+    shape: tuple[int, int],
+) -> None:
     torch.manual_seed(0)
     matrix = torch.randn(shape)
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
@@ -21,7 +23,7 @@ def test_matrix_keeps_its_directions_and_loses_their_sizes(shape: tuple[int, int
     assert torch.allclose(found, torch.diag(sizes), atol=1e-4)
 
 
-def test_what_a_small_capacity_does_not_have_does_not_move() -> None:
+def test_rows_and_columns_of_zeros_stay_zero() -> None:
     matrix = torch.zeros(6, 12)
     matrix[:3, :5] = torch.arange(1.0, 16).reshape(3, 5).sin()
 
@@ -31,21 +33,21 @@ def test_what_a_small_capacity_does_not_have_does_not_move() -> None:
     assert found[3:].abs().sum() + found[:, 5:].abs().sum() == 0
 
 
-def test_nothing_is_made_of_nothing() -> None:
+def test_zero_matrix_stays_zero() -> None:
     assert orthogonal(torch.zeros(3, 4)).abs().sum() == 0
 
 
-def test_step_is_as_long_as_adamws() -> None:
+def test_step_has_the_size_of_an_adamw_step() -> None:
     torch.manual_seed(0)
     kernel = nn.Parameter(torch.zeros(64, 32, 3, 3))
-    kernel.grad = 1e-6 * torch.randn_like(kernel)  # its size is of no account
+    kernel.grad = 1e-6 * torch.randn_like(kernel)  # its size does not matter
 
     Muon([kernel], lr=0.5, weight_decay=0.0).step()
 
     assert kernel.square().mean().sqrt().item() == pytest.approx(0.2 * 0.5, rel=0.3)
 
 
-def test_decay_is_apart_from_the_gradient() -> None:
+def test_decay_is_decoupled_from_the_gradient() -> None:
     kernel = nn.Parameter(torch.ones(2, 2, 3))
     kernel.grad = torch.zeros_like(kernel)
 
@@ -86,7 +88,7 @@ def _learn(optimizer: str) -> tuple[nn.Module, float]:
         return network, loss_of(torch.arange(256), 0).item()
 
 
-def test_recipe_chooses_the_optimiser_and_both_learn() -> None:
+def test_recipe_chooses_the_optimizer_and_both_learn() -> None:
     by_muon, loss = _learn("muon")
     by_adamw, other = _learn("adamw")
 
@@ -97,7 +99,7 @@ def test_recipe_chooses_the_optimiser_and_both_learn() -> None:
     )
 
 
-def test_same_seed_learns_the_same_by_muon() -> None:
+def test_same_seed_gives_the_same_weights_with_muon() -> None:
     first, second = (_learn("muon")[0].state_dict() for _ in range(2))
 
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -1,4 +1,4 @@
-"""What `learn` made of the wearable task, read back from the bundle that it became."""
+"""The result of `learn` for the wearable task, read back from the released bundle."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ CAPACITIES = (1, 2, 3, 4)
 
 
 class Bundle:
-    """The released bundle, opened as a device would."""
+    """The released bundle, opened as a device would open it."""
 
     def __init__(self, trained: TrainedTask) -> None:
         self._repository = Repository(trained.repository)
@@ -70,7 +70,7 @@ def golden_inputs(bundle: Bundle, golden: GoldenInputs) -> Floats:
     return np.frombuffer(golden.inputs, "<f4").reshape(-1, *bundle.manifest.signature.shape)
 
 
-def test_manifest_says_what_the_task_is(trained: TrainedTask, bundle: Bundle) -> None:
+def test_manifest_describes_the_task(trained: TrainedTask, bundle: Bundle) -> None:
     manifest = bundle.manifest
 
     assert (manifest.task, manifest.release, manifest.format) == ("wearable", 1, MANIFEST_FORMAT)
@@ -118,7 +118,7 @@ def test_memory_covers_weights_template_and_activations(bundle: Bundle, capacity
     entry = bundle.manifest.capacities[capacity - 1]
 
     activations = entry.memory_bytes - weights - entry.template.size
-    assert activations > 6 * 100  # the input and what the first layer makes of it
+    assert activations > 6 * 100  # the input and the output of the first layer
 
 
 @pytest.mark.parametrize("capacity", CAPACITIES)
@@ -130,10 +130,10 @@ def test_golden_inputs_are_answered_within_the_tolerance(
     found = bundle.logits(capacity, golden_inputs)
 
     assert np.abs(found - expected).max() <= golden.tolerance
-    assert golden.tolerance < 0.1 * np.ptp(expected)  # tight enough to notice another model
+    assert golden.tolerance < 0.1 * np.ptp(expected)  # tight enough to detect another model
 
 
-def test_one_wrong_ring_is_noticed_on_the_golden_inputs(
+def test_golden_inputs_detect_one_wrong_ring(
     bundle: Bundle, golden: GoldenInputs, golden_inputs: Floats
 ) -> None:
     first, second = bundle.rings(2)
@@ -172,9 +172,7 @@ def test_accuracies_are_those_of_the_calibration_subjects(
     assert bundle.manifest.cloud.accuracy == pytest.approx(found, abs=0.005)
 
 
-def test_models_generalise_to_subjects_that_nobody_saw(
-    trained: TrainedTask, bundle: Bundle
-) -> None:
+def test_models_generalize_to_unseen_subjects(trained: TrainedTask, bundle: Bundle) -> None:
     test = concatenate(trained.splits.test)
 
     teacher = bundle.teacher().run(None, {"input": test.inputs})[0]
@@ -217,7 +215,7 @@ def test_multiplexer_answers_any_input_with_probabilities(
 
 
 @pytest.mark.parametrize("capacity", CAPACITIES)
-def test_multiplexer_is_calibrated_on_people_that_it_was_not_fitted_on(
+def test_multiplexer_is_calibrated_for_unseen_people(
     trained: TrainedTask, bundle: Bundle, capacity: int
 ) -> None:
     unseen = trained.splits.calibration

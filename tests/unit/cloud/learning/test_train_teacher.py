@@ -17,7 +17,7 @@ from tests.support.tiny_task import TINY_TASK, tiny_splits
 
 
 @pytest.mark.parametrize("shape", [[6, 100], [1, 28, 28], [3, 5, 7]])
-def test_teacher_answers_windows_and_pictures(shape: list[int]) -> None:
+def test_teacher_answers_windows_and_images(shape: list[int]) -> None:
     signature = Signature(shape=shape, classes=["a", "b", "c", "d"])
     teacher = ConvTeacher(signature, width=4).eval()
 
@@ -30,7 +30,7 @@ def test_input_of_another_rank_is_refused(shape: list[int]) -> None:
         ConvTeacher(Signature(shape=shape, classes=["a"]))
 
 
-def test_normalizer_makes_each_channel_of_mean_zero_and_deviation_one() -> None:
+def test_normalizer_gives_each_channel_mean_zero_and_deviation_one() -> None:
     inputs = np.random.default_rng(0).normal([[3.0], [-7.0]], [[2.0], [0.1]], (50, 2, 40))
     normalizer = Normalizer(2, 1)
 
@@ -47,7 +47,7 @@ def test_normalizer_is_the_identity_until_it_is_fitted() -> None:
     assert torch.equal(Normalizer(2, 2)(inputs), inputs)
 
 
-def test_channel_that_never_moves_stays_zero() -> None:
+def test_constant_channel_becomes_zero() -> None:
     inputs = np.full((4, 1, 8), 9.81, np.float32)
     normalizer = Normalizer(1, 1)
 
@@ -57,7 +57,7 @@ def test_channel_that_never_moves_stays_zero() -> None:
 
 
 class Answers(nn.Module):
-    """Answers with so many logits, whatever it is asked."""
+    """Answers any input with a given number of logits."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Answers(nn.Module):
 
 
 class Forgetful(nn.Module):
-    """Asks for a layer that it has not got."""
+    """Uses a layer that it does not have."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ def test_teacher_that_does_not_fit_the_signature_is_refused_before_anything_is_t
 
 
 class Flat(nn.Module):
-    """Convolutions, and then the features as they lie in memory, as many networks have it."""
+    """Convolutions, then a flattening that depends on the order in memory, as in many networks."""
 
     def __init__(self, signature: Signature) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ def shades(count: int) -> Examples:
 
 
 @pytest.mark.parametrize("trained", [False, True])
-def test_teacher_of_pictures_may_count_on_the_order_in_memory(trained: bool) -> None:
+def test_teacher_of_images_may_depend_on_the_order_in_memory(trained: bool) -> None:
     recipe = None if trained else PICTURES.teacher_recipe
     task, examples = dataclasses.replace(PICTURES, teacher_recipe=recipe), shades(64)
 
@@ -142,7 +142,7 @@ def test_teacher_of_pictures_may_count_on_the_order_in_memory(trained: bool) -> 
     assert trained or (right == examples.labels).all()
 
 
-def test_own_teachers_have_pictures_with_channels_last() -> None:
+def test_built_in_teacher_gets_images_with_channels_last() -> None:
     seen: list[torch.Tensor] = []
     teacher = ConvTeacher(PICTURES.signature, width=4)
     teacher.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -152,7 +152,7 @@ def test_own_teachers_have_pictures_with_channels_last() -> None:
     assert seen[0].is_contiguous(memory_format=torch.channels_last)
 
 
-def test_teacher_whose_patience_has_run_out_learns_no_longer() -> None:
+def test_teacher_training_stops_when_patience_has_run_out() -> None:
     recipe = Recipe(epochs=20, batch=64, learning_rate=1e-12, patience=2)  # nothing gets better
     progress = Counted()
 

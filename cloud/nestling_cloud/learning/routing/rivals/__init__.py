@@ -1,33 +1,39 @@
-"""Other people's routers, made again from their definitions, behind one interface.
+"""Routers from the literature, reimplemented from their definitions behind one interface.
 
-Each takes inputs that one capacity has answered and says which want to go to the cloud most. Device
-only and cloud only are the two ends of every one of them.
+Each one ranks inputs that a capacity has answered by how urgently they should go to the cloud.
+Device only and cloud only are the two ends of every ranking.
 """
 
 from nestling_cloud.learning.routing.rivals import confidence, heads, without_logits
-from nestling_cloud.learning.routing.rivals.trial import Resources, Rival, Trial, Urgency, unlearned
+from nestling_cloud.learning.routing.rivals.trial import (
+    Resources,
+    Rival,
+    Trial,
+    Urgency,
+    without_fitting,
+)
 
 RIVALS = (
     Rival(name="random", source="KubeEdge Sedna, Random", fit=without_logits.at_random),
     Rival(
         name="max-softmax",
         source="Hendrycks & Gimpel 2017, arXiv 1610.02136; Sedna's IBT and Threshold are this rule",
-        fit=unlearned(confidence.max_softmax),
+        fit=without_fitting(confidence.max_softmax),
     ),
     Rival(
         name="margin",
         source="Scheffer et al. 2001, Active hidden Markov models",
-        fit=unlearned(confidence.margin),
+        fit=without_fitting(confidence.margin),
     ),
     Rival(
         name="entropy",
         source="Teerapittayanon et al. 2016, BranchyNet, arXiv 1709.01686",
-        fit=unlearned(confidence.entropy),
+        fit=without_fitting(confidence.entropy),
     ),
     Rival(
         name="Sedna cross entropy",
         source="KubeEdge Sedna, CrossEntropyFilter",
-        fit=unlearned(confidence.sedna_cross_entropy),
+        fit=without_fitting(confidence.sedna_cross_entropy),
     ),
     Rival(
         name="scaled softmax",
@@ -47,13 +53,13 @@ RIVALS = (
     Rival(
         name="resource-sensitive",
         source="KubeEdge Ianvs, ResourceSensitiveRouter",
-        fit=unlearned(without_logits.resource_sensitive),
+        fit=without_fitting(without_logits.resource_sensitive),
     ),
     Rival(
         name="oracle",
         source="KubeEdge Ianvs, OracleRouter; it knows who is right",
-        fit=unlearned(without_logits.oracle),
+        fit=without_fitting(without_logits.oracle),
     ),
 )
 
-__all__ = ["RIVALS", "Resources", "Rival", "Trial", "Urgency", "unlearned"]
+__all__ = ["RIVALS", "Resources", "Rival", "Trial", "Urgency", "without_fitting"]

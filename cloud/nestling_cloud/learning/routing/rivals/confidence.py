@@ -1,4 +1,4 @@
-"""Rules that go by how sure the student is; they learn one number at most."""
+"""Rank inputs by the student's confidence; these rules learn at most one number."""
 
 import numpy as np
 
@@ -8,7 +8,12 @@ from nestling_cloud.learning.routing.rivals.trial import Doubles, Trial, Urgency
 
 
 def probabilities(logits: Floats, divisor: float = 1.0) -> Doubles:
-    """Class probabilities in double precision, so that fewer of them are 1, (N, classes)."""
+    """Return class probabilities in double precision, so that fewer round to 1, (N, classes).
+
+    Args:
+        logits: (N, classes).
+        divisor: temperature.
+    """
     scaled = logits.astype(np.float64) / divisor
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     found: Doubles = powers / powers.sum(axis=1, keepdims=True)
@@ -16,20 +21,20 @@ def probabilities(logits: Floats, divisor: float = 1.0) -> Doubles:
 
 
 def max_softmax(trial: Trial) -> Doubles:
-    """Least sure of its answer first."""
+    """Rank the inputs with the smallest top probability first."""
     urgency: Doubles = -probabilities(trial.logits).max(axis=1)
     return urgency
 
 
 def margin(trial: Trial) -> Doubles:
-    """Least ahead of the second answer first."""
+    """Rank the inputs with the smallest lead over the second answer first."""
     ranked = np.sort(probabilities(trial.logits), axis=1)
     urgency: Doubles = ranked[:, -2] - ranked[:, -1]
     return urgency
 
 
 def entropy(trial: Trial) -> Doubles:
-    """Most spread over the classes first."""
+    """Rank the inputs with the largest entropy first."""
     p = probabilities(trial.logits)
     logs = np.log(p, out=np.zeros_like(p), where=p > 0)
     urgency: Doubles = -(p * logs).sum(axis=1)
@@ -37,13 +42,18 @@ def entropy(trial: Trial) -> Doubles:
 
 
 def sedna_cross_entropy(trial: Trial) -> Doubles:
-    """Sedna's score c = 1 + sum p ln p / ln K, lowest first; of a probability of 0 it takes 0."""
+    """Rank by Sedna's score c = 1 + sum p ln p / ln K, lowest first; p = 0 contributes 0."""
     urgency: Doubles = entropy(trial) / np.log(trial.logits.shape[1]) - 1
     return urgency
 
 
 def temperature_scaled(known: Trial, seed: int) -> Urgency:
-    """Softmax at the temperature that fits known inputs best."""
+    """Fit a temperature on known inputs; rank the smallest top probability first.
+
+    Args:
+        known: inputs to fit the temperature on.
+        seed: not used.
+    """
     del seed
     divisor = temperature(known.logits, known.labels)
 

@@ -1,4 +1,4 @@
-"""Rivals that learn a small network on the student's answers."""
+"""Rivals that train a small network on the student's outputs."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from nestling_cloud.recipes.recipe import Recipe
 
 _RECIPE = Recipe(epochs=20, batch=256, learning_rate=5e-3, weight_decay=0.05, threads=1)
 _HIDDEN = 64
-# Threshold of an appeal in AppealNet's loss; larger ones keep more on the device.
+# Weight of an appeal in AppealNet's loss; a larger one keeps more inputs on the device.
 _APPEAL_WEIGHT = 0.1
 
 
@@ -21,6 +21,10 @@ def deferral_mlp(known: Trial, seed: int) -> Urgency:
     """Regress how much more often the cloud is right, from the device's probabilities.
 
     The post-hoc rule "Diff-01" of Jitkrittum et al. 2023.
+
+    Args:
+        known: inputs to fit on.
+        seed: for initial weights and shuffling.
     """
     gain = torch.from_numpy(known.cloud.astype("float32") - known.device)
     head = _head(known, seed)
@@ -32,10 +36,15 @@ def deferral_mlp(known: Trial, seed: int) -> Urgency:
 
 
 def appeal_head(known: Trial, seed: int) -> Urgency:
-    """Learn q, the probability to keep an input, by AppealNet's loss on fixed networks.
+    """Learn the probability q of keeping an input, with AppealNet's loss on fixed networks.
 
-    q * loss of the device + (1 - q) * loss of the cloud - threshold * log q. AppealNet trains the
-    device's network along with it; here the nest stays as it is, as for every other router.
+    The loss is q * loss of the device + (1 - q) * loss of the cloud - weight * log q. AppealNet
+    trains the device's network along with the head; here the nest stays fixed, as for every other
+    router.
+
+    Args:
+        known: inputs to fit on.
+        seed: for initial weights and shuffling.
     """
     labels = torch.from_numpy(known.labels)
     own = functional.cross_entropy(torch.from_numpy(known.logits), labels, reduction="none")
@@ -89,6 +98,6 @@ def _fitted(
 
 
 def _sorted(trial: Trial) -> torch.Tensor:
-    """Class probabilities, the largest first."""
+    """Return class probabilities, the largest first."""
     probabilities = functional.softmax(torch.from_numpy(trial.logits), dim=1)
     return probabilities.sort(dim=1, descending=True).values

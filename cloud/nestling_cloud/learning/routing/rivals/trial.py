@@ -1,4 +1,4 @@
-"""What a router is shown, and what it makes of it."""
+"""The interface of a rival router: its inputs and its ranking."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class Resources:
     """State of a device at each input.
 
     Attributes:
-        celsius: temperature of its processor, (N,).
-        battery: charge left, %, (N,).
+        celsius: processor temperature, (N,).
+        battery: remaining charge, %, (N,).
         processor: load, %, (N,).
-        memory: in use, %, (N,).
+        memory: memory in use, %, (N,).
     """
 
     celsius: Doubles
@@ -34,11 +34,12 @@ class Trial:
 
     Attributes:
         logits: of that capacity, (N, classes).
-        device: whether it is right, (N,); no router but an oracle looks at it where it is judged.
+        device: whether the capacity is right, (N,); a router may use it for fitting, but only the
+            oracle uses it to rank.
         cloud: whether the cloud is right, (N,); likewise.
-        cloud_logits: the teacher's, (N, classes); only looked at where a router is fitted.
-        labels: (N,); likewise.
-        resources: of the device; None where a router cannot know them.
+        cloud_logits: the teacher's logits, (N, classes); used for fitting only.
+        labels: true classes, (N,); used for fitting only.
+        resources: state of the device; None where a router cannot know it.
     """
 
     logits: Floats
@@ -53,17 +54,18 @@ class Trial:
 
 
 Urgency = Callable[[Trial], Doubles]
-"""How much an input wants to go to the cloud, (N,): the most urgent go first."""
+"""How urgently each input should go to the cloud, (N,): the highest values go first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rival:
-    """Somebody's router.
+    """A router from the literature.
 
     Attributes:
-        name: as tables have it.
-        source: where its definition comes from.
-        fit: `(inputs that the models did not train on, seed) -> urgency`; many learn nothing.
+        name: name in tables.
+        source: publication or project that defines it.
+        fit: `(inputs that the models did not train on, seed) -> urgency`; many rivals learn
+            nothing.
     """
 
     name: str
@@ -71,8 +73,8 @@ class Rival:
     fit: Callable[[Trial, int], Urgency]
 
 
-def unlearned(urgency: Urgency) -> Callable[[Trial, int], Urgency]:
-    """Fit what has nothing to learn."""
+def without_fitting(urgency: Urgency) -> Callable[[Trial, int], Urgency]:
+    """Wrap a rule that learns nothing as a `Rival.fit` function."""
 
     def fit(_: Trial, __: int) -> Urgency:
         return urgency

@@ -1,28 +1,33 @@
-"""Rivals that do not look at the student's answer."""
+"""Rivals that ignore the student's answer."""
 
 import numpy as np
 
 from nestling_cloud.learning.routing.rivals.trial import Doubles, Trial, Urgency
 
-# Ianvs sends an input to the cloud beyond any of these.
+# Ianvs sends an input to the cloud where any of these limits is passed.
 _HOT_CELSIUS, _LOW_BATTERY, _BUSY, _FULL = 75.0, 20.0, 85.0, 85.0
 
 
 def at_random(known: Trial, seed: int) -> Urgency:
-    """Draw lots."""
+    """Rank inputs at random.
+
+    Args:
+        known: not used.
+        seed: of the random numbers.
+    """
     del known
     rng = np.random.default_rng(seed)
     return lambda trial: rng.random(len(trial))
 
 
 def oracle(trial: Trial) -> Doubles:
-    """1 where only the cloud is right, -1 where only the device is, 0 where it does not matter."""
+    """Return 1 where only the cloud is right, -1 where only the device is, 0 otherwise."""
     urgency: Doubles = trial.cloud.astype(np.float64) - trial.device
     return urgency
 
 
 def resource_sensitive(trial: Trial) -> Doubles:
-    """1 where the device is hot, empty, busy or full; what the input is like does not count."""
+    """Return 1 where the device is hot, low on battery, busy or full; the input is ignored."""
     if trial.resources is None:
         return np.zeros(len(trial))
     state = trial.resources

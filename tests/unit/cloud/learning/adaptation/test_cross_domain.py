@@ -14,7 +14,7 @@ from nestling_cloud.learning.adaptation import (
     FramedTeacher,
     adapt,
     compare,
-    recovered,
+    recovered_share,
 )
 from nestling_cloud.learning.adaptation.cross_domain import training_set
 from nestling_cloud.learning.adaptation.sensor_frame import turn
@@ -61,7 +61,7 @@ def comparison() -> Comparison:
 
 
 class KnowsBoth(Matcher):
-    """Knows the pitches of both domains."""
+    """Recognizes the pitches of both domains."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.maximum(super().forward(x), super().forward(x * torch.tensor(FLIP)))
@@ -70,7 +70,7 @@ class KnowsBoth(Matcher):
 def test_mirrored_domain_is_learned_without_its_labels(comparison: Comparison) -> None:
     assert comparison.source_only[-1] < 0.6  # a third by chance
     assert comparison.adapted[-1] > 0.8
-    assert recovered([comparison])[-1] > 0.5
+    assert recovered_share([comparison])[-1] > 0.5
     assert comparison.gain > 0.1
 
 
@@ -82,11 +82,11 @@ def test_comparison_has_every_capacity(comparison: Comparison) -> None:
     assert lengths == {TASK.student.capacities}
 
 
-def test_recovered_is_the_share_of_the_mean_gap() -> None:
+def test_recovered_share_is_that_of_the_mean_gap() -> None:
     first = Comparison(source_only=(0.2,), adapted=(0.7,), target_trained=(0.8,), gain=0.1)
     second = Comparison(source_only=(0.4,), adapted=(0.5,), target_trained=(0.8,), gain=0.1)
 
-    assert recovered([first, second]) == pytest.approx([(0.6 - 0.3) / (0.8 - 0.3)])
+    assert recovered_share([first, second]) == pytest.approx([(0.6 - 0.3) / (0.8 - 0.3)])
 
 
 def test_labels_of_the_target_do_not_change_the_adapted_student() -> None:
@@ -96,14 +96,14 @@ def test_labels_of_the_target_do_not_change_the_adapted_student() -> None:
     right_way, wrong_way = (
         compare(
             QUICK,
-            dataclasses.replace(DOMAINS, target=labelled),
+            dataclasses.replace(DOMAINS, target=labeled),
             source_teacher=Matcher(),
             target_teacher=KnowsBoth(),
             config=CONFIG,
             seed=0,
             progress=Silent(),
         )
-        for labelled in (target, wrong)
+        for labeled in (target, wrong)
     )
 
     assert right_way.adapted == wrong_way.adapted
@@ -119,7 +119,7 @@ def test_same_seed_gives_the_same_student_and_another_seed_another() -> None:
     assert not torch.allclose(weights[0], weights[2])
 
 
-def test_adapted_teacher_takes_the_target_as_it_was_recorded() -> None:
+def test_adapted_teacher_accepts_target_inputs_as_recorded() -> None:
     result = adapted(DOMAINS.target.inputs[:128])
 
     answers = result.teacher(torch.from_numpy(DOMAINS.test.inputs)).argmax(1).numpy()
@@ -140,7 +140,10 @@ def test_without_frames_the_inputs_stay_as_they_are() -> None:
         (np.zeros((1, 2, LENGTH), np.float32), "1 target inputs are too few; record"),
         (np.zeros((9, 3, LENGTH), np.float32), r"float32 \(9, 3, 16\), the signature asks for"),
         (np.zeros((9, 2, LENGTH)), "target inputs are float64"),
-        (np.full((9, 2, LENGTH), np.nan, np.float32), "not finite; leave the broken ones out"),
+        (
+            np.full((9, 2, LENGTH), np.nan, np.float32),
+            "some target inputs are not finite; remove them",
+        ),
     ],
 )
 def test_target_that_does_not_fit_the_task_is_refused(
@@ -151,14 +154,12 @@ def test_target_that_does_not_fit_the_task_is_refused(
 
 
 @pytest.mark.parametrize("frame", [((1.0,),), ((1.0, 0.0), (1.0, 0.0))])
-def test_frame_that_no_sensor_has_is_refused(frame: Frame) -> None:
+def test_frame_that_does_not_fit_or_cannot_be_inverted_is_refused(frame: Frame) -> None:
     with pytest.raises(AdaptationError, match="invertible matrix of 2 x 2 channels"):
         adapted(DOMAINS.target.inputs, config=AdaptationConfig(frames=(SAME, frame)))
 
 
-def test_training_set_is_the_source_as_the_target_would_record_it_then_the_answered_target() -> (
-    None
-):
+def test_training_set_is_the_transformed_source_then_the_pseudo_labeled_target() -> None:
     bent: Frame = ((0.0, 2.0), (-1.0, 1.0))  # not its own inverse
     teacher = FramedTeacher(Matcher(), bent)
     source, target = DOMAINS.source, DOMAINS.target.inputs

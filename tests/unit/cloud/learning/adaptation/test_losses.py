@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from nestling_cloud.learning.adaptation.losses import information
 
 
-def test_information_of_sure_answers_of_both_classes_is_one_bit() -> None:
+def test_information_of_confident_answers_of_both_classes_is_one_bit() -> None:
     logits = torch.tensor([[50.0, 0.0], [0.0, 50.0]])
 
     assert information(logits).item() == pytest.approx(math.log(2), abs=1e-6)
 
 
 @pytest.mark.parametrize("logits", [[[50.0, 0.0], [50.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]])
-def test_answers_that_are_all_one_class_or_all_unsure_carry_none(
+def test_answers_of_one_class_or_without_confidence_carry_no_information(
     logits: list[list[float]],
 ) -> None:
     assert information(torch.tensor(logits)).item() == pytest.approx(0.0, abs=1e-6)
@@ -31,7 +31,7 @@ def test_information_of_answers_three_to_one() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(2, 5))
-def test_information_is_between_nothing_and_naming_the_class(seed: int, classes: int) -> None:
+def test_information_is_between_zero_and_the_log_of_the_classes(seed: int, classes: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = 30 * torch.randn(7, classes, generator=generator)
 

@@ -10,7 +10,7 @@ from nestling_cloud.learning.adaptation import FramedTeacher, choose_frame, iner
 from nestling_cloud.learning.adaptation.sensor_frame import turn
 
 
-def test_inertial_frames_are_the_eight_ways_to_reverse_axes_and_begin_with_none() -> None:
+def test_inertial_frames_reverse_every_subset_of_axes_starting_with_none() -> None:
     frames = inertial_frames()
 
     signs = {tuple(np.diag(frame)[:3]) for frame in frames}
@@ -21,7 +21,7 @@ def test_inertial_frames_are_the_eight_ways_to_reverse_axes_and_begin_with_none(
 
 @settings(deadline=None)
 @given(st.integers(0, 7), st.integers(0, 1000))
-def test_angular_rate_turns_as_the_cross_product_of_what_turns_as_accelerations(
+def test_angular_rate_transforms_like_the_cross_product_of_two_polar_vectors(
     index: int, seed: int
 ) -> None:
     frame = np.array(inertial_frames()[index])
@@ -34,7 +34,7 @@ def test_angular_rate_turns_as_the_cross_product_of_what_turns_as_accelerations(
     assert np.allclose(axial @ np.cross(radius, velocity), seen)
 
 
-def test_turn_mixes_channels_of_windows_and_of_pictures() -> None:
+def test_turn_mixes_channels_of_windows_and_of_images() -> None:
     swap = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
     windows = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
 
@@ -43,7 +43,7 @@ def test_turn_mixes_channels_of_windows_and_of_pictures() -> None:
 
 
 class Signed(nn.Module):
-    """Knows two classes by the sign of the first channel; nothing if the second is negative."""
+    """Classifies by the sign of the first channel; not confident if the second is negative."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         first, second = x.mean(2).unbind(1)
@@ -60,7 +60,7 @@ def windows(second: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.repeat(pairs[:, :, None], 4, axis=2).astype(np.float32)
 
 
-def test_frame_is_the_one_in_which_the_teacher_is_sure_and_finds_both_classes() -> None:
+def test_chosen_frame_makes_the_teacher_confident_and_gives_both_classes() -> None:
     mirrored = windows(-1.0)
 
     choice = choose_frame(Signed(), mirrored, [FRAMES[0], FRAMES[1]])
@@ -80,7 +80,7 @@ def test_first_frame_is_kept_unless_another_is_clearly_better() -> None:
     assert choice.gain == 0.0
 
 
-def test_single_frame_is_taken_whatever_it_says() -> None:
+def test_single_frame_is_chosen_regardless_of_the_answers() -> None:
     choice = choose_frame(Signed(), windows(1.0), [FRAMES[3]])
 
     assert choice.frame == FRAMES[3]

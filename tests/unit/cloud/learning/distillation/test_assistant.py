@@ -17,7 +17,7 @@ INPUTS = torch.from_numpy(EXAMPLES.inputs)
 
 
 class Stubborn(nn.Module):
-    """Always says the same, and counts what it was asked."""
+    """Always gives the same answer, and counts its inputs."""
 
     asked = 0
 
@@ -50,13 +50,13 @@ def test_last_assistant_has_the_last_width_and_is_ready_to_teach() -> None:
     assert torch.allclose(mean, torch.zeros(2), atol=1e-4)
 
 
-def test_word_of_the_teacher_reaches_the_last_assistant_through_the_others() -> None:
+def test_answers_of_the_teacher_reach_the_last_assistant_through_the_others() -> None:
     teacher = Stubborn()
 
     assistant = assistant_of(teacher, 6, 4)
 
     assert (logits_of(assistant, INPUTS).argmax(1) == 1).double().mean().item() > 0.9
-    assert teacher.asked == BY_LOGITS.views * len(EXAMPLES)  # the second asked the first
+    assert teacher.asked == BY_LOGITS.views * len(EXAMPLES)  # the second learned from the first
 
 
 def test_same_seed_gives_the_same_assistant_and_another_seed_another() -> None:

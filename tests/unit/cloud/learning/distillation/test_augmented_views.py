@@ -21,7 +21,7 @@ EXAMPLES = tiny_splits().train
 
 
 class CountingTeacher(TinyTeacher):
-    """Counts the inputs that it was asked about."""
+    """Counts the inputs that it answers."""
 
     asked = 0
 
@@ -48,7 +48,7 @@ def test_teacher_answers_every_augmented_copy() -> None:
 
 
 @pytest.mark.parametrize("feature", ["none", "hints", "attention", "angular"])
-def test_teacher_runs_once_a_copy_and_never_in_training(feature: Feature) -> None:
+def test_teacher_runs_once_per_copy_and_never_during_training(feature: Feature) -> None:
     teacher = CountingTeacher(TINY_TASK.signature)
     generator = seeded(0)
 
@@ -62,7 +62,7 @@ def test_teacher_runs_once_a_copy_and_never_in_training(feature: Feature) -> Non
     )
 
 
-def test_teacher_that_nobody_listens_to_is_not_run() -> None:
+def test_teacher_of_weight_zero_is_not_run() -> None:
     teacher = CountingTeacher(TINY_TASK.signature)
 
     views = views_of(teacher, Distillation(weight=0.0))
@@ -83,7 +83,7 @@ def test_only_the_chosen_feature_is_kept(feature: Feature, shape: tuple[int, ...
     assert views.features.shape == (BY_LOGITS.views, len(EXAMPLES), *shape)
 
 
-def test_epochs_go_round_the_views() -> None:
+def test_epochs_cycle_through_the_views() -> None:
     views = views_of(TinyTeacher(TINY_TASK.signature), Distillation(feature="angular"))
     indices = torch.tensor([5, 3])
     assert views.logits is not None

@@ -40,22 +40,22 @@ def test_default_teacher_gives_its_last_map_attention_and_embedding(inputs: torc
         "angular": last.flatten(2).mean(2),
     }
 
-    for feature, wanted in expected.items():
-        assert torch.allclose(features_of(teacher, inputs, feature), wanted, rtol=0.01, atol=1e-5)
+    for feature, value in expected.items():
+        assert torch.allclose(features_of(teacher, inputs, feature), value, rtol=0.01, atol=1e-5)
 
 
 @torch.no_grad()
 def test_logits_are_the_teachers_in_evaluation_mode() -> None:
     teacher = conv_teacher(WINDOWS)
-    wanted = teacher(WINDOWS)
+    expected = teacher(WINDOWS)
 
     answers = answers_of(teacher.train(), WINDOWS, "none", batch=2)
 
-    assert torch.allclose(answers.logits, wanted, atol=1e-6)
+    assert torch.allclose(answers.logits, expected, atol=1e-6)
     assert answers.features is None
 
 
-def test_features_take_half_the_memory_and_overflow_no_sooner() -> None:
+def test_features_are_stored_in_two_bytes_with_the_range_of_float32() -> None:
     teacher = nn.Sequential(nn.Conv1d(2, 3, 1, bias=False), nn.Flatten(), nn.Linear(48, 3))
     nn.init.constant_(teacher[0].weight, 1e6)  # type: ignore[arg-type]
 
@@ -67,7 +67,7 @@ def test_features_take_half_the_memory_and_overflow_no_sooner() -> None:
 
 
 @torch.no_grad()
-def test_pooled_map_of_one_place_is_no_map() -> None:
+def test_pooled_map_of_one_position_is_not_captured_as_a_map() -> None:
     body = nn.Conv2d(3, 4, 3)
     teacher = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
 
@@ -75,7 +75,7 @@ def test_pooled_map_of_one_place_is_no_map() -> None:
 
 
 @torch.no_grad()
-def test_embedding_is_what_the_last_of_several_linear_layers_takes_in() -> None:
+def test_embedding_is_the_input_of_the_last_of_several_linear_layers() -> None:
     early = nn.Sequential(nn.Flatten(), nn.Linear(32, 6), nn.Tanh())
     teacher = nn.Sequential(early, nn.Linear(6, 3))
 
@@ -83,7 +83,7 @@ def test_embedding_is_what_the_last_of_several_linear_layers_takes_in() -> None:
 
 
 class SharedRectifier(nn.Module):
-    """Has one module for a map and an embedding, and its layers the wrong way round."""
+    """Uses one ReLU for a map and an embedding, and registers its layers in reverse order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class SharedRectifier(nn.Module):
 
 
 @torch.no_grad()
-def test_order_is_that_of_running_not_of_registration() -> None:
+def test_last_features_are_those_that_ran_last_not_those_registered_last() -> None:
     teacher = SharedRectifier()
     expected = torch.relu(teacher.body(WINDOWS))
 
@@ -113,7 +113,7 @@ def test_order_is_that_of_running_not_of_registration() -> None:
 
 
 class Normalized(nn.Module):
-    """Has the input's own shape inside, which is nothing to learn from."""
+    """Has no inner map but the scaled input, which is nothing to learn from."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,9 +125,9 @@ class Normalized(nn.Module):
 
 
 LACKING: list[tuple[Callable[[], nn.Module], Feature, str]] = [
-    (Normalized, "angular", "the teacher's last nn.Linear .* this teacher runs none"),
-    (Normalized, "hints", "hints need the last module .* this teacher has none"),
-    (Normalized, "attention", "attention need the last module"),
+    (Normalized, "angular", "the teacher's last nn.Linear, .* this teacher runs none"),
+    (Normalized, "hints", "distillation by hints needs a module .* this teacher has none"),
+    (Normalized, "attention", "distillation by attention needs a module"),
     (lambda: nn.Sequential(nn.Flatten(), nn.Linear(32, 3)), "hints", "this teacher has none"),
     (lambda: nn.Sequential(nn.Linear(16, 3)), "angular", "this teacher runs none"),
 ]
@@ -142,7 +142,7 @@ def test_teacher_that_lacks_the_feature_is_refused_before_it_is_trained(
 
 
 @pytest.mark.parametrize("feature", ["none", "hints", "attention", "angular"])
-def test_teacher_that_has_all_is_let_pass_and_left_without_hooks(feature: Feature) -> None:
+def test_teacher_with_every_feature_passes_and_keeps_no_hooks(feature: Feature) -> None:
     teacher = conv_teacher(WINDOWS)
 
     check_teacher(teacher, (2, 16), feature)

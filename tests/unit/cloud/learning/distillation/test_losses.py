@@ -31,7 +31,7 @@ def test_hints_pool_the_longer_map_to_the_shorter_one() -> None:
     assert hint_loss(short, long).item() == pytest.approx((0 + 4) / 2)
 
 
-def test_each_axis_of_a_picture_is_pooled_by_itself() -> None:
+def test_each_axis_of_an_image_is_pooled_separately() -> None:
     high = torch.tensor([[[[1.0], [3.0], [5.0], [7.0]]]])  # (1, 1, 4, 1), pooled: 2, 6
     wide = torch.tensor([[[[0.0, 2.0], [4.0, 6.0]]]])  # (1, 1, 2, 2), pooled: 1, 5
 
@@ -112,7 +112,7 @@ def test_attention_and_angle_do_not_depend_on_scale(seed: int, own: float, other
     ).item() == pytest.approx(angle, abs=1e-5)
 
 
-def test_regressor_sums_channels_at_every_place_by_itself() -> None:
+def test_regressor_sums_channels_separately_at_every_position() -> None:
     regressor = Regressor(2, 1)
     with torch.no_grad():
         regressor.linear.weight.copy_(torch.tensor([[10.0, 1.0]]))

@@ -61,7 +61,7 @@ def loss_of(network: NestedStudent, objective: TeacherObjective, batch: Batch) -
     return loss
 
 
-def test_without_a_weight_the_labels_alone_count() -> None:
+def test_weight_of_zero_uses_only_the_labels() -> None:
     network, views = student(), views_of(Distillation(weight=0.0))
     batch = first_batch(views)
 
@@ -71,7 +71,7 @@ def test_without_a_weight_the_labels_alone_count() -> None:
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_answers_count_at_the_temperature_and_weight_that_were_chosen() -> None:
+def test_teacher_answers_use_the_chosen_temperature_and_weight() -> None:
     network, views = student(), views_of(Distillation(temperature=5.0, weight=0.3))
     batch = first_batch(views)
 
@@ -85,7 +85,7 @@ def test_answers_count_at_the_temperature_and_weight_that_were_chosen() -> None:
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-def test_likeness_is_added_with_its_weight(feature: Feature) -> None:
+def test_feature_loss_is_added_with_its_weight(feature: Feature) -> None:
     network = student()
     views = views_of(Distillation(feature=feature, feature_weight=3.0))
     batch = first_batch(views)
@@ -100,13 +100,13 @@ def test_likeness_is_added_with_its_weight(feature: Feature) -> None:
     teacher = batch.features.float()
     if feature == "hints":
         unit = views.features[0].float().square().mean().sqrt()
-        likeness = hint_loss(objective._regressor(last), teacher / unit)
+        feature_loss = hint_loss(objective._regressor(last), teacher / unit)
     elif feature == "attention":
-        likeness = attention_loss(attention_map(last), teacher)
+        feature_loss = attention_loss(attention_map(last), teacher)
     else:
-        centre = views.features[0].float().mean(0)
-        likeness = angular_loss(objective._regressor(pooled), teacher - centre)
-    expected = loss_of(network, objective, plain) + 3.0 * likeness
+        center = views.features[0].float().mean(0)
+        feature_loss = angular_loss(objective._regressor(pooled), teacher - center)
+    expected = loss_of(network, objective, plain) + 3.0 * feature_loss
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
@@ -120,7 +120,7 @@ def test_likeness_is_added_with_its_weight(feature: Feature) -> None:
         ("angular", WideTeacher, True),
     ],
 )
-def test_regressor_is_there_where_it_is_needed_and_learns(
+def test_regressor_exists_only_where_needed_and_learns(
     feature: Feature, teacher: type[TinyTeacher], regressed: bool
 ) -> None:
     network, views = student(), views_of(Distillation(feature=feature), teacher)
@@ -147,7 +147,7 @@ def test_unit_of_hints_does_not_depend_on_the_teachers_scale() -> None:
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-def test_following_the_loss_makes_the_student_resemble_its_teacher(feature: Feature) -> None:
+def test_minimizing_the_loss_makes_the_student_resemble_its_teacher(feature: Feature) -> None:
     network = student().train()
     views = views_of(Distillation(weight=0.0, feature=feature, feature_weight=10.0), WideTeacher)
     objective, batch = TeacherObjective(network, views), first_batch(views)
@@ -159,13 +159,13 @@ def test_following_the_loss_makes_the_student_resemble_its_teacher(feature: Feat
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        losses.append(unlikeness(network, objective, batch))
+        losses.append(feature_loss_of(network, objective, batch))
 
     assert losses[-1] < 0.5 * losses[0]
 
 
 @torch.no_grad()
-def unlikeness(network: NestedStudent, objective: TeacherObjective, batch: Batch) -> float:
+def feature_loss_of(network: NestedStudent, objective: TeacherObjective, batch: Batch) -> float:
     plain = Batch(inputs=batch.inputs, labels=batch.labels, logits=batch.logits)
     return (loss_of(network, objective, batch) - loss_of(network, objective, plain)).item()
 

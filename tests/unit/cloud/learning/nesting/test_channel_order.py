@@ -37,7 +37,7 @@ FAMILIES: dict[str, StudentConfig] = {
 
 
 def student_of(config: StudentConfig, seed: int = 0) -> NestedStudent:
-    """Make a student whose every number is drawn, so that each one's place counts."""
+    """Make a student with random numbers everywhere, so that each position matters."""
     torch.manual_seed(seed)
     student = NestedStudent(SIGNATURE, config).eval()
     with torch.no_grad():
@@ -96,7 +96,7 @@ def test_reordering_the_largest_gives_a_small_capacity_other_channels(family: st
     assert not torch.allclose(student(inputs(), 1), before, atol=1e-3)
 
 
-def test_first_place_is_what_the_order_names_first() -> None:
+def test_first_position_gets_the_channel_that_the_order_lists_first() -> None:
     student = student_of(FAMILIES["conv"])
     before = student.convolutions[0].weight.detach().clone()
 
@@ -110,13 +110,13 @@ def test_shuffled_students_are_refused() -> None:
     config = shuffle_student(channels=(8, 8), strides=(2, 1), groups=2, fractions=(0.5, 1.0))
     student = student_of(config)
 
-    with pytest.raises(OrderError, match="nest a shuffled student jointly"):
+    with pytest.raises(OrderError, match="train a shuffled student jointly"):
         reorder(student, 0, list(range(8)))
 
 
 @pytest.mark.parametrize("order", [[0, 0, 1], [1, 2], list(range(7))])
-def test_what_is_no_permutation_is_refused(order: list[int]) -> None:
-    with pytest.raises(OrderError, match="is no order of the first of 6 places"):
+def test_order_that_is_not_a_permutation_is_refused(order: list[int]) -> None:
+    with pytest.raises(OrderError, match="does not permute the first of 6 positions"):
         reorder(student_of(FAMILIES["conv"]), 0, order)
 
 

@@ -21,7 +21,7 @@ def test_residual_is_the_sum_of_negative_minus_positive_distances() -> None:
     assert triplet_residuals(responses, triplets).tolist() == [11, 5]
 
 
-def test_filter_that_tells_classes_apart_ranks_before_noise_and_before_a_louder_one() -> None:
+def test_filter_that_separates_classes_ranks_before_noise_of_any_scale() -> None:
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(2), 50)
     noise = rng.normal(size=(100, 2)) * [1, 50]
@@ -34,7 +34,7 @@ def test_filter_that_tells_classes_apart_ranks_before_noise_and_before_a_louder_
 
 def test_dead_filter_has_no_residual_and_is_worth_least() -> None:
     responses = np.full((4, 2), 7, np.float32)
-    responses[0] = 7.00001, 8  # rounding is no answer
+    responses[0] = 7.00001, 8  # a difference of rounding is not a response
 
     triplets = np.array([[0, 1, 2], [1, 2, 0]])
 

@@ -12,7 +12,7 @@ from nestling_cloud.learning.nesting import Grow, Nesting, NestingError, nest
 from nestling_cloud.learning.nesting.channel_order import OrderError
 from nestling_cloud.learning.nesting.filter_ranking import RankingError
 from nestling_cloud.learning.nesting.freeze_and_grow import grow_ring
-from nestling_cloud.learning.nesting.pruning import pruned, pruning_config, rank
+from nestling_cloud.learning.nesting.pruning import prune, pruning_config, rank
 from nestling_cloud.learning.nesting.training_set import TrainingSet
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Examples, Recipe, Task
@@ -63,7 +63,7 @@ def grown(task: Task, seed: int = 0) -> NestedStudent:
 
 @pytest.mark.parametrize("student", [TINY_TASK.student, RECURRENT], ids=["conv", "gru"])
 def test_smaller_capacities_stay_bit_for_bit_while_a_ring_grows(student: StudentConfig) -> None:
-    task = task_of(student, decay=0.5)  # a decay that would move whatever is not put back
+    task = task_of(student, decay=0.5)  # a decay that moves every weight that is not restored
     training_set = training_set_of(task)
     nested = NestedStudent(task.signature, task.student)
     before = {name: array.clone() for name, array in nested.state_dict().items()}
@@ -74,10 +74,10 @@ def test_smaller_capacities_stay_bit_for_bit_while_a_ring_grows(student: Student
     for name, shape in prefix_shapes(task.signature, task.student, 1).items():
         box = tuple(map(slice, shape))
         assert torch.equal(after[name][box], before[name][box]), name
-    assert not torch.equal(after["head"], before["head"])  # while the ring has learned
+    assert not torch.equal(after["head"], before["head"])  # the ring has learned
 
 
-def test_what_lies_beyond_the_ring_does_not_decay() -> None:
+def test_weights_beyond_the_ring_do_not_decay() -> None:
     task = task_of(TINY_TASK.student, decay=0.5)
     nested = NestedStudent(task.signature, task.student)
     before = nested.head.detach().clone()
@@ -104,10 +104,10 @@ def test_smaller_capacities_answer_the_same_after_larger_ones_grew() -> None:
     assert torch.equal(nested(inputs, 1), before)
 
 
-def test_ranking_changes_no_answer_of_the_capacity_that_is_ranked_nor_of_larger_ones() -> None:
+def test_ranking_changes_no_answer_of_the_ranked_capacity_or_larger_ones() -> None:
     task = task_of(TINY_TASK.student)
     training_set = training_set_of(task)
-    nested = pruned(training_set, SHORT)
+    nested = prune(training_set, SHORT)
     inputs = torch.from_numpy(training_set.train_inputs)
     recalibrate(nested, inputs)
     before = [nested(inputs, capacity) for capacity in (2, 3)]
@@ -123,7 +123,7 @@ def test_ranking_changes_no_answer_of_the_capacity_that_is_ranked_nor_of_larger_
 def test_ranking_puts_a_dead_filter_last() -> None:
     task = task_of(TINY_TASK.student)
     training_set = training_set_of(task)
-    nested = pruned(training_set, SHORT)
+    nested = prune(training_set, SHORT)
     first = nested.stack[0].weights()["weight"]
     with torch.no_grad():
         first[0] = 0
@@ -152,17 +152,17 @@ def test_families_whose_channels_can_be_ranked_grow(student: StudentConfig) -> N
 @torch.no_grad()
 def test_grown_capacities_learn() -> None:
     task = task_of(TINY_TASK.student, epochs=10)
-    labelled = training_set_of(task)
+    known = training_set_of(task)
     perfect = dataclasses.replace(
-        labelled.views,
-        logits=6 * torch.nn.functional.one_hot(labelled.views.labels, 3).float().expand(8, -1, -1),
+        known.views,
+        logits=6 * torch.nn.functional.one_hot(known.views.labels, 3).float().expand(8, -1, -1),
     )
     with torch.enable_grad():
         nested = nest(
             task,
             perfect,
-            labelled.train_inputs,
-            labelled.generator,
+            known.train_inputs,
+            known.generator,
             Silent(),
             nesting=Nesting(way="grow", grow=SHORT),
         )
@@ -186,17 +186,17 @@ def test_same_seed_grows_the_same_student() -> None:
 def test_shuffled_student_is_refused_before_anything_is_trained() -> None:
     shuffled = shuffle_student(channels=(8, 8), strides=(2, 1), groups=2, fractions=(0.5, 1.0))
 
-    with pytest.raises(OrderError, match="nest a shuffled student jointly"):
+    with pytest.raises(OrderError, match="train a shuffled student jointly"):
         grown(task_of(shuffled))
 
 
-def test_one_class_makes_no_ranking() -> None:
+def test_labels_of_one_class_cannot_rank_filters() -> None:
     examples = tiny_splits().train
     alike = dataclasses.replace(examples, labels=examples.labels * 0)
     task = task_of(TINY_TASK.student, epochs=1)
 
     with pytest.raises(RankingError, match="triplets need two classes"):
-        pruned(training_set_of(task, examples=alike), SHORT)
+        prune(training_set_of(task, examples=alike), SHORT)
 
 
 @given(
@@ -214,7 +214,7 @@ def test_pruning_passes_through_every_capacity(channels: list[int], prunings: in
     assert steps.capacities <= 1 + (config.capacities - 1) * prunings
 
 
-def test_pruning_keeps_whole_places_of_every_group() -> None:
+def test_pruning_keeps_whole_positions_of_every_group() -> None:
     config = deepsense_student(sensors=3, branch=(4, 8), fused=(8,), fractions=(0.25, 1.0))
 
     assert pruning_config(config, 2).widths == ((3, 6, 2), (9, 15, 5), (12, 24, 8))
@@ -230,7 +230,7 @@ def test_pruning_keeps_whole_places_of_every_group() -> None:
         lambda: Grow(growing_share=float("nan")),
     ],
 )
-def test_steps_that_lead_nowhere_are_refused(make: Callable[[], Grow]) -> None:
+def test_grow_settings_out_of_range_are_refused(make: Callable[[], Grow]) -> None:
     with pytest.raises(NestingError):
         make()
 

@@ -28,7 +28,7 @@ SIGNATURE = Signature(shape=[2, 16], classes=["a", "b", "c"])
 def student_of(*fractions: float) -> NestedStudent:
     torch.manual_seed(0)
     config = conv_student(channels=(8, 8), strides=(2, 1), fractions=fractions)
-    return NestedStudent(SIGNATURE, config).eval()  # running statistics: each run alike
+    return NestedStudent(SIGNATURE, config).eval()  # running statistics make runs repeatable
 
 
 def batch() -> Batch:
@@ -41,7 +41,7 @@ def batch() -> Batch:
 
 
 class OnLogits:
-    """Learns from labels and the teacher's answers, whatever the layers put out."""
+    """Learns from labels and the teacher's answers; ignores features."""
 
     seen: Sequence[torch.Tensor] = ()
 
@@ -60,7 +60,7 @@ def ran_capacities(rule: Rule, count: int, *, steps: int = 1, seed: int = 0) -> 
     return list(itertools.islice(capacities_of_steps(rule, count, generator), steps))
 
 
-def test_sandwich_is_largest_on_the_objective_and_smaller_ones_on_the_largest() -> None:
+def test_sandwich_trains_largest_on_the_objective_and_smaller_ones_on_the_largest() -> None:
     student = student_of(0.25, 0.5, 1.0)
     inputs = batch().inputs
     largest = student(inputs, 3)
@@ -102,7 +102,7 @@ def test_smaller_capacities_learn_from_teacher_and_largest_by_share(capacities: 
 
 
 @pytest.mark.parametrize("capacities", [[2, 1], [1]], ids=["sum", "turn"])
-def test_smaller_capacities_do_not_pull_the_largest_towards_themselves(
+def test_smaller_capacities_send_no_gradient_to_the_largest(
     capacities: list[int],
 ) -> None:
     student = student_of(0.5, 1.0)
@@ -115,10 +115,10 @@ def test_smaller_capacities_do_not_pull_the_largest_towards_themselves(
     (gradient,) = torch.autograd.grad(loss, student.head_offsets)
 
     assert torch.allclose(gradient[1], expected, atol=1e-6)
-    assert gradient[0].abs().max() > 0  # while the smaller one learns
+    assert gradient[0].abs().max() > 0  # the smaller one learns
 
 
-def test_capacities_take_turns_the_largest_first() -> None:
+def test_turns_start_with_the_largest_capacity() -> None:
     assert ran_capacities("turns", 3, steps=7) == [[3], [1], [2], [3], [1], [2], [3]]
 
 
@@ -138,8 +138,8 @@ def test_sandwich_has_capacities_in_between_at_random() -> None:
     assert {ran[2] for ran in sandwiches} == {2, 3, 4}
 
 
-class Noted(Silent):
-    """Remembers how many epochs a step said it would take."""
+class EpochTotal(Silent):
+    """Remembers the number of epochs that a step announced."""
 
     def __init__(self) -> None:
         self.epochs = 0
@@ -150,23 +150,23 @@ class Noted(Silent):
 
 
 @pytest.mark.parametrize(("rule", "times"), [("turns", 3), ("sum", 1), ("sandwich", 1)])
-def test_every_capacity_sees_the_data_as_often_as_the_recipe_says(rule: Rule, times: int) -> None:
-    progress = Noted()
+def test_every_capacity_sees_the_data_as_often_as_the_recipe_asks(rule: Rule, times: int) -> None:
+    progress = EpochTotal()
     recipe = Recipe(epochs=2, batch=256)
 
     train_tiny(0, Joint(rule=rule), progress, dataclasses.replace(TINY_TASK, student_recipe=recipe))
 
-    assert progress.epochs == 2 * times  # one capacity of three a step, or all
+    assert progress.epochs == 2 * times  # a step trains one of three capacities, or all
 
 
 @pytest.mark.parametrize(("rule", "times"), [("turns", 3), ("sum", 1)])
-def test_nest_whose_patience_has_run_out_learns_no_longer(rule: Rule, times: int) -> None:
+def test_training_stops_when_patience_has_run_out(rule: Rule, times: int) -> None:
     progress = Counted()
     recipe = Recipe(epochs=20, batch=256, learning_rate=1e-12, patience=2)  # nothing gets better
 
     train_tiny(0, Joint(rule=rule), progress, dataclasses.replace(TINY_TASK, student_recipe=recipe))
 
-    # Capacities in turns have as much patience together as each of them has.
+    # Each capacity in turns has the patience of the recipe, so all together have `times` as much.
     assert progress.epochs < 20 * times
     assert progress.epochs >= 1 + 2 * times
 
@@ -177,18 +177,18 @@ def test_unknown_rule_is_refused() -> None:
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
-def test_share_of_the_teacher_beyond_0_to_1_is_refused(share: float) -> None:
+def test_teacher_share_outside_0_to_1_is_refused(share: float) -> None:
     with pytest.raises(NestingError, match="teacher_share"):
         Joint(teacher_share=share)
 
 
 @pytest.mark.parametrize("count", [300, 514, 1024, 1025])
 @torch.no_grad()
-def test_recalibration_measures_every_capacity_on_all_inputs_in_whatever_order(count: int) -> None:
+def test_recalibration_measures_every_capacity_on_all_inputs_in_any_order(count: int) -> None:
     student = student_of(0.5, 1.0)
     generator = torch.Generator().manual_seed(2)
     inputs = 5 + 3 * torch.randn(count, 2, 16, generator=generator)
-    inputs[count // 2 :] += 20  # as if another person's came after the first one's
+    inputs[count // 2 :] += 20  # as if recorded from another person
 
     recalibrate(student, inputs)
 
@@ -204,16 +204,16 @@ def test_recalibration_measures_every_capacity_on_all_inputs_in_whatever_order(c
 @torch.no_grad()
 def test_recalibration_forgets_the_running_averages_of_training() -> None:
     inputs = batch().inputs
-    fresh, worn = student_of(0.5, 1.0), student_of(0.5, 1.0)
-    for norm in [*worn.norms(1), *worn.norms(2)]:
+    fresh, used = student_of(0.5, 1.0), student_of(0.5, 1.0)
+    for norm in [*used.norms(1), *used.norms(2)]:
         for statistic in norm.buffers():
             statistic.fill_(123.0)
 
     recalibrate(fresh, inputs)
-    recalibrate(worn, inputs)
+    recalibrate(used, inputs)
 
-    assert torch.equal(fresh(inputs, 1), worn(inputs, 1))
-    assert torch.equal(fresh(inputs, 2), worn(inputs, 2))
+    assert torch.equal(fresh(inputs, 1), used(inputs, 1))
+    assert torch.equal(fresh(inputs, 2), used(inputs, 2))
 
 
 def train_tiny(
@@ -229,7 +229,7 @@ def train_tiny(
 
 
 def _perfect_teacher() -> nn.Module:
-    """A teacher that matches the three pitches' own waves."""
+    """Make a teacher that matches the waves of the three pitches."""
     angles = torch.arange(16)[None] * torch.tensor([[0.6], [1.2], [1.8]])
     waves = torch.stack([angles.sin(), angles.cos()])  # (2, pitches, T)
 
@@ -248,7 +248,7 @@ def tiny_student() -> NestedStudent:
 
 
 @torch.no_grad()
-def test_every_capacity_learns_and_the_largest_best(tiny_student: NestedStudent) -> None:
+def test_every_capacity_learns_and_the_largest_is_best(tiny_student: NestedStudent) -> None:
     unseen = tiny_splits().calibration
     inputs, labels = torch.from_numpy(unseen.inputs), torch.from_numpy(unseen.labels)
 

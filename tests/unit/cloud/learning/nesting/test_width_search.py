@@ -57,7 +57,7 @@ def channels_cost(widths: Widths) -> Cost:
 def walk(
     weights: Widths, whole: Widths, *, steps: Widths, smallest: Widths, share: float = 1e-9
 ) -> list[PathPoint]:
-    """Slim with an accuracy that is worth so much for each channel of a layer."""
+    """Slim with an accuracy that is linear in the channels of each layer."""
     layers = zip(whole, steps, smallest, strict=True)
     return list(
         slim(
@@ -75,7 +75,7 @@ def test_layer_that_matters_least_is_slimmed_first() -> None:
     assert [point.widths for point in path] == [(3, 3), (2, 3), (1, 3), (1, 2), (1, 1)]
 
 
-def test_loss_counts_by_what_it_saves() -> None:
+def test_loss_is_weighed_against_the_saved_cost() -> None:
     def cost(widths: Widths) -> Cost:
         return Cost(latency_us=10.0 * widths[0] + widths[1], bytes=sum(widths))
 
@@ -93,7 +93,7 @@ def test_loss_counts_by_what_it_saves() -> None:
     assert path("latency")[1].widths == (1, 2)
 
 
-def test_trial_that_saves_nothing_is_taken_last() -> None:
+def test_trial_that_saves_nothing_is_chosen_last() -> None:
     path = slim(
         [(2, 1), (2, 1)],
         accuracy=lambda widths: float(widths[1]),  # the first layer is worth nothing
@@ -104,7 +104,7 @@ def test_trial_that_saves_nothing_is_taken_last() -> None:
     assert [point.widths for point in path] == [(2, 2), (2, 1), (1, 1)]
 
 
-def test_steps_are_finer_where_less_is_left() -> None:
+def test_steps_are_finer_where_fewer_channels_are_left() -> None:
     assert ladder(64, unit=1, least=8, step=0.25) == [64, 48, 36, 27, 21, 16, 12, 9, 8]
     assert ladder(12, unit=4, least=4, step=0.25) == [12, 8, 4]
 
@@ -135,7 +135,7 @@ def test_ladder_falls_by_its_share_in_whole_units_down_to_the_floor(
     )
 )
 @settings(deadline=None)
-def test_path_only_shrinks_and_ends_where_nothing_can(
+def test_path_only_shrinks_and_ends_where_no_layer_can_shrink(
     sizes: list[tuple[int, int, int, int]],
 ) -> None:
     smallest = tuple(least for least, *_ in sizes)
@@ -192,12 +192,14 @@ def test_targets_that_the_path_does_not_meet_are_refused(
 
 
 @pytest.mark.parametrize(("steps", "smallest"), [((0, 1), (1, 1)), ((1, 1), (4, 1))])
-def test_search_without_a_way_is_refused(steps: Widths, smallest: Widths) -> None:
-    with pytest.raises(NestingError, match="no way leads"):
+def test_steps_that_cannot_reach_the_smallest_widths_are_refused(
+    steps: Widths, smallest: Widths
+) -> None:
+    with pytest.raises(NestingError, match="cannot be narrowed"):
         walk((1, 1), (3, 3), steps=steps, smallest=smallest)
 
 
-def test_counted_cost_is_the_bytes_and_operations_of_the_student() -> None:
+def test_counted_cost_has_the_bytes_and_operations_of_the_student() -> None:
     config = conv_student(channels=(4, 6), strides=(1, 2))
     sized = StudentConfig(blocks=config.blocks, widths=((2, 3), (4, 6)))
 
@@ -208,13 +210,13 @@ def test_counted_cost_is_the_bytes_and_operations_of_the_student() -> None:
     assert cost((4, 6)).bytes == 3 * 4 * 4 + 3 * 4 * 6 + 6 * 3
 
 
-def test_time_from_elsewhere_leaves_the_bytes_as_they_are() -> None:
+def test_timed_cost_replaces_the_latency_and_keeps_the_bytes() -> None:
     cost = timed_cost(channels_cost, lambda widths: 7.0 * len(widths))
 
     assert cost((2, 3)) == Cost(latency_us=14.0, bytes=5)
 
 
-def test_floor_is_a_share_of_what_all_layers_narrowed_alike_would_have() -> None:
+def test_floor_is_a_share_of_evenly_narrowed_layers() -> None:
     config = conv_student(channels=(16, 32), strides=(1, 1))
 
     half = WidthSearch(targets=(0.5, 1.0), floor=0.5).smallest(config, channels_cost)
@@ -223,7 +225,7 @@ def test_floor_is_a_share_of_what_all_layers_narrowed_alike_would_have() -> None
     assert (half, whole) == ((4, 8), (8, 16))
 
 
-def test_floor_keeps_whole_places_of_groups() -> None:
+def test_floor_keeps_whole_positions_of_groups() -> None:
     config = deepsense_student(sensors=2, branch=(8,), fused=(8,))
 
     search = WidthSearch(targets=(0.4, 1.0), floor=0.75)
@@ -240,7 +242,7 @@ def test_target_that_no_widths_meet_is_refused_before_anything_is_trained() -> N
         WidthSearch(targets=(0.1, 1.0)).smallest(config, channels_cost)
 
 
-def test_random_widths_are_whole_places_within_the_largest_and_the_smallest() -> None:
+def test_random_widths_are_whole_positions_between_smallest_and_largest() -> None:
     config = deepsense_student(sensors=2, branch=(16,), fused=(64,))
     generator = torch.Generator().manual_seed(0)
 
@@ -269,14 +271,14 @@ def test_supernet_runs_at_any_width_and_ignores_the_rest(family: str) -> None:
     widths = tuple(2 for _ in FAMILIES[family].whole)
     before = supernet(inputs, widths)
 
-    supernet.head[:, 2:] = 99  # beyond the two channels, or the one place of two groups
+    supernet.head[:, 2:] = 99  # beyond the two channels, or the one position of two groups
 
     assert before.shape == (6, 3)
     assert torch.equal(supernet(inputs, widths), before)
 
 
 @torch.no_grad()
-def test_supernet_judges_by_the_statistics_of_the_first_inputs_alone() -> None:
+def test_supernet_normalizes_by_the_statistics_of_the_first_inputs_only() -> None:
     torch.manual_seed(0)
     supernet = Supernet(SIGNATURE, FAMILIES["conv"])
     inputs = torch.randn(9, 4, 12)
@@ -290,14 +292,14 @@ def test_supernet_judges_by_the_statistics_of_the_first_inputs_alone() -> None:
 def test_supernet_learns_from_the_teacher_at_its_largest_and_from_itself_below() -> None:
     torch.manual_seed(0)
     supernet = Supernet(SIGNATURE, FAMILIES["conv"])
-    inputs, way = torch.randn(6, 4, 12), Distillation(weight=0.4)
+    inputs, distillation = torch.randn(6, 4, 12), Distillation(weight=0.4)
     batch = Batch(inputs=inputs, labels=torch.randint(3, (6,)), logits=torch.randn(6, 3))
 
-    loss = supernet_loss(supernet, batch, way, [(4, 6), (1, 1), (3, 2)])
+    loss = supernet_loss(supernet, batch, distillation, [(4, 6), (1, 1), (3, 2)])
 
     largest = supernet(inputs, (4, 6))
     expected = (
-        answer_loss(largest, batch, way)
+        answer_loss(largest, batch, distillation)
         + soft_divergence(supernet(inputs, (1, 1)), largest, TEMPERATURE)
         + soft_divergence(supernet(inputs, (3, 2)), largest, TEMPERATURE)
     )
@@ -305,7 +307,7 @@ def test_supernet_learns_from_the_teacher_at_its_largest_and_from_itself_below()
 
 
 def test_recurrent_students_are_refused() -> None:
-    with pytest.raises(NestingError, match="in convolutions only"):
+    with pytest.raises(NestingError, match="in students of convolutions"):
         Supernet(SIGNATURE, recurrent_student(channels=(4,), strides=(2,), hidden=4))
 
 
@@ -344,11 +346,11 @@ def test_too_few_examples_to_hold_any_out_are_refused() -> None:
     )
     cost = counted_cost(TINY_TASK.signature, TINY_TASK.student)
 
-    with pytest.raises(NestingError, match=r"a 0.1 part .* is not one"):
+    with pytest.raises(NestingError, match=r"no class has an example .* held_out 0\.1: give"):
         search_widths(training_set, cost, WidthSearch(targets=(0.5, 1.0), held_out=0.1))
 
 
-def test_search_gives_a_student_that_nests_within_its_targets() -> None:
+def test_search_returns_nested_widths_within_the_targets() -> None:
     found = search_tiny(0)
 
     cost = counted_cost(TINY_TASK.signature, found.config)
@@ -373,6 +375,6 @@ def test_same_seed_searches_the_same_path() -> None:
         lambda: WidthSearch(random_widths=-1),
     ],
 )
-def test_search_that_finds_nothing_is_refused(make: Callable[[], WidthSearch]) -> None:
+def test_search_settings_out_of_range_are_refused(make: Callable[[], WidthSearch]) -> None:
     with pytest.raises(NestingError):
         make()

@@ -1,4 +1,4 @@
-"""The multiplexer before anything is fitted, in torch and behind a capacity's graph."""
+"""The unfitted multiplexer, in torch and attached to a capacity's graph."""
 
 import numpy as np
 import onnx
@@ -8,7 +8,7 @@ import torch
 from onnx import TensorProto, helper
 
 from nestling_cloud.learning.loop import seeded
-from nestling_cloud.learning.onnx.attach_multiplexer import multiplexed
+from nestling_cloud.learning.onnx.attach_multiplexer import attach_multiplexer
 from nestling_cloud.models.multiplexer import Multiplexer
 
 CAPACITIES = 4
@@ -27,7 +27,7 @@ def logits(size: float) -> torch.Tensor:
 
 @pytest.mark.parametrize("size", SIZES)
 @torch.no_grad()
-def test_it_says_probabilities_whatever_the_logits(multiplexer: Multiplexer, size: float) -> None:
+def test_outputs_are_probabilities_for_any_logits(multiplexer: Multiplexer, size: float) -> None:
     right = multiplexer(logits(size), torch.tensor([0, 1, 3]))
 
     assert right.shape == (3, CAPACITIES + 1)
@@ -35,7 +35,7 @@ def test_it_says_probabilities_whatever_the_logits(multiplexer: Multiplexer, siz
 
 
 @torch.no_grad()
-def test_it_depends_on_how_sure_the_student_is_and_which_capacity_it_is(
+def test_output_depends_on_confidence_and_capacity(
     multiplexer: Multiplexer,
 ) -> None:
     given, first = torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([0])
@@ -47,7 +47,7 @@ def test_it_depends_on_how_sure_the_student_is_and_which_capacity_it_is(
 
 
 @torch.no_grad()
-def test_it_depends_neither_on_the_class_nor_on_what_all_logits_have_in_common(
+def test_output_does_not_depend_on_the_class_or_on_a_common_offset(
     multiplexer: Multiplexer,
 ) -> None:
     given, first = torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([0])
@@ -59,7 +59,7 @@ def test_it_depends_neither_on_the_class_nor_on_what_all_logits_have_in_common(
 
 
 def template(classes: int) -> bytes:
-    """A capacity whose logits are its input."""
+    """Make the graph of a capacity whose logits are its input."""
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         [helper.make_node("Identity", ["input"], ["logits"])],
@@ -74,31 +74,32 @@ def template(classes: int) -> bytes:
 
 
 @torch.no_grad()
-def test_one_that_knows_classes_depends_on_the_class() -> None:
-    knowing = Multiplexer(3, CAPACITIES, knows_classes=True).eval()
+def test_output_with_known_classes_depends_on_the_class() -> None:
+    network = Multiplexer(3, CAPACITIES, knows_classes=True).eval()
     given, first = torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([0])
 
-    right = knowing(given, first)
+    right = network(given, first)
 
-    assert not torch.allclose(right, knowing(given.roll(1, dims=1), first))
-    assert torch.allclose(right, knowing(given + 5, first), atol=1e-6)
+    assert not torch.allclose(right, network(given.roll(1, dims=1), first))
+    assert torch.allclose(right, network(given + 5, first), atol=1e-6)
 
 
 @pytest.mark.parametrize("capacity", range(1, CAPACITIES + 1))
 @pytest.mark.parametrize("classes", [2, 3, 12])
 @pytest.mark.parametrize("knows_classes", [False, True])
 @torch.no_grad()
-def test_behind_a_capacity_it_says_what_it_says_in_torch(
+def test_attached_multiplexer_computes_the_same_as_in_torch(
     knows_classes: bool, classes: int, capacity: int
 ) -> None:
     seeded(classes)
     network = Multiplexer(classes, CAPACITIES, knows_classes=knows_classes).eval()
     given = torch.cat([torch.randn(20, classes) * size for size in (0.1, 3.0, 1e4)])
 
-    made = multiplexed(template(classes), network, capacity)
+    made = attach_multiplexer(template(classes), network, capacity)
 
     onnx.checker.check_model(made, full_check=True)
-    said = onnxruntime.InferenceSession(made).run(["logits", "right"], {"input": given.numpy()})
+    session = onnxruntime.InferenceSession(made)
+    found, right = session.run(["logits", "right"], {"input": given.numpy()})
     expected = network(given, torch.full((60,), capacity - 1)).numpy()
-    assert np.array_equal(said[0], given.numpy())
-    np.testing.assert_allclose(said[1], expected, atol=1e-5)
+    assert np.array_equal(found, given.numpy())
+    np.testing.assert_allclose(right, expected, atol=1e-5)

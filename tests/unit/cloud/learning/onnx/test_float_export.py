@@ -9,7 +9,7 @@ from tests.support.families import CAPACITIES, FAMILIES, make_family
 
 @pytest.mark.parametrize("name", FAMILIES)
 @torch.no_grad()
-def test_capacity_alone_answers_as_it_does_within_the_nest(name: str) -> None:
+def test_capacity_alone_answers_as_in_the_nest(name: str) -> None:
     family = make_family(name)
 
     for capacity in CAPACITIES:
@@ -19,7 +19,7 @@ def test_capacity_alone_answers_as_it_does_within_the_nest(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("capacity", CAPACITIES)
-def test_exported_model_answers_any_number_of_inputs_as_the_student(
+def test_exported_model_answers_batches_of_any_size_like_the_student(
     capacity: int, name: str
 ) -> None:
     family = make_family(name)

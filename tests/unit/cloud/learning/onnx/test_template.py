@@ -1,8 +1,8 @@
-"""Templates against the torch student that they were made from, in every family.
+"""Compare templates with the torch student that they were built from, in every family.
 
-The student has the rounded weights, and its activations are rounded on the same grids. What remains
-is a step of a grid, where a sum lies between two of them; it is allowed to move a logit by a
-thirtieth of the range of all logits.
+The student has the rounded weights, and its activations are rounded on the same grids. The
+remaining difference is one step of a grid, where a sum lies between two steps. It may move a logit
+by 3 % of the range of all logits.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ TOLERANCE = 0.03
 
 @dataclass(frozen=True, kw_only=True)
 class Nest:
-    """A student, its int8 nest, templates by capacity from 0, and all rings."""
+    """A student, its int8 nest, the templates of its capacities, and all rings."""
 
     family: Family
     quantized: QuantizedStudent
@@ -74,7 +74,7 @@ def nest(request: pytest.FixtureRequest) -> Nest:
 
 
 def grids(quantized: QuantizedStudent) -> list[list[ActivationRange]]:
-    """Grids by capacity and point; a shuffle has none and is given one that is not used."""
+    """Return grids by capacity and point; a shuffle gets a grid that is not used."""
     found = []
     for entry in quantized.capacities:
         layers = [layer.output if layer else entry.input for layer in entry.layers]
@@ -84,7 +84,7 @@ def grids(quantized: QuantizedStudent) -> list[list[ActivationRange]]:
 
 @pytest.mark.parametrize("capacity", CAPACITIES)
 @torch.no_grad()
-def test_template_with_weights_from_the_rings_answers_as_the_student(
+def test_template_with_weights_from_the_rings_answers_like_the_student(
     nest: Nest, capacity: int
 ) -> None:
     with activations_rounded(nest.family.student, on_grids(grids(nest.quantized))):
@@ -120,7 +120,7 @@ def test_onnxruntime_convolves_in_integers_and_arranges_weights_once(
         nest.quantized, nest.family.signature, nest.layout, 3, activations=activations
     )
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # it warns that the file is for this processor only
+    options.log_severity_level = 3  # hides the warning that the file suits only this processor
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     path = export_capacity(tmp_path, template, nest.tensors(3), 3)
     onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -129,7 +129,7 @@ def test_onnxruntime_convolves_in_integers_and_arranges_weights_once(
 
     assert kinds["QLinearConv"] == nest.count(Conv, Depthwise)
     assert kinds["Conv"] == kinds["FusedConv"] == kinds["Gather"] == 0
-    assert kinds["Reshape"] == 2 * nest.count(Shuffle)  # a weight's would come on top
+    assert kinds["Reshape"] == 2 * nest.count(Shuffle)  # those of weights would be extra
 
 
 @pytest.mark.parametrize("capacity", CAPACITIES)
@@ -156,7 +156,7 @@ def test_exported_pair_of_files_passes_the_checker_and_plain_onnxruntime(
     widths=st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6)), min_size=1, max_size=3),
     classes=st.integers(2, 5),
 )
-def test_template_and_store_of_any_widths_are_the_exported_model_bit_for_bit(
+def test_template_and_store_of_any_widths_equal_the_exported_model_bit_for_bit(
     tmp_path_factory: pytest.TempPathFactory,
     shape: tuple[int, ...],
     widths: list[tuple[int, int]],
@@ -201,12 +201,12 @@ def test_template_has_no_weights_and_names_them_as_the_layout_does(
     }
     expected = {t.name: list(t.prefixes[capacity - 1].shape) for t in nest.layout}
     assert external == expected
-    # What is inside grows with the channels, not with the weights; a gated unit has 2 x 4 biases.
+    # Internal data grows with the channels, not with the weights; a gated unit has 2 x 4 biases.
     inside = [onnx.numpy_helper.to_array(v) for v in graph.initializer if v.name not in external]
     assert max(value.size for value in inside) <= 64
 
 
-def test_template_answers_one_input_as_it_does_among_many(nest: Nest) -> None:
+def test_template_answers_one_input_as_in_a_batch(nest: Nest) -> None:
     session = open_session(nest.templates[1], nest.tensors(2))
 
     alone = session.run(None, {"input": nest.inputs[:1]})[0]
@@ -216,9 +216,7 @@ def test_template_answers_one_input_as_it_does_among_many(nest: Nest) -> None:
 
 
 @pytest.mark.parametrize("capacity", CAPACITIES)
-def test_biases_are_on_the_accumulators_grid_so_that_integer_kernels_can_add_them(
-    nest: Nest, capacity: int
-) -> None:
+def test_biases_are_on_the_grid_of_the_accumulator(nest: Nest, capacity: int) -> None:
     graph = onnx.ModelProto.FromString(nest.templates[capacity - 1]).graph
     values = {
         v.name: onnx.numpy_helper.to_array(v) for v in graph.initializer if not v.external_data
@@ -239,9 +237,7 @@ def test_biases_are_on_the_accumulators_grid_so_that_integer_kernels_can_add_the
 
 
 @pytest.mark.parametrize("capacity", CAPACITIES)
-def test_last_layer_sums_in_integers_so_that_every_processor_gives_the_same_logits(
-    nest: Nest, capacity: int
-) -> None:
+def test_last_layer_sums_in_integers(nest: Nest, capacity: int) -> None:
     model = onnx.ModelProto.FromString(nest.templates[capacity - 1])
     (last,) = (node for node in model.graph.node if node.op_type == "MatMulInteger")
     (total,) = (node for node in model.graph.node if node.op_type == "Add")
@@ -256,7 +252,7 @@ def test_last_layer_sums_in_integers_so_that_every_processor_gives_the_same_logi
     logits, pooled = session.run(None, {"input": nest.inputs})
 
     weight = nest.tensors(capacity)["head.weight"].astype(np.int64)
-    if weight.ndim > 2:  # the place in the group comes before the group
+    if weight.ndim > 2:  # the axis of the position in a group comes before that of the group
         weight = weight.transpose(0, 2, 1).reshape(len(weight), -1)
     products = (pooled.astype(np.int64) - int(values[last.input[2]])) @ weight.T
     expected = (products + values[total.input[1]]).astype(np.float32) * values[scaled.input[1]]

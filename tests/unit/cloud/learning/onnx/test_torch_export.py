@@ -33,7 +33,7 @@ def model(network: nn.Module) -> bytes:
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_exported_network_answers_any_number_of_inputs_as_torch_does(
+def test_exported_network_answers_batches_of_any_size_like_torch(
     network: nn.Module, model: bytes, count: int
 ) -> None:
     generator = torch.Generator().manual_seed(count)
@@ -47,7 +47,7 @@ def test_exported_network_answers_any_number_of_inputs_as_torch_does(
     assert np.allclose(expected, found, atol=1e-5)
 
 
-def test_exported_model_is_sound_and_has_all_weights_inside(model: bytes) -> None:
+def test_exported_model_is_valid_and_contains_all_weights(model: bytes) -> None:
     parsed = onnx.ModelProto.FromString(model)
 
     onnx.checker.check_model(parsed, full_check=True)
@@ -57,7 +57,7 @@ def test_exported_model_is_sound_and_has_all_weights_inside(model: bytes) -> Non
     assert [value.name for value in parsed.graph.input] == ["x", "y"]
 
 
-def test_network_is_exported_as_it_answers_and_not_as_it_learns(network: nn.Module) -> None:
+def test_network_is_exported_in_evaluation_mode(network: nn.Module) -> None:
     network.train()
 
     export_onnx(

@@ -1,4 +1,4 @@
-"""Ranges, scales, bias correction, equalisation: what each is for, and that it does that."""
+"""The choices of quantization: ranges, scales, bias correction and equalization."""
 
 import copy
 
@@ -45,9 +45,9 @@ Floats = NDArray[np.float32]
         ({"aware_epochs": -1}, "0 leaves fine-tuning out"),
     ],
 )
-def test_way_of_rounding_that_there_is_not_is_refused(fields: dict[str, str], words: str) -> None:
+def test_unknown_quantization_choice_is_refused(fields: dict[str, str], words: str) -> None:
     with pytest.raises(QuantizationError, match=words):
-        Quantization(**fields)  # type: ignore[arg-type]  # that is what is tested
+        Quantization(**fields)  # type: ignore[arg-type]  # the test passes wrong types on purpose
 
 
 def error(values: Floats, grid: ActivationRange) -> float:
@@ -56,20 +56,20 @@ def error(values: Floats, grid: ActivationRange) -> float:
 
 
 @given(hnp.arrays(np.float32, st.integers(2, 200), elements=st.floats(-1e3, 1e3, width=32)))
-def test_range_by_squared_error_is_never_worse_than_the_whole_one(values: Floats) -> None:
+def test_range_by_squared_error_is_never_worse_than_the_full_range(values: Floats) -> None:
     whole = grid_between(float(values.min()), float(values.max()))
 
     assert error(values, activation_range(values, "mse")) <= error(values, whole) * 1.001 + 1e-9
 
 
-def test_range_by_squared_error_gives_up_a_far_outlier() -> None:
+def test_range_by_squared_error_clips_a_far_outlier() -> None:
     values = np.random.default_rng(0).normal(size=200_000).astype(np.float32)
     values[0] = 40
 
     assert 10 < activation_range(values, "mse").high < 36
 
 
-def test_range_by_entropy_gives_up_a_thin_tail_and_keeps_an_even_distribution() -> None:
+def test_range_by_entropy_clips_a_thin_tail_and_covers_an_even_distribution() -> None:
     rng = np.random.default_rng(0)
     even = rng.uniform(0, 1, 100_000).astype(np.float32)
     tailed = np.concatenate([even, np.linspace(1, 10, 20, dtype=np.float32)])
@@ -102,7 +102,7 @@ def test_scale_by_squared_error_is_better_in_every_row_and_clips_an_outlier() ->
     assert (weight_error(weight, mse, grid.uses) < weight_error(weight, peak, grid.uses)).all()
 
 
-def test_scale_minds_weights_as_often_as_capacities_use_them() -> None:
+def test_scale_counts_each_weight_once_per_capacity_that_uses_it() -> None:
     weight = np.random.default_rng(0).normal(size=(1, 50_000)).astype(np.float32)
     weight[:, -1] = 40
     seldom = np.ones_like(weight)
@@ -113,7 +113,7 @@ def test_scale_minds_weights_as_often_as_capacities_use_them() -> None:
     assert scales[0] < scales[1]
 
 
-def test_weights_are_counted_by_the_capacities_whose_prefix_has_them() -> None:
+def test_uses_count_the_capacities_whose_prefix_has_a_weight() -> None:
     student = make_family("conv-window").student
 
     uses = tensor_grids(student)["head.weight"].uses
@@ -123,7 +123,7 @@ def test_weights_are_counted_by_the_capacities_whose_prefix_has_them() -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 @torch.no_grad()
-def test_equalisation_changes_no_capacitys_answers(name: str) -> None:
+def test_equalization_changes_no_answer_of_any_capacity(name: str) -> None:
     family = make_family(name)
     before = [family.student(family.tensor, k) for k in CAPACITIES]
     weights = [weight.clone() for weight in family.student.nested_weights().values()]
@@ -137,18 +137,18 @@ def test_equalisation_changes_no_capacitys_answers(name: str) -> None:
 
 
 def unevenness(student: NestedStudent, inputs: torch.Tensor) -> float:
-    """How far apart the channels of the first layer reach, at the largest capacity."""
-    reach = student.features(inputs, CAPACITIES[-1])[0].transpose(0, 1).flatten(1).amax(1)
-    return float(reach.max() / reach.min())
+    """Return the ratio of the largest to the smallest channel maximum of the first layer."""
+    maxima = student.features(inputs, CAPACITIES[-1])[0].transpose(0, 1).flatten(1).amax(1)
+    return float(maxima.max() / maxima.min())
 
 
 @pytest.mark.parametrize("name", ["conv-window", "separable-picture", "shuffle-window", "gru"])
 @torch.no_grad()
-def test_equalisation_evens_out_how_far_channels_reach(name: str) -> None:
+def test_equalization_evens_out_the_channel_maxima(name: str) -> None:
     family = make_family(name)
     first = family.student.stack[0]
     assert isinstance(first, ConvLayer)
-    for capacity in CAPACITIES:  # one channel is ten times the others, its columns a tenth
+    for capacity in CAPACITIES:  # scale one channel by ten
         norm = first.norm(capacity)
         norm.log_gain[0] += np.log(10)
         norm.offset[0] *= 10
@@ -160,7 +160,7 @@ def test_equalisation_evens_out_how_far_channels_reach(name: str) -> None:
 
 
 def mean_sums(student: NestedStudent, inputs: torch.Tensor, capacity: int) -> list[torch.Tensor]:
-    """Means of what goes into rectifiers and, from the input, into gates; then of the logits."""
+    """Return the mean inputs of ReLUs and, from the layer input, of gates; then the mean logits."""
     with _observed(student) as means:
         logits = student(inputs, capacity)
     for index, layer in enumerate(student.stack):
@@ -172,33 +172,33 @@ def mean_sums(student: NestedStudent, inputs: torch.Tensor, capacity: int) -> li
 
 @pytest.mark.parametrize("name", ["conv-window", "separable-window", "gru", "lstm"])
 @torch.no_grad()
-def test_correction_gives_layers_and_logits_the_means_that_they_had(name: str) -> None:
+def test_correction_restores_the_means_of_layers_and_logits(name: str) -> None:
     family = make_family(name)
     student, inputs = family.student, family.tensor
     reference = copy.deepcopy(student)
-    coarse = [grid_between(-64.0, 64.0)]  # half a unit a step
+    coarse = [grid_between(-64.0, 64.0)]  # steps of half a unit
     grids = [coarse * (len(student.stack) + 2)] * len(CAPACITIES)
 
     correct_biases(student, reference, grids, inputs)
 
     for capacity in CAPACITIES:
-        wanted = mean_sums(reference, inputs, capacity)
+        exact = mean_sums(reference, inputs, capacity)
         with activations_rounded(student, on_grids(grids)):
             corrected = mean_sums(student, inputs, capacity)
         with activations_rounded(reference, on_grids(grids)):
             shifted = mean_sums(reference, inputs, capacity)
-        for aim, found, before in zip(wanted, corrected, shifted, strict=True):
-            assert torch.allclose(found, aim, atol=1e-4)
-            assert not torch.allclose(before, aim, atol=1e-4)
+        for expected, found, before in zip(exact, corrected, shifted, strict=True):
+            assert torch.allclose(found, expected, atol=1e-4)
+            assert not torch.allclose(before, expected, atol=1e-4)
 
 
-def test_equalising_what_was_tuned_to_its_grid_is_refused() -> None:
+def test_equalization_after_quantization_aware_training_is_refused() -> None:
     with pytest.raises(QuantizationError, match="use one of the two"):
         Quantization(equalize=True, aware_epochs=1)
 
 
 @pytest.mark.parametrize("name", ["conv-picture", "shuffle-window", "gru"])
-def test_every_choice_gives_a_nest_with_the_same_tensors(name: str) -> None:
+def test_choices_change_values_but_not_tensor_shapes(name: str) -> None:
     family = make_family(name)
     everything = Quantization(ranges="mse", weights="mse", bias_correction=True, equalize=True)
 

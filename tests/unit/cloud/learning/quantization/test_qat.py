@@ -1,4 +1,4 @@
-"""A student that trains on the grids that it will be rounded to."""
+"""Training a student on the grids that it will be rounded to."""
 
 import copy
 from dataclasses import replace
@@ -27,7 +27,7 @@ GRIDS = Quantization(aware_epochs=2)
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("weights", ["peak", "mse"])
-def test_weights_within_are_the_ones_that_a_device_would_get(name: str, weights: str) -> None:
+def test_weights_in_the_context_are_those_that_a_device_gets(name: str, weights: str) -> None:
     family = make_family(name)
     choice = Quantization(weights=weights)  # type: ignore[arg-type]  # pytest gives a string
 
@@ -40,7 +40,7 @@ def test_weights_within_are_the_ones_that_a_device_would_get(name: str, weights:
 
 
 @torch.no_grad()
-def test_nothing_is_left_of_it_afterwards() -> None:
+def test_student_is_unchanged_after_the_context() -> None:
     family = make_family("gru")
     before = copy.deepcopy(family.student.state_dict())
     answers = family.student(family.tensor, 2)
@@ -63,7 +63,7 @@ def test_gradients_pass_the_rounding_to_every_nested_weight() -> None:
         assert weight.grad.any()
 
 
-def test_gradients_stop_where_the_grid_ends() -> None:
+def test_gradients_are_zero_outside_the_grid() -> None:
     x = torch.tensor([-0.5, 0.3, 2.0], requires_grad=True)
 
     (gradient,) = torch.autograd.grad(fake_round(x, grid_between(0.0, 1.0)).sum(), x)
@@ -91,7 +91,7 @@ def tuned(epochs: int, *, turns: int = 1, seen: list[int] | None = None) -> Fami
         family.student,
         loss_of,
         count=len(family.inputs),
-        recipe=replace(RECIPE, half=True),  # for what goes before: grids need 32 bits
+        recipe=replace(RECIPE, half=True),  # `fine_tune` turns it off: grids need 32 bits
         quantization=Quantization(aware_epochs=epochs),
         turns=turns,
         generator=torch.Generator().manual_seed(0),
@@ -100,7 +100,7 @@ def tuned(epochs: int, *, turns: int = 1, seen: list[int] | None = None) -> Fami
     return family
 
 
-def test_fine_tuning_lowers_the_loss_and_is_the_same_each_time() -> None:
+def test_fine_tuning_lowers_the_loss_and_is_repeatable() -> None:
     first, second = tuned(10), tuned(10)
 
     assert loss(first) < loss(make_family("conv-window"))
@@ -108,13 +108,13 @@ def test_fine_tuning_lowers_the_loss_and_is_the_same_each_time() -> None:
         assert torch.equal(one, other)
 
 
-def test_no_epochs_leave_the_student_as_it_was() -> None:
+def test_zero_epochs_leave_the_student_unchanged() -> None:
     before, after = make_family("conv-window").student, tuned(0).student
 
     assert all(map(np.array_equal, before.state_dict().values(), after.state_dict().values()))
 
 
-def test_capacities_in_turns_see_the_data_as_many_epochs_each() -> None:
+def test_each_capacity_in_turns_sees_the_data_for_all_epochs() -> None:
     seen: list[int] = []
 
     tuned(2, turns=3, seen=seen)
@@ -123,7 +123,7 @@ def test_capacities_in_turns_see_the_data_as_many_epochs_each() -> None:
 
 
 @pytest.mark.parametrize("bad", [float("inf"), float("nan")])
-def test_activations_that_leave_the_finite_numbers_end_it_in_words(bad: float) -> None:
+def test_activations_that_are_not_finite_give_a_readable_error(bad: float) -> None:
     family = make_family("conv-window")
     family.student.normalizer.mean.fill_(bad)
 

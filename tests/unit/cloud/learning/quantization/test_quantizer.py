@@ -19,7 +19,7 @@ Floats = NDArray[np.float32]
 SIGNATURE = Signature(shape=[2, 16], classes=["a", "b", "c"])
 CONFIG = conv_student(channels=(6, 8), strides=(2, 1), fractions=(0.25, 0.5, 1.0))
 
-# Weights as training makes them: zero, or of a size that a float32 holds with full precision.
+# Weights that training can produce: zero, or of a size that a float32 holds with full precision.
 WEIGHT = st.one_of(
     st.just(0.0),
     st.floats(2.0**-20, 2.0**20, width=32),
@@ -38,7 +38,7 @@ def weights() -> st.SearchStrategy[Floats]:
 
 
 @given(weights())
-def test_weight_is_off_by_half_a_step_at_most(weight: Floats) -> None:
+def test_rounded_weight_is_off_by_at_most_half_a_step(weight: Floats) -> None:
     integers, scale = quantize_weight(weight)
 
     spread = scale.reshape(-1, *(1,) * (weight.ndim - 1)).astype(np.float64)
@@ -58,7 +58,7 @@ def test_grid_is_symmetric_and_uses_its_full_width_in_every_channel(weight: Floa
 
 
 @given(weights())
-def test_quantising_again_changes_nothing(weight: Floats) -> None:
+def test_quantizing_again_changes_nothing(weight: Floats) -> None:
     integers, scale = quantize_weight(weight)
     spread = scale.reshape(-1, *(1,) * (weight.ndim - 1))
 
@@ -74,13 +74,13 @@ def test_activation_grid_has_zero_on_it_and_covers_the_values(values: Floats) ->
     assert grid.scale > 0
     assert 0 <= grid.zero_point <= 255
     low, high = -grid.zero_point * grid.scale, (255 - grid.zero_point) * grid.scale
-    # Zero's place is rounded, and of 300 values the outermost one loses 3 % to the quantile.
+    # The zero point is rounded, and with 300 values the quantile clips up to 3 % of the range.
     slack = grid.scale + 0.03 * (float(values.max()) - float(values.min()))
     assert low - slack <= values.min()
     assert values.max() <= high + slack
 
 
-def test_activation_grid_leaves_out_the_outermost_of_many_values() -> None:
+def test_activation_grid_clips_the_outermost_of_many_values() -> None:
     values = np.ones(100_000, np.float32)
     values[:5] = 1e6
 
@@ -98,7 +98,7 @@ def inputs() -> Floats:
     return np.random.default_rng(0).normal(2, 3, (300, 2, 16)).astype(np.float32)
 
 
-def test_student_is_left_with_the_weights_that_the_integers_mean(inputs: Floats) -> None:
+def test_quantized_student_has_the_weights_that_the_integers_represent(inputs: Floats) -> None:
     student = NestedStudent(SIGNATURE, CONFIG)
     before = [weight.detach().clone() for weight in student.nested_weights().values()]
 
@@ -125,7 +125,7 @@ def test_each_capacity_has_scales_and_biases_for_its_own_width(inputs: Floats) -
 
 
 @torch.no_grad()
-def test_folded_scale_and_bias_do_what_the_rounded_student_does(inputs: Floats) -> None:
+def test_folded_scale_and_bias_compute_what_the_rounded_student_does(inputs: Floats) -> None:
     student = NestedStudent(SIGNATURE, CONFIG)
     student.normalizer.fit(inputs)
     for capacity in (1, 2, 3):

@@ -15,9 +15,9 @@ from nestling_cloud.learning.routing import (
     calibrate,
     fit_multiplexer,
     gains,
+    of_answering_capacity,
     runs_larger,
     share_out,
-    taken,
 )
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import Silent
@@ -41,14 +41,14 @@ def calibration(multiplexer: Multiplexer, known: Hardness) -> Calibration:
     return calibrate(multiplexer, *share_out(known.data), MACS)
 
 
-def test_inputs_are_shared_out_in_recorded_order(known: Hardness) -> None:
+def test_inputs_are_split_in_recorded_order(known: Hardness) -> None:
     fitted, held_out = share_out(known.data)
 
     assert (len(fitted), len(held_out)) == (1800, 1200)
     assert np.array_equal(np.concatenate([fitted.inputs, held_out.inputs]), known.data.inputs)
 
 
-def test_calibration_has_a_rising_curve_from_none_to_all_for_each_capacity(
+def test_calibration_has_a_curve_from_none_to_all_for_each_capacity(
     calibration: Calibration,
 ) -> None:
     assert calibration.inputs == 1200
@@ -67,7 +67,7 @@ def test_calibration_ends_are_the_device_alone_and_the_cloud_alone(
         assert curve.points[-1].accuracy == pytest.approx(right[:, 2].mean())
 
 
-def test_calibrated_router_beats_sending_inputs_off_at_random(
+def test_calibrated_router_beats_offloading_at_random(
     calibration: Calibration, known: Hardness
 ) -> None:
     device, cloud = known.data.right[:, 0].mean(), known.data.right[:, 2].mean()
@@ -78,7 +78,7 @@ def test_calibrated_router_beats_sending_inputs_off_at_random(
     assert point.accuracy > at_random + 0.08
 
 
-def test_thresholds_are_read_off_the_inputs_that_nothing_was_fitted_on(
+def test_thresholds_come_from_inputs_that_nothing_was_fitted_on(
     multiplexer: Multiplexer, known: Hardness
 ) -> None:
     fitted, held_out = share_out(known.data)
@@ -93,7 +93,7 @@ def test_thresholds_are_read_off_the_inputs_that_nothing_was_fitted_on(
     assert sent.mean() == pytest.approx(0.3, abs=0.01)
 
 
-def test_cascade_has_a_curve_of_its_own(known: Hardness) -> None:
+def test_cascade_has_its_own_curve(known: Hardness) -> None:
     fitted, held_out = share_out(better_larger_one(known.data))
     multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
 
@@ -102,7 +102,7 @@ def test_cascade_has_a_curve_of_its_own(known: Hardness) -> None:
     first, second = found.cascades
     believed = beliefs(multiplexer, held_out)
     cascade = CascadeRule(start=1, top=2, threshold=second.threshold)
-    answered = taken(cascade, believed, held_out.right)
+    answered = of_answering_capacity(cascade, believed, held_out.right)
     assert first.start == 0
     assert second.start == 1
     assert 0.2 < second.larger_share < 0.8
@@ -113,7 +113,7 @@ def test_cascade_has_a_curve_of_its_own(known: Hardness) -> None:
     assert second.curve != found.curves[1]
 
 
-def test_certified_risks_rise_and_so_does_what_the_device_keeps(known: Hardness) -> None:
+def test_larger_certified_risks_keep_more_inputs_on_the_device(known: Hardness) -> None:
     taught = (3 * np.eye(3)[known.data.labels]).astype(np.float32)
     fitted, held_out = share_out(dataclasses.replace(known.data, cloud=taught))
     multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
@@ -142,7 +142,7 @@ def test_a_risk_that_the_inputs_do_not_support_is_not_guaranteed(
 
 
 @pytest.mark.parametrize("right", [True, False], ids=["all right", "all wrong"])
-def test_inputs_on_which_everybody_is_right_or_wrong_still_give_thresholds(
+def test_inputs_on_which_all_options_are_right_or_wrong_still_give_thresholds(
     known: Hardness, *, right: bool
 ) -> None:
     data = known.data
@@ -163,11 +163,13 @@ def test_inputs_on_which_everybody_is_right_or_wrong_still_give_thresholds(
     ]
     assert np.isfinite(thresholds).all()
     assert [point.accuracy for point in curve.points] == [float(right)] * len(SHARES)
-    # The cloud never answers otherwise: all may stay, at any risk that so many inputs can show.
+    # Device and cloud always agree: all inputs may stay, at any risk that so many inputs can prove.
     assert [point.offload_share for point in curve.certified] == [0.0] * len(RISKS)
 
 
-def test_curves_say_what_the_first_capacity_believed_of_the_resident_one(known: Hardness) -> None:
+def test_curves_have_quantiles_of_the_success_predicted_for_the_top_capacity(
+    known: Hardness,
+) -> None:
     fitted, held_out = share_out(better_larger_one(known.data))
     multiplexer = fit_multiplexer(fitted, seed=0, progress=Silent())
 

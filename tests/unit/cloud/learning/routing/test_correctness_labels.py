@@ -9,12 +9,11 @@ from tests.support.loudness_task import loud_and_quiet
 def test_targets_by_hand() -> None:
     data = RoutingData(
         inputs=np.zeros((2, 1, 4), np.float32),
-        logits=np.array([[[2, 0], [2, 0]]], np.float32),  # the device says the first class twice
+        logits=np.array([[[2, 0], [2, 0]]], np.float32),  # the device answers the first class twice
         cloud=np.log(np.array([[0.8, 0.2], [0.3, 0.7]], np.float32)),
         labels=np.array([0, 0]),
     )
-    heat = temperature(data.cloud, data.labels)
-    belief = softmax(data.cloud / heat)
+    belief = softmax(data.cloud / temperature(data.cloud, data.labels))
 
     found = success_targets(data, label_part=0.5)
 
@@ -23,7 +22,7 @@ def test_targets_by_hand() -> None:
     assert found == pytest.approx(np.array([device, cloud]).T)
 
 
-def test_labels_alone_are_ones_and_zeros() -> None:
+def test_targets_from_labels_alone_are_ones_and_zeros() -> None:
     data = loud_and_quiet(50, seed=0).data
 
     found = success_targets(data, label_part=1)
@@ -32,7 +31,7 @@ def test_labels_alone_are_ones_and_zeros() -> None:
 
 
 @pytest.mark.parametrize("true", [0.5, 1.0, 3.0])
-def test_temperature_is_found_again(true: float) -> None:
+def test_temperature_recovers_the_true_one(true: float) -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (5000, 4)).astype(np.float32)
     below = np.cumsum(softmax(logits), axis=1) < rng.random((5000, 1))
@@ -42,7 +41,7 @@ def test_temperature_is_found_again(true: float) -> None:
 
 
 @pytest.mark.parametrize("size", [1e3, 1e30])
-def test_targets_are_probabilities_whatever_the_teacher_says(size: float) -> None:
+def test_targets_are_probabilities_for_any_teacher_logits(size: float) -> None:
     data = loud_and_quiet(50, seed=0).data
     loud = RoutingData(
         inputs=data.inputs,

@@ -18,7 +18,7 @@ def multiplexer(known: Hardness) -> Multiplexer:
     return fit_multiplexer(known.data, seed=0, progress=Silent())
 
 
-def test_it_tells_which_inputs_are_hard_and_that_the_cloud_gets_them_right(
+def test_multiplexer_predicts_hard_inputs_and_the_accuracy_of_the_cloud(
     multiplexer: Multiplexer,
 ) -> None:
     unseen = loud_and_quiet(400, seed=1)
@@ -32,7 +32,7 @@ def test_it_tells_which_inputs_are_hard_and_that_the_cloud_gets_them_right(
         assert ran[:, 2].mean() == pytest.approx(0.9, abs=0.1)
 
 
-def test_each_option_is_believed_in_as_often_as_it_is_right_whichever_capacity_ran(
+def test_mean_predictions_match_accuracies_whichever_capacity_ran(
     known: Hardness,
 ) -> None:
     multiplexer = fit_multiplexer(better_larger_one(known.data), seed=0, progress=Silent())
@@ -40,8 +40,8 @@ def test_each_option_is_believed_in_as_often_as_it_is_right_whichever_capacity_r
 
     first, second = beliefs(multiplexer, better_larger_one(unseen.data))
 
-    # The first one is unsure of loud inputs, and wrong; the second is like the cloud, and cannot
-    # tell which those are.
+    # Capacity 1 is wrong on loud inputs, and not confident; capacity 2 answers like the cloud, and
+    # its logits do not show which inputs those are.
     assert first[unseen.loud, 0].mean() < 0.35
     assert first[~unseen.loud, 0].mean() > 0.7
     small = unseen.data.right[:, 0].mean()
@@ -50,7 +50,7 @@ def test_each_option_is_believed_in_as_often_as_it_is_right_whichever_capacity_r
     assert np.ptp(second[:, 0]) < 0.3
 
 
-def test_it_is_the_same_for_the_same_seed(known: Hardness, multiplexer: Multiplexer) -> None:
+def test_same_seed_gives_the_same_multiplexer(known: Hardness, multiplexer: Multiplexer) -> None:
     again = fit_multiplexer(known.data, seed=0, progress=Silent())
     other = fit_multiplexer(known.data, seed=1, progress=Silent())
 

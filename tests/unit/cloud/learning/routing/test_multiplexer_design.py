@@ -1,4 +1,4 @@
-"""A multiplexer looks at classes where that is shown to help, and nowhere else."""
+"""A multiplexer uses the probability of each class only where that is shown to help."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def design_of(data: RoutingData) -> Design:
 
 
 def gained(data: RoutingData, unseen: RoutingData, design: Design) -> float:
-    """Answers that become right if the fifth of inputs is sent that wants it most, %."""
+    """Return the accuracy gained by sending the fifth of inputs with the largest gain, %."""
     multiplexer = fit_multiplexer(data, seed=0, progress=Silent(), design=design)
     urgency = gains(at_once(1), beliefs(multiplexer, unseen)).accept
     sent = np.argsort(-urgency, kind="stable")[: len(unseen) // 5]
@@ -31,12 +31,12 @@ def gained(data: RoutingData, unseen: RoutingData, design: Design) -> float:
     return float(100 * (right[:, -1] - right[:, 0]).sum() / len(unseen))
 
 
-def test_where_classes_tell_nothing_the_multiplexer_does_not_look_at_them() -> None:
+def test_classes_are_not_used_where_they_carry_no_information() -> None:
     assert not design_of(loud_and_quiet(2000, seed=0).data).knows_classes
 
 
 @pytest.mark.parametrize("made", [specialist_cloud, noisy_labels])
-def test_where_the_cloud_is_good_for_some_classes_only_these_are_sent(
+def test_classes_are_used_where_the_cloud_is_good_for_some_classes_only(
     made: Callable[[int, int], RoutingData],
 ) -> None:
     known, unseen = made(2000, 0), made(2000, 1)
@@ -47,11 +47,11 @@ def test_where_the_cloud_is_good_for_some_classes_only_these_are_sent(
     assert gained(known, unseen, design) > gained(known, unseen, Design()) + 1
 
 
-def test_a_teacher_that_is_surely_wrong_does_not_teach() -> None:
+def test_confidently_wrong_teacher_has_no_weight_in_the_targets() -> None:
     assert design_of(specialist_cloud(2000, 0)).label_part == 1
 
 
-def test_a_few_inputs_show_nothing() -> None:
+def test_too_few_inputs_keep_the_default_design() -> None:
     assert design_of(specialist_cloud(400, 0)) == Design()
 
 

@@ -10,15 +10,15 @@ from nestling_device.inference.policy import thresholds_for
 
 
 def test_operating_point_by_hand() -> None:
-    gate = np.linspace(0, 0.9, 10, dtype=np.float32)  # the last input gains most
-    accept = np.linspace(0.9, 0, 10, dtype=np.float32)  # afterwards, the first does
+    gate = np.linspace(0, 0.9, 10, dtype=np.float32)  # the last input has the largest gain
+    accept = np.linspace(0.9, 0, 10, dtype=np.float32)  # afterwards the first has
     device = np.array([0, 0, 1, 1, 1, 1, 1, 1, 1, 0], np.bool_)
     cloud = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 1], np.bool_)
 
     point = operating_point(Gains(gate=gate, accept=accept), device, cloud, share=0.3)
 
     # A tenth of three inputs may go at the gate: the threshold lies between the two largest gains,
-    # so the last goes. Of the nine that are left two more go: the first two.
+    # so the last input goes. Of the nine that are left, the first two go.
     assert 0.8 < point.gate_threshold < 0.9
     assert 0.7 <= point.accept_threshold < 0.8
     assert point.accuracy == 1.0
@@ -33,9 +33,7 @@ GAINS = st.integers(0, 2**32 - 1).map(drawn_gains)
 
 
 @given(GAINS, GAINS, st.sampled_from(SHARES))
-def test_target_share_is_what_the_thresholds_send_off(
-    gate: Floats, accept: Floats, share: float
-) -> None:
+def test_thresholds_offload_the_target_share(gate: Floats, accept: Floats, share: float) -> None:
     right = np.ones(200, np.bool_)
 
     point = operating_point(Gains(gate=gate, accept=accept), right, right, share)
@@ -48,7 +46,7 @@ def test_target_share_is_what_the_thresholds_send_off(
 
 
 @given(GAINS, GAINS)
-def test_no_share_offloads_nothing_and_the_whole_everything(gate: Floats, accept: Floats) -> None:
+def test_share_0_offloads_nothing_and_share_1_everything(gate: Floats, accept: Floats) -> None:
     device, cloud = np.zeros(200, np.bool_), np.ones(200, np.bool_)
 
     for gained in (Gains(gate=gate, accept=accept), Gains(gate=None, accept=accept)):
@@ -57,9 +55,7 @@ def test_no_share_offloads_nothing_and_the_whole_everything(gate: Floats, accept
 
 
 @given(GAINS, GAINS)
-def test_more_offloading_never_asks_a_higher_threshold_at_the_gate(
-    gate: Floats, accept: Floats
-) -> None:
+def test_gate_threshold_never_rises_with_the_share(gate: Floats, accept: Floats) -> None:
     right = np.ones(200, np.bool_)
 
     points = [
@@ -86,10 +82,10 @@ def test_without_a_cascade_nothing_goes_at_the_gate_unless_everything_goes(
 @pytest.mark.parametrize("share", [0.015, 0.03, 0.07, 0.33, 0.7, 0.8, 0.87, 0.93, 0.97, 0.985])
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("cascades", [False, True], ids=["at once", "in a cascade"])
-def test_share_between_two_points_is_what_the_devices_thresholds_send_off(
+def test_interpolated_thresholds_offload_the_share_between_two_points(
     share: float, seed: int, cascades: bool
 ) -> None:
-    # As of a nest: for most inputs the cloud is hardly better, for some it is by far.
+    # Typical of a nest: for most inputs the cloud is hardly better, for some it is far better.
     rng = np.random.default_rng(seed)
     accept = (rng.beta(0.5, 3, 2000) - 0.1).astype(np.float32)
     gate = (accept + rng.normal(0, 0.05, 2000)).astype(np.float32) if cascades else None
@@ -100,7 +96,7 @@ def test_share_between_two_points_is_what_the_devices_thresholds_send_off(
     assert gained.sent(read.gate, read.accept).mean() == pytest.approx(share, abs=0.02)
 
 
-def test_inputs_that_are_all_alike_do_not_go_over_for_a_last_bit() -> None:
+def test_equal_gains_do_not_cross_the_threshold_because_of_a_last_bit() -> None:
     gains = np.linspace(-1, 1, 200, dtype=np.float32)
     gains[:150] = 0.1
 

@@ -7,7 +7,7 @@ from nestling_cloud.learning.routing import Gains, RoutedInputs, certify, upper_
 
 
 def judged(rng: np.random.Generator, count: int) -> RoutedInputs:
-    """Inputs whose gain is how probable it is that the device differs from the cloud."""
+    """Draw inputs whose gain is the probability that the device differs from the cloud."""
     gain = rng.beta(0.5, 4, count).astype(np.float32)
     noise = rng.uniform(-0.02, 0.02, count).astype(np.float32)
     return RoutedInputs(
@@ -22,12 +22,12 @@ def test_bound_by_hand() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 50])
-def test_of_nothing_but_errors_the_bound_is_one(count: int) -> None:
+def test_bound_is_one_where_all_inputs_are_errors(count: int) -> None:
     assert upper_bound(count, count, delta=0.1) == 1.0
 
 
 @given(st.integers(1, 500), st.data())
-def test_bound_is_above_the_rate_that_was_seen_and_rises_with_errors(
+def test_bound_is_above_the_observed_rate_and_rises_with_errors(
     count: int, data: st.DataObject
 ) -> None:
     errors = data.draw(st.integers(0, count - 1))
@@ -37,7 +37,7 @@ def test_bound_is_above_the_rate_that_was_seen_and_rises_with_errors(
     assert errors / count < bound <= upper_bound(errors + 1, count, delta=0.1)
 
 
-def test_rate_lies_above_the_bound_no_more_often_than_delta() -> None:
+def test_rate_exceeds_the_bound_no_more_often_than_delta() -> None:
     rng, rate = np.random.default_rng(0), 0.03
 
     found = [upper_bound(int(rng.binomial(400, rate)), 400, delta=0.1) for _ in range(3000)]
@@ -47,7 +47,7 @@ def test_rate_lies_above_the_bound_no_more_often_than_delta() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.02, 0.05, 0.1]))
-def test_certified_thresholds_keep_what_they_say(seed: int, risk: float) -> None:
+def test_certified_point_has_the_numbers_of_its_thresholds(seed: int, risk: float) -> None:
     rng = np.random.default_rng(seed)
     fitted, held_out = judged(rng, 1500), judged(rng, 1000)
 
@@ -70,7 +70,7 @@ def test_guarantees_are_broken_no_more_often_than_delta() -> None:
     broken = []
     for _ in range(300):
         point = certify(fitted, judged(rng, 800), risk=risk, delta=delta)
-        if point is None:  # no guarantee, none broken
+        if point is None:  # without a guarantee, none is broken
             broken.append(False)
             continue
         kept = everything.kept(point.gate_threshold, point.accept_threshold)
@@ -79,17 +79,17 @@ def test_guarantees_are_broken_no_more_often_than_delta() -> None:
     assert np.mean(broken) < delta + 3 * np.sqrt(delta * (1 - delta) / 300)
 
 
-def test_guarantee_is_no_idle_one() -> None:
+def test_guarantee_keeps_most_inputs_that_it_could_keep() -> None:
     rng = np.random.default_rng(0)
     fitted, held_out = judged(rng, 1500), judged(rng, 2000)
 
     point = certify(fitted, held_out, risk=0.05)
 
-    # With hindsight as many may stay as keep the mean of their gains below the risk.
+    # With perfect knowledge, inputs may stay while the mean of their gains is below the risk.
     gain = np.sort(held_out.gains.accept)
-    might = np.cumsum(gain) / np.arange(1, 2001) <= 0.05
+    could_stay = np.cumsum(gain) / np.arange(1, 2001) <= 0.05
     assert point is not None
-    assert point.kept > 0.75 * might.sum()
+    assert point.kept > 0.75 * could_stay.sum()
 
 
 def test_nothing_is_guaranteed_where_device_and_cloud_differ_at_random() -> None:

@@ -26,7 +26,7 @@ def trial(logits: list[list[float]], resources: Resources | None = None) -> Tria
 
 
 def unsure_ones_fail(count: int, seed: int) -> Trial:
-    """A student that is as often right as it says, and a cloud that is nearly always."""
+    """Make a student with calibrated confidence and a cloud that is nearly always right."""
     rng = np.random.default_rng(seed)
     sure = rng.uniform(0, 4, count)
     answers = rng.integers(0, 3, count)
@@ -42,7 +42,7 @@ def unsure_ones_fail(count: int, seed: int) -> Trial:
     )
 
 
-# Probabilities 0.7, 0.2, 0.1; 0.45, 0.45, 0.1; 1/3 each; sure.
+# Probabilities 0.7, 0.2, 0.1; 0.45, 0.45, 0.1; 1/3 each; 1, 0, 0.
 RANKED = [
     list(np.log([0.7, 0.2, 0.1])),
     list(np.log([0.45, 0.45, 0.1])),
@@ -77,7 +77,7 @@ def test_sedna_and_entropy_send_the_same_inputs() -> None:
     assert np.array_equal(first, second)
 
 
-def test_oracle_wants_what_only_the_cloud_gets_right() -> None:
+def test_oracle_ranks_first_what_only_the_cloud_gets_right() -> None:
     one = trial([[0.0, 1.0]] * 4)
     seen = Trial(
         logits=one.logits,
@@ -90,7 +90,7 @@ def test_oracle_wants_what_only_the_cloud_gets_right() -> None:
     assert named("oracle").fit(seen, 0)(seen).tolist() == [1, -1, 0, 0]
 
 
-def test_resource_sensitive_goes_by_the_device_alone() -> None:
+def test_resource_sensitive_uses_only_the_state_of_the_device() -> None:
     calm = {"celsius": 75.0, "battery": 20.0, "processor": 85.0, "memory": 85.0}
     pressed = {"celsius": 75.1, "battery": 19.9, "processor": 85.1, "memory": 85.1}
     states = [calm, *({**calm, key: value} for key, value in pressed.items())]
@@ -100,7 +100,7 @@ def test_resource_sensitive_goes_by_the_device_alone() -> None:
     assert named("resource-sensitive").fit(seen, 0)(seen).tolist() == [0, 1, 1, 1, 1]
 
 
-def test_random_draws_the_same_lots_for_the_same_seed() -> None:
+def test_random_ranks_the_same_for_the_same_seed() -> None:
     seen = trial([[0.0, 1.0]] * 50)
 
     first, again, other = (named("random").fit(seen, seed)(seen) for seed in (0, 0, 1))
@@ -110,7 +110,7 @@ def test_random_draws_the_same_lots_for_the_same_seed() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(LEARNED))
-def test_learned_rivals_want_inputs_that_the_device_fails(name: str) -> None:
+def test_learned_rivals_rank_higher_what_the_device_gets_wrong(name: str) -> None:
     urgency = named(name).fit(unsure_ones_fail(1500, 0), 0)
 
     unseen = unsure_ones_fail(600, 1)
@@ -121,7 +121,7 @@ def test_learned_rivals_want_inputs_that_the_device_fails(name: str) -> None:
 
 @pytest.mark.parametrize("rival", RIVALS, ids=IDS)
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e4, 1e37])
-def test_urgency_is_a_number_for_extreme_logits(rival: Rival, size: float) -> None:
+def test_urgency_is_finite_for_extreme_logits(rival: Rival, size: float) -> None:
     urgency = rival.fit(unsure_ones_fail(200, 0), 0)
     extreme = trial([[size, -size, 0.0], [size, size, size], [-size, 0.0, -size]])
 
@@ -132,5 +132,5 @@ def test_urgency_is_a_number_for_extreme_logits(rival: Rival, size: float) -> No
 
 
 @pytest.mark.parametrize("rival", RIVALS, ids=IDS)
-def test_every_rival_says_where_its_definition_comes_from(rival: Rival) -> None:
+def test_every_rival_names_the_source_of_its_definition(rival: Rival) -> None:
     assert any(word in rival.source for word in ("arXiv", "KubeEdge", "Scheffer"))
