@@ -1,4 +1,4 @@
-"""The databases that the store has to work with."""
+"""Fixtures for every database that the store supports."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from nestling_cloud.store.store import Store, store_url
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database."""
+    """Return the URL of an empty database."""
     if request.param == "sqlite":
         return store_url(str(tmp_path / "receipts.sqlite"))
     url: str = request.getfixturevalue("postgres_server").new_database()
@@ -19,6 +19,6 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(database: str) -> Iterator[Store]:
-    """An empty store."""
+    """Open an empty store."""
     with Store(database) as opened:
         yield opened

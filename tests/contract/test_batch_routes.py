@@ -1,4 +1,4 @@
-"""What the cloud's batch rules say of inputs is what a device does with them, one by one."""
+"""The cloud's batch rules route inputs as a device does one by one."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ _success = st.tuples(*[_probabilities] * (CAPACITIES + 1))
 
 
 def bundle_of(cascade: CascadeRule) -> bytes:
-    """A calibration with thresholds of its own in a cascade."""
+    """Return an encoded calibration with separate thresholds for a cascade."""
     made = calibration()
     if cascade.start < cascade.top:
         for _ in range(CAPACITIES):
@@ -42,7 +42,7 @@ def test_batch_rules_send_and_cascade_as_the_agent_does(
     made.ParseFromString(bundle_of(cascade))
     curve = made.curves[-1] if cascade.start == cascade.top else made.cascades[-1].curve
     point = point_at(curve, share)
-    # Whichever capacity ran, it says of the options what the test wrote into the input.
+    # Whichever capacity ran, it predicts the probabilities that the test wrote into the input.
     believed = np.repeat(np.array([inputs], np.float32), CAPACITIES, axis=0)
     sent = gains(cascade, believed).sent(point.gate_threshold, point.accept_threshold)
     last = np.where(

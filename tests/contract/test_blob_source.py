@@ -1,4 +1,4 @@
-"""One suite over every blob source: both adapters against the cloud's services, and the fake."""
+"""One suite for every blob source: both adapters with the cloud's services, and the fake."""
 
 import os
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from nestling_sim.fleet.links import CuttableLink
 from tests.support.background import background, delivery
 from tests.support.memory_source import MemorySource, small_bundle
 
-# More than one of any adapter's requests, and no multiple of a chunk.
+# Larger than one request of any adapter, and not a multiple of a chunk.
 DATA = os.urandom(300_001)
 BLOB = blob_of(DATA)
 ABSENT = blob_of(b"never released")
 
 
 class Served(Protocol):
-    """A source, and the cloud behind it."""
+    """A source and the cloud behind it."""
 
     source: BlobSource
 
@@ -79,7 +79,7 @@ class BlobSourceContract:
         assert served.source.desired_bundle("") == released
         assert served.source.desired_bundle(released.bundle_version) == released
 
-    def test_nothing_released_is_a_refusal_not_an_outage(self, served: Served) -> None:
+    def test_missing_release_is_a_refusal_not_an_outage(self, served: Served) -> None:
         with pytest.raises(DeliveryError) as caught:
             served.source.desired_bundle("")
 
@@ -91,7 +91,7 @@ class BlobSourceContract:
         assert read(served.source, BLOB) == DATA
 
     @pytest.mark.parametrize("offset", [1, 16 * 1024, 256 * 1024, len(DATA) - 1, len(DATA)])
-    def test_blob_is_resumed_at_any_offset(self, served: Served, offset: int) -> None:
+    def test_download_resumes_at_any_offset(self, served: Served, offset: int) -> None:
         served.add(DATA)
 
         assert read(served.source, BLOB, offset) == DATA[offset:]
@@ -102,30 +102,30 @@ class BlobSourceContract:
 
         assert not isinstance(caught.value, SourceUnreachableError)
 
-    def test_source_goes_on_after_a_refusal(self, served: Served) -> None:
+    def test_source_works_after_a_refusal(self, served: Served) -> None:
         served.add(DATA)
         with pytest.raises(DeliveryError):
             read(served.source, ABSENT)
 
         assert read(served.source, BLOB) == DATA
 
-    @pytest.mark.parametrize("guaranteed", [len(DATA) - 1, len(DATA) + 1])
-    def test_blob_of_another_size_than_guaranteed_is_refused(
-        self, served: Served, guaranteed: int
+    @pytest.mark.parametrize("stated", [len(DATA) - 1, len(DATA) + 1])
+    def test_blob_of_another_size_than_stated_is_rejected(
+        self, served: Served, stated: int
     ) -> None:
         served.add(DATA)
 
         with pytest.raises(DeliveryError):
-            read(served.source, bundle_pb2.Blob(sha256=BLOB.sha256, size=guaranteed))
+            read(served.source, bundle_pb2.Blob(sha256=BLOB.sha256, size=stated))
 
-    def test_fetch_given_up_half_way_does_not_disturb_the_next(self, served: Served) -> None:
+    def test_abandoned_download_does_not_disturb_the_next(self, served: Served) -> None:
         served.add(DATA)
         first = next(iter(served.source.fetch(BLOB, 0)))
 
         assert DATA.startswith(first)
         assert read(served.source, BLOB) == DATA
 
-    def test_bytes_received_grow_by_the_blob_and_little_more(self, served: Served) -> None:
+    def test_bytes_received_grow_by_little_more_than_the_blob(self, served: Served) -> None:
         served.add(DATA)
         before = served.source.bytes_received
         read(served.source, BLOB)
@@ -148,9 +148,9 @@ class TestMemorySource(BlobSourceContract):
 
 
 class NetworkSourceContract(BlobSourceContract):
-    """What only a source with a line to cut can show."""
+    """Tests for sources whose network link can be cut."""
 
-    def test_closing_ends_a_download_for_good(self, served: RealServed) -> None:
+    def test_closing_ends_a_download_permanently(self, served: RealServed) -> None:
         served.add(DATA)
         pieces = served.source.fetch(BLOB, 0)
         next(pieces)
@@ -162,7 +162,7 @@ class NetworkSourceContract(BlobSourceContract):
         with pytest.raises(SourceUnreachableError, match="was closed"):
             read(served.source, BLOB)
 
-    def test_download_over_a_line_that_breaks_is_resumed(self, served: RealServed) -> None:
+    def test_download_resumes_after_the_link_breaks(self, served: RealServed) -> None:
         served.add(DATA)
         pieces = served.source.fetch(BLOB, 0)
         arrived = [next(pieces)]
@@ -175,7 +175,7 @@ class NetworkSourceContract(BlobSourceContract):
         begun = b"".join(arrived)
         assert begun + read(served.source, BLOB, len(begun)) == DATA
 
-    def test_cloud_that_is_away_is_an_outage_and_over_when_it_is_back(
+    def test_unreachable_cloud_is_an_outage_until_the_link_is_restored(
         self, served: RealServed
     ) -> None:
         released = served.release(*small_bundle())
@@ -217,7 +217,7 @@ class TestMqttSource(NetworkSourceContract):
             source.close()
 
 
-def test_mqtt_request_that_nobody_answers_is_an_outage() -> None:
+def test_unanswered_mqtt_request_is_an_outage() -> None:
     with start_broker() as broker:
         source = MqttSource(Address.parse(broker.address), "pi-1", timeout_s=0.05)
         with pytest.raises(SourceUnreachableError, match="check that the cloud runs"):
@@ -225,6 +225,6 @@ def test_mqtt_request_that_nobody_answers_is_an_outage() -> None:
         source.close()
 
 
-def test_mqtt_device_id_that_would_change_the_topic_is_refused() -> None:
+def test_mqtt_device_id_that_would_change_the_topic_is_rejected() -> None:
     with pytest.raises(ValueError, match="device id"):
         MqttSource(Address.parse("127.0.0.1:1883"), "pi/+")

@@ -1,4 +1,4 @@
-"""Every broker that we can start does what we need of one."""
+"""Every kind of broker that we can start meets our requirements."""
 
 import os
 import queue
@@ -56,10 +56,10 @@ class Client:
         self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(DEADLINE_S)
 
     def try_to_publish(self, topic: str, payload: bytes) -> None:
-        """Publish what the broker may refuse, and wait until it has decided.
+        """Publish a message that the broker may reject, and wait until it has decided.
 
-        A broker that refuses it ends the connection, perhaps before the next line: the client
-        then connects again by itself and delivers what it still holds.
+        A broker that rejects it ends the connection, perhaps before the next line. The client then
+        reconnects and delivers what it still holds.
         """
         self._client.publish(topic, payload)
         end = self._client.publish("end", b"", qos=1).mid
@@ -71,7 +71,7 @@ class Client:
         sent[-1].wait_for_publish(DEADLINE_S)
 
     def vanish(self) -> None:
-        """Cut the connection without a word, so that the broker publishes the Will."""
+        """Cut the connection without a DISCONNECT, so that the broker publishes the Will."""
         sock = self._client.socket()
         assert isinstance(sock, socket.socket)
         sock.shutdown(socket.SHUT_RDWR)
@@ -95,7 +95,7 @@ def test_message_of_a_megabyte_arrives_whole_at_qos_1(broker: Broker) -> None:
     sender.close()
 
 
-def test_retained_message_reaches_who_comes_later(broker: Broker) -> None:
+def test_retained_message_reaches_later_subscribers(broker: Broker) -> None:
     sender = Client(broker)
     sender.publish("state", b"on", retain=True)
 
@@ -107,7 +107,7 @@ def test_retained_message_reaches_who_comes_later(broker: Broker) -> None:
     sender.close()
 
 
-def test_last_retained_message_is_the_one_that_is_kept(broker: Broker) -> None:
+def test_only_the_last_retained_message_is_kept(broker: Broker) -> None:
     sender = Client(broker)
     sender.publish("state", b"off", retain=True)
     sender.publish("state", b"on", retain=True)
@@ -121,7 +121,7 @@ def test_last_retained_message_is_the_one_that_is_kept(broker: Broker) -> None:
     sender.close()
 
 
-def test_retained_message_goes_to_whom_it_concerns(broker: Broker) -> None:
+def test_retained_message_reaches_only_subscribers_of_its_topic(broker: Broker) -> None:
     sender, other = Client(broker), Client(broker)
     sender.publish("state", b"on", retain=True)
     other.subscribe("state")
@@ -137,7 +137,7 @@ def test_retained_message_goes_to_whom_it_concerns(broker: Broker) -> None:
         client.close()
 
 
-def test_message_beyond_the_limit_reaches_nobody_and_ends_nothing(broker: Broker) -> None:
+def test_message_beyond_the_size_limit_is_dropped_and_others_are_delivered(broker: Broker) -> None:
     receiver, mistaken, sender = Client(broker), Client(broker), Client(broker)
     receiver.subscribe("large")
     receiver.subscribe("next")
@@ -150,7 +150,7 @@ def test_message_beyond_the_limit_reaches_nobody_and_ends_nothing(broker: Broker
         client.close()
 
 
-def test_memory_stays_bounded_however_much_is_published(broker: Broker) -> None:
+def test_memory_stays_bounded_under_heavy_traffic(broker: Broker) -> None:
     host, sender = Client(broker), Client(broker)
     host.subscribe(topics.sparkplug("NDATA", "+"))
     devices = [f"pi-{number}" for number in range(20)]
@@ -182,7 +182,7 @@ def test_will_is_published_when_a_client_vanishes(broker: Broker) -> None:
     assert watcher.messages.get(timeout=DEADLINE_S).payload == b"gone"
     late = Client(broker)
     late.subscribe("death")
-    assert late.messages.get(timeout=DEADLINE_S).payload == b"gone"  # it is to be retained
+    assert late.messages.get(timeout=DEADLINE_S).payload == b"gone"  # the Will is retained
     watcher.close()
     late.close()
 
@@ -198,7 +198,7 @@ def test_will_is_published_when_a_client_falls_silent(broker: Broker) -> None:
     watcher.close()
 
 
-def test_goodbye_drops_the_will(broker: Broker) -> None:
+def test_disconnect_drops_the_will(broker: Broker) -> None:
     watcher = Client(broker)
     watcher.subscribe("#")
 
@@ -254,7 +254,7 @@ def test_taken_port_is_a_clear_error(broker_kind: BrokerKind) -> None:
             start_broker(kind=broker_kind, port=port)
 
 
-def test_broker_that_died_is_noticed(broker: Broker) -> None:
+def test_death_of_the_broker_is_detected(broker: Broker) -> None:
     broker.check()
     os.kill(broker.pid, signal.SIGKILL)
     until(lambda: broker._process.poll() is not None)
@@ -292,7 +292,7 @@ def test_parent_killed_at_any_moment_of_the_start_leaves_no_file(
         with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as parent:
             while not (started := children(parent.pid)):
                 assert parent.poll() is None
-            # A file is there for a millisecond, if at all.
+            # The file exists for a millisecond, if at all.
             while not any(tmp_path.iterdir()) and not has_socket(started[0]):
                 assert alive(started[0])
             parent.kill()

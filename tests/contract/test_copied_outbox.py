@@ -1,4 +1,4 @@
-"""Outboxes of copied state folders against the cloud's account of them: nothing is lost."""
+"""Outboxes of copied state folders lose no receipts in the cloud's store."""
 
 import shutil
 import tempfile
@@ -26,19 +26,19 @@ def answer(outbox: Outbox, *indices: int) -> None:
 
 
 def deliver(store: Store, outbox: Outbox) -> CommitResult:
-    """Send what comes next and has not been acknowledged."""
+    """Deliver every receipt that has not been acknowledged."""
     return store.add_all([Delivery(device=DEVICE, batch=outbox.batch(ALL).batch)])
 
 
-def tell(added: CommitResult, *outboxes: Outbox) -> list[AcknowledgementEffect]:
-    """Tell every device that listens under this name."""
-    words = [word for _, word in added.acknowledgements()]
-    return [outbox.acknowledge(word) for word in words for outbox in outboxes]
+def acknowledge(added: CommitResult, *outboxes: Outbox) -> list[AcknowledgementEffect]:
+    """Pass the acknowledgements of a commit to every copy of the device."""
+    messages = [message for _, message in added.acknowledgements()]
+    return [outbox.acknowledge(message) for message in messages for outbox in outboxes]
 
 
 def drain(store: Store, outbox: Outbox, *others: Outbox) -> None:
     while outbox.depth:
-        tell(deliver(store, outbox), outbox, *others)
+        acknowledge(deliver(store, outbox), outbox, *others)
 
 
 def stored(store: Store) -> list[int]:
@@ -48,53 +48,53 @@ def stored(store: Store) -> list[int]:
 def copies(store: Store) -> dict[str, int]:
     with store.reading() as connection:
         newest = max(row.seen_ms for row in connection.execute(tables.OUTBOXES.select()))
-        return copied_outboxes.side_by_side(connection, now_ms=newest)
+        return copied_outboxes.active_copies(connection, now_ms=newest)
 
 
-def test_same_numbers_with_other_content_are_stored_under_another_outbox(
+def test_same_sequences_with_other_content_are_stored_under_another_outbox(
     store: Store, tmp_path: Path
 ) -> None:
     with Outbox(tmp_path / "first") as first:
         answer(first, 0, 1, 2)
         same = first.batch(ALL).batch
         drain(store, first)
-    with Outbox(tmp_path / "other") as other:  # by whatever accident it has the same id
+    with Outbox(tmp_path / "other") as other:  # gets the same id below
         answer(other, 10, 11, 12)
         with other._database.transaction() as cursor:
             cursor.execute("UPDATE spans SET outbox_id = ?", (same.outbox_id,))
 
-        assert tell(deliver(store, other), other) == [AcknowledgementEffect.FORKED]
+        assert acknowledge(deliver(store, other), other) == [AcknowledgementEffect.FORKED]
         drain(store, other)
 
     assert stored(store) == [0, 1, 2, 10, 11, 12]
     assert copies(store) == {DEVICE: 2}
 
 
-def test_mixture_of_two_outboxes_is_acknowledged_to_neither(store: Store, tmp_path: Path) -> None:
+def test_mixture_of_two_outboxes_settles_neither(store: Store, tmp_path: Path) -> None:
     with Outbox(tmp_path / "first") as first, Outbox(tmp_path / "other") as other:
         answer(first, 0, 1)
         answer(other, 10, 11, 12, 13)
         with other._database.transaction() as cursor:
             cursor.execute("UPDATE spans SET outbox_id = ?", (first.batch(1).batch.outbox_id,))
-        tell(deliver(store, first))  # nobody hears it
+        acknowledge(deliver(store, first))  # no outbox receives the acknowledgement
 
-        done = tell(deliver(store, other), first, other)  # 0, 1 of one, 12, 13 of the other
+        effects = acknowledge(deliver(store, other), first, other)  # the store has 0, 1, 12, 13
 
-        assert done == [AcknowledgementEffect.FORKED, AcknowledgementEffect.FORKED]
+        assert effects == [AcknowledgementEffect.FORKED, AcknowledgementEffect.FORKED]
         drain(store, first)
         drain(store, other)
 
     assert {0, 1, 10, 11, 12, 13} == set(stored(store))
 
 
-def test_backlog_that_was_copied_is_stored_once(store: Store, tmp_path: Path) -> None:
+def test_copied_backlog_is_stored_once(store: Store, tmp_path: Path) -> None:
     with Outbox(tmp_path / "first") as first:
         answer(first, 0, 1, 2)
         shutil.copytree(tmp_path / "first", tmp_path / "clone")  # while it runs
         answer(first, 3, 4)
         with Outbox(tmp_path / "clone") as clone:
             answer(clone, 10, 11)
-            tell(deliver(store, first), first, clone)
+            acknowledge(deliver(store, first), first, clone)
 
             assert [entry.input_index for entry in clone.batch(ALL).batch.receipts] == [10, 11]
             drain(store, clone, first)
@@ -103,9 +103,7 @@ def test_backlog_that_was_copied_is_stored_once(store: Store, tmp_path: Path) ->
     assert stored(store) == [0, 1, 2, 3, 4, 10, 11]
 
 
-def test_two_copies_that_deliver_are_noticed_and_restarts_are_not(
-    store: Store, tmp_path: Path
-) -> None:
+def test_two_active_copies_are_detected_and_restarts_are_not(store: Store, tmp_path: Path) -> None:
     for index in range(3):
         with Outbox(tmp_path / "first") as first:
             answer(first, index)
@@ -120,12 +118,14 @@ def test_two_copies_that_deliver_are_noticed_and_restarts_are_not(
 
     assert copies(store) == {DEVICE: 2}
     with store.reading() as connection:
-        later_ms = copied_outboxes.TOGETHER_MS + 2**42
-        assert copied_outboxes.side_by_side(connection, now_ms=later_ms) == {}
-        assert copied_outboxes.side_by_side(connection, now_ms=0, device="another") == {}
+        later_ms = copied_outboxes.ACTIVE_WITHIN_MS + 2**42
+        assert copied_outboxes.active_copies(connection, now_ms=later_ms) == {}
+        assert copied_outboxes.active_copies(connection, now_ms=0, device="another") == {}
 
 
-def test_copies_first_heard_of_in_one_commit_are_told_apart(store: Store, tmp_path: Path) -> None:
+def test_copies_that_first_deliver_in_one_commit_are_distinguished(
+    store: Store, tmp_path: Path
+) -> None:
     with Outbox(tmp_path / "1") as first:
         answer(first, 0)
         drain(store, first)
@@ -140,23 +140,23 @@ def test_copies_first_heard_of_in_one_commit_are_told_apart(store: Store, tmp_pa
     assert copies(store) == {DEVICE: 2}
 
 
-def test_copy_with_memory_that_was_restarted_loses_nothing(store: Store, tmp_path: Path) -> None:
+def test_restarted_copy_of_a_running_machine_loses_nothing(store: Store, tmp_path: Path) -> None:
     with Outbox(tmp_path / "first") as first:
         answer(first, 0)
         shutil.copytree(tmp_path / "first", tmp_path / "second")
         with Outbox(tmp_path / "second") as second:
-            second._began = True  # as in a machine that was copied as a whole
+            second._began = True  # as in a copy of a virtual machine, with its memory
             answer(second, 1)
         answer(first, 2, 3)
         with Outbox(tmp_path / "second") as second:
-            tell(deliver(store, first), first, second)
+            acknowledge(deliver(store, first), first, second)
             drain(store, second)
 
     assert set(stored(store)) == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xff\xff", b"\x10\x07"])
-def test_damaged_row_is_a_gap_with_its_reason_and_the_next_ones_are_stored(
+def test_damaged_row_becomes_a_gap_and_the_next_receipts_are_stored(
     store: Store, tmp_path: Path, content: bytes
 ) -> None:
     with Outbox(tmp_path) as outbox:
@@ -164,16 +164,14 @@ def test_damaged_row_is_a_gap_with_its_reason_and_the_next_ones_are_stored(
         with outbox._database.transaction() as cursor:
             cursor.execute("UPDATE receipts SET receipt = ? WHERE sequence = 2", (content,))
 
-        assert tell(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
+        assert acknowledge(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
 
         assert outbox.depth == 0
     assert stored(store) == [0, 2]
     assert (store.unreadable(), store.rejected()) == (1, 0)
 
 
-def test_row_that_is_gone_does_not_hold_up_what_comes_behind_it(
-    store: Store, tmp_path: Path
-) -> None:
+def test_missing_row_does_not_block_the_receipts_after_it(store: Store, tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         answer(outbox, 0, 1, 2)
         with outbox._database.transaction() as cursor:
@@ -203,37 +201,37 @@ def test_damaged_row_is_not_taken_for_a_copy_of_the_folder(
         with outbox._database.transaction() as cursor:
             cursor.execute(damage, (sequence,))
 
-        assert tell(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
+        assert acknowledge(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
         answer(outbox, 3)
-        assert tell(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
+        assert acknowledge(deliver(store, outbox), outbox) == [AcknowledgementEffect.SETTLED]
         assert outbox.depth == 0
 
     assert stored(store) == sorted({0, 1, 2, 3} - {sequence - 1})
     assert copies(store) == {}
 
 
-def test_fork_of_what_was_dropped_leaves_the_next_outbox_as_it_is(
+def test_fork_of_a_dropped_outbox_does_not_affect_the_next_outbox(
     store: Store, tmp_path: Path
 ) -> None:
     with Outbox(tmp_path, capacity=2) as outbox:
         answer(outbox, 0, 1)
-        word = receipt_pb2.OutboxAcknowledgement(
+        stale = receipt_pb2.OutboxAcknowledgement(
             outbox_id=outbox.batch(ALL).batch.outbox_id, sequence=2, chain=77
         )
     with Outbox(tmp_path, capacity=2) as outbox:
-        answer(outbox, 2, 3, 4)  # only the last two are held, of the second outbox
+        answer(outbox, 2, 3, 4)  # it holds only the last two, in a second outbox
 
-        assert outbox.acknowledge(word) is AcknowledgementEffect.FORKED
-        told = [tell(deliver(store, outbox), outbox) for _ in range(2)]
+        assert outbox.acknowledge(stale) is AcknowledgementEffect.FORKED
+        effects = [acknowledge(deliver(store, outbox), outbox) for _ in range(2)]
         answer(outbox, 5)
-        told.append(tell(deliver(store, outbox), outbox))
+        effects.append(acknowledge(deliver(store, outbox), outbox))
 
-        assert told == [[AcknowledgementEffect.SETTLED]] * 3
+        assert effects == [[AcknowledgementEffect.SETTLED]] * 3
     assert stored(store) == [3, 4, 5]
 
 
 class CopiesMachine(RuleBasedStateMachine):
-    """Devices on copies of one folder, a lossy line, acknowledgements that everybody hears."""
+    """Devices on copies of one folder, with a lossy link and acknowledgements sent to all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -262,7 +260,7 @@ class CopiesMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.outboxes) < 4)
     @rule(number=st.integers(0, 3), with_memory=st.booleans())
     def copy(self, number: int, with_memory: bool) -> None:
-        """As a card, or as a virtual machine with the process in it."""
+        """Copy a folder, as a memory card or as a virtual machine with its running process."""
         folder = Path(self.root.name) / str(len(self.folders))
         shutil.copytree(self.folders[number % len(self.outboxes)], folder)
         clone = Outbox(folder)
@@ -288,12 +286,12 @@ class CopiesMachine(RuleBasedStateMachine):
     @rule(deaf=st.sets(st.integers(0, 3)))
     def acknowledge(self, deaf: set[int]) -> None:
         for ledger in self.ledgers.values():
-            word = receipt_pb2.OutboxAcknowledgement(
+            message = receipt_pb2.OutboxAcknowledgement(
                 outbox_id=ledger.outbox_id, sequence=ledger.contiguous, chain=ledger.chain
             )
             for number, outbox in enumerate(self.outboxes):
                 if number not in deaf:
-                    outbox.acknowledge(word)
+                    outbox.acknowledge(message)
 
     def teardown(self) -> None:
         for _ in range(200):

@@ -1,4 +1,4 @@
-"""Connections to a database that does not stay as it was."""
+"""The store copes with server restarts, other programs and a full disk."""
 
 import contextlib
 import sqlite3
@@ -16,7 +16,7 @@ from tests.support.receipts import make_batch
 _FULL_AT_PAGES = 60  # of 4 KiB
 
 
-def test_store_goes_on_after_its_server_ended_all_connections(postgres_server: Postgres) -> None:
+def test_store_works_after_the_server_ended_all_connections(postgres_server: Postgres) -> None:
     with Store(postgres_server.new_database()) as store:
         store.add("pi-1", make_batch(1))
         with postgres_server.connect() as other:
@@ -29,7 +29,7 @@ def test_store_goes_on_after_its_server_ended_all_connections(postgres_server: P
         assert store.count() == 2
 
 
-def test_opening_a_database_twice_keeps_what_others_commit_and_read(tmp_path: Path) -> None:
+def test_other_programs_read_commits_of_a_database_that_is_open_twice(tmp_path: Path) -> None:
     path = tmp_path / "receipts.sqlite"
     reading = (
         "import sqlite3, sys; "

@@ -1,4 +1,4 @@
-"""A device that fetches more of its nest while the cloud has gone on to another release."""
+"""A device fetches a larger capacity after the cloud has published another release."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.support.background import background, delivery
 from tests.support.hand_bundle import EASY, MEMORY_BYTES, hand_release
 
 
-def test_release_that_growing_brings_is_taken_up_between_two_inputs(tmp_path: Path) -> None:
+def test_release_fetched_by_growing_takes_effect_between_two_inputs(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repository")
     first = hand_release(repository, release=1)
     with (

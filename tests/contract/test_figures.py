@@ -1,4 +1,4 @@
-"""Figures are those of the receipts, whatever the database and however they came."""
+"""Metrics match the receipts, on every database and in any order of arrival."""
 
 import random
 from collections import Counter, defaultdict
@@ -28,7 +28,7 @@ _PROVENANCES = (receipt_pb2.PROVENANCE_MEASURED, receipt_pb2.PROVENANCE_MODELLED
 
 @pytest.fixture
 def now_ms(store: Store) -> int:
-    """The present, as the store has it."""
+    """Return the current time by the store's clock."""
     store.add("clock", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
     (row,), _ = MetricQueries(store).devices(search="clock")
     return row.last_seen_ms
@@ -55,7 +55,7 @@ def any_receipt(rng: random.Random, sequence: int, at_ms: int) -> receipt_pb2.Re
 
 
 def fill(store: Store, *, seed: int, since_ms: int, span_ms: int, count: int = 300) -> None:
-    """Answers of three devices at random times, delivered in batches, some of them late."""
+    """Store answers of three devices at random times, in batches out of order."""
     rng = random.Random(seed)
     deliveries = []
     for device in ("pi-1", "pi-2", "pi-3"):
@@ -74,7 +74,7 @@ def fill(store: Store, *, seed: int, since_ms: int, span_ms: int, count: int = 3
 
 
 def check(made: Totals, rows: list[ReceiptRow], within: TimeRange) -> None:
-    """Compare figures with what the receipts themselves say."""
+    """Compare totals with those computed from the receipts."""
     rows = [row for row in rows if within.since_ms <= row.answered_at_ms < within.until_ms]
     assert made.answers == len(rows) > 0
     assert made.fallbacks == sum(row.reason in FALLBACKS for row in rows)
@@ -84,8 +84,8 @@ def check(made: Totals, rows: list[ReceiptRow], within: TimeRange) -> None:
     for route in made.routes:
         latencies = [row.latency_ms for row in rows if row.route == route.route]
         exact = np.percentile(latencies, [50, 95, 99], method="inverted_cdf")
-        told = (route.latency_p50_ms, route.latency_p95_ms, route.latency_p99_ms)
-        assert told == pytest.approx(tuple(exact), rel=0.05)
+        percentiles = (route.latency_p50_ms, route.latency_p95_ms, route.latency_p99_ms)
+        assert percentiles == pytest.approx(tuple(exact), rel=0.05)
     assert {
         (entry.route, entry.source, entry.provenance): entry.energy_mj for entry in made.energy
     } == pytest.approx(_energy(rows))
@@ -145,7 +145,7 @@ def _sum(pairs: Iterable[tuple[_Key, float]]) -> dict[_Key, float]:
         (20 * MINUTE_MS, 90 * DAY_MS, HOUR_MS),
     ],
 )
-def test_figures_of_the_fleet_are_those_of_its_receipts(
+def test_fleet_metrics_match_its_receipts(
     store: Store, now_ms: int, span_ms: int, ago_ms: int, step_ms: int
 ) -> None:
     until_ms = now_ms - ago_ms
@@ -162,9 +162,7 @@ def test_figures_of_the_fleet_are_those_of_its_receipts(
 
 
 @pytest.mark.parametrize("span_ms", [20 * MINUTE_MS, 3 * HOUR_MS, 9 * DAY_MS])
-def test_figures_of_a_device_are_those_of_its_receipts(
-    store: Store, now_ms: int, span_ms: int
-) -> None:
+def test_device_metrics_match_its_receipts(store: Store, now_ms: int, span_ms: int) -> None:
     fill(store, seed=span_ms, since_ms=now_ms - span_ms, span_ms=span_ms)
     wanted = TimeRange(since_ms=now_ms - span_ms, until_ms=now_ms - span_ms // 5)
 
@@ -181,8 +179,8 @@ def test_figures_of_a_device_are_those_of_its_receipts(
     assert [(point.answered_at_ms, point.input_index) for point in view.answers] == rows[-50:]
 
 
-def test_device_whose_receipts_left_the_ring_keeps_its_minutes(database: str) -> None:
-    with Store(database, kept=Retention(receipts=10)) as store:
+def test_device_keeps_its_minutes_after_its_receipts_were_deleted(database: str) -> None:
+    with Store(database, retention=Retention(receipts=10)) as store:
         store.add("pi-1", receipt_pb2.ReceiptBatch(outbox_id="outbox"))
         figures = MetricQueries(store)
         seen_ms = figures.devices()[0][0].last_seen_ms
@@ -197,9 +195,7 @@ def test_device_whose_receipts_left_the_ring_keeps_its_minutes(database: str) ->
         assert view.totals.answers == view.row.answers == 300
 
 
-def test_receipts_that_come_days_later_are_in_the_steps_of_their_answers(
-    store: Store, now_ms: int
-) -> None:
+def test_late_receipts_count_in_the_steps_of_their_answers(store: Store, now_ms: int) -> None:
     fill(store, seed=1, since_ms=now_ms - HOUR_MS, span_ms=MINUTE_MS)
     late_ms = now_ms - 10 * DAY_MS
     store.add("pi-4", _one(late_ms))
@@ -212,7 +208,9 @@ def test_receipts_that_come_days_later_are_in_the_steps_of_their_answers(
 
 
 @pytest.mark.parametrize("at_ms", [0, 4_102_444_800_000])
-def test_clock_that_is_far_off_stretches_nothing(store: Store, now_ms: int, at_ms: int) -> None:
+def test_clock_that_is_far_off_does_not_extend_the_range(
+    store: Store, now_ms: int, at_ms: int
+) -> None:
     fill(store, seed=1, since_ms=now_ms - HOUR_MS, span_ms=HOUR_MS // 2)
     store.add("pi-4", _one(at_ms))
     figures = MetricQueries(store)
@@ -226,12 +224,12 @@ def test_clock_that_is_far_off_stretches_nothing(store: Store, now_ms: int, at_m
     assert figures.fleet(TimeRange(since_ms=first_ms, until_ms=now_ms)).totals.answers == 900
 
 
-def test_largest_figures_that_a_device_may_report_are_summed(store: Store, now_ms: int) -> None:
+def test_largest_allowed_values_are_summed(store: Store, now_ms: int) -> None:
     for sequence in (1, 2, 3):
-        lie = _one(now_ms, sequence)
-        lie.receipts[0].bytes_up = lie.receipts[0].offload_bytes = 2**40
-        lie.receipts[0].energy[0].energy_mj = 1e9
-        assert store.add("pi-1", lie) == 1
+        largest = _one(now_ms, sequence)
+        largest.receipts[0].bytes_up = largest.receipts[0].offload_bytes = 2**40
+        largest.receipts[0].energy[0].energy_mj = 1e9
+        assert store.add("pi-1", largest) == 1
 
     view = MetricQueries(store).fleet(TimeRange(since_ms=now_ms - MINUTE_MS, until_ms=now_ms + 1))
 
@@ -239,7 +237,7 @@ def test_largest_figures_that_a_device_may_report_are_summed(store: Store, now_m
     assert view.totals.bytes_up == 3 * 2**40
 
 
-def test_store_without_receipts_has_empty_figures(store: Store) -> None:
+def test_store_without_receipts_has_empty_metrics(store: Store) -> None:
     figures = MetricQueries(store)
 
     view = figures.fleet(TimeRange(since_ms=0, until_ms=1))
@@ -252,9 +250,7 @@ def test_store_without_receipts_has_empty_figures(store: Store) -> None:
     assert list(figures.receipts(TimeRange(since_ms=0, until_ms=1))) == []
 
 
-def test_receipts_of_a_range_come_in_pages_and_in_the_order_of_their_arrival(
-    store: Store, now_ms: int
-) -> None:
+def test_receipts_of_a_range_are_read_in_order_of_arrival(store: Store, now_ms: int) -> None:
     fill(store, seed=1, since_ms=now_ms - HOUR_MS, span_ms=HOUR_MS, count=500)
     wanted = TimeRange(since_ms=now_ms - HOUR_MS // 2, until_ms=now_ms)
     figures = MetricQueries(store)
@@ -273,7 +269,7 @@ def test_receipts_of_a_range_come_in_pages_and_in_the_order_of_their_arrival(
     assert [row for row in found if row.device == "pi-2"] == of_one
 
 
-def test_reader_of_receipts_meets_none_that_came_after_it_began(store: Store, now_ms: int) -> None:
+def test_reader_of_receipts_skips_those_that_arrive_later(store: Store, now_ms: int) -> None:
     store.add("pi-1", _one(now_ms))
     reader = MetricQueries(store).receipts(TimeRange(since_ms=-(10**30), until_ms=10**30))
     assert next(reader).sequence == 1
@@ -283,7 +279,7 @@ def test_reader_of_receipts_meets_none_that_came_after_it_began(store: Store, no
     assert list(reader) == []
 
 
-def test_table_of_devices_is_searched_ordered_and_paged(store: Store) -> None:
+def test_device_table_can_be_searched_ordered_and_paged(store: Store) -> None:
     reports = [
         device_registry.Report(
             device=f"pi-{number}",
@@ -318,7 +314,7 @@ def test_table_of_devices_is_searched_ordered_and_paged(store: Store) -> None:
     "column",
     ["online", "last_seen_ms", "outbox_depth", "offload_share", "target_share", "answers"],
 )
-def test_table_of_devices_has_those_that_never_said_last(store: Store, column: str) -> None:
+def test_device_table_has_devices_without_a_value_last(store: Store, column: str) -> None:
     store.add_all(
         [],
         [
@@ -334,11 +330,11 @@ def test_table_of_devices_has_those_that_never_said_last(store: Store, column: s
     rows, _ = MetricQueries(store).devices(order_by=column, descending=True)
 
     values = [getattr(row, column) for row in rows]
-    said = [value for value in values if value is not None]
-    assert values == sorted(said, reverse=True) + [None] * (len(values) - len(said))
+    reported = [value for value in values if value is not None]
+    assert values == sorted(reported, reverse=True) + [None] * (len(values) - len(reported))
 
 
-def test_fleet_counts_its_devices_by_bundle(store: Store) -> None:
+def test_fleet_view_counts_devices_by_bundle(store: Store) -> None:
     store.add_all(
         [],
         [
@@ -355,7 +351,9 @@ def test_fleet_counts_its_devices_by_bundle(store: Store) -> None:
     assert view.bundles == {"": 1, "a": 1, "b": 2}
 
 
-def test_fleet_counts_devices_that_answer_by_what_is_resident(store: Store, now_ms: int) -> None:
+def test_fleet_view_counts_answering_devices_by_resident_capacity(
+    store: Store, now_ms: int
+) -> None:
     store.add_all(
         [],
         [

@@ -1,4 +1,4 @@
-"""Registry, wishes and hard inputs on every database."""
+"""Device registry, targets and hard inputs on every database."""
 
 import math
 from dataclasses import replace
@@ -26,7 +26,7 @@ def only_row(store: Store) -> DeviceRow:
     return row
 
 
-def test_device_is_what_it_last_said_of_itself(store: Store) -> None:
+def test_device_row_has_the_latest_reported_values(store: Store) -> None:
     born: dict[str, sparkplug_metrics.MetricValue] = {
         sparkplug_metrics.PROFILE: "pi-5",
         sparkplug_metrics.BUNDLE_VERSION: "tiny-1",
@@ -57,26 +57,26 @@ def test_device_is_what_it_last_said_of_itself(store: Store) -> None:
     )
 
 
-def test_device_may_take_back_what_it_said(store: Store) -> None:
-    said = {sparkplug_metrics.OFFLOAD_SHARE: 0.2, sparkplug_metrics.DRIFTING: True}
-    nothing: dict[str, sparkplug_metrics.MetricValue | None] = dict.fromkeys(said)
-    store.add_all([], [device_registry.report("pi-1", said, seen_ms=1)])
+def test_device_may_withdraw_values(store: Store) -> None:
+    values = {sparkplug_metrics.OFFLOAD_SHARE: 0.2, sparkplug_metrics.DRIFTING: True}
+    nulls: dict[str, sparkplug_metrics.MetricValue | None] = dict.fromkeys(values)
+    store.add_all([], [device_registry.report("pi-1", values, seen_ms=1)])
     store.add_all([], [device_registry.report("pi-1", {sparkplug_metrics.CAPACITY: 2}, seen_ms=2)])
     before = only_row(store)
 
-    store.add_all([], [device_registry.report("pi-1", nothing, seen_ms=3)])
-    taken_back = only_row(store)
-    both = [device_registry.report("pi-1", words, seen_ms=4) for words in (nothing, said)]
+    store.add_all([], [device_registry.report("pi-1", nulls, seen_ms=3)])
+    withdrawn = only_row(store)
+    both = [device_registry.report("pi-1", metrics, seen_ms=4) for metrics in (nulls, values)]
     store.add_all([], both)
-    said_again = only_row(store)
+    reported_again = only_row(store)
     store.add_all([], both[::-1])
 
-    rows = (before, taken_back, said_again, only_row(store))
+    rows = (before, withdrawn, reported_again, only_row(store))
     assert [row.offload_share for row in rows] == [0.2, None, 0.2, None]
     assert [row.drifting for row in rows] == [True, None, True, None]
 
 
-def test_reports_of_one_commit_are_joined_in_their_order(store: Store) -> None:
+def test_reports_of_one_commit_are_merged_in_order(store: Store) -> None:
     reports = [
         device_registry.Report(device="pi-1", seen_ms=1, online=True, profile="a", answers=2),
         device_registry.Report(device="pi-1", seen_ms=2, profile="b", answers=3, answered_ms=5),
@@ -89,7 +89,7 @@ def test_reports_of_one_commit_are_joined_in_their_order(store: Store) -> None:
     assert (row.online, row.profile, row.last_seen_ms, row.answers) == (False, "b", 3, 6)
 
 
-def test_nobody_is_online_after_all_were_ended(store: Store) -> None:
+def test_no_device_is_online_after_end_all(store: Store) -> None:
     store.add_all(
         [], [device_registry.Report(device=f"pi-{n}", seen_ms=1, online=n != 2) for n in (3, 1, 2)]
     )
@@ -103,8 +103,8 @@ def test_nobody_is_online_after_all_were_ended(store: Store) -> None:
     assert [row.online for row in rows] == [False] * 3
 
 
-def test_what_a_device_says_without_sense_it_did_not_say(store: Store) -> None:
-    said: dict[str, sparkplug_metrics.MetricValue] = {
+def test_invalid_metrics_are_ignored(store: Store) -> None:
+    invalid: dict[str, sparkplug_metrics.MetricValue] = {
         sparkplug_metrics.PROFILE: "nul\0",
         sparkplug_metrics.BUNDLE_VERSION: "x" * 201,
         sparkplug_metrics.CAPACITY: 2**64 - 1,
@@ -113,7 +113,7 @@ def test_what_a_device_says_without_sense_it_did_not_say(store: Store) -> None:
         sparkplug_metrics.OFFLOAD_SHARE: -0.5,
         sparkplug_metrics.DRIFTING: 1,
     }
-    store.add_all([], [device_registry.report("pi-1", said, seen_ms=1)])
+    store.add_all([], [device_registry.report("pi-1", invalid, seen_ms=1)])
 
     row = only_row(store)
     assert (row.profile, row.bundle_version, row.capacity) == ("", "", 0)
@@ -121,7 +121,7 @@ def test_what_a_device_says_without_sense_it_did_not_say(store: Store) -> None:
     assert row.drifting is None
 
 
-def test_target_of_a_device_goes_before_the_fleets(store: Store) -> None:
+def test_device_target_takes_precedence_over_the_fleet_target(store: Store) -> None:
     targets = Targets(store)
     assert targets.for_device("pi-1") is None
 
@@ -138,7 +138,7 @@ def test_target_of_a_device_goes_before_the_fleets(store: Store) -> None:
     assert targets.for_device("pi-1") == 0.4
 
 
-def test_table_of_devices_shows_its_target(store: Store) -> None:
+def test_device_table_shows_targets(store: Store) -> None:
     store.add_all([], [device_registry.Report(device=f"pi-{n}", seen_ms=1) for n in (1, 2)])
     figures, targets = MetricQueries(store), Targets(store)
 
@@ -152,7 +152,7 @@ def test_table_of_devices_shows_its_target(store: Store) -> None:
     assert target() == [0.0, 0.5]
 
 
-def test_who_target_what_and_when_stays_written_down(store: Store) -> None:
+def test_every_change_of_a_target_is_logged(store: Store) -> None:
     targets = Targets(store)
     made = [
         targets.set(None, 0.3, set_by="ada"),
@@ -165,7 +165,7 @@ def test_who_target_what_and_when_stays_written_down(store: Store) -> None:
     assert made[0].set_at_ms <= made[2].set_at_ms
 
 
-def test_changes_are_told_of_some_devices_alone(store: Store) -> None:
+def test_target_log_can_be_limited_to_some_devices(store: Store) -> None:
     targets = Targets(store)
     of_fleet = targets.set(None, 0.3, set_by="ada")
     of_one = targets.set("pi-1", 0.5, set_by="bob")
@@ -189,7 +189,7 @@ def test_changes_are_told_of_some_devices_alone(store: Store) -> None:
         (None, 0.5, "x" * 201),
     ],
 )
-def test_target_that_nobody_can_fulfil_is_refused(
+def test_invalid_target_is_rejected(
     store: Store, device: str | None, share: float, who: str
 ) -> None:
     targets = Targets(store)
@@ -213,7 +213,7 @@ def hard_input(device: str, index: int) -> HardInput:
     )
 
 
-def test_hard_inputs_come_back_as_they_went_in_the_newest_first(store: Store) -> None:
+def test_hard_inputs_are_returned_unchanged_newest_first(store: Store) -> None:
     hard_inputs = HardInputs(store)
     first, second = hard_input("pi-1", 1), replace(hard_input("pi-1", 2), device_answer=None)
     hard_inputs.add(first)
@@ -225,7 +225,7 @@ def test_hard_inputs_come_back_as_they_went_in_the_newest_first(store: Store) ->
     assert hard_inputs.latest("pi-3") == []
 
 
-def test_newest_hard_inputs_of_each_device_are_kept(store: Store) -> None:
+def test_newest_hard_inputs_of_each_device_are_retained(store: Store) -> None:
     hard_inputs = HardInputs(store, per_device=3)
     hard_inputs.add(hard_input("pi-2", 0))
     hard_inputs.add_all([hard_input("pi-1", index) for index in range(5)])
@@ -235,7 +235,7 @@ def test_newest_hard_inputs_of_each_device_are_kept(store: Store) -> None:
     assert len(hard_inputs.latest("pi-2", 10)) == 1
 
 
-def test_newest_hard_inputs_of_all_are_kept(store: Store) -> None:
+def test_newest_hard_inputs_of_all_devices_are_retained(store: Store) -> None:
     hard_inputs = HardInputs(store, per_device=2, in_all=3)
     for index in range(4):
         hard_inputs.add(hard_input(f"pi-{index}", index))
@@ -244,26 +244,26 @@ def test_newest_hard_inputs_of_all_are_kept(store: Store) -> None:
     assert [len(each) for each in found] == [0, 1, 1, 1]
 
 
-def test_no_hard_input_is_nothing_to_add(store: Store) -> None:
+def test_adding_no_hard_inputs_does_nothing(store: Store) -> None:
     HardInputs(store).add_all([])
 
     assert HardInputs(store).latest("pi-1") == []
 
 
-def test_condition_of_a_fleet_counts_what_is_connected_and_what_is_wrong(store: Store) -> None:
-    words: dict[str, sparkplug_metrics.MetricValue] = {
+def test_fleet_condition_counts_connected_devices_and_problems(store: Store) -> None:
+    metrics: dict[str, sparkplug_metrics.MetricValue] = {
         sparkplug_metrics.BUNDLE_VERSION: "tiny-1",
         sparkplug_metrics.OUTBOX_DEPTH: LONG_OUTBOX + 1,
     }
     away: dict[str, sparkplug_metrics.MetricValue] = {
-        **words,
+        **metrics,
         sparkplug_metrics.BUNDLE_VERSION: "tiny-0",
     }
     store.add_all(
         [Delivery(device="pi-2", batch=make_batch(3, gaps=((1, 2),)))],
         [
             device_registry.Report(device="pi-1", seen_ms=1000, answers=3, answered_ms=1000),
-            device_registry.report("pi-1", words, seen_ms=1000, online=True),
+            device_registry.report("pi-1", metrics, seen_ms=1000, online=True),
             device_registry.report("pi-2", away, seen_ms=3000, online=False),
             device_registry.report("pi-3", {}, seen_ms=2000),
         ],
@@ -279,7 +279,7 @@ def test_condition_of_a_fleet_counts_what_is_connected_and_what_is_wrong(store: 
     assert device_losses(store, "pi-1") == Losses()
 
 
-def test_fleet_that_nobody_heard_of_has_an_empty_condition(store: Store) -> None:
+def test_fleet_without_devices_has_an_empty_condition(store: Store) -> None:
     found = fleet_condition(store)
 
     assert (found.known, found.connected, found.last_seen_ms, found.bundles) == (0, 0, None, {})

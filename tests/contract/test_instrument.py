@@ -1,4 +1,4 @@
-"""One suite over every power instrument; each one replays a log, all of them synthetic."""
+"""One suite for every power instrument; each one replays a synthetic log."""
 
 import csv
 from collections.abc import Callable
@@ -18,10 +18,10 @@ LOGS = Path(__file__).parents[1] / "data" / "power"
 
 
 class Replayed(NamedTuple):
-    """An instrument, and what its log says that it reads."""
+    """An instrument that replays a log, and controls for it."""
 
     instrument: Instrument
-    advance: Callable[[], float]  # to the next row: the power it stands for
+    advance: Callable[[], float]  # moves to the next row and returns its power
     unplug: Callable[[], object]
     plug_in: Callable[[], object]
     provenance: int
@@ -37,12 +37,12 @@ def word(text: str) -> bytes:
 
 
 class InstrumentContract:
-    def test_log_is_read_as_the_powers_that_it_stands_for(self, replayed: Replayed) -> None:
+    def test_readings_match_the_log(self, replayed: Replayed) -> None:
         for _ in range(2):
             wanted = replayed.advance()
             assert replayed.instrument.watts() == pytest.approx(wanted, rel=0.005)
 
-    def test_reading_that_fails_is_an_instrument_error_and_the_next_one_succeeds(
+    def test_failed_reading_is_an_instrument_error_and_the_next_one_succeeds(
         self, replayed: Replayed
     ) -> None:
         replayed.unplug()
@@ -53,7 +53,7 @@ class InstrumentContract:
 
         assert replayed.instrument.watts() == pytest.approx(wanted, rel=0.005)
 
-    def test_it_says_how_often_and_how_it_knows(self, replayed: Replayed) -> None:
+    def test_period_and_provenance_are_reported(self, replayed: Replayed) -> None:
         assert 0 < replayed.instrument.period_s <= 0.1
         assert replayed.instrument.provenance == replayed.provenance
 
@@ -89,12 +89,12 @@ class TestPmic(InstrumentContract):
         )
 
 
-def test_older_firmwares_text_is_read_too() -> None:
+def test_output_of_older_firmware_is_read() -> None:
     assert rail_watts("VDD_CORE_V=0.8V\nVDD_CORE_A=2.0A\nEXT5V_V=5.1V\n") == pytest.approx(1.6)
 
 
 @pytest.mark.parametrize("text", ["", 'error=1 error_msg="Command not registered"', "A_V=5V"])
-def test_board_without_the_chip_is_refused_with_words(text: str) -> None:
+def test_board_without_the_chip_is_rejected(text: str) -> None:
     with pytest.raises(InstrumentError, match="only a Raspberry Pi 5"):
         Pmic(lambda: text)
 
@@ -114,7 +114,7 @@ class TestIna219(InstrumentContract):
         return Replayed(instrument, advance, *plugs(bus), provenance=PROVENANCE_MEASURED)
 
 
-def test_ina219_is_set_to_average_and_a_flow_backwards_is_negative() -> None:
+def test_ina219_is_set_to_average_and_reverse_power_is_negative() -> None:
     bus = SimulatedBus(0x40, {})
     instrument = Ina219(bus, address=0x40, shunt_ohm=0.1)
     row = rows("ina219-synthetic.csv")[-1]
@@ -124,7 +124,7 @@ def test_ina219_is_set_to_average_and_a_flow_backwards_is_negative() -> None:
     assert instrument.watts() == pytest.approx(float(row["watts"])) == pytest.approx(-0.51)
 
 
-def test_ina219_out_of_range_is_no_reading() -> None:
+def test_ina219_out_of_range_raises_an_error() -> None:
     bus = SimulatedBus(0x40, {})
     instrument = Ina219(bus, address=0x40, shunt_ohm=0.1)
     bus.registers.update({0x01: b"\x7f\xff", 0x02: b"\x27\xdb"})
@@ -133,7 +133,7 @@ def test_ina219_out_of_range_is_no_reading() -> None:
         instrument.watts()
 
 
-def test_chip_that_does_not_keep_ina219s_settings_is_refused() -> None:
+def test_chip_that_does_not_keep_ina219_settings_is_rejected() -> None:
     bus = SimulatedBus(0x40, {})
     bus.live[0x00] = lambda: b"\x61\x27"
 
@@ -157,7 +157,7 @@ class TestIna260(InstrumentContract):
         )
 
 
-def test_chip_of_another_maker_is_refused_and_left_as_it_was() -> None:
+def test_chip_of_another_maker_is_rejected_and_unchanged() -> None:
     bus = SimulatedBus(0x40, {0xFE: b"\x12\x34"})
 
     with pytest.raises(InstrumentError, match="its maker reads 0x1234"):
@@ -165,7 +165,7 @@ def test_chip_of_another_maker_is_refused_and_left_as_it_was() -> None:
     assert bus.written == []
 
 
-def test_sister_chip_of_the_same_maker_is_refused_and_left_as_it_was() -> None:
+def test_other_chip_of_the_same_maker_is_rejected_and_unchanged() -> None:
     bus = SimulatedBus(0x40, {0xFE: b"\x54\x49", 0xFF: b"\x22\x60"})  # an INA226
 
     with pytest.raises(InstrumentError, match="its die reads 0x2260"):
@@ -180,7 +180,7 @@ def test_sister_chip_of_the_same_maker_is_refused_and_left_as_it_was() -> None:
         lambda bus: Ina260(bus, address=0x44),
     ],
 )
-def test_chip_that_is_not_there_is_refused_with_its_address(
+def test_missing_chip_is_reported_with_its_address(
     make: Callable[[SimulatedBus], Instrument],
 ) -> None:
     with pytest.raises(InstrumentError, match=r"0x44.*i2cdetect"):
@@ -192,7 +192,7 @@ def plugs(bus: SimulatedBus) -> tuple[Callable[[], object], Callable[[], object]
 
 
 class PowerCap:
-    """The kernel's folder with two packages, a part of one, and a clock."""
+    """A fake of the kernel's folder, with two packages, a core zone and a clock."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -238,7 +238,7 @@ class TestRapl(InstrumentContract):
         )
 
 
-def test_zone_of_the_whole_platform_is_not_counted_beside_the_packages(tmp_path: Path) -> None:
+def test_platform_zone_is_not_added_to_the_packages(tmp_path: Path) -> None:
     powercap = PowerCap(tmp_path)
     psys = tmp_path / "intel-rapl:2"
     psys.mkdir()
@@ -252,6 +252,6 @@ def test_zone_of_the_whole_platform_is_not_counted_beside_the_packages(tmp_path:
     assert powercap.advance() == pytest.approx(instrument.watts(), rel=1e-3)
 
 
-def test_machine_without_counters_is_refused_with_words(tmp_path: Path) -> None:
+def test_machine_without_counters_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InstrumentError, match="not an x86 processor, or a virtual machine"):
         Rapl(tmp_path)

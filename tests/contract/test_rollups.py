@@ -1,4 +1,4 @@
-"""Which rollups an answer is in, by the clock of the device that gave it."""
+"""Rollups include an answer or not depending on the device's clock."""
 
 import time
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ def steps_with_answers(store: Store, device: str | None = None) -> Iterator[int]
         (1000 * DAY_MS, {HOUR_MS}, {HOUR_MS}),
     ],
 )
-def test_answer_too_old_or_more_than_an_hour_ahead_is_in_the_hours_alone(
+def test_answer_too_old_or_over_an_hour_ahead_is_only_in_the_hourly_rollup(
     store: Store, ahead_ms: int, of_fleet: set[int], of_device: set[int]
 ) -> None:
     now_ms = time.time_ns() // 1_000_000
 
     store.add("pi-1", make_batch(1, answered_at_ms=now_ms + ahead_ms))
 
-    # A device's minutes are found by those of the fleet, which it has longer.
+    # A device's minutes are looked up by those of the fleet, which are kept longer.
     assert set(steps_with_answers(store)) == of_fleet
     assert set(steps_with_answers(store, "pi-1")) == of_device

@@ -1,4 +1,4 @@
-"""The store's tables, on every database: made once, and refused in another version."""
+"""The store creates its tables once, and rejects those of another version."""
 
 from contextlib import closing
 
@@ -12,7 +12,7 @@ from nestling_cloud.store.store import Store, StoreError
 from tests.support.receipts import make_batch
 
 
-def test_store_is_left_alone_where_its_tables_are_of_this_version(database: str) -> None:
+def test_existing_tables_of_this_version_are_kept(database: str) -> None:
     with Store(database) as store:
         store.add("pi-1", make_batch(1, 2))
 
@@ -22,9 +22,7 @@ def test_store_is_left_alone_where_its_tables_are_of_this_version(database: str)
 
 
 @pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
-def test_store_of_another_version_is_refused_and_left_as_it_was(
-    database: str, version: int
-) -> None:
+def test_store_of_another_version_is_rejected_and_unchanged(database: str, version: int) -> None:
     with Store(database) as store:
         store.add("pi-1", make_batch(1, 2))
     set_version(database, version)

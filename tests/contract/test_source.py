@@ -1,4 +1,4 @@
-"""One suite over every source of inputs; the sensors are played by simulated ones."""
+"""One suite for every source of inputs, with simulated sensors."""
 
 import itertools
 import json
@@ -40,7 +40,7 @@ def save_and_append(path: Path) -> None:
 
 
 class Fed(Protocol):
-    """A source, and what feeds it."""
+    """A source and its producer."""
 
     source: Source
 
@@ -48,12 +48,12 @@ class Fed(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
     def feed(self, number: int) -> Windows:
-        """Make an input of that number come next, and say what it will be."""
+        """Produce an input of that number, and return the window that the source should yield."""
         ...
 
 
 class SourceContract:
-    def test_inputs_come_in_order_and_as_they_are(self, fed: Fed) -> None:
+    def test_inputs_are_yielded_in_order_and_unchanged(self, fed: Fed) -> None:
         for number in range(1, 5):
             wanted = fed.feed(number)
             taken = fed.source.take(PATIENCE_S)
@@ -63,13 +63,13 @@ class SourceContract:
             np.testing.assert_allclose(taken.window, wanted, rtol=1e-5)
             fed.source.settle(LINE)
 
-    def test_live_source_without_an_input_gives_none_in_time(self, fed: Fed) -> None:
+    def test_live_source_without_an_input_returns_none_in_time(self, fed: Fed) -> None:
         if fed.source.live:
             assert fed.source.take(0.01) is None
         else:
             assert fed.source.take(0.01) is not None
 
-    def test_input_without_an_answer_is_refused_and_the_next_one_given(self, fed: Fed) -> None:
+    def test_input_without_an_answer_is_refused_and_the_next_one_is_yielded(self, fed: Fed) -> None:
         fed.feed(1)
         assert fed.source.take(PATIENCE_S) is not None
         fed.source.refuse("too large")
@@ -126,7 +126,7 @@ class FedFolder:
         np.save(self.folder / name, array)
 
     def answer(self) -> float:
-        """Take one, write its receipt, settle; returns what it was full of."""
+        """Take an input, write its receipt and settle it; return its first value."""
         taken = self.source.take(PATIENCE_S)
         assert taken is not None
         self.written += 1
@@ -151,7 +151,7 @@ class TestWatchedFolder(SourceContract):
         assert [fed.answer() for _ in range(3)] == [1, 2, 3]
         assert (fed.names(), fed.names("answered")) == (set(), {"a.npy", "b.npy"})
 
-    def test_answered_files_are_deleted_where_nobody_wants_them(self, tmp_path: Path) -> None:
+    def test_answered_files_are_deleted_unless_kept(self, tmp_path: Path) -> None:
         fed = FedFolder(tmp_path, keep_answered=False)
         fed.feed(1)
         fed.answer()
@@ -159,7 +159,7 @@ class TestWatchedFolder(SourceContract):
         assert (fed.names(), fed.names("answered")) == (set(), set())
         fed.source.close()
 
-    def test_name_that_comes_again_replaces_nothing(self, fed: FedFolder) -> None:
+    def test_repeated_name_replaces_no_answered_file(self, fed: FedFolder) -> None:
         for number in (1, 2):
             fed.save("a.npy", window(number))
             fed.answer()
@@ -173,7 +173,7 @@ class TestWatchedFolder(SourceContract):
         assert fed.source.take(0.01) is None
         assert (fed.folder / name).exists()
 
-    def test_half_written_file_is_waited_for(self, tmp_path: Path) -> None:
+    def test_source_waits_for_a_half_written_file(self, tmp_path: Path) -> None:
         fed = FedFolder(tmp_path, settle_s=PATIENCE_S)
         fed.save("a.npy", window(1))
         whole = (fed.folder / "a.npy").read_bytes()
@@ -205,7 +205,7 @@ class TestWatchedFolder(SourceContract):
         ],
         ids=["shape", "type", "nan", "none", "pickle"],
     )
-    def test_bad_file_is_moved_aside_with_words_and_the_next_one_answered(
+    def test_bad_file_is_rejected_with_its_reason_and_the_next_one_is_answered(
         self, fed: FedFolder, array: NDArray[Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         fed.save("a.npy", array)
@@ -215,7 +215,7 @@ class TestWatchedFolder(SourceContract):
         until(lambda: fed.source.take(0.01) is None and fed.names("rejected") == {"a.npy"})
         assert "a.npy" in caplog.text
 
-    def test_file_with_windows_that_have_no_answer_is_set_aside_when_the_others_are_answered(
+    def test_file_with_refused_windows_is_rejected_after_its_other_windows_are_answered(
         self, fed: FedFolder, caplog: pytest.LogCaptureFixture
     ) -> None:
         fed.save("a.npy", np.stack([window(number) for number in range(4)]))
@@ -236,9 +236,7 @@ class TestWatchedFolder(SourceContract):
         assert "a.npy has no answer to window 1, 3, as it counts them from 0: too large" in reason
         assert reason.strip() in caplog.text
 
-    def test_file_without_an_answer_is_kept_where_answered_ones_are_deleted(
-        self, tmp_path: Path
-    ) -> None:
+    def test_refused_file_is_kept_even_if_answered_ones_are_deleted(self, tmp_path: Path) -> None:
         fed = FedFolder(tmp_path, keep_answered=False)
         fed.feed(1)
         assert fed.source.take(PATIENCE_S) is not None
@@ -248,7 +246,7 @@ class TestWatchedFolder(SourceContract):
         fed.source.close()
 
     @pytest.mark.parametrize("last", [False, True])
-    def test_restart_after_a_kill_at_a_window_without_an_answer_answers_nothing_twice(
+    def test_restart_after_a_kill_at_a_refused_window_answers_nothing_twice(
         self, fed: FedFolder, tmp_path: Path, last: bool
     ) -> None:
         fed.save("a.npy", np.stack([window(number) for number in range(2 if last else 3)]))
@@ -264,7 +262,7 @@ class TestWatchedFolder(SourceContract):
         assert again.answer() == (1 if last else 2)
         again.source.close()
 
-    def test_header_that_guarantees_more_than_memory_holds_is_a_bad_file(
+    def test_header_that_states_more_than_memory_holds_is_a_bad_file(
         self, fed: FedFolder, caplog: pytest.LogCaptureFixture
     ) -> None:
         header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 2, 3), }\n"
@@ -274,7 +272,7 @@ class TestWatchedFolder(SourceContract):
         until(lambda: fed.source.take(0.01) is None and fed.names("rejected") == {"a.npy"})
         assert "not a readable .npy file" in caplog.text
 
-    def test_file_larger_than_is_held_in_memory_is_moved_aside(
+    def test_file_above_the_size_limit_is_rejected(
         self, fed: FedFolder, caplog: pytest.LogCaptureFixture
     ) -> None:
         with (fed.folder / "a.npy").open("wb") as file:
@@ -283,7 +281,7 @@ class TestWatchedFolder(SourceContract):
         until(lambda: fed.source.take(0.01) is None and fed.names("rejected") == {"a.npy"})
         assert "cut it up" in caplog.text
 
-    def test_file_that_is_larger_as_float32_than_is_held_in_memory_is_moved_aside(
+    def test_file_above_the_size_limit_as_float32_is_rejected(
         self, fed: FedFolder, caplog: pytest.LogCaptureFixture
     ) -> None:
         fed.save("a.npy", np.zeros(((16 << 20) // 6 + 1, *SHAPE), np.int8))
@@ -292,7 +290,7 @@ class TestWatchedFolder(SourceContract):
         assert "cut it up" in caplog.text
 
     @pytest.mark.parametrize(
-        ("put", "words"),
+        ("put", "reason"),
         [
             (lambda path: path.symlink_to(path.name), "symbolic links"),
             (lambda path: path.symlink_to("nowhere"), "No such file"),
@@ -303,8 +301,8 @@ class TestWatchedFolder(SourceContract):
         ],
         ids=["link to itself", "link to nothing", "device", "folder", "pipe", "appended to"],
     )
-    def test_item_that_is_no_readable_file_is_rejected_with_its_reason(
-        self, fed: FedFolder, put: Callable[[Path], object], words: str
+    def test_unreadable_item_is_rejected_with_its_reason(
+        self, fed: FedFolder, put: Callable[[Path], object], reason: str
     ) -> None:
         put(fed.folder / "a.npy")
         for number in (1, 2, 3):
@@ -313,7 +311,7 @@ class TestWatchedFolder(SourceContract):
         assert [fed.answer() for _ in range(3)] == [1, 2, 3]
         until(lambda: fed.source.take(0.01) is None and fed.names() == set())
         assert os.path.lexists(fed.folder / "rejected" / "a.npy")
-        assert words in (fed.folder / "rejected" / "a.npy.txt").read_text()
+        assert reason in (fed.folder / "rejected" / "a.npy.txt").read_text()
 
     @pytest.mark.parametrize(
         "name",
@@ -334,13 +332,13 @@ class TestWatchedFolder(SourceContract):
         assert fed.answer() == 3
         assert len(fed.names("answered")) == 3
 
-    def test_file_dated_beyond_what_a_database_counts_is_answered(self, fed: FedFolder) -> None:
+    def test_file_dated_beyond_a_64_bit_nanosecond_time_is_answered(self, fed: FedFolder) -> None:
         fed.save("a.npy", window(1))
         os.utime(fed.folder / "a.npy", (13_600_000_000, 13_600_000_000))  # the year 2400
 
         assert fed.answer() == 1
 
-    def test_answer_is_matched_by_file_and_window(self, fed: FedFolder) -> None:
+    def test_origin_names_the_file_and_window(self, fed: FedFolder) -> None:
         with Path(fed.folder, os.fsdecode(b"a\xff.npy")).open("wb") as file:
             np.save(file, np.stack([window(1), window(2)]))
 
@@ -354,7 +352,7 @@ class TestWatchedFolder(SourceContract):
         assert origins == [("a\\xff.npy", 0), ("a\\xff.npy", 1)]
 
     @pytest.mark.parametrize("blocked", ["answered", "rejected"])
-    def test_subfolder_that_cannot_be_made_keeps_no_file_from_being_answered(
+    def test_files_are_answered_if_a_subfolder_cannot_be_created(
         self, tmp_path: Path, blocked: str
     ) -> None:
         (tmp_path / "inputs").mkdir()
@@ -368,7 +366,7 @@ class TestWatchedFolder(SourceContract):
         assert all(fed.source.take(0.01) is None for _ in range(3))
         fed.source.close()
 
-    def test_answered_file_that_cannot_be_moved_is_not_answered_again_after_a_restart(
+    def test_answered_file_that_could_not_be_moved_is_not_answered_after_a_restart(
         self, tmp_path: Path
     ) -> None:
         (tmp_path / "inputs").mkdir()
@@ -391,14 +389,14 @@ class TestWatchedFolder(SourceContract):
         assert last.names("answered") == {"001.npy", "002.npy"}
         last.source.close()
 
-    def test_subfolder_that_was_removed_is_made_again(self, fed: FedFolder) -> None:
+    def test_removed_subfolder_is_created_again(self, fed: FedFolder) -> None:
         (fed.folder / "answered").rmdir()
         fed.feed(1)
         fed.answer()
 
         assert fed.names("answered") == {"001.npy"}
 
-    def test_file_that_vanishes_after_it_was_listed_is_passed_over(self, fed: FedFolder) -> None:
+    def test_file_that_vanishes_after_it_was_listed_is_skipped(self, fed: FedFolder) -> None:
         for number in (1, 2, 3):
             fed.feed(number)
         assert fed.answer() == 1
@@ -424,7 +422,7 @@ class TestWatchedFolder(SourceContract):
         assert len(listed) <= 2
 
     @pytest.mark.parametrize("receipt_written", [True, False])
-    def test_restart_after_a_kill_answers_what_has_no_receipt_and_nothing_else(
+    def test_restart_after_a_kill_answers_only_inputs_without_a_receipt(
         self, fed: FedFolder, tmp_path: Path, receipt_written: bool
     ) -> None:
         fed.save("a.npy", np.stack([window(1), window(2), window(3)]))
@@ -454,7 +452,7 @@ class TestWatchedFolder(SourceContract):
         assert again.names("answered") == {"001.npy"}
         again.source.close()
 
-    def test_another_file_under_a_begun_name_is_answered_from_its_start(
+    def test_new_file_under_a_partly_answered_name_is_answered_from_its_start(
         self, fed: FedFolder, tmp_path: Path
     ) -> None:
         fed.save("a.npy", np.stack([window(1), window(2)]))
@@ -478,7 +476,7 @@ class TestWatchedFolder(SourceContract):
             "INSERT INTO left_behind VALUES (x'61', 'much', 'once')",
         ],
     )
-    def test_damaged_row_of_how_far_a_file_is_answered_is_set_aside_with_words(
+    def test_damaged_cursor_row_is_discarded_with_a_warning(
         self, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         fed = FedFolder(tmp_path)
@@ -500,7 +498,7 @@ class TestWatchedFolder(SourceContract):
         assert len(caplog.records) == 1  # the second start finds nothing damaged
         assert "source.db" in caplog.text
 
-    def test_file_taken_away_while_it_is_answered_is_no_error(
+    def test_file_removed_while_it_is_answered_is_no_error(
         self, fed: FedFolder, caplog: pytest.LogCaptureFixture
     ) -> None:
         fed.feed(1)
@@ -511,7 +509,7 @@ class TestWatchedFolder(SourceContract):
         assert fed.source.take(0.01) is None
         assert "taken away" in caplog.text
 
-    def test_folder_that_goes_away_may_come_back(self, fed: FedFolder) -> None:
+    def test_folder_may_disappear_and_return(self, fed: FedFolder) -> None:
         fed.folder.rename(fed.folder.with_name("gone"))
         assert fed.source.take(0.01) is None
         fed.folder.with_name("gone").rename(fed.folder)
@@ -519,7 +517,7 @@ class TestWatchedFolder(SourceContract):
 
         assert fed.answer() == 1
 
-    def test_folder_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
+    def test_missing_folder_is_rejected(self, tmp_path: Path) -> None:
         cursor = Cursor(tmp_path / "state")
         with pytest.raises(SourceError, match="may move files"):
             WatchedFolder(tmp_path / "none", SHAPE, cursor=cursor, written=lambda: 0)
@@ -575,14 +573,14 @@ class TestUnixSocket(SourceContract):
     def test_only_owner_and_group_may_connect(self, fed: FedSocket) -> None:
         assert fed.path.stat().st_mode & 0o777 == 0o660
 
-    def test_answer_goes_back_to_the_producer(self, fed: FedSocket) -> None:
+    def test_answer_is_sent_to_the_producer(self, fed: FedSocket) -> None:
         fed.feed(1)
         assert fed.source.take(PATIENCE_S) is not None
         fed.source.settle(LINE)
 
         assert line_from(fed.producer) == {"answer": "a"}
 
-    def test_frames_in_pieces_and_frames_at_once_are_the_same_to_it(self, fed: FedSocket) -> None:
+    def test_split_and_joined_frames_are_read(self, fed: FedSocket) -> None:
         both = frame(window(1)) + frame(window(2))
         taken = []
         for piece in (both[:3], both[3:20], both[20:50], both[50:]):
@@ -598,7 +596,7 @@ class TestUnixSocket(SourceContract):
             None,
         ]
 
-    def test_second_producer_is_told_and_the_first_goes_on(self, fed: FedSocket) -> None:
+    def test_second_producer_is_rejected_and_the_first_continues(self, fed: FedSocket) -> None:
         fed.feed(1)
         assert fed.source.take(PATIENCE_S) is not None
         with fed.connect() as second:
@@ -609,7 +607,7 @@ class TestUnixSocket(SourceContract):
 
         assert fed.source.take(PATIENCE_S) is not None
 
-    def test_producer_that_dies_in_mid_frame_makes_room_for_the_next(self, fed: FedSocket) -> None:
+    def test_producer_that_dies_in_mid_frame_can_be_replaced(self, fed: FedSocket) -> None:
         fed.producer.sendall(frame(window(1))[:-1])
         fed.source.take(0.05)
         fed.producer.close()
@@ -630,7 +628,7 @@ class TestUnixSocket(SourceContract):
 
         assert fed.source.take(0.05) is None
 
-    def test_producer_that_does_not_read_its_answers_never_holds_the_agent_up(
+    def test_producer_that_does_not_read_its_answers_never_blocks_the_agent(
         self, fed: FedSocket
     ) -> None:
         for _ in range(3):
@@ -638,7 +636,7 @@ class TestUnixSocket(SourceContract):
             assert fed.source.take(PATIENCE_S) is not None
             fed.source.settle("x" * 1_000_000)
 
-    def test_producer_that_lags_loses_whole_lines(self, fed: FedSocket) -> None:
+    def test_slow_producer_loses_whole_lines(self, fed: FedSocket) -> None:
         fed.feed(1)
         assert fed.source.take(PATIENCE_S) is not None
         first = "a" * 1_000_000  # more than a socket's buffer holds
@@ -658,7 +656,7 @@ class TestUnixSocket(SourceContract):
         assert set(lines[1:]) == {"latest"}
 
     @pytest.mark.parametrize("length", [0, 20, 28, 2**31 - 1])
-    def test_frame_of_another_size_is_refused_and_the_producer_hung_up_on(
+    def test_frame_of_another_size_disconnects_the_producer(
         self, fed: FedSocket, length: int
     ) -> None:
         fed.producer.sendall(length.to_bytes(4, "little"))
@@ -667,7 +665,7 @@ class TestUnixSocket(SourceContract):
         assert "float32 (2, 3) is 24 bytes" in line_from(fed.producer)["error"]
         assert fed.producer.recv(1) == b""
 
-    def test_window_that_is_not_finite_is_refused_and_the_next_one_taken(
+    def test_window_that_is_not_finite_is_rejected_and_the_next_one_is_read(
         self, fed: FedSocket
     ) -> None:
         fed.producer.sendall(frame(np.full(SHAPE, np.inf, np.float32)))
@@ -678,7 +676,7 @@ class TestUnixSocket(SourceContract):
         assert taken.window[0, 0] == 2
         assert "not finite" in line_from(fed.producer)["error"]
 
-    def test_id_comes_back_with_its_window_and_no_other(self, fed: FedSocket) -> None:
+    def test_id_belongs_to_its_window_only(self, fed: FedSocket) -> None:
         fed.producer.sendall(id_frame("porch/1") + frame(window(1)) + frame(window(2)))
 
         ids = []
@@ -689,7 +687,7 @@ class TestUnixSocket(SourceContract):
 
         assert ids == ["porch/1", ""]
 
-    def test_window_that_is_refused_is_named_by_its_id(self, fed: FedSocket) -> None:
+    def test_rejected_window_is_reported_with_its_id(self, fed: FedSocket) -> None:
         fed.producer.sendall(id_frame("bad") + frame(np.full(SHAPE, np.inf, np.float32)))
         fed.feed(2)
         taken = fed.source.take(PATIENCE_S)
@@ -698,9 +696,7 @@ class TestUnixSocket(SourceContract):
         assert taken.origin.id == ""
         assert line_from(fed.producer)["id"] == "bad"
 
-    def test_window_without_an_answer_comes_back_with_the_reason_and_its_id(
-        self, fed: FedSocket
-    ) -> None:
+    def test_refused_window_is_reported_with_its_id_and_the_reason(self, fed: FedSocket) -> None:
         fed.producer.sendall(id_frame("porch/1") + frame(window(1)) + frame(window(2)))
         for known in ({"id": "porch/1"}, {}):
             assert fed.source.take(PATIENCE_S) is not None
@@ -708,7 +704,7 @@ class TestUnixSocket(SourceContract):
 
             assert line_from(fed.producer) == {"error": "too large", **known}
 
-    def test_id_that_is_not_utf8_is_taken_as_well_as_it_can_be(self, fed: FedSocket) -> None:
+    def test_invalid_utf8_in_an_id_is_replaced(self, fed: FedSocket) -> None:
         fed.producer.sendall((1 << 31 | 2).to_bytes(4, "little") + b"a\xff" + frame(window(1)))
 
         taken = fed.source.take(PATIENCE_S)
@@ -717,7 +713,7 @@ class TestUnixSocket(SourceContract):
         assert taken.origin.id == "a\ufffd"
 
     @pytest.mark.parametrize("length", [0, 129, 2**31 - 1])
-    def test_id_too_long_is_refused_and_the_producer_hung_up_on(
+    def test_id_of_an_invalid_length_disconnects_the_producer(
         self, fed: FedSocket, length: int
     ) -> None:
         fed.producer.sendall((1 << 31 | length).to_bytes(4, "little"))
@@ -726,7 +722,7 @@ class TestUnixSocket(SourceContract):
         assert "1 to 128 are allowed" in line_from(fed.producer)["error"]
         assert fed.producer.recv(1) == b""
 
-    def test_producer_that_stops_in_mid_frame_is_hung_up_on(self, tmp_path: Path) -> None:
+    def test_producer_that_stops_in_mid_frame_is_disconnected(self, tmp_path: Path) -> None:
         fed = FedSocket(tmp_path / "slow", patience_s=0.01)
         fed.producer.sendall(b"\x18")
         until(lambda: fed.source.take(0.05) is None and fed.source._producer is None)
@@ -734,27 +730,27 @@ class TestUnixSocket(SourceContract):
         assert "did not end in time" in line_from(fed.producer)["error"]
         fed.close()
 
-    def test_socket_that_a_killed_process_left_is_replaced(self, tmp_path: Path) -> None:
+    def test_socket_of_a_killed_process_is_replaced(self, tmp_path: Path) -> None:
         path = tmp_path / "left"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
             left.bind(str(path))
 
         FedSocket(path).close()
 
-    def test_socket_in_use_is_refused(self, fed: FedSocket) -> None:
+    def test_socket_in_use_is_rejected(self, fed: FedSocket) -> None:
         with pytest.raises(SourceError, match="another program listens there"):
             UnixSocket(fed.path, SHAPE)
         fed.feed(1)
         assert fed.source.take(PATIENCE_S) is not None
 
-    def test_file_in_the_way_is_refused_and_stays(self, tmp_path: Path) -> None:
+    def test_existing_file_is_rejected_and_kept(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("precious")
 
         with pytest.raises(SourceError, match="no socket has this name"):
             UnixSocket(tmp_path / "file", SHAPE)
         assert (tmp_path / "file").read_text() == "precious"
 
-    def test_path_too_long_for_a_socket_is_refused(self, tmp_path: Path) -> None:
+    def test_path_too_long_for_a_socket_is_rejected(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match="too long"):
             UnixSocket(tmp_path / ("x" * 120), SHAPE)
 
@@ -777,7 +773,7 @@ def imu(bus: SimulatedBus, **changes: Any) -> Imu:
 
 
 class FedImu:
-    """A sensor that moves only when told to: windows are full of the number fed last."""
+    """A sensor that samples only after `feed`, with the number fed last in every sample."""
 
     shape = SHAPE
 
@@ -788,7 +784,7 @@ class FedImu:
         self.source = imu(self.bus)
 
     def _reading(self) -> bytes:
-        # At the end the semaphore lets everything through, so that the thread can end.
+        # At the end the semaphore is released many times, so that the thread can end.
         assert self.go.acquire(timeout=PATIENCE_S)
         words = [self.counts * 2048, 0, 0, -1234, 0, 0, self.counts * 164]
         return b"".join(word.to_bytes(2, "big", signed=True) for word in words)
@@ -814,11 +810,11 @@ class TestImu(SourceContract):
         super().test_closing_twice_is_no_error(fed)
         assert fed.bus.closed
 
-    def test_sensor_is_woken_and_set_to_16_g_and_2000_degrees(self, fed: FedImu) -> None:
+    def test_sensor_is_woken_and_set_to_16_g_and_2000_degrees_per_second(self, fed: FedImu) -> None:
         assert fed.bus.written == [(0x6B, b"\x01"), (0x19, b"\x00\x03\x18\x18")]
 
 
-def test_sensor_that_falls_silent_begins_its_window_anew() -> None:
+def test_failed_reading_restarts_the_window() -> None:
     calls = itertools.count()
 
     def reading() -> bytes:
@@ -832,7 +828,7 @@ def test_sensor_that_falls_silent_begins_its_window_anew() -> None:
     assert next(calls) >= 6  # two before the fault, and three for a whole window after it
 
 
-def test_sensor_that_was_without_power_is_set_up_again() -> None:
+def test_sensor_is_configured_again_after_a_failed_reading() -> None:
     calls = itertools.count()
 
     def reading() -> bytes:
@@ -848,7 +844,7 @@ def test_sensor_that_was_without_power_is_set_up_again() -> None:
     assert bus.written == [(0x6B, b"\x01"), (0x19, b"\x00\x03\x18\x18")] * 2
 
 
-def test_reading_that_is_cut_short_is_a_sensor_that_does_not_answer() -> None:
+def test_short_reading_counts_as_a_failed_reading() -> None:
     class ShortBus(SimulatedBus):
         short = True
 
@@ -866,7 +862,7 @@ def test_reading_that_is_cut_short_is_a_sensor_that_does_not_answer() -> None:
     source.close()
 
 
-def test_sampling_that_ends_ends_the_source_with_its_reason() -> None:
+def test_error_in_the_sampling_thread_ends_the_source() -> None:
     def reading() -> bytes:
         raise RuntimeError("nobody foresaw this")
 
@@ -877,27 +873,25 @@ def test_sampling_that_ends_ends_the_source_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"address": 0x69}, "no answer at I2C address 0x69"),
         ({"channels": ["ax", "pressure"]}, "'pressure' in 'rad/s' is none that the IMU gives"),
         ({"units": ["g", "g"]}, "'wz' in 'g' is none"),
     ],
 )
-def test_sensor_that_is_not_there_or_does_not_fit_the_task_is_refused(
-    change: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(SourceError, match=words):
+def test_missing_or_unsuitable_sensor_is_rejected(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(SourceError, match=message):
         imu(imu_bus(lambda: bytes(14)), **change)
 
 
-def test_another_chip_at_the_address_is_refused() -> None:
+def test_another_chip_at_the_address_is_rejected() -> None:
     with pytest.raises(SourceError, match="calls itself 0x40"):
         imu(SimulatedBus(0x68, {0x75: b"\x40"}))
 
 
 class SimulatedCamera:
-    """Stands for picamera2: pictures of one colour, rows and columns padded as the ISP does."""
+    """A fake of picamera2: pictures of one color, with columns padded as by the ISP."""
 
     def __init__(self) -> None:
         self.colour = (0, 0, 0)
@@ -942,7 +936,7 @@ class TestCamera(SourceContract):
         return FedCamera()
 
 
-def test_grey_picture_weighs_colours_as_the_eye_does() -> None:
+def test_gray_picture_weights_colors_by_luminance() -> None:
     camera = SimulatedCamera()
     camera.colour = (255, 0, 0)
 
@@ -952,7 +946,7 @@ def test_grey_picture_weighs_colours_as_the_eye_does() -> None:
     np.testing.assert_allclose(taken.window, np.full((1, 28, 28), 0.299), rtol=1e-5)
 
 
-def test_camera_scales_by_a_whole_factor_and_averages_the_rest() -> None:
+def test_camera_captures_a_whole_multiple_of_the_shape() -> None:
     camera = SimulatedCamera()
     Camera(camera, (1, 28, 28))
 
@@ -961,7 +955,11 @@ def test_camera_scales_by_a_whole_factor_and_averages_the_rest() -> None:
 
 
 class FailingCamera(SimulatedCamera):
-    """Fails for so many pictures."""
+    """A camera whose first captures fail.
+
+    Args:
+        failures: how many fail.
+    """
 
     def __init__(self, failures: int) -> None:
         super().__init__()
@@ -974,14 +972,14 @@ class FailingCamera(SimulatedCamera):
         return super().capture_array(name)
 
 
-def test_picture_that_fails_is_left_out_and_the_next_one_taken() -> None:
+def test_failed_picture_is_skipped_and_the_next_one_is_taken() -> None:
     source = Camera(FailingCamera(9), (1, 28, 28))
 
     assert [source.take(0) for _ in range(9)] == [None] * 9
     assert source.take(0) is not None
 
 
-def test_camera_that_gives_no_pictures_any_more_ends_the_source() -> None:
+def test_camera_that_keeps_failing_ends_the_source() -> None:
     source = Camera(FailingCamera(99), (1, 28, 28))
     for _ in range(9):
         source.take(0)
@@ -1006,29 +1004,29 @@ USB = {"Num": 0, "Model": "HD Webcam", "Id": "/base/scb/pcie@7d500000/usb@1,0-1:
         ([USB, RIBBON_TOO], "HD Webcam", 0),
     ],
 )
-def test_camera_that_is_meant_is_opened(
+def test_requested_camera_is_chosen(
     cameras: list[dict[str, Any]], wanted: str, number: int
 ) -> None:
     assert number == choose_camera(cameras, wanted)
 
 
 @pytest.mark.parametrize(
-    ("cameras", "wanted", "words"),
+    ("cameras", "wanted", "message"),
     [
         ([], "", "check the ribbon cable"),
         ([RIBBON, RIBBON_TOO], "", r"0 \(imx708\), 1 \(imx219\); give a number or a model"),
         ([RIBBON], "imx219", "no camera imx219"),
     ],
 )
-def test_camera_that_is_not_there_or_not_the_only_one_is_refused(
-    cameras: list[dict[str, Any]], wanted: str, words: str
+def test_missing_or_ambiguous_camera_is_rejected(
+    cameras: list[dict[str, Any]], wanted: str, message: str
 ) -> None:
-    with pytest.raises(SourceError, match=words):
+    with pytest.raises(SourceError, match=message):
         choose_camera(cameras, wanted)
 
 
 @pytest.mark.parametrize("shape", [(6, 100), (2, 28, 28)])
-def test_task_that_takes_no_pictures_is_refused_and_the_camera_let_go(
+def test_task_without_pictures_is_rejected_and_the_camera_is_closed(
     shape: tuple[int, ...],
 ) -> None:
     camera = SimulatedCamera()

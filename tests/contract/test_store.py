@@ -1,4 +1,4 @@
-"""What every database has to do for the receipts, or nothing is stored exactly once."""
+"""The store keeps every receipt exactly once on every database."""
 
 import random
 import time
@@ -42,13 +42,13 @@ def test_redelivered_receipts_are_counted_and_not_stored(store: Store) -> None:
     assert store.redelivered() == 2
 
 
-def test_a_receipt_twice_in_one_batch_is_stored_once(store: Store) -> None:
+def test_receipt_twice_in_one_batch_is_stored_once(store: Store) -> None:
     assert store.add("pi-1", make_batch(1, 1)) == 1
 
     assert store.redelivered() == 1
 
 
-def test_devices_and_outboxes_are_told_apart(store: Store) -> None:
+def test_devices_and_outboxes_are_distinguished(store: Store) -> None:
     store.add("pi-1", make_batch(1, 2))
     store.add("pi-2", make_batch(1))
     store.add("pi-1", make_batch(1, outbox="after a wipe"))
@@ -79,7 +79,7 @@ def test_reported_gap_is_settled_and_counted(store: Store) -> None:
     assert store.dropped() == 3
 
 
-def test_gap_that_grew_replaces_the_shorter_one(store: Store) -> None:
+def test_longer_gap_replaces_the_shorter_one(store: Store) -> None:
     store.add("pi-1", make_batch(gaps=((1, 4),)))
     store.add("pi-1", make_batch(gaps=((1, 9),)))
     store.add("pi-1", make_batch(gaps=((1, 4),)))
@@ -89,21 +89,21 @@ def test_gap_that_grew_replaces_the_shorter_one(store: Store) -> None:
 
 
 @pytest.mark.parametrize("gap", [(0, 3), (4, 2), (1, 2**63), (2**64 - 1, 2**64 - 1)])
-def test_gap_that_makes_no_sense_is_left_out(store: Store, gap: tuple[int, int]) -> None:
+def test_invalid_gap_is_ignored(store: Store, gap: tuple[int, int]) -> None:
     assert store.add("pi-1", make_batch(1, gaps=(gap,))) == 1
 
     assert store.contiguous("pi-1", "outbox") == 1
     assert store.dropped() == 0
 
 
-def test_wiped_store_takes_up_an_outbox_where_it_is(store: Store) -> None:
+def test_wiped_store_continues_an_outbox_where_it_is(store: Store) -> None:
     assert store.add("pi-1", make_batch(8, 9, gaps=((6, 7),), acknowledged=5)) == 2
 
     assert store.contiguous("pi-1", "outbox") == 9
     assert (store.forgotten(), store.dropped()) == (5, 2)
 
 
-def test_store_put_back_to_an_older_copy_goes_on_after_what_it_forgot(store: Store) -> None:
+def test_restored_store_continues_after_its_forgotten_receipts(store: Store) -> None:
     store.add("pi-1", make_batch(1, 2))
     store.add("pi-1", make_batch(7, acknowledged=6))
 
@@ -111,7 +111,7 @@ def test_store_put_back_to_an_older_copy_goes_on_after_what_it_forgot(store: Sto
     assert store.forgotten() == 4
 
 
-def test_what_was_acknowledged_and_is_here_is_not_forgotten(store: Store) -> None:
+def test_stored_receipts_do_not_count_as_forgotten(store: Store) -> None:
     store.add("pi-1", make_batch(1, 2, 3))
     store.add("pi-1", make_batch(4, acknowledged=2))
     store.add("pi-1", make_batch(5, acknowledged=4))
@@ -120,14 +120,14 @@ def test_what_was_acknowledged_and_is_here_is_not_forgotten(store: Store) -> Non
     assert store.forgotten() == 0
 
 
-def test_acknowledged_sequence_that_makes_no_sense_is_left_out(store: Store) -> None:
+def test_invalid_acknowledged_sequence_is_ignored(store: Store) -> None:
     store.add("pi-1", make_batch(1, acknowledged=2**64 - 1))
 
     assert store.contiguous("pi-1", "outbox") == 1
     assert store.forgotten() == 0
 
 
-def test_receipt_that_makes_no_sense_neither_poisons_its_batch_nor_blocks_the_outbox(
+def test_invalid_receipt_neither_spoils_its_batch_nor_blocks_the_outbox(
     store: Store,
 ) -> None:
     batch = make_batch(1, 2, 3)
@@ -149,14 +149,14 @@ def test_receipt_without_a_sequence_is_rejected(store: Store) -> None:
 
 
 @pytest.mark.parametrize("outbox", ["", "x" * 65, "nul\0"])
-def test_batch_without_a_usable_outbox_is_refused_whole(store: Store, outbox: str) -> None:
+def test_batch_without_a_valid_outbox_id_is_rejected(store: Store, outbox: str) -> None:
     with pytest.raises(ReceiptError, match="outbox id"):
         store.add("pi-1", make_batch(1, outbox=outbox))
 
     assert store.count() == 0
 
 
-def test_several_batches_go_in_together(store: Store) -> None:
+def test_several_batches_are_stored_together(store: Store) -> None:
     deliveries = [
         Delivery(device="pi-1", batch=make_batch(1, 2)),
         Delivery(device="pi-2", batch=make_batch(1)),
@@ -171,7 +171,7 @@ def test_several_batches_go_in_together(store: Store) -> None:
     assert store.redelivered() == 1
 
 
-def test_reopened_store_goes_on_where_it_was(database: str) -> None:
+def test_reopened_store_continues_where_it_was(database: str) -> None:
     with Store(database) as store:
         store.add("pi-1", make_batch(1, 2))
     with Store(database) as store:
@@ -200,7 +200,7 @@ def test_threads_that_add_the_same_receipts_store_them_once(store: Store) -> Non
     order=st.randoms(use_true_random=False),
     repeats=st.integers(0, 3),
 )
-def test_whatever_the_order_and_the_repeats_every_receipt_is_stored_once(
+def test_every_receipt_is_stored_once_in_any_order_with_any_repeats(
     store: Store,
     cuts: list[int],
     order: random.Random,
@@ -237,8 +237,8 @@ def test_stores_of_one_database_store_the_same_receipts_once(database: str) -> N
         assert store.redelivered() == 3 * 20 * 2 - 21
 
 
-def test_newest_receipts_are_kept_and_all_are_counted(database: str) -> None:
-    with Store(database, kept=Retention(receipts=5)) as store:
+def test_newest_receipts_are_retained_and_all_are_counted(database: str) -> None:
+    with Store(database, retention=Retention(receipts=5)) as store:
         for first in range(1, 21, 4):
             store.add("pi-1", make_batch(*range(first, first + 4)))
 
@@ -246,8 +246,8 @@ def test_newest_receipts_are_kept_and_all_are_counted(database: str) -> None:
         assert store.count() == 20
 
 
-def test_receipt_that_left_the_ring_is_not_stored_again(database: str) -> None:
-    with Store(database, kept=Retention(receipts=2)) as store:
+def test_receipt_that_left_the_retention_window_is_not_stored_again(database: str) -> None:
+    with Store(database, retention=Retention(receipts=2)) as store:
         store.add("pi-1", make_batch(1, 2, 3, 4))
         assert sequences(store) == [3, 4]
 
@@ -257,8 +257,8 @@ def test_receipt_that_left_the_ring_is_not_stored_again(database: str) -> None:
         assert sequences(store) == [4, 5]
 
 
-def test_receipt_behind_a_hole_stays_in_the_ring_until_the_hole_is_settled(database: str) -> None:
-    with Store(database, kept=Retention(receipts=2)) as store:
+def test_receipt_beyond_a_hole_is_retained_until_the_hole_is_settled(database: str) -> None:
+    with Store(database, retention=Retention(receipts=2)) as store:
         store.add("pi-1", make_batch(3))
         store.add("pi-2", make_batch(1, 2, 3))
         assert sequences(store, "pi-1") == [3]
@@ -271,17 +271,17 @@ def test_receipt_behind_a_hole_stays_in_the_ring_until_the_hole_is_settled(datab
         assert sequences(store, "pi-1") == []
 
 
-def test_ring_that_was_made_smaller_shrinks_as_receipts_come(database: str) -> None:
+def test_smaller_retention_window_takes_effect_as_receipts_arrive(database: str) -> None:
     with Store(database) as store:
         store.add("pi-1", make_batch(*range(1, 601)))
-    with Store(database, kept=Retention(receipts=10)) as store:
+    with Store(database, retention=Retention(receipts=10)) as store:
         store.add("pi-1", make_batch(601))
         store.add("pi-1", make_batch(602))
 
         assert sequences(store) == list(range(593, 603))
 
 
-def test_receipt_far_behind_a_hole_is_left_to_be_repeated(store: Store) -> None:
+def test_receipt_far_beyond_a_hole_is_ignored_until_repeated(store: Store) -> None:
     far = FARTHEST_AHEAD + 2
     store.add("pi-1", make_batch(1))
 
@@ -292,14 +292,16 @@ def test_receipt_far_behind_a_hole_is_left_to_be_repeated(store: Store) -> None:
     assert store.contiguous("pi-1", "outbox") == far
 
 
-def test_gaps_that_no_number_can_hold_together_are_counted_all_the_same(store: Store) -> None:
+def test_gaps_whose_sum_overflows_an_integer_are_counted(store: Store) -> None:
     for device in ("pi-1", "pi-2"):
         store.add(device, make_batch(gaps=((1, 2**63 - 1),)))
 
     assert store.dropped() == 2**64
 
 
-def test_text_that_a_database_refuses_is_rejected_and_holds_nothing_up(store: Store) -> None:
+def test_text_that_no_database_accepts_is_rejected_without_blocking_the_outbox(
+    store: Store,
+) -> None:
     batch = make_batch(1, 2)
     batch.receipts[0].bundle_version = "tiny\0"
 
@@ -307,8 +309,8 @@ def test_text_that_a_database_refuses_is_rejected_and_holds_nothing_up(store: St
     assert store.contiguous("pi-1", "outbox") == 2
 
 
-def test_old_sums_leave_with_new_receipts_and_those_of_hours_stay(database: str) -> None:
-    kept = Retention(
+def test_old_sums_are_deleted_with_new_receipts_and_hourly_ones_stay(database: str) -> None:
+    retention = Retention(
         fleet_ms={10_000: 60_000, 60_000: 600_000, 3_600_000: None},
         device_ms={60_000: 60_000, 3_600_000: None},
     )
@@ -316,7 +318,7 @@ def test_old_sums_leave_with_new_receipts_and_those_of_hours_stay(database: str)
     with Store(database) as store:
         store.add("pi-1", make_batch(1, answered_at_ms=now_ms - 3_600_000))
         assert sums(store) == [1, 1, 1, 1, 1]
-    with Store(database, kept=kept) as store:
+    with Store(database, retention=retention) as store:
         store.add("pi-1", make_batch(2, answered_at_ms=now_ms - 7_200_000))
         assert sums(store) == [0, 0, 2, 0, 2]
 
@@ -326,7 +328,7 @@ def test_old_sums_leave_with_new_receipts_and_those_of_hours_stay(database: str)
 
 
 def sums(store: Store) -> list[int]:
-    """Rows of the fleet's rollups and of the devices'."""
+    """Return the number of rows in each rollup, the fleet's first."""
     rollups = [*tables.FLEET_ROLLUPS.values(), *tables.DEVICE_ROLLUPS.values()]
     with store.reading() as connection:
         counts = (sa.select(sa.func.count()).select_from(table) for table in rollups)

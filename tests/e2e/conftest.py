@@ -1,4 +1,4 @@
-"""Real clouds for the tests that need one."""
+"""Fixtures for end-to-end tests: real clouds, a browser, the wheel and an installed device."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ from tests.support.trained import SEED, TrainedTask
 
 @pytest.fixture
 def start_cloud(released: Path, tmp_path: Path) -> Iterator[StartCloud]:
-    """Starts clouds on free ports over the released repository, and ends them afterwards."""
+    """Return a function that starts clouds on free ports over the released repository."""
     processes: list[subprocess.Popen[str]] = []
     log = tmp_path / "cloud.log"
 
@@ -41,27 +41,27 @@ def start_cloud(released: Path, tmp_path: Path) -> Iterator[StartCloud]:
 
 @pytest.fixture
 def cloud(start_cloud: StartCloud) -> Cloud:
-    """One cloud with a broker of its own."""
+    """Start a cloud with its own broker."""
     return start_cloud()
 
 
 @pytest.fixture
 def cloud_channel(cloud: Cloud) -> Iterator[grpc.Channel]:
-    """A gRPC channel to it."""
+    """Open a gRPC channel to the cloud."""
     with grpc.insecure_channel(cloud.grpc) as channel:
         yield channel
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests that look at pages; each logs in again."""
+    """Start one Chromium for all tests that look at pages; each test logs in again."""
     with browsers.chromium(required(CHROMIUM)) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 def fleet_cache(trained: TrainedTask, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with the small bundle in it, for runs of the tasks in short_streams.py."""
+    """Make a cache with the small bundle, for runs of the tasks in short_streams.py."""
     cache = tmp_path_factory.mktemp("cache")
     fill_cache(cache, trained.repository, seed=SEED)
     return cache
@@ -69,13 +69,13 @@ def fleet_cache(trained: TrainedTask, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this tree."""
+    """Build the wheel of this tree."""
     return pi_install.build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with nestling-device in it, by the installer; leave it as it is."""
+    """Install nestling-device into a root folder; tests must not change it."""
     root = tmp_path_factory.mktemp("root")
     assert pi_install.install("--wheel", str(wheel), "--root", str(root)).returncode == 0
     return root

@@ -1,4 +1,4 @@
-"""A stranger takes a trained bundle with nothing but the ONNX tools."""
+"""An exported bundle works with the standard ONNX tools alone."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def golden(trained: TrainedTask) -> GoldenInputs:
 
 
 @pytest.mark.parametrize("capacity", _CAPACITIES)
-def test_exported_capacity_is_sound_and_gives_the_golden_logits(
+def test_exported_capacity_is_valid_and_gives_the_golden_logits(
     exported: Path, golden: GoldenInputs, trained: TrainedTask, capacity: int
 ) -> None:
     path = exported / f"capacity-{capacity}.onnx"
@@ -52,7 +52,7 @@ def test_exported_teacher_loads(exported: Path) -> None:
     assert stranger(path).get_outputs()
 
 
-def test_exported_folder_has_these_files_and_its_manifest_is_the_bundles(
+def test_exported_folder_has_every_file_and_the_bundles_manifest(
     exported: Path, trained: TrainedTask
 ) -> None:
     pairs = {f"capacity-{k}.{kind}" for k in _CAPACITIES for kind in ("onnx", "weights")}
@@ -63,7 +63,7 @@ def test_exported_folder_has_these_files_and_its_manifest_is_the_bundles(
     assert read == Repository(trained.repository).manifest()
 
 
-def test_weights_are_as_large_as_the_rings_up_to_there(
+def test_weights_are_as_large_as_the_rings_of_the_capacity(
     exported: Path, trained: TrainedTask
 ) -> None:
     rings = [entry.ring.size for entry in Repository(trained.repository).manifest().capacities]
@@ -73,7 +73,7 @@ def test_weights_are_as_large_as_the_rings_up_to_there(
     assert sizes == np.cumsum(rings).tolist()
 
 
-def test_export_again_needs_force_and_changes_nothing(
+def test_repeated_export_needs_force_and_changes_nothing(
     exported: Path, trained: TrainedTask, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path.name: path.read_bytes() for path in exported.iterdir()}

@@ -1,4 +1,4 @@
-"""What happens to a state folder: copied, locked, damaged; every answer is stored once or told."""
+"""A copied, locked or damaged state folder loses no answer silently."""
 
 import shutil
 import signal
@@ -78,7 +78,7 @@ def test_clones_of_clones_made_while_the_device_runs_lose_nothing(
         devices = [stack.enter_context(device(tmp_path / "1", cloud))]
         for number in (1, 2, 3):
             devices[-1].take(10)
-            # As `cp -a` of a card whose device runs; SQLite takes up what the copy has.
+            # Like `cp -a` of a card in a running device; SQLite recovers the copy.
             shutil.copytree(tmp_path / str(number), tmp_path / str(number + 1))
             devices.append(stack.enter_context(device(tmp_path / str(number + 1), cloud)))
         devices[-1].take(10)
@@ -105,7 +105,7 @@ def test_device_waits_for_a_locked_outbox_and_loses_nothing(cloud: Cloud, tmp_pa
     until(lambda: stored(cloud) == len(running.answers))
 
 
-def test_outbox_that_is_damaged_under_a_running_device_ends_it_in_words(
+def test_outbox_damaged_under_a_running_device_ends_it_with_an_error(
     cloud: Cloud, tmp_path: Path
 ) -> None:
     with device(tmp_path / "state", cloud) as running:

@@ -18,7 +18,7 @@ from tests.support.processes import DEADLINE_S
 
 @pytest.fixture
 def ring(released: Path) -> bundle_pb2.Blob:
-    """A blob of several chunks."""
+    """Return a blob of several chunks."""
     return Repository(released).manifest().capacities[1].ring
 
 
@@ -34,7 +34,7 @@ def fetch(
     return list(stub.FetchBlob(request))
 
 
-def test_blob_comes_whole_in_chunks(
+def test_blob_is_delivered_in_chunks(
     stub: delivery_pb2_grpc.DeliveryServiceStub, ring: bundle_pb2.Blob
 ) -> None:
     chunks = fetch(stub, ring, 0)
@@ -57,7 +57,7 @@ def test_broken_download_resumes_at_its_offset(
     assert rest[0].offset == 70_001
 
 
-def test_end_of_a_blob_is_one_empty_chunk(
+def test_offset_at_the_end_of_a_blob_yields_one_empty_chunk(
     stub: delivery_pb2_grpc.DeliveryServiceStub, ring: bundle_pb2.Blob
 ) -> None:
     chunks = fetch(stub, ring, ring.size)
@@ -93,7 +93,7 @@ def test_desired_bundle_names_the_manifest(
 
 
 class MqttDevice:
-    """Asks over MQTT, as any client could."""
+    """A client that sends delivery requests over MQTT."""
 
     def __init__(self, host: str, port: int, device_id: str) -> None:
         self._answers: queue.Queue[bytes] = queue.Queue()
@@ -130,7 +130,7 @@ def mqtt_device(cloud: Cloud) -> Iterator[MqttDevice]:
     device.close()
 
 
-def test_blob_comes_over_mqtt_chunk_by_chunk(
+def test_blob_is_delivered_over_mqtt_chunk_by_chunk(
     mqtt_device: MqttDevice, ring: bundle_pb2.Blob
 ) -> None:
     data, requests = b"", 0
@@ -145,12 +145,12 @@ def test_blob_comes_over_mqtt_chunk_by_chunk(
     assert requests == -(-ring.size // (16 * 1024))
 
 
-def test_garbage_over_mqtt_is_dropped_and_the_next_request_answered(
+def test_unreadable_mqtt_request_is_dropped_and_the_next_one_answered(
     mqtt_device: MqttDevice, released: Path
 ) -> None:
     mqtt_device.send(b"\xff\xff\xff no protobuf")
 
-    assert mqtt_device.ask(request_id=1).error  # it asked for nothing
+    assert mqtt_device.ask(request_id=1).error  # an empty request is an error
     desired = delivery_pb2.GetDesiredBundleRequest(device_id="pi-1")
     response = mqtt_device.ask(request_id=2, desired_bundle=desired)
     assert response.desired_bundle == Repository(released).desired()

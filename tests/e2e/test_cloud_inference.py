@@ -1,4 +1,4 @@
-"""A stranger's Open Inference Protocol client, made of the protocol's stubs alone."""
+"""The cloud serves a generic client made of the Open Inference Protocol's stubs alone."""
 
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -64,7 +64,7 @@ def test_raw_request_gets_the_teachers_answer(
     np.testing.assert_allclose(raw_logits(response), rows.reshape(3, 6) @ tiny_weights, rtol=1e-5)
 
 
-def test_input_larger_than_any_usual_message_is_answered(tmp_path: Path) -> None:
+def test_input_larger_than_the_usual_limit_is_answered(tmp_path: Path) -> None:
     width = 1_200_000  # floats, 4.8 MB
     row = np.arange(width, dtype=np.float32)[None]
     hand_repository(tmp_path / "repository", first_values_model(width, classes=4))
@@ -100,7 +100,7 @@ def test_typed_request_gets_a_typed_answer(
     np.testing.assert_allclose(found, (rows.reshape(1, 6) @ tiny_weights)[0], rtol=1e-5)
 
 
-def test_callers_at_the_same_time_get_their_own_answers(
+def test_concurrent_callers_get_their_own_answers(
     stub: inference_pb2_grpc.GRPCInferenceServiceStub, tiny_weights: NDArray[np.float32]
 ) -> None:
     requests = [rows_of(seed, count=1 + seed % 4) for seed in range(64)]
@@ -137,15 +137,15 @@ def broken_requests() -> list[tuple[str, pb.ModelInferRequest, grpc.StatusCode, 
     ]
 
 
-def test_what_does_not_fit_is_refused_in_words_and_the_service_goes_on(
+def test_invalid_request_is_rejected_with_a_reason_and_the_service_continues(
     stub: inference_pb2_grpc.GRPCInferenceServiceStub,
 ) -> None:
-    for what, request, code, told in broken_requests():
+    for what, request, code, message in broken_requests():
         with pytest.raises(grpc.RpcError) as raised:
             stub.ModelInfer(request)
         assert isinstance(raised.value, grpc.Call)
         assert (what, raised.value.code()) == (what, code)
-        assert told in (raised.value.details() or "")
+        assert message in (raised.value.details() or "")
 
     assert stub.ModelInfer(raw_request(rows_of(0))).outputs
     long = raw_request(rows_of(0), model="m" * 4_000_000)

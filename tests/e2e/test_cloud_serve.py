@@ -63,7 +63,7 @@ def test_cloud_runs_on_every_broker(start_cloud: StartCloud, broker_kind: Broker
 
 
 @pytest.mark.parametrize("option", ["--port", "--broker-port"])
-def test_taken_port_exits_with_1_and_words(released: Path, tmp_path: Path, option: str) -> None:
+def test_taken_port_exits_with_1_and_advice(released: Path, tmp_path: Path, option: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -77,7 +77,7 @@ def test_taken_port_exits_with_1_and_words(released: Path, tmp_path: Path, optio
     assert "never awaited" not in ended.stderr
 
 
-def test_second_cloud_does_not_share_the_first_ones_port(
+def test_second_cloud_does_not_share_the_port_of_the_first(
     start_cloud: StartCloud, released: Path, tmp_path: Path
 ) -> None:
     first = start_cloud()
@@ -88,7 +88,7 @@ def test_second_cloud_does_not_share_the_first_ones_port(
     assert "choose another" in ended.stderr
 
 
-def test_no_broker_exits_with_1_and_how_to_get_one(released: Path, tmp_path: Path) -> None:
+def test_missing_broker_exits_with_1_and_how_to_get_one(released: Path, tmp_path: Path) -> None:
     command = cloud_process.command(released, tmp_path / "store.sqlite", "--broker-kind", "iotcore")
     program = (
         "import sys; sys.modules['iotcore'] = None; from nestling_cloud.cli import main; "
@@ -120,7 +120,7 @@ def test_store_that_cannot_be_opened_exits_with_1(released: Path, tmp_path: Path
     assert "Traceback" not in ended.stderr
 
 
-def test_people_are_told_where_it_listens_and_how_to_start_a_device(
+def test_console_output_shows_addresses_and_how_to_start_a_device(
     released: Path, tmp_path: Path
 ) -> None:
     command = cloud_process.command(released, tmp_path / "store.sqlite")

@@ -1,4 +1,4 @@
-"""Telemetry through a real broker, from a node that says what it is told to."""
+"""The cloud stores telemetry that a scripted node sends through a real broker."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ def node(cloud: Cloud) -> Iterator[Node]:
 
 
 def devices(cloud: Cloud) -> list[DeviceRow]:
-    """What the registry in a running cloud's store says."""
+    """Return the devices in the store of a running cloud."""
     with Store(store_url(str(cloud.store))) as store:
         return MetricQueries(store).devices()[0]
 
@@ -83,7 +83,7 @@ def test_missed_message_asks_for_a_rebirth(node: Node) -> None:
     assert node.acknowledged() == ("outbox", 1)
 
 
-def test_what_cannot_be_read_is_dropped_and_the_next_message_taken(node: Node) -> None:
+def test_unreadable_message_is_dropped_and_the_next_one_is_read(node: Node) -> None:
     node.birth()
     node.publish("NDATA", b"\xff\xff no payload")
     node.publish("NBIRTH", b"\x0a\xff")
@@ -95,7 +95,7 @@ def test_what_cannot_be_read_is_dropped_and_the_next_message_taken(node: Node) -
     assert node.acknowledged() == ("outbox", 1)
 
 
-def test_host_state_is_on_the_broker_for_strangers(start_cloud: StartCloud, broker: Broker) -> None:
+def test_host_state_is_published_on_the_broker(start_cloud: StartCloud, broker: Broker) -> None:
     with subscribed(broker.host, broker.port, "spBv1.0/STATE/+") as stranger:
         start_cloud("--broker", broker.address).stop(signal.SIGTERM)
         start_cloud("--broker", broker.address).stop(signal.SIGKILL)
@@ -104,10 +104,10 @@ def test_host_state_is_on_the_broker_for_strangers(start_cloud: StartCloud, brok
     assert {topic for topic, _ in found} == {topics.HOST_STATE}
     states = [json.loads(payload) for _, payload in found]
     assert [state["online"] for state in states] == [True, False, True, False]
-    assert states[2]["timestamp"] == states[3]["timestamp"]  # the Will's is its birth's
+    assert states[2]["timestamp"] == states[3]["timestamp"]  # the Will has the birth's timestamp
 
 
-def test_telemetry_goes_on_after_the_broker_was_away(
+def test_telemetry_continues_after_the_broker_was_away(
     start_cloud: StartCloud, broker_kind: BrokerKind
 ) -> None:
     with start_broker(kind=broker_kind) as first:
@@ -170,7 +170,7 @@ def test_node_that_vanishes_goes_offline_by_its_will(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_cloud_that_starts_again_takes_nobody_for_online_and_asks_who_is_there(
+def test_restarted_cloud_marks_devices_offline_and_asks_for_births(
     start_cloud: StartCloud, broker: Broker, number: signal.Signals
 ) -> None:
     first = start_cloud("--broker", broker.address)

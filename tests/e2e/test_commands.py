@@ -1,4 +1,4 @@
-"""What the cloud tells a running device: wishes and releases, over the broker, while it answers."""
+"""A running device follows the cloud's targets and releases, which arrive over the broker."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -26,7 +26,7 @@ def released(tmp_path: Path, tiny_teacher: bytes) -> Path:
 
 
 class Fleet:
-    """A cloud with one device that answers by and by, and a hand on the cloud's store."""
+    """A cloud with one running device, and access to the cloud's store."""
 
     def __init__(self, device: DeviceProcess, store: Store) -> None:
         self.device = device
@@ -51,7 +51,7 @@ def fleet(start_cloud: StartCloud, tmp_path: Path) -> Iterator[Fleet]:
         yield Fleet(stack.enter_context(device), store)
 
 
-def test_target_moves_a_running_devices_routes_and_taking_it_back_restores_its_own_setting(
+def test_target_changes_a_running_devices_routes_until_it_is_removed(
     fleet: Fleet,
 ) -> None:
     before = {answer["route"] for answer in fleet.device.take(12)}
@@ -68,7 +68,7 @@ def test_target_moves_a_running_devices_routes_and_taking_it_back_restores_its_o
     assert "cloud" not in after
 
 
-def test_target_for_the_fleet_reaches_a_device_without_one_of_its_own(fleet: Fleet) -> None:
+def test_fleet_target_applies_to_a_device_without_its_own(fleet: Fleet) -> None:
     fleet.device.take(1)
 
     fleet.target(1.0, device=None)
@@ -77,24 +77,24 @@ def test_target_for_the_fleet_reaches_a_device_without_one_of_its_own(fleet: Fle
     fleet.device.take_until("accepted")
 
 
-def test_hard_inputs_are_kept_with_both_answers(fleet: Fleet) -> None:
+def test_hard_inputs_are_stored_with_both_answers(fleet: Fleet) -> None:
     fleet.target(1.0)
     fleet.device.take_until("gated")
     fleet.target(0.5)
     fleet.device.take_until("escalated")
 
-    # Where nothing stays no student runs; escalated ones have an answer of the device.
+    # A target of 1 runs no student; escalated inputs have an answer of the device.
     until(lambda: answered(fleet.store) == {False, True})
 
 
 def answered(store: Store) -> set[bool]:
-    """Whether the inputs that are kept have an answer of the device; all are whole."""
+    """Check the stored inputs, and return whether they have a device's answer, as a set."""
     kept = HardInputs(store).latest(DEVICE)
     assert all(one.shape == (2, 3) and 0 <= one.cloud_answer < 4 for one in kept)
     return {one.device_answer is not None for one in kept}
 
 
-def test_release_is_taken_up_by_a_running_device_that_misses_no_input(
+def test_running_device_installs_a_release_without_missing_an_input(
     fleet: Fleet, released: Path
 ) -> None:
     first = fleet.device.take(3)[0]["bundle"]
@@ -109,6 +109,6 @@ def test_release_is_taken_up_by_a_running_device_that_misses_no_input(
     inputs = [answer["input"] for answer in answers]
     assert inputs == list(range(inputs[0], inputs[0] + len(inputs)))
     assert {answer["bundle"] for answer in fleet.device.take(5)} == {version}
-    said = {"event": "bundle", "bundle": version, "capacities": 3}
-    assert [event for event in fleet.device.events if event["event"] == "bundle"] == [said]
+    installed = {"event": "bundle", "bundle": version, "capacities": 3}
+    assert [event for event in fleet.device.events if event["event"] == "bundle"] == [installed]
     assert f"runs {version}, capacities 1 to 3" in fleet.device.stderr

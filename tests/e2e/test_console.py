@@ -1,4 +1,4 @@
-"""The console in a real browser, over a real cloud with a real device."""
+"""The console in a real browser, with a real cloud and a real device."""
 
 import csv
 import io
@@ -31,13 +31,13 @@ ANSWERS = 24
 EVER = TimeRange(since_ms=0, until_ms=2**52)
 PATHS = ("/", "/devices/watch", "/models", "/operating-point", "/rounds", "/api")
 
-# Controls and pictures that nobody who cannot see them could name.
+# Controls and pictures without an accessible name.
 _UNNAMED = """return [...document.querySelectorAll("button, input, a, [role=img]")]
     .filter(e => e.checkVisibility())
     .filter(e => !(e.innerText || e.getAttribute("aria-label") || e.labels?.length))
     .map(e => e.outerHTML)"""
 
-# What scrolls sideways and does not show it at its edge.
+# Elements that scroll sideways without a visible sign at their edge.
 _CUT_WITHOUT_A_SIGN = """return [...document.querySelectorAll("*")]
     .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
     .filter(e => ["auto", "scroll"].includes(getComputedStyle(e).overflowX))
@@ -46,7 +46,7 @@ _CUT_WITHOUT_A_SIGN = """return [...document.querySelectorAll("*")]
 
 
 class Fleet:
-    """A cloud that one device has reported to, and the way to its figures."""
+    """A cloud, and a client of its API."""
 
     def __init__(self, cloud: Cloud, token: str) -> None:
         self.cloud = cloud
@@ -68,7 +68,7 @@ class Fleet:
 
 @contextmanager
 def _serving(folder: Path, teacher: bytes, *arguments: str) -> Iterator[Fleet]:
-    """Serve the bundle made by hand, and nobody reports yet."""
+    """Serve the hand-made bundle, without devices."""
     hand_repository(folder / "repository", teacher)
     state, log = folder / "state", folder / "cloud.log"
     command = cloud_process.command(
@@ -91,7 +91,7 @@ def _serving(folder: Path, teacher: bytes, *arguments: str) -> Iterator[Fleet]:
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: bytes) -> Iterator[Fleet]:
-    """Its device has answered so many inputs, and the store has them all."""
+    """Run a cloud whose one device has answered `ANSWERS` inputs, all of them stored."""
     folder = tmp_path_factory.mktemp("console")
     with _serving(folder, tiny_teacher) as made:
         _answer(made.cloud, folder, made)
@@ -118,7 +118,7 @@ def _answer(cloud: Cloud, folder: Path, fleet: Fleet) -> None:
 
 @pytest.fixture
 def page(browser: Browser, fleet: Fleet) -> Iterator[Browser]:
-    """A browser that is logged in; what went wrong in it or left this machine fails the test."""
+    """Log a browser in; errors in it, or requests to other machines, fail the test."""
     browser.resize(DESKTOP)
     browser.log_in(fleet.cloud.console, fleet.cloud.password)
     browser.complaints()
@@ -134,7 +134,7 @@ def _own(url: str, console: str) -> bool:
     return url.replace("ws://", "http://").startswith(console + "/")
 
 
-def test_figures_on_the_fleets_page_are_the_stores(page: Browser, fleet: Fleet) -> None:
+def test_figures_on_the_fleet_page_match_the_store(page: Browser, fleet: Fleet) -> None:
     page.open(f"{fleet.cloud.console}/?span=1h")
     page.wait(lambda: page.figure("answers") == str(ANSWERS))
 
@@ -151,13 +151,15 @@ def test_figures_on_the_fleets_page_are_the_stores(page: Browser, fleet: Fleet) 
     assert page.text('[data-figure="energy"] .beside') == "modelled"
 
 
-def test_first_line_of_a_page_says_that_no_device_is_connected(page: Browser, fleet: Fleet) -> None:
+def test_first_line_of_a_page_reports_that_no_device_is_connected(
+    page: Browser, fleet: Fleet
+) -> None:
     page.open(f"{fleet.cloud.console}/?span=1h")
     page.wait(lambda: page.figure("answering") == "1")
 
-    told = page.text("[data-panel='findings']")
-    assert told.startswith("Not working: No device is connected. Last message: ")
-    assert page.text(".main").startswith(told)
+    findings = page.text("[data-panel='findings']")
+    assert findings.startswith("Not working: No device is connected. Last message: ")
+    assert page.text(".main").startswith(findings)
     assert page.figure("connected") == "0"
     assert page.text('[data-figure="connected"] .beside') == "of 1 known devices"
     assert page.text('[data-figure="answering"] .beside') == "of 1 known devices, last 1 h"
@@ -167,7 +169,7 @@ def test_first_line_of_a_page_says_that_no_device_is_connected(page: Browser, fl
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_page_says_what_is_wrong(page: Browser, fleet: Fleet, path: str) -> None:
+def test_every_page_reports_problems(page: Browser, fleet: Fleet, path: str) -> None:
     page.open(fleet.cloud.console + path)
 
     page.wait(
@@ -178,7 +180,7 @@ def test_every_page_says_what_is_wrong(page: Browser, fleet: Fleet, path: str) -
     )
 
 
-def test_page_says_that_it_is_not_live_when_the_cloud_is_gone(
+def test_page_reports_that_it_is_not_live_when_the_cloud_is_gone(
     browser: Browser, tiny_teacher: bytes, tmp_path: Path
 ) -> None:
     browser.resize(DESKTOP)
@@ -191,10 +193,10 @@ def test_page_says_that_it_is_not_live_when_the_cloud_is_gone(
         fleet.cloud.process.kill()
 
         browser.wait(lambda: browser.text("#not-live").startswith("This page is not live"))
-    browser.complaints()  # refused sockets are what this is about
+    browser.complaints()  # discards the refused connections that this test causes
 
 
-def test_cloud_that_lost_its_broker_calls_no_device_connected(
+def test_cloud_that_lost_its_broker_shows_no_device_as_connected(
     tiny_teacher: bytes, tmp_path: Path
 ) -> None:
     with start_broker() as broker:
@@ -237,7 +239,7 @@ def test_chart_has_its_data_table_and_the_same_figures_as_csv(page: Browser, fle
     assert counted == ANSWERS
 
 
-def test_a_device_is_opened_from_the_table(page: Browser, fleet: Fleet) -> None:
+def test_device_page_opens_from_the_table(page: Browser, fleet: Fleet) -> None:
     page.find('[data-panel="devices"] tbody a').click()
     page.wait(lambda: page.text("h1") == "watch")
     page.wait(lambda: page.figure("answers") == str(ANSWERS))
@@ -250,9 +252,7 @@ def test_a_device_is_opened_from_the_table(page: Browser, fleet: Fleet) -> None:
     assert page.text('[data-panel="answers"] tbody tr td:nth-child(2)') == str(ANSWERS - 1)
 
 
-def test_operating_point_is_moved_by_keyboard_and_lands_in_the_store(
-    page: Browser, fleet: Fleet
-) -> None:
+def test_operating_point_set_by_keyboard_is_stored(page: Browser, fleet: Fleet) -> None:
     page.open(f"{fleet.cloud.console}/operating-point?device=watch")
     slider = page.find("#share")
     page.wait(lambda: page.text("output") not in ("", "\u2013"))
@@ -301,13 +301,13 @@ def test_routes_follow_the_operating_point(
 
 
 def _hard_input(browser: Browser, fleet: Fleet) -> str:
-    """Text of an input that the cloud was asked for, on the device's page."""
+    """Return the text beside an offloaded input on the device's page."""
     browser.open(f"{fleet.cloud.console}/devices/follower")
     browser.find('[data-panel="hard-inputs"] .waveform')
     return browser.text('[data-panel="hard-inputs"] .verdict')
 
 
-def test_page_of_a_device_tells_of_a_release_that_comes_while_it_is_open(
+def test_open_device_page_shows_a_new_release(
     browser: Browser, tiny_teacher: bytes, tmp_path: Path
 ) -> None:
     browser.resize(DESKTOP)
@@ -335,14 +335,14 @@ def test_expected_accuracy_follows_the_slider(page: Browser, fleet: Fleet) -> No
     page.wait(lambda: page.text('[data-fact="accuracy"]') == "90.0 %")
 
 
-def test_operating_point_says_where_its_figures_were_measured(page: Browser, fleet: Fleet) -> None:
+def test_operating_point_shows_where_its_figures_were_measured(page: Browser, fleet: Fleet) -> None:
     page.open(f"{fleet.cloud.console}/operating-point?span=1h")
     page.wait(lambda: page.text('[data-fact="reported-share"]').endswith(f"of {ANSWERS} answers"))
 
     reported = page.text('[data-fact="reported-energy"]')
-    told = page.text('[data-panel="target"]')
-    assert "Accuracy on calibration inputs" in told
-    assert "measured when the bundle was built" in told
+    target = page.text('[data-panel="target"]')
+    assert "Accuracy on calibration inputs" in target
+    assert "measured when the bundle was built" in target
     assert "Reported by the fleet, last 1 h" in page.text('[data-panel="reported"] h2')
     assert page.text('[data-fact="reported-accuracy"]') == "not known"
     page.open(f"{fleet.cloud.console}/?span=1h")
@@ -350,7 +350,7 @@ def test_operating_point_says_where_its_figures_were_measured(page: Browser, fle
     assert reported == f"{page.figure('energy')} modelled"
 
 
-def test_models_page_says_that_accuracies_are_not_the_fleets(page: Browser, fleet: Fleet) -> None:
+def test_models_page_notes_that_accuracies_are_not_the_fleets(page: Browser, fleet: Fleet) -> None:
     page.open(f"{fleet.cloud.console}/models")
 
     page.wait(lambda: "accuracy, calibration" in page.text('[data-panel="capacities"] thead'))
@@ -359,7 +359,9 @@ def test_models_page_says_that_accuracies_are_not_the_fleets(page: Browser, flee
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_what_is_wider_than_a_phone_has_a_sign(page: Browser, fleet: Fleet, path: str) -> None:
+def test_elements_wider_than_a_phone_show_that_they_scroll(
+    page: Browser, fleet: Fleet, path: str
+) -> None:
     page.resize(PHONE)
 
     page.open(fleet.cloud.console + path)
@@ -382,19 +384,19 @@ def test_page_fits_the_width(page: Browser, fleet: Fleet, size: tuple[int, int],
     assert page.driver.execute_script(_UNNAMED) == []
 
 
-def test_search_that_finds_nothing_says_so(page: Browser) -> None:
+def test_search_without_results_shows_a_note(page: Browser) -> None:
     page.find('[data-panel="devices"] input').send_keys("no-such-device")
 
     page.wait(lambda: page.text('[data-panel="devices"] .note') == "no devices found")
 
 
-def test_page_of_an_unknown_device_tells_how_to_start_it(page: Browser, fleet: Fleet) -> None:
+def test_page_of_an_unknown_device_shows_how_to_start_it(page: Browser, fleet: Fleet) -> None:
     page.open(f"{fleet.cloud.console}/devices/nobody")
 
     page.wait(lambda: "nestling-device run" in page.text(".empty code"))
 
 
-def test_empty_fleet_of_a_cloud_with_tls_tells_how_to_let_a_device_in(
+def test_empty_fleet_of_a_cloud_with_tls_shows_how_to_enrol_a_device(
     browser: Browser, tiny_teacher: bytes, tmp_path: Path
 ) -> None:
     with _serving(tmp_path, tiny_teacher, *TLS) as fleet:
@@ -404,7 +406,7 @@ def test_empty_fleet_of_a_cloud_with_tls_tells_how_to_let_a_device_in(
         browser.wait(lambda: browser.text(".empty code") == "nestling-cloud device add NAME")
 
 
-def test_live_page_leaves_for_the_login_when_its_session_ends(
+def test_live_page_redirects_to_the_login_when_its_session_ends(
     browser: Browser, fleet: Fleet
 ) -> None:
     browser.log_in(fleet.cloud.console, fleet.cloud.password)
@@ -418,25 +420,25 @@ def test_live_page_leaves_for_the_login_when_its_session_ends(
     )
 
     browser.find("#password")
-    browser.complaints()  # refused sockets are what this is about
+    browser.complaints()  # discards the refused connections that this test causes
 
 
 def test_api_and_store_give_the_same_figures(fleet: Fleet) -> None:
-    told = fleet.get("fleet", since_ms=EVER.since_ms, until_ms=EVER.until_ms).json()
+    figures = fleet.get("fleet", since_ms=EVER.since_ms, until_ms=EVER.until_ms).json()
 
     with Store(store_url(str(fleet.cloud.store))) as store:
         view = MetricQueries(store).fleet(EVER)
-    assert told["known"] == view.known == 1
-    assert told["totals"]["answers"] == view.totals.answers == ANSWERS
-    assert {one["route"]: one["answers"] for one in told["totals"]["routes"]} == {
+    assert figures["known"] == view.known == 1
+    assert figures["totals"]["answers"] == view.totals.answers == ANSWERS
+    assert {one["route"]: one["answers"] for one in figures["totals"]["routes"]} == {
         one.route: one.answers for one in view.totals.routes
     }
-    assert sum(one["energy_mj"] for one in told["totals"]["energy"]) == pytest.approx(
+    assert sum(one["energy_mj"] for one in figures["totals"]["energy"]) == pytest.approx(
         sum(one.energy_mj for one in view.totals.energy)
     )
 
 
-def test_receipts_come_as_csv_one_line_each(fleet: Fleet) -> None:
+def test_receipts_are_exported_as_csv_one_line_each(fleet: Fleet) -> None:
     lines = list(csv.DictReader(io.StringIO(fleet.get("receipts.csv", span="all").text)))
 
     assert sorted(int(line["input_index"]) for line in lines) == list(range(ANSWERS))
@@ -453,17 +455,17 @@ def test_every_chart_has_a_csv(fleet: Fleet, of: str, chart: str) -> None:
     assert len(list(csv.DictReader(io.StringIO(response.text)))) >= 1
 
 
-def test_put_moves_the_fleets_operating_point_and_tells_who(fleet: Fleet) -> None:
-    told = fleet.put("operating-point", {"offload_share": 0.3}).json()
+def test_put_sets_the_fleets_operating_point_and_records_who_did(fleet: Fleet) -> None:
+    answer = fleet.put("operating-point", {"offload_share": 0.3}).json()
 
-    assert told["target_share"] == pytest.approx(0.3)
-    assert told["set_by"] == "token test"
+    assert answer["target_share"] == pytest.approx(0.3)
+    assert answer["set_by"] == "token test"
     assert fleet.get("devices").json()["devices"][0]["target_share"] == pytest.approx(0.3)
     assert fleet.put("operating-point", {"offload_share": None}).json()["target_share"] is None
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "words"),
+    ("path", "status", "message"),
     [
         ("devices/nobody", 404, "/api/v1/devices lists"),
         ("fleet/nothing.csv", 404, "available charts: routes"),
@@ -476,15 +478,15 @@ def test_put_moves_the_fleets_operating_point_and_tells_who(fleet: Fleet) -> Non
         ("nothing", 404, "openapi.json"),
     ],
 )
-def test_errors_are_problems_that_say_what_to_do(
-    fleet: Fleet, path: str, status: int, words: str
+def test_errors_are_problem_documents_with_advice(
+    fleet: Fleet, path: str, status: int, message: str
 ) -> None:
     response = fleet.get(path)
 
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["status"] == status
-    assert words in response.json()["detail"]
+    assert message in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -502,7 +504,7 @@ def test_errors_are_problems_that_say_what_to_do(
         0.3,
     ],
 )
-def test_share_that_makes_no_sense_is_refused_and_changes_nothing(fleet: Fleet, body: Any) -> None:
+def test_invalid_share_is_rejected_and_changes_nothing(fleet: Fleet, body: Any) -> None:
     before = fleet.get("operating-point").json()["target_share"]
 
     assert fleet.put("operating-point", body).status_code == 422
@@ -510,7 +512,7 @@ def test_share_that_makes_no_sense_is_refused_and_changes_nothing(fleet: Fleet, 
     assert fleet.get("operating-point").json()["target_share"] == before
 
 
-def test_openapi_tells_of_every_address_and_its_errors(fleet: Fleet) -> None:
+def test_openapi_describes_every_path_and_its_errors(fleet: Fleet) -> None:
     described = fleet.get("openapi.json").json()
 
     assert described["openapi"].startswith("3.")
@@ -518,15 +520,15 @@ def test_openapi_tells_of_every_address_and_its_errors(fleet: Fleet) -> None:
         described["paths"]
     )
     for methods in described["paths"].values():
-        for told in methods.values():
-            assert told["summary"]
-            assert "401" in told["responses"]
-            for status, response in told["responses"].items():
+        for operation in methods.values():
+            assert operation["summary"]
+            assert "401" in operation["responses"]
+            for status, response in operation["responses"].items():
                 problem = int(status) >= 400
                 assert (list(response["content"]) == ["application/problem+json"]) == problem
 
 
-def test_openapi_tells_of_csv_and_of_the_values_that_there_are(fleet: Fleet) -> None:
+def test_openapi_describes_csv_and_allowed_values(fleet: Fleet) -> None:
     described = fleet.get("openapi.json").json()
 
     for path, methods in described["paths"].items():
@@ -544,7 +546,7 @@ def _parameters(described: dict[str, Any], path: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_wrong_method_is_told_which_ones_there_are(fleet: Fleet) -> None:
+def test_wrong_method_is_answered_with_the_allowed_ones(fleet: Fleet) -> None:
     response = fleet.put("fleet", {})
 
     assert (response.status_code, response.headers["allow"]) == (405, "GET")
@@ -553,17 +555,17 @@ def test_wrong_method_is_told_which_ones_there_are(fleet: Fleet) -> None:
     assert fleet.put("nothing", {}).status_code == 404
 
 
-def test_share_that_is_not_a_number_is_refused(fleet: Fleet) -> None:
+def test_nan_as_a_share_is_rejected(fleet: Fleet) -> None:
     response = fleet.put_text("operating-point", '{"offload_share": NaN}')
 
     assert response.status_code == 422
 
 
 def test_models_have_capacities_and_curves(fleet: Fleet) -> None:
-    told = fleet.get("models").json()
+    models = fleet.get("models").json()
 
-    assert [one["capacity"] for one in told["bundle"]["capacities"]] == [1, 2, 3]
-    assert [point["offload_share"] for point in told["curves"][0]] == [0.0, 0.5, 1.0]
+    assert [one["capacity"] for one in models["bundle"]["capacities"]] == [1, 2, 3]
+    assert [point["offload_share"] for point in models["curves"][0]] == [0.0, 0.5, 1.0]
     lines = list(csv.DictReader(io.StringIO(fleet.get("models/curves.csv").text)))
     assert len(lines) == 9
 

@@ -1,4 +1,4 @@
-"""Who gets into the console and the API of a real cloud, and who does not."""
+"""Access control of the console and the API, on a real cloud."""
 
 import http.client
 import re
@@ -44,7 +44,7 @@ def cloud(start_cloud: StartCloud, state: Path) -> Cloud:
 
 @pytest.fixture
 def client(cloud: Cloud) -> Iterator[httpx.Client]:
-    """A browser of sorts: keeps cookies, says where its forms come from."""
+    """Make an HTTP client that keeps cookies and sends an Origin header, like a browser."""
     headers = {"Origin": cloud.console}
     with httpx.Client(base_url=cloud.console, headers=headers, timeout=DEADLINE_S) as made:
         yield made
@@ -55,7 +55,7 @@ def _log_in(client: httpx.Client, password: str) -> httpx.Response:
 
 
 def _handshake(cloud: Cloud, **headers: str) -> int:
-    """Ask for the pages' websocket; returns the status."""
+    """Request the pages' websocket and return the status."""
     connection = http.client.HTTPConnection(urlsplit(cloud.console).netloc, timeout=DEADLINE_S)
     asked = {
         "Connection": "Upgrade",
@@ -71,7 +71,7 @@ def _handshake(cloud: Cloud, **headers: str) -> int:
 
 
 def _every_route(released: Path, tmp_path: Path) -> list[tuple[str, str]]:
-    """Method and path of everything that the application answers."""
+    """Return the method and path of every route of the application."""
     url = f"sqlite:///{tmp_path / 'routes.sqlite'}"
     with Store(url) as store, RoundLog(url) as log:
         start = device_start(grpc="", broker="", enrolment=None)
@@ -117,22 +117,22 @@ def test_no_route_answers_without_session_or_token(
         if status not in (401, 303)
     }
 
-    assert answered == OPEN - {"POST /login"}  # which says 401 to a wrong password
+    assert answered == OPEN - {"POST /login"}  # it answers a wrong password with 401
     assert _handshake(cloud, Origin=cloud.console) == 403
 
 
-def test_head_is_answered_as_get_is(client: httpx.Client, cloud: Cloud) -> None:
+def test_head_is_answered_like_get(client: httpx.Client, cloud: Cloud) -> None:
     guarded = ("/", "/models", "/api/v1/fleet", "/api/v1/receipts.csv")
     assert {client.head(path).status_code for path in guarded} == {401}
     _log_in(client, cloud.password)
 
     for path in ("/healthz", "/login", "/login.css", "/favicon.ico", *guarded):
-        asked, told = client.head(path), client.get(path)
-        assert (asked.status_code, asked.content) == (200, b""), path
-        assert asked.headers["content-type"] == told.headers["content-type"]
+        head, get = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (200, b""), path
+        assert head.headers["content-type"] == get.headers["content-type"]
 
 
-def test_error_of_a_page_is_a_page_with_a_way_back(client: httpx.Client, cloud: Cloud) -> None:
+def test_error_page_links_back_to_the_console(client: httpx.Client, cloud: Cloud) -> None:
     _log_in(client, cloud.password)
     missing, not_allowed = "There is no page at this address.", "not answer that kind of request"
     expected = {
@@ -142,17 +142,17 @@ def test_error_of_a_page_is_a_page_with_a_way_back(client: httpx.Client, cloud: 
         ("DELETE", "/models"): (405, not_allowed),
     }
 
-    for (method, path), (status, words) in expected.items():
-        told = client.request(method, path, headers={"Accept": "text/html"})
-        assert told.status_code == status, path
-        assert told.headers["content-type"].startswith("text/html")
-        assert words in told.text
-        assert '<link rel="stylesheet" href="/login.css">' in told.text
-        assert '<a href="/">' in told.text
+    for (method, path), (status, message) in expected.items():
+        page = client.request(method, path, headers={"Accept": "text/html"})
+        assert page.status_code == status, path
+        assert page.headers["content-type"].startswith("text/html")
+        assert message in page.text
+        assert '<link rel="stylesheet" href="/login.css">' in page.text
+        assert '<a href="/">' in page.text
         assert client.request(method, path).headers["content-type"].startswith("text/plain")
 
 
-def test_redirect_of_a_page_leads_to_the_login_and_back(client: httpx.Client, cloud: Cloud) -> None:
+def test_page_redirects_to_the_login_and_back(client: httpx.Client, cloud: Cloud) -> None:
     sent_away = client.get("/models", headers={"Accept": "text/html"})
 
     assert (sent_away.status_code, sent_away.headers["location"]) == (303, "/login?next=/models")
@@ -161,7 +161,9 @@ def test_redirect_of_a_page_leads_to_the_login_and_back(client: httpx.Client, cl
 
 
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil", "/login"])
-def test_login_leads_nowhere_else(client: httpx.Client, cloud: Cloud, target: str) -> None:
+def test_login_redirects_only_to_pages_of_the_console(
+    client: httpx.Client, cloud: Cloud, target: str
+) -> None:
     back = client.post("/login", data={"password": cloud.password, "next": target})
 
     assert back.headers["location"] == "/"
@@ -177,7 +179,7 @@ def test_session_opens_everything_until_logout(client: httpx.Client, cloud: Clou
     assert _handshake(cloud, Origin=cloud.console, Cookie=key) == 101
     assert _handshake(cloud, Origin="http://evil.example", Cookie=key) == 403
     assert client.post("/logout").status_code == 303
-    client.cookies.set(COOKIE, key.partition("=")[2])  # as if it had been copied
+    client.cookies.set(COOKIE, key.partition("=")[2])  # as if the cookie had been copied
     assert client.get("/api/v1/fleet").status_code == 401
     assert _handshake(cloud, Origin=cloud.console, Cookie=key) == 403
 
@@ -192,7 +194,7 @@ def test_pages_have_strict_headers(client: httpx.Client, cloud: Cloud) -> None:
     assert headers["cache-control"] == "no-store"
 
 
-def test_wrong_passwords_make_one_wait(client: httpx.Client, cloud: Cloud) -> None:
+def test_wrong_passwords_are_throttled(client: httpx.Client, cloud: Cloud) -> None:
     wrong = [_log_in(client, "wrong") for _ in range(FREE_FAILURES)]
 
     refused = _log_in(client, cloud.password)
@@ -204,11 +206,11 @@ def test_wrong_passwords_make_one_wait(client: httpx.Client, cloud: Cloud) -> No
     assert cloud.password not in cloud.log.read_text()
 
 
-def test_form_too_large_for_a_password_is_not_read(client: httpx.Client) -> None:
+def test_oversized_login_form_is_rejected(client: httpx.Client) -> None:
     assert client.post("/login", content=b"password=" + b"x" * 1_000_000).status_code == 401
 
 
-def test_another_password_ends_sessions_at_once(
+def test_new_password_ends_sessions_at_once(
     client: httpx.Client, cloud: Cloud, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _log_in(client, cloud.password)
@@ -253,13 +255,13 @@ def test_signal_ends_a_cloud_whose_console_is_in_use(
     cloud: Cloud, client: httpx.Client, number: signal.Signals
 ) -> None:
     _log_in(client, cloud.password)
-    client.get("/")  # keeps its connection open
+    client.get("/")  # leaves its connection open
 
     assert cloud.stop(number) == 0
     assert "Traceback" not in cloud.log.read_text()
 
 
-def test_name_of_another_machine_that_leads_here_is_refused(cloud: Cloud) -> None:
+def test_foreign_host_header_is_rejected(cloud: Cloud) -> None:
     refused = httpx.get(f"{cloud.console}/healthz", headers={"Host": "evil.example"})
 
     assert refused.status_code == 403

@@ -1,4 +1,4 @@
-"""Where the console listens: ports and TLS."""
+"""The console's listener: ports, TLS and slow clients."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ def tls(tmp_path: Path) -> TlsFiles:
 
 
 def _certified(folder: Path) -> TlsFiles:
-    """Make a certificate for 127.0.0.1 that vouches for itself."""
+    """Make a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "console")])
     now = dt.datetime.now(dt.UTC)
@@ -80,7 +80,7 @@ def test_console_speaks_tls(tls: TlsFiles) -> None:
         assert asyncio.run(_fetch(server, tls.certificate)) == "hello"
 
 
-def test_console_takes_up_a_fresh_certificate_while_it_serves(
+def test_console_uses_a_renewed_certificate_while_it_serves(
     tls: TlsFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nestling_cloud.console.server._CERTIFICATE_CHECK_S", 0.01)
@@ -105,7 +105,7 @@ def test_console_takes_up_a_fresh_certificate_while_it_serves(
 
 
 def _shown(host: str, port: int) -> str:
-    """Certificate that a server shows, "" before it listens to TLS."""
+    """Return a server's certificate; "" before it listens."""
     try:
         return ssl.get_server_certificate((host, port), timeout=5)
     except OSError:
@@ -118,24 +118,24 @@ async def _hello_once_read(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("hello")(scope, receive, send)
 
 
-def _sent_until_hung_up(
+def _sent_until_closed(
     sent: Iterable[bytes], monkeypatch: pytest.MonkeyPatch, *, deadline_s: float = 0.3
 ) -> bytes:
-    """Send a console some pieces, then nothing more; returns what it says before it hangs up."""
+    """Send pieces to a console, and return what it sends before it closes the connection."""
     monkeypatch.setattr("nestling_cloud.console.http.request_deadline._DEADLINE_S", deadline_s)
     monkeypatch.setattr("nestling_cloud.console.http.request_deadline._POLL_S", 0.05)
 
     def talk(port: int) -> bytes:
         with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as line:
-            said = b""
+            received = b""
             try:
                 for piece in sent:
                     line.sendall(piece)
                 while more := line.recv(1 << 16):
-                    said += more
+                    received += more
             except ConnectionError:
                 pass
-            return said
+            return received
 
     async def serve(server: ConsoleServer) -> bytes:
         serving = asyncio.create_task(server.run(_hello_once_read))
@@ -163,15 +163,15 @@ _REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     ],
     ids=["silent", "half a line", "half a second request", "half a body"],
 )
-def test_who_never_ends_a_request_is_hung_up_on(
+def test_client_that_never_ends_a_request_is_disconnected(
     sent: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = _sent_until_hung_up(sent, monkeypatch)
+    received = _sent_until_closed(sent, monkeypatch)
 
-    assert (b"hello" in said) == (b"\r\n" in sent)
+    assert (b"hello" in received) == (b"\r\n" in sent)
 
 
-def test_endless_head_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_header_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     pieces = 0
 
     def endless() -> Iterator[bytes]:
@@ -181,12 +181,12 @@ def test_endless_head_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
             pieces += 1
             yield b"X" * (1 << 16)
 
-    _sent_until_hung_up(endless(), monkeypatch, deadline_s=3600.0)
+    _sent_until_closed(endless(), monkeypatch, deadline_s=3600.0)
 
     assert pieces < 1000
 
 
-def test_console_on_every_address_is_told_by_the_machines_name(tls: TlsFiles) -> None:
+def test_url_of_a_wildcard_console_has_the_given_name(tls: TlsFiles) -> None:
     address = ConsoleAddress(host="0.0.0.0", port=0)  # noqa: S104
     with ConsoleServer(address, lambda: tls) as server:
         assert server.url("cloud.example").startswith("https://cloud.example:")
@@ -196,18 +196,18 @@ def test_console_on_every_address_is_told_by_the_machines_name(tls: TlsFiles) ->
 
 @needs_ipv6
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104
-def test_console_on_every_address_is_reached_by_both_families(host: str, tls: TlsFiles) -> None:
+def test_wildcard_console_is_reachable_by_ipv4_and_ipv6(host: str, tls: TlsFiles) -> None:
     with ConsoleServer(ConsoleAddress(host=host, port=0), lambda: tls) as server:
         for address in ("127.0.0.1", "::1"):
             socket.create_connection((address, server.port), timeout=DEADLINE_S).close()
 
 
-def test_beyond_loopback_there_is_no_console_without_tls() -> None:
+def test_console_beyond_loopback_needs_tls() -> None:
     with pytest.raises(ConsoleError, match="without TLS"):
         ConsoleServer(ConsoleAddress(host="0.0.0.0", port=0), tls=None)  # noqa: S104
 
 
-def test_certificate_that_is_none_is_told(tls: TlsFiles) -> None:
+def test_invalid_certificate_is_reported(tls: TlsFiles) -> None:
     tls.certificate.write_text("nonsense")
     address = ConsoleAddress(host="127.0.0.1", port=0)
 
@@ -218,7 +218,7 @@ def test_certificate_that_is_none_is_told(tls: TlsFiles) -> None:
         asyncio.run(server.run(PlainTextResponse("hello")))
 
 
-def test_taken_port_is_told_with_what_to_do(
+def test_taken_port_is_reported_with_advice(
     released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as taken:

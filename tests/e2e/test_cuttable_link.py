@@ -57,7 +57,7 @@ def gone(caller: socket.socket) -> bool:
         return True
 
 
-def test_link_carries_more_than_a_chunk_both_ways_and_a_half_close(link: CuttableLink) -> None:
+def test_link_carries_large_data_both_ways_and_a_half_close(link: CuttableLink) -> None:
     data = bytes(range(256)) * 4096
 
     with dial(link) as caller:
@@ -72,7 +72,7 @@ def test_link_carries_more_than_a_chunk_both_ways_and_a_half_close(link: Cuttabl
     assert answer == data
 
 
-def test_connections_are_carried_beside_each_other(link: CuttableLink) -> None:
+def test_link_carries_several_connections_at_once(link: CuttableLink) -> None:
     with dial(link) as first, dial(link) as second:
         assert ask(second, b"two") == b"two"
         assert ask(first, b"one") == b"one"
@@ -103,7 +103,7 @@ def test_restored_link_serves_at_the_same_port(link: CuttableLink) -> None:
     assert port == link.port
 
 
-def test_cut_at_once_after_a_dial_leaves_no_connection(link: CuttableLink) -> None:
+def test_cut_right_after_a_connect_leaves_no_connection(link: CuttableLink) -> None:
     for _ in range(20):
         with dial(link) as caller:
             link.cut()
@@ -111,9 +111,9 @@ def test_cut_at_once_after_a_dial_leaves_no_connection(link: CuttableLink) -> No
         link.restore()
 
 
-def test_target_that_is_away_closes_the_caller(echo: tuple[str, int]) -> None:
+def test_unreachable_target_closes_the_callers_connection(echo: tuple[str, int]) -> None:
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # bound and not listening: refuses
+        unused.bind(("127.0.0.1", 0))  # bound but not listening, so it refuses connections
         with CuttableLink("pi-5-1", *unused.getsockname()) as link, dial(link) as caller:
             assert gone(caller)
 

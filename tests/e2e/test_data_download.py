@@ -1,4 +1,4 @@
-"""A task's files over the network, from a real web server on this machine."""
+"""A task's files are downloaded from a real web server on this machine."""
 
 import functools
 import hashlib
@@ -21,7 +21,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    """Address of a server that has `a.gz`."""
+    """Run a server with the file `a.gz` and return its address."""
     served = tmp_path / "served"
     served.mkdir()
     (served / "a.gz").write_bytes(CONTENT)
@@ -36,7 +36,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where downloads go."""
+    """Return the folder that downloads go to."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache/nestling/letters"
 
@@ -52,7 +52,7 @@ def files_at(url: str, digest: str = hashlib.sha256(CONTENT).hexdigest()) -> Dat
     )
 
 
-def test_files_that_are_nowhere_are_downloaded_once(url: str, cache: Path) -> None:
+def test_missing_files_are_downloaded_once(url: str, cache: Path) -> None:
     found = files_at(url).find(None)
 
     assert found == {"a.gz": cache / "a.gz"}
@@ -60,21 +60,21 @@ def test_files_that_are_nowhere_are_downloaded_once(url: str, cache: Path) -> No
     assert files_at("http://127.0.0.1:9/").find(None) == found  # no server: from the cache
 
 
-def test_download_with_another_digest_is_refused_and_not_kept(url: str, cache: Path) -> None:
+def test_download_with_another_digest_is_rejected_and_deleted(url: str, cache: Path) -> None:
     with pytest.raises(DataMissingError, match=f"the download from {url} failed"):
         files_at(url, "0" * 64).find(None)
 
     assert not (cache / "a.gz").exists()
 
 
-def test_server_that_has_not_the_file_or_is_away_is_reported(url: str, cache: Path) -> None:
+def test_missing_file_or_unreachable_server_is_reported(url: str, cache: Path) -> None:
     for address in (f"{url}elsewhere/", "http://127.0.0.1:9/"):
         with pytest.raises(DataMissingError, match=f"the download from {address} failed"):
             files_at(address).find(None)
 
 
 @pytest.mark.parametrize("content", [b"", b"lett"])
-def test_damaged_file_in_the_cache_is_downloaded_again_and_said(
+def test_damaged_file_in_the_cache_is_downloaded_again_with_a_warning(
     url: str, cache: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     cache.mkdir(parents=True)

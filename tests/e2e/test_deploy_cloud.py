@@ -1,4 +1,7 @@
-"""docs/deploy-cloud.md, run; and what deploy/cloud holds, as far as it runs without an engine."""
+"""The commands of docs/deploy-cloud.md work, and the files in deploy/cloud are consistent.
+
+Containers are checked as far as that is possible without a container engine.
+"""
 
 import json
 import os
@@ -38,7 +41,7 @@ UNITS = sorted([*DEPLOY.glob("*.service"), *DEPLOY.glob("*.path")])
 
 
 def sections() -> dict[str, list[str]]:
-    """Commands of docs/deploy-cloud.md by the heading that they stand under."""
+    """Return the commands of docs/deploy-cloud.md by heading."""
     text = (ROOT / "docs" / "deploy-cloud.md").read_text()
     found = {}
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
@@ -51,7 +54,7 @@ def sections() -> dict[str, list[str]]:
 
 
 class Terminal:
-    """Runs commands as a person would, in one folder."""
+    """Runs commands in one folder, as a person would."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
@@ -86,7 +89,7 @@ class Terminal:
         return process
 
     def serve(self, command: str) -> dict[str, str]:
-        """Start a cloud on free ports; returns its addresses."""
+        """Start a cloud on free ports and return its addresses."""
         cloud = self.leave_running(
             f"{command} --port 0 --enrolment-port 0 --broker-port 0 --console-port 0 --json"
         )
@@ -103,33 +106,33 @@ def terminal(tmp_path: Path, tiny_teacher: bytes) -> Iterator[Terminal]:
 
 
 def here(command: str, enrolment: str = "") -> str:
-    """A command of the document for this machine."""
+    """Adapt a command of the document to this machine."""
     return command.replace(f"{NAME}:8501", enrolment).replace(NAME, "127.0.0.1")
 
 
-def test_every_section_with_commands_is_run() -> None:
+def test_every_section_with_commands_is_tested() -> None:
     assert set(sections()) == {BY_HAND, SERVICE, BROKER, CONTAINERS}
 
 
 @needs(MOSQUITTO)
-def test_cloud_by_hand(terminal: Terminal) -> None:
+def test_cloud_started_by_hand_works(terminal: Terminal) -> None:
     serve, *rest = sections()[BY_HAND]
     ready = terminal.serve(here(serve))
 
-    said = [terminal.run(here(command, ready["enrolment"])) for command in rest]
+    outputs = [terminal.run(here(command, ready["enrolment"])) for command in rest]
 
     assert re.fullmatch(r"\S{500,}\n", (terminal.folder / "porch.token").read_text())
     assert (terminal.folder / "porch.token").stat().st_mode & 0o077 == 0
-    assert said[0] == ""  # what it says goes to standard error, and the secret nowhere else
-    answers = next(text for command, text in zip(rest, said, strict=True) if " run " in command)
+    assert outputs[0] == ""  # messages go to standard error, and the secret only to the file
+    answers = next(text for command, text in zip(rest, outputs, strict=True) if " run " in command)
     assert len(answers.splitlines()) == 6
-    listed = next(text for command, text in zip(rest, said, strict=True) if " list" in command)
+    listed = next(text for command, text in zip(rest, outputs, strict=True) if " list" in command)
     assert re.match(r"porch +enrolled +\d{4}-", listed)
     assert "removed" in terminal.run("nestling-cloud device list")
 
 
 @needs(MOSQUITTO)
-def test_broker_by_itself(terminal: Terminal) -> None:
+def test_separate_broker_works(terminal: Terminal) -> None:
     configure, mosquitto, serve, *services = sections()[BROKER]
     port = _free_port()
     terminal.run(f"{here(configure)} --port {port}")
@@ -147,7 +150,7 @@ def test_broker_by_itself(terminal: Terminal) -> None:
 
 
 @needs(MOSQUITTO)
-def test_script_has_the_broker_read_its_lists_again(terminal: Terminal) -> None:
+def test_script_makes_the_broker_reload_its_lists(terminal: Terminal) -> None:
     port, state = _free_port(), terminal.folder / "cloud"
     terminal.run(f"nestling-cloud broker-config --state cloud --port {port}")
     broker = terminal.leave_running(f"{DEPLOY}/run-broker.sh {state}/broker")
@@ -175,7 +178,7 @@ def test_script_has_the_broker_read_its_lists_again(terminal: Terminal) -> None:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built as the Containerfile does."""
+    """Build the wheel as the Containerfile does."""
     folder = tmp_path_factory.mktemp("wheels")
     (build,) = (line for line in _instructions("Containerfile") if "pip wheel" in line)
     command = build.removeprefix("RUN ").replace("/src", str(ROOT)).replace("/wheels", str(folder))
@@ -186,11 +189,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs(SYSTEMD)
-def test_service_is_installed_as_the_document_says(terminal: Terminal, wheel: Path) -> None:
+def test_service_is_installed_as_documented(terminal: Terminal, wheel: Path) -> None:
     terminal.environment["WHEEL"] = str(wheel)
-    said = [_run_as_service(terminal, command) for command in sections()[SERVICE]]
+    outputs = [_run_as_service(terminal, command) for command in sections()[SERVICE]]
 
-    assert re.fullmatch(r"[\w-]{300,}\n", said[-1])  # a token
+    assert re.fullmatch(r"[\w-]{300,}\n", outputs[-1])  # a token
     system = terminal.folder / "system"
     assert NAME not in (system / "etc" / "nestling" / "cloud.env").read_text()
     wants = system / "etc" / "systemd" / "system" / "multi-user.target.wants"
@@ -199,7 +202,7 @@ def test_service_is_installed_as_the_document_says(terminal: Terminal, wheel: Pa
 
 
 def _run_as_service(terminal: Terminal, command: str) -> str:
-    """Run what an administrator does, on a system that is a folder."""
+    """Run an administrator's command on a folder that represents a system."""
     system = terminal.folder / "system"
     for folder in ("etc/systemd/system", "etc/nestling", "var/lib", "opt"):
         (system / folder).mkdir(parents=True, exist_ok=True)
@@ -223,7 +226,7 @@ def _run_as_service(terminal: Terminal, command: str) -> str:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
-def test_unit_is_sound(unit: Path, tmp_path: Path) -> None:
+def test_unit_passes_systemd_verify(unit: Path, tmp_path: Path) -> None:
     for each in UNITS:
         text = each.read_text().replace("/opt/nestling-cloud/bin", str(Path(sys.executable).parent))
         (tmp_path / each.name).write_text(text)
@@ -251,7 +254,7 @@ def test_service_is_confined(unit: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_units_start_what_there_is(tmp_path: Path) -> None:
+def test_units_use_existing_commands(tmp_path: Path) -> None:
     options = {
         variable: value
         for name in ("cloud", "broker")
@@ -275,7 +278,7 @@ def test_units_start_what_there_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Containerfile", "Containerfile.broker"])
-def test_steps_of_an_image_can_be_taken(name: str, wheel: Path, tmp_path: Path) -> None:
+def test_steps_of_an_image_work(name: str, wheel: Path, tmp_path: Path) -> None:
     for line in _instructions(name):
         keyword, _, rest = line.partition(" ")
         if keyword == "COPY" and not rest.startswith("--from"):
@@ -326,7 +329,7 @@ def test_images_share_a_user_and_neither_runs_as_root() -> None:
         assert max(line for line in lines if line.startswith("USER")) == "USER nestling"
 
 
-def test_compose_file_starts_what_there_is_and_shows_the_broker_its_folder_only(
+def test_compose_file_is_consistent_and_the_broker_sees_only_its_folder(
     tmp_path: Path,
 ) -> None:
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -357,7 +360,7 @@ def test_compose_file_starts_what_there_is_and_shows_the_broker_its_folder_only(
     assert ports == exposed == {"8080", "8500", "8501", "8883"}
 
 
-def test_commands_for_containers_are_ours() -> None:
+def test_commands_for_containers_are_valid() -> None:
     up, add = sections()[CONTAINERS]
     _, _, inside = add.partition("exec cloud ")
 

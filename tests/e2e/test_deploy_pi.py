@@ -1,4 +1,4 @@
-"""docs/deploy.md, run: its commands in order below a folder, and its example of a producer."""
+"""The commands of docs/deploy.md work in order below a folder, and so does its producer."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.support.pi_install import FOLDER, ROOT, copy_root
 from tests.support.processes import DEADLINE_S, until
 
 TEXT = (ROOT / "docs" / "deploy.md").read_text()
-# What needs a Pi, systemd or a second machine, as the page says; and what is run elsewhere.
+# Programs that need a Pi, systemd or a second machine; and commands that other tests run.
 ELSEWHERE = {"ssh", "scp", "apt", "raspi-config", "systemctl", "journalctl"}
 BY_THEMSELVES = {
     "python3 -m pip wheel --no-deps --wheel-dir dist .",  # the fixture `wheel`
@@ -28,7 +28,7 @@ BY_THEMSELVES = {
 
 
 def commands() -> list[str]:
-    """Every command of the page, in order, without sudo."""
+    """Return every command of the page, in order, without sudo."""
     blocks = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     return [re.sub(r"^sudo (-u \w+ )?", "", line) for line in lines]
@@ -36,7 +36,7 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def cloud(tmp_path: Path, tiny_teacher: bytes) -> Iterator[Cloud]:
-    """A cloud with TLS."""
+    """Start a cloud with TLS."""
     hand_repository(tmp_path / "repository", tiny_teacher)
     store, log = tmp_path / "receipts.sqlite", tmp_path / "cloud.log"
     command = cloud_process.command(
@@ -51,7 +51,7 @@ def cloud(tmp_path: Path, tiny_teacher: bytes) -> Iterator[Cloud]:
 
 
 class Pi:
-    """A folder that stands for a Pi, with a home folder in it."""
+    """A folder that represents a Pi, and a home folder."""
 
     def __init__(self, root: Path, home: Path, enrolment: str) -> None:
         self.root = root
@@ -71,7 +71,7 @@ class Pi:
         )
 
     def here(self, command: str) -> str:
-        """A command of the page for this folder."""
+        """Adapt a command of the page to this folder."""
         config = self.root / "etc" / "nestling" / "device.toml"
         changed = command.replace("cloud.example.org:8501", self._enrolment)
         changed = changed.replace("/var/lib/nestling", str(self.root / "var" / "lib" / "nestling"))
@@ -86,7 +86,7 @@ class Pi:
 
 @pytest.fixture
 def pi(installed: Path, wheel: Path, cloud: Cloud, tmp_path: Path) -> Pi:
-    """A Pi to which wheel, installer and token have been carried."""
+    """Make a Pi with the wheel, the installer and a token in its home folder."""
     root = copy_root(installed, tmp_path / "pi")
     config = root / "etc" / "nestling" / "device.toml"
     config.write_text(config.read_text().replace("/var/lib", f"{root}/var/lib"))
@@ -97,7 +97,7 @@ def pi(installed: Path, wheel: Path, cloud: Cloud, tmp_path: Path) -> Pi:
     return Pi(root, home, cloud.enrolment)
 
 
-def test_page_from_installing_to_purging(pi: Pi) -> None:
+def test_commands_of_the_page_work_from_install_to_purge(pi: Pi) -> None:
     done = {}
     for command in commands():
         if command.split()[0] in ELSEWHERE or command in BY_THEMSELVES:
@@ -116,7 +116,7 @@ def test_page_from_installing_to_purging(pi: Pi) -> None:
     assert list(pi.root.rglob("*nestling*")) == []
 
 
-def test_every_command_of_the_device_and_the_installer_is_among_them() -> None:
+def test_page_has_every_command_of_the_device_and_the_installer() -> None:
     found = " ".join(commands())
 
     for name in ("enrol", "run", "status", "doctor", "profile --write"):
@@ -125,7 +125,7 @@ def test_every_command_of_the_device_and_the_installer_is_among_them() -> None:
         assert option in found
 
 
-def test_example_of_a_producer_gets_its_answer(pi: Pi, tmp_path: Path) -> None:
+def test_producer_example_gets_its_answer(pi: Pi, tmp_path: Path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     (enrol,) = (line for line in commands() if line.startswith("nestling-device enrol"))
     assert pi.run(enrol).returncode == 0
@@ -147,7 +147,7 @@ def test_example_of_a_producer_gets_its_answer(pi: Pi, tmp_path: Path) -> None:
     assert done.stdout.strip() == answer["answer"], done.stderr
 
 
-def test_status_that_the_page_shows_has_the_lines_that_status_prints(pi: Pi) -> None:
+def test_status_shown_on_the_page_has_the_lines_that_status_prints(pi: Pi) -> None:
     shown = re.findall(r"```\n(porch     running\n.*?)```", TEXT, re.DOTALL)[0]
     names = [line.split()[0] for line in shown.splitlines()]
     ended = pi.run("nestling-device status --json")

@@ -24,7 +24,7 @@ from tests.support.processes import DEADLINE_S, until
 
 @pytest.fixture
 def cloud(tmp_path: Path, tiny_teacher: bytes) -> Iterator[Cloud]:
-    """A cloud over the hand-made release."""
+    """Start a cloud over the hand-made release."""
     hand_repository(tmp_path / "repository", tiny_teacher)
     store, log = tmp_path / "receipts.sqlite", tmp_path / "cloud.log"
     command = cloud_process.command(tmp_path / "repository", store, "--json")
@@ -38,7 +38,7 @@ def cloud(tmp_path: Path, tiny_teacher: bytes) -> Iterator[Cloud]:
 
 @pytest.fixture
 def config(tmp_path: Path, cloud: Cloud) -> Path:
-    """A device's configuration file."""
+    """Write a device's configuration file."""
     path = tmp_path / "device.toml"
     path.write_text(
         f'[device]\nid = "porch"\nstate = "{tmp_path / "state"}"\ninterval_s = 0.01\n'
@@ -52,7 +52,7 @@ StartDevice = Callable[..., DeviceProcess]
 
 @pytest.fixture
 def start_device(tmp_path: Path, config: Path) -> Iterator[StartDevice]:
-    """Starts devices with that file, and kills what is left of them afterwards."""
+    """Return a function that starts devices with that file; kill them afterwards."""
     with ExitStack() as stack:
 
         def start(*arguments: str) -> DeviceProcess:
@@ -64,7 +64,7 @@ def start_device(tmp_path: Path, config: Path) -> Iterator[StartDevice]:
 
 
 def ask(config: Path, command: str, *arguments: str) -> tuple[int, Any]:
-    """Run a command to its end; returns its status and what it printed as JSON."""
+    """Run a command, and return its exit status and its JSON output (else its stderr)."""
     line = [sys.executable, "-P", "-m", "nestling_device.cli", command, "--config", str(config)]
     done = subprocess.run(
         [*line, "--json", *arguments],
@@ -80,14 +80,16 @@ def ask(config: Path, command: str, *arguments: str) -> tuple[int, Any]:
 @pytest.mark.parametrize(
     "arguments", [["status"], ["status", "--json"], ["--help"], ["run", "--help"]]
 )
-def test_command_whose_reader_has_left_ends_quietly(tmp_path: Path, arguments: list[str]) -> None:
+def test_command_with_a_closed_output_pipe_ends_quietly(
+    tmp_path: Path, arguments: list[str]
+) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as gone:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "nestling_device.cli", *arguments],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONUNBUFFERED": ""},  # else argparse passes over it
+            env={**os.environ, "PYTHONUNBUFFERED": ""},  # else argparse ignores the error
             stdout=gone,
             stderr=subprocess.PIPE,
             text=True,
@@ -98,7 +100,7 @@ def test_command_whose_reader_has_left_ends_quietly(tmp_path: Path, arguments: l
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
-def test_run_whose_reader_leaves_ends_quietly(config: Path) -> None:
+def test_run_whose_output_pipe_closes_ends_quietly(config: Path) -> None:
     line = [sys.executable, "-P", "-m", "nestling_device.cli", "run", "--config", str(config)]
     with subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -107,14 +109,14 @@ def test_run_whose_reader_leaves_ends_quietly(config: Path) -> None:
         assert process.stderr is not None
         assert process.stdout.readline()
         process.stdout.close()
-        said = process.stderr.read()
+        stderr = process.stderr.read()
 
     assert process.returncode == 128 + signal.SIGPIPE
-    assert "Traceback" not in said
-    assert "BrokenPipe" not in said
+    assert "Traceback" not in stderr
+    assert "BrokenPipe" not in stderr
 
 
-def test_status_follows_a_device_from_before_its_first_start_to_its_end(
+def test_status_is_right_before_during_and_after_a_run(
     config: Path, start_device: StartDevice
 ) -> None:
     code, before = ask(config, "status")
@@ -134,7 +136,7 @@ def test_status_follows_a_device_from_before_its_first_start_to_its_end(
     assert after["outbox"]["depth"] == 0
 
 
-def test_doctor_passes_a_device_that_runs_and_leaves_it_running(
+def test_doctor_passes_a_running_device_without_disturbing_it(
     config: Path, start_device: StartDevice
 ) -> None:
     device = start_device()
@@ -146,11 +148,11 @@ def test_doctor_passes_a_device_that_runs_and_leaves_it_running(
     levels = {check["check"]: check["level"] for check in found["checks"]}
     assert {name for name, level in levels.items() if level != "ok"} == {"identity"}
     assert {"cloud", "broker", "host", "bundle", "source", "meter", "memory"} <= set(levels)
-    device.take(3)  # the broker has not put it out for the doctor
+    device.take(3)  # the broker has not disconnected it because of the doctor
     assert device.end(signal.SIGTERM) == 0
 
 
-def test_doctor_says_what_is_away_and_what_to_do(config: Path, cloud: Cloud) -> None:
+def test_doctor_reports_what_is_unreachable_and_what_to_do(config: Path, cloud: Cloud) -> None:
     cloud.stop(signal.SIGKILL)
 
     code, found = ask(config, "doctor")
@@ -164,16 +166,16 @@ def test_doctor_says_what_is_away_and_what_to_do(config: Path, cloud: Cloud) -> 
     assert "[cloud] broker" in failed["broker"]
 
 
-def test_doctor_tells_a_server_that_is_no_cloud_from_one_that_is_away(config: Path) -> None:
+def test_doctor_distinguishes_another_server_from_an_unreachable_cloud(config: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         code, found = ask(config, "doctor", "--cloud", f"127.0.0.1:{other.getsockname()[1]}")
 
-    words = {check["check"]: check["found"] for check in found["checks"]}
+    findings = {check["check"]: check["found"] for check in found["checks"]}
     assert code == 1
-    assert "is there and does not answer" in words["cloud"]
+    assert "is there and does not answer" in findings["cloud"]
 
 
-def test_doctor_of_a_configuration_with_a_mistake_names_it(config: Path) -> None:
+def test_doctor_names_a_mistake_in_the_configuration(config: Path) -> None:
     config.write_text("[budget]\nlatency = 5\n")
 
     code, found = ask(config, "doctor")
@@ -183,12 +185,12 @@ def test_doctor_of_a_configuration_with_a_mistake_names_it(config: Path) -> None
     assert "did you mean 'latency_ms'?" in only["found"]
 
 
-def test_profile_is_measured_kept_and_told_by_status(
+def test_profile_is_measured_saved_and_shown_by_status(
     config: Path, start_device: StartDevice, tmp_path: Path
 ) -> None:
-    code, words = ask(config, "profile")
+    code, error = ask(config, "profile")
     assert code == 1
-    assert "nestling-device run fetches it" in words
+    assert "nestling-device run fetches it" in error
     assert start_device("--count", "1").end() == 0
 
     code, looked = ask(config, "profile", "--seconds", "0.02")
@@ -204,7 +206,7 @@ def test_profile_is_measured_kept_and_told_by_status(
     assert start_device("--count", "1").end() == 0
 
 
-def test_flag_goes_before_the_file(start_device: StartDevice, config: Path) -> None:
+def test_flag_takes_precedence_over_the_file(start_device: StartDevice, config: Path) -> None:
     config.write_text(config.read_text() + "[budget]\noffload_share = 0\n")
     kept = start_device("--count", "6")
     assert kept.end() == 0
@@ -235,7 +237,7 @@ def test_folder_is_answered_once_through_kills(start_device: StartDevice, tmp_pa
         assert outbox.last_sequence == 300
 
 
-def test_program_beside_the_device_hands_inputs_over_and_reads_answers(
+def test_program_sends_inputs_and_reads_answers_over_a_socket(
     start_device: StartDevice, tmp_path: Path
 ) -> None:
     path = tmp_path / "inputs.sock"

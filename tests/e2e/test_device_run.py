@@ -1,4 +1,4 @@
-"""The two-terminal way: `nestling-cloud serve` in one, `nestling-device run` in the other."""
+"""A cloud and a device as two processes: `nestling-cloud serve` and `nestling-device run`."""
 
 import shutil
 import signal
@@ -37,7 +37,7 @@ StartDevice = Callable[..., DeviceProcess]
 
 @pytest.fixture
 def repository(request: pytest.FixtureRequest, tiny_teacher: bytes, tmp_path: Path) -> Path:
-    """A release that a test may spoil: made by hand, or a copy of the trained one."""
+    """Make a release that tests may damage: by hand, or as a copy of the trained one."""
     folder = tmp_path / "repository"
     if getattr(request, "param", "hand") == "trained":
         shutil.copytree(request.getfixturevalue("trained").repository, folder)
@@ -48,7 +48,7 @@ def repository(request: pytest.FixtureRequest, tiny_teacher: bytes, tmp_path: Pa
 
 @pytest.fixture
 def start_cloud(repository: Path, tmp_path: Path) -> Iterator[StartCloud]:
-    """Starts clouds over that repository, and ends them afterwards."""
+    """Return a function that starts clouds over that repository."""
     log = tmp_path / "cloud.log"
     with ExitStack() as stack, log.open("a") as stderr:
 
@@ -70,7 +70,7 @@ def cloud(start_cloud: StartCloud) -> Cloud:
 
 @pytest.fixture
 def start_device(tmp_path: Path) -> Iterator[StartDevice]:
-    """Starts devices on one state folder, and kills what is left of them afterwards."""
+    """Return a function that starts devices on one state folder; kill them afterwards."""
     with ExitStack() as stack:
 
         def start(cloud: Cloud, *arguments: str) -> DeviceProcess:
@@ -86,19 +86,19 @@ def start_device(tmp_path: Path) -> Iterator[StartDevice]:
 
 
 def restart(start_cloud: StartCloud, gone: Cloud, **options: Path) -> Cloud:
-    """Start a cloud where one was before."""
+    """Start a cloud on the ports of a stopped one."""
     port = Address.parse(gone.grpc).port
     return start_cloud("--port", str(port), "--broker-port", str(gone.broker.port), **options)
 
 
 def written(tmp_path: Path) -> int:
-    """Receipts that the device's outbox took."""
+    """Return the number of receipts written to the device's outbox."""
     with Outbox(tmp_path / "device") as outbox:
         return outbox.last_sequence
 
 
 def acknowledged(tmp_path: Path) -> int:
-    """Receipts that the device knows to be stored."""
+    """Return the number of receipts that were acknowledged to the device."""
     with Outbox(tmp_path / "device") as outbox:
         return outbox.acknowledged
 
@@ -111,14 +111,14 @@ def active_version(tmp_path: Path) -> str:
 
 
 def drifting(cloud: Cloud) -> bool:
-    """Whether the cloud knows of a device whose inputs drift."""
+    """Return whether a device has reported drift to the cloud."""
     with Store(store_url(str(cloud.store))) as store:
         rows, _ = MetricQueries(store).devices()
     return any(row.drifting for row in rows)
 
 
 def sequences(cloud: Cloud) -> list[int]:
-    """Numbers of what is stored, counted on over the outboxes of one process after the other."""
+    """Return the stored sequences, numbered consecutively across the device's outboxes."""
     with Store(store_url(str(cloud.store))) as store:
         rows = sorted(store.receipts(), key=lambda row: (row.answered_at_ms, row.sequence))
     found: list[int] = []
@@ -129,7 +129,7 @@ def sequences(cloud: Cloud) -> list[int]:
 
 
 def release(repository: Path, change: Callable[[bundle_pb2.Manifest], None] | None = None) -> str:
-    """Release the same bundle with the next number, after a change; returns its version."""
+    """Release the same bundle under the next number, after a change, and return its version."""
     opened = Repository(repository)
     manifest = opened.manifest()
     manifest.release += 1
@@ -138,7 +138,7 @@ def release(repository: Path, change: Callable[[bundle_pb2.Manifest], None] | No
     return opened.release(manifest).bundle_version
 
 
-def test_input_too_large_for_a_finite_answer_is_refused_and_the_device_goes_on(
+def test_input_too_large_for_a_finite_answer_is_refused_and_the_device_continues(
     cloud: Cloud, start_device: StartDevice, tmp_path: Path
 ) -> None:
     folder = tmp_path / "inputs"
@@ -188,7 +188,7 @@ def test_device_gets_its_bundle_over_mqtt_too(cloud: Cloud, start_device: StartD
     assert len(device.answers) == 3
 
 
-def test_killed_device_goes_on_where_it_was_and_loses_nothing(
+def test_killed_device_continues_where_it_was_and_loses_nothing(
     cloud: Cloud, start_device: StartDevice, tmp_path: Path
 ) -> None:
     killed = start_device(cloud)
@@ -219,7 +219,7 @@ def test_device_outlives_its_cloud_and_delivers_to_the_next_one(
     assert sequences(cloud) == list(range(1, written(tmp_path) + 1))
 
 
-def test_cloud_whose_store_was_wiped_takes_up_a_device_in_mid_run(
+def test_cloud_with_a_wiped_store_continues_with_a_running_device(
     cloud: Cloud, start_cloud: StartCloud, start_device: StartDevice, tmp_path: Path
 ) -> None:
     device = start_device(cloud)
@@ -234,11 +234,11 @@ def test_cloud_whose_store_was_wiped_takes_up_a_device_in_mid_run(
     assert "not stored" not in device.stderr
     with Store(store_url(str(other.store))) as store:
         first = store.forgotten() + 1
-        assert first > 10  # what had been acknowledged is not sent again
+        assert first > 10  # acknowledged receipts are not sent again
     assert sequences(other) == list(range(first, written(tmp_path) + 1))
 
 
-def test_device_restored_from_a_copy_delivers_what_it_answers_from_then_on(
+def test_device_restored_from_a_copy_delivers_its_new_answers(
     cloud: Cloud, start_device: StartDevice, tmp_path: Path
 ) -> None:
     assert start_device(cloud, "--count", "3").end() == 0
@@ -276,7 +276,7 @@ def test_cloud_that_hangs_costs_a_deadline_and_no_answer(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_the_device_in_order(
+def test_signal_ends_the_device_cleanly(
     cloud: Cloud, start_device: StartDevice, tmp_path: Path, number: signal.Signals
 ) -> None:
     device = start_device(cloud)
@@ -307,7 +307,7 @@ def test_signal_ends_a_device_that_waits_for_its_bundle(
     assert "Traceback" not in device.stderr
 
 
-def test_restart_takes_up_a_new_release(
+def test_restart_installs_a_new_release(
     cloud: Cloud, start_device: StartDevice, repository: Path
 ) -> None:
     first = start_device(cloud, "--count", "2")
@@ -321,24 +321,24 @@ def test_restart_takes_up_a_new_release(
     assert version not in {answer["bundle"] for answer in first.answers}
 
 
-@pytest.mark.parametrize("spoilt", ["corrupted", "truncated", "wrong"])
-def test_bundle_that_is_not_what_it_guarantees_is_refused_and_the_old_one_stays(
-    cloud: Cloud, start_device: StartDevice, repository: Path, tmp_path: Path, spoilt: str
+@pytest.mark.parametrize("damage", ["corrupted", "truncated", "wrong"])
+def test_bundle_that_does_not_match_its_manifest_is_refused_and_the_old_one_stays(
+    cloud: Cloud, start_device: StartDevice, repository: Path, tmp_path: Path, damage: str
 ) -> None:
     assert start_device(cloud, "--count", "1").end() == 0
     old = active_version(tmp_path)
 
-    def spoil(manifest: bundle_pb2.Manifest) -> None:
+    def swap_weights(manifest: bundle_pb2.Manifest) -> None:
         entry = manifest.capacities[1]
         weights = Repository(repository).read(entry.ring.sha256)
         entry.ring.CopyFrom(Repository(repository).add(weights[::-1]))
 
-    release(repository, spoil)
+    release(repository, swap_weights)
     ring = Repository(repository).manifest().capacities[1].ring
     path = repository / "blobs" / ring.sha256
-    if spoilt == "corrupted":
+    if damage == "corrupted":
         path.write_bytes(bytes(ring.size))
-    elif spoilt == "truncated":
+    elif damage == "truncated":
         path.write_bytes(path.read_bytes()[:-1])
     device = start_device(cloud, "--count", "3")
 
@@ -348,7 +348,7 @@ def test_bundle_that_is_not_what_it_guarantees_is_refused_and_the_old_one_stays(
     assert f"going on with bundle {old}" in device.stderr
 
 
-def test_first_bundle_that_is_damaged_is_refused_with_words(
+def test_damaged_first_bundle_is_refused(
     cloud: Cloud, start_device: StartDevice, repository: Path
 ) -> None:
     ring = Repository(repository).manifest().capacities[0].ring
@@ -362,7 +362,7 @@ def test_first_bundle_that_is_damaged_is_refused_with_words(
     assert "Traceback" not in device.stderr
 
 
-def test_memory_that_admits_no_capacity_is_an_error_that_says_how_much_is_needed(
+def test_memory_that_admits_no_capacity_is_an_error_with_the_memory_needed(
     cloud: Cloud, start_device: StartDevice, repository: Path
 ) -> None:
     device = start_device(cloud, "--memory-kb", "0.5")
@@ -385,7 +385,9 @@ def test_second_device_in_the_same_state_folder_is_refused(
     assert first.end(signal.SIGTERM) == 0
 
 
-def test_device_without_cloud_or_bundle_says_so(start_device: StartDevice, cloud: Cloud) -> None:
+def test_device_without_cloud_or_bundle_ends_with_an_error(
+    start_device: StartDevice, cloud: Cloud
+) -> None:
     cloud.stop(signal.SIGKILL)
 
     device = start_device(cloud, "--count", "1")
@@ -407,7 +409,7 @@ def test_damaged_outbox_file_is_an_error_that_names_it(
     assert "Traceback" not in device.stderr
 
 
-def test_receipts_wait_on_the_disk_while_there_is_no_broker(
+def test_receipts_stay_on_disk_while_there_is_no_broker(
     cloud: Cloud, start_cloud: StartCloud, start_device: StartDevice, tmp_path: Path
 ) -> None:
     assert start_device(cloud, "--count", "1").end() == 0
@@ -425,8 +427,8 @@ def test_receipts_wait_on_the_disk_while_there_is_no_broker(
     outbox.close()
 
 
-def test_cloud_is_told_that_inputs_drift(start_device: StartDevice, cloud: Cloud) -> None:
-    # A third of the hand-made bundle's inputs is harder than any that it was calibrated on.
+def test_drift_is_reported_to_the_cloud(start_device: StartDevice, cloud: Cloud) -> None:
+    # A third of the inputs is harder than any that the hand-made bundle was calibrated on.
     start_device(cloud)
 
     until(lambda: drifting(cloud))
@@ -441,6 +443,6 @@ def test_nothing_but_the_hosts_state_is_retained(cloud: Cloud, start_device: Sta
 
 
 def retained_topics(broker: BrokerAddress) -> list[str]:
-    """Topics of what a broker sends to somebody who comes now and subscribes to everything."""
+    """Return the topics of all messages that a broker has retained."""
     with subscribed(broker.host, broker.port, "#") as stranger:
         return [each.topic for each in stranger.rest()]

@@ -1,4 +1,4 @@
-"""Listeners whose certificates are not good by the device's clock."""
+"""Enrolment at a listener whose certificate is not valid by the device's clock."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ from tests.support.background import background
 
 
 @pytest.mark.parametrize("days", [-800, 800])
-def test_clock_far_off_is_told_in_words(tmp_path: Path, days: int) -> None:
+def test_clock_far_off_is_reported(tmp_path: Path, days: int) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     then = now + timedelta(days=days)
     Authority.open(tmp_path / "cloud" / "authority", now=lambda: now - timedelta(days=1000))

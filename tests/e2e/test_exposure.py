@@ -14,19 +14,19 @@ from tests.support import cloud_process, enrolled
 from tests.support.cloud_process import Cloud, StartCloud
 from tests.support.processes import DEADLINE_S, children, seen
 
-# First words of protocols, and the first bytes of a friendly answer.
+# A client's first message in each protocol, and the first bytes of a server's answer.
 GREETINGS = {
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", b"\0\0"),
     "MQTT": (b"\x10\x11\x00\x04MQTT\x04\x02\x00\x05\x00\x05probe", b"\x20"),
     "HTTP": (b"GET / HTTP/1.1\r\nHost: here\r\n\r\n", b"HTTP"),
 }
 OPEN = ("--host", "0.0.0.0", "--public-host", "127.0.0.1")  # noqa: S104
-# 127.0.0.1, and the same as gRPC has it, in an IPv6 socket.
+# 127.0.0.1, and the same address in an IPv6 socket, as gRPC uses it.
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
 
 
 def listeners(pid: int) -> set[tuple[str, int]]:
-    """Addresses, as the kernel writes them, and ports of a process and its children."""
+    """Return the listening addresses (in the kernel's notation) and ports of a process tree."""
     pids = [pid, *children(pid)]
     inodes = {
         found.group(1)
@@ -57,10 +57,10 @@ def dialled(port: int) -> Iterator[socket.socket]:
 
 
 def greets(line: socket.socket, protocol: str) -> bool:
-    """Whether the other side answers in a protocol, or hangs up."""
-    words, answer = GREETINGS[protocol]
+    """Return whether the other side answers in a protocol."""
+    message, answer = GREETINGS[protocol]
     try:
-        line.sendall(words)
+        line.sendall(message)
         return line.recv(len(answer)) == answer
     except OSError:
         return False
@@ -79,7 +79,7 @@ def exposed(start_cloud: StartCloud, tmp_path: Path) -> Cloud:
     return start_cloud(*OPEN, *enrolled.TLS, "--state", str(tmp_path / "cloud"))
 
 
-def test_every_listener_beyond_this_machine_has_tls_and_asks_who_is_there(
+def test_every_listener_beyond_this_machine_requires_tls_and_authentication(
     exposed: Cloud, tmp_path: Path
 ) -> None:
     grpc, broker, enrolment = map(port_of, (exposed.grpc, exposed.broker, exposed.enrolment))
@@ -92,7 +92,7 @@ def test_every_listener_beyond_this_machine_has_tls_and_asks_who_is_there(
         for protocol in GREETINGS:
             with dialled(port) as line:
                 assert not greets(line, protocol), (port, protocol)
-            asks_later = port == enrolment and protocol == "HTTP/2"  # for a token
+            asks_later = port == enrolment and protocol == "HTTP/2"  # it takes a token instead
             assert greets_over_tls(port, stranger, protocol) == asks_later, (port, protocol)
 
 
@@ -104,9 +104,7 @@ def test_open_cloud_listens_on_this_machine_only(start_cloud: StartCloud) -> Non
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104
-def test_host_that_does_not_say_how_it_is_reached_needs_a_public_one(
-    released: Path, tmp_path: Path, host: str
-) -> None:
+def test_wildcard_host_needs_a_public_host(released: Path, tmp_path: Path, host: str) -> None:
     ended = _serve(released, tmp_path, "--host", host)
 
     assert ended.returncode == 1

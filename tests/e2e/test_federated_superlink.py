@@ -1,4 +1,4 @@
-"""Federated rounds as on real machines: a SuperLink and two SuperNodes, with TLS, by command."""
+"""Federated rounds as on real machines: commands start a SuperLink and two SuperNodes with TLS."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def listens(port: int) -> bool:
 
 @contextmanager
 def running(module: str, *arguments: str, home: Path, log: IO[str]) -> Iterator[None]:
-    """A command that goes on until it is told to end, and whatever it started with it."""
+    """Run a command for the length of the block, then end it and all its children."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", module, "federated", *arguments],
         env={**os.environ, "FLWR_HOME": str(home)},
@@ -82,12 +82,12 @@ def superlink(files: ServerFiles, folder: Path, log: IO[str]) -> Iterator[int]:
 
 
 def by_flags(node: NodeConfig, _: Path) -> list[str]:
-    """Who a node is, flag by flag."""
+    """Return a node's description as flags."""
     return [word for name in DESCRIBED for word in (f"--{name}", str(node[name]))]
 
 
 def by_file(node: NodeConfig, folder: Path) -> list[str]:
-    """Who a node is, as its configuration says."""
+    """Write a node's description into a configuration file and return the flag for it."""
     path = folder / f"{node['id']}.toml"
     path.write_text(
         f'[device]\nid = "{node["id"]}"\nstate = "{node["state"]}"\n'
@@ -108,11 +108,17 @@ def supernode(
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """Two runs one after another: what the command said, and what it kept of the rounds."""
+    """Two successive runs.
+
+    Attributes:
+        first: the first command.
+        second: the second command.
+        rounds: logged rounds, newest first.
+    """
 
     first: subprocess.CompletedProcess[str]
     second: subprocess.CompletedProcess[str]
-    rounds: list[Round]  # newest first
+    rounds: list[Round]
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +139,7 @@ def runs(fleet: LearningFleet, tmp_path_factory: pytest.TempPathFactory) -> Runs
             *("--root-certificates", str(files.authority), "--rounds", "1", "--margin", "20"),
         ]
         first = subprocess.run(command, capture_output=True, text=True, check=False)
-        # Nobody took the new release to the devices: they run the old one.
+        # The devices did not get the new release, so they still run the old one.
         second = subprocess.run(command, capture_output=True, text=True, check=False)
     sys.stderr.write((folder / "log").read_text()[-6000:])  # shown if a test fails
     with RoundLog(store_url(str(fleet.store))) as kept:
@@ -149,7 +155,7 @@ def test_rounds_over_a_superlink_release_the_next_bundle(runs: Runs, fleet: Lear
     assert f"released {desired.bundle_version}" in runs.first.stdout
 
 
-def test_both_nodes_took_part_with_the_capacity_of_their_budget(runs: Runs) -> None:
+def test_both_nodes_participate_with_the_capacity_of_their_budget(runs: Runs) -> None:
     first = runs.rounds[1]
 
     assert first.dropped == ()
@@ -160,7 +166,7 @@ def test_both_nodes_took_part_with_the_capacity_of_their_budget(runs: Runs) -> N
     assert first.bytes_up > 0
 
 
-def test_run_that_ends_without_a_release_fails_and_says_why(
+def test_run_that_ends_without_a_release_fails_with_the_reason(
     runs: Runs, fleet: LearningFleet
 ) -> None:
     latest = runs.rounds[0]
@@ -173,7 +179,7 @@ def test_run_that_ends_without_a_release_fails_and_says_why(
     assert fleet.repository.manifest().release == 2
 
 
-def test_superlink_that_is_not_there_is_an_error(fleet: LearningFleet, tmp_path: Path) -> None:
+def test_unreachable_superlink_is_an_error(fleet: LearningFleet, tmp_path: Path) -> None:
     write_app(tmp_path / "app", fleet.config())
     link = Link(address=Address(host="127.0.0.1", port=free_port()), root_certificates=None)
 

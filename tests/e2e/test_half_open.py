@@ -1,4 +1,4 @@
-"""Strangers who connect and say nothing: everybody else is served meanwhile."""
+"""Clients that connect and send nothing do not keep others from being served."""
 
 import resource
 import socket
@@ -30,7 +30,7 @@ STALLED_CALLS = 40
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """State folder of the cloud."""
+    """Create the cloud's state folder."""
     folder = tmp_path / "cloud"
     folder.mkdir(mode=0o700)
     return folder
@@ -40,7 +40,7 @@ def state(tmp_path: Path) -> Path:
 def cloud(
     request: pytest.FixtureRequest, tmp_path: Path, state: Path, tiny_teacher: bytes
 ) -> Iterator[Cloud]:
-    """A cloud with TLS that may open few files, or that may raise the limit by itself."""
+    """Start a cloud with TLS under a low soft or hard limit of open files."""
     repository, log = tmp_path / "repository", tmp_path / "log"
     hand_repository(repository, tiny_teacher)
     store = state / "receipts.sqlite"
@@ -64,7 +64,7 @@ def connect(address: str) -> socket.socket:
 
 
 def ended(stranger: socket.socket) -> bool:
-    """Whether the cloud has hung up; it greets first."""
+    """Return whether the cloud has closed a connection; it may have sent data before."""
     stranger.setblocking(False)
     try:
         return stranger.recv(4096) == b""
@@ -86,7 +86,7 @@ def release_seen_by(identity: Identity, cloud: Cloud) -> int:
         return int(answer.release)
 
 
-def test_half_open_connections_keep_nobody_from_enrolling_and_asking(
+def test_half_open_connections_do_not_block_enrolment_and_delivery(
     cloud: Cloud, state: Path, tmp_path: Path
 ) -> None:
     with ExitStack() as stack:
@@ -103,11 +103,11 @@ def test_half_open_connections_keep_nobody_from_enrolling_and_asking(
     assert cloud.process.poll() is None
 
 
-def test_calls_that_never_send_their_request_keep_nobody_from_enrolling(
+def test_calls_without_a_request_do_not_block_enrolment(
     cloud: Cloud, state: Path, tmp_path: Path
 ) -> None:
     never = threading.Event()
-    calls: list[grpc.Future[bytes]] = []  # one that nobody holds is cancelled
+    calls: list[grpc.Future[bytes]] = []  # a call without a reference is cancelled
 
     def nothing() -> Iterator[bytes]:
         never.wait()

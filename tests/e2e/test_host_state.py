@@ -1,4 +1,4 @@
-"""A host that lives is online, whatever an earlier connection's Will says late."""
+"""A running host stays online, even if an earlier connection's Will arrives late."""
 
 import time
 from collections.abc import Iterator
@@ -43,13 +43,13 @@ def device(tmp_path: Path, broker: Broker) -> Iterator[ReportingDevice]:
         yield reporting
 
 
-def living_host(store: Store, broker: Broker | CuttableLink) -> AbstractContextManager[None]:
-    """A cloud's ingest, over a broker or over a link to it."""
+def running_host(store: Store, broker: Broker | CuttableLink) -> AbstractContextManager[None]:
+    """Run a cloud's ingest, connected to a broker directly or over a link."""
     return background(lambda: ingest(store, host="127.0.0.1", port=broker.port))
 
 
 def look(broker: Broker) -> Finding:
-    """What the doctor finds of the host."""
+    """Return the doctor's finding about the host."""
     config = with_values(Config(), {("cloud", "broker"): f"{broker.host}:{broker.port}"})
     return network.host(
         CheckedDevice(config=config, identity=None, running=False, activations="uint8")
@@ -60,10 +60,10 @@ def stored(store: Store) -> list[int]:
     return sorted(row.input_index for row in store.receipts(DEVICE))
 
 
-def test_late_will_of_an_earlier_connection_is_corrected_by_the_living_host(
+def test_running_host_corrects_a_late_will_of_an_earlier_connection(
     broker: Broker, watcher: StateWatcher, store: Store, device: ReportingDevice
 ) -> None:
-    with living_host(store, broker):
+    with running_host(store, broker):
         born = watcher.next(online=True)
 
         watcher.say(online=False, timestamp=born["timestamp"] - 1)
@@ -75,12 +75,12 @@ def test_late_will_of_an_earlier_connection_is_corrected_by_the_living_host(
     assert stored(store) == [0, 1, 2]
 
 
-def test_host_whose_name_another_host_took_down_later_comes_back_with_a_newer_birth(
+def test_host_publishes_a_newer_birth_after_another_host_ended_its_name(
     broker: Broker, watcher: StateWatcher, store: Store, device: ReportingDevice
 ) -> None:
-    with living_host(store, broker):
+    with running_host(store, broker):
         watcher.next(online=True)
-        with living_host(store, broker):
+        with running_host(store, broker):
             watcher.next(online=True)
         goodbye = watcher.next(online=False)
 
@@ -93,14 +93,14 @@ def test_host_whose_name_another_host_took_down_later_comes_back_with_a_newer_bi
     assert stored(store) == [0, 1, 2]
 
 
-def test_host_starts_beside_a_death_from_a_clock_that_was_ahead(
+def test_host_starts_despite_a_retained_death_from_a_clock_ahead(
     broker: Broker, watcher: StateWatcher, store: Store, device: ReportingDevice
 ) -> None:
     ahead = 4_000_000_000_000
     watcher.say(online=False, timestamp=ahead)
     device.node.answer(0, 3)
 
-    with living_host(store, broker):
+    with running_host(store, broker):
         until(lambda: watcher.next(online=True)["timestamp"] == ahead)
         assert device.node.flush()
 
@@ -108,12 +108,12 @@ def test_host_starts_beside_a_death_from_a_clock_that_was_ahead(
     assert stored(store) == [0, 1, 2]
 
 
-def test_connection_that_only_the_host_lost_does_not_take_the_next_one_down(
+def test_late_will_of_a_lost_connection_does_not_end_the_next_one(
     broker: Broker, watcher: StateWatcher, store: Store
 ) -> None:
     with (
         CuttableLink("cloud", broker.host, broker.port) as link,
-        living_host(store, link),
+        running_host(store, link),
     ):
         first = watcher.next(online=True)
         link.cut()
@@ -127,7 +127,7 @@ def test_connection_that_only_the_host_lost_does_not_take_the_next_one_down(
 def test_unreadable_state_under_the_hosts_name_is_corrected(
     broker: Broker, watcher: StateWatcher, store: Store
 ) -> None:
-    with living_host(store, broker):
+    with running_host(store, broker):
         born = watcher.next(online=True)
 
         watcher.say_bytes(b"OFFLINE")
@@ -135,17 +135,17 @@ def test_unreadable_state_under_the_hosts_name_is_corrected(
         assert watcher.next(online=True) == born
 
 
-def test_goodbye_has_the_time_of_the_goodbye(
+def test_goodbye_carries_the_current_time(
     broker: Broker, watcher: StateWatcher, store: Store
 ) -> None:
-    with living_host(store, broker):
+    with running_host(store, broker):
         born = watcher.next(online=True)
         until(lambda: time.time_ns() // 10**6 > born["timestamp"])
 
     assert watcher.next(online=False)["timestamp"] > born["timestamp"]
 
 
-def test_device_ignores_a_death_older_than_the_birth_that_it_believes(
+def test_device_ignores_a_death_older_than_the_last_birth(
     watcher: StateWatcher, device: ReportingDevice
 ) -> None:
     watcher.say(online=True, timestamp=10)
@@ -155,7 +155,7 @@ def test_device_ignores_a_death_older_than_the_birth_that_it_believes(
     assert device.sends_receipts()
 
 
-def test_device_believes_a_death_as_old_as_the_birth(
+def test_device_accepts_a_death_as_old_as_the_last_birth(
     watcher: StateWatcher, device: ReportingDevice
 ) -> None:
     watcher.say(online=True, timestamp=10)
@@ -166,7 +166,7 @@ def test_device_believes_a_death_as_old_as_the_birth(
     assert not device.sends_receipts()
 
 
-def test_device_takes_another_brokers_word_afresh(
+def test_device_forgets_the_host_state_of_an_earlier_connection(
     tmp_path: Path, broker: Broker, watcher: StateWatcher
 ) -> None:
     with (
@@ -185,7 +185,7 @@ def test_device_takes_another_brokers_word_afresh(
         assert device.sends_receipts()
 
 
-def test_doctor_tells_whether_a_cloud_is_online(broker: Broker, watcher: StateWatcher) -> None:
+def test_doctor_reports_whether_a_cloud_is_online(broker: Broker, watcher: StateWatcher) -> None:
     levels = [look(broker).level]
     watcher.say(online=True, timestamp=10)
     levels.append(look(broker).level)
@@ -198,7 +198,7 @@ def test_doctor_tells_whether_a_cloud_is_online(broker: Broker, watcher: StateWa
     assert "nestling-cloud serve" in found.advice
 
 
-def test_doctor_blames_the_host_for_nothing_that_the_broker_does() -> None:
+def test_doctor_does_not_blame_the_host_for_a_missing_broker() -> None:
     with start_broker() as gone:
         pass
 

@@ -1,4 +1,4 @@
-"""What other parts of the cloud learn from ingest and send through it, over a real broker."""
+"""Ingest passes messages on and sends commands, over a real broker."""
 
 import asyncio
 import contextlib
@@ -36,27 +36,27 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @contextlib.asynccontextmanager
 async def listening(
-    store: Store, broker: Broker, heard: "asyncio.Queue[DeviceMessage] | None" = None
+    store: Store, broker: Broker, received: "asyncio.Queue[DeviceMessage] | None" = None
 ) -> AsyncIterator[Ingest]:
     ingest = Ingest(
         store,
         BrokerAddress(host=broker.host, port=broker.port),
-        heard=heard.put_nowait if heard else None,
+        on_message=received.put_nowait if received else None,
     )
     async with running(ingest.run(), ingest.subscribed):
         yield ingest
 
 
-def test_listener_hears_births_and_data_in_their_order(store: Store, broker: Broker) -> None:
+def test_listener_gets_births_and_data_in_order(store: Store, broker: Broker) -> None:
     async def listen() -> list[DeviceMessage]:
-        heard: asyncio.Queue[DeviceMessage] = asyncio.Queue()
-        async with listening(store, broker, heard):
+        received: asyncio.Queue[DeviceMessage] = asyncio.Queue()
+        async with listening(store, broker, received):
             node = await asyncio.to_thread(Node, broker.host, broker.port)
             await asyncio.to_thread(node.birth, {sparkplug_metrics.OFFLOAD_SHARE: 0.5})
             await asyncio.to_thread(node.data, 1, batch_of(1))
             await asyncio.to_thread(node.death)
             await asyncio.to_thread(node.birth, {sparkplug_metrics.OFFLOAD_SHARE: 0.75})
-            found = [await heard.get() for _ in range(3)]
+            found = [await received.get() for _ in range(3)]
             node.close()
             return found
 
@@ -73,8 +73,8 @@ def test_listener_hears_births_and_data_in_their_order(store: Store, broker: Bro
 
 def test_command_reaches_the_device_with_values_and_nulls(store: Store, broker: Broker) -> None:
     async def command() -> tuple[list[bool], list[sparkplug_metrics.Metric]]:
-        heard: asyncio.Queue[DeviceMessage] = asyncio.Queue()
-        async with listening(store, broker, heard) as ingest:
+        received: asyncio.Queue[DeviceMessage] = asyncio.Queue()
+        async with listening(store, broker, received) as ingest:
             node = await asyncio.to_thread(Node, broker.host, broker.port)
             wanted = {
                 sparkplug_metrics.OFFLOAD_TARGET: None,
@@ -82,7 +82,7 @@ def test_command_reaches_the_device_with_values_and_nulls(store: Store, broker: 
             }
             sent = [await ingest.command("pi-1", wanted)]
             await asyncio.to_thread(node.birth)
-            await heard.get()
+            await received.get()
             sent.append(await ingest.command("pi-1", wanted))
             entries = [await asyncio.to_thread(node.target) for _ in range(2)]
             node.close()
@@ -111,10 +111,10 @@ def execute(store: Store, statement: str) -> None:
         connection.execute(sa.text(statement))
 
 
-def test_what_a_device_said_while_the_store_failed_is_written_when_it_works_again(
+def test_reports_received_while_the_store_failed_are_written_later(
     store: Store, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def said() -> list[tuple[str, bool]]:
+    def stored() -> list[tuple[str, bool]]:
         rows, _ = MetricQueries(store).devices()
         return [(row.profile, row.online) for row in rows]
 
@@ -126,7 +126,7 @@ def test_what_a_device_said_while_the_store_failed_is_written_when_it_works_agai
         until(lambda: "out of order" in uplink().store_fault)
         node.death()
         execute(store, "DROP TRIGGER refuse")
-        until(lambda: said() == [("pi-5", False)])
+        until(lambda: stored() == [("pi-5", False)])
         until(lambda: not uplink().store_fault)
         node.close()
 
@@ -137,7 +137,7 @@ def test_what_a_device_said_while_the_store_failed_is_written_when_it_works_agai
     asyncio.run(listen())
 
 
-def test_broker_that_hangs_up_while_it_starts_is_tried_again_at_once(store: Store) -> None:
+def test_broker_that_closes_connections_while_starting_is_retried_at_once(store: Store) -> None:
     async def connect() -> None:
         refused = asyncio.Event()
 
@@ -151,7 +151,7 @@ def test_broker_that_hangs_up_while_it_starts_is_tried_again_at_once(store: Stor
             work = asyncio.create_task(ingest.run())
             await refused.wait()
         with await asyncio.to_thread(start_broker, port=port):
-            # aiomqtt by itself would wait 10 s for the answer to its first CONNECT.
+            # aiomqtt alone would wait 10 s for the answer to its first CONNECT.
             await asyncio.wait_for(ingest.subscribed.wait(), 9)
             work.cancel()
             await asyncio.wait([work])
@@ -160,7 +160,7 @@ def test_broker_that_hangs_up_while_it_starts_is_tried_again_at_once(store: Stor
 
 
 class FullStore(Store):
-    """Stores nothing, and counts how often it was to."""
+    """A store whose commits fail, and which counts them."""
 
     attempts = 0
 
@@ -172,7 +172,7 @@ class FullStore(Store):
         raise sa.exc.OperationalError("INSERT", None, OSError("no space left on device"))
 
 
-def test_store_that_fails_again_and_again_has_one_line_in_the_log(
+def test_repeated_failure_of_the_store_is_logged_once(
     tmp_path: Path,
     broker: Broker,
     monkeypatch: pytest.MonkeyPatch,

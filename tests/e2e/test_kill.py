@@ -1,4 +1,4 @@
-"""kill -9 at every step that a device takes on its disk."""
+"""A device survives kill -9 at every write to its disk."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ def every_kill(scenario: str, folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_killed_installation_leaves_the_old_bundle_or_the_new_one_and_can_be_finished(
+def test_killed_installation_leaves_the_old_or_the_new_bundle_and_can_be_finished(
     tmp_path: Path,
 ) -> None:
     found = every_kill("install", tmp_path)
@@ -34,7 +34,7 @@ def test_killed_installation_leaves_the_old_bundle_or_the_new_one_and_can_be_fin
     assert {"open .part", "piece", "os.rename .part", "COMMIT", "os.remove blob"} <= steps
 
 
-def test_killed_outbox_keeps_every_receipt_that_it_guaranteed(tmp_path: Path) -> None:
+def test_killed_outbox_keeps_every_receipt_that_it_confirmed(tmp_path: Path) -> None:
     found = every_kill("outbox", tmp_path)
 
     assert len(found) > 30
@@ -42,7 +42,7 @@ def test_killed_outbox_keeps_every_receipt_that_it_guaranteed(tmp_path: Path) ->
         assert kill["guaranteed"] <= kill["left"] <= kill["guaranteed"] + 1, kill
 
 
-def test_killed_enrolment_leaves_no_identity_or_a_whole_one_and_can_be_finished(
+def test_killed_enrolment_leaves_no_identity_or_a_complete_one_and_can_be_finished(
     tmp_path: Path,
 ) -> None:
     found = every_kill("enrol", tmp_path)
@@ -51,7 +51,7 @@ def test_killed_enrolment_leaves_no_identity_or_a_whole_one_and_can_be_finished(
     assert {kill["finally"] for kill in found} == {"second:1"}
     steps = {kill["step"] for kill in found}
     assert {"os.mkdir blob", "open .pem", "os.symlink", "os.rename .link"} <= steps
-    # The identity, at most one before it, the link; no key that waits for an answer.
+    # The identity, at most one earlier one, and the link; no key of an unfinished enrolment.
     assert {tuple(kill["files"]) for kill in found} <= {
         ("identity", "identity"),
         ("identity", "identity", "identity"),

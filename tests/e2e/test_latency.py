@@ -1,4 +1,4 @@
-"""From probes over a device's measurement to a latency model, each program a process."""
+"""Latency models end to end: make probes, measure them on a device, fit, predict."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from tests.support.processes import DEADLINE_S
 
 
 def program(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end."""
+    """Run a program until it ends."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", module, *arguments],
         capture_output=True,
@@ -21,7 +21,7 @@ def program(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_probes_are_measured_by_a_device_fitted_and_foretell_the_rest(tmp_path: Path) -> None:
+def test_measured_probes_fit_a_model_that_predicts_other_latencies(tmp_path: Path) -> None:
     probes, table = tmp_path / "probes", tmp_path / "table.json"
     made = program(
         "nestling_cloud.cli",
@@ -29,13 +29,13 @@ def test_probes_are_measured_by_a_device_fitted_and_foretell_the_rest(tmp_path: 
     )
     assert (made.returncode, made.stdout) == (0, f"{probes}\n")
 
-    told = program(
+    measured = program(
         "nestling_device.cli",
         *("profile", "--models", str(probes), "--seconds", "0.02", "--out", str(table)),
     )
-    assert told.returncode == 0
-    assert "20 models on" in told.stdout
-    assert "probe-000/capacity-1.onnx" in told.stdout
+    assert measured.returncode == 0
+    assert "20 models on" in measured.stdout
+    assert "probe-000/capacity-1.onnx" in measured.stdout
 
     fitted = program(
         "nestling_cloud.cli",
@@ -47,19 +47,19 @@ def test_probes_are_measured_by_a_device_fitted_and_foretell_the_rest(tmp_path: 
     assert set(found["error"]) == {"trees", "linear_in_macs"}
     assert all(0 < error["median"] <= error["p90"] for error in found["error"].values())
 
-    foretold = program(
+    predicted = program(
         "nestling_cloud.cli",
         *("latency", "predict", "--task", "wearable", "--json"),
         *("--probes", str(probes), "--table", str(table)),
     )
-    assert foretold.returncode == 0
-    told_of = json.loads(foretold.stdout)
-    assert told_of["widths"] == [[8, 16, 16], [16, 32, 32], [24, 48, 48], [32, 64, 64]]
-    assert all(time > 0 for time in told_of["microseconds"])
+    assert predicted.returncode == 0
+    prediction = json.loads(predicted.stdout)
+    assert prediction["widths"] == [[8, 16, 16], [16, 32, 32], [24, 48, 48], [32, 64, 64]]
+    assert all(time > 0 for time in prediction["microseconds"])
 
 
-def test_device_measures_models_with_json_and_no_bundle(tmp_path: Path) -> None:
-    program("nestling_cloud.cli", *LITTLE, str(tmp_path / "probes"))
+def test_device_measures_models_without_a_bundle(tmp_path: Path) -> None:
+    program("nestling_cloud.cli", *TWO_PROBES, str(tmp_path / "probes"))
 
     done = program(
         "nestling_device.cli",
@@ -71,10 +71,10 @@ def test_device_measures_models_with_json_and_no_bundle(tmp_path: Path) -> None:
     assert list(models) == ["probe-000/capacity-1.onnx", "probe-001/capacity-1.onnx"]
 
 
-LITTLE = ("latency", "probes", "--task", "wearable", "--count", "2", "--out")
+TWO_PROBES = ("latency", "probes", "--task", "wearable", "--count", "2", "--out")
 
 
-def test_folder_without_models_ends_in_words(tmp_path: Path) -> None:
+def test_folder_without_models_is_an_error(tmp_path: Path) -> None:
     done = program("nestling_device.cli", "profile", "--models", str(tmp_path))
 
     assert (done.returncode, done.stdout) == (1, "")

@@ -1,4 +1,4 @@
-"""How a fleet is reached: by names and addresses of every kind, past proxies, and in words."""
+"""Devices reach the cloud by names and addresses of every kind, and report why they cannot."""
 
 import os
 import signal
@@ -20,8 +20,8 @@ from tests.support.needs import MOSQUITTO
 from tests.support.processes import until
 from tests.support.skipping import needs, needs_ipv6
 
-# libc reads it as 127.0.0.1, as it reads porch.local where mDNS is set up. gRPC's own resolver,
-# c-ares, knows neither.
+# libc resolves it to 127.0.0.1, as it resolves porch.local where mDNS is set up. gRPC's own
+# resolver, c-ares, resolves neither.
 LIBC_ONLY = "127.1"
 TO_THE_CLOUD = ("--offload-share", "1", "--count", "10", "--interval", "0.01")
 # Nobody listens there.
@@ -37,7 +37,7 @@ def repository(tiny_teacher: bytes, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start_cloud(repository: Path, tmp_path: Path) -> Iterator[StartCloud]:
-    """Starts clouds over a hand-made release, and ends them afterwards."""
+    """Return a function that starts clouds over a hand-made release."""
     log = tmp_path / "cloud.log"
     state = tmp_path / "cloud"
     state.mkdir(mode=0o700)
@@ -57,7 +57,7 @@ def start_cloud(repository: Path, tmp_path: Path) -> Iterator[StartCloud]:
 
 
 def every_connection_works(cloud: Cloud, tmp_path: Path) -> None:
-    """Enrol, fetch the bundle, have every input answered by the cloud and every receipt stored."""
+    """Check enrolment, delivery, offloads, telemetry, doctor and renewal against a cloud."""
     porch = tmp_path / "porch"
     token = enrolled.add(tmp_path / "cloud", "porch")
 
@@ -75,7 +75,7 @@ def every_connection_works(cloud: Cloud, tmp_path: Path) -> None:
     assert renewed.status == 0, renewed.stderr
 
 
-def test_name_that_only_libc_knows_serves_every_connection_of_a_device(
+def test_name_that_only_libc_resolves_works_for_every_connection(
     start_cloud: StartCloud, tmp_path: Path
 ) -> None:
     cloud = start_cloud(*enrolled.TLS, "--public-host", LIBC_ONLY)
@@ -86,7 +86,7 @@ def test_name_that_only_libc_knows_serves_every_connection_of_a_device(
 
 @needs_ipv6
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
-def test_ipv6_address_serves_every_connection_with_tls(
+def test_ipv6_address_works_for_every_connection_with_tls(
     start_cloud: StartCloud, tmp_path: Path, host: str
 ) -> None:
     cloud = start_cloud(*enrolled.TLS, "--host", host)
@@ -97,16 +97,14 @@ def test_ipv6_address_serves_every_connection_with_tls(
 
 
 @needs_ipv6
-def test_every_address_of_a_machine_is_every_address_of_both_families(
-    start_cloud: StartCloud, tmp_path: Path
-) -> None:
+def test_ipv6_wildcard_includes_ipv4_addresses(start_cloud: StartCloud, tmp_path: Path) -> None:
     cloud = start_cloud(*enrolled.TLS, "--host", "::", "--public-host", "127.0.0.1")
 
     every_connection_works(cloud, tmp_path)
 
 
 @needs_ipv6
-def test_ipv6_address_without_tls(start_cloud: StartCloud, tmp_path: Path) -> None:
+def test_ipv6_address_works_without_tls(start_cloud: StartCloud, tmp_path: Path) -> None:
     cloud = start_cloud("--host", "::1")
     assert cloud.grpc.startswith("[::1]:")
 
@@ -129,7 +127,7 @@ def test_no_connection_of_a_device_goes_through_a_proxy(
 
 
 @pytest.mark.parametrize(
-    ("address", "status", "words"),
+    ("address", "status", "message"),
     [
         ("no-such-host.invalid:8501", 1, "no address for no-such-host.invalid"),
         ("https://cloud.lan:8501", 2, "without https://"),
@@ -137,19 +135,19 @@ def test_no_connection_of_a_device_goes_through_a_proxy(
         ("::1:8501", 2, "[::1]:8501"),
     ],
 )
-def test_address_that_cannot_be_used_is_told_in_words(
-    tmp_path: Path, address: str, status: int, words: str
+def test_unusable_address_is_reported(
+    tmp_path: Path, address: str, status: int, message: str
 ) -> None:
     token = enrolled.add(tmp_path / "cloud", "porch", "--cloud", "cloud.lan:8501")
 
     ended = enrolled.enrol(address, token, tmp_path / "porch")
 
     assert ended.status == status
-    assert words in ended.stderr
+    assert message in ended.stderr
     assert "certificate" not in ended.stderr
 
 
-def test_port_of_inference_is_told_from_the_one_of_enrolment(
+def test_inference_port_given_for_the_enrolment_port_is_reported(
     start_cloud: StartCloud, tmp_path: Path
 ) -> None:
     cloud = start_cloud(*enrolled.TLS)
@@ -161,7 +159,7 @@ def test_port_of_inference_is_told_from_the_one_of_enrolment(
     assert "asks for a certificate" in ended.stderr
 
 
-def test_port_without_tls_is_told_in_words(start_cloud: StartCloud, tmp_path: Path) -> None:
+def test_port_without_tls_is_reported(start_cloud: StartCloud, tmp_path: Path) -> None:
     cloud = start_cloud()
     token = enrolled.add(tmp_path / "cloud", "porch", "--cloud", "cloud.lan:8501")
 
@@ -172,9 +170,7 @@ def test_port_without_tls_is_told_in_words(start_cloud: StartCloud, tmp_path: Pa
 
 
 @needs(MOSQUITTO)
-def test_host_that_does_not_exist_is_not_called_a_taken_port(
-    repository: Path, tmp_path: Path
-) -> None:
+def test_nonexistent_host_is_not_reported_as_a_taken_port(repository: Path, tmp_path: Path) -> None:
     arguments = ("--repository", str(repository), "--state", str(tmp_path / "cloud"))
 
     ended = enrolled.run("cloud", "serve", *arguments, "--host", "no-such-host.invalid")
@@ -183,7 +179,7 @@ def test_host_that_does_not_exist_is_not_called_a_taken_port(
     assert "no address for no-such-host.invalid" in ended.stderr
 
 
-def test_sighup_leaves_a_device_running_and_is_answered_with_a_word(
+def test_sighup_is_logged_and_leaves_the_device_running(
     start_cloud: StartCloud, tmp_path: Path
 ) -> None:
     cloud = start_cloud()
@@ -200,7 +196,7 @@ def test_sighup_leaves_a_device_running_and_is_answered_with_a_word(
         assert device.end(signal.SIGTERM) == 0
 
 
-def test_devices_that_are_ended_during_their_first_download_end_at_once(
+def test_devices_ended_during_their_first_download_end_at_once(
     start_cloud: StartCloud, tmp_path: Path
 ) -> None:
     cloud = start_cloud()

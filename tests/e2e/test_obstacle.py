@@ -1,4 +1,4 @@
-"""What keeps a device from a server, found by dialling real sockets."""
+"""The connection diagnosis names what keeps a device from a server, using real sockets."""
 
 import socket
 import ssl
@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 
 
 def server(authority: Authority, *, ask: bool = False, host: str = HOST) -> Iterator[Address]:
-    """A gRPC listener with a certificate of an authority, for 127.0.0.1 and localhost."""
+    """Run a gRPC listener with an authority's certificate for 127.0.0.1 and localhost."""
     files = authority.server("server", [])
 
     @asynccontextmanager
@@ -58,20 +58,18 @@ def found(address: Address, tls: ssl.SSLContext | None) -> str:
     return str(obstacle)
 
 
-def test_server_that_can_be_spoken_to_has_no_obstacle(
-    listener: Address, authority: Authority
-) -> None:
+def test_reachable_server_has_no_obstacle(listener: Address, authority: Authority) -> None:
     assert find_obstacle(listener, trusting(authority)) is None
     assert find_obstacle(listener, None) is None
 
 
-def test_name_that_nobody_has_is_told_from_a_certificate() -> None:
+def test_unknown_name_is_reported() -> None:
     unknown = Address(host="no-such-host.invalid", port=8501)
 
     assert found(unknown, None).startswith("no address for no-such-host.invalid; ")
 
 
-def test_port_that_nobody_listens_at_is_told() -> None:
+def test_port_without_a_listener_is_reported() -> None:
     with socket.socket() as nobody:
         nobody.bind((HOST, 0))
         address = Address(host=HOST, port=nobody.getsockname()[1])
@@ -79,37 +77,37 @@ def test_port_that_nobody_listens_at_is_told() -> None:
         assert f"{address} cannot be reached" in found(address, None)
 
 
-def test_certificate_for_other_names_is_told(listener: Address, authority: Authority) -> None:
-    by_name = Address(host="127.1", port=listener.port)  # no address to TLS
+def test_certificate_for_other_names_is_reported(listener: Address, authority: Authority) -> None:
+    by_name = Address(host="127.1", port=listener.port)  # TLS takes it for a name
 
     assert "--public-host 127.1" in found(by_name, trusting(authority))
     for by_address in server(authority, host="127.0.0.2"):
         assert "--public-host 127.0.0.2" in found(by_address, trusting(authority))
 
 
-def test_other_authority_is_told(listener: Address, tmp_path: Path) -> None:
+def test_other_authority_is_reported(listener: Address, tmp_path: Path) -> None:
     stranger = Authority.open(tmp_path / "stranger")
 
     assert "comes from another authority" in found(listener, trusting(stranger))
 
 
-@pytest.mark.parametrize(("days", "words"), [(-800, "has expired"), (800, "is not valid yet")])
-def test_clock_that_is_off_is_told(tmp_path: Path, days: int, words: str) -> None:
+@pytest.mark.parametrize(("days", "message"), [(-800, "has expired"), (800, "is not valid yet")])
+def test_clock_that_is_off_is_reported(tmp_path: Path, days: int, message: str) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     Authority.open(tmp_path / "authority", now=lambda: now - timedelta(days=1000))
     off = Authority.open(tmp_path / "authority", now=lambda: now + timedelta(days=days))
 
     for address in server(off):
-        assert words in found(address, trusting(off))
+        assert message in found(address, trusting(off))
 
 
-def test_listener_that_asks_for_a_certificate_is_told(
+def test_listener_that_requires_a_certificate_is_reported(
     asking: Address, authority: Authority
 ) -> None:
     assert "asks for a certificate" in found(asking, trusting(authority))
 
 
-def test_server_without_tls_is_told(authority: Authority) -> None:
+def test_server_without_tls_is_reported(authority: Authority) -> None:
     @asynccontextmanager
     async def listener() -> AsyncIterator[Address]:
         async with listening(grpc.aio.server(), HOST, 0) as address:

@@ -1,4 +1,4 @@
-"""The offloader against the cloud's inference service, and against clouds that misbehave."""
+"""The offloader with the cloud's inference service, and with servers that misbehave."""
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -62,7 +62,7 @@ def cloud_port(tmp_path: Path, tiny_teacher: bytes) -> Iterator[int]:
 
 @contextmanager
 def scripted(answer: Answer) -> Iterator[tuple[str, list[str]]]:
-    """Serve somebody else's inference service; yields its address and every caller's."""
+    """Run an inference service with scripted answers; yield its address and its callers'."""
     peers: list[str] = []
 
     def infer(
@@ -109,7 +109,7 @@ def broken(_request: inference_pb2.ModelInferRequest) -> inference_pb2.ModelInfe
     raise RuntimeError("out of memory")
 
 
-def test_teachers_logits_come_back_with_what_they_took(
+def test_answer_has_the_teachers_logits_and_their_cost(
     cloud_port: int, tiny_weights: NDArray[np.float32]
 ) -> None:
     with offloader(f"127.0.0.1:{cloud_port}") as cloud:
@@ -121,7 +121,7 @@ def test_teachers_logits_come_back_with_what_they_took(
     assert answer.wall_ms > 0
 
 
-def test_same_input_costs_the_same_bytes_every_time(cloud_port: int) -> None:
+def test_same_input_takes_the_same_bytes_every_time(cloud_port: int) -> None:
     with offloader(f"127.0.0.1:{cloud_port}") as cloud:
         answers = [cloud.offload(QUESTION, deadline_ms=PATIENT_MS) for _ in range(3)]
 
@@ -143,7 +143,7 @@ def test_first_call_after_every_outage_is_answered(cloud_port: int) -> None:
         cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
 
-def test_line_cut_while_waiting_is_unreachable(tmp_path: Path) -> None:
+def test_link_cut_while_waiting_is_unreachable(tmp_path: Path) -> None:
     asked, done = threading.Event(), threading.Event()
 
     def wait(request: inference_pb2.ModelInferRequest) -> inference_pb2.ModelInferResponse:
@@ -162,7 +162,7 @@ def test_line_cut_while_waiting_is_unreachable(tmp_path: Path) -> None:
             done.set()
 
 
-def test_wrong_shape_is_refused_by_the_cloud(cloud_port: int) -> None:
+def test_wrong_shape_is_rejected_by_the_cloud(cloud_port: int) -> None:
     with (
         offloader(f"127.0.0.1:{cloud_port}") as cloud,
         pytest.raises(BadAnswerError, match="INVALID_ARGUMENT"),
@@ -170,7 +170,7 @@ def test_wrong_shape_is_refused_by_the_cloud(cloud_port: int) -> None:
         cloud.offload(question(WINDOW.T), deadline_ms=PATIENT_MS)
 
 
-def test_unknown_model_is_refused_by_the_cloud(cloud_port: int) -> None:
+def test_unknown_model_is_rejected_by_the_cloud(cloud_port: int) -> None:
     with (
         offloader(f"127.0.0.1:{cloud_port}", model="another") as cloud,
         pytest.raises(BadAnswerError, match="NOT_FOUND"),
@@ -179,18 +179,18 @@ def test_unknown_model_is_refused_by_the_cloud(cloud_port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"), [(oversized, "RESOURCE_EXHAUSTED"), (broken, "UNKNOWN")]
+    ("answer", "status"), [(oversized, "RESOURCE_EXHAUSTED"), (broken, "UNKNOWN")]
 )
-def test_cloud_that_misbehaves_is_a_bad_answer(answer: Answer, words: str) -> None:
+def test_cloud_that_misbehaves_is_a_bad_answer(answer: Answer, status: str) -> None:
     with (
         scripted(answer) as (target, _),
         offloader(target) as cloud,
-        pytest.raises(BadAnswerError, match=words),
+        pytest.raises(BadAnswerError, match=status),
     ):
         cloud.offload(QUESTION, deadline_ms=PATIENT_MS)
 
 
-def test_missed_deadlines_are_told_and_end_in_a_new_connection() -> None:
+def test_missed_deadlines_are_reported_and_lead_to_a_new_connection() -> None:
     done = threading.Event()
 
     def wait(request: inference_pb2.ModelInferRequest) -> inference_pb2.ModelInferResponse:

@@ -1,4 +1,4 @@
-"""docs/operate.md, run: its two terminals, its calls of the API, its store in PostgreSQL."""
+"""The commands of docs/operate.md work: two terminals, API calls, a store in PostgreSQL."""
 
 import json
 import os
@@ -26,15 +26,15 @@ _BLOCKS = re.findall(r"^```sh\n(.*?)^```$", _TEXT, re.MULTILINE | re.DOTALL)
 _PORTS = ("8500", "1883", "8080")
 
 
-def block(words: str) -> str:
-    """The one block of the page that has these words, without comments and installing."""
-    (found,) = (each for each in _BLOCKS if words in each)
+def block(text: str) -> str:
+    """Return the one block of the page with a text, without comments and pip commands."""
+    (found,) = (each for each in _BLOCKS if text in each)
     lines = [line for line in found.splitlines() if not line.startswith(("#", "pip "))]
     return "\n".join(lines)
 
 
 class Machine:
-    """A home and a working folder in which the page's commands run."""
+    """A home and a working folder for the page's commands."""
 
     def __init__(self, folder: Path, repository: Path) -> None:
         self.here = folder / "here"
@@ -51,7 +51,7 @@ class Machine:
         }
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Run a block to its end."""
+        """Run a block until it ends."""
         for port, free in self._ports.items():
             script = script.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
         return subprocess.run(
@@ -66,7 +66,7 @@ class Machine:
 
     @contextmanager
     def serving(self, command: str) -> Iterator[dict[str, str]]:
-        """Run `nestling-cloud serve` meanwhile; yields what it says when it is ready."""
+        """Run `nestling-cloud serve` for the length of the block; yield its ready event."""
         flags = ("--port", "--broker-port", "--console-port")
         free = " ".join(
             f"{flag} {self._ports[port]}" for flag, port in zip(flags, _PORTS, strict=True)
@@ -89,7 +89,7 @@ class Machine:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all different."""
+    """Return different ports that nobody listens on."""
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
@@ -102,7 +102,7 @@ def machine(tmp_path: Path, trained: TrainedTask) -> Machine:
     return Machine(tmp_path, trained.repository)
 
 
-def test_two_terminals_and_every_call_of_the_api(machine: Machine) -> None:
+def test_two_terminals_and_every_api_call_work(machine: Machine) -> None:
     calls = "\n".join([block("/api/v1/fleet"), block("curl -X PUT")])
 
     with machine.serving(block('nestling-cloud serve --repository "$(ls')):
@@ -115,7 +115,7 @@ def test_two_terminals_and_every_call_of_the_api(machine: Machine) -> None:
     assert len((machine.here / "receipts.csv").read_text().splitlines()) == 1 + 6
 
 
-def test_store_in_postgresql(machine: Machine, postgres_server: Postgres) -> None:
+def test_store_in_postgresql_works(machine: Machine, postgres_server: Postgres) -> None:
     url = "postgresql+psycopg://nestling@localhost/nestling"
     command = block("--store postgresql")
     assert url in command

@@ -1,4 +1,4 @@
-"""deploy/raspberry-pi/install.sh, run for real below a folder: a venv, the wheel, what it needs."""
+"""deploy/raspberry-pi/install.sh installs, upgrades and uninstalls below a folder."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ BANNED = {
 }
 IMPORT_ALL = """
 import importlib, pkgutil, nestling, nestling_device
-# What learns needs torch and flwr, and is an extra of its own.
+# Learning needs torch and flwr, which are an extra.
 extra = ("nestling_core.student", "nestling_device.federated")
 names = [
     found.name
@@ -44,12 +44,12 @@ print(len(names))
 
 @pytest.fixture
 def copied(installed: Path, tmp_path: Path) -> Path:
-    """A root like it, to change."""
+    """Copy the installed root, so that a test may change it."""
     return copy_root(installed, tmp_path / "root")
 
 
 def tree(root: Path) -> dict[str, tuple[int, int, str]]:
-    """Everything below a folder: time of change, size, where links lead."""
+    """Return the modification time, size and link target of everything below a folder."""
     found = {}
     for folder, folders, files in os.walk(root):
         for name in [*folders, *files]:
@@ -61,7 +61,7 @@ def tree(root: Path) -> dict[str, tuple[int, int, str]]:
 
 
 def files(root: Path) -> set[str]:
-    """Everything below a folder that is no folder, and the folders that are empty."""
+    """Return the files and the empty folders below a folder."""
     return {
         name
         for name in tree(root)
@@ -69,7 +69,7 @@ def files(root: Path) -> set[str]:
     }
 
 
-def test_dry_run_says_what_it_would_do_and_does_nothing(wheel: Path, tmp_path: Path) -> None:
+def test_dry_run_prints_its_steps_and_changes_nothing(wheel: Path, tmp_path: Path) -> None:
     done = install("--dry-run", "--wheel", str(wheel), "--root", str(tmp_path / "root"))
 
     assert done.returncode == 0
@@ -80,7 +80,7 @@ def test_dry_run_says_what_it_would_do_and_does_nothing(wheel: Path, tmp_path: P
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> dict[str, str]:
-    """Settings of a caller that would send packages elsewhere, or run something else."""
+    """Return an environment that would redirect packages or run other programs."""
     (tmp_path / "fake").mkdir()
     for name in ("python3", "find"):
         (tmp_path / "fake" / name).write_text("#!/bin/sh\nexit 1\n")
@@ -105,7 +105,7 @@ def hostile(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def test_settings_of_the_caller_have_no_part_in_what_is_installed(
+def test_callers_settings_do_not_affect_the_installation(
     wheel: Path, tmp_path: Path, hostile: dict[str, str]
 ) -> None:
     root = tmp_path / "root"
@@ -119,7 +119,7 @@ def test_settings_of_the_caller_have_no_part_in_what_is_installed(
 
     assert done.returncode == 0
     closed = [name for name in tree(root) if not for_everybody(root / name)]
-    assert closed == ["var/lib/nestling"]  # the state is the service's own
+    assert closed == ["var/lib/nestling"]  # only the service may read the state
     assert not (tmp_path / "elsewhere").exists()
     command = root / "opt" / "nestling" / "device" / "current" / "bin" / "nestling-device"
     ran = subprocess.run([str(command), "--help"], capture_output=True, env={}, check=False)
@@ -128,14 +128,14 @@ def test_settings_of_the_caller_have_no_part_in_what_is_installed(
 
 
 def for_everybody(path: Path) -> bool:
-    """Whether everybody may read a file, or go through a folder."""
+    """Return whether everybody may read a file or enter a folder."""
     if path.is_symlink():
         return True
     wanted = 0o005 if path.is_dir() else 0o004
     return path.stat().st_mode & wanted == wanted
 
 
-def test_environment_that_not_everybody_can_read_is_made_again(copied: Path, wheel: Path) -> None:
+def test_environment_that_not_everybody_can_read_is_replaced(copied: Path, wheel: Path) -> None:
     environment = (copied / "opt" / "nestling" / "device" / "current").resolve()
     (environment / "lib").chmod(0o700)
 
@@ -160,7 +160,7 @@ def test_installed_command_runs(installed: Path) -> None:
     assert str(link.readlink()) == "/opt/nestling/device/current/bin/nestling-device"
 
 
-def test_base_install_has_what_a_device_needs_and_nothing_of_the_cloud(installed: Path) -> None:
+def test_base_install_has_the_devices_packages_and_none_of_the_clouds(installed: Path) -> None:
     python = installed / "opt" / "nestling" / "device" / "current" / "bin" / "python"
     listed = subprocess.run(
         [str(python), "-m", "pip", "list", "--format", "freeze", "--disable-pip-version-check"],
@@ -175,7 +175,7 @@ def test_base_install_has_what_a_device_needs_and_nothing_of_the_cloud(installed
     assert names & BANNED == set()
 
 
-def test_every_module_of_the_device_is_imported_with_the_base_install_alone(
+def test_every_device_module_can_be_imported_with_the_base_install(
     installed: Path,
 ) -> None:
     python = installed / "opt" / "nestling" / "device" / "current" / "bin" / "python"
@@ -227,22 +227,22 @@ def test_wheel_that_cannot_be_installed_leaves_the_old_one(copied: Path, tmp_pat
 
     assert done.returncode != 0
     after = tree(copied)
-    # The environment was begun and removed: its folder's own time is all that may have changed.
+    # The new environment was created and removed, so its parent's time may have changed.
     assert {name: entry for name, entry in after.items() if name != "opt/nestling/device"} == {
         name: entry for name, entry in before.items() if name != "opt/nestling/device"
     }
 
 
-def test_uninstall_leaves_nothing_but_the_state(copied: Path) -> None:
+def test_uninstall_leaves_only_the_state(copied: Path) -> None:
     (copied / "var" / "lib" / "nestling" / "state.db").write_text("precious")
 
     assert install("--uninstall", "--root", str(copied)).returncode == 0
 
     assert {name for name in files(copied) if "nestling" in name} == {"var/lib/nestling/state.db"}
-    assert install("--uninstall", "--root", str(copied)).returncode == 0  # again is no error
+    assert install("--uninstall", "--root", str(copied)).returncode == 0  # repeating it is no error
 
 
-def test_uninstall_keeps_a_configuration_that_was_changed_until_purged(copied: Path) -> None:
+def test_uninstall_keeps_a_changed_configuration_until_purged(copied: Path) -> None:
     config = copied / "etc" / "nestling" / "device.toml"
     config.write_text(config.read_text() + "# mine\n")
 
@@ -254,7 +254,7 @@ def test_uninstall_keeps_a_configuration_that_was_changed_until_purged(copied: P
 
 
 def put_foreign(root: Path) -> dict[Path, str]:
-    """What others keep beside the device, such as a cloud: files by path."""
+    """Create files of other programs beside the device's, and return their texts by path."""
     texts = {}
     for name in (
         "opt/nestling/bin/nestling-cloud",
@@ -271,11 +271,11 @@ def put_foreign(root: Path) -> dict[Path, str]:
 
 
 def read_all(foreign: dict[Path, str]) -> dict[Path, str]:
-    """What is left of them."""
+    """Return the texts of the files that still exist."""
     return {path: path.read_text() for path in foreign if path.exists()}
 
 
-def test_install_and_upgrade_leave_the_files_of_others(copied: Path, wheel: Path) -> None:
+def test_install_and_upgrade_keep_other_programs_files(copied: Path, wheel: Path) -> None:
     foreign = put_foreign(copied)
 
     assert install("--wheel", str(wheel), "--root", str(copied)).returncode == 0
@@ -287,9 +287,7 @@ def test_install_and_upgrade_leave_the_files_of_others(copied: Path, wheel: Path
 
 
 @pytest.mark.parametrize("purge", [[], ["--purge"]])
-def test_uninstall_leaves_the_files_of_others_and_nothing_else(
-    copied: Path, purge: list[str]
-) -> None:
+def test_uninstall_leaves_only_other_programs_files(copied: Path, purge: list[str]) -> None:
     foreign = put_foreign(copied)
 
     done = install("--uninstall", *purge, "--root", str(copied))
@@ -301,7 +299,7 @@ def test_uninstall_leaves_the_files_of_others_and_nothing_else(
     assert left == {str(path.relative_to(copied)) for path in foreign} | state
 
 
-def test_uninstall_leaves_a_command_that_another_put_in_its_place(copied: Path) -> None:
+def test_uninstall_keeps_a_command_that_replaced_the_devices(copied: Path) -> None:
     command = copied / "usr" / "local" / "bin" / "nestling-device"
     command.unlink()
     command.write_text("mine")
@@ -311,7 +309,7 @@ def test_uninstall_leaves_a_command_that_another_put_in_its_place(copied: Path) 
     assert command.read_text() == "mine"
 
 
-def test_uninstall_can_be_rehearsed(copied: Path) -> None:
+def test_dry_run_of_uninstall_changes_nothing(copied: Path) -> None:
     before = tree(copied)
 
     done = install("--uninstall", "--purge", "--dry-run", "--root", str(copied))
@@ -322,7 +320,7 @@ def test_uninstall_can_be_rehearsed(copied: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "words"),
+    ("arguments", "status", "message"),
     [
         (("--wheels", "x"), 2, "unknown option --wheels"),
         (("--wheel",), 2, "--wheel needs a value"),
@@ -332,15 +330,15 @@ def test_uninstall_can_be_rehearsed(copied: Path) -> None:
         (("--root", "/nowhere", "--wheel", str(SCRIPT)), 1, "no wheel of nestling"),
     ],
 )
-def test_wrong_options_are_refused_with_words(
-    arguments: tuple[str, ...], status: int, words: str
+def test_wrong_options_are_rejected_with_a_message(
+    arguments: tuple[str, ...], status: int, message: str
 ) -> None:
     done = install(*arguments)
 
-    assert (done.returncode, words in done.stderr) == (status, True)
+    assert (done.returncode, message in done.stderr) == (status, True)
 
 
-def test_unit_runs_what_the_script_installs_as_the_user_that_it_makes() -> None:
+def test_unit_runs_the_installed_program_as_the_user_that_the_script_creates() -> None:
     text = UNIT.read_text()
 
     assert "ExecStart=/opt/nestling/device/current/bin/nestling-device run --config" in text
@@ -366,7 +364,7 @@ def test_shellcheck_finds_nothing(script: Path) -> None:
     assert done.stdout.decode() == ""
 
 
-def test_unit_is_hardened_as_systemd_judges_it() -> None:
+def test_unit_is_hardened_by_the_rating_of_systemd() -> None:
     analyze = required(SYSTEMD)
     done = subprocess.run(
         [str(analyze), "security", "--offline=true", "--threshold=25", str(UNIT)],
@@ -375,6 +373,6 @@ def test_unit_is_hardened_as_systemd_judges_it() -> None:
         check=False,
     )
 
-    # Exposure is at most 2.5 of 10, "OK"; a directive that systemd does not know is told on stderr.
+    # Exposure is at most 2.5 of 10, "OK"; systemd reports unknown directives on stderr.
     assert done.returncode == 0, done.stdout[-200:]
     assert "Unknown" not in done.stderr

@@ -1,4 +1,4 @@
-"""A real Mosquitto with our configuration: who gets in, and who sees what."""
+"""A real Mosquitto with our configuration authenticates devices and isolates them."""
 
 import queue
 import socket
@@ -45,7 +45,7 @@ def broker(enrolment: Enrolment) -> Iterator[Broker]:
 
 
 class Client:
-    """A paho client of MQTT 5, which tells what the broker thinks of a publication."""
+    """A paho client of MQTT 5, by which the broker reports whether it accepts a publication."""
 
     def __init__(self, tls: ssl.SSLContext, port: int, *, will: str = "") -> None:
         self.messages: queue.Queue[mqtt.MQTTMessage] = queue.Queue()
@@ -74,7 +74,7 @@ class Client:
         return self._answers.get(timeout=DEADLINE_S)
 
     def vanish(self) -> None:
-        """Cut the line without a word."""
+        """Cut the connection without a DISCONNECT."""
         live = self.client.socket()
         assert isinstance(live, ssl.SSLSocket)
         live.shutdown(socket.SHUT_RDWR)
@@ -110,13 +110,13 @@ def identity(enrolment: Enrolment, tmp_path: Path) -> Callable[[str], Identity]:
 
 @pytest.fixture
 def cloud(enrolment: Enrolment, join: Join) -> Client:
-    """The cloud itself, which hears everything."""
+    """Connect as the cloud and subscribe to every topic."""
     client = join(enrolment.authority.client().client_context())
     assert client.subscribe("#")
     return client
 
 
-def test_device_writes_its_own_topics_and_nobody_elses(
+def test_device_may_write_only_its_own_topics(
     cloud: Client, join: Join, identity: Callable[[str], Identity]
 ) -> None:
     porch = join(identity("porch").ssl_context())
@@ -141,7 +141,7 @@ def test_device_writes_its_own_topics_and_nobody_elses(
     assert cloud.messages.empty()
 
 
-def test_device_reads_what_is_for_it_and_for_nobody_else(
+def test_device_may_read_only_its_own_topics(
     cloud: Client, join: Join, identity: Callable[[str], Identity]
 ) -> None:
     porch, attic = join(identity("porch").ssl_context()), join(identity("attic").ssl_context())
@@ -154,17 +154,17 @@ def test_device_reads_what_is_for_it_and_for_nobody_else(
         assert client.may_write(topics.sparkplug("NDATA", name))
     assert cloud.may_write(topics.HOST_STATE)
 
-    heard = set()
-    while topics.HOST_STATE not in heard:
-        heard.add(porch.messages.get(timeout=DEADLINE_S).topic)
-    assert heard == {
+    received = set()
+    while topics.HOST_STATE not in received:
+        received.add(porch.messages.get(timeout=DEADLINE_S).topic)
+    assert received == {
         topics.sparkplug("NCMD", "porch"),
         topics.delivery_response("porch"),
         topics.HOST_STATE,
     }
 
 
-def test_will_in_anothers_name_is_not_published(
+def test_will_in_another_devices_name_is_not_published(
     cloud: Client, join: Join, identity: Callable[[str], Identity]
 ) -> None:
     porch = identity("porch").ssl_context()
@@ -174,14 +174,14 @@ def test_will_in_anothers_name_is_not_published(
     assert cloud.messages.get(timeout=DEADLINE_S).topic == topics.sparkplug("NDEATH", "porch")
 
 
-def test_nobody_gets_in_without_a_certificate(broker: Broker, enrolment: Enrolment) -> None:
+def test_client_without_a_certificate_is_rejected(broker: Broker, enrolment: Enrolment) -> None:
     stranger = ssl.create_default_context(cafile=enrolment.authority.client().authority)
 
     assert not _lets_in(broker, stranger)
     assert _lets_in(broker, enrolment.authority.client().client_context())
 
 
-def test_nobody_gets_in_with_a_certificate_of_another_authority(
+def test_client_with_a_certificate_of_another_authority_is_rejected(
     broker: Broker, enrolment: Enrolment, tmp_path: Path
 ) -> None:
     with Enrolment.open(tmp_path / "other") as other:
@@ -191,16 +191,18 @@ def test_nobody_gets_in_with_a_certificate_of_another_authority(
     assert not _lets_in(broker, spy)
 
 
-def test_listeners_certificate_is_not_a_clients(broker: Broker, enrolment: Enrolment) -> None:
+def test_listener_certificate_is_rejected_for_a_client(
+    broker: Broker, enrolment: Enrolment
+) -> None:
     assert not _lets_in(broker, enrolment.authority.server("server", NAMES).client_context())
 
 
-def test_nobody_gets_in_without_tls(broker: Broker) -> None:
+def test_client_without_tls_is_rejected(broker: Broker) -> None:
     with socket.create_connection((broker.host, broker.port), timeout=DEADLINE_S) as plain:
         assert not _is_greeted(plain)
 
 
-def test_removed_device_is_refused_and_its_open_connection_is_deaf_and_dumb(
+def test_removed_device_is_rejected_and_its_open_connection_may_do_nothing(
     broker: Broker,
     enrolment: Enrolment,
     cloud: Client,
@@ -215,7 +217,7 @@ def test_removed_device_is_refused_and_its_open_connection_is_deaf_and_dumb(
     enrolment.remove("attic")
     broker.reload()
     until(lambda: not _lets_in(broker, attic))
-    enrolment.remove("porch")  # a second list, for a broker that holds on to the first
+    enrolment.remove("porch")  # a second list, in case a broker keeps the first
     broker.reload()
 
     until(lambda: not before.may_write(topics.sparkplug("NDATA", "porch")))
@@ -226,7 +228,7 @@ def test_removed_device_is_refused_and_its_open_connection_is_deaf_and_dumb(
     assert not _lets_in(broker, attic)
 
 
-def test_device_that_enrols_again_is_let_in_and_its_old_certificate_is_not(
+def test_device_that_enrols_again_is_accepted_and_its_old_certificate_is_rejected(
     broker: Broker, enrolment: Enrolment, join: Join, identity: Callable[[str], Identity]
 ) -> None:
     old = identity("porch").ssl_context()
@@ -239,7 +241,7 @@ def test_device_that_enrols_again_is_let_in_and_its_old_certificate_is_not(
     assert join(new).may_write(topics.sparkplug("NDATA", "porch"))
 
 
-def test_secure_broker_needs_mosquitto_and_says_so(
+def test_missing_mosquitto_is_reported(
     enrolment: Enrolment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broker_module, "_SYSTEM_PATHS", (str(tmp_path),))
@@ -256,7 +258,7 @@ def test_secure_broker_needs_mosquitto_and_says_so(
 
 
 def _lets_in(broker: Broker, tls: ssl.SSLContext) -> bool:
-    """Whether a client is let in; TLS 1.3 tells it only when it reads."""
+    """Return whether a client is accepted; with TLS 1.3, only a read shows that."""
     try:
         with (
             socket.create_connection((broker.host, broker.port), timeout=DEADLINE_S) as line,

@@ -1,4 +1,4 @@
-"""A cloud with TLS and its devices: real gRPC, a real Mosquitto, the commands that people run."""
+"""A cloud with TLS and its devices, with real gRPC, a real Mosquitto and the real commands."""
 
 import dataclasses
 import signal
@@ -47,7 +47,7 @@ StartCloud = Callable[..., Cloud]
 def start_cloud(
     tmp_path_factory: pytest.TempPathFactory, tiny_teacher: bytes
 ) -> Iterator[StartCloud]:
-    """Starts clouds with TLS over a hand-made release, and ends them afterwards."""
+    """Return a function that starts clouds with TLS over a hand-made release."""
     folder = tmp_path_factory.mktemp("clouds")
     log, repository = folder / "cloud.log", folder / "repository"
     hand_repository(repository, tiny_teacher)
@@ -70,36 +70,36 @@ def start_cloud(
 
 @pytest.fixture(scope="module")
 def cloud(start_cloud: StartCloud) -> Cloud:
-    """One for all tests; each has a device of its own."""
+    """Start one cloud for all tests; each test has its own device."""
     return start_cloud(state="cloud")
 
 
 @pytest.fixture(scope="module")
 def liar(start_cloud: StartCloud) -> Cloud:
-    """A cloud with an authority of its own, that poses as the other."""
+    """Start a cloud with another authority, which poses as the first one."""
     return start_cloud(state="liar")
 
 
 @pytest.fixture
 def state(cloud: Cloud) -> Path:
-    """The cloud's state folder."""
+    """Return the cloud's state folder."""
     return cloud.store.parent
 
 
 @pytest.fixture
 def name(tmp_path: Path) -> str:
-    """A device's name that no other test has."""
+    """Return a device name that no other test uses."""
     return tmp_path.name
 
 
 @pytest.fixture
 def porch(cloud: Cloud, state: Path, tmp_path: Path, name: str) -> Identity:
-    """A device that has enrolled."""
+    """Enrol a device."""
     return enrol(cloud, state, tmp_path / name)
 
 
 def enrol(cloud: Cloud, state: Path, folder: Path) -> Identity:
-    """Enrol a device that is named as its folder."""
+    """Enrol a device that is named after its folder."""
     done = enrolled.enrol(cloud.enrolment, enrolled.add(state, folder.name), folder)
     assert done.status == 0, done.stderr
     return Identity(folder)
@@ -107,7 +107,7 @@ def enrol(cloud: Cloud, state: Path, folder: Path) -> Identity:
 
 @contextmanager
 def channel(identity: Identity | None, cloud: Cloud, state: Path) -> Iterator[grpc.Channel]:
-    """A connection to gRPC; without an identity it only knows the authority."""
+    """Open a gRPC channel; without an identity, it has no client certificate."""
     authority = (state / "authority" / "ca.pem").read_bytes()
     credentials = grpc.ssl_channel_credentials(authority)
     if identity is not None:
@@ -117,7 +117,7 @@ def channel(identity: Identity | None, cloud: Cloud, state: Path) -> Iterator[gr
 
 
 def outcomes(connection: grpc.Channel, name: str) -> set[grpc.StatusCode]:
-    """What a caller gets of every method, when it says that it is a device."""
+    """Return the status codes of methods that name the calling device."""
     infer = inference_pb2.ModelInferRequest(model_name="hand-teacher")
     infer.parameters["device_id"].string_param = name
     infer.inputs.add(name="input", datatype="FP32", shape=[1, 2, 3])
@@ -135,7 +135,7 @@ def outcomes(connection: grpc.Channel, name: str) -> set[grpc.StatusCode]:
 
 
 def anonymous_outcomes(connection: grpc.Channel) -> set[grpc.StatusCode]:
-    """What a caller gets of methods in which it does not say who it is."""
+    """Return the status codes of methods that do not name the calling device."""
     inference = inference_pb2_grpc.GRPCInferenceServiceStub(connection)
     delivery = delivery_pb2_grpc.DeliveryServiceStub(connection)
     renewal = enrolment_pb2_grpc.RenewalServiceStub(connection)
@@ -161,7 +161,7 @@ def stored(cloud: Cloud, device: str) -> int:
         return len(list(store.receipts(device)))
 
 
-def test_device_enrols_fetches_its_bundle_answers_and_is_stored_over_tls(
+def test_enrolment_delivery_offloads_and_telemetry_work_over_tls(
     cloud: Cloud, porch: Identity, name: str
 ) -> None:
     with DeviceProcess(porch.state_dir, arguments=(*QUICK, *ALL_TO_THE_CLOUD)) as device:
@@ -194,9 +194,7 @@ def test_key_stays_on_the_device_and_private_files_are_private(
     assert [path.name for path in files if key in path.read_bytes()] == ["key.pem"]
 
 
-def test_without_a_certificate_there_is_nothing_but_enrolment(
-    cloud: Cloud, state: Path, name: str
-) -> None:
+def test_client_without_a_certificate_may_only_enrol(cloud: Cloud, state: Path, name: str) -> None:
     with channel(None, cloud, state) as connection:
         assert outcomes(connection, name) == {grpc.StatusCode.UNAVAILABLE}
         assert anonymous_outcomes(connection) == {grpc.StatusCode.UNAVAILABLE}
@@ -204,15 +202,15 @@ def test_without_a_certificate_there_is_nothing_but_enrolment(
     with channel(None, dataclasses.replace(cloud, grpc=cloud.enrolment), state) as connection:
         assert outcomes(connection, name) == {grpc.StatusCode.UNIMPLEMENTED}
         assert anonymous_outcomes(connection) == {grpc.StatusCode.UNIMPLEMENTED}
-        desk = enrolment_pb2_grpc.EnrolmentServiceStub(connection)
+        stub = enrolment_pb2_grpc.EnrolmentServiceStub(connection)
         request = enrolment_pb2.EnrolRequest(secret=b"guess")
-        assert _code(lambda: desk.Enrol(request, timeout=DEADLINE_S)) in {
+        assert _code(lambda: stub.Enrol(request, timeout=DEADLINE_S)) in {
             grpc.StatusCode.INVALID_ARGUMENT,
             grpc.StatusCode.PERMISSION_DENIED,
         }
 
 
-def test_device_speaks_for_itself_and_for_nobody_else(
+def test_device_may_call_only_in_its_own_name(
     cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     with channel(porch, cloud, state) as connection:
@@ -220,7 +218,7 @@ def test_device_speaks_for_itself_and_for_nobody_else(
         assert outcomes(connection, "attic") == {grpc.StatusCode.PERMISSION_DENIED}
 
 
-def test_certificate_of_another_authority_is_refused(
+def test_certificate_of_another_authority_is_rejected(
     cloud: Cloud, state: Path, tmp_path: Path, name: str
 ) -> None:
     with Enrolment.open(tmp_path / "other") as other:
@@ -232,7 +230,7 @@ def test_certificate_of_another_authority_is_refused(
         assert outcomes(connection, name) == {grpc.StatusCode.UNAVAILABLE}
 
 
-def test_removed_device_is_refused_from_its_next_call_on(
+def test_removed_device_is_rejected_from_its_next_call_on(
     cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     with channel(porch, cloud, state) as connection:
@@ -242,7 +240,7 @@ def test_removed_device_is_refused_from_its_next_call_on(
         assert anonymous_outcomes(connection) == {grpc.StatusCode.UNAUTHENTICATED}
 
 
-def test_removed_device_goes_on_answering_and_is_heard_no_more(
+def test_removed_device_keeps_answering_but_its_receipts_are_not_stored(
     cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     arguments = ("--interval", "0.01", *ALL_TO_THE_CLOUD)
@@ -254,7 +252,7 @@ def test_removed_device_goes_on_answering_and_is_heard_no_more(
         until(lambda: stored(cloud, name) >= 3)
         enrolled.remove(state, name)
         device.take_until("bad_answer")
-        until(lambda: not shown(store, name).online)  # the broker has put it out as well
+        until(lambda: not shown(store, name).online)  # the broker has disconnected it too
         device.take(20)
         assert device.end(signal.SIGTERM) == 0
 
@@ -263,12 +261,12 @@ def test_removed_device_goes_on_answering_and_is_heard_no_more(
 
 
 def shown(store: Store, name: str) -> DeviceRow:
-    """What the console's table says of a device."""
+    """Return a device's row in the console's table."""
     ((row,), _) = MetricQueries(store).devices(search=name)
     return row
 
 
-def test_removed_device_comes_back_with_a_new_token(
+def test_removed_device_can_enrol_again_with_a_new_token(
     cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     enrolled.remove(state, name)
@@ -283,34 +281,34 @@ def test_removed_device_comes_back_with_a_new_token(
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("fault", "message"),
     [
         ("used", "this token has been used"),
         ("expired", "this token expired at"),
-        ("replaced", "not known here"),
+        ("replaced", "unknown here"),
         ("cut", "copy it whole"),
         ("empty", "copy the whole line"),
     ],
 )
-def test_token_that_is_no_good_is_refused_in_words(
-    cloud: Cloud, state: Path, tmp_path: Path, *, spoil: str, words: str, name: str
+def test_invalid_token_is_rejected_with_a_reason(
+    cloud: Cloud, state: Path, tmp_path: Path, *, fault: str, message: str, name: str
 ) -> None:
-    token = enrolled.add(state, name, *(["--hours", "1e-9"] if spoil == "expired" else []))
-    if spoil == "used":
+    token = enrolled.add(state, name, *(["--hours", "1e-9"] if fault == "expired" else []))
+    if fault == "used":
         assert enrolled.enrol(cloud.enrolment, token, tmp_path / "first").status == 0
-    if spoil == "replaced":
+    if fault == "replaced":
         enrolled.add(state, name)
-    shown = {"cut": token[:-8], "empty": ""}.get(spoil, token)
+    shown = {"cut": token[:-8], "empty": ""}.get(fault, token)
 
     ended = enrolled.enrol(cloud.enrolment, shown, tmp_path / name)
 
     assert ended.status == 1
-    assert words in ended.stderr
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr
     assert Identity.load(tmp_path / name) is None
 
 
-def test_cloud_that_did_not_make_the_token_is_found_out(
+def test_enrolment_detects_a_cloud_that_did_not_make_the_token(
     cloud: Cloud, liar: Cloud, state: Path, tmp_path: Path, name: str
 ) -> None:
     token = enrolled.add(state, name)
@@ -322,7 +320,7 @@ def test_cloud_that_did_not_make_the_token_is_found_out(
     assert enrolled.enrol(cloud.enrolment, token, tmp_path / name).status == 0
 
 
-def test_device_takes_no_other_cloud_for_its_own(
+def test_device_rejects_another_cloud(
     cloud: Cloud, liar: Cloud, porch: Identity, name: str
 ) -> None:
     with DeviceProcess(porch.state_dir, arguments=QUICK) as device:
@@ -338,7 +336,7 @@ def test_device_takes_no_other_cloud_for_its_own(
     assert stored(liar, name) == 0
 
 
-def test_cloud_that_is_not_there_is_told_in_words(cloud: Cloud, state: Path, name: str) -> None:
+def test_unreachable_cloud_is_reported(cloud: Cloud, state: Path, name: str) -> None:
     token = enrolled.add(state, name)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
@@ -348,7 +346,7 @@ def test_cloud_that_is_not_there_is_told_in_words(cloud: Cloud, state: Path, nam
     assert "cannot be reached" in ended.stderr
 
 
-def test_cloud_by_a_name_that_its_certificate_lacks_is_told_in_words(
+def test_name_missing_in_the_clouds_certificate_is_reported(
     start_cloud: StartCloud, tmp_path: Path, name: str
 ) -> None:
     everywhere = ("--host", "0.0.0.0", "--public-host", "127.0.0.1")  # noqa: S104
@@ -361,11 +359,11 @@ def test_cloud_by_a_name_that_its_certificate_lacks_is_told_in_words(
     assert "--public-host 127.0.0.2" in ended.stderr
 
 
-def test_lost_answer_is_asked_for_again_with_the_same_token(
+def test_enrolment_whose_answer_was_lost_can_be_repeated_with_the_same_token(
     cloud: Cloud, state: Path, tmp_path: Path, name: str
 ) -> None:
     token = enrolled.add(state, name)
-    with Enrolment.open(state) as enrolment:  # it got through, and its answer did not
+    with Enrolment.open(state) as enrolment:  # the request arrived, but its answer did not
         key = _pending_key(tmp_path / name, EnrolmentToken.from_text(token))
         enrolment.enrol(EnrolmentToken.from_text(token).secret, enrolled.signing_request(key))
 
@@ -374,7 +372,7 @@ def test_lost_answer_is_asked_for_again_with_the_same_token(
     assert [path.name for path in (tmp_path / name).glob("enrolling*")] == []
 
 
-def test_renewal_gives_another_key_and_certificate_that_are_taken_up_at_once(
+def test_renewal_gives_a_new_key_and_certificate_that_are_used_at_once(
     cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     before = porch.papers
@@ -394,7 +392,7 @@ def test_renewal_gives_another_key_and_certificate_that_are_taken_up_at_once(
     offloader.close()
 
 
-def test_running_device_renews_a_worn_certificate_by_itself(
+def test_running_device_renews_its_certificate_when_due(
     start_cloud: StartCloud, state: Path, tmp_path: Path, name: str
 ) -> None:
     long_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(days=300)
@@ -419,7 +417,7 @@ def test_running_device_renews_a_worn_certificate_by_itself(
         device.take(20)
 
 
-def test_server_certificate_is_made_anew_while_it_serves(
+def test_server_certificate_is_replaced_while_the_cloud_serves(
     cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
     served = _served_certificate(cloud)
@@ -437,11 +435,11 @@ def _served_certificate(cloud: Cloud) -> str:
 
 
 def ahead() -> datetime:
-    """The time on a clock that is more than a year ahead."""
+    """Return the time of a clock that is more than a year ahead."""
     return (datetime.now(UTC) + timedelta(days=400)).replace(microsecond=0)
 
 
-def test_cloud_whose_clock_went_back_starts_and_lets_devices_in(
+def test_cloud_whose_clock_was_set_back_starts_and_enrols_devices(
     start_cloud: StartCloud, tmp_path: Path
 ) -> None:
     cloud = start_cloud(state="ahead")
@@ -460,9 +458,7 @@ def test_cloud_whose_clock_went_back_starts_and_lets_devices_in(
     assert again.stop() == 0
 
 
-def test_cloud_whose_authority_was_made_later_than_now_says_so(
-    start_cloud: StartCloud, tmp_path: Path
-) -> None:
+def test_authority_made_in_the_future_is_reported(start_cloud: StartCloud, tmp_path: Path) -> None:
     state = tmp_path / "cloud"
     Authority.open(state / "authority", ahead)
     repository = start_cloud(state="any").store.parents[1] / "repository"

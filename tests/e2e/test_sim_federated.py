@@ -1,4 +1,4 @@
-"""The federated scenario, whole: a fleet answers, learns, takes the new bundle, answers again."""
+"""A complete federated scenario: a fleet answers, learns, installs the bundle, answers again."""
 
 import json
 import tempfile
@@ -20,7 +20,14 @@ SCENARIO = Path(__file__).parent / "three_learners.toml"
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A run: its figures, its folder, the cache it began with."""
+    """A finished run.
+
+    Attributes:
+        summary: its summary.
+        folder: its output folder.
+        cache: the cache that it started with.
+        left: names of files that it left in the folder for temporary files.
+    """
 
     summary: dict[str, Any]
     folder: Path
@@ -28,9 +35,9 @@ class Finished:
     left: list[str]
 
     @property
-    def story(self) -> dict[str, Any]:
-        told: dict[str, Any] = self.summary["federated"]
-        return told
+    def federated(self) -> dict[str, Any]:
+        federated: dict[str, Any] = self.summary["federated"]
+        return federated
 
     @property
     def receipts(self) -> list[dict[str, Any]]:
@@ -57,15 +64,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     )
 
 
-def test_fleet_takes_up_the_bundle_that_it_learned(finished: Finished) -> None:
-    released = finished.story["released"]
+def test_fleet_installs_the_bundle_that_it_learned(finished: Finished) -> None:
+    released = finished.federated["released"]
 
     assert released == finished.summary["bundle_version"]
     assert released.startswith("tiny-2-")
     for device in DEVICES:
         versions = [row["bundle_version"] for row in finished.receipts if row["device"] == device]
         half = len(versions) // 2
-        assert set(versions[:half]) == {finished.story["bundle_before"]}
+        assert set(versions[:half]) == {finished.federated["bundle_before"]}
         assert set(versions[half:]) == {released}
 
 
@@ -76,29 +83,29 @@ def test_same_inputs_are_answered_before_and_after_and_stored_once(finished: Fin
     assert len(finished.receipts) == 2 * finished.summary["inputs"]
 
 
-def test_every_device_took_part_with_what_it_holds(finished: Finished) -> None:
-    assert [one["participants"] for one in finished.story["rounds"]] == [3, 3]
-    assert [one["dropped"] for one in finished.story["rounds"]] == [[], []]
-    assert [finished.story["devices"][name]["capacity"] for name in DEVICES] == [1, 2, 3]
+def test_every_device_participates_with_the_capacity_it_holds(finished: Finished) -> None:
+    assert [one["participants"] for one in finished.federated["rounds"]] == [3, 3]
+    assert [one["dropped"] for one in finished.federated["rounds"]] == [[], []]
+    assert [finished.federated["devices"][name]["capacity"] for name in DEVICES] == [1, 2, 3]
 
 
-def test_gain_is_told_for_every_device_and_the_fleet(finished: Finished) -> None:
-    story = finished.story
-    told = [story, *story["devices"].values()]
+def test_gain_is_reported_for_every_device_and_the_fleet(finished: Finished) -> None:
+    federated = finished.federated
+    results = [federated, *federated["devices"].values()]
 
-    for one in told:
+    for one in results:
         for when in ("before", "after"):
             assert 0 <= one[when]["device_only"] <= 1
             assert 0 <= one[when]["hybrid"] <= 1
-    assert story["after"]["device_only"] >= story["before"]["device_only"]
-    assert story["after"]["hybrid"] == pytest.approx(finished.summary["accuracy"]["hybrid"])
+    assert federated["after"]["device_only"] >= federated["before"]["device_only"]
+    assert federated["after"]["hybrid"] == pytest.approx(finished.summary["accuracy"]["hybrid"])
 
 
-def test_report_shows_what_was_learned(finished: Finished) -> None:
+def test_report_shows_the_federated_rounds(finished: Finished) -> None:
     page = (finished.folder / "report.html").read_text()
 
     assert "Learned in federated rounds" in page
-    assert f"Released: {finished.story['released']}" in page
+    assert f"Released: {finished.federated['released']}" in page
     assert 'aria-label="Picture: federated' in page
 
 

@@ -1,4 +1,4 @@
-"""`nestling-sim run` as a process: its ends, good and bad, and what it leaves behind."""
+"""`nestling-sim run` as a process: how it ends, and what it leaves behind."""
 
 import json
 import os
@@ -19,27 +19,27 @@ _ENDED_BY = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """A run in a process, with folders of its own."""
+    """A run in a process, with its own folders."""
 
     process: subprocess.Popen[str]
     out: Path
     temporary: Path
 
-    def wait_for(self, words: str) -> None:
-        """Read what it says until a line has these words."""
+    def wait_for(self, text: str) -> None:
+        """Read its stderr until a line contains a text."""
         assert self.process.stderr is not None
-        told = ""
+        stderr = ""
         for line in self.process.stderr:
-            told += line
-            if words in line:
+            stderr += line
+            if text in line:
                 return
-        pytest.fail(f"it ended without {words!r}: {told}")
+        pytest.fail(f"it ended without {text!r}: {stderr}")
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal; return the exit status and what else it said."""
+        """Send a signal; return the exit status and the rest of its stderr."""
         self.process.send_signal(number)
-        _, told = self.process.communicate(timeout=DEADLINE_S)
-        return self.process.returncode, told
+        _, stderr = self.process.communicate(timeout=DEADLINE_S)
+        return self.process.returncode, stderr
 
 
 Start = Callable[..., Running]
@@ -47,7 +47,7 @@ Start = Callable[..., Running]
 
 @pytest.fixture
 def start(fleet_cache: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts `nestling-sim run` with the small bundle in its cache."""
+    """Return a function that starts `nestling-sim run` with the small bundle in its cache."""
     started: list[subprocess.Popen[str]] = []
 
     def go(
@@ -82,24 +82,24 @@ def start(fleet_cache: Path, tmp_path: Path) -> Iterator[Start]:
 
 
 def offspring(pid: int) -> list[int]:
-    """Process ids of children, their children, and so on."""
+    """Return the process ids of all descendants."""
     found = children(pid)
     return [*found, *(one for child in found for one in offspring(child))]
 
 
 @pytest.mark.parametrize("number", _ENDED_BY)
-def test_signal_in_mid_fleet_leaves_no_process_and_no_file(
+def test_signal_during_a_fleets_run_leaves_no_process_and_no_file(
     start: Start, number: signal.Signals
 ) -> None:
     running = start(task_reference("LONG"))
     running.wait_for("3 devices answer 12000 inputs")
     cloud_and_broker = offspring(running.process.pid)
 
-    status, told = running.end(number)
+    status, stderr = running.end(number)
 
     assert status == _ENDED_BY[number]
-    assert "stopped" in told
-    assert "Traceback" not in told
+    assert "stopped" in stderr
+    assert "Traceback" not in stderr
     assert len(cloud_and_broker) == 2
     until(lambda: not any(map(alive, cloud_and_broker)))
     assert list(running.temporary.iterdir()) == []
@@ -107,17 +107,17 @@ def test_signal_in_mid_fleet_leaves_no_process_and_no_file(
 
 
 @pytest.mark.parametrize("number", _ENDED_BY)
-def test_signal_in_mid_training_leaves_no_half_trained_bundle(
+def test_signal_during_training_leaves_no_half_trained_bundle(
     start: Start, fleet_cache: Path, number: signal.Signals
 ) -> None:
     before = sorted((fleet_cache / "bundles").rglob("*"))
     running = start(task_reference("UNTEACHABLE"))
     running.wait_for("teacher")
 
-    status, told = running.end(number)
+    status, stderr = running.end(number)
 
     assert status == _ENDED_BY[number]
-    assert "Traceback" not in told
+    assert "Traceback" not in stderr
     assert before == sorted((fleet_cache / "bundles").rglob("*"))
     assert list(running.temporary.iterdir()) == []
     assert not running.out.exists()
@@ -134,7 +134,7 @@ def test_kill_9_leaves_no_process(start: Start) -> None:
     until(lambda: not any(map(alive, cloud_and_broker)))
 
 
-def test_next_run_removes_what_a_killed_one_left_and_nothing_of_a_living_one(start: Start) -> None:
+def test_next_run_removes_files_of_a_killed_run_but_not_of_a_running_one(start: Start) -> None:
     killed, living = start(task_reference("LONG")), start(task_reference("LONG"))
     for one in (killed, living):
         one.wait_for("3 devices answer 12000 inputs")
@@ -156,87 +156,85 @@ def test_next_run_removes_what_a_killed_one_left_and_nothing_of_a_living_one(sta
     assert list(killed.temporary.iterdir()) == []
 
 
-def test_keep_serving_goes_on_after_the_report_until_ctrl_c(start: Start) -> None:
+def test_keep_serving_continues_after_the_report_until_ctrl_c(start: Start) -> None:
     running = start(task_reference("SHORT"), "--keep-serving")
     running.wait_for("console: http://127.0.0.1:")
     running.wait_for("Ctrl-C ends all of it")
     cloud_and_broker = offspring(running.process.pid)
     assert all(map(alive, cloud_and_broker))
 
-    status, told = running.end(signal.SIGINT)
+    status, stderr = running.end(signal.SIGINT)
 
     assert status == 0
-    assert "nothing is left running" in told
-    assert "Traceback" not in told
+    assert "nothing is left running" in stderr
+    assert "Traceback" not in stderr
     until(lambda: not any(map(alive, cloud_and_broker)))
     (folder,) = running.out.iterdir()
     assert (folder / "report.html").is_file()
     assert list(running.temporary.iterdir()) == []
 
 
-def test_run_prints_its_summary_as_json_and_one_line_a_step(start: Start) -> None:
+def test_run_prints_its_summary_as_json_and_one_line_per_step(start: Start) -> None:
     running = start(task_reference("SHORT"), "--json")
 
-    told, words = running.process.communicate(timeout=DEADLINE_S)
+    stdout, stderr = running.process.communicate(timeout=DEADLINE_S)
 
     assert running.process.returncode == 0
-    origin, fleet = words.splitlines()
+    origin, fleet = stderr.splitlines()
     assert origin.startswith("bundle from the cache: ")
     assert fleet == "3 devices answer 150 inputs"
     (folder,) = running.out.iterdir()
-    assert json.loads(told) == json.loads((folder / "summary.json").read_text())
+    assert json.loads(stdout) == json.loads((folder / "summary.json").read_text())
     assert list(running.temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("task", "told"),
+    ("task", "message"),
     [
         ("DATALESS", "no watch found; wind one up"),
         ("NONE_SUCH", "short_streams.py has no task 'NONE_SUCH'; it has "),
     ],
 )
-def test_what_is_missing_is_told_in_a_sentence(start: Start, task: str, told: str) -> None:
+def test_missing_data_or_task_is_reported(start: Start, task: str, message: str) -> None:
     running = start(task_reference(task))
 
-    _, words = running.process.communicate(timeout=DEADLINE_S)
+    _, stderr = running.process.communicate(timeout=DEADLINE_S)
 
-    assert_told_in_a_sentence(running, words, told)
+    assert_reported(running, stderr, message)
 
 
-def test_broker_that_is_not_installed_is_told(start: Start) -> None:
+def test_missing_broker_is_reported(start: Start) -> None:
     running = start(task_reference("SHORT"), "--broker-kind", "iotcore", iotcore=False)
 
-    _, words = running.process.communicate(timeout=DEADLINE_S)
+    _, stderr = running.process.communicate(timeout=DEADLINE_S)
 
-    assert_told_in_a_sentence(
-        running, words, "no iotcore on this machine: pip install iotcore, or name"
-    )
+    assert_reported(running, stderr, "no iotcore on this machine: pip install iotcore, or name")
 
 
-def test_task_file_that_is_not_there_is_told(start: Start) -> None:
+def test_missing_task_file_is_reported(start: Start) -> None:
     running = start("none.py:TASK")
 
-    _, words = running.process.communicate(timeout=DEADLINE_S)
+    _, stderr = running.process.communicate(timeout=DEADLINE_S)
 
-    assert_told_in_a_sentence(running, words, "task file none.py does not exist")
+    assert_reported(running, stderr, "task file none.py does not exist")
 
 
-def test_unknown_scenario_key_is_told(start: Start, tmp_path: Path) -> None:
+def test_unknown_scenario_key_is_reported(start: Start, tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text(THREE_WRISTS.read_text().replace("deadline_ms", "deadlin_ms"))
     running = start(task_reference("SHORT"), scenario=mine)
 
-    _, words = running.process.communicate(timeout=DEADLINE_S)
+    _, stderr = running.process.communicate(timeout=DEADLINE_S)
 
-    assert_told_in_a_sentence(
-        running, words, f"{mine}: [offload], key deadlin_ms: unknown key, did you mean"
+    assert_reported(
+        running, stderr, f"{mine}: [offload], key deadlin_ms: unknown key, did you mean"
     )
 
 
-def assert_told_in_a_sentence(running: Running, words: str, told: str) -> None:
+def assert_reported(running: Running, stderr: str, message: str) -> None:
     assert running.process.returncode == 1
-    assert told in words
-    assert "nestling-sim: " in words
-    assert "Traceback" not in words
+    assert message in stderr
+    assert "nestling-sim: " in stderr
+    assert "Traceback" not in stderr
     assert list(running.temporary.iterdir()) == []
     assert not running.out.exists()

@@ -1,4 +1,4 @@
-"""Whole runs of a small fleet, from the cache to the report, over real sockets."""
+"""Complete runs of a small fleet, from the cache to the report, over real sockets."""
 
 import json
 import platform
@@ -28,13 +28,13 @@ from tests.support.fleet_tasks import THREE_WRISTS, task_reference
 from tests.support.subscriber import subscribed
 
 _INPUTS = 150
-# What the clock decides, and what a device makes up.
+# Fields that depend on the clock, or that a device chooses at random.
 _OF_THE_MOMENT = {"answered_at_ms", "wall_ms", "outbox_id", "fingerprint"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A run, and what it left in the folder for temporary files."""
+    """A finished run, and what it left in the folder for temporary files."""
 
     result: Result
     left: list[str]
@@ -88,16 +88,16 @@ def test_every_input_is_answered_and_every_receipt_stored_once(finished: Finishe
         assert [row["sequence"] for row in rows] == list(range(1, 51))
 
 
-def test_outage_is_met_by_falling_back_and_the_cloud_is_used_again_after_it(
+def test_inputs_fall_back_during_an_outage_and_use_the_cloud_again_after_it(
     finished: Finished,
 ) -> None:
     cut = range(20, 30)
     rows = finished.receipts
 
-    fell = [row for row in rows if row["reason"] == "unreachable"]
-    assert len(fell) == finished.summary["fallbacks"] > 0
-    assert {row["input_index"] for row in fell} <= set(cut)
-    for row in fell:
+    fallbacks = [row for row in rows if row["reason"] == "unreachable"]
+    assert len(fallbacks) == finished.summary["fallbacks"] > 0
+    assert {row["input_index"] for row in fallbacks} <= set(cut)
+    for row in fallbacks:
         assert row["answer"] == row["device_answer"]
         assert row["route"].startswith("capacity-")
     clouded = {row["input_index"] for row in rows if row["route"] == "cloud"}
@@ -107,7 +107,7 @@ def test_outage_is_met_by_falling_back_and_the_cloud_is_used_again_after_it(
     assert max(clouded) >= cut.stop
 
 
-def test_capacity_follows_the_memory_at_the_inputs_that_the_scenario_names(
+def test_capacity_follows_the_memory_of_the_scenario(
     finished: Finished,
 ) -> None:
     resident = {
@@ -121,7 +121,7 @@ def test_capacity_follows_the_memory_at_the_inputs_that_the_scenario_names(
     assert finished.summary["capacity_switches"] == 3
 
 
-def test_slow_link_and_low_battery_close_the_cloud(finished: Finished) -> None:
+def test_slow_link_and_low_battery_prevent_offloads(finished: Finished) -> None:
     slow, low = finished.of("pi-5-1")[40:45], finished.of("pi-zero-2w-1")[40:]
 
     assert {row["budget_link_mbit_s"] for row in slow} == {0.1}
@@ -130,7 +130,7 @@ def test_slow_link_and_low_battery_close_the_cloud(finished: Finished) -> None:
     assert {row["reason"] for row in low} == {"low_battery"}
 
 
-def test_device_pays_for_the_rings_it_holds_and_growing_for_those_it_adds(
+def test_device_downloads_only_the_rings_it_holds_and_those_it_adds(
     finished: Finished, fleet_cache: Path
 ) -> None:
     repository = Repository(next((fleet_cache / "bundles").iterdir()))
@@ -145,11 +145,11 @@ def test_device_pays_for_the_rings_it_holds_and_growing_for_those_it_adds(
         held = [*bundle_files.shared_blobs(manifest), *rings]
         size = desired.manifest.size + sum(blob.size for blob in held)
         assert size <= down[device] <= 1.02 * size  # chunks have a frame
-    # The one that grew asked for the desired bundle once more, and fetched nothing twice.
+    # The device that grew requested the desired bundle once more, and fetched nothing twice.
     assert down["pi-4b-1"] - down["pi-5-1"] == desired.ByteSize()
 
 
-def test_same_seed_gives_the_same_run_whatever_the_broker(
+def test_same_seed_gives_the_same_run_on_every_broker(
     finished: Finished, scenario: Scenario, fleet_cache: Path, tmp_path: Path
 ) -> None:
     again = finish(scenario, fleet_cache, tmp_path, "iotcore")
@@ -169,7 +169,7 @@ def repeatable(one: Finished) -> list[dict[str, Any]]:
     ]
 
 
-def test_run_writes_its_three_files_and_leaves_nothing_else(finished: Finished) -> None:
+def test_run_writes_three_files_and_leaves_nothing_else(finished: Finished) -> None:
     folder = finished.result.folder
 
     assert {path.name for path in folder.iterdir()} == {
@@ -184,7 +184,7 @@ def test_run_writes_its_three_files_and_leaves_nothing_else(finished: Finished) 
     assert "prefers-color-scheme" in (folder / "report.html").read_text()
 
 
-def test_summary_tells_where_energy_and_time_went(finished: Finished) -> None:
+def test_summary_reports_energy_and_time(finished: Finished) -> None:
     summary = finished.summary
 
     assert summary["bundle_version"].startswith("wearable-1-")
@@ -201,7 +201,7 @@ def test_summary_tells_where_energy_and_time_went(finished: Finished) -> None:
 def watched(
     scenario: Scenario, fleet_cache: Path, tmp_path: Path
 ) -> Iterator[tuple[list[str], int]]:
-    """Topics that a stranger saw during a fleet's run, and how many receipts were stored."""
+    """Run a fleet; return the topics that another client saw, and the number of stored receipts."""
     splits = load_task(scenario.task).load_checked(None, scenario.seed)
     streams = deal(splits.test, 3, scenario.seed)
     repository = Repository(next((fleet_cache / "bundles").iterdir()))
@@ -225,7 +225,7 @@ def watched(
         yield topics, stored.count()
 
 
-def test_stranger_sees_sparkplug_topics_and_a_birth_before_any_data(
+def test_other_client_sees_sparkplug_topics_and_a_birth_before_any_data(
     watched: tuple[list[str], int],
 ) -> None:
     topics, stored = watched
@@ -234,14 +234,14 @@ def test_stranger_sees_sparkplug_topics_and_a_birth_before_any_data(
     assert topics[0].startswith("spBv1.0/STATE/")
     for device in ("pi-zero-2w-1", "pi-4b-1", "pi-5-1"):
         kinds = [topic.split("/")[2] for topic in topics if topic.endswith(f"/{device}")]
-        told = [kind for kind in kinds if kind in {"NBIRTH", "NDATA"}]
-        assert told[0] == "NBIRTH"
-        assert "NDATA" in told
+        published = [kind for kind in kinds if kind in {"NBIRTH", "NDATA"}]
+        assert published[0] == "NBIRTH"
+        assert "NDATA" in published
     for topic in topics[1:]:
         assert topic.startswith(("spBv1.0/nestling/", "spBv1.0/STATE/"))
 
 
-def test_evaluation_agrees_with_what_the_devices_answered(finished: Finished) -> None:
+def test_evaluation_agrees_with_the_devices_answers(finished: Finished) -> None:
     rows = finished.receipts
     accepted = [row for row in rows if row["route"] != "cloud"]
 

@@ -1,4 +1,4 @@
-"""The edge node against a real broker, the cloud's ingest and a stranger's eyes."""
+"""The device's edge node with a real broker, the cloud's ingest and an observing client."""
 
 import threading
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ def stored(store: Store) -> list[int]:
     return sorted(row.input_index for row in store.receipts(DEVICE))
 
 
-def test_broken_line_fires_the_will_and_the_next_birth_has_the_next_bd_seq(
+def test_broken_connection_publishes_the_will_and_the_next_birth_has_the_next_bd_seq(
     node: Node, link: CuttableLink, eyes: Eyes
 ) -> None:
     first = named(eyes.next("NBIRTH"))[sparkplug_metrics.BD_SEQ]
@@ -84,9 +84,7 @@ def test_broken_line_fires_the_will_and_the_next_birth_has_the_next_bd_seq(
     assert (first, second) == (0, 1)
 
 
-def test_every_will_that_a_broker_heard_has_a_number_of_its_own(
-    tmp_path: Path, broker: Broker
-) -> None:
+def test_every_will_sent_to_a_broker_has_its_own_bd_seq(tmp_path: Path, broker: Broker) -> None:
     with MqttTap(broker.port, deaf=True) as tap:
         node = Node(tmp_path / "device", tap.port)
         until(lambda: len(connects(tap)) >= 3)
@@ -102,12 +100,12 @@ def test_every_will_that_a_broker_heard_has_a_number_of_its_own(
 
 
 def connects(tap: MqttTap) -> list[Publish]:
-    """Wills, in the order of the connections."""
-    heard = [one for one in tap.packets() if isinstance(one, Connect)]
-    return [one.will for one in heard if one.will is not None]
+    """Return the Wills in order of the connections."""
+    packets = [one for one in tap.packets() if isinstance(one, Connect)]
+    return [one.will for one in packets if one.will is not None]
 
 
-def test_orderly_end_says_goodbye_itself(node: Node, eyes: Eyes) -> None:
+def test_orderly_end_publishes_a_death(node: Node, eyes: Eyes) -> None:
     birth = named(eyes.next("NBIRTH"))
 
     node.telemetry.close()
@@ -115,7 +113,7 @@ def test_orderly_end_says_goodbye_itself(node: Node, eyes: Eyes) -> None:
     assert named(eyes.next("NDEATH")) == {sparkplug_metrics.BD_SEQ: birth[sparkplug_metrics.BD_SEQ]}
 
 
-def test_host_may_ask_for_a_rebirth_and_gets_the_receipts_again(node: Node, eyes: Eyes) -> None:
+def test_rebirth_request_is_answered_with_the_receipts_again(node: Node, eyes: Eyes) -> None:
     birth = eyes.next("NBIRTH")
     node.answer(0, 1)
     first = eyes.next("NDATA")
@@ -132,7 +130,7 @@ def test_host_may_ask_for_a_rebirth_and_gets_the_receipts_again(node: Node, eyes
     ]
 
 
-def test_what_is_not_acknowledged_is_sent_again(tmp_path: Path, broker: Broker, eyes: Eyes) -> None:
+def test_unacknowledged_receipts_are_sent_again(tmp_path: Path, broker: Broker, eyes: Eyes) -> None:
     impatient = Node(tmp_path / "impatient", broker.port, resend_after_s=0.05)
     try:
         birth = eyes.next("NBIRTH")
@@ -144,30 +142,30 @@ def test_what_is_not_acknowledged_is_sent_again(tmp_path: Path, broker: Broker, 
         impatient.close()
 
 
-def test_acknowledgement_empties_the_outbox_and_nonsense_does_not(node: Node, eyes: Eyes) -> None:
+def test_only_a_valid_acknowledgement_empties_the_outbox(node: Node, eyes: Eyes) -> None:
     eyes.next("NBIRTH")
     node.answer(0, 3)
-    word = acknowledgement(node.outbox, 3)
-    outbox_id, word.outbox_id = word.outbox_id, "another"
-    eyes.command(sparkplug_metrics.ACKNOWLEDGED, word.SerializeToString())
+    message = acknowledgement(node.outbox, 3)
+    outbox_id, message.outbox_id = message.outbox_id, "another"
+    eyes.command(sparkplug_metrics.ACKNOWLEDGED, message.SerializeToString())
     eyes.command(sparkplug_metrics.ACKNOWLEDGED, b"\xff\xff\xff")
     eyes.line.publish(Message(topics.sparkplug("NCMD", DEVICE), b"\xff\xff\xff"))
-    eyes.ask_for_birth()  # so all of that has been heard
+    eyes.ask_for_birth()  # its answer shows that all of these were processed
     assert node.outbox.depth == 3
 
-    word.outbox_id = outbox_id
-    eyes.command(sparkplug_metrics.ACKNOWLEDGED, word.SerializeToString())
+    message.outbox_id = outbox_id
+    eyes.command(sparkplug_metrics.ACKNOWLEDGED, message.SerializeToString())
 
     assert node.flush()
 
 
 @pytest.mark.parametrize("payload", [b"[" * 100_000, b"9" * 5000, b"\xff", b"NaN", b"[]", b"null"])
-def test_state_that_cannot_be_read_changes_nothing(
+def test_unreadable_host_state_changes_nothing(
     node: Node, eyes: Eyes, broker: Broker, store: Store, payload: bytes
 ) -> None:
     eyes.next("NBIRTH")
     eyes.line.publish(Message(topics.HOST_STATE, payload))
-    eyes.ask_for_birth()  # so it has been heard
+    eyes.ask_for_birth()  # its answer shows that the message was processed
 
     node.answer(0, 3)
     with background(lambda: ingest(store, host=broker.host, port=broker.port)):
@@ -176,7 +174,7 @@ def test_state_that_cannot_be_read_changes_nothing(
     assert stored(store) == [0, 1, 2]
 
 
-def test_damaged_row_of_the_outbox_is_reported_and_holds_nothing_up(
+def test_damaged_outbox_row_is_reported_and_blocks_nothing(
     node: Node, broker: Broker, store: Store
 ) -> None:
     node.outbox.append_many([receipt(index) for index in range(5)])
@@ -191,17 +189,17 @@ def test_damaged_row_of_the_outbox_is_reported_and_holds_nothing_up(
     assert store.unreadable() == 1
 
 
-def test_changed_gauges_are_told_once(node: Node, eyes: Eyes) -> None:
+def test_changed_gauges_are_published_once(node: Node, eyes: Eyes) -> None:
     birth = eyes.next("NBIRTH")
     node.telemetry.set_gauges(Gauges(profile="pi-4b", capacity=2, battery=0.25))
     names = {entry.alias: entry.name for entry in birth.metrics}
 
-    told: dict[str, object] = {}
-    while len(told) < 3:
+    published: dict[str, object] = {}
+    while len(published) < 3:
         data = eyes.next("NDATA")
-        told |= {names[entry.alias]: metric_value(entry) for entry in data.metrics}
+        published |= {names[entry.alias]: metric_value(entry) for entry in data.metrics}
 
-    assert told == {
+    assert published == {
         sparkplug_metrics.PROFILE: "pi-4b",
         sparkplug_metrics.CAPACITY: 2,
         sparkplug_metrics.BATTERY: 0.25,
@@ -211,9 +209,9 @@ def test_changed_gauges_are_told_once(node: Node, eyes: Eyes) -> None:
 def test_receipts_wait_while_the_host_is_offline(node: Node, eyes: Eyes) -> None:
     birth = eyes.next("NBIRTH")
     eyes.say_state(online=False)
-    eyes.ask_for_birth()  # so the state has been heard
+    eyes.ask_for_birth()  # its answer shows that the state was processed
     node.answer(0, 2)
-    for _ in range(2):  # what it would send it sends between these two
+    for _ in range(2):  # it would send receipts between these two
         eyes.ask_for_birth()
     assert topics.sparkplug("NDATA", DEVICE) not in eyes.seen
 
@@ -223,7 +221,7 @@ def test_receipts_wait_while_the_host_is_offline(node: Node, eyes: Eyes) -> None
     assert [entry.input_index for entry in batch_of(birth, data).receipts] == [0, 1]
 
 
-def test_host_that_comes_later_gets_what_nobody_heard(
+def test_host_that_connects_later_gets_the_earlier_receipts(
     node: Node, eyes: Eyes, broker: Broker, store: Store
 ) -> None:
     node.answer(0, 5)
@@ -235,7 +233,7 @@ def test_host_that_comes_later_gets_what_nobody_heard(
     assert stored(store) == list(range(5))
 
 
-def test_everything_is_stored_once_through_a_cut_line(
+def test_everything_is_stored_once_through_a_cut_link(
     node: Node, link: CuttableLink, broker: Broker, store: Store
 ) -> None:
     with background(lambda: ingest(store, host=broker.host, port=broker.port)):
@@ -269,7 +267,7 @@ def test_everything_is_stored_once_through_a_broker_restart(
     assert stored(store) == list(range(60))
 
 
-def test_receipts_of_an_earlier_life_are_delivered(
+def test_receipts_of_an_earlier_run_are_delivered(
     tmp_path: Path, broker: Broker, store: Store
 ) -> None:
     with Outbox(tmp_path / "device") as outbox:
@@ -284,7 +282,7 @@ def test_receipts_of_an_earlier_life_are_delivered(
     assert stored(store) == list(range(25))
 
 
-def test_dropped_receipts_do_not_hold_up_the_rest(
+def test_dropped_receipts_do_not_block_the_rest(
     tmp_path: Path, broker: Broker, store: Store
 ) -> None:
     with Outbox(tmp_path / "device", capacity=5) as outbox:
@@ -299,7 +297,7 @@ def test_dropped_receipts_do_not_hold_up_the_rest(
     assert stored(store) == list(range(20, 25))
 
 
-def test_closing_with_no_broker_in_sight_ends_and_keeps_everything(tmp_path: Path) -> None:
+def test_closing_without_a_broker_ends_and_keeps_everything(tmp_path: Path) -> None:
     with start_broker() as gone:
         port = gone.port
     node = Node(tmp_path / "device", port)

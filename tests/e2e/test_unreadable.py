@@ -1,4 +1,4 @@
-"""What nobody can read is refused, and a thousand times as much makes no longer a log."""
+"""Unreadable messages are rejected, and thousands of them make few log lines."""
 
 import socket
 import threading
@@ -28,14 +28,14 @@ LONGEST_LOG_BYTES = 4000
 
 
 def ask(channel: grpc.Channel, method: str) -> grpc.RpcError:
-    """Call with what is no request."""
+    """Call a method with bytes that are no valid request."""
     call: Any = channel.unary_unary(method)
     with pytest.raises(grpc.RpcError) as caught:
         call(RUBBISH, timeout=30)
     return caught.value
 
 
-def test_request_that_cannot_be_read_is_an_invalid_argument(
+def test_unreadable_request_is_an_invalid_argument(
     cloud: Cloud, cloud_channel: grpc.Channel
 ) -> None:
     codes = [ask(cloud_channel, method).code() for method in _METHODS]
@@ -50,7 +50,7 @@ def test_request_that_cannot_be_read_is_an_invalid_argument(
     assert stub.GetDesiredBundle(delivery_pb2.GetDesiredBundleRequest(device_id="pi-1"))
 
 
-def test_thousands_of_unreadable_requests_make_a_few_lines(
+def test_thousands_of_unreadable_requests_make_few_log_lines(
     cloud: Cloud, cloud_channel: grpc.Channel
 ) -> None:
     for _ in range(MANY):
@@ -60,27 +60,27 @@ def test_thousands_of_unreadable_requests_make_a_few_lines(
     assert cloud.log.stat().st_size < LONGEST_LOG_BYTES
 
 
-def test_thousands_of_unreadable_messages_on_the_broker_make_a_few_lines(cloud: Cloud) -> None:
+def test_thousands_of_unreadable_messages_on_the_broker_make_few_log_lines(cloud: Cloud) -> None:
     host, port = cloud.broker.host, cloud.broker.port
     node = Node(host, port)
     node.birth()
     line = mqtt.Client(CallbackAPIVersion.VERSION2)
     line.connect(host, port)
     line.loop_start()
-    for _ in range(MANY):  # one by one: a broker drops what its queue for the cloud does not hold
+    for _ in range(MANY):  # one by one, because a broker drops what exceeds its queue for the cloud
         for topic in (topics.delivery_request("pi-9"), topics.sparkplug("NDATA", "pi-9")):
             line.publish(topic, RUBBISH, qos=1).wait_for_publish(DEADLINE_S)
     line.disconnect()
     line.loop_stop()
     node.data(1, batch_of(1))
 
-    assert node.acknowledged() == ("outbox", 1)  # what came before has been read
+    assert node.acknowledged() == ("outbox", 1)  # everything before has been read
     until(lambda: cloud.log.read_text().count("1,000 so far") == 2)
     assert cloud.log.stat().st_size < LONGEST_LOG_BYTES
     node.close()
 
 
-def test_thousands_of_broken_web_requests_make_a_few_lines(start_cloud: StartCloud) -> None:
+def test_thousands_of_broken_web_requests_make_few_log_lines(start_cloud: StartCloud) -> None:
     cloud = start_cloud("--console-port", "0")
     url = urlsplit(cloud.console)
     for _ in range(MANY):
@@ -91,7 +91,7 @@ def test_thousands_of_broken_web_requests_make_a_few_lines(start_cloud: StartClo
     assert cloud.log.stat().st_size < LONGEST_LOG_BYTES
 
 
-def test_message_whose_topic_is_no_text_is_dropped_and_the_next_one_heard() -> None:
+def test_message_with_an_invalid_topic_is_dropped_and_the_next_one_received() -> None:
     accepted, subscribed = b"\x20\x02\x00\x00", b"\x90\x03\x00\x01\x01"
     unreadable, readable = b"\x30\x06\x00\x02\xff\xfexx", b"\x30\x05\x00\x01axx"
 

@@ -1,4 +1,4 @@
-"""The wheel of this tree, in environments that have nothing else: they install, and they run."""
+"""The wheel of this tree installs and runs in empty environments."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.support.fleet_tasks import ROOT
 from tests.support.hand_bundle import hand_repository
 from tests.support.processes import DEADLINE_S
 
-# A wheel of a hundred megabytes may have to be fetched and unpacked.
+# Wheels of a hundred megabytes may have to be downloaded and unpacked.
 _INSTALL_S = 900
 _RUN_S = 600
 
@@ -26,7 +26,7 @@ Install = Callable[[str], Path]
 
 @pytest.fixture
 def install(wheel: Path, tmp_path: Path) -> Install:
-    """Makes an environment with the wheel and an extra; returns the folder of its programs."""
+    """Return a function that installs the wheel with an extra and returns its programs' folder."""
 
     def make(extra: str) -> Path:
         folder = tmp_path / "environment"
@@ -41,14 +41,14 @@ def install(wheel: Path, tmp_path: Path) -> Install:
 
 @pytest.fixture
 def released(tmp_path: Path, tiny_teacher: bytes) -> Path:
-    """Folder of a repository with a bundle that devices can run."""
+    """Make a repository with a bundle that devices can run, and return its folder."""
     folder = tmp_path / "repository"
     hand_repository(folder, tiny_teacher)
     return folder
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Environment variables that lead to nothing of this tree."""
+    """Return environment variables without any reference to this tree."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -58,7 +58,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _run(program: Path, *arguments: str, folder: Path) -> str:
-    """Run an installed program to its end in an empty folder; returns what it prints."""
+    """Run an installed program in an empty folder, and return its output."""
     done = subprocess.run(
         [program, *arguments],
         cwd=folder,
@@ -73,7 +73,7 @@ def _run(program: Path, *arguments: str, folder: Path) -> str:
 
 
 @pytest.mark.timeout(_INSTALL_S + _RUN_S)
-def test_base_wheel_is_a_device(install: Install, cloud: Cloud, tmp_path: Path) -> None:
+def test_base_wheel_runs_a_device(install: Install, cloud: Cloud, tmp_path: Path) -> None:
     programs = install("")
 
     arguments = ["--cloud", cloud.grpc, "--broker", str(cloud.broker), "--count", "3"]
@@ -117,7 +117,7 @@ def test_sim_extra_trains_ships_and_runs_a_fleet(install: Install, tmp_path: Pat
     programs = install("[sim]")
 
     task = f"{ROOT / 'docs' / 'examples' / 'digits.py'}:TASK"
-    told = _run(programs / "nestling-sim", "run", "--task", task, "--json", folder=tmp_path)
+    output = _run(programs / "nestling-sim", "run", "--task", task, "--json", folder=tmp_path)
 
-    summary = json.loads(told)
+    summary = json.loads(output)
     assert summary["inputs"] == summary["answered"]

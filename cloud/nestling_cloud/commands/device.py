@@ -167,13 +167,13 @@ def _run_list(options: argparse.Namespace) -> None:
         print(json.dumps([_as_json(member) for member in members]))
         return
     for member in members:
-        print(f"{member.name:24} {member.snapshot:9} {member.until:%Y-%m-%d %H:%M} UTC")
+        print(f"{member.name:24} {member.status:9} {member.until:%Y-%m-%d %H:%M} UTC")
 
 
 def _as_json(member: Member) -> dict[str, str]:
     return {
         "device": member.name,
-        "snapshot": member.snapshot,
+        "status": member.status,
         "until": member.until.isoformat(),
     }
 

@@ -39,6 +39,6 @@ async def mark_removed_offline(roster: Roster, store: Store) -> None:
 
 
 def _mark_offline(roster: Roster, store: Store) -> None:
-    removed = [member.name for member in roster.members() if member.snapshot == "removed"]
+    removed = [member.name for member in roster.members() if member.status == "removed"]
     with store.writing() as connection:
         device_registry.end(connection, removed)

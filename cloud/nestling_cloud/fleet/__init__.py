@@ -1,4 +1,4 @@
-"""Who belongs to the fleet: the roster, certificates, enrolment, and the TLS of every listener.
+"""Manages who belongs to the fleet: roster, certificates, enrolment, and TLS of every listener.
 
-Nothing here knows bundles, receipts or the console.
+This package does not depend on bundles, receipts or the console.
 """

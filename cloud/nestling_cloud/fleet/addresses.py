@@ -1,4 +1,4 @@
-"""Where devices reach their cloud; `serve` writes it down for `device add`."""
+"""Saves the addresses at which devices reach the cloud: `serve` writes them, `device add` reads."""
 
 import dataclasses
 import json
@@ -15,9 +15,9 @@ class FleetAddresses:
     """HOST:PORT of each listener, as devices reach it.
 
     Attributes:
-        cloud: inference and delivery, over gRPC with certificates on both sides.
-        broker: MQTT, likewise.
-        enrolment: the enrolment service; asks for a token instead of a certificate.
+        cloud: inference and delivery over gRPC, with certificates on both sides.
+        broker: MQTT, with certificates on both sides.
+        enrolment: the enrolment service, which takes a token instead of a certificate.
     """
 
     cloud: str
@@ -25,12 +25,12 @@ class FleetAddresses:
     enrolment: str
 
     def write(self, state: Path) -> None:
-        """Write them into a cloud's state folder."""
+        """Write the addresses into a cloud's state folder."""
         write_whole(_file(state), json.dumps(dataclasses.asdict(self)).encode())
 
     @classmethod
     def read(cls, state: Path) -> Self | None:
-        """Read what was written last, None if nothing was."""
+        """Read the addresses written last; None if there are none or the file is damaged."""
         try:
             return cls(**parse_json(_file(state).read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):

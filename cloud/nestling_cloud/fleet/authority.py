@@ -1,4 +1,4 @@
-"""The folder of a fleet's certificate authority, and of what it signed for the cloud itself."""
+"""Manages the folder of the fleet's certificate authority and the cloud's own certificates."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable
@@ -16,7 +16,7 @@ from nestling_cloud.fleet import certificates
 from nestling_cloud.fleet.certificates import CertificateError, Pair
 from nestling_cloud.fleet.tls import TlsFiles
 
-# How a broker knows the cloud from the devices; no device may have it.
+# The cloud's name as a client of its broker; no device may have it.
 CLOUD_NAME = topics.HOST_ID
 _ALWAYS = ("localhost", "127.0.0.1", "::1")
 
@@ -24,33 +24,43 @@ _LOG = logging.getLogger(__name__)
 
 
 class AuthorityError(CloudError):
-    """An authority that cannot be read, or whose folder cannot be used."""
+    """The authority cannot be read, its folder cannot be used, or its certificate is not valid."""
 
 
 def utc_now() -> datetime:
-    """The time, to the second, as certificates have it."""
+    """Return the current time in whole seconds, the resolution of certificates."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 class Authority:
-    """Signs devices, listeners, and the cloud as its broker's client.
+    """Signs certificates for devices, for listeners, and for the cloud as its broker's client.
 
-    Everything lies in files of mode 0600: `authority.pem` (key and certificate: who has a copy of
-    it can make devices), a pair for each listener, and `ca.pem` (the certificate alone).
+    Its files have mode 0600: `authority.pem` (key and certificate; whoever has a copy of it can
+    enrol devices), a pair for each listener, and `ca.pem` (the certificate alone).
     """
 
     def __init__(self, folder: Path, pair: Pair, now: Callable[[], datetime] = utc_now) -> None:
-        """See `open`; `now` tells the time."""
+        """Make an authority from its parts; see `open`.
+
+        Args:
+            folder: holds the authority's files.
+            pair: the authority's key and certificate.
+            now: returns the current time.
+        """
         self._folder = folder
         self._pair = pair
         self._now = now
 
     @classmethod
     def open(cls, folder: Path, now: Callable[[], datetime] = utc_now) -> Self:
-        """Open an authority, or make one where there is none yet.
+        """Open the authority in a folder, or create one if there is none.
+
+        Args:
+            folder: holds the authority's files.
+            now: returns the current time.
 
         Raises:
-            AuthorityError: what is there cannot be read.
+            AuthorityError: its file cannot be read or written.
         """
         path = folder / "authority.pem"
         try:
@@ -66,19 +76,19 @@ class Authority:
 
     @property
     def certificate_der(self) -> bytes:
-        """What a device has to know to trust this cloud."""
+        """The authority's certificate in DER, by which devices trust this cloud."""
         return self._pair.certificate.public_bytes(serialization.Encoding.DER)
 
     @property
     def certificate_pem(self) -> str:
-        """The same, as text."""
+        """The authority's certificate in PEM."""
         return certificates.to_pem(self._pair.certificate).decode()
 
     def check_clock(self) -> None:
-        """Check that the clock is within the life of this authority's certificate.
+        """Check that the authority's certificate is valid now.
 
         Raises:
-            AuthorityError: the certificate is not valid yet, or has expired.
+            AuthorityError: by this machine's clock, it is not valid yet or has expired.
         """
         now, certificate = self._now(), self._pair.certificate
         path = self._folder / "authority.pem"
@@ -97,29 +107,39 @@ class Authority:
             )
 
     def sign(self, device: str, request: x509.CertificateSigningRequest) -> x509.Certificate:
-        """Sign a device's key; see `certificates.read_request`.
+        """Sign a device's key.
+
+        Args:
+            device: name that the certificate gets.
+            request: signing request from `certificates.read_request`.
 
         Raises:
-            AuthorityError: nobody would trust it, see `check_clock`.
+            AuthorityError: the authority's certificate is not valid now, see `check_clock`.
         """
         self.check_clock()
         return certificates.sign_client(self._pair, device, request, self._now())
 
     def revocation_list(self, revoked: Iterable[tuple[int, datetime]], revision: int) -> bytes:
-        """PEM of the certificates that are good no more; see `certificates.revocation_list`."""
+        """Make the PEM revocation list; see `certificates.revocation_list`.
+
+        Args:
+            revoked: serial number and time of revocation of each certificate.
+            revision: rises by at least 1 with every change.
+        """
         return certificates.revocation_list(self._pair, revoked, revision)
 
     def server(self, name: str, hosts: Collection[str], *, folder: Path | None = None) -> TlsFiles:
-        """Return a listener's files, making or renewing them when they wear out or hosts change.
+        """Return a listener's files; create or renew them when due or when the hosts change.
 
         Args:
-            name: which listener; the file is named by it.
-            hosts: what clients reach it by, besides this machine's own names for itself.
-            folder: where they lie; None for the authority's own.
+            name: name of the listener and of its file.
+            hosts: names and addresses that clients reach it by, besides localhost.
+            folder: folder of the files; None for the authority's own.
 
         Raises:
             CertificateError: one of the hosts is neither a name nor an address.
-            AuthorityError: the folder cannot be written, or see `check_clock`.
+            AuthorityError: the folder cannot be written, or the authority's certificate is not
+                valid now, see `check_clock`.
         """
         every = sorted({*_ALWAYS, *hosts})
         return self._files(
@@ -129,10 +149,11 @@ class Authority:
         )
 
     def client(self) -> TlsFiles:
-        """Return the files of the cloud as its broker's client, making or renewing them.
+        """Return the files of the cloud as its broker's client; create or renew them when due.
 
         Raises:
-            AuthorityError: the folder cannot be written, or see `check_clock`.
+            AuthorityError: the folder cannot be written, or the authority's certificate is not
+                valid now, see `check_clock`.
         """
         return self._files(
             self._folder / "client.pem",
@@ -150,27 +171,29 @@ class Authority:
         found, now = self._held(path), self._now()
         authority, ours = path.parent / "ca.pem", self.certificate_pem.encode()
         try:
-            if found is None or not fits(found) or certificates.is_worn(found, now):
+            if found is None or not fits(found) or certificates.needs_renewal(found, now):
                 write_whole(path, make(now).to_pem())
                 if found is not None and now < found.not_valid_before_utc:
-                    _LOG.warning("%s", _made_later(path, found, now))
+                    _LOG.warning("%s", _clock_warning(path, found, now))
             if not authority.exists() or authority.read_bytes() != ours:
                 write_whole(authority, ours)
         except OSError as err:
-            raise AuthorityError(f"cannot write {path}: {err}; see to the folder") from err
+            raise AuthorityError(
+                f"cannot write {path}: {err}; check the folder's permissions and free space"
+            ) from err
         return TlsFiles(certificate=path, key=path, authority=authority)
 
     def _held(self, path: Path) -> x509.Certificate | None:
-        """Certificate in a file, None if it has none that this authority signed."""
+        """Return the certificate in a file, or None if this authority did not sign it."""
         try:
             found = Pair.from_pem(path.read_bytes()).certificate
             found.verify_directly_issued_by(self._pair.certificate)
-        except Exception:  # noqa: BLE001  missing, damaged, another's: a new one replaces it
+        except Exception:  # noqa: BLE001  missing, damaged, or of another authority: replace it
             return None
         return found
 
 
-def _made_later(path: Path, found: x509.Certificate, now: datetime) -> str:
+def _clock_warning(path: Path, found: x509.Certificate, now: datetime) -> str:
     return (
         f"renewing {path}: this machine's clock says {_day(now)}, and the old one was made on "
         f"{_day(certificates.made_at(found))}. If the clock is wrong, set it: certificates that "

@@ -1,7 +1,8 @@
-"""What a Mosquitto needs so that every device is who it says, and sees nothing of the others.
+"""Writes the files of a Mosquitto that authenticates devices and isolates them from each other.
 
-One text for the broker that `serve` starts and for one that runs by itself. Mosquitto reads it at
-its start; at SIGHUP it reads the access list, the revocations and its certificate again.
+They serve both the broker that `serve` starts and one that runs on its own. Mosquitto reads its
+configuration at its start. On SIGHUP it reads the access list, the revocations and its certificate
+again.
 """
 
 import os
@@ -16,9 +17,9 @@ from nestling_cloud.fleet.certificates import Pair, hosts_of
 from nestling_cloud.fleet.roster import Roster
 from nestling_core.network.hosts import is_wildcard
 
-# Of one message. What a device sends has kilobytes; one that sends more is mistaken.
+# Largest message. Devices send kilobytes; anything larger than this is a mistake.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-# Topics of a device, as the broker puts its certificate's name in for %u.
+# A device's own topics: the broker replaces %u by the name in its certificate.
 _OWN = "%u"
 _WRITES = (
     *(topics.sparkplug(kind, _OWN) for kind in ("NBIRTH", "NDATA", "NDEATH")),
@@ -36,9 +37,9 @@ class BrokerFolder:
     """The files of one broker: `mosquitto.conf`, `acl`, `revoked.pem`, `broker.pem`, `ca.pem`.
 
     Attributes:
-        folder: where they lie; the only one that a broker by itself has to see.
-        authority: signs the broker and its clients.
-        roster: says who may not speak.
+        folder: holds the files; a separate broker needs access to this folder only.
+        authority: signs the certificates of the broker and its clients.
+        roster: knows the removed devices and the revoked certificates.
     """
 
     folder: Path
@@ -47,16 +48,20 @@ class BrokerFolder:
 
     @property
     def configuration(self) -> Path:
-        """Mosquitto's file."""
+        """Path of `mosquitto.conf`."""
         return self.folder / "mosquitto.conf"
 
     def write(self, host: str, port: int, names: Collection[str]) -> None:
-        """Write everything.
+        """Write all files.
 
         Args:
-            host: where the broker listens.
-            port: likewise.
-            names: what clients reach it by.
+            host: the host that the broker listens on.
+            port: the port that it listens on.
+            names: names and addresses that clients reach it by.
+
+        Raises:
+            CertificateError: one of the names is neither a name nor an address.
+            AuthorityError, RosterError: the state folder cannot be used.
         """
         self.write_certificate(names)
         self.write_lists()
@@ -64,26 +69,26 @@ class BrokerFolder:
         write_whole(self.configuration, text.encode())
 
     def write_lists(self) -> int:
-        """Write who may do what, and whose certificate is good no more.
+        """Write the access list and the revocation list.
 
         Returns:
-            The roster's revision that they follow from.
+            The revision of the roster that the lists were made from.
         """
-        with self.roster.holding() as refused:
+        with self.roster.locked() as refused:
             revoked = self.authority.revocation_list(refused.certificates, refused.revision)
             write_whole(self.folder / "revoked.pem", revoked)
             write_whole(self.folder / "acl", access_list(refused.names).encode())
         return refused.revision
 
     def write_certificate(self, names: Collection[str] | None = None) -> bool:
-        """Write the broker's certificate if it is worn, or good for other names.
+        """Create or renew the broker's certificate if it is due or its names change.
 
         Args:
-            names: what clients reach it by; None for those that it has. Without any certificate
-                there is none to renew.
+            names: names and addresses that clients reach it by; None keeps those of the present
+                certificate, and does nothing if there is none.
 
         Returns:
-            Whether it was.
+            Whether a certificate was written.
         """
         path = self.folder / "broker.pem"
         before = path.read_bytes() if path.exists() else None
@@ -96,18 +101,19 @@ class BrokerFolder:
 
 
 def configuration(folder: Path, host: str, port: int, *, root: bool) -> str:
-    """Text of `mosquitto.conf`.
+    """Return the text of `mosquitto.conf`.
 
     Args:
-        folder: the other files' place, absolute: Mosquitto takes paths from its working folder.
-        host: where to listen.
-        port: likewise.
-        root: it is started by root, and should stay root; otherwise it becomes another user, who
-            cannot read its files.
+        folder: absolute path of the folder with the other files; Mosquitto would resolve a
+            relative one against its working directory.
+        host: the host to listen on.
+        port: the port to listen on.
+        root: whether root starts it; then it must stay root, because the user that it would change
+            to cannot read its files.
     """
     lines = [
-        # An address that stands for all of a machine's does so for both families, as for gRPC;
-        # Mosquitto would listen in the one that it is written in.
+        # A wildcard address means IPv4 and IPv6, as for gRPC. Given the address, Mosquitto would
+        # listen on that address's family only.
         f"listener {port}" if is_wildcard(host) else f"listener {port} {host}",
         f"cafile {folder}/ca.pem",
         f"certfile {folder}/broker.pem",
@@ -130,10 +136,11 @@ def configuration(folder: Path, host: str, port: int, *, root: bool) -> str:
 
 
 def access_list(removed: Sequence[str]) -> str:
-    """Text of the access list.
+    """Return the text of the access list.
 
     Args:
-        removed: devices whose connections may outlive their certificates: they may do nothing.
+        removed: names of removed devices; they may do nothing, because their connections may
+            outlive their certificates.
     """
     blocks = [
         [f"user {CLOUD_NAME}", "topic readwrite #"],

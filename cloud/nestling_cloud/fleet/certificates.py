@@ -1,4 +1,4 @@
-"""X.509 certificates of a fleet, made and checked. No I/O; the time is an argument."""
+"""Makes and checks the fleet's X.509 certificates. No I/O; the time is an argument."""
 
 import ipaddress
 import re
@@ -15,10 +15,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from nestling_cloud.errors import CloudError
 
-# A device asks for a new one when a third is left, and may be off for as long.
+# Devices renew when a third of it is left, so a device may be off for that long.
 LIFE = timedelta(days=365)
 _AUTHORITY_LIFE = timedelta(days=20 * 365)
-# For clocks that run behind ours.
+# Tolerance for devices whose clocks are behind ours.
 _BACKDATED = timedelta(days=1)
 _RSA_BITS = range(2048, 4097)
 _MAX_REQUEST_BYTES = 16 * 1024
@@ -28,18 +28,23 @@ _HOST = re.compile(
 
 
 class CertificateError(CloudError):
-    """A key, a name or a signing request that no certificate is made of."""
+    """A key, a host name or a signing request is not acceptable for a certificate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A private key and its certificate."""
+    """A private key and its certificate.
+
+    Attributes:
+        key: the private key, on curve P-256.
+        certificate: its certificate.
+    """
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
 
     def to_pem(self) -> bytes:
-        """Key and certificate in one text, so that no file holds one without the other."""
+        """Return the key and the certificate in one PEM text, so that one file holds both."""
         return self.key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -48,10 +53,10 @@ class Pair:
 
     @classmethod
     def from_pem(cls, pem: bytes) -> Self:
-        """Read what `to_pem` wrote.
+        """Read a key and a certificate that `to_pem` wrote.
 
         Raises:
-            CertificateError: it is something else.
+            CertificateError: the text holds no such key with its certificate.
         """
         try:
             key = serialization.load_pem_private_key(pem, password=None)
@@ -59,19 +64,25 @@ class Pair:
         except (ValueError, TypeError, UnsupportedAlgorithm) as err:
             raise CertificateError(f"no private key with its certificate: {err}") from err
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise CertificateError("the private key is not one that we made")
+            raise CertificateError("the private key is not an elliptic-curve key")
         if key.public_key() != certificate.public_key():
-            raise CertificateError("the private key is not the certificate's")
+            raise CertificateError("the private key does not belong to the certificate")
         return cls(key=key, certificate=certificate)
 
 
 def to_pem(certificate: x509.Certificate) -> bytes:
-    """PEM of a certificate alone."""
+    """Return a certificate in PEM, without its key."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def make_authority(now: datetime) -> Pair:
-    """Make an authority that signs leaves and nothing else; P-256, so that it fits in a token."""
+    """Make an authority that may sign leaf certificates only.
+
+    Its key is on curve P-256, so that its certificate is small enough for an enrolment token.
+
+    Args:
+        now: start of its life, apart from a tolerance of one day.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
     name = _name(f"Nestling authority {serial % 16**8:08x}")
@@ -93,13 +104,13 @@ def make_server(authority: Pair, name: str, hosts: Sequence[str], now: datetime)
     """Make a listener's key and certificate.
 
     Args:
-        authority: signs it.
-        name: which listener, for people.
-        hosts: names and addresses that clients reach it by.
-        now: when its life begins.
+        authority: signs the certificate.
+        name: the certificate's common name, for people to read.
+        hosts: names and addresses that clients reach the listener by.
+        now: start of its life, apart from a tolerance of one day.
 
     Raises:
-        CertificateError: one of the hosts is neither.
+        CertificateError: one of the hosts is neither a name nor an address.
     """
     alternatives = x509.SubjectAlternativeName([_host(host) for host in hosts])
     key = ec.generate_private_key(ec.SECP256R1())
@@ -109,7 +120,13 @@ def make_server(authority: Pair, name: str, hosts: Sequence[str], now: datetime)
 
 
 def make_client(authority: Pair, name: str, now: datetime) -> Pair:
-    """Make a client's key and certificate."""
+    """Make a client's key and certificate.
+
+    Args:
+        authority: signs the certificate.
+        name: the certificate's common name, by which servers know the client.
+        now: start of its life, apart from a tolerance of one day.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _leaf(authority, name, key.public_key(), ExtendedKeyUsageOID.CLIENT_AUTH, now)
     return Pair(key=key, certificate=builder.sign(authority.key, hashes.SHA256()))
@@ -118,16 +135,30 @@ def make_client(authority: Pair, name: str, now: datetime) -> Pair:
 def sign_client(
     authority: Pair, name: str, request: x509.CertificateSigningRequest, now: datetime
 ) -> x509.Certificate:
-    """Sign a client's key under a name of ours, whatever the request says of its subject."""
+    """Sign a client's key under a name that we choose, ignoring the subject in the request.
+
+    Args:
+        authority: signs the certificate.
+        name: the certificate's common name.
+        request: has the client's public key.
+        now: start of its life, apart from a tolerance of one day.
+
+    Raises:
+        CertificateError: the key is not of an accepted kind.
+    """
     builder = _leaf(authority, name, _public_key(request), ExtendedKeyUsageOID.CLIENT_AUTH, now)
     return builder.sign(authority.key, hashes.SHA256())
 
 
 def read_request(pem: str) -> x509.CertificateSigningRequest:
-    """Read a signing request that proves possession of a key that we would sign.
+    """Read a signing request and check its key and its signature.
+
+    Args:
+        pem: the request in PEM.
 
     Raises:
-        CertificateError: it does not; the text says what to send instead.
+        CertificateError: it is no such request, its key is not accepted, or it is not signed by
+            its own key; the message says what to send instead.
     """
     data = pem.encode(errors="replace")
     if len(data) > _MAX_REQUEST_BYTES:
@@ -144,39 +175,43 @@ def read_request(pem: str) -> x509.CertificateSigningRequest:
 
 
 def hosts_of(certificate: x509.Certificate) -> set[str]:
-    """Names and addresses that a listener's certificate is good for."""
+    """Return the names and addresses in a listener's certificate."""
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     addresses = names.get_values_for_type(x509.IPAddress)
     return {*names.get_values_for_type(x509.DNSName), *map(str, addresses)}
 
 
-def is_worn(certificate: x509.Certificate, now: datetime) -> bool:
-    """Tell whether it is time for a new one.
+def needs_renewal(certificate: x509.Certificate, now: datetime) -> bool:
+    """Return whether less than a third of a certificate's life is left, or it has not begun.
 
-    Less than a third of its life is left, or it was made while the clock was ahead and its life
-    has not begun.
+    A certificate whose life has not begun was made while the clock was ahead.
+
+    Args:
+        certificate: one of ours.
+        now: current time.
     """
     born, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return now < born or ends - now < (ends - born) / 3
 
 
 def made_at(certificate: x509.Certificate) -> datetime:
-    """When one of our certificates was made, by the clock of then."""
+    """Return when one of our certificates was made, by the clock at that time."""
     return certificate.not_valid_before_utc + _BACKDATED
 
 
 def revocation_list(
     authority: Pair, revoked: Iterable[tuple[int, datetime]], revision: int
 ) -> bytes:
-    """Make the PEM of the certificates that are good no more.
+    """Make a PEM list of revoked certificates.
 
-    Of two lists OpenSSL takes the one with the later date, to the second. So the date counts
-    revisions: it rises with each, and stays in the past unless there are more revisions than
-    seconds since the authority was made. (Mosquitto 2.0 forgets the list before; others need not.)
+    Of two lists, OpenSSL uses the one with the later date, in whole seconds. So the date counts
+    revisions: it rises by a second with each, and stays in the past unless there are more revisions
+    than seconds since the authority was made. (Mosquitto 2.0 forgets the previous list; other
+    brokers may not.)
 
     Args:
-        authority: signs it.
-        revoked: serial number and time of each.
+        authority: signs the list.
+        revoked: serial number and time of revocation of each certificate.
         revision: rises by at least 1 with every change.
     """
     born = authority.certificate.not_valid_before_utc
@@ -184,7 +219,7 @@ def revocation_list(
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)
         .last_update(born + timedelta(seconds=revision))
-        # No list is too old: one that could not be replaced in time would lock everybody out.
+        # The list never expires: if it could not be replaced in time, nobody could connect.
         .next_update(authority.certificate.not_valid_after_utc)
         .add_extension(_issuer(authority), critical=False)
         .add_extension(x509.CRLNumber(revision), critical=False)
@@ -251,7 +286,7 @@ def _host(host: str) -> x509.GeneralName:
         pass
     if not _HOST.fullmatch(host):
         raise CertificateError(
-            f"{host!r} is no host: use a name such as cloud.example.org, or an address"
+            f"{host!r} is no host: use a name such as cloud.example.org, or an IP address"
         )
     return x509.DNSName(host)
 
@@ -262,9 +297,9 @@ def _public_key(
     try:
         key = request.public_key()
     except (ValueError, UnsupportedAlgorithm) as err:
-        raise CertificateError(f"the request has no key that can be read: {err}") from err
+        raise CertificateError(f"the request's key cannot be read: {err}") from err
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         return key
     if isinstance(key, rsa.RSAPublicKey) and key.key_size in _RSA_BITS:
         return key
-    raise CertificateError("keys are signed on curve P-256, or RSA with 2048 to 4096 bits")
+    raise CertificateError("send a key on curve P-256, or RSA with 2048 to 4096 bits")

@@ -1,4 +1,4 @@
-"""How a device gets into the fleet, stays in it, and is put out."""
+"""Invites, enrols, renews and removes the fleet's devices."""
 
 import contextlib
 import os
@@ -20,7 +20,13 @@ TOKEN_LIFE = timedelta(hours=24)
 
 @dataclass(frozen=True, kw_only=True)
 class Enrolment:
-    """A fleet's authority, its roster, and what its broker is told of both."""
+    """A fleet's authority and roster, and the broker's files that are made from them.
+
+    Attributes:
+        authority: signs certificates.
+        roster: knows tokens and certificates.
+        broker: the broker's files.
+    """
 
     authority: Authority
     roster: Roster
@@ -29,10 +35,13 @@ class Enrolment:
     @classmethod
     @contextlib.contextmanager
     def open(cls, state: Path) -> Iterator[Self]:
-        """Open what lies in a cloud's state folder, or make it.
+        """Open the authority and the roster in a cloud's state folder; create them if missing.
+
+        Args:
+            state: the cloud's state folder.
 
         Raises:
-            AuthorityError, RosterError: it cannot be used.
+            AuthorityError, RosterError: the folder cannot be used.
         """
         _check_owner(state)
         authority = Authority.open(state / "authority")
@@ -41,11 +50,15 @@ class Enrolment:
             yield cls(authority=authority, roster=roster, broker=broker)
 
     def invite(self, name: str, life: timedelta = TOKEN_LIFE) -> EnrolmentToken:
-        """Make a token for a device, in place of an earlier one.
+        """Make an enrolment token for a device; it replaces an earlier one.
+
+        Args:
+            name: the device's name.
+            life: how long the token is valid.
 
         Raises:
-            RosterError: the name will not do.
-            AuthorityError: no device would trust what the token guarantees, see
+            RosterError: the name is not allowed.
+            AuthorityError: the authority's certificate is not valid now, see
                 `Authority.check_clock`.
         """
         self.authority.check_clock()
@@ -56,30 +69,41 @@ class Enrolment:
         )
 
     def enrol(self, secret: bytes, request: str) -> tuple[str, str]:
-        """Take a token's secret and a signing request (PEM) for a certificate.
+        """Exchange a one-time token for a certificate.
+
+        Args:
+            secret: the token's secret.
+            request: the device's signing request, in PEM.
 
         Returns:
-            The device's name, and its certificate (PEM).
+            The device's name, and its certificate in PEM.
 
         Raises:
-            CertificateError: the request will not do.
-            EnrolmentTokenError: the token will not do.
+            CertificateError: the request is not valid.
+            EnrolmentTokenError: the token is unknown, used or expired.
         """
         checked = read_request(request)
         name, certificate = self.roster.redeem(secret, checked, self.authority.sign)
         return name, to_pem(certificate).decode()
 
     def renew(self, name: str, request: str) -> str:
-        """Give a device a certificate (PEM) beside the one that it has.
+        """Sign another certificate for a device; the present one stays valid.
+
+        Args:
+            name: the device's name.
+            request: its signing request, in PEM.
+
+        Returns:
+            The certificate in PEM.
 
         Raises:
-            CertificateError: the request will not do.
+            CertificateError: the request is not valid.
         """
         checked = read_request(request)
         return to_pem(self.roster.renew(name, checked, self.authority.sign)).decode()
 
     def remove(self, name: str) -> None:
-        """Put a device out: its certificates and its token are good no more.
+        """Remove a device: revoke its certificates and delete its token.
 
         Raises:
             RosterError: there is no such device.
@@ -89,14 +113,14 @@ class Enrolment:
 
 
 def _check_owner(state: Path) -> None:
-    """Refuse to work as root in a service's folder: it could not read what root writes there."""
+    """Refuse to run as root in another user's folder, who could not read what root writes."""
     if os.geteuid() != 0 or not state.exists():
         return
     owner = state.stat().st_uid
     if owner != 0:
         raise AuthorityError(
             f"{state} belongs to user {_user(owner)}, who could not read what root writes there: "
-            f"run this as that user (sudo -u {_user(owner)} ...)"
+            f"run this command as that user (sudo -u {_user(owner)} ...)"
         )
 
 

@@ -1,7 +1,6 @@
-"""Which of a cloud's listeners speak TLS, under what names, and with whose certificates.
+"""Decides which of a cloud's listeners use TLS, and keeps their certificates and names.
 
-Beyond this machine nothing listens without TLS and credentials: a host that others can reach
-turns it on by itself.
+A listener that other machines can reach always uses TLS and credentials: its host turns them on.
 """
 
 import asyncio
@@ -20,21 +19,21 @@ from nestling_core.network.hosts import is_local, is_loopback, is_wildcard
 from nestling_core.parsing.throttled_log import fewer_repeats
 
 _LISTS_CHECK_S = 0.5
-# A clock that is set while we run may end a certificate at any time, or put off its beginning.
+# Checked often, because a change of the clock may make a certificate invalid at any time.
 _CERTIFICATE_CHECK_S = 60.0
 
 _LOG = logging.getLogger(__name__)
 
 
-class ReadsFiles(Protocol):
-    """A broker that reads its files again when it is told to."""
+class ReloadableBroker(Protocol):
+    """A broker that can reload its files."""
 
     def reload(self) -> None:
-        """Read lists and certificates again."""
+        """Read the lists and the certificate again."""
 
 
 class ExposureError(CloudError):
-    """A listener that others could reach, and that they could not trust or be trusted by."""
+    """A listener is reachable by other machines, but has no name for its certificate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +41,9 @@ class Security:
     """A cloud's authority, and the names that its listeners are reached by.
 
     Attributes:
-        enrolment: of its state folder.
-        public_host: how devices are told to reach this machine.
-        names: what the listeners' certificates are good for.
+        enrolment: the authority and the roster.
+        public_host: name or address by which devices reach this machine.
+        names: names and addresses in the listeners' certificates.
     """
 
     enrolment: Enrolment
@@ -57,98 +56,98 @@ class Security:
         """Open the authority in a state folder.
 
         Args:
-            state: of the cloud.
-            host: where it listens.
-            public_host: how devices reach it, where that is another name.
+            state: the cloud's state folder.
+            host: the host that it listens on.
+            public_host: name or address by which devices reach it; None for `host`.
 
         Raises:
-            ExposureError: nobody said how devices reach it.
+            ExposureError: `host` is a wildcard and `public_host` is missing.
             AuthorityError, RosterError: the state folder cannot be used.
         """
-        public = public_host or told_by(host)
+        public = public_host or _own_public_host(host)
         names = {public, *([] if is_wildcard(host) else [host])}
         with Enrolment.open(state) as enrolment:
             yield cls(enrolment=enrolment, public_host=public, names=tuple(sorted(names)))
 
     def server_files(self) -> TlsFiles:
-        """Certificate of every listener but the broker's; asked again, a fresh one in time."""
+        """Return the files of every listener but the broker's, renewed when due."""
         return self.enrolment.authority.server("server", self.names)
 
     def client_files(self) -> TlsFiles:
-        """Certificate of the cloud as the broker's client; asked again, a fresh one in time."""
+        """Return the files of the cloud as the broker's client, renewed when due."""
         return self.enrolment.authority.client()
 
     def public(self, address: Address) -> str:
-        """HOST:PORT by which devices reach what this machine reaches as `address`."""
+        """Return the HOST:PORT by which devices reach what this machine reaches as `address`."""
         if not is_local(address.host):
             return str(address)
         return str(Address(host=self.public_host, port=address.port))
 
-    async def keep_broker_told(self, broker: ReadsFiles | None) -> None:
-        """Tell the broker of changes in the roster, renew its certificate and ours; without end.
+    async def keep_broker_updated(self, broker: ReloadableBroker | None) -> None:
+        """Apply changes of the roster to the broker, and renew certificates, until cancelled.
 
         Args:
-            broker: the one that we started. None for another that reads the same files, and that
-                whoever started it sends SIGHUP when they change.
+            broker: the broker that we started. None for a separate one that reads the same files;
+                whoever started it must send it SIGHUP when they change.
         """
         loop = asyncio.get_running_loop()
-        news = _FileChanges(
+        files = _BrokerFiles(
             enrolment=self.enrolment, certificate_due_s=loop.time() + _CERTIFICATE_CHECK_S
         )
         with fewer_repeats(_LOG):
             while True:
                 try:
-                    await asyncio.to_thread(news.write, loop.time())
+                    await asyncio.to_thread(files.write, loop.time())
                 except (CloudError, OSError) as err:
-                    _LOG.warning("the broker goes on with what it knows: %s", err)
-                # What was written before something else went wrong is news all the same.
-                if news.untold and broker is not None:
+                    _LOG.warning("the broker keeps its present files: %s", err)
+                # After an error too: some files may have been written before it.
+                if files.changed and broker is not None:
                     broker.reload()
-                news.untold = False
+                files.changed = False
                 await asyncio.sleep(_LISTS_CHECK_S)
 
 
 @dataclass(kw_only=True)
-class _FileChanges:
-    """What stands in the broker's files.
+class _BrokerFiles:
+    """The state of the broker's files.
 
     Attributes:
-        enrolment: that they follow from.
-        certificate_due_s: when the certificate is looked at next.
-        revision: of the roster, as the lists have it.
-        untold: whether the broker has yet to hear of something.
+        enrolment: what the files are made from.
+        certificate_due_s: when to check the certificates next, in the loop's time.
+        revision: revision of the roster that the lists were made from.
+        changed: whether the broker has to reload its files.
     """
 
     enrolment: Enrolment
     certificate_due_s: float
     revision: int = -1
-    untold: bool = False
+    changed: bool = False
 
     def write(self, now_s: float) -> None:
-        """Write what has changed."""
+        """Write the files that are out of date."""
         if self.enrolment.roster.revision() != self.revision:
             self.revision = self.enrolment.broker.write_lists()
-            self.untold = True
+            self.changed = True
         if now_s >= self.certificate_due_s:
             self.certificate_due_s = now_s + _CERTIFICATE_CHECK_S
-            self.enrolment.authority.client()  # a connection reads what it finds there
-            self.untold |= self.enrolment.broker.write_certificate()
+            self.enrolment.authority.client()  # renews the files that new connections read
+            self.changed |= self.enrolment.broker.write_certificate()
 
 
-def told_by(host: str) -> str:
-    """How devices reach a listener, if its own host says it.
+def _own_public_host(host: str) -> str:
+    """Return the listener's own host if devices can reach it by that.
 
     Raises:
-        ExposureError: it does not.
+        ExposureError: it is a wildcard address.
     """
     if is_wildcard(host):
         raise ExposureError(
-            f"a listener on {host} lets other machines in: say with --public-host NAME by which "
-            "name or address devices reach this one, for its certificate has to have that name"
+            f"a listener on {host} lets other machines in: give the name or address by which "
+            "devices reach this one with --public-host NAME, because its certificate needs it"
         )
     return host
 
 
 def needs_tls(*hosts: str) -> bool:
-    """Whether one of these hosts can be reached from other machines."""
+    """Return whether one of these hosts can be reached from other machines."""
     return not all(is_loopback(host) for host in hosts)

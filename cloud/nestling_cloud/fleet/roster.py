@@ -1,7 +1,7 @@
-"""Which devices belong to the fleet: their tokens and their certificates, in one SQLite file.
+"""Keeps the fleet's tokens and certificates in one SQLite file.
 
-The file is shared by `serve` and by the commands that run beside it. Whatever changes who may
-speak also counts the revision up, by which others notice.
+`serve` shares the file with the commands that run beside it. Every change of who has access
+increments the revision, by which other processes notice it.
 """
 
 import hashlib
@@ -45,40 +45,41 @@ INSERT INTO revision VALUES (1, 0)
 """
 
 Sign = Callable[[str, x509.CertificateSigningRequest], x509.Certificate]
-DeviceSnapshot = Literal["invited", "enrolled", "expired", "removed"]
+MemberStatus = Literal["invited", "enrolled", "expired", "removed"]
 
 
 class RosterError(CloudError):
-    """A roster that cannot be used, or a name that it does not have or may not."""
+    """The roster cannot be used, or a name is unknown or not allowed."""
 
 
 class EnrolmentTokenError(CloudError):
-    """An enrolment token that is unknown, used or expired."""
+    """An enrolment token is unknown, used or expired."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A name on the roster.
+    """A device on the roster.
 
     Attributes:
-        name: the device's.
-        snapshot: "invited" has a token that is good; "enrolled" a certificate that is.
-        until: when that ends, or ended.
+        name: the device's name.
+        status: "invited" with a valid token, "enrolled" with a valid certificate, "expired" if
+            the token or the certificate has expired, "removed" if the certificates were revoked.
+        until: when the token or certificate expires or expired, or when it was revoked.
     """
 
     name: str
-    snapshot: DeviceSnapshot
+    status: MemberStatus
     until: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class RevokedCertificates:
-    """Who may not speak, though the authority signed them.
+    """The certificates that the authority signed and that were revoked since.
 
     Attributes:
-        revision: of the roster.
-        certificates: serial number and time of revocation.
-        names: those that have no certificate left.
+        revision: the roster's revision.
+        certificates: serial number and time of revocation of each.
+        names: devices without a valid certificate left.
     """
 
     revision: int
@@ -87,17 +88,22 @@ class RevokedCertificates:
 
 
 class Roster:
-    """The devices of a fleet, for several threads and several processes."""
+    """The devices of a fleet; usable from several threads and processes."""
 
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
-        """Open a roster, and make it if there is none.
+        """Open a roster; create it if there is none.
+
+        Args:
+            path: its SQLite file.
+            now: returns the current time.
 
         Raises:
-            RosterError: it cannot be opened, or another version wrote it.
+            RosterError: it cannot be opened, or another version of the program wrote it.
         """
         self._path = path
         self._now = now
-        # A connection to read by, which never waits for who writes: every call asks by it.
+        # Reads have their own connection, because they happen in every call and must not wait for
+        # a writer.
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         with self._wrapped():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -126,15 +132,19 @@ class Roster:
                 cursor.execute(f"PRAGMA user_version={_VERSION}")
         if found not in {0, _VERSION}:
             raise RosterError(
-                f"{self._path} has layout {found} and this program knows {_VERSION}: use the "
-                "program that wrote it"
+                f"{self._path} has version {found} and this nestling-cloud works with {_VERSION}: "
+                "use the nestling-cloud that wrote it"
             )
 
     def invite(self, name: str, life: timedelta) -> bytes:
-        """Make a secret that a device can enrol with once, in place of an earlier one.
+        """Make a secret that a device can enrol with once; it replaces an earlier one.
+
+        Args:
+            name: the device's name.
+            life: how long the secret is valid.
 
         Raises:
-            RosterError: the name cannot stand in a topic, or is the cloud's own.
+            RosterError: the name is not allowed in a topic, or is the cloud's own.
         """
         try:
             topics.check_device_id(name)
@@ -153,15 +163,20 @@ class Roster:
     def redeem(
         self, secret: bytes, request: x509.CertificateSigningRequest, sign: Sign
     ) -> tuple[str, x509.Certificate]:
-        """Take a secret for a certificate; earlier ones of the same name are good no more.
+        """Exchange a one-time secret for a certificate, and revoke the device's earlier ones.
 
-        A device that did not get the answer may ask again with the same key.
+        A device that did not receive the answer may repeat the request with the same key.
+
+        Args:
+            secret: the token's secret.
+            request: signing request with the device's key.
+            sign: signs it under the device's name.
 
         Returns:
             The device's name, and its certificate.
 
         Raises:
-            EnrolmentTokenError: it is unknown, or expired, or was used with another key.
+            EnrolmentTokenError: the secret is unknown, expired, or was used with another key.
         """
         key = _key_digest(request)
         with self.transaction() as cursor:
@@ -170,7 +185,7 @@ class Roster:
             ).fetchone()
             if row is None:
                 raise EnrolmentTokenError(
-                    "this token is not known here, or was replaced by a newer one"
+                    "this token is unknown here, or was replaced by a newer one"
                 )
             name, expires, used_by = row
             if used_by not in {None, key}:
@@ -188,14 +203,22 @@ class Roster:
     def renew(
         self, name: str, request: x509.CertificateSigningRequest, sign: Sign
     ) -> x509.Certificate:
-        """Give a device another certificate; the one that it has stays good, lest it lose both."""
+        """Sign another certificate for a device.
+
+        The present one stays valid, in case the device does not receive the new one.
+
+        Args:
+            name: the device's name.
+            request: signing request with the device's key.
+            sign: signs it under the device's name.
+        """
         with self.transaction() as cursor:
             certificate = sign(name, request)
             self._enter(cursor, name, certificate)
         return certificate
 
     def remove(self, name: str) -> None:
-        """Make a device's certificates and its token good no more.
+        """Revoke a device's certificates and delete its token.
 
         Raises:
             RosterError: there is no such device.
@@ -209,7 +232,7 @@ class Roster:
             _count_up(cursor)
 
     def name_of(self, serial: int) -> str | None:
-        """Name of the device whose certificate has that number; None if it is good no more."""
+        """Return the device with the certificate of this serial number; None if it is not valid."""
         with self._reading() as cursor:
             row = cursor.execute(
                 "SELECT name FROM certificates "
@@ -219,7 +242,7 @@ class Roster:
         return None if row is None else str(row[0])
 
     def members(self) -> list[Member]:
-        """Everybody on the roster, by name."""
+        """Return every device on the roster, sorted by name."""
         with self._reading() as cursor:
             invitations = dict(
                 cursor.execute("SELECT name, expires FROM tokens WHERE used_by IS NULL").fetchall()
@@ -239,13 +262,16 @@ class Roster:
             ]
 
     def revision(self) -> int:
-        """Rises whenever it changes who may speak."""
+        """Return the revision, which rises whenever a device gains or loses access."""
         with self._reading() as cursor, self._sound_rows():
             return _revision(cursor)
 
     @contextmanager
-    def holding(self) -> Iterator[RevokedCertificates]:
-        """Hold the roster still, so that what is made of it is not overtaken."""
+    def locked(self) -> Iterator[RevokedCertificates]:
+        """Block changes of the roster for the length of the block, and yield what is revoked.
+
+        So files that are made from it cannot be older than those of a concurrent change.
+        """
         with self.transaction() as cursor:
             with self._sound_rows():
                 refused = _refused(cursor)
@@ -270,7 +296,7 @@ class Roster:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:
-        """Run statements that happen all or not at all, with no other writer in between."""
+        """Run statements in one transaction, excluding other writers."""
         with self._write_lock, self._wrapped(), closing(self._writer.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:
@@ -297,12 +323,12 @@ class Roster:
 
     @contextmanager
     def _sound_rows(self) -> Iterator[None]:
-        """Refuse rows that make no sense: nobody knows whom they let in or keep out."""
+        """Raise RosterError for damaged rows, because access cannot be decided by them."""
         try:
             yield
-        except (ValueError, TypeError, OverflowError, OSError) as err:  # of a time, too
+        except (ValueError, TypeError, OverflowError, OSError) as err:  # also for invalid times
             raise RosterError(
-                f"{self._path} is damaged: {err}; put a copy of it back, or move it away and "
+                f"{self._path} is damaged: {err}; restore a copy of it, or move it away and "
                 "enrol the devices again"
             ) from err
 
@@ -327,17 +353,25 @@ class Roster:
 def _member(
     name: str, invited: int | None, good: int | None, revoked: int | None, *, now: int
 ) -> Member:
-    """Judge by when the token and the newest good certificate end, and the last revocation."""
-    snapshot: DeviceSnapshot
+    """Derive a device's status.
+
+    Args:
+        name: the device's name.
+        invited: when its unused token expires.
+        good: when its newest certificate that is not revoked expires.
+        revoked: when its last certificate was revoked.
+        now: current time; all times in Unix seconds.
+    """
+    status: MemberStatus
     if good is not None and good > now:
-        snapshot, until = "enrolled", good
+        status, until = "enrolled", good
     elif invited is not None and invited > now:
-        snapshot, until = "invited", invited
+        status, until = "invited", invited
     elif (ended := good or invited) is not None:
-        snapshot, until = "expired", ended
+        status, until = "expired", ended
     else:
-        snapshot, until = "removed", revoked or 0
-    return Member(name=name, snapshot=snapshot, until=_time(until))
+        status, until = "removed", revoked or 0
+    return Member(name=name, status=status, until=_time(until))
 
 
 def _refused(cursor: sqlite3.Cursor) -> RevokedCertificates:
@@ -364,7 +398,7 @@ def _count_up(cursor: sqlite3.Cursor) -> None:
 
 
 def _digest(secret: bytes) -> bytes:
-    # A secret is 256 random bits, so a plain hash gives nothing to guess.
+    # A secret has 256 random bits, so a plain hash cannot be reversed by guessing.
     return hashlib.sha256(secret).digest()
 
 

@@ -1,4 +1,4 @@
-"""Where TLS is a must, and the files that it takes."""
+"""The TLS files of a server or client, and the host to reach a local listener by."""
 
 import ssl
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ class TlsFiles:
     """PEM files of one server or client.
 
     Attributes:
-        certificate: its own, with whatever chain it needs.
+        certificate: its certificate, with its chain if it needs one.
         key: its private key; may be the same file.
-        authority: what the other side's certificate has to be signed by.
+        authority: the authority that must have signed the other side's certificate.
     """
 
     certificate: Path
@@ -22,7 +22,7 @@ class TlsFiles:
     authority: Path
 
     def client_context(self) -> ssl.SSLContext:
-        """What a client connects with; the other side has to have the name that it is called by."""
+        """Return a client's TLS context; it checks that the server's certificate has its name."""
         context = ssl.create_default_context(cafile=self.authority)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.certificate, self.key)
@@ -30,7 +30,7 @@ class TlsFiles:
 
 
 def reachable_as(host: str) -> str:
-    """What reaches a listener from its own machine."""
+    """Return the host that reaches a listener from its own machine."""
     if not is_wildcard(host):
         return host
     return "::1" if ":" in host else "127.0.0.1"

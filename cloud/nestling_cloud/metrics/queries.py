@@ -15,7 +15,7 @@ from nestling_cloud.metrics.steps import Steps, clamp, steps_of
 from nestling_cloud.metrics.totals import Sums, totals
 from nestling_cloud.metrics.views import AnswerPoint, DeviceRow, DeviceView, FleetView
 from nestling_cloud.store import newest_receipts, tables
-from nestling_cloud.store.copied_outboxes import side_by_side
+from nestling_cloud.store.copied_outboxes import active_copies
 from nestling_cloud.store.hard_inputs import HardInputs
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.store.rollups import CLOCK_AHEAD_MS, read
@@ -59,7 +59,7 @@ class MetricQueries:
                 residents=_residents(connection, steps.range),
                 totals=totals(read(connection, steps.rollup_ms, steps.range), steps),
                 dropped=dropped,
-                shared=tuple(sorted(side_by_side(connection, now_ms=self._now_ms()))),
+                shared=tuple(sorted(active_copies(connection, now_ms=self._now_ms()))),
             )
 
     def devices(
@@ -124,7 +124,7 @@ class MetricQueries:
                 totals=totals(sums, steps),
                 answers=tuple(_latest(connection, device, steps.range, answers)),
                 hard_inputs=tuple(hard_inputs),
-                copies=side_by_side(connection, now_ms=self._now_ms(), device=device).get(
+                copies=active_copies(connection, now_ms=self._now_ms(), device=device).get(
                     device, 1
                 ),
             )

@@ -1,4 +1,4 @@
-"""The MQTT broker as a child process, and the client that reconnects to it.
+"""Runs the MQTT broker as a child process, and provides clients that reconnect to it.
 
 Imports `fleet` for certificates and access rules.
 """

@@ -1,8 +1,8 @@
-"""An MQTT broker as a child process: Mosquitto where there is one, otherwise iotcore.
+"""Runs an MQTT broker as a child process: Mosquitto if it is installed, otherwise iotcore.
 
-An open one listens on 127.0.0.1, lets anybody on this machine in, keeps nothing on disk, and gets
-its configuration through standard input, so that nothing is left behind however we end. A secure
-one may listen anywhere: it is a Mosquitto that asks everybody for a certificate.
+An open broker listens on 127.0.0.1, accepts every client on this machine, and keeps nothing on
+disk. It gets its configuration through standard input, so that no file is left behind. A secure
+broker may listen on any address: it is a Mosquitto that requires client certificates.
 """
 
 import contextlib
@@ -32,15 +32,15 @@ from nestling_core.network.address import Address
 HOST = "127.0.0.1"
 BrokerKind = Literal["auto", "mosquitto", "iotcore"]
 
-# The program of its process.
+# The program that runs as iotcore's process.
 _IOTCORE = Path(__file__).with_name("iotcore_program.py")
-# What is missing, and how to get it.
+# For each kind: what is missing, and how to get it.
 _HOW_TO_GET: dict[BrokerKind, tuple[str, str]] = {
     "auto": ("MQTT broker", "apt install mosquitto, or pip install iotcore"),
     "mosquitto": ("Mosquitto", "apt install mosquitto"),
     "iotcore": ("iotcore", "pip install iotcore"),
 }
-# Where Debian puts daemons; a user's PATH may lack it.
+# Debian installs daemons here; a user's PATH may not include it.
 _SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin")
 _START_TIMEOUT_S = 15.0
 _STOP_TIMEOUT_S = 3.0
@@ -50,18 +50,23 @@ _FREE_PORT_ATTEMPTS = 3
 
 
 class BrokerError(CloudError):
-    """No broker to be found, its port taken, or it ended when it should not have."""
+    """No broker is installed, its port is taken, or it ended unexpectedly."""
 
 
 class Broker:
     """A running broker; leaving its context, or `close`, ends it.
 
+    Attributes:
+        kind: "mosquitto" or "iotcore".
+        host: the host to reach it by from this machine.
+        port: the port that it listens on.
+
     Args:
         process: the broker's process.
-        log: what it writes, an unnamed file.
-        kind: which broker it is.
-        host: where it is reached from this machine.
-        port: likewise.
+        log: an unnamed file that receives its output.
+        kind: "mosquitto" or "iotcore".
+        host: the host to reach it by from this machine.
+        port: the port that it listens on.
     """
 
     def __init__(
@@ -80,11 +85,15 @@ class Broker:
 
     @property
     def pid(self) -> int:
-        """Process id of the broker."""
+        """The broker's process id."""
         return self._process.pid
 
     def check(self) -> None:
-        """Raise BrokerError if the broker has ended."""
+        """Check that the broker still runs.
+
+        Raises:
+            BrokerError: it has ended; the message has the end of its log.
+        """
         status = self._process.poll()
         if status is not None:
             raise BrokerError(
@@ -92,11 +101,11 @@ class Broker:
             )
 
     def reload(self) -> None:
-        """Have a secure broker read its access list, revocations and certificate again."""
+        """Make a secure broker reload its access list, revocations and certificate."""
         self._process.send_signal(signal.SIGHUP)
 
     def close(self) -> None:
-        """End the broker: politely at first, by force after 3 s."""
+        """End the broker with SIGTERM, and with SIGKILL if it still runs after 3 s."""
         self._process.terminate()
         try:
             self._process.wait(_STOP_TIMEOUT_S)
@@ -126,7 +135,7 @@ class Broker:
                     f"{_START_TIMEOUT_S:.0f} s: {self._log_tail()}"
                 )
             time.sleep(_POLL_S)
-        self.check()  # what answered was this one, not somebody else on the same port
+        self.check()  # this broker has answered, not another process on the same port
 
     def _log_tail(self) -> str:
         self._log.seek(0)
@@ -135,16 +144,16 @@ class Broker:
 
 
 def start_broker(*, port: int = 0, kind: BrokerKind = "auto") -> Broker:
-    """Start a broker on 127.0.0.1 and wait until it answers.
+    """Start an open broker on 127.0.0.1 and wait until it answers.
 
     It ends with the thread that starts it at the latest, even if this process is killed.
 
     Args:
-        port: where to listen; 0 takes a free port.
-        kind: which broker; "auto" is Mosquitto where it is installed, otherwise iotcore.
+        port: the port to listen on; 0 takes a free one.
+        kind: which broker; "auto" is Mosquitto if it is installed, otherwise iotcore.
 
     Raises:
-        BrokerError: there is no broker on this machine, the port is taken, or it does not start.
+        BrokerError: no broker is installed, the port is taken, or the broker does not start.
     """
     found, program = find_broker(kind)
 
@@ -171,18 +180,18 @@ def start_secure_broker(
     client: TlsFiles,
     kind: BrokerKind = "auto",
 ) -> Broker:
-    """Start a Mosquitto that lets in only whom the fleet's authority signed.
+    """Start a Mosquitto that accepts only clients with a certificate of the fleet's authority.
 
     Args:
-        files: what it is told.
-        host: where to listen.
-        port: likewise; 0 takes a free port.
-        names: what devices reach it by.
-        client: the cloud's own certificate, to see whether it answers.
-        kind: which broker is wished; iotcore asks for no certificates, and will not do.
+        files: its configuration, lists and certificate; written before it starts.
+        host: the host to listen on.
+        port: the port to listen on; 0 takes a free one.
+        names: names and addresses that devices reach it by.
+        client: the cloud's own certificate, used to check that the broker answers.
+        kind: which broker; "iotcore" fails, because it does not check client certificates.
 
     Raises:
-        BrokerError: there is no Mosquitto on this machine, the port is taken, or it does not start.
+        BrokerError: Mosquitto is not installed, the port is taken, or it does not start.
     """
     program = _find_mosquitto(kind)
     tls = client.client_context()
@@ -202,7 +211,7 @@ def _find_mosquitto(kind: BrokerKind) -> Path:
         found, program = "none", Path()
     if found != "mosquitto":
         raise BrokerError(
-            "TLS with client certificates needs Mosquitto, which iotcore cannot stand in for: "
+            "TLS with client certificates needs Mosquitto, and iotcore cannot replace it: "
             "apt install mosquitto, or name a running broker"
         )
     return program
@@ -221,11 +230,14 @@ def _on_port(host: str, port: int, launch: Callable[[int], Broker]) -> Broker:
 def find_broker(kind: BrokerKind = "auto") -> tuple[str, Path]:
     """Find a broker's program without starting it.
 
+    Args:
+        kind: which broker; "auto" is Mosquitto if it is installed, otherwise iotcore.
+
     Returns:
-        Its kind, and the path of Mosquitto or of the Python program that is iotcore's broker.
+        Its kind, and the path of Mosquitto or of the Python program that runs iotcore.
 
     Raises:
-        BrokerError: there is none on this machine; the text says how to get one.
+        BrokerError: it is not installed; the message says how to install it.
     """
     search_path = os.pathsep.join([os.environ.get("PATH", ""), *_SYSTEM_PATHS])
     mosquitto = shutil.which("mosquitto", path=search_path)
@@ -252,7 +264,8 @@ def _launch(
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
-        # Ctrl-C in a terminal reaches the whole group; the broker must outlive the goodbyes.
+        # Ctrl-C in a terminal reaches the whole process group; the broker must run until the
+        # services have published their goodbyes.
         start_new_session=True,
     )
     broker = Broker(process, log, kind=kind, host=host, port=port)

@@ -1,4 +1,4 @@
-"""Connections to the MQTT broker that come back after the broker was away."""
+"""Keeps connections to the MQTT broker, and reconnects after the broker was away."""
 
 import asyncio
 import logging
@@ -15,11 +15,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 from nestling_cloud.fleet.tls import TlsFiles
 from nestling_core.network.address import Address
 
-# Waits before the second, third, ... attempt; the last one repeats.
+# Waits in seconds before the second, third, ... attempt; the last one repeats.
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-# Beyond this, what comes in is dropped; devices send again what was not acknowledged.
+# Messages beyond this are dropped; devices repeat what was not acknowledged.
 _MAX_QUEUED = 10_000
-# Answers are small and awaited; Nagle's algorithm would hold each back for some 40 ms.
+# Devices wait for small answers, and Nagle's algorithm would delay each by some 40 ms.
 _NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 _LOG = logging.getLogger(__name__)
@@ -27,21 +27,25 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class BrokerAddress(Address):
-    """Where the broker listens.
+    """The address of a broker, and how to authenticate to it.
 
     Attributes:
-        tls: what to show it, and whom to take it for; None for a broker on this machine that
-            lets anybody in.
+        tls: our certificate and the authority to check the broker's with; None for an open broker
+            on this machine.
     """
 
     tls: TlsFiles | None = None
 
     def client(self, *, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
-        """Make a client that is not connected yet."""
+        """Make a client that is not connected yet.
+
+        Args:
+            will: message that the broker publishes if the connection breaks; None for none.
+        """
         return _Client(
             self.host,
             self.port,
-            # Read for every connection, for the files are made again before they wear out.
+            # Read for every connection, because the files are renewed before they expire.
             tls_context=None if self.tls is None else self.tls.client_context(),
             will=will,
             max_queued_incoming_messages=_MAX_QUEUED,
@@ -50,10 +54,9 @@ class BrokerAddress(Address):
 
 
 class _Client(aiomqtt.Client):
-    """A client that notices at once when the broker hangs up instead of accepting it.
+    """A client that fails at once when the broker closes the connection instead of accepting it.
 
-    aiomqtt waits 10 s for an answer that cannot come any more. A broker that is just starting or
-    ending hangs up like that.
+    A broker that is starting or stopping does that. aiomqtt alone would wait 10 s for an answer.
     """
 
     def _on_disconnect(
@@ -66,17 +69,17 @@ class _Client(aiomqtt.Client):
     ) -> None:
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
         if not self._connected.done():
-            self._connected.set_exception(aiomqtt.MqttError(f"it hung up: {reason_code}"))
+            self._connected.set_exception(aiomqtt.MqttError(f"closed by it: {reason_code}"))
 
 
 async def stay_connected(
     connect: Callable[[], aiomqtt.Client], use: Callable[[aiomqtt.Client], Awaitable[None]]
 ) -> None:
-    """Use a connection until cancelled; dial again, ever more slowly, when it breaks.
+    """Use a connection until cancelled; when it breaks, reconnect with growing waits.
 
     Args:
         connect: makes a new client for every attempt.
-        use: works with a connected client; an `MqttError` from it means that the connection broke.
+        use: uses a connected client; an `MqttError` from it means that the connection broke.
     """
     attempt = 0
     while True:
@@ -92,5 +95,5 @@ async def stay_connected(
 
 
 def payload_bytes(message: aiomqtt.Message) -> bytes:
-    """Bytes of a message; one without any has none."""
+    """Return a message's payload; empty if it has none."""
     return message.payload if isinstance(message.payload, bytes) else b""

@@ -1,9 +1,9 @@
-"""The program of an iotcore broker: `python -P iotcore_process.py < CONFIGURATION`.
+"""Runs an iotcore broker: `python -P iotcore_program.py < CONFIGURATION`.
 
-iotcore is the Rust broker rumqttd in a wheel. It reads its configuration from a file whose name
-ends in .toml and from nowhere else, so the configuration exists as a file while it is read. A
-SIGTERM that comes meanwhile waits until the file is gone, and a parent that is killed sends
-nothing else (parent-death guard.py).
+iotcore is the Rust broker rumqttd in a wheel. It reads its configuration only from a file whose
+name ends in .toml, so the configuration exists as a file while it is read. SIGTERM is blocked until
+the file is deleted; it is also the signal that arrives when the parent is killed
+(parent_death.py).
 """
 
 import logging
@@ -17,7 +17,7 @@ from iotcore.iotcore import IotCoreBroker
 def main() -> None:
     """Read the configuration from standard input and serve until SIGTERM."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    # It logs three lines for every message, as errors.
+    # rumqttd logs three error lines for every message.
     logging.getLogger("rumqttd").setLevel(logging.CRITICAL)
     broker = _configured(sys.stdin.buffer.read())
     try:

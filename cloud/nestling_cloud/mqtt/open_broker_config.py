@@ -1,17 +1,17 @@
-"""Configurations of a broker that anybody on this machine may use: Mosquitto's, and iotcore's."""
+"""Writes the configuration of a broker that every client on this machine may use."""
 
 import os
 
 from nestling import topics
 from nestling_cloud.fleet.broker_config import MAX_MESSAGE_BYTES
 
-# iotcore keeps one log for each subscription filter, as long as it runs: what its subscribers get
-# comes from there, and a full log drops its oldest segment, read or not. Its own defaults allow a
-# gigabyte for each filter.
+# While it runs, iotcore keeps one log for each subscription filter, from which it serves its
+# subscribers. A full log drops its oldest segment, read or not. The defaults allow a gigabyte for
+# each filter.
 #
-# A slow reader of what the whole fleet sends may fall behind by 15 to 20 MiB.
+# A slow subscriber to the whole fleet's messages may fall behind by 15 to 20 MiB.
 _FLEET_SEGMENT_BYTES = 5 * 1024 * 1024
-# Filters of one device carry short commands, and one chunk of a delivery at a time.
+# A device's filters carry short commands, and one chunk of a delivery at a time.
 _DEVICE_SEGMENT_BYTES = 64 * 1024
 _SEGMENTS = 4
 _DEVICE_FILTERS = (topics.sparkplug("NCMD", "+"), topics.delivery_response("+"))
@@ -21,11 +21,11 @@ _CONNECT_TIMEOUT_MS = 10_000
 
 
 def mosquitto(host: str, port: int) -> str:
-    """Text of a `mosquitto.conf`.
+    """Return the text of a `mosquitto.conf`.
 
     Args:
-        host: where to listen.
-        port: likewise.
+        host: the host to listen on.
+        port: the port to listen on.
     """
     lines = [
         f"listener {port} {host}",
@@ -36,18 +36,18 @@ def mosquitto(host: str, port: int) -> str:
         "log_type error",
         "log_type warning",
         "set_tcp_nodelay true",
-        # Started as root it would become another user, and lose its parent-death guard by that.
+        # Started as root, Mosquitto would change its user, which cancels the parent-death guard.
         *(["user root"] if os.geteuid() == 0 else []),
     ]
     return "\n".join(lines) + "\n"
 
 
 def iotcore(host: str, port: int) -> str:
-    """Text of a rumqttd TOML file.
+    """Return the text of a rumqttd TOML file.
 
     Args:
-        host: where to listen, an IPv4 address.
-        port: likewise.
+        host: the IPv4 address to listen on.
+        port: the port to listen on.
     """
     lines = [
         "id = 0",

@@ -1,8 +1,8 @@
-"""Run a command that dies with its parent: `python parent_death.py PARENT_PID COMMAND ARG...`.
+"""Runs a command that dies with its parent: `python parent_death.py PARENT_PID COMMAND ARG...`.
 
-Linux sends a child the signal that it asked for when its parent goes, kill -9 included. The target
-outlives exec, so this process makes it and then becomes the command. Doing the same in the
-parent's fork (`preexec_fn`) can deadlock in a process that has threads.
+On Linux, a process can ask for a signal on its parent's death, which even kill -9 triggers
+(PR_SET_PDEATHSIG). The request survives exec, so this program makes it and then executes the
+command. Making it after the parent's fork (`preexec_fn`) can deadlock in a process with threads.
 """
 
 import ctypes
@@ -15,21 +15,21 @@ _PR_SET_PDEATHSIG = 1
 
 
 def dies_with_parent(command: Sequence[str]) -> list[str]:
-    """Wrap a command so that it dies with this process.
+    """Return a command line that runs a command and ends it when this process dies.
 
     Args:
-        command: an absolute path and its arguments.
+        command: absolute path of a program, and its arguments.
     """
     return [sys.executable, "-I", __file__, str(os.getpid()), *command]
 
 
 def main() -> None:
-    """Ask for the signal, then become the command."""
+    """Request the signal, then execute the command."""
     parent = int(sys.argv[1])
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it went before we asked
+    if os.getppid() != parent:  # the parent died before the request
         sys.exit(1)
-    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606  that is the purpose
+    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606  running the given command is the purpose
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether an MQTT broker answers."""
+"""Checks that an MQTT broker answers."""
 
 import contextlib
 import socket
@@ -12,15 +12,12 @@ _DISCONNECT = b"\xe0\x00"
 
 
 def answers_mqtt(host: str, port: int, tls: ssl.SSLContext | None) -> bool:
-    """Connect to a broker as a client would, and leave again.
+    """Return whether a broker accepts an MQTT connection; it is closed again at once.
 
     Args:
-        host: where it listens.
-        port: likewise.
-        tls: for a broker that asks for a certificate.
-
-    Returns:
-        Whether it let us in.
+        host: the broker's host.
+        port: the broker's port.
+        tls: context with a client certificate; None for an open broker.
     """
     with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
         probe = stack.enter_context(socket.create_connection((host, port), timeout=_TIMEOUT_S))

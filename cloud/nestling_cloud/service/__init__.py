@@ -1,4 +1,4 @@
-"""The cloud as one process: `service` starts everything that `config` asks for, and ends it.
+"""Runs the cloud as one process: `service` starts and stops everything that `config` asks for.
 
-The only room that knows all that serves; only `commands` imports it.
+The only package that imports every serving one; only `commands` imports it.
 """

@@ -1,4 +1,4 @@
-"""What one cloud process serves, and where it is then to be found."""
+"""The configuration of a cloud process, and the addresses that it serves at."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,23 +11,23 @@ from nestling_cloud.mqtt.client import BrokerAddress
 
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig:
-    """What one cloud process serves, and where.
+    """The configuration of one cloud process.
 
     Attributes:
         repository: folder of the releases.
-        state: folder of what the cloud itself has to keep: receipts, credentials, authority.
+        state: folder of the cloud's own state: receipts, credentials, authority.
         store: database URL or file of the receipts; None for receipts.sqlite in the state folder.
-        host: where gRPC and the started broker listen. 127.0.0.1 is this machine only; what others
-            can reach has TLS.
-        port: its port; 0 takes a free one.
-        tls: TLS and certificates even on this machine only.
-        public_host: how devices reach this machine, if not by `host`.
-        enrolment_port: where devices enrol, with TLS; 0 takes a free port.
-        broker: a running broker; None starts one.
-        broker_port: where the started one listens; 0 takes a free port, None is 1883, and 8883
-            with TLS.
-        broker_kind: which one to start.
-        console: where the console and the API listen; None for neither.
+        host: the host that gRPC and the started broker listen on. 127.0.0.1 serves this machine
+            only; a host that others can reach turns on TLS.
+        port: port of inference and delivery; 0 takes a free one.
+        tls: use TLS and certificates even if only this machine can connect.
+        public_host: name or address by which devices reach this machine; None for `host`.
+        enrolment_port: port of the enrolment service, used with TLS only; 0 takes a free one.
+        broker: address of a running broker; None starts one.
+        broker_port: port of the started broker; 0 takes a free one, None is 1883 or, with TLS,
+            8883.
+        broker_kind: which broker to start.
+        console: address of the console and the API; None for neither.
     """
 
     repository: Path
@@ -45,27 +45,27 @@ class ServeConfig:
 
     @property
     def exposed_host(self) -> str:
-        """A host that other machines can reach, where there is one; else where gRPC listens."""
+        """A host of a listener that other machines can reach, if there is one; else `host`."""
         hosts = [self.host, *([self.console.host] if self.console else [])]
         return next((host for host in hosts if needs_tls(host)), self.host)
 
     @property
     def wants_tls(self) -> bool:
-        """Whether anything here has to speak TLS."""
+        """True if any listener or broker connection needs TLS."""
         broker = [self.broker.host] if self.broker else []
         return self.tls or needs_tls(self.exposed_host, *broker)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where a cloud is to be found.
+    """The addresses of a running cloud.
 
     Attributes:
         grpc: HOST:PORT of inference and delivery.
-        broker: HOST:PORT of telemetry and delivery.
-        enrolment: HOST:PORT of enrolment, None without TLS.
-        console: URL of the console, None if there is none.
-        console_password: the one that was just made, None after the first start.
+        broker: HOST:PORT of the broker, for telemetry and delivery.
+        enrolment: HOST:PORT of enrolment; None without TLS.
+        console: URL of the console; None if there is none.
+        console_password: the console's password at the first start; None later.
     """
 
     grpc: str

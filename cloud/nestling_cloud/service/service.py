@@ -1,4 +1,4 @@
-"""The cloud as one process: inference, delivery, enrolment, ingest, commands and the console."""
+"""Runs inference, delivery, enrolment, ingest, commands and the console in one process."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ from nestling_cloud.serving.connection_limiter import (
 )
 from nestling_cloud.serving.delivery import DeliveryService
 from nestling_cloud.serving.enrolment import RenewalServicer, enrolling
-from nestling_cloud.serving.inference import Answered, InferenceService, max_message_bytes
+from nestling_cloud.serving.inference import InferenceService, OnAnswer, max_message_bytes
 from nestling_cloud.serving.listener import (
     HANDSHAKE_DEADLINE,
     ONE_SERVER_A_PORT,
@@ -51,7 +51,7 @@ from nestling_core.network.address import Address
 from nestling_core.network.hosts import is_loopback
 
 _BROKER_CHECK_S = 0.5
-# What the broker may take until devices are heard, before we say that we are ready.
+# The longest wait for the broker subscriptions before the cloud reports that it is ready.
 _SUBSCRIBE_S = 5.0
 _SERVER_OPTIONS = (HANDSHAKE_DEADLINE, ONE_SERVER_A_PORT)
 _OPEN_BROKER_PORT = 1883
@@ -59,7 +59,15 @@ _SECURE_BROKER_PORT = 8883
 
 
 def run(config: ServeConfig, ready: Callable[[Addresses], None]) -> None:
-    """Serve until SIGTERM or SIGINT; see `serve`. For the main thread."""
+    """Serve until SIGTERM or SIGINT; must run in the main thread. See `serve`.
+
+    Args:
+        config: what to serve, and at which addresses.
+        ready: called once, when every port listens.
+
+    Raises:
+        CloudError: see `serve`.
+    """
 
     async def until_signalled() -> None:
         stop = asyncio.Event()
@@ -76,13 +84,13 @@ async def serve(
     """Serve until `stop` is set.
 
     Args:
-        config: what and where.
+        config: what to serve, and at which addresses.
         ready: called once, when every port listens.
-        stop: ends everything, within seconds.
+        stop: ends everything within seconds.
 
     Raises:
-        CloudError: no bundle, no broker, a taken port, a store that does not open, or a broker
-            of our own that died.
+        CloudError: there is no bundle or no broker, a port is taken, the store cannot be opened,
+            or the broker that this process started died.
     """
     raise_file_limit()
     repository = Repository(config.repository)
@@ -93,7 +101,7 @@ async def serve(
         console = _open_console(config, security, stack)
         broker, own_broker = _join_broker(config, security, stack)
         commander = Commander(Targets(store), repository)
-        ingest = Ingest(store, broker, heard=commander.record_report)
+        ingest = Ingest(store, broker, on_message=commander.record_report)
         delivery = MqttDelivery(repository, broker)
         recorder = HardInputRecorder(HardInputs(store).add_all)
 
@@ -102,20 +110,20 @@ async def serve(
             if own_broker is not None:
                 made.append(_watch(own_broker))
             if security is not None:
-                made.append(security.keep_broker_told(own_broker))
+                made.append(security.keep_broker_updated(own_broker))
                 made.append(mark_removed_offline(security.enrolment.roster, store))
             return made
 
         async with (
-            # First the ports: one that is taken ends everything before anybody talks to the broker.
+            # Ports come first, so that a taken one ends everything before we use the broker.
             _grpc(config, repository, model, security, recorder.offer) as address,
-            _enrolment(config, security, address, broker) as found,
+            _enrolment(config, security, address, broker) as addresses,
             running(works()),
-            running(_console_work(console, config, found, store, ingest=ingest, stack=stack)),
-            running(_guarding(security, found, console)),
+            running(_console_work(console, config, addresses, store, ingest=ingest, stack=stack)),
+            running(_connection_limits(security, addresses, console)),
         ):
             await wait_for([ingest.subscribed, delivery.subscribed], timeout_s=_SUBSCRIBE_S)
-            ready(_with_console(found, console, config, security))
+            ready(_with_console(addresses, console, config, security))
             await stop.wait()
 
 
@@ -160,27 +168,27 @@ async def _grpc(
     repository: Repository,
     model: CloudModel,
     security: Security | None,
-    answered: Answered,
+    on_answer: OnAnswer,
 ) -> AsyncIterator[Address]:
-    """Serve inference and delivery; yields where."""
-    credentials, guards = None, []
+    """Serve inference and delivery; yield their address."""
+    credentials, identity = None, []
     if security is not None:
         peers = Peers(security.enrolment.roster.name_of)
         credentials = tls_credentials(security.server_files, ask_for_certificate=True)
-        guards = [IdentityInterceptor(peers)]
+        identity = [IdentityInterceptor(peers)]
     largest = ("grpc.max_receive_message_length", max_message_bytes(model.signature))
     options = (largest, *_SERVER_OPTIONS)
     server = grpc.aio.server(
-        options=options, interceptors=[UnreadableRequestInterceptor(), *guards]
+        options=options, interceptors=[UnreadableRequestInterceptor(), *identity]
     )
     async with Batcher(model.run) as batcher:
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
-            InferenceService(model.signature, batcher, answered), server
+            InferenceService(model.signature, batcher, on_answer), server
         )
         delivery_pb2_grpc.add_DeliveryServiceServicer_to_server(DeliveryService(repository), server)
         if security is not None:
-            desk = RenewalServicer(security.enrolment, peers)
-            enrolment_pb2_grpc.add_RenewalServiceServicer_to_server(desk, server)
+            renewal = RenewalServicer(security.enrolment, peers)
+            enrolment_pb2_grpc.add_RenewalServiceServicer_to_server(renewal, server)
         async with listening(server, config.host, config.port, credentials) as address:
             yield address
 
@@ -189,7 +197,7 @@ async def _grpc(
 async def _enrolment(
     config: ServeConfig, security: Security | None, grpc_address: Address, broker: BrokerAddress
 ) -> AsyncIterator[Addresses]:
-    """Let devices enrol where there is TLS; yields where everything is to be found."""
+    """Serve enrolment if there is TLS; yield the addresses of everything but the console."""
     if security is None:
         yield Addresses(grpc=str(grpc_address), broker=str(broker))
         return
@@ -213,19 +221,22 @@ def _open_console(
 
 
 def _with_console(
-    found: Addresses, console: ConsoleServer | None, config: ServeConfig, security: Security | None
+    addresses: Addresses,
+    console: ConsoleServer | None,
+    config: ServeConfig,
+    security: Security | None,
 ) -> Addresses:
     if console is None:
-        return found
+        return addresses
     password = first_password(config.state / CONSOLE_FOLDER)
     url = console.url(security.public_host if security is not None else "")
-    return dataclasses.replace(found, console=url, console_password=password)
+    return dataclasses.replace(addresses, console=url, console_password=password)
 
 
 def _console_work(
     console: ConsoleServer | None,
     config: ServeConfig,
-    found: Addresses,
+    addresses: Addresses,
     store: Store,
     *,
     ingest: Ingest,
@@ -233,7 +244,7 @@ def _console_work(
 ) -> list[Coroutine[None, None, None]]:
     if console is None:
         return []
-    # A second of imports, which a cloud without a console need not wait for.
+    # These imports take a second, which a cloud without a console does not need.
     from nestling_cloud.console.app import console_app  # noqa: PLC0415
     from nestling_cloud.console.data.console_data import console_parts, device_start  # noqa: PLC0415
     from nestling_cloud.console.data.stored_rounds import StoredRounds  # noqa: PLC0415
@@ -242,20 +253,22 @@ def _console_work(
         stack.enter_context(RoundLog(state_store_url(config.state, config.store)))
     )
     repository = Repository(config.repository)
-    start = device_start(grpc=found.grpc, broker=found.broker, enrolment=found.enrolment)
+    start = device_start(
+        grpc=addresses.grpc, broker=addresses.broker, enrolment=addresses.enrolment
+    )
     parts = console_parts(repository, store, rounds, start, ingest.uplink)
     folder = config.state / CONSOLE_FOLDER
     app = console_app(parts, folder, local_only=console.local_only, secure=console.secure)
     return [console.run(app)]
 
 
-def _guarding(
-    security: Security | None, found: Addresses, console: ConsoleServer | None
+def _connection_limits(
+    security: Security | None, addresses: Addresses, console: ConsoleServer | None
 ) -> list[Coroutine[None, None, None]]:
-    """Hold those who connect from elsewhere to the number of connections that there is room for."""
+    """Limit the number of connections if other machines can connect."""
     if security is None:
         return []
-    listening_at = [found.grpc, found.enrolment or ""]
+    listening_at = [addresses.grpc, addresses.enrolment or ""]
     ports = {int(address.rpartition(":")[2]) for address in listening_at if address}
     if console is not None:
         ports.add(console.port)
@@ -264,7 +277,7 @@ def _guarding(
 
 
 async def _watch(broker: Broker) -> None:
-    """Raise BrokerError when the broker that we started has died."""
+    """Raise BrokerError once the broker that we started has ended."""
     while True:
         broker.check()
         await asyncio.sleep(_BROKER_CHECK_S)

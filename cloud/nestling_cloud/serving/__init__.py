@@ -1,4 +1,5 @@
-"""gRPC services for devices: inference of offloaded inputs, delivery of bundles, enrolment.
+"""Services for devices: inference of offloaded inputs, delivery of bundles, and enrolment.
 
-Delivery over MQTT is here too. Imports `bundles`, `fleet`, `store` and `cloud_model`.
+All are gRPC services; delivery also works over MQTT. Imports `bundles`, `fleet`, `store` and
+`cloud_model`.
 """

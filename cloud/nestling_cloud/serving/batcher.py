@@ -1,4 +1,4 @@
-"""Dynamic batching: requests that come close together run as one."""
+"""Batches requests dynamically: those that arrive close together run as one."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,12 +23,15 @@ class _Waiting:
 
 
 class Batcher:
-    """Collects rows, runs them in a thread of its own, hands every caller its own rows back.
+    """Collects rows into batches, runs them in a separate thread, and returns each caller's rows.
+
+    Attributes:
+        max_batch: most rows of one run.
 
     Args:
-        run: (n, ...) rows in, n rows out.
-        max_batch: most rows of one run; a single request may not have more.
-        max_delay_ms: how long the first request of a batch waits for company.
+        run: computes N output rows of input rows with the shape `(N, ...)`.
+        max_batch: most rows of one run, and so of one request.
+        max_delay_ms: how long the first request of a batch waits for others.
     """
 
     def __init__(
@@ -61,17 +64,20 @@ class Batcher:
         self._executor.shutdown()
 
     async def submit(self, rows: Rows) -> Rows:
-        """Run some rows, together with others' if there are any.
+        """Run rows, in one batch with other callers' rows if there are any.
 
         Args:
-            rows: (n, ...), n from 1 to `max_batch`.
+            rows: `(N, ...)`, N from 1 to `max_batch`.
+
+        Returns:
+            The output of these rows, `(N, ...)`.
 
         Raises:
-            ValueError: too many rows.
-            Exception: whatever `run` raised for the batch that these rows were in.
+            ValueError: there are no rows or too many.
+            Exception: whatever `run` raised for the batch with these rows.
         """
         if not 1 <= len(rows) <= self.max_batch:
-            raise ValueError(f"{len(rows)} rows where 1 to {self.max_batch} fit in a batch")
+            raise ValueError(f"submit 1 to {self.max_batch} rows at once, not {len(rows)}")
         loop = asyncio.get_running_loop()
         waiting = _Waiting(rows=rows, answer=loop.create_future(), since_s=loop.time())
         self._pending.add(waiting.answer)
@@ -101,7 +107,7 @@ class Batcher:
         return batch
 
     async def _next(self, deadline_s: float) -> _Waiting | None:
-        """Next request, None if none came by then; what is already there never waits."""
+        """Return the next request, at once if one is queued; None if none arrives in time."""
         if not self._queue.empty():
             return self._queue.get_nowait()
         try:
@@ -117,7 +123,7 @@ class Batcher:
         try:
             rows = np.concatenate([entry.rows for entry in batch])
             answers = await loop.run_in_executor(self._executor, self._run, rows)
-        except Exception as err:  # noqa: BLE001  it belongs to those who wait
+        except Exception as err:  # noqa: BLE001  passed on to the callers
             for entry in batch:
                 if not entry.answer.done():
                     entry.answer.set_exception(err)

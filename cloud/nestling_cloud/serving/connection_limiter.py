@@ -1,9 +1,9 @@
-"""Keeps one peer, and all peers together, from using up the process's files.
+"""Keeps one peer, and all peers together, from using up the process's file descriptors.
 
-gRPC's server takes every connection that comes, and whoever has not shown a certificate yet holds
-a file all the same. So the connections to our ports are counted every second, and the youngest
-ones of a peer that has too many are shut down. Connections that have lasted are those of devices
-that showed who they are: a handshake has a deadline.
+gRPC's server accepts every connection, and one without a certificate takes up a descriptor too. So
+the connections to our ports are counted every second, and the youngest ones of a peer with too many
+are shut down. Older connections belong to authenticated devices, because the handshake has a
+deadline.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from typing import Self
 
 from nestling_core.network.hosts import network_of
 
-# A site's devices may share one address; each has two connections at most.
+# All devices in one building may share an address; each has at most two connections.
 PER_PEER = 1024
-# Files that are not connections: the store, the repository, event loops, the broker's pipes.
+# Descriptors for other uses: the store, the repository, event loops, the broker's pipes.
 RESERVED_FILES = 256
 _INTERVAL_S = 1.0
 _DESCRIPTORS = Path("/proc/self/fd")
@@ -31,18 +31,18 @@ _HOSTS_NAMED = 3
 
 _LOG = logging.getLogger(__name__)
 
-# Tells an open file from one that had the same descriptor before: device and inode.
+# Device and inode; tells an open file from an earlier one with the same descriptor.
 _File = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """One end of a connection to us.
+    """The other end of a connection.
 
     Attributes:
         host: its address.
-        port: its port, which tells its connections apart.
-        local_port: the port of ours that it is connected to.
+        port: its port, which distinguishes its connections.
+        local_port: our port that it is connected to.
     """
 
     host: str
@@ -51,25 +51,25 @@ class Peer:
 
 
 def raise_file_limit() -> int:
-    """Raise the soft limit of open files to the hard one; returns it."""
+    """Raise the soft limit of open files to the hard one, and return the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # "unlimited" is above what Linux has
+    with contextlib.suppress(ValueError, OSError):  # "unlimited" exceeds Linux's maximum
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def excess(since: Mapping[Peer, float], *, per_peer: int, total: int) -> list[Peer]:
-    """Choose the connections to shut down.
+    """Return the connections to shut down.
 
     Args:
         since: when each connection was first seen, in seconds.
-        per_peer: most connections of one network (`network_of`).
-        total: most connections of all.
+        per_peer: most connections from one network (`network_of`).
+        total: most connections from all networks together.
 
     Returns:
-        Of every network the youngest ones beyond `per_peer`; if more than `total` remain, also
-        the youngest ones of the networks that have the most; and where there are more than `total`
-        networks, the youngest of all.
+        The youngest connections of every network beyond `per_peer`. If more than `total` would
+        remain, also the youngest of the networks that have the most. If there are more than
+        `total` networks, also the youngest of all.
     """
     by_network: defaultdict[str, list[Peer]] = defaultdict(list)
     oldest_first = sorted(since, key=lambda each: (since[each], each.port))
@@ -83,7 +83,7 @@ def excess(since: Mapping[Peer, float], *, per_peer: int, total: int) -> list[Pe
 
 
 def _fair_share(counts: Sequence[int], total: int) -> int:
-    """Largest number that every network may have so that all together stay within `total`."""
+    """Return the largest limit for each network that keeps all together within `total`."""
     left = total
     for index, count in enumerate(sorted(counts)):
         share = left // (len(counts) - index)
@@ -98,8 +98,8 @@ async def limit_connections(ports: Collection[int], *, per_peer: int, total: int
 
     Args:
         ports: our listening ports.
-        per_peer: most connections of one network to all of them.
-        total: most connections of all networks.
+        per_peer: most connections from one network to all of the ports.
+        total: most connections from all networks together.
     """
     since: dict[Peer, float] = {}
     known = Connections(ports)
@@ -107,7 +107,7 @@ async def limit_connections(ports: Collection[int], *, per_peer: int, total: int
         while True:
             await asyncio.sleep(_INTERVAL_S)
             now_s = asyncio.get_running_loop().time()
-            found = known.find()  # few or many: who was here first is to be known
+            found = known.find()  # even below the limits, to know which connections are oldest
             since = {peer: since.get(peer, now_s) for peer in found}
             surplus = excess(since, per_peer=per_peer, total=total)
             if surplus:
@@ -117,14 +117,19 @@ async def limit_connections(ports: Collection[int], *, per_peer: int, total: int
 
 
 def total_for(file_limit: int) -> int:
-    """Most connections of all peers under a limit of open files: some are kept for other use."""
+    """Return the most connections of all peers that leave enough descriptors for other uses.
+
+    Args:
+        file_limit: the process's limit of open files.
+    """
     return max(file_limit - RESERVED_FILES, file_limit // 2)
 
 
 class Connections:
-    """This process's connections to some of its ports.
+    """This process's connections to its listening ports.
 
-    Asking a socket for its ends takes long, and there may be ten thousand: each is asked once.
+    Looking up a socket's addresses is slow, and there may be ten thousand of them, so each is
+    looked up once.
 
     Args:
         ports: our listening ports.
@@ -135,7 +140,7 @@ class Connections:
         self._known: dict[int, tuple[_File, Peer | None]] = {}
 
     def find(self) -> dict[Peer, int]:
-        """Find those that there are now; returns their descriptors."""
+        """Return the descriptors of the present connections."""
         found = ((descriptor, self._look(descriptor)) for descriptor in _descriptors())
         self._known = {descriptor: seen for descriptor, seen in found if seen is not None}
         return {
@@ -147,7 +152,7 @@ class Connections:
     def _look(self, descriptor: int) -> "tuple[_File, Peer | None] | None":
         try:
             status = os.fstat(descriptor)
-        except OSError:  # closed meanwhile
+        except OSError:  # closed in the meantime
             return None
         file = (status.st_dev, status.st_ino)
         known = self._known.get(descriptor)
@@ -155,7 +160,7 @@ class Connections:
 
 
 class _Slot:
-    """A file of our own to hold a connection by, for there may be no other left."""
+    """A reserved descriptor for shutting down a connection, as there may be no free one left."""
 
     def __init__(self) -> None:
         self._null = os.open(os.devnull, os.O_RDWR)
@@ -169,9 +174,14 @@ class _Slot:
         os.close(self._null)
 
     def shut_down(self, descriptor: int, peer: Peer) -> None:
-        """End a connection as if its peer had; its owner sees that, and closes it."""
+        """Shut down a connection as if its peer had closed it; its owner then closes it.
+
+        Args:
+            descriptor: descriptor of the connection.
+            peer: its other end; if the descriptor belongs to another connection now, do nothing.
+        """
         with contextlib.suppress(OSError):
-            # From here on it is this connection or none, whatever its owner does meanwhile.
+            # The copy stays this connection, even if its owner closes or reuses the descriptor.
             os.dup2(descriptor, self._slot, inheritable=False)
             if _peer(self._slot) == peer:
                 with _borrowed(self._slot) as connection:
@@ -181,7 +191,7 @@ class _Slot:
 
 @contextlib.contextmanager
 def _borrowed(descriptor: int) -> Iterator[socket.socket]:
-    """A socket over a descriptor that somebody else closes."""
+    """Yield a socket over a descriptor without closing it."""
     connection = socket.socket(fileno=descriptor)
     try:
         yield connection
@@ -195,18 +205,18 @@ def _descriptors() -> Sequence[int]:
     except OSError as err:
         if err.errno != errno.EMFILE:
             raise
-    return range(resource.getrlimit(resource.RLIMIT_NOFILE)[0])  # every one is in use
+    return range(resource.getrlimit(resource.RLIMIT_NOFILE)[0])  # all are in use
 
 
 def _peer(descriptor: int) -> Peer | None:
-    """The other end of a descriptor; None if it is no TCP connection."""
+    """Return the other end of a connection; None if the descriptor is no TCP connection."""
     try:
         with _borrowed(descriptor) as connection:
             if connection.family not in {socket.AF_INET, socket.AF_INET6}:
                 return None
             host, port = connection.getpeername()[:2]
             return Peer(host=host, port=port, local_port=connection.getsockname()[1])
-    except OSError:  # no socket; or it listens, or has ended
+    except OSError:  # not a socket, a listening one, or one that has ended
         return None
 
 
@@ -214,6 +224,6 @@ def _report(surplus: Sequence[Peer], per_peer: int, total: int) -> str:
     hosts = sorted({peer.host for peer in surplus})
     more = f" and {len(hosts) - _HOSTS_NAMED} more" if len(hosts) > _HOSTS_NAMED else ""
     return (
-        f"shut down {len(surplus)} connections beyond the limit of {per_peer} a peer and {total} "
+        f"shut down {len(surplus)} connections beyond the limit of {per_peer} per peer and {total} "
         f"in all, from {', '.join(hosts[:_HOSTS_NAMED])}{more}"
     )

@@ -1,4 +1,4 @@
-"""The delivery service: which bundle to run, and its blobs, over gRPC."""
+"""Delivers over gRPC which bundle a device should run, and the bundle's blobs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,10 +21,10 @@ _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
 class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
-    """Serves a repository.
+    """Serves the releases in a repository.
 
     Args:
-        repository: where the releases are.
+        repository: holds the releases.
     """
 
     def __init__(self, repository: Repository) -> None:
@@ -33,7 +33,7 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
     async def GetDesiredBundle(  # noqa: N802
         self, request: delivery_pb2.GetDesiredBundleRequest, context: _Context
     ) -> delivery_pb2.GetDesiredBundleResponse:
-        """The bundle that a device should run; NOT_FOUND before the first release."""
+        """Return the bundle that a device should run; NOT_FOUND before the first release."""
         del request  # every device gets the same one
         try:
             desired = await asyncio.to_thread(self._repository.desired)
@@ -46,7 +46,10 @@ class DeliveryService(delivery_pb2_grpc.DeliveryServiceServicer):
     async def FetchBlob(  # noqa: N802
         self, request: delivery_pb2.FetchBlobRequest, context: _Context
     ) -> AsyncIterator[delivery_pb2.FetchBlobResponse]:
-        """A blob from an offset on, in chunks of at most 64 KiB; at least one, maybe empty."""
+        """Stream a blob from an offset, in one or more chunks of at most 64 KiB.
+
+        An offset at the blob's end yields one empty chunk.
+        """
         offset, end = request.offset, request.offset + request.limit if request.limit else None
         while True:
             limit = CHUNK_BYTES if end is None else min(CHUNK_BYTES, end - offset)
@@ -73,8 +76,14 @@ def read_chunk(
 ) -> delivery_pb2.FetchBlobResponse:
     """Read one chunk of a blob; its data is empty at the blob's end.
 
+    Args:
+        repository: holds the blob.
+        sha256: the blob's hash in hexadecimal.
+        offset: first byte to read.
+        limit: most bytes to read.
+
     Raises:
-        RepositoryError: no such blob, or the offset is beyond its end.
+        RepositoryError: there is no such blob, or the offset is beyond its end.
     """
     return delivery_pb2.FetchBlobResponse(
         offset=offset,

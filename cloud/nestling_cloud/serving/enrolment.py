@@ -1,4 +1,4 @@
-"""Enrolment and renewal: one desk for who has a token, another for who has a certificate."""
+"""Serves enrolment (for devices with a token) and renewal (for devices with a certificate)."""
 
 import asyncio
 import contextlib
@@ -25,8 +25,8 @@ from nestling_cloud.serving.peers import Peers
 from nestling_cloud.serving.unreadable_requests import UnreadableRequestInterceptor
 from nestling_core.network.address import Address
 
-# Of strangers, who have not shown their token yet. A device makes one call; whoever begins calls
-# and never sends a request, or comes and asks nothing, is put out.
+# Limits for clients that are not authenticated. A device makes one call; a client that starts calls
+# without sending requests, or connects and does nothing, is disconnected.
 _OPTIONS = (
     ("grpc.max_receive_message_length", 64 * 1024),
     ("grpc.max_concurrent_streams", 4),
@@ -35,8 +35,8 @@ _OPTIONS = (
     HANDSHAKE_DEADLINE,
     ONE_SERVER_A_PORT,
 )
-# Requests that are looked at; the others wait. Calls are not limited in number: those that have no
-# request yet would count, and cost their senders nothing.
+# Requests processed at once; the others wait. Calls are not limited, because calls without a
+# request would count too, and cost their senders nothing.
 _MOST_AT_ONCE = 4
 
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -44,12 +44,12 @@ _LOG = logging.getLogger(__name__)
 
 
 class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
-    """Takes tokens for certificates; for a listener that asks for no certificate.
+    """Exchanges tokens for certificates, on a listener that does not ask for a certificate.
 
     Args:
-        enrolment: decides and signs.
-        cloud: HOST:PORT of inference and delivery, told to devices.
-        broker: likewise.
+        enrolment: checks tokens and signs certificates.
+        cloud: HOST:PORT of inference and delivery, sent to devices.
+        broker: HOST:PORT of the broker, sent to devices.
     """
 
     def __init__(self, enrolment: Enrolment, *, cloud: str, broker: str) -> None:
@@ -61,7 +61,7 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
     async def Enrol(  # noqa: N802
         self, request: pb.EnrolRequest, context: _Context
     ) -> pb.EnrolResponse:
-        """A certificate for a token."""
+        """Exchange a token for a certificate."""
         try:
             async with self._at_once:
                 name, certificate = await asyncio.to_thread(
@@ -84,11 +84,11 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
 
 
 class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
-    """Gives enrolled devices another certificate; for a listener that knows its callers.
+    """Renews certificates of enrolled devices, on a listener that authenticates its callers.
 
     Args:
-        enrolment: signs.
-        peers: knows callers.
+        enrolment: signs certificates.
+        peers: identifies callers.
     """
 
     def __init__(self, enrolment: Enrolment, peers: Peers) -> None:
@@ -98,7 +98,7 @@ class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
     async def Renew(  # noqa: N802
         self, request: pb.RenewRequest, context: _Context
     ) -> pb.RenewResponse:
-        """Another certificate for the caller's name."""
+        """Sign another certificate for the caller."""
         name = await self._peers.name(context)
         try:
             certificate = await asyncio.to_thread(
@@ -112,10 +112,10 @@ class RenewalServicer(enrolment_pb2_grpc.RenewalServiceServicer):
 
 
 async def _abort_broken(context: _Context, err: CloudError) -> NoReturn:
-    """End a call that failed on our side, and say why where only we read it."""
+    """End a call that failed on our side; the reason goes to the log only."""
     _LOG.error("cannot sign: %s", err)
     await context.abort(
-        grpc.StatusCode.UNAVAILABLE, "the cloud cannot sign just now, see its log; try again later"
+        grpc.StatusCode.UNAVAILABLE, "the cloud cannot sign now, see its log; try again later"
     )
 
 
@@ -123,21 +123,24 @@ async def _abort_broken(context: _Context, err: CloudError) -> NoReturn:
 async def enrolling(
     security: Security, host: str, port: int, *, cloud: str, broker: str
 ) -> AsyncIterator[Address]:
-    """Listen for devices that have a token; yields where.
+    """Serve enrolment for devices with a token.
 
     Args:
-        security: the cloud's.
-        host: where to listen.
-        port: likewise; 0 takes a free one.
-        cloud: HOST:PORT of inference and delivery, told to devices.
-        broker: likewise.
+        security: the cloud's authority and certificates.
+        host: the host to listen on.
+        port: the port to listen on; 0 takes a free one.
+        cloud: HOST:PORT of inference and delivery, sent to devices.
+        broker: HOST:PORT of the broker, sent to devices.
+
+    Yields:
+        The address of the listener.
 
     Raises:
-        ListenerError: the port is taken.
+        ListenerError: it cannot listen there, for example because the port is taken.
     """
     server = grpc.aio.server(options=_OPTIONS, interceptors=[UnreadableRequestInterceptor()])
-    desk = EnrolmentServicer(security.enrolment, cloud=cloud, broker=broker)
-    enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(desk, server)
+    servicer = EnrolmentServicer(security.enrolment, cloud=cloud, broker=broker)
+    enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(servicer, server)
     credentials = tls_credentials(security.server_files, ask_for_certificate=False)
     async with listening(server, host, port, credentials) as address:
         yield address

@@ -1,4 +1,4 @@
-"""What is repeated to a client of its own words: enough to recognise them, never all."""
+"""Shortens a client's own input for error messages."""
 
 from collections.abc import Collection
 from itertools import islice
@@ -8,12 +8,12 @@ _ENTRIES = 8
 
 
 def excerpt(text: str) -> str:
-    """Quote a text of any length."""
+    """Return a text in quotes, cut to 64 characters."""
     return repr(text) if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]!r}…"
 
 
 def excerpts(values: Collection[str] | Collection[int]) -> str:
-    """Write a list of any length, its texts quoted."""
+    """Return a list as text, cut to 8 entries, with its texts quoted and cut."""
     written = [
         excerpt(value) if isinstance(value, str) else str(value)
         for value in islice(values, _ENTRIES)

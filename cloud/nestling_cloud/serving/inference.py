@@ -1,4 +1,4 @@
-"""The Open Inference Protocol service: the teacher's answers for offloaded inputs."""
+"""Serves the teacher's answers to offloaded inputs by the Open Inference Protocol."""
 
 import logging
 import math
@@ -17,25 +17,26 @@ from nestling_cloud.serving import tensors
 from nestling_cloud.serving.batcher import Batcher
 from nestling_cloud.serving.excerpt import excerpt
 
-# Of one request, as long as one input fits. A window has kilobytes; a client that sends more is
-# mistaken.
+# Largest request, unless a single input needs more. A window of samples takes kilobytes; anything
+# larger than this is a mistake.
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-# What a request has beside its values.
+# Allowance for everything in a request but its values.
 _HEAD_BYTES = 64 * 1024
 
-# Finite inputs, but so large that the network computes with infinities.
+# For finite inputs so large that the network's activations overflow.
 _OVERFLOW = (
     "the model has no finite answer to these values; send inputs in the units and the range that "
     "it was trained on"
 )
 
-Answered = Callable[[pb.ModelInferRequest, NDArray[np.float32], NDArray[np.float32]], None]
+# Gets a request, its inputs (N, *shape) and the logits (N, classes).
+OnAnswer = Callable[[pb.ModelInferRequest, NDArray[np.float32], NDArray[np.float32]], None]
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _LOG = logging.getLogger(__name__)
 
 
 def max_message_bytes(signature: Signature) -> int:
-    """Largest request for a model that is read: one of its inputs fits, whatever its shape."""
+    """Return the size limit of requests for a model; one input fits, whatever its shape."""
     return max(_MAX_MESSAGE_BYTES, 4 * math.prod(signature.shape) + _HEAD_BYTES)
 
 
@@ -43,36 +44,36 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     """Serves one model.
 
     Args:
-        signature: what the model takes and gives.
-        batcher: runs it; its `max_batch` is the most rows of one request.
-        answered: told of every request with its inputs and logits; must not take long.
+        signature: the model's name, input and output.
+        batcher: runs the model; its `max_batch` is the most rows of one request.
+        on_answer: called in the event loop with every answered request; must return at once.
     """
 
     def __init__(
-        self, signature: Signature, batcher: Batcher, answered: Answered | None = None
+        self, signature: Signature, batcher: Batcher, on_answer: OnAnswer | None = None
     ) -> None:
         self._signature = signature
         self._batcher = batcher
-        self._answered = answered
+        self._on_answer = on_answer
 
     async def ServerLive(  # noqa: N802
         self, request: pb.ServerLiveRequest, context: _Context
     ) -> pb.ServerLiveResponse:
-        """Whether the server runs."""
+        """Report that the server runs."""
         del request, context
         return pb.ServerLiveResponse(live=True)
 
     async def ServerReady(  # noqa: N802
         self, request: pb.ServerReadyRequest, context: _Context
     ) -> pb.ServerReadyResponse:
-        """Whether every model is loaded; one that is not keeps the server from starting."""
+        """Report that every model is loaded; otherwise the server would not have started."""
         del request, context
         return pb.ServerReadyResponse(ready=True)
 
     async def ModelReady(  # noqa: N802
         self, request: pb.ModelReadyRequest, context: _Context
     ) -> pb.ModelReadyResponse:
-        """Whether a model is loaded."""
+        """Report whether a model is loaded."""
         del context
         ready = tensors.serves(self._signature, request.name, request.version)
         return pb.ModelReadyResponse(ready=ready)
@@ -80,21 +81,21 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def ServerMetadata(  # noqa: N802
         self, request: pb.ServerMetadataRequest, context: _Context
     ) -> pb.ServerMetadataResponse:
-        """Name and version of the server."""
+        """Report the server's name and version."""
         del request, context
         return pb.ServerMetadataResponse(name="nestling-cloud", version=version("nestling"))
 
     async def ModelMetadata(  # noqa: N802
         self, request: pb.ModelMetadataRequest, context: _Context
     ) -> pb.ModelMetadataResponse:
-        """A model's inputs and outputs."""
+        """Describe a model's inputs and outputs."""
         await self._check_model(request.name, request.version, context)
         return tensors.metadata(self._signature)
 
     async def ModelInfer(  # noqa: N802
         self, request: pb.ModelInferRequest, context: _Context
     ) -> pb.ModelInferResponse:
-        """A model's logits for some inputs."""
+        """Compute a model's logits for the inputs of a request."""
         await self._check_model(request.model_name, request.model_version, context)
         try:
             rows = tensors.decode(request, self._signature, max_rows=self._batcher.max_batch)
@@ -107,8 +108,8 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
             await context.abort(grpc.StatusCode.INTERNAL, "the model failed; see the cloud's log")
         if not np.isfinite(logits).all():
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _OVERFLOW)
-        if self._answered is not None:
-            self._answered(request, rows, logits)
+        if self._on_answer is not None:
+            self._on_answer(request, rows, logits)
         return tensors.encode(request, self._signature, logits)
 
     async def _check_model(self, name: str, wanted: str, context: _Context) -> None:

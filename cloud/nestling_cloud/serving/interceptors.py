@@ -1,4 +1,4 @@
-"""gRPC methods with a step before them, for interceptors."""
+"""Inserts a step before a gRPC method, for interceptors."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
@@ -6,22 +6,22 @@ from typing import Any, TypeAlias
 import grpc
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-# Generic only for mypy.
+# A string, because the class is generic only in the stubs.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Prepare: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 
 
-def prepared(
+def prepend_step(
     handler: "Handler", prepare: Prepare, deserializer: Callable[[bytes], Any] | None
 ) -> "Handler":
-    """Put a step before a method of ours; none of them takes a stream.
+    """Return a handler that runs a step before a method. Methods with request streams do not occur.
 
     Args:
-        handler: of the method.
+        handler: handler of the method.
         prepare: `(request, context) -> request for the method`; it may abort the call.
-        deserializer: makes the request that `prepare` gets; None gives it the bytes.
+        deserializer: decodes the request for `prepare`; None passes it the bytes.
     """
-    # The stubs know no methods but synchronous ones.
+    # The stubs describe synchronous methods only.
     unary: Any = handler.unary_unary
     streaming: Any = handler.unary_stream
 

@@ -1,4 +1,4 @@
-"""A gRPC server on a port: open to this machine, or with TLS to others."""
+"""Runs a gRPC server on a port: without TLS for this machine, or with TLS for others."""
 
 import contextlib
 import logging
@@ -12,11 +12,11 @@ from nestling_cloud.fleet.tls import TlsFiles
 from nestling_cloud.ports import bound_socket, in_words
 from nestling_core.network.address import Address
 
-# Otherwise a second cloud on the same port would start, and get half of the calls.
+# Otherwise a second cloud could start on the same port and get half of the calls.
 ONE_SERVER_A_PORT = ("grpc.so_reuseport", 0)
-# Who connects and says nothing holds a file until then.
+# A client that connects and sends nothing takes up a file descriptor for this long.
 HANDSHAKE_DEADLINE = ("grpc.server_handshake_timeout_ms", 10_000)
-# What calls in flight may take to end.
+# How long calls in progress may take to end at shutdown.
 _GRACE_S = 1.0
 _CERTIFICATE_CHECK_S = 1.0
 
@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class ListenerError(CloudError):
-    """A port that cannot be listened on."""
+    """A host and port cannot be listened on."""
 
 
 @contextlib.asynccontextmanager
@@ -34,19 +34,19 @@ async def listening(
     port: int,
     credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[Address]:
-    """Start a server that has its services, and stop it in the end.
+    """Start a server, and stop it at the end of the block.
 
     Args:
-        server: what to start.
-        host: where it listens.
-        port: likewise; 0 takes a free one.
-        credentials: of its TLS; None for a listener that only this machine reaches.
+        server: a server with its services.
+        host: the host to listen on.
+        port: the port to listen on; 0 takes a free one.
+        credentials: TLS credentials; None for a listener that only this machine can reach.
 
     Yields:
-        Where it listens.
+        The address that it listens on.
 
     Raises:
-        ListenerError: the port is taken, or not ours, or the host is not this machine.
+        ListenerError: the port is taken or needs privileges, or the host is not this machine.
     """
     wanted = str(Address(host=host, port=port))
     try:
@@ -64,24 +64,24 @@ async def listening(
 
 
 def _why_not(host: str, port: int) -> str:
-    """Find out why a host and port cannot be listened on: gRPC tells its log only."""
+    """Find out why a host and port cannot be listened on; gRPC writes that to its log only."""
     try:
         bound_socket(host, port).close()
     except OSError as err:
         return f"{in_words(err, host)}; choose another port, or an address of this machine"
-    return "the port is taken or not ours; choose another one"
+    return "the port is taken or needs privileges; choose another one"
 
 
 def tls_credentials(
     files: Callable[[], TlsFiles], *, ask_for_certificate: bool
 ) -> grpc.ServerCredentials:
-    """Credentials of a listener.
+    """Return a listener's TLS credentials, which follow renewed certificates.
 
     Args:
-        files: its certificate; asked for at handshakes, once a second at most, so that a new one
-            is taken up.
-        ask_for_certificate: let in only whom the authority signed. gRPC has nothing in between
-            for Python: without it, a certificate is neither asked for nor looked at.
+        files: returns the listener's files; called at handshakes, at most once a second.
+        ask_for_certificate: accept only clients with a certificate of the authority. There is no
+            middle way in gRPC for Python: without it, client certificates are neither requested
+            nor checked.
     """
 
     def configuration() -> grpc.ServerCertificateConfiguration:
@@ -94,14 +94,16 @@ def tls_credentials(
 
     def newer() -> grpc.ServerCertificateConfiguration | None:
         nonlocal next_look_s
-        if time.monotonic() < next_look_s:  # strangers may shake hands as often as they like
+        if time.monotonic() < next_look_s:  # anybody may start handshakes at any rate
             return None
         next_look_s = time.monotonic() + _CERTIFICATE_CHECK_S
         try:
             return configuration()
         except (CloudError, OSError) as err:
-            _LOG.warning("goes on with the certificate that it has: %s", err)
+            _LOG.warning(
+                "cannot renew the listener's certificate, keeping the present one: %s", err
+            )
             return None
 
-    # The stubs do not know that None means: no other one than before.
+    # The stubs do not allow None, which means that the configuration has not changed.
     return grpc.dynamic_ssl_server_credentials(configuration(), newer, ask_for_certificate)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The delivery service over MQTT: one request, one answer, one chunk of at most 16 KiB."""
+"""Delivers bundles over MQTT: one answer to each request, with at most one chunk of 16 KiB."""
 
 import asyncio
 import logging
@@ -13,28 +13,31 @@ from nestling_cloud.mqtt.client import BrokerAddress, payload_bytes, stay_connec
 from nestling_cloud.serving.delivery import NOTHING_RELEASED, read_chunk
 from nestling_core.parsing.throttled_log import ThrottledLog
 
-# Small enough that a slow link's keep-alive gets through between two of them.
+# Small enough that keep-alive packets get through between two chunks on a slow link.
 CHUNK_BYTES = 16 * 1024
 
 _LOG = logging.getLogger(__name__)
 
 
 class MqttDelivery:
-    """Answers delivery requests that come over a broker.
+    """Answers delivery requests that arrive over a broker.
+
+    Attributes:
+        subscribed: set once the first subscription is in place.
 
     Args:
-        repository: where the releases are.
-        broker: where devices publish their requests.
+        repository: holds the releases.
+        broker: the broker that devices publish their requests to.
     """
 
     def __init__(self, repository: Repository, broker: BrokerAddress) -> None:
         self._repository = repository
         self._broker = broker
-        self._complaints = ThrottledLog(_LOG)
-        self.subscribed = asyncio.Event()  # set from the first subscription on
+        self._unreadable = ThrottledLog(_LOG)
+        self.subscribed = asyncio.Event()
 
     async def run(self) -> None:
-        """Answer until cancelled; a broker that goes away is awaited."""
+        """Answer requests until cancelled; reconnect whenever the broker goes away."""
         await stay_connected(self._broker.client, self._serve)
 
     async def _serve(self, client: aiomqtt.Client) -> None:
@@ -49,7 +52,7 @@ class MqttDelivery:
             topics.check_device_id(device_id)
             request = delivery_pb2.DeliveryRequest.FromString(payload_bytes(message))
         except (ValueError, DecodeError) as err:
-            self._complaints.add("a delivery request", device_id, err)
+            self._unreadable.add("a delivery request", device_id, err)
             return
         response = await asyncio.to_thread(answer, self._repository, request)
         await client.publish(
@@ -60,7 +63,12 @@ class MqttDelivery:
 def answer(
     repository: Repository, request: delivery_pb2.DeliveryRequest
 ) -> delivery_pb2.DeliveryResponse:
-    """Answer one request; what cannot be done is said in `error`."""
+    """Answer one request; if that is impossible, the reason is in the response's `error`.
+
+    Args:
+        repository: holds the releases.
+        request: asks for the desired bundle or for a blob.
+    """
     response = delivery_pb2.DeliveryResponse(request_id=request.request_id)
     try:
         match request.WhichOneof("request"):

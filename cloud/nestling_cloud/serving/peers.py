@@ -1,4 +1,4 @@
-"""Who calls: the name in the client certificate that a connection showed, if it is still good."""
+"""Authenticates callers by their client certificates, and rejects revoked ones."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -11,53 +11,56 @@ from cryptography import x509
 from nestling.inference.v2 import inference_pb2
 from nestling.v1 import delivery_pb2
 from nestling_cloud.errors import CloudError
-from nestling_cloud.serving.interceptors import Context, Handler, prepared
+from nestling_cloud.serving.interceptors import Context, Handler, prepend_step
 
-# Connections whose certificates are not read again with every call.
+# Certificates whose serial numbers stay cached, so that not every call parses one.
 _CERTIFICATES_KEPT = 16_384
 
 _LOG = logging.getLogger(__name__)
 
 
 class Peers:
-    """Knows callers by their certificates.
+    """Identifies callers by their certificates.
 
     Args:
-        name_of: name of the device whose certificate has a serial number, None if it is good no
-            more.
+        name_of: returns the device with a certificate's serial number; None if it is not valid.
     """
 
     def __init__(self, name_of: Callable[[int], str | None]) -> None:
         self._name_of = name_of
 
     async def name(self, context: Context) -> str:
-        """Name of the caller; without a good certificate the call ends as UNAUTHENTICATED."""
+        """Return the caller's name; end the call as UNAUTHENTICATED if it has no valid certificate.
+
+        Args:
+            context: context of the call.
+        """
         shown = context.auth_context().get("x509_pem_cert")
         try:
             name = self._name_of(_serial(b"".join(shown))) if shown else None
         except CloudError:
-            _LOG.exception("cannot tell who calls")
+            _LOG.exception("cannot identify a caller")
             await context.abort(grpc.StatusCode.UNAVAILABLE, "try again later; see the cloud's log")
         if name is None:
             await context.abort(
                 grpc.StatusCode.UNAUTHENTICATED,
-                "no client certificate that is good here: enrol this device (again)",
+                "no valid client certificate: enrol this device (again)",
             )
         return name
 
 
 class IdentityInterceptor(grpc.aio.ServerInterceptor):
-    """Lets in calls of devices that are who they say.
+    """Rejects calls with a revoked certificate or another device's name.
 
-    The TLS layer has checked that the authority signed the caller. This checks, for every call,
-    that the certificate has not been revoked since, and that the caller speaks for itself.
+    The TLS layer has checked that the authority signed the certificate. This checks for every call
+    that it has not been revoked since, and that the request names no other device.
     """
 
     def __init__(self, peers: Peers) -> None:
-        """Guard a server.
+        """Make an interceptor.
 
         Args:
-            peers: knows callers.
+            peers: identifies callers.
         """
         self._peers = peers
 
@@ -66,25 +69,30 @@ class IdentityInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
-        """Put the check before a method."""
+        """Insert the check before a method.
+
+        Args:
+            continuation: returns the method's handler.
+            handler_call_details: the method and its metadata.
+        """
         handler = await continuation(handler_call_details)
         if handler is None:  # no such method
             return None
-        return prepared(handler, self._admitted, handler.request_deserializer)
+        return prepend_step(handler, self._check, handler.request_deserializer)
 
-    async def _admitted(self, request: Any, context: Context) -> Any:
+    async def _check(self, request: Any, context: Context) -> Any:
         name = await self._peers.name(context)
-        said = said_device(request)
-        if said not in {"", name}:
+        claimed = claimed_device(request)
+        if claimed not in {"", name}:
             await context.abort(
                 grpc.StatusCode.PERMISSION_DENIED,
-                f"this is {name!r} by its certificate and says that it is {said[:64]!r}",
+                f"the certificate is of {name!r}, but the request names {claimed[:64]!r}",
             )
         return request
 
 
-def said_device(request: object) -> str:
-    """Name that a request says it comes from; empty if it does not say."""
+def claimed_device(request: object) -> str:
+    """Return the device that a request claims to come from; "" if it names none."""
     if isinstance(request, delivery_pb2.GetDesiredBundleRequest):
         return request.device_id
     if isinstance(request, inference_pb2.ModelInferRequest) and "device_id" in request.parameters:

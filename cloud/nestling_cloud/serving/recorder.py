@@ -1,6 +1,6 @@
-"""Remembers what devices found hard: offloaded inputs, with the device's and the cloud's answer.
+"""Records hard inputs: offloaded ones, with the device's and the cloud's answer.
 
-An answer never waits for this: what does not fit into a short queue is forgotten.
+Answers never wait for this: inputs that do not fit into a short queue are dropped.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ Rows = NDArray[np.float32]
 
 
 class HardInputRecorder:
-    """Keeps hard inputs in batches, in the background.
+    """Stores hard inputs in batches, in the background.
 
     Args:
-        keep: stores some, oldest first; called in a thread.
+        keep: stores a batch, oldest first; called in a thread.
     """
 
     def __init__(self, keep: Callable[[Sequence[HardInput]], None]) -> None:
@@ -35,22 +35,28 @@ class HardInputRecorder:
         self._waiting: asyncio.Queue[HardInput] = asyncio.Queue(_MOST_WAITING)
 
     def offer(self, request: ModelInferRequest, rows: Rows, logits: Rows) -> None:
-        """Take what a request says, if it comes from a device and there is room."""
+        """Queue the input of a request, if a device sent it and the queue has room.
+
+        Args:
+            request: the request as received.
+            rows: its inputs, `(N, *shape)`.
+            logits: the cloud's answers, `(N, classes)`.
+        """
         found = hard_input(request, rows, logits, now_ms=unix_ms())
         if found is not None and not self._waiting.full():
             self._waiting.put_nowait(found)
 
     async def run(self) -> None:
-        """Keep what is offered until cancelled."""
+        """Store queued inputs until cancelled."""
         while True:
             batch = [await self._waiting.get()]
             while len(batch) < _MOST_TOGETHER and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
             try:
                 await asyncio.to_thread(self._keep, batch)
-            except Exception as err:  # noqa: BLE001  a full disk must not end the cloud for a picture
-                # One line: a log full of traces would fill the disk further.
-                _LOG.warning("could not keep %d hard inputs: %s", len(batch), err)
+            except Exception as err:  # noqa: BLE001  a full disk must not end the cloud for an input
+                # One line, because tracebacks would fill the disk further.
+                _LOG.warning("could not store %d hard inputs: %s", len(batch), err)
 
 
 def hard_input(
@@ -59,13 +65,14 @@ def hard_input(
     """Make a hard input of a request and its answer.
 
     Args:
-        request: as it came.
-        rows: its inputs, (n, *shape).
-        logits: the cloud's answers, (n, classes).
+        request: the request as received.
+        rows: its inputs, `(N, *shape)`.
+        logits: the cloud's answers, `(N, classes)`.
         now_ms: Unix time.
 
     Returns:
-        None for a request of several inputs, or one that does not say which device's it is.
+        The hard input. None if the request has several inputs, names no valid device or no input
+        index, or has a device answer that is no class.
     """
     given = request.parameters
     if (

@@ -1,4 +1,4 @@
-"""What the inference service accepts and how it answers: pure, without gRPC."""
+"""Decodes inference requests and encodes the answers. Pure, without gRPC."""
 
 import math
 
@@ -18,16 +18,22 @@ Response = inference_pb2.ModelInferResponse
 
 
 class TensorError(CloudError):
-    """A request that does not fit the model; the text says what would."""
+    """A request does not fit the model; the message says what to send instead."""
 
 
 def serves(signature: Signature, name: str, version: str) -> bool:
-    """Whether a client that asks for this name and version means this model."""
+    """Return whether a name and version in a request refer to this model.
+
+    Args:
+        signature: the model's.
+        name: name in the request.
+        version: version in the request; "" for any.
+    """
     return name == signature.model and version in {"", MODEL_VERSION}
 
 
 def metadata(signature: Signature) -> inference_pb2.ModelMetadataResponse:
-    """Describe a model in the Open Inference Protocol's terms; -1 is the batch axis."""
+    """Describe a model in the Open Inference Protocol's terms; -1 stands for the batch size."""
     tensor = inference_pb2.ModelMetadataResponse.TensorMetadata
     return inference_pb2.ModelMetadataResponse(
         name=signature.model,
@@ -43,19 +49,19 @@ def metadata(signature: Signature) -> inference_pb2.ModelMetadataResponse:
 
 
 def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[np.float32]:
-    """Take the input tensor out of a request.
+    """Decode the input tensor of a request.
 
     Args:
-        request: as it came; its values are in `raw_input_contents` (little-endian) or in
-            the tensor's `contents.fp32_contents`.
+        request: the request as received; its values are in `raw_input_contents` (little-endian)
+            or in the tensor's `contents.fp32_contents`.
         signature: the model's.
         max_rows: most rows of one request.
 
     Returns:
-        float32 (n, *shape), n from 1 to `max_rows`, all finite.
+        float32 `(N, *shape)`, N from 1 to `max_rows`, all finite.
 
     Raises:
-        TensorError: another name, data type, shape, number of values, or a value that is not
+        TensorError: the name, data type, shape or number of values is wrong, or a value is not
             finite.
     """
     _check_outputs(request, signature)
@@ -75,12 +81,12 @@ def decode(request: Request, signature: Signature, *, max_rows: int) -> NDArray[
 
 
 def encode(request: Request, signature: Signature, logits: NDArray[np.float32]) -> Response:
-    """Answer a request: raw values if it sent raw ones, typed contents otherwise.
+    """Encode the answer to a request: raw values to a raw request, typed contents otherwise.
 
     Args:
-        request: the request that is answered.
+        request: the request to answer.
         signature: the model's.
-        logits: float32 (n, classes).
+        logits: float32 `(N, classes)`.
     """
     tensor = Response.InferOutputTensor(
         name=signature.output_name, datatype=_DATATYPE, shape=logits.shape

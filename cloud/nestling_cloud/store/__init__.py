@@ -1,5 +1,5 @@
-"""The receipt store in SQLite or PostgreSQL: every receipt once, sums over time, devices.
+"""The receipt store in SQLite or PostgreSQL: each receipt once, sums over time, devices.
 
-`store` is its interface; `ledger` recognises duplicates, `retention` says when what is deleted.
-Imports no other room.
+`store` is the interface. `ledger` recognizes duplicates; `retention` deletes old rows. This
+package imports no other room.
 """

@@ -1,9 +1,9 @@
-"""State folders that were copied, as their outboxes show it.
+"""Detects devices whose state folder was copied, from the history of their outboxes.
 
-A device names with every batch the outbox that it wrote before this one. Two outboxes that follow
-the same one come from two copies of a state folder: a cloned SD card, or a backup that was put
-back. The outboxes of a copy are a branch of their own. A backup ends the branch that it replaces;
-where two branches go on delivering, two devices run under one identity.
+Every batch names the outbox that its device wrote before the current one. Two outboxes with the
+same predecessor come from two copies of a state folder: a cloned SD card or a restored backup. The
+outboxes of each copy form a branch. A restored backup ends the branch that it replaces; if two
+branches keep delivering, two devices run under one identity.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,39 +16,44 @@ from nestling_cloud.store import tables
 from nestling_cloud.store.ledger import Ledger
 from nestling_cloud.store.outboxes import Key
 
-# Branches that delivered within it are taken to go on side by side.
-TOGETHER_MS = 3_600_000
+# Branches that delivered within this time count as active at once.
+ACTIVE_WITHIN_MS = 3_600_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """A batch with the device that it came from."""
+    """A batch of receipts and the device that sent it.
+
+    Attributes:
+        device: id of the device.
+        batch: its receipts, gaps and outbox ids.
+    """
 
     device: str
     batch: receipt_pb2.ReceiptBatch
 
     @property
     def key(self) -> Key:
-        """Device and outbox."""
+        """The device and the outbox id."""
         return self.device, self.batch.outbox_id
 
 
-def place(
+def assign_branches(
     connection: sa.Connection,
     ledgers: Mapping[Key, Ledger],
     deliveries: Sequence[Delivery],
     *,
     now_ms: int,
 ) -> None:
-    """Note in ledgers that a batch came, and in new ones which branch they are of.
+    """Set the time of the last batch in each ledger, and the branch of each new one.
 
     Args:
         connection: within a writing transaction.
-        ledgers: of every outbox that delivers.
-        deliveries: in the order in which they came.
+        ledgers: the ledger of every outbox in `deliveries`; changed in place.
+        deliveries: batches in order of arrival.
         now_ms: Unix time.
     """
-    placed: list[Ledger] = []  # in this transaction: not in the database yet
+    placed: list[Ledger] = []  # new in this transaction, so not in the database yet
     for delivery in deliveries:
         ledger, batch = ledgers[delivery.key], delivery.batch
         is_first = ledger.is_new and not ledger.seen_ms
@@ -60,15 +65,18 @@ def place(
             placed.append(ledger)
 
 
-def side_by_side(
+def active_copies(
     connection: sa.Connection, *, now_ms: int, device: str | None = None
 ) -> dict[str, int]:
-    """Count the copies that deliver under one identity, by device; only those with several.
+    """Count the copies that deliver under each device's identity.
 
     Args:
-        connection: any.
+        connection: to read with.
         now_ms: Unix time.
-        device: this one only.
+        device: only this device; None for all.
+
+    Returns:
+        The number of active copies by device, for devices with more than one.
     """
     columns = tables.OUTBOXES.c
     copied = sa.select(columns.device).where(columns.branch != "")
@@ -76,7 +84,7 @@ def side_by_side(
         copied = copied.where(columns.device == device)
     alive = (
         sa.select(columns.device, sa.func.count(columns.branch.distinct()).label("copies"))
-        .where(columns.device.in_(copied), columns.seen_ms >= now_ms - TOGETHER_MS)
+        .where(columns.device.in_(copied), columns.seen_ms >= now_ms - ACTIVE_WITHIN_MS)
         .group_by(columns.device)
     )
     found = connection.execute(alive)
@@ -86,7 +94,7 @@ def side_by_side(
 def _branch(
     connection: sa.Connection, placed: Sequence[Ledger], ledger: Ledger, *, forked: bool
 ) -> str:
-    """Branch of a new outbox: that of the one before, unless another follows that one already."""
+    """Return a new outbox's branch: its predecessor's, unless that one has a successor already."""
     columns = tables.OUTBOXES.c
     query = sa.select(columns.outbox_id, columns.previous_id, columns.branch).where(
         columns.device == ledger.device,

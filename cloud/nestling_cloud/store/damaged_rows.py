@@ -1,4 +1,4 @@
-"""Rows of the store that nobody can read any more: left out, counted, and said a few times."""
+"""Counts rows of the store that are damaged and skipped, and logs some of them."""
 
 import logging
 
@@ -6,31 +6,31 @@ _LOG = logging.getLogger(__name__)
 
 
 class DamagedRows:
-    """Counts damaged rows, each once however often it is met. May be used from several threads."""
+    """Counts damaged rows, each once however often it is read. Thread-safe."""
 
     def __init__(self) -> None:
-        self._met: set[tuple[str, int]] = set()
+        self._known: set[tuple[str, int]] = set()
 
     @property
     def rows(self) -> int:
-        """How many were met so far."""
-        return len(self._met)
+        """The number of damaged rows found so far."""
+        return len(self._known)
 
     def add(self, table: str, number: int, reason: object) -> None:
-        """Count a row, and log the first, the tenth, the hundredth and so on.
+        """Count a damaged row; log the first, the tenth, the hundredth and so on.
 
         Args:
-            table: its table.
+            table: name of its table.
             number: its id.
             reason: why it cannot be read.
         """
-        if (table, number) in self._met:
+        if (table, number) in self._known:
             return
-        self._met.add((table, number))
-        count = len(self._met)
+        self._known.add((table, number))
+        count = len(self._known)
         if str(count).rstrip("0") == "1":
             _LOG.warning(
-                "row %d of %s is damaged and left out (%s so far): %s",
+                "row %d of %s is damaged and skipped (%s so far): %s",
                 number,
                 table,
                 f"{count:,}",

@@ -1,4 +1,4 @@
-"""The database under the store: SQLite or PostgreSQL, one writer at a time."""
+"""Connects the store to SQLite or PostgreSQL, with one writer at a time."""
 
 import contextlib
 import operator
@@ -12,29 +12,29 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nestling_core.private_file import keep_private
 
-# Any number, as long as nobody else takes an advisory lock of it in the same database.
+# Key of the PostgreSQL advisory lock; any number that nobody else uses in the same database.
 _WRITER_LOCK = 0x6E6573746C696E67
 _WRITING = "nestling_writing"
-# A writer, and readers beside it; the pool keeps up to five.
+# One writer and two readers; the pool holds up to five.
 _KEPT_OPEN = 3
 
-# In the state folder, unless another store is named.
+# The default store, in the state folder.
 RECEIPTS_FILE = "receipts.sqlite"
 
 Upsert = sqlite.Insert | postgresql.Insert
 
 
 def store_url(text: str) -> str:
-    """Make a database URL of what a user gives: a URL as it is, anything else is an SQLite file."""
+    """Return a database URL for a user's argument: a URL unchanged, else a path of SQLite."""
     return text if "://" in text else f"sqlite:///{Path(text).absolute()}"
 
 
 def state_store_url(state: Path, store: str | None) -> str:
-    """Make the database URL of a cloud's store.
+    """Return the database URL of a cloud's store.
 
     Args:
-        state: the cloud's folder; made, unless the store lies elsewhere.
-        store: URL or file that a user named; None for `RECEIPTS_FILE` in the state folder.
+        state: the cloud's state folder; created if `store` is None.
+        store: URL or file given by the user; None for `RECEIPTS_FILE` in the state folder.
     """
     if store is not None:
         return store_url(store)
@@ -43,23 +43,23 @@ def state_store_url(state: Path, store: str | None) -> str:
 
 
 class Database:
-    """Connections to a database. May be used from several threads.
+    """Connections to a database, for use from several threads.
 
-    Whoever writes is alone, across threads by a lock and across processes by the database's own:
-    what is read in a writing transaction still holds when it commits.
+    There is one writer at a time: a lock excludes other threads, and the database's own lock
+    excludes other processes. So whatever a writing transaction reads still holds when it commits.
 
     Args:
-        url: SQLAlchemy's, of SQLite or PostgreSQL.
+        url: SQLAlchemy URL of SQLite or PostgreSQL.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: the URL is none, or of another database.
-        ImportError: there is no driver for it.
+        sqlalchemy.exc.SQLAlchemyError: the URL is invalid or names another kind of database.
+        ImportError: the database's driver is not installed.
     """
 
     def __init__(self, url: str) -> None:
         self._lock = threading.Lock()
-        # Receipts have no place in error messages. A server that was restarted is not the reader's
-        # fault: a connection is tried before it is used.
+        # Keep receipts out of error messages. Test a pooled connection before use, so that a
+        # restart of the server does not fail the next query.
         self.engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True)
         if self.engine.dialect.name == "sqlite":
             _leave_to_owner(self.engine.url.database)
@@ -72,33 +72,33 @@ class Database:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """One transaction that changes something, alone; it commits at the end of the block."""
-        with self._lock, _damage_in_words(), self._writer.begin() as connection:
+        """Open the only writing transaction; it commits at the end of the block."""
+        with self._lock, _schema_damage_wrapped(), self._writer.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK)))
             yield connection
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """One transaction that only reads, beside others."""
-        with _damage_in_words(), self.engine.connect() as connection:
+        """Open a read-only transaction; any number may run at once."""
+        with _schema_damage_wrapped(), self.engine.connect() as connection:
             yield connection
 
     def keep_open(self) -> None:
-        """Open some connections, for the pool to keep: later there may be no file left for one."""
+        """Fill the pool with connections now: later the process may have no free descriptor."""
         with contextlib.ExitStack() as stack:
             for _ in range(_KEPT_OPEN):
                 stack.enter_context(self.engine.connect())
 
     def close(self) -> None:
-        """Close every connection, after the commit that may be under way."""
+        """Close every connection, after any commit in progress."""
         with self._lock:
             self.engine.dispose()
 
 
 @contextlib.contextmanager
-def _damage_in_words() -> Iterator[None]:
-    """Make an error of the database's of what sqlite3 raises where a damaged schema is no text."""
+def _schema_damage_wrapped() -> Iterator[None]:
+    """Turn the UnicodeDecodeError that sqlite3 raises for a damaged schema into a DatabaseError."""
     try:
         yield
     except UnicodeDecodeError as err:
@@ -106,20 +106,25 @@ def _damage_in_words() -> Iterator[None]:
 
 
 def _leave_to_owner(file: str | None) -> None:
-    """Let nobody else read an SQLite file; SQLite makes those beside it with the same mode."""
+    """Make an SQLite file private; SQLite gives the files beside it the same mode."""
     if not file or file == ":memory:" or file.startswith("file:"):
         return
-    with contextlib.suppress(OSError):  # connecting says what is wrong, with what to do
+    with contextlib.suppress(OSError):  # connecting fails next, with a better message
         keep_private(Path(file))
 
 
 def cause_of(err: BaseException) -> BaseException:
-    """What the database said, without the statement, which may be pages long."""
+    """Return the driver's own error, without the statement, which may be pages long."""
     return (err.orig or err) if isinstance(err, sa.exc.DBAPIError) else err
 
 
 def upsert(connection: sa.Connection, table: sa.Table) -> Upsert:
-    """Begin an INSERT that may go on with `on_conflict_do_update`."""
+    """Return an INSERT of the connection's dialect that supports `on_conflict_do_update`.
+
+    Args:
+        connection: decides the dialect.
+        table: the table to insert into.
+    """
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table)
     return postgresql.insert(table)
@@ -130,10 +135,15 @@ def write_all(
     statement: sa.Insert | Upsert,
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Execute a statement for each of some rows, which have the same keys.
+    """Execute a statement once for each row.
 
-    By the driver, with values that it takes as they are: SQLAlchemy would spend more time on
-    preparing each row than SQLite does on storing it.
+    The driver gets the values unconverted: SQLAlchemy would take longer to prepare each row than
+    SQLite takes to store it.
+
+    Args:
+        connection: within a writing transaction.
+        statement: an INSERT.
+        rows: values by column name; all rows have the same keys.
     """
     if not rows:
         return
@@ -148,7 +158,13 @@ def write_all(
 def replace_all(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write rows, over those that have the same primary key."""
+    """Insert rows, replacing those with the same primary key.
+
+    Args:
+        connection: within a writing transaction.
+        table: the table to write to.
+        rows: values by column name; all rows have the same keys.
+    """
     insert = upsert(connection, table)
     key = [column.name for column in table.primary_key]
     names = [column.name for column in table.columns if not column.primary_key]
@@ -157,15 +173,15 @@ def replace_all(
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver would begin transactions when it sees fit
+    connection.isolation_level = None  # else the driver begins transactions on its own
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    # An acknowledged receipt leaves the device: it has to survive a power cut here.
+    # A device deletes an acknowledged receipt, so it must survive a power cut here.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    # A transaction that reads first and writes then would fail if another wrote in between.
+    # A deferred transaction that reads before it writes fails if another one wrote in between.
     writing = connection.get_execution_options().get(_WRITING, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

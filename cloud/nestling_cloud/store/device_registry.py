@@ -1,4 +1,4 @@
-"""The devices that were ever heard of, and what each said last about itself."""
+"""Stores every known device with the latest state that it reported."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from nestling_cloud.store.database import upsert, write_all
 
 _LARGEST_INTEGER = 2**63 - 1
 _LONGEST_TEXT = 200
-# What a device may take back, by saying that it is null.
+# Fields that a device may withdraw by sending null.
 _NULLABLE = {
     sparkplug_metrics.OFFLOAD_SHARE: "offload_share",
     sparkplug_metrics.DRIFTING: "drifting",
@@ -21,22 +21,22 @@ _NULLABLE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What one message, or several, say about a device; None where they say nothing.
+    """A device's state as one or more messages report it; None for fields that they leave out.
 
     Attributes:
-        device: its id.
-        seen_ms: when the last message came.
-        online: whether it was born or died.
-        profile: its board.
-        bundle_version: what it runs.
-        capacity: what is resident, 0 if nothing.
+        device: the device's id.
+        seen_ms: when the last message arrived, Unix time.
+        online: True after a birth certificate, False after a death certificate.
+        profile: name of its board.
+        bundle_version: the bundle that it runs.
+        capacity: the resident capacity, 0 if there is none.
         battery: charge left, 0 to 1.
         outbox_depth: receipts that it still holds.
-        offload_share: target share in force on it.
+        offload_share: the target share in force on it.
         drifting: whether its inputs are harder than those of the calibration.
-        withdrawn: fields that it said before and that are not known any more.
-        answers: new receipts.
-        answered_ms: when the latest of them was answered.
+        withdrawn: fields that it has set to null.
+        answers: number of new receipts.
+        answered_ms: when the latest of them was answered, Unix time.
     """
 
     device: str
@@ -61,7 +61,14 @@ def report(
     seen_ms: int,
     online: bool | None = None,
 ) -> Report:
-    """Read a device's metrics; what has the wrong type or makes no sense it did not say."""
+    """Make a report of a device's metrics; values of a wrong type or range are left out.
+
+    Args:
+        device: the device's id.
+        values: its metrics by name, None for null.
+        seen_ms: when the message arrived, Unix time.
+        online: True for a birth certificate, False for a death certificate, otherwise None.
+    """
     return Report(
         device=device,
         seen_ms=seen_ms,
@@ -80,30 +87,35 @@ def report(
 
 
 def join(earlier: Report | None, later: Report) -> Report:
-    """Make one report of two of a device: what the later one says goes before."""
+    """Merge two reports of one device; the later one takes precedence.
+
+    Args:
+        earlier: the first report; None if there is none.
+        later: the second report.
+    """
     if earlier is None:
         return later
-    said: dict[str, Any] = {
+    reported: dict[str, Any] = {
         name: value
         for name, value in vars(later).items()
         if value is not None and name not in {"answers", "answered_ms", "withdrawn"}
     }
-    said = {**dict.fromkeys(later.withdrawn), **said}
+    reported = {**dict.fromkeys(later.withdrawn), **reported}
     return replace(
         earlier,
-        **said,
-        withdrawn=(earlier.withdrawn - said.keys()) | later.withdrawn,
+        **reported,
+        withdrawn=(earlier.withdrawn - reported.keys()) | later.withdrawn,
         answers=earlier.answers + later.answers,
         answered_ms=max(earlier.answered_ms, later.answered_ms),
     )
 
 
 def write(connection: sa.Connection, reports: Iterable[Report]) -> None:
-    """Write down what devices said, in their order.
+    """Store reports.
 
     Args:
         connection: within a writing transaction.
-        reports: of any devices; several of one device are joined.
+        reports: in order of arrival; several of one device are merged.
     """
     joined: dict[str, Report] = {}
     for each in reports:
@@ -120,7 +132,11 @@ def write(connection: sa.Connection, reports: Iterable[Report]) -> None:
 
 
 def end_all(connection: sa.Connection) -> list[str]:
-    """Take every device for offline until it is born again; returns those that were online."""
+    """Mark every device offline until its next birth certificate.
+
+    Returns:
+        The devices that were online, sorted.
+    """
     columns = tables.DEVICES.c
     were_online = sa.select(columns.device).where(columns.online).order_by(columns.device)
     devices = list(connection.execute(were_online).scalars())
@@ -129,7 +145,12 @@ def end_all(connection: sa.Connection) -> list[str]:
 
 
 def end(connection: sa.Connection, devices: Iterable[str]) -> None:
-    """Take some devices for offline until they are born again."""
+    """Mark devices offline until their next birth certificate.
+
+    Args:
+        connection: within a writing transaction.
+        devices: their ids.
+    """
     columns = tables.DEVICES.c
     for device in devices:
         change = sa.update(tables.DEVICES).where(columns.device == device, columns.online)
@@ -151,7 +172,7 @@ def _withdraw(connection: sa.Connection, field: str, devices: list[str]) -> None
 
 def _changes(new: Any) -> dict[str, Any]:
     old = tables.DEVICES.c
-    said = {
+    reported = {
         name: sa.func.coalesce(new[name], old[name])
         for name in (
             "online",
@@ -168,7 +189,7 @@ def _changes(new: Any) -> dict[str, Any]:
         name: sa.case((new[name] > old[name], new[name]), else_=old[name])
         for name in ("last_seen_ms", "last_answered_ms")
     }
-    return {**said, **latest, "answers": old.answers + new.answers}
+    return {**reported, **latest, "answers": old.answers + new.answers}
 
 
 def _text(value: object) -> str | None:
@@ -188,4 +209,4 @@ def _truth(value: object) -> bool | None:
 
 
 def _share(value: object) -> float | None:
-    return value if isinstance(value, float) and 0 <= value <= 1 else None  # nor is NaN
+    return value if isinstance(value, float) and 0 <= value <= 1 else None  # rejects NaN too

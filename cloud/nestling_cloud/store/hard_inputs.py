@@ -1,4 +1,4 @@
-"""Inputs that devices sent to the cloud, the newest few of each device, to be looked at."""
+"""Keeps each device's newest offloaded inputs, for people to look at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from nestling_core.parsing.untrusted import parse_json
 NEWEST_PER_DEVICE = 20
 NEWEST_IN_ALL = 20_000
 
-# JSON as text, so that one that is damaged is told from the others.
+# JSON is read as text, so that one damaged value does not fail the whole query.
 _COLUMNS = [
     sa.cast(column, sa.Text).label(column.name) if column.name == "shape" else column
     for column in tables.HARD_INPUTS.c
@@ -21,16 +21,16 @@ _COLUMNS = [
 
 @dataclass(frozen=True, kw_only=True)
 class HardInput:
-    """An input that a device sent to the cloud, with both answers.
+    """An input that a device offloaded, with the device's and the cloud's answer.
 
     Attributes:
-        device: who sent it.
-        received_at_ms: when.
+        device: id of the device that sent it.
+        received_at_ms: when it arrived, Unix time.
         input_index: its position in the device's source.
         values: float32, little-endian, C order.
-        shape: of the values.
-        device_answer: class index that the student gave, None where none ran before.
-        cloud_answer: class index that the teacher gave.
+        shape: shape of the values, without the batch axis.
+        device_answer: the student's class index; None if no student ran before the offload.
+        cloud_answer: the teacher's class index.
     """
 
     device: str
@@ -43,12 +43,12 @@ class HardInput:
 
 
 class HardInputs:
-    """A ring of the newest inputs.
+    """The newest offloaded inputs in the store.
 
     Args:
-        store: where they lie.
-        per_device: how many are kept of one device.
-        in_all: how many are kept of all.
+        store: the store that holds them.
+        per_device: most inputs kept for one device.
+        in_all: most inputs kept for all devices together.
     """
 
     def __init__(
@@ -63,11 +63,15 @@ class HardInputs:
         self._in_all = in_all
 
     def add(self, given: HardInput) -> None:
-        """Keep an input, and let go of the oldest beyond the limits."""
+        """Store an input and delete the oldest ones beyond the limits."""
         self.add_all([given])
 
     def add_all(self, given: Sequence[HardInput]) -> None:
-        """Keep several inputs in one transaction, which costs as much as one."""
+        """Store several inputs in one transaction, which takes about as long as for one.
+
+        Args:
+            given: oldest first; may be empty.
+        """
         if not given:
             return
         with self._store.writing() as connection:
@@ -77,7 +81,12 @@ class HardInputs:
             _trim(connection, sa.true(), keep=self._in_all)
 
     def latest(self, device: str, count: int = NEWEST_PER_DEVICE) -> list[HardInput]:
-        """Inputs of a device, the newest first."""
+        """Return a device's inputs, newest first, without damaged rows.
+
+        Args:
+            device: the device's id.
+            count: most inputs to return.
+        """
         columns = tables.HARD_INPUTS.c
         query = (
             sa.select(*_COLUMNS)
@@ -91,7 +100,7 @@ class HardInputs:
         return [hard_input for hard_input in found if hard_input is not None]
 
     def _hard_input_or_none(self, row: "sa.Row[tuple[object, ...]]") -> HardInput | None:
-        """Read a row; one that is damaged must not take the others with it."""
+        """Read a row; count a damaged one and return None, so that the others are still read."""
         try:
             return _hard_input(row)
         except (ValueError, TypeError) as err:
@@ -99,12 +108,12 @@ class HardInputs:
             return None
 
 
-def _trim(connection: sa.Connection, of: sa.ColumnElement[bool], *, keep: int) -> None:
+def _trim(connection: sa.Connection, condition: sa.ColumnElement[bool], *, keep: int) -> None:
     ids = tables.HARD_INPUTS.c.id
     first_beyond = (
-        sa.select(ids).where(of).order_by(ids.desc()).offset(keep).limit(1).scalar_subquery()
+        sa.select(ids).where(condition).order_by(ids.desc()).offset(keep).limit(1).scalar_subquery()
     )
-    connection.execute(sa.delete(tables.HARD_INPUTS).where(of, ids <= first_beyond))
+    connection.execute(sa.delete(tables.HARD_INPUTS).where(condition, ids <= first_beyond))
 
 
 def _row(given: HardInput) -> dict[str, object]:
@@ -122,7 +131,7 @@ def _row(given: HardInput) -> dict[str, object]:
 def _shape(text: str) -> tuple[int, ...]:
     shape = parse_json(text)
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise TypeError("its shape is no list of sizes")
+        raise TypeError("its shape is not a list of sizes")
     return tuple(shape)
 
 

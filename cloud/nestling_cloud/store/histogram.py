@@ -1,9 +1,9 @@
-"""Latencies counted in bins that grow by 10 %, so that percentiles of any time can be told. Pure.
+"""Latency histograms with bins that grow by 10 %, for percentiles over any time range. Pure.
 
-Bin n from 1 on holds what is at least 0.01 ms · 1.1^(n - 1) and less than 1.1 times that; bin 0 is
-below all of them, the last bin has no end. A percentile is the geometric middle of the bin that the
-nearest-rank percentile of the values lies in, so it is off by at most the root of 1.1, 4.9 %,
-wherever that value is between 0.01 ms and 9.6 · 10^6 ms.
+Bin n, from 1 on, holds latencies from 0.01 ms · 1.1^(n - 1) up to 1.1 times that. Bin 0 holds what
+is below bin 1; the last bin has no upper end. A percentile is reported as the geometric middle of
+the bin that holds the nearest-rank percentile. So it is off by a factor of at most the square root
+of 1.1 (4.9 %) for latencies between 0.01 ms and 9.6 · 10^6 ms.
 """
 
 import math
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 RATIO = 1.1
 LOWEST_MS = 0.01
 LAST_BIN = 218  # from 9.6 · 10^6 ms on, nearly three hours
-# Times this, a percentile may be off.
+# The factor by which a percentile may be off.
 ERROR = math.sqrt(RATIO)
 
 _PER_LOG = 1 / math.log(RATIO)
@@ -25,14 +25,14 @@ Histogram = Mapping[int, int]
 
 
 def bin_of(latency_ms: float) -> int:
-    """Bin of a latency."""
+    """Return the number of the bin that a latency falls into."""
     if latency_ms < LOWEST_MS:
         return 0
     return min(1 + int((math.log(latency_ms) - _LOG_LOWEST) * _PER_LOG), LAST_BIN)
 
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:
-    """Add histograms up."""
+    """Return the sum of several histograms."""
     total: Counter[int] = Counter()
     for histogram in histograms:
         total.update(histogram)
@@ -40,11 +40,11 @@ def merge(histograms: Iterable[Histogram]) -> Histogram:
 
 
 def percentile(histogram: Histogram, share: float) -> float:
-    """Latency that a share of the values does not exceed, in milliseconds; 0 without any.
+    """Return a percentile of the latencies in milliseconds, 0 for an empty histogram.
 
     Args:
-        histogram: values by bin.
-        share: above 0, up to 1; 0.95 for the 95th percentile.
+        histogram: counts by bin.
+        share: above 0 and up to 1; 0.95 for the 95th percentile.
     """
     rank = math.ceil(share * sum(histogram.values()))
     passed = 0
@@ -56,12 +56,12 @@ def percentile(histogram: Histogram, share: float) -> float:
 
 
 def encode(histogram: Histogram) -> bytes:
-    """Bytes of a histogram: a bin number and a count, for each bin that holds something."""
+    """Encode a histogram as a bin number (1 byte) and a count (8 bytes) for each nonempty bin."""
     return b"".join(_ENTRY.pack(*entry) for entry in sorted(histogram.items()))
 
 
 def decode(data: bytes) -> dict[int, int]:
-    """Histogram of its bytes."""
+    """Decode what `encode` wrote."""
     return dict(_ENTRY.iter_unpack(data))
 
 

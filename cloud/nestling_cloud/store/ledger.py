@@ -1,8 +1,8 @@
-"""The account of one outbox: which of its receipts are new, and how far it is settled. No I/O.
+"""Tracks one outbox: which of its receipts are new, and how far it is settled. No I/O.
 
-Whether a receipt came before is told by its sequence alone; whether it was this one, or another of
-a copied outbox under the same number, is told by the chain of what is stored. The device compares
-it with its own before it lets go of anything, so a repetition costs nothing here.
+A receipt counts as a duplicate by its sequence alone, so duplicates are cheap. A copied outbox may
+use the same number for another receipt; the chain of what is stored reveals that, because the
+device compares it with its own chain before it deletes anything.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,49 +20,62 @@ from nestling_cloud.store.receipt_row import (
 from nestling_cloud.store.watermark import Gap, Watermark, advance
 from nestling_core.telemetry.receipt_chain import EMPTY_CHAIN
 
-# A device sends a few hundred receipts ahead of what is acknowledged. What lies far behind a hole
-# is left for it to repeat, so that nobody can make us keep account of any number of holes.
+# A device sends a few hundred receipts ahead of the last acknowledgement. Receipts farther beyond
+# a hole are ignored until the device repeats them, so that no device can make us track any number
+# of holes.
 FARTHEST_AHEAD = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchEffect:
-    """What a batch adds: new receipts, and gaps with their reasons."""
+    """The receipts and gaps that a batch adds to the store.
+
+    Attributes:
+        rows: new receipts.
+        gaps: new gaps, each with its reason.
+    """
 
     rows: list[ReceiptRow]
     gaps: list[tuple[Gap, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sorted:
-    """Receipts of a batch that are not settled yet."""
+class _Unsettled:
+    """Receipts of a batch that are not settled yet.
+
+    Attributes:
+        sound: valid receipts by sequence.
+        lost: fingerprint and gap reason by sequence, for invalid or unreadable receipts.
+        nowhere: number of invalid receipts without a valid sequence.
+    """
 
     sound: dict[int, ReceiptRow] = field(default_factory=dict)
-    lost: dict[int, tuple[int, str]] = field(default_factory=dict)  # fingerprint and reason
-    nowhere: int = 0  # nonsense without a sequence
+    lost: dict[int, tuple[int, str]] = field(default_factory=dict)
+    nowhere: int = 0
 
 
 @dataclass(kw_only=True)
 class Ledger:
-    """What is known of one outbox.
+    """The state of one outbox.
 
     Attributes:
-        device: whose it is.
-        outbox_id: which one.
-        contiguous: 1 to this are settled.
-        chain: of what is stored up to there, see `nestling_core.telemetry.receipt_chain`.
-        highest: largest sequence that is stored or in a gap; nothing lies beyond `contiguous`
-            if they are equal.
-        redelivered: receipts that came again after they were settled.
-        rejected: receipts that made no sense.
-        previous_id: outbox that the device wrote before this one, "" if there was none.
-        branch: "" for the outboxes of one state folder; those of a copy of it have the id of the
-            first one that the copy wrote.
-        seen_ms: when a batch came last, Unix time.
-        is_new: whether it is in no database yet.
-        beyond: fingerprints by sequence of what lies above `contiguous`: stored, or came and
-            cannot be.
-        gaps: that end above `contiguous`.
+        device: the device that owns it.
+        outbox_id: its id.
+        contiguous: sequences 1 to this are settled.
+        chain: chain over the receipts up to `contiguous`, see
+            `nestling_core.telemetry.receipt_chain`.
+        highest: largest sequence that is stored or in a gap; equal to `contiguous` if nothing
+            lies beyond it.
+        redelivered: number of receipts that arrived again after they were settled.
+        rejected: number of invalid receipts.
+        previous_id: the outbox that the device wrote before this one, "" if there was none.
+        branch: "" for the outboxes of the original state folder; for those of a copy, the id of
+            the first outbox that the copy wrote.
+        seen_ms: when the last batch arrived, Unix time.
+        is_new: whether the outbox is not in the database yet.
+        beyond: fingerprints by sequence above `contiguous`, of receipts that are stored or were
+            received but cannot be stored.
+        gaps: gaps that end above `contiguous`.
     """
 
     device: str
@@ -80,34 +93,33 @@ class Ledger:
     gaps: list[Gap] = field(default_factory=list)
 
     def take(self, batch: receipt_pb2.ReceiptBatch) -> BatchEffect:
-        """Account for a batch.
+        """Enter a batch and return its new receipts and gaps.
 
-        What is settled is never new: its row may have left the ring of receipts since.
+        A settled receipt is never new, even if its row has left the retention window since.
         """
-        came = self._sort(batch.receipts)
+        unsettled = self._unsettled(batch.receipts)
         forgotten = list(self._forgotten(batch))
         self._advance({}, forgotten)
         dropped = [gap for gap in _sound_gaps(batch.gaps) if self._is_near(gap.first)]
         self._advance({}, dropped)
-        lost = {n: found for n, found in came.lost.items() if self._is_near(n)}
+        lost = {n: found for n, found in unsettled.lost.items() if self._is_near(n)}
         self._advance({sequence: mark for sequence, (mark, _) in lost.items()}, ())
-        rows = [row for sequence, row in came.sound.items() if self._is_near(sequence)]
-        ahead = len(came.sound) - len(rows)
+        rows = [row for sequence, row in unsettled.sound.items() if self._is_near(sequence)]
+        ahead = len(unsettled.sound) - len(rows)
         self._advance({row.sequence: row.fingerprint for row in rows}, ())
-        nonsense = came.nowhere + len(came.lost)
-        unreadable = sum(reason == tables.UNREADABLE for _, reason in came.lost.values())
-        self.rejected += nonsense - unreadable
-        self.redelivered += len(batch.receipts) - nonsense - ahead - len(rows)
+        unusable = unsettled.nowhere + len(unsettled.lost)
+        unreadable = sum(reason == tables.UNREADABLE for _, reason in unsettled.lost.values())
+        self.rejected += unusable - unreadable
+        self.redelivered += len(batch.receipts) - unusable - ahead - len(rows)
         gaps = [(gap, tables.FORGOTTEN) for gap in forgotten]
         gaps += [(gap, tables.DROPPED) for gap in dropped]
         gaps += [(Gap(n, n, mark), reason) for n, (mark, reason) in lost.items()]
         return BatchEffect(rows=rows, gaps=gaps)
 
-    def _sort(self, receipts: Iterable[receipt_pb2.Receipt]) -> _Sorted:
-        """Tell sound receipts from nonsense, and nonsense with a sequence from the rest.
+    def _unsettled(self, receipts: Iterable[receipt_pb2.Receipt]) -> _Unsettled:
+        """Separate valid receipts from invalid ones, and skip those that are settled.
 
-        What is settled is in neither: devices repeat most when we are late already, so a repeat
-        has to be cheap.
+        Skipping comes first because devices repeat most when we are already behind.
         """
         sound: dict[int, ReceiptRow] = {}
         lost: dict[int, tuple[int, str]] = {}
@@ -126,15 +138,15 @@ class Ledger:
                     lost[sequence] = receipt.fingerprint, tables.REJECTED
                 else:
                     nowhere += 1
-        # One sequence twice in a batch, once sound: that one counts.
+        # If a batch has a sequence twice, valid and invalid, the valid receipt counts.
         lost = {sequence: found for sequence, found in lost.items() if sequence not in sound}
-        return _Sorted(sound=sound, lost=lost, nowhere=nowhere)
+        return _Unsettled(sound=sound, lost=lost, nowhere=nowhere)
 
     def _is_near(self, sequence: int) -> bool:
         return sequence <= self.contiguous + FARTHEST_AHEAD
 
     def _forgotten(self, batch: receipt_pb2.ReceiptBatch) -> Iterator[Gap]:
-        """Yield what this outbox let go of on an acknowledgement that we know nothing of."""
+        """Yield the receipts that the device deleted after an acknowledgement that we lost."""
         if self.contiguous < batch.acknowledged_sequence <= LARGEST_INTEGER:
             yield Gap(self.contiguous + 1, batch.acknowledged_sequence, batch.acknowledged_chain)
 
@@ -156,7 +168,7 @@ class Ledger:
 
 
 def _sound_gaps(gaps: Iterable[receipt_pb2.Gap]) -> Iterator[Gap]:
-    """Go through one gap for each place where gaps begin, the longest."""
+    """Return the valid gaps; of those with the same first sequence, only the longest."""
     longest: dict[int, Gap] = {}
     for gap in gaps:
         try:

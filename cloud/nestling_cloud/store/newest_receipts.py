@@ -1,4 +1,4 @@
-"""The newest receipts, row by row."""
+"""Writes and reads single receipts; the table holds the newest ones."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,8 +13,8 @@ from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_core.parsing.untrusted import parse_json
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(ReceiptRow))
-# The number by arrival, then the fields; JSON as text, so that one that is damaged is told from
-# the others.
+# The id (order of arrival), then the fields. JSON is read as text, so that one damaged value does
+# not fail the whole query.
 _COLUMNS = [
     tables.RECEIPTS.c.id,
     *(
@@ -25,19 +25,29 @@ _COLUMNS = [
 
 
 def add(connection: sa.Connection, rows: Sequence[ReceiptRow]) -> None:
-    """Insert rows; the database refuses one that is there already."""
-    # A list of finite numbers is written in JSON as in Python.
+    """Insert rows.
+
+    Args:
+        connection: within a writing transaction.
+        rows: receipts that are not in the table yet; the database rejects any that are.
+    """
+    # Python's text of a list of finite numbers is valid JSON.
     values = [{**vars(row), "success": str(list(row.success))} for row in rows]
     write_all(connection, sa.insert(tables.RECEIPTS), values)
 
 
 def rows() -> sa.Select[Any]:
-    """Begin a query of receipts; `receipts` reads what it finds."""
+    """Return a query for all receipts, to be narrowed down; `receipts` reads its result."""
     return sa.select(*_COLUMNS)
 
 
 def receipts(found: Iterable[Sequence[Any]], damage: DamagedRows) -> Iterator[ReceiptRow]:
-    """Read rows that were found; without those that are damaged."""
+    """Yield the receipts in the result of a query.
+
+    Args:
+        found: rows that a query based on `rows` returned.
+        damage: counts damaged rows, which are skipped.
+    """
     for number, *values in found:
         receipt = _receipt_or_none(number, values, damage)
         if receipt is not None:
@@ -61,17 +71,17 @@ def page(
     after: int,
     limit: int,
 ) -> tuple[list[ReceiptRow], int | None]:
-    """Receipts in the order of their arrival.
+    """Read one page of receipts in order of arrival.
 
     Args:
-        connection: any.
-        damage: told of rows that cannot be read, which are left out.
-        conditions: which receipts.
-        after: number by arrival that the page begins after.
-        limit: rows on it.
+        connection: to read with.
+        damage: counts damaged rows, which are skipped.
+        conditions: filters that every receipt must meet.
+        after: the page starts after this id.
+        limit: most rows of the page.
 
     Returns:
-        The receipts, and the number that the next page begins after; None at the end.
+        The receipts, and the id that the next page starts after; None for an empty page.
     """
     number = tables.RECEIPTS.c.id
     query = rows().where(number > after, *conditions).order_by(number).limit(limit)

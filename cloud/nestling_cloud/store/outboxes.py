@@ -1,4 +1,4 @@
-"""The ledgers of outboxes, in the database."""
+"""Loads and saves the ledgers of outboxes."""
 
 import logging
 from collections.abc import Collection, Iterable
@@ -20,7 +20,12 @@ Key = tuple[str, str]  # device and outbox
 
 
 def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
-    """Read ledgers; an outbox that nobody knows has an empty one."""
+    """Load ledgers; an unknown outbox gets an empty one.
+
+    Args:
+        connection: to read with.
+        keys: the outboxes.
+    """
     ledgers = {key: Ledger(device=key[0], outbox_id=key[1]) for key in sorted(keys)}
     wanted = list(ledgers)
     columns = tables.OUTBOXES.c
@@ -38,25 +43,39 @@ def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Ledger]:
 def _ledger(row: sa.RowMapping) -> Ledger:
     """Make a ledger of a row.
 
-    One that is damaged begins again, with the receipts that are there: what the outbox has let go
-    of counts as forgotten, and the other devices' receipts are stored all the same.
+    A damaged row starts again from the receipts that are stored. What its device has deleted counts
+    as forgotten. Other devices' receipts are not affected.
     """
     if all(isinstance(row[name], int) for name in _NUMBERS):
         return Ledger(**row, is_new=False)
     device, outbox_id = row["device"], row["outbox_id"]
-    _LOG.warning("the row of %s's outbox %s is damaged and begins again", device, outbox_id)
+    _LOG.warning(
+        "the row of %s's outbox %s is damaged; it is rebuilt from the stored receipts",
+        device,
+        outbox_id,
+    )
     return Ledger(device=device, outbox_id=outbox_id, highest=LARGEST_INTEGER, is_new=False)
 
 
 def save(connection: sa.Connection, ledgers: Iterable[Ledger]) -> None:
-    """Write ledgers, over what was there."""
+    """Save ledgers, replacing the stored ones.
+
+    Args:
+        connection: within a writing transaction.
+        ledgers: what to save.
+    """
     names = tables.OUTBOXES.c.keys()
     rows = [{name: getattr(ledger, name) for name in names} for ledger in ledgers]
     replace_all(connection, tables.OUTBOXES, rows)
 
 
 def add_gaps(connection: sa.Connection, gaps: Iterable[tuple[Key, Gap, str]]) -> None:
-    """Keep gaps by where they begin; a merged gap replaces the shorter one that it grew of."""
+    """Save gaps; a longer gap replaces a shorter one with the same first sequence.
+
+    Args:
+        connection: within a writing transaction.
+        gaps: each with its outbox and its reason.
+    """
     rows = [
         {
             "device": device,
@@ -96,7 +115,7 @@ def _load_beyond(connection: sa.Connection, ledger: Ledger) -> None:
     )
     ledger.beyond.update((sequence, mark) for sequence, mark in connection.execute(stored))
     for first, last, chain, reason in connection.execute(holes):
-        if reason in tables.CAME:
+        if reason in tables.RECEIVED_GAPS:
             ledger.beyond[first] = chain
         else:
             ledger.gaps.append(Gap(first, last, chain))

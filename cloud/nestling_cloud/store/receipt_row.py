@@ -1,4 +1,4 @@
-"""A receipt as one flat row, and the checks that keep nonsense out of the store."""
+"""Turns a receipt into one flat row, and rejects invalid ones."""
 
 from dataclasses import dataclass
 
@@ -7,25 +7,25 @@ from nestling_cloud.errors import CloudError
 
 # SQL integers are signed 64-bit.
 LARGEST_INTEGER = 2**63 - 1
-# The year 287396: a number that a browser, too, can tell from its neighbours.
+# The year 287396: the largest integer that JavaScript represents exactly.
 LATEST_MS = 2**53 - 1
 # The year 2100. A device without a clock of its own may be years off, but not by centuries.
 _LAST_ANSWER_MS = 4_102_444_800_000
 _MOST_BYTES = 1 << 40  # of one answer: a terabyte
 _MOST_MEMORY_BYTES = 1 << 50
-_LARGEST_INDEX = 2**53 - 1  # what JSON holds without a loss
-# What says nothing about energy has no provenance either.
+_LARGEST_INDEX = 2**53 - 1  # the largest integer that JSON carries without loss
+# The provenance of an energy that was not reported.
 NO_PROVENANCE = "none"
 
-# Every route has sums of its own, so a device must not make up any number of them.
+# Each route has its own sums, so a device must not be able to invent routes without limit.
 MOST_CAPACITIES = 64
 _MOST_ENERGIES = 16
 _LONGEST_TEXT = 200
-# A megajoule, eleven days: beyond any answer, and sums of what is allowed stay finite.
+# A megajoule or eleven days: more than any answer takes, and sums of allowed values stay finite.
 _LARGEST_COST = 1e9
-# Budgets may say "as much as you like".
+# Higher than costs, because a budget may be practically unlimited.
 _LARGEST_LIMIT = 1e12
-# Sums of float32 probabilities may come out a little above 1.
+# A sum of float32 probabilities may exceed 1 slightly.
 _LARGEST_PROBABILITY = 1.001
 _REASONS = {
     value: name.removeprefix("REASON_").lower()
@@ -40,17 +40,51 @@ _PROVENANCES: dict[int, str] = {
 
 
 class ReceiptError(CloudError):
-    """Telemetry that makes no sense: an unknown enum, a number that is none, no outbox."""
+    """Invalid telemetry: an unknown enum value, a number out of range, or no outbox id."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReceiptRow:
     """One answer of one device, flat, as it is stored and exported.
 
-    `route` is "capacity-<k>" or "cloud"; `reason` and the provenances are the enums' names in
-    lower case; `energy_provenance` is the least certain of its entries, "none" without any. The
-    `offload` fields say what sending this input to the cloud would have taken; a device that does
-    not tell has "none" there.
+    Reasons and provenances are the enums' names in lower case. A provenance is "none" if the device
+    did not report the figure.
+
+    Attributes:
+        device: id of the device.
+        outbox_id: the outbox that the receipt came from.
+        sequence: its number in the outbox, from 1.
+        input_index: position of the input in the device's source.
+        answered_at_ms: when it was answered, Unix time by the device's clock.
+        bundle_version: the bundle that answered.
+        route: "capacity-<k>" or "cloud".
+        reason: why that route was taken.
+        answer: class index of the final answer.
+        device_answer: class index of the student's answer; None if no student ran.
+        resident_capacity: largest capacity in memory when the input came.
+        latency_ms: latency of the answer.
+        latency_provenance: its provenance.
+        wall_ms: measured time on the machine that ran the agent.
+        energy_compute_mj: compute energy.
+        energy_compute_provenance: its provenance.
+        energy_radio_mj: radio energy.
+        energy_radio_provenance: its provenance.
+        energy_provenance: the least certain provenance of the energies.
+        bytes_up: bytes sent for the offload.
+        bytes_down: bytes received for it.
+        budget_memory_bytes: memory budget at that time.
+        budget_latency_ms: latency budget.
+        budget_energy_mj: energy budget.
+        budget_link_mbit_s: link throughput.
+        budget_link_rtt_ms: link round-trip time.
+        budget_battery: charge left, 0 to 1.
+        budget_offload_share: target share of offloads, 0 to 1.
+        success: predicted success probabilities of capacity 1 to K and the cloud, when the last
+            capacity had run; empty if none ran.
+        offload_energy_mj: radio energy that offloading this input would have taken.
+        offload_energy_provenance: its provenance.
+        offload_bytes: bytes in both directions that offloading it would have taken.
+        fingerprint: hash of the receipt's content, see `nestling_core.telemetry.receipt_chain`.
     """
 
     device: str
@@ -91,9 +125,14 @@ class ReceiptRow:
 def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> ReceiptRow:
     """Make a row of a receipt.
 
+    Args:
+        device: id of the device that sent it.
+        outbox_id: the outbox that it came from.
+        receipt: the receipt as received.
+
     Raises:
-        ReceiptError: an unspecified or unknown enum, a number that is not finite, negative, or
-            too large to be true, or a text that is too long.
+        ReceiptError: an unspecified or unknown enum value, a number that is not finite, negative
+            or implausibly large, or a text that is too long.
     """
     budget = receipt.budget
     answered_by_device = receipt.HasField("device_answer")
@@ -143,10 +182,10 @@ def flatten(device: str, outbox_id: str, receipt: receipt_pb2.Receipt) -> Receip
 
 
 def check_sequence(sequence: int) -> int:
-    """Return a sequence that a receipt may have: 1 and up.
+    """Return a sequence unchanged if it is valid.
 
     Raises:
-        ReceiptError: it is 0, or beyond what the store can count to.
+        ReceiptError: it is 0, or larger than a 64-bit SQL integer.
     """
     if not 1 <= sequence <= LARGEST_INTEGER:
         raise ReceiptError(f"sequence {sequence} is not between 1 and 2^63 - 1")
@@ -154,28 +193,32 @@ def check_sequence(sequence: int) -> int:
 
 
 def check_text(field: str, value: str) -> str:
-    """Return a text that every database can hold.
+    """Return a text unchanged if every database can hold it.
+
+    Args:
+        field: name of the field, for the message.
+        value: the text.
 
     Raises:
-        ReceiptError: it is longer than 200 characters, or has a NUL, which PostgreSQL refuses.
+        ReceiptError: it is longer than 200 characters, or has a NUL, which PostgreSQL rejects.
     """
     if len(value) > _LONGEST_TEXT:
-        raise ReceiptError(f"{field} has {len(value)} characters, {_LONGEST_TEXT} are allowed")
+        raise ReceiptError(f"{field} has {len(value)} characters; at most {_LONGEST_TEXT} allowed")
     if "\0" in value:
-        raise ReceiptError(f"{field} has a NUL in it")
+        raise ReceiptError(f"{field} contains a NUL")
     return value
 
 
 def _capacity(field: str, value: int) -> int:
     if value > MOST_CAPACITIES:
-        raise ReceiptError(f"{field} {value} is above {MOST_CAPACITIES}, the most of a nest")
+        raise ReceiptError(f"{field} {value} is above {MOST_CAPACITIES}, the largest capacity")
     return value
 
 
 def _success(receipt: receipt_pb2.Receipt) -> tuple[float, ...]:
     if len(receipt.success) > MOST_CAPACITIES + 1:
         raise ReceiptError(
-            f"{len(receipt.success)} success probabilities, {MOST_CAPACITIES + 1} at most"
+            f"{len(receipt.success)} success probabilities; at most {MOST_CAPACITIES + 1} allowed"
         )
     return tuple(_number("success", value, _LARGEST_PROBABILITY) for value in receipt.success)
 
@@ -193,7 +236,7 @@ def _time(field: str, value: int) -> int:
 
 
 def _number(field: str, value: float, most: float = _LARGEST_COST) -> float:
-    if not 0 <= value <= most:  # nor is NaN
+    if not 0 <= value <= most:  # rejects NaN too
         raise ReceiptError(f"{field} {value} is not a number between 0 and {most:g}")
     return value
 
@@ -201,7 +244,7 @@ def _number(field: str, value: float, most: float = _LARGEST_COST) -> float:
 def _reason(value: receipt_pb2.Reason.ValueType) -> str:
     name = _REASONS.get(value)
     if name is None:
-        raise ReceiptError(f"route.reason {value} is none that is known")
+        raise ReceiptError(f"route.reason {value} is unknown")
     return name
 
 
@@ -210,14 +253,16 @@ def _provenance(
 ) -> str:
     name = _PROVENANCES.get(value)
     if name is None or (not optional and value == receipt_pb2.PROVENANCE_UNSPECIFIED):
-        raise ReceiptError(f"{field} {value} is none that is known")
+        raise ReceiptError(f"{field} {value} is unknown")
     return name
 
 
 def _energy(receipt: receipt_pb2.Receipt) -> tuple[dict[str, float], dict[str, int]]:
-    """Energy and least certain provenance by source."""
+    """Return the energy and the least certain provenance of each source."""
     if len(receipt.energy) > _MOST_ENERGIES:
-        raise ReceiptError(f"{len(receipt.energy)} energies, {_MOST_ENERGIES} at most")
+        raise ReceiptError(
+            f"{len(receipt.energy)} energy entries; at most {_MOST_ENERGIES} allowed"
+        )
     energy_mj = {"compute": 0.0, "radio": 0.0}
     provenance = {"compute": 0, "radio": 0}
     for entry in receipt.energy:

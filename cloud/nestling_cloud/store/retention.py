@@ -1,4 +1,4 @@
-"""How long the store keeps what, and the trimming of what is older, a little with every commit."""
+"""Defines how long the store keeps its rows, and deletes some older ones with every commit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,20 +9,21 @@ from nestling_cloud.store import tables
 
 DAY_MS = 24 * 3_600_000
 
-# How much a commit trims beyond what it brings, so that a ring that was made smaller gets there.
+# Each commit deletes up to this many more receipts than it adds, so that a smaller retention
+# window takes effect over time.
 _RECEIPTS_MORE = 500
 _SUMS_A_COMMIT = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """What is kept.
+    """The amount of data that the store keeps.
 
     Attributes:
-        receipts: the newest so many rows. One behind a hole in its outbox stays until the hole is
-            settled, because it is all that is known of its sequence.
-        fleet_ms: how long a rollup of the fleet is kept, by the length of its steps; None for ever.
-        device_ms: likewise of each device.
+        receipts: number of newest receipts to keep. A receipt beyond a hole in its outbox stays
+            until the hole is settled, because its row is the only record of its sequence.
+        fleet_ms: how long to keep the fleet's sums, by step length in ms; None keeps them forever.
+        device_ms: the same for each device's sums.
     """
 
     receipts: int = 1_000_000
@@ -35,12 +36,12 @@ class Retention:
 
 
 def trim(connection: sa.Connection, retention: Retention, *, new: int, now_ms: int) -> None:
-    """Delete some of what is older than is kept.
+    """Delete some of the rows that are past their retention.
 
     Args:
         connection: within a writing transaction.
-        retention: what is kept.
-        new: receipts that this transaction brought.
+        retention: how much to keep.
+        new: number of receipts that this transaction added.
         now_ms: Unix time.
     """
     if new:

@@ -1,8 +1,8 @@
-"""Sums over steps of 10 s, 1 min and 1 h, written with the receipts that they are made of.
+"""Keeps sums over steps of 10 s, 1 min and 1 h, written in one transaction with their receipts.
 
-A page that shows a month would otherwise have to read every receipt of it. Of the whole fleet there
-are all three; of each device there are the minute and the hour, because its 10 s can be had from
-its receipts. Receipts are summed up in memory first, so that a transaction writes each sum once.
+Without them, a page that shows a month would have to read a month of receipts. The whole fleet has
+all three step lengths. A device has minutes and hours only, because its 10 s sums can be computed
+from its receipts. Receipts are summed in memory first, so that a transaction writes each sum once.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from nestling_cloud.store.retention import Retention
 from nestling_cloud.store.tally import Kind, Tally, tally
 from nestling_cloud.store.time_range import TimeRange
 
-# How far a device's clock may be ahead before its answers are in no rollup that is trimmed.
+# Answers whose time is farther ahead of ours go only into rollups that are kept forever.
 CLOCK_AHEAD_MS = 3_600_000
 
 _KIND_COLUMNS = (
@@ -32,20 +32,20 @@ _KIND_COLUMNS = (
 _FINEST_MS = min(tables.FLEET_ROLLUPS)
 _KEYS_A_QUERY = 5000
 
-Place = tuple[Any, ...]  # start and kind; of a device's rollup start, device and kind
+RowKey = tuple[Any, ...]  # start and kind; in a device's rollup start, device and kind
 
 
 def add(
     connection: sa.Connection, rows: Iterable[ReceiptRow], retention: Retention, *, now_ms: int
 ) -> None:
-    """Add new receipts to every rollup that keeps their time.
+    """Add new receipts to every rollup whose retention covers their time.
 
-    A receipt of a device whose clock is far off is in the rollup of hours alone, which keeps all.
+    If a device's clock is far off, its receipts enter only the hourly rollup, which keeps any time.
 
     Args:
         connection: within a writing transaction.
-        rows: receipts, each for the first time.
-        retention: what is kept.
+        rows: receipts that were not added before.
+        retention: how long each rollup is kept.
         now_ms: Unix time.
     """
     finest = tally(rows, _FINEST_MS)
@@ -72,35 +72,35 @@ def _fold(
     until_ms: int,
     *,
     by_device: bool,
-) -> dict[Place, Tally]:
-    """Sum up over longer steps, and over devices."""
-    folded: dict[Place, Tally] = defaultdict(Tally)
+) -> dict[RowKey, Tally]:
+    """Sum over longer steps and, unless `by_device`, over devices."""
+    folded: dict[RowKey, Tally] = defaultdict(Tally)
     for (device, fine_ms, kind), figures in finest.items():
         start_ms = fine_ms - fine_ms % step_ms
         if since_ms <= start_ms < until_ms:
-            place = (start_ms, device, *kind) if by_device else (start_ms, *kind)
-            folded[place].add(figures)
+            key = (start_ms, device, *kind) if by_device else (start_ms, *kind)
+            folded[key].add(figures)
     return folded
 
 
-def _add(connection: sa.Connection, table: sa.Table, tallies: Mapping[Place, Tally]) -> None:
+def _add(connection: sa.Connection, table: sa.Table, tallies: Mapping[RowKey, Tally]) -> None:
     if not tallies:
         return
     names = [column.name for column in table.primary_key]
     by = 2 if "device" in table.c else 1
-    for row in _stored(connection, table, sorted({place[:by] for place in tallies})):
+    for row in _stored(connection, table, sorted({key[:by] for key in tallies})):
         figures = tallies.get(tuple(row[: len(names)]))
         if figures is not None:
             figures.add(tally_of(row))
     rows = [
-        {**dict(zip(names, place, strict=True)), **_columns(figures)}
-        for place, figures in sorted(tallies.items())
+        {**dict(zip(names, key, strict=True)), **_columns(figures)}
+        for key, figures in sorted(tallies.items())
     ]
     replace_all(connection, table, rows)
 
 
 def _stored(
-    connection: sa.Connection, table: sa.Table, keys: Sequence[Place]
+    connection: sa.Connection, table: sa.Table, keys: Sequence[RowKey]
 ) -> Iterable["sa.Row[Any]"]:
     columns = list(table.primary_key)[: len(keys[0])]
     for first in range(0, len(keys), _KEYS_A_QUERY):
@@ -113,7 +113,7 @@ def _columns(figures: Tally) -> dict[str, Any]:
         "answers": figures.answers,
         "energy_compute_mj": figures.energy_compute_mj,
         "energy_radio_mj": figures.energy_radio_mj,
-        # Each is what a device claims; a sum of lies may be more than a database can hold.
+        # Devices report these unchecked, so a sum may exceed what the database can hold.
         "bytes_up": min(figures.bytes_up, LARGEST_INTEGER),
         "bytes_down": min(figures.bytes_down, LARGEST_INTEGER),
         "offload_energy_mj": figures.offload_energy_mj,
@@ -123,7 +123,7 @@ def _columns(figures: Tally) -> dict[str, Any]:
 
 
 def tally_of(row: "sa.Row[Any]") -> Tally:
-    """Tally that a row of a rollup holds."""
+    """Return the sums in a row of a rollup."""
     return Tally(
         answers=row.answers,
         energy_compute_mj=row.energy_compute_mj,
@@ -139,20 +139,23 @@ def tally_of(row: "sa.Row[Any]") -> Tally:
 def read(
     connection: sa.Connection, step_ms: int, time_range: TimeRange, device: str | None = None
 ) -> Iterator[tuple[int, Kind, Tally]]:
-    """Read sums within a time range: start of the step, kind of answers, sums.
+    """Yield the sums of a time range.
 
     Args:
-        connection: any.
-        step_ms: length of the steps.
-        time_range: whole steps.
-        device: whose; None for the fleet's.
+        connection: to read with.
+        step_ms: step length of the rollup.
+        time_range: covers whole steps.
+        device: id of the device; None for the fleet.
+
+    Yields:
+        Start of the step in ms, kind of answers, and their sums.
     """
     fleet = tables.FLEET_ROLLUPS[step_ms]
     since, until = time_range.since_ms, time_range.until_ms
     within = (fleet.c.start_ms >= since, fleet.c.start_ms < until)
     query = sa.select(fleet).where(*within)
     if device is not None:
-        # By start and device the key leads there; by the range it would lead to every device.
+        # Start and device together use the primary key; a range of starts would scan every device.
         table = tables.DEVICE_ROLLUPS[step_ms]
         starts = sa.select(fleet.c.start_ms).distinct().where(*within)
         query = sa.select(table).where(table.c.start_ms.in_(starts), table.c.device == device)

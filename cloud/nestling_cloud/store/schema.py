@@ -1,4 +1,4 @@
-"""The version of the store's tables: made where there are none, refused where it is another.
+"""Creates the store's tables in an empty database, and rejects those of another version.
 
 There is no migration before the first release.
 """
@@ -12,22 +12,22 @@ VERSION = 5
 
 
 class SchemaError(CloudError):
-    """Tables of a version that this program does not know."""
+    """The store's tables are damaged or have a version that this program does not support."""
 
 
 def is_current(connection: sa.Connection) -> bool:
-    """Return whether the tables are there, in this program's version."""
+    """Return whether the tables exist in this program's version."""
     return _version(connection) == VERSION
 
 
 def prepare(connection: sa.Connection) -> None:
-    """Create the tables of an empty database.
+    """Create the tables in an empty database; do nothing if they exist.
 
     Args:
-        connection: within a writing transaction, which is all or nothing.
+        connection: within a writing transaction.
 
     Raises:
-        SchemaError: another version of the program made the tables, or they are damaged.
+        SchemaError: another version of the program created the tables, or they are damaged.
     """
     version = _version(connection)
     if version == VERSION:
@@ -35,7 +35,7 @@ def prepare(connection: sa.Connection) -> None:
     if version is not None:
         raise SchemaError(
             f"its tables have version {version} and this nestling-cloud works with {VERSION}: "
-            "start with an empty store, or go on with the nestling-cloud that wrote this one"
+            "start with an empty store, or use the nestling-cloud that wrote this one"
         )
     tables.METADATA.create_all(connection)
     connection.execute(sa.insert(tables.SCHEMA_VERSION).values(version=VERSION))
@@ -46,6 +46,6 @@ def _version(connection: sa.Connection) -> int | None:
     if tables.SCHEMA_VERSION.name in names:
         found = connection.execute(sa.select(tables.SCHEMA_VERSION.c.version)).scalar()
         if found is not None and not isinstance(found, int):
-            raise SchemaError(f"its version is {found!r}: it is damaged, so put a copy back")
+            raise SchemaError(f"its version is {found!r}: it is damaged; restore a copy of it")
         return found
     return 1 if tables.RECEIPTS.name in names else None

@@ -1,11 +1,11 @@
-"""The telemetry store: every receipt once, with the sums that the console shows.
+"""Stores every receipt once, together with the sums that the console shows.
 
-What a device sends again is counted and not stored. A receipt that makes no sense is not stored
-either: it is counted as rejected, and its sequence becomes a gap with the reason "rejected", so
-that the device hears that it is settled and its outbox moves on to the receipts behind it.
+A repeated receipt is counted but not stored. An invalid receipt is counted as rejected, and its
+sequence becomes a gap with the reason "rejected": it is acknowledged, so that the device's outbox
+moves on to the next receipts.
 
-A store that was wiped, or put back to an older copy, meets outboxes that have let go of what it
-acknowledged before. That can never come again: it becomes a gap with the reason "forgotten".
+After the store was wiped or restored from an older copy, devices have already deleted receipts that
+it had acknowledged. Those cannot arrive again, so they become a gap with the reason "forgotten".
 """
 
 import contextlib
@@ -55,17 +55,17 @@ _LONGEST_OUTBOX_ID = 64
 
 
 class StoreError(CloudError):
-    """A store that cannot be opened."""
+    """The store cannot be opened."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommitResult:
-    """What a commit brought.
+    """The effect of a commit.
 
     Attributes:
-        new: receipts that were not there before.
-        contiguous: how far each outbox that delivered something is settled.
-        chains: of what is stored of each up to there.
+        new: number of receipts that were stored for the first time.
+        contiguous: how far each outbox that delivered is settled.
+        chains: chain of each of those outboxes up to there.
     """
 
     new: int
@@ -73,7 +73,7 @@ class CommitResult:
     chains: Mapping[Key, int]
 
     def acknowledgements(self) -> Iterator[tuple[str, receipt_pb2.OutboxAcknowledgement]]:
-        """Go through what to tell which device."""
+        """Yield each device's id with an acknowledgement to send to it."""
         for (device, outbox_id), sequence in self.contiguous.items():
             yield (
                 device,
@@ -84,23 +84,23 @@ class CommitResult:
 
 
 class Store:
-    """Receipts of all devices. May be used from several threads.
+    """The receipts of all devices, for use from several threads.
 
     Attributes:
-        retention: how long what is kept.
-        damage: rows that were met and cannot be read.
+        retention: how much the store keeps.
+        damage: counts damaged rows that were read.
 
     Args:
         url: database URL, for example "sqlite:////var/lib/nestling/receipts.sqlite".
-        kept: how long what is kept.
+        retention: how much to keep; None for the defaults of `Retention`.
 
     Raises:
-        StoreError: the database cannot be opened, its tables cannot be made, or they are of
+        StoreError: the database cannot be opened, its tables cannot be created, or they have
             another version.
     """
 
-    def __init__(self, url: str, *, kept: Retention | None = None) -> None:
-        self.retention = kept or Retention()
+    def __init__(self, url: str, *, retention: Retention | None = None) -> None:
+        self.retention = retention or Retention()
         self.damage = DamagedRows()
         try:
             with contextlib.ExitStack() as undo:
@@ -134,51 +134,68 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close every connection, after the commit that may be under way."""
+        """Close every connection, after any commit in progress."""
         self._database.close()
 
     def writing(self) -> AbstractContextManager[sa.Connection]:
-        """One transaction that changes something, alone; it commits at the end of the block."""
+        """Open the only writing transaction; it commits at the end of the block."""
         return self._database.writing()
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
-        """One transaction that only reads, beside others."""
+        """Open a read-only transaction; any number may run at once."""
         return self._database.reading()
 
     def add(self, device: str, batch: receipt_pb2.ReceiptBatch) -> int:
-        """Store a batch; once this returns, a power cut cannot undo it.
+        """Store a batch durably: once this returns, it survives a power cut.
+
+        Args:
+            device: id of the device that sent it.
+            batch: its receipts and gaps.
 
         Returns:
-            How many of its receipts are new.
+            The number of new receipts.
 
         Raises:
-            ReceiptError: the batch has no usable outbox id.
+            ReceiptError: the batch has no valid outbox id.
         """
         return self.add_all([Delivery(device=device, batch=batch)]).new
 
     def add_all(
         self, deliveries: Sequence[Delivery], reports: Sequence[device_registry.Report] = ()
     ) -> CommitResult:
-        """Store several batches, and what devices said of themselves, in one transaction."""
+        """Store several batches and device reports in one transaction.
+
+        Args:
+            deliveries: batches in order of arrival.
+            reports: device reports in order of arrival.
+
+        Raises:
+            ReceiptError: a batch has no valid outbox id; nothing is stored.
+        """
         for delivery in deliveries:
             check_batch(delivery.batch)
         now_ms = unix_ms()
         with self.writing() as connection:
             ledgers = outboxes.load(connection, {delivery.key for delivery in deliveries})
-            copied_outboxes.place(connection, ledgers, deliveries, now_ms=now_ms)
-            rows, gaps = _take(deliveries, ledgers)
+            copied_outboxes.assign_branches(connection, ledgers, deliveries, now_ms=now_ms)
+            rows, gaps = _enter(deliveries, ledgers)
             newest_receipts.add(connection, rows)
             outboxes.add_gaps(connection, gaps)
             outboxes.save(connection, ledgers.values())
             rollups.add(connection, rows, self.retention, now_ms=now_ms)
-            device_registry.write(connection, [*reports, *_seen(deliveries, rows, now_ms)])
+            device_registry.write(connection, [*reports, *_reports(deliveries, rows, now_ms)])
             retention.trim(connection, self.retention, new=len(rows), now_ms=now_ms)
         contiguous = {key: ledger.contiguous for key, ledger in ledgers.items()}
         chains = {key: ledger.chain for key, ledger in ledgers.items()}
         return CommitResult(new=len(rows), contiguous=contiguous, chains=chains)
 
     def contiguous(self, device: str, outbox_id: str) -> int:
-        """Highest sequence N such that 1 to N are all settled: stored, or in a gap."""
+        """Return the highest N such that sequences 1 to N are settled: stored or in a gap.
+
+        Args:
+            device: the device's id.
+            outbox_id: one of its outboxes.
+        """
         return self._number(
             sa.select(tables.OUTBOXES.c.contiguous).where(
                 tables.OUTBOXES.c.device == device, tables.OUTBOXES.c.outbox_id == outbox_id
@@ -186,7 +203,11 @@ class Store:
         )
 
     def receipts(self, device: str | None = None) -> Iterator[ReceiptRow]:
-        """Go through the receipts of one device or of all, by device, outbox and sequence."""
+        """Yield receipts in order of device, outbox and sequence.
+
+        Args:
+            device: only this device's; None for all.
+        """
         columns = tables.RECEIPTS.c
         query = newest_receipts.rows().order_by(columns.device, columns.outbox_id, columns.sequence)
         if device is not None:
@@ -196,27 +217,27 @@ class Store:
             yield from newest_receipts.receipts(found, self.damage)
 
     def count(self) -> int:
-        """Receipts that were ever stored, those included that have left the ring since."""
+        """Return how many receipts were ever stored, including those that were deleted since."""
         return self._number(sa.select(sa.func.sum(tables.DEVICES.c.answers)))
 
     def redelivered(self) -> int:
-        """Receipts that came again after they were stored."""
+        """Return how many receipts arrived again after they were settled."""
         return self._number(sa.select(sa.func.sum(tables.OUTBOXES.c.redelivered)))
 
     def rejected(self) -> int:
-        """Receipts that made no sense."""
+        """Return how many invalid receipts arrived."""
         return self._number(sa.select(sa.func.sum(tables.OUTBOXES.c.rejected)))
 
     def dropped(self) -> int:
-        """Receipts that devices reported as dropped from a full outbox."""
+        """Return how many receipts devices reported as dropped from a full outbox."""
         return self._in_gaps(tables.DROPPED)
 
     def forgotten(self) -> int:
-        """Receipts that were acknowledged once and are not here: the store was wiped or reset."""
+        """Return how many acknowledged receipts were lost because the store was wiped or reset."""
         return self._in_gaps(tables.FORGOTTEN)
 
     def unreadable(self) -> int:
-        """Receipts that devices could not read any more, because the row was damaged."""
+        """Return how many receipts devices could not read because of a damaged row."""
         return self._in_gaps(tables.UNREADABLE)
 
     def _in_gaps(self, reason: str) -> int:
@@ -229,7 +250,11 @@ class Store:
 
 
 def check_batch(batch: receipt_pb2.ReceiptBatch) -> None:
-    """Raise ReceiptError unless outboxes can be told from others by a batch's ids."""
+    """Check the outbox ids of a batch.
+
+    Raises:
+        ReceiptError: an id is empty, has more than 64 characters, or contains a NUL.
+    """
     _check_outbox_id(batch.outbox_id)
     if batch.previous_outbox_id:
         _check_outbox_id(batch.previous_outbox_id)
@@ -238,29 +263,29 @@ def check_batch(batch: receipt_pb2.ReceiptBatch) -> None:
 def _check_outbox_id(outbox_id: str) -> None:
     if not 1 <= len(outbox_id) <= _LONGEST_OUTBOX_ID or "\0" in outbox_id:
         raise ReceiptError(
-            f"outbox id of {len(outbox_id)} characters; 1 to 64 are allowed, and no NUL"
+            f"outbox id of {len(outbox_id)} characters; it needs 1 to 64, and no NUL"
         )
 
 
-def _take(
+def _enter(
     deliveries: Sequence[Delivery], ledgers: Mapping[Key, Ledger]
 ) -> tuple[list[ReceiptRow], list[tuple[Key, Gap, str]]]:
     rows: list[ReceiptRow] = []
     gaps: list[tuple[Key, Gap, str]] = []
     for delivery in deliveries:
-        taken = ledgers[delivery.key].take(delivery.batch)
-        rows.extend(taken.rows)
-        gaps.extend((delivery.key, gap, reason) for gap, reason in taken.gaps)
+        effect = ledgers[delivery.key].take(delivery.batch)
+        rows.extend(effect.rows)
+        gaps.extend((delivery.key, gap, reason) for gap, reason in effect.gaps)
     return rows, gaps
 
 
-def _seen(
+def _reports(
     deliveries: Sequence[Delivery], rows: Sequence[ReceiptRow], now_ms: int
 ) -> Iterator[device_registry.Report]:
     answers = Counter(row.device for row in rows)
     answered_ms: dict[str, int] = {}
     for row in rows:
-        # One whose clock is ahead has answered by now at the latest.
+        # A device's clock may be ahead of ours; no answer is later than now.
         at_ms = min(row.answered_at_ms, now_ms)
         answered_ms[row.device] = max(at_ms, answered_ms.get(row.device, 0))
     for device in {delivery.device for delivery in deliveries}:

@@ -1,21 +1,25 @@
-"""The telemetry store's tables. The receipts' columns are `ReceiptRow`'s fields, after `id`."""
+"""Defines the telemetry store's tables.
+
+The columns of RECEIPTS are `id` and then the fields of `ReceiptRow`.
+"""
 
 import sqlalchemy as sa
 
-DROPPED = "dropped"  # by the device, whose outbox was full
-REJECTED = "rejected"  # by the store: the receipt made no sense
-UNREADABLE = "unreadable"  # by the device: the row in its outbox is damaged
-FORGOTTEN = "forgotten"  # stored and acknowledged once, and not here: the store was wiped
+# Reasons of a gap.
+DROPPED = "dropped"  # the device's outbox was full
+REJECTED = "rejected"  # the store received an invalid receipt
+UNREADABLE = "unreadable"  # the row in the device's outbox is damaged
+FORGOTTEN = "forgotten"  # acknowledged once, but the store was wiped or reset since
 
-# Gaps of one receipt that came all the same, with its fingerprint.
-CAME = frozenset({REJECTED, UNREADABLE})
+# Reasons of gaps that stand for one receipt which arrived, with its fingerprint.
+RECEIVED_GAPS = frozenset({REJECTED, UNREADABLE})
 
-# In TARGETS: what holds for every device without a target of its own.
+# Device id in TARGETS of the target for devices without their own.
 FLEET = ""
 
 METADATA = sa.MetaData()
 
-# SQLite counts on by itself only in a column that is called INTEGER.
+# SQLite auto-increments only a column of the type INTEGER.
 _COUNTER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -48,20 +52,20 @@ OUTBOXES = sa.Table(
     "outboxes",
     METADATA,
     *_outbox_key(),
-    # 1 to this are settled: kept here, so that an acknowledgement needs no scan.
+    # Sequences 1 to this are settled; kept here so that an acknowledgement needs no scan.
     _number("contiguous"),
-    # Largest sequence stored or in a gap: if it is no larger, there is nothing beyond to look for.
+    # Largest sequence stored or in a gap; if equal to `contiguous`, nothing lies beyond it.
     _number("highest"),
     _number("redelivered"),
     _number("rejected"),
-    # Of what is stored up to `contiguous`, for the acknowledgement.
+    # Chain over the receipts up to `contiguous`, sent with the acknowledgement.
     _number("chain"),
     _text("previous_id", 64),
     _text("branch", 64),
     _number("seen_ms"),
 )
 _IN_BRANCH = OUTBOXES.c.branch != ""
-# Hardly any: only of devices whose state folder was copied.
+# A partial index: only the few devices whose state folder was copied have branches.
 OUTBOX_BRANCHES = sa.Index(
     "outbox_branches", OUTBOXES.c.device, sqlite_where=_IN_BRANCH, postgresql_where=_IN_BRANCH
 )
@@ -73,17 +77,17 @@ GAPS = sa.Table(
     sa.Column("first_sequence", sa.BigInteger, primary_key=True, autoincrement=False),
     _number("last_sequence"),
     _text("reason", 16),
-    # Of the outbox up to `last_sequence`; of a gap in CAME the receipt's fingerprint.
+    # Chain of the outbox up to `last_sequence`; for RECEIVED_GAPS, the receipt's fingerprint.
     _number("chain"),
 )
 
-# As floats: a device may claim a gap of 2^63, and two of them are no SQL integer.
+# As floats: a device may report a gap of 2^63, and the sum of two overflows an SQL integer.
 GAP_LENGTH = sa.cast(GAPS.c.last_sequence - GAPS.c.first_sequence, sa.Double) + 1
 
 RECEIPTS = sa.Table(
     "receipts",
     METADATA,
-    # By arrival: what is lowest leaves the ring first.
+    # In order of arrival: retention deletes the lowest first.
     sa.Column("id", _COUNTER, primary_key=True),
     *_outbox_key(primary_key=False),
     _number("sequence"),
@@ -123,7 +127,7 @@ RECEIPTS = sa.Table(
 
 
 def _rollup(name: str, *keys: "sa.Column[str]") -> sa.Table:
-    """Sums over the answers of a step, by kind. By time, so that what is old is at one end."""
+    """Define a table of sums by step and kind of answer; its key starts with the time."""
     return sa.Table(
         name,
         METADATA,
@@ -151,7 +155,7 @@ def _device_rollup(name: str) -> sa.Table:
     return _rollup(name, sa.Column("device", sa.String(64), primary_key=True))
 
 
-# By the length of their steps in milliseconds.
+# By step length in milliseconds.
 FLEET_ROLLUPS = {
     10_000: _rollup("fleet_10s"),
     60_000: _rollup("fleet_1min"),
@@ -162,7 +166,7 @@ DEVICE_ROLLUPS = {
     3_600_000: _device_rollup("device_1h"),
 }
 
-# What devices said last. A column that a device never spoke of is NULL.
+# The latest report of each device. A column that a device never reported is NULL.
 DEVICES = sa.Table(
     "devices",
     METADATA,
@@ -187,7 +191,7 @@ TARGETS = sa.Table(
     sa.Column("offload_share", sa.Double, nullable=False),
 )
 
-# Every change of a target, for good: who wished what, and when.
+# Every change of a target, kept forever: who set what, and when.
 TARGET_LOG = sa.Table(
     "target_log",
     METADATA,

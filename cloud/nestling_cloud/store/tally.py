@@ -1,4 +1,4 @@
-"""Answers of one kind, summed up. Pure."""
+"""Sums up answers by kind. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,12 +7,21 @@ from typing import NamedTuple
 from nestling_cloud.store import histogram
 from nestling_cloud.store.receipt_row import ReceiptRow
 
-# Why a device answered itself although it had asked the cloud.
+# Reasons why a device answered itself after it had asked the cloud.
 FALLBACKS = frozenset({"deadline_missed", "unreachable", "bad_answer"})
 
 
 class Kind(NamedTuple):
-    """What answers must have in common to be summed up: figures of two provenances never are."""
+    """The properties that answers must share to be added up, provenances among them.
+
+    Attributes:
+        route: "capacity-<k>" or "cloud".
+        fallback: whether the device answered after an offload had failed.
+        latency_provenance: provenance of the latency.
+        compute_provenance: provenance of the compute energy.
+        radio_provenance: provenance of the radio energy.
+        offload_provenance: provenance of the energy that an offload would have taken.
+    """
 
     route: str
     fallback: bool
@@ -24,17 +33,17 @@ class Kind(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """Sums over some answers.
+    """Sums over answers.
 
     Attributes:
-        answers: how many.
-        energy_compute_mj: spent.
-        energy_radio_mj: spent.
-        bytes_up: sent for offloads.
-        bytes_down: received for them.
-        offload_energy_mj: that the radio would have taken, had all been sent to the cloud.
-        offload_bytes: likewise, both ways.
-        latencies: answers by bin of their latency.
+        answers: number of answers.
+        energy_compute_mj: compute energy spent.
+        energy_radio_mj: radio energy spent.
+        bytes_up: bytes sent for offloads.
+        bytes_down: bytes received for offloads.
+        offload_energy_mj: radio energy if every input had been offloaded.
+        offload_bytes: bytes in both directions if every input had been offloaded.
+        latencies: number of answers by latency bin, see `histogram`.
     """
 
     answers: int = 0
@@ -55,8 +64,8 @@ class Tally:
         self.bytes_down += row.bytes_down
         self.offload_energy_mj += row.offload_energy_mj
         self.offload_bytes += row.offload_bytes
-        place = histogram.bin_of(row.latency_ms)
-        self.latencies[place] = self.latencies.get(place, 0) + 1
+        number = histogram.bin_of(row.latency_ms)
+        self.latencies[number] = self.latencies.get(number, 0) + 1
 
     def add(self, other: "Tally") -> None:
         """Add the answers of another tally."""
@@ -67,12 +76,12 @@ class Tally:
         self.bytes_down += other.bytes_down
         self.offload_energy_mj += other.offload_energy_mj
         self.offload_bytes += other.offload_bytes
-        for place, count in other.latencies.items():
-            self.latencies[place] = self.latencies.get(place, 0) + count
+        for number, count in other.latencies.items():
+            self.latencies[number] = self.latencies.get(number, 0) + count
 
 
 def kind_of(row: ReceiptRow) -> Kind:
-    """Kind of an answer."""
+    """Return the kind of an answer."""
     return Kind(
         row.route,
         row.reason in FALLBACKS,
@@ -84,7 +93,7 @@ def kind_of(row: ReceiptRow) -> Kind:
 
 
 def tally(rows: Iterable[ReceiptRow], step_ms: int) -> dict[tuple[str, int, Kind], Tally]:
-    """Sum answers up by device, start of the step, and kind.
+    """Sum up answers by device, start of the step in ms, and kind.
 
     Args:
         rows: the answers.

@@ -1,11 +1,16 @@
-"""A stretch of time that figures are asked for."""
+"""The time range of a query."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeRange:
-    """From `since_ms` on, up to but without `until_ms`."""
+    """A half-open time range, in Unix milliseconds.
+
+    Attributes:
+        since_ms: start, included.
+        until_ms: end, excluded.
+    """
 
     since_ms: int
     until_ms: int

@@ -1,4 +1,4 @@
-"""How far an outbox is settled without a hole."""
+"""Computes how far an outbox is settled without a hole."""
 
 import heapq
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,13 @@ from nestling_core.telemetry.receipt_chain import EMPTY_CHAIN, extend
 
 
 class Gap(NamedTuple):
-    """Sequences that will never come, both ends included, and the outbox's chain up to the last."""
+    """Sequences that will never arrive.
+
+    Attributes:
+        first: first sequence, included.
+        last: last sequence, included.
+        chain: the outbox's chain up to `last`.
+    """
 
     first: int
     last: int
@@ -16,7 +22,12 @@ class Gap(NamedTuple):
 
 
 class Watermark(NamedTuple):
-    """1 to `contiguous` are settled; `chain` is that of what was stored up to there."""
+    """The point up to which an outbox is settled.
+
+    Attributes:
+        contiguous: sequences 1 to this are settled.
+        chain: the outbox's chain up to there.
+    """
 
     contiguous: int
     chain: int
@@ -25,16 +36,16 @@ class Watermark(NamedTuple):
 def advance(
     watermark: Watermark, marks: Iterable[tuple[int, int]], gaps: Sequence[Gap]
 ) -> Watermark:
-    """Move a watermark over what is settled beyond it.
+    """Advance a watermark over what is settled beyond it.
 
     Args:
-        watermark: where it is.
-        marks: sequence and fingerprint of what is stored, by rising sequence; read no further than
-            the first hole.
-        gaps: sequences that will never come, by rising first sequence.
+        watermark: where it is now.
+        marks: sequence and fingerprint of each stored receipt, in rising order of sequence; read
+            only up to the first hole.
+        gaps: sequences that will never arrive, in rising order of first sequence.
 
     Returns:
-        Largest N such that 1 to N are settled, with its chain.
+        The largest N such that 1 to N are settled, with its chain.
     """
     contiguous, chain = watermark
     stored = ((sequence, sequence, False, mark) for sequence, mark in marks)

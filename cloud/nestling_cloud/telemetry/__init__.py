@@ -1,1 +1,1 @@
-"""Telemetry from the broker into the store, and the acknowledgements back (Sparkplug B)."""
+"""Receives telemetry (Sparkplug B) from the broker, stores it, and acknowledges it."""

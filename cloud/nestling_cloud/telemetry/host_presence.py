@@ -1,52 +1,60 @@
-"""What the fleet's host says of itself in STATE, over all its connections. No I/O.
+"""Decides which STATE messages the fleet's host publishes, over all its connections. No I/O.
 
-A broker may fire the Will of a connection long after its successor was born, and another host may
-have taken the same name down. Devices believe the newest timestamp, so a living host answers an
-older death with its birth again, and a newer one with a new connection, whose Will and birth are
-newer still.
+A broker may publish the Will of an old connection after a new one was born, and another host may
+have announced the end of the same name. Devices believe the newest timestamp. So a running host
+answers an older death by publishing its birth again, and a newer death by reconnecting, which gives
+its Will and birth a newer timestamp.
 """
 
 from typing import Literal
 
 from nestling_core.telemetry.host_state import HostState, read_host_state
 
-Answer = Literal["nothing", "say again", "connect again"]
+Reaction = Literal["ignore", "publish birth", "reconnect"]
 
 
 class HostPresence:
-    """Decides what this host says, and what to do about what is said under its name."""
+    """Makes this host's STATE messages, and decides how to react to those under its name."""
 
     def __init__(self) -> None:
         self._newest_ms = 0
         self._connected_ms = 0
 
     def connect(self, *, now_ms: int) -> HostState:
-        """Begin a connection: its Will."""
+        """Start a connection and return its Will.
+
+        Args:
+            now_ms: Unix time.
+        """
         self._connected_ms = self._newest_ms = max(now_ms, self._newest_ms)
         return HostState(online=False, timestamp_ms=self._connected_ms)
 
     def birth(self) -> HostState:
-        """What to say when the connection is up."""
+        """Return the message to publish once connected."""
         return HostState(online=True, timestamp_ms=self._connected_ms)
 
     def goodbye(self, *, now_ms: int) -> HostState:
-        """What to say before an orderly end."""
-        return HostState(online=False, timestamp_ms=max(now_ms, self._newest_ms))
-
-    def hear(self, payload: bytes, *, retained: bool) -> Answer:
-        """Take what was said under our name, by ourselves or by others.
+        """Return the message to publish before an orderly disconnect.
 
         Args:
-            payload: of the STATE message.
-            retained: whether it was said before we subscribed, and our birth came after it.
+            now_ms: Unix time.
+        """
+        return HostState(online=False, timestamp_ms=max(now_ms, self._newest_ms))
+
+    def receive(self, payload: bytes, *, retained: bool) -> Reaction:
+        """Decide how to react to a STATE message under our name, sent by us or by others.
+
+        Args:
+            payload: payload of the message.
+            retained: whether it was published before we subscribed, so that our birth replaces it.
         """
         try:
             state = read_host_state(payload)
         except ValueError:
-            return "nothing" if retained else "say again"
+            return "ignore" if retained else "publish birth"
         if state.online:
-            return "nothing"
+            return "ignore"
         if state.timestamp_ms > self._connected_ms:
             self._newest_ms = max(self._newest_ms, state.timestamp_ms)
-            return "connect again"
-        return "nothing" if retained else "say again"
+            return "reconnect"
+        return "ignore" if retained else "publish birth"

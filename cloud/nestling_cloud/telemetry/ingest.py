@@ -1,7 +1,7 @@
-"""Telemetry from the broker into the store, and the acknowledgements back.
+"""Receives telemetry from the broker, stores it, and acknowledges it to the devices.
 
-A receipt is acknowledged after the commit that holds it, never before; what a crash or a lost
-message leaves unacknowledged the device sends again.
+A receipt is acknowledged only after it was committed. The device repeats whatever a crash or a lost
+message leaves unacknowledged.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ from nestling_core.parsing.throttled_log import ThrottledLog
 from nestling_core.telemetry.host_state import HostState
 
 _MESSAGE_TYPES = ("NBIRTH", "NDATA", "NDEATH")
-# A commit has a threshold of its own, whatever it holds: wait for others that may go in together.
+# A commit has a fixed cost however much it holds, so wait this long to collect more deliveries.
 _GATHER_S = 0.1
 _MAX_DELIVERIES_A_COMMIT = 1000
 _MAX_RECEIPTS_A_COMMIT = 20_000
-# Before a full queue makes the reader wait.
+# Deliveries in the queue; when it is full, the reader waits.
 _MAX_WAITING = 4000
 _STORE_RETRY_S = 1.0
 
@@ -42,12 +42,12 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceMessage:
-    """What a device said.
+    """The metrics in one message of a device.
 
     Attributes:
-        device: its id.
-        born: whether this is its birth certificate, which says everything.
-        values: its metrics by name, None for one that is null.
+        device: the device's id.
+        born: whether it is a birth certificate, which carries every metric.
+        values: metrics by name, None for null.
     """
 
     device: str
@@ -58,10 +58,13 @@ class DeviceMessage:
 class Ingest:
     """The fleet's Sparkplug host.
 
+    Attributes:
+        subscribed: set once the first subscription is in place.
+
     Args:
-        store: where receipts go.
-        broker: where devices publish.
-        heard: called in the event loop with every birth and data message, in their order; has to
+        store: stores receipts and device reports.
+        broker: the broker that devices publish to.
+        on_message: called in the event loop with every birth and data message, in order; must
             return at once.
     """
 
@@ -70,28 +73,28 @@ class Ingest:
         store: Store,
         broker: BrokerAddress,
         *,
-        heard: Callable[[DeviceMessage], None] | None = None,
+        on_message: Callable[[DeviceMessage], None] | None = None,
     ) -> None:
         self._store = store
         self._broker = broker
-        self._heard = heard
+        self._on_message = on_message
         self._host = SparkplugHost()
         self._waiting: asyncio.Queue[Delivery] = asyncio.Queue(_MAX_WAITING)
         self._reports: dict[str, device_registry.Report] = {}  # not written yet
-        self._news = asyncio.Event()
+        self._new_work = asyncio.Event()
         self._connected: aiomqtt.Client | None = None
         self._presence = HostPresence()
-        self._complaints = ThrottledLog(_LOG)
+        self._unreadable = ThrottledLog(_LOG)
         self._store_fault = ""  # why the last commit failed
         self._storing: asyncio.Task[CommitResult | None] | None = None  # the last commit
-        self.subscribed = asyncio.Event()  # set from the first subscription on
+        self.subscribed = asyncio.Event()
 
     async def run(self) -> None:
-        """Take telemetry in until cancelled; a broker that goes away is awaited."""
+        """Receive telemetry until cancelled; reconnect whenever the broker goes away."""
         await stay_connected(self._client, self._serve)
 
     def uplink(self) -> IngestStatus:
-        """Tell whether devices are heard and what they say is stored. For any thread."""
+        """Return whether the broker is connected and the last commit succeeded. Thread-safe."""
         return IngestStatus(
             broker=str(self._broker),
             connected=self._connected is not None,
@@ -101,11 +104,15 @@ class Ingest:
     async def command(
         self, device: str, values: Mapping[str, sparkplug_metrics.MetricValue | None]
     ) -> bool:
-        """Send a device a command; None for a value is Sparkplug's null.
+        """Send a command to a device, if it is online as far as we know.
+
+        Args:
+            device: the device's id.
+            values: metrics to write by name, None for Sparkplug's null.
 
         Returns:
-            Whether it is on its way. It may get lost, as everything with QoS 0: a device reports
-            what it was told. One that is offline, as far as we know, is sent nothing.
+            Whether the command was sent. With QoS 0 it may still get lost; devices report the
+            values that they received.
         """
         if self._connected is None or not self._host.is_online(device):
             return False
@@ -125,10 +132,10 @@ class Ingest:
         for message_type in _MESSAGE_TYPES:
             await client.subscribe(topics.sparkplug(message_type, "+"), qos=1)
         work: list[asyncio.Task[None]] = []
-        leaves = True
+        stopping = True
         try:
-            await self._say(client, self._presence.birth())
-            await self._ask_who_is_there(client)
+            await self._publish_state(client, self._presence.birth())
+            await self._request_births(client)
             self._connected = client
             self.subscribed.set()
             work += [
@@ -137,20 +144,23 @@ class Ingest:
             ]
             done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                task.result()  # the error, unless the reader wants another connection
-            leaves = False
+                task.result()  # raises, unless the reader asks for another connection
+            stopping = False
         finally:
             self._connected = None
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-            if leaves:
-                await self._say_goodbye(client)
+            if stopping:
+                await self._publish_goodbye(client)
 
-    async def _ask_who_is_there(self, client: aiomqtt.Client) -> None:
-        """Ask those who were there when we last listened: births and deaths since went unheard."""
+    async def _request_births(self, client: aiomqtt.Client) -> None:
+        """Mark all devices offline, and ask those that were online for a new birth certificate.
+
+        Births and deaths were missed while we were disconnected.
+        """
         self._host.end_all()
-        if self._storing is not None:  # what it says is from before
+        if self._storing is not None:  # it may still mark devices online
             await asyncio.wait([self._storing])
         self._reports = {
             device: replace(report, online=False) for device, report in self._reports.items()
@@ -158,7 +168,7 @@ class Ingest:
         try:
             devices = await asyncio.to_thread(self._end_all)
         except sa.exc.SQLAlchemyError as err:
-            _LOG.warning("could not take the devices for offline: %s", cause_of(err))
+            _LOG.warning("could not mark the devices offline: %s", cause_of(err))
             return
         for device in devices:
             await self._ask_for_birth(client, device)
@@ -168,25 +178,26 @@ class Ingest:
             return device_registry.end_all(connection)
 
     async def _read(self, client: aiomqtt.Client) -> None:
-        """Take messages in; returns where only another connection can bring us back online."""
+        """Handle messages; return if only a new connection can bring this host back online."""
         async for message in client.messages:
             if message.topic.value != topics.HOST_STATE:
                 await self._take(client, message)
                 continue
-            answer = self._presence.hear(payload_bytes(message), retained=message.retain)
-            if answer == "connect again":
+            reaction = self._presence.receive(payload_bytes(message), retained=message.retain)
+            if reaction == "reconnect":
                 return
-            if answer == "say again":
-                await self._say(client, self._presence.birth())
+            if reaction == "publish birth":
+                await self._publish_state(client, self._presence.birth())
 
-    async def _say_goodbye(self, client: aiomqtt.Client) -> None:
+    async def _publish_goodbye(self, client: aiomqtt.Client) -> None:
+        goodbye = self._presence.goodbye(now_ms=unix_ms())
         try:
-            await self._say(client, self._presence.goodbye(now_ms=unix_ms()), timeout_s=1)
+            await self._publish_state(client, goodbye, timeout_s=1)
         except aiomqtt.MqttError:
-            _LOG.debug("the broker went first; our Will says the same")
+            _LOG.debug("the broker is gone already; it publishes our Will instead")
 
     @staticmethod
-    async def _say(
+    async def _publish_state(
         client: aiomqtt.Client, state: HostState, *, timeout_s: float | None = None
     ) -> None:
         payload = state.to_payload()
@@ -197,22 +208,22 @@ class Ingest:
         try:
             topics.check_device_id(device)
             payload = payload_pb2.Payload.FromString(payload_bytes(message))
-            reading = self._understand(message_type, device, payload)
-            batch = _batch(reading)
+            content = self._read_payload(message_type, device, payload)
+            batch = _batch(content)
         except (ValueError, DecodeError, ReceiptError) as err:
-            self._complaints.add(message_type, device, err)
+            self._unreadable.add(message_type, device, err)
             return
-        if reading.ask_rebirth:
+        if content.ask_rebirth:
             await self._ask_for_birth(client, device)
-        self._report(device, reading)
-        if self._heard is not None and message_type != "NDEATH":
+        self._report(device, content)
+        if self._on_message is not None and message_type != "NDEATH":
             born = message_type == "NBIRTH"
-            self._heard(DeviceMessage(device=device, born=born, values=reading.values))
+            self._on_message(DeviceMessage(device=device, born=born, values=content.values))
         if batch is not None:
             await self._waiting.put(Delivery(device=device, batch=batch))
-        self._news.set()
+        self._new_work.set()
 
-    def _understand(
+    def _read_payload(
         self, message_type: str, device: str, payload: payload_pb2.Payload
     ) -> MessageContent:
         if message_type == "NBIRTH":
@@ -221,21 +232,21 @@ class Ingest:
             return self._host.data(device, payload, now_ms=unix_ms())
         return self._host.death(device, payload)
 
-    def _report(self, device: str, reading: MessageContent) -> None:
+    def _report(self, device: str, content: MessageContent) -> None:
         report = device_registry.report(
-            device, reading.values, seen_ms=unix_ms(), online=reading.online
+            device, content.values, seen_ms=unix_ms(), online=content.online
         )
         self._reports[device] = device_registry.join(self._reports.get(device), report)
 
     async def _commit_all(self, client: aiomqtt.Client) -> None:
         while True:
-            await self._news.wait()
+            await self._new_work.wait()
             if self._waiting.qsize() < _MAX_DELIVERIES_A_COMMIT:
                 await asyncio.sleep(_GATHER_S)
-            self._news.clear()
+            self._new_work.clear()
             deliveries = self._gather()
             if not self._waiting.empty():
-                self._news.set()
+                self._new_work.set()
             await self._commit(client, deliveries)
 
     def _gather(self) -> list[Delivery]:
@@ -251,7 +262,7 @@ class Ingest:
         return deliveries
 
     async def _commit(self, client: aiomqtt.Client, deliveries: Sequence[Delivery]) -> None:
-        # It ends in a thread, whatever becomes of the connection.
+        # The commit runs in a thread and ends even if the connection breaks.
         self._storing = asyncio.create_task(self._add_all(deliveries), name="telemetry-commit")
         added = await asyncio.shield(self._storing)
         if added is None:
@@ -260,14 +271,14 @@ class Ingest:
             await self._acknowledge(client, added)
 
     async def _add_all(self, deliveries: Sequence[Delivery]) -> CommitResult | None:
-        """Store batches and reports; None if that failed, and the reports wait on."""
+        """Store batches and reports; if that fails, keep the reports and return None."""
         reports, self._reports = self._reports, {}
         try:
             added = await asyncio.to_thread(self._store.add_all, deliveries, list(reports.values()))
         except sa.exc.SQLAlchemyError as err:
-            # Not acknowledged, so the devices keep it and send it again.
+            # Nothing is acknowledged, so the devices keep the receipts and send them again.
             fault = str(cause_of(err))
-            if fault != self._store_fault:  # once, and not every second that it lasts
+            if fault != self._store_fault:  # log a lasting fault once, not with every retry
                 _LOG.warning(
                     "could not store %d batches; the devices will repeat them: %s",
                     len(deliveries),
@@ -277,15 +288,15 @@ class Ingest:
             for device, later in self._reports.items():
                 reports[device] = device_registry.join(reports.get(device), later)
             self._reports = reports
-            self._news.set()
+            self._new_work.set()
             return None
         self._store_fault = ""
         return added
 
     async def _acknowledge(self, client: aiomqtt.Client, added: CommitResult) -> None:
-        for device, word in added.acknowledgements():
+        for device, message in added.acknowledgements():
             await self._send(
-                client, device, {sparkplug_metrics.ACKNOWLEDGED: word.SerializeToString()}
+                client, device, {sparkplug_metrics.ACKNOWLEDGED: message.SerializeToString()}
             )
 
     async def _send(
@@ -301,12 +312,12 @@ class Ingest:
 
     @staticmethod
     async def _publish(client: aiomqtt.Client, device: str, command: payload_pb2.Payload) -> None:
-        # QoS 0, as Sparkplug has it: what gets lost is said again.
+        # QoS 0 as Sparkplug requires: lost commands are repeated.
         await client.publish(topics.sparkplug("NCMD", device), command.SerializeToString())
 
 
-def _batch(reading: MessageContent) -> receipt_pb2.ReceiptBatch | None:
-    value = reading.values.get(sparkplug_metrics.RECEIPTS)
+def _batch(content: MessageContent) -> receipt_pb2.ReceiptBatch | None:
+    value = content.values.get(sparkplug_metrics.RECEIPTS)
     if not isinstance(value, bytes) or not value:
         return None
     batch = receipt_pb2.ReceiptBatch.FromString(value)

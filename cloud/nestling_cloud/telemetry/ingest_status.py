@@ -1,4 +1,4 @@
-"""What the ingest can say of itself: whether devices are heard, and whether receipts are stored."""
+"""The status of the ingest, as the console shows it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class IngestStatus:
-    """The way from the broker into the store, as it is now.
+    """The current state of the path from the broker into the store.
 
     Attributes:
-        broker: HOST:PORT.
-        connected: whether the broker is, so that devices are heard.
-        store_fault: why the last commit failed, "" where it did not.
+        broker: HOST:PORT of the broker.
+        connected: whether the ingest is connected to the broker.
+        store_fault: why the last commit failed; "" if it succeeded.
     """
 
     broker: str

@@ -1,10 +1,10 @@
-"""What a Sparkplug B host knows of its edge nodes, and when it has to ask for a rebirth. No I/O.
+"""Tracks the edge nodes of a Sparkplug B host, and when to ask one for a rebirth. No I/O.
 
-Eclipse Sparkplug 3.0: a birth certificate names a node's metrics and aliases and starts `seq` at
-its number; every later message counts one up, modulo 256. A host that misses a number, or that
-hears of a node without its birth, asks for a rebirth. A death certificate counts if it has the
-`bdSeq` of the birth that it ends. Commands name metrics as the birth certificate wants it, by alias
-where it gave one.
+Eclipse Sparkplug 3.0: a birth certificate defines a node's metrics and aliases and the first `seq`;
+every later message increments it, modulo 256. A host that misses a number, or receives data from a
+node without its birth certificate, asks for a rebirth. A death certificate counts only if its
+`bdSeq` is that of the current birth. Commands refer to metrics by alias if the birth certificate
+defined one.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from nestling import sparkplug_metrics
 from nestling.sparkplug.v1 import payload_pb2
 
 SEQ_MODULUS = 256
-# A request may get lost as well: ask again, but not with every message.
+# A rebirth request may get lost, so it is repeated, but not with every message.
 REBIRTH_INTERVAL_MS = 5000
 
 Payload = payload_pb2.Payload
@@ -22,12 +22,12 @@ Payload = payload_pb2.Payload
 
 @dataclass(frozen=True, kw_only=True)
 class MessageContent:
-    """What a message says.
+    """The content of a message.
 
     Attributes:
-        values: the metrics with a name, by name; None for one that is null.
-        ask_rebirth: whether the node has to be asked for a new birth certificate.
-        online: whether it was born (True) or died (False) by this message; otherwise None.
+        values: metrics by name, None for null; metrics without a known name are left out.
+        ask_rebirth: whether to ask the node for a new birth certificate.
+        online: True for a birth, False for a death, otherwise None.
     """
 
     values: dict[str, sparkplug_metrics.MetricValue | None]
@@ -46,13 +46,18 @@ class _Node:
 
 
 class SparkplugHost:
-    """Follows every node's certificates and sequence numbers."""
+    """Tracks every node's certificates and sequence numbers."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, _Node] = {}
 
     def birth(self, device: str, payload: Payload) -> MessageContent:
-        """Take a birth certificate: the node is online, its aliases and `seq` start again."""
+        """Process a birth certificate: mark the node online and reset its aliases and `seq`.
+
+        Args:
+            device: the node's id.
+            payload: payload of the NBIRTH.
+        """
         names = {entry.alias: entry.name for entry in payload.metrics if entry.HasField("alias")}
         values = _values(payload, names)
         self._nodes[device] = _Node(
@@ -65,7 +70,13 @@ class SparkplugHost:
         return MessageContent(values=values, ask_rebirth=False, online=True)
 
     def data(self, device: str, payload: Payload, *, now_ms: int) -> MessageContent:
-        """Take a data message; what it says is of use even where one before it got lost."""
+        """Process a data message; its values count even if an earlier message was lost.
+
+        Args:
+            device: the node's id.
+            payload: payload of the NDATA.
+            now_ms: Unix time.
+        """
         node = self._nodes.setdefault(device, _Node())
         in_order = node.online and payload.seq == node.next_seq
         unknown_alias = any(
@@ -76,7 +87,12 @@ class SparkplugHost:
         return MessageContent(values=_values(payload, node.names), ask_rebirth=ask)
 
     def death(self, device: str, payload: Payload) -> MessageContent:
-        """Take a death certificate, unless it belongs to a birth that is no longer the last."""
+        """Process a death certificate; ignore one that belongs to an earlier birth.
+
+        Args:
+            device: the node's id.
+            payload: payload of the NDEATH.
+        """
         node = self._nodes.get(device)
         if node is None or _bd_seq(_values(payload, node.names)) != node.bd_seq:
             return MessageContent(values={}, ask_rebirth=False)
@@ -90,11 +106,11 @@ class SparkplugHost:
         *,
         now_ms: int,
     ) -> Payload:
-        """Make an NCMD.
+        """Make an NCMD that writes metrics.
 
         Args:
-            device: a node that was born, or one whose metrics have names.
-            values: to write, None for null.
+            device: the node's id.
+            values: metrics to write by name, None for null.
             now_ms: Unix time.
         """
         node = self._nodes.get(device, _Node())
@@ -108,22 +124,27 @@ class SparkplugHost:
         return Payload(timestamp=now_ms, metrics=entries)
 
     def rebirth(self, device: str, *, now_ms: int) -> Payload:
-        """Make an NCMD that asks a node for its birth certificate."""
+        """Make an NCMD that asks a node for its birth certificate.
+
+        Args:
+            device: the node's id.
+            now_ms: Unix time.
+        """
         self._nodes.setdefault(device, _Node()).asked_at_ms = now_ms
         return self.command(device, {sparkplug_metrics.REBIRTH: True}, now_ms=now_ms)
 
     def is_online(self, device: str) -> bool:
-        """Whether a node is born and not dead, so that its aliases are known."""
+        """Return whether a node is online, so that its aliases are known."""
         node = self._nodes.get(device)
         return node is not None and node.online
 
     def end_all(self) -> None:
-        """Take every node for dead, because its certificates may have gone unheard."""
+        """Mark every node offline, because certificates may have been missed."""
         for node in self._nodes.values():
             node.online = False
 
     def online(self) -> list[str]:
-        """Nodes that are born and not dead, by name."""
+        """Return the ids of the nodes that are online, sorted."""
         return sorted(device for device, node in self._nodes.items() if node.online)
 
     @staticmethod

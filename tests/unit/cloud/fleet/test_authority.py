@@ -20,12 +20,12 @@ def held(path: Path) -> x509.Certificate:
     return Pair.from_pem(path.read_bytes()).certificate
 
 
-def test_authority_is_made_once_and_is_private(tmp_path: Path) -> None:
+def test_authority_is_created_once_with_a_private_file(tmp_path: Path) -> None:
     first = Authority.open(tmp_path / "authority", at(0))
     second = Authority.open(tmp_path / "authority", at(5))
 
     assert first.certificate_der == second.certificate_der
-    assert len(first.certificate_der) < 450  # it stands in tokens
+    assert len(first.certificate_der) < 450  # tokens contain it
     (path,) = (tmp_path / "authority").iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -39,7 +39,7 @@ def test_damaged_authority_is_not_replaced(tmp_path: Path) -> None:
         Authority.open(tmp_path)
 
 
-def test_listener_keeps_its_certificate_until_it_wears_out(tmp_path: Path) -> None:
+def test_listener_keeps_its_certificate_until_renewal_is_due(tmp_path: Path) -> None:
     files = Authority.open(tmp_path, at(0)).server("server", ["cloud.lan"])
     first = held(files.certificate)
 
@@ -49,7 +49,7 @@ def test_listener_keeps_its_certificate_until_it_wears_out(tmp_path: Path) -> No
     assert held(files.certificate).not_valid_after_utc == NOW + timedelta(days=250 + 365)
 
 
-def test_listener_gets_another_certificate_when_its_hosts_change(tmp_path: Path) -> None:
+def test_listener_gets_a_new_certificate_when_its_hosts_change(tmp_path: Path) -> None:
     authority = Authority.open(tmp_path)
     files = authority.server("server", ["cloud.lan"])
     authority.server("server", ["cloud.lan", "fe80::1"])
@@ -58,16 +58,14 @@ def test_listener_gets_another_certificate_when_its_hosts_change(tmp_path: Path)
     assert hosts_of(held(files.certificate)) == {"cloud.lan", "fe80::1", *always}
 
 
-@pytest.mark.parametrize("spoil", ["missing", "damaged", "another authority's"])
-def test_listener_gets_another_certificate_when_its_own_is_no_good(
-    tmp_path: Path, spoil: str
-) -> None:
+@pytest.mark.parametrize("fault", ["missing", "damaged", "another authority's"])
+def test_unusable_listener_certificate_is_replaced(tmp_path: Path, fault: str) -> None:
     authority = Authority.open(tmp_path / "one")
     files = authority.server("server", ["cloud.lan"])
     before = held(files.certificate)
-    if spoil == "missing":
+    if fault == "missing":
         files.certificate.unlink()
-    elif spoil == "damaged":
+    elif fault == "damaged":
         files.certificate.write_bytes(b"-----BEGIN")
     else:
         other = Authority.open(tmp_path / "other").server("server", ["cloud.lan"])
@@ -81,14 +79,14 @@ def test_listener_gets_another_certificate_when_its_own_is_no_good(
     )
 
 
-def test_cloud_is_a_client_under_its_own_name(tmp_path: Path) -> None:
+def test_client_certificate_has_the_clouds_name(tmp_path: Path) -> None:
     files = Authority.open(tmp_path).client()
 
     assert held(files.certificate).subject.rfc4514_string() == "CN=nestling-cloud"
     assert files.client_context().get_ca_certs()
 
 
-def test_certificate_that_was_made_while_the_clock_was_ahead_is_renewed(
+def test_certificate_made_while_the_clock_was_ahead_is_renewed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Authority.open(tmp_path, at(0))
@@ -100,7 +98,7 @@ def test_certificate_that_was_made_while_the_clock_was_ahead_is_renewed(
     assert "clock says 2026-01-02, and the old one was made on 2027-02-05" in caplog.text
 
 
-def test_certificate_that_is_worn_is_renewed_without_a_word_about_the_clock(
+def test_due_renewal_does_not_warn_about_the_clock(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Authority.open(tmp_path, at(0)).client()
@@ -110,16 +108,16 @@ def test_certificate_that_is_worn_is_renewed_without_a_word_about_the_clock(
 
 
 @pytest.mark.parametrize(
-    ("days", "said"),
+    ("days", "message"),
     [(-400, "was made on 2026-01-01"), (21 * 365, "expired on 2045-12-27")],
 )
-def test_authority_that_nobody_would_trust_now_says_so_and_makes_nothing(
-    tmp_path: Path, days: int, said: str
+def test_authority_that_is_not_valid_now_signs_nothing(
+    tmp_path: Path, days: int, message: str
 ) -> None:
     Authority.open(tmp_path, at(0))
     authority = Authority.open(tmp_path, at(days))
 
-    with pytest.raises(AuthorityError, match=f"{said}.*set the clock"):
+    with pytest.raises(AuthorityError, match=f"{message}.*set the clock"):
         authority.server("server", ["cloud.lan"])
     with pytest.raises(AuthorityError, match="set the clock"):
         authority.client()

@@ -22,10 +22,10 @@ def revoked(enrolment: Enrolment) -> set[int]:
     return {entry.serial_number for entry in found}
 
 
-def test_broker_asks_everybody_for_a_certificate_and_takes_the_name_from_it() -> None:
+def test_broker_requires_certificates_and_takes_names_from_them() -> None:
     lines = configuration(Path("/state/broker"), "0.0.0.0", 8883, root=False).splitlines()  # noqa: S104
 
-    assert lines[0] == "listener 8883"  # both families, as gRPC has it
+    assert lines[0] == "listener 8883"  # IPv4 and IPv6, as for gRPC
     assert sum(line.startswith("listener ") for line in lines) == 1
     for line in (
         "allow_anonymous false",
@@ -39,7 +39,7 @@ def test_broker_asks_everybody_for_a_certificate_and_takes_the_name_from_it() ->
     assert "user root" not in lines
 
 
-def test_access_list_gives_a_device_its_own_topics_only() -> None:
+def test_access_list_allows_a_device_its_own_topics_only() -> None:
     lines = access_list([]).splitlines()
 
     rights = {tuple(line.split()[1:]) for line in lines if line.startswith("pattern")}
@@ -55,11 +55,11 @@ def test_access_list_gives_a_device_its_own_topics_only() -> None:
     assert [line for line in lines if line.startswith("user")] == ["user nestling-cloud"]
 
 
-def test_access_list_denies_everything_to_the_removed() -> None:
+def test_access_list_denies_everything_to_removed_devices() -> None:
     assert "user porch\ntopic deny #\n" in access_list(["attic", "porch"])
 
 
-def test_folder_holds_all_that_the_broker_needs_and_no_key_of_the_authority(
+def test_folder_holds_every_file_of_the_broker_but_no_key_of_the_authority(
     enrolment: Enrolment,
 ) -> None:
     enrolment.broker.write("127.0.0.1", 8883, ["cloud.lan"])
@@ -79,7 +79,7 @@ def test_folder_holds_all_that_the_broker_needs_and_no_key_of_the_authority(
     assert not any(secret in path.read_text() for path in folder.iterdir())
 
 
-def test_removed_device_stands_in_both_lists_until_it_comes_back(enrolment: Enrolment) -> None:
+def test_removed_device_is_denied_until_it_enrols_again(enrolment: Enrolment) -> None:
     old = enrolled.serial_of(enrolled.papers(enrolment, "porch"))
     enrolment.remove("porch")
     assert revoked(enrolment) == {old}
@@ -92,15 +92,15 @@ def test_removed_device_stands_in_both_lists_until_it_comes_back(enrolment: Enro
     assert "user porch" not in (enrolment.broker.folder / "acl").read_text()
 
 
-def test_brokers_certificate_is_made_anew_for_other_names_only(enrolment: Enrolment) -> None:
-    assert not enrolment.broker.write_certificate()  # of a broker that is not ours
+def test_broker_certificate_is_rewritten_for_other_names_only(enrolment: Enrolment) -> None:
+    assert not enrolment.broker.write_certificate()  # there is none to renew
     made = [enrolment.broker.write_certificate([name]) for name in ("a.lan", "a.lan", "b.lan")]
 
     assert made == [True, False, True]
     assert not enrolment.broker.write_certificate()
 
 
-def test_root_does_not_write_into_a_services_folder(tmp_path: Path) -> None:
+def test_root_does_not_write_into_another_users_folder(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a folder away")
     state = tmp_path / "state"

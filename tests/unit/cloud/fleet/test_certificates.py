@@ -25,7 +25,7 @@ def verifier(at: datetime) -> PolicyBuilder:
     return PolicyBuilder().store(Store([AUTHORITY.certificate])).time(at)
 
 
-def test_listener_is_verified_by_its_names_within_its_life() -> None:
+def test_listener_certificate_verifies_for_its_names_while_valid() -> None:
     made = certificates.make_server(AUTHORITY, "server", ["cloud.lan", "10.0.0.7", "::1"], NOW)
     certificate = made.certificate
 
@@ -45,7 +45,7 @@ def test_listener_is_verified_by_its_names_within_its_life() -> None:
     assert certificates.hosts_of(certificate) == {"cloud.lan", "10.0.0.7", "::1"}
 
 
-def test_certificate_of_a_device_has_the_name_that_we_give_and_signs_nothing() -> None:
+def test_device_certificate_has_the_given_name_and_cannot_sign() -> None:
     request = read_request(signing_request(P256, name="nestling-cloud"))
 
     certificate = certificates.sign_client(AUTHORITY, "porch", request, NOW)
@@ -58,49 +58,49 @@ def test_certificate_of_a_device_has_the_name_that_we_give_and_signs_nothing() -
     certificate.verify_directly_issued_by(AUTHORITY.certificate)
 
 
-def test_serial_numbers_are_all_different() -> None:
+def test_serial_numbers_are_unique() -> None:
     made = [certificates.make_client(AUTHORITY, "porch", NOW).certificate for _ in range(20)]
 
     assert len({certificate.serial_number for certificate in made}) == 20
 
 
-def test_nothing_outlives_the_authority() -> None:
+def test_no_certificate_outlives_the_authority() -> None:
     late = AUTHORITY.certificate.not_valid_after_utc - timedelta(days=3)
     made = certificates.make_client(AUTHORITY, "porch", late).certificate
 
     assert made.not_valid_after_utc == AUTHORITY.certificate.not_valid_after_utc
 
 
-def test_certificate_is_worn_in_the_last_third_of_its_life() -> None:
+def test_certificate_needs_renewal_in_the_last_third_of_its_life() -> None:
     certificate = certificates.make_client(AUTHORITY, "porch", NOW).certificate
 
-    assert not certificates.is_worn(certificate, NOW + timedelta(days=240))
-    assert certificates.is_worn(certificate, NOW + timedelta(days=250))
+    assert not certificates.needs_renewal(certificate, NOW + timedelta(days=240))
+    assert certificates.needs_renewal(certificate, NOW + timedelta(days=250))
 
 
-def test_pair_is_read_as_it_was_written() -> None:
+def test_pair_survives_writing_and_reading() -> None:
     pair = Pair.from_pem(AUTHORITY.to_pem())
 
     assert pair.certificate == AUTHORITY.certificate
     assert pair.key.private_numbers() == AUTHORITY.key.private_numbers()
 
 
-def test_key_with_anothers_certificate_is_no_pair() -> None:
+def test_key_with_another_keys_certificate_is_rejected() -> None:
     other = certificates.make_authority(NOW)
     mixed = Pair(key=other.key, certificate=AUTHORITY.certificate).to_pem()
 
-    with pytest.raises(CertificateError, match="not the certificate's"):
+    with pytest.raises(CertificateError, match="does not belong to the certificate"):
         Pair.from_pem(mixed)
 
 
 @pytest.mark.parametrize("text", [b"", b"nonsense", AUTHORITY.to_pem()[:200]])
-def test_half_a_pair_is_none(text: bytes) -> None:
+def test_incomplete_pair_is_rejected(text: bytes) -> None:
     with pytest.raises(CertificateError):
         Pair.from_pem(text)
 
 
 @pytest.mark.parametrize("key", [P256, rsa.generate_private_key(65537, 2048)])
-def test_sound_request_is_read(key: Key) -> None:
+def test_valid_request_is_read(key: Key) -> None:
     assert read_request(signing_request(key)).public_key() == key.public_key()
 
 
@@ -108,27 +108,27 @@ def test_sound_request_is_read(key: Key) -> None:
     "key",
     [
         ec.generate_private_key(ec.SECP384R1()),
-        rsa.generate_private_key(65537, 1024),  # noqa: S505  that is the point
+        rsa.generate_private_key(65537, 1024),  # noqa: S505  a weak key is what is tested
         ed25519.Ed25519PrivateKey.generate(),
     ],
 )
-def test_request_for_another_kind_of_key_is_refused(key: Key) -> None:
+def test_request_with_another_kind_of_key_is_rejected(key: Key) -> None:
     with pytest.raises(CertificateError, match="P-256, or RSA"):
         read_request(signing_request(key))
 
 
-def test_request_that_its_key_did_not_sign_is_refused() -> None:
+def test_request_not_signed_by_its_own_key_is_rejected() -> None:
     lines = signing_request(P256).splitlines()
     other = signing_request(ec.generate_private_key(ec.SECP256R1())).splitlines()
     # The signature is at the end.
-    spoilt = "\n".join([*lines[:-3], *other[-3:]])
+    mixed = "\n".join([*lines[:-3], *other[-3:]])
 
     with pytest.raises(CertificateError):
-        read_request(spoilt)
+        read_request(mixed)
 
 
 @pytest.mark.parametrize("text", ["", "-----BEGIN", "\udcff", "x" * 100_000])
-def test_something_else_is_no_request(text: str) -> None:
+def test_malformed_request_is_rejected(text: str) -> None:
     with pytest.raises(CertificateError):
         read_request(text)
 
@@ -136,12 +136,12 @@ def test_something_else_is_no_request(text: str) -> None:
 @pytest.mark.parametrize(
     "host", ["", "a b", "-a", "*.lan", "a..b", "host:8500", "ä.lan", "a" * 300]
 )
-def test_listener_is_not_made_for_what_is_no_host(host: str) -> None:
+def test_invalid_host_is_rejected(host: str) -> None:
     with pytest.raises(CertificateError, match="is no host"):
         certificates.make_server(AUTHORITY, "server", [host], NOW)
 
 
-def test_revocations_have_a_date_that_rises_with_every_revision_and_is_past() -> None:
+def test_revocation_list_date_rises_with_every_revision_and_is_in_the_past() -> None:
     serial = 4711
     lists = [
         x509.load_pem_x509_crl(

@@ -14,7 +14,7 @@ from nestling_cloud.fleet.certificates import CertificateError, Pair
 from nestling_cloud.fleet.listeners import ExposureError, Security, needs_tls
 from nestling_cloud.fleet.tls import reachable_as
 from nestling_cloud.mqtt.broker_process import Broker
-from nestling_cloud.serving.peers import said_device
+from nestling_cloud.serving.peers import claimed_device
 from nestling_core.network.address import Address
 from nestling_core.network.hosts import is_loopback
 from tests.support import enrolled
@@ -37,7 +37,7 @@ def test_other_machines_need_tls(host: str) -> None:
     ("host", "reached"),
     [(ANY, "127.0.0.1"), ("::", "::1"), ("127.0.0.1", "127.0.0.1"), ("10.0.0.7", "10.0.0.7")],
 )
-def test_listener_is_reached_from_its_own_machine(host: str, reached: str) -> None:
+def test_local_clients_reach_a_wildcard_listener_by_loopback(host: str, reached: str) -> None:
     assert reachable_as(host) == reached
     assert is_loopback(reached) or reached == host
 
@@ -52,7 +52,7 @@ def test_listener_is_reached_from_its_own_machine(host: str, reached: str) -> No
         ("::1", None, "[::1]", ("::1",)),
     ],
 )
-def test_names_are_those_that_devices_use(
+def test_certificate_names_are_those_that_devices_use(
     tmp_path: Path, host: str, public_host: str | None, expected: str, names: tuple[str, ...]
 ) -> None:
     with Security.open(tmp_path, host, public_host) as security:
@@ -62,7 +62,9 @@ def test_names_are_those_that_devices_use(
         assert security.public(Address(host="broker.lan", port=8883)) == "broker.lan:8883"
 
 
-def test_wildcard_without_a_public_host_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_wildcard_without_a_public_host_is_rejected_before_anything_is_created(
+    tmp_path: Path,
+) -> None:
     with (
         pytest.raises(ExposureError, match="--public-host NAME"),
         Security.open(tmp_path / "state", ANY, None),
@@ -71,7 +73,7 @@ def test_wildcard_without_a_public_host_is_refused_before_anything_is_made(tmp_p
     assert not (tmp_path / "state").exists()
 
 
-def test_public_host_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_invalid_public_host_is_rejected(tmp_path: Path) -> None:
     with (
         Security.open(tmp_path, ANY, "cloud.lan:8500") as security,
         pytest.raises(CertificateError, match="is no host"),
@@ -79,42 +81,42 @@ def test_public_host_that_is_none_is_refused(tmp_path: Path) -> None:
         security.server_files()
 
 
-def test_requests_say_who_they_come_from_or_nothing() -> None:
+def test_requests_claim_a_device_or_none() -> None:
     infer = inference_pb2.ModelInferRequest()
-    assert said_device(infer) == ""
+    assert claimed_device(infer) == ""
     infer.parameters["device_id"].string_param = "porch"
-    assert said_device(infer) == "porch"
-    assert said_device(delivery_pb2.GetDesiredBundleRequest(device_id="attic")) == "attic"
-    assert said_device(delivery_pb2.FetchBlobRequest()) == ""
+    assert claimed_device(infer) == "porch"
+    assert claimed_device(delivery_pb2.GetDesiredBundleRequest(device_id="attic")) == "attic"
+    assert claimed_device(delivery_pb2.FetchBlobRequest()) == ""
 
 
-class ReadingBroker(Broker):
-    """No process: it keeps what it found in a file whenever it was told to read its files."""
+class RecordingBroker(Broker):
+    """A broker without a process that records the content of one file at every reload."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.found: asyncio.Queue[bytes] = asyncio.Queue()
+        self.contents: asyncio.Queue[bytes] = asyncio.Queue()
 
     def reload(self) -> None:
-        self.found.put_nowait(self._path.read_bytes())
+        self.contents.put_nowait(self._path.read_bytes())
 
 
 @pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
+def frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LISTS_CHECK_S", 0.001)
     monkeypatch.setattr(module, "_CERTIFICATE_CHECK_S", 0.0)
 
 
 def read_by_broker(security: Security, file: str, change: Callable[[], None]) -> list[bytes]:
-    """What the broker reads when it is told to: the first time, and next after a change."""
+    """Return what the broker reads at its first reload, and at the next one after a change."""
 
     async def keep() -> list[bytes]:
-        broker = ReadingBroker(security.enrolment.broker.folder / file)
-        task = asyncio.create_task(security.keep_broker_told(broker))
+        broker = RecordingBroker(security.enrolment.broker.folder / file)
+        task = asyncio.create_task(security.keep_broker_updated(broker))
         async with asyncio.timeout(10):
-            first = await broker.found.get()
+            first = await broker.contents.get()
             change()
-            second = await broker.found.get()
+            second = await broker.contents.get()
         task.cancel()
         await asyncio.wait([task])
         return [first, second]
@@ -122,8 +124,8 @@ def read_by_broker(security: Security, file: str, change: Callable[[], None]) ->
     return asyncio.run(keep())
 
 
-@pytest.mark.usefixtures("often")
-def test_broker_is_told_of_a_revocation_even_if_its_certificate_cannot_be_checked(
+@pytest.mark.usefixtures("frequent_checks")
+def test_broker_gets_a_revocation_even_if_its_certificate_cannot_be_checked(
     tmp_path: Path,
 ) -> None:
     with Security.open(tmp_path, "127.0.0.1", None) as security:
@@ -140,8 +142,8 @@ def test_broker_is_told_of_a_revocation_even_if_its_certificate_cannot_be_checke
     assert b"user porch" in second
 
 
-@pytest.mark.usefixtures("often")
-def test_broker_is_told_of_changes_while_nobody_would_trust_a_certificate_of_now(
+@pytest.mark.usefixtures("frequent_checks")
+def test_broker_gets_changes_while_the_authority_is_not_valid_yet(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Authority.open(tmp_path / "authority", lambda: datetime.now(UTC) + timedelta(days=400))
@@ -151,14 +153,14 @@ def test_broker_is_told_of_changes_while_nobody_would_trust_a_certificate_of_now
 
         read_by_broker(security, "acl", lambda: roster.remove("porch"))
 
-    said = {record.getMessage() for record in caplog.records}
-    assert len(said) == 1
-    assert re.match("the broker goes on with what it knows: .* set the clock", said.pop())
+    messages = {record.getMessage() for record in caplog.records}
+    assert len(messages) == 1
+    assert re.match("the broker keeps its present files: .* set the clock", messages.pop())
     assert not any(record.exc_info for record in caplog.records)
 
 
-@pytest.mark.usefixtures("often")
-def test_broker_is_told_of_its_renewed_certificate(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("frequent_checks")
+def test_broker_gets_its_renewed_certificate(tmp_path: Path) -> None:
     old = Authority.open(tmp_path / "authority", lambda: datetime.now(UTC) - timedelta(days=300))
     worn = old.server("worn", ["cloud.lan"], folder=tmp_path / "worn").certificate
     with Security.open(tmp_path, "127.0.0.1", None) as security:
@@ -177,8 +179,8 @@ def move(source: Path, path: Path) -> None:
     source.replace(path)
 
 
-@pytest.mark.usefixtures("often")
-def test_certificate_of_the_cloud_as_the_brokers_client_is_renewed_while_it_runs(
+@pytest.mark.usefixtures("frequent_checks")
+def test_client_certificate_is_renewed_while_the_cloud_runs(
     tmp_path: Path,
 ) -> None:
     old = Authority.open(tmp_path / "authority", lambda: datetime.now(UTC) - timedelta(days=300))
@@ -188,7 +190,7 @@ def test_certificate_of_the_cloud_as_the_brokers_client_is_renewed_while_it_runs
 
         async def renewed() -> None:
             path.write_bytes(worn)
-            task = asyncio.create_task(security.keep_broker_told(None))
+            task = asyncio.create_task(security.keep_broker_updated(None))
             async with asyncio.timeout(10):
                 while path.read_bytes() == worn:  # noqa: ASYNC110  another thread writes it
                     await asyncio.sleep(0.001)

@@ -46,16 +46,16 @@ def fresh() -> x509.CertificateSigningRequest:
 
 
 def enrol(roster: Roster, authority: Authority, name: str) -> int:
-    """Enrol a device; returns its certificate's number."""
+    """Enrol a device and return the serial number of its certificate."""
     _, certificate = roster.redeem(roster.invite(name, HOUR), fresh(), authority.sign)
     return certificate.serial_number
 
 
-def snapshots(roster: Roster) -> dict[str, str]:
-    return {member.name: member.snapshot for member in roster.members()}
+def statuses(roster: Roster) -> dict[str, str]:
+    return {member.name: member.status for member in roster.members()}
 
 
-def test_token_is_good_once(roster: Roster, authority: Authority) -> None:
+def test_token_is_valid_once(roster: Roster, authority: Authority) -> None:
     secret = roster.invite("porch", HOUR)
     name, certificate = roster.redeem(secret, fresh(), authority.sign)
 
@@ -65,7 +65,9 @@ def test_token_is_good_once(roster: Roster, authority: Authority) -> None:
         roster.redeem(secret, fresh(), authority.sign)
 
 
-def test_token_is_good_again_for_the_key_that_used_it(roster: Roster, authority: Authority) -> None:
+def test_token_can_be_redeemed_again_with_the_same_key(
+    roster: Roster, authority: Authority
+) -> None:
     secret, request = roster.invite("porch", HOUR), fresh()
     _, lost = roster.redeem(secret, request, authority.sign)
     _, again = roster.redeem(secret, request, authority.sign)
@@ -80,20 +82,18 @@ def test_token_expires(roster: Roster, authority: Authority, clock: Clock) -> No
 
     with pytest.raises(EnrolmentTokenError, match="expired at 2026-01-01 01:00 UTC"):
         roster.redeem(secret, fresh(), authority.sign)
-    assert snapshots(roster) == {"porch": "expired"}
+    assert statuses(roster) == {"porch": "expired"}
 
 
 def test_newer_token_replaces_the_older(roster: Roster, authority: Authority) -> None:
     older, newer = roster.invite("porch", HOUR), roster.invite("porch", HOUR)
 
-    with pytest.raises(EnrolmentTokenError, match="not known here"):
+    with pytest.raises(EnrolmentTokenError, match="unknown here"):
         roster.redeem(older, fresh(), authority.sign)
     roster.redeem(newer, fresh(), authority.sign)
 
 
-def test_token_that_could_not_be_signed_for_is_not_used_up(
-    roster: Roster, authority: Authority
-) -> None:
+def test_failed_signing_does_not_use_up_the_token(roster: Roster, authority: Authority) -> None:
     secret = roster.invite("porch", HOUR)
 
     def broken(_name: str, _request: x509.CertificateSigningRequest) -> x509.Certificate:
@@ -104,24 +104,26 @@ def test_token_that_could_not_be_signed_for_is_not_used_up(
     roster.redeem(secret, fresh(), authority.sign)
 
 
-def test_enrolling_again_ends_the_certificate_before(roster: Roster, authority: Authority) -> None:
+def test_enrolling_again_revokes_the_earlier_certificate(
+    roster: Roster, authority: Authority
+) -> None:
     old = enrol(roster, authority, "porch")
     new = enrol(roster, authority, "porch")
 
     assert (roster.name_of(old), roster.name_of(new)) == (None, "porch")
-    with roster.holding() as refused:
+    with roster.locked() as refused:
         assert [serial for serial, _ in refused.certificates] == [old]
         assert refused.names == []
 
 
-def test_renewal_ends_nothing(roster: Roster, authority: Authority) -> None:
+def test_renewal_revokes_nothing(roster: Roster, authority: Authority) -> None:
     old = enrol(roster, authority, "porch")
     new = roster.renew("porch", fresh(), authority.sign).serial_number
 
     assert (roster.name_of(old), roster.name_of(new)) == ("porch", "porch")
 
 
-def test_certificate_is_good_until_it_expires(
+def test_certificate_is_valid_until_it_expires(
     roster: Roster, authority: Authority, clock: Clock
 ) -> None:
     serial = enrol(roster, authority, "porch")
@@ -130,10 +132,10 @@ def test_certificate_is_good_until_it_expires(
     clock.now += timedelta(days=1)
 
     assert roster.name_of(serial) is None
-    assert snapshots(roster) == {"porch": "expired"}
+    assert statuses(roster) == {"porch": "expired"}
 
 
-def test_removed_device_has_no_certificate_and_no_token(
+def test_removed_device_has_no_valid_certificate_and_no_token(
     roster: Roster, authority: Authority
 ) -> None:
     serial = enrol(roster, authority, "porch")
@@ -143,7 +145,7 @@ def test_removed_device_has_no_certificate_and_no_token(
     roster.remove("porch")
 
     assert roster.name_of(serial) is None
-    with roster.holding() as refused:
+    with roster.locked() as refused:
         assert len(refused.certificates) == 2
         assert refused.names == ["porch"]
     with pytest.raises(EnrolmentTokenError):
@@ -152,17 +154,17 @@ def test_removed_device_has_no_certificate_and_no_token(
         roster.remove("porch")
 
 
-def test_members_say_how_they_stand(roster: Roster, authority: Authority) -> None:
+def test_members_have_a_status(roster: Roster, authority: Authority) -> None:
     roster.invite("attic", HOUR)
     enrol(roster, authority, "porch")
-    roster.invite("porch", HOUR)  # it may come again, and is in already
+    roster.invite("porch", HOUR)  # invited again while its certificate is valid
     enrol(roster, authority, "shed")
     roster.remove("shed")
 
-    assert snapshots(roster) == {"attic": "invited", "porch": "enrolled", "shed": "removed"}
+    assert statuses(roster) == {"attic": "invited", "porch": "enrolled", "shed": "removed"}
 
 
-def test_revision_rises_when_it_changes_who_may_speak(roster: Roster, authority: Authority) -> None:
+def test_revision_rises_with_every_change_of_access(roster: Roster, authority: Authority) -> None:
     seen = [roster.revision()]
     roster.invite("porch", HOUR)
     assert roster.revision() == seen[-1]
@@ -178,7 +180,7 @@ def test_revision_rises_when_it_changes_who_may_speak(roster: Roster, authority:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "+", "#", "nestling-cloud", "x" * 65])
-def test_name_that_is_no_devices_is_refused(roster: Roster, name: str) -> None:
+def test_invalid_device_name_is_rejected(roster: Roster, name: str) -> None:
     with pytest.raises(RosterError):
         roster.invite(name, HOUR)
 
@@ -214,9 +216,7 @@ def test_reader_does_not_wait_for_a_writer(
         "DELETE FROM revision",
     ],
 )
-def test_row_that_makes_no_sense_is_told_in_words(
-    roster: Roster, authority: Authority, damage: str
-) -> None:
+def test_damaged_row_raises_roster_error(roster: Roster, authority: Authority, damage: str) -> None:
     enrol(roster, authority, "porch")
     with roster.transaction() as cursor:
         cursor.execute(damage)
@@ -228,11 +228,11 @@ def test_row_that_makes_no_sense_is_told_in_words(
 def read_everything(roster: Roster) -> None:
     roster.members()
     roster.revision()
-    with roster.holding():
+    with roster.locked():
         pass
 
 
-def test_of_many_processes_that_show_a_token_one_wins(
+def test_token_redeemed_by_many_processes_at_once_works_for_one(
     roster: Roster, authority: Authority, tmp_path: Path
 ) -> None:
     roster._now = lambda: datetime.now(UTC)
@@ -265,6 +265,6 @@ def test_of_many_processes_that_show_a_token_one_wins(
         assert racer.stdin is not None
         racer.stdin.write("go\n")
         racer.stdin.flush()
-    said = sorted(racer.communicate(timeout=60)[0].strip() for racer in racers)
+    outputs = sorted(racer.communicate(timeout=60)[0].strip() for racer in racers)
 
-    assert said == ["porch", *["this token has been used"] * 3]
+    assert outputs == ["porch", *["this token has been used"] * 3]

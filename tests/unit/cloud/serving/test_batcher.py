@@ -11,7 +11,7 @@ Rows = NDArray[np.float32]
 
 
 class Doubler:
-    """Doubles rows, remembers the sizes of the batches, waits while it is told to."""
+    """Doubles rows, records the sizes of the batches, and waits while `go` is clear."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -43,7 +43,7 @@ def test_every_caller_gets_its_own_rows_back() -> None:
         np.testing.assert_array_equal(answer, rows_of(2 * i, count=1 + i % 3))
 
 
-def test_what_waits_while_a_batch_runs_goes_together_and_no_further_than_the_limit() -> None:
+def test_requests_that_wait_for_a_run_are_batched_up_to_the_limit() -> None:
     doubler = Doubler()
 
     async def scenario() -> None:
@@ -61,7 +61,7 @@ def test_what_waits_while_a_batch_runs_goes_together_and_no_further_than_the_lim
     assert doubler.sizes == [1, 4, 2]
 
 
-def test_a_request_that_does_not_fit_any_more_opens_the_next_batch() -> None:
+def test_request_that_does_not_fit_starts_the_next_batch() -> None:
     doubler = Doubler()
 
     async def scenario() -> None:
@@ -75,16 +75,16 @@ def test_a_request_that_does_not_fit_any_more_opens_the_next_batch() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 5])
-def test_a_request_larger_than_a_batch_is_refused(count: int) -> None:
+def test_request_of_an_invalid_size_is_rejected(count: int) -> None:
     async def scenario() -> None:
         async with Batcher(Doubler(), max_batch=4) as batcher:
             await batcher.submit(rows_of(1, count=count))
 
-    with pytest.raises(ValueError, match=f"{count} rows where 1 to 4"):
+    with pytest.raises(ValueError, match=f"submit 1 to 4 rows at once, not {count}"):
         asyncio.run(scenario())
 
 
-def test_an_error_reaches_its_callers_and_the_batcher_goes_on() -> None:
+def test_error_reaches_its_callers_and_the_batcher_continues() -> None:
     def fail_on_negative(rows: Rows) -> Rows:
         if (rows < 0).any():
             raise ArithmeticError("negative")
@@ -99,7 +99,7 @@ def test_an_error_reaches_its_callers_and_the_batcher_goes_on() -> None:
     np.testing.assert_array_equal(asyncio.run(scenario()), rows_of(1))
 
 
-def test_a_caller_that_gave_up_costs_no_run() -> None:
+def test_cancelled_request_is_not_run() -> None:
     doubler = Doubler()
 
     async def scenario() -> None:
@@ -119,7 +119,7 @@ def test_a_caller_that_gave_up_costs_no_run() -> None:
     assert doubler.sizes == [1, 1]
 
 
-def test_who_still_waits_at_the_end_is_cancelled() -> None:
+def test_requests_still_waiting_at_the_end_are_cancelled() -> None:
     doubler = Doubler()
 
     async def scenario() -> asyncio.Task[Rows]:
@@ -134,7 +134,7 @@ def test_who_still_waits_at_the_end_is_cancelled() -> None:
     assert asyncio.run(scenario()).done()
 
 
-def test_rows_that_do_not_fit_together_fail_and_the_next_ones_are_answered() -> None:
+def test_rows_of_different_shapes_fail_and_later_requests_are_answered() -> None:
     async def ask() -> tuple[list[object], NDArray[np.float32]]:
         async with Batcher(lambda rows: rows, max_delay_ms=50.0) as batcher:
             odd = [batcher.submit(np.zeros((1, width), np.float32)) for width in (2, 3)]

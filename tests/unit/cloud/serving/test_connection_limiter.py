@@ -1,5 +1,3 @@
-"""Which connections are shut down when there are too many."""
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +9,7 @@ def peer(host: str, port: int) -> Peer:
 
 
 def seen(**counts: int) -> dict[Peer, float]:
-    """Connections by host, each seen a second after the one before it."""
+    """Make connections by host, each first seen a second after the previous one."""
     return {
         peer(host, port): float(port) for host, count in counts.items() for port in range(count)
     }
@@ -22,14 +20,14 @@ def test_nothing_is_shut_down_within_the_limits() -> None:
     assert excess(seen(a=3, b=2), per_peer=3, total=5) == []
 
 
-def test_youngest_connections_of_a_peer_go() -> None:
+def test_youngest_connections_of_a_peer_are_shut_down() -> None:
     since = {peer("a", 1): 5.0, peer("a", 2): 1.0, peer("a", 3): 3.0, peer("b", 4): 9.0}
 
     assert excess(since, per_peer=2, total=100) == [peer("a", 1)]
 
 
-def test_limit_of_all_is_shared_so_that_the_quiet_keep_theirs() -> None:
-    gone = excess(seen(flood=100, site=3, porch=1), per_peer=1000, total=24)
+def test_total_limit_is_shared_fairly_so_that_small_peers_keep_their_connections() -> None:
+    gone = excess(seen(flood=100, house=3, porch=1), per_peer=1000, total=24)
 
     assert {each.host for each in gone} == {"flood"}
     assert len(gone) == 80
@@ -40,7 +38,7 @@ def test_limit_of_all_is_shared_so_that_the_quiet_keep_theirs() -> None:
     st.integers(1, 40),
     st.integers(6, 200),
 )
-def test_what_stays_is_within_both_limits_and_nobody_loses_all(
+def test_remaining_connections_are_within_both_limits_and_every_peer_keeps_one(
     counts: dict[str, int], per_peer: int, total: int
 ) -> None:
     since = seen(**counts)
@@ -53,7 +51,7 @@ def test_what_stays_is_within_both_limits_and_nobody_loses_all(
     assert min(by_host.values()) >= 1
 
 
-def test_more_addresses_than_there_is_room_for_cost_only_the_youngest_theirs() -> None:
+def test_more_addresses_than_the_total_limit_lose_only_the_youngest() -> None:
     since = {
         peer(f"10.0.{number // 256}.{number % 256}", 1): float(number) for number in range(900)
     }
@@ -63,7 +61,7 @@ def test_more_addresses_than_there_is_room_for_cost_only_the_youngest_theirs() -
     assert {since[each] for each in gone} == {float(number) for number in range(768, 900)}
 
 
-def test_addresses_of_one_network_are_one_peer() -> None:
+def test_addresses_of_one_network_count_as_one_peer() -> None:
     flood = {peer(f"2001:db8::{number:x}", number): float(number) for number in range(1, 101)}
     others = {peer("2001:db8:0:1::1", 1): 500.0, peer("::ffff:10.0.0.1", 2): 500.0}
 
@@ -72,6 +70,6 @@ def test_addresses_of_one_network_are_one_peer() -> None:
     assert gone == list(flood)[10:]
 
 
-def test_some_files_are_kept_for_other_use() -> None:
+def test_some_descriptors_are_reserved_for_other_uses() -> None:
     assert total_for(65_536) == 65_280
     assert total_for(400) == 200

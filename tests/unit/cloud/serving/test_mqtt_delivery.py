@@ -24,7 +24,7 @@ def test_desired_bundle_is_answered(released: Path) -> None:
     assert response.desired_bundle == repository.desired()
 
 
-def test_nothing_released_is_said_in_words(tmp_path: Path) -> None:
+def test_missing_release_is_reported_as_an_error(tmp_path: Path) -> None:
     request = delivery_pb2.DeliveryRequest(
         desired_bundle=delivery_pb2.GetDesiredBundleRequest(device_id="pi-1")
     )
@@ -43,7 +43,7 @@ def test_one_chunk_of_limited_size_is_answered(released: Path, limit: int, lengt
     assert blob.data == repository.read(ring.sha256, 1000, length)
 
 
-def test_end_of_a_blob_is_an_empty_chunk(released: Path) -> None:
+def test_chunk_at_the_end_of_a_blob_is_empty(released: Path) -> None:
     repository = Repository(released)
     ring = repository.manifest().capacities[0].ring
 
@@ -53,30 +53,30 @@ def test_end_of_a_blob_is_an_empty_chunk(released: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "message"),
     [
         (ask_for_blob("0" * 64), "no blob"),
         (ask_for_blob("../desired.binpb"), "no blob"),
         (delivery_pb2.DeliveryRequest(request_id=9), "ask for desired_bundle or blob"),
     ],
 )
-def test_what_cannot_be_answered_is_said_in_words(
-    released: Path, request_: delivery_pb2.DeliveryRequest, told: str
+def test_invalid_request_is_reported_as_an_error(
+    released: Path, request_: delivery_pb2.DeliveryRequest, message: str
 ) -> None:
     response = answer(Repository(released), request_)
 
     assert response.request_id == 9
-    assert told in response.error
+    assert message in response.error
 
 
-def test_offset_beyond_the_end_is_said_in_words(released: Path) -> None:
+def test_offset_beyond_the_end_is_reported_as_an_error(released: Path) -> None:
     repository = Repository(released)
     ring = repository.manifest().capacities[0].ring
 
     assert "is not in it" in answer(repository, ask_for_blob(ring.sha256, ring.size + 1)).error
 
 
-def test_blob_that_cannot_be_read_is_said_in_words_and_the_next_one_answered(
+def test_unreadable_blob_is_reported_as_an_error_and_others_are_delivered(
     released: Path,
 ) -> None:
     repository = Repository(released)
@@ -88,7 +88,7 @@ def test_blob_that_cannot_be_read_is_said_in_words_and_the_next_one_answered(
     assert answer(repository, ask_for_blob(second.sha256)).blob.total_size == second.size
 
 
-def test_release_that_cannot_be_read_is_said_in_words(released: Path) -> None:
+def test_unreadable_release_is_reported_as_an_error(released: Path) -> None:
     (released / "desired.binpb").unlink()
     (released / "desired.binpb").mkdir()
     request = delivery_pb2.DeliveryRequest(

@@ -39,7 +39,7 @@ def test_hard_input_has_both_answers_and_the_values() -> None:
     assert expected == hard_input(request(), ROW, LOGITS, now_ms=5)
 
 
-def test_gated_input_has_no_answer_of_the_device() -> None:
+def test_gated_input_has_no_device_answer() -> None:
     found = hard_input(request(answer=None), ROW, LOGITS, now_ms=5)
 
     assert found is not None
@@ -57,20 +57,20 @@ def test_gated_input_has_no_answer_of_the_device() -> None:
         request(answer=-1),
     ],
 )
-def test_request_of_a_stranger_is_not_remembered(given: ModelInferRequest) -> None:
+def test_request_without_valid_device_parameters_is_not_recorded(given: ModelInferRequest) -> None:
     assert hard_input(given, ROW, LOGITS, now_ms=5) is None
 
 
-def test_request_of_several_inputs_is_not_remembered() -> None:
+def test_request_of_several_inputs_is_not_recorded() -> None:
     twice = np.repeat(ROW, 2, axis=0), np.repeat(LOGITS, 2, axis=0)
 
     assert hard_input(request(), *twice, now_ms=5) is None
 
 
-def test_recorder_goes_on_after_a_disk_that_was_full(caplog: pytest.LogCaptureFixture) -> None:
+def test_recorder_continues_after_a_full_disk(caplog: pytest.LogCaptureFixture) -> None:
     kept: list[HardInput] = []
 
-    async def story() -> None:
+    async def scenario() -> None:
         failed, done = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -91,13 +91,13 @@ def test_recorder_goes_on_after_a_disk_that_was_full(caplog: pytest.LogCaptureFi
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
     assert [one.input_index for one in kept] == [2]
-    assert "could not keep 1 hard inputs" in caplog.text
+    assert "could not store 1 hard inputs" in caplog.text
 
 
-def test_full_queue_forgets_and_never_waits() -> None:
+def test_full_queue_drops_inputs_and_never_waits() -> None:
     recorder = HardInputRecorder(lambda _: None)
 
     for index in range(1000):

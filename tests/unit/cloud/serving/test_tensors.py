@@ -124,7 +124,7 @@ def unknown_output() -> pb.ModelInferRequest:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (wrong_name, "one input tensor named 'input', not ['image']"),
         (no_input, "one input tensor named 'input', not []"),
@@ -144,14 +144,14 @@ def unknown_output() -> pb.ModelInferRequest:
         (unknown_output, "the only output is 'logits', not ['features']"),
     ],
 )
-def test_request_that_does_not_fit_is_told_what_would(make: type, told: str) -> None:
+def test_invalid_request_is_rejected_with_what_to_send(make: type, message: str) -> None:
     with pytest.raises(tensors.TensorError) as raised:
         decode(make())
 
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
-def test_answer_comes_raw_to_a_raw_request() -> None:
+def test_raw_request_gets_a_raw_answer() -> None:
     logits = np.array([[0, 1, 2, 3]], np.float32)
 
     response = tensors.encode(raw_request(), SIGNATURE, logits)
@@ -162,7 +162,7 @@ def test_answer_comes_raw_to_a_raw_request() -> None:
     assert list(response.outputs[0].shape) == [1, 4]
 
 
-def test_answer_comes_typed_to_a_typed_request() -> None:
+def test_typed_request_gets_a_typed_answer() -> None:
     logits = np.array([[0, 1, 2, 3]], np.float32)
 
     response = tensors.encode(typed_request(), SIGNATURE, logits)
@@ -175,5 +175,7 @@ def test_answer_comes_typed_to_a_typed_request() -> None:
     ("name", "version", "served"),
     [("teacher", "", True), ("teacher", "1", True), ("teacher", "2", False), ("other", "", False)],
 )
-def test_only_the_one_model_and_version_is_served(name: str, version: str, *, served: bool) -> None:
+def test_only_the_loaded_model_and_version_is_served(
+    name: str, version: str, *, served: bool
+) -> None:
     assert tensors.serves(SIGNATURE, name, version) is served

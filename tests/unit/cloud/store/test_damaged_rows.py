@@ -21,7 +21,7 @@ EVER = TimeRange(since_ms=AT_MS - 60_000, until_ms=AT_MS + 60_000)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """Three receipts and three hard inputs of one device."""
+    """A store with three receipts and three hard inputs of one device."""
     with Store(store_url(str(tmp_path / "store.sqlite"))) as opened:
         receipts = [make_receipt(number, answered_at_ms=AT_MS + number) for number in (1, 2, 3)]
         opened.add("porch", receipt_pb2.ReceiptBatch(outbox_id="a", receipts=receipts))
@@ -41,17 +41,17 @@ def hard_input(index: int) -> HardInput:
     )
 
 
-def spoil(path: Path, change: str) -> None:
+def damage_database(path: Path, change: str) -> None:
     with sqlite3.connect(path / "store.sqlite") as database:
         database.execute(change)
     database.close()
 
 
 @pytest.mark.parametrize("damage", ["[0.5, 0.", "7", "[[]]", "[NaN]", "null", '["x"]'])
-def test_receipt_that_is_damaged_is_left_out_counted_and_said_once(
+def test_damaged_receipt_is_skipped_counted_and_logged_once(
     store: Store, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spoil(tmp_path, f"UPDATE receipts SET success = '{damage}' WHERE sequence = 2")  # noqa: S608
+    damage_database(tmp_path, f"UPDATE receipts SET success = '{damage}' WHERE sequence = 2")  # noqa: S608
     figures = MetricQueries(store)
 
     for _ in range(2):
@@ -62,14 +62,14 @@ def test_receipt_that_is_damaged_is_left_out_counted_and_said_once(
         assert view.totals.answers == 3
     assert fleet_condition(store).damaged == 1
     assert len(caplog.records) == 1
-    assert "row 2 of receipts is damaged and left out (1 so far)" in caplog.text
+    assert "row 2 of receipts is damaged and skipped (1 so far)" in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["[1, 2", "7", "[1.5, 2]", "[-1, -2]", '["1", 2]'])
-def test_hard_input_that_is_damaged_is_left_out_counted_and_said_once(
+def test_damaged_hard_input_is_skipped_counted_and_logged_once(
     store: Store, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spoil(tmp_path, f"UPDATE hard_inputs SET shape = '{damage}' WHERE input_index = 2")  # noqa: S608
+    damage_database(tmp_path, f"UPDATE hard_inputs SET shape = '{damage}' WHERE input_index = 2")  # noqa: S608
 
     for _ in range(2):
         assert [found.input_index for found in HardInputs(store).latest("porch")] == [3, 1]
@@ -78,7 +78,7 @@ def test_hard_input_that_is_damaged_is_left_out_counted_and_said_once(
     assert "row 2 of hard_inputs is damaged" in caplog.text
 
 
-def test_many_damaged_rows_make_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+def test_many_damaged_rows_make_few_log_lines(caplog: pytest.LogCaptureFixture) -> None:
     damage = DamagedRows()
     for number in range(150):
         damage.add("receipts", number, "cut")

@@ -29,14 +29,14 @@ def counted(values: list[float]) -> dict[int, int]:
     values=st.lists(st.floats(LOWEST_MS, HIGHEST_MS), min_size=1, max_size=200),
     share=st.floats(0.01, 1.0),
 )
-def test_percentile_is_within_its_error_of_numpys_nearest_rank(
+def test_percentile_is_within_the_stated_error_of_numpys_nearest_rank(
     values: list[float], share: float
 ) -> None:
     exact = float(np.percentile(values, 100 * share, method="inverted_cdf"))
 
-    told = percentile(counted(values), share)
+    estimate = percentile(counted(values), share)
 
-    assert exact / (ERROR * 1.0001) <= told <= exact * (ERROR * 1.0001)
+    assert exact / (ERROR * 1.0001) <= estimate <= exact * (ERROR * 1.0001)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
@@ -47,21 +47,23 @@ def test_percentiles_of_a_long_tail_are_within_5_percent(share: float) -> None:
     assert percentile(counted(values.tolist()), share) == pytest.approx(exact, rel=0.05)
 
 
-def test_bins_are_a_tenth_wide_and_leave_nothing_out() -> None:
+def test_bins_grow_by_a_tenth_and_leave_no_gaps() -> None:
     edges = LOWEST_MS * RATIO ** np.arange(0, 210)
 
     assert [bin_of(edge * 1.0001) for edge in edges] == list(range(1, 211))
 
 
 @pytest.mark.parametrize(
-    ("latency_ms", "place"),
+    ("latency_ms", "number"),
     [(0.0, 0), (0.0099, 0), (0.0101, 1), (1e12, LAST_BIN), (9.7e6, LAST_BIN)],
 )
-def test_latencies_beyond_the_bins_are_in_the_outermost(latency_ms: float, place: int) -> None:
-    assert bin_of(latency_ms) == place
+def test_latencies_out_of_range_fall_into_the_outermost_bins(
+    latency_ms: float, number: int
+) -> None:
+    assert bin_of(latency_ms) == number
 
 
-def test_percentile_of_nothing_is_0() -> None:
+def test_percentile_of_an_empty_histogram_is_0() -> None:
     assert percentile({}, 0.5) == 0.0
 
 
@@ -70,11 +72,11 @@ def test_percentile_of_nothing_is_0() -> None:
         st.dictionaries(st.integers(0, LAST_BIN), st.integers(1, 2**40), max_size=20), max_size=5
     )
 )
-def test_histograms_survive_their_bytes_and_add_up(histograms: list[dict[int, int]]) -> None:
+def test_histograms_survive_encoding_and_add_up(histograms: list[dict[int, int]]) -> None:
     assert [decode(encode(histogram)) for histogram in histograms] == histograms
 
     total = merge(histograms)
 
     assert sum(total.values()) == sum(sum(histogram.values()) for histogram in histograms)
-    for place, count in total.items():
-        assert count == sum(histogram.get(place, 0) for histogram in histograms)
+    for number, count in total.items():
+        assert count == sum(histogram.get(number, 0) for histogram in histograms)

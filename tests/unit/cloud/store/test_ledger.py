@@ -11,16 +11,16 @@ def ledger() -> Ledger:
     return Ledger(device="pi-1", outbox_id="outbox")
 
 
-def test_what_is_settled_is_not_new_although_its_row_may_be_gone() -> None:
+def test_settled_receipt_is_not_new_even_if_its_row_was_deleted() -> None:
     known = Ledger(device="pi-1", outbox_id="outbox", contiguous=7, highest=7)
 
-    taken = known.take(make_batch(6, 7, 8))
+    effect = known.take(make_batch(6, 7, 8))
 
-    assert [row.sequence for row in taken.rows] == [8]
+    assert [row.sequence for row in effect.rows] == [8]
     assert (known.contiguous, known.highest, known.redelivered) == (8, 8, 2)
 
 
-def test_nonsense_that_comes_again_is_rejected_once() -> None:
+def test_repeated_invalid_receipt_is_rejected_once() -> None:
     known, batch = ledger(), make_batch(1, 2, latency_ms=-1.0)
 
     first, second = known.take(batch), known.take(batch)
@@ -29,7 +29,7 @@ def test_nonsense_that_comes_again_is_rejected_once() -> None:
     assert (known.contiguous, known.rejected, known.redelivered) == (2, 2, 2)
 
 
-def test_what_lies_beyond_a_hole_is_remembered() -> None:
+def test_receipts_beyond_a_hole_are_remembered() -> None:
     known = ledger()
     known.take(make_batch(3, 4))
 
@@ -41,28 +41,28 @@ def test_what_lies_beyond_a_hole_is_remembered() -> None:
     assert (known.contiguous, known.highest, known.beyond) == (4, 4, {})
 
 
-def test_what_lies_far_beyond_a_hole_is_left_alone() -> None:
+def test_receipts_far_beyond_a_hole_are_ignored() -> None:
     known = ledger()
 
-    taken = known.take(make_batch(FARTHEST_AHEAD, FARTHEST_AHEAD + 1))
+    effect = known.take(make_batch(FARTHEST_AHEAD, FARTHEST_AHEAD + 1))
 
-    assert [row.sequence for row in taken.rows] == [FARTHEST_AHEAD]
+    assert [row.sequence for row in effect.rows] == [FARTHEST_AHEAD]
     assert known.redelivered == 0
 
 
-def test_gaps_far_beyond_a_hole_are_left_alone_however_many_they_are() -> None:
+def test_gaps_far_beyond_a_hole_are_ignored_even_in_large_numbers() -> None:
     known = ledger()
     many = [(2 * number + 3, 2 * number + 3) for number in range(FARTHEST_AHEAD)]
     again = [(3, 3 + number % 2) for number in range(FARTHEST_AHEAD)]
 
-    taken = known.take(make_batch(gaps=many + again))
+    effect = known.take(make_batch(gaps=many + again))
 
-    assert len(taken.gaps) == FARTHEST_AHEAD // 2 - 1
-    assert max(gap.first for gap, _ in taken.gaps) <= FARTHEST_AHEAD
+    assert len(effect.gaps) == FARTHEST_AHEAD // 2 - 1
+    assert max(gap.first for gap, _ in effect.gaps) <= FARTHEST_AHEAD
     assert known.contiguous == 0
 
 
-def test_wiped_store_takes_the_gap_behind_what_it_forgot_in_the_same_batch() -> None:
+def test_wiped_store_accepts_the_gap_after_its_forgotten_receipts_in_the_same_batch() -> None:
     known = ledger()
     last = 5 * FARTHEST_AHEAD
 
@@ -71,12 +71,12 @@ def test_wiped_store_takes_the_gap_behind_what_it_forgot_in_the_same_batch() -> 
     assert known.contiguous == last + 7
 
 
-def test_gap_opens_the_way_for_what_lies_behind_it_in_the_same_batch() -> None:
+def test_gap_settles_the_receipts_after_it_in_the_same_batch() -> None:
     known = ledger()
 
-    taken = known.take(make_batch(10**6, gaps=((1, 10**6 - 1),)))
+    effect = known.take(make_batch(10**6, gaps=((1, 10**6 - 1),)))
 
-    assert len(taken.rows) == 1
+    assert len(effect.rows) == 1
     assert known.contiguous == known.highest == 10**6
 
 
@@ -85,7 +85,7 @@ def test_gap_opens_the_way_for_what_lies_behind_it_in_the_same_batch() -> None:
     gaps=st.lists(st.tuples(st.integers(1, 12), st.integers(0, 3)), max_size=3),
     order=st.randoms(use_true_random=False),
 )
-def test_every_sequence_is_new_once_at_most_and_the_account_holds(
+def test_every_sequence_is_new_at_most_once_and_counts_add_up(
     sent: list[list[int]], gaps: list[tuple[int, int]], order: random.Random
 ) -> None:
     batches = [make_batch(*sequences) for sequences in sent]

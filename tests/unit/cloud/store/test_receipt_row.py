@@ -24,13 +24,13 @@ def test_receipt_becomes_a_flat_row() -> None:
     assert row.success == (0.5, 0.75, 1.0)
 
 
-def test_columns_of_the_table_are_the_fields_of_the_row() -> None:
+def test_table_columns_match_the_fields_of_the_row() -> None:
     fields = [field.name for field in dataclasses.fields(ReceiptRow)]
 
     assert ["id", *fields] == tables.RECEIPTS.columns.keys()
 
 
-def test_capacity_0_is_the_cloud_and_a_student_that_did_not_run_has_no_answer() -> None:
+def test_capacity_0_means_the_cloud_and_no_device_answer_if_no_student_ran() -> None:
     receipt = make_receipt()
     receipt.route.capacity, receipt.route.reason = 0, receipt_pb2.REASON_GATED
     receipt.ClearField("device_answer")
@@ -40,7 +40,7 @@ def test_capacity_0_is_the_cloud_and_a_student_that_did_not_run_has_no_answer() 
     assert (row.route, row.reason, row.device_answer) == ("cloud", "gated", None)
 
 
-def test_device_that_does_not_tell_what_an_offload_would_take_is_taken_at_its_word() -> None:
+def test_unreported_offload_energy_has_no_provenance() -> None:
     receipt = make_receipt(offload_energy_mj=0.0, offload_bytes=0)
     receipt.offload_energy_provenance = receipt_pb2.PROVENANCE_UNSPECIFIED
 
@@ -100,7 +100,7 @@ def test_energy_is_as_uncertain_as_its_worst_entry(
         ("wall_ms", 1e10),
     ],
 )
-def test_nonsense_is_refused_and_named(field: str, value: object) -> None:
+def test_invalid_field_is_rejected_and_named(field: str, value: object) -> None:
     receipt = make_receipt()
     setattr(receipt, field, value)
 
@@ -111,7 +111,7 @@ def test_nonsense_is_refused_and_named(field: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("field", "value"), [("battery", 1e12), ("offload_share", 1.5), ("memory_bytes", 2**63 - 1)]
 )
-def test_budget_that_no_device_has_is_refused_and_named(field: str, value: float) -> None:
+def test_implausible_budget_is_rejected_and_named(field: str, value: float) -> None:
     receipt = make_receipt()
     setattr(receipt.budget, field, value)
 
@@ -120,14 +120,14 @@ def test_budget_that_no_device_has_is_refused_and_named(field: str, value: float
 
 
 @pytest.mark.parametrize("days", [-400, 0, 400])
-def test_clock_that_is_off_by_a_year_is_taken_as_it_is(days: int) -> None:
+def test_time_that_is_off_by_a_year_is_accepted_unchanged(days: int) -> None:
     receipt = make_receipt()
     receipt.answered_at_ms += days * 24 * 3_600_000
 
     assert flatten("pi-1", "outbox", receipt).answered_at_ms == receipt.answered_at_ms
 
 
-def test_route_that_no_nest_has_is_refused() -> None:
+def test_route_beyond_the_largest_capacity_is_rejected() -> None:
     receipt = make_receipt()
     receipt.route.capacity = 65
 
@@ -135,20 +135,20 @@ def test_route_that_no_nest_has_is_refused() -> None:
         flatten("pi-1", "outbox", receipt)
 
 
-@pytest.mark.parametrize("words", ["66 success probabilities", "17 energies"])
-def test_receipt_with_lists_without_end_is_refused(words: str) -> None:
+@pytest.mark.parametrize("message", ["66 success probabilities", "17 energy entries"])
+def test_receipt_with_overlong_lists_is_rejected(message: str) -> None:
     receipt = make_receipt()
-    if "success" in words:
+    if "success" in message:
         receipt.success[:] = [0.5] * 66
     else:
         receipt.energy.extend([receipt.energy[0]] * (17 - len(receipt.energy)))
 
-    with pytest.raises(ReceiptError, match=words):
+    with pytest.raises(ReceiptError, match=message):
         flatten("pi-1", "outbox", receipt)
 
 
 @pytest.mark.parametrize("reason", [0, 99])
-def test_reason_that_is_none_is_refused(reason: receipt_pb2.Reason.ValueType) -> None:
+def test_unknown_reason_is_rejected(reason: receipt_pb2.Reason.ValueType) -> None:
     receipt = make_receipt()
     receipt.route.reason = reason
 
@@ -160,7 +160,9 @@ def test_reason_that_is_none_is_refused(reason: receipt_pb2.Reason.ValueType) ->
     ("field", "value"),
     [("source", "solar"), ("energy_mj", math.nan), ("energy_mj", -0.1), ("provenance", 0)],
 )
-def test_energy_without_source_value_or_provenance_is_refused(field: str, value: object) -> None:
+def test_energy_without_a_valid_source_value_or_provenance_is_rejected(
+    field: str, value: object
+) -> None:
     receipt = make_receipt()
     setattr(receipt.energy[0], field, value)
 
@@ -169,7 +171,7 @@ def test_energy_without_source_value_or_provenance_is_refused(field: str, value:
 
 
 @pytest.mark.parametrize("field", ["battery", "link_mbit_s", "offload_share"])
-def test_budget_that_is_no_number_is_refused(field: str) -> None:
+def test_nan_in_the_budget_is_rejected(field: str) -> None:
     receipt = make_receipt()
     setattr(receipt.budget, field, math.nan)
 
@@ -177,7 +179,7 @@ def test_budget_that_is_no_number_is_refused(field: str) -> None:
         flatten("pi-1", "outbox", receipt)
 
 
-def test_success_that_is_no_number_is_refused() -> None:
+def test_nan_among_success_probabilities_is_rejected() -> None:
     receipt = make_receipt()
     receipt.success.append(math.nan)
 

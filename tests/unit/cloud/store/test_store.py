@@ -8,9 +8,7 @@ from nestling_cloud.store.store import Delivery, Store, StoreError, store_url
 from tests.support.receipts import make_batch
 
 
-def test_receipts_can_be_read_by_others_while_the_store_is_open(
-    tmp_path: Path,
-) -> None:
+def test_other_programs_can_read_receipts_while_the_store_is_open(tmp_path: Path) -> None:
     path = tmp_path / "receipts.sqlite"
     with Store(store_url(str(path))) as store, contextlib.closing(sqlite3.connect(path)) as other:
         store.add("pi-1", make_batch(1))
@@ -21,27 +19,27 @@ def test_receipts_can_be_read_by_others_while_the_store_is_open(
 
 
 @pytest.mark.parametrize("url", ["sqlite:////no/such/folder/x.sqlite", "nonsense://", "not a url"])
-def test_store_that_cannot_be_opened_says_so(url: str) -> None:
+def test_unusable_url_raises_store_error(url: str) -> None:
     with pytest.raises(StoreError, match="cannot open the receipt store"):
         Store(url)
 
 
 @pytest.mark.parametrize("how", ["reading", "writing"])
-def test_what_was_committed_survives_a_power_cut(tmp_path: Path, how: str) -> None:
+def test_connections_use_wal_and_full_synchronous_mode(tmp_path: Path, how: str) -> None:
     with (
         Store(store_url(str(tmp_path / "receipts.sqlite"))) as store,
         getattr(store, how)() as connection,
     ):
-        said = [
+        settings = [
             connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous")
         ]
 
-    assert said == ["wal", 2]  # 2 is FULL
+    assert settings == ["wal", 2]  # 2 is FULL
 
 
 @pytest.mark.parametrize("damage", ["contiguous = 'x'", "chain = 'x'", "highest = 'x'"])
-def test_damaged_row_of_an_outbox_keeps_nobodys_receipts_from_being_stored(
+def test_damaged_outbox_row_does_not_keep_receipts_from_being_stored(
     tmp_path: Path, damage: str
 ) -> None:
     path = tmp_path / "receipts.sqlite"

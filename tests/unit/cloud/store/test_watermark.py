@@ -45,7 +45,7 @@ def test_watermark_is_one_below_the_smallest_unsettled_sequence(
     assert settled_to(0, sorted(sequences), ranges) == smallest_open - 1
 
 
-def test_chain_is_of_what_was_stored_in_its_order_and_begins_again_behind_a_gap() -> None:
+def test_chain_covers_stored_receipts_in_order_and_restarts_after_a_gap() -> None:
     first, second = (1, 5), (2, 6)
 
     assert advance(Watermark(0, 0), [first, second, (4, 9)], []) == (2, extend(extend(0, 5), 6))

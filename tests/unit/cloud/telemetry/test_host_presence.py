@@ -14,7 +14,7 @@ def death(timestamp_ms: int) -> bytes:
     return HostState(online=False, timestamp_ms=timestamp_ms).to_payload()
 
 
-def test_will_and_birth_of_a_connection_have_one_timestamp() -> None:
+def test_will_and_birth_of_a_connection_share_a_timestamp() -> None:
     presence = HostPresence()
 
     will = presence.connect(now_ms=NOW_MS)
@@ -23,43 +23,43 @@ def test_will_and_birth_of_a_connection_have_one_timestamp() -> None:
     assert presence.birth() == HostState(online=True, timestamp_ms=NOW_MS)
 
 
-def test_goodbye_has_the_time_of_the_goodbye() -> None:
+def test_goodbye_carries_the_current_time() -> None:
     assert connected().goodbye(now_ms=NOW_MS + 5).timestamp_ms == NOW_MS + 5
 
 
-def test_death_of_an_earlier_connection_is_answered_with_the_birth_again() -> None:
-    assert connected().hear(death(NOW_MS - 1), retained=False) == "say again"
-    assert connected().hear(death(NOW_MS), retained=False) == "say again"
+def test_death_of_an_earlier_connection_republishes_the_birth() -> None:
+    assert connected().receive(death(NOW_MS - 1), retained=False) == "publish birth"
+    assert connected().receive(death(NOW_MS), retained=False) == "publish birth"
 
 
-def test_what_was_said_before_the_birth_needs_no_answer() -> None:
-    assert connected().hear(death(NOW_MS - 1), retained=True) == "nothing"
-    assert connected().hear(b"OFFLINE", retained=True) == "nothing"
+def test_retained_message_from_before_the_birth_is_ignored() -> None:
+    assert connected().receive(death(NOW_MS - 1), retained=True) == "ignore"
+    assert connected().receive(b"OFFLINE", retained=True) == "ignore"
 
 
-def test_unreadable_word_is_answered_with_the_birth() -> None:
-    assert connected().hear(b"OFFLINE", retained=False) == "say again"
+def test_unreadable_message_republishes_the_birth() -> None:
+    assert connected().receive(b"OFFLINE", retained=False) == "publish birth"
 
 
-def test_births_need_no_answer() -> None:
+def test_births_are_ignored() -> None:
     other = HostState(online=True, timestamp_ms=NOW_MS + 1)
 
-    assert connected().hear(connected().birth().to_payload(), retained=False) == "nothing"
-    assert connected().hear(other.to_payload(), retained=False) == "nothing"
+    assert connected().receive(connected().birth().to_payload(), retained=False) == "ignore"
+    assert connected().receive(other.to_payload(), retained=False) == "ignore"
 
 
-def test_newer_death_is_outdone_by_a_new_connection() -> None:
+def test_newer_death_makes_the_host_reconnect_with_a_newer_timestamp() -> None:
     for retained in (True, False):
         presence = connected()
 
-        answer = presence.hear(death(NOW_MS + 5), retained=retained)
+        reaction = presence.receive(death(NOW_MS + 5), retained=retained)
 
-        assert answer == "connect again"
+        assert reaction == "reconnect"
         assert presence.connect(now_ms=NOW_MS + 1).timestamp_ms == NOW_MS + 5
-        assert presence.hear(death(NOW_MS + 5), retained=True) == "nothing"
+        assert presence.receive(death(NOW_MS + 5), retained=True) == "ignore"
 
 
-def test_clock_that_is_set_back_makes_nothing_older() -> None:
+def test_timestamps_do_not_go_back_with_the_clock() -> None:
     presence = connected()
 
     assert presence.goodbye(now_ms=1).timestamp_ms == NOW_MS

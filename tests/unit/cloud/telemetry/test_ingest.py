@@ -17,16 +17,16 @@ DEADLINE_S = 20
 
 
 class HeldStore(Store):
-    """A store whose commits begin when they are let go of; `fault` is what they raise then."""
+    """A store whose commits wait for `may_begin`, and then raise `fault` if it is set."""
 
     fault: sa.exc.SQLAlchemyError | None = None
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.came, self.may_begin = threading.Event(), threading.Event()
+        self.reached, self.may_begin = threading.Event(), threading.Event()
 
     def add_all(self, *args: object) -> CommitResult:
-        self.came.set()
+        self.reached.set()
         assert self.may_begin.wait(DEADLINE_S)
         if self.fault is not None:
             raise self.fault
@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> Iterator[HeldStore]:
 
 
 @pytest.mark.parametrize("fault", [None, sa.exc.OperationalError("", {}, OSError("disk full"))])
-def test_commit_of_a_broken_connection_ends_before_devices_are_taken_for_offline(
+def test_commit_of_a_broken_connection_ends_before_devices_are_marked_offline(
     store: HeldStore, fault: sa.exc.SQLAlchemyError | None
 ) -> None:
     store.fault = fault
@@ -50,11 +50,11 @@ def test_commit_of_a_broken_connection_ends_before_devices_are_taken_for_offline
 
     async def lose_the_connection() -> None:
         before = asyncio.create_task(ingest._commit(mock.AsyncMock(), []))
-        assert await asyncio.to_thread(store.came.wait, DEADLINE_S)
+        assert await asyncio.to_thread(store.reached.wait, DEADLINE_S)
         before.cancel()
         await asyncio.wait([before])
         asyncio.get_running_loop().call_later(0.1, store.may_begin.set)
-        await ingest._ask_who_is_there(mock.AsyncMock())
+        await ingest._request_births(mock.AsyncMock())
         await asyncio.get_running_loop().shutdown_default_executor()
 
     asyncio.run(lose_the_connection())

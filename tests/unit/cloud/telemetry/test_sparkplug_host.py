@@ -24,14 +24,14 @@ def death(bd_seq: int) -> payload_pb2.Payload:
     )
 
 
-def test_alias_of_the_birth_names_the_data() -> None:
+def test_alias_in_data_is_resolved_by_the_birth() -> None:
     host = SparkplugHost()
     host.birth("pi-1", birth())
 
-    reading = host.data("pi-1", data(1), now_ms=0)
+    content = host.data("pi-1", data(1), now_ms=0)
 
-    assert reading.values == {sparkplug_metrics.RECEIPTS: b"batch"}
-    assert not reading.ask_rebirth
+    assert content.values == {sparkplug_metrics.RECEIPTS: b"batch"}
+    assert not content.ask_rebirth
 
 
 def test_sequence_wraps_after_255() -> None:
@@ -43,21 +43,21 @@ def test_sequence_wraps_after_255() -> None:
     assert not any(asked)
 
 
-def test_missed_message_asks_for_a_rebirth_and_is_read_all_the_same() -> None:
+def test_data_after_a_missed_message_is_read_and_asks_for_a_rebirth() -> None:
     host = SparkplugHost()
     host.birth("pi-1", birth())
 
-    reading = host.data("pi-1", data(2), now_ms=0)
+    content = host.data("pi-1", data(2), now_ms=0)
 
-    assert reading.ask_rebirth
-    assert reading.values == {sparkplug_metrics.RECEIPTS: b"batch"}
+    assert content.ask_rebirth
+    assert content.values == {sparkplug_metrics.RECEIPTS: b"batch"}
 
 
 def test_unknown_node_is_asked_for_its_birth() -> None:
-    reading = SparkplugHost().data("pi-1", data(5), now_ms=0)
+    content = SparkplugHost().data("pi-1", data(5), now_ms=0)
 
-    assert reading.ask_rebirth
-    assert reading.values == {}
+    assert content.ask_rebirth
+    assert content.values == {}
 
 
 def test_named_metric_of_an_unknown_node_is_read() -> None:
@@ -66,19 +66,19 @@ def test_named_metric_of_an_unknown_node_is_read() -> None:
         sparkplug_metrics.metric(sparkplug_metrics.RECEIPTS, b"batch", timestamp_ms=1)
     )
 
-    reading = SparkplugHost().data("pi-1", payload, now_ms=0)
+    content = SparkplugHost().data("pi-1", payload, now_ms=0)
 
-    assert reading.values == {sparkplug_metrics.RECEIPTS: b"batch"}
+    assert content.values == {sparkplug_metrics.RECEIPTS: b"batch"}
 
 
-def test_alias_that_no_birth_named_asks_for_a_rebirth() -> None:
+def test_unknown_alias_asks_for_a_rebirth() -> None:
     host = SparkplugHost()
     host.birth("pi-1", birth())
 
     assert host.data("pi-1", data(1, alias=99), now_ms=0).ask_rebirth
 
 
-def test_rebirth_is_asked_again_only_after_a_while() -> None:
+def test_rebirth_request_is_repeated_only_after_an_interval() -> None:
     host = SparkplugHost()
 
     asked = [
@@ -89,7 +89,7 @@ def test_rebirth_is_asked_again_only_after_a_while() -> None:
     assert asked == [True, False, False, True]
 
 
-def test_rebirth_heals() -> None:
+def test_data_after_a_rebirth_asks_for_nothing() -> None:
     host = SparkplugHost()
     host.data("pi-1", data(9), now_ms=0)
 
@@ -116,7 +116,7 @@ def test_late_death_of_an_earlier_connection_changes_nothing() -> None:
     assert host.online() == ["pi-1"]
 
 
-def test_reading_says_who_was_born_and_who_died() -> None:
+def test_content_reports_births_and_deaths() -> None:
     host = SparkplugHost()
 
     assert host.birth("pi-1", birth(bd_seq=3)).online is True
@@ -125,16 +125,16 @@ def test_reading_says_who_was_born_and_who_died() -> None:
     assert host.death("pi-1", death(3)).online is False
 
 
-def test_host_that_was_away_asks_everyone_it_hears_for_a_birth() -> None:
+def test_reconnected_host_asks_sending_nodes_for_a_birth() -> None:
     host = SparkplugHost()
     host.birth("pi-1", birth())
 
     host.end_all()
 
     assert host.online() == []
-    reading = host.data("pi-1", data(1), now_ms=0)
-    assert reading.ask_rebirth
-    assert reading.values == {sparkplug_metrics.RECEIPTS: b"batch"}
+    content = host.data("pi-1", data(1), now_ms=0)
+    assert content.ask_rebirth
+    assert content.values == {sparkplug_metrics.RECEIPTS: b"batch"}
 
 
 def test_death_of_an_unknown_node_changes_nothing() -> None:
@@ -145,7 +145,7 @@ def test_death_of_an_unknown_node_changes_nothing() -> None:
     assert host.online() == []
 
 
-def test_null_metric_is_told_as_none() -> None:
+def test_null_metric_becomes_none() -> None:
     host = SparkplugHost()
     payload = birth()
     payload.metrics[1].is_null = True
@@ -156,7 +156,7 @@ def test_null_metric_is_told_as_none() -> None:
     }
 
 
-def test_death_without_a_number_ends_no_birth_with_one() -> None:
+def test_death_without_a_bd_seq_does_not_end_a_birth_with_one() -> None:
     host = SparkplugHost()
     host.birth("pi-1", birth(bd_seq=1))
 
@@ -167,7 +167,7 @@ def test_death_without_a_number_ends_no_birth_with_one() -> None:
     assert host.online() == ["pi-1"]
 
 
-def test_command_names_a_metric_by_the_alias_of_its_birth_or_by_its_name() -> None:
+def test_command_uses_the_alias_of_the_birth_or_else_the_name() -> None:
     host = SparkplugHost()
     host.birth("pi-1", birth())
 
@@ -186,7 +186,7 @@ def test_command_names_a_metric_by_the_alias_of_its_birth_or_by_its_name() -> No
     assert not any(entry.HasField("datatype") for entry in command.metrics)
 
 
-def test_node_that_was_asked_for_its_birth_is_not_asked_again_at_once() -> None:
+def test_node_is_not_asked_for_its_birth_again_at_once() -> None:
     host = SparkplugHost()
 
     asked = host.rebirth("pi-1", now_ms=0)
