@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nestling_cloud.learning.routing import CascadeRule, at_once, gains, runs_larger
 from nestling_core.routing.curve import point_at
-from tests.support.agent_rig import budget, world
+from tests.support.agent_rig import budget, make_rig
 from tests.support.hand_bundle import CAPACITIES, MEMORY_BYTES, calibration, hand_bundle, window
 
 _CASCADE = CascadeRule(start=1, top=CAPACITIES, threshold=0.3)
@@ -49,8 +49,8 @@ def test_batch_rules_send_and_cascade_as_the_agent_does(
         (cascade.start == cascade.top) | runs_larger(cascade, believed), cascade.top, cascade.start
     )
 
-    w = world(tmp_path, bundle=hand_bundle(calibration=bundle_of(cascade)))
+    rig = make_rig(tmp_path, bundle=hand_bundle(calibration=bundle_of(cascade)))
     limits = budget(memory_bytes=MEMORY_BYTES[0] + MEMORY_BYTES[-1], offload_share=share)
-    receipts = [w.agent.answer(n, window(*one), limits) for n, one in enumerate(inputs)]
+    receipts = [rig.agent.answer(n, window(*one), limits) for n, one in enumerate(inputs)]
 
     assert [receipt.route.capacity for receipt in receipts] == np.where(sent, 0, last).tolist()

@@ -6,9 +6,9 @@ us are listed with the reason, so that none is overlooked.
 
 import pytest
 
+from tests.support.sparkplug_exchange import Exchange, run_exchange
 from tests.support.sparkplug_host_statements import HOST
 from tests.support.sparkplug_node_statements import NODE
-from tests.support.sparkplug_talk import Talk, hold_talk
 
 # Beginnings of ids that do not apply, with the reason.
 NOT_OURS = {
@@ -60,14 +60,14 @@ NOT_OURS = {
 
 
 @pytest.fixture(scope="module")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Talk:
-    """Record the messages of a node and a host from start to end."""
-    return hold_talk(tmp_path_factory.mktemp("talk"))
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Exchange:
+    """One life of a node and a host."""
+    return run_exchange(tmp_path_factory.mktemp("exchange"))
 
 
 @pytest.mark.parametrize("statement", [*NODE, *HOST])
-def test_statement_holds(talk: Talk, statement: str) -> None:
-    assert {**NODE, **HOST}[statement](talk)
+def test_statement_holds(exchange: Exchange, statement: str) -> None:
+    assert {**NODE, **HOST}[statement](exchange)
 
 
 def test_no_statement_is_both_checked_and_excluded() -> None:

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_cloud import cli
 from nestling_cloud.bundles.repository import Repository
-from tests.support.foreign_client import stranger
+from tests.support.foreign_client import open_exported
 from tests.support.trained import TrainedTask
 
 _CAPACITIES = (1, 2, 3, 4)
@@ -39,7 +39,7 @@ def test_exported_capacity_is_valid_and_gives_the_golden_logits(
     inputs = np.frombuffer(golden.inputs, "<f4").reshape(golden.count, *shape)
 
     onnx.checker.check_model(path, full_check=True)
-    found = stranger(path).run(["logits"], {"input": inputs})[0]
+    found = open_exported(path).run(["logits"], {"input": inputs})[0]
 
     expected = np.frombuffer(golden.logits[capacity - 1], "<f4").reshape(golden.count, -1)
     assert np.abs(expected - found).max() <= golden.tolerance
@@ -49,7 +49,7 @@ def test_exported_teacher_loads(exported: Path) -> None:
     path = exported / "wearable-teacher.onnx"
 
     onnx.checker.check_model(path)
-    assert stranger(path).get_outputs()
+    assert open_exported(path).get_outputs()
 
 
 def test_exported_folder_has_every_file_and_the_bundles_manifest(

@@ -172,7 +172,7 @@ def test_doctor_distinguishes_another_server_from_an_unreachable_cloud(config: P
 
     findings = {check["check"]: check["found"] for check in found["checks"]}
     assert code == 1
-    assert "is there and does not answer" in findings["cloud"]
+    assert "accepts connections but does not answer" in findings["cloud"]
 
 
 def test_doctor_names_a_mistake_in_the_configuration(config: Path) -> None:

@@ -345,7 +345,7 @@ def test_bundle_that_does_not_match_its_manifest_is_refused_and_the_old_one_stay
     assert device.end() == 0
     assert {answer["bundle"] for answer in device.answers} == {old}
     assert active_version(tmp_path) == old
-    assert f"going on with bundle {old}" in device.stderr
+    assert f"continuing with bundle {old}" in device.stderr
 
 
 def test_damaged_first_bundle_is_refused(

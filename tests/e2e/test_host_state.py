@@ -66,7 +66,7 @@ def test_running_host_corrects_a_late_will_of_an_earlier_connection(
     with running_host(store, broker):
         born = watcher.next(online=True)
 
-        watcher.say(online=False, timestamp=born["timestamp"] - 1)
+        watcher.publish(online=False, timestamp=born["timestamp"] - 1)
 
         assert watcher.next(online=True) == born
         assert watcher.retained() == born
@@ -97,7 +97,7 @@ def test_host_starts_despite_a_retained_death_from_a_clock_ahead(
     broker: Broker, watcher: StateWatcher, store: Store, device: ReportingDevice
 ) -> None:
     ahead = 4_000_000_000_000
-    watcher.say(online=False, timestamp=ahead)
+    watcher.publish(online=False, timestamp=ahead)
     device.node.answer(0, 3)
 
     with running_host(store, broker):
@@ -119,7 +119,7 @@ def test_late_will_of_a_lost_connection_does_not_end_the_next_one(
         link.cut()
         link.restore()
         second = watcher.next(online=True)
-        watcher.say(online=False, timestamp=first["timestamp"])
+        watcher.publish(online=False, timestamp=first["timestamp"])
 
         until(lambda: watcher.retained() == second)
 
@@ -130,7 +130,7 @@ def test_unreadable_state_under_the_hosts_name_is_corrected(
     with running_host(store, broker):
         born = watcher.next(online=True)
 
-        watcher.say_bytes(b"OFFLINE")
+        watcher.publish_bytes(b"OFFLINE")
 
         assert watcher.next(online=True) == born
 
@@ -148,8 +148,8 @@ def test_goodbye_carries_the_current_time(
 def test_device_ignores_a_death_older_than_the_last_birth(
     watcher: StateWatcher, device: ReportingDevice
 ) -> None:
-    watcher.say(online=True, timestamp=10)
-    watcher.say(online=False, timestamp=9)
+    watcher.publish(online=True, timestamp=10)
+    watcher.publish(online=False, timestamp=9)
     device.node.answer(0, 2)
 
     assert device.sends_receipts()
@@ -158,8 +158,8 @@ def test_device_ignores_a_death_older_than_the_last_birth(
 def test_device_accepts_a_death_as_old_as_the_last_birth(
     watcher: StateWatcher, device: ReportingDevice
 ) -> None:
-    watcher.say(online=True, timestamp=10)
-    watcher.say(online=False, timestamp=10)
+    watcher.publish(online=True, timestamp=10)
+    watcher.publish(online=False, timestamp=10)
     device.eyes.ask_for_birth()
     device.node.answer(0, 2)
 
@@ -173,11 +173,11 @@ def test_device_forgets_the_host_state_of_an_earlier_connection(
         CuttableLink(DEVICE, broker.host, broker.port) as link,
         ReportingDevice(tmp_path / "device", link.port, broker.port) as device,
     ):
-        watcher.say(online=False, timestamp=4_000_000_000_000)
+        watcher.publish(online=False, timestamp=4_000_000_000_000)
         device.eyes.ask_for_birth()
         link.cut()
         device.eyes.next("NDEATH")
-        watcher.say(online=True, timestamp=10)
+        watcher.publish(online=True, timestamp=10)
         link.restore()
         device.eyes.next("NBIRTH")
         device.node.answer(0, 2)
@@ -187,9 +187,9 @@ def test_device_forgets_the_host_state_of_an_earlier_connection(
 
 def test_doctor_reports_whether_a_cloud_is_online(broker: Broker, watcher: StateWatcher) -> None:
     levels = [look(broker).level]
-    watcher.say(online=True, timestamp=10)
+    watcher.publish(online=True, timestamp=10)
     levels.append(look(broker).level)
-    watcher.say(online=False, timestamp=1_700_000_000_000)
+    watcher.publish(online=False, timestamp=1_700_000_000_000)
 
     found = look(broker)
 

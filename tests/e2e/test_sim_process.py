@@ -191,7 +191,7 @@ def test_run_prints_its_summary_as_json_and_one_line_per_step(start: Start) -> N
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        ("DATALESS", "no watch found; wind one up"),
+        ("DATALESS", "no watch found; connect one"),
         ("NONE_SUCH", "short_streams.py has no task 'NONE_SUCH'; it has "),
     ],
 )

@@ -84,11 +84,13 @@ def test_broken_connection_publishes_the_will_and_the_next_birth_has_the_next_bd
     assert (first, second) == (0, 1)
 
 
-def test_every_will_sent_to_a_broker_has_its_own_bd_seq(tmp_path: Path, broker: Broker) -> None:
-    with MqttTap(broker.port, deaf=True) as tap:
+def test_every_will_that_a_broker_heard_has_a_number_of_its_own(
+    tmp_path: Path, broker: Broker
+) -> None:
+    with MqttTap(broker.port, drop=True) as tap:
         node = Node(tmp_path / "device", tap.port)
         until(lambda: len(connects(tap)) >= 3)
-        tap.deaf = False
+        tap.drop = False
         (birth,) = tap.wait_for(topics.sparkplug("NBIRTH", DEVICE))
         node.close()
         wills = [named(payload_pb2.Payload.FromString(one.payload)) for one in connects(tap)]
@@ -208,14 +210,14 @@ def test_changed_gauges_are_published_once(node: Node, eyes: Eyes) -> None:
 
 def test_receipts_wait_while_the_host_is_offline(node: Node, eyes: Eyes) -> None:
     birth = eyes.next("NBIRTH")
-    eyes.say_state(online=False)
-    eyes.ask_for_birth()  # its answer shows that the state was processed
+    eyes.publish_state(online=False)
+    eyes.ask_for_birth()  # so the state has been heard
     node.answer(0, 2)
     for _ in range(2):  # it would send receipts between these two
         eyes.ask_for_birth()
     assert topics.sparkplug("NDATA", DEVICE) not in eyes.seen
 
-    eyes.say_state(online=True)
+    eyes.publish_state(online=True)
 
     data = eyes.next("NDATA")
     assert [entry.input_index for entry in batch_of(birth, data).receipts] == [0, 1]

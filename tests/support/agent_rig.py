@@ -1,4 +1,4 @@
-"""An agent with a bundle made by hand, a cloud that does as told, and what it keeps."""
+"""An agent with a hand-made bundle, a scripted cloud and a list of its receipts."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ from tests.support.hand_bundle import (
     MEMORY_BYTES,
     Blobs,
     hand_bundle,
-    hand_parts,
+    load_hand_bundle,
 )
 
 METER = ProfileMeter(
@@ -50,19 +50,19 @@ SIZE = offload_bytes((2, 3))
 
 
 class ScriptedCloud:
-    """An offloader that answers what it is told to, then for ever the last of it."""
+    """An offloader with scripted outcomes; the last one repeats. None stands for an answer."""
 
     def __init__(self, *outcomes: OffloadError | None) -> None:
         self._outcomes = list(outcomes)
-        self.questions: list[OffloadRequest] = []
+        self.requests: list[OffloadRequest] = []
 
     @property
-    def asked(self) -> int:
-        return len(self.questions)
+    def request_count(self) -> int:
+        return len(self.requests)
 
-    def offload(self, question: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
+    def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
         outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
-        self.questions.append(question)
+        self.requests.append(request)
         if outcome is not None:
             raise outcome
         logits = np.zeros(CLASSES, np.float32)
@@ -74,8 +74,8 @@ class ScriptedCloud:
 
 
 @dataclasses.dataclass
-class SeedModels:
-    """An agent and all that it touches."""
+class AgentRig:
+    """An agent, its cloud and the receipts that it stored."""
 
     agent: Agent
     cloud: ScriptedCloud
@@ -83,33 +83,33 @@ class SeedModels:
 
 
 class Growth:
-    """Fetches more of the nest, or fails as often as it is told to."""
+    """Fetches more capacities after a given number of failures."""
 
     def __init__(self, folder: Path, failures: int = 0) -> None:
         self._folder = folder
         self._failures = failures
-        self.targets: list[int] = []
+        self.budgets: list[int] = []  # bytes
 
     def __call__(self, memory_bytes: int) -> LoadedBundle:
-        self.targets.append(memory_bytes)
-        if len(self.targets) <= self._failures:
-            raise DeliveryError("no way through")
+        self.budgets.append(memory_bytes)
+        if len(self.budgets) <= self._failures:
+            raise DeliveryError("the cloud cannot be reached")
         held = sum(needed <= memory_bytes for needed in MEMORY_BYTES)
-        return hand_parts(self._folder, held=held)
+        return load_hand_bundle(self._folder, held=held)
 
 
-def world(
+def make_rig(
     folder: Path,
     *outcomes: OffloadError | None,
     held: int = CAPACITIES,
     grow: Callable[[int], LoadedBundle] | None = None,
     costs: MeasuredCosts | None = None,
     bundle: tuple[Manifest, Blobs] | None = None,
-) -> SeedModels:
+) -> AgentRig:
     kept: list[Receipt] = []
     cloud = ScriptedCloud(*(outcomes or (None,)))
     agent = Agent(
-        hand_parts(folder, held=held, bundle=bundle),
+        load_hand_bundle(folder, held=held, bundle=bundle),
         cloud,
         METER,
         deadline_ms=100,
@@ -117,7 +117,7 @@ def world(
         grow=grow or Growth(folder),
         costs=costs,
     )
-    return SeedModels(agent, cloud, kept)
+    return AgentRig(agent, cloud, kept)
 
 
 def budget(**changes: float) -> Budget:
@@ -146,6 +146,6 @@ def student_class(
     calibrated: bytes | None = None,
 ) -> int:
     bundle = hand_bundle(calibration=calibrated) if calibrated else None
-    nest = hand_parts(folder, bundle=bundle).nest
+    nest = load_hand_bundle(folder, bundle=bundle).nest
     nest.load(capacity)
     return int(nest.run(given[None]).logits.argmax())

@@ -1,4 +1,4 @@
-"""The cloud's asyncio services in a thread of their own, for tests of the synchronous device."""
+"""Runs the cloud's asyncio services in a background thread, for tests of the synchronous device."""
 
 import asyncio
 import threading
@@ -22,10 +22,10 @@ _T = TypeVar("_T")
 
 @contextmanager
 def background(make: Callable[[], AbstractAsyncContextManager[_T]]) -> Iterator[_T]:
-    """Hold an asynchronous context open in a thread; yields what it yields."""
+    """Hold an asynchronous context open in a thread, and yield its value."""
     values: list[_T] = []
     stops: list[Callable[[], object]] = []
-    settled = threading.Event()
+    started = threading.Event()
 
     async def hold() -> None:
         stop = asyncio.Event()
@@ -33,13 +33,13 @@ def background(make: Callable[[], AbstractAsyncContextManager[_T]]) -> Iterator[
         stops.append(lambda: loop.call_soon_threadsafe(stop.set))
         async with make() as value:
             values.append(value)
-            settled.set()
+            started.set()
             await stop.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(hold()), name="background")
     thread.start()
     try:
-        assert settled.wait(20), "the service did not start"
+        assert started.wait(20), "the service did not start"
         yield values[0]
     finally:
         for stop in stops:
@@ -49,7 +49,7 @@ def background(make: Callable[[], AbstractAsyncContextManager[_T]]) -> Iterator[
 
 @asynccontextmanager
 async def delivery(repository: Repository, broker: Broker) -> AsyncIterator[int]:
-    """Serve a repository over gRPC and over a broker; yields the gRPC port."""
+    """Serve a repository over gRPC and over a broker, and yield the gRPC port."""
     server = grpc.aio.server()
     delivery_pb2_grpc.add_DeliveryServiceServicer_to_server(DeliveryService(repository), server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -62,7 +62,7 @@ async def delivery(repository: Repository, broker: Broker) -> AsyncIterator[int]
 
 @asynccontextmanager
 async def ingest(store: Store, *, host: str, port: int) -> AsyncIterator[None]:
-    """Take in telemetry from a broker."""
+    """Store the telemetry that arrives at a broker."""
     service = Ingest(store, BrokerAddress(host=host, port=port))
     async with running(service.run(), service.subscribed):
         yield
@@ -70,7 +70,7 @@ async def ingest(store: Store, *, host: str, port: int) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def running(work: Coroutine[None, None, None], ready: asyncio.Event) -> AsyncIterator[None]:
-    """Run some work beside the body, once it is ready."""
+    """Run a coroutine in a task during the block, which starts once `ready` is set."""
     task = asyncio.create_task(work)
     await ready.wait()
     yield

@@ -1,4 +1,4 @@
-"""A real Chromium, told to keep to itself."""
+"""Drives a real Chromium that makes no requests of its own."""
 
 import json
 import tempfile
@@ -31,52 +31,57 @@ DESKTOP = (1440, 900)
 
 
 class Browser:
-    """One window, and what it asked for and complained about."""
+    """One browser window, with its requests and its console messages."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
 
     def open(self, url: str) -> None:
-        """Go to an address."""
+        """Open an address."""
         self.driver.get(url)
 
     def log_in(self, console: str, password: str) -> None:
-        """Fill in the form of a console."""
+        """Log in to a console through its form.
+
+        Args:
+            console: address of the console.
+            password: its password.
+        """
         self.open(f"{console}/login")
         self.find("#password").send_keys(password)
         self.find("form button").click()
         self.wait(lambda: self.all("[data-panel], .empty"))
 
     def find(self, selector: str) -> Any:
-        """Wait for an element."""
+        """Wait for an element and return the first one."""
         return self.wait(lambda: self.all(selector))[0]
 
     def all(self, selector: str) -> list[Any]:
-        """Elements that are there now."""
+        """Return the elements that exist now."""
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self, selector: str) -> str:
-        """Text of the first element; "" without one. Spaces of any width become plain ones."""
+        """Return the text of the first element, "" without one; all white space becomes a space."""
         script = "const e = document.querySelector(arguments[0]); return e ? e.innerText : '';"
         return " ".join(str(self.driver.execute_script(script, selector)).split())
 
     def figure(self, key: str) -> str:
-        """Value of a tile."""
+        """Return the value shown in a tile."""
         return self.text(f'[data-figure="{key}"] .value')
 
     def wait(self, condition: Callable[[], Any]) -> Any:
-        """Poll until a condition gives something true."""
+        """Poll until a condition returns something true, and return that."""
         return WebDriverWait(self.driver, DEADLINE_S, 0.05).until(lambda _: condition())
 
     def resize(self, size: tuple[int, int]) -> None:
-        """Take another width and height of the page."""
+        """Change the width and height of the page."""
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 600},
         )
 
     def complaints(self) -> list[str]:
-        """What the console of the browser says since the last call."""
+        """Return the warnings and errors of the browser console since the last call."""
         return [
             entry["message"]
             for entry in self._log("browser")
@@ -84,15 +89,15 @@ class Browser:
         ]
 
     def requested(self) -> set[str]:
-        """Addresses that were asked for since the last call, websockets too."""
-        asked = set()
+        """Return the addresses requested since the last call, websockets included."""
+        urls = set()
         for entry in self._log("performance"):
             event = json.loads(entry["message"])["message"]
             if event["method"] == "Network.requestWillBeSent":
-                asked.add(event["params"]["request"]["url"])
+                urls.add(event["params"]["request"]["url"])
             if event["method"] == "Network.webSocketCreated":
-                asked.add(event["params"]["url"])
-        return {url for url in asked if not url.startswith(("data:", "blob:", "chrome:", "about:"))}
+                urls.add(event["params"]["url"])
+        return {url for url in urls if not url.startswith(("data:", "blob:", "chrome:", "about:"))}
 
     def _log(self, kind: str) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
@@ -104,7 +109,7 @@ def chromium(driver_program: Path) -> Iterator[Browser]:
     """Start a browser with an empty profile.
 
     Args:
-        driver_program: chromedriver.
+        driver_program: path of chromedriver.
     """
     with tempfile.TemporaryDirectory() as profile:
         options = webdriver.ChromeOptions()

@@ -1,4 +1,4 @@
-"""A certificate authority that lives as long as a test, and a server certificate of its making."""
+"""Creates a certificate authority for one test, and a server certificate signed by it."""
 
 import datetime as dt
 import ipaddress
@@ -15,7 +15,7 @@ _DAY = dt.timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class ServerFiles:
-    """PEM files: who signed, the certificate of 127.0.0.1, its key."""
+    """PEM files: the authority, and the certificate and key of 127.0.0.1."""
 
     authority: Path
     certificate: Path
@@ -23,10 +23,10 @@ class ServerFiles:
 
 
 def make_server_files(folder: Path) -> ServerFiles:
-    """Sign a certificate for 127.0.0.1 and localhost."""
+    """Create an authority and a certificate for 127.0.0.1 and localhost."""
     folder.mkdir(parents=True, exist_ok=True)
     authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    root = _certificate("a test's authority", authority.public_key(), authority, None)
+    root = _certificate("test authority", authority.public_key(), authority, None)
     leaf = _certificate("127.0.0.1", server.public_key(), authority, root)
     files = ServerFiles(
         authority=folder / "ca.pem", certificate=folder / "server.pem", key=folder / "server.key"

@@ -1,4 +1,4 @@
-"""A real cloud in a process of its own: `nestling-cloud serve`."""
+"""Runs a real cloud as a process: `nestling-cloud serve`."""
 
 import json
 import queue
@@ -18,7 +18,7 @@ from tests.support.skipping import required
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
-    """A cloud that is ready."""
+    """A running cloud, and the addresses on which it is ready."""
 
     process: subprocess.Popen[str]
     grpc: str
@@ -39,9 +39,14 @@ StartCloud = Callable[..., Cloud]
 
 
 def command(repository: Path, store: Path, *arguments: str) -> list[str]:
-    """Command line of a cloud on free ports; with a console where its port is among `arguments`.
+    """Return the command line of a cloud on free ports.
 
-    A cloud with TLS has Mosquitto for a broker; where there is none the test is skipped.
+    A cloud with TLS uses Mosquitto as its broker; without Mosquitto the test is skipped.
+
+    Args:
+        repository: folder of the repository.
+        store: file of the receipt store.
+        arguments: further arguments; `--console-port` turns the console on.
     """
     if "--tls" in arguments:
         required(MOSQUITTO)
@@ -54,7 +59,13 @@ def command(repository: Path, store: Path, *arguments: str) -> list[str]:
 
 
 def start(process: subprocess.Popen[str], store: Path, log: Path) -> Cloud:
-    """Wait for the line of JSON that says that a cloud is ready."""
+    """Wait until a cloud is ready, and read its addresses from the JSON line that it prints.
+
+    Args:
+        process: the process of the cloud.
+        store: file of the receipt store.
+        log: file with the log of the process.
+    """
     ready = json.loads(_first_line(process))
     return Cloud(
         process=process,

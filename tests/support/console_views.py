@@ -1,4 +1,4 @@
-"""Small views of a made-up fleet, for the pure parts of the console."""
+"""Small views of a fictional fleet, for tests of the console's pure functions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ STEP_MS = 10_000
 
 
 def totals(**changed: Any) -> Totals:
-    """Ten answers in two steps: 6 by capacity 1, 4 by the cloud, everything modelled."""
+    """Return ten answers in two steps: 6 by capacity 1 and 4 by the cloud, all modelled."""
     made = Totals(
         answers=10,
         fallbacks=1,
@@ -45,7 +45,7 @@ def totals(**changed: Any) -> Totals:
 
 
 def nothing() -> Totals:
-    """A time without answers."""
+    """Return totals without answers."""
     return Totals(
         answers=0,
         fallbacks=0,
@@ -60,7 +60,7 @@ def nothing() -> Totals:
 
 
 def route(name: str, answers: int, *, fallbacks: int = 0) -> RouteFigures:
-    """Figures of one route."""
+    """Return the figures of one route."""
     return RouteFigures(
         route=name,
         answers=answers,
@@ -75,14 +75,14 @@ def route(name: str, answers: int, *, fallbacks: int = 0) -> RouteFigures:
 def energy(
     name: str, source: str, answers: int, energy_mj: float, provenance: str = "modelled"
 ) -> EnergyFigures:
-    """Energy of one route and source."""
+    """Return the energy of one route and source."""
     return EnergyFigures(
         route=name, source=source, provenance=provenance, answers=answers, energy_mj=energy_mj
     )
 
 
 def bucket(index: int, routes: dict[str, int]) -> Bucket:
-    """One step, 3 mJ of compute in it."""
+    """Return one step, with 3 mJ of compute."""
     return Bucket(
         start_ms=START_MS + index * STEP_MS,
         routes=routes,
@@ -92,7 +92,7 @@ def bucket(index: int, routes: dict[str, int]) -> Bucket:
 
 
 def answer_point(**changed: Any) -> AnswerPoint:
-    """One answer."""
+    """Return one answer."""
     made = AnswerPoint(
         answered_at_ms=START_MS,
         input_index=7,
@@ -114,7 +114,7 @@ def answer_point(**changed: Any) -> AnswerPoint:
 
 
 def device_row(device: str) -> DeviceRow:
-    """What a device last reported."""
+    """Return the last report of a device."""
     return DeviceRow(
         device=device,
         profile="pi-5",
@@ -132,7 +132,7 @@ def device_row(device: str) -> DeviceRow:
 
 
 def hard_input(shape: Sequence[int], values: "np.typing.ArrayLike | None" = None) -> HardInput:
-    """An input of a shape, its values counted up unless they are given."""
+    """Return an input of a shape; without `values` it contains 0, 1, 2, ..."""
     made = np.arange(int(np.prod(shape))) if values is None else values
     return HardInput(
         device="watch",

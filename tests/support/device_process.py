@@ -1,4 +1,4 @@
-"""A real device in a process of its own: `nestling-device run --json`."""
+"""Runs a real device as a process: `nestling-device run --json`."""
 
 import json
 import queue
@@ -16,20 +16,20 @@ Answer = dict[str, Any]
 
 
 class DeviceProcess:
-    """A device that answers its bundle's golden inputs; use it as a context manager."""
+    """A device that answers its bundle's golden inputs. A context manager."""
 
     def __init__(
         self, state: Path, *, cloud: str = "", broker: str = "", arguments: tuple[str, ...]
     ) -> None:
         command = [sys.executable, "-P", "-m", "nestling_device.cli", "run", "--json"]
-        if cloud:  # otherwise it knows where to go by its identity
+        if cloud:  # otherwise the identity has the addresses
             command += ["--cloud", cloud, "--broker", broker]
         command += ["--state", str(state), *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        self.answers: list[Answer] = []  # those taken so far
-        self.events: list[dict[str, Any]] = []  # what else it said so far, on standard output
+        self.answers: list[Answer] = []  # taken so far
+        self.events: list[dict[str, Any]] = []  # other lines of standard output so far
         self.stderr = ""
         self._lines: queue.Queue[Answer | None] = queue.Queue()
         self._readers = [
@@ -52,7 +52,7 @@ class DeviceProcess:
             stream.close()
 
     def take(self, count: int) -> list[Answer]:
-        """Wait for so many more answers."""
+        """Wait for `count` more answers."""
         return [self._next() for _ in range(count)]
 
     def take_until(self, reason: str) -> Answer:
@@ -63,7 +63,7 @@ class DeviceProcess:
                 return answer
 
     def take_until_route(self, route: str) -> Answer:
-        """Wait for an answer by a route, but no longer than for anything else."""
+        """Wait for an answer by a route; fail after DEADLINE_S, even if other answers arrive."""
         deadline = time.monotonic() + DEADLINE_S
         while True:
             answer = self._next()
@@ -72,7 +72,7 @@ class DeviceProcess:
             assert time.monotonic() < deadline, f"no answer by {route}"
 
     def end(self, number: signal.Signals | None = None) -> int:
-        """Wait for the end, which a signal may bring about, and return the exit status."""
+        """Send a signal, if one is given, wait for the end and return the exit status."""
         if number is not None:
             self.process.send_signal(number)
         status = self.process.wait(DEADLINE_S)
@@ -91,9 +91,9 @@ class DeviceProcess:
     def _read_answers(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if line.endswith("\n"):  # a killed device may leave half of one
-                told = json.loads(line)
-                (self.events.append if "event" in told else self._lines.put)(told)
+            if line.endswith("\n"):  # a killed device may leave an incomplete line
+                entry = json.loads(line)
+                (self.events.append if "event" in entry else self._lines.put)(entry)
         self._lines.put(None)
 
     def _read_errors(self) -> None:

@@ -1,4 +1,4 @@
-"""An edge node that says what it is told to: paho and the payload's messages alone."""
+"""A scripted Sparkplug edge node, built on paho and the payload messages alone."""
 
 import queue
 import socket
@@ -13,7 +13,7 @@ from nestling.v1 import receipt_pb2
 from tests.support.processes import DEADLINE_S
 
 _ALIAS = 3
-# What is written to it; the birth names them, and commands come by alias.
+# Writable metrics; the birth certificate names them, commands refer to them by alias.
 _WRITABLE = {
     sparkplug_metrics.ACKNOWLEDGED: 4,
     sparkplug_metrics.OFFLOAD_TARGET: 5,
@@ -23,11 +23,12 @@ _NAMES = {alias: name for name, alias in _WRITABLE.items()}
 
 
 class Node:
-    """One connection of a node to a broker."""
+    """One connection of an edge node to a broker."""
 
     def __init__(self, host: str, port: int, device: str = "pi-1", *, will: bool = False) -> None:
-        self.commands: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()  # of telemetry
-        self.targets: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()  # of what to do
+        # Commands about telemetry, and commands with a target or the desired bundle.
+        self.commands: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()
+        self.targets: queue.Queue[payload_pb2.Payload.Metric] = queue.Queue()
         self.device = device
         self._subscribed: queue.Queue[int] = queue.Queue()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
@@ -50,12 +51,17 @@ class Node:
             (self.targets if target else self.commands).put(entry)
 
     def publish(self, message_type: str, payload: bytes) -> None:
-        """Publish a payload, whatever it is."""
+        """Publish a payload without checking it.
+
+        Args:
+            message_type: such as "NDATA".
+            payload: the bytes.
+        """
         topic = topics.sparkplug(message_type, self.device)
         self._client.publish(topic, payload, qos=1).wait_for_publish(DEADLINE_S)
 
     def birth(self, values: Mapping[str, sparkplug_metrics.MetricValue] | None = None) -> None:
-        """Publish a birth certificate, with further metrics."""
+        """Publish a birth certificate with further metrics."""
         payload = payload_pb2.Payload(seq=0, timestamp=1)
         payload.metrics.append(
             sparkplug_metrics.metric(sparkplug_metrics.BD_SEQ, 0, timestamp_ms=1)
@@ -66,11 +72,11 @@ class Node:
         payload.metrics.append(
             sparkplug_metrics.metric(sparkplug_metrics.RECEIPTS, b"", timestamp_ms=1, alias=_ALIAS)
         )
-        told: dict[str, sparkplug_metrics.MetricValue | None] = {
+        metrics: dict[str, sparkplug_metrics.MetricValue | None] = {
             **dict.fromkeys(_WRITABLE),
             **(values or {}),
         }
-        for name, value in told.items():
+        for name, value in metrics.items():
             alias = _WRITABLE.get(name)
             payload.metrics.append(
                 sparkplug_metrics.metric(name, value, timestamp_ms=1, alias=alias)
@@ -78,7 +84,13 @@ class Node:
         self.publish("NBIRTH", payload.SerializeToString())
 
     def data(self, seq: int, batch: bytes, name: str = "") -> None:
-        """Publish a batch of receipts."""
+        """Publish a batch of receipts.
+
+        Args:
+            seq: sequence number of the message.
+            batch: the serialized batch.
+            name: name of the metric; "" to use the alias from the birth certificate.
+        """
         payload = payload_pb2.Payload(seq=seq, timestamp=1)
         alias = None if name else _ALIAS
         payload.metrics.append(sparkplug_metrics.metric(name, batch, timestamp_ms=1, alias=alias))
@@ -89,29 +101,33 @@ class Node:
         self.publish("NDEATH", _death())
 
     def command(self) -> payload_pb2.Payload.Metric:
-        """Next metric of a command about telemetry."""
+        """Wait for the next metric of a command about telemetry."""
         return self.commands.get(timeout=DEADLINE_S)
 
     def target(self) -> payload_pb2.Payload.Metric:
-        """Next metric of a command about what the device has to do."""
+        """Wait for the next metric of a command about targets or the desired bundle."""
         return self.targets.get(timeout=DEADLINE_S)
 
     def acknowledged(self) -> tuple[str, int]:
-        """Next acknowledgement's outbox and sequence; questions for a rebirth are passed over."""
+        """Wait for the next acknowledgement, skipping rebirth requests.
+
+        Returns:
+            The outbox id and the sequence.
+        """
         entry = self.command()
         while entry.name == sparkplug_metrics.REBIRTH:
             entry = self.command()
         assert entry.name == sparkplug_metrics.ACKNOWLEDGED
-        word = receipt_pb2.OutboxAcknowledgement.FromString(entry.bytes_value)
-        return word.outbox_id, word.sequence
+        acknowledgement = receipt_pb2.OutboxAcknowledgement.FromString(entry.bytes_value)
+        return acknowledgement.outbox_id, acknowledgement.sequence
 
     def close(self) -> None:
-        """Say goodbye to the broker."""
+        """Disconnect from the broker in an orderly way."""
         self._client.disconnect()
         self._client.loop_stop()
 
     def vanish(self) -> None:
-        """Go without a goodbye, as one does whose power is cut."""
+        """Break the connection without a DISCONNECT, as a power cut does."""
         connection = self._client.socket()
         assert isinstance(connection, socket.socket)
         connection.shutdown(socket.SHUT_RDWR)
@@ -119,7 +135,7 @@ class Node:
 
 
 def batch_of(*sequences: int) -> bytes:
-    """Bytes of a batch of receipts."""
+    """Return the serialized batch of receipts with these sequences."""
     batch = receipt_pb2.ReceiptBatch(outbox_id="outbox")
     for sequence in sequences:
         receipt = batch.receipts.add(sequence=sequence, input_index=sequence, answer=1)

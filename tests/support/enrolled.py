@@ -1,4 +1,4 @@
-"""A secure cloud and its devices, by the commands that people run."""
+"""Enrols devices with a secure cloud, through the commands that users run."""
 
 import json
 import subprocess
@@ -21,25 +21,31 @@ TLS = ("--tls", "--enrolment-port", "0")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a command ended."""
+class CommandResult:
+    """Exit status and output of a command."""
 
     status: int
     stdout: str
     stderr: str
 
 
-def run(package: str, *arguments: str, stdin: str = "") -> Ended:
-    """Run `nestling-cloud` or `nestling-device` to its end."""
+def run(package: str, *arguments: str, stdin: str = "") -> CommandResult:
+    """Run `nestling-cloud` or `nestling-device` to its end.
+
+    Args:
+        package: "cloud" or "device".
+        arguments: arguments of the command.
+        stdin: text for its standard input.
+    """
     command = [sys.executable, "-P", "-m", f"nestling_{package}.cli", *arguments]
     done = subprocess.run(
         command, input=stdin, capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
-    return Ended(status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    return CommandResult(status=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
 def add(state: Path, name: str, *arguments: str) -> str:
-    """Make a token for a device."""
+    """Add a device with `nestling-cloud device add` and return its token."""
     ended = run("cloud", "device", "add", name, "--state", str(state), "--json", *arguments)
     assert ended.status == 0, ended.stderr
     token: str = json.loads(ended.stdout)["token"]
@@ -47,13 +53,19 @@ def add(state: Path, name: str, *arguments: str) -> str:
 
 
 def remove(state: Path, name: str) -> None:
-    """Put a device out."""
+    """Remove a device with `nestling-cloud device remove`."""
     ended = run("cloud", "device", "remove", name, "--state", str(state))
     assert ended.status == 0, ended.stderr
 
 
-def enrol(address: str, token: str, folder: Path) -> Ended:
-    """Enrol a device."""
+def enrol(address: str, token: str, folder: Path) -> CommandResult:
+    """Enrol a device with `nestling-device enrol`.
+
+    Args:
+        address: enrolment address of the cloud.
+        token: one-time token.
+        folder: state folder of the device.
+    """
     return run(
         "device", "enrol", "--cloud", address, "--token-file", "-", "--state", str(folder),
         stdin=token,
@@ -61,7 +73,7 @@ def enrol(address: str, token: str, folder: Path) -> Ended:
 
 
 def signing_request(key: Key, name: str = "me") -> str:
-    """Make a signing request, PEM."""
+    """Return a certificate signing request as PEM text."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
     request = x509.CertificateSigningRequestBuilder(subject).sign(key, digest)
@@ -69,7 +81,7 @@ def signing_request(key: Key, name: str = "me") -> str:
 
 
 def pem(key: ec.EllipticCurvePrivateKey) -> str:
-    """A key as text."""
+    """Return a key as PEM text."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -78,7 +90,13 @@ def pem(key: ec.EllipticCurvePrivateKey) -> str:
 
 
 def papers(enrolment: Enrolment, name: str, *, broker: str = "127.0.0.1:1") -> Credentials:
-    """Enrol a device without a socket."""
+    """Enrol a device without a network, and return its credentials.
+
+    Args:
+        enrolment: enrolment of the cloud.
+        name: name of the device.
+        broker: broker address to put into the credentials.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     _, certificate = enrolment.enrol(enrolment.invite(name).secret, signing_request(key))
     return Credentials(
@@ -91,5 +109,5 @@ def papers(enrolment: Enrolment, name: str, *, broker: str = "127.0.0.1:1") -> C
 
 
 def serial_of(identity: Credentials) -> int:
-    """Serial number of a device's certificate."""
+    """Return the serial number of a device's certificate."""
     return x509.load_pem_x509_certificate(identity.certificate.encode()).serial_number

@@ -1,4 +1,4 @@
-"""A small nest of every student family, for windows and for pictures."""
+"""A small nested student of every family, for windows and for pictures."""
 
 from dataclasses import dataclass
 
@@ -71,7 +71,7 @@ FAMILIES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A student whose numbers are drawn, not trained, and inputs for it."""
+    """A student with random weights, and inputs for it."""
 
     signature: Signature
     student: NestedStudent
@@ -83,7 +83,10 @@ class Family:
 
 
 def make_family(name: str, seed: int = 0) -> Family:
-    """Draw a family's student: gains, offsets and biases too, statistics measured."""
+    """Make a family's student with random weights, gains, offsets and biases.
+
+    Its normalization statistics are measured on the random inputs.
+    """
     signature, config = FAMILIES[name]
     torch.manual_seed(seed)
     student = NestedStudent(signature, config)

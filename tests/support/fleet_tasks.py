@@ -1,4 +1,4 @@
-"""Where the tasks and the scenario of small fleets are, for tests that run one."""
+"""Paths of the tasks and the scenario of small fleets, for tests that run one."""
 
 import shutil
 from pathlib import Path
@@ -12,12 +12,18 @@ THREE_WRISTS = _SUPPORT.parent / "e2e" / "three_wrists.toml"
 
 
 def task_reference(name: str) -> str:
-    """What `--task` takes for one of the tasks in short_streams.py."""
+    """Return the argument of `--task` for one of the tasks in short_streams.py."""
     return f"{_SUPPORT / 'short_streams.py'}:{name}"
 
 
 def fill_cache(cache: Path, repository: Path, *, seed: int) -> None:
-    """Put a trained bundle where a run looks for those of the tasks SHORT and LONG."""
+    """Copy a trained bundle to the cache entries of the tasks SHORT and LONG.
+
+    Args:
+        cache: folder of the cache.
+        repository: folder of the repository with the bundle.
+        seed: seed of the run.
+    """
     for name in ("SHORT", "LONG"):
         task = load_task(task_reference(name))
         digest = fingerprint(task, task.load_checked(None, seed), seed)

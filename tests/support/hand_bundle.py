@@ -1,9 +1,9 @@
-"""A bundle made by hand, whose multiplexer says what the test wrote into the input.
+"""A hand-made bundle whose multiplexer predicts what the test wrote into the input.
 
 Inputs are (2, 3). The first four of their six numbers are the probabilities that capacity 1, 2, 3
-and the cloud are right. At offload share 0.5 a gain of the cloud above ACCEPT_THRESHOLD is
-escalated, and one above GATE_THRESHOLD gated where there is a cascade; at 0 nothing is sent, at 1
-everything.
+and the cloud are right. At offload share 0.5, an input is escalated if the cloud's gain exceeds
+ACCEPT_THRESHOLD; with a cascade, it is gated if the gain exceeds GATE_THRESHOLD. At share 0 no
+input is sent, at share 1 every input.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ MACS = (1_000_000, 2_000_000, 4_000_000)
 GATE_THRESHOLD = 0.5
 ACCEPT_THRESHOLD = 0.2
 CASCADE_THRESHOLD = 0.3
-# How likely calibration inputs were to be answered right.
+# Quantiles of the predicted probability that the resident capacity is right, for drift.
 BELIEVED = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 _INPUTS = 6
@@ -43,7 +43,7 @@ Blobs = Mapping[str, bytes]
 
 
 def window(*success: float) -> NDArray[np.float32]:
-    """Make an input of which the multiplexer says: capacity 1, 2, 3 and the cloud succeed so."""
+    """Make an input with given success probabilities of capacity 1, 2, 3 and the cloud."""
     return np.array([*success, 0.5, -0.5], np.float32).reshape(SHAPE)
 
 
@@ -56,12 +56,11 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
     """Make the bundle.
 
     Args:
-        release: its number.
-        replaced: bytes of `template`, `calibration` or `golden` to take instead; the template is
-            that of capacity 1.
+        release: number of the release; also the seed of the weights.
+        replaced: replacement bytes for `template` (of capacity 1), `calibration` or `golden`.
 
     Returns:
-        The manifest, and the bytes of every blob that it names by SHA-256.
+        The manifest, and the bytes of its blobs by SHA-256.
     """
     rng = np.random.default_rng(release)
     whole = {
@@ -103,7 +102,7 @@ def hand_bundle(release: int = 1, **replaced: bytes) -> tuple[bundle_pb2.Manifes
 
 
 def calibration() -> bundle_pb2.Calibration:
-    """Make curves with three points, the same for every capacity."""
+    """Make a calibration with the same three-point curve for every capacity."""
     thresholds = (
         (0.0, 2.0, 2.0, 0.6),
         (0.5, GATE_THRESHOLD, ACCEPT_THRESHOLD, 0.7),
@@ -123,21 +122,27 @@ def calibration() -> bundle_pb2.Calibration:
 
 
 def larger_runs() -> bytes:
-    """Make a serialised calibration whose third capacity is reached from the first one."""
+    """Make a serialized calibration with a cascade from capacity 1 to capacity 3."""
     made = calibration()
     for _ in range(CAPACITIES):
         made.cascades.add()
     made.cascades[2].start, made.cascades[2].threshold = 1, CASCADE_THRESHOLD
     made.cascades[2].curve.CopyFrom(made.curves[2])
     for point in made.cascades[2].curve.points:
-        point.accept_threshold += 0.1  # not the thresholds of the third capacity at once
+        point.accept_threshold += 0.1  # differs from the curve of capacity 3 alone
     return made.SerializeToString()
 
 
-def hand_parts(
+def load_hand_bundle(
     folder: Path, *, held: int = CAPACITIES, bundle: tuple[bundle_pb2.Manifest, Blobs] | None = None
 ) -> LoadedBundle:
-    """Put a bundle on the disk up to a capacity, and open it."""
+    """Write a bundle to the disk and load it.
+
+    Args:
+        folder: folder for the blobs.
+        held: largest capacity to write.
+        bundle: manifest and blobs; None for `hand_bundle()`.
+    """
     manifest, blobs = bundle or hand_bundle()
     source, store = MemorySource(), BlobStore(folder)
     desired = source.release(manifest, dict(blobs))
@@ -154,11 +159,11 @@ def hand_parts(
 
 
 def hand_repository(folder: Path, teacher: bytes) -> None:
-    """Release the bundle in a repository.
+    """Create a repository with release 1 of the bundle.
 
     Args:
-        folder: of the repository.
-        teacher: ONNX of a cloud model that takes its inputs and knows its classes.
+        folder: folder of the repository.
+        teacher: ONNX bytes of a cloud model with the bundle's inputs and classes.
     """
     repository = Repository(folder)
     repository.add_model(hand_bundle()[0].cloud.name, teacher)
@@ -166,7 +171,7 @@ def hand_repository(folder: Path, teacher: bytes) -> None:
 
 
 def hand_release(repository: Repository, *, release: int) -> str:
-    """Release the bundle with other weights for each number; returns its version."""
+    """Release the bundle, with different weights for each number, and return its version."""
     manifest, blobs = hand_bundle(release)
     for data in blobs.values():
         repository.add(data)
@@ -179,18 +184,19 @@ def _nested(name: str, shapes: list[tuple[int, int]]) -> bundle_pb2.NestedTensor
 
 
 def _template(hidden: int) -> bytes:
-    return template_saying("Clip", ["said", "zero", "one"], hidden=hidden)
+    return template_predicting("Clip", ["predicted", "zero", "one"], hidden=hidden)
 
 
-def template_saying(
+def template_predicting(
     kind: str, inputs: list[str], *, options: int = CAPACITIES + 1, hidden: int = _HIDDEN[0]
 ) -> bytes:
-    """A capacity's graph, from "input" to "logits" and "right".
+    """Make the ONNX graph of a capacity, from "input" to "logits" and "right".
 
     Args:
-        kind: of the ONNX node that puts out "right".
-        inputs: of that node: "flat" are the input's numbers, "said" the first `options` of them.
-        options: how many it speaks of.
+        kind: operator of the node that computes "right".
+        inputs: inputs of that node: "flat" is the flattened input, "predicted" its first `options`
+            numbers.
+        options: number of probabilities.
         hidden: width of the capacity.
     """
     nodes = [
@@ -200,7 +206,7 @@ def template_saying(
         helper.make_node("Relu", ["sum"], ["hidden"]),
         helper.make_node("DequantizeLinear", ["second", "scale"], ["w2"]),
         helper.make_node("Gemm", ["hidden", "w2"], ["logits"], transB=1),
-        helper.make_node("Slice", ["flat", "from", "to", "axis"], ["said"]),
+        helper.make_node("Slice", ["flat", "from", "to", "axis"], ["predicted"]),
         helper.make_node(kind, inputs, ["right"]),
     ]
     numbers = {"from": [0], "to": [options], "axis": [1]}

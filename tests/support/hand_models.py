@@ -1,4 +1,4 @@
-"""ONNX models of one node, made by hand."""
+"""Hand-made ONNX models of one node."""
 
 import numpy as np
 import onnx
@@ -6,13 +6,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def sum_model(width: int) -> bytes:
-    """Two inputs (N, width) of floats, their sum."""
+    """Return a model that adds two float inputs (N, width)."""
     inputs = [_value(name, TensorProto.FLOAT, ["N", width]) for name in ("left", "right")]
     return _serialize(helper.make_node("Add", ["left", "right"], ["sum"]), inputs, "sum")
 
 
 def failing_model() -> bytes:
-    """It opens, and no run of it succeeds: 3 values are put into shapes of 2."""
+    """Return a model that opens but fails in every run: it reshapes 3 values to 2."""
     node = helper.make_node("Reshape", ["input", "shape"], ["output"])
     shape = numpy_helper.from_array(np.array([2], np.int64), "shape")
     source = _value("input", TensorProto.FLOAT, ["N", 3])
@@ -20,13 +20,13 @@ def failing_model() -> bytes:
 
 
 def integer_model() -> bytes:
-    """One input (N, 3) of integers, and back."""
+    """Return a model that casts an integer input (N, 3) to floats."""
     node = helper.make_node("Cast", ["input"], ["output"], to=TensorProto.FLOAT)
     return _serialize(node, [_value("input", TensorProto.INT64, ["N", 3])], "output")
 
 
 def first_values_model(width: int, classes: int) -> bytes:
-    """A cloud model of rows (N, width): its logits are their first values."""
+    """Return a cloud model whose logits are the first values of its input (N, width)."""
     bounds = [
         numpy_helper.from_array(np.array([number], np.int64), name)
         for name, number in (("start", 0), ("end", classes), ("axis", 1))

@@ -1,4 +1,4 @@
-"""A stranger on the broker who reads what is said of the fleet's host, and says things itself."""
+"""A broker client that reads the fleet host's STATE messages and publishes its own."""
 
 import json
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ State = dict[str, int]  # online, timestamp
 
 
 class StateWatcher:
-    """Subscribed to STATE; publishes retained ones, as a Will of an earlier connection would.
+    """Reads STATE, and publishes retained STATE messages as the Will of an old connection would.
 
     Args:
-        broker: where to look.
-        line: subscribed to STATE.
+        broker: the broker.
+        line: a client that is subscribed to STATE.
     """
 
     def __init__(self, broker: Broker, line: Subscriber) -> None:
@@ -24,29 +24,29 @@ class StateWatcher:
         self._line = line
 
     def next(self, *, online: bool) -> State:
-        """Wait for the next STATE that says so; what comes before it is passed over."""
+        """Wait for the next STATE with this value of `online`, skipping others."""
         while True:
             state = _read(self._line.take().payload)
             if state is not None and state["online"] is online:
                 return state
 
-    def say(self, *, online: bool, timestamp: int) -> None:
-        """Publish a STATE, retained, and wait until the broker has it."""
-        self.say_bytes(json.dumps({"online": online, "timestamp": timestamp}).encode())
+    def publish(self, *, online: bool, timestamp: int) -> None:
+        """Publish a retained STATE and wait until the broker has it."""
+        self.publish_bytes(json.dumps({"online": online, "timestamp": timestamp}).encode())
 
-    def say_bytes(self, payload: bytes) -> None:
-        """Publish anything as STATE, retained."""
+    def publish_bytes(self, payload: bytes) -> None:
+        """Publish any bytes as a retained STATE."""
         self._line.publish(topics.HOST_STATE, payload, retain=True)
 
     def retained(self) -> State | None:
-        """STATE that a newcomer gets."""
-        with subscribed(self._broker.host, self._broker.port, topics.HOST_STATE) as newcomer:
-            return _read(newcomer.take().payload)
+        """Return the STATE that a new subscriber receives."""
+        with subscribed(self._broker.host, self._broker.port, topics.HOST_STATE) as client:
+            return _read(client.take().payload)
 
 
 @contextmanager
 def watching_state(broker: Broker) -> Iterator[StateWatcher]:
-    """Watch a broker's STATE until the end of the block."""
+    """Watch a broker's STATE during the block."""
     with subscribed(broker.host, broker.port, topics.HOST_STATE) as line:
         yield StateWatcher(broker, line)
 

@@ -1,9 +1,9 @@
-"""Kills a device at every step of its work on the disk, and looks at what is left.
+"""Kills a device at every step of its work on the disk, and checks what is left.
 
-Runs as a program of its own (`python -m tests.support.killing install|outbox|enrol FOLDER`),
-because it forks and a test process has threads. A step is a file or a folder made, opened, renamed,
-linked or removed, a piece of a blob written, or an SQL statement. Prints one JSON object for every
-kill: {"step": what was about to happen, "left": what was found}.
+Run it as a program (`python -m tests.support.killing install|outbox|enrol FOLDER`), because it
+forks, and a test process has threads. A step is the creation, opening, renaming, linking or removal
+of a file or folder, the writing of a piece of a blob, or an SQL statement. Prints one JSON object
+per kill: {"step": the step that was about to happen, "left": what was found afterwards}.
 """
 
 import json
@@ -34,18 +34,18 @@ _STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 
 
 class Killer:
-    """Kills this process when it is about to take its n-th step; says on a pipe which it was."""
+    """Kills this process just before its n-th step, and writes the step's name to a pipe."""
 
     def __init__(self, folder: Path, step: int, pipe: int) -> None:
         self._left = step
         self._pipe = pipe
         self._folder = str(folder)
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._audit)
 
     def watch(self, connection: sqlite3.Connection) -> None:
         connection.set_trace_callback(self.step)
 
-    def _hear(self, event: str, args: tuple[Any, ...]) -> None:
+    def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         in_folder = bool(args) and str(args[0]).startswith(self._folder)
         if event in _STEPS and in_folder:
             self.step(f"{event} {Path(args[0]).suffix or 'blob'}")
@@ -62,10 +62,15 @@ class Killer:
 def kills(
     folder: Path, prepare: Callable[[Path], None], work: Callable[[Path, Killer], None]
 ) -> Iterator[tuple[str, Path]]:
-    """Do `work` in a child once for every step, each time on a fresh folder, killed there.
+    """Run `work` in a child process once per step, on a fresh folder, and kill it at that step.
+
+    Args:
+        folder: folder for the copies.
+        prepare: creates the fresh folder.
+        work: the work to interrupt.
 
     Yields:
-        The step, and the folder as the kill left it.
+        The name of the step, and the folder as the kill left it.
     """
     prepare(folder / "fresh")
     step = 0
@@ -89,7 +94,7 @@ def kills(
 
 
 class SteppingSource(MemorySource):
-    """Tells the killer of every piece that it sends, so that it may strike between two."""
+    """Counts each piece of a blob as a step, so that a kill can come between two pieces."""
 
     def __init__(self, release: int, killer: Killer | None) -> None:
         super().__init__()
@@ -121,7 +126,7 @@ def install(folder: Path, release: int, killer: Killer | None = None) -> None:
 
 
 def active_release(folder: Path) -> int:
-    """Release that would run now; fails unless all of it is here and right."""
+    """Return the release that would run now, after checking that it is complete and intact."""
     with State(folder) as state:
         blobs = BlobStore(folder / "blobs")
         active = Installer(state, blobs, MemorySource(), self_test, "uint8").active(MEMORY_BYTES)
@@ -134,7 +139,7 @@ def active_release(folder: Path) -> int:
         return active.manifest.release
 
 
-def hold_two_releases(folder: Path) -> None:
+def install_two_releases(folder: Path) -> None:
     install(folder, 1)
     install(folder, 2)
 
@@ -142,7 +147,7 @@ def hold_two_releases(folder: Path) -> None:
 def kill_installations(folder: Path) -> Iterator[dict[str, object]]:
     for step, here in kills(
         folder,
-        prepare=hold_two_releases,
+        prepare=install_two_releases,
         work=lambda here, killer: install(here, 3, killer),
     ):
         left = active_release(here)
@@ -156,7 +161,7 @@ def make_outbox_folder(folder: Path) -> None:
 
 
 def use_outbox(folder: Path, killer: Killer) -> None:
-    """Append and acknowledge; `guaranteed` has the newest sequence that `append` returned."""
+    """Append and acknowledge receipts; the file `guaranteed` holds the last appended sequence."""
     guaranteed = os.open(folder / "guaranteed", os.O_WRONLY)
     with Outbox(folder, capacity=5) as outbox:
         killer.watch(outbox._database._connection)
@@ -184,24 +189,30 @@ def kill_outboxes(folder: Path) -> Iterator[dict[str, object]]:
 
 
 def finish_enrolment(folder: Path, cloud_folder: Path, text: str) -> None:
-    """Take up what an earlier enrolment left, and finish it."""
+    """Finish an enrolment, with the pending key that an earlier attempt left if there is one.
+
+    Args:
+        folder: state folder of the device.
+        cloud_folder: enrolment folder of the cloud.
+        text: the token.
+    """
     token = EnrolmentToken.from_text(text)
     key = enrol._pending_key(folder, token)
     with Enrolment.open(cloud_folder) as cloud:
         _, certificate = cloud.enrol(token.secret, enrol._signing_request(key))
-    papers = Credentials(
+    credentials = Credentials(
         key=enrol._pem(key),
         certificate=certificate,
         authority=cloud.authority.certificate_pem,
         cloud=f"{token.device_id}:1",
         broker=f"{token.device_id}:2",
     )
-    save_identity(folder, papers)
+    save_identity(folder, credentials)
     enrol._forget_pending(folder)
 
 
 def kill_enrolments(folder: Path) -> Iterator[dict[str, object]]:
-    """Enrol a device that has no identity yet, and one that has."""
+    """Kill enrolments of a device without an identity, and of one that has an identity."""
     folder.mkdir(exist_ok=True)
     cloud, enrolled = folder / "cloud", folder / "enrolled"
     with Enrolment.open(cloud) as opened:

@@ -1,4 +1,4 @@
-"""A tiny task's bundle and devices that run it, each with labelled examples of its own."""
+"""A tiny task's bundle, and devices that run it, each with its own labelled examples."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +24,14 @@ NodeConfig = dict[str, str | int | float]
 
 @dataclass(frozen=True, kw_only=True)
 class LearningFleet:
-    """A repository with a tiny bundle, and devices that hold it."""
+    """A repository with a tiny bundle, and devices that have installed it."""
 
     repository: Repository
     store: Path
     nodes: list[NodeConfig]
 
     def config(self, **changes: object) -> RunConfig:
-        """What a short run of rounds is told."""
+        """Return the configuration of a short run of rounds; keyword arguments replace fields."""
         values = {
             "repository": str(self.repository.root),
             "store": store_url(str(self.store)),
@@ -47,14 +47,20 @@ class LearningFleet:
 
 
 def tiny_repository(cache: Path) -> Path:
-    """Train the tiny task, or take it from `cache`."""
+    """Return a repository with the tiny task's bundle, trained or from the cache."""
     return trained_repository(
         TINY_TASK, tiny_splits(), seed=0, progress=Silent(), cache=cache
     ).folder
 
 
 def learning_fleet(repository: Path, folder: Path, capacities: tuple[int, ...]) -> LearningFleet:
-    """Let a device for every capacity named install the bundle; the repository is theirs alone."""
+    """Install the bundle on one device per capacity.
+
+    Args:
+        repository: folder of the repository; nobody else may write to it.
+        folder: folder for the devices and the store.
+        capacities: largest capacity of each device.
+    """
     made = Repository(repository)
     return LearningFleet(
         repository=made,
@@ -86,12 +92,12 @@ def _node(repository: Repository, folder: Path, number: int, capacity: int) -> N
 
 
 def slow_tones(count: int, seed: int) -> Examples:
-    """Tones in the order of their pitch, as one records them one after another."""
+    """Return tones in the order of their pitch, as in a recording of one tone after another."""
     made = tones(count, seed)
     order = np.argsort(made.labels, kind="stable")
     return Examples(inputs=made.inputs[order], labels=made.labels[order])
 
 
 def write_examples(examples: Examples, path: Path) -> None:
-    """Write what a device learns from."""
+    """Write a device's training examples to a file."""
     np.savez(path, windows=examples.inputs, labels=examples.labels)

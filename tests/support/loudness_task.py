@@ -1,4 +1,4 @@
-"""Inputs of which some are loud: those the device gets wrong, the cloud right."""
+"""Routing data in which some inputs are loud: the device fails on them, the cloud does not."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Hardness:
 
 
 def loud_and_quiet(count: int, seed: int) -> Hardness:
-    """Draw inputs; a student is unsure of loud ones, and mostly wrong."""
+    """Draw inputs; on loud ones the student is uncertain and mostly wrong."""
     rng = np.random.default_rng(seed)
     loud = rng.random(count) < 0.4
     inputs = rng.normal(size=(count, 1, 16)) * np.where(loud, 3.0, 0.5)[:, None, None]
@@ -40,28 +40,28 @@ def loud_and_quiet(count: int, seed: int) -> Hardness:
 
 
 def better_larger_one(data: RoutingData) -> RoutingData:
-    """The same where capacity 2 answers as the cloud does."""
+    """Return the same data with a capacity 2 that answers as the cloud does."""
     return dataclasses.replace(data, logits=np.stack([data.logits[0], data.cloud]))
 
 
 def specialist_cloud(count: int, seed: int) -> RoutingData:
-    """Of four classes the cloud knows two: of the others it says one of these, as surely as ever.
+    """Return data whose cloud knows two of four classes, and confuses the others with these two.
 
-    The student wavers between two classes where an input is loud, and is right otherwise.
+    The student is uncertain between two classes on loud inputs, and right on all others.
     """
-    made, rng = _wavering(count, seed), np.random.default_rng([seed, 1])
-    said = np.where(made.labels < 2, rng.integers(2, 4, count), made.labels)
-    return dataclasses.replace(made, cloud=(3 * np.eye(4)[said]).astype(np.float32))
+    data, rng = _uncertain_student(count, seed), np.random.default_rng([seed, 1])
+    answers = np.where(data.labels < 2, rng.integers(2, 4, count), data.labels)
+    return dataclasses.replace(data, cloud=(3 * np.eye(4)[answers]).astype(np.float32))
 
 
 def noisy_labels(count: int, seed: int) -> RoutingData:
-    """The cloud knows all four classes, but the labels of two of them say any of these two."""
-    made, rng = _wavering(count, seed), np.random.default_rng([seed, 1])
-    labels = np.where(made.labels < 2, rng.integers(0, 2, count), made.labels)
-    return dataclasses.replace(made, labels=labels)
+    """Return data whose cloud knows all four classes, but whose labels mix up two of them."""
+    data, rng = _uncertain_student(count, seed), np.random.default_rng([seed, 1])
+    labels = np.where(data.labels < 2, rng.integers(0, 2, count), data.labels)
+    return dataclasses.replace(data, labels=labels)
 
 
-def _wavering(count: int, seed: int) -> RoutingData:
+def _uncertain_student(count: int, seed: int) -> RoutingData:
     rng = np.random.default_rng(seed)
     loud = rng.random(count) < 0.4
     pair = rng.permuted(np.tile(np.arange(4), (count, 1)), axis=1)[:, :2]

@@ -1,4 +1,4 @@
-"""A blob source in memory, with the faults that networks have, and a small bundle to serve."""
+"""A blob source in memory with scripted network faults, and a small bundle for it."""
 
 from collections.abc import Iterator
 
@@ -15,14 +15,14 @@ CAPACITY_BYTES = (1000, 2000, 4000)
 
 
 class MemorySource:
-    """Serves blobs from a dictionary; passes the blob sources' contract."""
+    """Serves blobs from a dictionary; passes the contract suite of blob sources."""
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
         self.desired: delivery_pb2.GetDesiredBundleResponse | None = None
         self.fetched: list[tuple[str, int]] = []  # (sha256, offset) of every fetch
-        self.break_after: int | None = None  # bytes of the next fetch after which the line breaks
-        self.strict = True  # whether sizes are checked, as the adapters do
+        self.break_after: int | None = None  # the next fetch fails after so many bytes
+        self.strict = True  # check sizes, as the real sources do
         self._bytes_received = 0
 
     @property
@@ -42,11 +42,11 @@ class MemorySource:
         if data is None:
             raise DeliveryError(f"no blob {blob.sha256[:12]}")
         if self.strict and len(data) != blob.size:
-            raise DeliveryError(f"{len(data)} bytes where the bundle promises {blob.size}")
+            raise DeliveryError(f"the blob has {len(data)} bytes instead of {blob.size}")
         for start in range(offset, len(data), CHUNK_BYTES):
             chunk = data[start : start + CHUNK_BYTES]
             if left is not None and left <= 0:
-                raise SourceUnreachableError("the line broke")
+                raise SourceUnreachableError("the connection broke")
             if left is not None:
                 chunk = chunk[:left]
                 left -= len(chunk)
@@ -59,7 +59,12 @@ class MemorySource:
     def release(
         self, manifest: bundle_pb2.Manifest, blobs: dict[str, bytes]
     ) -> delivery_pb2.GetDesiredBundleResponse:
-        """Serve some blobs, and a manifest as the desired bundle."""
+        """Serve blobs, and a manifest as the desired bundle.
+
+        Args:
+            manifest: the manifest.
+            blobs: bytes by SHA-256.
+        """
         data = manifest.SerializeToString(deterministic=True)
         blob = blob_of(data)
         self.blobs |= {**blobs, blob.sha256: data}
@@ -70,7 +75,7 @@ class MemorySource:
 
 
 def _calibration(release: int) -> bytes:
-    """A readable one, since a cloud tells what it guarantees."""
+    """Return a valid calibration, because the cloud reads its guarantees."""
     points = [
         bundle_pb2.OperatingPoint(offload_share=share, accuracy=0.5 + share / 4)
         for share in (0.0, 1.0)
@@ -84,10 +89,14 @@ def _calibration(release: int) -> bytes:
 def small_bundle(
     release: int = 1, *, task: str = "small"
 ) -> tuple[bundle_pb2.Manifest, dict[str, bytes]]:
-    """Make a bundle of three capacities whose blobs are of some hundred bytes each.
+    """Make a bundle of three capacities with blobs of some hundred bytes each.
+
+    Args:
+        release: number of the release; also part of the seed.
+        task: name of the task.
 
     Returns:
-        The manifest, and the bytes of every blob that it names by SHA-256.
+        The manifest, and the bytes of its blobs by SHA-256.
     """
     rng = np.random.default_rng([release, *task.encode()])
     whole = {"weight": rng.integers(-128, 128, (16, 32), np.int8)}

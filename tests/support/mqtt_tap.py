@@ -1,4 +1,4 @@
-"""A proxy before a broker that keeps every MQTT 3.1.1 packet which its clients send."""
+"""A proxy in front of a broker that records the MQTT 3.1.1 packets of its clients."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ from tests.support.processes import until
 
 @dataclass(frozen=True, kw_only=True)
 class Publish:
-    """A message as it was sent, or as a Will that waits."""
+    """A PUBLISH packet, or the Will of a CONNECT packet."""
 
     topic: str
     payload: bytes
@@ -23,7 +23,7 @@ class Publish:
 
 @dataclass(frozen=True, kw_only=True)
 class Connect:
-    """The first packet of a connection."""
+    """A CONNECT packet, the first of a connection."""
 
     clean_session: bool
     will: Publish | None
@@ -31,30 +31,30 @@ class Connect:
 
 @dataclass(frozen=True, kw_only=True)
 class Subscribe:
-    """Topics and the QoS that is asked for, in their order."""
+    """A SUBSCRIBE packet: topics with the requested QoS, in order."""
 
     topics: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Disconnect:
-    """The goodbye that makes a broker drop the Will."""
+    """A DISCONNECT packet, which makes the broker drop the Will."""
 
 
 Packet = Connect | Publish | Subscribe | Disconnect
 
 
 class MqttTap:
-    """Carries connections to a broker, and remembers what clients send, connection by connection.
+    """Forwards connections to a broker, and records the packets of each connection's client.
 
     Args:
-        port: of the broker, on 127.0.0.1.
-        deaf: hang up as soon as a CONNECT was heard, and pass on nothing.
+        port: port of the broker on 127.0.0.1.
+        drop: forward nothing, and close a connection after its CONNECT.
     """
 
-    def __init__(self, port: int, *, deaf: bool = False) -> None:
+    def __init__(self, port: int, *, drop: bool = False) -> None:
         self.connections: list[list[Packet]] = []
-        self.deaf = deaf
+        self.drop = drop
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ends: list[socket.socket] = []
@@ -62,21 +62,21 @@ class MqttTap:
 
     @property
     def port(self) -> int:
-        """Where clients connect."""
+        """The port on which clients connect."""
         port: int = self._listener.getsockname()[1]
         return port
 
     def packets(self) -> list[Packet]:
-        """Everything that was sent so far, connection after connection."""
+        """Return all packets so far, connection after connection."""
         return [packet for packets in list(self.connections) for packet in list(packets)]
 
     def published(self, topic: str) -> list[Publish]:
-        """What was published on a topic so far."""
+        """Return the messages published on a topic so far."""
         found = [one for one in self.packets() if isinstance(one, Publish)]
         return [one for one in found if one.topic == topic]
 
     def wait_for(self, topic: str, count: int = 1) -> list[Publish]:
-        """Wait until so many messages were published on a topic."""
+        """Wait until `count` messages were published on a topic, and return them."""
         until(lambda: len(self.published(topic)) >= count)
         return self.published(topic)
 
@@ -108,36 +108,36 @@ class MqttTap:
             self._ends += [near, far]
             packets: list[Packet] = []
             self.connections.append(packets)
-            for source, sink, heard in ((near, far, packets), (far, near, None)):
-                thread = threading.Thread(target=self._carry, args=(source, sink, heard))
+            for source, sink, record in ((near, far, packets), (far, near, None)):
+                thread = threading.Thread(target=self._forward, args=(source, sink, record))
                 self._threads.append(thread)
                 thread.start()
 
-    def _carry(
-        self, source: socket.socket, sink: socket.socket, heard: list[Packet] | None
+    def _forward(
+        self, source: socket.socket, sink: socket.socket, record: list[Packet] | None
     ) -> None:
         pending = b""
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if heard is not None:
-                    pending = self._hear(pending + data, heard)
-                if not self.deaf:
+                if record is not None:
+                    pending = self._parse(pending + data, record)
+                if not self.drop:
                     sink.sendall(data)
-                elif heard:
+                elif record:
                     break
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
     @staticmethod
-    def _hear(pending: bytes, heard: list[Packet]) -> bytes:
+    def _parse(pending: bytes, record: list[Packet]) -> bytes:
         whole = list(_whole(pending))
-        heard.extend(packet for packet, _ in whole if packet is not None)
+        record.extend(packet for packet, _ in whole if packet is not None)
         return pending[whole[-1][1] :] if whole else pending
 
 
 def _whole(data: bytes) -> Iterator[tuple[Packet | None, int]]:
-    """Packets that are complete, None for a kind that nobody asks about, and where each ends."""
+    """Yield each complete packet, None for other packet types, with the offset of its end."""
     start = 0
     while True:
         length, at = 0, start + 1

@@ -1,8 +1,8 @@
-"""Programs and data that tests use and no wheel brings.
+"""Lists programs and data that tests need and that no wheel contains.
 
-A test that needs one is skipped where it is missing, unless NESTLING_TESTS_SKIP_NOTHING is set:
-then it fails. Run as a program, this module prints the Debian packages that bring all of them:
-`apt-get install $(python3 tests/support/needs.py)`. It imports nothing but the standard library.
+A test without its program is skipped, or fails if NESTLING_TESTS_SKIP_NOTHING is set. Run as a
+program, this module prints the Debian packages with all of them:
+`apt-get install $(python3 tests/support/needs.py)`. It imports only the standard library.
 """
 
 import os
@@ -11,22 +11,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-# Set where everything is installed, so that nothing is left out unnoticed.
+# Set this where everything is installed, so that no test is skipped unnoticed.
 SKIP_NOTHING = "NESTLING_TESTS_SKIP_NOTHING"
-# Where Debian puts daemons, as `nestling_cloud.mqtt.broker_process` has it; a user's PATH may
-# lack it.
+# Debian's folders for daemons, which a user's PATH may lack; the same as in
+# `nestling_cloud.mqtt.broker_process`.
 _SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """Something that a test cannot do without.
+    """A program or data set that a test requires.
 
     Attributes:
-        name: what it is called in a skip's reason.
-        packages: Debian packages that bring it.
-        program: name of the program, or "" if it is not one.
-        folder: folder of the data, if it is not a program.
+        name: name in the reason of a skip.
+        packages: Debian packages that contain it.
+        program: name of the program; "" for data.
+        folder: folder of the data; None for a program.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Need:
     folder: Path | None = None
 
     def find(self) -> Path | None:
-        """Path of the program or folder; None if it is missing."""
+        """Return the path of the program or folder, None if it is missing."""
         if self.folder is not None:
             return self.folder if self.folder.is_dir() else None
         search_path = os.pathsep.join([os.environ.get("PATH", ""), *_SYSTEM_PATHS])
@@ -44,7 +44,7 @@ class Need:
 
     @property
     def reason(self) -> str:
-        """Why a test that needs it is skipped."""
+        """The reason of a skip, with the command that installs it."""
         return f"needs {self.name}: apt install {' '.join(self.packages)}"
 
 
@@ -60,9 +60,9 @@ ALL = (CHROMIUM, MOSQUITTO, SYSTEMD, FASHION_MNIST)
 
 
 def packages(needs: Iterable[Need]) -> list[str]:
-    """Debian packages that bring all of these, each once."""
+    """Return the Debian packages that contain all of these, without duplicates."""
     return sorted({package for need in needs for package in need.packages})
 
 
 if __name__ == "__main__":
-    print(" ".join(packages(ALL)))  # noqa: T201  that is what it is run for
+    print(" ".join(packages(ALL)))  # noqa: T201  the output of the program

@@ -1,4 +1,4 @@
-"""The wheel of this tree, and deploy/raspberry-pi/install.sh run below a folder."""
+"""Builds the wheel, and runs deploy/raspberry-pi/install.sh below a test folder."""
 
 import os
 import shutil
@@ -9,20 +9,20 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "raspberry-pi"
 SCRIPT = FOLDER / "install.sh"
-# pip fetches what it has not got in its cache.
+# Time limit: pip downloads what its cache lacks.
 DOWNLOAD_S = 200
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build the wheel into a folder."""
+    """Build the wheel into a folder and return its path."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     subprocess.run(
         [*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)],
         check=True,
         timeout=DOWNLOAD_S,
     )
-    (made,) = folder.glob("nestling-*.whl")
-    return made
+    (wheel,) = folder.glob("nestling-*.whl")
+    return wheel
 
 
 def install(
@@ -32,7 +32,15 @@ def install(
     folder: Path | None = None,
     script: Path = SCRIPT,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the installer to its end, as somebody would whose shell has these settings."""
+    """Run the installer to its end.
+
+    Args:
+        arguments: arguments of the script.
+        environment: environment variables; None for those of the test.
+        umask: umask of the shell; -1 for that of the test.
+        folder: working folder.
+        script: the installer.
+    """
     done = subprocess.run(
         ["/bin/bash", str(script), *arguments],
         env=environment,
@@ -49,7 +57,7 @@ def install(
 
 
 def copy_root(root: Path, target: Path) -> Path:
-    """Copy what the installer made; environments are large and never changed in place."""
+    """Copy an installed tree; the large, constant files in /opt are hard-linked."""
 
     def copy(source: str, place: str) -> str:
         if "/opt/" in source:

@@ -1,4 +1,4 @@
-"""A teacher of the tiny task that comes trained, and a domain that it does not know."""
+"""A teacher of the tiny task that needs no training, and a domain unknown to it."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ MIRRORED: Frame = ((1.0, 0.0), (0.0, -1.0))
 
 
 class Matcher(nn.Module):
-    """Knows the three pitches, and only where the cosine is ahead of the sine."""
+    """Recognizes the three pitches, but only if the cosine leads the sine."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Matcher(nn.Module):
 
 
 def mirrored(examples: Examples) -> Examples:
-    """The same tones with the cosine reversed: what the teacher does not know."""
+    """Return the same tones with the cosine negated, which the teacher does not recognize."""
     return Examples(inputs=examples.inputs * FLIP, labels=examples.labels)
 
 

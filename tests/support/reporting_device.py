@@ -1,4 +1,4 @@
-"""A device's telemetry with its outbox and state, and a stranger who sees what it sends."""
+"""A device's telemetry with its outbox and state, and a second client that observes it."""
 
 import json
 import time
@@ -19,7 +19,7 @@ DEVICE = "pi-1"
 
 
 def receipt(index: int) -> receipt_pb2.Receipt:
-    """Make the receipt of an answer as a device puts it into its outbox."""
+    """Make a receipt as a device appends it to its outbox."""
     made = receipt_pb2.Receipt(
         input_index=index,
         answered_at_ms=1_700_000_000_000,
@@ -36,12 +36,12 @@ def receipt(index: int) -> receipt_pb2.Receipt:
 
 
 class Node:
-    """A device that answers nothing and reports what it is given.
+    """The telemetry of a device, without its inference.
 
     Args:
-        folder: of its state.
-        port: where it takes the broker to be, on 127.0.0.1.
-        resend_after_s: when it sends again what nobody acknowledged.
+        folder: its state folder.
+        port: port on 127.0.0.1 that it uses for the broker.
+        resend_after_s: time after which it resends unacknowledged receipts.
     """
 
     def __init__(self, folder: Path, port: int, *, resend_after_s: float = 600.0) -> None:
@@ -60,36 +60,36 @@ class Node:
         self.telemetry.start()
 
     def answer(self, first: int, last: int) -> None:
-        """Put receipts into the outbox."""
+        """Append receipts for the inputs `first` to `last` - 1 to the outbox."""
         for index in range(first, last):
             self.outbox.append(receipt(index))
             self.telemetry.notify()
 
     def flush(self) -> bool:
-        """Wait until everything is acknowledged."""
+        """Wait until every receipt is acknowledged; return False on timeout."""
         return self.telemetry.flush(DEADLINE_S)
 
     def close(self) -> None:
-        """Say goodbye and let the files go."""
+        """End telemetry in an orderly way and close the files."""
         self.telemetry.close()
         self.outbox.close()
         self.state.close()
 
 
 class Eyes:
-    """Another client of the broker, that sees everything the device says."""
+    """Another client of the broker, which receives every message of the device."""
 
     def __init__(self, port: int) -> None:
-        self.seen: list[str] = []  # topics
+        self.seen: list[str] = []  # topics of the received messages
         everything = [topics.sparkplug("+", DEVICE)]
         self.line = Connection("127.0.0.1", port, client_id="eyes", subscriptions=everything)
 
     def next(self, message_type: str) -> payload_pb2.Payload:
-        """Wait for the device's next message of a type; what comes before it is passed over."""
+        """Wait for the device's next message of a type, skipping others."""
         return self.until(message_type)[-1]
 
     def until(self, message_type: str) -> list[payload_pb2.Payload]:
-        """Wait for the device's next message of a type; returns all that it said until then."""
+        """Wait for the device's next message of a type, and return all messages up to it."""
         found: list[payload_pb2.Payload] = []
         deadline = time.monotonic() + DEADLINE_S
         while time.monotonic() < deadline:
@@ -103,32 +103,32 @@ class Eyes:
         raise AssertionError(f"no {message_type} within {DEADLINE_S} s")
 
     def command(self, name: str, value: sparkplug_metrics.MetricValue) -> None:
-        """Write one value to the device."""
+        """Send the device a command with one metric."""
         entry = sparkplug_metrics.metric(name, value, timestamp_ms=0)
         payload = payload_pb2.Payload(metrics=[entry]).SerializeToString()
         self.line.publish(Message(topics.sparkplug("NCMD", DEVICE), payload))
 
     def ask_for_birth(self) -> list[payload_pb2.Payload]:
-        """Ask for a rebirth and wait for it; returns all that the device said until then.
+        """Request a rebirth, wait for it and return all messages up to it.
 
-        By then it has taken in all that was said to it before.
+        The device has then handled every message that was sent to it before.
         """
         self.command(sparkplug_metrics.REBIRTH, value=True)
         return self.until("NBIRTH")
 
-    def say_state(self, *, online: bool) -> None:
+    def publish_state(self, *, online: bool) -> None:
         """Publish a STATE."""
         state = json.dumps({"online": online, "timestamp": 0}).encode()
         self.line.publish(Message(topics.HOST_STATE, state))
 
 
 class ReportingDevice:
-    """A device that has been born, and who looks at it.
+    """The telemetry of a device that has published its birth, and an observer.
 
     Args:
-        folder: of its state.
-        port: where it takes the broker to be, on 127.0.0.1.
-        broker_port: where the broker is, if that differs.
+        folder: its state folder.
+        port: port on 127.0.0.1 that it uses for the broker.
+        broker_port: port of the broker itself, if that differs.
     """
 
     def __init__(self, folder: Path, port: int, broker_port: int | None = None) -> None:
@@ -137,9 +137,9 @@ class ReportingDevice:
         self.eyes.next("NBIRTH")
 
     def sends_receipts(self) -> bool:
-        """Whether it sends what it holds; a birth sends everything again."""
+        """Return whether the device sends receipts; each rebirth makes it resend all of them."""
         self.eyes.ask_for_birth()
-        sent = self.eyes.ask_for_birth()  # what it would send it sends between these two
+        sent = self.eyes.ask_for_birth()  # it would send them between these two
         return any(entry.HasField("bytes_value") for one in sent for entry in one.metrics)
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
-"""Tasks for fleets of three.
+"""Tasks for fleets of three devices.
 
-`nestling-sim run --task tests/support/short_streams.py:NAME` takes them.
+Run one with `nestling-sim run --task tests/support/short_streams.py:NAME`.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ _DEVICES = 3
 
 
 def _watches(length: int, seed: int) -> Splits:
-    """Windows of all test recordings, mixed, dealt to three recordings of one length."""
+    """Shuffle the windows of all test recordings into three recordings of one length."""
     splits = WEARABLE.load(None, seed)
     every = concatenate(splits.test)
     order = np.random.default_rng(seed).permutation(len(every))
@@ -32,16 +32,16 @@ def _tones(_data_dir: Path | None, seed: int) -> Splits:
 
 
 def _missing(_data_dir: Path | None, _seed: int) -> Splits:
-    raise TaskError("no watch found; wind one up")
+    raise TaskError("no watch found; connect one")
 
 
-# A fleet is through with it in seconds.
+# A fleet finishes it in seconds.
 SHORT = dataclasses.replace(WEARABLE, load=lambda _data_dir, seed: _watches(50, seed))
-# A fleet needs far longer for it than a test takes to end it.
+# A fleet needs far longer for it than the test that interrupts it.
 LONG = dataclasses.replace(WEARABLE, load=lambda _data_dir, seed: _watches(4000, seed))
-# Its teacher is never done.
+# Training its teacher does not end during a test.
 UNTEACHABLE = dataclasses.replace(TINY_TASK, load=_tones, teacher_recipe=Recipe(epochs=100_000))
-# Its data is not there.
+# Its data is missing.
 DATALESS = dataclasses.replace(WEARABLE, load=_missing)
 
 
@@ -50,5 +50,5 @@ def _slow_tones(_data_dir: Path | None, seed: int) -> Splits:
     return dataclasses.replace(tiny_splits(seed), test=test)
 
 
-# A fleet can learn from it: its recordings hold one tone for a while, then another.
+# A fleet can learn from it: each recording has long runs of one tone.
 SLOW = dataclasses.replace(TINY_TASK, load=_slow_tones)

@@ -1,12 +1,12 @@
-"""An I2C bus with chips on it that stands for smbus2's `SMBus`."""
+"""A simulated I2C bus with one chip, in place of smbus2's `SMBus`."""
 
 from collections.abc import Callable, Sequence
 
-NO_ANSWER = 121  # EREMOTEIO, as the kernel reports an address that nobody acknowledges
+NO_ANSWER = 121  # EREMOTEIO, the kernel's error if no chip acknowledges an address
 
 
 class SimulatedBus:
-    """Chips as bytes by register; a `live` register is asked again for every reading."""
+    """A chip whose registers are bytes; registers in `live` are computed for every reading."""
 
     def __init__(self, address: int, registers: dict[int, bytes]) -> None:
         self.address = address

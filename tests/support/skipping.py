@@ -1,4 +1,4 @@
-"""Skips tests for want of something that no wheel brings, and says how to install it."""
+"""Skips tests that lack a program or data set, and reports how to install it."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ from tests.support.needs import ALL, SKIP_NOTHING, Need, packages
 
 
 def needs(need: Need) -> pytest.MarkDecorator:
-    """Mark tests that cannot run without something."""
+    """Mark tests that are skipped without a program or data set."""
     return pytest.mark.skipif(need.find() is None, reason=need.reason)
 
 
@@ -25,12 +25,12 @@ def _has_ipv6() -> bool:
     return True
 
 
-# No package brings it: the kernel has it, or was told to leave it out.
+# No package provides IPv6: it depends on the kernel's configuration.
 needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="this machine's loopback has no IPv6")
 
 
 def required(need: Need) -> Path:
-    """Path of something that a test cannot run without; skips the test where it is missing."""
+    """Return the path of a program or data set, or skip the test if it is missing."""
     found = need.find()
     if found is None:
         pytest.skip(need.reason)
@@ -38,23 +38,23 @@ def required(need: Need) -> Path:
 
 
 def summary(reasons: Iterable[str]) -> Iterator[str]:
-    """Say how many tests were skipped for want of what, and which command installs it.
+    """Yield lines with the number of skipped tests, what they lack and how to install it.
 
     Args:
-        reasons: of every skipped test.
+        reasons: the reason of every skipped test.
     """
     counts = Counter(reasons)
     missing = [need for need in ALL if counts[need.reason]]
     if missing:
         each = ", ".join(f"{need.name} ({counts[need.reason]})" for need in missing)
         total = sum(counts[need.reason] for need in missing)
-        yield f"{total} tests were skipped for want of {each}. To install what they need:"
+        yield f"{total} tests were skipped because they need {each}. To install:"
         yield f"sudo apt-get install --no-install-recommends {' '.join(packages(missing))}"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip into a failure where nothing may be skipped."""
+    """Turn a skip into a failure if NESTLING_TESTS_SKIP_NOTHING is set."""
     report = yield
     if report.skipped and os.environ.get(SKIP_NOTHING) and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
@@ -73,7 +73,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def skip_reason(report: pytest.TestReport) -> str:
-    """Reason of a skipped test."""
+    """Return the reason of a skipped test."""
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     return str(report.longrepr)

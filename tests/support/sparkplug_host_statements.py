@@ -1,7 +1,11 @@
-"""Statements of Eclipse Sparkplug 3.0 about host applications, by their ids without "tck-id-"."""
+"""Checks of the statements in Eclipse Sparkplug 3.0 about host applications.
+
+The keys are the statements' ids without "tck-id-".
+"""
 
 from nestling import sparkplug_metrics, topics
 from nestling.sparkplug_metrics import metric_value
+from tests.support.sparkplug_exchange import ends_with_disconnect
 from tests.support.sparkplug_reading import (
     NCMD,
     Check,
@@ -19,7 +23,6 @@ from tests.support.sparkplug_reading import (
     retained_once,
     subscribes_first,
 )
-from tests.support.sparkplug_talk import ends_with_goodbye
 
 HOST: dict[str, Check] = {
     "intro-sparkplug-host-state": is_state_birth,
@@ -53,7 +56,7 @@ HOST: dict[str, Check] = {
     ),
     "host-topic-phid-death-payload-disconnect-clean": lambda t: (
         t.states[-1].timestamp_ms > t.states[0].timestamp_ms
-        and ends_with_goodbye(t.host, topics.HOST_STATE)
+        and ends_with_disconnect(t.host, topics.HOST_STATE)
     ),
     "message-flow-phid-sparkplug-clean-session-311": lambda t: clean(t.host),
     "message-flow-phid-sparkplug-subscription": subscribes_first,
@@ -66,7 +69,7 @@ HOST: dict[str, Check] = {
     "operational-behavior-edge-node-termination-host-action-ndeath-node-offline": lambda t: (
         t.online == (True, False)
     ),
-    # There is one quality for all that a node said: the console shows it as not connected.
+    # All metrics of a node share one quality: the console shows the node as not connected.
     "operational-behavior-edge-node-termination-host-action-ndeath-node-tags-stale": lambda t: (
         t.online == (True, False)
     ),
@@ -93,7 +96,7 @@ HOST: dict[str, Check] = {
         t.sent_states[0].retain
     ),
     "operational-behavior-host-application-termination": lambda t: not t.states[-1].online,
-    "operational-behavior-host-application-death-topic": lambda t: ends_with_goodbye(
+    "operational-behavior-host-application-death-topic": lambda t: ends_with_disconnect(
         t.host, topics.HOST_STATE
     ),
     "operational-behavior-host-application-death-payload": lambda t: (
@@ -101,7 +104,7 @@ HOST: dict[str, Check] = {
     ),
     "operational-behavior-host-application-death-qos": lambda t: t.sent_states[-1].qos == 1,
     "operational-behavior-host-application-death-retained": lambda t: t.sent_states[-1].retain,
-    "operational-behavior-host-application-disconnect-intentional": lambda t: ends_with_goodbye(
+    "operational-behavior-host-application-disconnect-intentional": lambda t: ends_with_disconnect(
         t.host, topics.HOST_STATE
     ),
     "operational-behavior-data-commands-ncmd-rebirth-verb": lambda t: is_rebirth(

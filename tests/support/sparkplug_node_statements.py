@@ -1,10 +1,14 @@
-"""Statements of Eclipse Sparkplug 3.0 about edge nodes, by their ids without "tck-id-"."""
+"""Checks of the statements in Eclipse Sparkplug 3.0 about edge nodes.
+
+The keys are the statements' ids without "tck-id-".
+"""
 
 from nestling import sparkplug_metrics
 from nestling.sparkplug.v1 import payload_pb2
 from nestling.sparkplug_metrics import metric_value
 from tests.support.mqtt_tap import Connect, Publish
 from tests.support.reporting_device import DEVICE
+from tests.support.sparkplug_exchange import RECEIPTS, ends_with_disconnect
 from tests.support.sparkplug_reading import (
     END_MS,
     EPOCH_MS,
@@ -28,7 +32,6 @@ from tests.support.sparkplug_reading import (
     seqs,
     will,
 )
-from tests.support.sparkplug_talk import RECEIPTS, ends_with_goodbye
 
 NODE: dict[str, Check] = {
     "intro-group-id-string": lambda t: t.sent("NBIRTH")[0].topic.split("/")[1] == "nestling",
@@ -104,14 +107,14 @@ NODE: dict[str, Check] = {
         not t.sent("NBIRTH")[0].retain
     ),
     "message-flow-edge-node-birth-publish-nbirth-payload-seq": lambda t: birth(t).seq == 0,
-    "operational-behavior-edge-node-intentional-disconnect-ndeath": lambda t: ends_with_goodbye(
+    "operational-behavior-edge-node-intentional-disconnect-ndeath": lambda t: ends_with_disconnect(
         t.node, NDEATH
     ),
-    "operational-behavior-edge-node-intentional-disconnect-packet": lambda t: ends_with_goodbye(
+    "operational-behavior-edge-node-intentional-disconnect-packet": lambda t: ends_with_disconnect(
         t.node, NDEATH
     ),
-    # Said to be older, the death of the host kept nothing back: see test_host_state.py as
-    # well.
+    # The host's offline STATE had an older timestamp, so the device kept sending its receipts. See
+    # also test_host_state.py.
     "operational-behavior-edge-node-termination-host-offline-timestamp": lambda t: (
         t.stored == RECEIPTS + 2
     ),
@@ -206,8 +209,8 @@ NODE: dict[str, Check] = {
     "payloads-ndeath-will-message-qos": lambda t: t.node_will.qos == 1,
     "payloads-ndeath-will-message-retain": lambda t: not t.node_will.retain,
     "payloads-ndeath-bdseq": lambda t: bd_seq(t.payloads("NDEATH")[0]) == bd_seq(will(t)),
-    "payloads-ndeath-will-message-publisher": lambda t: ends_with_goodbye(t.node, NDEATH),
-    "payloads-ndeath-will-message-publisher-disconnect-mqtt311": lambda t: ends_with_goodbye(
+    "payloads-ndeath-will-message-publisher": lambda t: ends_with_disconnect(t.node, NDEATH),
+    "payloads-ndeath-will-message-publisher-disconnect-mqtt311": lambda t: ends_with_disconnect(
         t.node, NDEATH
     ),
 }

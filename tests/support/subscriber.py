@@ -1,4 +1,4 @@
-"""A client that knows nothing of us: it keeps what a broker sends it, and publishes."""
+"""A plain MQTT client, independent of Nestling's code, that records messages and publishes."""
 
 import queue
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.processes import DEADLINE_S
 
-_END = "end-of-what-was-sent-before"
+_END = "end-of-earlier-messages"
 
 
 class DeviceMessage(NamedTuple):
-    """A message as it came."""
+    """A received message."""
 
     topic: str
     payload: bytes
 
 
 class Subscriber:
-    """A client that is subscribed, and what it was sent so far."""
+    """A subscribed client, and the messages that it has received."""
 
     def __init__(self, client: mqtt.Client) -> None:
         self._client = client
@@ -36,18 +36,24 @@ class Subscriber:
         self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(DEADLINE_S)
 
     def rest(self) -> list[DeviceMessage]:
-        """Messages that the broker had before now."""
+        """Return all messages that the broker received before this call."""
         self._client.publish(_END, b"", qos=1)
         return list(iter(self.take, DeviceMessage(_END, b"")))
 
     def put(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        """Write a message down."""
+        """Record a message; called by paho."""
         self._messages.put(DeviceMessage(message.topic, bytes(message.payload)))
 
 
 @contextmanager
 def subscribed(host: str, port: int, topic_filter: str) -> Iterator[Subscriber]:
-    """Subscribe until the end of the block."""
+    """Subscribe during the block.
+
+    Args:
+        host: host of the broker.
+        port: port of the broker.
+        topic_filter: topics to subscribe to.
+    """
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     found, ready = Subscriber(client), queue.Queue[int]()
     client.on_message = found.put

@@ -1,4 +1,4 @@
-"""Probes of the tiny task, and tables of what a machine might have measured of them."""
+"""Probes of the tiny task, and tables of made-up measurements of them."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,14 @@ TINY_FAMILY = Family(signature=TINY_TASK.signature, config=TINY_TASK.student)
 def tiny_probes(
     folder: Path, *, count: int = 3, seed: int = 0, activations: Activations = "uint8"
 ) -> Probes:
-    """Write a few probes of the tiny task's student."""
+    """Write a few probes of the tiny task's student.
+
+    Args:
+        folder: folder for the probes.
+        count: number of probes.
+        seed: seed of their widths.
+        activations: integer type of their activations.
+    """
     return write_probes(
         folder,
         TINY_FAMILY,
@@ -27,7 +34,13 @@ def tiny_probes(
 
 
 def hand_table(path: Path, probes: Probes, latency_ms: float = 0.5) -> dict[str, dict[str, object]]:
-    """Write a table in which every probe took as long; returns its models."""
+    """Write a table in which every probe has the same latency, and return its models.
+
+    Args:
+        path: file of the table.
+        probes: the probes.
+        latency_ms: latency of every probe.
+    """
     models: dict[str, dict[str, object]] = {
         probe.model: {"latency_ms": latency_ms, "sha256": probe.sha256} for probe in probes.probes
     }

@@ -1,4 +1,4 @@
-"""A task that is learned in a second or two: tones of three pitches, in noise."""
+"""A task that trains in a second or two: noisy tones of three pitches."""
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ class TinyTeacher(nn.Module):
 
 
 def tones(count: int, seed: int) -> Examples:
-    """Make windows (count, 2, LENGTH) of a sine and a cosine whose pitch is the class."""
+    """Make noisy windows (count, 2, LENGTH) of a sine and a cosine whose pitch is the class."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, count)
     angles = rng.uniform(0, 6, (count, 1)) + np.arange(LENGTH) * (labels[:, None] + 1) * 0.6
@@ -34,7 +34,7 @@ def tones(count: int, seed: int) -> Examples:
 
 
 def tiny_splits(seed: int = 0) -> Splits:
-    """Make the task's data: 512 windows to train on, 256 to calibrate, two streams of 20."""
+    """Make the task's data: 512 training and 256 calibration windows, two test streams of 20."""
     return Splits(
         train=tones(512, 10 * seed),
         calibration=tones(256, 10 * seed + 1),

@@ -1,4 +1,4 @@
-"""A bundle that was really trained, small enough for tests to wait for."""
+"""Trains a small but real bundle for tests."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedTask:
-    """The wearable task, its bundle trained in seconds and therefore worse than it could be.
+    """The wearable task with a bundle trained in seconds, at the cost of accuracy.
 
     Attributes:
-        task: with few epochs.
-        splits: the real subjects; half of the training and calibration windows.
+        task: the task with few epochs.
+        splits: all subjects, with half of the training and calibration windows.
         repository: folder with the released bundle; copy it before writing to it.
     """
 
@@ -28,7 +28,7 @@ class TrainedTask:
 
 
 def train_small(cache: Path) -> TrainedTask:
-    """Train the small version, or take it from `cache`."""
+    """Train the small version, or load it from the cache."""
     task = dataclasses.replace(
         TASK, teacher_recipe=Recipe(epochs=4), student_recipe=Recipe(epochs=8)
     )

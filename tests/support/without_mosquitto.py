@@ -1,4 +1,4 @@
-"""Running the tests as if Mosquitto were not installed."""
+"""Runs the tests as if Mosquitto were not installed."""
 
 import ctypes
 import os
@@ -8,19 +8,19 @@ import pytest
 from tests.support.needs import MOSQUITTO
 
 _NEW_MOUNT_NAMESPACE = 0x00020000
-_PRIVATE = 1 << 18 | 1 << 14  # and all that is below
+_PRIVATE = 1 << 18 | 1 << 14  # MS_PRIVATE | MS_REC
 _BIND = 1 << 12
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def hide_mosquitto() -> None:
-    """Hide the broker's program from this process and its children; its clients stay.
+    """Hide the broker's program from this process and its children, but not its clients.
 
-    Nothing changes for other processes: the file is covered in a mount namespace of our own.
-    Call it before there are threads.
+    Other processes are not affected: the file is covered in a new mount namespace. Call this before
+    any thread is started.
 
     Raises:
-        pytest.UsageError: only root may do that.
+        pytest.UsageError: the tests do not run as root.
     """
     try:
         _check(_LIBC.unshare(_NEW_MOUNT_NAMESPACE))

@@ -135,17 +135,17 @@ def _answer_all(
         entry = source.take(_PATIENCE_S)
         if entry is None:
             continue
-        before = device.parts
+        before = device.bundle
         try:
             receipt, fault = device.answer(index, entry.window, budget_of(config)), ""
         except UnanswerableError as err:
             receipt, fault = None, str(err)
-        if (before.version, before.held) != (device.parts.version, device.parts.held):
+        if (before.version, before.held) != (device.bundle.version, device.bundle.held):
             _print_bundle(config, device, as_event=options.json)
         if receipt is None:
             _refuse(source, entry.origin, index, fault, as_event=options.json)
         else:
-            answer = device.parts.manifest.signature.classes[receipt.answer]
+            answer = device.bundle.manifest.signature.classes[receipt.answer]
             print(answer_line(receipt, answer, entry.origin, as_json=options.json), flush=True)
             source.settle(answer_line(receipt, answer, entry.origin, as_json=True))
         index += 1
@@ -163,7 +163,7 @@ def _refuse(source: Source, origin: Origin, index: int, reason: str, *, as_event
 
 def _print_bundle(config: Config, device: Device, *, as_event: bool = False) -> None:
     """Print which bundle runs and with which capacities; as an event, also as a line of JSON."""
-    version, capacities = device.parts.version, device.parts.held
+    version, capacities = device.bundle.version, device.bundle.held
     print(
         f"nestling-device: {config.device.id} runs {version}, capacities 1 to {capacities}",
         file=sys.stderr,

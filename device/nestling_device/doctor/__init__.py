@@ -1,1 +1,4 @@
-"""The checks of `nestling-device doctor`: one module for each place that can be at fault."""
+"""The checks of `nestling-device doctor`, one module for each place where a fault can lie.
+
+A check takes a `CheckedDevice` and returns a `Finding`, or raises `FailedCheckError` with one.
+"""

@@ -1,4 +1,4 @@
-"""Do meter and source answer, where that can be tried without taking anything away?"""
+"""Checks the power instrument, the battery and the source, without disturbing a running device."""
 
 import os
 from pathlib import Path
@@ -17,12 +17,12 @@ from nestling_device.storage.snapshot import read_bundle
 
 
 def meter(subject: CheckedDevice) -> Finding:
-    """Take a reading."""
+    """Take a reading from the power instrument."""
     kind = subject.config.meter.kind
     if kind == "profile":
         board = subject.config.board.profile
         return Finding(
-            check="meter", level="ok", found=f"energy is modelled from the powers of a {board}"
+            check="meter", level="ok", found=f"energy is modelled from the power table of {board}"
         )
     with failing("meter", "warn"):
         instrument = open_instrument(subject.config.meter)
@@ -34,32 +34,37 @@ def meter(subject: CheckedDevice) -> Finding:
     found = f"{kind} reads {watts:.2f} W"
     costs = read_costs(subject.state_dir, machine_name())
     if costs is None or costs.meter != kind:
-        advice = "nestling-device profile --write: without it the readings do not count"
+        advice = "run nestling-device profile --write: readings are not used before that"
         return Finding(check="meter", level="warn", found=found, advice=advice)
     return Finding(check="meter", level="ok", found=found)
 
 
 def battery(subject: CheckedDevice, supplies: Path = POWER_SUPPLIES) -> Finding:
-    """Read the battery that the machine runs on."""
+    """Read the charge of the battery.
+
+    Args:
+        subject: the device.
+        supplies: folder in which the kernel lists power supplies.
+    """
     name = subject.config.board.battery
     if name and not (supplies / name).is_dir():
         return Finding(
             check="battery",
             level="fail",
-            found=f"there is no {supplies / name}",
-            advice=f"ls {supplies} shows what there is; correct [board] battery",
+            found=f"{supplies / name} does not exist",
+            advice=f"correct [board] battery: ls {supplies} lists the batteries",
         )
     found = f"{battery_charge(supplies, name):.0%} full; a machine without a battery counts as full"
     return Finding(check="battery", level="ok", found=found)
 
 
 def source(subject: CheckedDevice) -> Finding:
-    """Look whether inputs can come."""
+    """Check that the source can be opened; sensors that a running device uses are not touched."""
     table = subject.config.source
     if table.kind == "golden":
         return Finding(check="source", level="ok", found="the bundle's golden inputs")
     if subject.running and table.kind in {"socket", "camera", "imu"}:
-        found = f"{table.kind}: in use by the device that runs"
+        found = f"{table.kind}: in use by the running device"
         return Finding(check="source", level="ok", found=found)
     with failing("source"):
         found = _try(subject)
@@ -70,7 +75,7 @@ def _try(subject: CheckedDevice) -> str:
     table = subject.config.source
     if table.kind == "camera":
         open_camera(table.camera).close()
-        return "a camera is there"
+        return "a camera is connected"
     if table.kind == "imu":
         bus = open_bus(table.i2c_bus)
         try:
@@ -80,11 +85,11 @@ def _try(subject: CheckedDevice) -> str:
         return f"an MPU-6050 answers at {table.i2c_address:#x}"
     if table.kind == "recording":
         return _try_recording(subject, table.place)
-    # A folder is watched and its files are moved; a socket is made in its folder.
+    # Files are moved within a watched folder, and a socket is created in its folder.
     folder = table.place if table.kind == "folder" else table.place.parent
     if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
         raise SourceError(
-            f"{folder} is no folder that can be written; make it, or name another in [source] path"
+            f"{folder} is not a writable folder; create it, or name another in [source] path"
         )
     return f"{table.kind} {table.place}"
 
@@ -92,6 +97,6 @@ def _try(subject: CheckedDevice) -> str:
 def _try_recording(subject: CheckedDevice, path: Path) -> str:
     bundle = read_bundle(subject.state_dir)
     if bundle is None:
-        return f"recording {path}; whether it fits shows when a bundle is there"
+        return f"recording {path}; it can be checked once a bundle is installed"
     windows = read_recording(path, subject.manifest(bundle).signature.shape)
     return f"recording {path}, {len(windows)} windows"

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The subject and the result of a check."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,13 +20,13 @@ Level = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One check's outcome.
+    """The result of one check.
 
     Attributes:
-        check: its name.
-        level: "warn" does not keep the device from running, "fail" does.
-        found: what is there, or wrong.
-        advice: what to do; empty if all is well.
+        check: name of the check.
+        level: "fail" keeps the device from running or from its cloud, "warn" does not.
+        found: what is there, or what is wrong.
+        advice: what to do; empty if nothing is wrong.
     """
 
     check: str
@@ -37,13 +37,13 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedDevice:
-    """The device that is looked at.
+    """The device to check.
 
     Attributes:
-        config: complete as far as it is known.
-        identity: None if it has not enrolled.
-        running: whether it runs now.
-        activations: that its processor is made for.
+        config: its configuration, completed with what enrolment stored.
+        identity: its TLS identity, None if it has not enrolled.
+        running: whether it is running now.
+        activations: integer type of the activations that suits its processor.
     """
 
     config: Config
@@ -53,16 +53,20 @@ class CheckedDevice:
 
     @property
     def state_dir(self) -> Path:
-        """Its state folder."""
+        """The state folder of the device."""
         return Path(self.config.device.state)
 
     @property
     def blobs(self) -> BlobStore:
-        """Its blobs."""
+        """The blob store of the device."""
         return BlobStore(self.state_dir / "blobs")
 
     def manifest(self, bundle: BundleSnapshot) -> Manifest:
-        """Read the manifest of its bundle; raises DeliveryError where it is damaged."""
+        """Read the manifest of an installed bundle.
+
+        Raises:
+            DeliveryError: the manifest is missing or damaged.
+        """
         blob = Blob(sha256=bundle.sha256, size=bundle.size)
         return parse_manifest(self.blobs.read(blob))
 
@@ -71,7 +75,11 @@ Check = Callable[[CheckedDevice], Finding]
 
 
 class FailedCheckError(DeviceError):
-    """A check that ended early, with what it found."""
+    """A check ended early.
+
+    Attributes:
+        finding: the result of the check.
+    """
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.found)
@@ -79,17 +87,21 @@ class FailedCheckError(DeviceError):
 
 
 def split_advice(err: DeviceError) -> tuple[str, str]:
-    """Take an error's text apart: what is wrong; what to do."""
+    """Split an error message at its last semicolon into what is wrong and what to do."""
     found, _, advice = str(err).rpartition("; ")
     return (found, advice) if found else (advice, "")
 
 
 @contextmanager
 def failing(check: str, level: Level = "fail") -> Iterator[None]:
-    """Make a finding of what the device itself would say.
+    """Turn a DeviceError in the block into a finding.
+
+    Args:
+        check: name of the check.
+        level: level of the finding.
 
     Raises:
-        FailedCheckError: with the finding.
+        FailedCheckError: the block raised DeviceError; carries the finding.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Do the limits and targets leave anything to choose from, with this bundle on this board?"""
+"""Checks that the budget's limits and targets can be met with this bundle on this board."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,17 @@ from nestling_device.storage.snapshot import read_bundle
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """What is known before any input comes: the budget, and the cost of every option."""
+    """The budget and the expected cost of every option.
+
+    Attributes:
+        budget: limits and targets.
+        costs: costs of capacities 1 to K.
+        start: capacity that runs first.
+        resident: largest capacity that would be loaded.
+        calibration: calibration of the bundle.
+        size_bytes: bytes on the link for one offloaded input.
+        radio_mj: radio energy of one offload.
+    """
 
     budget: Budget
     costs: list[CapacityCost]
@@ -49,7 +59,7 @@ class _Plan:
 
     @property
     def target(self) -> Target:
-        """What the budget wants the mean input to take."""
+        """The budget's target, with the expected costs of keeping and of offloading an input."""
         sent = InputCost(
             share=1, energy=self.radio_mj, latency=transfer_ms(self.size_bytes, self.budget)
         )
@@ -67,7 +77,7 @@ def offload(subject: CheckedDevice) -> Finding:
     plan = _plan(subject, "offload")
     if plan is None:
         return Finding(
-            check="offload", level="ok", found="no bundle yet to tell how large an input is"
+            check="offload", level="ok", found="cannot be checked before a bundle is installed"
         )
     duration_ms = transfer_ms(plan.size_bytes, plan.budget)
     link = subject.config.board.link
@@ -79,14 +89,17 @@ def offload(subject: CheckedDevice) -> Finding:
                 check="offload",
                 level="warn",
                 found=f"{found}; {after}{'; '.join(map(str, excesses))}, so {effect}",
-                advice="raise [budget] latency_ms or energy_mj, or name the link that it has: "
-                "[board] link",
+                advice="raise [budget] latency_ms or energy_mj, or correct [board] link",
             )
     return Finding(check="offload", level="ok", found=found)
 
 
 def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
-    """List the capacities that have run when the cloud may be asked, and what a limit does then."""
+    """Yield each point at which the cloud may be asked.
+
+    Yields:
+        The capacities that have run by then, and the effect of a limit that rules the cloud out.
+    """
     thresholds = policy.thresholds_for_budget(
         plan.curve, plan.budget, TargetController().share_to_aim_at(plan.target)
     )
@@ -99,11 +112,13 @@ def _stages(plan: _Plan) -> Iterator[tuple[Sequence[int], str]]:
 
 
 def targets(subject: CheckedDevice) -> Finding:
-    """Check that the other limits, the tolerated risk and the targets can be met."""
+    """Check that the limits on capacity 1, the tolerated risk and the target can be met."""
     check = "targets"
     plan = _plan(subject, check)
     if plan is None:
-        return Finding(check=check, level="ok", found="no bundle yet to hold them against")
+        return Finding(
+            check=check, level="ok", found="cannot be checked before a bundle is installed"
+        )
     missed = list(_missed(plan))
     if not missed:
         return Finding(check=check, level="ok", found="limits and targets can be met")
@@ -128,19 +143,19 @@ def _missed(plan: _Plan) -> Iterator[str]:
 
 
 def _plan(subject: CheckedDevice, check: str) -> _Plan | None:
-    """Read the bundle; None where there is none yet."""
+    """Compute the plan from the installed bundle, None if there is none yet."""
     with failing(check):
-        held = read_bundle(subject.state_dir)
-        if held is None:
+        snapshot = read_bundle(subject.state_dir)
+        if snapshot is None:
             return None
-        manifest = subject.manifest(held)
+        manifest = subject.manifest(snapshot)
         calibration = read_calibration(manifest, subject.blobs)
         board, budget = subject.config.board, budget_of(subject.config)
         meter = ProfileMeter(load_board(board.profile), load_link(board.link))
         measured = read_costs(subject.state_dir, machine_name())
-    costs = capacity_costs(manifest, held.version, meter, measured)
+    costs = capacity_costs(manifest, snapshot.version, meter, measured)
     size = offload_bytes(manifest.signature.shape)
-    resident = policy.resident_capacity(costs, held.capacity, budget)
+    resident = policy.resident_capacity(costs, snapshot.capacity, budget)
     cascade = cascade_to(calibration, resident)
     return _Plan(
         budget=budget,

@@ -1,4 +1,4 @@
-"""Is the machine fit: Python, the runtime, memory, heat and voltage?"""
+"""Checks the machine: Python, the runtime, memory, temperature and voltage."""
 
 import platform
 import subprocess
@@ -11,14 +11,14 @@ from nestling_device.doctor.finding import CheckedDevice, Finding, failing
 from nestling_device.hardware.resources import available_memory_bytes
 from nestling_device.storage.snapshot import read_bundle
 
-# Bits of vcgencmd get_throttled, as Raspberry Pi documents them.
+# Bits of vcgencmd get_throttled, from the Raspberry Pi documentation.
 _NOW = {0x1: "the voltage is too low", 0x2: "the clock is capped", 0x4: "it is throttled"}
 _SINCE_START = 0x70000
 _TIMEOUT_S = 5.0
 
 
 def python(subject: CheckedDevice) -> Finding:
-    """Name what computes."""
+    """Report the Python, onnxruntime and numpy versions."""
     del subject
     found = (
         f"Python {platform.python_version()}, onnxruntime {version('onnxruntime')}, numpy "
@@ -30,10 +30,17 @@ def python(subject: CheckedDevice) -> Finding:
 def memory(
     subject: CheckedDevice, probe: Callable[[], int | None] = available_memory_bytes
 ) -> Finding:
-    """Compare the memory that is left with what the smallest capacity needs."""
+    """Compare the available memory with the need of the smallest capacity.
+
+    Args:
+        subject: the device.
+        probe: returns the available memory in bytes, None if it is not known.
+    """
     available = probe()
     if available is None:
-        return Finding(check="memory", level="ok", found="the kernel does not say what is left")
+        return Finding(
+            check="memory", level="ok", found="the kernel does not report the available memory"
+        )
     allowed = min(available, int(subject.config.budget.memory_kb * 1000))
     needed = _smallest(subject)
     found = f"{available / 1e6:.0f} MB available, {allowed / 1e3:.0f} kB for the student"
@@ -43,7 +50,7 @@ def memory(
         check="memory",
         level="fail",
         found=f"{found}; the smallest capacity needs {needed / 1e3:.1f} kB",
-        advice="raise [budget] memory_kb, or end something else that runs here",
+        advice="raise [budget] memory_kb, or end another program on this machine",
     )
 
 
@@ -56,20 +63,27 @@ def _smallest(subject: CheckedDevice) -> int | None:
 
 
 def throttling(subject: CheckedDevice, ask: Callable[[], str] | None = None) -> Finding:
-    """Ask a Raspberry Pi whether it is too hot, or its supply too weak."""
+    """Check whether a Raspberry Pi is throttled because of heat or a weak power supply.
+
+    Args:
+        subject: the device.
+        ask: returns the output of `vcgencmd get_throttled`; None to run it.
+    """
     del subject
     try:
         text = (ask or _get_throttled)()
         bits = int(text.strip().removeprefix("throttled="), 16)
     except (OSError, subprocess.SubprocessError, ValueError):
-        return Finding(check="throttling", level="ok", found="no vcgencmd here to tell")
-    now = [words for bit, words in _NOW.items() if bits & bit]
+        return Finding(
+            check="throttling", level="ok", found="unknown: this machine has no vcgencmd"
+        )
+    now = [text for bit, text in _NOW.items() if bits & bit]
     if now:
         found = ", ".join(now)
     elif bits & _SINCE_START:
-        found = "not now, but since the start"
+        found = "not now, but earlier since boot"
     else:
-        return Finding(check="throttling", level="ok", found="never since the start")
+        return Finding(check="throttling", level="ok", found="never since boot")
     return Finding(
         check="throttling",
         level="warn",
@@ -80,7 +94,7 @@ def throttling(subject: CheckedDevice, ask: Callable[[], str] | None = None) -> 
 
 def _get_throttled() -> str:
     return subprocess.run(
-        ["vcgencmd", "get_throttled"],  # noqa: S607 - it lies elsewhere on other systems
+        ["vcgencmd", "get_throttled"],  # noqa: S607 - its path differs between systems
         capture_output=True,
         text=True,
         check=True,

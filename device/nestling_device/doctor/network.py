@@ -1,4 +1,4 @@
-"""Can cloud and broker be reached, as the device would reach them?"""
+"""Checks that cloud and broker can be reached, with the device's own client code."""
 
 import secrets
 from contextlib import suppress
@@ -17,15 +17,15 @@ from nestling_device.transport.mqtt_connection import BrokerUnreachableError, Co
 
 _TIMEOUT_S = 5.0
 _SETTINGS = {
-    "cloud": "[cloud] address here, and nestling-cloud serve there",
-    "broker": "[cloud] broker here; receipts wait on the disk meanwhile",
+    "cloud": "[cloud] address on this device, and nestling-cloud serve on the cloud's machine",
+    "broker": "[cloud] broker on this device; receipts wait on the disk meanwhile",
 }
-# A broker sends what it retains along with the subscription.
+# Long enough: a broker sends retained messages right after the subscription.
 _STATE_WAIT_S = 2.0
 
 
 def cloud(subject: CheckedDevice) -> Finding:
-    """Connect, and ask the cloud whether it is ready."""
+    """Connect to the cloud and ask whether it is ready."""
     if not subject.config.cloud.address:
         return _unknown("cloud", "address")
     address = Address.parse(subject.config.cloud.address)
@@ -39,21 +39,22 @@ def cloud(subject: CheckedDevice) -> Finding:
         return Finding(
             check="cloud",
             level="fail",
-            found=f"{address} is there and does not answer: {err.code().name}, {err.details()}",
+            found=f"{address} accepts connections but does not answer: {err.code().name}, "
+            f"{err.details()}",
             advice="enrol with this cloud (nestling-device enrol), and check the clock"
             if subject.identity is None or err.code() is grpc.StatusCode.UNAVAILABLE
-            else "see the cloud's log",
+            else "check the cloud's log",
         )
     finally:
         channel.close()
     if not answer.ready:
-        advice = "release a bundle there, or wait until it has started"
-        return Finding(check="cloud", level="fail", found=f"{address} not ready", advice=advice)
+        advice = "release a bundle in the cloud, or wait until it has started"
+        return Finding(check="cloud", level="fail", found=f"{address} is not ready", advice=advice)
     return Finding(check="cloud", level="ok", found=f"{address} is ready{_how(subject)}")
 
 
 def broker(subject: CheckedDevice) -> Finding:
-    """Connect and subscribe, beside a device that runs."""
+    """Connect to the broker and subscribe; a running device is not disturbed."""
     if not subject.config.cloud.broker:
         return _unknown("broker", "broker")
     address = Address.parse(subject.config.cloud.broker)
@@ -69,32 +70,36 @@ def broker(subject: CheckedDevice) -> Finding:
             advice="check the network, [cloud] broker, and that this device has enrolled; "
             "receipts wait on the disk meanwhile",
         )
-    return Finding(check="broker", level="ok", found=f"{address} lets us in{_how(subject)}")
+    return Finding(
+        check="broker", level="ok", found=f"{address} accepts this device{_how(subject)}"
+    )
 
 
 def host(subject: CheckedDevice) -> Finding:
-    """Ask the broker whether a cloud that takes receipts is online: Sparkplug's STATE."""
+    """Read from Sparkplug's STATE message whether a cloud that accepts receipts is online."""
     if not subject.config.cloud.broker:
         return _unknown("host", "broker")
     address = Address.parse(subject.config.cloud.broker)
     try:
         state = _host_state(subject, address)
     except BrokerUnreachableError:
-        found = "whether a cloud takes receipts is unknown: the broker cannot be reached"
-        return Finding(check="host", level="warn", found=found, advice="see the broker's line")
+        found = "it is not known whether a cloud is online: the broker cannot be reached"
+        return Finding(
+            check="host", level="warn", found=found, advice="see the check of the broker"
+        )
     if state is not None and state.online:
-        return Finding(check="host", level="ok", found="a cloud is online and takes receipts")
+        return Finding(check="host", level="ok", found="a cloud is online and accepts receipts")
     found = "has never been online" if state is None else f"has been offline since {_utc(state)}"
     return Finding(
         check="host",
         level="fail",
-        found=f"the broker {address} says: the cloud {found}; receipts stay here meanwhile",
-        advice="start nestling-cloud serve with this broker, and see its log",
+        found=f"according to the broker {address}, the cloud {found}; receipts wait on the disk",
+        advice="start nestling-cloud serve with this broker, and check its log",
     )
 
 
 def _connect(subject: CheckedDevice, address: Address, topic: str) -> Connection:
-    """Subscribe to a topic under a client id of our own, so that a running device is left alone."""
+    """Subscribe to a topic with a random client id, so that a running device stays connected."""
     return Connection(
         address.host,
         address.port,
@@ -105,7 +110,7 @@ def _connect(subject: CheckedDevice, address: Address, topic: str) -> Connection
 
 
 def _host_state(subject: CheckedDevice, address: Address) -> HostState | None:
-    """Read the STATE that the broker retains, None if it retains none that is readable."""
+    """Read the STATE message that the broker retains, None if there is none that can be read."""
     with _connect(subject, address, topics.HOST_STATE) as connection:
         message = connection.receive(_STATE_WAIT_S)
     with suppress(ValueError):
@@ -121,7 +126,13 @@ def _utc(state: HostState) -> str:
 
 
 def _blocked(check: str, address: Address, subject: CheckedDevice) -> Finding | None:
-    """Describe what keeps this device from connecting, None if nothing does."""
+    """Return a finding for what keeps this device from connecting, None if nothing does.
+
+    Args:
+        check: name of the check.
+        address: address of the cloud or broker.
+        subject: the device.
+    """
     try:
         tls = subject.identity.ssl_context() if subject.identity else None
     except OSError as err:
@@ -139,8 +150,8 @@ def _unknown(check: str, key: str) -> Finding:
     return Finding(
         check=check,
         level="fail",
-        found="it is not known where it is",
-        advice=f"nestling-device enrol, or give [cloud] {key}",
+        found="its address is not configured",
+        advice=f"run nestling-device enrol, or set [cloud] {key}",
     )
 
 

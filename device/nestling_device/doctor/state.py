@@ -1,4 +1,4 @@
-"""Is the state folder fit: writable, roomy, with an identity and a bundle that work?"""
+"""Checks the state folder: write access, free space, identity, bundle and outbox."""
 
 import os
 import shutil
@@ -9,16 +9,16 @@ from nestling_device.bundle.self_test import self_test
 from nestling_device.doctor.finding import CheckedDevice, Finding, failing
 from nestling_device.storage.snapshot import read_bundle, read_outbox
 
-# An outbox that is full takes about so much; a bundle is smaller.
+# A full outbox takes about this much; a bundle is smaller.
 _ROOM_BYTES = 100_000_000
-# A running device renews its certificate when a third of its life is left, long before this.
+# A running device renews its certificate earlier, when a third of its lifetime is left.
 _SOON = timedelta(days=14)
 
 
 def folder(subject: CheckedDevice) -> Finding:
-    """Try to write, and look how much room there is."""
+    """Check that the state folder can be written and has enough free space."""
     check, place = "state folder", subject.state_dir
-    # One that is not there yet is made by the device, not by us, who may be another user.
+    # Do not create a missing folder: the device does, perhaps as another user.
     tried = place if place.exists() else place.absolute().parent
     try:
         with tempfile.TemporaryFile(dir=tried) as file:
@@ -31,45 +31,51 @@ def folder(subject: CheckedDevice) -> Finding:
             check=check,
             level="fail",
             found=f"{tried} cannot be written: {err.strerror}",
-            advice="run this as the user that the device runs as, or see to the folder",
+            advice="run this as the device's user, or correct the folder's permissions",
         )
     found = f"{place}, {free / 1e6:.0f} MB free"
     if os.geteuid() == 0 and owner != 0:
-        found = f"{found}; root may write there, which says nothing about its owner"
-        advice = "sudo -u nestling nestling-device doctor"
+        found = f"{found}; root can write there, but the device's user may not"
+        advice = "run this as the device's user: sudo -u nestling nestling-device doctor"
         return Finding(check=check, level="warn", found=found, advice=advice)
     if free < _ROOM_BYTES:
-        advice = f"make room: a full outbox and a bundle need {_ROOM_BYTES / 1e6:.0f} MB"
+        advice = f"free some space: a full outbox and a bundle need {_ROOM_BYTES / 1e6:.0f} MB"
         return Finding(check=check, level="warn", found=found, advice=advice)
     return Finding(check=check, level="ok", found=found)
 
 
 def identity(subject: CheckedDevice, now: datetime | None = None) -> Finding:
-    """Look at the certificate and the clock."""
+    """Compare the certificate's validity with the clock.
+
+    Args:
+        subject: the device.
+        now: the time; None for the clock's.
+    """
     now = now or datetime.now(UTC)
-    held = subject.identity
-    if held is None:
+    own = subject.identity
+    if own is None:
         return Finding(
             check="identity",
             level="warn",
-            found="this device has not enrolled; it can speak to a cloud on this machine only",
-            advice="nestling-device enrol, with a token of nestling-cloud device add",
+            found="this device has not enrolled; it can only connect to a cloud on this machine",
+            advice="run nestling-device enrol with a token from nestling-cloud device add",
         )
-    if now < held.begins:
+    if now < own.begins:
         return Finding(
             check="identity",
             level="fail",
-            found=f"the clock says {now:%Y-%m-%d %H:%M} UTC, before the certificate was made",
+            found=f"the clock shows {now:%Y-%m-%d %H:%M} UTC, before the certificate was issued",
             advice="set the clock: timedatectl set-ntp true",
         )
-    left = held.ends - now
-    found = f"{held.device_id}, until {held.ends:%Y-%m-%d %H:%M} UTC"
+    left = own.ends - now
+    ends = f"{own.ends:%Y-%m-%d %H:%M} UTC"
+    found = f"{own.device_id}, valid until {ends}"
     if left <= timedelta(0):
         return Finding(
             check="identity",
             level="fail",
-            found=f"{found}: over",
-            advice="check the clock; nestling-device enrol with a new token",
+            found=f"{own.device_id}, expired on {ends}",
+            advice="check the clock, or run nestling-device enrol with a new token",
         )
     if left < _SOON:
         return Finding(
@@ -82,35 +88,36 @@ def identity(subject: CheckedDevice, now: datetime | None = None) -> Finding:
 
 
 def bundle(subject: CheckedDevice) -> Finding:
-    """Run the installed bundle's self-test again."""
+    """Run the self-test of the installed bundle."""
     with failing("bundle"):
-        held = read_bundle(subject.state_dir)
-        if held is None:
+        snapshot = read_bundle(subject.state_dir)
+        if snapshot is None:
             return Finding(
                 check="bundle",
                 level="warn",
-                found="none is installed yet",
-                advice="nestling-device run fetches it at its start",
+                found="no bundle is installed yet",
+                advice="nestling-device run installs one when it starts",
             )
-        self_test(subject.manifest(held), held.capacity, subject.blobs, subject.activations)
+        self_test(subject.manifest(snapshot), snapshot.capacity, subject.blobs, subject.activations)
     return Finding(
         check="bundle",
         level="ok",
-        found=f"{held.version}, capacities 1 to {held.capacity}, answers its golden inputs right",
+        found=f"{snapshot.version}, capacities 1 to {snapshot.capacity}, passes its self-test",
     )
 
 
 def outbox(subject: CheckedDevice) -> Finding:
-    """Look whether receipts pile up."""
+    """Check whether receipts pile up or were dropped."""
     with failing("outbox"):
-        held = read_outbox(subject.state_dir)
-    if held is None:
-        return Finding(check="outbox", level="ok", found="none yet")
-    found = f"{held.depth} receipts wait, {held.acknowledged} of {held.written} acknowledged"
-    dropped = held.written - held.acknowledged - held.depth
+        snapshot = read_outbox(subject.state_dir)
+    if snapshot is None:
+        return Finding(check="outbox", level="ok", found="no receipts yet")
+    acknowledged = f"{snapshot.acknowledged} of {snapshot.written} acknowledged"
+    found = f"{snapshot.depth} receipts wait, {acknowledged}"
+    dropped = snapshot.written - snapshot.acknowledged - snapshot.depth
     if dropped > 0:
-        found = f"{found}; it is full, and {dropped} that were not acknowledged were dropped"
-    if dropped > 0 or held.depth > 1000:
-        advice = "receipts do not get through: see what is said of the broker and the cloud"
+        found = f"{found}; the outbox was full, and {dropped} unacknowledged receipts were dropped"
+    if dropped > 0 or snapshot.depth > 1000:
+        advice = "receipts do not reach the cloud: see the checks of broker and cloud"
         return Finding(check="outbox", level="warn", found=found, advice=advice)
     return Finding(check="outbox", level="ok", found=found)

@@ -1,1 +1,5 @@
-"""Energy and time of answers: power tables of boards, measured costs, meters, instruments."""
+"""Measures or models the time and energy of answers.
+
+`meter` is what the agent uses. It draws on `power_tables` (published figures of boards and links),
+`measured_costs` (figures measured on this machine) and `sampler` (readings of an instrument).
+"""

@@ -1,4 +1,4 @@
-"""What `nestling-device profile` measured on this machine: what the policy counts with."""
+"""Reads and writes the costs that `nestling-device profile` measured on this machine."""
 
 import json
 import logging
@@ -19,14 +19,14 @@ _FORMAT = 2
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCost:
-    """What one run of a network took here.
+    """The measured cost of one run of a network.
 
     Attributes:
-        latency_ms: median.
-        latency_p95_ms: 95th percentile: what a limit is compared with.
-        resident_bytes: memory of the whole process while it was loaded.
-        energy_mj: mean above idle.
-        energy_provenance: how that is known: "measured", "calibrated" or "modelled".
+        latency_ms: median time.
+        latency_p95_ms: 95th percentile of the time; compared with limits.
+        resident_bytes: memory of the whole process while the network was loaded.
+        energy_mj: mean energy above idle.
+        energy_provenance: source of the energy: "measured", "calibrated" or "modelled".
     """
 
     latency_ms: float
@@ -38,16 +38,16 @@ class NetworkCost:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredCosts:
-    """A profile: of one bundle, on one machine.
+    """The costs of one bundle, measured on one machine.
 
     Attributes:
         bundle: version of the bundle.
-        machine: where it was taken; another machine's counts for nothing.
-        taken_at: ISO 8601, UTC.
+        machine: name of the machine; the costs are not valid on any other.
+        taken_at: time of the measurement, ISO 8601, UTC.
         meter: kind of the meter.
-        idle_w: power while nothing ran; None without an instrument.
-        active_w: what running networks added to it; None without an instrument.
-        capacities: of capacity 1 to the largest held.
+        idle_w: power while nothing ran, watts; None without an instrument.
+        active_w: power that running networks added, watts; None without an instrument.
+        capacities: costs of capacity 1 to the largest on the device.
     """
 
     bundle: str
@@ -59,18 +59,27 @@ class MeasuredCosts:
     capacities: tuple[NetworkCost, ...]
 
     def capacity(self, bundle: str, number: int) -> NetworkCost | None:
-        """Cost of a capacity of a bundle, None where it was not profiled."""
+        """Return the cost of a capacity, None if it was not measured.
+
+        Args:
+            bundle: version of the bundle.
+            number: the capacity, from 1.
+        """
         if bundle != self.bundle or number > len(self.capacities):
             return None
         return self.capacities[number - 1]
 
     def to_json(self) -> str:
-        """Write the file's text."""
+        """Return the content of the file."""
         return json.dumps({"format": _FORMAT, **asdict(self)}, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read the file's text; raises ValueError where it is no such file."""
+        """Parse the content of the file.
+
+        Raises:
+            ValueError: the text is not a profile of this format.
+        """
         data = parse_json(text)
         if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
             raise ValueError(f"not a profile of format {_FORMAT}")
@@ -82,10 +91,15 @@ class MeasuredCosts:
 
 
 def read_costs(state_dir: Path, machine: str) -> MeasuredCosts | None:
-    """Read the profile in a state folder.
+    """Read the measured costs from a state folder.
+
+    Args:
+        state_dir: the device's state folder.
+        machine: name of this machine.
 
     Returns:
-        None where there is none, or none that counts: damaged, of another layout or machine.
+        None if there is no file. Also None, with a warning in the log, if the file is damaged or
+        belongs to another format or machine.
     """
     path = state_dir / FILE_NAME
     try:
@@ -94,13 +108,13 @@ def read_costs(state_dir: Path, machine: str) -> MeasuredCosts | None:
         return None
     except (OSError, ValueError) as err:
         _log.warning(
-            "%s is left out: %s; nestling-device profile --write makes it again", path, err
+            "%s is ignored: %s; run nestling-device profile --write to replace it", path, err
         )
         return None
     if costs.machine != machine:
         _log.warning(
-            "%s is left out: it was taken on %s, and this is %s; nestling-device profile --write "
-            "makes it again",
+            "%s is ignored: it was taken on %s, and this is %s; run nestling-device profile "
+            "--write to replace it",
             path,
             costs.machine,
             machine,
@@ -110,7 +124,14 @@ def read_costs(state_dir: Path, machine: str) -> MeasuredCosts | None:
 
 
 def write_costs(state_dir: Path, costs: MeasuredCosts) -> Path:
-    """Put a profile in the place of the one before; a kill leaves the old one or the new one.
+    """Write measured costs to a state folder, replacing older ones atomically.
+
+    Args:
+        state_dir: the device's state folder.
+        costs: the measured costs.
+
+    Returns:
+        The path of the file.
 
     Raises:
         OSError: the folder cannot be written.
@@ -123,12 +144,12 @@ def write_costs(state_dir: Path, costs: MeasuredCosts) -> Path:
 def _network(entry: Mapping[str, Any]) -> NetworkCost:
     numbers = ("latency_ms", "latency_p95_ms", "resident_bytes", "energy_mj")
     if set(entry) != {field.name for field in fields(NetworkCost)}:
-        raise TypeError("a network's figures are not all there")
+        raise TypeError("a network has missing or unknown fields")
     if not all(isinstance(entry[name], int | float) and entry[name] >= 0 for name in numbers):
-        raise TypeError("a network's figures are no numbers")
+        raise TypeError("a network has a figure that is not a number from 0")
     return NetworkCost(**entry)
 
 
 def provenance_name(provenance: Provenance.ValueType) -> str:
-    """Name a provenance in lower case."""
+    """Return the name of a provenance in lower case, such as "measured"."""
     return Provenance.Name(provenance).removeprefix("PROVENANCE_").lower()

@@ -1,4 +1,12 @@
-"""Meters: what running a model and talking to the cloud took, and how that is known."""
+"""Meters: the time and energy of running a model and of exchanges with the cloud.
+
+Every energy has a provenance: measured by an instrument, calibrated from powers measured on this
+machine, or modelled from published figures. `Meter` is the port; the implementations are:
+
+- `ProfileMeter`: time and energy modelled, for simulated boards;
+- `ClockMeter`: time measured, energy modelled;
+- `CalibratedMeter`: time measured, energy measured or calibrated.
+"""
 
 import time
 from dataclasses import dataclass
@@ -18,7 +26,13 @@ from nestling_device.energy.sampler import Sampler
 
 @dataclass(frozen=True, kw_only=True)
 class StepCost:
-    """Time and energy of one step, and how the energy is known."""
+    """Time and energy of one step.
+
+    Attributes:
+        latency_ms: time of the step.
+        energy_mj: energy of the step above idle.
+        energy_provenance: how the energy is known.
+    """
 
     latency_ms: float
     energy_mj: float
@@ -26,40 +40,57 @@ class StepCost:
 
 
 class Meter(Protocol):
-    """Tells what a step will take, and what it took."""
+    """Predicts what a step will cost, and reports what it did cost."""
 
     @property
     def latency_provenance(self) -> Provenance.ValueType:
-        """How its times come about."""
+        """How the times of this meter are known."""
         ...
 
     @property
     def energy_provenance(self) -> Provenance.ValueType:
-        """How the energies come about that it tells ahead."""
+        """How the energies that this meter predicts are known."""
         ...
 
     def estimate(self, macs: int) -> StepCost:
-        """Tell ahead what one run of a model will take."""
+        """Predict the cost of one run of a model, given its multiply-accumulates."""
         ...
 
     def radio_mj(self, size_bytes: int, budget: Budget) -> float:
-        """Tell ahead the energy of moving so many bytes over the budget's link."""
+        """Predict the energy of a transfer over the budget's link, in mJ.
+
+        Args:
+            size_bytes: bytes on the link, both ways.
+            budget: gives the throughput of the link.
+        """
         ...
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
-        """One run of a model: its multiply-accumulates, and how long it took here."""
+        """Return the cost of a run that has just ended.
+
+        Args:
+            macs: multiply-accumulates of the run.
+            wall_ms: measured time of the run on this machine.
+        """
         ...
 
     def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> StepCost:
-        """One exchange with the cloud: bytes both ways, and how long it took here."""
+        """Return the cost of an exchange with the cloud.
+
+        Args:
+            size_bytes: bytes on the link, both ways.
+            budget: gives throughput and round trip of the link.
+            wall_ms: measured time of the exchange on this machine.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class ProfileMeter:
-    """A simulated board: time and energy both follow from its profile and the budget's link.
+    """Models the time and energy of a simulated board.
 
-    Nothing here depends on the machine that simulates, so a run repeats exactly.
+    Both follow from the board's profile and the budget's link, not from the machine that runs the
+    simulation, so a run repeats exactly.
     """
 
     board: Board
@@ -68,21 +99,21 @@ class ProfileMeter:
     energy_provenance: Provenance.ValueType = PROVENANCE_MODELLED
 
     def estimate(self, macs: int) -> StepCost:
-        """Modelled from multiply-accumulates."""
+        """Model a run from its multiply-accumulates."""
         busy_ms = self.board.compute_ms(macs)
         return StepCost(latency_ms=busy_ms, energy_mj=self.board.compute_mj(busy_ms))
 
     def radio_mj(self, size_bytes: int, budget: Budget) -> float:
-        """Modelled from bytes and the budget's throughput."""
+        """Model the energy from the bytes and the budget's throughput."""
         return self.link.transfer_mj(size_bytes, budget.link_mbit_s)
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
-        """What was estimated."""
+        """Return the estimate; the measured time is not used."""
         del wall_ms
         return self.estimate(macs)
 
     def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> StepCost:
-        """Modelled from bytes and the link's throughput and round trip."""
+        """Model an exchange from the bytes and the link's throughput and round trip."""
         del wall_ms
         return StepCost(
             latency_ms=transfer_ms(size_bytes, budget),
@@ -92,27 +123,27 @@ class ProfileMeter:
 
 @dataclass(frozen=True)
 class ClockMeter(ProfileMeter):
-    """A real board without a power meter: measured time, energy modelled from it."""
+    """Measures time on a real board, and models the energy from it."""
 
     latency_provenance: Provenance.ValueType = PROVENANCE_MEASURED
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
-        """Measured time at the board's busy power."""
+        """Return the measured time and the energy at the board's busy power."""
         del macs
         return StepCost(latency_ms=wall_ms, energy_mj=self.board.compute_mj(wall_ms))
 
     def radio(self, size_bytes: int, budget: Budget, wall_ms: float) -> StepCost:
-        """Measured time; energy from the bytes and the link's throughput."""
+        """Return the measured time and the energy modelled from the bytes."""
         return StepCost(latency_ms=wall_ms, energy_mj=self.radio_mj(size_bytes, budget))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Powers:
-    """What a profile found that this machine draws, watts.
+    """Powers measured on this machine by `nestling-device profile`.
 
     Attributes:
-        idle_w: while nothing ran.
-        active_w: what running a network adds.
+        idle_w: power while nothing runs, watts.
+        active_w: power that running a network adds, watts.
     """
 
     idle_w: float
@@ -121,23 +152,23 @@ class Powers:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibratedMeter(ClockMeter):
-    """A real board whose powers were measured: time measured, energy measured where that can be.
+    """Measures time on a real board, and measures or calibrates the energy.
 
-    An instrument tells the energy of a step that is long enough for several of its readings. For a
-    shorter one, and without an instrument, it is measured time at the power that a profile found
-    over thousands of runs: calibrated, never called measured. The radio's energy stays modelled,
-    because an instrument sees the whole board and cannot tell waiting from sending.
+    The energy of a step that spans several readings of the instrument is measured. For a shorter
+    step, and without an instrument, the energy is the measured time at the power that was measured
+    over thousands of runs; its provenance is "calibrated". The radio's energy stays modelled,
+    because an instrument measures the whole board and cannot distinguish waiting from sending.
 
     Attributes:
-        powers: of this machine.
-        sampler: reads an instrument; runs for as long as the meter is used.
+        powers: powers measured on this machine.
+        sampler: samples an instrument while the meter is in use; None without an instrument.
     """
 
     powers: Powers
     sampler: Sampler | None = None
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
-        """Measured time; measured or calibrated energy. To be called when the step has ended."""
+        """Return the measured time and the energy; call this right after the step."""
         del macs
         spent = self._measured(time.monotonic(), wall_ms / 1e3)
         if spent is not None:

@@ -1,4 +1,4 @@
-"""Profiles of boards and links: published powers, from which costs are modelled."""
+"""Power tables of boards and links: published figures from which costs are modelled."""
 
 import tomllib
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from nestling_device.errors import DeviceError
 
 
 class ProfileError(DeviceError):
-    """A board or link that the profile table does not have."""
+    """A board or link is not in the power tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """What a board's processor draws and does.
+    """Power and speed of a board.
 
     Attributes:
-        name: in the profile table.
-        idle_w: power while it waits, watts.
-        busy_w: power while it computes, watts.
-        gmacs_per_s: int8 multiply-accumulates that small layers reach on one core, 10^9 a second.
-        run_overhead_ms: fixed cost of running one model once.
+        name: name in the power table.
+        idle_w: power while the board is idle, watts.
+        busy_w: power while the board computes, watts.
+        gmacs_per_s: speed of small int8 layers on one core, 10^9 multiply-accumulates per second.
+        run_overhead_ms: fixed time of each run of a model.
     """
 
     name: str
@@ -31,29 +31,29 @@ class Board:
     run_overhead_ms: float
 
     def compute_ms(self, macs: int) -> float:
-        """Time to run one model of so many multiply-accumulates."""
+        """Return the time of one run with so many multiply-accumulates, in ms."""
         return self.run_overhead_ms + macs / (self.gmacs_per_s * 1e6)
 
     def compute_mj(self, busy_ms: float) -> float:
-        """Energy of computing for so long, above what the board draws anyway.
+        """Return the energy above idle of computing for so many milliseconds, in mJ.
 
-        One busy core is billed with the whole board's difference between busy and idle: that
-        overstates what the device spends, never the cloud.
+        One busy core is charged the difference between busy and idle of the whole board. This
+        overstates the device's own energy, never that of an offload.
         """
         return busy_ms * (self.busy_w - self.idle_w)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """What a radio draws.
+    """Power and speed of a radio link.
 
     Attributes:
-        name: in the profile table.
+        name: name in the power table.
         base_w: power while sending or receiving, watts.
-        w_per_mbit_s: what each megabit per second adds.
-        tail_mj: spent after a transfer before the radio sleeps.
-        mbit_s: usual throughput.
-        rtt_ms: usual round trip.
+        w_per_mbit_s: additional power per Mbit/s of throughput, watts.
+        tail_mj: energy spent after a transfer before the radio sleeps.
+        mbit_s: typical throughput.
+        rtt_ms: typical round-trip time.
     """
 
     name: str
@@ -64,10 +64,14 @@ class Link:
     rtt_ms: float
 
     def transfer_mj(self, size_bytes: int, mbit_s: float) -> float:
-        """Energy of moving so many bytes at a throughput, 0 for none.
+        """Return the energy of a transfer in mJ, 0 for an empty one or without a link.
 
-        Radio energy is power over air time plus a tail (Huang et al., MobiSys'12), so a slow link
-        costs more for each byte.
+        Radio energy is power times air time plus a tail (Huang et al., MobiSys'12), so a slow link
+        costs more per byte.
+
+        Args:
+            size_bytes: bytes on the link, both ways.
+            mbit_s: throughput of the link.
         """
         if size_bytes == 0 or not mbit_s > 0:
             return 0.0
@@ -76,33 +80,33 @@ class Link:
 
 
 def load_board(name: str) -> Board:
-    """Find a board by its name.
+    """Look up a board by its name.
 
     Raises:
-        ProfileError: there is none of that name; the text lists those there are.
+        ProfileError: no board has this name; the message lists all names.
     """
     return Board(name=name, **_entry("boards", name))
 
 
 def load_link(name: str) -> Link:
-    """Find a link by its name.
+    """Look up a link by its name.
 
     Raises:
-        ProfileError: there is none of that name; the text lists those there are.
+        ProfileError: no link has this name; the message lists all names.
     """
     return Link(name=name, **_entry("links", name))
 
 
 def profile_names(table: str) -> list[str]:
-    """Names in a table, "boards" or "links"."""
+    """List the names in the table "boards" or "links"."""
     return list(_read()[table])
 
 
 def _entry(table: str, name: str) -> dict[str, float]:
-    found = _read()[table]
-    if name not in found:
-        raise ProfileError(f"no {name!r} among the {table}: there are {', '.join(found)}")
-    entry: dict[str, float] = found[name]
+    entries = _read()[table]
+    if name not in entries:
+        raise ProfileError(f"{name!r} is not one of the {table}; choose from {', '.join(entries)}")
+    entry: dict[str, float] = entries[name]
     return entry
 
 

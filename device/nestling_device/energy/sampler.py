@@ -1,4 +1,4 @@
-"""Power readings become the energy of one step: integrated over its interval, above idle."""
+"""Samples an instrument in the background and integrates its readings to the energy of a step."""
 
 import logging
 import threading
@@ -12,42 +12,53 @@ from nestling_device.energy.instruments.instrument import Instrument, Instrument
 
 _log = logging.getLogger(__name__)
 
-# With fewer readings inside a step, the two that reach over its ends would say too much.
+# With fewer readings inside a step, the two readings across its ends would dominate the result.
 FEWEST_READINGS = 5
 _KEEP_S = 120.0
 _RETRY_S = 1.0
 
 
 class PowerLog:
-    """Readings as energy since the first one, by time; each stands for the time before it."""
+    """Power readings, stored as cumulative energy; each covers the time since the previous one."""
 
     def __init__(self, keep_s: float = _KEEP_S) -> None:
-        """Keep readings for so long."""
+        """Start without readings; keep each for at least `keep_s` seconds."""
         self._keep_s = keep_s
         self._at_s: list[float] = []
         self._joules: list[float] = []
         self._watts = 0.0
 
     def add(self, at_s: float, watts: float) -> None:
-        """Enter a reading later than all before it."""
+        """Add a reading that is later than all others.
+
+        Args:
+            at_s: time on the monotonic clock.
+            watts: mean power since the previous reading.
+        """
         passed_s = at_s - self._at_s[-1] if self._at_s else 0.0
         total = self._joules[-1] if self._joules else 0.0
         self._at_s.append(at_s)
         self._joules.append(total + watts * passed_s)
         self._watts = watts
-        if at_s - self._at_s[0] > 2 * self._keep_s:  # seldom, and then many
+        if at_s - self._at_s[0] > 2 * self._keep_s:  # seldom, so that most calls delete nothing
             old = bisect_right(self._at_s, at_s - self._keep_s)
             del self._at_s[:old], self._joules[:old]
 
-    def break_off(self) -> None:
-        """Forget what was: a reading is missing, and no step reaches over the hole."""
+    def clear(self) -> None:
+        """Drop all readings, because one is missing: no step may span the gap."""
         self._at_s.clear()
         self._joules.clear()
 
     def joules(self, start_s: float, end_s: float) -> float | None:
-        """Energy of an interval, None where too few readings lie in it or it begins before them.
+        """Return the energy of an interval, extrapolating the last reading up to its end.
 
-        The time after the last reading is taken at that reading's power.
+        Args:
+            start_s: start on the monotonic clock.
+            end_s: end on the monotonic clock.
+
+        Returns:
+            Joules; None if the interval starts before the first reading or has fewer than
+            FEWEST_READINGS readings in it.
         """
         if not self._at_s or start_s < self._at_s[0]:
             return None
@@ -66,10 +77,10 @@ class PowerLog:
 
 
 class Sampler:
-    """Reads an instrument in a thread of its own; a context manager."""
+    """Reads an instrument in a background thread. A context manager."""
 
     def __init__(self, instrument: Instrument) -> None:
-        """Prepare; the instrument is closed with it."""
+        """Prepare the thread; leaving the context also closes the instrument."""
         self._instrument = instrument
         self._log = PowerLog()
         self._lock = threading.Lock()
@@ -78,16 +89,21 @@ class Sampler:
 
     @property
     def provenance(self) -> Provenance.ValueType:
-        """Of the energies told."""
+        """How the energies are known."""
         return self._instrument.provenance
 
     @property
     def shortest_s(self) -> float:
-        """Length of an interval that always has enough readings in it."""
+        """Length of an interval that always contains enough readings, in seconds."""
         return (FEWEST_READINGS + 1) * self._instrument.period_s
 
     def joules(self, start_s: float, end_s: float) -> float | None:
-        """Energy of an interval of the monotonic clock; None if the readings do not tell."""
+        """Return the energy of an interval in joules, None if there are too few readings.
+
+        Args:
+            start_s: start on the monotonic clock.
+            end_s: end on the monotonic clock.
+        """
         with self._lock:
             return self._log.joules(start_s, end_s)
 
@@ -97,18 +113,18 @@ class Sampler:
             try:
                 watts = self._instrument.watts()
             except InstrumentError as err:
-                if period_s != _RETRY_S:  # once, until it is back
-                    _log.warning("the meter gives no reading: %s", err)
+                if period_s != _RETRY_S:  # log once per outage
+                    _log.warning("the power meter gives no reading: %s", err)
                 period_s = _RETRY_S
                 with self._lock:
-                    self._log.break_off()
+                    self._log.clear()
                 continue
             period_s = self._instrument.period_s
             with self._lock:
                 self._log.add(time.monotonic(), watts)
 
     def __enter__(self) -> Self:
-        """Begin to read."""
+        """Start reading."""
         self._thread.start()
         return self
 

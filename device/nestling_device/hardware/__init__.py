@@ -1,1 +1,1 @@
-"""The machine: which one it is, what it has left, and its I2C bus."""
+"""Identifies the machine, reads its free memory and battery, and opens its I2C bus."""

@@ -1,4 +1,4 @@
-"""The I2C bus, as far as sensors and meters here need it."""
+"""Reads and writes registers on an I2C bus, for sensors and power instruments."""
 
 import importlib
 from collections.abc import Sequence
@@ -12,14 +12,26 @@ class BusError(DeviceError):
 
 
 class Bus(Protocol):
-    """The part of smbus2's `SMBus` that is used; each call raises OSError if nobody answers."""
+    """The part of smbus2's `SMBus` that is used; each call raises OSError without an answer."""
 
     def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> Sequence[int]:
-        """Read so many bytes from a register on."""
+        """Read bytes, starting at a register.
+
+        Args:
+            i2c_addr: address of the chip.
+            register: first register.
+            length: number of bytes.
+        """
         ...
 
     def write_i2c_block_data(self, i2c_addr: int, register: int, data: Sequence[int]) -> None:
-        """Write bytes from a register on."""
+        """Write bytes, starting at a register.
+
+        Args:
+            i2c_addr: address of the chip.
+            register: first register.
+            data: the bytes.
+        """
         ...
 
     def close(self) -> None:
@@ -31,10 +43,10 @@ def open_bus(number: int) -> Bus:
     """Open /dev/i2c-`number`.
 
     Raises:
-        BusError: smbus2 is not installed, or there is no such bus, or it is not ours to use.
+        BusError: smbus2 is not installed, the bus does not exist, or this user may not use it.
     """
     try:
-        smbus2 = importlib.import_module("smbus2")  # optional, so not at the top
+        smbus2 = importlib.import_module("smbus2")  # an optional dependency
     except ImportError as err:
         raise BusError("I2C needs smbus2: pip install 'nestling[i2c]'") from err
     try:
@@ -48,16 +60,35 @@ def open_bus(number: int) -> Bus:
 
 
 def read_word(bus: Bus, address: int, register: int) -> int:
-    """Read 16 bits, most significant byte first, as these chips send them."""
+    """Read a 16-bit register, most significant byte first.
+
+    Args:
+        bus: the I2C bus.
+        address: address of the chip.
+        register: the register.
+
+    Raises:
+        OSError: the chip does not answer.
+    """
     high, low = bus.read_i2c_block_data(address, register, 2)
     return high << 8 | low
 
 
 def write_word(bus: Bus, address: int, register: int, value: int) -> None:
-    """Write 16 bits, most significant byte first."""
+    """Write a 16-bit register, most significant byte first.
+
+    Args:
+        bus: the I2C bus.
+        address: address of the chip.
+        register: the register.
+        value: the 16 bits.
+
+    Raises:
+        OSError: the chip does not answer.
+    """
     bus.write_i2c_block_data(address, register, [value >> 8, value & 0xFF])
 
 
 def signed(word: int) -> int:
-    """Read 16 bits as a two's complement number."""
+    """Convert 16 bits from two's complement."""
     return word - (1 << 16) if word & 0x8000 else word

@@ -1,4 +1,4 @@
-"""Which machine this is: figures measured on one count for nothing on another."""
+"""Identifies this machine, because figures measured on one are not valid on another."""
 
 import platform
 from importlib.metadata import version
@@ -11,16 +11,21 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def activations_of(architecture: str) -> Activations:
-    """Integers that a processor's kernels are made for: unsigned on x86, signed on ARM.
+    """Return the activation type that the processor's kernels suit: int8 on ARM, else uint8.
 
     Args:
-        architecture: as `platform.machine()` names it.
+        architecture: the value of `platform.machine()`.
     """
     return "int8" if architecture.startswith(("aarch64", "arm")) else "uint8"
 
 
 def machine_name(model: Path = _MODEL, cpuinfo: Path = _CPUINFO) -> str:
-    """Name board, architecture and the runtime that computes, on one line."""
+    """Return the board or processor, the architecture and the onnxruntime version on one line.
+
+    Args:
+        model: file with the board's name.
+        cpuinfo: file with the processor's name, used without a board.
+    """
     board = _board(model) or _processor(cpuinfo) or "unknown machine"
     return f"{board}, {platform.machine()}, onnxruntime {version('onnxruntime')}"
 
@@ -29,7 +34,7 @@ def _board(model: Path) -> str:
     try:
         return model.read_text("utf-8").strip("\0 \n")
     except (OSError, ValueError):
-        return ""  # not a board with a device tree
+        return ""  # no device tree, so not such a board
 
 
 def _processor(cpuinfo: Path) -> str:

@@ -1,4 +1,4 @@
-"""Probes: what the machine has left."""
+"""Reads the memory and the battery charge that the machine has left."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ _FULL = 1.0
 
 
 def available_memory_bytes(meminfo: Path = _MEMINFO) -> int | None:
-    """Memory that a process could take without swapping, as the kernel estimates it.
+    """Return the memory available without swapping, as estimated by the kernel.
 
     Returns:
-        Bytes; None where the kernel does not say.
+        Bytes; None if the kernel does not report it.
     """
     try:
         lines = meminfo.read_text("ascii").splitlines()
@@ -27,14 +27,14 @@ def available_memory_bytes(meminfo: Path = _MEMINFO) -> int | None:
 
 
 def battery_charge(supplies: Path = POWER_SUPPLIES, name: str = "") -> float:
-    """Read how full this machine's battery is.
+    """Return the charge of this machine's battery.
 
-    The battery of a mouse, a keyboard or a pen does not count. Several batteries are averaged,
-    weighted by the energy that each holds where all of them report it.
+    Batteries of peripherals (mouse, keyboard, pen) are ignored. Several batteries are averaged,
+    weighted by their full energy if all of them report it.
 
     Args:
         supplies: folder in which the kernel lists power supplies.
-        name: of the one that counts; "" for all that feed the machine.
+        name: name of the battery; "" for all batteries that supply the machine.
 
     Returns:
         Charge, 0 to 1; 1 on a machine without a battery.
@@ -51,7 +51,7 @@ def battery_charge(supplies: Path = POWER_SUPPLIES, name: str = "") -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class _Gauge:
-    """One battery: its charge, 0 to 1, and the energy it holds when full, 0 if unknown."""
+    """One battery: its charge, 0 to 1, and its full energy, 0 if unknown."""
 
     charge: float
     full_uwh: int
@@ -62,25 +62,25 @@ def _gauges(supplies: Path, name: str) -> Sequence[_Gauge]:
         folders = sorted(supplies.iterdir())
     except OSError:
         return []
-    wanted = [
+    selected = [
         folder
         for folder in folders
         if folder.name == name or (not name and _feeds_the_machine(folder))
     ]
-    found = [_gauge(folder) for folder in wanted]
-    return [gauge for gauge in found if gauge is not None]
+    gauges = [_gauge(folder) for folder in selected]
+    return [gauge for gauge in gauges if gauge is not None]
 
 
 def _feeds_the_machine(folder: Path) -> bool:
     return (
         _text(folder / "type") in _BATTERIES
         and _text(folder / "scope") != "Device"
-        and _text(folder / "present") != "0"  # a bay without its battery
+        and _text(folder / "present") != "0"  # an empty battery bay
     )
 
 
 def _gauge(folder: Path) -> _Gauge | None:
-    """Read a battery; None for one that cannot be read, such as one that is being unplugged."""
+    """Read a battery; None if it cannot be read, for example because it was just unplugged."""
     full = _number(folder / "energy_full")
     percent = _number(folder / "capacity")
     charge = _share(folder) if percent is None else percent / 100

@@ -1,6 +1,6 @@
-"""How one input is answered.
+"""Answers one input: on the device or in the cloud.
 
-`agent` takes an input from the multiplexer to a receipt; `policy` holds the pure rules that decide
-where it runs; `offloader` asks the cloud. Limits, targets, drift and costs are here too. Imports
-`bundle`, `delivery`, `energy` and `transport`.
+`agent` turns an input into an answer and a receipt; `policy` holds the pure rules that decide where
+an input runs; `offloader` sends inputs to the cloud. Limits, targets, drift detection and costs are
+here too. Imports `bundle`, `delivery`, `energy` and `transport`.
 """

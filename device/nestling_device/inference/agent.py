@@ -1,4 +1,15 @@
-"""The agent: the way of one input, from the source to an answer with a receipt in the outbox."""
+"""Answers inputs: runs the student, asks the cloud where that pays, and stores a receipt.
+
+An input takes these steps in `Agent.answer`:
+
+1. Load the capacity that the budget admits, fetching rings that the device lacks.
+2. Run the first capacity and compare the predicted success of device and cloud with a threshold
+   (the gate), then run the larger capacity where it pays and compare again (accept or escalate).
+3. Fall back to the device's own answer where the cloud has none.
+4. Write the answer, its route and its costs into a receipt.
+
+The rules are in `policy`; this module supplies them with model outputs, costs and the cloud.
+"""
 
 import dataclasses
 import logging
@@ -40,73 +51,81 @@ from nestling_device.inference.target_controller import (
 
 _log = logging.getLogger(__name__)
 
-_DRIFTS = (
-    "inputs are harder than those that the bundle was calibrated on; its promises do not hold, and "
-    "with a tolerated risk everything goes to the cloud"
+_DRIFT_STARTED = (
+    "inputs are harder than those that the bundle was calibrated on: its risk guarantees do not "
+    "hold, and where the budget tolerates a risk every input is sent to the cloud"
 )
-_DRIFTS_NO_MORE = "inputs are like those that the bundle was calibrated on again"
+_DRIFT_ENDED = "inputs are again like those that the bundle was calibrated on"
 
 Window = NDArray[np.float32]
 Floats = NDArray[np.float32]
 
 
 class InputError(DeviceError):
-    """An input that the bundle's task cannot take."""
+    """The bundle's task does not accept an input."""
 
 
 class UnanswerableError(InputError):
-    """One input, of the right shape, that there is no answer to; the next one may have one."""
+    """An input has the right shape but no answer; other inputs are not affected."""
 
 
-class _OwnAnswer(NamedTuple):
-    """The device's answer, the capacity that gave it, and what is believed of every option."""
+class _LocalAnswer(NamedTuple):
+    """The answer of one capacity.
+
+    Attributes:
+        answer: class index.
+        capacity: the capacity that ran, 1 to K.
+        right: probability that each option is right, as predicted after this run: capacities 1 to
+            K, then the cloud; (K + 1,).
+    """
 
     answer: int
     capacity: int
     right: Floats
 
-    def gained(self, capacity: int) -> float:
-        """What the cloud is believed to be better by than a capacity.
+    def cloud_gain(self, capacity: int) -> float:
+        """Return how much more often the cloud is expected to be right than a capacity.
 
-        In float32, as the cloud that found the thresholds has it.
+        The difference is taken in float32, as in the cloud's search for the thresholds.
         """
         return float(self.right[-1] - self.right[capacity - 1])
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Outcome:
-    """An answer and where it came from.
+    """The final answer to an input and its route.
 
     Attributes:
-        answer: class.
-        capacity: that gave it, 0 for the cloud.
-        reason: why there.
-        own: the device's last answer, None where no student ran.
+        answer: class index.
+        capacity: the capacity that gave the answer, 0 for the cloud.
+        reason: why the input was answered there.
+        local: the device's own last answer, None where no student ran.
     """
 
     answer: int
     capacity: int
     reason: Reason.ValueType
-    own: _OwnAnswer | None
+    local: _LocalAnswer | None
 
 
 class Agent:
-    """Answers inputs one after another; for one thread.
+    """Answers inputs one after another; not thread-safe.
 
     Args:
-        parts: the active bundle.
-        offloader: asks the cloud.
-        meter: tells what each step took.
-        deadline_ms: when an offload has to be answered, by the clock.
-        keep: stores a receipt durably before the answer is given.
-        grow: called with a memory budget in bytes that admits more of the nest than is held, or
-            where some of it is damaged; returns the same bundle with it, or raises DeliveryError.
-        costs: what was measured on this machine; the meter's estimates stand in for the rest.
+        bundle: the active bundle.
+        offloader: sends inputs to the cloud.
+        meter: estimates or measures the time and energy of each step.
+        deadline_ms: longest wait for the cloud's answer, in wall-clock milliseconds.
+        keep: stores a receipt durably; called before `answer` returns.
+        grow: called with a memory budget in bytes when the budget admits more capacities than the
+            device holds, or when a file of the bundle is damaged. Returns the same bundle with the
+            missing files, or raises DeliveryError.
+        costs: costs measured on this machine; the meter estimates whatever they lack.
     """
 
     def __init__(
         self,
-        parts: LoadedBundle,
+        bundle: LoadedBundle,
         offloader: Offloader,
         meter: Meter,
         *,
@@ -123,82 +142,84 @@ class Agent:
         self._growth_pause = policy.Backoff()
         self._controller = TargetController()
         self._drift = DriftDetector()
-        self._looked = False
+        self._student_ran = False
         self._measured = costs
-        self._parts: LoadedBundle
+        self._bundle: LoadedBundle
         self._costs: list[CapacityCost]
-        self._adopt(parts)
+        self._use(bundle)
 
     @property
-    def parts(self) -> LoadedBundle:
+    def bundle(self) -> LoadedBundle:
         """The bundle in use."""
-        return self._parts
+        return self._bundle
 
     @property
     def drifting(self) -> bool | None:
-        """Whether inputs are harder than those that the bundle was calibrated on.
+        """True while inputs are harder than those that the bundle was calibrated on.
 
-        None where no student looked at the last one, as with a share of 1: nobody knows then.
+        None if no student ran on the last input (as with an offload share of 1), because the
+        difficulty of an input is known only after a student ran.
         """
-        return self._drift.noticed if self._looked else None
+        return self._drift.noticed if self._student_ran else None
 
     def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
-        """Answer one input.
+        """Answer one input and store its receipt.
 
         Args:
             index: position in the source, from 0.
             window: float32 in the task's shape and units.
-            budget: what the device may spend now.
+            budget: what the device may spend on this input.
 
         Returns:
-            The receipt, already durable; `receipt.answer` is the class.
+            The receipt, already stored; `receipt.answer` is the class index.
 
         Raises:
-            InputError: another shape or type; nothing was recorded.
-            UnanswerableError: not finite, or so large that the answer is not; nothing was recorded.
-            StorageError: the receipt could not be kept.
-            DeliveryError: not even the smallest capacity can be read from the disk any more.
+            InputError: the shape or type does not fit the task; nothing was recorded.
+            UnanswerableError: the input or the student's output is not finite; nothing was
+                recorded.
+            StorageError: the receipt could not be stored.
+            DeliveryError: not even the smallest capacity can be read from the disk.
         """
         self._check(window)
         started = time.perf_counter()
-        self._looked = False
-        self._fit(budget)
+        self._student_ran = False
+        self._fit_to_budget(budget)
         account = CostAccount(self._meter, budget)
-        question = OffloadRequest(window=window, index=index, device_answer=None)
-        outcome = self._route(question, account)
-        own = outcome.own
+        request = OffloadRequest(window=window, index=index, device_answer=None)
+        outcome = self._route(request, account)
+        local = outcome.local
         receipt = Receipt(
             input_index=index,
             answered_at_ms=unix_ms(),
-            bundle_version=self._parts.version,
+            bundle_version=self._bundle.version,
             route=Route(capacity=outcome.capacity, reason=outcome.reason),
             answer=outcome.answer,
-            device_answer=None if own is None else own.answer,
-            resident_capacity=self._parts.nest.resident,
+            device_answer=None if local is None else local.answer,
+            resident_capacity=self._bundle.nest.resident,
             wall_ms=(time.perf_counter() - started) * 1e3,
             budget=budget,
-            success=None if own is None else self._success(own, budget),
+            success=None if local is None else self._success(local, budget),
         )
         account.enter(receipt, offload_bytes(window.shape))
         self._keep(receipt)
         return receipt
 
     def _check(self, window: Window) -> None:
-        shape = tuple(self._parts.manifest.signature.shape)
+        shape = tuple(self._bundle.manifest.signature.shape)
         if window.shape != shape or window.dtype != np.float32:
             raise InputError(
                 f"the input is {window.dtype} {window.shape}; "
-                f"{self._parts.manifest.task} takes float32 {shape}"
+                f"{self._bundle.manifest.task} takes float32 {shape}"
             )
         if not np.isfinite(window).all():
-            raise UnanswerableError("the input is not finite")
+            raise UnanswerableError("the input has values that are not finite (NaN or infinity)")
 
-    def _fit(self, budget: Budget) -> None:
-        """Make the capacity resident that the budget admits, fetching rings that are missing."""
-        wanted = policy.resident_capacity(self._costs, len(self._costs), budget)
-        if wanted > self._parts.held or self._start_damaged:
+    def _fit_to_budget(self, budget: Budget) -> None:
+        """Load the capacity that the budget admits, fetching rings that are missing."""
+        admitted = policy.resident_capacity(self._costs, len(self._costs), budget)
+        if admitted > self._bundle.held or self._start_damaged:
             self._try_to_grow(budget.memory_bytes)
-        held = self._parts.held
+        held = self._bundle.held
         capacity = policy.resident_capacity(self._costs, held, budget)
         if capacity == 1:
             for excess in capacity_excess(self._costs[:1], budget):
@@ -212,64 +233,66 @@ class Agent:
         try:
             grown = self._grow(memory_bytes)
         except DeliveryError as err:
-            _log.info("the nest does not grow yet: %s", err)
+            _log.info("cannot fetch more of the bundle yet: %s", err)
             self._growth_pause = self._growth_pause.after_failure()
             return
-        self._adopt(grown)
+        self._use(grown)
         self._growth_pause = policy.Backoff()
 
     def _load(self, capacity: int, budget: Budget) -> None:
-        """Load a capacity, and the one to begin with where memory admits both.
+        """Load a capacity, and the cascade's first capacity beside it where memory admits both.
 
-        A ring damaged on the disk costs those that need it, until it is fetched; so does the
-        template of the one to begin with.
+        Where a ring is damaged on the disk, load the largest capacity that does not need it. Where
+        only the first capacity's template is damaged, load the larger capacity alone. The damaged
+        file is fetched again with a later input.
         """
         for smaller in range(capacity, 0, -1):
-            cascade = cascade_to(self._parts.calibration, smaller)
-            wanted = 0 if self._start_damaged else cascade.start
-            start = policy.start_capacity(self._costs, smaller, wanted, budget)
-            # Where the start is damaged, the larger one may be whole.
+            cascade = cascade_to(self._bundle.calibration, smaller)
+            preferred = 0 if self._start_damaged else cascade.start
+            start = policy.start_capacity(self._costs, smaller, preferred, budget)
+            # If the first capacity is damaged, the larger one may still load.
             for first in sorted({start, smaller}):
                 try:
-                    self._parts.nest.load(smaller, first)
+                    self._bundle.nest.load(smaller, first)
                 except DeliveryError as err:
                     if smaller == 1:
                         raise
-                    _log.warning("capacity %d cannot be loaded: %s", smaller, err)
+                    _log.warning("cannot load capacity %d: %s", smaller, err)
                 else:
                     self._start_damaged |= first != start
                     return
-            self._parts = dataclasses.replace(self._parts, held=smaller - 1)
+            self._bundle = dataclasses.replace(self._bundle, held=smaller - 1)
 
-    def _adopt(self, parts: LoadedBundle) -> None:
-        self._parts = parts
+    def _use(self, bundle: LoadedBundle) -> None:
+        self._bundle = bundle
         self._start_damaged = False
-        self._costs = capacity_costs(parts.manifest, parts.version, self._meter, self._measured)
+        self._costs = capacity_costs(bundle.manifest, bundle.version, self._meter, self._measured)
 
-    def _success(self, own: _OwnAnswer, budget: Budget) -> list[float]:
-        found: list[float] = success(own.right, self._parts.manifest, budget).tolist()
-        return found
+    def _success(self, local: _LocalAnswer, budget: Budget) -> list[float]:
+        probabilities: list[float] = success(local.right, self._bundle.manifest, budget).tolist()
+        return probabilities
 
-    def _route(self, question: OffloadRequest, account: CostAccount) -> _Outcome:
-        """Decide when the first capacity has run, and when the last one has.
+    def _route(self, request: OffloadRequest, account: CostAccount) -> _Outcome:
+        """Answer an input and update the target controller with its cost.
 
-        Whatever the cloud does there is an answer.
+        Inputs for which a limit or a pause ruled the cloud out do not count, so that what they
+        saved is not spent later.
         """
         target = self._target(account.budget)
-        outcome = self._choose(question, target, account)
-        asked = outcome.reason != receipt_pb2.REASON_ACCEPTED
+        outcome = self._choose(request, target, account)
+        offloaded = outcome.reason != receipt_pb2.REASON_ACCEPTED
         if not (outcome.reason in NOT_ASKED or account.budget.tolerated_risk > 0):
-            taken = InputCost(share=asked, energy=account.energy_mj, latency=account.latency_ms)
-            self._controller = self._controller.after_input(target, taken)
+            cost = InputCost(share=offloaded, energy=account.energy_mj, latency=account.latency_ms)
+            self._controller = self._controller.after_input(target, cost)
         return outcome
 
     def _target(self, budget: Budget) -> Target:
-        """The target, beside what inputs are expected to take here and now."""
-        size = offload_bytes(self._parts.manifest.signature.shape)
-        nest = self._parts.nest
+        """Combine the budget's target with the expected costs of keeping and of offloading."""
+        size = offload_bytes(self._bundle.manifest.signature.shape)
+        nest = self._bundle.nest
         target = target_of(
             budget,
-            kept=kept_input(self._costs, self._parts.calibration, nest.start, nest.resident),
+            kept=kept_input(self._costs, self._bundle.calibration, nest.start, nest.resident),
             sent=InputCost(
                 share=1,
                 energy=self._meter.radio_mj(size, budget),
@@ -281,34 +304,39 @@ class Agent:
         return target
 
     def _curve(self) -> RoutingCurve:
-        nest = self._parts.nest
-        return curve_of(self._parts.calibration, nest.start, nest.resident)
+        nest = self._bundle.nest
+        return curve_of(self._bundle.calibration, nest.start, nest.resident)
 
-    def _choose(self, question: OffloadRequest, target: Target, account: CostAccount) -> _Outcome:
-        """Device or cloud; limits were held against the device before."""
-        skipped = self._cloud.skip_reason(question.window, account)
+    def _choose(self, request: OffloadRequest, target: Target, account: CostAccount) -> _Outcome:
+        """Answer on the device or in the cloud, with the capacities that `_fit_to_budget` loaded.
+
+        Always gives an answer, whatever the cloud does.
+        """
+        skipped = self._cloud.skip_reason(request.window, account)
         if skipped is not None:
-            return _kept(self._answer(question, account), skipped)
+            return _kept(self._answer_locally(request, account), skipped)
         thresholds = self._thresholds(target, account.budget)
         if policy.keeps_nothing(thresholds):
-            return self._ask_unseen(question, account)
-        own = self._look(question, account)
-        preferred = False
-        if own.capacity < self._parts.nest.resident:
-            preferred = policy.prefers_cloud(own.gained(self._parts.nest.resident), thresholds.gate)
-            if preferred and self._limit_reason(question, own, account) is None:
-                return self._gate(question, own, account)
-            own = self._run_larger(question, own, account)
-        # No guarantee is for an input that the gate's threshold would have sent.
-        if not preferred and not policy.prefers_cloud(own.gained(own.capacity), thresholds.accept):
-            return _kept(own, receipt_pb2.REASON_ACCEPTED)
-        limit = self._limit_reason(question, own, account)
+            return self._offload_first(request, account)
+        local = self._run_first(request, account)
+        gated = False
+        if local.capacity < self._bundle.nest.resident:
+            gain = local.cloud_gain(self._bundle.nest.resident)
+            gated = policy.prefers_cloud(gain, thresholds.gate)
+            if gated and self._limit_reason(request, local, account) is None:
+                return self._offload_at_gate(request, local, account)
+            local = self._run_larger(request, local, account)
+        # An input that the gate would have sent is never accepted: no risk guarantee covers it.
+        gain = local.cloud_gain(local.capacity)
+        if not gated and not policy.prefers_cloud(gain, thresholds.accept):
+            return _kept(local, receipt_pb2.REASON_ACCEPTED)
+        limit = self._limit_reason(request, local, account)
         if limit is not None:
-            return _kept(own, limit)
-        return self._ask(question, own, receipt_pb2.REASON_ESCALATED, account)
+            return _kept(local, limit)
+        return self._offload(request, local, receipt_pb2.REASON_ESCALATED, account)
 
     def _thresholds(self, target: Target, budget: Budget) -> policy.Thresholds:
-        """Look up the thresholds that the budget asks for; log a risk that is not certified."""
+        """Look up the thresholds for the budget, and log a tolerated risk that is not certified."""
         curve = self._curve()
         if budget.tolerated_risk > 0 and not policy.certified_thresholds(
             curve, budget.tolerated_risk
@@ -318,81 +346,83 @@ class Agent:
         return policy.thresholds_for_budget(curve, budget, share, drifting=self._drift.noticed)
 
     def _limit_reason(
-        self, question: OffloadRequest, own: _OwnAnswer, account: CostAccount
+        self, request: OffloadRequest, local: _LocalAnswer, account: CostAccount
     ) -> Reason.ValueType | None:
-        """Name the limit that rules out an offload after what has run, None if none does.
+        """Return the limit that rules out an offload after the runs so far, None if none does.
 
-        Counts expected costs, not measured ones, so that a replay decides the same.
+        Uses expected costs, not measured ones, so that a replay makes the same decision.
         """
-        ran = [self._costs[number - 1] for number in {self._parts.nest.start, own.capacity}]
-        return self._cloud.limit_reason(question.window, account, after=ran)
+        ran = [self._costs[number - 1] for number in {self._bundle.nest.start, local.capacity}]
+        return self._cloud.limit_reason(request.window, account, after=ran)
 
-    def _ask_unseen(self, question: OffloadRequest, account: CostAccount) -> _Outcome:
-        """Ask the cloud; a student runs only if it has to."""
-        found = self._cloud.answer(question, account)
-        if isinstance(found, NoAnswer):
-            return _kept(self._answer(question, account), found.reason)
-        return _Outcome(answer=found, capacity=0, reason=receipt_pb2.REASON_GATED, own=None)
+    def _offload_first(self, request: OffloadRequest, account: CostAccount) -> _Outcome:
+        """Ask the cloud before any student runs; fall back to the device."""
+        result = self._cloud.answer(request, account)
+        if isinstance(result, NoAnswer):
+            return _kept(self._answer_locally(request, account), result.reason)
+        return _Outcome(answer=result, capacity=0, reason=receipt_pb2.REASON_GATED, local=None)
 
-    def _gate(self, question: OffloadRequest, own: _OwnAnswer, account: CostAccount) -> _Outcome:
-        """Ask the cloud; the larger capacity runs only if it has to."""
-        outcome = self._ask(question, own, receipt_pb2.REASON_GATED, account)
+    def _offload_at_gate(
+        self, request: OffloadRequest, local: _LocalAnswer, account: CostAccount
+    ) -> _Outcome:
+        """Ask the cloud before the larger capacity runs; fall back to the larger capacity."""
+        outcome = self._offload(request, local, receipt_pb2.REASON_GATED, account)
         if not outcome.capacity:
             return outcome
-        return _kept(self._run_larger(question, own, account), outcome.reason)
+        return _kept(self._run_larger(request, local, account), outcome.reason)
 
-    def _ask(
+    def _offload(
         self,
-        question: OffloadRequest,
-        own: _OwnAnswer,
+        request: OffloadRequest,
+        local: _LocalAnswer,
         reason: Reason.ValueType,
         account: CostAccount,
     ) -> _Outcome:
-        """Ask the cloud; the device's answer stands if it has none."""
-        found = self._cloud.answer(dataclasses.replace(question, device_answer=own.answer), account)
-        if isinstance(found, NoAnswer):
-            return _kept(own, found.reason)
-        return _Outcome(answer=found, capacity=0, reason=reason, own=own)
+        """Ask the cloud; fall back to the device's answer so far."""
+        request = dataclasses.replace(request, device_answer=local.answer)
+        result = self._cloud.answer(request, account)
+        if isinstance(result, NoAnswer):
+            return _kept(local, result.reason)
+        return _Outcome(answer=result, capacity=0, reason=reason, local=local)
 
-    def _answer(self, question: OffloadRequest, account: CostAccount) -> _OwnAnswer:
-        """Answer on the device."""
-        return self._run_larger(question, self._look(question, account), account)
+    def _answer_locally(self, request: OffloadRequest, account: CostAccount) -> _LocalAnswer:
+        return self._run_larger(request, self._run_first(request, account), account)
 
-    def _look(self, question: OffloadRequest, account: CostAccount) -> _OwnAnswer:
-        """Run the first capacity; how hard the input is goes into the account of drift."""
-        nest = self._parts.nest
-        own = self._run(question, nest.start, account)
-        self._looked = True
-        rank = rank_of(float(own.right[nest.resident - 1]), self._curve().believed)
+    def _run_first(self, request: OffloadRequest, account: CostAccount) -> _LocalAnswer:
+        """Run the first capacity and pass the input's difficulty to the drift detector."""
+        nest = self._bundle.nest
+        local = self._run(request, nest.start, account)
+        self._student_ran = True
+        rank = rank_of(float(local.right[nest.resident - 1]), self._curve().believed)
         before, self._drift = self._drift, self._drift.after_input(rank)
         if self._drift.noticed != before.noticed:
-            _log.info(_DRIFTS if self._drift.noticed else _DRIFTS_NO_MORE)
-        return own
+            _log.info(_DRIFT_STARTED if self._drift.noticed else _DRIFT_ENDED)
+        return local
 
     def _run_larger(
-        self, question: OffloadRequest, own: _OwnAnswer, account: CostAccount
-    ) -> _OwnAnswer:
-        """Run the resident capacity where the one that has run is not enough."""
-        resident = self._parts.nest.resident
-        if own.capacity == resident:
-            return own
-        gained = float(own.right[resident - 1] - own.right[own.capacity - 1])
-        if not policy.runs_larger(gained, cascade_to(self._parts.calibration, resident).threshold):
-            return own
-        return self._run(question, resident, account)
+        self, request: OffloadRequest, local: _LocalAnswer, account: CostAccount
+    ) -> _LocalAnswer:
+        """Run the largest loaded capacity if it is expected to improve the answer enough."""
+        resident = self._bundle.nest.resident
+        if local.capacity == resident:
+            return local
+        gain = float(local.right[resident - 1] - local.right[local.capacity - 1])
+        if not policy.runs_larger(gain, cascade_to(self._bundle.calibration, resident).threshold):
+            return local
+        return self._run(request, resident, account)
 
-    def _run(self, question: OffloadRequest, capacity: int, account: CostAccount) -> _OwnAnswer:
-        entry = self._parts.manifest.capacities[capacity - 1]
-        said = account.run(
-            entry.macs, lambda: self._parts.nest.run(question.window[None], capacity)
+    def _run(self, request: OffloadRequest, capacity: int, account: CostAccount) -> _LocalAnswer:
+        entry = self._bundle.manifest.capacities[capacity - 1]
+        output = account.run(
+            entry.macs, lambda: self._bundle.nest.run(request.window[None], capacity)
         )
-        if not (np.isfinite(said.logits).all() and np.isfinite(said.right).all()):
+        if not (np.isfinite(output.logits).all() and np.isfinite(output.right).all()):
             raise UnanswerableError(
-                f"the input, with values up to {np.abs(question.window).max():.3g}, is too large: "
-                f"what capacity {capacity} makes of it is not finite"
+                f"the input, with values up to {np.abs(request.window).max():.3g}, is too large: "
+                f"the output of capacity {capacity} is not finite"
             )
-        return _OwnAnswer(int(said.logits[0].argmax()), capacity, said.right[0])
+        return _LocalAnswer(int(output.logits[0].argmax()), capacity, output.right[0])
 
 
-def _kept(own: _OwnAnswer, reason: Reason.ValueType) -> _Outcome:
-    return _Outcome(answer=own.answer, capacity=own.capacity, reason=reason, own=own)
+def _kept(local: _LocalAnswer, reason: Reason.ValueType) -> _Outcome:
+    return _Outcome(answer=local.answer, capacity=local.capacity, reason=reason, local=local)

@@ -1,4 +1,8 @@
-"""The cloud as an agent sees it: an option or none just now, an answer or a reason why not."""
+"""Asks the cloud for answers on behalf of the agent, and pauses after failures.
+
+`Cloud` reports whether the cloud is an option for an input, and turns an offload into a class or
+into the reason why there is none.
+"""
 
 import logging
 import time
@@ -28,24 +32,28 @@ _log = logging.getLogger(__name__)
 
 
 class NoAnswer(NamedTuple):
-    """Why the device has to answer itself."""
+    """The cloud gave no answer.
+
+    Attributes:
+        reason: why, for the receipt of the device's own answer.
+    """
 
     reason: Reason.ValueType
 
 
 class Cloud:
-    """Asks the cloud, and leaves it alone for a while after it failed."""
+    """Asks the cloud for answers; pauses for some inputs after a failure."""
 
     def __init__(
         self, offloader: Offloader, meter: Meter, notices: LimitNotices, *, deadline_ms: float
     ) -> None:
-        """Begin with a cloud that is thought to be there.
+        """Start without a pause, assuming that the cloud can be reached.
 
         Args:
-            offloader: asks.
-            meter: tells what an exchange takes.
-            notices: logs which limits keep it from asking.
-            deadline_ms: when an answer has to be here, by the clock.
+            offloader: sends the inputs.
+            meter: estimates or measures the time and energy of an exchange.
+            notices: logs the limits that rule out an offload.
+            deadline_ms: longest wait for an answer, in wall-clock milliseconds.
         """
         self._notices = notices
         self._offloader = offloader
@@ -56,16 +64,16 @@ class Cloud:
     def skip_reason(
         self, window: NDArray[np.float32], account: CostAccount
     ) -> Reason.ValueType | None:
-        """Tell why the cloud is no option for this input: a limit, or the pause after a failure.
+        """Return why the cloud is not an option for an input: a limit, or a pause after failures.
 
-        Call it once for every input: a pause is counted in inputs.
+        Call this exactly once per input, because it counts down the pause.
 
         Args:
-            window: the input.
-            account: of this input, with its budget.
+            window: the input, in the task's shape.
+            account: cost account of the input, with its budget.
 
         Returns:
-            None where the cloud is an option.
+            The reason for the receipt, None if the cloud is an option.
         """
         if not self._pause.over:
             self._pause = self._pause.after_input()
@@ -79,39 +87,47 @@ class Cloud:
         *,
         after: Sequence[CapacityCost] = (),
     ) -> Reason.ValueType | None:
-        """Tell which limit of the budget an offload exceeds when some capacities have run.
+        """Return the first limit of the budget that an offload would exceed, and log all of them.
 
         Args:
-            window: the input.
-            account: of this input, with its budget.
-            after: expected costs of the capacities that have run on the input.
+            window: the input, in the task's shape.
+            account: cost account of the input, with its budget.
+            after: expected costs of the capacities that have already run on the input.
 
         Returns:
-            The first such limit's reason, None where the budget admits the offload.
+            The reason for the receipt, None if the budget admits the offload.
         """
         size = offload_bytes(window.shape)
         energy_mj = self._meter.radio_mj(size, account.budget)
-        found = offload_excess(size, energy_mj, account.budget, after=after)
-        for excess in found:
+        excesses = offload_excess(size, energy_mj, account.budget, after=after)
+        for excess in excesses:
             self._notices.offload(excess)
-        return REASONS[found[0].limit] if found else None
+        return REASONS[excesses[0].limit] if excesses else None
 
-    def answer(self, question: OffloadRequest, account: CostAccount) -> int | NoAnswer:
-        """Ask for the class of an input, and enter the exchange into the bill."""
+    def answer(self, request: OffloadRequest, account: CostAccount) -> int | NoAnswer:
+        """Ask for the class of an input and add the exchange to its cost account.
+
+        Args:
+            request: the input to send.
+            account: cost account of the input; failed exchanges are added too.
+
+        Returns:
+            The class index, or why there is none. A failure starts or doubles the pause.
+        """
         started = time.perf_counter()
         try:
-            found = self._offloader.offload(question, deadline_ms=self._deadline_ms)
+            answer = self._offloader.offload(request, deadline_ms=self._deadline_ms)
         except OffloadError as err:
             _log.info("offload failed: %s", err)
             self._pause = self._pause.after_failure()
-            # Without a connection nothing but the attempt was sent.
-            away = isinstance(err, UnreachableError)
-            size = FRAMING_BYTES if away else offload_bytes(question.window.shape)
+            # Without a connection, only the attempt to connect went over the link.
+            unreachable = isinstance(err, UnreachableError)
+            size = FRAMING_BYTES if unreachable else offload_bytes(request.window.shape)
             account.exchange(size, 0, (time.perf_counter() - started) * 1e3)
             return NoAnswer(_reason(err))
         self._pause = policy.Backoff()
-        account.exchange(found.bytes_up, found.bytes_down, found.wall_ms)
-        return int(found.logits.argmax())
+        account.exchange(answer.bytes_up, answer.bytes_down, answer.wall_ms)
+        return int(answer.logits.argmax())
 
 
 def _reason(error: OffloadError) -> Reason.ValueType:

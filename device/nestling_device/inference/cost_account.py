@@ -1,4 +1,4 @@
-"""Adds up what one answer took, by source."""
+"""Adds up the time, energy and bytes that one answer takes, by source."""
 
 import time
 from collections.abc import Callable
@@ -16,10 +16,15 @@ T = TypeVar("T")
 
 
 class CostAccount:
-    """Time, energy and bytes of one answer in the making."""
+    """Running totals of the time, energy and bytes spent on one answer."""
 
     def __init__(self, meter: Meter, budget: Budget) -> None:
-        """Start at nothing."""
+        """Start with all totals at zero.
+
+        Args:
+            meter: estimates or measures the time and energy of each step.
+            budget: the budget of this input; its link determines the cost of exchanges.
+        """
         self.budget = budget
         self._meter = meter
         self._latency_ms = 0.0
@@ -31,28 +36,43 @@ class CostAccount:
         self._bytes_down = 0
 
     def run(self, macs: int, step: Callable[[], T]) -> T:
-        """Run a model and enter what it took."""
+        """Run a model and add its time and energy.
+
+        Args:
+            macs: multiply-accumulate operations of the run.
+            step: runs the model. If it raises, nothing is added.
+
+        Returns:
+            The result of `step`.
+        """
         started = time.perf_counter()
         result = step()
         spent = self._meter.compute(macs, (time.perf_counter() - started) * 1e3)
         self._latency_ms += spent.latency_ms
         self._compute_mj += spent.energy_mj
-        # The enum rises from measured to modelled: a sum is as certain as its least certain part.
+        # The enum rises from measured to modelled; a sum is only as certain as its least certain
+        # part.
         self._compute_provenance = max(self._compute_provenance, spent.energy_provenance)
         return result
 
     @property
     def latency_ms(self) -> float:
-        """Time so far."""
+        """Time so far, in ms."""
         return self._latency_ms
 
     @property
     def energy_mj(self) -> float:
-        """Energy so far, of all sources."""
+        """Energy so far from all sources, in mJ."""
         return self._compute_mj + self._radio_mj
 
     def exchange(self, bytes_up: int, bytes_down: int, wall_ms: float) -> None:
-        """Enter an exchange with the cloud, answered or not."""
+        """Add an exchange with the cloud, answered or not.
+
+        Args:
+            bytes_up: bytes sent.
+            bytes_down: bytes received.
+            wall_ms: how long the exchange took, in wall-clock milliseconds.
+        """
         spent = self._meter.radio(bytes_up + bytes_down, self.budget, wall_ms)
         self._latency_ms += spent.latency_ms
         self._radio_mj += spent.energy_mj
@@ -61,10 +81,10 @@ class CostAccount:
         self._bytes_down += bytes_down
 
     def enter(self, receipt: Receipt, offload_size_bytes: int) -> None:
-        """Write the sums into a receipt, and what an offload would have taken over the link.
+        """Write the totals into a receipt, and the cost that an offload has over the link.
 
         Args:
-            receipt: of the answer.
+            receipt: the receipt of this answer; changed in place.
             offload_size_bytes: bytes on the link for one offloaded input.
         """
         receipt.latency_ms = self._latency_ms
@@ -74,7 +94,7 @@ class CostAccount:
             ("compute", self._compute_mj, self._compute_provenance),
             ("radio", self._radio_mj, self._radio_provenance),
         ):
-            # What did not happen cost nothing, as the meter would have told.
+            # A source that was not used cost nothing; the meter's own provenance applies.
             known = provenance or self._meter.energy_provenance
             receipt.energy.add(source=source, energy_mj=energy_mj, provenance=known)
         if self.budget.link_mbit_s > 0:

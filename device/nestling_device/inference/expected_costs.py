@@ -1,4 +1,4 @@
-"""What capacities, and inputs that stay on this device, are expected to take."""
+"""Estimates the costs of each capacity, and of an input that stays on the device."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,13 @@ from nestling_device.inference.target_controller import InputCost
 def capacity_costs(
     manifest: Manifest, version: str, meter: Meter, measured: MeasuredCosts | None
 ) -> list[CapacityCost]:
-    """List the costs of capacities 1 to K: measured ones, the meter's estimates for the rest.
+    """List the costs of capacities 1 to K, measured where possible and estimated otherwise.
 
     Args:
-        manifest: of the bundle.
-        version: of the bundle; measured costs are those of one version.
-        meter: estimates.
-        measured: what was measured on this machine, None where nothing was.
+        manifest: manifest of the bundle.
+        version: version of the bundle; measured costs apply to one version only.
+        meter: estimates the costs that were not measured.
+        measured: costs measured on this machine, None if there are none.
     """
     return [
         _cost(manifest, version, number, meter, measured)
@@ -29,13 +29,13 @@ def capacity_costs(
 def kept_input(
     costs: Sequence[CapacityCost], calibration: Calibration, start: int, resident: int
 ) -> InputCost:
-    """Estimate what the mean input takes that stays on the device.
+    """Estimate the mean cost of an input that stays on the device.
 
     Args:
-        costs: of capacities 1 to K.
-        calibration: tells how many inputs the larger capacity runs on.
+        costs: costs of capacities 1 to K.
+        calibration: gives the share of inputs on which the larger capacity runs.
         start: capacity that runs first.
-        resident: the larger one that may run after it; equal to `start` where one is loaded.
+        resident: larger capacity that may run after it; equal to `start` if only one is loaded.
     """
     first, last = costs[start - 1], costs[resident - 1]
     if start == resident:

@@ -1,4 +1,4 @@
-"""Logs every limit and target that cannot be met, once each, with the figures."""
+"""Logs each limit and target that cannot be met, once, with the figures."""
 
 import logging
 
@@ -15,24 +15,24 @@ _KEYS: dict[Limit, str] = {
     "memory": "memory_kb",
 }
 _UNITS: dict[Kind, str] = {"energy": "mJ", "latency": "ms", "share": "offloads"}
-# These come and go by themselves, so they are no warning to the operator.
+# These come and go by themselves, so they are logged as information, not as warnings.
 _PASSING: frozenset[Limit] = frozenset({"link", "battery"})
 
 
 class LimitNotices:
-    """Logs what a budget rules out, each thing once."""
+    """Logs what a budget rules out; every notice appears once."""
 
     def __init__(self) -> None:
-        """Start with nothing logged."""
+        """Start with no notice logged."""
         self._logged: set[str] = set()
 
     def offload(self, excess: Excess) -> None:
-        """Log that the cloud is not asked because of a limit."""
+        """Log that a limit rules out the cloud."""
         text = f"the cloud is not asked: {excess}{_advice(excess)}"
         self._log_once(f"offload {excess.limit}", text, passing=excess.limit in _PASSING)
 
     def smallest_capacity(self, excess: Excess) -> None:
-        """Log that not even capacity 1 is within a limit."""
+        """Log that even capacity 1 exceeds a limit."""
         self._log_once(
             f"capacity {excess.limit}",
             f"{exceeded_capacity(excess)}{_advice(excess)}",
@@ -40,11 +40,16 @@ class LimitNotices:
         )
 
     def risk(self, curve: RoutingCurve, tolerated_risk: float) -> None:
-        """Log that a tolerated risk is not certified."""
+        """Log that the bundle does not certify a tolerated risk.
+
+        Args:
+            curve: routing curve of the loaded capacities.
+            tolerated_risk: the risk that the budget tolerates.
+        """
         self._log_once(f"risk {tolerated_risk}", uncertified_risk(curve, tolerated_risk))
 
     def target(self, target: Target) -> None:
-        """Log that a target is below what an input that stays on the device takes."""
+        """Log that a target is below the cost of an input that stays on the device."""
         self._log_once(f"target {target.kind} {target.mean}", missed_target(target))
 
     def _log_once(self, key: str, text: str, *, passing: bool = False) -> None:
@@ -57,13 +62,18 @@ class LimitNotices:
 def exceeded_capacity(excess: Excess) -> str:
     """Describe how capacity 1 exceeds a limit."""
     return (
-        f"the {excess.limit} limit admits no capacity: for capacity 1, {excess}; it answers all "
-        "the same, because no input is left unanswered"
+        f"the {excess.limit} limit admits no capacity: for capacity 1, {excess}; capacity 1 "
+        "answers anyway, because no input is left unanswered"
     )
 
 
 def uncertified_risk(curve: RoutingCurve, tolerated_risk: float) -> str:
-    """Describe a tolerated risk that a bundle does not certify, with the smallest that it does."""
+    """Describe a tolerated risk that a bundle does not certify, with its smallest certified risk.
+
+    Args:
+        curve: routing curve of the loaded capacities.
+        tolerated_risk: the risk that the budget tolerates.
+    """
     smallest = min((point.risk for point in curve.certified), default=None)
     least = "it certifies none" if smallest is None else f"its smallest is {smallest:g}"
     return (
@@ -73,7 +83,7 @@ def uncertified_risk(curve: RoutingCurve, tolerated_risk: float) -> str:
 
 
 def missed_target(target: Target) -> str:
-    """Describe a target that is below what the device alone takes."""
+    """Describe a target that is below the cost of an input that stays on the device."""
     unit = _UNITS[target.kind]
     return (
         f"the target of {target.mean:.4g} {unit} for the mean input cannot be met: an input that "

@@ -1,6 +1,7 @@
-"""Which limits of a budget an option exceeds, with the figure needed and the figure allowed: pure.
+"""Finds the limits of a budget that an option exceeds, with both figures. Pure.
 
-The policy asks whether anything is exceeded; logs, `doctor` and the simulator's report say what.
+The policy only asks whether a limit is exceeded; logs, `doctor` and the simulator's report print
+the figures.
 """
 
 from collections.abc import Sequence
@@ -12,32 +13,32 @@ from nestling.v1.budget_pb2 import Budget
 from nestling.v1.receipt_pb2 import Reason
 from nestling_core.routing.admission import transfer_ms
 
-# Below this charge a device saves: its energy limit shrinks in proportion.
+# Battery charge, 0 to 1, below which the energy limit shrinks in proportion to the charge.
 LOW_BATTERY = 0.2
 
 Limit = Literal["link", "energy", "battery", "latency", "memory"]
 
-# Why the cloud was not asked, by the limit that an offload exceeds.
+# The receipt's reason for not asking the cloud, by the limit that an offload exceeds.
 REASONS: dict[Limit, Reason.ValueType] = {
     "link": receipt_pb2.REASON_NO_LINK,
     "energy": receipt_pb2.REASON_ENERGY_LIMIT,
     "battery": receipt_pb2.REASON_LOW_BATTERY,
     "latency": receipt_pb2.REASON_LATENCY_LIMIT,
 }
-# Every reason that keeps an input on the device whatever the policy would choose.
+# Every reason that keeps an input on the device regardless of the policy's thresholds.
 NOT_ASKED = frozenset({*REASONS.values(), receipt_pb2.REASON_BACK_OFF})
 _UNITS: dict[Limit, str] = {"energy": "mJ", "battery": "mJ", "latency": "ms", "memory": "bytes"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityCost:
-    """What answering by one capacity takes on this device.
+    """The costs of one capacity on this device.
 
     Attributes:
-        memory_bytes: while it is resident.
-        latency_ms: of one run, at the 95th percentile where it was measured; limits are about it.
-        median_ms: of one run; targets for the mean input are about it.
-        energy_mj: of one run.
+        memory_bytes: memory that it needs while it is loaded.
+        latency_ms: time of one run, the 95th percentile where it was measured; used for limits.
+        median_ms: median time of one run; used for targets of the mean input.
+        energy_mj: energy of one run.
     """
 
     memory_bytes: int
@@ -51,10 +52,10 @@ class Excess:
     """A limit that an option exceeds.
 
     Attributes:
-        limit: which one; "battery" where a full battery would admit the option, "link" where there
-            is no link, which has no figures.
-        needed: by the option: millijoules, milliseconds or bytes.
-        allowed: by the budget, likewise.
+        limit: name of the limit; "battery" if a full battery would admit the option, "link" if
+            there is no link (both figures are 0 then).
+        needed: figure of the option, in mJ, ms or bytes.
+        allowed: figure that the budget allows, in the same unit.
     """
 
     limit: Limit
@@ -63,11 +64,11 @@ class Excess:
 
     @property
     def unit(self) -> str:
-        """Unit of both figures, empty for a link."""
+        """Unit of both figures, empty for the link."""
         return _UNITS.get(self.limit, "")
 
     def __str__(self) -> str:
-        """Both figures in words."""
+        """Both figures as a phrase for messages."""
         if self.limit == "link":
             return "there is no link"
         cause = ", with the battery low," if self.limit == "battery" else ""
@@ -78,16 +79,16 @@ class Excess:
 
 
 def energy_limit_mj(budget: Budget) -> float:
-    """Energy that one answer may take, smaller while the battery is low."""
+    """Return the most energy that one answer may take; less while the battery is low."""
     return budget.energy_mj * min(1.0, budget.battery / LOW_BATTERY)
 
 
 def capacity_excess(costs: Sequence[CapacityCost], budget: Budget) -> tuple[Excess, ...]:
-    """List the limits that capacities exceed when they are resident and run together.
+    """List the limits that capacities exceed if all of them are loaded and run on an input.
 
     Args:
-        costs: of these capacities.
-        budget: limits of now.
+        costs: costs of these capacities.
+        budget: limits for the next input.
     """
     return (
         *_over("memory", sum(cost.memory_bytes for cost in costs), budget.memory_bytes),
@@ -98,15 +99,16 @@ def capacity_excess(costs: Sequence[CapacityCost], budget: Budget) -> tuple[Exce
 def offload_excess(
     size_bytes: int, energy_mj: float, budget: Budget, *, after: Sequence[CapacityCost] = ()
 ) -> tuple[Excess, ...]:
-    """List the limits that an offload of an input exceeds; none means that it may go.
+    """List the limits that an offload exceeds; empty if the budget admits it.
 
     Args:
-        size_bytes: on the link, both ways.
-        energy_mj: of the radio.
-        budget: limits of now.
-        after: of the capacities that have run on the input.
+        size_bytes: bytes on the link, both ways.
+        energy_mj: energy of the radio.
+        budget: limits for the input.
+        after: costs of the capacities that have already run on the input.
     """
-    if not budget.link_mbit_s > 0:  # whatever the deadline
+    # Checked first: an infinite latency limit would admit an offload without a link.
+    if not budget.link_mbit_s > 0:
         return (Excess(limit="link"),)
     return _over_answer(transfer_ms(size_bytes, budget), energy_mj, after, budget)
 
@@ -129,5 +131,5 @@ def _over_energy(energy_mj: float, budget: Budget) -> tuple[Excess, ...]:
 
 
 def _over(limit: Limit, needed: float, allowed: float) -> tuple[Excess, ...]:
-    # NaN is never within a limit.
+    # Written so that NaN counts as an excess.
     return () if needed <= allowed else (Excess(limit=limit, needed=needed, allowed=allowed),)

@@ -1,4 +1,12 @@
-"""Sends an input to the cloud for its answer: the port, and the Open Inference Protocol."""
+"""Sends inputs to the cloud for an answer, over the Open Inference Protocol.
+
+`Offloader` is the port that the agent uses, `GrpcOffloader` its implementation. Errors:
+
+    OffloadError
+    ├── DeadlineMissedError
+    ├── UnreachableError
+    └── BadAnswerError
+"""
 
 import math
 import time
@@ -16,50 +24,57 @@ from nestling_device.errors import DeviceError
 from nestling_device.transport.grpc_channel import Channel
 from nestling_device.transport.identity import Identity
 
-# What gRPC and HTTP/2 add to a message, without TCP/IP: frame and message headers, header fields
-# (indexed from the second call on), trailers, pings. Counted on a socket: the mean of calls 50 to
-# 300 on one connection of grpcio 1.85.
+# Bytes that gRPC and HTTP/2 add to a message, without TCP/IP: frame and message headers, header
+# fields (indexed from the second call on), trailers, pings. Counted on a socket with grpcio 1.85:
+# the mean of calls 50 to 300 on one connection.
 FRAMING_BYTES_UP = 58
 FRAMING_BYTES_DOWN = 64
-# A connection whose other end is gone without a word looks like a slow cloud. Dialling again for
-# every missed deadline would make a slow cloud slower, never doing it would wait for TCP's minutes.
-_MISSES_BEFORE_REDIAL = 3
+# A connection whose other end vanished silently looks like a slow cloud. Reconnecting after every
+# missed deadline would make a slow cloud slower; never reconnecting would wait minutes for TCP.
+_MISSES_BEFORE_RECONNECT = 3
 
 
 class OffloadError(DeviceError):
-    """The cloud gave no usable answer; the device's own has to do."""
+    """The cloud gave no usable answer, so the device's own answer is used."""
 
 
 class DeadlineMissedError(OffloadError):
-    """No answer by the deadline."""
+    """No answer arrived by the deadline."""
 
 
 class UnreachableError(OffloadError):
-    """No connection, or it broke before the answer."""
+    """The connection failed, or broke before the answer arrived."""
 
 
 class BadAnswerError(OffloadError):
-    """The cloud refused the input, or its answer makes no sense."""
+    """The cloud refused the input, or its answer is invalid."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CloudAnswer:
-    """The teacher's answer to one input, and what it took."""
+    """The teacher's answer to one input, and its cost.
 
-    logits: NDArray[np.float32]  # (classes,), finite
+    Attributes:
+        logits: float32 of shape (classes,), finite.
+        bytes_up: bytes sent, framing included.
+        bytes_down: bytes received, framing included.
+        wall_ms: measured time from request to answer.
+    """
+
+    logits: NDArray[np.float32]
     bytes_up: int
     bytes_down: int
-    wall_ms: float  # measured
+    wall_ms: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class OffloadRequest:
-    """An input on its way to the cloud.
+    """An input to send to the cloud.
 
     Attributes:
-        window: in the task's shape, without a batch axis.
-        index: position in the source.
-        device_answer: class index that the student gave, None if none ran.
+        window: float32 in the task's shape, without a batch axis.
+        index: position in the source, from 0.
+        device_answer: class index that the student gave, None if no student ran.
     """
 
     window: NDArray[np.float32]
@@ -70,30 +85,31 @@ class OffloadRequest:
 class Offloader(Protocol):
     """Gets the cloud's answer to an input."""
 
-    def offload(self, question: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
-        """Ask the cloud.
+    def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
+        """Send an input to the cloud and wait for the answer.
 
         Args:
-            question: the input, and what is known of it.
-            deadline_ms: when the answer has to be here, from now.
+            request: the input and what the device knows about it.
+            deadline_ms: longest wait for the answer.
 
         Raises:
-            DeadlineMissedError: no answer by then.
+            DeadlineMissedError: no answer arrived by the deadline.
             UnreachableError: the cloud cannot be reached.
-            BadAnswerError: it refused, or its answer is of another shape or not finite.
+            BadAnswerError: the cloud refused the input, or its answer has the wrong shape or is
+                not finite.
         """
         ...
 
     def close(self) -> None:
-        """End the connection; closing twice is no error."""
+        """Close the connection; does nothing if it is closed already."""
         ...
 
 
 class GrpcOffloader:
-    """An `Offloader` for any server of the Open Inference Protocol v2; for one thread.
+    """Offloads to any server of the Open Inference Protocol v2; not thread-safe.
 
-    After a failed call it hangs up and dials again for the next one, so that the first call after
-    an outage is answered.
+    Reconnects after a broken connection, and after several missed deadlines in a row, so that the
+    first call after an outage is answered.
     """
 
     def __init__(
@@ -105,14 +121,15 @@ class GrpcOffloader:
         device_id: str,
         identity: Identity | None = None,
     ) -> None:
-        """Make an offloader; it dials when first asked.
+        """Prepare the connection; the first `offload` opens it.
 
         Args:
-            address: of the inference service.
-            model: the cloud model's name there; input tensor `input`, output tensor `logits`.
-            classes: number of logits expected.
-            device_id: told to the cloud with every input.
-            identity: for TLS, with the name `device_id`; None without.
+            address: address of the inference service.
+            model: name of the cloud model there, with input tensor `input` and output tensor
+                `logits`.
+            classes: expected number of logits.
+            device_id: sent to the cloud with every input.
+            identity: TLS identity issued to `device_id`; None to connect without TLS.
         """
         self._channel = Channel(address, identity)
         self._model = model
@@ -120,18 +137,18 @@ class GrpcOffloader:
         self._device_id = device_id
         self._misses = 0
 
-    def offload(self, question: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
-        request = infer_request(question, model=self._model, device_id=self._device_id)
+    def offload(self, request: OffloadRequest, *, deadline_ms: float) -> CloudAnswer:
+        message = infer_request(request, model=self._model, device_id=self._device_id)
         started = time.perf_counter()
         stub = self._channel.stub(inference_pb2_grpc.GRPCInferenceServiceStub)
         try:
-            response = stub.ModelInfer(request, timeout=deadline_ms / 1000)
+            response = stub.ModelInfer(message, timeout=deadline_ms / 1000)
         except grpc.RpcError as err:
             raise self._failure(err, deadline_ms) from err
         self._misses = 0
         return CloudAnswer(
             logits=read_logits(response, self._classes),
-            bytes_up=request.ByteSize() + FRAMING_BYTES_UP,
+            bytes_up=message.ByteSize() + FRAMING_BYTES_UP,
             bytes_down=response.ByteSize() + FRAMING_BYTES_DOWN,
             wall_ms=(time.perf_counter() - started) * 1000,
         )
@@ -140,7 +157,7 @@ class GrpcOffloader:
         code, target = err.code(), self._channel.address
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             self._misses += 1
-            if self._misses >= _MISSES_BEFORE_REDIAL:
+            if self._misses >= _MISSES_BEFORE_RECONNECT:
                 self._hang_up()
             return DeadlineMissedError(f"{target} did not answer within {deadline_ms:g} ms")
         if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
@@ -157,28 +174,39 @@ class GrpcOffloader:
 
 
 def infer_request(
-    question: OffloadRequest, *, model: str, device_id: str
+    request: OffloadRequest, *, model: str, device_id: str
 ) -> inference_pb2.ModelInferRequest:
-    """Put one input into a request, as raw little-endian float32 with a batch axis of 1."""
-    window = question.window
-    request = inference_pb2.ModelInferRequest(model_name=model)
-    request.parameters[offload_parameters.DEVICE_ID].string_param = device_id
-    request.parameters[offload_parameters.INPUT_INDEX].int64_param = question.index
-    if question.device_answer is not None:
-        request.parameters[offload_parameters.DEVICE_ANSWER].int64_param = question.device_answer
-    request.inputs.add(name="input", datatype="FP32", shape=[1, *window.shape])
-    request.raw_input_contents.append(np.ascontiguousarray(window, "<f4").tobytes())
-    return request
+    """Encode one input as raw little-endian float32 with a batch axis of 1.
+
+    Args:
+        request: the input and what the device knows about it.
+        model: name of the cloud model.
+        device_id: id of this device.
+    """
+    window = request.window
+    message = inference_pb2.ModelInferRequest(model_name=model)
+    message.parameters[offload_parameters.DEVICE_ID].string_param = device_id
+    message.parameters[offload_parameters.INPUT_INDEX].int64_param = request.index
+    if request.device_answer is not None:
+        message.parameters[offload_parameters.DEVICE_ANSWER].int64_param = request.device_answer
+    message.inputs.add(name="input", datatype="FP32", shape=[1, *window.shape])
+    message.raw_input_contents.append(np.ascontiguousarray(window, "<f4").tobytes())
+    return message
 
 
 def read_logits(response: inference_pb2.ModelInferResponse, classes: int) -> NDArray[np.float32]:
-    """Take the logits out of an answer, raw or typed.
+    """Read the logits from a response, whether sent as raw bytes or as typed values.
+
+    Args:
+        response: the server's response.
+        classes: expected number of logits.
 
     Returns:
         float32 of shape (classes,).
 
     Raises:
-        BadAnswerError: another tensor, another shape, or a value that is not finite.
+        BadAnswerError: the response has another tensor, type or shape, or a value that is not
+            finite.
     """
     if len(response.outputs) != 1 or response.outputs[0].name != "logits":
         names = [output.name for output in response.outputs]

@@ -1,9 +1,9 @@
-"""Who decides where an input runs: pure rules over probabilities, costs, budget and link.
+"""Decides where an input runs, by pure rules over probabilities, costs, budget and link.
 
-One rule decides twice. When the first capacity has run (gate) and when the last one has (accept or
-escalate) an input goes to the cloud if the cloud is believed to succeed more often than the device
-by more than a threshold. Thresholds come with the bundle, for the offload share that the budget
-targets.
+One rule (`prefers_cloud`) is applied twice: after the first capacity has run (gate) and after the
+last one has (accept or escalate). An input goes to the cloud if the cloud's predicted success
+probability exceeds the device's by more than a threshold. The bundle supplies the thresholds: for
+every target offload share, and for the tolerated risks that it certifies.
 """
 
 from collections.abc import Sequence
@@ -14,33 +14,39 @@ from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_core.routing.curve import point_at
 from nestling_device.inference.limits import CapacityCost, capacity_excess
 
-# Most inputs that something which failed is left alone for.
+# Longest pause after failures, in inputs.
 _LONGEST_PAUSE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """What the cloud must be better by, in success probability, to be asked."""
+    """Gains in success probability above which an input goes to the cloud.
+
+    Attributes:
+        gate: applied after the first capacity has run.
+        accept: applied after the last capacity has run.
+    """
 
     gate: float
     accept: float
 
 
-# Success probabilities lie in [0, 1]: their differences always exceed this.
+# Send every input without running a student. Success probabilities lie in [0, 1], so their
+# differences always exceed these thresholds.
 KEEP_NOTHING = Thresholds(gate=-1 - 1e-6, accept=-1 - 1e-6)
-# Nothing is kept either, but a student runs, so that it is known what inputs are like.
-LOOK_AND_SEND = Thresholds(gate=-1.0, accept=-1 - 1e-6)
+# Send every input after running a student, whose output shows how hard the inputs are.
+RUN_AND_SEND = Thresholds(gate=-1.0, accept=-1 - 1e-6)
 
 
 def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) -> int:
-    """Largest capacity that the budget admits of those that the device holds.
+    """Return the largest capacity on the device that the budget admits.
 
-    The smallest one stays even when the budget admits none: an input is never left unanswered.
+    Returns capacity 1 if the budget admits none, because no input is left unanswered.
 
     Args:
-        costs: of capacities 1 to K.
-        held: capacities 1 to `held` are on the device.
-        budget: limits of now.
+        costs: costs of capacities 1 to K.
+        held: largest capacity on the device; capacities 1 to `held` are there.
+        budget: limits for the next input.
     """
     fitting = [
         capacity
@@ -51,47 +57,52 @@ def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) 
 
 
 def start_capacity(
-    costs: Sequence[CapacityCost], resident: int, target: int, budget: Budget
+    costs: Sequence[CapacityCost], resident: int, preferred: int, budget: Budget
 ) -> int:
-    """Capacity to begin with: the one that the bundle wishes if the budget admits both.
+    """Return the capacity to run first: the bundle's choice if the budget admits both capacities.
 
     Args:
-        costs: of capacities 1 to K.
-        resident: the larger one, 1 to K.
-        target: to run before it; 0 for none.
-        budget: limits of now.
+        costs: costs of capacities 1 to K.
+        resident: the largest capacity to load, 1 to K; returned where no smaller one runs first.
+        preferred: the smaller capacity that the bundle's cascade runs first; 0 for none.
+        budget: limits for the next input.
     """
-    if not 0 < target < resident:
+    if not 0 < preferred < resident:
         return resident
-    both = [costs[target - 1], costs[resident - 1]]
-    return resident if capacity_excess(both, budget) else target
+    both = [costs[preferred - 1], costs[resident - 1]]
+    return resident if capacity_excess(both, budget) else preferred
 
 
-def runs_larger(gained: float, threshold: float) -> bool:
-    """Is the larger capacity's success worth more than the smaller one's by over the threshold?"""
-    return gained > threshold
+def runs_larger(gain: float, threshold: float) -> bool:
+    """Return whether the larger capacity of a cascade runs.
+
+    Args:
+        gain: predicted success probability of the larger capacity minus the smaller one's.
+        threshold: gain above which it runs.
+    """
+    return gain > threshold
 
 
 def thresholds_for(curve: RoutingCurve, offload_share: float) -> Thresholds:
-    """Thresholds for a target share, between the bundle's operating points where it lies between.
+    """Return the thresholds for a target share, interpolated between operating points.
 
     Args:
-        curve: points by rising share, from 0 to 1.
-        offload_share: wished; below 0 it is 0, above 1 it is 1.
+        curve: operating points by rising share, from 0 to 1.
+        offload_share: the target share, clipped to 0 to 1.
     """
     point = point_at(curve, offload_share)
     return Thresholds(gate=point.gate_threshold, accept=point.accept_threshold)
 
 
 def certified_thresholds(curve: RoutingCurve, tolerated_risk: float) -> Thresholds | None:
-    """Thresholds that the bundle has certified for a risk: of those within it, the most daring.
+    """Return the thresholds of the largest certified risk that does not exceed a tolerated risk.
 
     Args:
-        curve: of the capacity that is resident.
+        curve: routing curve of the loaded capacities.
         tolerated_risk: share of the device's own answers that may differ from the cloud's.
 
     Returns:
-        None where the bundle promises nothing within that risk.
+        None if the bundle certifies no risk that small.
     """
     within = [point for point in curve.certified if point.risk <= tolerated_risk]
     if not within:
@@ -103,43 +114,51 @@ def certified_thresholds(curve: RoutingCurve, tolerated_risk: float) -> Threshol
 def thresholds_for_budget(
     curve: RoutingCurve, budget: Budget, share: float, *, drifting: bool = False
 ) -> Thresholds:
-    """Thresholds for what the budget asks for: a tolerated risk, otherwise a share.
+    """Return the thresholds for the budget's tolerated risk, or else for an offload share.
 
-    A risk that the bundle does not support keeps nothing on the device, and while inputs drift it
-    supports none.
+    Every input goes to the cloud if the bundle does not certify the tolerated risk. The same holds
+    while inputs drift, because no certificate is valid then.
 
     Args:
-        curve: of the capacity that is resident.
-        budget: limits and targets of now.
-        share: to go for, as `TargetController` has it.
-        drifting: whether inputs are harder than those that promises are for.
+        curve: routing curve of the loaded capacities.
+        budget: limits and targets for the next input.
+        share: offload share from `TargetController`, used where no risk is tolerated.
+        drifting: whether inputs are harder than those that the bundle was calibrated on.
     """
     if not budget.tolerated_risk > 0:
         return thresholds_for(curve, share)
     certified = certified_thresholds(curve, budget.tolerated_risk)
     if certified is None:
         return KEEP_NOTHING
-    return LOOK_AND_SEND if drifting else certified
+    return RUN_AND_SEND if drifting else certified
 
 
 def keeps_nothing(thresholds: Thresholds) -> bool:
-    """Whether every input goes to the cloud, so that no student has to run first."""
+    """Return whether every input goes to the cloud without running a student first."""
     return thresholds.gate < -1
 
 
-def prefers_cloud(gained: float, threshold: float) -> bool:
-    """The one rule: is the cloud's success worth more than the device's by over the threshold?
+def prefers_cloud(gain: float, threshold: float) -> bool:
+    """Return whether an input goes to the cloud.
 
-    What is believed may be no number, of a broken model: such an input is not kept.
+    A NaN, which only a broken model yields, sends the input.
+
+    Args:
+        gain: predicted success probability of the cloud minus the device's.
+        threshold: gain above which the input goes to the cloud.
     """
-    return not gained <= threshold
+    return not gain <= threshold
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """How long what failed is left alone, in inputs: 1, 2, 4, up to 16.
+    """A pause between attempts that doubles with every failure: 1, 2, 4, up to 16 inputs.
 
-    Counted in inputs and not in seconds, so that a recorded trace replays to the same routes.
+    It counts inputs, not seconds, so that a recorded trace replays to the same routes.
+
+    Attributes:
+        failures: failures in a row.
+        left: inputs to skip before the next attempt.
     """
 
     failures: int = 0
@@ -147,14 +166,14 @@ class Backoff:
 
     @property
     def over(self) -> bool:
-        """Whether to try again."""
+        """True once the pause has ended and the next attempt may be made."""
         return self.left == 0
 
     def after_input(self) -> "Backoff":
-        """One more input was answered without trying."""
+        """Count one input that was answered without an attempt."""
         return Backoff(self.failures, max(0, self.left - 1))
 
     def after_failure(self) -> "Backoff":
-        """It failed again."""
+        """Record a failure and double the pause."""
         failures = self.failures + 1
         return Backoff(failures, min(2 ** (failures - 1), _LONGEST_PAUSE))

@@ -1,17 +1,20 @@
-"""Keeps the target of the mean input, whatever inputs are like: pure, one number of state.
+"""Holds the average offload share, energy or latency at its target while inputs change. Pure.
 
-A bundle's threshold sends the target share of the calibration inputs to the cloud, and another
-share of inputs that are harder or easier. The keeper counts what is owed: what was targeted so many
-inputs minus what they took. From that it goes for a larger or a smaller share than the target
-needs, a little while it owes little, and steeply beyond a small part of the window. The debt stays
-within narrow bounds so: what moves the share from one end to the other is the most that is
-remembered, so that a target that could not be had for a while is not made up for afterwards. The
-mean over any window is off by the change of the debt over the window's length, at most: the
-argument of adaptive conformal inference (Gibbs & Candès 2021, arXiv 2106.00170), with the bundle's
-own curve between shares and thresholds, so that a step means the same for every task.
+A bundle's threshold for a share sends that share of the calibration inputs to the cloud, but
+another share of inputs that are harder or easier. The controller corrects this with one number of
+state, the debt: the target times the number of inputs, minus what these inputs cost. It aims at a
+larger share than the target needs while the debt is positive and at a smaller one while it is
+negative. The correction is small for small debts and grows steeply beyond a small fraction of the
+window.
 
-A share of offloads, energy and latency are kept alike: they differ in what an input takes that
-stays on the device, and in what an offload adds, which changes with the link.
+The debt is clipped where it already moves the share all the way from 0 to 1. So a target that was
+out of reach for a while is not made up for later. The mean over any window misses the target by at
+most the change of the debt divided by the window's length. This is the argument of adaptive
+conformal inference (Gibbs & Candès 2021, arXiv 2106.00170); the bundle's curve translates shares to
+thresholds, so that a step has the same meaning for every task.
+
+Offload share, energy and latency are controlled alike. They differ only in the cost of an input
+that stays on the device and in the extra cost of an offload, which depends on the link.
 """
 
 from dataclasses import dataclass
@@ -21,22 +24,23 @@ from nestling.v1.budget_pb2 import Budget
 
 Kind = Literal["share", "energy", "latency"]
 
-# A debt that is still small, in parts of the window: 3 offloads of 500 inputs.
+# The debts below are measured in offloads, as a fraction of the window.
+# Debt at which the cubic part of the correction equals the linear part: 3 offloads in 500 inputs.
 _SMALL_DEBT = 0.006
-# How much share one window's worth of debt adds while it is small.
+# Share added per unit of debt while the debt is small.
 _SLOPE = 10.0
-# A debt that moves the share by 1, in parts of the window: 10 * 0.015 * (1 + (0.015 / 0.006)^2).
+# Debt that moves the share by 1: 10 * 0.015 * (1 + (0.015 / 0.006)^2) = 1.09.
 _FULL_DEBT = 0.015
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputCost:
-    """What one input takes of everything that can be targeted.
+    """The cost of one input, in every quantity that can have a target.
 
     Attributes:
-        share: 1 for an offload, 0 for none.
-        energy: mJ.
-        latency: ms.
+        share: 1 if the input was offloaded, otherwise 0.
+        energy: energy in mJ.
+        latency: time in ms.
     """
 
     share: float
@@ -44,20 +48,21 @@ class InputCost:
     latency: float
 
     def of(self, kind: Kind) -> float:
-        """That which a target is about."""
+        """Return the cost in the quantity of a target."""
         return {"share": self.share, "energy": self.energy, "latency": self.latency}[kind]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What the mean input is wished to take.
+    """A target for the mean cost of an input, and the expected costs that it is met with.
 
     Attributes:
-        kind: the target for.
-        mean: of it for an input; mJ, ms, or an offload share.
-        window: inputs over which the mean is kept, 0 where it is a target and no more.
-        kept: what an input takes that stays on the device.
-        sent: what an offload adds to it.
+        kind: the quantity: offload share, energy or latency.
+        mean: target for the mean input, as a share, in mJ or in ms.
+        window: number of inputs over which the controller holds the mean; 0 to use the bundle's
+            threshold without correction.
+        kept: expected cost of an input that stays on the device, in the unit of `mean`.
+        sent: expected extra cost of an offload, in the unit of `mean`.
     """
 
     kind: Kind
@@ -68,7 +73,7 @@ class Target:
 
     @property
     def share(self) -> float:
-        """Share of offloads that takes the target; it may lie outside of 0 to 1."""
+        """Offload share at which the expected mean meets the target; may lie outside 0 to 1."""
         room = self.mean - self.kept
         if self.sent > 0:
             return room / self.sent
@@ -76,34 +81,34 @@ class Target:
 
 
 def with_share(budget: Budget, share: float | None) -> Budget:
-    """A budget with the console's share, which goes before its own share, energy and latency.
+    """Return a budget in which the console's share replaces the share, energy and latency targets.
 
     Args:
-        budget: the device's own.
-        share: wished by the console, None where it wishes none.
+        budget: the device's own budget; not changed.
+        share: target share from the console, None to keep the budget as it is.
     """
     if share is None:
         return budget
-    target = Budget()
-    target.CopyFrom(budget)
-    target.offload_share = share
-    target.energy_per_input_mj = target.latency_per_input_ms = 0
-    return target
+    changed = Budget()
+    changed.CopyFrom(budget)
+    changed.offload_share = share
+    changed.energy_per_input_mj = changed.latency_per_input_ms = 0
+    return changed
 
 
 def share_in_force(budget: Budget) -> float | None:
-    """The share by which a device goes, None where a risk, an energy or a time decides."""
+    """Return the target share in force, None if a risk, energy or latency target overrides it."""
     others = (budget.tolerated_risk, budget.energy_per_input_mj, budget.latency_per_input_ms)
     return None if any(one > 0 for one in others) else budget.offload_share
 
 
 def target_of(budget: Budget, *, kept: InputCost, sent: InputCost) -> Target:
-    """Read off a budget the target: energy before latency before a share.
+    """Read a budget's target: energy if set, else latency if set, else the offload share.
 
     Args:
-        budget: limits and targets of now.
-        kept: what an input is expected to take that stays on the device.
-        sent: what an offload is expected to add, over the link of now.
+        budget: limits and targets for the next input.
+        kept: expected cost of an input that stays on the device.
+        sent: expected extra cost of an offload over the budget's link.
     """
     kind: Kind = "share"
     mean = budget.offload_share
@@ -118,12 +123,12 @@ def target_of(budget: Budget, *, kept: InputCost, sent: InputCost) -> Target:
 
 @dataclass(frozen=True)
 class TargetController:
-    """What is owed.
+    """The debt towards a target, and the rule that pays it back.
 
     Attributes:
-        owed: of the target for, below 0 where too much was taken.
-        window: that it is owed over.
-        kind: the target for.
+        owed: the debt, in the unit of the target; below 0 if inputs cost more than the target.
+        window: window of the target that the debt belongs to.
+        kind: quantity of the target that the debt belongs to.
     """
 
     owed: float = 0.0
@@ -131,26 +136,34 @@ class TargetController:
     kind: Kind = "share"
 
     def share_to_aim_at(self, target: Target) -> float:
-        """Share whose threshold comes next, 0 to 1; that of the target itself without a window."""
-        more = 0.0
+        """Return the offload share, 0 to 1, whose thresholds the next input uses.
+
+        Without a window, this is the target's own share.
+        """
+        correction = 0.0
         if target.window and target.sent > 0:
             debt = self._owed_for(target) / (target.window * target.sent)
-            more = _SLOPE * debt * (1 + (debt / _SMALL_DEBT) ** 2)
-        # What is expected may be off by any amount: a debt moves the share from its end, not from
-        # beyond it.
-        return min(1.0, max(0.0, min(1.0, max(0.0, target.share)) + more))
+            correction = _SLOPE * debt * (1 + (debt / _SMALL_DEBT) ** 2)
+        # Expected costs may be far off, and with them target.share. Clip it first, so that the
+        # debt moves the share from 0 or 1 and not from far outside.
+        return min(1.0, max(0.0, min(1.0, max(0.0, target.share)) + correction))
 
-    def after_input(self, target: Target, taken: InputCost) -> "TargetController":
-        """One more input; a debt that moves the share by all is the most that is remembered.
+    def after_input(self, target: Target, cost: InputCost) -> "TargetController":
+        """Update the debt with one input.
 
-        In a window of few inputs that is less than one offload, which is always remembered.
+        The debt is clipped where it moves the share by 1. The clipping limit is at least one
+        offload, so that short windows work too.
+
+        Args:
+            target: the target in force for this input.
+            cost: what the input cost.
         """
         if not target.window:
             return TargetController()
         most = max(1.0, _FULL_DEBT * target.window) * target.sent
-        owed = self._owed_for(target) + target.mean - taken.of(target.kind)
+        owed = self._owed_for(target) + target.mean - cost.of(target.kind)
         return TargetController(min(most, max(-most, owed)), target.window, target.kind)
 
     def _owed_for(self, target: Target) -> float:
-        """The debt; another window, or another kind of target, begins again."""
+        """Return the debt, 0 if it belongs to another window or another kind of target."""
         return self.owed if (self.window, self.kind) == (target.window, target.kind) else 0.0

@@ -1,1 +1,1 @@
-"""Times and energies of networks, measured on this machine."""
+"""Measures the time, energy and memory of networks on this machine, for `profile`."""

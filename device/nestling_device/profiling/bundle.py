@@ -1,4 +1,4 @@
-"""Measures what a network takes on this machine, and every one of the installed bundle."""
+"""Measures the time, energy and memory of every capacity of the installed bundle."""
 
 import threading
 import time
@@ -21,7 +21,8 @@ from nestling_device.sources.source import Windows
 _STATUS = Path("/proc/self/status")
 _KEPT_TIMES = 5000
 
-Say = Callable[[str], None]
+# Reports progress: called with the name of what is being measured.
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +30,11 @@ class Conditions:
     """How networks are measured.
 
     Attributes:
-        board: whose powers energy is modelled from without an instrument.
-        sampler: reads an instrument, if there is one.
-        seconds: how long each network runs, and how long the machine is left idle before.
+        board: board from whose power table energy is modelled without an instrument.
+        sampler: samples an instrument; None without one.
+        seconds: how long each network runs, and how long the machine idles before.
         meter: kind of the meter.
-        machine: where this is.
+        machine: name of this machine.
     """
 
     board: Board
@@ -45,13 +46,13 @@ class Conditions:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One network run over and over.
+    """Measurements of repeated runs of one network.
 
     Attributes:
-        times_ms: of single runs; of a long stretch evenly chosen ones, (at most 5000,).
-        runs: number of all.
-        wall_s: of all of them together.
-        joules: of the whole machine meanwhile, None where no instrument tells.
+        times_ms: times of single runs; at most 5000, evenly chosen if there were more.
+        runs: number of all runs.
+        wall_s: total time of all runs.
+        joules: energy of the whole machine during the runs, None without readings.
         resident_bytes: memory of the process.
     """
 
@@ -63,7 +64,14 @@ class Run:
 
 
 def metered(stretch: TimedRuns, sampler: Sampler | None) -> Run:
-    """What a stretch that has just ended took; an instrument's readings are soon forgotten."""
+    """Combine timed runs with the energy and memory of the process.
+
+    Call this right after the runs, because the sampler keeps its readings for a short time.
+
+    Args:
+        stretch: the timed runs.
+        sampler: samples an instrument; None without one.
+    """
     begun, ended = stretch.begun_s, stretch.ended_s
     return Run(
         times_ms=stretch.times_ms[:: len(stretch.times_ms) // _KEPT_TIMES + 1],
@@ -75,27 +83,27 @@ def metered(stretch: TimedRuns, sampler: Sampler | None) -> Run:
 
 
 def profile(
-    parts: LoadedBundle, windows: Windows, conditions: Conditions, say: Say
+    bundle: LoadedBundle, windows: Windows, conditions: Conditions, report: Report
 ) -> MeasuredCosts:
-    """Run capacities 1 to the largest held, the multiplexer's layers in each.
+    """Measure capacities 1 to the largest on the device, including the multiplexer's layers.
 
     Args:
-        parts: the installed bundle.
-        windows: inputs to run them on, (N, *shape).
-        conditions: of the measurement.
-        say: told what is being measured.
+        bundle: the installed bundle.
+        windows: inputs to run the capacities on, float32 (N, *shape).
+        conditions: how to measure.
+        report: called with the name of what is being measured.
 
     Raises:
-        DeliveryError: a ring is damaged.
+        DeliveryError: a ring or template is missing or damaged.
     """
-    idle_w = idle_watts(conditions, say)
+    idle_w = idle_watts(conditions, report)
     capacities: list[Run] = []
-    for capacity in range(1, parts.held + 1):
-        say(f"capacity {capacity}")
-        parts.nest.load(capacity)
-        capacities.append(_run(lambda w: parts.nest.run(w[None]), windows, conditions))
+    for capacity in range(1, bundle.held + 1):
+        report(f"capacity {capacity}")
+        bundle.nest.load(capacity)
+        capacities.append(_run(lambda w: bundle.nest.run(w[None]), windows, conditions))
     return MeasuredCosts(
-        bundle=parts.version,
+        bundle=bundle.version,
         machine=conditions.machine,
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
         meter=conditions.meter,
@@ -105,12 +113,20 @@ def profile(
     )
 
 
-def idle_watts(conditions: Conditions, say: Say) -> float | None:
-    """Mean power while nothing runs, None without an instrument or with too few readings."""
+def idle_watts(conditions: Conditions, report: Report) -> float | None:
+    """Measure the mean power while nothing runs.
+
+    Args:
+        conditions: how to measure.
+        report: called with the name of what is being measured.
+
+    Returns:
+        Watts; None without an instrument or with too few readings.
+    """
     if conditions.sampler is None:
         return None
-    say("idle power")
-    # The first reading has to be in before the interval begins.
+    report("idle power")
+    # Wait for the first reading, which has to come before the interval.
     pause = threading.Event()
     pause.wait(min(1.0, conditions.seconds))
     begun = time.monotonic()
@@ -126,7 +142,13 @@ def _run(network: Callable[[Windows], object], windows: Windows, conditions: Con
 
 
 def cost_of(run: Run, idle_w: float | None, conditions: Conditions) -> NetworkCost:
-    """Sum a run up; `idle_w` is the power while nothing ran, None where it is not known."""
+    """Summarize the runs of a network as the cost of one run.
+
+    Args:
+        run: measurements of the network.
+        idle_w: power while nothing runs, watts; None if it is not known.
+        conditions: how the runs were measured.
+    """
     median, p95 = np.percentile(run.times_ms, [50, 95])
     cost = NetworkCost(
         latency_ms=round(float(median), 4),
@@ -139,24 +161,33 @@ def cost_of(run: Run, idle_w: float | None, conditions: Conditions) -> NetworkCo
         return cost
     above_idle = run.joules - idle_w * run.wall_s
     energy_mj = round(above_idle * 1e3 / run.runs, 6)
-    if energy_mj <= 0:  # lost in what else the board does: that is no run for nothing
+    if energy_mj <= 0:  # below the noise of the board's other load; the modelled energy is better
         return cost
     provenance = provenance_name(conditions.sampler.provenance)
     return replace(cost, energy_mj=energy_mj, energy_provenance=provenance)
 
 
 def active_watts(runs: Sequence[Run], idle_w: float | None) -> float | None:
-    """Power that running networks adds, over all of them; None where it cannot be told."""
-    told = [(run.joules, run.wall_s) for run in runs if run.joules is not None]
-    if not told or idle_w is None:
+    """Return the mean power that running networks added, over all of them.
+
+    Args:
+        runs: measurements of the networks.
+        idle_w: power while nothing runs, watts; None if it is not known.
+
+    Returns:
+        Watts; None if there are no readings, or if they do not exceed the idle power.
+    """
+    metered_runs = [(run.joules, run.wall_s) for run in runs if run.joules is not None]
+    if not metered_runs or idle_w is None:
         return None
-    joules, wall_s = sum(energy for energy, _ in told), sum(seconds for _, seconds in told)
+    joules = sum(energy for energy, _ in metered_runs)
+    wall_s = sum(seconds for _, seconds in metered_runs)
     active_w = round(joules / wall_s - idle_w, 6)
     return active_w if active_w > 0 else None
 
 
 def resident_bytes(status: Path = _STATUS) -> int:
-    """Memory that this process holds, 0 where the kernel does not say."""
+    """Return the resident memory of this process, 0 if the kernel does not report it."""
     try:
         lines = status.read_text("ascii").splitlines()
     except OSError:

@@ -1,4 +1,5 @@
-"""A running device: `device` wires the rooms together; updates, signals and the opening of parts.
+"""Runs a device: wires its components together, updates its bundle and handles signals.
 
-Everything that the configuration names (meter, instrument, source) is opened here.
+`device` does the wiring. The `open_*` modules open what the configuration names: meter, instrument
+and source.
 """

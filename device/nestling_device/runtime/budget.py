@@ -1,4 +1,4 @@
-"""What a device may spend now."""
+"""Determines what a device may spend on the next input."""
 
 from nestling.v1.budget_pb2 import Budget
 from nestling_device.config.schema import Config
@@ -7,7 +7,7 @@ from nestling_device.hardware.resources import available_memory_bytes, battery_c
 
 
 def budget_of(config: Config) -> Budget:
-    """What the operator allows, and no more than the machine has."""
+    """Return the configured budget, with memory and battery limited to what the machine has now."""
     limits, link = config.budget, load_link(config.board.link)
     memory_bytes = int(limits.memory_kb * 1000)
     available = available_memory_bytes()

@@ -1,4 +1,4 @@
-"""Wires one device: state folder, delivery, bundle, agent, telemetry."""
+"""Wires the components of one device: state folder, delivery, bundle, agent and telemetry."""
 
 import logging
 import threading
@@ -39,19 +39,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceConfig:
-    """Who a device is, and where its cloud is.
+    """Identity of a device and addresses of its cloud.
 
     Attributes:
         device_id: letters, digits, dots, dashes and underscores.
-        profile: name of its board, told to the console.
-        state_dir: everything that has to outlive a restart.
-        cloud: where inference and delivery are.
-        broker: where the MQTT broker is.
-        activations: that this machine's processor is made for.
-        delivery: how bundles come.
-        deadline_ms: when an offload has to be answered, by the clock.
-        identity: for TLS with cloud and broker, in the name `device_id`; None for a cloud on this
-            machine, without TLS.
+        profile: name of the board, shown in the console.
+        state_dir: folder for everything that has to survive a restart.
+        cloud: address of the inference and delivery services.
+        broker: address of the MQTT broker.
+        activations: integer type of the activations that suits this processor.
+        delivery: transport over which bundles are downloaded.
+        deadline_ms: longest wait for the answer to an offload, in wall-clock milliseconds.
+        identity: TLS identity issued to `device_id`, used with cloud and broker; None to connect
+            without TLS to a cloud on this machine.
     """
 
     device_id: str
@@ -66,7 +66,7 @@ class DeviceConfig:
 
 
 class Device:
-    """A running device; use it as a context manager, from one thread."""
+    """A running device. A context manager; use it from one thread."""
 
     def __init__(
         self,
@@ -75,16 +75,16 @@ class Device:
         memory_bytes: int,
         costs: MeasuredCosts | None = None,
     ) -> None:
-        """Prepare a device.
+        """Prepare a device; nothing is opened before the context is entered.
 
         Args:
-            config: who and where.
-            meter: tells what its steps take.
-            memory_bytes: budget that decides how much of the nest is fetched at first.
-            costs: what was measured on this machine, if anything was.
+            config: identity of the device and addresses of its cloud.
+            meter: estimates or measures the time and energy of each step.
+            memory_bytes: memory budget that decides how many capacities are downloaded at first.
+            costs: costs measured on this machine, None if there are none.
 
         Raises:
-            ValueError: the device id has characters that cannot stand in a topic.
+            ValueError: the device id has characters that an MQTT topic cannot contain.
         """
         check_device_id(config.device_id)
         self._config = config
@@ -92,14 +92,15 @@ class Device:
         self._memory_bytes = memory_bytes
         self._costs = costs
         self._stack = ExitStack()
-        self._next: LoadedBundle | None = None  # another release, which growing brought
+        self._next: LoadedBundle | None = None  # another release, downloaded while growing
         self._source = _blob_source(config)
 
     def __enter__(self) -> Self:
-        """Install the desired bundle, or take up the one on the disk, and begin telemetry.
+        """Install the desired bundle or else use the one on the disk, and start telemetry.
 
         Raises:
-            DeviceError: no bundle can be had, or the state folder cannot be used.
+            DeviceError: there is no bundle on the disk and none can be downloaded, or the state
+                folder cannot be used.
         """
         with ExitStack() as stack:
             self._enter(stack)
@@ -118,24 +119,24 @@ class Device:
         self._installing = threading.Lock()
         self._updater = Updater(self._update, config.device_id)
         stack.callback(self._updater.close)
-        stack.callback(self._source.close)  # ends the installation that the updater waits for
-        self._adopt(load_bundle(self._install_or_resume(), self._blobs))
-        stack.callback(self._hang_up)
+        stack.callback(self._source.close)  # cancels the download that updater.close waits for
+        self._use(load_bundle(self._install_or_resume(), self._blobs))
+        stack.callback(self._close_offloader)
         self._telemetry = stack.enter_context(self._open_telemetry())
         if config.identity is not None:
             stack.enter_context(Renewal(config.identity))
 
-    def _adopt(self, parts: LoadedBundle) -> None:
-        """Answer by another bundle from now on."""
+    def _use(self, bundle: LoadedBundle) -> None:
+        """Answer the next inputs with another bundle."""
         self._offloader = GrpcOffloader(
             self._config.cloud,
-            model=parts.manifest.cloud.name,
-            classes=len(parts.manifest.signature.classes),
+            model=bundle.manifest.cloud.name,
+            classes=len(bundle.manifest.signature.classes),
             device_id=self._config.device_id,
             identity=self._config.identity,
         )
         self._agent = Agent(
-            parts,
+            bundle,
             self._offloader,
             self._meter,
             deadline_ms=self._config.deadline_ms,
@@ -145,33 +146,35 @@ class Device:
         )
 
     def _install_or_resume(self) -> VerifiedBundle:
-        """Install the desired bundle; where that fails, go on with the one on the disk."""
+        """Install the desired bundle; if that fails, use the one on the disk."""
         try:
             return self._installer.install(self._memory_bytes)
         except DeliveryError as err:
-            held = self._installer.active(self._memory_bytes)
-            if held is None:
+            installed = self._installer.active(self._memory_bytes)
+            if installed is None:
                 raise
-            _log.warning("%s; going on with bundle %s", err, held.version)
-            return held
+            _log.warning("%s; continuing with bundle %s", err, installed.version)
+            return installed
 
     def _grow(self, memory_bytes: int) -> LoadedBundle:
-        """Use more of the nest, from the disk if it is there, else from the cloud."""
+        """Load more capacities of the bundle, from the disk if possible, else from the cloud."""
         if not self._installing.acquire(blocking=False):
             raise DeliveryError("a new release is being installed")
         try:
-            held = None
-            with suppress(DeliveryError):  # damaged: only the cloud can help
-                held = self._installer.active(memory_bytes)
-            if held is None or held.capacity <= self._agent.parts.held:
-                held = self._installer.install(memory_bytes)
-            parts = load_bundle(held, self._blobs)
+            installed = None
+            with suppress(DeliveryError):  # damaged on the disk: download it again
+                installed = self._installer.active(memory_bytes)
+            if installed is None or installed.capacity <= self.bundle.held:
+                installed = self._installer.install(memory_bytes)
+            bundle = load_bundle(installed, self._blobs)
         finally:
             self._installing.release()
-        if parts.version != self.parts.version:
-            self._next = parts
-            raise DeliveryError(f"bundle {parts.version} is there; it is taken up after this input")
-        return parts
+        if bundle.version != self.bundle.version:
+            self._next = bundle
+            raise DeliveryError(
+                f"bundle {bundle.version} is installed; it is used from the next input"
+            )
+        return bundle
 
     def _update(self, memory_bytes: int) -> LoadedBundle:
         with self._installing:
@@ -187,37 +190,50 @@ class Device:
         return Telemetry(config, self._outbox, self._state)
 
     @property
-    def parts(self) -> LoadedBundle:
+    def bundle(self) -> LoadedBundle:
         """The bundle in use."""
-        return self._agent.parts
+        return self._agent.bundle
 
     @property
     def blobs(self) -> BlobStore:
-        """Blobs on this device."""
+        """The blob store of this device."""
         return self._blobs
 
     @property
     def bundle_bytes(self) -> int:
-        """Bytes that delivery brought so far."""
+        """Bytes that delivery has downloaded so far."""
         return self._source.bytes_received
 
     @property
     def telemetry_bytes(self) -> int:
-        """Bytes that telemetry sent so far."""
+        """Bytes that telemetry has sent so far."""
         return self._telemetry.bytes_sent
 
     @property
     def receipts_written(self) -> int:
-        """Receipts that the outbox took since it was made."""
+        """Receipts stored in the outbox since it was created."""
         return self._outbox.last_sequence
 
     def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
-        """Answer one input, by a newly desired bundle if it is ready; see `Agent.answer`.
+        """Answer one input, switching to a new bundle first if one is ready.
 
-        The console's wish for the offload share, where there is one, goes before the budget's.
+        A target share set in the console replaces the budget's targets, except a tolerated risk.
+
+        Args:
+            index: position in the source, from 0.
+            window: float32 in the task's shape and units.
+            budget: what the device may spend on this input.
+
+        Returns:
+            The receipt, already stored in the outbox.
+
+        Raises:
+            InputError: as for `Agent.answer`.
+            StorageError: the receipt could not be stored.
+            DeliveryError: not even the smallest capacity can be read from the disk.
         """
         budget = with_share(budget, self._telemetry.target_share)
-        self._take_up_release(budget.memory_bytes)
+        self._switch_bundle(budget.memory_bytes)
         receipt = self._agent.answer(index, window, budget)
         self._telemetry.set_gauges(
             Gauges(
@@ -231,30 +247,31 @@ class Device:
         )
         return receipt
 
-    def _take_up_release(self, memory_bytes: int) -> None:
-        found = self._updater.poll(
+    def _switch_bundle(self, memory_bytes: int) -> None:
+        """Use a newly installed bundle if there is one."""
+        installed = self._updater.poll(
             desired=self._telemetry.desired_bundle,
-            active=self.parts.version,
+            active=self.bundle.version,
             memory_bytes=memory_bytes,
         )
-        parts, self._next = found or self._next, None
-        if parts is not None and parts.version != self.parts.version:
-            _log.info("going over from bundle %s to %s", self.parts.version, parts.version)
-            self._hang_up()
-            self._adopt(parts)
+        bundle, self._next = installed or self._next, None
+        if bundle is not None and bundle.version != self.bundle.version:
+            _log.info("switching from bundle %s to %s", self.bundle.version, bundle.version)
+            self._close_offloader()
+            self._use(bundle)
 
-    def _hang_up(self) -> None:
+    def _close_offloader(self) -> None:
         self._offloader.close()
 
     def abandon(self) -> None:
-        """Cancel the download under way, and any later one; any thread may call this, at any time.
+        """Cancel the current download and refuse later ones; may be called from any thread.
 
         Entering a device that has no bundle yet then raises SourceUnreachableError.
         """
         self._source.close()
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until the cloud has acknowledged every receipt; False if it did not in time."""
+        """Wait until the cloud has acknowledged every receipt; return False on timeout."""
         return self._telemetry.flush(timeout_s)
 
     def __exit__(
@@ -263,7 +280,7 @@ class Device:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Say goodbye and close everything; what is not acknowledged stays in the outbox."""
+        """End telemetry and close everything; unacknowledged receipts stay in the outbox."""
         self._stack.__exit__(kind, error, trace)
 
 

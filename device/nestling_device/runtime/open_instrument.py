@@ -1,4 +1,4 @@
-"""Every instrument, by the name that the configuration has for it."""
+"""Opens the power instrument that the configuration names."""
 
 from nestling_device.config.schema import MeterTable
 from nestling_device.energy.instruments.ina import Ina219, Ina260
@@ -9,10 +9,13 @@ from nestling_device.hardware.i2c import open_bus
 
 
 def open_instrument(table: MeterTable) -> Instrument | None:
-    """Open the instrument that a configuration names, None for the profile; close it after use.
+    """Open the instrument that a configuration names; the caller closes it.
+
+    Returns:
+        None for `kind = "profile"`, which uses no instrument.
 
     Raises:
-        DeviceError: it is not there.
+        DeviceError: the instrument cannot be found or opened.
     """
     match table.kind:
         case "pmic":

@@ -1,4 +1,4 @@
-"""Opens the meter that a device runs with: the best that its configuration and profile allow."""
+"""Opens the most accurate energy meter that the configuration and the measured costs allow."""
 
 import logging
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def open_meter(config: Config, costs: MeasuredCosts | None) -> Iterator[Meter]:
-    """Open a meter, and its instrument if it has one.
+    """Open a meter and its instrument, for the length of the block.
 
-    An instrument counts once a profile has measured with it what the board draws when idle: without
-    that, what it reads cannot be put down to a step.
+    An instrument is used only after `nestling-device profile` has measured the board's idle power
+    with it: without the idle power, a reading cannot be attributed to a step.
 
-    One that is not there any more costs no answer: the profile's powers go on without it.
+    If the instrument cannot be opened, energy is calculated from the measured powers instead.
 
     Args:
         config: names the meter, board and link.
-        costs: of this machine.
+        costs: costs measured on this machine, None if there are none.
     """
     board, link = load_board(config.board.profile), load_link(config.board.link)
     kind = config.meter.kind
@@ -35,7 +35,7 @@ def open_meter(config: Config, costs: MeasuredCosts | None) -> Iterator[Meter]:
         if powers is None or (kind != "profile" and costs is not None and costs.meter != kind):
             if kind != "profile":
                 _log.warning(
-                    "the %s meter does not count yet, and energy is modelled: run "
+                    "the %s meter is not used yet, and energy is modelled: run "
                     "nestling-device profile --write once",
                     kind,
                 )
@@ -45,7 +45,7 @@ def open_meter(config: Config, costs: MeasuredCosts | None) -> Iterator[Meter]:
         try:
             instrument = open_instrument(config.meter)
         except DeviceError as err:
-            _log.warning("%s; energy is calibrated from the profile meanwhile", err)
+            _log.warning("%s; energy is calibrated from profile.json meanwhile", err)
         else:
             if instrument is not None:
                 sampler = stack.enter_context(Sampler(instrument))

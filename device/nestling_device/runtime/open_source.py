@@ -1,4 +1,4 @@
-"""Every kind of source, by the name that the configuration has for it."""
+"""Opens the input source that the configuration names."""
 
 from pathlib import Path
 
@@ -16,17 +16,17 @@ from nestling_device.sources.watched_folder import WatchedFolder
 
 
 def open_source(table: SourceTable, device: Device, state_dir: Path) -> Source:
-    """Open the source that a configuration names; close it after use.
+    """Open the source that a configuration names; the caller closes it.
 
     Args:
-        table: of the configuration.
-        device: its bundle says what inputs look like.
-        state_dir: where a source keeps what has to outlive a restart.
+        table: the configuration's table `[source]`.
+        device: the device; its bundle gives the shape and units of inputs.
+        state_dir: folder in which a source keeps its position across restarts.
 
     Raises:
-        DeviceError: it cannot be read, or does not give what the task takes.
+        DeviceError: the source cannot be read, or its inputs do not fit the task.
     """
-    manifest = device.parts.manifest
+    manifest = device.bundle.manifest
     shape = tuple(manifest.signature.shape)
     match table.kind:
         case "recording":

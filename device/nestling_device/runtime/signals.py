@@ -1,9 +1,9 @@
-"""Signals of a running device: SIGINT and SIGTERM end it, SIGHUP changes nothing.
+"""Handles the signals of a running device: SIGINT and SIGTERM end it, SIGHUP is ignored.
 
-Python runs a handler in the main thread, between any two steps of the program. A handler that
-raises leaves half done what was under way there (a gRPC call object once waited ten minutes for its
-own lock), and one that sets an event may wait for that event's own lock. So the handlers here do
-nothing: the interpreter writes the signal's number into a pipe, and a thread reads it.
+Python runs signal handlers in the main thread, between any two bytecode instructions. A handler
+that raises can interrupt code that holds a lock (a gRPC call once waited ten minutes for its own
+lock), and a handler that sets an event can deadlock on that event's lock. So the handlers here do
+nothing: the interpreter writes the signal's number to a pipe, and a thread reads the pipe.
 """
 
 import logging
@@ -21,15 +21,15 @@ _HANDLED = (*_ENDING, signal.SIGHUP)
 
 @contextmanager
 def ending_signals(stop: threading.Event, cancel: Callable[[], None]) -> Iterator[None]:
-    """Have SIGINT and SIGTERM set an event and cancel what is under way; for the main thread.
+    """Make SIGINT and SIGTERM set an event and cancel blocking calls; for the main thread.
 
     Args:
-        stop: set by either.
-        cancel: called once, in another thread, after `stop` was set: for calls that the main
-            thread may be waiting for.
+        stop: set by either signal.
+        cancel: called once, in another thread, after `stop` was set; should end any call that the
+            main thread is waiting for.
     """
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)  # as the interpreter asks for
+    os.set_blocking(writing, False)  # required by set_wakeup_fd
     thread = threading.Thread(target=_listen, args=(reading, stop, cancel), name="signals")
     thread.start()
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -46,15 +46,15 @@ def ending_signals(stop: threading.Event, cancel: Callable[[], None]) -> Iterato
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Take the place of the system's default action; the thread acts instead."""
+    """Replace the default action of a signal; the thread acts instead."""
 
 
 def _listen(reading: int, stop: threading.Event, cancel: Callable[[], None]) -> None:
     while numbers := os.read(reading, 64):
         if signal.SIGHUP in numbers:
             _log.warning(
-                "SIGHUP changes nothing: settings are read at the start, so restart the device to "
-                "have them read again"
+                "SIGHUP changes nothing: settings are read at the start; restart the device to "
+                "apply new ones"
             )
         if not stop.is_set() and any(number in numbers for number in _ENDING):
             stop.set()

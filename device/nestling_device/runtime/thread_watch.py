@@ -1,4 +1,4 @@
-"""Notices a thread that ended by an exception: half a device must not go on in silence."""
+"""Detects threads that ended with an exception, so that a process does not run on without them."""
 
 import logging
 import threading
@@ -11,17 +11,17 @@ _log = logging.getLogger(__name__)
 
 
 class ThreadEndedError(DeviceError):
-    """A thread of this process ended by an exception."""
+    """A thread of this process ended with an exception."""
 
 
 class ThreadWatch:
-    """Remembers the threads that ended by an exception."""
+    """Records the threads that ended with an exception."""
 
     def __init__(self) -> None:
         self._ended: list[str] = []
 
     def note(self, ended: threading.ExceptHookArgs) -> None:
-        """Take note of a thread's last exception."""
+        """Record the exception that ended a thread."""
         name = ended.thread.name if ended.thread is not None else "a thread"
         expected = isinstance(ended.exc_value, DeviceError)
         reason = str(ended.exc_value) if expected else repr(ended.exc_value)
@@ -30,20 +30,20 @@ class ThreadWatch:
         self._ended.append(f"{name} ended: {reason}")
 
     def check(self) -> None:
-        """Raise ThreadEndedError if a thread has ended by an exception."""
+        """Raise ThreadEndedError if a thread has ended with an exception."""
         if self._ended:
-            raise ThreadEndedError(f"{self._ended[0]}; nothing is lost, start the device again")
+            raise ThreadEndedError(f"{self._ended[0]}; no receipt is lost, start the device again")
 
 
 @contextmanager
 def watch_threads(on_end: Callable[[], None]) -> Iterator[ThreadWatch]:
-    """Watch every thread of this process for the length of the block, and check at its end.
+    """Watch all threads of this process during the block, and check them when it ends.
 
     Args:
-        on_end: called in the thread that ends by an exception; should make the block end soon.
+        on_end: called in a thread that ends with an exception; should make the block end soon.
 
     Raises:
-        ThreadEndedError: a thread ended by an exception, and the block did not raise itself.
+        ThreadEndedError: a thread ended with an exception and the block itself did not raise.
     """
     watch, before = ThreadWatch(), threading.excepthook
 

@@ -1,7 +1,7 @@
-"""Takes up a new release while inputs go on being answered.
+"""Installs a new release in the background while the device answers inputs.
 
-Downloading and testing a bundle happen in a thread of its own; the device goes over to it between
-two inputs. What fails is tried again after 1, 2, 4, up to 16 inputs, as the policy has it.
+A separate thread downloads and tests the bundle; the device switches to it between two inputs. A
+failed installation is retried after 1, 2, 4, up to 16 inputs (`policy.Backoff`).
 """
 
 import logging
@@ -16,31 +16,31 @@ _log = logging.getLogger(__name__)
 
 
 class Updater:
-    """Installs in the background; `poll` is for one thread.
+    """Installs bundles in the background; call `poll` from one thread only.
 
     Args:
-        install: with a memory budget in bytes; returns the desired bundle, opened, or raises
-            DeviceError.
-        name: for the thread.
+        install: called with a memory budget in bytes; returns the desired bundle, loaded, or
+            raises DeviceError.
+        name: suffix of the thread's name.
     """
 
     def __init__(self, install: Callable[[int], LoadedBundle], name: str) -> None:
         self._install = install
         self._name = f"update-{name}"
         self._thread: threading.Thread | None = None
-        self._found: LoadedBundle | None = None
+        self._installed: LoadedBundle | None = None
         self._pause = policy.Backoff()
 
     def poll(self, *, desired: str, active: str, memory_bytes: int) -> LoadedBundle | None:
-        """Ask once for every input.
+        """Return a newly installed bundle, or start an installation; call once per input.
 
         Args:
-            desired: version that the cloud says should run, "" if it said nothing.
-            active: version that runs.
-            memory_bytes: budget of now.
+            desired: version that the cloud wants on this device, "" if it is not known.
+            active: version in use.
+            memory_bytes: memory budget of the next input.
 
         Returns:
-            A bundle to go over to, None to go on as before.
+            A bundle to switch to, None to keep the active one.
         """
         if self._thread is not None:
             return None if self._thread.is_alive() else self._finish(active)
@@ -54,26 +54,25 @@ class Updater:
         return None
 
     def close(self) -> None:
-        """Wait for an installation that is under way; whoever closes its source ends it soon."""
+        """Wait for a running installation; close its source first to make it end soon."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
     def _run(self, memory_bytes: int) -> None:
         try:
-            self._found = self._install(memory_bytes)
+            self._installed = self._install(memory_bytes)
         except DeviceError as err:
-            _log.warning("the new release is not taken up yet: %s", err)
-        except Exception:  # noqa: BLE001  whatever the cloud sent, the device goes on answering
-            _log.exception("the new release is not taken up: this should not happen")
+            _log.warning("the new release cannot be installed yet: %s", err)
+        except Exception:  # noqa: BLE001  whatever the cloud sent, the device has to keep answering
+            _log.exception("unexpected error while installing the new release; it will be retried")
 
     def _finish(self, active: str) -> LoadedBundle | None:
         self.close()
-        found, self._found = self._found, None
-        if (
-            found is None or found.version == active
-        ):  # the cloud says one thing and delivers another
+        installed, self._installed = self._installed, None
+        # The active version comes back if the cloud announces one release and delivers another.
+        if installed is None or installed.version == active:
             self._pause = self._pause.after_failure()
             return None
         self._pause = policy.Backoff()
-        return found
+        return installed

@@ -1,15 +1,15 @@
-"""Programs that documents use, each with the few options that they use, in Python."""
+"""Python stand-ins for programs that the documentation uses, with the options used there."""
 
 import sys
 from pathlib import Path
 
 
 def stand_in(name: str, folder: Path) -> Path:
-    """Make a folder for the PATH in which NAME is ours.
+    """Create a folder for the PATH that contains a stand-in, and return it.
 
     Args:
-        name: of a module of this package.
-        folder: where to make it.
+        name: name of the program, which is a module of this package.
+        folder: folder to create it in.
     """
     program = Path(__file__).with_name(f"{name}.py")
     made = folder / "stand-ins" / name

@@ -1,4 +1,4 @@
-"""curl, as far as the documents use it; an answer of 400 or more ends it with status 22."""
+"""curl, with the options that the documentation uses; exits with 22 on a status from 400."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ import httpx
 
 
 def main() -> int:
-    """Make the request that the command line asks for."""
+    """Send the request that the command line describes."""
     parser = argparse.ArgumentParser(prog="curl")
     parser.add_argument("url")
     parser.add_argument("-X", dest="method", default="GET")

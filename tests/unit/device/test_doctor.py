@@ -39,7 +39,7 @@ CAPACITY_MJ = tuple(_METER.estimate(macs).energy_mj for macs in MACS)
 
 
 def subject(folder: Path, identity: Identity | None = None, **keys: object) -> CheckedDevice:
-    """A device in a folder; keys are written table__key."""
+    """Return a device with its state in a folder; configuration keys are written table__key."""
     values = {tuple(name.split("__")): value for name, value in keys.items()}
     config = with_values(
         Config(), {("device", "state"): str(folder)} | {(t, k): v for (t, k), v in values.items()}
@@ -47,9 +47,9 @@ def subject(folder: Path, identity: Identity | None = None, **keys: object) -> C
     return CheckedDevice(config=config, identity=identity, running=False, activations="uint8")
 
 
-def finding(check: Check, looked_at: CheckedDevice) -> Finding:
+def finding(check: Check, checked: CheckedDevice) -> Finding:
     try:
-        return check(looked_at)
+        return check(checked)
     except FailedCheckError as err:
         return err.finding
 
@@ -62,13 +62,13 @@ def install(folder: Path, **replaced: bytes) -> None:
         Installer(opened, BlobStore(folder / "blobs"), source, self_test, "uint8").install(10**6)
 
 
-def test_battery_that_is_not_there_fails(tmp_path: Path) -> None:
+def test_battery_missing_fails(tmp_path: Path) -> None:
     found = equipment.battery(subject(tmp_path, board__battery="BAT7"), tmp_path)
 
     assert (found.level, "BAT7" in found.found) == ("fail", True)
 
 
-def test_battery_is_told_by_its_charge(tmp_path: Path) -> None:
+def test_battery_reports_its_charge(tmp_path: Path) -> None:
     (tmp_path / "BAT0").mkdir()
     (tmp_path / "BAT0" / "type").write_text("Battery\n")
     (tmp_path / "BAT0" / "capacity").write_text("42\n")
@@ -76,13 +76,13 @@ def test_battery_is_told_by_its_charge(tmp_path: Path) -> None:
     assert "42%" in equipment.battery(subject(tmp_path), tmp_path).found
 
 
-def test_advice_is_what_follows_the_last_semicolon() -> None:
+def test_split_advice_splits_at_the_last_semicolon() -> None:
     assert split_advice(DeviceError("a; b; do this")) == ("a; b", "do this")
     assert split_advice(DeviceError("only this")) == ("only this", "")
 
 
 @pytest.mark.parametrize("available", [None, 10**9, 500])
-def test_memory_below_what_the_smallest_capacity_needs_fails(
+def test_memory_too_small_for_the_smallest_capacity_fails(
     tmp_path: Path, available: int | None
 ) -> None:
     install(tmp_path)
@@ -97,21 +97,21 @@ def test_memory_below_what_the_smallest_capacity_needs_fails(
     ("link", "energy_mj", "level"),
     [("wifi", 1000, "ok"), ("lte", 1000, "warn"), ("lte", 20_000, "ok")],
 )
-def test_link_that_no_input_may_ever_go_over_is_a_warning(
+def test_offload_over_the_limits_warns(
     tmp_path: Path, link: str, energy_mj: float, level: str
 ) -> None:
     before = finding(limits.offload, subject(tmp_path, board__link=link))
     install(tmp_path)
-    looked_at = subject(tmp_path, board__link=link, budget__energy_mj=energy_mj)
+    checked = subject(tmp_path, board__link=link, budget__energy_mj=energy_mj)
 
-    found = finding(limits.offload, looked_at)
+    found = finding(limits.offload, checked)
 
     assert (before.level, found.level) == ("ok", level)
     assert f"one input over {link}: " in found.found
     assert ("nothing is ever sent" in found.found) == (level == "warn")
 
 
-def test_offload_that_fits_only_without_the_devices_own_run_is_a_warning(tmp_path: Path) -> None:
+def test_offload_over_the_limits_after_the_device_run_warns(tmp_path: Path) -> None:
     install(tmp_path)
     radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
 
@@ -121,7 +121,7 @@ def test_offload_that_fits_only_without_the_devices_own_run_is_a_warning(tmp_pat
     assert "mJ are needed and" in found.found
 
 
-def test_offload_that_fits_after_the_smaller_of_two_capacities_only_is_named_so(
+def test_offload_names_the_capacities_after_which_it_exceeds_a_limit(
     tmp_path: Path,
 ) -> None:
     install(tmp_path, calibration=larger_runs())
@@ -139,7 +139,7 @@ def test_offload_that_fits_after_the_smaller_of_two_capacities_only_is_named_so(
     assert "after capacity" not in found[2]
 
 
-def test_offload_of_a_device_that_sends_everything_needs_no_run_of_its_own(tmp_path: Path) -> None:
+def test_offload_without_a_device_run_is_ok_at_share_1(tmp_path: Path) -> None:
     install(tmp_path)
     radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
     keys = {"budget__energy_mj": radio_mj * 1.000001, "budget__offload_share": 1.0}
@@ -147,14 +147,14 @@ def test_offload_of_a_device_that_sends_everything_needs_no_run_of_its_own(tmp_p
     assert finding(limits.offload, subject(tmp_path, None, **keys)).level == "ok"
 
 
-def test_target_that_the_smaller_of_two_capacities_meets_can_be_met(tmp_path: Path) -> None:
+def test_targets_uses_the_mean_cost_of_a_cascade(tmp_path: Path) -> None:
     install(tmp_path, calibration=larger_runs())
     keys = {"budget__energy_per_input_mj": sum(CAPACITY_MJ[:2]) / 2}
 
     assert finding(limits.targets, subject(tmp_path, None, **keys)).level == "ok"
 
 
-def test_risk_is_that_of_both_capacities_where_two_run(tmp_path: Path) -> None:
+def test_targets_uses_the_certified_risks_of_a_cascade(tmp_path: Path) -> None:
     calibration = Calibration.FromString(larger_runs())
     calibration.cascades[2].curve.certified.add(risk=0.1, gate_threshold=0.5, accept_threshold=0.5)
     install(tmp_path, calibration=calibration.SerializeToString())
@@ -175,7 +175,7 @@ def test_risk_is_that_of_both_capacities_where_two_run(tmp_path: Path) -> None:
         ({"budget__latency_per_input_ms": 1e-6}, "the target of 1e-06 ms"),
     ],
 )
-def test_limits_and_targets_that_cannot_be_met_are_named_with_their_figures(
+def test_targets_that_cannot_be_met_are_named_with_their_figures(
     tmp_path: Path, keys: dict[str, Any], words: str
 ) -> None:
     before = finding(limits.targets, subject(tmp_path, None, **keys))
@@ -191,12 +191,12 @@ def test_limits_and_targets_that_cannot_be_met_are_named_with_their_figures(
     ("bits", "level", "words"),
     [
         ("0x0", "ok", "never"),
-        ("0x50000", "warn", "not now, but since the start"),
+        ("0x50000", "warn", "not now, but earlier since boot"),
         ("0x50005", "warn", "the voltage is too low, it is throttled"),
         ("nonsense", "ok", "no vcgencmd"),
     ],
 )
-def test_throttling_is_told_from_the_firmwares_bits(
+def test_throttling_is_read_from_the_firmware_bits(
     tmp_path: Path, bits: str, level: str, words: str
 ) -> None:
     found = machine.throttling(subject(tmp_path), lambda: f"throttled={bits}\n")
@@ -204,16 +204,16 @@ def test_throttling_is_told_from_the_firmwares_bits(
     assert (found.level, words in found.found) == (level, True)
 
 
-def test_machine_without_vcgencmd_is_not_blamed(tmp_path: Path) -> None:
+def test_throttling_without_vcgencmd_is_ok(tmp_path: Path) -> None:
     def ask() -> str:
         raise subprocess.CalledProcessError(1, "vcgencmd")
 
     assert machine.throttling(subject(tmp_path), ask).level == "ok"
 
 
-def test_state_folder_that_can_be_written_is_well_and_left_as_it_was(tmp_path: Path) -> None:
+def test_writable_state_folder_is_ok_and_not_changed(tmp_path: Path) -> None:
     assert state.folder(subject(tmp_path)).level == "ok"
-    assert state.folder(subject(tmp_path / "to-come")).level == "ok"
+    assert state.folder(subject(tmp_path / "missing")).level == "ok"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -223,14 +223,14 @@ def test_state_folder_that_is_a_file_fails(tmp_path: Path) -> None:
     assert state.folder(subject(tmp_path / "file")).level == "fail"
 
 
-def test_state_folder_that_cannot_be_written_fails_with_the_kernels_words(tmp_path: Path) -> None:
+def test_unwritable_state_folder_fails(tmp_path: Path) -> None:
     found = state.folder(subject(Path("/proc")))
 
     assert found.level == "fail"
     assert "cannot be written" in found.found
 
 
-def test_identity_is_judged_by_the_clock(tmp_path: Path) -> None:
+def test_identity_is_compared_with_the_clock(tmp_path: Path) -> None:
     with Enrolment.open(tmp_path / "cloud") as enrolment:
         held = save_identity(tmp_path / "porch", papers(enrolment, "porch"))
     day = timedelta(days=1)
@@ -244,13 +244,13 @@ def test_identity_is_judged_by_the_clock(tmp_path: Path) -> None:
     assert "new token" in found[3].advice
 
 
-def test_device_that_has_not_enrolled_is_told_how(tmp_path: Path) -> None:
+def test_identity_missing_warns_with_advice(tmp_path: Path) -> None:
     found = state.identity(subject(tmp_path))
 
-    assert (found.level, found.advice[:22]) == ("warn", "nestling-device enrol,")
+    assert (found.level, "run nestling-device enrol" in found.advice) == ("warn", True)
 
 
-def test_installed_bundle_passes_its_self_test_again(tmp_path: Path) -> None:
+def test_sound_bundle_is_ok(tmp_path: Path) -> None:
     install(tmp_path)
 
     found = finding(state.bundle, subject(tmp_path))
@@ -259,7 +259,7 @@ def test_installed_bundle_passes_its_self_test_again(tmp_path: Path) -> None:
     assert "capacities 1 to 3" in found.found
 
 
-def test_bundle_damaged_on_the_disk_fails_and_says_what_to_do(tmp_path: Path) -> None:
+def test_damaged_bundle_fails_with_advice(tmp_path: Path) -> None:
     install(tmp_path)
     ring = hand_bundle()[0].capacities[1].ring
     (tmp_path / "blobs" / ring.sha256).write_bytes(b"rust")
@@ -269,12 +269,12 @@ def test_bundle_damaged_on_the_disk_fails_and_says_what_to_do(tmp_path: Path) ->
     assert (found.level, found.advice) == ("fail", "install the bundle again")
 
 
-def test_device_without_a_bundle_is_warned_only(tmp_path: Path) -> None:
+def test_bundle_missing_warns(tmp_path: Path) -> None:
     assert finding(state.bundle, subject(tmp_path)).level == "warn"
     assert finding(state.outbox, subject(tmp_path)).level == "ok"
 
 
-def test_receipts_that_a_full_outbox_dropped_are_counted(tmp_path: Path) -> None:
+def test_outbox_counts_dropped_receipts(tmp_path: Path) -> None:
     with Outbox(tmp_path, capacity=3) as outbox:
         for _ in range(5):
             outbox.append(Receipt())
@@ -282,10 +282,10 @@ def test_receipts_that_a_full_outbox_dropped_are_counted(tmp_path: Path) -> None
     found = finding(state.outbox, subject(tmp_path))
 
     assert found.level == "warn"
-    assert "2 that were not acknowledged were dropped" in found.found
+    assert "2 unacknowledged receipts were dropped" in found.found
 
 
-def test_meter_that_is_not_there_is_a_warning_for_the_device_runs_without(tmp_path: Path) -> None:
+def test_meter_missing_warns_because_the_device_runs_without_it(tmp_path: Path) -> None:
     found = finding(equipment.meter, subject(tmp_path, meter__kind="ina219", meter__i2c_bus=250))
 
     assert found.level == "warn"
@@ -293,7 +293,7 @@ def test_meter_that_is_not_there_is_a_warning_for_the_device_runs_without(tmp_pa
 
 
 @pytest.mark.parametrize("kind", ["golden", "folder", "socket"])
-def test_source_with_a_place_of_its_own_is_well(tmp_path: Path, kind: str) -> None:
+def test_source_with_an_existing_folder_is_ok(tmp_path: Path, kind: str) -> None:
     path = str(tmp_path if kind == "folder" else tmp_path / "inputs")
 
     assert finding(
@@ -302,11 +302,11 @@ def test_source_with_a_place_of_its_own_is_well(tmp_path: Path, kind: str) -> No
 
 
 @pytest.mark.parametrize("kind", ["folder", "socket"])
-def test_source_without_a_folder_fails(tmp_path: Path, kind: str) -> None:
+def test_source_in_a_missing_folder_fails(tmp_path: Path, kind: str) -> None:
     path = str(tmp_path / "none" / "inputs")
     found = finding(equipment.source, subject(tmp_path, source__kind=kind, source__path=path))
 
-    assert (found.level, "make it" in found.advice) == ("fail", True)
+    assert (found.level, "create it" in found.advice) == ("fail", True)
 
 
 def test_source_without_a_path_fails_and_names_the_key(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_source_without_a_path_fails_and_names_the_key(tmp_path: Path) -> None:
     assert (found.level, found.advice) == ("fail", "give [source] path")
 
 
-def test_recording_is_held_against_the_installed_bundle(tmp_path: Path) -> None:
+def test_recording_is_checked_against_the_installed_bundle(tmp_path: Path) -> None:
     install(tmp_path)
     np.save(tmp_path / "right.npy", EASY[None])
     np.save(tmp_path / "wrong.npy", EASY)
@@ -331,16 +331,14 @@ def test_recording_is_held_against_the_installed_bundle(tmp_path: Path) -> None:
     assert "1 windows" in found[0].found
 
 
-def test_sensor_in_use_by_the_running_device_is_left_alone(tmp_path: Path) -> None:
+def test_sensor_used_by_the_running_device_is_not_opened(tmp_path: Path) -> None:
     busy = dataclasses.replace(subject(tmp_path, source__kind="imu"), running=True)
 
     assert equipment.source(busy).level == "ok"
 
 
 @pytest.mark.parametrize("kind", ["camera", "imu"])
-def test_sensor_that_is_not_there_fails_and_says_what_to_install_or_check(
-    tmp_path: Path, kind: str
-) -> None:
+def test_missing_sensor_fails(tmp_path: Path, kind: str) -> None:
     found = finding(equipment.source, subject(tmp_path, source__kind=kind, source__i2c_bus=250))
 
     assert found.level == "fail"

@@ -1,4 +1,4 @@
-"""The port of instruments: something that can say what the machine draws."""
+"""The port for power instruments, which measure the power that the machine draws."""
 
 from typing import Protocol
 
@@ -7,30 +7,30 @@ from nestling_device.errors import DeviceError
 
 
 class InstrumentError(DeviceError):
-    """A power instrument that is not there, or gave no reading."""
+    """A power instrument is missing or gave no reading."""
 
 
 class Instrument(Protocol):
-    """Reads power; for one thread."""
+    """Reads power; not thread-safe."""
 
     @property
     def period_s(self) -> float:
-        """How often it has a new reading."""
+        """Time between new readings, in seconds."""
         ...
 
     @property
     def provenance(self) -> Provenance.ValueType:
-        """Measured, or calibrated where a formula makes the whole board's power of its readings."""
+        """Measured, or calibrated if a formula derives the board's power from the readings."""
         ...
 
     def watts(self) -> float:
-        """Power since the reading before; an instrument without a memory gives that of now.
+        """Return the mean power since the last reading, or the present power, in watts.
 
         Raises:
-            InstrumentError: no reading; the next one may succeed.
+            InstrumentError: there is no reading; the next call may succeed.
         """
         ...
 
     def close(self) -> None:
-        """Let go of it; closing twice is no error."""
+        """Release the instrument; does nothing if it is closed already."""
         ...

@@ -1,7 +1,8 @@
-"""A Raspberry Pi 5's power management chip, read through `vcgencmd pmic_read_adc`.
+"""Reads a Raspberry Pi 5's power management chip through `vcgencmd pmic_read_adc`.
 
-It sees the rails that it makes, and neither what the 5 V connectors draw nor its own losses. jfikar
-measured both against a wall meter: real = 1.1451 x sum of volts x amperes + 0.5879 W.
+The chip measures the rails that it supplies, but neither the load on the 5 V connectors nor its own
+losses. The formula that corrects for both was fitted by jfikar against a wall meter:
+power = 1.1451 x (sum of volts x amperes) + 0.5879 W.
 """
 
 import re
@@ -13,16 +14,16 @@ from nestling_device.energy.instruments.instrument import InstrumentError
 
 _GAIN = 1.1451
 _OFFSET_W = 0.5879
-# "VDD_CORE_A current(7)=1.02500000A"; an older firmware leaves the middle out.
+# "VDD_CORE_A current(7)=1.02500000A"; older firmware omits "current(7)".
 _READING = re.compile(r"^\s*(\w+)_([AV])(?:\s+\w+\(\d+\))?\s*=\s*([\d.]+)[AV]\s*$", re.MULTILINE)
 _TIMEOUT_S = 5.0
 
 
 def rail_watts(text: str) -> float:
-    """Sum volts times amperes over the rails that have both.
+    """Return the sum of volts times amperes over all rails that report both.
 
     Raises:
-        InstrumentError: the text has no such rail.
+        InstrumentError: no rail in the text reports both.
     """
     amperes: dict[str, float] = {}
     volts: dict[str, float] = {}
@@ -31,20 +32,21 @@ def rail_watts(text: str) -> float:
     rails = amperes.keys() & volts.keys()
     if not rails:
         raise InstrumentError(
-            "vcgencmd pmic_read_adc tells no rail's current: only a Raspberry Pi 5 has this chip"
+            "vcgencmd pmic_read_adc reports no rail's current: only a Raspberry Pi 5 has this "
+            "chip; choose another [meter] kind"
         )
     return sum(amperes[rail] * volts[rail] for rail in rails)
 
 
 def read_adc() -> str:
-    """Run vcgencmd.
+    """Return the output of `vcgencmd pmic_read_adc`.
 
     Raises:
-        InstrumentError: it is not installed, or fails.
+        InstrumentError: vcgencmd is not installed, or failed.
     """
     try:
         return subprocess.run(
-            ["vcgencmd", "pmic_read_adc"],  # noqa: S607 - it lies elsewhere on other systems
+            ["vcgencmd", "pmic_read_adc"],  # noqa: S607 - its path differs between systems
             capture_output=True,
             text=True,
             check=True,
@@ -52,25 +54,32 @@ def read_adc() -> str:
         ).stdout
     except (OSError, subprocess.SubprocessError) as err:
         raise InstrumentError(
-            f"vcgencmd pmic_read_adc: {err}; it needs a Raspberry Pi 5, the package "
+            f"vcgencmd pmic_read_adc failed: {err}; it needs a Raspberry Pi 5, the package "
             "raspi-utils, and a user in the group video"
         ) from err
 
 
 class Pmic:
-    """Tells the whole board's power from the rails'."""
+    """Derives the power of the whole board from the power of its rails."""
 
-    period_s = 0.1  # every reading starts a process
+    period_s = 0.1  # every reading starts a process, so not more often
     provenance = PROVENANCE_CALIBRATED
 
     def __init__(self, read: Callable[[], str] = read_adc) -> None:
-        """Check that it can be read; raises InstrumentError if not."""
+        """Take a first reading as a check.
+
+        Args:
+            read: returns the output of `vcgencmd pmic_read_adc`.
+
+        Raises:
+            InstrumentError: the chip cannot be read.
+        """
         self._read = read
         self.watts()
 
     def watts(self) -> float:
-        """Power of now."""
+        """Return the present power of the board."""
         return _GAIN * rail_watts(self._read()) + _OFFSET_W
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

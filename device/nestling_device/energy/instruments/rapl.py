@@ -1,6 +1,6 @@
-"""The energy counters of an x86 processor (RAPL), as Linux shows them under powercap.
+"""Reads the energy counters of an x86 processor (RAPL) under Linux's powercap.
 
-They count what the processor's packages draw, not the whole machine.
+They count the energy of the processor packages, not of the whole machine.
 """
 
 import time
@@ -16,14 +16,14 @@ _POWERCAP = Path("/sys/class/powercap")
 
 @dataclass(kw_only=True)
 class _Counter:
-    """One package's counter; it goes round."""
+    """The counter of one package, which wraps around at `range_uj`."""
 
     path: Path
     range_uj: int
     last_uj: int
 
     def advance(self) -> int:
-        """Microjoules since the last time."""
+        """Return the microjoules since the last call."""
         now_uj = _read(self.path)
         grown_uj = now_uj - self.last_uj
         self.last_uj = now_uj
@@ -31,20 +31,29 @@ class _Counter:
 
 
 class Rapl:
-    """Tells the mean power of all packages since the reading before."""
+    """Reads the mean power of all processor packages since the last reading."""
 
-    period_s = 0.01  # the counters step every millisecond
+    period_s = 0.01  # the counters are updated every millisecond
     provenance = PROVENANCE_MEASURED
 
     def __init__(
         self, powercap: Path = _POWERCAP, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Find the packages; raises InstrumentError where there are none, or none to be read."""
+        """Find the packages and read their counters.
+
+        Args:
+            powercap: folder of the powercap zones.
+            clock: returns the time in seconds.
+
+        Raises:
+            InstrumentError: there are no RAPL counters, or they cannot be read.
+        """
         self._clock = clock
         packages = [path for path in powercap.glob("intel-rapl:*") if _is_package(path)]
         if not packages:
             raise InstrumentError(
-                f"no RAPL counters under {powercap}: not an x86 processor, or a virtual machine"
+                f"no RAPL counters under {powercap}: not an x86 processor, or a virtual machine; "
+                "choose another [meter] kind"
             )
         self._counters = [
             _Counter(
@@ -57,23 +66,24 @@ class Rapl:
         self._last_s = clock()
 
     def watts(self) -> float:
-        """Mean power since the reading before."""
+        """Return the mean power since the last reading."""
         now_s = self._clock()
         spent_uj = sum(counter.advance() for counter in self._counters)
         passed_s = now_s - self._last_s
         if passed_s <= 0:
-            raise InstrumentError("two RAPL readings at the same time")
+            raise InstrumentError("no time has passed since the last RAPL reading")
         self._last_s = now_s
         return spent_uj / 1e6 / passed_s
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 def _is_package(zone: Path) -> bool:
-    """Whether a zone counts one whole package.
+    """Return whether a zone counts one whole package.
 
-    intel-rapl:0:1 is a part of one, and a zone called psys counts the packages once again.
+    Subzones such as intel-rapl:0:1 count a part of a package, and the zone psys counts all packages
+    a second time.
     """
     try:
         return (zone / "name").read_text("ascii").startswith("package-")
@@ -86,5 +96,5 @@ def _read(path: Path) -> int:
         return int(path.read_text("ascii"))
     except (OSError, ValueError) as err:
         raise InstrumentError(
-            f"{path} cannot be read: {err}; it needs root, or chmod a+r on energy_uj"
+            f"{path} cannot be read: {err}; run as root, or chmod a+r energy_uj"
         ) from err

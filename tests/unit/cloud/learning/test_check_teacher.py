@@ -20,7 +20,7 @@ from nestling_cloud.learning.pipeline import learn
 from nestling_cloud.learning.train_teacher import TeacherError, train_teacher
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks import Distillation, Signature, Task
-from tests.support.progress import Counted
+from tests.support.progress import EpochCounter
 from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 
@@ -111,12 +111,15 @@ def test_teacher_that_cannot_teach_or_be_served_is_refused_before_it_is_trained(
     words: str,
 ) -> None:
     hints = Distillation(feature="hints")
-    task, progress = dataclasses.replace(TINY_TASK, teacher=teacher, distillation=hints), Counted()
+    task, progress = (
+        dataclasses.replace(TINY_TASK, teacher=teacher, distillation=hints),
+        EpochCounter(),
+    )
 
     with pytest.raises(error, match=words):
         way(task, progress)
 
-    assert progress.told == []
+    assert progress.tracked == []
 
 
 def failing(_signature: Signature) -> nn.Module:
@@ -157,7 +160,7 @@ def test_teacher_that_fails_in_training_gives_a_readable_error() -> None:
     task = dataclasses.replace(TINY_TASK, teacher=Unteachable)
 
     with pytest.raises(TeacherError, match="Unteachable fails while it is trained: RuntimeError"):
-        train_teacher(task, tiny_splits().train, seeded(0), Counted())
+        train_teacher(task, tiny_splits().train, seeded(0), EpochCounter())
 
 
 def test_trained_teacher_is_measured_as_the_cloud_serves_it() -> None:

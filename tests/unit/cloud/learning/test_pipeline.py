@@ -19,7 +19,7 @@ from nestling_core.execution.session import open_session
 from nestling_core.nest.bundle_files import MANIFEST_FORMAT
 from nestling_core.nest.layout import assemble
 from nestling_core.student.plan import layout
-from tests.support.foreign_client import stranger
+from tests.support.foreign_client import open_exported
 from tests.support.trained import TrainedTask
 
 Floats = NDArray[np.float32]
@@ -155,7 +155,7 @@ def test_templates_with_their_weights_beside_them_load_anywhere(
         )
 
         onnx.checker.check_model(str(path), full_check=True)
-        found = stranger(path).run(None, {"input": golden_inputs})[0]
+        found = open_exported(path).run(None, {"input": golden_inputs})[0]
         assert np.array_equal(found, bundle.logits(capacity, golden_inputs))
 
 

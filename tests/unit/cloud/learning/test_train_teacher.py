@@ -12,7 +12,7 @@ from nestling_cloud.models.teacher import ConvTeacher
 from nestling_cloud.progress import Silent
 from nestling_cloud.tasks import Distillation, Examples, Recipe, Signature
 from nestling_core.student.normalizer import Normalizer
-from tests.support.progress import Counted
+from tests.support.progress import EpochCounter
 from tests.support.tiny_task import TINY_TASK, tiny_splits
 
 
@@ -154,7 +154,7 @@ def test_built_in_teacher_gets_images_with_channels_last() -> None:
 
 def test_teacher_training_stops_when_patience_has_run_out() -> None:
     recipe = Recipe(epochs=20, batch=64, learning_rate=1e-12, patience=2)  # nothing gets better
-    progress = Counted()
+    progress = EpochCounter()
 
     task = dataclasses.replace(TINY_TASK, teacher_recipe=recipe)
     train_teacher(task, tiny_splits().train, seeded(0), progress)

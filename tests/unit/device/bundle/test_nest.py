@@ -7,12 +7,12 @@ from nestling.v1.bundle_pb2 import GoldenInputs
 from nestling_core.nest.capacity import golden_inputs
 from nestling_device.bundle.nest import Nest
 from nestling_device.delivery.bundle_source import DeliveryError
-from tests.support.hand_bundle import CAPACITIES, SHAPE, hand_bundle, hand_parts
+from tests.support.hand_bundle import CAPACITIES, SHAPE, hand_bundle, load_hand_bundle
 
 
 @pytest.fixture
 def nest(tmp_path: Path) -> Nest:
-    return hand_parts(tmp_path).nest
+    return load_hand_bundle(tmp_path).nest
 
 
 def test_every_capacity_answers_the_golden_inputs_as_the_bundle_says(nest: Nest) -> None:

@@ -14,7 +14,12 @@ from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.delivery.installer import Installer, SelfTestError
 from nestling_device.delivery.release_rules import needed_blobs
 from nestling_device.storage.state import State
-from tests.support.hand_bundle import CAPACITIES, calibration, hand_bundle, template_saying
+from tests.support.hand_bundle import (
+    CAPACITIES,
+    calibration,
+    hand_bundle,
+    template_predicting,
+)
 from tests.support.memory_source import MemorySource
 
 ENOUGH = 10_000
@@ -72,9 +77,9 @@ def _nan_logits(given: GoldenInputs) -> None:
         {"golden": golden(_fewer_logits)},
         {"golden": b"\xff\xff"},
         {"template": b"no model"},
-        {"template": template_saying("Neg", ["said"])},
-        {"template": template_saying("Sigmoid", ["said"], options=5)},
-        {"template": template_saying("Log", ["said"])},
+        {"template": template_predicting("Neg", ["predicted"])},
+        {"template": template_predicting("Sigmoid", ["predicted"], options=5)},
+        {"template": template_predicting("Log", ["predicted"])},
     ],
     ids=[
         "other logits",

@@ -30,24 +30,24 @@ COSTS = MeasuredCosts(
 )
 
 
-def test_profile_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_written_costs_are_read_back(tmp_path: Path) -> None:
     write_costs(tmp_path, COSTS)
 
     assert read_costs(tmp_path, "a Pi") == COSTS
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
-def test_capacity_is_known_for_the_profiled_bundle_only() -> None:
+def test_capacity_is_none_for_other_bundles_and_unmeasured_capacities() -> None:
     assert COSTS.capacity("hand-1", 2) == COSTS.capacities[1]
     assert COSTS.capacity("hand-2", 2) is None
     assert COSTS.capacity("hand-1", 3) is None
 
 
-def test_no_profile_is_none(tmp_path: Path) -> None:
+def test_read_costs_without_a_file_is_none(tmp_path: Path) -> None:
     assert read_costs(tmp_path, "a Pi") is None
 
 
-def test_another_machines_profile_counts_for_nothing(
+def test_costs_of_another_machine_are_ignored_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_costs(tmp_path, COSTS)
@@ -82,10 +82,10 @@ def _with_latency(value: object) -> str:
         _with_latency(-1),
     ],
 )
-def test_damaged_or_foreign_profile_is_left_out_with_words(
+def test_damaged_file_or_other_format_is_ignored_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
 ) -> None:
     (tmp_path / FILE_NAME).write_text(text)
 
     assert read_costs(tmp_path, "a Pi") is None
-    assert "is left out" in caplog.text
+    assert "is ignored" in caplog.text

@@ -30,12 +30,12 @@ def calibrated(board: Board, link: Link) -> ProfileMeter:
 
 @pytest.fixture(params=[ProfileMeter, ClockMeter, calibrated])
 def meter(request: pytest.FixtureRequest) -> ProfileMeter:
-    made: ProfileMeter = request.param(BOARD, LINK)
-    return made
+    meter: ProfileMeter = request.param(BOARD, LINK)
+    return meter
 
 
 class SteadyInstrument:
-    """Always reads the same power."""
+    """Reads the same power every time."""
 
     period_s = 0.001
     provenance = PROVENANCE_MEASURED
@@ -50,24 +50,24 @@ class SteadyInstrument:
         pass
 
 
-def test_estimate_follows_from_the_board(meter: ProfileMeter) -> None:
+def test_estimate_uses_speed_and_power_of_the_board(meter: ProfileMeter) -> None:
     spent = meter.estimate(6_000_000)
 
-    assert spent.latency_ms == pytest.approx(0.5 + 3.0)  # 6 million at 2 a nanosecond
-    assert spent.energy_mj == pytest.approx(3.5 * 2.0)  # busy less idle
+    assert spent.latency_ms == pytest.approx(0.5 + 3.0)  # 6 million at 2 per nanosecond
+    assert spent.energy_mj == pytest.approx(3.5 * 2.0)  # busy minus idle
 
 
-def test_radio_energy_is_air_time_and_a_tail(meter: ProfileMeter) -> None:
+def test_radio_energy_is_that_of_the_air_time_plus_the_tail(meter: ProfileMeter) -> None:
     # 1000 bytes at 4 Mbit/s are 2 ms in the air at 1.5 W + 4 x 0.5 W.
     assert meter.radio_mj(1000, BUDGET) == pytest.approx(2 * 3.5 + 7)
 
 
-def test_nothing_sent_costs_nothing_not_even_a_tail(meter: ProfileMeter) -> None:
+def test_empty_transfer_costs_nothing_not_even_the_tail(meter: ProfileMeter) -> None:
     assert meter.radio_mj(0, BUDGET) == 0
     assert meter.radio_mj(1000, Budget(link_mbit_s=0)) == 0
 
 
-def test_profile_meter_ignores_the_clock_of_the_machine_that_simulates() -> None:
+def test_profile_meter_ignores_measured_times() -> None:
     meter = ProfileMeter(BOARD, LINK)
 
     assert meter.compute(1000, 1.0) == meter.compute(1000, 99.0) == meter.estimate(1000)
@@ -76,7 +76,7 @@ def test_profile_meter_ignores_the_clock_of_the_machine_that_simulates() -> None
     assert meter.latency_provenance == meter.energy_provenance == PROVENANCE_MODELLED
 
 
-def test_clock_meter_measures_time_and_models_energy_from_it() -> None:
+def test_clock_meter_models_energy_from_the_measured_time() -> None:
     meter = ClockMeter(BOARD, LINK)
 
     assert meter.compute(1000, 4.0).latency_ms == 4.0
@@ -87,7 +87,7 @@ def test_clock_meter_measures_time_and_models_energy_from_it() -> None:
     assert meter.energy_provenance == PROVENANCE_MODELLED
 
 
-def test_step_too_short_for_the_instrument_is_calibrated_never_measured() -> None:
+def test_energy_of_a_step_too_short_for_the_instrument_is_calibrated() -> None:
     with Sampler(SteadyInstrument(5.0)) as sampler:
         meter = CalibratedMeter(board=BOARD, link=LINK, powers=POWERS, sampler=sampler)
         until(lambda: sampler.joules(time.monotonic() - 0.02, time.monotonic()) is not None)
@@ -98,7 +98,7 @@ def test_step_too_short_for_the_instrument_is_calibrated_never_measured() -> Non
     assert spent.energy_mj == pytest.approx(0.0015)  # 1 us at 1.5 W
 
 
-def test_long_step_is_measured_above_idle() -> None:
+def test_energy_of_a_long_step_is_measured_above_idle() -> None:
     with Sampler(SteadyInstrument(5.0)) as sampler:
         meter = CalibratedMeter(board=BOARD, link=LINK, powers=POWERS, sampler=sampler)
         begun = time.monotonic()
@@ -109,16 +109,16 @@ def test_long_step_is_measured_above_idle() -> None:
 
     assert spent.energy_provenance == PROVENANCE_MEASURED
     assert spent.latency_ms == pytest.approx(wall_ms)
-    assert spent.energy_mj == pytest.approx(wall_ms * 3.0)  # 5 W less 2 W
+    assert spent.energy_mj == pytest.approx(wall_ms * 3.0)  # 5 W minus 2 W
 
 
-def test_without_an_instrument_the_profiles_power_is_calibrated() -> None:
+def test_energy_without_an_instrument_is_calibrated() -> None:
     spent = calibrated(BOARD, LINK).compute(1000, 4.0)
 
     assert spent == StepCost(latency_ms=4.0, energy_mj=6.0, energy_provenance=PROVENANCE_CALIBRATED)
 
 
-def test_radio_stays_modelled_whatever_measures_computing() -> None:
+def test_radio_energy_stays_modelled_with_a_calibrated_meter() -> None:
     meter = calibrated(BOARD, LINK)
 
     assert meter.radio(1000, BUDGET, 33.0).energy_provenance == PROVENANCE_MODELLED
@@ -130,9 +130,7 @@ def test_radio_stays_modelled_whatever_measures_computing() -> None:
     link=st.sampled_from(profile_names("links")),
     sizes=st.tuples(st.integers(0, 10**7), st.integers(0, 10**7)),
 )
-def test_more_work_never_costs_less_on_any_board_and_link(
-    board: str, link: str, sizes: tuple[int, int]
-) -> None:
+def test_more_work_never_costs_less(board: str, link: str, sizes: tuple[int, int]) -> None:
     meter = ProfileMeter(load_board(board), load_link(link))
     less, more = sorted(sizes)
     budget = Budget(link_mbit_s=meter.link.mbit_s)

@@ -9,18 +9,18 @@ from nestling_device.energy.power_tables import ProfileError, load_board, load_l
 TABLE = (files("nestling_device.energy") / "profiles.toml").read_text("utf-8")
 
 
-def test_every_number_has_its_source_on_its_line() -> None:
+def test_every_figure_has_a_source_on_its_line() -> None:
     lines = [line for line in TABLE.splitlines() if "=" in line.partition("#")[0]]
 
-    bare = [line for line in lines if not re.search(r"=\s*[\d.]+\s+# *\S{3,}", line)]
-    assert bare == []
+    unsourced = [line for line in lines if not re.search(r"=\s*[\d.]+\s+# *\S{3,}", line)]
+    assert unsourced == []
     assert len(lines) == sum(
         len(entry) for table in tomllib.loads(TABLE).values() for entry in table.values()
     )
 
 
 @pytest.mark.parametrize("name", ["pi-zero-2w", "pi-4b", "pi-5"])
-def test_board_draws_more_when_it_is_busy(name: str) -> None:
+def test_busy_power_exceeds_idle_power(name: str) -> None:
     board = load_board(name)
 
     assert board.name == name
@@ -29,7 +29,7 @@ def test_board_draws_more_when_it_is_busy(name: str) -> None:
     assert board.run_overhead_ms > 0
 
 
-def test_boards_get_faster_from_small_to_large() -> None:
+def test_larger_boards_are_faster() -> None:
     times = [load_board(name).compute_ms(10**6) for name in ("pi-zero-2w", "pi-4b", "pi-5")]
 
     assert times == sorted(times, reverse=True)
@@ -45,7 +45,7 @@ def test_boards_get_faster_from_small_to_large() -> None:
         ("nb-iot", 0.0156, 310),
     ],
 )
-def test_link_gives_back_the_published_energy_of_a_byte(
+def test_link_reproduces_the_published_energy_per_byte(
     name: str, mbit_s: float, uj_per_byte: float
 ) -> None:
     megabyte_mj = load_link(name).transfer_mj(10**6, mbit_s)
@@ -53,12 +53,12 @@ def test_link_gives_back_the_published_energy_of_a_byte(
     assert megabyte_mj / 1e3 == pytest.approx(uj_per_byte, rel=0.02)
 
 
-def test_lte_spends_its_tail_on_every_transfer() -> None:
+def test_lte_transfer_includes_the_tail() -> None:
     assert load_link("lte").transfer_mj(1, 5.0) > 12_000
 
 
 @pytest.mark.parametrize("table", ["boards", "links"])
-def test_unknown_name_is_told_what_there_is(table: str) -> None:
+def test_unknown_name_raises_an_error_that_lists_all_names(table: str) -> None:
     load = {"boards": load_board, "links": load_link}[table]
 
     with pytest.raises(ProfileError, match="'toaster'") as caught:

@@ -9,18 +9,18 @@ from tests.support.processes import until
 
 
 def steady(watts: float, readings: int = 11) -> PowerLog:
-    """A reading every second from 0."""
+    """Return a log with a reading every second from 0."""
     log = PowerLog()
     for second in range(readings):
         log.add(float(second), watts)
     return log
 
 
-def test_energy_is_power_times_time_between_readings_too() -> None:
+def test_energy_is_interpolated_between_readings() -> None:
     assert steady(3.0).joules(1.25, 8.75) == pytest.approx(22.5)
 
 
-def test_reading_stands_for_the_time_before_it() -> None:
+def test_reading_covers_the_time_before_it() -> None:
     log = PowerLog()
     for second, watts in enumerate([9.0, 1.0, 1.0, 5.0, 1.0, 1.0, 1.0]):
         log.add(float(second), watts)
@@ -29,25 +29,25 @@ def test_reading_stands_for_the_time_before_it() -> None:
     assert log.joules(0.5, 5.5) == pytest.approx(0.5 + 1 + 5 + 1 + 1 + 0.5)
 
 
-def test_step_that_ends_after_the_last_reading_takes_its_power() -> None:
+def test_energy_after_the_last_reading_uses_its_power() -> None:
     assert steady(2.0).joules(2.0, 10.5) == pytest.approx(17.0)
 
 
-def test_step_with_too_few_readings_inside_is_not_told() -> None:
+def test_step_with_too_few_readings_has_no_energy() -> None:
     log = steady(2.0)
 
     assert log.joules(2.5, 2.5 + FEWEST_READINGS - 1) is None
     assert log.joules(2.5, 2.5 + FEWEST_READINGS) is not None
 
 
-def test_step_that_began_before_the_first_reading_is_not_told() -> None:
+def test_step_that_began_before_the_first_reading_has_no_energy() -> None:
     assert steady(2.0).joules(-0.5, 9.0) is None
     assert PowerLog().joules(0.0, 9.0) is None
 
 
-def test_step_over_a_missing_reading_is_not_told() -> None:
+def test_step_across_a_missing_reading_has_no_energy() -> None:
     log = steady(2.0)
-    log.break_off()
+    log.clear()
     for second in range(11, 21):
         log.add(float(second), 2.0)
 
@@ -55,7 +55,7 @@ def test_step_over_a_missing_reading_is_not_told() -> None:
     assert log.joules(11.0, 20.0) == pytest.approx(18.0)
 
 
-def test_old_readings_are_forgotten() -> None:
+def test_old_readings_are_dropped() -> None:
     log = PowerLog(keep_s=20.0)
     for second in range(1000):
         log.add(float(second), 2.0)
@@ -68,7 +68,7 @@ def test_old_readings_are_forgotten() -> None:
     watts=st.lists(st.floats(0, 100), min_size=12, max_size=40),
     cuts=st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
 )
-def test_energies_of_parts_add_up_to_the_whole(
+def test_energies_of_adjacent_intervals_add_up(
     watts: list[float], cuts: tuple[float, float, float]
 ) -> None:
     log = PowerLog()
@@ -86,7 +86,7 @@ def test_energies_of_parts_add_up_to_the_whole(
 
 
 class FlakyInstrument:
-    """Fails every reading until it is told not to."""
+    """Fails every reading while `broken` is set."""
 
     period_s = 0.001
     provenance = PROVENANCE_MEASURED
@@ -106,7 +106,7 @@ class FlakyInstrument:
         self.closed = True
 
 
-def test_sampler_outlives_an_instrument_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+def test_sampler_continues_after_failed_readings(caplog: pytest.LogCaptureFixture) -> None:
     instrument = FlakyInstrument()
     with Sampler(instrument) as sampler:
         until(lambda: instrument.failures > 0)

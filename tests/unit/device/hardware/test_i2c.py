@@ -6,19 +6,21 @@ from nestling_device.hardware.i2c import BusError, open_bus, read_word, signed, 
 from tests.support.simulated_bus import SimulatedBus
 
 
-def test_bus_that_is_not_there_says_what_to_do() -> None:
+def test_missing_bus_raises_an_error_with_advice() -> None:
     with pytest.raises(BusError, match=r"/dev/i2c-250 cannot be opened.*raspi-config"):
         open_bus(250)
 
 
-def test_without_smbus2_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_smbus2_raises_an_error_that_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "smbus2", None)
 
     with pytest.raises(BusError, match=r"nestling\[i2c\]"):
         open_bus(1)
 
 
-def test_words_go_most_significant_byte_first() -> None:
+def test_words_are_sent_most_significant_byte_first() -> None:
     bus = SimulatedBus(0x40, {})
 
     write_word(bus, 0x40, 5, 0x1234)
@@ -27,5 +29,5 @@ def test_words_go_most_significant_byte_first() -> None:
     assert read_word(bus, 0x40, 5) == 0x1234
 
 
-def test_words_are_twos_complement_where_signed() -> None:
+def test_signed_converts_from_twos_complement() -> None:
     assert [signed(word) for word in (0, 1, 0x7FFF, 0x8000, 0xFFFF)] == [0, 1, 32767, -32768, -1]

@@ -7,7 +7,7 @@ from nestling_core.nest.bundle_files import Activations
 from nestling_device.hardware.machine import activations_of, machine_name
 
 
-def named(folder: Path, model: bytes | None, cpuinfo: str) -> str:
+def name_with(folder: Path, model: bytes | None, cpuinfo: str) -> str:
     if model is not None:
         (folder / "model").write_bytes(model)
     (folder / "cpuinfo").write_text(cpuinfo)
@@ -24,16 +24,16 @@ def named(folder: Path, model: bytes | None, cpuinfo: str) -> str:
         (b"\xff\xfe", "", "unknown machine"),
     ],
 )
-def test_machine_is_named_by_its_board_else_by_its_processor(
+def test_machine_name_has_the_board_or_else_the_processor(
     tmp_path: Path, model: bytes | None, cpuinfo: str, name: str
 ) -> None:
-    found = named(tmp_path, model, cpuinfo)
+    found = name_with(tmp_path, model, cpuinfo)
 
     assert found.startswith(f"{name}, ")
     assert onnxruntime.__version__ in found
 
 
-def test_machine_that_tells_nothing_has_a_name_too(tmp_path: Path) -> None:
+def test_machine_name_without_any_information_is_unknown_machine(tmp_path: Path) -> None:
     assert machine_name(tmp_path / "none", tmp_path / "none").startswith("unknown machine, ")
 
 
@@ -52,7 +52,7 @@ def test_machine_that_tells_nothing_has_a_name_too(tmp_path: Path) -> None:
         ("", "uint8"),
     ],
 )
-def test_signed_activations_are_for_arm_and_unsigned_ones_for_all_others(
+def test_activations_are_signed_on_arm_and_unsigned_elsewhere(
     architecture: str, activations: Activations
 ) -> None:
     assert activations == activations_of(architecture)

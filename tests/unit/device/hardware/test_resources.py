@@ -13,7 +13,7 @@ def test_available_memory_is_the_kernels_estimate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "MemTotal:  900 kB\n"])
-def test_available_memory_is_unknown_where_the_kernel_does_not_say(
+def test_available_memory_is_none_if_the_kernel_does_not_report_it(
     tmp_path: Path, text: str | None
 ) -> None:
     meminfo = tmp_path / "meminfo"
@@ -23,43 +23,43 @@ def test_available_memory_is_unknown_where_the_kernel_does_not_say(
     assert available_memory_bytes(meminfo) is None
 
 
-def test_this_machine_has_memory_left() -> None:
+def test_available_memory_of_this_machine_is_not_zero() -> None:
     assert available_memory_bytes() != 0
 
 
 def supply(folder: Path, name: str, capacity: str | None = None, **files: object) -> None:
-    """A power supply as the kernel lists it: a folder with a file for each property."""
+    """Create a power supply as the kernel lists it: a folder with a file per property."""
     (folder / name).mkdir(parents=True)
     for key, value in {"type": "Battery", "capacity": capacity, **files}.items():
         if value is not None:
             (folder / name / key).write_text(f"{value}\n")
 
 
-def test_battery_is_a_share(tmp_path: Path) -> None:
+def test_battery_charge_is_a_fraction(tmp_path: Path) -> None:
     supply(tmp_path, "BAT0", "42\n")
 
     assert battery_charge(tmp_path) == pytest.approx(0.42)
 
 
 @pytest.mark.parametrize(("text", "charge"), [("120", 1.0), ("-5", 0.0)])
-def test_charge_stays_between_nothing_and_all(tmp_path: Path, text: str, charge: float) -> None:
+def test_battery_charge_is_clipped_to_0_to_1(tmp_path: Path, text: str, charge: float) -> None:
     supply(tmp_path, "BAT0", text)
 
     assert charge == battery_charge(tmp_path)
 
 
-def test_gauge_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+def test_unreadable_battery_is_ignored(tmp_path: Path) -> None:
     supply(tmp_path, "BAT0", "unknown")
     supply(tmp_path, "BAT1", "50")
 
     assert battery_charge(tmp_path) == pytest.approx(0.5)
 
 
-def test_mains_power_is_a_full_battery(tmp_path: Path) -> None:
+def test_machine_without_power_supplies_counts_as_full(tmp_path: Path) -> None:
     assert battery_charge(tmp_path) == battery_charge(tmp_path / "none") == 1.0
 
 
-def test_battery_of_a_mouse_is_not_the_one_that_the_machine_runs_on(tmp_path: Path) -> None:
+def test_battery_of_a_peripheral_is_ignored(tmp_path: Path) -> None:
     supply(tmp_path, "BAT0", "80", scope="System")
     supply(tmp_path, "A-hidpp_battery_0", "5", scope="Device")
 
@@ -71,7 +71,7 @@ def test_battery_of_a_mouse_is_not_the_one_that_the_machine_runs_on(tmp_path: Pa
     [{"type": "Mains"}, {"type": "USB"}, {"scope": "Device"}, {"present": 0}],
     ids=["mains", "charger", "keyboard", "empty bay"],
 )
-def test_machine_without_a_battery_of_its_own_is_full(
+def test_machine_without_its_own_battery_counts_as_full(
     tmp_path: Path, other: dict[str, object]
 ) -> None:
     supply(tmp_path, "AAA", "5", **other)
@@ -79,14 +79,14 @@ def test_machine_without_a_battery_of_its_own_is_full(
     assert battery_charge(tmp_path) == 1.0
 
 
-def test_two_batteries_count_by_what_they_hold(tmp_path: Path) -> None:
+def test_two_batteries_are_weighted_by_their_full_energy(tmp_path: Path) -> None:
     supply(tmp_path, "BAT0", "100", energy_full=10_000_000)
     supply(tmp_path, "BAT1", "20", energy_full=30_000_000)
 
     assert battery_charge(tmp_path) == pytest.approx(0.4)
 
 
-def test_two_batteries_that_do_not_say_what_they_hold_count_alike(tmp_path: Path) -> None:
+def test_batteries_are_weighted_equally_if_one_has_no_full_energy(tmp_path: Path) -> None:
     supply(tmp_path, "BAT0", "100", energy_full=10_000_000)
     supply(tmp_path, "BAT1", "20")
 
@@ -99,10 +99,10 @@ def test_two_batteries_that_do_not_say_what_they_hold_count_alike(tmp_path: Path
         ({"energy_now": 1, "energy_full": 4}, 0.25),
         ({"charge_now": 3, "charge_full": 4}, 0.75),
         ({"energy_now": 0, "energy_full": 4}, 0.0),
-        ({"energy_now": 1, "energy_full": 0}, 1.0),  # nothing to be known of it
+        ({"energy_now": 1, "energy_full": 0}, 1.0),  # charge unknown
     ],
 )
-def test_battery_without_a_percentage_tells_what_is_left_of_what(
+def test_battery_without_a_percentage_uses_its_energy_or_charge(
     tmp_path: Path, files: dict[str, object], charge: float
 ) -> None:
     supply(tmp_path, "BAT0", None, **files)
@@ -110,7 +110,7 @@ def test_battery_without_a_percentage_tells_what_is_left_of_what(
     assert battery_charge(tmp_path) == pytest.approx(charge)
 
 
-def test_battery_named_by_the_configuration_is_the_one(tmp_path: Path) -> None:
+def test_battery_named_in_the_configuration_is_used(tmp_path: Path) -> None:
     supply(tmp_path, "BAT0", "80")
     supply(tmp_path, "pisugar", "30", type="Unknown")
 

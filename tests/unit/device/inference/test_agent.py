@@ -32,9 +32,9 @@ from tests.support.agent_rig import (
     ScriptedCloud,
     budget,
     like,
+    make_rig,
     routes,
     student_class,
-    world,
 )
 from tests.support.hand_bundle import (
     CAPACITIES,
@@ -45,26 +45,26 @@ from tests.support.hand_bundle import (
     UNSURE,
     calibration,
     hand_bundle,
-    hand_parts,
-    template_saying,
+    load_hand_bundle,
+    template_predicting,
     window,
 )
 
 
 def test_easy_input_is_answered_by_the_device(tmp_path: Path) -> None:
-    w = world(tmp_path)
+    rig = make_rig(tmp_path)
 
-    receipt = w.agent.answer(0, EASY, BUDGET)
+    receipt = rig.agent.answer(0, EASY, BUDGET)
 
     assert routes([receipt]) == [(3, "accepted")]
     assert receipt.answer == receipt.device_answer == student_class(tmp_path, EASY)
-    assert w.cloud.asked == 0
+    assert rig.cloud.request_count == 0
 
 
-def test_where_nothing_stays_no_student_runs(tmp_path: Path) -> None:
-    w = world(tmp_path)
+def test_share_of_one_offloads_without_running_a_student(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path)
 
-    receipt = w.agent.answer(0, EASY, budget(offload_share=1.0))
+    receipt = rig.agent.answer(0, EASY, budget(offload_share=1.0))
 
     assert routes([receipt]) == [(0, "gated")]
     assert receipt.answer == CLOUD_CLASS
@@ -74,15 +74,15 @@ def test_where_nothing_stays_no_student_runs(tmp_path: Path) -> None:
     assert {entry.source: entry.energy_mj for entry in receipt.energy}["compute"] == 0
 
 
-def test_unsure_answer_is_escalated(tmp_path: Path) -> None:
-    receipt = world(tmp_path).agent.answer(0, UNSURE, BUDGET)
+def test_uncertain_answer_is_escalated(tmp_path: Path) -> None:
+    receipt = make_rig(tmp_path).agent.answer(0, UNSURE, BUDGET)
 
     assert routes([receipt]) == [(0, "escalated")]
     assert receipt.answer == CLOUD_CLASS
     assert receipt.device_answer == student_class(tmp_path, UNSURE)
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5], ids=["unseen", "escalated"])
+@pytest.mark.parametrize("share", [1.0, 0.5], ids=["no student", "escalated"])
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -95,7 +95,7 @@ def test_unsure_answer_is_escalated(tmp_path: Path) -> None:
 def test_failed_offload_falls_back_to_the_devices_answer(
     tmp_path: Path, error: OffloadError, reason: str, share: float
 ) -> None:
-    receipt = world(tmp_path, error).agent.answer(0, HARD, budget(offload_share=share))
+    receipt = make_rig(tmp_path, error).agent.answer(0, HARD, budget(offload_share=share))
 
     assert routes([receipt]) == [(3, reason)]
     assert receipt.answer == receipt.device_answer == student_class(tmp_path, HARD)
@@ -111,71 +111,74 @@ def test_failed_offload_falls_back_to_the_devices_answer(
         ({"energy_mj": 60, "battery": 0.01}, "low_battery"),
     ],
 )
-def test_cloud_outside_the_budget_is_not_asked_and_the_receipt_names_the_limit(
+def test_offload_over_budget_is_skipped_and_the_receipt_names_the_limit(
     tmp_path: Path, change: dict[str, float], reason: str
 ) -> None:
-    w = world(tmp_path)
+    rig = make_rig(tmp_path)
     assert METER.radio_mj(SIZE, BUDGET) > 4.9
 
-    receipt = w.agent.answer(0, HARD, budget(**change))
+    receipt = rig.agent.answer(0, HARD, budget(**change))
 
     assert routes([receipt])[0][1] == reason
     assert receipt.answer == receipt.device_answer
-    assert w.cloud.asked == 0
+    assert rig.cloud.request_count == 0
 
 
 @pytest.mark.parametrize("limit", ["latency_ms", "energy_mj"])
-def test_what_has_run_and_the_offload_keep_the_limit_together(tmp_path: Path, limit: str) -> None:
-    found = world(tmp_path).agent.answer(0, HARD, BUDGET)
+def test_limit_applies_to_the_runs_and_the_offload_together(tmp_path: Path, limit: str) -> None:
+    found = make_rig(tmp_path).agent.answer(0, HARD, BUDGET)
     whole = {"latency_ms": transfer_ms(SIZE, BUDGET), "energy_mj": METER.radio_mj(SIZE, BUDGET)}
     ran = METER.estimate(MACS[2])
     whole["latency_ms"] += ran.latency_ms
     whole["energy_mj"] += ran.energy_mj
 
     tight, too_tight = (
-        world(tmp_path).agent.answer(0, HARD, budget(**{limit: whole[limit] * part}))
+        make_rig(tmp_path).agent.answer(0, HARD, budget(**{limit: whole[limit] * part}))
         for part in (1.001, 0.999)
     )
 
     reason = limit.replace("_ms", "_limit").replace("_mj", "_limit")
-    told = [(0, "escalated"), (0, "escalated"), (3, reason)]
-    assert routes([found, tight, too_tight]) == told
+    expected = [(0, "escalated"), (0, "escalated"), (3, reason)]
+    assert routes([found, tight, too_tight]) == expected
 
 
 def test_target_share_sets_the_thresholds(tmp_path: Path) -> None:
-    w = world(tmp_path)
+    rig = make_rig(tmp_path)
 
-    answers = [w.agent.answer(0, HARD, budget(offload_share=share)) for share in (0.0, 0.5, 1.0)]
-    answers.append(w.agent.answer(0, EASY, budget(offload_share=1.0)))
+    answers = [rig.agent.answer(0, HARD, budget(offload_share=share)) for share in (0.0, 0.5, 1.0)]
+    answers.append(rig.agent.answer(0, EASY, budget(offload_share=1.0)))
 
     assert routes(answers) == [(3, "accepted"), (0, "escalated"), (0, "gated"), (0, "gated")]
 
 
-def test_share_is_kept_over_its_window_where_every_input_wants_to_go(tmp_path: Path) -> None:
-    w = world(tmp_path)
-    kept, target = budget(target_window=50), budget()
+def test_share_is_held_over_its_window_when_every_input_prefers_the_cloud(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path)
+    controlled, uncontrolled = budget(target_window=50), budget()
 
     for index in range(200):
-        w.agent.answer(index, UNSURE, kept)
-    asked = w.cloud.asked
+        rig.agent.answer(index, UNSURE, controlled)
+    sent = rig.cloud.request_count
     for index in range(10):
-        w.agent.answer(index, UNSURE, target)
+        rig.agent.answer(index, UNSURE, uncontrolled)
 
-    assert abs(asked / 200 - 0.5) < 0.03
-    assert w.cloud.asked == asked + 10  # without a window the threshold stays, and all go
+    assert abs(sent / 200 - 0.5) < 0.03
+    # Without a window the threshold stays the same, and every input is sent.
+    assert rig.cloud.request_count == sent + 10
 
 
-def test_failed_offload_counts_into_the_share(tmp_path: Path) -> None:
-    w = world(tmp_path, BadAnswerError("nonsense"))
+def test_failed_offload_counts_towards_the_share(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path, BadAnswerError("nonsense"))
     kept = budget(target_window=50)
 
-    reasons = [reason for _, reason in routes(w.agent.answer(n, UNSURE, kept) for n in range(400))]
+    reasons = [
+        reason for _, reason in routes(rig.agent.answer(n, UNSURE, kept) for n in range(400))
+    ]
 
-    open_ = [reason for reason in reasons if reason != "back_off"]
-    assert abs(open_.count("bad_answer") / len(open_) - 0.5) < 0.2
+    not_paused = [reason for reason in reasons if reason != "back_off"]
+    assert abs(not_paused.count("bad_answer") / len(not_paused) - 0.5) < 0.2
 
 
-SLOW = budget(link_mbit_s=0.1, target_window=50)  # an offload takes more than the device does
+SLOW = budget(link_mbit_s=0.1, target_window=50)  # an offload costs more than a run
 DEVICE, SENT_MS = METER.estimate(MACS[2]), transfer_ms(SIZE, SLOW)
 SENT_MJ = METER.radio_mj(SIZE, SLOW)
 
@@ -188,48 +191,48 @@ SENT_MJ = METER.radio_mj(SIZE, SLOW)
     ],
     ids=["energy", "latency"],
 )
-def test_mean_input_takes_its_target_where_every_input_wants_to_go(
+def test_mean_cost_meets_its_target_when_every_input_prefers_the_cloud(
     tmp_path: Path, asked: dict[str, float]
 ) -> None:
-    w = world(tmp_path)
+    rig = make_rig(tmp_path)
     target = like(SLOW, **asked)
 
-    found = [w.agent.answer(n, UNSURE, target) for n in range(300)]
+    found = [rig.agent.answer(n, UNSURE, target) for n in range(300)]
 
-    took = [
+    costs = [
         receipt.latency_ms
         if target.latency_per_input_ms
         else sum(entry.energy_mj for entry in receipt.energy)
         for receipt in found
     ]
     (mean,) = asked.values()
-    assert np.mean(took[100:]) == pytest.approx(mean, rel=0.05)
+    assert np.mean(costs[100:]) == pytest.approx(mean, rel=0.05)
 
 
-def test_latency_of_the_mean_input_is_reckoned_with_the_median(tmp_path: Path) -> None:
-    version = hand_parts(tmp_path / "named").version
+def test_latency_target_uses_the_median_of_a_run(tmp_path: Path) -> None:
+    version = load_hand_bundle(tmp_path / "named").version
     costs = profiled(version, 1.0, 1.0, 1.0, p95_ms=900.0)
-    w = world(tmp_path / "a", costs=costs)
+    rig = make_rig(tmp_path / "a", costs=costs)
     target = like(SLOW, target_window=0, latency_per_input_ms=1 + SENT_MS)
 
-    assert routes([w.agent.answer(0, EASY, target)]) == [(0, "gated")]
+    assert routes([rig.agent.answer(0, EASY, target)]) == [(0, "gated")]
 
 
-def test_while_the_cloud_is_closed_nothing_is_saved_up(tmp_path: Path) -> None:
-    w = world(tmp_path)
+def test_budget_unused_without_a_link_is_not_spent_later(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path)
     target = like(SLOW, energy_per_input_mj=DEVICE.energy_mj + SENT_MJ / 5)
 
     for index in range(200):
-        w.agent.answer(index, UNSURE, like(target, link_mbit_s=0))
-    after = [w.agent.answer(n, UNSURE, target) for n in range(200)]
+        rig.agent.answer(index, UNSURE, like(target, link_mbit_s=0))
+    after = [rig.agent.answer(n, UNSURE, target) for n in range(200)]
 
     sent = [route == 0 for route, _ in routes(after)]
     assert sum(sent[:50]) == pytest.approx(50 / 5, abs=2)
     assert sum(sent) == pytest.approx(200 / 5, abs=6)
 
 
-def promising(risk: float) -> bytes:
-    """A calibration that promises one risk, at thresholds above those of a share of one half."""
+def certifying(risk: float) -> bytes:
+    """Return a calibration with one certified risk, at thresholds above those of share 0.5."""
     made = calibration()
     for curve in made.curves:
         curve.certified.add(risk=risk, delta=0.1, gate_threshold=0.9, accept_threshold=0.5)
@@ -239,79 +242,80 @@ def promising(risk: float) -> bytes:
 @pytest.mark.parametrize(
     ("tolerated", "expected"),
     [
-        # not asked for: a share of 0.5
+        # no risk tolerated: a share of 0.5 applies
         (0.0, [(3, "accepted"), (0, "escalated"), (0, "escalated")]),
-        (0.01, [(0, "gated")] * 3),  # not promised: nothing stays
+        (0.01, [(0, "gated")] * 3),  # not certified: every input is sent
         (0.05, [(3, "accepted"), (3, "accepted"), (0, "escalated")]),
         (0.5, [(3, "accepted"), (3, "accepted"), (0, "escalated")]),
     ],
 )
-def test_tolerated_risk_takes_certified_thresholds(
+def test_tolerated_risk_uses_certified_thresholds(
     tmp_path: Path, tolerated: float, expected: list[tuple[int, str]]
 ) -> None:
-    w = world(tmp_path, bundle=hand_bundle(calibration=promising(0.05)))
+    rig = make_rig(tmp_path, bundle=hand_bundle(calibration=certifying(0.05)))
 
     found = [
-        w.agent.answer(n, given_window, budget(tolerated_risk=tolerated))
+        rig.agent.answer(n, given_window, budget(tolerated_risk=tolerated))
         for n, given_window in enumerate((EASY, UNSURE, HARD))
     ]
 
     assert routes(found) == expected
 
 
-def test_where_inputs_drift_a_risk_is_guaranteed_no_more_until_it_is_over(
+def test_risk_guarantee_is_suspended_while_inputs_drift(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "nestling_device.inference.agent")
-    w = world(tmp_path, bundle=hand_bundle(calibration=promising(0.05)))
+    rig = make_rig(tmp_path, bundle=hand_bundle(calibration=certifying(0.05)))
     tolerant, sure = budget(tolerated_risk=0.05), window(1.0, 1.0, 1.0, 1.0)
 
-    before = w.agent.answer(0, EASY, tolerant)
+    before = rig.agent.answer(0, EASY, tolerant)
     for index in range(50):
-        w.agent.answer(index, HARD, tolerant)
-    drifting = w.agent.drifting
-    during = [w.agent.answer(0, EASY, one) for one in (tolerant, BUDGET)]
+        rig.agent.answer(index, HARD, tolerant)
+    drifting = rig.agent.drifting
+    during = [rig.agent.answer(0, EASY, one) for one in (tolerant, BUDGET)]
     for index in range(50):
-        w.agent.answer(index, sure, tolerant)
-    afterwards = w.agent.answer(0, EASY, tolerant)
+        rig.agent.answer(index, sure, tolerant)
+    afterwards = rig.agent.answer(0, EASY, tolerant)
 
-    assert (drifting, w.agent.drifting) == (True, False)
-    # A share is no guarantee, and stays what it is.
-    told = [(3, "accepted"), (0, "escalated"), (3, "accepted"), (3, "accepted")]
-    assert routes([before, *during, afterwards]) == told
+    assert (drifting, rig.agent.drifting) == (True, False)
+    # Drift does not affect a target share, which is no guarantee.
+    expected = [(3, "accepted"), (0, "escalated"), (3, "accepted"), (3, "accepted")]
+    assert routes([before, *during, afterwards]) == expected
     assert len(caplog.messages) == 2
-    assert "its promises do not hold" in caplog.messages[0]
+    assert "its risk guarantees do not hold" in caplog.messages[0]
     assert "again" in caplog.messages[1]
 
 
-def test_nobody_knows_of_drift_where_no_student_looks(tmp_path: Path) -> None:
-    w = world(tmp_path)
-    before = w.agent.drifting
+def test_drift_is_unknown_when_no_student_ran(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path)
+    before = rig.agent.drifting
     for index in range(50):
-        w.agent.answer(index, HARD, BUDGET)
-    looked = w.agent.drifting
-    w.agent.answer(0, HARD, budget(offload_share=1.0))
-    unseen = w.agent.drifting
-    w.agent.answer(0, HARD, BUDGET)
+        rig.agent.answer(index, HARD, BUDGET)
+    with_student = rig.agent.drifting
+    rig.agent.answer(0, HARD, budget(offload_share=1.0))
+    without_student = rig.agent.drifting
+    rig.agent.answer(0, HARD, BUDGET)
 
-    assert (before, looked, unseen, w.agent.drifting) == (None, True, None, True)
+    found = (before, with_student, without_student, rig.agent.drifting)
+    assert found == (None, True, None, True)
 
 
-def test_failed_cloud_is_left_alone_for_ever_longer_and_taken_up_again(tmp_path: Path) -> None:
+def test_pause_after_failed_offloads_doubles_and_resets_on_success(tmp_path: Path) -> None:
     gone = UnreachableError("gone")
-    w = world(tmp_path, gone, gone, None, gone, None)
+    rig = make_rig(tmp_path, gone, gone, None, gone, None)
 
-    reasons = [reason for _, reason in routes(w.agent.answer(n, HARD, BUDGET) for n in range(9))]
+    reasons = [reason for _, reason in routes(rig.agent.answer(n, HARD, BUDGET) for n in range(9))]
 
     waits = ["back_off"]
     before = ["unreachable", *waits, "unreachable", *2 * waits, "escalated"]
     assert reasons == [*before, "unreachable", *waits, "escalated"]
 
 
-def test_receipt_says_where_every_joule_and_byte_went(tmp_path: Path) -> None:
-    w = world(tmp_path)
+def test_receipt_itemizes_energy_and_bytes_by_source(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path)
 
-    receipt = w.agent.answer(7, UNSURE, BUDGET)
+    receipt = rig.agent.answer(7, UNSURE, BUDGET)
 
     compute_ms = METER.estimate(MACS[2]).latency_ms
     energies = {entry.source: entry.energy_mj for entry in receipt.energy}
@@ -324,7 +328,7 @@ def test_receipt_says_where_every_joule_and_byte_went(tmp_path: Path) -> None:
     assert receipt.latency_ms == pytest.approx(compute_ms + transfer_ms(300, BUDGET))
     assert (receipt.bytes_up, receipt.bytes_down) == (200, 100)
     assert receipt.input_index == 7
-    assert receipt.bundle_version == w.agent.parts.version
+    assert receipt.bundle_version == rig.agent.bundle.version
     assert receipt.budget == BUDGET
     assert list(receipt.success) == pytest.approx([0.5, 0.5, 0.5, 0.9])
     assert receipt.answered_at_ms > 0
@@ -335,46 +339,48 @@ def test_receipt_says_where_every_joule_and_byte_went(tmp_path: Path) -> None:
     ("error", "bytes_up"),
     [(UnreachableError("gone"), FRAMING_BYTES), (DeadlineMissedError("late"), SIZE)],
 )
-def test_failed_exchange_is_billed_too(tmp_path: Path, error: OffloadError, bytes_up: int) -> None:
-    receipt = world(tmp_path, error).agent.answer(0, HARD, BUDGET)
+def test_failed_exchange_costs_energy_and_bytes(
+    tmp_path: Path, error: OffloadError, bytes_up: int
+) -> None:
+    receipt = make_rig(tmp_path, error).agent.answer(0, HARD, BUDGET)
 
     assert (receipt.bytes_up, receipt.bytes_down) == (bytes_up, 0)
     (radio,) = (entry.energy_mj for entry in receipt.energy if entry.source == "radio")
     assert radio == pytest.approx(METER.radio_mj(bytes_up, BUDGET))
 
 
-def test_cloud_is_told_which_input_it_is_and_what_the_student_said(tmp_path: Path) -> None:
-    w = world(tmp_path)
+def test_offload_request_carries_the_input_index_and_the_student_answer(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path)
 
-    unseen, escalated = (
-        w.agent.answer(n, HARD, budget(offload_share=share)) for n, share in ((5, 1.0), (6, 0.5))
+    gated, escalated = (
+        rig.agent.answer(n, HARD, budget(offload_share=share)) for n, share in ((5, 1.0), (6, 0.5))
     )
 
-    told = [(question.index, question.device_answer) for question in w.cloud.questions]
-    assert told == [(5, None), (6, escalated.device_answer)]
-    assert routes([unseen, escalated]) == [(0, "gated"), (0, "escalated")]
+    sent = [(request.index, request.device_answer) for request in rig.cloud.requests]
+    assert sent == [(5, None), (6, escalated.device_answer)]
+    assert routes([gated, escalated]) == [(0, "gated"), (0, "escalated")]
 
 
 @pytest.mark.parametrize("given_window", [EASY, HARD])
-def test_receipt_says_what_an_offload_would_have_taken(
+def test_receipt_has_the_cost_that_an_offload_would_have_had(
     tmp_path: Path, given_window: NDArray[np.float32]
 ) -> None:
-    receipt = world(tmp_path).agent.answer(0, given_window, BUDGET)
+    receipt = make_rig(tmp_path).agent.answer(0, given_window, BUDGET)
 
     assert receipt.offload_bytes == SIZE
     assert receipt.offload_energy_mj == pytest.approx(METER.radio_mj(SIZE, BUDGET))
     assert receipt.offload_energy_provenance == receipt_pb2.PROVENANCE_MODELLED
 
 
-def test_receipt_without_a_link_tells_nothing_of_an_offload(tmp_path: Path) -> None:
-    receipt = world(tmp_path).agent.answer(0, EASY, budget(link_mbit_s=0))
+def test_receipt_without_a_link_has_no_offload_cost(tmp_path: Path) -> None:
+    receipt = make_rig(tmp_path).agent.answer(0, EASY, budget(link_mbit_s=0))
 
     assert (receipt.offload_bytes, receipt.offload_energy_mj) == (0, 0)
     assert receipt.offload_energy_provenance == receipt_pb2.PROVENANCE_UNSPECIFIED
 
 
-def test_answer_without_the_cloud_costs_no_radio(tmp_path: Path) -> None:
-    receipt = world(tmp_path).agent.answer(0, EASY, BUDGET)
+def test_answer_on_the_device_costs_no_radio_energy(tmp_path: Path) -> None:
+    receipt = make_rig(tmp_path).agent.answer(0, EASY, BUDGET)
 
     assert {entry.source: entry.energy_mj > 0 for entry in receipt.energy} == {
         "compute": True,
@@ -383,29 +389,29 @@ def test_answer_without_the_cloud_costs_no_radio(tmp_path: Path) -> None:
     assert (receipt.bytes_up, receipt.bytes_down) == (0, 0)
 
 
-def test_capacity_follows_the_memory_down_and_up(tmp_path: Path) -> None:
+def test_resident_capacity_follows_the_memory_budget_down_and_up(tmp_path: Path) -> None:
     growth = Growth(tmp_path)
-    w = world(tmp_path, grow=growth)
+    rig = make_rig(tmp_path, grow=growth)
 
     memories = [4000, 1999, 2000, 999, 4000]
-    answers = [w.agent.answer(0, EASY, budget(memory_bytes=memory)) for memory in memories]
+    answers = [rig.agent.answer(0, EASY, budget(memory_bytes=memory)) for memory in memories]
 
     assert [receipt.resident_capacity for receipt in answers] == [3, 1, 2, 1, 3]
-    assert growth.targets == []  # it was all on the disk
+    assert growth.budgets == []  # every ring was on the disk
 
 
-def test_capacity_follows_the_energy(tmp_path: Path) -> None:
-    w = world(tmp_path)
+def test_resident_capacity_follows_the_energy_budget(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path)
     limit_mj = METER.estimate(MACS[1]).energy_mj
 
-    saving = w.agent.answer(0, EASY, budget(energy_mj=limit_mj))
-    starving = w.agent.answer(1, EASY, budget(energy_mj=limit_mj, battery=0.01))
+    limited = rig.agent.answer(0, EASY, budget(energy_mj=limit_mj))
+    low_battery = rig.agent.answer(1, EASY, budget(energy_mj=limit_mj, battery=0.01))
 
-    assert [saving.resident_capacity, starving.resident_capacity] == [2, 1]
+    assert [limited.resident_capacity, low_battery.resident_capacity] == [2, 1]
 
 
 def profiled(version: str, *energies_mj: float, p95_ms: float = 2.0) -> MeasuredCosts:
-    """A profile in which only energies differ; the median of a run is 1 ms."""
+    """Return measured costs that differ only in energy; the median of a run is 1 ms."""
     networks = [
         NetworkCost(
             latency_ms=1,
@@ -427,11 +433,11 @@ def profiled(version: str, *energies_mj: float, p95_ms: float = 2.0) -> Measured
     )
 
 
-def test_measured_costs_decide_instead_of_the_boards_table(tmp_path: Path) -> None:
-    version = hand_parts(tmp_path / "named").version
+def test_measured_costs_take_precedence_over_the_power_table(tmp_path: Path) -> None:
+    version = load_hand_bundle(tmp_path / "named").version
     costs = profiled(version, 1.0, 50.0, 80.0)
-    measured = world(tmp_path / "a", costs=costs).agent
-    modelled = world(tmp_path / "b").agent
+    measured = make_rig(tmp_path / "a", costs=costs).agent
+    modelled = make_rig(tmp_path / "b").agent
     limits = [budget(energy_mj=limit) for limit in (49, 79, 81)]
 
     resident = [
@@ -442,61 +448,61 @@ def test_measured_costs_decide_instead_of_the_boards_table(tmp_path: Path) -> No
     assert resident == [[1, 2, 3], [3, 3, 3]]
 
 
-def test_costs_of_another_bundle_and_of_capacities_not_profiled_come_from_the_table(
+def test_costs_that_were_not_measured_come_from_the_power_table(
     tmp_path: Path,
 ) -> None:
-    version = hand_parts(tmp_path / "named").version
-    other = world(tmp_path / "a", costs=profiled("other", 500.0, 500.0, 500.0)).agent
-    partly = world(tmp_path / "b", costs=profiled(version, 500.0, 500.0)).agent
+    version = load_hand_bundle(tmp_path / "named").version
+    other = make_rig(tmp_path / "a", costs=profiled("other", 500.0, 500.0, 500.0)).agent
+    partly = make_rig(tmp_path / "b", costs=profiled(version, 500.0, 500.0)).agent
 
     assert other.answer(0, EASY, budget(energy_mj=100)).resident_capacity == 3
     assert partly.answer(0, EASY, budget(energy_mj=100)).resident_capacity == 3
 
 
-def test_more_memory_fetches_more_of_the_nest(tmp_path: Path) -> None:
+def test_larger_memory_budget_fetches_more_capacities(tmp_path: Path) -> None:
     growth = Growth(tmp_path)
-    w = world(tmp_path, held=1, grow=growth)
+    rig = make_rig(tmp_path, held=1, grow=growth)
 
-    before = w.agent.answer(0, EASY, budget(memory_bytes=1000))
-    after = w.agent.answer(1, EASY, budget(memory_bytes=2500))
+    before = rig.agent.answer(0, EASY, budget(memory_bytes=1000))
+    after = rig.agent.answer(1, EASY, budget(memory_bytes=2500))
 
     assert [before.resident_capacity, after.resident_capacity] == [1, 2]
-    assert growth.targets == [2500]
-    assert w.agent.parts.held == 2
+    assert growth.budgets == [2500]
+    assert rig.agent.bundle.held == 2
 
 
-def test_growth_that_fails_is_tried_again_after_a_pause(tmp_path: Path) -> None:
+def test_failed_growth_is_retried_after_a_pause(tmp_path: Path) -> None:
     growth = Growth(tmp_path, failures=2)
-    w = world(tmp_path, held=1, grow=growth)
+    rig = make_rig(tmp_path, held=1, grow=growth)
 
-    answers = [w.agent.answer(n, EASY, BUDGET) for n in range(7)]
+    answers = [rig.agent.answer(n, EASY, BUDGET) for n in range(7)]
 
     assert [receipt.resident_capacity for receipt in answers] == [1, 1, 1, 1, 1, 3, 3]
-    assert len(growth.targets) == 3
+    assert len(growth.budgets) == 3
 
 
-def test_ring_damaged_on_the_disk_costs_its_capacity_until_it_is_fetched_again(
+def test_damaged_ring_disables_its_capacity_until_it_is_fetched_again(
     tmp_path: Path,
 ) -> None:
     growth = Growth(tmp_path)
-    w = world(tmp_path, grow=growth)
-    manifest = w.agent.parts.manifest
+    rig = make_rig(tmp_path, grow=growth)
+    manifest = rig.agent.bundle.manifest
     (tmp_path / manifest.capacities[1].ring.sha256).write_bytes(b"rust")
 
-    first, second = (w.agent.answer(n, EASY, BUDGET) for n in range(2))
+    first, second = (rig.agent.answer(n, EASY, BUDGET) for n in range(2))
 
     assert [first.resident_capacity, second.resident_capacity] == [1, 3]
-    assert growth.targets == [MEMORY_BYTES[-1]]
+    assert growth.budgets == [MEMORY_BYTES[-1]]
 
 
-def test_nest_without_its_first_ring_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    w = world(tmp_path)
-    (tmp_path / w.agent.parts.manifest.capacities[0].ring.sha256).unlink()
+def test_missing_first_ring_raises_an_error_with_advice(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path)
+    (tmp_path / rig.agent.bundle.manifest.capacities[0].ring.sha256).unlink()
 
     with pytest.raises(DeliveryError, match="install the bundle again"):
-        w.agent.answer(0, EASY, BUDGET)
+        rig.agent.answer(0, EASY, BUDGET)
 
-    assert w.kept == []
+    assert rig.kept == []
 
 
 @pytest.mark.parametrize(
@@ -509,79 +515,83 @@ def test_nest_without_its_first_ring_is_an_error_that_says_what_to_do(tmp_path: 
         (np.full((2, 3), math.inf, np.float32), "not finite"),
     ],
 )
-def test_input_that_does_not_fit_is_refused_and_records_nothing(
+def test_input_of_wrong_shape_type_or_value_is_refused_without_a_receipt(
     tmp_path: Path, given_window: NDArray[np.float32], words: str
 ) -> None:
-    w = world(tmp_path)
+    rig = make_rig(tmp_path)
 
     with pytest.raises(InputError, match=words):
-        w.agent.answer(0, given_window, BUDGET)
+        rig.agent.answer(0, given_window, BUDGET)
 
-    assert w.kept == []
-    assert routes([w.agent.answer(0, EASY, BUDGET)]) == [(3, "accepted")]
+    assert rig.kept == []
+    assert routes([rig.agent.answer(0, EASY, BUDGET)]) == [(3, "accepted")]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_input_too_large_for_a_finite_answer_is_refused_and_the_next_one_answered(
+def test_input_too_large_for_a_finite_output_is_refused_and_the_next_is_answered(
     tmp_path: Path, share: float
 ) -> None:
-    w = world(tmp_path, BadAnswerError("not finite there either"))
+    rig = make_rig(tmp_path, BadAnswerError("not finite in the cloud either"))
     large = np.full((2, 3), 3e38, np.float32)
 
     with pytest.raises(UnanswerableError, match=r"up to 3e\+38, is too large: .* capacity 3"):
-        w.agent.answer(0, large, budget(offload_share=share))
+        rig.agent.answer(0, large, budget(offload_share=share))
 
-    assert w.kept == []
-    assert w.agent.drifting is None
-    receipt = w.agent.answer(1, EASY, budget(offload_share=0))
+    assert rig.kept == []
+    assert rig.agent.drifting is None
+    receipt = rig.agent.answer(1, EASY, budget(offload_share=0))
     assert routes([receipt])[0][0] == CAPACITIES
     assert all(map(math.isfinite, receipt.success))
 
 
-def test_multiplexer_whose_word_is_not_finite_means_no_answer(tmp_path: Path) -> None:
-    template = template_saying("Sqrt", ["said"])
-    w = world(tmp_path, held=1, bundle=hand_bundle(template=template))
+def test_multiplexer_output_that_is_not_finite_means_no_answer(tmp_path: Path) -> None:
+    template = template_predicting("Sqrt", ["predicted"])
+    rig = make_rig(tmp_path, held=1, bundle=hand_bundle(template=template))
     small = budget(memory_bytes=MEMORY_BYTES[0])
 
-    with pytest.raises(UnanswerableError, match="what capacity 1 makes of it is not finite"):
-        w.agent.answer(0, window(-1, 0, 0, 0), small)
+    with pytest.raises(UnanswerableError, match="the output of capacity 1 is not finite"):
+        rig.agent.answer(0, window(-1, 0, 0, 0), small)
 
-    assert w.kept == []
-    assert routes([w.agent.answer(0, EASY, small)]) == [(1, "accepted")]
+    assert rig.kept == []
+    assert routes([rig.agent.answer(0, EASY, small)]) == [(1, "accepted")]
 
 
-def test_receipt_that_cannot_be_kept_means_no_answer(tmp_path: Path) -> None:
+def test_no_answer_when_the_receipt_cannot_be_stored(tmp_path: Path) -> None:
     def keep(receipt: Receipt) -> None:
         raise StorageError("disk full")
 
-    parts = hand_parts(tmp_path)
-    agent = Agent(parts, ScriptedCloud(None), METER, deadline_ms=1, keep=keep, grow=lambda _: parts)
+    bundle = load_hand_bundle(tmp_path)
+    agent = Agent(
+        bundle, ScriptedCloud(None), METER, deadline_ms=1, keep=keep, grow=lambda _: bundle
+    )
 
     with pytest.raises(StorageError):
         agent.answer(0, EASY, BUDGET)
 
 
-def test_answer_given_is_in_the_outbox(tmp_path: Path) -> None:
-    parts = hand_parts(tmp_path / "blobs")
+def test_returned_answers_are_in_the_outbox(tmp_path: Path) -> None:
+    bundle = load_hand_bundle(tmp_path / "blobs")
     with Outbox(tmp_path) as outbox:
         agent = Agent(
-            parts,
+            bundle,
             ScriptedCloud(None),
             METER,
             deadline_ms=1,
             keep=outbox.append,
-            grow=lambda _: parts,
+            grow=lambda _: bundle,
         )
-        given_out = [agent.answer(n, x, BUDGET) for n, x in enumerate((EASY, HARD))]
+        returned = [agent.answer(n, x, BUDGET) for n, x in enumerate((EASY, HARD))]
         kept = outbox.batch(9).batch.receipts
 
     assert [(r.input_index, r.answer) for r in kept] == [
-        (r.input_index, r.answer) for r in given_out
+        (r.input_index, r.answer) for r in returned
     ]
 
 
-def test_two_releases_have_other_versions_in_their_receipts(tmp_path: Path) -> None:
-    versions = {hand_parts(tmp_path, bundle=hand_bundle(release)).version for release in (1, 2)}
+def test_releases_have_different_bundle_versions(tmp_path: Path) -> None:
+    versions = {
+        load_hand_bundle(tmp_path, bundle=hand_bundle(release)).version for release in (1, 2)
+    }
 
     assert {version.rpartition("-")[0] for version in versions} == {"hand-1", "hand-2"}
 
@@ -609,15 +619,15 @@ Step = tuple[tuple[float, ...], Budget, type[OffloadError] | None]
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None
 )
 @given(trace=st.lists(_steps, min_size=1, max_size=25))
-def test_recorded_trace_replays_to_the_same_routes_and_answers_every_input(
+def test_replayed_trace_gives_the_same_receipts_and_answers_every_input(
     tmp_path: Path, trace: Sequence[Step]
 ) -> None:
     def play() -> list[Receipt]:
         outcomes = [None if kind is None else kind("as recorded") for _, _, kind in trace]
-        w = world(tmp_path, *outcomes)
+        rig = make_rig(tmp_path, *outcomes)
         for index, (success, limits, _) in enumerate(trace):
-            w.agent.answer(index, window(*success), limits)
-        return w.kept
+            rig.agent.answer(index, window(*success), limits)
+        return rig.kept
 
     first, again = play(), play()
 
@@ -630,13 +640,13 @@ def test_recorded_trace_replays_to_the_same_routes_and_answers_every_input(
 
 def test_inputs_count_nothing_towards_the_target_while_the_cloud_is_closed(tmp_path: Path) -> None:
     asked = budget(offload_share=0.3, target_window=50)
-    at_once, later = world(tmp_path / "a"), world(tmp_path / "b")
+    at_once, later = make_rig(tmp_path / "a"), make_rig(tmp_path / "b")
 
     for index in range(40):
         later.agent.answer(index, UNSURE, like(asked, link_mbit_s=0))
     found = [
-        routes([w.agent.answer(index, UNSURE, asked) for index in range(40)])
-        for w in (at_once, later)
+        routes([rig.agent.answer(index, UNSURE, asked) for index in range(40)])
+        for rig in (at_once, later)
     ]
 
     assert found[0] == found[1]

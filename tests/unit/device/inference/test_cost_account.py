@@ -20,14 +20,14 @@ _runs = st.lists(st.integers(0, 10**8), max_size=5)
 _exchanges = st.lists(st.tuples(st.integers(0, 10**5), st.integers(0, 10**5)), max_size=5)
 
 
-def entered(account: CostAccount) -> Receipt:
+def written(account: CostAccount) -> Receipt:
     receipt = Receipt()
     account.enter(receipt, 2704)
     return receipt
 
 
-def test_empty_account_has_a_zero_for_every_source() -> None:
-    receipt = entered(CostAccount(METER, BUDGET))
+def test_empty_account_writes_zero_for_every_source() -> None:
+    receipt = written(CostAccount(METER, BUDGET))
 
     assert [(entry.source, entry.energy_mj) for entry in receipt.energy] == [
         ("compute", 0.0),
@@ -37,7 +37,7 @@ def test_empty_account_has_a_zero_for_every_source() -> None:
 
 
 @given(runs=_runs, exchanges=_exchanges)
-def test_account_is_the_sum_of_its_steps_by_source(
+def test_totals_are_the_sums_of_the_steps_by_source(
     runs: list[int], exchanges: list[tuple[int, int]]
 ) -> None:
     account = CostAccount(METER, BUDGET)
@@ -46,7 +46,7 @@ def test_account_is_the_sum_of_its_steps_by_source(
     for up, down in exchanges:
         account.exchange(up, down, 1.0)
 
-    receipt = entered(account)
+    receipt = written(account)
     computed = [METER.estimate(macs) for macs in runs]
     sent = [METER.radio(up + down, BUDGET, 1.0) for up, down in exchanges]
     assert [entry.energy_mj for entry in receipt.energy] == [
@@ -58,14 +58,14 @@ def test_account_is_the_sum_of_its_steps_by_source(
     assert receipt.bytes_down == sum(down for _, down in exchanges)
 
 
-def test_every_joule_and_the_latency_say_how_they_are_known() -> None:
-    receipt = entered(CostAccount(ClockMeter(METER.board, METER.link), BUDGET))
+def test_energy_and_latency_have_a_provenance() -> None:
+    receipt = written(CostAccount(ClockMeter(METER.board, METER.link), BUDGET))
 
     assert receipt.latency_provenance == PROVENANCE_MEASURED
     assert {entry.provenance for entry in receipt.energy} == {PROVENANCE_MODELLED}
 
 
-def test_step_that_fails_is_not_billed() -> None:
+def test_failed_step_adds_nothing() -> None:
     account = CostAccount(METER, BUDGET)
 
     def fail() -> None:
@@ -74,12 +74,12 @@ def test_step_that_fails_is_not_billed() -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - its own
         account.run(10**6, fail)
 
-    assert entered(account).latency_ms == 0
+    assert written(account).latency_ms == 0
 
 
-def test_sum_is_as_certain_as_its_least_certain_step() -> None:
+def test_total_has_the_provenance_of_its_least_certain_step() -> None:
     class Mixed(ClockMeter):
-        """Measures long steps and calibrates short ones."""
+        """Reports large runs as measured and small ones as calibrated."""
 
         def compute(self, macs: int, wall_ms: float) -> StepCost:
             del wall_ms
@@ -90,7 +90,7 @@ def test_sum_is_as_certain_as_its_least_certain_step() -> None:
         account = CostAccount(Mixed(METER.board, METER.link), BUDGET)
         for number in macs:
             account.run(number, lambda: None)
-        return [entry.provenance for entry in entered(account).energy]
+        return [entry.provenance for entry in written(account).energy]
 
     assert provenances(11, 11) == [PROVENANCE_MEASURED, PROVENANCE_MODELLED]
     assert provenances(11, 1, 11) == [PROVENANCE_CALIBRATED, PROVENANCE_MODELLED]

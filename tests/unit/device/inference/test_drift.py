@@ -27,15 +27,15 @@ EVEN = (0.2, 0.4, 0.6, 0.8, 1.0)
         (0.5 + 6e-8, (0.5, 0.5, 1.0), 0.75),
     ],
 )
-def test_rank_of_an_input_by_hand(right: float, quantiles: tuple[float, ...], rank: float) -> None:
+def test_rank_of_computed_by_hand(right: float, quantiles: tuple[float, ...], rank: float) -> None:
     assert rank_of(right, quantiles) == pytest.approx(rank)
 
 
-def test_ranks_of_the_calibration_inputs_are_one_half_in_the_mean() -> None:
-    believed = np.random.default_rng(0).beta(5, 1, 2000)
-    quantiles = np.quantile(believed, np.linspace(0, 1, 33)).tolist()
+def test_mean_rank_of_the_calibration_inputs_is_one_half() -> None:
+    predicted = np.random.default_rng(0).beta(5, 1, 2000)
+    quantiles = np.quantile(predicted, np.linspace(0, 1, 33)).tolist()
 
-    ranks = [rank_of(right, quantiles) for right in believed]
+    ranks = [rank_of(right, quantiles) for right in predicted]
 
     assert np.mean(ranks) == pytest.approx(0.5, abs=0.005)
 
@@ -48,32 +48,32 @@ def after(drift: DriftDetector, ranks: Iterable[float]) -> list[DriftDetector]:
     return found
 
 
-def test_evidence_by_hand() -> None:
+def test_evidence_computed_by_hand() -> None:
     one, two, three = after(DriftDetector(), [1.0, 0.6, 0.0])
 
     assert one.evidence == pytest.approx(math.log(1.4))
-    assert two.evidence == pytest.approx(one.evidence)  # a rank of 1/2 + SLACK says nothing
+    assert two.evidence == pytest.approx(one.evidence)  # a rank of 1/2 + SLACK is no evidence
     assert three.evidence == 0
 
 
-def test_inputs_like_the_calibration_inputs_raise_no_alarm() -> None:
+def test_no_alarm_on_inputs_like_the_calibration_inputs() -> None:
     for seed in range(5):
         ranks = np.random.default_rng(seed).uniform(0, 1, 20_000)
         assert not any(drift.noticed for drift in after(DriftDetector(), ranks))
 
 
-def test_inputs_as_hard_as_the_slack_allows_seldom_raise_an_alarm() -> None:
+def test_false_alarms_are_rare_on_inputs_as_hard_as_the_slack_allows() -> None:
     rng = np.random.default_rng(0)
     streams = [rng.choice([0.2, 1.0], 1000) for _ in range(100)]
     assert np.mean(streams) == pytest.approx(0.5 + SLACK, abs=0.005)
 
     alarms = [any(drift.noticed for drift in after(DriftDetector(), ranks)) for ranks in streams]
 
-    # 10,000 inputs to a false alarm in the mean, or more; with evidence of 1,000 it would be 6.
+    # A false alarm takes 10,000 inputs or more on average; with ENOUGH = 1,000 there would be 6.
     assert sum(alarms) <= 2
 
 
-def test_harder_inputs_are_noticed_and_so_is_their_end() -> None:
+def test_start_and_end_of_drift_are_noticed() -> None:
     rng = np.random.default_rng(0)
     usual, harder = rng.uniform(0, 1, 3000), rng.uniform(0.5, 1, 300)
 

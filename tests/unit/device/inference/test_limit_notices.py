@@ -1,4 +1,4 @@
-"""A limit or target that rules an option out is logged once, with what is needed and allowed."""
+"""Limits and targets that rule out an option are logged once, with both figures."""
 
 import logging
 from pathlib import Path
@@ -7,11 +7,11 @@ import pytest
 
 from nestling.v1.budget_pb2 import Budget
 from nestling_device.inference.limits import Excess
-from tests.support.agent_rig import BUDGET, METER, SIZE, budget, world
+from tests.support.agent_rig import BUDGET, METER, SIZE, budget, make_rig
 from tests.support.hand_bundle import HARD, MACS, MEMORY_BYTES
 
 
-def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
 
 
@@ -34,38 +34,38 @@ def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
     ],
     ids=["energy", "latency", "memory", "target", "risk"],
 )
-def test_what_a_budget_rules_out_is_logged_once_with_both_figures(
+def test_excess_is_logged_once_with_both_figures(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, limits: Budget, needed: str, key: str
 ) -> None:
-    w = world(tmp_path)
+    rig = make_rig(tmp_path)
 
     for index in range(5):
-        w.agent.answer(index, HARD, limits)
+        rig.agent.answer(index, HARD, limits)
 
-    (text,) = [one for one in warned(caplog) if key in one]
+    (text,) = [one for one in warnings(caplog) if key in one]
     assert needed in text
 
 
-def test_a_missing_link_and_a_low_battery_pass_by_themselves_and_warn_nobody(
+def test_missing_link_and_low_battery_are_not_warnings(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    w = world(tmp_path)
+    rig = make_rig(tmp_path)
 
     for index, passing in enumerate((budget(link_mbit_s=0), budget(battery=1e-3))):
-        w.agent.answer(index, HARD, passing)
+        rig.agent.answer(index, HARD, passing)
 
-    assert warned(caplog) == []
+    assert warnings(caplog) == []
 
 
-def test_a_budget_that_leaves_everything_open_is_silent(
+def test_budget_that_rules_out_nothing_logs_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
 
-    world(tmp_path).agent.answer(0, HARD, BUDGET)
+    make_rig(tmp_path).agent.answer(0, HARD, BUDGET)
 
     assert caplog.records == []
 
 
-def test_excess_of_a_low_battery_says_so() -> None:
+def test_excess_mentions_a_low_battery() -> None:
     assert "with the battery low" in str(Excess(limit="battery", needed=5, allowed=1))

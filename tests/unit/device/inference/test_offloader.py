@@ -27,12 +27,12 @@ def response(
     return made
 
 
-def test_request_carries_one_input_as_raw_float32_and_says_who_asks() -> None:
+def test_infer_request_carries_one_raw_float32_input_and_the_device_id() -> None:
     window = np.arange(6, dtype=np.float32).reshape(2, 3)
 
-    question = OffloadRequest(window=window.T, index=7, device_answer=0)
+    offload = OffloadRequest(window=window.T, index=7, device_answer=0)
 
-    request = infer_request(question, model="teacher", device_id="pi-1")
+    request = infer_request(offload, model="teacher", device_id="pi-1")
 
     (tensor,) = request.inputs
     assert (tensor.name, tensor.datatype, list(tensor.shape)) == ("input", "FP32", [1, 3, 2])
@@ -42,14 +42,14 @@ def test_request_carries_one_input_as_raw_float32_and_says_who_asks() -> None:
     assert request.parameters["device_answer"].int64_param == 0
 
 
-def test_request_without_a_students_answer_names_none() -> None:
-    question = OffloadRequest(window=np.zeros((2, 3), np.float32), index=7, device_answer=None)
+def test_infer_request_without_a_student_answer_omits_it() -> None:
+    offload = OffloadRequest(window=np.zeros((2, 3), np.float32), index=7, device_answer=None)
 
-    assert "device_answer" not in infer_request(question, model="m", device_id="d").parameters
+    assert "device_answer" not in infer_request(offload, model="m", device_id="d").parameters
 
 
 @pytest.mark.parametrize("raw", [True, False])
-def test_logits_are_read_raw_and_typed(raw: bool) -> None:
+def test_read_logits_accepts_raw_and_typed_values(raw: bool) -> None:
     logits = read_logits(response([1, 2, 3], raw=raw), 3)
 
     assert logits.dtype == np.float32
@@ -70,7 +70,7 @@ def test_logits_are_read_raw_and_typed(raw: bool) -> None:
         (response([1, float("inf"), 3]), "not 3 finite numbers"),
     ],
 )
-def test_answer_that_makes_no_sense_is_bad(
+def test_read_logits_invalid_response_raises(
     answer: inference_pb2.ModelInferResponse, words: str
 ) -> None:
     with pytest.raises(BadAnswerError, match=words):

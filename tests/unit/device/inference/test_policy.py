@@ -45,7 +45,7 @@ costs = st.lists(
 
 @st.composite
 def curves(draw: st.DrawFn) -> RoutingCurve:
-    """Curves whose thresholds fall as the share rises."""
+    """Return curves whose thresholds fall as the share rises."""
     inner = draw(st.lists(st.floats(0.01, 0.99), max_size=5, unique=True))
     points = [0.0, *sorted(inner), 1.0]
     gate, accept = (
@@ -61,16 +61,16 @@ def curves(draw: st.DrawFn) -> RoutingCurve:
 
 
 def within(cost: CapacityCost, budget: Budget) -> bool:
-    saving = min(1.0, budget.battery / LOW_BATTERY)
+    battery_factor = min(1.0, budget.battery / LOW_BATTERY)
     return (
         cost.memory_bytes <= budget.memory_bytes
         and cost.latency_ms <= budget.latency_ms
-        and cost.energy_mj <= budget.energy_mj * saving
+        and cost.energy_mj <= budget.energy_mj * battery_factor
     )
 
 
 @given(costs=costs, budget=budgets(), data=st.data())
-def test_no_capacity_breaks_a_limit_but_the_smallest(
+def test_resident_capacity_is_the_largest_within_the_limits_or_1(
     costs: list[CapacityCost], budget: Budget, data: st.DataObject
 ) -> None:
     held = data.draw(st.integers(1, len(costs)))
@@ -97,15 +97,15 @@ def test_more_memory_never_means_a_smaller_capacity(
 
 
 @given(costs=costs, budget=budgets(), data=st.data())
-def test_a_start_is_the_target_one_only_if_both_are_admitted(
+def test_start_is_the_preferred_capacity_only_if_both_are_admitted(
     costs: list[CapacityCost], budget: Budget, data: st.DataObject
 ) -> None:
     resident = data.draw(st.integers(1, len(costs)))
-    target = data.draw(st.integers(0, len(costs)))
+    preferred = data.draw(st.integers(0, len(costs)))
 
-    start = policy.start_capacity(costs, resident, target, budget)
+    start = policy.start_capacity(costs, resident, preferred, budget)
 
-    assert start in {target, resident}
+    assert start in {preferred, resident}
     if start != resident:
         first, last = costs[start - 1], costs[resident - 1]
         both = CapacityCost(
@@ -118,11 +118,11 @@ def test_a_start_is_the_target_one_only_if_both_are_admitted(
         assert within(both, budget)
 
 
-@given(gained=st.floats(-1, 1), threshold=st.floats(-1, 1), more=st.floats(0, 1))
-def test_a_higher_threshold_never_runs_the_larger_capacity_more(
-    gained: float, threshold: float, more: float
+@given(gain=st.floats(-1, 1), threshold=st.floats(-1, 1), more=st.floats(0, 1))
+def test_higher_threshold_never_runs_the_larger_capacity_more_often(
+    gain: float, threshold: float, more: float
 ) -> None:
-    assert policy.runs_larger(gained, threshold) >= policy.runs_larger(gained, threshold + more)
+    assert policy.runs_larger(gain, threshold) >= policy.runs_larger(gain, threshold + more)
 
 
 # Limits around what an offload takes: far below, just below, exactly that, just above, far above.
@@ -136,7 +136,7 @@ nearly = st.sampled_from([0.5, 1 - 1e-9, 1.0, 1 + 1e-9, 2.0])
     ran=costs,
     drawn=st.tuples(st.floats(1e-3, 1e3), nearly, nearly),
 )
-def test_cloud_is_admitted_only_in_time_and_within_the_energy_that_is_left(
+def test_offload_is_admitted_only_in_time_and_within_the_energy_limit(
     budget: Budget,
     size: int,
     energy_mj: float,
@@ -157,7 +157,7 @@ def test_cloud_is_admitted_only_in_time_and_within_the_energy_that_is_left(
     assert admitted == (in_time and within_energy)
 
 
-def test_no_link_admits_no_cloud_whatever_the_deadline() -> None:
+def test_no_link_rules_out_an_offload_even_without_a_latency_limit() -> None:
     budget = Budget(latency_ms=float("inf"), energy_mj=1, battery=1)
 
     assert offload_excess(100, 0.0, budget)
@@ -171,7 +171,7 @@ def test_low_battery_shrinks_the_energy_limit(battery: float, limit_mj: float) -
 
 
 @given(curve=curves())
-def test_thresholds_at_the_operating_points_are_theirs(curve: RoutingCurve) -> None:
+def test_thresholds_at_an_operating_point_are_those_of_the_point(curve: RoutingCurve) -> None:
     for point in curve.points:
         thresholds = policy.thresholds_for(curve, point.offload_share)
 
@@ -180,7 +180,7 @@ def test_thresholds_at_the_operating_points_are_theirs(curve: RoutingCurve) -> N
 
 
 @given(curve=curves(), one=shares, other=shares)
-def test_aiming_at_more_of_the_cloud_never_raises_a_threshold(
+def test_larger_share_never_raises_a_threshold(
     curve: RoutingCurve, one: float, other: float
 ) -> None:
     less, more = (policy.thresholds_for(curve, share) for share in sorted((one, other)))
@@ -190,7 +190,7 @@ def test_aiming_at_more_of_the_cloud_never_raises_a_threshold(
 
 
 @given(curve=curves(), share=shares)
-def test_thresholds_lie_between_those_of_the_points_around(
+def test_thresholds_lie_between_those_of_the_neighboring_points(
     curve: RoutingCurve, share: float
 ) -> None:
     thresholds = policy.thresholds_for(curve, share)
@@ -205,7 +205,7 @@ def test_thresholds_lie_between_those_of_the_points_around(
 
 
 def guarantees(*risks: float) -> RoutingCurve:
-    """A curve that promises risks; thresholds are the risks themselves."""
+    """Return a curve with certified risks whose gate thresholds equal the risks."""
     certified = [CertifiedPoint(risk=r, gate_threshold=r, accept_threshold=r / 2) for r in risks]
     ends = [
         OperatingPoint(
@@ -217,17 +217,17 @@ def guarantees(*risks: float) -> RoutingCurve:
 
 
 @pytest.mark.parametrize(
-    ("tolerated", "taken"), [(0.02, 0.02), (0.04, 0.02), (0.05, 0.05), (1, 0.05)]
+    ("tolerated", "used"), [(0.02, 0.02), (0.04, 0.02), (0.05, 0.05), (1, 0.05)]
 )
-def test_a_tolerated_risk_takes_the_most_daring_guarantee_within_it(
-    tolerated: float, taken: float
+def test_certified_thresholds_are_those_of_the_largest_risk_within_the_tolerated_one(
+    tolerated: float, used: float
 ) -> None:
     found = policy.certified_thresholds(guarantees(0.02, 0.05), tolerated)
 
-    assert found == Thresholds(gate=taken, accept=taken / 2)
+    assert found == Thresholds(gate=used, accept=used / 2)
 
 
-def test_a_risk_decides_instead_of_a_share() -> None:
+def test_tolerated_risk_overrides_the_share() -> None:
     curve, budget = guarantees(0.02), Budget(offload_share=1, tolerated_risk=0.03)
 
     assert policy.thresholds_for_budget(curve, budget, share=1) == Thresholds(
@@ -237,43 +237,43 @@ def test_a_risk_decides_instead_of_a_share() -> None:
     assert policy.thresholds_for_budget(curve, budget, share=1) == policy.thresholds_for(curve, 1)
 
 
-@given(gained=st.floats(-1, 1))
-def test_a_risk_that_nothing_is_guaranteed_for_keeps_nothing(gained: float) -> None:
+@given(gain=st.floats(-1, 1))
+def test_uncertified_risk_sends_every_input(gain: float) -> None:
     thresholds = policy.thresholds_for_budget(
         guarantees(0.02), Budget(tolerated_risk=0.01), share=0
     )
 
-    assert policy.prefers_cloud(gained, thresholds.gate)
-    assert policy.prefers_cloud(gained, thresholds.accept)
+    assert policy.prefers_cloud(gain, thresholds.gate)
+    assert policy.prefers_cloud(gain, thresholds.accept)
 
 
 @given(curve=curves(), share=st.floats(allow_nan=False))
-def test_share_beyond_the_curve_is_taken_to_its_end(curve: RoutingCurve, share: float) -> None:
+def test_share_outside_the_curve_is_clipped(curve: RoutingCurve, share: float) -> None:
     nearest = min(max(share, 0.0), 1.0)
 
     assert policy.thresholds_for(curve, share) == policy.thresholds_for(curve, nearest)
 
 
-@given(gained=st.floats(-1, 1), one=st.floats(-1, 1), other=st.floats(-1, 1))
-def test_dearer_cloud_is_never_preferred_where_a_cheaper_one_was_not(
-    gained: float, one: float, other: float
+@given(gain=st.floats(-1, 1), one=st.floats(-1, 1), other=st.floats(-1, 1))
+def test_higher_threshold_never_prefers_the_cloud_more_often(
+    gain: float, one: float, other: float
 ) -> None:
-    cheap, dear = sorted((one, other))
+    low, high = sorted((one, other))
 
-    assert policy.prefers_cloud(gained, cheap) or not policy.prefers_cloud(gained, dear)
+    assert policy.prefers_cloud(gain, low) or not policy.prefers_cloud(gain, high)
 
 
-@given(gained=st.floats(-1, 1), more=probabilities, threshold=st.floats(-1, 1))
-def test_better_cloud_is_preferred_where_a_worse_one_was(
-    gained: float, more: float, threshold: float
+@given(gain=st.floats(-1, 1), more=probabilities, threshold=st.floats(-1, 1))
+def test_larger_gain_never_prefers_the_cloud_less_often(
+    gain: float, more: float, threshold: float
 ) -> None:
-    assume(policy.prefers_cloud(gained, threshold))
+    assume(policy.prefers_cloud(gain, threshold))
 
-    assert policy.prefers_cloud(gained + more, threshold)
+    assert policy.prefers_cloud(gain + more, threshold)
 
 
 @given(costs=costs, budget=budgets(), curve=curves())
-def test_equal_inputs_get_equal_decisions(
+def test_equal_arguments_give_equal_decisions(
     costs: list[CapacityCost], budget: Budget, curve: RoutingCurve
 ) -> None:
     def decide() -> tuple[int, Thresholds]:
@@ -284,7 +284,7 @@ def test_equal_inputs_get_equal_decisions(
     assert decide() == decide()
 
 
-def test_pause_doubles_with_every_failure_up_to_sixteen_inputs() -> None:
+def test_backoff_doubles_with_every_failure_up_to_16_inputs() -> None:
     pause, lengths = Backoff(), []
     for _ in range(7):
         assert pause.over
@@ -296,11 +296,11 @@ def test_pause_doubles_with_every_failure_up_to_sixteen_inputs() -> None:
     assert lengths == [1, 2, 4, 8, 16, 16, 16]
 
 
-def test_pause_that_is_over_stays_over() -> None:
+def test_backoff_without_failures_stays_over() -> None:
     assert Backoff().after_input() == Backoff()
 
 
-def test_what_is_no_number_is_not_kept() -> None:
+def test_nan_gain_prefers_the_cloud() -> None:
     assert policy.prefers_cloud(float("nan"), 2.0)
 
 

@@ -33,17 +33,17 @@ def energy(mean: float, window: int = WINDOW, radio_mj: float = RADIO_MJ) -> Tar
 
 
 def offloads(target: Target, hardness: Floats) -> Bools:
-    """Offload inputs whose hardness, 0 to 1, is among the share that the controller aims at."""
-    controller, made = TargetController(), []
+    """Return which inputs are offloaded: the hardest (0 to 1), by the share of the controller."""
+    controller, sent_inputs = TargetController(), []
     for hard in hardness:
         sent = bool(hard > 1 - controller.share_to_aim_at(target))
         controller = controller.after_input(target, OFFLOAD if sent else NOTHING)
-        made.append(sent)
-    return np.array(made)
+        sent_inputs.append(sent)
+    return np.array(sent_inputs)
 
 
 def worst(made: Bools, target: float, window: int = WINDOW) -> float:
-    """Largest distance of any window's share from the target."""
+    """Return the largest distance of any window's share from the target."""
     sums = np.concatenate([[0], np.cumsum(made)])
     return float(np.abs((sums[window:] - sums[:-window]) / window - target).max())
 
@@ -56,7 +56,7 @@ def worst(made: Bools, target: float, window: int = WINDOW) -> float:
         (Budget(offload_share=0.2, latency_per_input_ms=9, energy_per_input_mj=4), "energy", 4),
     ],
 )
-def test_energy_goes_before_latency_and_latency_before_a_share(
+def test_energy_target_overrides_latency_and_latency_overrides_share(
     budget: Budget, kind: Kind, mean: float
 ) -> None:
     kept, sent = InputCost(share=0, energy=1, latency=2), InputCost(share=1, energy=10, latency=20)
@@ -67,7 +67,7 @@ def test_energy_goes_before_latency_and_latency_before_a_share(
     assert (found.kept, found.sent) == (kept.of(kind), sent.of(kind))
 
 
-def test_share_of_the_console_goes_before_what_the_device_targets_itself() -> None:
+def test_console_share_replaces_the_targets_of_the_device() -> None:
     own = Budget(
         offload_share=0.2, energy_per_input_mj=4, latency_per_input_ms=9, tolerated_risk=0.05
     )
@@ -86,7 +86,7 @@ def test_share_of_the_console_goes_before_what_the_device_targets_itself() -> No
         (Budget(latency_per_input_ms=9), None),
     ],
 )
-def test_no_share_is_in_force_where_another_target_decides(
+def test_share_in_force_is_none_when_another_target_decides(
     other: Budget, in_force: float | None
 ) -> None:
     other.offload_share = 0.2
@@ -105,7 +105,7 @@ def test_no_share_is_in_force_where_another_target_decides(
         (0, 1, 0, 0),
     ],
 )
-def test_share_that_takes_its_target_by_hand(
+def test_target_share_computed_by_hand(
     mean: float, kept: float, sent: float, expected: float
 ) -> None:
     target = Target(kind="energy", mean=mean, window=0, kept=kept, sent=sent)
@@ -114,7 +114,7 @@ def test_share_that_takes_its_target_by_hand(
     assert TargetController().share_to_aim_at(target) == pytest.approx(min(1, max(0, expected)))
 
 
-def test_a_target_without_a_window_stays_what_it_is() -> None:
+def test_target_without_a_window_is_not_corrected() -> None:
     target, controller = share(0.2, window=0), TargetController()
 
     for _ in range(50):
@@ -124,10 +124,10 @@ def test_a_target_without_a_window_stays_what_it_is() -> None:
     assert controller.share_to_aim_at(target) == 0.2
 
 
-def test_one_offload_too_many_lowers_the_share_and_one_too_few_raises_it() -> None:
+def test_overspending_lowers_the_share_and_underspending_raises_it() -> None:
     target, controller = share(0.2), TargetController()
 
-    more, less = (controller.after_input(target, taken) for taken in (NOTHING, OFFLOAD))
+    more, less = (controller.after_input(target, cost) for cost in (NOTHING, OFFLOAD))
 
     assert less.share_to_aim_at(target) < 0.2 < more.share_to_aim_at(target)
     assert controller.share_to_aim_at(target) == 0.2
@@ -136,7 +136,7 @@ def test_one_offload_too_many_lowers_the_share_and_one_too_few_raises_it() -> No
 
 
 @given(st.floats(0, 1), st.floats(-1e4, 1e4), st.integers(1, 10_000))
-def test_share_to_aim_at_is_a_share_and_rises_with_the_debt(
+def test_share_to_aim_at_lies_in_0_to_1_and_rises_with_the_debt(
     mean: float, owed: float, window: int
 ) -> None:
     target = share(mean, window)
@@ -150,18 +150,18 @@ def test_share_to_aim_at_is_a_share_and_rises_with_the_debt(
 @pytest.mark.parametrize("window", [WINDOW, 2000])
 @pytest.mark.parametrize("target", [0.05, 0.2, 0.5])
 @pytest.mark.parametrize("power", [0.2, 1.0, 5.0], ids=["harder", "as calibrated", "easier"])
-def test_share_is_kept_within_two_points_over_every_window(
+def test_share_stays_within_two_points_over_every_window(
     target: float, power: float, window: int
 ) -> None:
     rng = np.random.default_rng(0)
-    as_before, drifted = rng.random(2 * window), rng.random(2 * window) ** power
+    calibrated, drifted = rng.random(2 * window), rng.random(2 * window) ** power
 
-    made = offloads(share(target, window), np.concatenate([as_before, drifted]))
+    made = offloads(share(target, window), np.concatenate([calibrated, drifted]))
 
     assert worst(made, target, window) <= 0.02 + 1e-9
 
 
-def test_without_a_controller_the_same_drift_breaks_the_share() -> None:
+def test_share_misses_its_target_without_a_window() -> None:
     rng = np.random.default_rng(0)
 
     made = offloads(share(0.2, window=0), rng.random(2000) ** 0.2)
@@ -170,7 +170,7 @@ def test_without_a_controller_the_same_drift_breaks_the_share() -> None:
 
 
 @pytest.mark.parametrize("hard", [1e-9, 1.0])
-def test_inputs_that_are_all_alike_are_shared_out_too(hard: float) -> None:
+def test_share_is_held_when_all_inputs_are_equally_hard(hard: float) -> None:
     made = offloads(share(0.2), np.full(3000, hard))
 
     assert worst(made[WINDOW:], 0.2) <= 0.02
@@ -183,7 +183,7 @@ def spent(
     window: int = WINDOW,
     controller: TargetController = TargetController(),  # noqa: B008  # it is a value
 ) -> Floats:
-    """Energy of every input where the device takes a tenth more than is expected of it."""
+    """Return the energy of each input on a device that takes 10 % more than expected."""
     taken = []
     for hard, radio in zip(hardness, radio_mj, strict=True):
         target = energy(mean, window, radio)
@@ -194,25 +194,26 @@ def spent(
     return np.array(taken)
 
 
-def test_energy_is_kept_while_inputs_become_harder_and_the_link_dearer() -> None:
+def test_energy_target_holds_while_inputs_get_harder_and_the_link_costs_more() -> None:
     rng = np.random.default_rng(0)
     hardness = np.concatenate([rng.random(2000), rng.random(2000) ** 0.2])
     radio = np.concatenate([np.full(3000, RADIO_MJ), np.full(1000, 2 * RADIO_MJ)])
 
-    kept = spent(4.0, hardness, radio)
-    target = spent(4.0, hardness, radio, window=0)
+    controlled = spent(4.0, hardness, radio)
+    uncontrolled = spent(4.0, hardness, radio, window=0)
 
-    windows = np.convolve(kept, np.ones(WINDOW) / WINDOW, mode="valid")
+    windows = np.convolve(controlled, np.ones(WINDOW) / WINDOW, mode="valid")
     assert np.abs(windows - 4.0).max() < 0.3
-    assert np.abs(np.convolve(target, np.ones(WINDOW) / WINDOW, mode="valid") - 4.0).max() > 1.0
+    drifted = np.convolve(uncontrolled, np.ones(WINDOW) / WINDOW, mode="valid")
+    assert np.abs(drifted - 4.0).max() > 1.0
 
 
 @pytest.mark.parametrize(
     ("mean", "kept_mj", "radio_mj", "true_mj", "true_radio_mj"),
     [(40, 0.2, 20, 0.2, 60), (14, 1.85, 5.9, 11, 5.9), (3.25, 5, 0.5, 3, 0.5)],
-    ids=["dearer link", "dearer device", "cheaper device"],
+    ids=["costlier link", "costlier device", "cheaper device"],
 )
-def test_expectation_that_is_far_off_is_made_good(
+def test_controller_corrects_expected_costs_that_are_far_off(
     mean: float, kept_mj: float, radio_mj: float, true_mj: float, true_radio_mj: float
 ) -> None:
     target = Target(kind="energy", mean=mean, window=WINDOW, kept=kept_mj, sent=radio_mj)
@@ -228,7 +229,7 @@ def test_expectation_that_is_far_off_is_made_good(
     assert np.abs(windows - mean).max() < 0.04 * true_radio_mj
 
 
-def test_less_energy_than_the_device_itself_takes_sends_nothing() -> None:
+def test_energy_target_below_the_device_cost_sends_nothing() -> None:
     taken = spent(0.5, np.random.default_rng(0).random(600), np.full(600, RADIO_MJ))
 
     assert (taken == 1.1 * DEVICE_MJ).all()
@@ -237,12 +238,12 @@ def test_less_energy_than_the_device_itself_takes_sends_nothing() -> None:
 @pytest.mark.parametrize(
     ("mean", "kept_mj"),
     [(4.0, 5.0), (0.5, 1.0), (20.0, 1.0)],
-    ids=["dear device", "too little", "too much"],
+    ids=["costly device", "too little", "too much"],
 )
-def test_target_that_could_not_be_had_is_not_made_up_for(mean: float, kept_mj: float) -> None:
+def test_unreachable_target_is_not_made_up_for_later(mean: float, kept_mj: float) -> None:
     hardness = np.random.default_rng(0).random(3000)
     controller = TargetController()
-    for _ in range(3000):  # the device alone takes more, or everything sent takes less
+    for _ in range(3000):  # the device alone takes more, or even full offload takes less
         sent = mean > kept_mj
         took = kept_mj + sent * RADIO_MJ
         controller = controller.after_input(
@@ -256,17 +257,17 @@ def test_target_that_could_not_be_had_is_not_made_up_for(mean: float, kept_mj: f
 
 
 @given(st.floats(0, 1), st.lists(st.booleans(), max_size=8))
-def test_debt_is_the_target_minus_what_was_taken(mean: float, sent: list[bool]) -> None:
+def test_debt_is_the_target_minus_the_cost(mean: float, sent: list[bool]) -> None:
     target, controller = share(mean), TargetController()
 
-    for asked in sent:
-        controller = controller.after_input(target, OFFLOAD if asked else NOTHING)
+    for offloaded in sent:
+        controller = controller.after_input(target, OFFLOAD if offloaded else NOTHING)
 
     assert controller.owed == pytest.approx(mean * len(sent) - sum(sent), abs=0.6)
     assert abs(controller.owed) <= 0.015 * WINDOW
 
 
-def test_another_window_or_another_kind_of_target_begins_without_a_debt() -> None:
+def test_new_window_or_kind_of_target_starts_without_debt() -> None:
     controller = TargetController(400.0, 100_000)
 
     assert controller.share_to_aim_at(share(0.2, 500)) == 0.2

@@ -16,7 +16,7 @@ BOARD = Board(name="b", idle_w=1.0, busy_w=3.0, gmacs_per_s=2.0, run_overhead_ms
 
 
 class RampInstrument:
-    """Reads 1 W until it is told that networks run, then 4 W."""
+    """Reads the power in `power_w`, at first 1 W."""
 
     period_s = 0.001
     provenance = PROVENANCE_CALIBRATED
@@ -44,11 +44,11 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "inner").mkdir()
     (tmp_path / "b.onnx").write_bytes(sum_model(4))
     (tmp_path / "inner" / "a.onnx").write_bytes(sum_model(2000))
-    (tmp_path / "notes.txt").write_text("no model")
+    (tmp_path / "notes.txt").write_text("not a model")
     return tmp_path
 
 
-def test_every_model_of_a_folder_and_those_within_is_measured(folder: Path) -> None:
+def test_every_model_of_a_folder_and_its_subfolders_is_measured(folder: Path) -> None:
     found = profile_models(folder, conditions(), silent)
 
     assert list(found.models) == ["b.onnx", "inner/a.onnx"]
@@ -60,23 +60,23 @@ def test_every_model_of_a_folder_and_those_within_is_measured(folder: Path) -> N
         assert cost.energy_mj == pytest.approx(cost.latency_ms * 2, abs=1e-3)
 
 
-def test_table_names_the_files_that_were_measured_by_their_digests(folder: Path) -> None:
-    told = json.loads(profile_models(folder, conditions(), silent).to_json())
+def test_table_contains_the_digests_of_the_models(folder: Path) -> None:
+    table = json.loads(profile_models(folder, conditions(), silent).to_json())
 
-    assert told["format"] == 1
+    assert table["format"] == 1
     digest = hashlib.sha256(sum_model(4)).hexdigest()
-    assert told["models"]["b.onnx"]["sha256"] == digest
+    assert table["models"]["b.onnx"]["sha256"] == digest
 
 
-def test_energy_is_what_the_instrument_reads_above_idle(folder: Path) -> None:
+def test_energy_is_measured_above_idle(folder: Path) -> None:
     instrument = RampInstrument()
 
-    def say(what: str) -> None:
+    def report(what: str) -> None:
         if "rounds" in what:
             instrument.power_w = 4.0
 
     with Sampler(instrument) as sampler:
-        found = profile_models(folder, conditions(sampler, seconds=0.3), say)
+        found = profile_models(folder, conditions(sampler, seconds=0.3), report)
 
     assert found.idle_w == pytest.approx(1.0)
     assert found.active_w == pytest.approx(3.0, rel=0.1)
@@ -88,20 +88,20 @@ def test_energy_is_what_the_instrument_reads_above_idle(folder: Path) -> None:
 def test_slow_instrument_gets_fewer_and_longer_turns(folder: Path) -> None:
     instrument = RampInstrument()
     instrument.period_s = 0.02
-    said: list[str] = []
+    reported: list[str] = []
 
     with Sampler(instrument) as sampler:
-        profile_models(folder, conditions(sampler, seconds=0.3), said.append)
+        profile_models(folder, conditions(sampler, seconds=0.3), reported.append)
 
-    assert said[-1] == "2 models, 2 rounds"  # six readings of 0.02 s each
+    assert reported[-1] == "2 models, 2 rounds"  # six readings of 0.02 s each
 
 
-def test_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelsError, match=r"none is no folder"):
+def test_missing_folder_is_named_in_the_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelsError, match=r"none is not a folder"):
         profile_models(tmp_path / "none", conditions(), silent)
 
 
-def test_folder_without_a_model_tells_what_writes_some(tmp_path: Path) -> None:
+def test_folder_without_models_raises_an_error_with_advice(tmp_path: Path) -> None:
     with pytest.raises(ModelsError, match=r"has no \.onnx file; nestling-cloud latency probes"):
         profile_models(tmp_path, conditions(), silent)
 
@@ -109,21 +109,23 @@ def test_folder_without_a_model_tells_what_writes_some(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "is no model"),
-        (b"no model at all", "is no model"),
+        (b"", "is not a model"),
+        (b"not a model", "is not a model"),
         (integer_model(), "32-bit floats"),
-        (failing_model(), "does not run on random inputs"),
+        (failing_model(), "cannot run on random inputs"),
     ],
     ids=["empty", "text", "integers", "failing"],
 )
-def test_file_that_cannot_be_measured_is_named(folder: Path, data: bytes, words: str) -> None:
+def test_file_that_cannot_be_measured_is_named_in_the_error(
+    folder: Path, data: bytes, words: str
+) -> None:
     (folder / "odd.onnx").write_bytes(data)
 
     with pytest.raises(ModelsError, match=rf"odd\.onnx.* {words}"):
         profile_models(folder, conditions(), silent)
 
 
-def test_table_that_cannot_be_written_ends_in_words(
+def test_output_folder_that_does_not_exist_is_named_in_the_error(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(folder / "none" / "table.json")
@@ -134,7 +136,7 @@ def test_table_that_cannot_be_written_ends_in_words(
     assert f"the folder {folder / 'none'} does not exist" in capsys.readouterr().err
 
 
-def test_models_are_never_kept_for_the_policy(
+def test_models_cannot_be_combined_with_write(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):

@@ -8,7 +8,7 @@ from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.runtime.open_meter import open_meter
 from tests.unit.device.energy.test_measured_costs import COSTS
 
-# Nothing here has such a chip, nor such a bus.
+# No machine has this bus.
 ABSENT = with_values(Config(), {("meter", "kind"): "ina219", ("meter", "i2c_bus"): 250})
 
 
@@ -17,27 +17,27 @@ def provenance(config: Config, costs: MeasuredCosts | None) -> int:
         return meter.compute(1000, 1.0).energy_provenance
 
 
-def test_without_a_profile_energy_is_modelled() -> None:
+def test_energy_is_modelled_without_measured_costs() -> None:
     assert provenance(Config(), None) == PROVENANCE_MODELLED
 
 
-def test_profile_taken_without_an_instrument_changes_no_provenance() -> None:
+def test_energy_is_modelled_with_costs_measured_without_an_instrument() -> None:
     costs = dataclasses.replace(COSTS, idle_w=None, active_w=None)
 
     assert provenance(Config(), costs) == PROVENANCE_MODELLED
 
 
-def test_profile_taken_with_an_instrument_counts_after_it_is_gone() -> None:
+def test_energy_is_calibrated_by_costs_measured_with_an_instrument() -> None:
     assert provenance(Config(), COSTS) == PROVENANCE_CALIBRATED
 
 
-def test_instrument_that_is_not_there_costs_no_start(caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_instrument_does_not_prevent_the_start(caplog: pytest.LogCaptureFixture) -> None:
     assert provenance(ABSENT, COSTS) == PROVENANCE_CALIBRATED
-    assert "calibrated from the profile meanwhile" in caplog.text
+    assert "calibrated from profile.json meanwhile" in caplog.text
 
 
 @pytest.mark.parametrize("costs", [None, dataclasses.replace(COSTS, meter="rapl")])
-def test_instrument_without_a_profile_of_its_own_does_not_count(
+def test_instrument_is_not_used_before_costs_were_measured_with_it(
     costs: MeasuredCosts | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert provenance(ABSENT, costs) == PROVENANCE_MODELLED

@@ -9,7 +9,7 @@ from tests.support.processes import until
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ending_signal_stops_and_cancels_once_and_raises_nothing(number: signal.Signals) -> None:
+def test_ending_signal_sets_the_event_and_cancels_once(number: signal.Signals) -> None:
     stop, cancelled = threading.Event(), []
     before = signal.getsignal(number)
 
@@ -23,7 +23,7 @@ def test_ending_signal_stops_and_cancels_once_and_raises_nothing(number: signal.
     assert signal.getsignal(number) == before
 
 
-def test_main_thread_that_holds_the_events_lock_is_not_waited_for() -> None:
+def test_signal_while_the_main_thread_holds_the_event_lock_does_not_deadlock() -> None:
     stop, cancelled = threading.Event(), threading.Event()
 
     with ending_signals(stop, cancelled.set):
@@ -33,7 +33,7 @@ def test_main_thread_that_holds_the_events_lock_is_not_waited_for() -> None:
         assert cancelled.wait(10)
 
 
-def test_hangup_is_answered_with_a_word_and_stops_nothing(
+def test_sighup_logs_a_warning_and_stops_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     stop, cancelled = threading.Event(), threading.Event()

@@ -13,7 +13,7 @@ def run(work: Callable[[], object]) -> None:
     thread.join()
 
 
-def test_thread_that_ends_by_an_exception_ends_the_block_with_its_reason() -> None:
+def test_failed_thread_ends_the_block_with_its_reason() -> None:
     stop = threading.Event()
 
     def fail() -> None:
@@ -26,14 +26,14 @@ def test_thread_that_ends_by_an_exception_ends_the_block_with_its_reason() -> No
     assert stop.is_set()
 
 
-def test_unexpected_exception_is_named_with_its_kind(caplog: pytest.LogCaptureFixture) -> None:
+def test_unexpected_exception_is_reported_with_its_type(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ThreadEndedError, match="ZeroDivisionError"), watch_threads(lambda: None):
         run(lambda: 1 // 0)
 
     assert "telemetry-porch ended" in caplog.text
 
 
-def test_thread_that_ends_as_it_should_is_no_news() -> None:
+def test_thread_that_ends_normally_raises_nothing() -> None:
     before = threading.excepthook
     with watch_threads(lambda: None) as watch:
         run(lambda: None)

@@ -7,28 +7,28 @@ import pytest
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.runtime.updater import Updater
-from tests.support.hand_bundle import hand_parts
+from tests.support.hand_bundle import load_hand_bundle
 
 NEW = "small-2-new"
 OLD = "small-1-old"
 
 
 class Cloud:
-    """Brings a bundle when it is let, or fails as often as it is told to."""
+    """Delivers a bundle once `released` is set, after a given number of failures."""
 
     def __init__(self, folder: Path, *, failures: int = 0) -> None:
-        self.parts = hand_parts(folder)
-        self.let = threading.Event()
-        self.let.set()
+        self.bundle = load_hand_bundle(folder)
+        self.released = threading.Event()
+        self.released.set()
         self.budgets: list[int] = []
         self._failures = failures
 
     def install(self, memory_bytes: int) -> LoadedBundle:
         self.budgets.append(memory_bytes)
-        assert self.let.wait(20)
+        assert self.released.wait(20)
         if len(self.budgets) <= self._failures:
-            raise DeliveryError("no way through")
-        return self.parts
+            raise DeliveryError("the cloud cannot be reached")
+        return self.bundle
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def cloud(tmp_path: Path) -> Cloud:
 def polls(
     updater: Updater, *, desired: str = NEW, active: str = OLD
 ) -> Iterator[LoadedBundle | None]:
-    """Ask for input after input, each time when what is under way has ended."""
+    """Poll for one input after another, waiting for each running installation to end."""
     while True:
         found = updater.poll(desired=desired, active=active, memory_bytes=5000)
         if updater._thread is not None:
@@ -47,68 +47,68 @@ def polls(
         yield found
 
 
-def test_release_is_fetched_beside_the_inputs_and_handed_over_between_two(cloud: Cloud) -> None:
+def test_release_is_installed_in_the_background_and_returned_by_a_later_poll(cloud: Cloud) -> None:
     updater = Updater(cloud.install, "pi-1")
-    cloud.let.clear()
+    cloud.released.clear()
 
     meanwhile = [
         updater.poll(desired=NEW, active=OLD, memory_bytes=memory) for memory in (5000, 6000, 7000)
     ]
-    cloud.let.set()
-    _, found = (next(polls(updater)) for _ in range(2))
+    cloud.released.set()
+    _, installed = (next(polls(updater)) for _ in range(2))
 
     assert meanwhile == [None, None, None]
-    assert found is cloud.parts
+    assert installed is cloud.bundle
     assert cloud.budgets == [5000]
 
 
 @pytest.mark.parametrize("desired", ["", OLD])
-def test_nothing_is_fetched_without_another_release(cloud: Cloud, desired: str) -> None:
+def test_nothing_is_installed_without_a_new_release(cloud: Cloud, desired: str) -> None:
     updater = Updater(cloud.install, "pi-1")
 
-    asked = polls(updater, desired=desired)
+    results = polls(updater, desired=desired)
 
-    assert [next(asked) for _ in range(3)] == [None, None, None]
+    assert [next(results) for _ in range(3)] == [None, None, None]
     assert cloud.budgets == []
 
 
-def test_failed_update_is_tried_again_after_ever_longer_pauses(tmp_path: Path) -> None:
+def test_failed_update_is_retried_after_pauses_that_double(tmp_path: Path) -> None:
     cloud = Cloud(tmp_path, failures=2)
-    asked = polls(Updater(cloud.install, "pi-1"))
+    results = polls(Updater(cloud.install, "pi-1"))
 
-    tries = []
+    attempts = []
     found = []
     for _ in range(9):
-        found.append(next(asked))
-        tries.append(len(cloud.budgets))
+        found.append(next(results))
+        attempts.append(len(cloud.budgets))
 
-    # begun, failed, left alone for 1; begun, failed, left alone for 2; begun, there it is
-    assert tries == [1, 1, 1, 2, 2, 2, 2, 3, 3]
-    assert found == [None] * 8 + [cloud.parts]
+    # started, failed, pause of 1; started, failed, pause of 2; started, installed
+    assert attempts == [1, 1, 1, 2, 2, 2, 2, 3, 3]
+    assert found == [None] * 8 + [cloud.bundle]
 
 
-def test_cloud_that_names_one_release_and_delivers_another_is_not_asked_for_every_input(
+def test_pause_after_the_cloud_delivers_another_release_than_announced(
     cloud: Cloud,
 ) -> None:
-    asked = polls(Updater(cloud.install, "pi-1"), active=cloud.parts.version)
+    results = polls(Updater(cloud.install, "pi-1"), active=cloud.bundle.version)
 
-    found = [next(asked) for _ in range(20)]
+    found = [next(results) for _ in range(20)]
 
     assert found == [None] * 20
     assert len(cloud.budgets) == 4
 
 
-def test_fault_that_nobody_foresaw_is_a_failed_update(
+def test_unexpected_exception_is_a_failed_update(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cloud = Cloud(tmp_path)
 
     def broken(memory_bytes: int) -> LoadedBundle:
         cloud.budgets.append(memory_bytes)
-        raise OverflowError("a number that no file can hold")
+        raise OverflowError("unexpected")
 
-    asked = polls(Updater(broken, "pi-1"))
+    results = polls(Updater(broken, "pi-1"))
 
-    assert [next(asked) for _ in range(4)] == [None] * 4
+    assert [next(results) for _ in range(4)] == [None] * 4
     assert len(cloud.budgets) == 2
-    assert "this should not happen" in caplog.text
+    assert "unexpected error while installing" in caplog.text

@@ -19,7 +19,7 @@ from nestling_core.student.config import conv_student
 from nestling_core.student.losses import soft_divergence
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.sandwich import TEMPERATURE, recalibrate
-from tests.support.progress import Counted
+from tests.support.progress import EpochCounter
 from tests.support.tiny_task import TINY_TASK, tiny_splits
 
 SIGNATURE = Signature(shape=[2, 16], classes=["a", "b", "c"])
@@ -160,8 +160,8 @@ def test_every_capacity_sees_the_data_as_often_as_the_recipe_asks(rule: Rule, ti
 
 
 @pytest.mark.parametrize(("rule", "times"), [("turns", 3), ("sum", 1)])
-def test_training_stops_when_patience_has_run_out(rule: Rule, times: int) -> None:
-    progress = Counted()
+def test_nest_whose_patience_has_run_out_learns_no_longer(rule: Rule, times: int) -> None:
+    progress = EpochCounter()
     recipe = Recipe(epochs=20, batch=256, learning_rate=1e-12, patience=2)  # nothing gets better
 
     train_tiny(0, Joint(rule=rule), progress, dataclasses.replace(TINY_TASK, student_recipe=recipe))

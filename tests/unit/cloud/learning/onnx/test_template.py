@@ -33,7 +33,7 @@ from nestling_core.student.network import NestedStudent
 from nestling_core.student.plan import layout
 from nestling_core.student.sandwich import recalibrate
 from tests.support.families import CAPACITIES, FAMILIES, Family, make_family
-from tests.support.foreign_client import stranger
+from tests.support.foreign_client import open_exported
 
 TOLERANCE = 0.03
 
@@ -141,7 +141,7 @@ def test_exported_pair_of_files_passes_the_checker_and_plain_onnxruntime(
     onnx.checker.check_model(str(path), full_check=True)
     ours = open_session(nest.templates[capacity - 1], nest.tensors(capacity))
     given = {"input": nest.inputs}
-    assert np.array_equal(stranger(path).run(None, given)[0], ours.run(None, given)[0])
+    assert np.array_equal(open_exported(path).run(None, given)[0], ours.run(None, given)[0])
     assert {path.name, weights_file(capacity)} == {file.name for file in tmp_path.iterdir()}
 
 
@@ -182,7 +182,7 @@ def test_template_and_store_of_any_widths_equal_the_exported_model_bit_for_bit(
         path = export_capacity(tmp_path_factory.mktemp("export"), template, store, capacity)
         given_inputs = {"input": inputs}
         ours = open_session(template, store).run(None, given_inputs)[0]
-        assert np.array_equal(stranger(path).run(None, given_inputs)[0], ours)
+        assert np.array_equal(open_exported(path).run(None, given_inputs)[0], ours)
         for name, held in store.items():
             box = tuple(slice(size) for size in held.shape)
             assert np.array_equal(held, quantized.tensors[name][box])

@@ -1,4 +1,4 @@
-"""A device and a cloud that speak through a real broker, with every packet that they send."""
+"""Records every packet that a device and a cloud exchange through a real broker."""
 
 import asyncio
 import contextlib
@@ -23,31 +23,31 @@ from tests.support.mqtt_tap import Connect, Disconnect, MqttTap, Packet, Publish
 from tests.support.processes import DEADLINE_S, until
 from tests.support.reporting_device import DEVICE, ReportingDevice
 
-STRANGER = "pi-9"
+UNBORN = "pi-9"
 RECEIPTS = 300
 
 
 class Host(NamedTuple):
-    """A cloud's ingest and the loop that it runs in."""
+    """A cloud's ingest and its event loop."""
 
     ingest: Ingest
     loop: asyncio.AbstractEventLoop
 
     def command(self, values: dict[str, sparkplug_metrics.MetricValue | None]) -> bool:
-        """Send the device a command."""
+        """Send the device a command, and return whether it was sent."""
         sent = asyncio.run_coroutine_threadsafe(self.ingest.command(DEVICE, values), self.loop)
         return sent.result(DEADLINE_S)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Talk:
-    """What was said.
+class Exchange:
+    """The packets of a device and a cloud, and their effects.
 
     Attributes:
-        node: packets of the device, in their order.
-        host: packets of the cloud.
-        online: what the console showed while the device was there, and after its death.
-        stored: receipts in the store.
+        node: packets of the device, in order.
+        host: packets of the cloud, in order.
+        online: whether the console showed the device as online, before and after its death.
+        stored: number of receipts in the store.
     """
 
     node: list[Packet]
@@ -56,17 +56,17 @@ class Talk:
     stored: int
 
     def sent(self, kind: str) -> list[Publish]:
-        """Messages of a kind: of the device, or the cloud's to anybody."""
+        """Return the messages of a kind, from the device and the cloud."""
         packets = [*self.node, *self.host]
         found = [one for one in packets if isinstance(one, Publish)]
         return [one for one in found if one.topic.split("/")[1:3][-1] == kind]
 
     def payloads(self, kind: str) -> list[payload_pb2.Payload]:
-        """Likewise, read."""
+        """Return the payloads of the messages of a kind."""
         return [payload_pb2.Payload.FromString(one.payload) for one in self.sent(kind)]
 
     def entries(self, kind: str) -> list[sparkplug_metrics.Metric]:
-        """Every metric of the messages of a kind."""
+        """Return the metrics of all messages of a kind."""
         return [entry for payload in self.payloads(kind) for entry in payload.metrics]
 
     @property
@@ -76,7 +76,7 @@ class Talk:
 
     @property
     def sent_states(self) -> list[Publish]:
-        """Likewise, as they were sent."""
+        """The cloud's STATE messages as they were sent."""
         published = [one for one in self.host if isinstance(one, Publish)]
         return [one for one in published if one.topic == topics.HOST_STATE]
 
@@ -91,13 +91,13 @@ class Talk:
         return _will(self.host)
 
     def subscribed(self, packets: list[Packet]) -> dict[str, int]:
-        """Topics and their QoS."""
+        """Return the subscribed topics and their QoS."""
         found = [one for one in packets if isinstance(one, Subscribe)]
         return {topic: qos for one in found for topic, qos in one.topics}
 
 
-def hold_talk(folder: Path) -> Talk:
-    """Have a device and a cloud live through everything once."""
+def run_exchange(folder: Path) -> Exchange:
+    """Run a device and a cloud through every kind of message once."""
     with (
         start_broker() as broker,
         Store(store_url(str(folder / "receipts.sqlite"))) as store,
@@ -124,17 +124,17 @@ def hold_talk(folder: Path) -> Talk:
                 until(lambda: device.node.telemetry.desired_bundle == "b-2")
                 assert host.command({sparkplug_metrics.OFFLOAD_TARGET: None})
                 until(lambda: device.node.telemetry.target_share is None)
-                watcher.say(online=False, timestamp=born["timestamp"] - 1)
+                watcher.publish(online=False, timestamp=born["timestamp"] - 1)
                 watcher.next(online=True)
                 device.eyes.ask_for_birth()
                 device.node.answer(RECEIPTS, RECEIPTS + 2)
                 assert device.node.flush()
-                _speak_up(broker.port)
-                host_tap.wait_for(topics.sparkplug("NCMD", STRANGER))
+                _send_without_birth(broker.port)
+                host_tap.wait_for(topics.sparkplug("NCMD", UNBORN))
                 online = _online(store)[0]
             until(lambda: _online(store) == [False])
             stored = sum(1 for _ in store.receipts(DEVICE))
-        return Talk(
+        return Exchange(
             node=node_tap.packets(), host=host_tap.packets(), online=(online, False), stored=stored
         )
 
@@ -150,14 +150,14 @@ def _online(store: Store) -> list[bool]:
     return [row.online for row in MetricQueries(store).devices()[0] if row.device == DEVICE]
 
 
-def _speak_up(port: int) -> None:
-    """Send data of a node whose birth nobody heard."""
+def _send_without_birth(port: int) -> None:
+    """Publish data of a node that has published no birth."""
     payload = payload_pb2.Payload(seq=7, timestamp=1)
     payload.metrics.append(sparkplug_metrics.update(0.5, timestamp_ms=1, alias=3))
-    stranger = Connection("127.0.0.1", port, client_id=STRANGER, subscriptions=["nobody"])
-    topic = topics.sparkplug("NDATA", STRANGER)
-    stranger.publish(Message(topic, payload.SerializeToString()), qos=1)
-    stranger.close()
+    client = Connection("127.0.0.1", port, client_id=UNBORN, subscriptions=["nobody"])
+    topic = topics.sparkplug("NDATA", UNBORN)
+    client.publish(Message(topic, payload.SerializeToString()), qos=1)
+    client.close()
 
 
 def _will(packets: list[Packet]) -> Publish:
@@ -167,7 +167,7 @@ def _will(packets: list[Packet]) -> Publish:
     return first.will
 
 
-def ends_with_goodbye(packets: list[Packet], topic: str) -> bool:
-    """Whether a connection ended with a message on a topic, and the goodbye right after it."""
-    last, goodbye = packets[-2:]
-    return isinstance(goodbye, Disconnect) and isinstance(last, Publish) and last.topic == topic
+def ends_with_disconnect(packets: list[Packet], topic: str) -> bool:
+    """Return whether a connection ended with a message on a topic and then a DISCONNECT."""
+    last, end = packets[-2:]
+    return isinstance(end, Disconnect) and isinstance(last, Publish) and last.topic == topic
