@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generates the Python beside every .proto; with --check, fails if what is committed differs.
+# Generates the Python code beside every .proto; with --check, fails if the committed code differs.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -19,5 +19,5 @@ if [ "$out" != . ]; then
   while read -r made; do
     cmp "$out/$made" "$made" || status=1
   done < <(cd "$out" && find . -type f | sort)
-  [ $status = 0 ] || { echo "generated code is not what the protos give: run 'make protos'" >&2; exit 1; }
+  [ $status = 0 ] || { echo "the generated code does not match the protos: run 'make protos'" >&2; exit 1; }
 fi

@@ -17,7 +17,7 @@ from nestling_cloud.commands import (
     serve,
 )
 from nestling_cloud.errors import CloudError
-from nestling_core.command_line.parser import Parser, print_anything
+from nestling_core.command_line.parser import Parser, escape_unencodable
 
 _COMMANDS = (serve, console, bundle, device, broker_config, federated, latency, capacities)
 _FAILURE = 1
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0, or 1 after an error told on standard error (2 for wrong usage), 130
         after Ctrl-C.
     """
-    print_anything()
+    escape_unencodable()
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

@@ -1,13 +1,13 @@
-"""What cloud, device and simulator must do alike.
+"""Code shared by cloud, device and simulator.
 
-The nest's layout, the rules that both sides apply, ONNX sessions, and what reads untrusted data,
-addresses and command lines. Imports the messages in `nestling` and nothing of cloud, device or
-simulator; only `nestling_core.student` needs torch.
+The package holds the nest's layout, the routing rules that both sides apply, ONNX sessions, and
+the parsers of untrusted data, addresses and command lines. It imports the messages in `nestling`
+and nothing from cloud, device or simulator. Only `nestling_core.student` needs torch.
 """
 
 import os
 
-# From 1.29 on onnxruntime reports to its maker, and leaves files behind, unless this is set when
-# it is first imported; `nestling_core.execution.session` is where we import it. A user's own
-# setting stands.
+# Since 1.29, onnxruntime sends usage data to its vendor and leaves files behind unless this
+# variable is set before its first import, which is in `nestling_core.execution.session`. A value
+# that the user has set is kept.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,7 +1,7 @@
-"""What a new device is told so that it and its cloud can trust each other from the first word.
+"""The enrolment token, which lets a new device and its cloud authenticate each other.
 
-A token is one line of base64url: a version, the device's name, a secret that is good once, and the
-certificate (DER) of the authority that the cloud's own certificate has to come from.
+A token is one line of base64url. It holds a version, the device's name, a one-time secret, and the
+certificate (DER) of the authority that must have signed the cloud's own certificate.
 """
 
 import base64
@@ -18,40 +18,50 @@ _MAX_CHARACTERS = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class EnrolmentToken:
-    """One device's way into the fleet."""
+    """A one-time permission for one device to join the fleet.
+
+    Attributes:
+        device_id: name that the device will have in the fleet.
+        secret: one-time secret that the device shows to the cloud, `SECRET_BYTES` long.
+        authority: certificate of the fleet's authority, DER.
+    """
 
     device_id: str
     secret: bytes
-    authority: bytes  # DER
+    authority: bytes
 
     def to_text(self) -> str:
-        """The line to hand over."""
+        """Encode the token as one line of base64url."""
         name = self.device_id.encode()
         data = bytes([_VERSION, len(name)]) + name + self.secret + self.authority
         return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Read a line that `to_text` wrote; white space that a terminal put in does no harm.
+        """Decode a token from the line that `to_text` wrote.
+
+        White space is ignored, because a terminal may insert some where it wraps the line.
 
         Raises:
-            ValueError: it is something else, or a part of it.
+            ValueError: the text is not a token, is truncated, or has another version.
         """
         packed = re.sub(r"\s", "", text)
         if len(packed) > _MAX_CHARACTERS or not re.fullmatch(r"[A-Za-z0-9_-]{4,}", packed):
-            raise ValueError("this is no enrolment token: copy the whole line")
+            raise ValueError("this is not an enrolment token: copy the whole line")
         try:
             data = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
             end = 2 + data[1]
             device_id = check_device_id(data[2:end].decode())
         except ValueError:
-            raise ValueError("this is no enrolment token: copy the whole line") from None
+            raise ValueError("this is not an enrolment token: copy the whole line") from None
         secret, authority = data[end : end + SECRET_BYTES], data[end + SECRET_BYTES :]
         if data[0] != _VERSION or not _is_whole_der(authority):
-            raise ValueError("this enrolment token is cut, or of another version: copy it whole")
+            raise ValueError(
+                "this enrolment token is truncated or has another version: copy the whole line"
+            )
         return cls(device_id=device_id, secret=secret, authority=authority)
 
 
 def _is_whole_der(data: bytes) -> bool:
-    """Whether a DER sequence, of 256 to 65535 bytes as a certificate has, is all there."""
+    """Return whether `data` is one complete DER sequence of 256 to 65535 bytes (a certificate)."""
     return data[:2] == b"\x30\x82" and len(data) == 4 + int.from_bytes(data[2:4], "big")

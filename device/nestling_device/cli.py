@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from nestling_core.command_line.parser import Parser, print_anything
+from nestling_core.command_line.parser import Parser, escape_unencodable
 from nestling_device.commands import doctor, enrol, federated, profile, run, status
 from nestling_device.errors import DeviceError
 
@@ -15,21 +15,24 @@ _COMMANDS = (run, enrol, status, doctor, profile, federated)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command.
+    """Run one sub-command of `nestling-device`.
+
+    Args:
+        arguments: the command line without the program's name (default: that of this process).
 
     Returns:
-        Exit status: 0, also when Ctrl-C or SIGTERM ended it; 1 after an error told on standard
-        error (2 for wrong usage, by argparse); 141, as of a process that SIGPIPE ended, where
-        the reader of standard output, such as `head`, has left.
+        The exit status. 0: success, or ended by Ctrl-C or SIGTERM. 1: an error, reported on
+        standard error. 2: wrong usage, reported by argparse. 141: the reader of standard output,
+        such as `head`, has gone; a process that SIGPIPE ends has the same status.
     """
-    print_anything()
+    escape_unencodable()
     try:
         try:
             return _run(arguments)
         finally:
-            sys.stdout.flush()  # here, where what goes wrong can still be caught
+            sys.stdout.flush()  # here, where a failure can still be caught
     except BrokenPipeError:
-        # What is left unwritten goes nowhere when the interpreter ends.
+        # Otherwise the interpreter fails to flush the rest when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
 
@@ -51,7 +54,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="nestling-device",
-        description="Answers inputs on this device and sends the hard ones to the cloud.",
+        description="Answer inputs on this device, and send the hard ones to the cloud.",
     )
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in _COMMANDS:

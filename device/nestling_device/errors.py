@@ -1,38 +1,40 @@
-"""What can go wrong on a device.
+"""The root of the device's errors.
 
-Every class but the root lives beside the noun it belongs to::
+Every other class is defined in the module that raises it::
 
     DeviceError
-    ├── StorageError                database.py
-    ├── ChannelClosedError          channel.py
-    ├── BrokerUnreachableError      mqtt.py
-    │   └── BrokerConnectError      mqtt.py
-    ├── DeliveryError               delivery/source.py
-    │   ├── SourceUnreachableError  delivery/source.py
-    │   ├── AdmissionError          delivery/admission.py
-    │   ├── CalibrationError        calibration.py
+    ├── StorageError                storage/database.py
+    ├── ChannelClosedError          transport/grpc_channel.py
+    ├── BrokerUnreachableError      transport/mqtt_connection.py
+    │   └── BrokerConnectError      transport/mqtt_connection.py
+    ├── DeliveryError               delivery/bundle_source.py
+    │   ├── SourceUnreachableError  delivery/bundle_source.py
+    │   ├── AdmissionError          delivery/release_rules.py
+    │   │   └── UnknownFormatError  delivery/release_rules.py
+    │   ├── CalibrationError        bundle/calibration.py
     │   └── SelfTestError           delivery/installer.py
-    ├── InputError                  agent.py
-    │   └── UnanswerableError       agent.py
-    ├── IdentityError               identity.py
-    ├── EnrolmentError              enrolment.py
-    ├── ProfileError                energy/profile.py
-    ├── ModelsError                 models.py
+    ├── InputError                  inference/agent.py
+    │   └── UnanswerableError       inference/agent.py
+    ├── IdentityError               transport/identity.py
+    ├── EnrolmentError              enrolment/enrol.py
+    ├── ProfileError                energy/power_tables.py
+    ├── ModelsError                 profiling/onnx_folder.py
     ├── SourceError                 sources/source.py
-    ├── ConfigError                 config.py
-    ├── BusError                    i2c.py
+    ├── ConfigError                 config/schema.py
+    ├── BusError                    hardware/i2c.py
     ├── InstrumentError             energy/instruments/instrument.py
+    ├── FailedCheckError            doctor/finding.py
     ├── FederatedError              commands/federated.py
-    ├── ExamplesError               labelled_examples.py
+    ├── ExamplesError               federated/examples.py
     ├── LocalTrainingError          federated/training.py
-    ├── ClientError                 participant.py
-    ├── ThreadEndedError            thread_watch.py
-    └── OffloadError                offload.py
-        ├── DeadlineMissedError
-        ├── UnreachableError
-        └── BadAnswerError
+    ├── ClientError                 federated/participant.py
+    ├── ThreadEndedError            runtime/thread_watch.py
+    └── OffloadError                inference/offloader.py
+        ├── DeadlineMissedError     inference/offloader.py
+        ├── UnreachableError        inference/offloader.py
+        └── BadAnswerError          inference/offloader.py
 """
 
 
 class DeviceError(Exception):
-    """Root of everything that a device raises on purpose."""
+    """Base class of all errors that the device raises deliberately."""

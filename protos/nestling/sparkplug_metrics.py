@@ -1,4 +1,4 @@
-"""Sparkplug metrics: their names and types, and setters and getters for a payload."""
+"""Names and types of the Sparkplug metrics, and functions that write and read them."""
 
 from nestling.sparkplug.v1 import payload_pb2
 
@@ -11,16 +11,17 @@ BUNDLE_VERSION = "Nestling/Bundle Version"
 CAPACITY = "Nestling/Capacity"
 BATTERY = "Nestling/Battery"
 OUTBOX_DEPTH = "Nestling/Outbox Depth"
-# Whether inputs are harder than those that the bundle's thresholds and promises were read off.
+# Whether inputs are harder than those that the bundle's thresholds and guarantees were fitted on.
 DRIFTING = "Nestling/Drifting"
-# The offload share in force, null where another target decides.
+# Target offload share in force, null where another target decides.
 OFFLOAD_SHARE = "Nestling/Offload Share"
-# What a command writes, and a device reports back as confirmation: the offload share that the
-# console asks for, null for the device's own setting, and the bundle version that it should run.
+# The next two are written by a command and reported back by the device as confirmation: the
+# offload share that the console asks for (null for the device's own setting), and the bundle
+# version that the device should run.
 OFFLOAD_TARGET = "Nestling/Offload Target"
 DESIRED_BUNDLE = "Nestling/Desired Bundle"
 
-# Where the value does not say it, or may be missing.
+# Data types of the metrics whose value may be null or does not determine its type.
 _DATA_TYPES = {
     BD_SEQ: payload_pb2.DATA_TYPE_INT64,
     RECEIPTS: payload_pb2.DATA_TYPE_BYTES,
@@ -38,52 +39,52 @@ Metric = payload_pb2.Payload.Metric
 def metric(
     name: str, value: MetricValue | None, *, timestamp_ms: int, alias: int | None = None
 ) -> Metric:
-    """Make a metric as certificates define it, with its data type.
+    """Make a metric for a birth or death certificate, including its data type.
 
     Args:
         name: the metric's name.
         value: bool, non-negative int (UInt64), float (Double), str or bytes; None for null, which
-            only our own metrics may be.
+            only the metrics defined here may be.
         timestamp_ms: Unix time.
         alias: number that later messages use instead of the name.
 
     Raises:
-        KeyError: null for a metric whose type is not known.
+        KeyError: the value is null, and the metric's type is not known.
     """
-    made = update(value, timestamp_ms=timestamp_ms, name=name, alias=alias)
-    made.datatype = _DATA_TYPES[name] if value is None else _DATA_TYPES.get(name, _type_of(value))
-    return made
+    entry = update(value, timestamp_ms=timestamp_ms, name=name, alias=alias)
+    entry.datatype = _DATA_TYPES[name] if value is None else _DATA_TYPES.get(name, _type_of(value))
+    return entry
 
 
 def update(
     value: MetricValue | None, *, timestamp_ms: int, name: str = "", alias: int | None = None
 ) -> Metric:
-    """Make a metric of a data message or a command: its birth certificate gave the data type.
+    """Make a metric for a data message or a command; the birth certificate has its data type.
 
     Args:
         value: as for `metric`.
         timestamp_ms: Unix time.
-        name: the metric's name, where its birth certificate gave no alias.
-        alias: the number that it gave.
+        name: the metric's name, if its birth certificate has no alias for it.
+        alias: the alias from the birth certificate.
     """
-    made = Metric(timestamp=timestamp_ms)
+    entry = Metric(timestamp=timestamp_ms)
     if name:
-        made.name = name
+        entry.name = name
     if alias is not None:
-        made.alias = alias
+        entry.alias = alias
     if value is None:
-        made.is_null = True
+        entry.is_null = True
     elif isinstance(value, bool):
-        made.boolean_value = value
+        entry.boolean_value = value
     elif isinstance(value, int):
-        made.long_value = value
+        entry.long_value = value
     elif isinstance(value, float):
-        made.double_value = value
+        entry.double_value = value
     elif isinstance(value, str):
-        made.string_value = value
+        entry.string_value = value
     else:
-        made.bytes_value = value
-    return made
+        entry.bytes_value = value
+    return entry
 
 
 def _type_of(value: MetricValue) -> "payload_pb2.DataType.ValueType":
@@ -96,10 +97,10 @@ def _type_of(value: MetricValue) -> "payload_pb2.DataType.ValueType":
     return payload_pb2.DATA_TYPE_STRING if isinstance(value, str) else payload_pb2.DATA_TYPE_BYTES
 
 
-def metric_value(given: Metric) -> MetricValue | None:
-    """Value of a metric, None if it is null."""
-    kind = given.WhichOneof("value")
-    if given.is_null or kind is None:
+def metric_value(entry: Metric) -> MetricValue | None:
+    """Return the value of a metric, None if it is null."""
+    kind = entry.WhichOneof("value")
+    if entry.is_null or kind is None:
         return None
-    value: MetricValue = getattr(given, kind)
+    value: MetricValue = getattr(entry, kind)
     return value

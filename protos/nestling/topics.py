@@ -1,4 +1,4 @@
-"""MQTT topics: Sparkplug B's for telemetry, and a request and a response topic for delivery."""
+"""MQTT topics: Sparkplug B topics for telemetry, and request and response topics for delivery."""
 
 import re
 
@@ -12,10 +12,11 @@ _DEVICE_ID = re.compile(DEVICE_ID_PATTERN)
 
 
 def check_device_id(device_id: str) -> str:
-    """Return `device_id` if it may stand in a topic and in a path.
+    """Return `device_id` if it is safe in a topic and in a path.
 
     Raises:
-        ValueError: it is empty, too long, or has other characters than letters, digits and `._-`.
+        ValueError: it is empty or too long, has characters other than letters, digits and `._-`,
+            or starts with one of the latter.
     """
     if not _DEVICE_ID.fullmatch(device_id):
         raise ValueError(
@@ -26,15 +27,20 @@ def check_device_id(device_id: str) -> str:
 
 
 def sparkplug(message_type: str, device_id: str) -> str:
-    """Topic of NBIRTH, NDATA, NDEATH or NCMD of one edge node; `+` stands for all."""
+    """Return the topic for messages of a type from or to an edge node.
+
+    Args:
+        message_type: NBIRTH, NDATA, NDEATH or NCMD.
+        device_id: name of the edge node, or `+` to subscribe to all of them.
+    """
     return f"spBv1.0/{GROUP_ID}/{message_type}/{device_id}"
 
 
 def delivery_request(device_id: str) -> str:
-    """Topic on which a device asks for its bundle and for blobs."""
+    """Return the topic on which a device requests its bundle and blobs."""
     return f"nestling/v1/{device_id}/delivery/request"
 
 
 def delivery_response(device_id: str) -> str:
-    """Topic on which the cloud answers them."""
+    """Return the topic on which the cloud answers a device's delivery requests."""
     return f"nestling/v1/{device_id}/delivery/response"

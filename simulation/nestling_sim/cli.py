@@ -18,7 +18,7 @@ from nestling_cloud.errors import CloudError
 from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.progress import ConsoleProgress
 from nestling_cloud.service.config import Addresses
-from nestling_core.command_line.parser import Parser, print_anything
+from nestling_core.command_line.parser import Parser, escape_unencodable
 from nestling_core.command_line.path_flags import input_folder, output_folder
 from nestling_device.errors import DeviceError
 from nestling_sim.errors import SimError
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 after an error told on standard error; 130 or 143 after SIGINT or SIGTERM.
     """
-    print_anything()
+    escape_unencodable()
     options = _parser().parse_args(arguments)
     level = logging.INFO if options.verbose else logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")

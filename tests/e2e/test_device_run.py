@@ -369,7 +369,7 @@ def test_memory_that_admits_no_capacity_is_an_error_with_the_memory_needed(
 
     assert device.end() == 1
     needed = Repository(repository).manifest().capacities[0].memory_bytes
-    assert f"the smallest needs {needed}; raise the memory budget" in device.stderr
+    assert f"the smallest needs {needed} bytes; raise the memory budget" in device.stderr
 
 
 def test_second_device_in_the_same_state_folder_is_refused(

@@ -130,7 +130,7 @@ def test_no_connection_of_a_device_goes_through_a_proxy(
     ("address", "status", "message"),
     [
         ("no-such-host.invalid:8501", 1, "no address for no-such-host.invalid"),
-        ("https://cloud.lan:8501", 2, "without https://"),
+        ("https://cloud.lan:8501", 2, "leave out https://"),
         ("cloud.lan:8501/", 2, "is not HOST:PORT"),
         ("::1:8501", 2, "[::1]:8501"),
     ],
@@ -156,7 +156,7 @@ def test_inference_port_given_for_the_enrolment_port_is_reported(
     ended = enrolled.enrol(cloud.grpc, token, tmp_path / "porch")
 
     assert ended.status == 1
-    assert "asks for a certificate" in ended.stderr
+    assert "requires a client certificate" in ended.stderr
 
 
 def test_port_without_tls_is_reported(start_cloud: StartCloud, tmp_path: Path) -> None:

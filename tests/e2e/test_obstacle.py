@@ -13,7 +13,7 @@ import pytest
 from nestling_cloud.fleet.authority import Authority
 from nestling_cloud.serving.listener import listening, tls_credentials
 from nestling_core.network.address import Address
-from nestling_device.transport.connection_diagnosis import find_obstacle
+from nestling_device.transport.connection_diagnosis import find_connection_problem
 from tests.support.background import background
 
 HOST = "127.0.0.1"
@@ -53,14 +53,14 @@ def trusting(authority: Authority) -> ssl.SSLContext:
 
 
 def found(address: Address, tls: ssl.SSLContext | None) -> str:
-    obstacle = find_obstacle(address, tls)
+    obstacle = find_connection_problem(address, tls)
     assert obstacle is not None
     return str(obstacle)
 
 
 def test_reachable_server_has_no_obstacle(listener: Address, authority: Authority) -> None:
-    assert find_obstacle(listener, trusting(authority)) is None
-    assert find_obstacle(listener, None) is None
+    assert find_connection_problem(listener, trusting(authority)) is None
+    assert find_connection_problem(listener, None) is None
 
 
 def test_unknown_name_is_reported() -> None:
@@ -104,7 +104,7 @@ def test_clock_that_is_off_is_reported(tmp_path: Path, days: int, message: str) 
 def test_listener_that_requires_a_certificate_is_reported(
     asking: Address, authority: Authority
 ) -> None:
-    assert "asks for a certificate" in found(asking, trusting(authority))
+    assert "requires a client certificate" in found(asking, trusting(authority))
 
 
 def test_server_without_tls_is_reported(authority: Authority) -> None:

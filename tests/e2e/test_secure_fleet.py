@@ -187,7 +187,7 @@ def test_key_stays_on_the_device_and_private_files_are_private(
 ) -> None:
     folders = (state / "authority", state / "broker", porch.state_dir / "identity")
     files = [path for folder in folders for path in folder.iterdir()]
-    key = porch.papers.key.splitlines()[1].encode()
+    key = porch.credentials.key.splitlines()[1].encode()
 
     assert {stat.filemode(path.stat().st_mode) for path in files} == {"-rw-------"}
     assert {stat.filemode(folder.stat().st_mode) for folder in folders} == {"drwx------"}
@@ -286,7 +286,7 @@ def test_removed_device_can_enrol_again_with_a_new_token(
         ("used", "this token has been used"),
         ("expired", "this token expired at"),
         ("replaced", "unknown here"),
-        ("cut", "copy it whole"),
+        ("cut", "copy the whole line"),
         ("empty", "copy the whole line"),
     ],
 )
@@ -375,7 +375,7 @@ def test_enrolment_whose_answer_was_lost_can_be_repeated_with_the_same_token(
 def test_renewal_gives_a_new_key_and_certificate_that_are_used_at_once(
     cloud: Cloud, porch: Identity, state: Path, name: str
 ) -> None:
-    before = porch.papers
+    before = porch.credentials
     offloader = GrpcOffloader(
         Address.parse(cloud.grpc), model="hand-teacher", classes=4, device_id=name, identity=porch
     )
@@ -387,7 +387,7 @@ def test_renewal_gives_a_new_key_and_certificate_that_are_used_at_once(
         cursor.execute("UPDATE certificates SET revoked = 1 WHERE serial = ?", (f"{serial:x}",))
 
     assert ended.status == 0, ended.stderr
-    assert porch.papers.key != before.key
+    assert porch.credentials.key != before.key
     offloader.offload(ZEROS, deadline_ms=1000 * DEADLINE_S)
     offloader.close()
 

@@ -208,7 +208,7 @@ def finish_enrolment(folder: Path, cloud_folder: Path, text: str) -> None:
         broker=f"{token.device_id}:2",
     )
     save_identity(folder, credentials)
-    enrol._forget_pending(folder)
+    enrol._delete_pending_keys(folder)
 
 
 def kill_enrolments(folder: Path) -> Iterator[dict[str, object]]:

@@ -42,7 +42,7 @@ class MemorySource:
         if data is None:
             raise DeliveryError(f"no blob {blob.sha256[:12]}")
         if self.strict and len(data) != blob.size:
-            raise DeliveryError(f"the blob has {len(data)} bytes instead of {blob.size}")
+            raise DeliveryError(f"{len(data)} bytes instead of the {blob.size} in the manifest")
         for start in range(offset, len(data), CHUNK_BYTES):
             chunk = data[start : start + CHUNK_BYTES]
             if left is not None and left <= 0:

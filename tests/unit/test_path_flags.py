@@ -156,7 +156,7 @@ def test_file_in_a_folder_that_is_missing_is_refused(
 ) -> None:
     said = told(device.main, "profile", "--out", tmp_path / "none" / "table.json")
 
-    assert "does not exist; make it" in said
+    assert "does not exist; create it" in said
 
 
 def test_disk_that_takes_nothing_more_is_found_out_before_the_run(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_core.network.address import Address
-from nestling_core.network.proxies import past_proxies
+from nestling_core.network.proxies import bypass_proxies
 from nestling_core.parsing.untrusted import parse_json
 
 _CONNECTION = "nestling"
@@ -91,7 +91,7 @@ def environment(home: Path | None = None, *hosts: str) -> dict[str, str]:
     """
     beside = str(Path(sys.executable).parent)
     inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-    made = {**past_proxies(inherited, *hosts), **_QUIET}
+    made = {**bypass_proxies(inherited, *hosts), **_QUIET}
     made["PATH"] = f"{beside}{os.pathsep}{made.get('PATH', '')}"
     if home is not None:
         made["FLWR_HOME"] = str(home)

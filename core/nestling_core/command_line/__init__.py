@@ -1,1 +1,1 @@
-"""What the three commands share: their argument parser, and paths that are checked at once."""
+"""Argument parsing for all three commands: the parser, and types for paths."""

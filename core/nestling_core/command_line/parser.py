@@ -1,31 +1,39 @@
-"""What the three commands share: their parser, and an output that takes any text."""
+"""The argument parser of all three commands, and output that survives any locale."""
 
 import argparse
 import io
 import sys
 from typing import Any
 
-# Actions that take one value, as argparse names them; None is the default.
+# argparse's names of the actions that take one value; None is the default action.
 _SINGLE = (None, "store", "store_const", "store_true", "store_false")
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses a flag that is given twice, where argparse lets the last one win in silence.
+    """An argument parser that rejects a flag given twice; argparse silently uses the last one.
 
-    Flags that are meant to repeat say so by `action="append"` or "extend". Parsers of sub-commands
-    are of this class too.
+    Flags that may repeat use `action="append"` or "extend". Sub-command parsers get this class
+    too.
     """
 
     def __init__(self, **settings: Any) -> None:
-        """Make a parser; see `argparse.ArgumentParser`."""
+        """Create a parser; see `argparse.ArgumentParser`."""
         super().__init__(**settings)
-        self._namespace: argparse.Namespace | None = None  # that is being filled
+        self._namespace: argparse.Namespace | None = None  # the one being filled now
         self._given: set[str] = set()  # destinations of the flags seen so far
         for name in _SINGLE:
             self.register("action", name, _once(self._registry_get("action", name)))
 
     def note_flag(self, action: argparse.Action, namespace: argparse.Namespace) -> None:
-        """Remember a flag; raises ArgumentError if it was there before."""
+        """Record that a flag was given.
+
+        Args:
+            action: the flag's action.
+            namespace: namespace that the command line is parsed into.
+
+        Raises:
+            argparse.ArgumentError: the flag was already given on this command line.
+        """
         if self._namespace is not namespace:
             self._namespace, self._given = namespace, set()
         if action.dest in self._given:
@@ -34,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _once(action: type[argparse.Action]) -> type[argparse.Action]:
-    class Once(action):  # type: ignore[misc, valid-type]  # a class known at run time only
+    class Once(action):  # type: ignore[misc, valid-type]  # the base is known only at run time
         def __call__(
             self,
             parser: argparse.ArgumentParser,
@@ -49,10 +57,10 @@ def _once(action: type[argparse.Action]) -> type[argparse.Action]:
     return Once
 
 
-def print_anything() -> None:
-    """Let standard output and error escape what their encoding does not have.
+def escape_unencodable() -> None:
+    """Make standard output and error escape characters that their encoding lacks.
 
-    A name of a class or file must not end a command because of the locale that it was started in.
+    Without this, the name of a class or file can crash a command in some locales.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

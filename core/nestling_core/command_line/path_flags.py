@@ -1,8 +1,8 @@
-"""Paths on a command line, checked before anything else happens: types for argparse.
+"""argparse types that check a path before the command starts its work.
 
-A check does what the command will do: it opens the path, or writes a little into a file without a
-name. So a full or a read-only disk is noticed before hours of work, not after. Where
-that fails, each type raises `ArgumentTypeError`, whose text says what to name instead.
+A check does what the command will do later: it opens the path, or writes a little into an unnamed
+file. A full or read-only disk is therefore detected before hours of work, not after them. If a
+check fails, the type raises `argparse.ArgumentTypeError`; its text says what to name instead.
 """
 
 import argparse
@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_TRIED_BYTES = 4096
+_TEST_WRITE_BYTES = 4096
 
 
 def input_folder(text: str) -> Path:
-    """Take a folder to read; whether it has to exist is for the command to say."""
+    """Accept a folder to read; a missing one is left for the command to judge."""
     path = Path(text)
     with _usage_error(path, "read"):
         if path.exists():
@@ -26,35 +26,37 @@ def input_folder(text: str) -> Path:
 
 
 def input_file(text: str) -> Path:
-    """Take a file to read; whether it has to exist is for the command to say."""
+    """Accept a file to read; a missing one is left for the command to judge."""
     path = Path(text)
     with _usage_error(path, "read"):
         if path.is_dir():
             raise argparse.ArgumentTypeError(f"{path} is a folder; name a file")
-        if path.is_file():  # opening a pipe would take what is in it
+        if path.is_file():  # opening a pipe would consume its content
             path.open("rb").close()
     return path
 
 
 def output_folder(text: str) -> Path:
-    """Take a folder to write into, which is made where it does not exist."""
+    """Accept a folder to write into, which the command creates if it does not exist."""
     path = Path(text)
     with _usage_error(path, "written"):
-        place = next(one for one in (path, *path.absolute().parents) if one.exists())
-        _check_folder(place, path)
-        _try_to_write(place)
+        existing = next(each for each in (path, *path.absolute().parents) if each.exists())
+        _check_folder(existing, path)
+        _try_to_write(existing)
     return path
 
 
 def output_file(text: str) -> Path:
-    """Take a file to write, in a folder that exists; an earlier one is replaced."""
+    """Accept a file to write, in an existing folder; the command overwrites an existing file."""
     path = Path(text)
     with _usage_error(path, "written"):
         if path.is_dir():
             raise argparse.ArgumentTypeError(f"{path} is a folder; name a file")
         folder = path.absolute().parent
         if not folder.exists():
-            raise argparse.ArgumentTypeError(f"{path}: the folder {folder} does not exist; make it")
+            raise argparse.ArgumentTypeError(
+                f"{path}: the folder {folder} does not exist; create it"
+            )
         _check_folder(folder, path)
         if path.exists():
             path.open("ab").close()
@@ -65,25 +67,25 @@ def output_file(text: str) -> Path:
 
 @contextmanager
 def _usage_error(path: Path, use: str) -> Iterator[None]:
-    """Turn an OSError into a usage error: the path cannot be "read", or "written"."""
+    """Turn an OSError into a usage error; `use` is "read" or "written"."""
     try:
         yield
     except OSError as err:
         raise argparse.ArgumentTypeError(
-            f"{path} cannot be {use}: {err.strerror or err}; name another"
+            f"{path} cannot be {use}: {err.strerror or err}; name another path"
         ) from err
 
 
-def _check_folder(place: Path, path: Path) -> None:
-    """Refuse a file where a folder is wanted, the path itself or one that it lies below."""
-    if place.is_dir():
+def _check_folder(folder: Path, path: Path) -> None:
+    """Reject a file where a folder is needed: `path` itself, or the parent `folder` of it."""
+    if folder.is_dir():
         return
-    below = "" if place == path else f"{path}: "
-    raise argparse.ArgumentTypeError(f"{below}{place} is not a folder; name a folder")
+    below = "" if folder == path else f"{path}: "
+    raise argparse.ArgumentTypeError(f"{below}{folder} is not a folder; name a folder")
 
 
 def _try_to_write(folder: Path) -> None:
     with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b"\0" * _TRIED_BYTES)
+        file.write(b"\0" * _TEST_WRITE_BYTES)
         file.flush()
         os.fsync(file.fileno())

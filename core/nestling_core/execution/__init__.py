@@ -1,4 +1,4 @@
-"""Running ONNX models: how a session is opened, and how networks are timed.
+"""Runs ONNX models: opens sessions and times networks.
 
 `session` is the only module that imports onnxruntime.
 """

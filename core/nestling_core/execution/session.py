@@ -1,4 +1,4 @@
-"""Opens ONNX models so that several of them share a machine in peace."""
+"""Opens ONNX models with settings that let several of them share one machine."""
 
 import functools
 from collections.abc import Mapping
@@ -16,21 +16,22 @@ class SessionError(ValueError):
 def open_session(
     model: bytes | Path, external: Mapping[str, NDArray[np.int8]] | None = None
 ) -> onnxruntime.InferenceSession:
-    """Open a model on one thread that does not spin while it waits.
+    """Open a model with one thread that does not spin while it waits.
 
     Args:
-        model: a serialised ONNX model, or its file where weights lie in another one beside it.
-        external: its external initialisers by name, C-contiguous. They must have what the model
-            says of them; they are copied or kept alive by the session.
+        model: a serialized ONNX model, or the path of one whose weights are in another file
+            beside it.
+        external: external initializers by name, C-contiguous, with the shapes and types that the
+            model declares. The session copies them or keeps them alive.
 
     Raises:
-        SessionError: the model does not load, or does not fit its external initialisers.
+        SessionError: the model does not load, or does not match its external initializers.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if saturates(_processor()):  # this takes the exact product (ADR 28), which is slower
+    if saturates(_processor()):  # selects the exact product, which is slower (ADR 28)
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3
     if external:
@@ -38,22 +39,22 @@ def open_session(
         options.add_external_initializers(list(external), values)
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as err:  # onnxruntime has a dozen classes here that share no other base
+    except Exception as err:  # onnxruntime raises a dozen classes that share no other base
         raise SessionError(str(err)) from err
 
 
 def quiet_run() -> onnxruntime.RunOptions:
-    """Make run options with which onnxruntime raises an error without also printing it."""
+    """Return run options with which onnxruntime raises errors without also printing them."""
     options = onnxruntime.RunOptions()
     options.log_severity_level = 4
     return options
 
 
 def saturates(processor: str) -> bool:
-    """Whether x86's quick product of bytes saturates at 16 bits: it does without VNNI.
+    """Return whether x86's fast byte product saturates at 16 bits: it does without VNNI.
 
     Args:
-        processor: what Linux says of it in /proc/cpuinfo; empty where nobody knows.
+        processor: the text of /proc/cpuinfo; empty if it is unknown.
     """
     return not {"avx_vnni", "avx512_vnni"} & set(processor.split())
 

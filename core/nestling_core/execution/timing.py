@@ -1,7 +1,7 @@
-"""How networks are timed: warmed up, run over and over, and in turns where they are compared.
+"""Times networks: each is warmed up and run repeatedly, and networks to compare take turns.
 
-Whatever else a machine does comes and goes within seconds. Networks that are timed one after
-another meet different disturbances; in turns, all of them meet the same.
+Other load on a machine comes and goes within seconds. Networks that are timed one after another
+are disturbed by different load; networks that take turns are all disturbed by the same.
 """
 
 import time
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WARM_UP_RUNS = 10
 _INPUTS = 4
 
-# Runs once; given the number of the run, from 0, to choose an input by.
+# Runs the network once. The argument is the number of the run, from 0, which selects an input.
 Network = Callable[[int], object]
 
 
@@ -28,12 +28,12 @@ class TimingError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class TimedRuns:
-    """Runs of one network without a pause.
+    """Back-to-back runs of one network.
 
     Attributes:
-        times_ms: of every run, (runs,).
-        begun_s: on the monotonic clock.
-        ended_s: likewise.
+        times_ms: duration of each run, (runs,).
+        begun_s: start of the first run on the monotonic clock, seconds.
+        ended_s: end of the last run on the same clock, seconds.
     """
 
     times_ms: NDArray[np.float64]
@@ -42,17 +42,22 @@ class TimedRuns:
 
 
 def run_for(network: Network, seconds: float) -> TimedRuns:
-    """Warm a network up and run it over and over, at least once."""
+    """Warm a network up, then run it repeatedly for a time.
+
+    Args:
+        network: the network to run.
+        seconds: time to run for after the warm-up; the network runs at least once.
+    """
     for number in range(WARM_UP_RUNS):
         network(number)
     times: list[float] = []
-    begun = ended = time.monotonic()
-    while ended - begun < seconds or not times:
+    start = end = time.monotonic()
+    while end - start < seconds or not times:
         started = time.perf_counter()
         network(len(times))
         times.append(time.perf_counter() - started)
-        ended = time.monotonic()
-    return TimedRuns(times_ms=np.array(times) * 1e3, begun_s=begun, ended_s=ended)
+        end = time.monotonic()
+    return TimedRuns(times_ms=np.array(times) * 1e3, begun_s=start, ended_s=end)
 
 
 def in_turns(
@@ -61,32 +66,32 @@ def in_turns(
     """Run every network once in each round.
 
     Args:
-        networks: each is opened again for its turn and let go after it, so that one that is opened
-            only then is alone in memory.
-        seconds: for each network in all.
-        rounds: into which these are divided.
+        networks: functions that open a network. Each is called at the start of every turn, and
+            the network is released after it, so only one network is in memory at a time.
+        seconds: total time for each network.
+        rounds: number of rounds that this time is divided into.
 
     Yields:
-        A network's place and its stretch, after every turn.
+        After every turn: the index of the network, and its runs.
     """
     for _ in range(rounds):
-        for place, opened in enumerate(networks):
-            yield place, run_for(opened(), seconds / rounds)
+        for index, open_network in enumerate(networks):
+            yield index, run_for(open_network(), seconds / rounds)
 
 
 def on_random_inputs(session: "onnxruntime.InferenceSession") -> Network:
-    """A model's session as a network to time; axes of no fixed length are 1.
+    """Make a network to time from a model's session; axes without a fixed length are 1.
 
     Raises:
-        TimingError: an input that is not of 32-bit floats.
+        TimingError: an input of the model is not of 32-bit floats.
     """
     rng = np.random.default_rng(0)
-    found = session.get_inputs()
-    if any(value.type != "tensor(float)" for value in found):
-        raise TimingError("it has an input that is not of 32-bit floats")
+    values = session.get_inputs()
+    if any(value.type != "tensor(float)" for value in values):
+        raise TimingError("the model has an input that is not of 32-bit floats")
     shapes = {
         value.name: [axis if isinstance(axis, int) else 1 for axis in value.shape]
-        for value in found
+        for value in values
     }
     inputs = [
         {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}

@@ -1,1 +1,1 @@
-"""The nest: the layout of its rings, the files of a bundle, and a capacity ready to run."""
+"""The nest: the layout of its rings, the files of a bundle, and runnable capacities."""

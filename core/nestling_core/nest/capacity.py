@@ -1,7 +1,7 @@
-"""One capacity of a bundle as a device runs it, and the check that it does what the bundle says.
+"""Runs one capacity of a bundle, and checks its outputs against the bundle's golden inputs.
 
-The cloud makes this check before a release and a device makes it before a switch: the same code on
-the same bytes, so that no release passes the one and fails the other.
+The cloud makes this check before a release, and a device before it switches to the release. Both
+run the same code on the same bytes, so that a release does not pass one check and fail the other.
 """
 
 from collections.abc import Callable
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class CapacityError(ValueError):
-    """A capacity that does not answer as its bundle says."""
+    """A capacity whose outputs differ from what its bundle specifies."""
 
 
 class CapacityOutput(NamedTuple):
-    """What a capacity says of N inputs.
+    """Outputs of a capacity for N inputs.
 
     Attributes:
         logits: (N, classes).
-        right: (N, K + 1), the probability that capacity 1 to K and the cloud are right, as the
-            multiplexer estimates it from the same layers.
+        right: (N, K + 1), probability that each option (capacity 1 to K, then the cloud) is right,
+            as the multiplexer estimates it from the capacity's own layers.
     """
 
     logits: NDArray[np.float32]
@@ -42,17 +42,17 @@ Run = Callable[[NDArray[np.float32]], CapacityOutput]
 def open_capacity(
     manifest: Manifest, capacity: int, activations: Activations, read: Callable[[Blob], bytes]
 ) -> "onnxruntime.InferenceSession":
-    """Open a capacity from its rings and its template.
+    """Open a session on a capacity's rings and template.
 
     Args:
-        manifest: of the bundle.
+        manifest: the bundle's manifest.
         capacity: 1 to K.
-        activations: of the template.
-        read: gives a blob's bytes.
+        activations: activation type of the template.
+        read: returns the bytes of a blob.
 
     Raises:
-        NestError: rings that do not fill the layout.
-        SessionError: a template that does not load, or does not fit the rings.
+        NestError: the rings do not match the layout.
+        SessionError: the template does not load, or does not match the rings.
     """
     entries = manifest.capacities[:capacity]
     tensors = assemble(manifest.tensors, [read(entry.ring) for entry in entries])
@@ -62,41 +62,54 @@ def open_capacity(
 def run_capacity(
     session: "onnxruntime.InferenceSession", inputs: NDArray[np.float32]
 ) -> CapacityOutput:
-    """Run an open capacity on inputs (N, *shape)."""
+    """Run an open capacity.
+
+    Args:
+        session: a session that `open_capacity` returned.
+        inputs: (N, *shape).
+    """
     logits, right = session.run(["logits", "right"], {"input": inputs})
     return CapacityOutput(logits, right)
 
 
 def golden_inputs(manifest: Manifest, golden: GoldenInputs) -> NDArray[np.float32]:
-    """Decode a bundle's golden inputs to (count, *shape) float32."""
+    """Decode a bundle's golden inputs.
+
+    Args:
+        manifest: the bundle's manifest, for the shape of one input.
+        golden: the bundle's golden inputs.
+
+    Returns:
+        (count, *shape).
+    """
     flat = np.frombuffer(golden.inputs, "<f4")
     return flat.reshape(golden.count, *manifest.signature.shape).astype(np.float32)
 
 
 def check_capacity(run: Run, manifest: Manifest, golden: GoldenInputs, capacity: int) -> None:
-    """Check that a capacity answers the golden inputs right, one at a time as on a device.
+    """Check a capacity's outputs for the golden inputs, run one at a time as on a device.
 
     Args:
         run: runs the capacity.
-        manifest: of the bundle.
-        golden: the bundle's.
+        manifest: the bundle's manifest.
+        golden: the bundle's golden inputs.
         capacity: 1 to K.
 
     Raises:
-        CapacityError: logits other than the bundle's, or no probability for every option.
+        CapacityError: the logits differ from the bundle's, or an option lacks a probability.
     """
-    said = [run(row[None]) for row in golden_inputs(manifest, golden)]
-    if not said:
+    outputs = [run(row[None]) for row in golden_inputs(manifest, golden)]
+    if not outputs:
         raise CapacityError("the bundle has no golden inputs")
     classes = len(manifest.signature.classes)
-    wanted = np.frombuffer(golden.logits[capacity - 1], "<f4")
-    for number, (logits, right) in enumerate(said):
+    golden_logits = np.frombuffer(golden.logits[capacity - 1], "<f4")
+    for number, (logits, right) in enumerate(outputs):
         if logits.shape != (1, classes):
             raise CapacityError(
-                f"capacity {capacity} answers one input with logits {logits.shape}; the bundle "
-                f"names {classes} classes"
+                f"capacity {capacity} answers one input with logits of shape {logits.shape}; the "
+                f"bundle names {classes} classes"
             )
-        expected = wanted.reshape(len(said), classes)[number]
+        expected = golden_logits.reshape(len(outputs), classes)[number]
         difference = float(np.abs(logits[0] - expected).max())
         if not difference <= golden.tolerance:
             raise CapacityError(
@@ -106,11 +119,16 @@ def check_capacity(run: Run, manifest: Manifest, golden: GoldenInputs, capacity:
             )
         if not are_probabilities(right, len(manifest.capacities)):
             raise CapacityError(
-                f"what capacity {capacity} says of the options is no probability for each"
+                f"capacity {capacity} does not return a probability for each option"
             )
 
 
 def are_probabilities(right: NDArray[np.float32], capacities: int) -> bool:
-    """Whether this is a probability for every option, (N, K + 1)."""
+    """Return whether `right` holds a probability for every option.
+
+    Args:
+        right: expected to be (N, K + 1), each from 0 to 1.
+        capacities: number of capacities, K.
+    """
     whole = right.ndim == 2 and right.shape[1] == capacities + 1 and np.isfinite(right).all()
     return bool(whole and (right >= 0).all() and (right <= 1).all())

@@ -1,10 +1,10 @@
-"""The nest's layout: int8 tensors whose prefixes are smaller tensors, cut into rings.
+"""Cuts nested int8 tensors into rings, and assembles them again.
 
-Capacity k takes from every tensor the box that starts at the origin and has the shape of its
-prefix. Ring k holds what box k has and box k - 1 has not. For each axis in turn that is one
-block: earlier axes inside the old box, this axis beyond it, later axes inside the new box. The
-blocks of all tensors, one after another in C order, are the ring's bytes, so the rings together
-hold every weight once.
+Capacity k uses, of every tensor, the box that starts at the origin and has the shape of its
+prefix. Ring k holds the weights that are in box k but not in box k - 1. These form one block for
+each axis: earlier axes inside the old box, this axis beyond it, later axes inside the new box. A
+ring's bytes are the blocks of all tensors, one after another in C order, so all rings together
+hold every weight exactly once.
 """
 
 import itertools
@@ -26,24 +26,22 @@ def ring_bytes(layout: Sequence[bundle_pb2.NestedTensor], tensors: Tensors, capa
     """Cut one ring out of the largest capacity's tensors.
 
     Args:
-        layout: every nested tensor with its prefixes, smallest first.
+        layout: all nested tensors with their prefixes, smallest first.
         tensors: the whole int8 tensors by name.
         capacity: 1 to K.
 
     Returns:
-        The bytes that capacity `capacity` adds to the one before.
+        The bytes that this capacity adds to the one before.
 
     Raises:
-        NestError: a prefix is larger than the next one, or a tensor has another shape.
+        NestError: a prefix is larger than the next one, or a tensor does not match the layout.
     """
     check_layout(layout)
     parts: list[bytes] = []
     for tensor in layout:
         whole = tensors[tensor.name]
         if whole.shape != tuple(tensor.prefixes[-1].shape) or whole.dtype != np.int8:
-            raise NestError(
-                f"{tensor.name}: {whole.dtype}{whole.shape} is not what the layout says"
-            )
+            raise NestError(f"{tensor.name}: {whole.dtype}{whole.shape} does not match the layout")
         parts.extend(whole[block].tobytes() for block in _blocks(tensor, capacity))
     return b"".join(parts)
 
@@ -51,10 +49,10 @@ def ring_bytes(layout: Sequence[bundle_pb2.NestedTensor], tensors: Tensors, capa
 def assemble(
     layout: Sequence[bundle_pb2.NestedTensor], rings: Sequence[bytes]
 ) -> dict[str, NDArray[np.int8]]:
-    """Put rings 1 to k together again.
+    """Assemble capacity k's tensors from rings 1 to k.
 
     Args:
-        layout: every nested tensor with its prefixes, smallest first.
+        layout: all nested tensors with their prefixes, smallest first.
         rings: the first k rings, in order; k is at least 1.
 
     Returns:
@@ -85,7 +83,11 @@ def assemble(
 
 
 def check_layout(layout: Sequence[bundle_pb2.NestedTensor]) -> None:
-    """Raise NestError unless every tensor's prefixes nest and all have the same number of them."""
+    """Check that all tensors have the same number of prefixes, and that these nest.
+
+    Raises:
+        NestError: they do not, or there are no tensors.
+    """
     if not layout:
         raise NestError("the nest has no tensors")
     counts = {len(tensor.prefixes) for tensor in layout}

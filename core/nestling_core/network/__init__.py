@@ -1,1 +1,1 @@
-"""Host names, addresses and proxies: read in one place, written in one way."""
+"""Parses and formats host names and addresses, and bypasses proxies."""

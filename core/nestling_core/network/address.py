@@ -1,4 +1,4 @@
-"""HOST:PORT, as people, files and clouds write it; the one place that reads and writes it."""
+"""Parses and formats HOST:PORT; the only module that does."""
 
 import re
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ _PORT = re.compile(r"[0-9]{1,5}")
 
 
 class AddressError(ValueError):
-    """A text that is not HOST:PORT."""
+    """Text that is not HOST:PORT."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where something listens.
+    """Host and port of a server.
 
     Attributes:
-        host: a name or an address, as `parse_host` returns it: without brackets.
+        host: name or IP address without brackets, as `parse_host` returns it.
         port: 1 to 65535.
     """
 
@@ -28,14 +28,14 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read HOST:PORT; an IPv6 address stands in brackets.
+        """Parse HOST:PORT; an IPv6 address must be in brackets.
 
         Raises:
-            AddressError: it is something else; the text says what to write instead.
+            AddressError: the text is not HOST:PORT; the message says what to write instead.
         """
         scheme = _SCHEME.match(text)
         if scheme is not None:
-            raise AddressError(f"{text!r} is not HOST:PORT: give it without {scheme.group()}")
+            raise AddressError(f"{text!r} is not HOST:PORT: leave out {scheme.group()}")
         host, _, port = text.rpartition(":")
         if not host or not _PORT.fullmatch(port) or not 0 < int(port) < 65536:
             raise AddressError(f"{text!r} is not HOST:PORT, for example cloud.example.org:8500")
@@ -49,6 +49,6 @@ class Address:
             raise AddressError(f"{text!r} is not HOST:PORT: {err}") from err
 
     def __str__(self) -> str:
-        """HOST:PORT, an IPv6 address in brackets."""
+        """Format as HOST:PORT, with an IPv6 address in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"

@@ -1,22 +1,22 @@
-"""Proxies: hosts of a fleet are connected to directly, whatever proxy the environment names.
+"""Exempts the hosts of a fleet from the proxies that the environment names.
 
-Our own gRPC channels and MQTT connections never use a proxy. Flower's programs do, so they are
-started in an environment that exempts the hosts of the fleet. Downloads of data sets go through a
-proxy as usual.
+Nestling's own gRPC channels and MQTT connections never use a proxy. Flower's programs do, so they
+are started in an environment that exempts the hosts of the fleet. Downloads of data sets still go
+through the proxy.
 """
 
 from collections.abc import Mapping
 
-# Some libraries read one spelling only.
+# Some libraries read only one of the two spellings.
 _EXEMPT = ("no_proxy", "NO_PROXY")
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
-def past_proxies(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
-    """Make an environment in which no proxy is used for some hosts and this machine.
+def bypass_proxies(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
+    """Make an environment in which some hosts and this machine are reached without a proxy.
 
     Args:
-        environment: to start from; its proxies stay in force for all other hosts.
+        environment: environment to start from; its proxies still apply to all other hosts.
         hosts: names or addresses, without brackets.
     """
     exempt = dict.fromkeys(

@@ -1,1 +1,1 @@
-"""Data from peers and files: every fault becomes one kind of error, and few lines in a log."""
+"""Parses data from peers and files with one error type, and logs bad data sparingly."""

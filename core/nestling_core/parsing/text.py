@@ -1,8 +1,8 @@
-"""Text from files or standard input: UTF-8, with or without a byte-order mark."""
+"""Decodes text from files or standard input: UTF-8, with or without a byte-order mark."""
 
 import codecs
 
-# Longest first: the mark of UTF-16 begins that of UTF-32.
+# Longest first: the mark of UTF-16 is a prefix of that of UTF-32.
 _OTHERS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -12,20 +12,20 @@ _OTHERS = {
 
 
 class EncodingError(ValueError):
-    """Text in another encoding than UTF-8."""
+    """Text in an encoding other than UTF-8."""
 
 
 def decode_text(data: bytes) -> str:
-    """Decode UTF-8, without the byte-order mark that editors on Windows put before it.
+    """Decode UTF-8, and drop the byte-order mark that editors on Windows write.
 
     Raises:
-        EncodingError: it is something else; the text says what, and what to do.
+        EncodingError: the data is not UTF-8; the message names the encoding and what to do.
     """
     for mark, name in _OTHERS.items():
         if data.startswith(mark):
             raise EncodingError(f"this is {name}: save it as UTF-8")
     if b"\0" in data:
-        raise EncodingError("this is no text in UTF-8, it holds zero bytes: save it as UTF-8")
+        raise EncodingError("this is not UTF-8 text: it has zero bytes; save it as UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as err:

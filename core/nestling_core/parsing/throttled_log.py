@@ -1,8 +1,8 @@
-"""Logs unreadable messages from peers in few, short lines, each with the count so far.
+"""Logs unreadable messages from peers in a few short lines, each with the count so far.
 
-A peer that sends rubbish a thousand times a second must neither fill a disk nor hide what else is
-logged. The first message of a kind gets a line at once, then the tenth, the hundredth and so on,
-and any that comes ten minutes or more after the last line.
+A peer that sends garbage a thousand times a second must neither fill the disk nor drown out other
+log lines. The first message of a kind is logged at once, then the tenth, the hundredth and so on,
+and any message that arrives ten minutes or more after the last line.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ _LONGEST_REASON = 200
 
 @dataclass
 class _Tally:
-    """Counts events of one kind, and decides which of them is worth a line."""
+    """Counts events of one kind and decides which of them are logged."""
 
     count: int = 0
     next_count: int = 1
@@ -34,11 +34,11 @@ class _Tally:
 
 
 class ThrottledLog:
-    """Counts unreadable messages by kind, and logs some of them, each as one line.
+    """Counts unreadable messages by kind and logs some of them, one line each.
 
     Args:
-        log: where to.
-        clock: seconds of a steady clock.
+        log: logger to write to.
+        clock: returns the seconds of a monotonic clock.
     """
 
     def __init__(self, log: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,27 +47,31 @@ class ThrottledLog:
         self._tallies: dict[str, _Tally] = {}
 
     def add(self, kind: str, peer: str, reason: object) -> None:
-        """Count a message that was dropped.
+        """Count a dropped message, and log it if it is due.
 
         Args:
-            kind: of message; one of a few, never something that a peer makes up.
-            peer: who sent it, as it says itself.
-            reason: why it cannot be read.
+            kind: kind of message; one of a fixed few, never a text that a peer chooses.
+            peer: sender, by the name that it claims.
+            reason: why the message cannot be read.
         """
         tally = self._tallies.setdefault(kind, _Tally())
         if tally.add(self._clock()):
             number = f"{tally.count:,} so far, the last" if tally.count > 1 else "one"
             text = " ".join(str(reason).split())[:_LONGEST_REASON]
             self._log.warning(
-                "dropped what cannot be read as %s: %s from %r: %s", kind, number, peer[:64], text
+                "dropped data that is not readable as %s: %s from %r: %s",
+                kind,
+                number,
+                peer[:64],
+                text,
             )
 
 
 class RepeatFilter(logging.Filter):
-    """Drops most of a library's repeated warnings; the others carry the count so far.
+    """Drops most of a library's repeated warnings, and adds the count so far to the others.
 
     Args:
-        clock: seconds of a steady clock.
+        clock: returns the seconds of a monotonic clock.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -76,7 +80,10 @@ class RepeatFilter(logging.Filter):
         self._tallies: dict[str, _Tally] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Count a record by its text before formatting; what is not a warning passes."""
+        """Return whether to log a record; records that are not warnings always pass.
+
+        Warnings are counted by their text before formatting.
+        """
         if record.levelno != logging.WARNING:
             return True
         tally = self._tallies.setdefault(str(record.msg), _Tally())
@@ -88,7 +95,7 @@ class RepeatFilter(logging.Filter):
 
 @contextlib.contextmanager
 def fewer_repeats(log: logging.Logger) -> Iterator[None]:
-    """Drop most of a library's repeated warnings for the length of the block."""
+    """Drop most of a library's repeated warnings while the block runs."""
     repeats = RepeatFilter()
     log.addFilter(repeats)
     try:

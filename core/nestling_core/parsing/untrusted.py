@@ -1,7 +1,7 @@
-"""Parses data from peers and files; whatever is wrong with it raises one error.
+"""Parses data from peers and files, and raises one error for everything that is wrong with it.
 
-Parsers raise more than they document: RecursionError at 100,000 brackets, MemoryError at an array
-of a terabyte, UnicodeDecodeError, OverflowError. Here a caller has one error to catch.
+Parsers raise more than they document: RecursionError for 100,000 brackets, MemoryError for an
+array of a terabyte, UnicodeDecodeError, OverflowError. Callers of this module catch one error.
 """
 
 import io
@@ -16,38 +16,38 @@ from numpy.typing import NDArray
 
 from nestling_core.parsing.text import decode_text
 
-# Beyond any set of weights here; a small file may claim to unpack into far more.
+# More than any set of weights has; a small file may claim to unpack into far more.
 MOST_UNPACKED_BYTES = 1 << 30
 
 
 class UnreadableError(ValueError):
-    """Bytes that are not what they should be."""
+    """Data that cannot be parsed."""
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Parse JSON strictly: no NaN, no infinity, no number beyond a double.
+    """Parse strict JSON: no NaN, no infinity, no number outside the range of a double.
 
     Raises:
-        UnreadableError: it is not such JSON, or nested too deep.
+        UnreadableError: the data is not strict JSON, or is nested too deeply.
     """
     try:
         text = decode_text(data) if isinstance(data, bytes) else data
         return json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
-    except (ValueError, RecursionError, MemoryError) as err:  # the first has UnicodeDecodeError
+    except (ValueError, RecursionError, MemoryError) as err:  # UnicodeDecodeError is a ValueError
         raise UnreadableError(f"not readable as JSON: {_short(err)}") from err
 
 
 def load_arrays(
     source: bytes | Path, *, most_bytes: int = MOST_UNPACKED_BYTES
 ) -> dict[str, NDArray[Any]]:
-    """Read a .npz file; nothing is ever unpickled.
+    """Read the arrays of a .npz file without ever unpickling anything.
 
     Args:
-        source: the file, or its content.
-        most_bytes: largest size of the unpacked arrays together.
+        source: path of the file, or its content.
+        most_bytes: largest total size of the unpacked arrays.
 
     Raises:
-        UnreadableError: damaged, too large, or something else.
+        UnreadableError: the file is damaged, too large, or not a .npz file.
         OSError: the file cannot be opened.
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
@@ -55,19 +55,21 @@ def load_arrays(
             with zipfile.ZipFile(file) as archive:
                 size = sum(entry.file_size for entry in archive.infolist())
             if size > most_bytes:
-                raise ValueError(f"{size} bytes of arrays, {most_bytes} at most")  # noqa: TRY301
+                raise ValueError(  # noqa: TRY301
+                    f"{size} bytes of arrays, more than the limit of {most_bytes}"
+                )
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-        except Exception as err:  # numpy lets through whatever its header's parsers raise
-            raise UnreadableError(f"no arrays in it: {_short(err)}") from err
+        except Exception as err:  # numpy passes on whatever its header parsers raise
+            raise UnreadableError(f"not readable as arrays: {_short(err)}") from err
 
 
 def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _integer(text: str) -> int:
-    _finite(text)  # or a caller's float() raises OverflowError
+    _finite(text)  # otherwise a caller's float() raises OverflowError
     return int(text)
 
 
@@ -79,5 +81,5 @@ def _finite(text: str) -> float:
 
 
 def _short(err: BaseException) -> str:
-    """Shorten an error's text, which may repeat the data at length."""
+    """Shorten the text of an error, which may quote the data at length."""
     return f"{type(err).__name__}: {str(err)[:200]}"

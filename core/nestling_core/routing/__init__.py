@@ -1,4 +1,4 @@
-"""The routing rules that device, cloud and simulator apply alike.
+"""Routing rules that device, cloud and simulator share.
 
-What a budget admits, thresholds read off a routing curve, and what a sound calibration looks like.
+They decide what a budget admits, read thresholds from a routing curve, and validate a calibration.
 """

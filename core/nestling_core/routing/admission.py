@@ -1,20 +1,24 @@
-"""What a budget admits, whatever the device: memory for a capacity, time on the link for the cloud.
+"""Decides which options a budget admits: capacities by memory, the cloud by time on the link.
 
-The multiplexer's success probabilities and the device's policy start from these rules. The policy
-adds what only a device knows: its own latency and energy for each option.
+These rules hold on every device. The multiplexer's success probabilities and the device's policy
+both start from them. The policy adds the device's own latency and energy for each option.
 """
 
 from collections.abc import Sequence
 
 from nestling.v1 import budget_pb2
 
-# Protocol around an offloaded input: HTTP/2 and gRPC headers, message fields, TCP and IP headers.
+# Protocol overhead of an offload: HTTP/2 and gRPC headers, message fields, TCP and IP headers.
 FRAMING_BYTES = 300
 _FLOAT32_BYTES = 4
 
 
 def offload_bytes(shape: Sequence[int]) -> int:
-    """Bytes on the link for one offloaded input of a shape, framing included."""
+    """Return the bytes on the link for one offloaded float32 input, including framing.
+
+    Args:
+        shape: shape of the input without the batch axis.
+    """
     size = _FLOAT32_BYTES
     for length in shape:
         size *= length
@@ -22,7 +26,12 @@ def offload_bytes(shape: Sequence[int]) -> int:
 
 
 def transfer_ms(size_bytes: int, budget: budget_pb2.Budget) -> float:
-    """Time for a request of a size to be sent and answered, infinite without a link."""
+    """Return the time to send a request and receive its answer, infinite without a link.
+
+    Args:
+        size_bytes: size of the request.
+        budget: the budget with the link's throughput and round trip.
+    """
     if not budget.link_mbit_s > 0:
         return float("inf")
     return budget.link_rtt_ms + size_bytes * 8 / (budget.link_mbit_s * 1e3)
@@ -31,6 +40,15 @@ def transfer_ms(size_bytes: int, budget: budget_pb2.Budget) -> float:
 def admitted_options(
     memory_bytes: Sequence[int], offload_size_bytes: int, budget: budget_pb2.Budget
 ) -> list[bool]:
-    """Which options a budget admits: capacity 1 to K by memory, then the cloud by deadline."""
+    """Return which options a budget admits.
+
+    Args:
+        memory_bytes: memory that each capacity needs, for capacities 1 to K.
+        offload_size_bytes: bytes on the link for one offload.
+        budget: the budget.
+
+    Returns:
+        K + 1 flags: capacities 1 to K, admitted by memory, then the cloud, admitted by deadline.
+    """
     capacities = [needed <= budget.memory_bytes for needed in memory_bytes]
     return [*capacities, transfer_ms(offload_size_bytes, budget) <= budget.latency_ms]

@@ -1,4 +1,4 @@
-"""A bundle's calibration: what the cloud has to be better by, for every target."""
+"""Parses and validates a bundle's calibration, which holds the routing thresholds."""
 
 import itertools
 import math
@@ -10,18 +10,19 @@ from nestling.v1.bundle_pb2 import Calibration, Cascade, CertifiedPoint, Routing
 
 
 class BadCalibrationError(ValueError):
-    """A calibration from which no threshold can be read for some capacity and share."""
+    """A calibration that lacks a threshold for some capacity and offload share."""
 
 
 def parse_calibration(data: bytes, capacities: int) -> Calibration:
-    """Read a bundle's calibration and check that it has a threshold for every target.
+    """Parse a bundle's calibration and check that it has a threshold for every target.
 
     Args:
-        data: the blob.
-        capacities: of the bundle.
+        data: the serialized calibration.
+        capacities: number of capacities in the bundle.
 
     Raises:
-        BadCalibrationError: it cannot be read, or has no threshold for some capacity and share.
+        BadCalibrationError: the calibration cannot be parsed, or lacks a threshold for some
+            capacity and offload share.
     """
     try:
         calibration = Calibration.FromString(data)
@@ -54,9 +55,8 @@ def _check_cascade(capacity: int, cascade: Cascade) -> None:
         and 0 <= cascade.larger_share <= 1
     ):
         raise BadCalibrationError(
-            f"the cascade to capacity {capacity} begins at {cascade.start}, has the threshold "
-            f"{cascade.threshold} and runs it for {cascade.larger_share} of the inputs; release "
-            "the bundle again"
+            f"the cascade to capacity {capacity} is invalid: start {cascade.start}, threshold "
+            f"{cascade.threshold}, larger share {cascade.larger_share}; release the bundle again"
         )
     _check_curve(f"the cascade to capacity {capacity}", cascade.curve)
 
@@ -65,15 +65,16 @@ def _check_curve(whose: str, curve: RoutingCurve) -> None:
     if not _is_whole(curve):
         raise BadCalibrationError(
             f"the routing curve of {whose} does not rise from share 0 to 1, or has a threshold "
-            "that is no number; release the bundle again"
+            "that is not a number; release the bundle again"
         )
     if not _are_quantiles(curve.believed):
         raise BadCalibrationError(
-            f"what is believed of {whose} are no rising probabilities; release the bundle again"
+            f"the believed quantiles of {whose} are not rising probabilities; release the bundle "
+            "again"
         )
     if not all(map(_is_guarantee, curve.certified)):
         raise BadCalibrationError(
-            f"a guarantee of {whose} has a risk outside of 0 to 1, or a threshold that is no "
+            f"a guarantee of {whose} has a risk outside 0 to 1, or a threshold that is not a "
             "number; release the bundle again"
         )
 

@@ -1,4 +1,4 @@
-"""Routing curves between their operating points: where thresholds and what they bring are read."""
+"""Interpolates routing curves between their operating points."""
 
 import bisect
 
@@ -6,11 +6,11 @@ from nestling.v1.bundle_pb2 import OperatingPoint, RoutingCurve
 
 
 def point_at(curve: RoutingCurve, offload_share: float) -> OperatingPoint:
-    """Read a curve at a target share, on the line between the operating points around it.
+    """Interpolate a curve linearly at a target offload share.
 
     Args:
-        curve: points by rising share, from 0 to 1.
-        offload_share: wished; below 0 it is 0, above 1 it is 1.
+        curve: operating points by rising share, from 0 to 1.
+        offload_share: target share; values outside 0 to 1 are clamped.
     """
     shares = [point.offload_share for point in curve.points]
     share = min(max(offload_share, shares[0]), shares[-1])

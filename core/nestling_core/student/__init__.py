@@ -1,5 +1,5 @@
-"""The nested student as a torch network, for who trains it: the cloud, and a device that may.
+"""The nested student as a torch network, for training in the cloud and on devices.
 
-Needs torch, which the base install lacks: nothing that a device runs imports this package, but for
-`nestling_device.federated`.
+It needs torch, which the base install does not have. On a device only `nestling_device.federated`
+imports this package.
 """

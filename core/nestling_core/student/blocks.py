@@ -1,6 +1,7 @@
-"""What a student is stacked from. Widths are those of the largest capacity.
+"""The blocks that a student is stacked from; their channels are those of the largest capacity.
 
-Families are nothing but stacks: see the functions of `nestling_core.student.config`.
+A student family is a particular stack of blocks: see the functions in
+`nestling_core.student.config`.
 """
 
 from dataclasses import asdict, dataclass
@@ -8,20 +9,20 @@ from typing import Any, ClassVar
 
 
 class SizesError(ValueError):
-    """Sizes that make no nest."""
+    """Sizes that do not form a nest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conv:
-    """A convolution, its normalisation and a rectifier.
+    """A convolution followed by normalization and a ReLU.
 
     Attributes:
-        channels: put out, of all groups together.
-        kernel: length on every axis, odd.
-        stride: on every axis.
-        groups: parts that do not see each other, for example one for each sensor. The first block
-            splits the input's channels, later ones follow as many groups, and a block of one group
-            joins what it follows.
+        channels: output channels of all groups together.
+        kernel: kernel length on every axis, odd.
+        stride: stride on every axis.
+        groups: number of independent groups of channels, for example one for each sensor. The
+            first block splits the input's channels into groups, later ones must follow the same
+            number of groups, and a block with one group joins the groups before it.
     """
 
     kind: ClassVar[str] = "conv"
@@ -32,7 +33,7 @@ class Conv:
     groups: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no convolution has."""
+        """Reject sizes that a convolution cannot have."""
         _check_kernel(self.kernel, self.stride)
         if self.groups < 1 or self.channels < 1 or self.channels % self.groups:
             raise SizesError(f"{self.channels} channels do not split into {self.groups} groups")
@@ -40,11 +41,11 @@ class Conv:
 
 @dataclass(frozen=True, kw_only=True)
 class Depthwise:
-    """A convolution of each channel by itself, its normalisation and a rectifier.
+    """A convolution of each channel by itself, followed by normalization and a ReLU.
 
     Attributes:
-        kernel: length on every axis, odd.
-        stride: on every axis.
+        kernel: kernel length on every axis, odd.
+        stride: stride on every axis.
     """
 
     kind: ClassVar[str] = "depthwise"
@@ -53,17 +54,17 @@ class Depthwise:
     stride: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no convolution has."""
+        """Reject sizes that a convolution cannot have."""
         _check_kernel(self.kernel, self.stride)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shuffle:
-    """Deals the channels of every group out to all groups; has no weights.
+    """Distributes the channels of every group over all groups; has no weights.
 
     Attributes:
-        groups: that the channels are in afterwards; the channels of each group before split into
-            as many, at every capacity.
+        groups: number of groups afterwards; the channels of each group before must be divisible by
+            it at every capacity.
     """
 
     kind: ClassVar[str] = "shuffle"
@@ -71,17 +72,17 @@ class Shuffle:
     groups: int
 
     def __post_init__(self) -> None:
-        """Refuse no groups."""
+        """Reject fewer than one group."""
         if self.groups < 1:
-            raise SizesError(f"{self.groups} groups hold no channels")
+            raise SizesError(f"{self.groups} groups: use at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gru:
-    """A gated recurrent unit along the one axis (Cho et al. 2014), in torch's formulation.
+    """A gated recurrent unit along a single axis (Cho et al. 2014), in torch's formulation.
 
     Attributes:
-        channels: hidden units.
+        channels: number of hidden units.
     """
 
     kind: ClassVar[str] = "gru"
@@ -90,16 +91,16 @@ class Gru:
     channels: int
 
     def __post_init__(self) -> None:
-        """Refuse no hidden units."""
+        """Reject fewer than one hidden unit."""
         _check_hidden(self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lstm:
-    """Long short-term memory along the one axis (Hochreiter & Schmidhuber 1997).
+    """Long short-term memory along a single axis (Hochreiter & Schmidhuber 1997).
 
     Attributes:
-        channels: hidden units.
+        channels: number of hidden units.
     """
 
     kind: ClassVar[str] = "lstm"
@@ -108,7 +109,7 @@ class Lstm:
     channels: int
 
     def __post_init__(self) -> None:
-        """Refuse no hidden units."""
+        """Reject fewer than one hidden unit."""
         _check_hidden(self.channels)
 
 
@@ -119,28 +120,28 @@ _KINDS: dict[str, type[Block]] = {
 
 
 def block_fields(block: Block) -> dict[str, Any]:
-    """A block as what JSON can say."""
+    """Return a block as a dictionary that JSON can represent."""
     return {"kind": block.kind, **asdict(block)}
 
 
 def block_of(fields: dict[str, Any]) -> Block:
-    """Read what `block_fields` wrote.
+    """Make a block from the dictionary that `block_fields` returned.
 
     Raises:
-        KeyError: it has no kind, or one that is not known.
-        TypeError: it has other sizes than its kind.
-        SizesError: sizes that no block has.
+        KeyError: the kind is missing or unknown.
+        TypeError: the fields are not those of the kind.
+        SizesError: the block cannot have these sizes.
     """
     return _KINDS[fields["kind"]](**{name: v for name, v in fields.items() if name != "kind"})
 
 
 def _check_kernel(kernel: int, stride: int) -> None:
     if kernel < 1 or kernel % 2 == 0:
-        raise SizesError(f"kernel {kernel} is not odd: padding would shift the signal")
+        raise SizesError(f"kernel {kernel}: use an odd length, or padding shifts the signal")
     if stride < 1:
-        raise SizesError(f"stride {stride} leads nowhere")
+        raise SizesError(f"stride {stride}: use at least 1")
 
 
 def _check_hidden(channels: int) -> None:
     if channels < 1:
-        raise SizesError(f"{channels} hidden units remember nothing")
+        raise SizesError(f"{channels} hidden units: use at least 1")

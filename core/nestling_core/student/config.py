@@ -1,4 +1,4 @@
-"""Sizes of a nested student: its blocks, and how much of each every capacity takes."""
+"""Sizes of a nested student: its blocks, and the share of them that each capacity uses."""
 
 import itertools
 import math
@@ -15,11 +15,11 @@ class StudentConfig:
     """Sizes of a nested student.
 
     Attributes:
-        blocks: in order, with their channels at the largest capacity; a mean over what is left of
-            the axes and a linear layer follow.
-        fractions: share of the channels that each capacity takes, rising, the last 1.
-        widths: instead of fractions, the channels of every block that has any of its own
-            (convolutions and recurrent ones) at each capacity, smallest first.
+        blocks: the blocks in order, with their channels at the largest capacity. A mean over the
+            remaining axes and a linear layer follow them.
+        fractions: share of the channels that each capacity uses, rising; the last is 1.
+        widths: used instead of fractions where given: for each capacity, smallest first, the
+            channels of every block that has its own (convolutions and recurrent blocks).
     """
 
     blocks: tuple[Block, ...]
@@ -27,7 +27,7 @@ class StudentConfig:
     widths: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse sizes that make no nest."""
+        """Reject sizes that do not form a nest."""
         if not self.whole:
             raise SizesError("a student needs at least one block with channels of its own")
         if self.widths:
@@ -40,19 +40,21 @@ class StudentConfig:
         for small, large in itertools.pairwise(rows):
             if small == large:
                 raise SizesError(
-                    f"fractions {self.fractions} of channels {self.whole} give two capacities of "
-                    f"the same widths {small}: choose more channels, or fewer fractions"
+                    f"fractions {self.fractions} of channels {self.whole} give two capacities the "
+                    f"same widths {small}: choose more channels or fewer fractions"
                 )
 
     def _check_widths(self) -> None:
         for row in self.widths:
             if len(row) != len(self.whole) or min(row) < 1:
-                raise SizesError(f"widths {row}: one of at least 1 for each of {self.whole}")
+                raise SizesError(f"widths {row}: give one of at least 1 for each of {self.whole}")
         for small, large in itertools.pairwise(self.widths):
             if small == large or any(a > b for a, b in zip(small, large, strict=True)):
                 raise SizesError(f"widths {small} do not nest in {large}")
         if self.widths[-1] != self.whole:
-            raise SizesError(f"widths {self.widths[-1]} of the largest are not {self.whole}")
+            raise SizesError(
+                f"widths {self.widths[-1]} of the largest capacity must equal {self.whole}"
+            )
         groups = [block.groups if isinstance(block, Conv) else 1 for block in self._wide]
         if any(w % g for row in self.widths for w, g in zip(row, groups, strict=True)):
             raise SizesError(f"widths {self.widths} do not split into groups of {groups}")
@@ -64,7 +66,7 @@ class StudentConfig:
 
     @property
     def whole(self) -> tuple[int, ...]:
-        """Channels of the blocks that have any of their own, at the largest capacity."""
+        """Channels at the largest capacity of the blocks that have their own."""
         return tuple(block.channels for block in self._wide)
 
     @property
@@ -72,27 +74,27 @@ class StudentConfig:
         return tuple(block for block in self.blocks if isinstance(block, Conv | Gru | Lstm))
 
     def widths_at(self, capacity: int) -> tuple[int, ...]:
-        """Channels of the blocks that have any of their own at a capacity (1 to K)."""
+        """Return the channels at a capacity (1 to K) of the blocks that have their own."""
         if self.widths:
             return self.widths[capacity - 1]
         share = self.fractions[capacity - 1]
         return tuple(_share(block, share) for block in self._wide)
 
     def alone(self, capacity: int) -> "StudentConfig":
-        """The student of one capacity by itself."""
+        """Return the configuration of one capacity as a student of its own."""
         return self.narrowed(self.widths_at(capacity))
 
     def narrowed(self, widths: Sequence[int]) -> "StudentConfig":
-        """The student of a single capacity with these channels.
+        """Return the configuration of a single-capacity student with the given channels.
 
         Args:
-            widths: of the blocks that have any of their own.
+            widths: channels of the blocks that have their own, in order.
 
         Raises:
-            SizesError: not one width for each of these blocks, or a block cannot have it.
+            SizesError: the number of widths is wrong, or a block cannot have its width.
         """
         if len(widths) != len(self.whole):
-            raise SizesError(f"widths {tuple(widths)}: one for each of {self.whole}")
+            raise SizesError(f"widths {tuple(widths)}: give one for each of {self.whole}")
         left = iter(widths)
         blocks = tuple(
             replace(block, channels=next(left)) if isinstance(block, Conv | Gru | Lstm) else block
@@ -103,7 +105,7 @@ class StudentConfig:
 
 def _share(block: Conv | Gru | Lstm, share: float) -> int:
     groups = block.groups if isinstance(block, Conv) else 1
-    # 70 * 0.1 is a little more than 7 in floating point.
+    # In floating point 70 * 0.1 is slightly more than 7, which would round up to 8.
     return groups * math.ceil(block.channels * share / groups - 1e-9)
 
 
@@ -114,7 +116,14 @@ def conv_student(
     kernel: int = 3,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Dense convolutions: the family that int8 speeds up most."""
+    """Make a student of dense convolutions, the family that int8 speeds up most.
+
+    Args:
+        channels: channels of each convolution at the largest capacity.
+        strides: stride of each convolution.
+        kernel: kernel length of every convolution.
+        fractions: share of the channels that each capacity uses.
+    """
     return StudentConfig(
         blocks=tuple(
             Conv(channels=count, kernel=kernel, stride=stride)
@@ -131,7 +140,16 @@ def separable_student(
     kernel: int = 3,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """One dense convolution, then depthwise separable ones (MobileNet, Howard et al. 2017)."""
+    """Make a student of depthwise separable convolutions (MobileNet, Howard et al. 2017).
+
+    The first convolution is dense.
+
+    Args:
+        channels: channels of each layer at the largest capacity.
+        strides: stride of each layer.
+        kernel: kernel length of the dense and the depthwise convolutions.
+        fractions: share of the channels that each capacity uses.
+    """
     (first, stride), *rest = _pairs(channels, strides)
     blocks: list[Block] = [Conv(channels=first, kernel=kernel, stride=stride)]
     for count, step in rest:
@@ -147,10 +165,17 @@ def shuffle_student(
     kernel: int = 3,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Grouped pointwise convolutions, shuffled between (ShuffleNet, Zhang et al. 2018).
+    """Make a student of grouped pointwise convolutions with shuffles (Zhang et al. 2018).
 
-    One dense convolution comes first, and units have no shortcut. Channels split twice: choose
-    multiples of the square of `groups` at every capacity.
+    The first convolution is dense, and unlike in ShuffleNet the units have no shortcut. Channels
+    are split twice: choose multiples of the square of `groups` at every capacity.
+
+    Args:
+        channels: channels of each layer at the largest capacity.
+        strides: stride of each layer.
+        groups: groups of the pointwise convolutions.
+        kernel: kernel length of the dense and the depthwise convolutions.
+        fractions: share of the channels that each capacity uses.
     """
     (first, stride), *rest = _pairs(channels, strides)
     blocks: list[Block] = [Conv(channels=first, kernel=kernel, stride=stride)]
@@ -172,15 +197,17 @@ def deepsense_student(
     kernel: int = 5,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """A branch of convolutions for each sensor, their fusion, recurrence (Yao et al. 2017).
+    """Make a student with a branch for each sensor (DeepSense, Yao et al. 2017).
+
+    Convolutions that fuse the sensors follow the branches, then an optional GRU.
 
     Args:
-        sensors: parts of equal size that the input's channels split into, in order.
-        branch: channels of one sensor's convolutions, each halving the axis.
+        sensors: number of sensors; the input's channels split into as many equal parts, in order.
+        branch: channels of one sensor's convolutions, each of which halves the axis.
         fused: channels of the convolutions that see all sensors.
-        hidden: units of the GRU after them; 0 leaves it out.
-        kernel: of every convolution.
-        fractions: share of the channels that each capacity takes.
+        hidden: hidden units of the GRU; 0 leaves it out.
+        kernel: kernel length of every convolution.
+        fractions: share of the channels that each capacity uses.
     """
     blocks: list[Block] = [
         Conv(channels=count * sensors, kernel=kernel, stride=2, groups=sensors) for count in branch
@@ -200,7 +227,16 @@ def recurrent_student(
     kernel: int = 5,
     fractions: Sequence[float] = FRACTIONS,
 ) -> StudentConfig:
-    """Convolutions that shorten the axis, then a recurrent layer whose hidden units nest."""
+    """Make a student of convolutions that shorten the axis, and a nested recurrent layer.
+
+    Args:
+        channels: channels of each convolution at the largest capacity.
+        strides: stride of each convolution.
+        hidden: hidden units of the recurrent layer at the largest capacity.
+        cell: type of the recurrent layer.
+        kernel: kernel length of every convolution.
+        fractions: share of the channels that each capacity uses.
+    """
     stem = [
         Conv(channels=count, kernel=kernel, stride=stride)
         for count, stride in _pairs(channels, strides)

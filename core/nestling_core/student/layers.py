@@ -1,7 +1,7 @@
-"""A student's layers as torch modules: nested weights, and what each capacity has for itself.
+"""A student's layers as torch modules: shared nested weights and small per-capacity arrays.
 
-Stored weights are boxes from the origin (`nestling_core.student.plan`); `physical` puts a box into
-the order in which channels lie where they are computed, group after group.
+Stored weights are boxes from the origin (`nestling_core.student.plan`). `physical` reorders a box
+into the order in which torch computes channels, group after group.
 """
 
 import math
@@ -19,24 +19,24 @@ class Layer(nn.Module):
     """One block of a student: `forward(x, capacity)` runs a prefix of its weights."""
 
     def __init__(self, plan: LayerPlan) -> None:
-        """Stand where `plan` says."""
+        """Create the layer that `plan` describes."""
         super().__init__()
         self.plan = plan
 
     def weights(self) -> dict[str, nn.Parameter]:
-        """Nested weights at the largest capacity, by their names within the layer."""
+        """Return the nested weights at the largest capacity, by their names in the layer."""
         return {name: getattr(self, name) for name in self.plan.weights(1)}
 
 
 class ConvLayer(Layer):
-    """A dense, grouped or depthwise convolution, each capacity's normalisation, a rectifier."""
+    """A dense, grouped or depthwise convolution, per-capacity normalization, and a ReLU."""
 
     def __init__(self, plan: LayerPlan) -> None:
-        """Draw the weights from torch's global generator."""
+        """Create the layer; initial weights come from torch's global generator."""
         super().__init__(plan)
         count = len(plan.widths)
         shape = plan.weights(count)["weight"]
-        # Depthwise and grouped kernels see fewer inputs than the shape's second axis may say.
+        # Depthwise and grouped kernels see fewer inputs than the shape's second axis suggests.
         fan_in = math.prod(shape) // plan.channels(count)
         self.weight = nn.Parameter(torch.randn(shape) * math.sqrt(2 / fan_in))
         self.capacities = nn.ModuleList(
@@ -44,18 +44,21 @@ class ConvLayer(Layer):
         )
 
     def norm(self, capacity: int) -> CapacityNorm:
-        """The normalisation of a capacity (from 1)."""
-        found = self.capacities[capacity - 1]
-        assert isinstance(found, CapacityNorm)
-        return found
+        """Return the normalization of a capacity (1 to K)."""
+        norm = self.capacities[capacity - 1]
+        assert isinstance(norm, CapacityNorm)
+        return norm
 
     def convolve(self, x: torch.Tensor, width: int, weight: torch.Tensor) -> torch.Tensor:
-        """The convolution alone, (N, C, ...), with the first `width` places of every group.
+        """Convolve with the first `width` channels of every group, without norm and ReLU.
 
         Args:
-            x: input, at any width.
-            width: places of each output group.
-            weight: the whole stored weight, or what stands for it.
+            x: input at any width, (N, C_in, ...).
+            width: channels of each output group.
+            weight: the whole stored weight, or a tensor of its shape to use instead.
+
+        Returns:
+            (N, C_out, ...).
         """
         plan = self.plan
         source = x.shape[1] // plan.source_groups
@@ -66,68 +69,72 @@ class ConvLayer(Layer):
         return convolution(x, kernel, None, plan.stride, kernel.shape[-1] // 2, 1, groups)
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
-        """(N, C_in, ...) -> (N, C_out, ...)."""
+        """Run the layer at a capacity: (N, C_in, ...) -> (N, C_out, ...)."""
         convolved = self.convolve(x, self.plan.widths[capacity - 1], self.weight)
         return functional.relu(self.norm(capacity)(convolved))
 
 
 class ShuffleLayer(Layer):
-    """Deals every group's channels out to all groups."""
+    """Distributes every group's channels over all groups."""
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
-        """(N, C, ...) -> (N, C, ...)."""
-        del capacity  # a smaller one has fewer channels and deals them alike
+        """Shuffle the channels: (N, C, ...) -> (N, C, ...)."""
+        del capacity  # smaller capacities have fewer channels, shuffled in the same way
         assert isinstance(self.plan.block, Shuffle)
         count, channels, *axes = x.shape
         before, after = self.plan.source_groups, self.plan.groups
-        dealt = x.reshape(count, before, channels // (before * after), after, *axes)
-        return dealt.transpose(1, 3).reshape(count, channels, *axes)
+        split = x.reshape(count, before, channels // (before * after), after, *axes)
+        return split.transpose(1, 3).reshape(count, channels, *axes)
 
 
 class Gates(nn.Module):
-    """What one capacity of a recurrent layer has for itself, (hidden, gates) each."""
+    """Log gains and biases of one capacity of a recurrent layer, (hidden, gates) each."""
 
     def __init__(self, hidden: int, gates: int) -> None:
-        """Start with gains of 1 and biases of 0."""
+        """Start with gains of 1 and biases of 0.
+
+        Args:
+            hidden: number of hidden units.
+            gates: number of gates, 3 for a GRU and 4 for an LSTM.
+        """
         super().__init__()
         for name in GATE_ARRAYS:
             self.register_parameter(name, nn.Parameter(torch.zeros(hidden, gates)))
 
 
 class RecurrentLayer(Layer):
-    """A GRU or LSTM whose first hidden units are a smaller one's."""
+    """A GRU or LSTM whose first hidden units form a smaller one."""
 
     def __init__(self, plan: LayerPlan) -> None:
-        """Draw the weights from torch's global generator."""
+        """Create the layer; initial weights come from torch's global generator."""
         super().__init__(plan)
         count = len(plan.widths)
         hidden, gates = plan.own(count)["log_gain_ih"]
         for name, shape in plan.weights(count).items():
-            bound = 1 / math.sqrt(hidden)  # torch's own
+            bound = 1 / math.sqrt(hidden)  # torch's default
             self.register_parameter(name, nn.Parameter(torch.empty(shape).uniform_(-bound, bound)))
         self.capacities = nn.ModuleList(Gates(width, gates) for width in plan.widths)
 
     def folded(self, capacity: int) -> list[torch.Tensor]:
-        """What torch's own cell takes: two weights with the gains in them, two biases.
+        """Return the weights of torch's own cell: two matrices with gains folded in, two biases.
 
         Shapes (Q H, C), (Q H, H), (Q H,), (Q H,), gate after gate.
         """
         own = self.capacities[capacity - 1]
-        found = []
+        matrices = []
         for name in ("weight_ih", "weight_hh"):
             box = getattr(self, name)[tuple(map(slice, self.plan.weights(capacity)[name]))]
             gain = getattr(own, name.replace("weight", "log_gain")).exp()
             scaled = box * gain.reshape(*gain.shape, *(1,) * (box.ndim - 2))
-            found.append(gate_after_gate(scaled, self.plan))
+            matrices.append(gate_after_gate(scaled, self.plan))
         biases = [getattr(own, name).T.flatten() for name in ("bias_ih", "bias_hh")]
-        return [*found, *biases]
+        return [*matrices, *biases]
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
-        """(N, C, T) -> the hidden state at every step, (N, H, T)."""
+        """Return the hidden state at every step: (N, C, T) -> (N, H, T)."""
         weights = self.folded(capacity)
-        state = x.new_zeros(
-            1, x.shape[0], self.plan.widths[capacity - 1]
-        )  # len(x) fixes it in exports
+        # `len(x)` instead of `x.shape[0]` would fix the batch size in exported graphs.
+        state = x.new_zeros(1, x.shape[0], self.plan.widths[capacity - 1])
         options = (True, 1, 0.0, self.training, False, True)  # biases, 1 layer, batch first
         steps = x.transpose(1, 2)
         if isinstance(self.plan.block, Lstm):
@@ -138,16 +145,21 @@ class RecurrentLayer(Layer):
 
 
 class Pool(nn.Module):
-    """The mean over what is left of the axes."""
+    """Takes the mean over all axes after the channels."""
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
-        """(N, C, ...) -> (N, C)."""
-        del capacity  # all do alike
+        """Pool: (N, C, ...) -> (N, C)."""
+        del capacity  # all capacities pool in the same way
         return x.flatten(2).mean(2)
 
 
 def physical(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
-    """A convolution's stored box as torch wants it: (C_out, C_in / groups, K...)."""
+    """Reorder a convolution's stored box into torch's layout, (C_out, C_in / groups, K...).
+
+    Args:
+        box: a box of the stored weight, from the origin.
+        plan: the layer's plan.
+    """
     if plan.groups > 1:  # (W, G, ...) -> (G W, ...)
         return box.transpose(0, 1).flatten(0, 1)
     if plan.joins:  # (W, S, R, ...) -> (W, R S, ...)
@@ -156,7 +168,12 @@ def physical(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
 
 
 def gate_after_gate(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
-    """A recurrent layer's stored box as torch wants it: (H, Q, S[, R]) -> (Q H, R S)."""
+    """Reorder a recurrent layer's stored box into torch's layout: (H, Q, S[, R]) -> (Q H, R S).
+
+    Args:
+        box: a box of the stored weight, from the origin.
+        plan: the layer's plan.
+    """
     if box.ndim > 3:
         assert plan.joins
         box = box.transpose(2, 3).flatten(2, 3)
@@ -164,7 +181,7 @@ def gate_after_gate(box: torch.Tensor, plan: LayerPlan) -> torch.Tensor:
 
 
 def make_layer(plan: LayerPlan) -> Layer:
-    """The module of a block."""
+    """Make the torch module of a planned layer."""
     match plan.block.kind:
         case "gru" | "lstm":
             return RecurrentLayer(plan)

@@ -1,4 +1,4 @@
-"""Losses that let a small network learn from a large one. All are pure functions of logits."""
+"""Distillation losses, as pure functions of logits."""
 
 import torch
 from torch.nn import functional
@@ -12,14 +12,14 @@ def distillation_loss(
     temperature: float,
     weight: float,
 ) -> torch.Tensor:
-    """Logits transfer with temperature (Hinton et al. 2015).
+    """Distill a teacher's logits with a temperature, mixed with the labels (Hinton et al. 2015).
 
     Args:
-        student: logits (N, classes).
-        teacher: logits (N, classes), without gradient.
-        labels: class indices (N,).
-        temperature: softens both distributions; the gradient is scaled back by its square.
-        weight: 0 to 1, of the teacher's word against the labels'.
+        student: logits, (N, classes).
+        teacher: logits without gradient, (N, classes).
+        labels: class indices, (N,).
+        temperature: softens both distributions; its square scales the gradient back.
+        weight: weight of the teacher, 0 to 1; the labels have the rest.
 
     Returns:
         weight * T^2 * KL(teacher_T || student_T) + (1 - weight) * cross entropy, a scalar.
@@ -31,10 +31,15 @@ def distillation_loss(
 def soft_divergence(
     student: torch.Tensor, teacher: torch.Tensor, temperature: float
 ) -> torch.Tensor:
-    """T^2 * KL(teacher_T || student_T), mean over the batch.
+    """Return T^2 * KL(teacher_T || student_T), averaged over the batch.
 
-    With the largest capacity's logits as the teacher this is the in-place distillation of US-Nets
+    With the largest capacity's logits as the teacher, this is the in-place distillation of US-Nets
     (Yu & Huang 2019).
+
+    Args:
+        student: logits, (N, classes).
+        teacher: logits, (N, classes).
+        temperature: T, which softens both distributions.
     """
     divergence = functional.kl_div(
         functional.log_softmax(student / temperature, dim=1),

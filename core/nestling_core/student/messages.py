@@ -1,7 +1,8 @@
-"""What server and clients of a federated round say to each other, in Flower's records.
+"""Contents of the messages between server and clients of a federated round, as Flower records.
 
-Every message has a config record. A train and an evaluate message have an array record too, with
-the prefix of the receiver's capacity, by `nestling_core.student.weights`' names. Metrics come back.
+Every message has a config record. Train and evaluate messages also have an array record: the
+prefix of the receiver's capacity, with the names of `nestling_core.student.weights`. Replies have
+metrics.
 """
 
 import json
@@ -18,16 +19,16 @@ BASELINE = "baseline"
 CONFIG = "config"
 METRICS = "metrics"
 
-# Config, both ways.
+# Config, in both directions.
 BUNDLE_VERSION = "bundle-version"
 DEVICE = "device"
 ROUND = "round"
-# Config, back, instead of everything else: why this client takes no part.
+# Config of a reply, in place of everything else: the reason why this client does not take part.
 FAILURE = "failure"
 # Config, to a client.
 CAPACITY = "capacity"
 SEED = "seed"
-# Metrics, back.
+# Metrics of a reply.
 EXAMPLES = "examples"
 HELD_OUT = "held-out"
 ACCURACY_BEFORE = "accuracy-before"
@@ -39,13 +40,13 @@ _RECIPE = ("epochs", "batch", "learning_rate", "weight_decay")
 
 @dataclass(frozen=True, kw_only=True)
 class LocalRecipe:
-    """How a client learns; AdamW, the learning rate falling to zero along a cosine.
+    """Hyperparameters of a client's training: AdamW with cosine decay of the learning rate to 0.
 
     Attributes:
         epochs: passes over the client's examples.
-        batch: examples a step.
-        learning_rate: of the first step.
-        weight_decay: AdamW's decoupled decay.
+        batch: examples in one step.
+        learning_rate: learning rate of the first step.
+        weight_decay: AdamW's decoupled weight decay.
     """
 
     epochs: int
@@ -55,7 +56,7 @@ class LocalRecipe:
 
 
 def student_fields(config: StudentConfig) -> dict[str, Any]:
-    """A student's sizes, for a config record: JSON, because a record has no lists of lists."""
+    """Encode a student's sizes for a config record: JSON, as records lack nested lists."""
     sizes = {
         "blocks": [block_fields(block) for block in config.blocks],
         "fractions": config.fractions,
@@ -65,12 +66,12 @@ def student_fields(config: StudentConfig) -> dict[str, Any]:
 
 
 def student_config(fields: Mapping[str, Any]) -> StudentConfig:
-    """Read what `student_fields` wrote.
+    """Decode the sizes that `student_fields` encoded.
 
     Raises:
         KeyError: a size is missing.
-        TypeError: something else stands where sizes should.
-        ValueError: no JSON, or the sizes make no nest.
+        TypeError: a size has the wrong type.
+        ValueError: the text is not JSON, or the sizes do not form a nest.
     """
     sizes = parse_json(fields[_STUDENT])
     return StudentConfig(
@@ -81,14 +82,14 @@ def student_config(fields: Mapping[str, Any]) -> StudentConfig:
 
 
 def recipe_fields(recipe: LocalRecipe) -> dict[str, Any]:
-    """A recipe, for a config record."""
+    """Encode a recipe for a config record."""
     return {name.replace("_", "-"): getattr(recipe, name) for name in _RECIPE}
 
 
 def local_recipe(fields: Mapping[str, Any]) -> LocalRecipe:
-    """Read what `recipe_fields` wrote.
+    """Decode the recipe that `recipe_fields` encoded.
 
     Raises:
-        KeyError: something is missing.
+        KeyError: a field is missing.
     """
     return LocalRecipe(**{name: fields[name.replace("_", "-")] for name in _RECIPE})

@@ -1,4 +1,4 @@
-"""The nested student: layers whose first channels are a smaller student."""
+"""The nested student: a network whose first channels in every layer form a smaller student."""
 
 import math
 
@@ -14,15 +14,29 @@ from nestling_core.student.plan import HEAD_NAME, head_shape, plan
 
 
 class NestedStudent(nn.Module):
-    """K students in one: `forward(x, capacity)` runs a prefix of the weights."""
+    """K students in one: `forward(x, capacity)` runs a prefix of the weights.
 
-    channels_last = True  # so it is trained faster
+    Attributes:
+        config: the student's sizes.
+        normalizer: per-channel normalization of the input.
+        layers: the blocks' modules, in order.
+        pool: mean over all axes after the channels.
+        head: weight of the linear layer at the largest capacity, a nested tensor.
+        head_offsets: bias of the linear layer for each capacity, (K, classes).
+        channels_last: memory format to train in, because it is faster.
+    """
+
+    channels_last = True
 
     def __init__(self, signature: Signature, config: StudentConfig) -> None:
-        """Build it untrained, for windows (C, T) and pictures (C, H, W).
+        """Build an untrained student for windows (C, T) or images (C, H, W).
+
+        Args:
+            signature: shape and classes of the task.
+            config: sizes of the student.
 
         Raises:
-            SizesError: the blocks do not follow each other, or not this signature.
+            SizesError: the blocks do not fit each other, or do not fit the signature.
         """
         super().__init__()
         channels, *axes = signature.shape
@@ -48,11 +62,11 @@ class NestedStudent(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, ConvLayer)]
 
     def norms(self, capacity: int) -> list[CapacityNorm]:
-        """The normalisations of a capacity (from 1), in order."""
+        """Return the normalizations of a capacity (1 to K), in order."""
         return [layer.norm(capacity) for layer in self.convolutions]
 
     def nested_weights(self) -> dict[str, nn.Parameter]:
-        """Every tensor of the nest at the largest capacity, by its name in the layout."""
+        """Return all nested tensors at the largest capacity, by their names in the layout."""
         weights = {
             layer.plan.tensor_name(name): weight
             for layer in self.stack
@@ -61,7 +75,15 @@ class NestedStudent(nn.Module):
         return {**weights, HEAD_NAME: self.head}
 
     def features(self, x: torch.Tensor, capacity: int) -> list[torch.Tensor]:
-        """Output of every layer, then the pooled features (N, F)."""
+        """Run the layers of one capacity.
+
+        Args:
+            x: raw inputs, (N, *shape).
+            capacity: 1 to K.
+
+        Returns:
+            The output of every layer, then the pooled features (N, F).
+        """
         x = self.normalizer(x)
         outputs = []
         for layer in self.stack:
@@ -70,13 +92,21 @@ class NestedStudent(nn.Module):
         return [*outputs, self.pool(x, capacity)]
 
     def classify(self, pooled: torch.Tensor, capacity: int) -> torch.Tensor:
-        """Logits (N, classes) from pooled features."""
+        """Compute logits from pooled features.
+
+        Args:
+            pooled: (N, F), as `features` returns them last.
+            capacity: capacity that the features come from.
+
+        Returns:
+            (N, classes), float32.
+        """
         box = self.head[tuple(map(slice, head_shape(self._last, self._classes, capacity)))]
         if box.ndim > 2:
             box = box.transpose(1, 2).flatten(1)
-        # A loss wants 32 bits, also where the rest is computed in 16.
+        # Losses need 32 bits even where the rest is computed in 16.
         return (pooled @ box.T + self.head_offsets[capacity - 1]).float()
 
     def forward(self, x: torch.Tensor, capacity: int) -> torch.Tensor:
-        """Logits (N, classes) of one capacity."""
+        """Compute the logits (N, classes) of one capacity (1 to K) from inputs (N, *shape)."""
         return self.classify(self.features(x, capacity)[-1], capacity)

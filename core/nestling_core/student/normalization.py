@@ -1,8 +1,8 @@
-"""Batch normalisation of one capacity.
+"""Batch normalization of one capacity.
 
-The same weights see other statistics at another width (slimmable networks, Yu et al. 2019), so
-each capacity has its own. The gain is kept positive: it then folds into a dequantisation scale and
-the int8 weights stay shared.
+At another width the same weights see other statistics (slimmable networks, Yu et al. 2019), so
+each capacity has its own normalization. The gain is kept positive: it then folds into a
+dequantization scale, and the int8 weights stay shared.
 """
 
 import torch
@@ -14,13 +14,13 @@ _MOMENTUM = 0.1
 
 
 class CapacityNorm(nn.Module):
-    """Batch normalisation of one capacity, with a gain that is positive by construction."""
+    """Batch normalization with a gain that is positive by construction."""
 
     running_mean: torch.Tensor
     running_var: torch.Tensor
 
     def __init__(self, channels: int) -> None:
-        """Start as the identity on standardised inputs."""
+        """Start as the identity for standardized inputs."""
         super().__init__()
         self.log_gain = nn.Parameter(torch.zeros(channels))
         self.offset = nn.Parameter(torch.zeros(channels))
@@ -29,7 +29,7 @@ class CapacityNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, ...) -> (N, C, ...)."""
+        """Normalize each channel: (N, C, ...) -> (N, C, ...)."""
         return functional.batch_norm(
             x,
             self.running_mean,
@@ -42,6 +42,6 @@ class CapacityNorm(nn.Module):
         )
 
     def folded(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Gain (positive) and offset that do the same in evaluation."""
+        """Return the gain (positive) and offset, (C,) each, that evaluation mode amounts to."""
         gain = self.log_gain.exp() / (self.running_var + EPSILON).sqrt()
         return gain, self.offset - self.running_mean * gain

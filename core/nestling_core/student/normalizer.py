@@ -1,4 +1,4 @@
-"""Per-channel normalisation as a part of the network, so that its input is the raw signal."""
+"""Per-channel normalization of the input inside the network, which thus takes the raw signal."""
 
 import numpy as np
 import torch
@@ -7,27 +7,32 @@ from torch import nn
 
 
 class Normalizer(nn.Module):
-    """(x - mean) / deviation for each channel; identity until it is fitted."""
+    """Computes (x - mean) / deviation for each channel; the identity until it is fitted."""
 
     mean: torch.Tensor
     deviation: torch.Tensor
 
     def __init__(self, channels: int, dims: int) -> None:
-        """Make it for inputs of `channels` channels and `dims` axes after them."""
+        """Create the identity.
+
+        Args:
+            channels: channels of the inputs.
+            dims: number of axes after the channels.
+        """
         super().__init__()
         shape = (1, channels, *(1,) * dims)
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("deviation", torch.ones(shape))
 
     def fit(self, inputs: NDArray[np.float32]) -> None:
-        """Take mean and deviation from training inputs (N, C, ...)."""
+        """Set mean and deviation from training inputs (N, C, ...)."""
         axes = (0, *range(2, inputs.ndim))
         mean = inputs.mean(axes, dtype=np.float64).reshape(self.mean.shape)
         deviation = inputs.std(axes, dtype=np.float64).reshape(self.mean.shape)
         self.mean.copy_(torch.from_numpy(mean))
-        # A channel that never moves stays zero instead of becoming infinite.
+        # A constant channel becomes zero instead of dividing by zero.
         self.deviation.copy_(torch.from_numpy(np.maximum(deviation, 1e-6)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, ...) -> (N, C, ...)."""
+        """Normalize each channel: (N, C, ...) -> (N, C, ...)."""
         return (x - self.mean) / self.deviation

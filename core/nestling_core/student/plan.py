@@ -1,10 +1,10 @@
-"""From a student's blocks to the shape of every array, without any array.
+"""Derives the shape of every array from a student's blocks, without allocating any.
 
-A nested tensor is written so that every capacity's part is a box from the origin. Channels of a
-grouped layer lie group after group where they are computed, and a smaller capacity takes the first
-of every group: so the stored tensor has the place in the group first and the group second. A legend
-of the shapes: W places in a group, G groups, S source places, R source groups, K kernel lengths, Q
-gates of a recurrent cell.
+A nested tensor is stored so that every capacity's part is a box from the origin. Torch computes
+the channels of a grouped layer group after group, but a smaller capacity uses the first channels
+of every group. The stored tensor therefore has the channel within the group as its first axis, and
+the group as its second. Shapes use these letters: W channels in a group, G groups, S source
+channels in a group, R source groups, K kernel length, Q gates of a recurrent cell.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,16 +24,16 @@ GATE_ARRAYS = ("log_gain_ih", "log_gain_hh", "bias_ih", "bias_hh")
 
 @dataclass(frozen=True, kw_only=True)
 class LayerPlan:
-    """One block where it stands.
+    """A block with everything that its position in the student determines.
 
     Attributes:
-        block: what it is.
-        index: its number, from 0.
-        dims: axes after the channels.
-        groups: of its output's channels.
-        widths: channels in each group, at each capacity.
-        source_groups: of its input's channels.
-        source_widths: channels in each of these, at each capacity.
+        block: the block.
+        index: position of the block, from 0.
+        dims: number of axes after the channels.
+        groups: groups of the output channels.
+        widths: output channels in each group, one entry for each capacity.
+        source_groups: groups of the input channels.
+        source_widths: input channels in each group, one entry for each capacity.
     """
 
     block: Block
@@ -45,19 +45,24 @@ class LayerPlan:
     source_widths: tuple[int, ...]
 
     def channels(self, capacity: int) -> int:
-        """Channels put out at a capacity (1 to K)."""
+        """Return the number of output channels at a capacity (1 to K)."""
         return self.groups * self.widths[capacity - 1]
 
     def source_channels(self, capacity: int) -> int:
-        """Channels taken in at a capacity."""
+        """Return the number of input channels at a capacity (1 to K)."""
         return self.source_groups * self.source_widths[capacity - 1]
 
     def weights(self, capacity: int) -> Shapes:
-        """Nested tensors by their names within the layer, at a capacity."""
+        """Return the shapes of the nested tensors at a capacity, by their names in the layer."""
         return self.weights_of(self.widths[capacity - 1], self.source_widths[capacity - 1])
 
     def weights_of(self, width: int, source: int) -> Shapes:
-        """Nested tensors for any widths of output and input."""
+        """Return the shapes of the nested tensors for any widths, by their names in the layer.
+
+        Args:
+            width: output channels in each group.
+            source: input channels in each group.
+        """
         match self.block:
             case Conv(kernel=kernel, groups=groups):
                 rows = (width, groups) if groups > 1 else (width,)
@@ -73,7 +78,7 @@ class LayerPlan:
                 return {}
 
     def own(self, capacity: int) -> Shapes:
-        """Small arrays that a capacity has for itself, by their names within it."""
+        """Return the shapes of the arrays that only this capacity uses, by their names in it."""
         match self.block:
             case Shuffle():
                 return {}
@@ -84,34 +89,38 @@ class LayerPlan:
 
     @property
     def joins(self) -> bool:
-        """Whether one group takes in several."""
+        """True if the block has one group and its input has several."""
         return self.groups == 1 and self.source_groups > 1
 
     @property
     def stride(self) -> int:
-        """By which the axes shorten."""
+        """Factor by which the axes become shorter."""
         return self.block.stride if isinstance(self.block, Conv | Depthwise) else 1
 
     def tensor_name(self, name: str) -> str:
-        """Name of a nested tensor in the manifest and in the templates."""
+        """Return the name of a nested tensor in the manifest and in the templates."""
         return f"layer{self.index}.{name}"
 
 
 def plan(signature: Signature, config: StudentConfig) -> tuple[LayerPlan, ...]:
-    """Work out every layer of a student.
+    """Plan every layer of a student.
+
+    Args:
+        signature: shape and classes of the task.
+        config: sizes of the student.
 
     Raises:
-        SizesError: blocks that do not follow each other, or not this signature.
+        SizesError: the blocks do not fit each other, or do not fit the signature.
     """
     channels, *axes = signature.shape
     capacities = range(1, config.capacities + 1)
     rows = [iter(config.widths_at(capacity)) for capacity in capacities]
     groups, widths = 1, (channels,) * config.capacities
-    found = []
+    layers = []
     for index, block in enumerate(config.blocks):
         source = _source(block, index, groups, widths)
         groups, widths = _output(block, index, *source, rows)
-        found.append(
+        layers.append(
             LayerPlan(
                 block=block,
                 index=index,
@@ -124,19 +133,19 @@ def plan(signature: Signature, config: StudentConfig) -> tuple[LayerPlan, ...]:
         )
         if isinstance(block, Gru | Lstm) and len(axes) != 1:
             raise SizesError(f"block {index}: a recurrent block runs along one axis, not {axes}")
-    return tuple(found)
+    return tuple(layers)
 
 
 def _source(
     block: Block, index: int, groups: int, widths: tuple[int, ...]
 ) -> tuple[int, tuple[int, ...]]:
-    """Groups and their widths as the block takes them in."""
+    """Return the groups, and their widths, into which the block splits its input."""
     if not isinstance(block, Conv) or block.groups in {1, groups}:
         return groups, widths
     if index or widths[0] % block.groups:
         raise SizesError(
             f"block {index}: {block.groups} groups cannot follow {groups} of {widths[0]} channels; "
-            "shuffle before, or give the input's channels as many equal parts"
+            "put a shuffle before it, or choose an input whose channels split into equal groups"
         )
     return block.groups, tuple(width // block.groups for width in widths)
 
@@ -158,7 +167,12 @@ def _output(
 
 
 def layout(signature: Signature, config: StudentConfig) -> list[NestedTensor]:
-    """The nest of a student: its layers' tensors in order, then the head's."""
+    """Return the nest's layout: the layers' tensors in order, then the head's.
+
+    Args:
+        signature: shape and classes of the task.
+        config: sizes of the student.
+    """
     layers, capacities = plan(signature, config), range(1, config.capacities + 1)
     tensors = [
         NestedTensor(
@@ -174,6 +188,12 @@ def layout(signature: Signature, config: StudentConfig) -> list[NestedTensor]:
 
 
 def head_shape(last: LayerPlan, classes: int, capacity: int) -> Shape:
-    """Shape of the linear layer's weight at a capacity."""
+    """Return the shape of the linear layer's weight at a capacity.
+
+    Args:
+        last: plan of the layer before the linear layer.
+        classes: number of classes.
+        capacity: 1 to K.
+    """
     width = last.widths[capacity - 1]
     return (classes, width, last.groups) if last.groups > 1 else (classes, width)

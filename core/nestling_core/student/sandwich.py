@@ -1,8 +1,8 @@
-"""Training every capacity of a nest at once: sandwich rule and in-place distillation.
+"""Trains all capacities of a nest at once: sandwich rule and in-place distillation.
 
-US-Nets (Yu & Huang 2019): each step trains the largest capacity on its target, the smallest and
-one in between on the largest. The same rule serves the cloud, where the largest is the whole nest,
-and a device, where it is the largest that the device holds.
+After US-Nets (Yu & Huang 2019), each step trains the largest capacity on its target, and the
+smallest and one in between on the outputs of the largest. Cloud and device use the same rule. In
+the cloud the largest capacity is the whole nest; on a device it is the largest that it holds.
 """
 
 import math
@@ -23,14 +23,16 @@ def smaller_capacities_losses(
     largest: int,
     generator: torch.Generator,
 ) -> list[torch.Tensor]:
-    """Losses of the smaller capacities on what the largest says, which does not learn from it.
+    """Return the losses of the smaller capacities against the largest one's logits.
+
+    No gradient reaches the largest capacity through its logits.
 
     Args:
         student: the nest.
         inputs: (N, *shape).
-        logits: of the largest capacity for these inputs, (N, classes).
-        largest: capacity that they are of.
-        generator: picks the capacity between smallest and largest.
+        logits: logits of the largest capacity for these inputs, (N, classes).
+        largest: the capacity that the logits come from.
+        generator: picks the capacity between the smallest and the largest.
     """
     return [
         soft_divergence(student(inputs, capacity), logits.detach(), TEMPERATURE)
@@ -39,7 +41,15 @@ def smaller_capacities_losses(
 
 
 def smaller_capacities(largest: int, generator: torch.Generator) -> list[int]:
-    """The smallest capacity and one at random between it and the largest, if there are any."""
+    """Return the smallest capacity and a random one between it and the largest.
+
+    Args:
+        largest: the largest capacity that is trained.
+        generator: source of randomness.
+
+    Returns:
+        Two capacities; one if there is none in between, and none if the largest is 1.
+    """
     if largest == 1:
         return []
     between = list(range(2, largest))
@@ -50,17 +60,17 @@ def smaller_capacities(largest: int, generator: torch.Generator) -> list[int]:
 
 @torch.no_grad()
 def recalibrate(student: NestedStudent, inputs: torch.Tensor, largest: int | None = None) -> None:
-    """Measure the capacities' normalisation statistics again on un-augmented inputs.
+    """Measure the capacities' normalization statistics again on inputs without augmentation.
 
-    The running averages of training lag behind the weights, and less often trained capacities lag
-    more (US-Nets' post-statistics). A cumulative average has no lag. Inputs come in the order in
-    which they were recorded, one person or class after the other, so they are dealt out into parts
-    that are each like the whole: within a part of one kind of input there is too little variance.
+    The running averages of training lag behind the weights, and those of capacities that are
+    trained less often lag more (US-Nets' post-statistics). A cumulative average has no lag.
+    Recordings contain one person or class after the other, and a batch of one kind of input has
+    too little variance. Each batch therefore takes inputs from the whole recording.
 
     Args:
-        student: left in evaluation mode.
+        student: the nest; it is left in evaluation mode.
         inputs: (N, *shape).
-        largest: capacities 1 to this one; by default all.
+        largest: recalibrate capacities 1 to this one (default: all).
     """
     capacities = range(1, (largest or student.config.capacities) + 1)
     norms = [norm for capacity in capacities for norm in student.norms(capacity)]

@@ -1,8 +1,8 @@
-"""A nested student's weights as named arrays: their prefixes, and a file that holds them.
+"""A nested student's weights as named arrays, their prefixes, and a file format for them.
 
 Names are those of torch's state dictionary. Every array of a capacity's prefix is a box of the
-whole array that starts at the origin; the arrays of larger capacities' normalisations are not in
-it at all.
+whole array that starts at the origin. The prefix lacks the normalization arrays of larger
+capacities.
 """
 
 import io
@@ -25,13 +25,19 @@ VARIANCE = "running_var"
 
 
 class WeightsError(ValueError):
-    """Arrays that are not a student's, or bytes that hold none."""
+    """Arrays that do not belong to the student, or bytes that cannot be read as arrays."""
 
 
 def prefix_shapes(
     signature: Signature, config: StudentConfig, capacity: int
 ) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every array that capacities 1 to `capacity` are made of."""
+    """Return the shapes of all arrays of capacities 1 to `capacity`, by name.
+
+    Args:
+        signature: shape and classes of the task.
+        config: sizes of the student.
+        capacity: largest capacity of the prefix, 1 to K.
+    """
     channels, *axes = signature.shape
     layers, classes = plan(signature, config), len(signature.classes)
     shapes: dict[str, tuple[int, ...]] = {}
@@ -52,13 +58,27 @@ def prefix_shapes(
 def trained_shapes(
     signature: Signature, config: StudentConfig, capacity: int
 ) -> dict[str, tuple[int, ...]]:
-    """Those of `prefix_shapes` that change in training: all but the input normalisation."""
+    """Return the `prefix_shapes` that training changes: all but the input normalization's.
+
+    Args:
+        signature: shape and classes of the task.
+        config: sizes of the student.
+        capacity: largest capacity of the prefix, 1 to K.
+    """
     shapes = prefix_shapes(signature, config, capacity)
     return {name: shape for name, shape in shapes.items() if name not in _NORMALIZER}
 
 
 def take(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
-    """Cut boxes of the given shapes, C-contiguous, out of larger arrays."""
+    """Cut boxes of the given shapes out of larger arrays.
+
+    Args:
+        arrays: arrays by name.
+        shapes: shape of the box to cut, for each name.
+
+    Returns:
+        C-contiguous copies by name.
+    """
     return {
         name: np.ascontiguousarray(arrays[name][tuple(map(slice, shape))])
         for name, shape in shapes.items()
@@ -66,10 +86,19 @@ def take(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDA
 
 
 def check_arrays(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise WeightsError unless names, shapes and types are right and every value is usable."""
+    """Check the names, shapes, types and values of arrays.
+
+    Args:
+        arrays: arrays by name.
+        shapes: expected shapes by name.
+
+    Raises:
+        WeightsError: a name, shape or type is wrong, a value is not finite, or a variance is
+            negative.
+    """
     if arrays.keys() != shapes.keys():
         odd = sorted(arrays.keys() ^ shapes.keys())
-        raise WeightsError(f"wrong names: {', '.join(odd[:3])}")
+        raise WeightsError(f"the arrays have wrong names: {', '.join(odd[:3])}")
     for name, array in arrays.items():
         if array.dtype != np.float32:
             raise WeightsError(f"{name} is {array.dtype}, not float32")
@@ -82,23 +111,33 @@ def check_arrays(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def arrays_of(student: NestedStudent) -> dict[str, NDArray[np.float32]]:
-    """Copy every array out of a student."""
+    """Return copies of all arrays of a student, by name."""
     return {name: value.detach().numpy().copy() for name, value in student.state_dict().items()}
 
 
 @torch.no_grad()
 def load_prefix(student: NestedStudent, arrays: Arrays) -> None:
-    """Put a prefix's arrays, or all of them, into a student; the rest stays as it is."""
+    """Load a prefix's arrays into a student, and leave the rest of its weights unchanged.
+
+    Args:
+        student: the student to change.
+        arrays: arrays by name, each a box from the origin of the student's own.
+    """
     held = student.state_dict()
     for name, array in arrays.items():
         held[name][tuple(map(slice, array.shape))] = torch.from_numpy(array)
 
 
 def student_of(signature: Signature, config: StudentConfig, arrays: Arrays) -> NestedStudent:
-    """Make a student, in evaluation mode, of all its arrays.
+    """Make a student in evaluation mode from all its arrays.
+
+    Args:
+        signature: shape and classes of the task.
+        config: sizes of the student.
+        arrays: all arrays by name.
 
     Raises:
-        WeightsError: they are of another student.
+        WeightsError: the arrays do not fit the student.
     """
     check_arrays(arrays, prefix_shapes(signature, config, config.capacities))
     student = NestedStudent(signature, config)
@@ -107,17 +146,17 @@ def student_of(signature: Signature, config: StudentConfig, arrays: Arrays) -> N
 
 
 def write_arrays(arrays: Arrays) -> bytes:
-    """Write arrays as a .npz file; the same arrays give the same bytes."""
+    """Serialize arrays as a .npz file; equal arrays give equal bytes."""
     file = io.BytesIO()
-    np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes a name for a flag
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub confuses names with a flag
     return file.getvalue()
 
 
 def read_arrays(data: bytes) -> dict[str, NDArray[np.float32]]:
-    """Read what `write_arrays` wrote; nothing is ever unpickled.
+    """Read arrays that `write_arrays` wrote, without ever unpickling anything.
 
     Raises:
-        WeightsError: damaged, or something else.
+        WeightsError: the data is damaged, or is not a .npz file.
     """
     try:
         return load_arrays(data)

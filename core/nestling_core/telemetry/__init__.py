@@ -1,1 +1,1 @@
-"""What device and cloud both compute about receipts and about a host's STATE."""
+"""Telemetry rules that device and cloud share: receipt chains, and the host's STATE."""

@@ -1,7 +1,8 @@
-"""STATE: how a Sparkplug host says whether it is online, and which of two such messages counts.
+"""Reads and writes STATE messages, by which a Sparkplug host reports whether it is online.
 
-Eclipse Sparkplug 3.0: a birth has the timestamp of its connection's Will, a goodbye its own. A
-death older than the birth that is believed belongs to an earlier connection.
+Eclipse Sparkplug 3.0: a birth has the timestamp of its connection's Will, and a death published at
+an orderly end has its own. A death that is older than the current birth belongs to an earlier
+connection.
 """
 
 import json
@@ -9,9 +10,9 @@ from dataclasses import dataclass
 
 from nestling_core.parsing.untrusted import parse_json
 
-# The largest whole number that every JSON reader holds exactly.
+# The largest integer that every JSON parser represents exactly.
 _LARGEST_MS = 2**53 - 1
-# Two short keys with their values; anything longer is something else.
+# A STATE message has two short keys with their values; anything longer is not one.
 _LONGEST_PAYLOAD = 256
 
 
@@ -20,27 +21,27 @@ class HostState:
     """One STATE message.
 
     Attributes:
-        online: whether it is a birth or a death.
-        timestamp_ms: Unix time of the connection, or of the goodbye.
+        online: True for a birth, False for a death.
+        timestamp_ms: Unix time of the connection, or of its orderly end.
     """
 
     online: bool
     timestamp_ms: int
 
     def counts_after(self, earlier: "HostState | None") -> bool:
-        """Whether to believe this message after an earlier one was believed."""
+        """Return whether this message supersedes one that was accepted earlier."""
         return earlier is None or self.timestamp_ms >= earlier.timestamp_ms
 
     def to_payload(self) -> bytes:
-        """Serialise the message as JSON in UTF-8."""
+        """Serialize the message as JSON in UTF-8."""
         return json.dumps({"online": self.online, "timestamp": self.timestamp_ms}).encode()
 
 
 def read_host_state(payload: bytes) -> HostState:
-    """Read a STATE message.
+    """Parse a STATE message.
 
     Raises:
-        ValueError: it is not one of Sparkplug 3.0's.
+        ValueError: the payload is not a STATE message of Sparkplug 3.0.
     """
     if len(payload) > _LONGEST_PAYLOAD:
         raise ValueError(f"{len(payload)} bytes are too long for a STATE message")
@@ -52,6 +53,7 @@ def read_host_state(payload: bytes) -> HostState:
     dated = type(timestamp_ms) is int and 0 <= timestamp_ms <= _LARGEST_MS
     if not dated or not isinstance(online, bool):
         raise ValueError(
-            f"online has to be true or false, and timestamp milliseconds since 1970: {payload!r}"
+            "online must be true or false, and timestamp must be milliseconds since 1970: "
+            f"{payload!r}"
         )
     return HostState(online=online, timestamp_ms=timestamp_ms)

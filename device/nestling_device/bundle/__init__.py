@@ -1,1 +1,1 @@
-"""The bundle in use: its rings as runnable capacities, its calibration, and the self-test."""
+"""The bundle in use: its runnable capacities, its calibration, and the self-test."""

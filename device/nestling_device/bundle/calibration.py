@@ -1,4 +1,4 @@
-"""The calibration of a bundle that is on the disk, and what it says of the capacities loaded."""
+"""Reads the calibration of an installed bundle, and selects the part for the loaded capacities."""
 
 from nestling.v1.bundle_pb2 import Calibration, Cascade, Manifest, RoutingCurve
 from nestling_core.routing.calibration import BadCalibrationError, parse_calibration
@@ -7,14 +7,18 @@ from nestling_device.delivery.bundle_source import DeliveryError
 
 
 class CalibrationError(DeliveryError):
-    """A calibration from which no threshold can be read for some capacity and share."""
+    """A calibration that lacks a threshold for some capacity and offload share."""
 
 
 def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
-    """Read the calibration of a bundle whose blobs are on the disk.
+    """Read the calibration of an installed bundle.
+
+    Args:
+        manifest: the bundle's manifest.
+        blobs: store that holds the bundle's blobs.
 
     Raises:
-        CalibrationError: it has no threshold for some capacity and share.
+        CalibrationError: the calibration lacks a threshold for some capacity and offload share.
         DeliveryError: the blob is missing or damaged.
     """
     try:
@@ -24,17 +28,22 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
 
 
 def cascade_to(calibration: Calibration, capacity: int) -> Cascade:
-    """Find how a capacity is reached from a smaller one; `start` is 0 where it runs at once."""
+    """Return the cascade to a capacity; its `start` is 0 if the capacity runs without one.
+
+    Args:
+        calibration: the bundle's calibration.
+        capacity: 1 to K.
+    """
     return calibration.cascades[capacity - 1] if calibration.cascades else Cascade()
 
 
 def curve_of(calibration: Calibration, start: int, resident: int) -> RoutingCurve:
-    """Find the routing curve of the capacities that are loaded.
+    """Return the routing curve for the loaded capacities.
 
     Args:
-        calibration: of the bundle.
+        calibration: the bundle's calibration.
         start: capacity that runs first.
-        resident: the larger one that may run after it; equal to `start` where one is loaded.
+        resident: larger capacity that may run after it; equal to `start` if only one is loaded.
     """
     if start < resident:
         return calibration.cascades[resident - 1].curve

@@ -1,4 +1,4 @@
-"""A bundle as an agent uses it."""
+"""Opens an installed bundle for an agent."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,15 @@ from nestling_device.delivery.installer import VerifiedBundle
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedBundle:
-    """What a bundle is made of; replaced as a whole when more of it, or another, is installed.
+    """The open parts of a bundle.
+
+    The agent replaces it as a whole when another bundle, or a larger capacity, is installed.
 
     Attributes:
-        manifest: of the active bundle.
-        version: the bundle's name, for receipts.
-        held: capacities 1 to `held` are on the device.
-        nest: holds the resident capacity.
+        manifest: the bundle's manifest.
+        version: the bundle's name, as receipts give it.
+        held: largest capacity that may run; capacities 1 to `held` are on the device.
+        nest: the capacities in memory.
         calibration: thresholds for target offload shares.
     """
 
@@ -29,10 +31,14 @@ class LoadedBundle:
 
 
 def load_bundle(installed: VerifiedBundle, blobs: BlobStore) -> LoadedBundle:
-    """Open an installed bundle; its nest is empty as yet.
+    """Open an installed bundle without loading any capacity yet.
+
+    Args:
+        installed: a bundle that the installer has verified.
+        blobs: store that holds the bundle's blobs.
 
     Raises:
-        DeliveryError: a blob has been damaged since.
+        DeliveryError: a blob has been damaged since it was verified.
     """
     manifest = installed.manifest
     return LoadedBundle(

@@ -1,8 +1,8 @@
-"""The multiplexer on the device: its word on an input, under the budget of now.
+"""The multiplexer on the device: estimates every option's success under the present budget.
 
-The network that looks at the input shares the layers of the capacity that runs and lies in its
-graph: `Nest.run` tells what every option is good for. What the budget affords is exact, so no
-network guesses it.
+The multiplexer's network is part of the graph of the capacity that runs and shares its layers, so
+`Nest.run` returns the probability that each option is right. What the budget admits is known
+exactly, so it is computed here instead of learned.
 """
 
 import numpy as np
@@ -16,15 +16,18 @@ Floats = NDArray[np.float32]
 
 
 def success(right: Floats, manifest: Manifest, budget: Budget) -> Floats:
-    """Probability that each option succeeds: to be right, and to be affordable.
+    """Return the probability that each option is right, 0 where the budget does not admit it.
 
     Args:
-        right: probability that capacity 1 to K and the cloud are right, (K + 1,).
-        manifest: of the bundle.
-        budget: of now.
+        right: (K + 1,), probability that capacity 1 to K and the cloud are right.
+        manifest: the bundle's manifest.
+        budget: the present budget.
+
+    Returns:
+        (K + 1,), for capacity 1 to K and the cloud.
     """
     memory = [entry.memory_bytes for entry in manifest.capacities]
     admitted = admitted_options(memory, offload_bytes(manifest.signature.shape), budget)
-    # A receipt must not carry what is no number, or the cloud refuses it: such a word counts as 0.
-    found: Floats = np.where(admitted, np.nan_to_num(right, nan=0.0), np.float32(0))
-    return found
+    # NaN becomes 0, because the cloud refuses receipts with a value that is not a number.
+    probabilities: Floats = np.where(admitted, np.nan_to_num(right, nan=0.0), np.float32(0))
+    return probabilities

@@ -1,4 +1,4 @@
-"""The nest on the device: rings and templates become the capacities that are resident."""
+"""Loads capacities of an installed bundle into memory and runs them."""
 
 from typing import TYPE_CHECKING
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class Nest:
-    """Holds a capacity of a bundle in memory, or two of them, and swaps them on demand."""
+    """Holds one or two capacities of a bundle in memory, and swaps them on demand."""
 
     def __init__(self, manifest: Manifest, blobs: BlobStore, activations: Activations) -> None:
-        """Use a bundle whose blobs are on the disk; nothing is loaded yet.
+        """Use an installed bundle; no capacity is loaded yet.
 
         Args:
-            manifest: of the bundle.
-            blobs: where.
-            activations: of the templates to run, which are those on the disk.
+            manifest: the bundle's manifest.
+            blobs: store that holds the bundle's blobs.
+            activations: activation type of the templates to run; they must be in the store.
         """
         self._manifest = manifest
         self._blobs = blobs
@@ -32,44 +32,45 @@ class Nest:
 
     @property
     def resident(self) -> int:
-        """Largest capacity that is loaded, 0 if none is."""
+        """Largest loaded capacity, 0 if none is loaded."""
         return max(self._sessions, default=0)
 
     @property
     def start(self) -> int:
-        """Smallest capacity that is loaded, the same one where there is one; 0 if none is."""
+        """Smallest loaded capacity, equal to `resident` if there is only one; 0 if none is."""
         return min(self._sessions, default=0)
 
     def load(self, capacity: int, start: int | None = None) -> None:
-        """Make a capacity (1 to K) the resident one; what else was loaded is released first.
+        """Load a capacity, and a smaller one beside it if asked; release all others first.
 
-        What is loaded and still wanted stays, also where the other one cannot be opened.
+        A capacity that is already loaded and still needed stays, even if the other one cannot be
+        opened.
 
         Args:
-            capacity: the largest that is to run.
-            start: a smaller one to be kept beside it; None for none.
+            capacity: largest capacity to run, 1 to K.
+            start: smaller capacity to keep beside it; None for none.
 
         Raises:
             DeliveryError: a ring or template is missing or damaged.
         """
-        wanted = {capacity} if start is None else {start, capacity}
-        held = wanted & self._sessions.keys()
+        needed = {capacity} if start is None else {start, capacity}
+        held = needed & self._sessions.keys()
         self._sessions = {number: self._sessions[number] for number in held}
-        for number in sorted(wanted - held):
+        for number in sorted(needed - held):
             self._sessions[number] = self._open(number)
 
     def _open(self, capacity: int) -> "onnxruntime.InferenceSession":
         return open_capacity(self._manifest, capacity, self._activations, self._blobs.read)
 
     def run(self, inputs: NDArray[np.float32], capacity: int | None = None) -> CapacityOutput:
-        """Run a capacity on inputs (N, *shape).
+        """Run a loaded capacity.
 
         Args:
-            inputs: to be answered.
-            capacity: one that is loaded; None for the largest of them.
+            inputs: (N, *shape).
+            capacity: a loaded capacity; None for the largest one.
 
         Raises:
-            RuntimeError: it is not loaded.
+            RuntimeError: the capacity is not loaded.
         """
         session = self._sessions.get(capacity or self.resident)
         if session is None:

@@ -1,4 +1,4 @@
-"""An installation's last check: does a bundle do on this device what it promises?"""
+"""Checks, as the last step of an installation, that a bundle works on this device."""
 
 from nestling.v1.bundle_pb2 import GoldenInputs, Manifest
 from nestling_core.nest.bundle_files import Activations
@@ -13,17 +13,17 @@ from nestling_device.delivery.installer import SelfTestError
 def self_test(
     manifest: Manifest, capacity: int, blobs: BlobStore, activations: Activations
 ) -> None:
-    """Try everything of a bundle that an agent will use.
+    """Run every part of a bundle that an agent will use.
 
     Args:
-        manifest: of the bundle.
-        capacity: capacities 1 to this are on the disk.
-        blobs: where.
-        activations: of the templates there.
+        manifest: the bundle's manifest.
+        capacity: largest capacity to test; all smaller ones are tested too.
+        blobs: store that holds the bundle's blobs.
+        activations: activation type of the templates in the store.
 
     Raises:
-        SelfTestError: logits other than the bundle's, or a part that does not load or run.
-        DeliveryError: a blob is missing or damaged, or the calibration has holes.
+        SelfTestError: the logits differ from the bundle's, or a part does not load or run.
+        DeliveryError: a blob is missing or damaged, or the calibration is incomplete.
     """
     try:
         nest = Nest(manifest, blobs, activations)
@@ -31,8 +31,8 @@ def self_test(
         read_calibration(manifest, blobs)
     except DeliveryError:
         raise
-    # Whatever a bundle makes go wrong here would go wrong at every start after the switch;
-    # onnxruntime alone has a dozen classes without a base of their own.
+    # Anything that fails here would fail again at every start after the switch. onnxruntime alone
+    # raises a dozen classes that share no base.
     except Exception as err:
         raise SelfTestError(f"the bundle does not run: {err}; release it again") from err
 

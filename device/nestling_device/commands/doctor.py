@@ -18,7 +18,7 @@ from nestling_device.doctor.finding import (
     Finding,
     split_advice,
 )
-from nestling_device.enrolment.resolve import joined
+from nestling_device.enrolment.resolve import resolve_identity
 from nestling_device.errors import DeviceError
 from nestling_device.hardware.machine import activations_of
 from nestling_device.storage.snapshot import is_running
@@ -84,7 +84,7 @@ def _run(options: argparse.Namespace) -> int:
 def _examine(options: argparse.Namespace) -> Iterator[Finding]:
     """Check one thing after another; without a configuration or a state there is no more to see."""
     try:
-        config, identity = joined(flags.read(options))
+        config, identity = resolve_identity(flags.read(options))
         subject = CheckedDevice(
             config=config,
             identity=identity,

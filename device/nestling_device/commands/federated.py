@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from nestling_core.command_line.path_flags import input_file
-from nestling_core.network.proxies import past_proxies
+from nestling_core.network.proxies import bypass_proxies
 from nestling_device.commands import flags
-from nestling_device.enrolment.resolve import joined
+from nestling_device.enrolment.resolve import resolve_identity
 from nestling_device.errors import DeviceError
 from nestling_device.federated.examples import FEWEST_EXAMPLES
 from nestling_device.federated.participant import Node
@@ -99,7 +99,7 @@ def _print_contribution(node: Node) -> None:
 
 
 def _join(options: argparse.Namespace) -> int:
-    config, _ = joined(flags.read(options))
+    config, _ = resolve_identity(flags.read(options))
     state = Path(config.device.state)
     node = {
         "id": config.device.id,
@@ -115,7 +115,7 @@ def _join(options: argparse.Namespace) -> int:
         )
     beside = str(Path(sys.executable).parent)
     inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-    environment = {**past_proxies(inherited, options.superlink.host), **_QUIET}
+    environment = {**bypass_proxies(inherited, options.superlink.host), **_QUIET}
     environment["PATH"] = f"{beside}{os.pathsep}{environment.get('PATH', '')}"
     # Its own, so that two devices of one machine do not meet.
     environment.setdefault("FLWR_HOME", str((state / "flower").absolute()))

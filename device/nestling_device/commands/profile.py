@@ -20,7 +20,7 @@ from nestling_device.delivery.release_rules import parse_manifest
 from nestling_device.energy.measured_costs import MeasuredCosts, NetworkCost, write_costs
 from nestling_device.energy.power_tables import load_board
 from nestling_device.energy.sampler import Sampler
-from nestling_device.enrolment.resolve import joined
+from nestling_device.enrolment.resolve import resolve_identity
 from nestling_device.hardware.machine import activations_of, machine_name
 from nestling_device.profiling.bundle import Conditions, profile
 from nestling_device.profiling.onnx_folder import ModelCosts, profile_models
@@ -83,7 +83,7 @@ def _run(options: argparse.Namespace) -> int:
             found = profile_models(options.models, conditions, _say)
         _tell(options, found, _model_lines(found))
         return 0
-    config, _ = joined(flags.read(options))
+    config, _ = resolve_identity(flags.read(options))
     state_dir = Path(config.device.state)
     parts, blobs = _installed(state_dir)
     if is_running(state_dir):

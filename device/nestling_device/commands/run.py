@@ -18,7 +18,7 @@ from nestling_device.commands.answer_format import answer_line, refusal_line
 from nestling_device.config.schema import Config
 from nestling_device.delivery.bundle_source import SourceUnreachableError
 from nestling_device.energy.measured_costs import read_costs
-from nestling_device.enrolment.resolve import check_reachable, joined
+from nestling_device.enrolment.resolve import check_reachable, resolve_identity
 from nestling_device.hardware.machine import activations_of, machine_name
 from nestling_device.inference.agent import UnanswerableError
 from nestling_device.runtime.budget import budget_of
@@ -67,7 +67,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _run(options: argparse.Namespace) -> int:
-    config, identity = joined(flags.read(options))
+    config, identity = resolve_identity(flags.read(options))
     check_reachable(config, identity)
     state_dir = Path(config.device.state)
     costs = read_costs(state_dir, machine_name())

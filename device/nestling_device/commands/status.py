@@ -9,7 +9,7 @@ from typing import Any
 from nestling_device.commands import flags
 from nestling_device.config.schema import Config
 from nestling_device.energy.measured_costs import read_costs
-from nestling_device.enrolment.resolve import joined
+from nestling_device.enrolment.resolve import resolve_identity
 from nestling_device.hardware.machine import machine_name
 from nestling_device.storage.snapshot import is_running, read_bundle, read_outbox
 from nestling_device.transport.identity import Identity
@@ -43,7 +43,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _run(options: argparse.Namespace) -> int:
-    config, identity = joined(flags.read(options))
+    config, identity = resolve_identity(flags.read(options))
     found = _status(config, identity, flags.file_of(options))
     if options.json:
         print(json.dumps(found, indent=2))

@@ -1,5 +1,5 @@
-"""How a bundle gets onto the device.
+"""Downloads and installs bundles.
 
-Sources (gRPC, MQTT), the rules by which a release is accepted or refused, the blob store, and the
-installer. Imports `transport` and `storage`.
+The package holds the sources (gRPC, MQTT), the rules that accept or refuse a release, the blob
+store, and the installer. It imports `transport` and `storage`.
 """

@@ -1,4 +1,4 @@
-"""The device's folder of blobs: a file is named by its SHA-256 and is always whole."""
+"""The device's folder of blobs, each in a complete file that is named by its SHA-256."""
 
 import errno
 import hashlib
@@ -20,21 +20,21 @@ _PART = ".part"
 
 
 class BlobStore:
-    """Verified blobs under one folder, and the beginnings of those still under way."""
+    """Verified blobs in one folder, and the partial files of unfinished downloads."""
 
     def __init__(self, root: Path) -> None:
-        """Use `root`, which is made when the first blob comes."""
+        """Use the folder `root`; the first download creates it."""
         self._root = root
 
     def has(self, blob: bundle_pb2.Blob) -> bool:
-        """Whether the blob is here and its bytes are what its name says."""
+        """Return whether the blob is here and its bytes match its size and digest."""
         return _matches(self._path(blob), blob)
 
     def read(self, blob: bundle_pb2.Blob) -> bytes:
-        """Read a blob, verified.
+        """Read a blob and verify it.
 
         Raises:
-            DeliveryError: it is not here, or damaged.
+            DeliveryError: the blob is missing or damaged.
         """
         try:
             return check_blob(blob, self._path(blob).read_bytes())
@@ -42,12 +42,16 @@ class BlobStore:
             raise DeliveryError(f"{err}; install the bundle again") from err
 
     def download(self, source: BlobSource, blob: bundle_pb2.Blob) -> None:
-        """Get a blob that is not here yet, going on where an earlier attempt ended.
+        """Download a blob unless it is here; resume an earlier attempt where it ended.
+
+        Args:
+            source: where to download from.
+            blob: the blob to download.
 
         Raises:
-            SourceUnreachableError: the source went away; what came is kept.
-            DeliveryError: the disk is full (what came is kept), or the bytes are not what was
-                promised (what came is thrown away).
+            SourceUnreachableError: the source went away; the received bytes are kept.
+            DeliveryError: the disk is full (the received bytes are kept), or the bytes do not
+                match the blob's size and digest (they are deleted).
         """
         if self.has(blob):
             return
@@ -58,37 +62,38 @@ class BlobStore:
             if not _matches(part, blob):
                 part.unlink()
                 raise DeliveryError(
-                    f"blob {blob.sha256[:12]} arrived damaged or cut short and was thrown away; "
-                    "try again, and release the bundle again if it stays so"
+                    f"blob {blob.sha256[:12]} arrived damaged or cut short and was deleted; try "
+                    "again, and if it fails again, release the bundle again"
                 )
             part.replace(self._path(blob))
             fsync.sync(self._root)
 
     def received(self, blob: bundle_pb2.Blob) -> int:
-        """Bytes of an unfinished download that are here, 0 if none was begun."""
+        """Return the number of bytes of an unfinished download, 0 if there is none."""
         try:
             return self._path(blob).with_suffix(_PART).stat().st_size
         except OSError:
             return 0
 
     def remove_except(self, keep: Iterable[bundle_pb2.Blob]) -> None:
-        """Delete every blob, whole or unfinished, that is not in `keep`.
+        """Delete every blob, complete or unfinished, that is not in `keep`.
 
-        What cannot be deleted stays and is logged: it keeps no bundle from being installed.
+        A file that cannot be deleted is logged and left, because it does not prevent an
+        installation.
         """
         kept = {blob.sha256 for blob in keep}
         try:
             with os.scandir(self._root) as entries:
                 names = [entry.name for entry in entries]
-        except OSError:  # no blob has come yet, or the folder cannot be read
+        except OSError:  # there is no folder yet, or it cannot be read
             return
         for name in names:
             if name.removesuffix(_PART) not in kept:
                 _remove(self._root / name)
 
     def _path(self, blob: bundle_pb2.Blob) -> Path:
-        if not is_digest(blob.sha256):  # it becomes a file name, and it came over the network
-            raise DeliveryError(f"{blob.sha256[:80]!r} is no SHA-256; release the bundle again")
+        if not is_digest(blob.sha256):  # it came over the network and becomes a file name
+            raise DeliveryError(f"{blob.sha256[:80]!r} is not a SHA-256; release the bundle again")
         return self._root / blob.sha256
 
 
@@ -102,8 +107,8 @@ def _fill(part: Path, source: BlobSource, blob: bundle_pb2.Blob) -> None:
             if length > blob.size:
                 part.unlink()
                 raise DeliveryError(
-                    f"blob {blob.sha256[:12]}: the source sent more than the {blob.size} bytes "
-                    "promised; all of it was thrown away"
+                    f"blob {blob.sha256[:12]}: the source sent more than the expected {blob.size} "
+                    "bytes; all of them were deleted; release the bundle again"
                 )
             _write(file, chunk)
         os.fsync(file.fileno())
@@ -119,7 +124,7 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as err:
-        _log.warning("%a is not in use and cannot be deleted: %s", str(path), err.strerror)
+        _log.warning("%a is no longer in use but cannot be deleted: %s", str(path), err.strerror)
 
 
 def _matches(path: Path, blob: bundle_pb2.Blob) -> bool:
@@ -139,6 +144,8 @@ def _disk_errors(root: Path) -> Iterator[None]:
     except OSError as err:
         if err.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise DeliveryError(
-                f"the disk of {root} is full; free some space and try again, the download resumes"
+                f"the disk of {root} is full; free some space and try again: the download resumes"
             ) from err
-        raise DeliveryError(f"{root} cannot be written: {err}") from err
+        raise DeliveryError(
+            f"{root} cannot be written: {err}; check the folder's owner and permissions"
+        ) from err

@@ -1,4 +1,4 @@
-"""Where bundles come from: the port, and what all its adapters answer with."""
+"""The port through which a device fetches bundles, and the errors that its adapters raise."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -8,11 +8,11 @@ from nestling_device.errors import DeviceError
 
 
 class DeliveryError(DeviceError):
-    """A bundle or a blob cannot be had, or is not what was promised."""
+    """A bundle or blob cannot be obtained, or does not match its description."""
 
 
 class SourceUnreachableError(DeliveryError):
-    """The source did not answer, or stopped in the middle; what has arrived can be resumed."""
+    """The source did not answer, or stopped in the middle; the download can be resumed."""
 
 
 class BlobSource(Protocol):
@@ -20,34 +20,40 @@ class BlobSource(Protocol):
 
     @property
     def bytes_received(self) -> int:
-        """Serialised size of every answer so far, without the transport's framing."""
+        """Total serialized size of all answers so far, without the transport's framing."""
         ...
 
     def desired_bundle(self, active_version: str) -> delivery_pb2.GetDesiredBundleResponse:
         """Ask which bundle the device should run.
 
         Args:
-            active_version: what it runs now, empty on a first start.
+            active_version: version that it runs now, empty on its first start.
 
         Raises:
-            SourceUnreachableError: no answer; ask again later.
+            SourceUnreachableError: there was no answer; ask again later.
             DeliveryError: the cloud has no bundle.
         """
         ...
 
     def fetch(self, blob: bundle_pb2.Blob, offset: int) -> Iterator[bytes]:
-        """Stream a blob from an offset on; the pieces follow one another without holes.
+        """Stream a blob from an offset in consecutive pieces.
+
+        Args:
+            blob: the blob to fetch.
+            offset: number of bytes to skip.
 
         Raises:
-            SourceUnreachableError: while iterating; what has been yielded is good.
-            DeliveryError: while iterating: no such blob, or the source contradicts itself.
+            SourceUnreachableError: while iterating: the source went away; the pieces that were
+                yielded are valid.
+            DeliveryError: while iterating: there is no such blob, or the source contradicts
+                itself.
         """
         ...
 
     def close(self) -> None:
-        """End the connection, and whatever is under way in another thread, for good.
+        """Close the connection for good, and abort calls that run in other threads.
 
-        Every later question raises SourceUnreachableError. Closing twice is no error.
+        Every later call raises SourceUnreachableError. Closing twice is not an error.
         """
         ...
 
@@ -55,15 +61,20 @@ class BlobSource(Protocol):
 def checked_chunk(
     response: delivery_pb2.FetchBlobResponse, blob: bundle_pb2.Blob, offset: int
 ) -> bytes:
-    """Take the bytes out of an answer that should continue `blob` at `offset`.
+    """Return the bytes of an answer that should continue a blob at an offset.
+
+    Args:
+        response: the source's answer.
+        blob: the blob that is being fetched.
+        offset: offset that the answer should start at.
 
     Raises:
-        DeliveryError: the answer is about another place, another size, or empty.
+        DeliveryError: the answer has another offset or total size, or is empty.
     """
     if response.total_size != blob.size:
         raise DeliveryError(
-            f"blob {blob.sha256[:12]}: the source has {response.total_size} bytes where the "
-            f"bundle promises {blob.size}; release the bundle again"
+            f"blob {blob.sha256[:12]}: the source has {response.total_size} bytes instead of the "
+            f"{blob.size} in the manifest; release the bundle again"
         )
     if response.offset != offset or not response.data:
         raise DeliveryError(

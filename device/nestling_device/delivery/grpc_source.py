@@ -1,4 +1,4 @@
-"""Bundles over gRPC."""
+"""Fetches bundles over gRPC."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +15,10 @@ from nestling_device.delivery.bundle_source import (
 from nestling_device.transport.grpc_channel import Channel, ChannelClosedError
 from nestling_device.transport.identity import Identity
 
-# One call fetches at most this much, so that a deadline can be put on every call, however large
-# the blob and slow the link.
+# Most bytes of one call, so that every call can have a deadline however large the blob is and
+# however slow the link.
 _SLICE_BYTES = 256 * 1024
-# A device asks between two inputs, and a cloud that hangs must not hold up the next answer.
+# A device asks between two inputs, so a cloud that hangs must not delay the next answer.
 _QUESTION_TIMEOUT_S = 5.0
 _REFUSALS = {
     grpc.StatusCode.NOT_FOUND,
@@ -33,7 +33,7 @@ _REFUSALS = {
 
 
 class GrpcSource:
-    """The cloud's delivery service; a `BlobSource`."""
+    """A `BlobSource` that calls the cloud's delivery service."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ class GrpcSource:
         identity: Identity | None = None,
         timeout_s: float = 30.0,
     ) -> None:
-        """Make a source; it dials when first asked.
+        """Create a source; the first call connects.
 
         Args:
-            address: of the delivery service.
-            device_id: who asks.
-            identity: for TLS, with the same name; None without.
-            timeout_s: for one call, which carries at most 256 KiB; a question without a blob gets
-                no more than 5 s.
+            address: address of the delivery service.
+            device_id: name of this device.
+            identity: identity of this device for TLS; None without TLS.
+            timeout_s: most time for one call, which carries at most 256 KiB of a blob; the query
+                for the desired bundle gets 5 s at most.
         """
         self._channel = Channel(address, identity)
         self._device_id = device_id
@@ -82,8 +82,8 @@ class GrpcSource:
                 yield data
             if offset == before:
                 raise DeliveryError(
-                    f"blob {blob.sha256[:12]}: {self._channel.address} ended it at {offset} of "
-                    f"{blob.size} bytes"
+                    f"blob {blob.sha256[:12]}: {self._channel.address} stopped at {offset} of "
+                    f"{blob.size} bytes; release the bundle again"
                 )
 
     def _slice(
@@ -97,16 +97,16 @@ class GrpcSource:
             try:
                 yield from call
             finally:
-                call.cancel()  # where the reader stopped early; otherwise without effect
+                call.cancel()  # for a reader that stops early; otherwise it has no effect
 
     def _stub(self) -> delivery_pb2_grpc.DeliveryServiceStub:
         return self._channel.stub(delivery_pb2_grpc.DeliveryServiceStub)
 
     @contextmanager
-    def _wrapped(self, wanted: str) -> Iterator[None]:
+    def _wrapped(self, request: str) -> Iterator[None]:
         try:
             yield
-        # gRPC raises ValueError where the channel is closed just before the call.
+        # gRPC raises ValueError if the channel is closed just before the call.
         except (ChannelClosedError, ValueError) as err:
             if not self._channel.closed:
                 raise
@@ -116,10 +116,12 @@ class GrpcSource:
         except grpc.RpcError as err:
             code, details = err.code(), err.details()
             if code in _REFUSALS:
-                raise DeliveryError(f"{self._channel.address} refused {wanted}: {details}") from err
+                raise DeliveryError(
+                    f"{self._channel.address} refused {request}: {details}"
+                ) from err
             self._channel.drop()
             raise SourceUnreachableError(
-                f"{self._channel.address} did not answer for {wanted} ({code.name}: {details}); "
+                f"{self._channel.address} did not deliver {request} ({code.name}: {details}); "
                 "check that the cloud runs and try again"
             ) from err
 

@@ -1,7 +1,8 @@
-"""Takes a device from the bundle it runs to the one it should run.
+"""Installs the bundle that the device should run.
 
-The order is what keeps it safe from a kill: first all blobs are on the disk and verified, then the
-bundle answers its golden inputs, then one transaction switches, and only then is old stuff removed.
+The order of the steps makes a kill at any point safe. First all blobs are written and verified,
+then the bundle passes its self-test, then one transaction switches to it, and only then are old
+blobs deleted.
 """
 
 import itertools
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class SelfTestError(DeliveryError):
-    """A bundle that arrived whole and does not answer its golden inputs right."""
+    """A complete bundle that does not reproduce its golden outputs on this device."""
 
 
 SelfTest = Callable[[bundle_pb2.Manifest, int, BlobStore, Activations], None]
@@ -30,9 +31,14 @@ SelfTest = Callable[[bundle_pb2.Manifest, int, BlobStore, Activations], None]
 
 @dataclass(frozen=True, kw_only=True)
 class VerifiedBundle:
-    """A bundle ready to run: everything that capacities 1 to `capacity` need is here, verified.
+    """A bundle that is ready to run: its blobs are on the device and verified.
 
-    Of the templates these are the ones with `activations`.
+    Attributes:
+        manifest: the bundle's manifest.
+        manifest_blob: size and digest of the manifest.
+        version: the bundle's name.
+        capacity: largest capacity that may run; the blobs of capacities 1 to this one are here.
+        activations: activation type of the templates that are here.
     """
 
     manifest: bundle_pb2.Manifest
@@ -43,7 +49,7 @@ class VerifiedBundle:
 
 
 class Installer:
-    """Installs bundles into one state folder; for one thread."""
+    """Installs bundles into one state folder; not thread-safe."""
 
     def __init__(
         self,
@@ -53,6 +59,15 @@ class Installer:
         self_test: SelfTest,
         activations: Activations,
     ) -> None:
+        """Create an installer.
+
+        Args:
+            state: records the active bundle.
+            blobs: store to download into.
+            source: where to download from.
+            self_test: checks a bundle before the switch.
+            activations: activation type of the templates to install.
+        """
         self._state = state
         self._blobs = blobs
         self._source = source
@@ -60,18 +75,20 @@ class Installer:
         self._activations = activations
 
     def install(self, memory_bytes: int) -> VerifiedBundle:
-        """Bring the device to the desired bundle, with as much of it as the budget admits.
+        """Install the desired bundle, with as many capacities as the budget admits.
 
-        Downloads only what is missing: growing by one capacity fetches one ring and its template.
+        Only missing blobs are downloaded: growing by one capacity fetches one ring and its
+        template.
 
         Args:
             memory_bytes: bytes that a resident capacity may hold.
 
         Raises:
-            SourceUnreachableError: the cloud is away; `active` says what can run meanwhile.
-            AdmissionError: the bundle must not be taken, or not even capacity 1 fits.
-            SelfTestError: the new bundle answers wrong; the old one stays active.
-            DeliveryError: blobs are damaged or the disk is full; the old one stays active.
+            SourceUnreachableError: the cloud cannot be reached; `active` returns the bundle that
+                can run meanwhile.
+            AdmissionError: the release rules refuse the bundle, or not even capacity 1 fits.
+            SelfTestError: the new bundle fails its self-test; the old one stays active.
+            DeliveryError: blobs are damaged or the disk is full; the old bundle stays active.
         """
         active = self._state.active()
         desired = self._source.desired_bundle(active.version if active else "")
@@ -82,8 +99,8 @@ class Installer:
         release_rules.check_release(manifest, desired, active=active, floor=floor)
         capacity = release_rules.admit(manifest, memory_bytes)
 
-        known = active if active and active.manifest == desired.manifest else None
-        if known is None or not self._holds(manifest, capacity, known, self._activations):
+        current = active if active and active.manifest == desired.manifest else None
+        if current is None or not self._holds(manifest, capacity, current, self._activations):
             self._remove_stale(desired.manifest)
             for blob in release_rules.needed_blobs(manifest, capacity, self._activations):
                 self._download(blob)
@@ -93,7 +110,7 @@ class Installer:
                 version=desired.bundle_version,
                 task=manifest.task,
                 release=manifest.release,
-                capacity=max(capacity, known.capacity if known else 0),
+                capacity=max(capacity, current.capacity if current else 0),
             )
             self._state.switch(held)
             self._remove_stale()
@@ -106,20 +123,22 @@ class Installer:
         )
 
     def active(self, memory_bytes: int) -> VerifiedBundle | None:
-        """Find what can run without asking the cloud, None before the first installation.
+        """Return the bundle that can run without asking the cloud.
 
-        None as well after the program was updated to one that cannot run the bundle held: its
-        manifest has another format, and the next installation takes its place.
-
-        A damaged ring costs its capacity and those above it, no more. Templates of the other
-        kind, which a program before this one has fetched, serve until the next update.
+        A damaged ring disables only its capacity and those above it. If only templates with the
+        other type of activations are here, because an older program fetched them, they are used
+        until the next installation.
 
         Args:
             memory_bytes: bytes that a resident capacity may hold.
 
+        Returns:
+            None before the first installation, and if this program does not know the format of the
+            installed manifest; the next installation then replaces the bundle.
+
         Raises:
             AdmissionError: not even capacity 1 fits.
-            DeliveryError: what every capacity needs is damaged; install again.
+            DeliveryError: blobs that every capacity needs are damaged; install again.
         """
         held = self._state.active()
         if held is None:
@@ -127,7 +146,7 @@ class Installer:
         try:
             manifest = release_rules.parse_manifest(self._blobs.read(held.manifest))
         except release_rules.UnknownFormatError as err:
-            _log.warning("bundle %s is not for this program: %s", held.version, err)
+            _log.warning("this program cannot run bundle %s: %s", held.version, err)
             return None
         largest = min(release_rules.admit(manifest, memory_bytes), held.capacity)
         kinds = sorted(get_args(Activations), key=lambda kind: kind != self._activations)
@@ -153,7 +172,7 @@ class Installer:
         return capacity <= held.capacity and all(self._blobs.has(blob) for blob in needed)
 
     def _download(self, blob: bundle_pb2.Blob) -> None:
-        """Download, going on after interruptions for as long as every attempt brings something."""
+        """Download a blob; resume after interruptions as long as every attempt makes progress."""
         while True:
             before = self._blobs.received(blob)
             try:
@@ -165,7 +184,7 @@ class Installer:
                 return
 
     def _remove_stale(self, *arriving: bundle_pb2.Blob) -> None:
-        """Remove what belongs to no bundle held or arriving."""
+        """Delete blobs that belong to neither an installed nor an arriving bundle."""
         held = [self._state.active(), self._state.previous()]
         manifests = [*arriving, *(bundle.manifest for bundle in held if bundle)]
         keep = list(manifests)
@@ -175,7 +194,7 @@ class Installer:
         self._blobs.remove_except(keep)
 
     def _named(self, blob: bundle_pb2.Blob) -> list[bundle_pb2.Blob]:
-        """What a manifest names; nothing where it is of another program's time."""
+        """List the blobs that a manifest names; none if its format is unknown."""
         try:
             return every_blob(release_rules.parse_manifest(self._blobs.read(blob)))
         except release_rules.UnknownFormatError:

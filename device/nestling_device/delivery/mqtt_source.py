@@ -1,4 +1,4 @@
-"""Bundles over MQTT: one request and one answer for every chunk, so a slow link is no trouble."""
+"""Fetches bundles over MQTT, with one request and one small answer per chunk for slow links."""
 
 import itertools
 import secrets
@@ -24,7 +24,7 @@ _ATTEMPTS = 3
 
 
 class MqttSource:
-    """The cloud's delivery behind a broker; a `BlobSource`."""
+    """A `BlobSource` that reaches the cloud's delivery service through a broker."""
 
     def __init__(
         self,
@@ -34,26 +34,26 @@ class MqttSource:
         identity: Identity | None = None,
         timeout_s: float = 5.0,
     ) -> None:
-        """Make a source; it connects when first asked.
+        """Create a source; the first call connects.
 
         Args:
-            broker: through which the cloud's delivery service answers.
-            device_id: who asks.
-            identity: for TLS, with the same name; None without.
-            timeout_s: for one answer; a request is sent three times before it is given up.
+            broker: address of the broker.
+            device_id: name of this device.
+            identity: identity of this device for TLS; None without TLS.
+            timeout_s: most time to wait for one answer; a request is sent three times at most.
 
         Raises:
-            ValueError: the device id cannot stand in a topic.
+            ValueError: the device id is not allowed in a topic.
         """
         self._address = broker
         self._device_id = topics.check_device_id(device_id)
-        # The broker ends a connection when another comes under its id, so nobody may guess it.
+        # Not guessable: the broker closes a connection when another client uses the same id.
         self._client_id = f"{device_id}-delivery-{secrets.token_hex(8)}"
         self._identity = identity
         self._timeout_s = timeout_s
         self._lock = threading.Lock()  # guards `_connection` and `_closed`
         self._connection: Connection | None = None
-        # From a random start, so that no answer to an earlier process is taken for ours.
+        # The first id is random, so that an answer to an earlier process is not mistaken for ours.
         self._ids = itertools.count(secrets.randbits(62) + 1)
         self._bytes_received = 0
         self._closed = False
@@ -92,7 +92,7 @@ class MqttSource:
                 if response is not None:
                     return _checked(response)
         except BrokerUnreachableError as err:
-            self._hang_up()
+            self._disconnect()
             raise SourceUnreachableError(
                 f"{err}; check that the broker runs and try again"
             ) from err
@@ -113,7 +113,7 @@ class MqttSource:
             try:
                 response = delivery_pb2.DeliveryResponse.FromString(message.payload)
             except DecodeError:
-                continue  # not ours to judge: the right answer, or the deadline, comes
+                continue  # wait for a readable answer, or for the deadline
             if response.request_id == request_id:
                 return response
         return None
@@ -124,7 +124,7 @@ class MqttSource:
                 return self._connection
             closed = self._closed
         if not closed:
-            made = Connection(
+            connection = Connection(
                 self._address.host,
                 self._address.port,
                 client_id=self._client_id,
@@ -133,18 +133,18 @@ class MqttSource:
             )
             with self._lock:
                 if not self._closed:
-                    self._connection = made
-                    return made
-            made.close()  # the source was closed meanwhile
+                    self._connection = connection
+                    return connection
+            connection.close()  # the source was closed meanwhile
         raise SourceUnreachableError(f"the connection to the broker {self._address} was closed")
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
-        self._hang_up()
+        self._disconnect()
 
-    def _hang_up(self) -> None:
-        with self._lock:  # two threads may hang up at once; only one closes
+    def _disconnect(self) -> None:
+        with self._lock:  # two threads may disconnect at once; only one closes
             held, self._connection = self._connection, None
         if held is not None:
             held.close()

@@ -1,4 +1,4 @@
-"""Which bundle a device may take, and how much of it: every rule, and no I/O."""
+"""Decides which bundle a device may install, and how many of its capacities; does no I/O."""
 
 from google.protobuf.message import DecodeError
 
@@ -17,36 +17,41 @@ from nestling_core.nest.layout import NestError, check_layout
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.storage.state import BundleRecord, ReleaseFloor
 
-# What the state file can count to.
+# Largest integer that SQLite can store.
 LARGEST_RELEASE = 2**63 - 1
-# A manifest is read into memory before anything about it is known.
+# A manifest is read into memory as a whole before it can be checked.
 LARGEST_MANIFEST_BYTES = 1 << 20
 
 
 class AdmissionError(DeliveryError):
-    """A bundle that this device must not or cannot take."""
+    """A bundle that this device must not or cannot install."""
 
 
 class UnknownFormatError(AdmissionError):
-    """A manifest of another format than this program's."""
+    """A manifest with a format that this program does not know."""
 
 
 def check_offer(desired: delivery_pb2.GetDesiredBundleResponse) -> None:
-    """Raise AdmissionError unless the manifest offered is one worth downloading."""
+    """Check, before the download, the manifest that the cloud offers.
+
+    Raises:
+        AdmissionError: the manifest is missing, or is too large.
+    """
     if not is_digest(desired.manifest.sha256) or desired.manifest.size == 0:
         raise AdmissionError("the cloud offers a bundle without a manifest; release it again")
     if desired.manifest.size > LARGEST_MANIFEST_BYTES:
         raise AdmissionError(
-            f"the manifest offered has {desired.manifest.size} bytes, more than the "
-            f"{LARGEST_MANIFEST_BYTES} that a device reads"
+            f"the offered manifest has {desired.manifest.size} bytes, more than the "
+            f"{LARGEST_MANIFEST_BYTES} that a device reads; release a smaller one"
         )
 
 
 def parse_manifest(data: bytes) -> bundle_pb2.Manifest:
-    """Read a manifest and check that it hangs together.
+    """Parse a manifest and check that it is consistent.
 
     Raises:
-        AdmissionError: the bytes are no manifest, or one that this program does not know.
+        AdmissionError: the bytes are not a manifest, or the manifest is inconsistent.
+        UnknownFormatError: this program does not know the manifest's format.
     """
     try:
         manifest = bundle_pb2.Manifest.FromString(data)
@@ -55,7 +60,7 @@ def parse_manifest(data: bytes) -> bundle_pb2.Manifest:
     if manifest.format != MANIFEST_FORMAT:
         raise UnknownFormatError(
             f"the manifest has format {manifest.format} and this program knows "
-            f"{MANIFEST_FORMAT}; update the program or release for its format"
+            f"{MANIFEST_FORMAT}; update the program, or release the bundle in its format"
         )
     _check_nest(manifest)
     named = every_blob(manifest)
@@ -68,11 +73,13 @@ def _check_nest(manifest: bundle_pb2.Manifest) -> None:
     try:
         check_layout(manifest.tensors)
     except NestError as err:
-        raise AdmissionError(f"the manifest's nest is wrong: {err}") from err
+        raise AdmissionError(
+            f"the manifest's nest is invalid: {err}; release the bundle again"
+        ) from err
     if len(manifest.tensors[0].prefixes) != len(manifest.capacities):
         raise AdmissionError(
             f"the manifest has {len(manifest.capacities)} capacities and prefixes for "
-            f"{len(manifest.tensors[0].prefixes)}"
+            f"{len(manifest.tensors[0].prefixes)}; release the bundle again"
         )
 
 
@@ -83,45 +90,54 @@ def check_release(
     active: BundleRecord | None,
     floor: ReleaseFloor | None,
 ) -> None:
-    """Decide whether a device may go over to a release.
+    """Check that a device may switch to a release.
 
     Args:
-        manifest: of the release.
-        desired: what the cloud said about it.
-        active: what the device runs now.
-        floor: the newest release of the manifest's task that it ever accepted.
+        manifest: the release's manifest.
+        desired: the cloud's answer that names the release.
+        active: the bundle that the device runs now.
+        floor: the newest release of the manifest's task that the device ever accepted.
 
     Raises:
-        AdmissionError: another task, an older release, or a cloud that contradicts itself.
+        AdmissionError: the release is for another task, is older than one that was accepted, or
+            does not match the cloud's answer.
     """
     if manifest.release > LARGEST_RELEASE:
-        raise AdmissionError(f"release {manifest.release} is more than a device can count to")
+        raise AdmissionError(
+            f"release {manifest.release} is larger than {LARGEST_RELEASE}, the largest number that "
+            "a device can store"
+        )
     version = bundle_version(manifest, desired.manifest)
     if (desired.release, desired.bundle_version) != (manifest.release, version):
         raise AdmissionError(
-            f"the cloud calls it {desired.bundle_version!r}, its manifest says {version!r}"
+            f"the cloud offers bundle {desired.bundle_version!r}, but its manifest is that of "
+            f"{version!r}; release the bundle again"
         )
     if active is not None and active.task != manifest.task:
         raise AdmissionError(
-            f"this device runs task {active.task!r} and is offered {manifest.task!r}; give the "
-            "other task a state folder of its own"
+            f"this device runs task {active.task!r} and the cloud offers {manifest.task!r}; use a "
+            "separate state folder for the other task"
         )
     if floor is None or manifest.release > floor.release:
         return
     if manifest.release < floor.release:
         raise AdmissionError(
             f"release {manifest.release} of {manifest.task} is older than {floor.release}, which "
-            "this device accepted before; release it again with a higher number"
+            "this device has accepted; release it again with a higher number"
         )
     if desired.manifest.sha256 != floor.manifest_sha256:
         raise AdmissionError(
-            f"this device knows another bundle as release {floor.release} of {manifest.task}; "
-            "release the new one with a higher number"
+            f"this device has accepted another bundle as release {floor.release} of "
+            f"{manifest.task}; release the new one with a higher number"
         )
 
 
 def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
-    """Largest capacity that a memory budget admits.
+    """Return the largest capacity that a memory budget admits.
+
+    Args:
+        manifest: the bundle's manifest.
+        memory_bytes: bytes that a resident capacity may hold.
 
     Raises:
         AdmissionError: not even capacity 1 fits.
@@ -130,7 +146,7 @@ def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
     if capacity == 0:
         raise AdmissionError(
             f"a budget of {memory_bytes} bytes admits no capacity of {manifest.task}: the smallest "
-            f"needs {manifest.capacities[0].memory_bytes}; raise the memory budget"
+            f"needs {manifest.capacities[0].memory_bytes} bytes; raise the memory budget"
         )
     return capacity
 
@@ -138,5 +154,11 @@ def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
 def needed_blobs(
     manifest: bundle_pb2.Manifest, capacity: int, activations: Activations
 ) -> list[bundle_pb2.Blob]:
-    """List what a device that holds capacities 1 to `capacity` needs besides the manifest."""
+    """List the blobs, besides the manifest, of capacities 1 to `capacity`.
+
+    Args:
+        manifest: the bundle's manifest.
+        capacity: largest capacity to hold.
+        activations: activation type of the templates.
+    """
     return [*shared_blobs(manifest), *rings_and_templates(manifest, capacity, activations)]

@@ -11,7 +11,7 @@ from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_core.network.address import Address
 from nestling_core.telemetry.host_state import HostState, read_host_state
 from nestling_device.doctor.finding import CheckedDevice, Finding
-from nestling_device.transport.connection_diagnosis import find_obstacle
+from nestling_device.transport.connection_diagnosis import find_connection_problem
 from nestling_device.transport.grpc_channel import Channel
 from nestling_device.transport.mqtt_connection import BrokerUnreachableError, Connection
 
@@ -139,11 +139,11 @@ def _blocked(check: str, address: Address, subject: CheckedDevice) -> Finding | 
         advice = "enrol this device again: nestling-device enrol"
         found = f"the identity cannot be used: {err}"
         return Finding(check=check, level="fail", found=found, advice=advice)
-    obstacle = find_obstacle(address, tls)
-    if obstacle is None:
+    problem = find_connection_problem(address, tls)
+    if problem is None:
         return None
-    advice = f"{obstacle.advice}; see {_SETTINGS[check]}"
-    return Finding(check=check, level="fail", found=obstacle.found, advice=advice)
+    advice = f"{problem.advice}; see {_SETTINGS[check]}"
+    return Finding(check=check, level="fail", found=problem.problem, advice=advice)
 
 
 def _unknown(check: str, key: str) -> Finding:

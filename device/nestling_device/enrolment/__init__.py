@@ -1,1 +1,1 @@
-"""How a device gets its certificate, renews it, and finds its cloud."""
+"""Obtains and renews a device's certificate, and finds its cloud."""

@@ -1,4 +1,4 @@
-"""How a device gets its identity: exchanges a one-time token for a certificate, and renews it."""
+"""Exchanges a one-time token for a certificate, and renews the certificate."""
 
 import hashlib
 import ssl
@@ -19,7 +19,10 @@ from nestling_core.enrolment_token import EnrolmentToken
 from nestling_core.network.address import Address
 from nestling_device.errors import DeviceError
 from nestling_device.storage import fsync
-from nestling_device.transport.connection_diagnosis import ConnectionProblem, find_obstacle
+from nestling_device.transport.connection_diagnosis import (
+    ConnectionProblem,
+    find_connection_problem,
+)
 from nestling_device.transport.grpc_channel import dial
 from nestling_device.transport.identity import (
     Credentials,
@@ -37,49 +40,53 @@ _UNREACHED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 class EnrolmentError(DeviceError):
-    """No certificate could be obtained; the text says why, and what to do."""
+    """No certificate could be obtained; the message says why and what to do."""
 
 
 def enrol(cloud: Address, token: EnrolmentToken, state_dir: Path) -> Identity:
-    """Get an identity for a token, and keep it in the state folder.
+    """Exchange a one-time token for an identity, and save it in the state folder.
 
-    The key is on the disk before the token is shown. If the answer gets lost, the same token may
-    be shown again: it is valid for that key.
+    The key is on the disk before the token is sent. If the answer gets lost, the same token can be
+    sent again, because it stays valid for that key.
 
     Args:
-        cloud: where its enrolment service is.
-        token: what `nestling-cloud device add` printed.
-        state_dir: the device's.
+        cloud: address of the cloud's enrolment service.
+        token: the token that `nestling-cloud device add` printed.
+        state_dir: the device's state folder.
 
     Raises:
-        EnrolmentError: the token is refused, or the cloud cannot be reached or is another one.
+        EnrolmentError: the token is refused, or the cloud cannot be reached or is not the one that
+            made the token.
         IdentityError: the state folder cannot be used.
     """
-    _check_namesake(state_dir, token.device_id)
+    _check_folder_owner(state_dir, token.device_id)
     authority = _authority(token, utc_now())
     key = _pending_key(state_dir, token)
     request = enrolment_pb2.EnrolRequest(
         secret=token.secret, certificate_request=_signing_request(key)
     )
     credentials = grpc.ssl_channel_credentials(authority.encode())
-    with _refusals(cloud, lambda: _anonymous_tls(authority)), dial(cloud, credentials) as channel:
+    with (
+        _call_errors(cloud, lambda: _anonymous_tls(authority)),
+        dial(cloud, credentials) as channel,
+    ):
         stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
         answer = stub.Enrol(request, timeout=_TIMEOUT_S)
-    papers = Credentials(
+    issued = Credentials(
         key=_pem(key),
         certificate=answer.certificate,
         authority=authority,
         cloud=answer.cloud,
         broker=answer.broker,
     )
-    _check(papers, token.device_id, cloud)
-    identity = save_identity(state_dir, papers)
-    _forget_pending(state_dir)
+    _check(issued, token.device_id, cloud)
+    identity = save_identity(state_dir, issued)
+    _delete_pending_keys(state_dir)
     return identity
 
 
 def renew(identity: Identity) -> None:
-    """Get another certificate, for another key, and put it in place of the one there is.
+    """Replace an identity's key and certificate with new ones.
 
     Raises:
         EnrolmentError: the cloud cannot be reached, or refuses.
@@ -87,49 +94,49 @@ def renew(identity: Identity) -> None:
     """
     key = ec.generate_private_key(ec.SECP256R1())
     request = enrolment_pb2.RenewRequest(certificate_request=_signing_request(key))
-    held, cloud = identity.papers, Address.parse(identity.cloud)
+    held, cloud = identity.credentials, Address.parse(identity.cloud)
     credentials = identity.channel_credentials()
-    with _refusals(cloud, identity.ssl_context), dial(cloud, credentials) as channel:
+    with _call_errors(cloud, identity.ssl_context), dial(cloud, credentials) as channel:
         stub = enrolment_pb2_grpc.RenewalServiceStub(channel)
         answer = stub.Renew(request, timeout=_TIMEOUT_S)
-    papers = Credentials(
+    issued = Credentials(
         key=_pem(key),
         certificate=answer.certificate,
         authority=held.authority,
         cloud=held.cloud,
         broker=held.broker,
     )
-    _check(papers, identity.device_id, cloud)
-    save_identity(identity.state_dir, papers)
+    _check(issued, identity.device_id, cloud)
+    save_identity(identity.state_dir, issued)
 
 
-def _check_namesake(state_dir: Path, device_id: str) -> None:
-    """Keep two devices out of one folder: what one has answered would go out as the other's."""
-    with suppress(IdentityError):  # a damaged one may be replaced
+def _check_folder_owner(state_dir: Path, device_id: str) -> None:
+    """Reject another device's folder, because its receipts would be sent under the new name."""
+    with suppress(IdentityError):  # a damaged identity may be replaced
         held = Identity.load(state_dir)
         if held is not None and held.device_id != device_id:
             raise EnrolmentError(
                 f"{state_dir} holds the identity of {held.device_id!r} and this token is for "
-                f"{device_id!r}; name another --state"
+                f"{device_id!r}; name another folder with --state"
             )
 
 
 def _authority(token: EnrolmentToken, now: datetime) -> str:
-    """PEM of the authority in a token."""
+    """Return the PEM certificate of the authority in a token."""
     try:
         certificate = x509.load_der_x509_certificate(token.authority)
     except ValueError as err:
-        raise EnrolmentError("this token holds no certificate: copy the whole line") from err
+        raise EnrolmentError("this token has no valid certificate: copy the whole line") from err
     if now < certificate.not_valid_before_utc:
         raise EnrolmentError(
-            f"this device's clock says {now:%Y-%m-%d %H:%M} UTC, which is before its cloud was "
+            f"this device's clock shows {now:%Y-%m-%d %H:%M} UTC, which is before its cloud was "
             "set up; set the clock and try again"
         )
     return ssl.DER_cert_to_PEM_cert(token.authority)
 
 
 def _pending_key(state_dir: Path, token: EnrolmentToken) -> ec.EllipticCurvePrivateKey:
-    """Key for a token: made at first, and found again if the answer got lost."""
+    """Return the key for a token: a new one at first, the same one after a lost answer."""
     path = state_dir / f"{_PENDING}{hashlib.sha256(token.secret).hexdigest()[:16]}.pem"
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -142,22 +149,22 @@ def _pending_key(state_dir: Path, token: EnrolmentToken) -> ec.EllipticCurvePriv
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError) as err:
         raise IdentityError(
-            f"cannot keep a key in {path}: {err}; name a state folder that can be written"
+            f"cannot store a key in {path}: {err}; name a state folder that can be written"
         ) from err
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
 
 
-def _forget_pending(state_dir: Path) -> None:
+def _delete_pending_keys(state_dir: Path) -> None:
     for path in state_dir.glob(f"{_PENDING}*"):
-        with suppress(OSError):  # another user's, and harmless
+        with suppress(OSError):  # a leftover file does no harm
             path.unlink(missing_ok=True)
 
 
 def _signing_request(key: ec.EllipticCurvePrivateKey) -> str:
-    # The cloud takes the name from the token, or from the certificate that we show.
-    nobody = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
-    request = x509.CertificateSigningRequestBuilder(nobody).sign(key, hashes.SHA256())
+    # The cloud ignores this name: it uses the one in the token or in the client certificate.
+    placeholder = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
+    request = x509.CertificateSigningRequestBuilder(placeholder).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()
 
 
@@ -169,29 +176,31 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> str:
     ).decode()
 
 
-def _check(papers: Credentials, device_id: str, cloud: Address) -> None:
-    """Refuse a certificate that is not the one asked for."""
+def _check(credentials: Credentials, device_id: str, cloud: Address) -> None:
+    """Reject a certificate that the authority did not issue, or that has another name."""
     try:
-        name = common_name(papers.certificate)
-        authority = x509.load_pem_x509_certificate(papers.authority.encode())
-        certificate = x509.load_pem_x509_certificate(papers.certificate.encode())
+        name = common_name(credentials.certificate)
+        authority = x509.load_pem_x509_certificate(credentials.authority.encode())
+        certificate = x509.load_pem_x509_certificate(credentials.certificate.encode())
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature) as err:
-        raise EnrolmentError(f"{cloud} answered with a certificate of no use: {err}") from err
+        raise EnrolmentError(
+            f"{cloud} answered with an unusable certificate: {err}; check --cloud"
+        ) from err
     if name != device_id:
         raise EnrolmentError(
-            f"{cloud} answered with a certificate for {name!r} instead of {device_id!r}; "
-            "it was thrown away"
+            f"{cloud} answered with a certificate for {name!r} instead of {device_id!r}, which "
+            "was discarded; check --cloud"
         )
 
 
 @contextmanager
-def _refusals(address: Address, tls: Callable[[], ssl.SSLContext]) -> Iterator[None]:
-    """Turn a failed call into an error that says why.
+def _call_errors(address: Address, tls: Callable[[], ssl.SSLContext]) -> Iterator[None]:
+    """Turn a failed gRPC call into an EnrolmentError that gives the reason.
 
     Args:
-        address: that was called.
-        tls: makes the context to connect with once more, where gRPC did not reach the server.
+        address: address that the call goes to.
+        tls: makes the context for a diagnostic connection if gRPC did not reach the server.
 
     Raises:
         EnrolmentError: the call failed.
@@ -199,29 +208,29 @@ def _refusals(address: Address, tls: Callable[[], ssl.SSLContext]) -> Iterator[N
     try:
         yield
     except grpc.RpcError as err:
-        obstacle = None
+        problem = None
         if err.code() in _UNREACHED:
-            with suppress(OSError):  # of files that another process has just replaced
-                obstacle = find_obstacle(address, tls())
-        reason = _reason(address, err.code(), err.details() or "", obstacle)
+            with suppress(OSError):  # another process has just replaced the certificate's files
+                problem = find_connection_problem(address, tls())
+        reason = _reason(address, err.code(), err.details() or "", problem)
         raise EnrolmentError(reason) from err
 
 
 def _reason(
-    address: Address, code: grpc.StatusCode, details: str, obstacle: ConnectionProblem | None
+    address: Address, code: grpc.StatusCode, details: str, problem: ConnectionProblem | None
 ) -> str:
-    """What went wrong, and what to do."""
+    """Describe what went wrong and what to do."""
     if code in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED}:
         return f"{address} refused: {details}; nestling-cloud device add NAME makes another token"
-    if obstacle is not None:
-        return str(obstacle)
+    if problem is not None:
+        return str(problem)
     if code in _UNREACHED:
-        return f"{address} cannot be reached ({details}); check that the cloud runs, and --cloud"
+        return f"{address} cannot be reached ({details}); check --cloud, and that the cloud runs"
     return f"{address} did not enrol this device ({code.name}): {details}"
 
 
 def _anonymous_tls(authority: str) -> ssl.SSLContext:
-    """Make a TLS context that trusts the cloud's authority and shows no certificate."""
+    """Return a TLS context that trusts the cloud's authority and has no client certificate."""
     context = ssl.create_default_context(cadata=authority)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

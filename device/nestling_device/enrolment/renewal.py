@@ -1,4 +1,4 @@
-"""Renews a device's certificate in the background, long before it ends."""
+"""Renews a device's certificate in the background, long before it expires."""
 
 import logging
 import threading
@@ -15,24 +15,24 @@ _log = logging.getLogger(__name__)
 
 
 class Renewal:
-    """A thread that looks at an identity once an hour; what fails is tried again."""
+    """A thread that checks an identity every hour and renews it; a failure is retried then."""
 
     def __init__(self, identity: Identity) -> None:
-        """Prepare; entering the context begins."""
+        """Prepare the thread; entering the context starts it."""
         self._identity = identity
         self._stop = threading.Event()
-        # A call to a cloud that hangs must not hold up the end of the device.
+        # A daemon, so that a call to a cloud that hangs does not delay the end of the process.
         self._thread = threading.Thread(target=self._run, name="renewal", daemon=True)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                if self._identity.is_worn(utc_now()):
+                if self._identity.needs_renewal(utc_now()):
                     renew(self._identity)
-                    _log.info("this device's certificate is good until %s", self._identity.ends)
+                    _log.info("this device's certificate is valid until %s", self._identity.ends)
             except DeviceError as err:
                 _log.warning(
-                    "cannot renew this device's certificate, which ends at %s: %s",
+                    "cannot renew this device's certificate, which expires at %s: %s",
                     self._identity.ends,
                     err,
                 )

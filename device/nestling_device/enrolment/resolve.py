@@ -1,4 +1,4 @@
-"""Who a device is and where its cloud is: as configured, otherwise as it enrolled."""
+"""Finds a device's name and its cloud: from the configuration, otherwise from its identity."""
 
 from pathlib import Path
 
@@ -7,46 +7,53 @@ from nestling_core.network.hosts import is_loopback
 from nestling_device.config.schema import Config, with_values
 from nestling_device.transport.identity import Identity, IdentityError
 
-_NAMELESS = "device-1"
+_DEFAULT_ID = "device-1"
 
 
 def state_dir_of(config: Config) -> Path:
-    """Folder of everything that has to outlive a restart."""
-    return Path(config.device.state or f"nestling-{config.device.id or _NAMELESS}")
+    """Return the state folder, which holds everything that must survive a restart."""
+    return Path(config.device.state or f"nestling-{config.device.id or _DEFAULT_ID}")
 
 
-def joined(config: Config) -> tuple[Config, Identity | None]:
-    """Complete a configuration by the identity in its state folder.
+def resolve_identity(config: Config) -> tuple[Config, Identity | None]:
+    """Complete a configuration with the identity in its state folder.
 
     Returns:
-        The configuration with name, state folder and addresses as far as they are known, and the
-        identity, None if this device has not enrolled.
+        The configuration with the name, state folder and addresses as far as they are known, and
+        the identity; None if this device has not enrolled.
 
     Raises:
-        IdentityError: the identity is damaged, or another device's.
+        IdentityError: the identity is damaged, or belongs to another device.
     """
     state_dir = state_dir_of(config)
     identity = Identity.load(state_dir)
-    known: dict[tuple[str, str], object] = {
+    resolved: dict[tuple[str, str], object] = {
         ("device", "state"): str(state_dir),
-        ("device", "id"): config.device.id or _NAMELESS,
+        ("device", "id"): config.device.id or _DEFAULT_ID,
     }
     if identity is not None:
-        known[("device", "id")] = config.device.id or identity.device_id
-        known[("cloud", "address")] = config.cloud.address or identity.cloud
-        known[("cloud", "broker")] = config.cloud.broker or identity.broker
-        if known[("device", "id")] != identity.device_id:
+        resolved[("device", "id")] = config.device.id or identity.device_id
+        resolved[("cloud", "address")] = config.cloud.address or identity.cloud
+        resolved[("cloud", "broker")] = config.cloud.broker or identity.broker
+        if resolved[("device", "id")] != identity.device_id:
             raise IdentityError(
                 f"{state_dir} holds the identity of {identity.device_id!r}, not of "
-                f"{config.device.id!r}; name another --state, or leave out --id"
+                f"{config.device.id!r}; name another folder with --state, or leave out --id"
             )
-    return with_values(config, known), identity
+    return with_values(config, resolved), identity
 
 
 def check_reachable(config: Config, identity: Identity | None) -> None:
-    """Raise IdentityError unless cloud and broker are known, and may be spoken to as we are.
+    """Check that cloud and broker are known, and that this device may connect to them.
 
-    Without an identity nothing is encrypted, so nothing leaves this machine.
+    Without an identity nothing is encrypted, so nothing may leave this machine.
+
+    Args:
+        config: a configuration that `resolve_identity` completed.
+        identity: the device's identity, None if it has not enrolled.
+
+    Raises:
+        IdentityError: an address is missing, or is on another machine and there is no identity.
     """
     if not config.cloud.address or not config.cloud.broker:
         raise IdentityError(
@@ -56,6 +63,6 @@ def check_reachable(config: Config, identity: Identity | None) -> None:
     for address in (config.cloud.address, config.cloud.broker):
         if identity is None and not is_loopback(Address.parse(address).host):
             raise IdentityError(
-                f"{address} is on another machine, and this device has no identity to speak to it "
-                "by; enrol it first: nestling-device enrol --help"
+                f"{address} is on another machine, and this device has no identity to connect "
+                "with; enrol it first: nestling-device enrol --help"
             )

@@ -1,1 +1,1 @@
-"""The state folder: SQLite files that survive a power cut, its lock, and a snapshot for readers."""
+"""The state folder: SQLite files that survive a power cut, a lock, and snapshots for readers."""

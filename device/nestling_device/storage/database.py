@@ -1,4 +1,4 @@
-"""A SQLite file of the device: what a transaction wrote survives a kill and a power cut."""
+"""SQLite files of the device; committed transactions survive a kill and a power cut."""
 
 import logging
 import sqlite3
@@ -24,11 +24,11 @@ class StorageError(DeviceError):
 
 @dataclass(frozen=True, kw_only=True)
 class LockTimeout:
-    """How long to wait for another program that holds the file locked, such as a backup.
+    """Most time to wait while another program, such as a backup, has locked the file.
 
     Attributes:
-        busy_s: longest wait of one attempt.
-        give_up_s: longest wait of all attempts together; then the lock is an error.
+        busy_s: most time for one attempt.
+        give_up_s: most time for all attempts together; after it the lock becomes an error.
     """
 
     busy_s: float = 2.0
@@ -39,22 +39,23 @@ class Database:
     """One SQLite file in WAL mode with `synchronous=FULL`, shared by the threads of a process."""
 
     def __init__(
-        self, path: Path, *, schema: str, version: int, patience: LockTimeout | None = None
+        self, path: Path, *, schema: str, version: int, lock_timeout: LockTimeout | None = None
     ) -> None:
-        """Open the file, making it if there is none; only its owner may read it.
+        """Open the file, or create it so that only its owner can read it.
 
         Args:
-            path: the file; its folder is made.
-            schema: statements that make an empty file ready.
-            version: of the schema, from 1; a file of another version is refused.
-            patience: with a program that holds the file locked; None for the usual one.
+            path: the file; its folder is created if missing.
+            schema: SQL statements that set up an empty file.
+            version: version of the schema, from 1; a file of another version is refused.
+            lock_timeout: most time to wait while another program has locked the file (default:
+                `LockTimeout()`).
 
         Raises:
-            StorageError: the folder cannot be written, or the file is damaged, of another version
-                or locked for good.
+            StorageError: the folder cannot be written, or the file is damaged, has another
+                version, or stays locked.
         """
         self._path = path
-        self._patience = patience or LockTimeout()
+        self._lock_timeout = lock_timeout or LockTimeout()
         self._lock = threading.RLock()
         with self._wrapped():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +64,7 @@ class Database:
                 path,
                 isolation_level=None,
                 check_same_thread=False,
-                timeout=self._patience.busy_s,
+                timeout=self._lock_timeout.busy_s,
             )
         try:
             self._prepare(schema, version)
@@ -77,29 +78,30 @@ class Database:
             self._execute_when_unlocked("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
         with self.transaction() as cursor:
-            (found,) = cursor.execute("PRAGMA user_version").fetchone()
-            if found == 0:
+            (found_version,) = cursor.execute("PRAGMA user_version").fetchone()
+            if found_version == 0:
                 for statement in filter(str.strip, schema.split(";")):
                     cursor.execute(statement)
                 cursor.execute(f"PRAGMA user_version={version}")
-        if found not in {0, version}:
+        if found_version not in {0, version}:
             raise StorageError(
-                f"{self._path} has layout {found} and this program knows {version}: use the "
-                "program that wrote it, or another state folder"
+                f"{self._path} has layout {found_version} and this program knows {version}: use "
+                "the program that wrote it, or another state folder"
             )
 
     @contextmanager
     def transaction(self, *, give_up_s: float | None = None) -> Iterator[sqlite3.Cursor]:
-        """Run statements that happen all or not at all; they are on the disk when this ends.
+        """Run statements as one transaction, which is on the disk when the block ends.
 
-        Waits while another program holds the file locked.
+        Waits while another program has locked the file. An exception in the block rolls the
+        transaction back.
 
         Args:
-            give_up_s: longest wait, though never less than one attempt; None for this file's
-                patience.
+            give_up_s: most time to wait; one attempt is always made (default: this file's
+                `LockTimeout`).
 
         Raises:
-            StorageError: the disk is full, or the file is damaged or locked for good; nothing has
+            StorageError: the disk is full, or the file is damaged or stays locked; nothing has
                 changed.
         """
         with self._lock, self._wrapped():
@@ -116,7 +118,7 @@ class Database:
                 cursor.close()
 
     def damage_error(self, fault: object) -> StorageError:
-        """Make the error to raise for content that makes no sense."""
+        """Return the error to raise for invalid content."""
         return StorageError(
             f"{self._path} is damaged: {fault}; move it away, or use another state folder"
         )
@@ -125,23 +127,23 @@ class Database:
         """Check the whole file for damage.
 
         Raises:
-            StorageError: it is damaged.
+            StorageError: the file is damaged.
         """
         with self.transaction() as cursor:
-            (found,) = cursor.execute("PRAGMA integrity_check(1)").fetchone()
-        if found != "ok":
-            raise self.damage_error(found)
+            (result,) = cursor.execute("PRAGMA integrity_check(1)").fetchone()
+        if result != "ok":
+            raise self.damage_error(result)
 
     def _execute_when_unlocked(self, statement: str, give_up_s: float | None = None) -> None:
-        """Execute a statement once no other program holds the file locked."""
-        patience_s = self._patience.give_up_s if give_up_s is None else give_up_s
-        deadline_s = time.monotonic() + patience_s
+        """Execute a statement as soon as no other program has locked the file."""
+        wait_s = self._lock_timeout.give_up_s if give_up_s is None else give_up_s
+        deadline_s = time.monotonic() + wait_s
         warned = False
         while True:
             try:
                 self._connection.execute(statement)
             except sqlite3.OperationalError as err:
-                # The low byte of an extended code is the plain one.
+                # The low byte of an extended error code is the primary code.
                 busy = err.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
                 if not busy or time.monotonic() > deadline_s:
                     raise
@@ -162,6 +164,7 @@ class Database:
             ) from err
 
     def close(self) -> None:
+        """Close the file."""
         with self._lock:
             self._connection.close()
 

@@ -1,4 +1,4 @@
-"""A second copy of the release floors: losing state.db must not let old releases in."""
+"""Keeps a second copy of the release floors, so that old releases stay refused without state.db."""
 
 import hashlib
 import json
@@ -15,7 +15,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseFloor:
-    """The newest release of a task that the device ever accepted."""
+    """The newest release of a task that the device ever accepted.
+
+    Attributes:
+        release: number of the release.
+        manifest_sha256: digest of its manifest.
+    """
 
     release: int
     manifest_sha256: str
@@ -25,12 +30,12 @@ Floors = Mapping[str, ReleaseFloor]  # by task
 
 
 def read_floors(path: Path) -> dict[str, ReleaseFloor]:
-    """Read a copy; a damaged one is logged and counts as empty."""
+    """Read the copy; return no floors if it is missing or damaged, and log damage."""
     try:
         data = parse_json(path.read_bytes())
         floors = data["floors"]
         if data["sha256"] != _digest(floors):
-            raise ValueError("its checksum does not match")  # noqa: TRY301 - one answer to all
+            raise ValueError("its checksum does not match")  # noqa: TRY301 - handled below
         return {
             str(task): ReleaseFloor(release=int(release), manifest_sha256=str(sha256))
             for task, (release, sha256) in floors.items()
@@ -43,7 +48,11 @@ def read_floors(path: Path) -> dict[str, ReleaseFloor]:
 
 
 def write_floors(path: Path, floors: Floors) -> None:
-    """Put a copy in the place of the one before; a kill leaves the old one or the new one.
+    """Replace the copy; a kill leaves either the old file or the new one.
+
+    Args:
+        path: the file.
+        floors: the floors to write.
 
     Raises:
         OSError: the folder cannot be written.
@@ -54,7 +63,7 @@ def write_floors(path: Path, floors: Floors) -> None:
 
 
 def highest(one: Floors, other: Floors) -> dict[str, ReleaseFloor]:
-    """Take the higher floor of each task."""
+    """Merge two sets of floors by keeping the higher floor of each task."""
     return {
         task: max(
             (floors[task] for floors in (one, other) if task in floors),

@@ -1,11 +1,11 @@
-"""Files and folders that survive a power cut."""
+"""Writes files and folders so that they survive a power cut."""
 
 import os
 from pathlib import Path
 
 
 def sync(folder: Path) -> None:
-    """Put a folder's list of files on the disk; `fsync` of a file alone does not do it."""
+    """Flush a folder's entries to the disk, which `fsync` of a file alone does not do."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -14,12 +14,12 @@ def sync(folder: Path) -> None:
 
 
 def replace_file(path: Path, text: str, *, mode: int = 0o666) -> None:
-    """Put a file in the place of the one before; a kill leaves the old one or the new one.
+    """Replace a file's content; a kill leaves either the old content or the new one.
 
     Args:
-        path: the file; its folder exists.
-        text: its new content.
-        mode: permissions of the file, less the umask.
+        path: the file; its folder must exist.
+        text: the new content.
+        mode: permissions of the new file, before the umask.
 
     Raises:
         OSError: the folder cannot be written.

@@ -1,4 +1,4 @@
-"""A claim on a state folder: two devices that share one would number receipts twice."""
+"""Locks a state folder, because two devices sharing one would use receipt numbers twice."""
 
 import fcntl
 import os
@@ -9,17 +9,17 @@ from pathlib import Path
 
 from nestling_device.storage.database import StorageError
 
-# Whoever asks for the status holds the lock for an instant.
+# A program that reads the status holds the lock for an instant.
 _ATTEMPTS = 3
 _PAUSE_S = 0.02
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Make a folder and keep other devices out of it; a killed process lets go of it too.
+    """Create a state folder and lock it against other devices; the lock ends with the process.
 
     Raises:
-        StorageError: another device runs in it, or it cannot be made.
+        StorageError: another device runs in the folder, or the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -31,7 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         if not any(_lock(descriptor) for _ in range(_ATTEMPTS)):
             raise StorageError(
-                f"another device runs in {folder}: end it, or give this one another state folder"
+                f"another device runs in {folder}: stop it, or give this one another state folder"
             )
         yield
     finally:

@@ -1,4 +1,4 @@
-"""How a device stands, read from its state folder without disturbing it, running or not."""
+"""Reads a device's status from its state folder without disturbing a running device."""
 
 import fcntl
 import os
@@ -17,15 +17,15 @@ from nestling_device.storage.database import StorageError
 
 @dataclass(frozen=True, kw_only=True)
 class BundleSnapshot:
-    """The bundle that runs.
+    """The active bundle.
 
     Attributes:
-        version: its name.
-        task: what it answers.
-        release: its number.
-        capacity: capacities 1 to this are on the device.
-        sha256: of its manifest.
-        size: of its manifest, bytes.
+        version: name of the bundle.
+        task: task of the bundle.
+        release: number of the release.
+        capacity: largest capacity on the device; all smaller ones are there too.
+        sha256: digest of the manifest.
+        size: size of the manifest, bytes.
     """
 
     version: str
@@ -38,14 +38,14 @@ class BundleSnapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxSnapshot:
-    """The queue of receipts.
+    """The state of the outbox.
 
     Attributes:
         written: sequence of the newest receipt, 0 before the first.
-        acknowledged: up to here the cloud has everything.
-        depth: receipts that wait.
-        oldest_ms: Unix time of the oldest that waits, milliseconds; None if none does.
-        newest_ms: of the newest that waits.
+        acknowledged: sequence up to which the cloud has acknowledged everything.
+        depth: number of receipts in the outbox.
+        oldest_ms: Unix time of the oldest receipt in it, milliseconds; None if it is empty.
+        newest_ms: Unix time of the newest receipt in it, milliseconds; None if it is empty.
     """
 
     written: int
@@ -56,10 +56,10 @@ class OutboxSnapshot:
 
 
 def is_running(state_dir: Path) -> bool:
-    """Whether a device has claimed the state folder.
+    """Return whether a running device has locked the state folder.
 
     Raises:
-        StorageError: the claim cannot be looked at.
+        StorageError: the lock cannot be read.
     """
     try:
         descriptor = os.open(state_dir / "lock", os.O_RDONLY)
@@ -72,12 +72,12 @@ def is_running(state_dir: Path) -> bool:
     except BlockingIOError:
         return True
     finally:
-        os.close(descriptor)  # lets go at once
+        os.close(descriptor)  # releases our own lock at once
     return False
 
 
 def read_bundle(state_dir: Path) -> BundleSnapshot | None:
-    """Tell which bundle is active, None before the first installation.
+    """Return the active bundle, None before the first installation.
 
     Raises:
         StorageError: the state cannot be read.
@@ -99,7 +99,7 @@ def read_bundle(state_dir: Path) -> BundleSnapshot | None:
 
 
 def read_outbox(state_dir: Path) -> OutboxSnapshot | None:
-    """Tell how full the outbox is, None before the first start.
+    """Return the state of the outbox, None before the first start.
 
     Raises:
         StorageError: the outbox cannot be read.
@@ -130,13 +130,13 @@ def read_outbox(state_dir: Path) -> OutboxSnapshot | None:
 def _answered_at_ms(data: bytes) -> int | None:
     try:
         return receipt_pb2.Receipt.FromString(data).answered_at_ms
-    except (DecodeError, TypeError):  # a damaged row, which the device reports as lost
+    except (DecodeError, TypeError):  # the row is damaged; the device reports it as lost
         return None
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Cursor | None]:
-    """Read a database in one transaction; None where there is none."""
+    """Open a read transaction on a database; yields None if the file does not exist."""
     if not path.exists():
         yield None
         return
@@ -153,6 +153,6 @@ def _reading(path: Path) -> Iterator[sqlite3.Cursor | None]:
 
 def _unreadable(path: Path, err: Exception) -> StorageError:
     return StorageError(
-        f"{path} cannot be read: {err}; ask as the user that the device runs as, for example with "
-        "sudo -u nestling"
+        f"{path} cannot be read: {err}; run this command as the user that the device runs as, for "
+        "example with sudo -u nestling"
     )

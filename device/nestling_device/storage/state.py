@@ -1,4 +1,4 @@
-"""What a device must not forget: its bundle, the releases it accepted, its birth counter."""
+"""The device's durable state: its bundle, the releases it accepted, and its birth counter."""
 
 import logging
 import sqlite3
@@ -40,7 +40,15 @@ _COLUMNS = "sha256, size, version, task, release, capacity"
 
 @dataclass(frozen=True, kw_only=True)
 class BundleRecord:
-    """A bundle that passed its self-test on this device, up to `capacity`."""
+    """A bundle that passed its self-test on this device.
+
+    Attributes:
+        manifest: size and digest of the manifest.
+        version: name of the bundle.
+        task: task of the bundle.
+        release: number of the release.
+        capacity: largest capacity that was installed; all smaller ones were too.
+    """
 
     manifest: bundle_pb2.Blob
     version: str
@@ -50,25 +58,28 @@ class BundleRecord:
 
 
 class State:
-    """A device's durable facts, in one SQLite file: a kill leaves the old ones or the new ones.
+    """A device's durable state in one SQLite file; a kill leaves the old state or the new one.
 
-    The floors are also in a second file, and the higher one counts: losing state.db loses the
-    bundle, but not the rule that nothing older may be installed.
+    The release floors are also in a second file, and the higher floor counts. Losing state.db
+    loses the bundle, but older releases stay refused.
     """
 
-    def __init__(self, folder: Path, *, patience: LockTimeout | None = None) -> None:
+    def __init__(self, folder: Path, *, lock_timeout: LockTimeout | None = None) -> None:
         """Open `folder`/state.db.
 
         Args:
             folder: the device's state folder.
-            patience: with another program that holds the file locked; None for the usual one.
+            lock_timeout: most time to wait while another program has locked the file (default:
+                `LockTimeout()`).
 
         Raises:
             StorageError: the folder cannot be used, or the file is damaged; the message says what
                 to do.
         """
         self._floors_path = folder / "floors.json"
-        self._database = Database(folder / "state.db", schema=_SCHEMA, version=1, patience=patience)
+        self._database = Database(
+            folder / "state.db", schema=_SCHEMA, version=1, lock_timeout=lock_timeout
+        )
         try:
             self._database.check()
             self._settle_floors()
@@ -77,7 +88,7 @@ class State:
             raise
 
     def _settle_floors(self) -> None:
-        """Raise the floors of both files to the higher ones."""
+        """Raise the floors in both files to the higher one of each task."""
         copied = read_floors(self._floors_path)
         with self._database.transaction() as cursor:
             held = self._read_floors(cursor)
@@ -85,9 +96,9 @@ class State:
             lost = sorted(task for task in copied if floors[task] != held.get(task))
             if lost:
                 _log.warning(
-                    "state.db has lost which releases of %s this device accepted: it was damaged, "
-                    "emptied or put back from a copy; releases older than %s stay refused, as %s "
-                    "says",
+                    "state.db no longer records which releases of %s this device accepted: it was "
+                    "damaged, emptied or restored from a copy; releases older than %s stay refused "
+                    "because of %s",
                     ", ".join(lost),
                     ", ".join(str(floors[task].release) for task in lost),
                     self._floors_path,
@@ -100,7 +111,7 @@ class State:
     def _copy_floors(self, floors: Floors) -> None:
         try:
             write_floors(self._floors_path, floors)
-        except OSError as err:  # state.db has them; the next start copies them
+        except OSError as err:  # state.db has the floors; the next start copies them
             _log.warning("%s cannot be written: %s", self._floors_path, err)
 
     def _read_floors(self, cursor: sqlite3.Cursor) -> dict[str, ReleaseFloor]:
@@ -111,19 +122,19 @@ class State:
 
     def _floor(self, release: object, sha256: object) -> ReleaseFloor:
         if not isinstance(release, int) or not isinstance(sha256, str):
-            raise self._database.damage_error("a release floor is no number")
+            raise self._database.damage_error("a release floor is invalid")
         return ReleaseFloor(release=release, manifest_sha256=sha256)
 
     def active(self) -> BundleRecord | None:
-        """Name the bundle to run, None before the first switch."""
+        """Return the bundle to run, None before the first switch."""
         return self._bundle("active")
 
     def previous(self) -> BundleRecord | None:
-        """Name the bundle before the active one."""
+        """Return the bundle that was active before, None if there was none."""
         return self._bundle("previous")
 
     def floor(self, task: str) -> ReleaseFloor | None:
-        """Newest release of `task` ever accepted: nothing below it may be installed."""
+        """Return the newest release of `task` ever accepted; nothing older may be installed."""
         with self._database.transaction() as cursor:
             row = cursor.execute(
                 "SELECT release, sha256 FROM floors WHERE task = ?", (task,)
@@ -131,7 +142,7 @@ class State:
         return None if row is None else self._floor(*row)
 
     def switch(self, bundle: BundleRecord) -> None:
-        """Make `bundle` the active one and its release the floor of its task, at once."""
+        """Make `bundle` active and its release the floor of its task, in one transaction."""
         with self._database.transaction() as cursor:
             cursor.execute(
                 f"INSERT OR REPLACE INTO bundles SELECT 'previous', {_COLUMNS} FROM bundles "  # noqa: S608 - constants
@@ -158,7 +169,7 @@ class State:
         self._copy_floors(floors)
 
     def next_bd_seq(self) -> int:
-        """Count a connection to the broker: Sparkplug's bdSeq, 0 to 255 and round again."""
+        """Return the bdSeq of the next broker connection (Sparkplug): it wraps after 255."""
         with self._database.transaction() as cursor:
             row = cursor.execute(
                 "INSERT INTO births VALUES (1, 0) ON CONFLICT (id) DO UPDATE "
@@ -178,7 +189,7 @@ class State:
         texts, numbers = (sha256, version, task), (size, release, capacity)
         sound = all(isinstance(text, str) for text in texts) and is_digest(sha256)
         if not sound or not all(isinstance(number, int) and number >= 0 for number in numbers):
-            raise self._database.damage_error(f"the row of the {slot} bundle makes no sense")
+            raise self._database.damage_error(f"the row of the {slot} bundle is invalid")
         return BundleRecord(
             manifest=bundle_pb2.Blob(sha256=sha256, size=size),
             version=version,
@@ -188,6 +199,7 @@ class State:
         )
 
     def close(self) -> None:
+        """Close the file."""
         self._database.close()
 
     def __enter__(self) -> Self:

@@ -1,1 +1,1 @@
-"""Receipts on their way to the cloud: the durable outbox, and the Sparkplug B edge node."""
+"""Sends receipts to the cloud: the durable outbox, and the Sparkplug B edge node."""

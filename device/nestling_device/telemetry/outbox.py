@@ -1,15 +1,15 @@
 """The device's durable queue of receipts.
 
-Receipts are numbered from 1 without holes. The queue always holds one unbroken run of them: the
-cloud acknowledges from the front, and a full outbox drops from the front. So what was dropped is
-exactly what lies between the last acknowledged receipt and the first one held, and needs no
-book-keeping of its own.
+Receipts are numbered from 1 without gaps, and the queue always holds one contiguous range of them:
+the cloud acknowledges from the front, and a full outbox drops from the front. The dropped receipts
+are therefore exactly those between the last acknowledged receipt and the first one held, and need
+no records of their own.
 
-State folders get copied: a cloned SD card, a backup that is put back, a copy made while the device
-runs. So every process that appends does so under an outbox id of its own (`outbox_lineage`), and
-deletes receipts only on an acknowledgement whose chain shows that the cloud stored these very
-receipts (`nestling_core.telemetry.receipt_chain`). Should the cloud still hold others under the
-same id and numbers, what is not acknowledged is sent again under another id.
+State folders get copied: a cloned SD card, a restored backup, a copy made while the device runs.
+Every process that appends therefore uses an outbox id of its own (`outbox_lineage`). It deletes
+receipts only on an acknowledgement whose chain shows that the cloud stored exactly these receipts
+(`nestling_core.telemetry.receipt_chain`). If the cloud nevertheless holds other receipts under the
+same id and sequences, everything unacknowledged is sent again under another id.
 """
 
 import logging
@@ -33,9 +33,12 @@ _log = logging.getLogger(__name__)
 
 
 class Slice(NamedTuple):
-    """Receipts on their way to the cloud.
+    """Receipts to send to the cloud.
 
-    `first` and `last` are sequences of this device; those in the batch count within its outbox.
+    Attributes:
+        batch: the receipts; their sequences count within the batch's outbox.
+        first: this device's sequence of the first receipt.
+        last: this device's sequence of the last receipt.
     """
 
     batch: receipt_pb2.ReceiptBatch
@@ -44,25 +47,26 @@ class Slice(NamedTuple):
 
 
 class AcknowledgementEffect(Enum):
-    """What an acknowledgement did to the outbox."""
+    """Effect of an acknowledgement on the outbox."""
 
-    SETTLED = "settled"  # receipts were deleted
-    IGNORED = "ignored"  # it is old, or another outbox's
-    FORKED = "forked"  # the cloud has other receipts under this outbox's numbers
+    SETTLED = "settled"  # the acknowledged receipts were deleted
+    IGNORED = "ignored"  # the acknowledgement is old, or for another outbox
+    FORKED = "forked"  # the cloud has other receipts under this outbox's sequences
 
 
 class Outbox:
-    """Receipts that the cloud has not acknowledged yet, safe from kill -9; for any thread."""
+    """Receipts that the cloud has not acknowledged yet; they survive kill -9. Thread-safe."""
 
     def __init__(
-        self, folder: Path, *, capacity: int = 100_000, patience: LockTimeout | None = None
+        self, folder: Path, *, capacity: int = 100_000, lock_timeout: LockTimeout | None = None
     ) -> None:
         """Open `folder`/outbox.db.
 
         Args:
             folder: the device's state folder.
-            capacity: most receipts held; beyond it the oldest are dropped and reported as a gap.
-            patience: with another program that holds the file locked; None for the usual one.
+            capacity: most receipts to hold; beyond it the oldest are dropped and reported as a gap.
+            lock_timeout: most time to wait while another program has locked the file (default:
+                `LockTimeout()`).
 
         Raises:
             ValueError: `capacity` is not positive.
@@ -71,9 +75,9 @@ class Outbox:
         if capacity < 1:
             raise ValueError(f"an outbox needs a capacity of at least 1, not {capacity}")
         self._capacity = capacity
-        self._began = False  # whether this process has a span of its own
+        self._began = False  # whether this process has begun its own span
         self._database = Database(
-            folder / "outbox.db", schema=lineage.SCHEMA, version=3, patience=patience
+            folder / "outbox.db", schema=lineage.SCHEMA, version=3, lock_timeout=lock_timeout
         )
         try:
             with self._database.transaction() as cursor:
@@ -98,28 +102,28 @@ class Outbox:
 
     @property
     def acknowledged(self) -> int:
-        """Sequence up to which the cloud has everything, 0 at first."""
+        """Sequence up to which the cloud has acknowledged everything, 0 at first."""
         return self._read_marks().acknowledged
 
     def append(self, receipt: receipt_pb2.Receipt) -> int:
-        """Keep one receipt; once this returns it survives a kill and a power cut.
+        """Append a receipt; once this returns, it survives a kill and a power cut.
 
         Returns:
-            The receipt's sequence; `receipt.sequence` itself is left alone.
+            The receipt's sequence; `receipt.sequence` itself is not changed.
 
         Raises:
-            StorageError: the disk is full or broken; the receipt is not kept.
+            StorageError: the disk is full or broken; the receipt is not in the outbox.
         """
         return self.append_many([receipt])[0]
 
     def append_many(self, receipts: Sequence[receipt_pb2.Receipt]) -> range:
-        """Keep several receipts in one transaction, which costs the disk as much as one.
+        """Append several receipts in one transaction, at the disk cost of one.
 
         Returns:
             Their sequences.
 
         Raises:
-            StorageError: the disk is full or broken; none of the receipts is kept.
+            StorageError: the disk is full or broken; none of the receipts is in the outbox.
         """
         contents = [receipt.SerializeToString() for receipt in receipts]
         fingerprints = [fingerprint(content) for content in contents]
@@ -137,19 +141,19 @@ class Outbox:
             cursor.execute("UPDATE outbox SET last_sequence = ?", (sequences[-1],))
             lineage.extend_newest(cursor, fingerprints)
             marks = lineage.read_marks(cursor)
-            lineage.forget(cursor, marks, marks.last - self._capacity)
+            lineage.delete_up_to(cursor, marks, marks.last - self._capacity)
         self._began = True
         return sequences
 
     def batch(self, limit: int, *, after: int = 0) -> Slice:
-        """Take a copy of the oldest receipts beyond a sequence, and of the gap before them all.
+        """Copy the oldest receipts after a sequence into a batch, with the gap before them if any.
 
-        All come from one span, so there may be fewer than `limit` although more are waiting. A
-        receipt whose row is damaged is marked as unreadable.
+        All receipts come from one span, so there may be fewer than `limit` although more are
+        waiting. A receipt whose row is damaged is marked as unreadable.
 
         Args:
-            limit: most receipts.
-            after: take receipts with a larger sequence only.
+            limit: most receipts in the batch.
+            after: include only receipts with a larger sequence.
         """
         with self._database.transaction() as cursor:
             marks = lineage.read_marks(cursor)
@@ -167,11 +171,11 @@ class Outbox:
     def acknowledge(
         self, acknowledgement: receipt_pb2.OutboxAcknowledgement
     ) -> AcknowledgementEffect:
-        """Delete the receipts that the cloud has stored, if they are those that were written here.
+        """Delete the acknowledged receipts, if the cloud stored those that were written here.
 
         Returns:
-            FORKED if the cloud has other receipts under these numbers: what it has not
-            acknowledged is sent under another outbox id from now on.
+            The effect. After FORKED, everything that the cloud has not acknowledged is sent under
+            another outbox id.
         """
         with self._database.transaction() as cursor:
             marks = lineage.read_marks(cursor)
@@ -180,7 +184,7 @@ class Outbox:
                 return AcknowledgementEffect.IGNORED
             sequence, chain = span.base + acknowledgement.sequence, acknowledgement.chain
             if sequence > span.last and not self._is_complete(span):
-                # A copy of this folder went on with this span; here is only its beginning.
+                # A copy of this folder continued the span; this file has only its beginning.
                 sequence, chain = span.last, span.chain
             if sequence <= marks.acknowledged:
                 return AcknowledgementEffect.IGNORED
@@ -190,11 +194,11 @@ class Outbox:
             cursor.execute(
                 "UPDATE outbox SET acknowledged = ?, acknowledged_chain = ?", (sequence, chain)
             )
-            lineage.forget(cursor, marks, sequence)
+            lineage.delete_up_to(cursor, marks, sequence)
         return AcknowledgementEffect.SETTLED
 
     def _is_complete(self, span: Span) -> bool:
-        """Whether all of a span is here: nobody but its process wrote it, or will."""
+        """Return whether all of a span is here, and no other process can have continued it."""
         return span.has_ended or (span.is_open and self._began)
 
     def _read_marks(self) -> OutboxMarks:
@@ -202,7 +206,7 @@ class Outbox:
             return lineage.read_marks(cursor)
 
     def close(self) -> None:
-        """Note that this process writes no more, unless the file is locked, and close the file."""
+        """Close the file, and record first, unless it is locked, that this process has ended."""
         if self._began:
             with suppress(StorageError), self._database.transaction(give_up_s=0) as cursor:
                 lineage.end_newest(cursor)
@@ -224,7 +228,7 @@ class Outbox:
 def _agrees(
     cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: int, chain: int
 ) -> bool:
-    """Whether the cloud stored what was written here, or that cannot be told any more."""
+    """Return whether the cloud stored what was written here, or it can no longer be checked."""
     own = lineage.chain_at(cursor, marks, span, sequence)
     if own is None or own == chain:
         return True
@@ -234,7 +238,7 @@ def _agrees(
 def _begin_batch(
     cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span
 ) -> receipt_pb2.ReceiptBatch:
-    """Make a batch without its receipts: which outbox it is from, and what was dropped."""
+    """Make a batch with the outbox's marks and the gap, but without receipts."""
     settled = max(marks.acknowledged, span.base)
     batch = receipt_pb2.ReceiptBatch(
         outbox_id=span.outbox_id,
@@ -261,6 +265,6 @@ def _receipt(row: tuple[int, int, bytes], span: Span) -> receipt_pb2.Receipt:
         with suppress(DecodeError):
             receipt = receipt_pb2.Receipt.FromString(content)
     if receipt.unreadable:
-        _log.warning("receipt %d is damaged in outbox.db and reported as lost", sequence)
+        _log.warning("receipt %d is damaged in outbox.db and is reported as lost", sequence)
     receipt.sequence, receipt.fingerprint = sequence - span.base, written
     return receipt

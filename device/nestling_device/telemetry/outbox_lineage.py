@@ -1,13 +1,12 @@
-"""Tracks which process wrote which receipts, in rows of the outbox's file.
+"""Records, in the outbox's file, which process wrote which receipts.
 
-Every function runs within a transaction of the caller's. Sequences of the file rise without holes
-as long as the device lives. Each process that appends begins a *span* with an id of its own, and
-counts from 1 in it; the cloud knows the spans as outboxes. A copy of the state folder has the same
-spans up to the copy, with the same receipts in them, and then others: two devices never write under
-one id.
+Every function runs in a transaction of its caller. The file's sequences rise without gaps as long
+as the device exists. Each process that appends begins a *span* with an id of its own, in which it
+counts from 1; the cloud knows the spans as outboxes. A copy of the state folder has the same spans
+and receipts up to the copy, and different spans after it, so two devices never write under one id.
 
-A span has a chain (`nestling_core.telemetry.receipt_chain`), and the chain at the front of what is
-held is kept: receipts before it are gone, so it could not be computed again.
+Each span has a chain (`nestling_core.telemetry.receipt_chain`). The chain just before the first
+receipt held is stored, because the receipts that it was computed from are deleted.
 """
 
 import secrets
@@ -39,26 +38,45 @@ CREATE TABLE outbox (
 
 
 class OutboxMarks(NamedTuple):
-    """How far the outbox has come, in sequences of the file."""
+    """Progress of the outbox, in sequences of the file.
+
+    Attributes:
+        acknowledged: last sequence that the cloud acknowledged, 0 at first.
+        acknowledged_chain: chain up to `acknowledged`, within its span.
+        first: first receipt held; `last` + 1 if there are none.
+        last: newest receipt ever appended, 0 at first.
+        front: chain just before `first`, within the span of `first`.
+    """
 
     acknowledged: int
-    acknowledged_chain: int  # within the span of `acknowledged`
-    first: int  # of the receipts held; last + 1 if there are none
+    acknowledged_chain: int
+    first: int
     last: int
-    front: int  # chain just before `first`, within the span of `first`
+    front: int
 
 
 class Span(NamedTuple):
-    """Receipts that one process wrote."""
+    """A range of receipts that one process wrote.
+
+    Attributes:
+        first: first sequence of the file in the span.
+        last: last sequence of the file in the span.
+        outbox_id: id under which the cloud stores the span.
+        previous_id: id of the span before, "" if there was none.
+        forked: whether the span was begun because the cloud held other receipts.
+        chain: chain up to `last`.
+        is_open: whether this is the newest span, so that it may grow.
+        has_ended: whether its process recorded that it ended, so that no copy of it is longer.
+    """
 
     first: int
     last: int
     outbox_id: str
     previous_id: str
     forked: bool
-    chain: int  # up to `last`
-    is_open: bool  # the newest one: more may come
-    has_ended: bool  # its process noted that it writes no more, so no copy of it is longer
+    chain: int
+    is_open: bool
+    has_ended: bool
 
     @property
     def base(self) -> int:
@@ -67,7 +85,7 @@ class Span(NamedTuple):
 
 
 def read_marks(cursor: sqlite3.Cursor) -> OutboxMarks:
-    """Read how far the outbox has come."""
+    """Read the progress of the outbox."""
     last, acknowledged, acknowledged_chain, front = cursor.execute(
         "SELECT last_sequence, acknowledged, acknowledged_chain, front FROM outbox"
     ).fetchone()
@@ -78,11 +96,11 @@ def read_marks(cursor: sqlite3.Cursor) -> OutboxMarks:
 
 
 def read_span(cursor: sqlite3.Cursor, sequence: int, last: int) -> Span | None:
-    """Find the span that a sequence lies in, None where nothing was ever written.
+    """Return the span that contains a sequence, None if nothing was ever written.
 
     Args:
-        cursor: within a transaction.
-        sequence: of the file.
+        cursor: cursor of the transaction.
+        sequence: sequence of the file.
         last: newest sequence of the file.
     """
     row = cursor.execute(
@@ -101,8 +119,13 @@ def read_span(cursor: sqlite3.Cursor, sequence: int, last: int) -> Span | None:
 
 
 def begin_span(cursor: sqlite3.Cursor, first: int) -> None:
-    """Number receipts from 1 under a new id, beginning with the sequence `first` of the file."""
-    cursor.execute("DELETE FROM spans WHERE first_sequence = ?", (first,))  # nothing is in it
+    """Begin a span with a new id.
+
+    Args:
+        cursor: cursor of the transaction.
+        first: sequence of the file that the span counts as 1.
+    """
+    cursor.execute("DELETE FROM spans WHERE first_sequence = ?", (first,))  # an empty span
     row = cursor.execute(
         "SELECT outbox_id FROM spans ORDER BY first_sequence DESC LIMIT 1"
     ).fetchone()
@@ -113,14 +136,19 @@ def begin_span(cursor: sqlite3.Cursor, first: int) -> None:
 
 
 def end_newest(cursor: sqlite3.Cursor) -> None:
-    """Note that the process that wrote the newest span writes no more."""
+    """Record that the process of the newest span has ended and will not write again."""
     cursor.execute(
         "UPDATE spans SET ended = 1 WHERE first_sequence = (SELECT max(first_sequence) FROM spans)"
     )
 
 
 def extend_newest(cursor: sqlite3.Cursor, fingerprints: list[int]) -> None:
-    """Extend the newest span's chain by receipts that were appended."""
+    """Extend the newest span's chain by the fingerprints of appended receipts.
+
+    Args:
+        cursor: cursor of the transaction.
+        fingerprints: fingerprints of the receipts, in order.
+    """
     newest, chain = cursor.execute(
         "SELECT first_sequence, chain FROM spans ORDER BY first_sequence DESC LIMIT 1"
     ).fetchone()
@@ -130,13 +158,13 @@ def extend_newest(cursor: sqlite3.Cursor, fingerprints: list[int]) -> None:
 
 
 def chain_at(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: int) -> int | None:
-    """Compute a span's chain up to a sequence, None where that receipt is not held any more.
+    """Return a span's chain up to a sequence, None if it can no longer be computed.
 
     Args:
-        cursor: within a transaction.
-        marks: of the outbox.
-        span: that the sequence lies in.
-        sequence: of the file.
+        cursor: cursor of the transaction.
+        marks: progress of the outbox.
+        span: span that contains the sequence.
+        sequence: sequence of the file.
     """
     if sequence == span.last:
         return span.chain
@@ -148,25 +176,40 @@ def chain_at(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: i
 
 
 def recount(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> int:
-    """Compute a span's chain again from the rows that are there, and store it.
+    """Compute a span's chain again from its rows, and store it.
 
-    Rows that were damaged after they were written have other fingerprints, and are sent with them.
+    Rows that were damaged after they were written may have other fingerprints. They are sent with
+    these, so the chain must include them.
+
+    Args:
+        cursor: cursor of the transaction.
+        marks: progress of the outbox.
+        span: the span.
+
+    Returns:
+        The new chain.
     """
     chain = _chain_of_rows(cursor, marks, span, span.last)
     cursor.execute("UPDATE spans SET chain = ? WHERE first_sequence = ?", (chain, span.first))
     return chain
 
 
-def forget(cursor: sqlite3.Cursor, marks: OutboxMarks, sequence: int) -> None:
-    """Delete receipts up to a sequence, and the spans that are not needed any more."""
+def delete_up_to(cursor: sqlite3.Cursor, marks: OutboxMarks, sequence: int) -> None:
+    """Delete receipts up to a sequence, and the spans that are no longer needed.
+
+    Args:
+        cursor: cursor of the transaction.
+        marks: progress of the outbox before the deletion.
+        sequence: sequence of the file.
+    """
     if sequence >= marks.first:
         span = read_span(cursor, sequence, marks.last)
-        assert span is not None  # there are receipts
+        assert span is not None  # because there are receipts
         front = chain_at(cursor, marks, span, sequence)
         cursor.execute("UPDATE outbox SET front = ?", (front,))
         cursor.execute("DELETE FROM receipts WHERE sequence <= ?", (sequence,))
     (acknowledged,) = cursor.execute("SELECT acknowledged FROM outbox").fetchone()
-    # The newest is needed: the next one names it as the one before.
+    # The newest span stays, because the next one refers to it as its predecessor.
     cursor.execute(
         "DELETE FROM spans WHERE first_sequence < (SELECT max(first_sequence) FROM spans WHERE "
         "first_sequence <= ?)",
@@ -175,7 +218,13 @@ def forget(cursor: sqlite3.Cursor, marks: OutboxMarks, sequence: int) -> None:
 
 
 def fork(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> None:
-    """Number what is not acknowledged of a span from 1 under a new id, which follows the old."""
+    """Move the unacknowledged receipts of a span into a new span, which succeeds the old one.
+
+    Args:
+        cursor: cursor of the transaction.
+        marks: progress of the outbox.
+        span: the span that contains the first unacknowledged receipt.
+    """
     first = marks.acknowledged + 1
     chain = _fold(cursor, EMPTY_CHAIN, first, span.last)
     outbox_id = _new_id()
@@ -189,15 +238,23 @@ def fork(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span) -> None:
         (outbox_id, span.outbox_id, first),
     )
     cursor.execute("UPDATE outbox SET acknowledged_chain = ?", (EMPTY_CHAIN,))
-    if marks.first <= span.last:  # otherwise the first receipt held is another span's
+    if marks.first <= span.last:  # otherwise the first receipt held belongs to another span
         cursor.execute("UPDATE outbox SET front = ?", (EMPTY_CHAIN,))
 
 
 def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[int, int, bytes]]:
-    """Read sequence, fingerprint and content of receipts.
+    """Read receipts from their rows.
 
-    A row that is missing is written again without content, and so reported and settled like any
-    receipt that cannot be read.
+    A missing row is inserted again without content, so that it is reported and acknowledged like
+    any other unreadable receipt.
+
+    Args:
+        cursor: cursor of the transaction.
+        first: first sequence of the file.
+        last: last sequence of the file.
+
+    Returns:
+        Sequence, fingerprint and content of each receipt, by rising sequence.
     """
     query = (
         "SELECT sequence, coalesce(CAST(fingerprint AS INTEGER), 0), "
@@ -213,7 +270,7 @@ def read_receipts(cursor: sqlite3.Cursor, first: int, last: int) -> list[tuple[i
 
 
 def _chain_of_rows(cursor: sqlite3.Cursor, marks: OutboxMarks, span: Span, sequence: int) -> int:
-    """Compute a span's chain up to a sequence from the rows that are held."""
+    """Compute a span's chain up to a sequence from the rows in the file."""
     begin = max(span.first, marks.first)
     chain = marks.front if begin == marks.first and begin > span.first else EMPTY_CHAIN
     return _fold(cursor, chain, begin, sequence)

@@ -1,7 +1,7 @@
-"""A device's telemetry: drains the outbox to the cloud as a Sparkplug B edge node.
+"""Publishes the outbox to the cloud as a Sparkplug B edge node.
 
-The broker is never counted on for durability: a receipt leaves the outbox when the cloud has
-stored it and says so, and is sent again until then.
+The broker is never relied on for durability. A receipt leaves the outbox only when the cloud
+acknowledges that it has stored it, and is resent until then.
 """
 
 import logging
@@ -35,39 +35,44 @@ _LONGEST_IDLE_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class TelemetryConfig:
-    """Where telemetry goes, and how patiently."""
+    """Settings of a device's telemetry."""
 
     device_id: str
     host: str  # of the broker
-    port: int
-    identity: Identity | None = None  # for TLS, with the same name
-    batch_limit: int = 100  # receipts in one message
-    resend_after_s: float = 5.0
-    reconnect_min_s: float = 0.2
+    port: int  # of the broker
+    identity: Identity | None = None  # for TLS; None without TLS
+    batch_limit: int = 100  # most receipts in one message
+    resend_after_s: float = 5.0  # time without an acknowledgement
+    reconnect_min_s: float = 0.2  # time between the first two attempts; it doubles each time
     reconnect_max_s: float = 5.0
 
 
 class Telemetry:
-    """One thread that keeps a connection to the broker and empties the outbox through it."""
+    """A thread that keeps a connection to the broker and sends the outbox's receipts over it."""
 
     def __init__(self, config: TelemetryConfig, outbox: Outbox, state: State) -> None:
-        """Prepare; `start` begins.
+        """Prepare the thread; `start` starts it.
+
+        Args:
+            config: where and how to send.
+            outbox: the receipts to send.
+            state: counts the connections for Sparkplug's bdSeq.
 
         Raises:
-            ValueError: the device id cannot stand in a topic.
+            ValueError: the device id is not allowed in a topic.
         """
         self._config = config
         self._outbox = outbox
         self._state = state
         self._commands = topics.sparkplug("NCMD", topics.check_device_id(config.device_id))
-        # The broker ends a connection when another comes under its id, so nobody may guess it.
+        # Not guessable: the broker closes a connection when another client uses the same id.
         self._client_id = f"{config.device_id}-telemetry-{secrets.token_hex(8)}"
         self._gauges = Gauges()
         self._window = self._new_window()
         self._node: SparkplugNode | None = None  # for the next connection
         self._connection: Connection | None = None
-        self._host: HostState | None = None  # online until it says otherwise
-        self._complaints = ThrottledLog(_log)
+        self._host: HostState | None = None  # assumed online until it reports otherwise
+        self._unreadable = ThrottledLog(_log)
         self._target_share: float | None = None
         self._desired_bundle = ""
         self._stop = threading.Event()
@@ -78,30 +83,31 @@ class Telemetry:
 
     @property
     def bytes_sent(self) -> int:
-        """Bytes of all MQTT PUBLISH packets so far, without TCP/IP."""
+        """Total size of the MQTT PUBLISH packets so far, without TCP/IP."""
         return self._bytes_sent
 
     @property
     def target_share(self) -> float | None:
-        """Share of inputs that the console wishes to be offloaded, None if it wishes none."""
+        """Target offload share that the console has set, None if it has set none."""
         return self._target_share
 
     @property
     def desired_bundle(self) -> str:
-        """Version of the bundle that the cloud says this device should run, "" if it never did."""
+        """Version of the bundle that the cloud wants this device to run, "" if none was sent."""
         return self._desired_bundle
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def notify(self) -> None:
-        """Wake the sender: there are new receipts in the outbox."""
+        """Wake the thread, because there are new receipts in the outbox."""
         connection = self._connection
         if connection is not None:
             connection.wake()
 
     def set_gauges(self, gauges: Gauges) -> None:
-        """Say what the device is and does; what changed is sent."""
+        """Set the gauges to report; those that changed are sent."""
         self._gauges = gauges
         self.notify()
 
@@ -109,7 +115,7 @@ class Telemetry:
         """Wait until the cloud has acknowledged everything in the outbox.
 
         Returns:
-            Whether it has, within the time.
+            Whether this happened within `timeout_s`.
         """
         self._hurry.set()
         self.notify()
@@ -117,7 +123,7 @@ class Telemetry:
             return self._emptied.wait_for(lambda: self._outbox.depth == 0, timeout_s)
 
     def close(self) -> None:
-        """Say goodbye to the host and end the thread, within seconds; what is left stays kept."""
+        """Publish NDEATH and end the thread within seconds; unsent receipts stay in the outbox."""
         self._stop.set()
         self._hurry.set()
         self.notify()
@@ -142,7 +148,7 @@ class Telemetry:
             try:
                 self._connect_and_serve()
             except StorageError:
-                raise  # no broker can fix that: the process ends with the reason
+                raise  # reconnecting cannot fix this: the error ends the process
             except DeviceError as err:
                 _log.info("%s: telemetry waits: %s", self._config.device_id, err)
             if self._connection is not None or self._hurry.is_set():
@@ -157,7 +163,7 @@ class Telemetry:
         node = self._node or SparkplugNode(self._state.next_bd_seq())
         with self._connect(node) as connection:
             self._connection = connection
-            self._host = None  # what was said over an earlier connection no longer counts
+            self._host = None  # a state from an earlier connection is outdated
             self._serve(connection, node)
             self._publish(connection, "NDEATH", node.death(now_ms=unix_ms()))
 
@@ -173,21 +179,21 @@ class Telemetry:
                 will=self._message("NDEATH", node.death(now_ms=unix_ms())),
             )
         except BrokerConnectError:
-            self._node = node  # nobody has heard of it, so the next attempt costs no disk write
+            self._node = node  # the broker has not seen its bdSeq, so it can be used again
             raise
 
     def _serve(self, connection: Connection, node: SparkplugNode) -> None:
         self._birth(connection, node)
         while not self._stop.is_set():
             self._send_due(connection, node)
-            patience_s = self._window.patience_s(now_s=time.monotonic())
-            message = connection.receive(min(max(patience_s, 0.0), _LONGEST_IDLE_S))
+            resend_in_s = self._window.resend_in_s(now_s=time.monotonic())
+            message = connection.receive(min(max(resend_in_s, 0.0), _LONGEST_IDLE_S))
             if message is None:
                 continue
             if message.topic == topics.HOST_STATE:
-                self._hear_state(message)
+                self._update_host(message)
             else:
-                self._obey(connection, node, message.payload)
+                self._execute(connection, node, message.payload)
 
     def _birth(self, connection: Connection, node: SparkplugNode) -> None:
         birth = node.birth(self._current_gauges(), self._outbox.depth, now_ms=unix_ms())
@@ -221,11 +227,11 @@ class Telemetry:
                 return
             self._window.sent(due.last, now_s=now_s)
 
-    def _obey(self, connection: Connection, node: SparkplugNode, data: bytes) -> None:
+    def _execute(self, connection: Connection, node: SparkplugNode, data: bytes) -> None:
         try:
             command = read_command(data)
         except DecodeError as err:
-            self._complaints.add("a command", "the host", err)
+            self._unreadable.add("a command", "the host", err)
             return
         if command.acknowledgement is not None:
             self._settle(command.acknowledgement)
@@ -244,9 +250,9 @@ class Telemetry:
                 self._emptied.notify_all()
         elif effect is AcknowledgementEffect.FORKED:
             _log.warning(
-                "%s: the cloud has other receipts under the numbers of outbox %s; does a second "
-                "device run on a copy of this state folder? What is not acknowledged goes out "
-                "under a new outbox id",
+                "%s: the cloud has other receipts under the sequences of outbox %s; check whether "
+                "a second device runs on a copy of this state folder; unacknowledged receipts are "
+                "sent again under a new outbox id",
                 self._config.device_id,
                 acknowledgement.outbox_id,
             )
@@ -260,17 +266,17 @@ class Telemetry:
             resend_after_s=self._config.resend_after_s,
         )
 
-    def _hear_state(self, message: Message) -> None:
+    def _update_host(self, message: Message) -> None:
         try:
             state = read_host_state(message.payload)
         except ValueError as err:
-            self._complaints.add("the host's STATE", "the broker", err)
+            self._unreadable.add("the host's STATE", "the broker", err)
             return
         before = self._host
         if not state.counts_after(before):
-            return  # the late Will of a connection before the one that we know
+            return  # a late Will of one of the host's earlier connections
         if state.online and state != before and not message.retained:
-            self._window.restart()  # it came just now, and has heard nothing of what went before
+            self._window.restart()  # the host has just come online and missed earlier messages
         self._host = state
 
     def _message(self, message_type: str, payload: Proto) -> Message:
@@ -278,14 +284,14 @@ class Telemetry:
         return Message(topic, payload.SerializeToString())
 
     def _publish(self, connection: Connection, message_type: str, payload: Proto) -> None:
-        # QoS 0, as Sparkplug has it: what gets lost is sent again from the outbox.
+        # QoS 0, as Sparkplug requires: lost receipts are resent from the outbox.
         message = self._message(message_type, payload)
         connection.publish(message)
         self._bytes_sent += packet_bytes(message)
 
 
 def packet_bytes(message: Message) -> int:
-    """Size of the MQTT PUBLISH packet with QoS 0 that carries a message."""
+    """Return the size of the MQTT PUBLISH packet with QoS 0 that carries a message, in bytes."""
     remaining = 2 + len(message.topic.encode()) + len(message.payload)
     length_bytes = next(n for n in (1, 2, 3, 4) if remaining < 128**n or n == 4)
     return 1 + length_bytes + remaining

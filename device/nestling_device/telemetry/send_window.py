@@ -1,12 +1,12 @@
-"""When to send which receipts: a go-back-n window over an outbox. Pure; time is an argument."""
+"""Decides when to send which receipts: a go-back-n window over an outbox, without I/O or clock."""
 
 
 class SendWindow:
-    """Keeps a few batches in flight, and goes back to the first unacknowledged receipt.
+    """Keeps a few batches in flight, and resends from the first unacknowledged receipt.
 
-    A part-filled batch leaves only when nothing is in flight (Nagle's rule), so a device that
-    produces faster than the cloud acknowledges sends full batches, and a slow one waits for
-    nothing.
+    A partly filled batch is sent only if nothing is in flight (Nagle's rule). So a device that
+    produces receipts faster than the cloud acknowledges them sends full batches, and a slow device
+    sends every receipt at once.
     """
 
     def __init__(
@@ -19,15 +19,15 @@ class SendWindow:
         resend_after_s: float = 5.0,
         longest_wait_s: float = 60.0,
     ) -> None:
-        """Begin with an outbox as it is.
+        """Begin with the present state of an outbox.
 
         Args:
-            acknowledged: sequence up to which the cloud has everything.
-            last: newest sequence in the outbox; up to it, receipts count as historical.
+            acknowledged: sequence up to which the cloud has acknowledged everything.
+            last: newest sequence in the outbox; receipts up to it count as historical.
             batch_limit: most receipts in one batch.
-            batches: full batches that may be in flight.
-            resend_after_s: time without progress after which to send again; doubles each time.
-            longest_wait_s: where the doubling ends.
+            batches: number of full batches that may be in flight.
+            resend_after_s: time without progress after which to resend; it doubles each time.
+            longest_wait_s: upper limit of that time.
         """
         self._acknowledged = acknowledged
         self._sent = acknowledged
@@ -40,47 +40,57 @@ class SendWindow:
         self._progress_at = 0.0
 
     def restart(self) -> None:
-        """Take everything unacknowledged as unsent: the connection or the host is a new one."""
+        """Treat everything unacknowledged as unsent, because the connection or host is new."""
         self._sent = self._acknowledged
         self._wait_s = self._first_wait_s
 
     def acknowledged(self, sequence: int, *, now_s: float) -> None:
-        """Note that the cloud has everything up to `sequence`."""
+        """Record that the cloud has acknowledged everything up to a sequence.
+
+        Args:
+            sequence: last acknowledged sequence.
+            now_s: seconds of a monotonic clock.
+        """
         self._acknowledged = max(self._acknowledged, sequence)
         self._sent = max(self._sent, self._acknowledged)
         self._wait_s = self._first_wait_s
         self._progress_at = now_s
 
     def sent(self, sequence: int, *, now_s: float) -> None:
-        """Note that receipts up to `sequence` are on their way."""
+        """Record that receipts up to a sequence were sent.
+
+        Args:
+            sequence: last sequence that was sent.
+            now_s: seconds of a monotonic clock.
+        """
         if self._sent == self._acknowledged:
             self._progress_at = now_s
         self._sent = sequence
         self._historical_to = max(self._historical_to, sequence)
 
     def is_historical(self, sequence: int) -> bool:
-        """Whether a receipt was on its way before, or lay in the outbox when we began."""
+        """Return whether a receipt was sent before, or was in the outbox at the start."""
         return sequence <= self._historical_to
 
     def due(self, last: int, *, now_s: float) -> int | None:
-        """Decide whether to send now.
+        """Decide whether to send a batch now.
 
         Args:
             last: newest sequence in the outbox.
-            now_s: a steady clock.
+            now_s: seconds of a monotonic clock.
 
         Returns:
-            The sequence after which to send a batch, None to wait.
+            The sequence after which the batch begins, None to wait.
         """
-        if self._in_flight and self.patience_s(now_s=now_s) <= 0:
+        if self._in_flight and self.resend_in_s(now_s=now_s) <= 0:
             self._sent = self._acknowledged
             self._wait_s = min(2 * self._wait_s, self._longest_wait_s)
         waiting = last - self._sent
         room = self._in_flight < self._window and waiting >= self._batch_limit
         return self._sent if waiting > 0 and (room or not self._in_flight) else None
 
-    def patience_s(self, *, now_s: float) -> float:
-        """Time until what is in flight has to be sent again, infinite if nothing is."""
+    def resend_in_s(self, *, now_s: float) -> float:
+        """Return the time until receipts in flight must be resent, infinite if there are none."""
         return self._progress_at + self._wait_s - now_s if self._in_flight else float("inf")
 
     @property

@@ -1,8 +1,9 @@
-"""A Sparkplug B edge node's certificates and data, as values: no connection, no clock.
+"""Builds a Sparkplug B edge node's birth, death and data messages, and reads its commands.
 
-Eclipse Sparkplug 3.0: NDEATH is the Will and shares its bdSeq with NBIRTH; NBIRTH starts `seq` at 0
-and gives every metric a data type and an alias, but for the one that asks for a rebirth; NDATA
-counts `seq` on, 0 to 255 and round again, and names metrics by alias only.
+Nothing here does I/O or reads the clock. Eclipse Sparkplug 3.0: NDEATH is the Will and has the
+same bdSeq as NBIRTH. NBIRTH sets `seq` to 0 and gives every metric a data type, and an alias unless
+it is the rebirth metric. NDATA increments `seq`, which wraps after 255, and names metrics by alias
+only.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from nestling.sparkplug.v1 import payload_pb2
 from nestling.sparkplug_metrics import Metric, MetricValue
 from nestling.v1 import receipt_pb2
 
-# A host that asks for a rebirth knows no alias, so the metric that it asks with has none.
+# A host that requests a rebirth does not know the aliases, so the rebirth metric has none.
 _ALIASES = {
     name: alias
     for alias, name in enumerate(
@@ -41,30 +42,50 @@ _NAMES = {alias: name for name, alias in _ALIASES.items()}
 
 @dataclass(frozen=True, kw_only=True)
 class Gauges:
-    """What a device says about itself."""
+    """The status that a device reports.
+
+    Attributes:
+        profile: name of the device's power table.
+        bundle_version: name of the active bundle.
+        capacity: largest resident capacity, 0 if none is resident.
+        battery: remaining charge, 0 to 1.
+        offload_share: target share in force; None before the first answer, and where another
+            target decides.
+        drifting: whether inputs are harder than those of the calibration; None if unknown.
+        offload_target: target share that the host wrote last, reported back as confirmation.
+        desired_bundle: bundle version that the host wrote last, reported back as confirmation.
+    """
 
     profile: str = ""
     bundle_version: str = ""
-    capacity: int = 0  # largest one resident, 0 if none
-    battery: float = 1.0  # charge left, 0 to 1
-    # Target share in force; None before the first answer, and where another wish decides.
+    capacity: int = 0
+    battery: float = 1.0
     offload_share: float | None = None
-    # Whether inputs are harder than those of the calibration; None where nobody knows.
     drifting: bool | None = None
-    # What the host wrote last, reported back as confirmation.
     offload_target: float | None = None
     desired_bundle: str | None = None
 
 
 class ShareTarget(NamedTuple):
-    """The share of inputs that the operator targets."""
+    """The operator's target offload share.
 
-    share: float | None  # None: as the device itself is set
+    Attributes:
+        share: 0 to 1; None to use the device's own setting.
+    """
+
+    share: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What the host asked of the node in one NCMD; None where it said nothing of the kind."""
+    """The contents of one NCMD from the host; None for what it does not contain.
+
+    Attributes:
+        rebirth: whether the host requests a birth certificate.
+        acknowledgement: acknowledgement of receipts.
+        target: the target offload share.
+        desired_bundle: version of the bundle that the device should run.
+    """
 
     rebirth: bool = False
     acknowledgement: receipt_pb2.OutboxAcknowledgement | None = None
@@ -73,20 +94,20 @@ class Command:
 
 
 class SparkplugNode:
-    """One birth's worth of messages: counts `seq` and remembers which gauges the host knows."""
+    """Builds the messages of one connection; tracks `seq` and the gauges that the host knows."""
 
     def __init__(self, bd_seq: int) -> None:
-        """Begin a connection.
+        """Begin the messages of a connection.
 
         Args:
-            bd_seq: number of this connection, 0 to 255; the Will has to carry the same.
+            bd_seq: number of this connection, 0 to 255; it is in the Will too.
         """
         self._bd_seq = bd_seq
         self._seq = 0
-        self._told: dict[str, MetricValue | None] = {}
+        self._reported: dict[str, MetricValue | None] = {}
 
     def death(self, *, now_ms: int) -> payload_pb2.Payload:
-        """NDEATH: the Will, and the goodbye of an orderly end."""
+        """Build NDEATH, which is the Will and is also published at an orderly end."""
         return payload_pb2.Payload(
             timestamp=now_ms,
             metrics=[
@@ -97,21 +118,21 @@ class SparkplugNode:
         )
 
     def birth(self, gauges: Gauges, depth: int, *, now_ms: int) -> payload_pb2.Payload:
-        """NBIRTH: every metric with its name, alias and present value; `seq` starts again.
+        """Build NBIRTH, with every metric's name, alias and present value, and reset `seq`.
 
         Args:
-            gauges: what the device says about itself.
-            depth: receipts in the outbox.
+            gauges: the device's status.
+            depth: number of receipts in the outbox.
             now_ms: Unix time.
         """
         self._seq = 0
-        self._told = _gauge_values(gauges, depth)
+        self._reported = _gauge_values(gauges, depth)
         values: dict[str, MetricValue | None] = {
             sparkplug_metrics.BD_SEQ: self._bd_seq,
             sparkplug_metrics.REBIRTH: False,
             sparkplug_metrics.RECEIPTS: None,
             sparkplug_metrics.ACKNOWLEDGED: None,
-            **self._told,
+            **self._reported,
         }
         entries = [
             sparkplug_metrics.metric(name, value, timestamp_ms=now_ms, alias=_ALIASES.get(name))
@@ -128,23 +149,23 @@ class SparkplugNode:
         historical: bool = False,
         now_ms: int,
     ) -> payload_pb2.Payload | None:
-        """NDATA: the gauges that changed since the host last heard, and a batch of receipts.
+        """Build NDATA, with the gauges that changed since the last message and a batch.
 
         Args:
-            gauges: what the device says about itself.
-            depth: receipts in the outbox; told along with something else, never by itself.
+            gauges: the device's status.
+            depth: number of receipts in the outbox; a change of it alone is not reported.
             batch: receipts to send, if any.
             historical: whether the batch, or part of it, was sent or stored before.
             now_ms: Unix time.
 
         Returns:
-            None if there is nothing to tell.
+            None if there is nothing to report.
         """
         values = _gauge_values(gauges, depth)
-        changed = {name for name in values if values[name] != self._told.get(name)}
+        changed = {name for name in values if values[name] != self._reported.get(name)}
         if batch is None and changed <= {sparkplug_metrics.OUTBOX_DEPTH}:
             return None
-        self._told = values
+        self._reported = values
         self._seq = (self._seq + 1) % 256
         payload = payload_pb2.Payload(timestamp=now_ms, seq=self._seq)
         payload.metrics.extend(
@@ -159,10 +180,10 @@ class SparkplugNode:
 
 
 def read_command(data: bytes) -> Command:
-    """Read an NCMD; metrics may come by name or by alias, unknown ones are passed over.
+    """Parse an NCMD, whose metrics may have names or aliases; unknown metrics are ignored.
 
     Raises:
-        DecodeError: the payload is not Sparkplug's, or a value of ours makes no sense.
+        DecodeError: the payload is not a Sparkplug payload, or a metric has an invalid value.
     """
     rebirth = False
     acknowledgement: receipt_pb2.OutboxAcknowledgement | None = None
@@ -175,7 +196,7 @@ def read_command(data: bytes) -> Command:
             rebirth = value is True
         elif name == sparkplug_metrics.ACKNOWLEDGED:
             if not isinstance(value, bytes):
-                raise DecodeError(f"{name} has to be bytes")
+                raise DecodeError(f"{name} must be bytes")
             acknowledgement = receipt_pb2.OutboxAcknowledgement.FromString(value)
         elif name == sparkplug_metrics.OFFLOAD_TARGET:
             target = _share_target(value)
@@ -193,12 +214,12 @@ def _share_target(value: MetricValue | None) -> ShareTarget:
     if value is None:
         return ShareTarget(None)
     if not isinstance(value, float) or not 0 <= value <= 1:
-        raise DecodeError(f"{sparkplug_metrics.OFFLOAD_TARGET} has to be a number from 0 to 1")
+        raise DecodeError(f"{sparkplug_metrics.OFFLOAD_TARGET} must be a number from 0 to 1")
     return ShareTarget(value)
 
 
 def _entry(name: str, value: MetricValue | None, now_ms: int) -> Metric:
-    """A metric by its alias."""
+    """Make a metric that is named by its alias."""
     return sparkplug_metrics.update(value, timestamp_ms=now_ms, alias=_ALIASES[name])
 
 

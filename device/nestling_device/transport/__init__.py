@@ -1,1 +1,1 @@
-"""Connections to the cloud: gRPC, MQTT, the identity they show, and why one cannot be made."""
+"""Connections to the cloud: gRPC, MQTT, the device's identity, and the diagnosis of failures."""

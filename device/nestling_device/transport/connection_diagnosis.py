@@ -1,7 +1,7 @@
-"""Finds out what keeps this device from a server, by connecting with the standard library.
+"""Finds out why a server cannot be reached, by connecting to it with the standard library.
 
-Why a connection failed, gRPC and paho say only in free text. This module looks up the same name,
-connects, does the TLS handshake once more, and reads the reason from the codes of libc and OpenSSL.
+gRPC and paho report the reason of a failure only as free text. This module looks up the same name,
+connects, repeats the TLS handshake, and derives the reason from the codes of libc and OpenSSL.
 """
 
 import socket
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from nestling_core.network.address import Address
 
 _TIMEOUT_S = 5.0
-# Within this time a gRPC server sends its first frame, and any server hangs up on a refused client.
+# A gRPC server sends its first frame, or a server disconnects a refused client, within this time.
 _REPLY_S = 1.0
 _NO_SUCH_NAME = {socket.EAI_NONAME, socket.EAI_NODATA}
 # X509_V_ERR_... of OpenSSL's x509_vfy.h.
@@ -21,106 +21,107 @@ _NOT_YET_VALID, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionProblem:
-    """Why no connection to a server can be made.
+    """Reason why a connection to a server fails.
 
     Attributes:
-        found: what is wrong, with the address in it.
-        advice: what to do.
+        problem: what is wrong, including the address.
+        advice: what to do about it.
     """
 
-    found: str
+    problem: str
     advice: str
 
     def __str__(self) -> str:
-        return f"{self.found}; {self.advice}"
+        return f"{self.problem}; {self.advice}"
 
 
-def find_obstacle(
+def find_connection_problem(
     address: Address, tls: ssl.SSLContext | None, *, timeout_s: float = _TIMEOUT_S
 ) -> ConnectionProblem | None:
-    """Connect to a server as far as the TLS handshake, and see what goes wrong.
+    """Connect to a server up to the TLS handshake, and report what fails.
 
     Args:
-        address: of the server.
+        address: address of the server.
         tls: context to connect with; None for a server without TLS.
-        timeout_s: for each step but the look-up of the name, which is libc's to limit.
+        timeout_s: most time for each step except the name lookup, whose time libc limits.
 
     Returns:
-        None if nothing is in the way.
+        None if the connection succeeds.
     """
     try:
-        line = socket.create_connection((address.host, address.port), timeout=timeout_s)
+        connection = socket.create_connection((address.host, address.port), timeout=timeout_s)
     except socket.gaierror as err:
-        return _lookup_obstacle(address, err)
+        return _lookup_problem(address, err)
     except OSError as err:
         return ConnectionProblem(
-            found=f"{address} cannot be reached: {err.strerror or 'no answer in time'}",
+            problem=f"{address} cannot be reached: {err.strerror or 'no answer in time'}",
             advice="check the network, the address, and that the cloud runs there",
         )
-    with line:
-        return None if tls is None else _shake_hands(address, line, tls)
+    with connection:
+        return None if tls is None else _shake_hands(address, connection, tls)
 
 
-def _lookup_obstacle(address: Address, err: socket.gaierror) -> ConnectionProblem:
+def _lookup_problem(address: Address, err: socket.gaierror) -> ConnectionProblem:
     if err.errno in _NO_SUCH_NAME:
-        found = f"no address for {address.host}"
         return ConnectionProblem(
-            found=found, advice="check how the name is written, or give an address"
+            problem=f"no address for {address.host}",
+            advice="check the spelling of the name, or give an IP address",
         )
     return ConnectionProblem(
-        found=f"the address of {address.host} cannot be looked up just now ({err.strerror})",
+        problem=f"the name {address.host} cannot be looked up at present ({err.strerror})",
         advice="check this device's network and its name server",
     )
 
 
 def _shake_hands(
-    address: Address, line: socket.socket, tls: ssl.SSLContext
+    address: Address, connection: socket.socket, tls: ssl.SSLContext
 ) -> ConnectionProblem | None:
-    tls.set_alpn_protocols(["h2"])  # gRPC's listeners hang up without; brokers do not look at it
+    tls.set_alpn_protocols(["h2"])  # gRPC servers disconnect without it; brokers ignore it
     try:
-        with tls.wrap_socket(line, server_hostname=address.host) as secure:
+        with tls.wrap_socket(connection, server_hostname=address.host) as secure:
             return _wait_for_reply(address, secure)
     except ssl.SSLCertVerificationError as err:
-        return _certificate_obstacle(address, err)
-    except OSError:  # ssl.SSLError is one
+        return _certificate_problem(address, err)
+    except OSError:  # includes ssl.SSLError
         return ConnectionProblem(
-            found=f"{address} answers, but does not speak TLS as a cloud does",
-            advice="check that it is the port for devices, and of a cloud with TLS",
+            problem=f"{address} answers, but does not speak TLS as a cloud does",
+            advice="check that it is the port for devices, and that the cloud runs with TLS",
         )
 
 
 def _wait_for_reply(address: Address, secure: ssl.SSLSocket) -> ConnectionProblem | None:
-    """Check that the server stays: one that misses a certificate hangs up after the handshake."""
+    """Check that the server keeps the connection: without a certificate some close it now."""
     try:
         secure.settimeout(_REPLY_S)
         if secure.recv(1):
             return None
-    except TimeoutError:  # it waits for us to begin, as brokers do
+    except TimeoutError:  # the server waits for the client to begin, as brokers do
         return None
     except OSError:
         pass
     return ConnectionProblem(
-        found=f"{address} hangs up after the handshake, like a port that asks for a certificate "
-        "and gets none that it accepts",
-        advice="to enrol, give the cloud's enrolment port (8501 unless the cloud says otherwise); "
-        "a device that was enrolled has to be enrolled again",
+        problem=f"{address} closes the connection after the handshake, like a port that requires a "
+        "client certificate and gets none that it accepts",
+        advice="to enrol, give the cloud's enrolment port (default: 8501); a device that was "
+        "enrolled before must be enrolled again",
     )
 
 
-def _certificate_obstacle(address: Address, err: ssl.SSLCertVerificationError) -> ConnectionProblem:
+def _certificate_problem(address: Address, err: ssl.SSLCertVerificationError) -> ConnectionProblem:
     if err.verify_code in {_NOT_YET_VALID, _EXPIRED}:
         when = "is not valid yet" if err.verify_code == _NOT_YET_VALID else "has expired"
         return ConnectionProblem(
-            found=f"by this device's clock, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, the "
+            problem=f"by this device's clock, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, the "
             f"certificate of {address} {when}",
             advice="set the clock and try again",
         )
     if err.verify_code in {_OTHER_NAME, _OTHER_ADDRESS}:
         return ConnectionProblem(
-            found=f"the certificate of {address} is for other names",
+            problem=f"the certificate of {address} is for other names",
             advice=f"start the cloud with --public-host {address.host}, or use one of its names",
         )
     return ConnectionProblem(
-        found=f"{address} is not this device's cloud: its certificate comes from another authority",
-        advice="check --cloud, and that the token is of this cloud",
+        problem=f"{address} is not this device's cloud: its certificate comes from another "
+        "authority",
+        advice="check --cloud, and that the token comes from this cloud",
     )

@@ -1,7 +1,7 @@
-"""A gRPC channel that is dialled when needed and can be dropped.
+"""A gRPC channel that connects when it is first used and can be dropped after a failure.
 
-After a failure a channel waits before it dials again, longer each time, and fails every call
-meanwhile. A caller that wants the first call after an outage to work drops the channel instead.
+After a failure, gRPC waits before it connects again, longer each time, and fails every call in the
+meantime. A caller that needs the first call after an outage to succeed drops the channel instead.
 """
 
 import threading
@@ -16,73 +16,81 @@ from nestling_device.transport.identity import Identity
 
 _T = TypeVar("_T")
 _OPTIONS = (
-    # Channels to one target share connections, and their waiting time, unless told not to.
+    # Otherwise channels to one target share their connections and back-off.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # No answer that a device waits for is larger.
+    # No answer to a device is larger.
     ("grpc.max_receive_message_length", 1 << 20),
-    # A device speaks to its cloud, not through a proxy that happens to be in its environment.
+    # A device connects to its cloud directly, whatever proxy its environment names.
     ("grpc.enable_http_proxy", 0),
 )
 
 
 class ChannelClosedError(DeviceError):
-    """A channel that was closed for good."""
+    """The channel was closed for good."""
 
 
 def dial(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
-    """Make a gRPC channel with the settings that all channels of a device share.
+    """Create a gRPC channel with the settings that all channels of a device share.
 
-    libc looks the name up (`GRPC_DNS_RESOLVER`) on first use, and again after a connection breaks.
-    Of several addresses, the first that answers is used.
+    libc looks up the name (`GRPC_DNS_RESOLVER`) on first use, and again after a connection breaks.
+    If there are several addresses, the first that answers is used.
 
     Args:
-        address: of the cloud.
-        credentials: None for a cloud on this machine, without TLS.
+        address: address of the cloud.
+        credentials: TLS credentials; None for a cloud on this machine, without TLS.
     """
-    target = f"dns:///{address}"  # otherwise a host called "unix" would be a scheme
+    target = f"dns:///{address}"  # without it, a host called "unix" would be read as a scheme
     if credentials is None:
         return grpc.insecure_channel(target, options=_OPTIONS)
     return grpc.secure_channel(target, credentials, options=_OPTIONS)
 
 
 class Channel:
-    """A connection to one address, for one thread; any thread may call `close`."""
+    """A connection to one address, for use by one thread; any thread may call `close`.
+
+    Attributes:
+        address: address of the cloud.
+    """
 
     def __init__(self, address: Address, identity: Identity | None = None) -> None:
-        """Make a channel.
+        """Create a channel; the first stub connects.
 
         Args:
-            address: of the cloud.
-            identity: what to show there, and whom to take it for; None for a cloud on this
-                machine, without TLS.
+            address: address of the cloud.
+            identity: certificate to show to the cloud, and authority to verify it by; None for a
+                cloud on this machine, without TLS.
         """
         self.address = address
         self._identity = identity
-        self._lock = threading.Lock()  # guards the three below
+        self._lock = threading.Lock()  # guards the three fields below
         self._channel: grpc.Channel | None = None
         self._closed = False
-        self._generation = ""  # of the identity that was shown
+        self._generation = ""  # generation of the identity that the channel was made with
 
     @property
     def closed(self) -> bool:
-        """Whether `close` was called."""
+        """True once `close` was called."""
         return self._closed
 
     def stub(self, make: Callable[[grpc.Channel], _T]) -> _T:
-        """Make a stub on the live channel, dialling if there is none.
+        """Make a stub on the current channel, or on a new one if there is none.
 
-        An identity that was renewed is shown from the next call on: the old one is refused one day.
+        If the identity was renewed, a new channel is made with it, because the old certificate
+        expires.
+
+        Args:
+            make: constructor of the stub.
 
         Raises:
-            ChannelClosedError: it was closed for good.
+            ChannelClosedError: the channel was closed for good.
         """
         with self._lock:
             if self._closed:
                 raise ChannelClosedError(f"the connection to {self.address} was closed")
             if self._identity is not None and self._identity.generation != self._generation:
-                self._hang_up()
+                self._disconnect()
             if self._channel is None:
                 self._channel = self._dial()
             return make(self._channel)
@@ -95,17 +103,17 @@ class Channel:
         return dial(self.address, credentials)
 
     def drop(self) -> None:
-        """Hang up; the next `stub` dials again."""
+        """Disconnect; the next `stub` connects again."""
         with self._lock:
-            self._hang_up()
+            self._disconnect()
 
     def close(self) -> None:
-        """Hang up for good; a call that another thread waits for ends as cancelled."""
+        """Disconnect for good; calls that other threads wait for end as cancelled."""
         with self._lock:
             self._closed = True
-            self._hang_up()
+            self._disconnect()
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._channel is not None:
             self._channel.close()
             self._channel = None

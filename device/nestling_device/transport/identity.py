@@ -1,7 +1,8 @@
-"""Who a device is to its cloud: a key that never leaves it, a certificate, and where to go.
+"""A device's identity: a key that never leaves it, a certificate, and the cloud's addresses.
 
-`identity` in the state folder is a link to a folder that is written once, whole: whoever looks
-finds the old identity or the new one. One generation back is kept for who is just reading it.
+`identity` in the state folder is a link to a folder that is written completely before the link
+points to it, so a reader finds either the old identity or the new one. The previous folder is kept
+for processes that are still reading it.
 """
 
 import json
@@ -38,12 +39,12 @@ class IdentityError(DeviceError):
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """What an identity consists of.
+    """The parts of an identity.
 
     Attributes:
         key: private key, PEM.
-        certificate: of the device, PEM.
-        authority: certificate of who signs devices and clouds, PEM.
+        certificate: the device's certificate, PEM.
+        authority: certificate of the authority that signs devices and clouds, PEM.
         cloud: HOST:PORT of inference and delivery.
         broker: HOST:PORT of the broker.
     """
@@ -56,128 +57,145 @@ class Credentials:
 
 
 class Identity:
-    """A device's identity in its state folder; what has been renewed there is taken up."""
+    """A device's identity in its state folder; a renewed one is loaded as soon as it is there.
+
+    Attributes:
+        state_dir: the state folder.
+    """
 
     def __init__(self, state_dir: Path) -> None:
-        """Read it.
+        """Read the identity in a state folder.
 
         Raises:
-            IdentityError: it is not there, or damaged.
+            IdentityError: the identity is missing or damaged.
         """
         self._link = state_dir / _LINK
         self.state_dir = state_dir
         self._generation = ""
         self._generation = self.generation
-        self._papers = _read(self._link)
-        self._certificate = _check(self._papers, self._link)
+        self._credentials = _read(self._link)
+        self._certificate = _check(self._credentials, self._link)
 
     @classmethod
     def load(cls, state_dir: Path) -> Self | None:
         """Read the identity in a state folder, None if there is none.
 
         Raises:
-            IdentityError: it is damaged.
+            IdentityError: the identity is damaged.
         """
         return cls(state_dir) if (state_dir / _LINK).is_symlink() else None
 
     @property
     def generation(self) -> str:
-        """Changes when the identity on the disk does."""
+        """Name that changes whenever the identity on the disk is replaced."""
         try:
             return str(self._link.readlink())
-        except OSError:  # gone
+        except OSError:  # the link is gone
             return self._generation
 
     @property
     def device_id(self) -> str:
-        """The device's name, as its certificate has it."""
+        """The device's name, from its certificate."""
         return _common_name(self._certificate)
 
     @property
     def cloud(self) -> str:
         """HOST:PORT of inference and delivery."""
-        return self._papers.cloud
+        return self._credentials.cloud
 
     @property
     def broker(self) -> str:
         """HOST:PORT of the broker."""
-        return self._papers.broker
+        return self._credentials.broker
 
     @property
-    def papers(self) -> Credentials:
-        """What it consists of."""
+    def credentials(self) -> Credentials:
+        """The newest credentials."""
         self._newest()
-        return self._papers
+        return self._credentials
 
     @property
     def begins(self) -> datetime:
-        """When the certificate begins."""
+        """Time from which the certificate is valid."""
         return self._newest().not_valid_before_utc
 
     @property
     def ends(self) -> datetime:
-        """When the certificate ends."""
+        """Time at which the certificate expires."""
         return self._newest().not_valid_after_utc
 
-    def is_worn(self, now: datetime) -> bool:
-        """Whether less than a third of the certificate's life is left."""
+    def needs_renewal(self, now: datetime) -> bool:
+        """Return whether less than a third of the certificate's lifetime is left."""
         certificate = self._newest()
-        born, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        return ends - now < (ends - born) / 3
+        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        return ends - now < (ends - begins) / 3
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
-        """What gRPC connects with."""
-        papers = self.papers
+        """Return the credentials for a gRPC channel."""
+        newest = self.credentials
         return grpc.ssl_channel_credentials(
-            papers.authority.encode(), papers.key.encode(), papers.certificate.encode()
+            newest.authority.encode(), newest.key.encode(), newest.certificate.encode()
         )
 
     def ssl_context(self) -> ssl.SSLContext:
-        """What other protocols connect with.
+        """Return a TLS context for protocols other than gRPC.
 
         Raises:
-            OSError: its files cannot be read, or are no key and certificate.
+            OSError: the files cannot be read, or are not a key and a certificate.
         """
-        here = self._link.resolve()
-        context = ssl.create_default_context(cafile=here / "authority.pem")
+        folder = self._link.resolve()
+        context = ssl.create_default_context(cafile=folder / "authority.pem")
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(here / "certificate.pem", here / "key.pem")
+        context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
         return context
 
     def _newest(self) -> x509.Certificate:
-        """Take up what was renewed, if it can be read; what has been read before is still good."""
+        """Load a renewed identity if there is one; keep the current one if it cannot be read."""
         generation = self.generation
         if generation != self._generation:
             with suppress(IdentityError):
-                papers = _read(self._link)
-                self._certificate = _check(papers, self._link)
-                self._papers, self._generation = papers, generation
+                credentials = _read(self._link)
+                self._certificate = _check(credentials, self._link)
+                self._credentials, self._generation = credentials, generation
         return self._certificate
 
 
-def save_identity(state_dir: Path, papers: Credentials) -> Identity:
-    """Write an identity in place of an earlier one: all of it or nothing.
+def save_identity(state_dir: Path, credentials: Credentials) -> Identity:
+    """Write an identity atomically, in place of an earlier one if there is one.
+
+    Args:
+        state_dir: the device's state folder.
+        credentials: the parts of the identity.
 
     Raises:
-        IdentityError: the folder cannot be written, or the papers do not belong together.
+        IdentityError: the folder cannot be written, or the credentials do not belong together.
     """
-    _check(papers, state_dir / _LINK)
+    _check(credentials, state_dir / _LINK)
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         before = _target(state_dir)
-        made = state_dir / f"{_LINK}-{secrets.token_hex(8)}"
-        _write_all(made, papers)
-        _point(state_dir, made)
-        _remove_except(state_dir, {made, before})
+        folder = state_dir / f"{_LINK}-{secrets.token_hex(8)}"
+        _write_all(folder, credentials)
+        _point(state_dir, folder)
+        _remove_except(state_dir, {folder, before})
     except OSError as err:
         raise IdentityError(
-            f"cannot write an identity into {state_dir}: {err}; see to the folder and try again"
+            f"cannot write an identity into {state_dir}: {err}; make the folder writable and try "
+            "again"
         ) from err
     return Identity(state_dir)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new file that only its owner reads, and put it on the disk."""
+    """Write a new file that only its owner can read, and flush it to the disk.
+
+    Args:
+        path: the file, which must not exist.
+        text: its content.
+
+    Raises:
+        OSError: the file exists or cannot be written.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
@@ -186,10 +204,11 @@ def write_private(path: Path, text: str) -> None:
 
 
 def common_name(certificate: str) -> str:
-    """Name in a certificate (PEM).
+    """Return the common name in a certificate (PEM).
 
     Raises:
-        ValueError: it is no certificate, or has not one name.
+        ValueError: the text is not a certificate, or the certificate does not have exactly one
+            common name that is a valid device id.
     """
     return _common_name(x509.load_pem_x509_certificate(certificate.encode()))
 
@@ -199,19 +218,19 @@ def _common_name(certificate: x509.Certificate) -> str:
     return check_device_id(str(name.value))
 
 
-def _write_all(made: Path, papers: Credentials) -> None:
-    made.mkdir(mode=0o700)
-    write_private(made / "key.pem", papers.key)
-    write_private(made / "certificate.pem", papers.certificate)
-    write_private(made / "authority.pem", papers.authority)
-    addresses = {"cloud": papers.cloud, "broker": papers.broker}
-    write_private(made / "cloud.json", json.dumps(addresses))
-    fsync.sync(made)
+def _write_all(folder: Path, credentials: Credentials) -> None:
+    folder.mkdir(mode=0o700)
+    write_private(folder / "key.pem", credentials.key)
+    write_private(folder / "certificate.pem", credentials.certificate)
+    write_private(folder / "authority.pem", credentials.authority)
+    addresses = {"cloud": credentials.cloud, "broker": credentials.broker}
+    write_private(folder / "cloud.json", json.dumps(addresses))
+    fsync.sync(folder)
 
 
-def _point(state_dir: Path, made: Path) -> None:
-    pending = made.with_suffix(".link")
-    pending.symlink_to(made.name)
+def _point(state_dir: Path, folder: Path) -> None:
+    pending = folder.with_suffix(".link")
+    pending.symlink_to(folder.name)
     pending.replace(state_dir / _LINK)
     fsync.sync(state_dir)
 
@@ -228,18 +247,20 @@ def _remove_except(state_dir: Path, keep: set[Path | None]) -> None:
                 path.unlink(missing_ok=True)
             elif path not in keep:
                 shutil.rmtree(path)
-        except OSError as err:  # it does no harm
-            _log.warning("%a is left over and cannot be deleted: %s", str(path), err.strerror)
+        except OSError as err:  # a leftover folder does no harm
+            _log.warning(
+                "%a is no longer in use but cannot be deleted: %s", str(path), err.strerror
+            )
 
 
 def _read(link: Path) -> Credentials:
-    here = link.resolve()  # once, so that all of it is of one generation
+    folder = link.resolve()  # only once, so that all files are of one generation
     try:
-        addresses = parse_json((here / "cloud.json").read_bytes())
+        addresses = parse_json((folder / "cloud.json").read_bytes())
         return Credentials(
-            key=(here / "key.pem").read_text(),
-            certificate=(here / "certificate.pem").read_text(),
-            authority=(here / "authority.pem").read_text(),
+            key=(folder / "key.pem").read_text(),
+            certificate=(folder / "certificate.pem").read_text(),
+            authority=(folder / "authority.pem").read_text(),
             cloud=str(addresses["cloud"]),
             broker=str(addresses["broker"]),
         )
@@ -247,30 +268,30 @@ def _read(link: Path) -> Credentials:
         raise _damaged(link, err) from err
 
 
-def _check(papers: Credentials, link: Path) -> x509.Certificate:
-    """Check that the papers belong together."""
+def _check(credentials: Credentials, link: Path) -> x509.Certificate:
+    """Check that key, certificate and authority belong together, and return the certificate."""
     try:
-        certificate = x509.load_pem_x509_certificate(papers.certificate.encode())
-        authority = x509.load_pem_x509_certificate(papers.authority.encode())
-        key = serialization.load_pem_private_key(papers.key.encode(), password=None)
+        certificate = x509.load_pem_x509_certificate(credentials.certificate.encode())
+        authority = x509.load_pem_x509_certificate(credentials.authority.encode())
+        key = serialization.load_pem_private_key(credentials.key.encode(), password=None)
         certificate.verify_directly_issued_by(authority)
         _common_name(certificate)
-        for address in (papers.cloud, papers.broker):
+        for address in (credentials.cloud, credentials.broker):
             Address.parse(address)
     except Exception as err:  # cryptography's errors share no base
         raise _damaged(link, err) from err
     if key.public_key() != certificate.public_key():
-        raise _damaged(link, "its key is not the certificate's")
+        raise _damaged(link, "the key does not match the certificate")
     return certificate
 
 
 def _damaged(link: Path, why: object) -> IdentityError:
     return IdentityError(
-        f"the identity in {link} cannot be used ({why}); enrol this device again: on the cloud, "
-        "nestling-cloud device add NAME prints how"
+        f"the identity in {link} cannot be used ({why}); enrol this device again: run "
+        "nestling-cloud device add NAME on the cloud, which prints how"
     )
 
 
 def utc_now() -> datetime:
-    """The time."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)

@@ -1,8 +1,8 @@
-"""One connection to a broker, from its first packet to its end.
+"""A single MQTT connection to a broker, which never reconnects by itself.
 
-It never reconnects by itself: a Sparkplug node needs another Will for every connection, and who
-waits for an answer wants to know that the connection ended. paho's own thread only puts on a
-bounded queue; what does not fit is dropped, and asked for again by the caller that misses it.
+A Sparkplug node needs another Will for every connection, and a caller that waits for an answer
+needs to know that the connection ended. paho's own thread only puts messages into a bounded queue.
+Messages that do not fit are dropped, and the caller that misses one requests it again.
 """
 
 import queue
@@ -23,28 +23,37 @@ from nestling_device.transport.identity import Identity
 
 _QUEUE_LIMIT = 64
 _CONNECT_TIMEOUT_S = 3.0
-_GOODBYE_TIMEOUT_S = 1.0
+_DISCONNECT_TIMEOUT_S = 1.0
 _KEEPALIVE_S = 15
 
 
 class BrokerUnreachableError(DeviceError):
-    """The broker cannot be reached, refuses us, or the connection to it ended."""
+    """The broker cannot be reached or refuses this client, or the connection ended."""
 
 
 class BrokerConnectError(BrokerUnreachableError):
-    """TCP or TLS failed: the broker knows nothing of this client and its Will."""
+    """TCP or TLS failed, so the broker has not received this client's Will."""
 
 
 class Message(NamedTuple):
-    """A message sent, or received."""
+    """A sent or received message.
+
+    Attributes:
+        topic: topic of the message.
+        payload: content of the message.
+        retained: for a received message: it was published earlier, and the broker retained it.
+    """
 
     topic: str
     payload: bytes
-    retained: bool = False  # received: the broker kept it for us, it is not being sent just now
+    retained: bool = False
 
 
 class Connection:
-    """A connection that is up and subscribed when it is made; `receive` is for one thread."""
+    """A connection that is subscribed once the constructor returns.
+
+    Only one thread may call `receive`.
+    """
 
     def __init__(
         self,
@@ -59,17 +68,18 @@ class Connection:
         """Connect, subscribe with QoS 1, and wait until the broker has confirmed both.
 
         Args:
-            host: of the broker.
-            port: of the broker.
-            client_id: an older connection with the same one is ended by the broker.
-            subscriptions: topics, at least one.
-            will: what the broker sends for us, with QoS 1, if we go without a goodbye.
-            identity: what to show the broker, and whom to take it for; None for a broker on this
-                machine, without TLS.
+            host: host of the broker.
+            port: port of the broker.
+            client_id: MQTT client id; the broker closes an older connection with the same id.
+            subscriptions: topics to subscribe to, at least one.
+            will: message that the broker publishes with QoS 1 if this client disappears without
+                disconnecting.
+            identity: certificate to show to the broker, and authority to verify it by; None for a
+                broker on this machine, without TLS.
 
         Raises:
-            BrokerConnectError: nothing listens there, or TLS failed.
-            BrokerUnreachableError: it did not come about within seconds.
+            BrokerConnectError: nothing listens at the address, or TLS failed.
+            BrokerUnreachableError: the broker refused, or did not confirm within seconds.
         """
         self._address = Address(host=host, port=port)
         self._subscriptions = [(topic, 1) for topic in subscriptions]
@@ -87,7 +97,7 @@ class Connection:
             raise BrokerConnectError(f"broker {self._address}: {err}") from err
         self._client.loop_start()
         if not self._settled.wait(_CONNECT_TIMEOUT_S) or not self._subscribed:
-            reason = self._reason  # `close` puts another in its place
+            reason = self._reason  # `close` overwrites it
             self.close()
             raise BrokerUnreachableError(f"broker {self._address}: {reason}")
 
@@ -106,7 +116,11 @@ class Connection:
         return client
 
     def publish(self, message: Message, *, qos: int = 0) -> None:
-        """Hand a message to paho's thread.
+        """Queue a message for paho's thread to send.
+
+        Args:
+            message: the message.
+            qos: quality of service, 0 or 1.
 
         Raises:
             BrokerUnreachableError: the connection has ended.
@@ -118,8 +132,11 @@ class Connection:
     def receive(self, timeout_s: float) -> Message | None:
         """Wait for a message.
 
+        Args:
+            timeout_s: most time to wait.
+
         Returns:
-            None if `wake` was called or the time is over.
+            None if `wake` was called or the time has run out.
 
         Raises:
             BrokerUnreachableError: the connection has ended.
@@ -133,7 +150,7 @@ class Connection:
         return message
 
     def wake(self) -> None:
-        """Make `receive` return; from any thread."""
+        """Make `receive` return; any thread may call this."""
         if self._events.empty():
             self._events.put(None)
 
@@ -167,14 +184,14 @@ class Connection:
         try:
             topic = message.topic
         except UnicodeDecodeError:
-            return  # not one that we subscribed to; an error here would end paho's thread
+            return  # not a topic that we subscribed to; an error here would end paho's thread
         if self._events.qsize() < _QUEUE_LIMIT:
             self._events.put(Message(topic, bytes(message.payload), message.retain))
 
     def close(self) -> None:
-        """Say goodbye, so that the broker drops the Will; cut the line if it does not listen."""
+        """Disconnect so that the broker drops the Will; cut the connection if it does not react."""
         self._client.disconnect()
-        if not self._ended.wait(_GOODBYE_TIMEOUT_S):
+        if not self._ended.wait(_DISCONNECT_TIMEOUT_S):
             live = self._client.socket()
             if isinstance(live, socket.socket):
                 with suppress(OSError):
@@ -194,5 +211,5 @@ class Connection:
 
 
 def _send_at_once(_client: paho.Client, _data: Any, connected: Any) -> None:
-    # Otherwise a request waits 40 ms for TCP's word on the acknowledgement before it (Nagle).
+    # With Nagle's algorithm a request waits 40 ms for the delayed TCP acknowledgement.
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

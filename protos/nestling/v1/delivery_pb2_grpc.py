@@ -50,14 +50,14 @@ class DeliveryServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def GetDesiredBundle(self, request, context):
-        """The bundle that a device should run.
+        """Returns the bundle that a device should run.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FetchBlob(self, request, context):
-        """A blob from an offset on, in chunks, so that a broken download resumes.
+        """Streams a blob from an offset in chunks, so that an interrupted download can resume.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

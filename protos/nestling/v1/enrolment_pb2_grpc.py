@@ -45,8 +45,8 @@ class EnrolmentServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Enrol(self, request, context):
-        """Sign a new device's key. Needs no client certificate. The token is good for one key, so that
-        a device whose answer got lost may ask again.
+        """Signs a new device's key. Needs no client certificate. The token is valid for one key, so a
+        device can repeat the request if the answer was lost.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,8 +119,8 @@ class RenewalServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Renew(self, request, context):
-        """Sign a key of a device that has a certificate, before that one expires. That one stays good,
-        for the answer may get lost.
+        """Signs a new key for a device whose certificate has not expired. The old certificate stays
+        valid, because the answer may get lost.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -24,7 +24,7 @@ VALUES = st.one_of(
 
 
 @given(VALUES)
-def test_value_travels_unchanged_in_value_and_type(value: MetricValue) -> None:
+def test_metric_keeps_value_and_type(value: MetricValue) -> None:
     sent = metric("Nestling/Any", value, timestamp_ms=1).SerializeToString()
 
     received = metric_value(Metric.FromString(sent))
@@ -58,7 +58,7 @@ def test_birth_death_number_is_an_int64() -> None:
     assert metric(BD_SEQ, 3, timestamp_ms=5).datatype == payload_pb2.DATA_TYPE_INT64
 
 
-def test_null_has_the_type_of_its_metric() -> None:
+def test_null_has_the_data_type_of_its_metric() -> None:
     null = metric(OFFLOAD_TARGET, None, timestamp_ms=5)
 
     assert (null.is_null, null.datatype) == (True, payload_pb2.DATA_TYPE_DOUBLE)
@@ -71,7 +71,7 @@ def test_null_without_a_known_type_is_refused() -> None:
 
 
 @given(st.one_of(st.none(), VALUES))
-def test_update_carries_alias_and_value_alone(value: MetricValue | None) -> None:
+def test_update_has_only_alias_and_value(value: MetricValue | None) -> None:
     short = Metric.FromString(update(value, timestamp_ms=5, alias=2).SerializeToString())
 
     assert not short.HasField("name")

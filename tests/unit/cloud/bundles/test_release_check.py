@@ -9,7 +9,7 @@ import pytest
 from nestling.v1.bundle_pb2 import Blob, GoldenInputs, Manifest
 from nestling_cloud.bundles.release_check import UnfitBundleError, try_bundle
 from nestling_core.nest.bundle_files import blob_of
-from tests.support.hand_bundle import calibration, hand_bundle, template_predicting
+from tests.support.hand_bundle import calibration, hand_bundle
 
 
 def tried(teacher: bytes, signed: Mapping[int, bytes] | None = None, **replaced: bytes) -> None:
@@ -59,7 +59,7 @@ def _flat() -> bytes:
     [
         ({"template": b"no model"}, "run capacity 1 with uint8 activations"),
         ({"signed": {2: b"no model"}}, "run capacity 2 with int8 activations"),
-        ({"template": template_predicting("Neg", ["predicted"])}, "no probability for each"),
+        ({"template": template_predicting("Neg", ["predicted"])}, "a probability for each"),
         ({"golden": golden(_others)}, "capacity 3 .* off by 1 "),
         ({"golden": golden(_none)}, "no golden inputs"),
         ({"calibration": _flat()}, "the routing curve of capacity 2"),

@@ -111,7 +111,7 @@ def test_time_that_no_network_takes_is_refused(tmp_path: Path, latency_ms: float
     path = tmp_path / "table.json"
     hand_table(path, probes, latency_ms)
 
-    with pytest.raises(TableError, match=r"microseconds|is no number"):
+    with pytest.raises(TableError, match=r"microseconds|is not a number"):
         read_table(path, probes)
 
 

@@ -1,4 +1,4 @@
-"""Every flag of the three commands that is not meant to repeat is refused when it does."""
+"""Every flag of the three commands that must not repeat is rejected when it is given twice."""
 
 import argparse
 import io
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from nestling_cloud import cli as cloud
-from nestling_core.command_line.parser import Parser, print_anything
+from nestling_core.command_line.parser import Parser, escape_unencodable
 from nestling_device import cli as device
 from nestling_sim import cli as simulation
 
@@ -20,7 +20,7 @@ PARSERS = {
 
 
 def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """A parser, and those of all its sub-commands."""
+    """Yield a parser and the parsers of all its sub-commands."""
     yield parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -29,7 +29,7 @@ def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser
 
 
 @pytest.mark.parametrize("make", PARSERS.values(), ids=PARSERS)
-def test_every_flag_is_refused_when_it_is_given_twice(
+def test_every_flag_is_rejected_when_it_is_given_twice(
     make: Callable[[], argparse.ArgumentParser], capsys: pytest.CaptureFixture[str]
 ) -> None:
     tried = 0
@@ -48,7 +48,7 @@ def test_every_flag_is_refused_when_it_is_given_twice(
 
 
 def valid(action: argparse.Action) -> str:
-    """A value that a flag takes."""
+    """Return a value that a flag accepts."""
     if action.choices:
         return str(next(iter(action.choices)))
     for value in ("1", "127.0.0.1:1", "golden", "profile", "grpc", "wifi", "pi-4b", "int8"):
@@ -62,28 +62,28 @@ def valid(action: argparse.Action) -> str:
     raise AssertionError(f"no value for {action.option_strings}")
 
 
-def test_last_repository_does_not_win_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_second_repository_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cloud.main(["bundle", "show", "--repository", "A", "--repository=B"])
 
     assert "argument --repository: given more than once" in capsys.readouterr().err
 
 
-def test_flag_may_be_given_again_to_another_command_line() -> None:
+def test_flag_may_be_given_again_on_another_command_line() -> None:
     parser = Parser()
     parser.add_argument("--name")
 
     assert [parser.parse_args(["--name", name]).name for name in ("a", "b")] == ["a", "b"]
 
 
-def test_flag_that_is_meant_to_repeat_may() -> None:
+def test_append_flag_may_repeat() -> None:
     parser = Parser()
     parser.add_argument("--name", action="append")
 
     assert parser.parse_args(["--name", "a", "--name", "b"]).name == ["a", "b"]
 
 
-def test_shortened_flag_is_the_same_flag(capsys: pytest.CaptureFixture[str]) -> None:
+def test_abbreviated_flag_counts_as_the_same_flag(capsys: pytest.CaptureFixture[str]) -> None:
     parser = Parser()
     parser.add_argument_group("more").add_argument("--repository")
 
@@ -92,10 +92,10 @@ def test_shortened_flag_is_the_same_flag(capsys: pytest.CaptureFixture[str]) -> 
     assert "given more than once" in capsys.readouterr().err
 
 
-def test_text_that_the_locale_does_not_have_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_that_the_encoding_lacks_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
-    print_anything()
+    escape_unencodable()
 
     sys.stdout.write("naïve \udcff\n")
     sys.stdout.flush()

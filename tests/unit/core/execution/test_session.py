@@ -15,7 +15,7 @@ from nestling_core.execution.session import SessionError, open_session
 
 @pytest.fixture(scope="module")
 def template() -> bytes:
-    """ONNX of input @ (0.5 * weights), its int8 weights (3, 2) left outside."""
+    """ONNX model of input @ (0.5 * weights), with external int8 weights (3, 2)."""
     weights = TensorProto(name="weights", data_type=TensorProto.INT8, dims=(3, 2))
     weights.data_location = TensorProto.EXTERNAL
     weights.external_data.add(key="location", value="elsewhere")
@@ -35,23 +35,23 @@ def template() -> bytes:
     return model.SerializeToString()
 
 
-def test_weights_handed_in_are_the_ones_that_compute(template: bytes) -> None:
+def test_session_computes_with_the_external_weights(template: bytes) -> None:
     weights: NDArray[np.int8] = np.array([[1, 2], [3, 4], [5, 6]], np.int8)
     session = open_session(template, {"weights": weights})
 
-    found = session.run(None, {"input": np.eye(3, dtype=np.float32)})[0]
+    output = session.run(None, {"input": np.eye(3, dtype=np.float32)})[0]
 
-    assert (found == weights * 0.5).all()
+    assert (output == weights * 0.5).all()
 
 
-def test_session_outlives_the_arrays_that_it_was_made_of(template: bytes) -> None:
+def test_session_outlives_the_arrays_that_it_was_made_from(template: bytes) -> None:
     session = open_session(template, {"weights": np.full((3, 2), 2, np.int8)})
-    # Memory that the array may have left is taken by others.
+    # These reuse the memory that the array may have freed.
     others = [np.full((3, 2), 99, np.int8) for _ in range(100)]
 
-    found = session.run(None, {"input": np.ones((1, 3), np.float32)})[0]
+    output = session.run(None, {"input": np.ones((1, 3), np.float32)})[0]
 
-    assert found.tolist() == [[3.0, 3.0]]
+    assert output.tolist() == [[3.0, 3.0]]
     assert len(others) == 100
 
 
@@ -71,12 +71,14 @@ def test_template_without_its_weights_is_refused(template: bytes) -> None:
 
 
 @pytest.mark.parametrize("model", [b"", b"no model at all", bytes(1000)])
-def test_bytes_that_are_no_model_are_refused(model: bytes) -> None:
+def test_bytes_that_are_not_a_model_are_refused(model: bytes) -> None:
     with pytest.raises(SessionError):
         open_session(model)
 
 
-def test_open_session_tells_nobody_and_leaves_no_file(template: bytes, tmp_path: Path) -> None:
+def test_open_session_disables_onnxruntime_telemetry_and_leaves_no_file(
+    template: bytes, tmp_path: Path
+) -> None:
     program = (
         "import sys, numpy; from nestling_core.execution.session import open_session; "
         "weights = {'weights': numpy.zeros((3, 2), numpy.int8)}; "
@@ -98,11 +100,11 @@ def test_open_session_tells_nobody_and_leaves_no_file(template: bytes, tmp_path:
 
 def test_only_the_session_module_imports_onnxruntime() -> None:
     root = Path(__file__).parents[4]
-    found = {
+    importing = {
         path.name
         for folder in ("protos", "core", "cloud", "device", "simulation")
         for path in (root / folder).rglob("*.py")
         if re.search(r"^(import|from) onnxruntime", path.read_text(), re.MULTILINE)
     }
 
-    assert found == {"session.py"}
+    assert importing == {"session.py"}

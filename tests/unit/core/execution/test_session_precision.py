@@ -13,7 +13,5 @@ from nestling_core.execution.session import saturates
         ("", True),
     ],
 )
-def test_only_a_processor_with_vnni_is_trusted_with_the_quick_product(
-    processor: str, expected: bool
-) -> None:
+def test_fast_product_saturates_without_vnni(processor: str, expected: bool) -> None:
     assert saturates(processor) is expected

@@ -14,7 +14,7 @@ from nestling_core.execution.timing import (
 from tests.support.hand_models import integer_model
 
 
-def test_network_is_warmed_up_and_then_every_run_is_timed() -> None:
+def test_every_run_after_the_warm_up_is_timed() -> None:
     numbers: list[int] = []
 
     stretch = run_for(numbers.append, 0.001)
@@ -29,7 +29,7 @@ def test_network_slower_than_the_time_given_runs_once() -> None:
     assert len(run_for(lambda _: None, 0.0).times_ms) == 1
 
 
-def test_networks_take_turns_and_are_opened_for_each() -> None:
+def test_networks_take_turns_and_are_opened_for_each_turn() -> None:
     opened: list[str] = []
 
     def opening(name: str) -> Callable[[], Network]:
@@ -41,7 +41,7 @@ def test_networks_take_turns_and_are_opened_for_each() -> None:
 
     turns = in_turns([opening("a"), opening("b")], seconds=0.002, rounds=2)
 
-    assert [place for place, _ in turns] == [0, 1, 0, 1]
+    assert [index for index, _ in turns] == [0, 1, 0, 1]
     assert opened == ["a", "b", "a", "b"]
 
 

@@ -36,7 +36,7 @@ def manifest() -> Manifest:
 
 
 @given(st.binary(max_size=200))
-def test_bytes_are_what_their_own_blob_says(data: bytes) -> None:
+def test_bytes_match_their_own_blob(data: bytes) -> None:
     blob = blob_of(data)
 
     assert hashlib.sha256(data).hexdigest() == blob.sha256
@@ -45,7 +45,7 @@ def test_bytes_are_what_their_own_blob_says(data: bytes) -> None:
 
 
 @given(st.binary(min_size=1, max_size=200), st.data())
-def test_one_flipped_bit_is_found(data: bytes, choice: st.DataObject) -> None:
+def test_one_flipped_bit_is_detected(data: bytes, choice: st.DataObject) -> None:
     position = choice.draw(st.integers(0, len(data) * 8 - 1))
     damaged = bytearray(data)
     damaged[position // 8] ^= 1 << position % 8
@@ -55,15 +55,15 @@ def test_one_flipped_bit_is_found(data: bytes, choice: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("damaged", [b"123", b"12345", b""])
-def test_other_size_is_found_and_named(damaged: bytes) -> None:
-    with pytest.raises(BlobError, match=f"{len(damaged)} bytes where 4 were promised"):
+def test_wrong_size_is_detected_and_reported(damaged: bytes) -> None:
+    with pytest.raises(BlobError, match=f"{len(damaged)} bytes instead of 4"):
         check_blob(blob_of(b"1234"), damaged)
 
 
 @pytest.mark.parametrize(
     "text", ["", "../state.db", "a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 64 + "\n"]
 )
-def test_text_that_is_no_digest_is_not_taken_for_one(text: str) -> None:
+def test_text_that_is_not_a_digest_is_rejected(text: str) -> None:
     assert not is_digest(text)
 
 
@@ -111,7 +111,7 @@ def test_older_manifest_names_no_empty_blob() -> None:
     assert [blob_of(b"r"), blob_of(b"t")] == every_blob(manifest)[2:]
 
 
-def test_shared_blobs_are_what_thresholds_and_checks(manifest: Manifest) -> None:
+def test_shared_blobs_are_calibration_and_golden_inputs(manifest: Manifest) -> None:
     names = (b"calibration", b"golden")
 
     assert [blob_of(name) for name in names] == shared_blobs(manifest)

@@ -1,4 +1,4 @@
-"""Rings: whatever the shapes, the first k of them give back capacity k's tensors."""
+"""For any shapes, the first k rings assemble to capacity k's tensors."""
 
 import itertools
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def nested(name: str, shapes: Shapes) -> NestedTensor:
 
 
 def filled(layout: Sequence[NestedTensor]) -> dict[str, NDArray[np.int8]]:
-    """Make tensors in which neighbouring weights differ."""
+    """Make tensors in which neighboring weights differ."""
     tensors = {}
     for number, tensor in enumerate(layout):
         shape = tuple(tensor.prefixes[-1].shape)
@@ -44,7 +44,7 @@ def nests(draw: st.DrawFn) -> list[NestedTensor]:
 
 
 @given(nests())
-def test_first_rings_give_back_prefix_slices_of_the_whole_tensors(
+def test_first_rings_assemble_to_prefix_slices_of_the_whole_tensors(
     layout: list[NestedTensor],
 ) -> None:
     whole = filled(layout)
@@ -79,13 +79,13 @@ def test_ring_is_the_new_blocks_axis_by_axis() -> None:
     assert bytes([4, 5, 6, 2, 3]) == ring_bytes(layout, whole, 2)
 
 
-@pytest.mark.parametrize(("change", "words"), [(-1, "ends inside b"), (1, "1 bytes too many")])
-def test_ring_of_another_size_is_refused(change: int, words: str) -> None:
+@pytest.mark.parametrize(("change", "message"), [(-1, "ends inside b"), (1, "1 bytes too many")])
+def test_ring_of_another_size_is_refused(change: int, message: str) -> None:
     layout = [nested("a", [(2, 2), (4, 4)]), nested("b", [(2,), (5,)])]
     rings = [ring_bytes(layout, filled(layout), k) for k in (1, 2)]
     damaged = rings[1][:change] if change < 0 else rings[1] + bytes(change)
 
-    with pytest.raises(NestError, match=f"ring 2 .*{words}"):
+    with pytest.raises(NestError, match=f"ring 2 .*{message}"):
         assemble(layout, [rings[0], damaged])
 
 
@@ -97,17 +97,17 @@ def test_no_rings_or_more_than_capacities_are_refused(count: int) -> None:
         assemble(layout, [b"ab"] * count)
 
 
-def test_tensor_other_than_the_layout_says_is_refused() -> None:
+def test_tensor_that_does_not_match_the_layout_is_refused() -> None:
     layout = [nested("w", [(2, 2), (4, 4)])]
 
     floats: NDArray[Any] = np.zeros((4, 4), np.float32)
     for wrong in (np.zeros((4, 5), np.int8), floats):
-        with pytest.raises(NestError, match="is not what the layout says"):
+        with pytest.raises(NestError, match="does not match the layout"):
             ring_bytes(layout, {"w": wrong}, 1)
 
 
 @pytest.mark.parametrize(
-    ("layout", "words"),
+    ("layout", "message"),
     [
         ([], "no tensors"),
         ([NestedTensor(name="w")], "one prefix for each capacity"),
@@ -116,8 +116,8 @@ def test_tensor_other_than_the_layout_says_is_refused() -> None:
         ([nested("w", [(1,), (2, 2)])], "does not nest"),
     ],
 )
-def test_layout_that_does_not_nest_is_refused(layout: list[NestedTensor], words: str) -> None:
-    with pytest.raises(NestError, match=words):
+def test_layout_that_does_not_nest_is_refused(layout: list[NestedTensor], message: str) -> None:
+    with pytest.raises(NestError, match=message):
         check_layout(layout)
 
 

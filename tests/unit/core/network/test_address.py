@@ -17,7 +17,7 @@ from nestling_core.network.address import Address, AddressError
         ("nestling_cloud:8500", "nestling_cloud", 8500, "nestling_cloud:8500"),
     ],
 )  # fmt: skip
-def test_address_is_read_into_one_form_and_written_so(
+def test_address_is_parsed_and_formatted_canonically(
     text: str, host: str, port: int, written: str
 ) -> None:
     address = Address.parse(text)
@@ -36,20 +36,20 @@ def test_address_is_read_into_one_form_and_written_so(
         "cloud.lan:8500\n",
     ],
 )  # fmt: skip
-def test_something_else_is_refused(text: str) -> None:
+def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(AddressError, match="is not HOST:PORT"):
         Address.parse(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
-        ("https://cloud.lan:8501", "give it without https://"),
-        ("mqtts://cloud.lan", "give it without mqtts://"),
+        ("https://cloud.lan:8501", "leave out https://"),
+        ("mqtts://cloud.lan", "leave out mqtts://"),
         ("::1:8512", r"in brackets, \[::1\]:8512"),
-        ("[fe80::1%eth0]:8500", "holds a zone"),
+        ("[fe80::1%eth0]:8500", "has a zone"),
     ],
 )
-def test_common_mistakes_are_told_with_what_to_write(text: str, words: str) -> None:
-    with pytest.raises(AddressError, match=words):
+def test_common_mistakes_are_reported_with_a_correction(text: str, message: str) -> None:
+    with pytest.raises(AddressError, match=message):
         Address.parse(text)

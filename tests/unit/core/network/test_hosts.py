@@ -17,16 +17,16 @@ from nestling_core.network.hosts import (
         ("::", "::"),
         ("0:0:0:0:0:0:0:1", "::1"),
         ("Localhost.", "localhost"),
-        ("127.1", "127.1"),  # a name to us, and libc's affair
+        ("127.1", "127.1"),  # a name here; libc reads it as an address
     ],
 )
-def test_host_is_read_into_one_form(text: str, expected: str) -> None:
+def test_host_is_parsed_into_its_canonical_form(text: str, expected: str) -> None:
     assert parse_host(text) == expected
     assert parse_host(expected) == expected
 
 
 @pytest.mark.parametrize("text", ["", "https://cloud", "cloud:8500", "a/b", "fe80::1%eth0", " a"])
-def test_host_that_names_no_machine_is_refused(text: str) -> None:
+def test_text_that_is_not_a_host_is_refused(text: str) -> None:
     with pytest.raises(HostError):
         parse_host(text)
 
@@ -44,7 +44,9 @@ def test_host_that_names_no_machine_is_refused(text: str) -> None:
         ("127.1", False, False),
     ],
 )
-def test_hosts_are_told_apart(host: str, *, loopback: bool, wildcard: bool) -> None:
+def test_loopback_and_wildcard_hosts_are_recognized(
+    host: str, *, loopback: bool, wildcard: bool
+) -> None:
     assert is_loopback(host) == loopback
     assert is_wildcard(host) == wildcard
     assert is_local(host) == (loopback or wildcard)
@@ -61,5 +63,5 @@ def test_hosts_are_told_apart(host: str, *, loopback: bool, wildcard: bool) -> N
         ("testclient", "testclient"),
     ],
 )
-def test_strangers_count_by_what_one_customer_has(host: str, network: str) -> None:
+def test_clients_are_counted_by_their_network(host: str, network: str) -> None:
     assert network_of(host) == network

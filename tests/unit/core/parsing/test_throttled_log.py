@@ -8,7 +8,7 @@ LOG = logging.getLogger("test")
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -17,13 +17,13 @@ class Clock:
         return self.now_s
 
 
-def test_thousands_of_messages_make_a_handful_of_short_lines_with_their_number(
+def test_thousands_of_messages_make_a_few_short_lines_with_their_count(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    complaints = ThrottledLog(LOG, clock=Clock())
+    throttled = ThrottledLog(LOG, clock=Clock())
 
     for number in range(1500):
-        complaints.add("NDATA", f"pi-{number}", ValueError("no\npayload " + "x" * 10_000))
+        throttled.add("NDATA", f"pi-{number}", ValueError("no\npayload " + "x" * 10_000))
 
     lines = [record.getMessage() for record in caplog.records]
     assert [line.split(" from")[0].partition(": ")[2] for line in lines] == [
@@ -37,31 +37,33 @@ def test_thousands_of_messages_make_a_handful_of_short_lines_with_their_number(
     assert not any("\n" in line for line in lines)
 
 
-def test_kinds_are_counted_apart(caplog: pytest.LogCaptureFixture) -> None:
-    complaints = ThrottledLog(LOG, clock=Clock())
+def test_kinds_are_counted_separately(caplog: pytest.LogCaptureFixture) -> None:
+    throttled = ThrottledLog(LOG, clock=Clock())
 
     for kind in ("NDATA", "NBIRTH"):
-        complaints.add(kind, "pi-1", "no payload")
+        throttled.add(kind, "pi-1", "no payload")
 
     assert len(caplog.records) == 2
 
 
-def test_what_goes_on_is_told_again_after_a_while(caplog: pytest.LogCaptureFixture) -> None:
+def test_continuing_messages_are_logged_again_after_ten_minutes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     clock = Clock()
-    complaints = ThrottledLog(LOG, clock=clock)
-    complaints.add("NDATA", "pi-1", "no payload")
-    complaints.add("NDATA", "pi-1", "no payload")
+    throttled = ThrottledLog(LOG, clock=clock)
+    throttled.add("NDATA", "pi-1", "no payload")
+    throttled.add("NDATA", "pi-1", "no payload")
 
     clock.now_s += 600
-    complaints.add("NDATA", "pi-2", "no payload")
+    throttled.add("NDATA", "pi-2", "no payload")
 
     assert caplog.records[-1].getMessage() == (
-        "dropped what cannot be read as NDATA: 3 so far, the last from 'pi-2': no payload"
+        "dropped data that is not readable as NDATA: 3 so far, the last from 'pi-2': no payload"
     )
     assert len(caplog.records) == 2
 
 
-def test_library_that_repeats_a_warning_is_cut_short_and_its_errors_are_not(
+def test_repeated_warnings_of_a_library_are_throttled_and_its_errors_are_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     library = logging.getLogger("test.library")

@@ -27,14 +27,14 @@ from nestling_core.parsing.untrusted import UnreadableError, load_arrays, parse_
         b'"\xed\xa0\x80"',
     ],
 )
-def test_json_that_is_none_is_one_error_and_short(data: bytes) -> None:
+def test_invalid_json_is_one_short_error(data: bytes) -> None:
     with pytest.raises(UnreadableError) as caught:
         parse_json(data)
 
     assert len(str(caught.value)) < 300
 
 
-def test_json_comes_as_it_is() -> None:
+def test_valid_json_is_parsed() -> None:
     assert parse_json(b'{"online": true, "n": [1, 2.5, null]}') == {
         "online": True,
         "n": [1, 2.5, None],
@@ -42,7 +42,7 @@ def test_json_comes_as_it_is() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_whatever_comes_is_json_or_unreadable(data: bytes) -> None:
+def test_any_bytes_are_parsed_or_unreadable(data: bytes) -> None:
     with contextlib.suppress(UnreadableError):
         parse_json(data)
 
@@ -55,7 +55,7 @@ def npz(header: bytes, size: int = 0) -> bytes:
     return file.getvalue()
 
 
-def test_arrays_come_as_they_were_written(tmp_path: Path) -> None:
+def test_arrays_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "some.npz"
     np.savez(path, a=np.arange(3))
 
@@ -74,12 +74,12 @@ def test_arrays_come_as_they_were_written(tmp_path: Path) -> None:
         npz(b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"),
     ],
 )
-def test_arrays_that_are_none_are_one_error(data: bytes) -> None:
+def test_invalid_array_file_is_one_error(data: bytes) -> None:
     with pytest.raises(UnreadableError):
         load_arrays(data)
 
 
-def test_small_file_of_many_bytes_is_refused_before_it_is_unpacked() -> None:
+def test_small_file_with_huge_arrays_is_refused_before_it_is_unpacked() -> None:
     header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000,)}"
 
     with pytest.raises(UnreadableError, match="bytes of arrays"):

@@ -13,14 +13,14 @@ from nestling_core.routing.admission import (
 )
 
 
-def test_offload_is_four_bytes_a_value_and_the_framing() -> None:
+def test_offload_is_four_bytes_per_value_plus_framing() -> None:
     assert offload_bytes([6, 100]) == 6 * 100 * 4 + FRAMING_BYTES
 
 
-def test_transfer_takes_the_round_trip_and_the_bits_at_the_links_speed() -> None:
+def test_transfer_takes_the_round_trip_plus_the_bits_at_the_links_speed() -> None:
     budget = Budget(link_mbit_s=2.0, link_rtt_ms=40.0)
 
-    # 1000 bytes are 8000 bits, at 2 megabits a second 4 ms.
+    # 1000 bytes are 8000 bits, which take 4 ms at 2 megabits per second.
     assert transfer_ms(1000, budget) == pytest.approx(44.0)
 
 
@@ -33,7 +33,7 @@ def test_without_a_link_the_cloud_is_never_admitted(link_mbit_s: float) -> None:
     assert admitted_options([1000], 100, unlimited) == [True, False]
 
 
-def test_capacities_are_admitted_up_to_the_memory_and_the_cloud_by_the_deadline() -> None:
+def test_capacities_are_admitted_by_memory_and_the_cloud_by_the_deadline() -> None:
     budget = Budget(memory_bytes=2000, latency_ms=50.0, link_mbit_s=1.0, link_rtt_ms=42.0)
 
     assert admitted_options([1000, 2000, 2001], 1000, budget) == [True, True, False, True]
@@ -49,7 +49,7 @@ def test_empty_budget_admits_nothing() -> None:
     st.integers(0, 10**6),
     st.integers(0, 10**6),
 )
-def test_more_memory_takes_no_option_away(sizes: list[int], memory: int, more: int) -> None:
+def test_more_memory_removes_no_option(sizes: list[int], memory: int, more: int) -> None:
     little = admitted_options(sizes, 1000, Budget(memory_bytes=memory))
     much = admitted_options(sizes, 1000, Budget(memory_bytes=memory + more))
 

@@ -12,11 +12,11 @@ CURVE = RoutingCurve(
 )
 
 
-def test_points_of_the_curve_are_read_as_they_are() -> None:
+def test_operating_points_are_returned_unchanged() -> None:
     assert [point_at(CURVE, point.offload_share) for point in CURVE.points] == list(CURVE.points)
 
 
-def test_everything_between_two_points_lies_on_the_line_between_them() -> None:
+def test_values_between_two_points_are_interpolated_linearly() -> None:
     point = point_at(CURVE, 0.25)
 
     assert point.offload_share == 0.25
@@ -25,5 +25,5 @@ def test_everything_between_two_points_lies_on_the_line_between_them() -> None:
 
 
 @pytest.mark.parametrize(("share", "end"), [(-1, 0), (2, 2)])
-def test_share_beyond_the_curve_is_taken_to_its_end(share: float, end: int) -> None:
+def test_share_beyond_the_curve_is_clamped(share: float, end: int) -> None:
     assert point_at(CURVE, share) == CURVE.points[end]

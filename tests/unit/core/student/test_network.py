@@ -14,19 +14,21 @@ CONFIG = conv_student(channels=(6, 8), strides=(2, 1), fractions=(0.25, 0.5, 1.0
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "message"),
     [
         ({"channels": (4,), "strides": (1, 1)}, "as many strides as channels"),
         ({"channels": (), "strides": ()}, "at least one layer"),
-        ({"channels": (4,), "strides": (1,), "kernel": 4}, "kernel 4 is not odd"),
+        ({"channels": (4,), "strides": (1,), "kernel": 4}, "kernel 4: use an odd length"),
         ({"channels": (4,), "strides": (1,), "fractions": (0.5, 0.25, 1.0)}, "must rise"),
         ({"channels": (4,), "strides": (1,), "fractions": (0.5, 0.5, 1.0)}, "must rise"),
         ({"channels": (4,), "strides": (1,), "fractions": (0.5,)}, "end at 1"),
         ({"channels": (4,), "strides": (1,), "fractions": (0.0, 1.0)}, "must rise"),
     ],
 )
-def test_sizes_that_make_no_nest_are_refused(fields: dict[str, tuple[int]], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_sizes_that_do_not_form_a_nest_are_refused(
+    fields: dict[str, tuple[int]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
         conv_student(**fields)  # type: ignore[arg-type]  # one dictionary for several types
 
 
@@ -38,8 +40,8 @@ def test_layout_has_one_prefix_for_each_capacity_and_nests() -> None:
     tensors = layout(WINDOW, CONFIG)
 
     check_layout(tensors)
-    found = {tensor.name: [list(p.shape) for p in tensor.prefixes] for tensor in tensors}
-    assert found == {
+    shapes = {tensor.name: [list(p.shape) for p in tensor.prefixes] for tensor in tensors}
+    assert shapes == {
         "layer0.weight": [[2, 2, 3], [3, 2, 3], [6, 2, 3]],
         "layer1.weight": [[2, 2, 3], [4, 3, 3], [8, 6, 3]],
         "head.weight": [[3, 2], [3, 4], [3, 8]],
@@ -65,7 +67,7 @@ def test_capacity_does_not_see_weights_beyond_its_prefix(signature: Signature) -
     weights = student.nested_weights()
     before = {capacity: student(inputs, capacity) for capacity in (1, 2, 3)}
 
-    for name, weight in weights.items():  # everything beyond capacity 2 becomes noise
+    for name, weight in weights.items():  # replace everything beyond capacity 2 with noise
         box = tuple(slice(0, length) for length in prefixes[name][1].shape)
         kept = weight[box].clone()
         weight.copy_(torch.randn_like(weight))
@@ -77,7 +79,7 @@ def test_capacity_does_not_see_weights_beyond_its_prefix(signature: Signature) -
 
 
 @torch.no_grad()
-def test_folded_gain_and_offset_do_what_the_normalisation_does() -> None:
+def test_folded_gain_and_offset_equal_the_normalization() -> None:
     norm = CapacityNorm(3)
     generator = torch.Generator().manual_seed(1)
     for values in (norm.log_gain, norm.offset, norm.running_mean):

@@ -1,4 +1,4 @@
-"""What every nest holds, over random families, sizes and widths."""
+"""Invariants of every nest, over random families, sizes and widths."""
 
 import itertools
 import math
@@ -34,7 +34,7 @@ def fractions(draw: st.DrawFn) -> tuple[float, ...]:
 
 
 def grows(channels: list[int], shares: tuple[float, ...], share: float) -> bool:
-    """Whether the next share has more channels, in whatever family."""
+    """Return whether the next larger share gives more channels, whatever the family."""
     above = shares[shares.index(share) + 1]
     return any(math.ceil(count * share) < math.ceil(count * above) for count in channels)
 
@@ -57,7 +57,7 @@ def students(draw: st.DrawFn) -> tuple[Signature, StudentConfig]:
         case "separable":
             return either, separable_student(channels=channels, strides=strides, **sizes)
         case "shuffle":
-            # Quarters of multiples of 4 * 2 * 2 split twice at every capacity.
+            # A quarter of a multiple of 4 * 2 * 2 can be split into two groups twice.
             sizes["fractions"] = draw(st.sampled_from([(0.25, 1.0), (0.5, 0.75, 1.0)]))
             wide = [16 * count for count in channels]
             return either, shuffle_student(channels=wide, strides=strides, groups=2, **sizes)
@@ -87,16 +87,16 @@ def test_every_capacitys_tensor_is_a_prefix_slice_of_the_largests(
     rings = [ring_bytes(tensors, whole, k) for k in range(1, config.capacities + 1)]
 
     for capacity in range(1, config.capacities + 1):
-        found = assemble(tensors, rings[:capacity])
-        assert list(found) == [tensor.name for tensor in tensors]
+        assembled = assemble(tensors, rings[:capacity])
+        assert list(assembled) == [tensor.name for tensor in tensors]
         for tensor in tensors:
             box = tuple(map(slice, tensor.prefixes[capacity - 1].shape))
-            assert found[tensor.name].tobytes() == whole[tensor.name][box].tobytes()
+            assert assembled[tensor.name].tobytes() == whole[tensor.name][box].tobytes()
     assert sum(map(len, rings)) == sum(tensor.size for tensor in whole.values())
 
 
 @given(students(), st.data())
-def test_store_that_is_too_short_is_refused(
+def test_short_weight_store_is_refused(
     student: tuple[Signature, StudentConfig], data: st.DataObject
 ) -> None:
     tensors, config = layout(*student), student[1]
@@ -109,7 +109,7 @@ def test_store_that_is_too_short_is_refused(
 
 
 @given(students())
-def test_widths_are_those_of_the_configuration_and_layers_follow_each_other(
+def test_widths_match_the_configuration_and_layers_fit_each_other(
     student: tuple[Signature, StudentConfig],
 ) -> None:
     signature, config = student
@@ -123,7 +123,7 @@ def test_widths_are_those_of_the_configuration_and_layers_follow_each_other(
 
 
 @given(st.lists(st.tuples(st.integers(1, 8), st.integers(1, 8)), min_size=2, max_size=4))
-def test_widths_are_taken_if_they_nest_and_refused_if_they_do_not(
+def test_widths_are_accepted_only_if_they_nest(
     widths: list[tuple[int, int]],
 ) -> None:
     blocks = tuple(Conv(channels=count) for count in widths[-1])
@@ -140,39 +140,42 @@ def test_widths_are_taken_if_they_nest_and_refused_if_they_do_not(
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "message"),
     [
         ({"blocks": ()}, "at least one block"),
         ({"blocks": (Shuffle(groups=2),)}, "at least one block"),
-        ({"blocks": (Conv(channels=4),), "widths": ((2,), (3,))}, "of the largest are not"),
+        (
+            {"blocks": (Conv(channels=4),), "widths": ((2,), (3,))},
+            "of the largest capacity must equal",
+        ),
         ({"blocks": (Conv(channels=4),), "widths": ((0,), (4,))}, "at least 1"),
         ({"blocks": (Conv(channels=4),), "widths": ((1, 1), (4, 4))}, "for each of"),
         ({"blocks": (Conv(channels=4, groups=2),), "widths": ((3,), (4,))}, "split into groups"),
     ],
 )
-def test_sizes_that_make_no_nest_are_refused(fields: dict[str, Any], words: str) -> None:
-    with pytest.raises(SizesError, match=words):
+def test_sizes_that_do_not_form_a_nest_are_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(SizesError, match=message):
         StudentConfig(**fields)
 
 
-def test_groups_that_do_not_follow_each_other_are_refused() -> None:
+def test_groups_that_do_not_fit_each_other_are_refused() -> None:
     blocks = (Conv(channels=8, groups=2), Conv(channels=8, groups=4))
 
     with pytest.raises(SizesError, match="4 groups cannot follow 2"):
         plan(WINDOW, StudentConfig(blocks=blocks, fractions=(1.0,)))
 
 
-def test_recurrent_block_on_a_picture_is_refused() -> None:
+def test_recurrent_block_on_an_image_is_refused() -> None:
     config = recurrent_student(channels=(4,), strides=(1,), hidden=4)
 
     with pytest.raises(SizesError, match="runs along one axis"):
         plan(PICTURE, config)
 
 
-def test_fractions_that_give_two_capacities_of_the_same_widths_are_refused() -> None:
-    with pytest.raises(SizesError, match=r"two capacities of the same widths \(1,\)"):
+def test_fractions_that_give_two_capacities_the_same_widths_are_refused() -> None:
+    with pytest.raises(SizesError, match=r"two capacities the same widths \(1,\)"):
         conv_student(channels=(2,), strides=(1,), fractions=(0.25, 0.5, 1.0))
 
 
-def test_share_of_the_channels_is_not_rounded_up_for_what_floating_point_adds() -> None:
+def test_floating_point_error_does_not_round_up_the_channels() -> None:
     assert conv_student(channels=(70,), strides=(1,), fractions=(0.1, 1.0)).widths_at(1) == (7,)

@@ -28,11 +28,11 @@ CONFIG = conv_student(channels=(5, 7), strides=(2, 1), fractions=(0.3, 0.5, 1.0)
 
 def student(signature: Signature = WINDOW, seed: int = 0) -> NestedStudent:
     torch.manual_seed(seed)
-    made = NestedStudent(signature, CONFIG)
+    network = NestedStudent(signature, CONFIG)
     with torch.no_grad():
-        for value in made.state_dict().values():
+        for value in network.state_dict().values():
             value.copy_(torch.rand(value.shape) + 0.1)
-    return made.eval()
+    return network.eval()
 
 
 @pytest.mark.parametrize("signature", [WINDOW, PICTURE])
@@ -45,7 +45,9 @@ def test_largest_prefix_is_the_whole_student(signature: Signature) -> None:
 @pytest.mark.parametrize("capacity", [1, 2, 3])
 @pytest.mark.parametrize("signature", [WINDOW, PICTURE])
 @torch.no_grad()
-def test_prefix_is_all_that_its_capacities_need(signature: Signature, capacity: int) -> None:
+def test_prefix_has_everything_that_its_capacities_need(
+    signature: Signature, capacity: int
+) -> None:
     sender, receiver = student(signature, 0), student(signature, 1)
     inputs = torch.randn(3, *signature.shape)
 
@@ -67,17 +69,17 @@ def test_prefix_of_a_small_capacity_is_smaller() -> None:
     assert sizes[0] < sizes[-1] / 2
 
 
-def test_prefix_that_went_out_and_came_back_changes_nothing() -> None:
+def test_loading_an_unchanged_prefix_changes_nothing() -> None:
     before = arrays_of(student())
-    made = student_of(WINDOW, CONFIG, before)
+    network = student_of(WINDOW, CONFIG, before)
 
-    load_prefix(made, take(before, trained_shapes(WINDOW, CONFIG, 2)))
+    load_prefix(network, take(before, trained_shapes(WINDOW, CONFIG, 2)))
 
-    after = arrays_of(made)
+    after = arrays_of(network)
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
-def test_input_normalisation_is_sent_and_not_trained() -> None:
+def test_input_normalization_is_sent_and_not_trained() -> None:
     sent = prefix_shapes(WINDOW, CONFIG, 1).keys() - trained_shapes(WINDOW, CONFIG, 1).keys()
 
     assert sent == {"normalizer.mean", "normalizer.deviation"}
@@ -104,28 +106,28 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_arrays_that_are_not_the_students_are_refused(case: str) -> None:
-    arrays, words = WRONG[case]
+def test_arrays_that_do_not_fit_the_student_are_refused(case: str) -> None:
+    arrays, message = WRONG[case]
 
-    with pytest.raises(WeightsError, match=words):
+    with pytest.raises(WeightsError, match=message):
         check_arrays(arrays, prefix_shapes(WINDOW, CONFIG, 3))
 
 
-def test_arrays_read_back_from_their_file_and_the_same_arrays_give_the_same_bytes() -> None:
+def test_arrays_survive_their_file_and_equal_arrays_give_equal_bytes() -> None:
     arrays = arrays_of(student())
     data = write_arrays(arrays)
 
-    found = read_arrays(data)
+    loaded = read_arrays(data)
 
-    assert found.keys() == arrays.keys()
-    assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
+    assert loaded.keys() == arrays.keys()
+    assert all(np.array_equal(loaded[name], arrays[name]) for name in arrays)
     assert data == write_arrays(arrays)
 
 
-def test_file_of_something_else_is_refused_and_never_unpickled() -> None:
+def test_other_file_is_refused_and_never_unpickled() -> None:
     pickled = io.BytesIO()
     np.savez(pickled, head=np.array([{"a": 1}], dtype=object))
 
     for data in (b"", b"nonsense", write_arrays(arrays_of(student()))[:-40], pickled.getvalue()):
-        with pytest.raises(WeightsError, match="no arrays in it"):
+        with pytest.raises(WeightsError, match="not readable as arrays"):
             read_arrays(data)

@@ -7,9 +7,9 @@ def state(timestamp_ms: int, *, online: bool = True) -> HostState:
     return HostState(online=online, timestamp_ms=timestamp_ms)
 
 
-@pytest.mark.parametrize("given", [state(0), state(1_700_000_000_000, online=False)])
-def test_state_travels_unchanged(given: HostState) -> None:
-    assert read_host_state(given.to_payload()) == given
+@pytest.mark.parametrize("message", [state(0), state(1_700_000_000_000, online=False)])
+def test_state_survives_its_payload(message: HostState) -> None:
+    assert read_host_state(message.to_payload()) == message
 
 
 def test_state_is_the_json_of_sparkplug_3() -> None:
@@ -36,12 +36,12 @@ def test_state_is_the_json_of_sparkplug_3() -> None:
         b"[" * 100_000,
     ],
 )
-def test_what_is_no_state_is_a_value_error(payload: bytes) -> None:
+def test_invalid_state_is_a_value_error(payload: bytes) -> None:
     with pytest.raises(ValueError, match=r"STATE|online|timestamp"):
         read_host_state(payload)
 
 
-def test_older_death_does_not_count_after_a_birth_and_one_as_old_does() -> None:
+def test_only_an_older_death_is_ignored_after_a_birth() -> None:
     assert not state(9, online=False).counts_after(state(10))
     assert state(10, online=False).counts_after(state(10))
     assert state(0).counts_after(None)

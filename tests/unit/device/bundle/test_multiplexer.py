@@ -11,15 +11,19 @@ from tests.support.hand_bundle import CAPACITIES, MEMORY_BYTES, hand_bundle
 MANIFEST, _ = hand_bundle()
 AMPLE = Budget(memory_bytes=MEMORY_BYTES[-1], latency_ms=100, link_mbit_s=1)
 RIGHT = np.array([0.25, 0.5, 0.75, 1.0], np.float32)
-_said = st.lists(st.floats(0, 1, width=32), min_size=CAPACITIES + 1, max_size=CAPACITIES + 1)
+_probabilities = st.lists(
+    st.floats(0, 1, width=32), min_size=CAPACITIES + 1, max_size=CAPACITIES + 1
+)
 
 
-@given(_said)
-def test_under_an_ample_budget_success_is_being_right(said: list[float]) -> None:
-    found = success(np.array(said, np.float32), MANIFEST, AMPLE)
+@given(_probabilities)
+def test_success_under_an_ample_budget_is_the_probability_of_being_right(
+    right: list[float],
+) -> None:
+    probabilities = success(np.array(right, np.float32), MANIFEST, AMPLE)
 
-    assert found.dtype == np.float32
-    assert found.tolist() == said
+    assert probabilities.dtype == np.float32
+    assert probabilities.tolist() == right
 
 
 @pytest.mark.parametrize(
@@ -32,20 +36,20 @@ def test_under_an_ample_budget_success_is_being_right(said: list[float]) -> None
     ],
     ids=["little memory", "less, and no link", "slow link", "nothing"],
 )
-def test_what_the_budget_does_not_admit_cannot_succeed(
+def test_option_that_the_budget_does_not_admit_cannot_succeed(
     budget: Budget, expected: list[float]
 ) -> None:
     assert success(RIGHT, MANIFEST, budget).tolist() == expected
 
 
-def test_word_that_is_no_number_believes_in_nothing() -> None:
-    said = np.array([0.25, np.nan, 0.75, np.nan], np.float32)
+def test_nan_counts_as_no_success() -> None:
+    right = np.array([0.25, np.nan, 0.75, np.nan], np.float32)
 
-    assert success(said, MANIFEST, AMPLE).tolist() == [0.25, 0, 0.75, 0]
+    assert success(right, MANIFEST, AMPLE).tolist() == [0.25, 0, 0.75, 0]
 
 
 @pytest.mark.parametrize(
-    "said",
+    "right",
     [
         [[0.5, 0.5, 0.5]],
         [0.5] * 4,
@@ -53,8 +57,8 @@ def test_word_that_is_no_number_believes_in_nothing() -> None:
         [[0.5, 0.5, 0.5, -0.01]],
         [[0.5, 0.5, 0.5, float("nan")]],
     ],
-    ids=["too few", "no batch", "above 1", "below 0", "no number"],
+    ids=["too few", "no batch", "above 1", "below 0", "nan"],
 )
-def test_what_is_no_probability_for_every_option_is_noticed(said: list[list[float]]) -> None:
+def test_invalid_probabilities_are_detected(right: list[list[float]]) -> None:
     assert are_probabilities(RIGHT[None], CAPACITIES)
-    assert not are_probabilities(np.array(said, np.float32), CAPACITIES)
+    assert not are_probabilities(np.array(right, np.float32), CAPACITIES)

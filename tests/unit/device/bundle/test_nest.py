@@ -15,7 +15,7 @@ def nest(tmp_path: Path) -> Nest:
     return load_hand_bundle(tmp_path).nest
 
 
-def test_every_capacity_answers_the_golden_inputs_as_the_bundle_says(nest: Nest) -> None:
+def test_every_capacity_reproduces_the_golden_logits(nest: Nest) -> None:
     manifest, blobs = hand_bundle()
     golden = GoldenInputs.FromString(blobs[manifest.golden.sha256])
     inputs = golden_inputs(manifest, golden)
@@ -23,8 +23,8 @@ def test_every_capacity_answers_the_golden_inputs_as_the_bundle_says(nest: Nest)
     for capacity in (1, 3, 2, 1):  # up and down
         nest.load(capacity)
 
-        wanted = np.frombuffer(golden.logits[capacity - 1], "<f4").reshape(len(inputs), -1)
-        np.testing.assert_allclose(nest.run(inputs).logits, wanted, atol=1e-4)
+        expected = np.frombuffer(golden.logits[capacity - 1], "<f4").reshape(len(inputs), -1)
+        np.testing.assert_allclose(nest.run(inputs).logits, expected, atol=1e-4)
         assert nest.resident == capacity
 
 
@@ -44,7 +44,7 @@ def test_nothing_is_resident_before_the_first_load(nest: Nest) -> None:
         nest.run(np.zeros((1, *SHAPE), np.float32))
 
 
-def test_ring_that_is_gone_leaves_nothing_resident_and_the_smaller_ones_usable(
+def test_missing_ring_leaves_nothing_resident_and_smaller_capacities_usable(
     nest: Nest, tmp_path: Path
 ) -> None:
     manifest, _ = hand_bundle()
@@ -84,7 +84,7 @@ def test_a_smaller_capacity_can_be_kept_beside_the_resident_one(nest: Nest) -> N
         nest.run(inputs, 2)
 
 
-def test_a_smaller_capacity_is_let_go_again(nest: Nest) -> None:
+def test_a_smaller_capacity_is_released_when_it_is_not_asked_for(nest: Nest) -> None:
     nest.load(3, start=1)
 
     nest.load(2)
@@ -92,7 +92,7 @@ def test_a_smaller_capacity_is_let_go_again(nest: Nest) -> None:
     assert (nest.start, nest.resident) == (2, 2)
 
 
-def test_what_stays_resident_is_not_read_again(nest: Nest, tmp_path: Path) -> None:
+def test_capacity_that_stays_resident_is_not_read_again(nest: Nest, tmp_path: Path) -> None:
     manifest, _ = hand_bundle()
     nest.load(3, start=1)
     for entry in manifest.capacities[:1] + manifest.capacities[2:]:

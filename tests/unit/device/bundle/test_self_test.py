@@ -1,4 +1,4 @@
-"""What a bundle must not get wrong: here, or at every start of a device that switched to it."""
+"""Faults in a bundle that the self-test must detect, because every later start would fail."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -51,20 +51,20 @@ def test_sound_bundle_passes(tmp_path: Path) -> None:
     try_bundle(tmp_path)
 
 
-def test_golden_answers_of_capacities_not_held_are_not_asked_for(tmp_path: Path) -> None:
+def test_golden_logits_of_capacities_not_held_are_not_needed(tmp_path: Path) -> None:
     try_bundle(tmp_path, capacity=1, golden=golden(lambda g: g.logits.__delitem__(2)))
 
 
-def _other_logits(given: GoldenInputs) -> None:
-    given.logits[1] = (np.frombuffer(given.logits[1], "<f4") + 1).astype("<f4").tobytes()
+def _other_logits(inputs: GoldenInputs) -> None:
+    inputs.logits[1] = (np.frombuffer(inputs.logits[1], "<f4") + 1).astype("<f4").tobytes()
 
 
-def _fewer_logits(given: GoldenInputs) -> None:
-    given.logits[0] = given.logits[0][:-4]
+def _fewer_logits(inputs: GoldenInputs) -> None:
+    inputs.logits[0] = inputs.logits[0][:-4]
 
 
-def _nan_logits(given: GoldenInputs) -> None:
-    given.logits[0] = np.full(len(given.logits[0]) // 4, np.nan, "<f4").tobytes()
+def _nan_logits(inputs: GoldenInputs) -> None:
+    inputs.logits[0] = np.full(len(inputs.logits[0]) // 4, np.nan, "<f4").tobytes()
 
 
 @pytest.mark.parametrize(
@@ -83,15 +83,15 @@ def _nan_logits(given: GoldenInputs) -> None:
     ],
     ids=[
         "other logits",
-        "logits that are no number",
+        "logits that are nan",
         "a capacity without logits",
         "no golden inputs",
         "logits of fewer inputs",
         "no golden message",
         "template that does not load",
-        "multiplexer that says no probabilities",
+        "multiplexer without probabilities",
         "multiplexer of too many options",
-        "multiplexer that says what is no number",
+        "multiplexer that returns nan",
     ],
 )
 def test_bundle_that_would_fail_an_agent_does_not_pass(
@@ -134,7 +134,7 @@ def test_bundle_that_names_fewer_classes_than_it_answers_does_not_pass(tmp_path:
         *("nothing believed", "falling belief", "more than sure", "belief nan"),
     ],
 )
-def test_calibration_with_holes_does_not_pass(tmp_path: Path, data: bytes) -> None:
+def test_incomplete_calibration_does_not_pass(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CalibrationError, match="release the bundle again"):
         try_bundle(tmp_path, calibration=data)
 
@@ -150,14 +150,14 @@ def test_calibration_with_holes_does_not_pass(tmp_path: Path, data: bytes) -> No
     ],
     ids=["no risk", "more than all", "risk nan", "gate nan", "accept inf"],
 )
-def test_guarantee_that_makes_no_sense_does_not_pass(tmp_path: Path, point: CertifiedPoint) -> None:
+def test_invalid_guarantee_does_not_pass(tmp_path: Path, point: CertifiedPoint) -> None:
     data = curves(lambda c: c.curves[1].certified.append(point))
 
     with pytest.raises(CalibrationError, match=r"a guarantee of capacity 2 .* release the bundle"):
         try_bundle(tmp_path, calibration=data)
 
 
-def test_guarantee_that_makes_sense_passes(tmp_path: Path) -> None:
+def test_valid_guarantee_passes(tmp_path: Path) -> None:
     point = CertifiedPoint(risk=0.05, gate_threshold=-1.2, accept_threshold=0.1)
 
     try_bundle(tmp_path, calibration=curves(lambda c: c.curves[1].certified.append(point)))
@@ -179,18 +179,18 @@ def test_device_keeps_its_bundle_when_the_next_one_does_not_pass(tmp_path: Path)
         assert installer.active(ENOUGH) == old
 
 
-def ways_up(change: Callable[[Calibration], object]) -> bytes:
-    made = calibration()
+def cascades(change: Callable[[Calibration], object]) -> bytes:
+    changed = calibration()
     for _ in range(CAPACITIES):
-        made.cascades.add()
-    made.cascades[2].start = 1
-    made.cascades[2].curve.CopyFrom(made.curves[2])
-    change(made)
-    return made.SerializeToString()
+        changed.cascades.add()
+    changed.cascades[2].start = 1
+    changed.cascades[2].curve.CopyFrom(changed.curves[2])
+    change(changed)
+    return changed.SerializeToString()
 
 
-def test_cascade_that_makes_sense_passes(tmp_path: Path) -> None:
-    try_bundle(tmp_path, calibration=ways_up(lambda c: None))
+def test_valid_cascade_passes(tmp_path: Path) -> None:
+    try_bundle(tmp_path, calibration=cascades(lambda c: None))
 
 
 @pytest.mark.parametrize(
@@ -212,8 +212,8 @@ def test_cascade_that_makes_sense_passes(tmp_path: Path) -> None:
         "no curve",
     ],
 )
-def test_cascade_that_makes_no_sense_does_not_pass(
+def test_invalid_cascade_does_not_pass(
     tmp_path: Path, change: Callable[[Calibration], object]
 ) -> None:
     with pytest.raises(CalibrationError, match="release the bundle again"):
-        try_bundle(tmp_path, calibration=ways_up(change))
+        try_bundle(tmp_path, calibration=cascades(change))

@@ -1,6 +1,6 @@
-"""A device that takes the templates made for its processor, with a bundle that was really learned.
+"""Installs the templates for the device's processor, from a bundle that was really trained.
 
-Both kinds run here, whatever this machine is: the integers that they sum are the same.
+Both kinds of templates run on any machine: the integers that they sum are the same.
 """
 
 from pathlib import Path
@@ -34,7 +34,7 @@ def install(folder: Path, source: MemorySource, activations: Activations) -> Ver
 
 
 def answers_its_golden_inputs(installed: VerifiedBundle, blobs: BlobStore) -> bool:
-    """Whether every logit is bit for bit what the bundle says."""
+    """Return whether every logit equals the bundle's, bit for bit."""
     golden = GoldenInputs.FromString(blobs.read(installed.manifest.golden))
     inputs = golden_inputs(installed.manifest, golden)
     nest = load_bundle(installed, blobs).nest
@@ -64,13 +64,13 @@ def test_device_fetches_rings_and_its_own_templates_and_answers_the_golden_input
     installed = install(tmp_path, source, activations)
 
     own = "template_int8" if activations == "int8" else "template"
-    wanted = [
+    expected = [
         installed.manifest_blob,
         *shared_blobs(manifest),
         *(entry.ring for entry in manifest.capacities),
         *(getattr(entry, own) for entry in manifest.capacities),
     ]
-    assert names(wanted) == {sha256 for sha256, _ in source.fetched}
+    assert names(expected) == {sha256 for sha256, _ in source.fetched}
     assert answers_its_golden_inputs(installed, BlobStore(tmp_path / "blobs"))
 
 
@@ -87,11 +87,11 @@ def test_signed_device_runs_an_older_bundle_by_its_only_templates(
     assert answers_its_golden_inputs(installed, BlobStore(tmp_path / "blobs"))
 
 
-def test_bundle_with_the_other_kinds_templates_runs_on_without_the_cloud(
+def test_bundle_with_templates_of_the_other_type_keeps_running_without_the_cloud(
     repository: Repository, tmp_path: Path
 ) -> None:
     source = source_of(repository.manifest(), repository)
-    install(tmp_path, source, "uint8")  # by a program that knew of one kind
+    install(tmp_path, source, "uint8")  # as an older program did, which knew only this type
     blobs = BlobStore(tmp_path / "blobs")
 
     with State(tmp_path) as state:
@@ -100,10 +100,10 @@ def test_bundle_with_the_other_kinds_templates_runs_on_without_the_cloud(
     assert held is not None
     assert held.activations == "uint8"
     assert answers_its_golden_inputs(held, blobs)
-    assert install(tmp_path, source, "int8").activations == "int8"  # with the cloud it gets its own
+    assert install(tmp_path, source, "int8").activations == "int8"  # replaced with the cloud
 
 
-def test_wrong_signed_template_fails_a_signed_device_and_no_other(
+def test_wrong_signed_template_fails_only_on_a_signed_device(
     repository: Repository, tmp_path: Path
 ) -> None:
     manifest = repository.manifest()

@@ -26,14 +26,14 @@ def store(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path / "blobs")
 
 
-def test_downloaded_blob_is_read_back(source: MemorySource, store: BlobStore) -> None:
+def test_downloaded_blob_can_be_read(source: MemorySource, store: BlobStore) -> None:
     store.download(source, BLOB)
 
     assert store.has(BLOB)
     assert store.read(BLOB) == DATA
 
 
-def test_blob_that_is_here_is_not_fetched_again(source: MemorySource, store: BlobStore) -> None:
+def test_stored_blob_is_not_fetched_again(source: MemorySource, store: BlobStore) -> None:
     store.download(source, BLOB)
     store.download(source, BLOB)
 
@@ -62,7 +62,7 @@ def test_broken_download_resumes_where_it_ended(source: MemorySource, store: Blo
     assert store.read(BLOB) == DATA
 
 
-def test_damaged_blob_is_thrown_away(source: MemorySource, store: BlobStore) -> None:
+def test_damaged_blob_is_deleted(source: MemorySource, store: BlobStore) -> None:
     source.blobs[BLOB.sha256] = DATA[:-1] + bytes([DATA[-1] ^ 1])
 
     with pytest.raises(DeliveryError, match="damaged"):
@@ -72,7 +72,7 @@ def test_damaged_blob_is_thrown_away(source: MemorySource, store: BlobStore) -> 
     assert store.received(BLOB) == 0
 
 
-def test_truncated_blob_is_thrown_away(source: MemorySource, store: BlobStore) -> None:
+def test_truncated_blob_is_deleted(source: MemorySource, store: BlobStore) -> None:
     source.blobs[BLOB.sha256] = DATA[:500]
     source.strict = False
 
@@ -93,7 +93,7 @@ def test_endless_source_is_cut_off(store: BlobStore) -> None:
 
     source = Endless()
 
-    with pytest.raises(DeliveryError, match="more than the 1000 bytes"):
+    with pytest.raises(DeliveryError, match="more than the expected 1000 bytes"):
         store.download(source, BLOB)
 
     assert source.sent == 1100
@@ -114,7 +114,7 @@ def test_damage_on_the_disk_is_found_and_repaired(
     assert store.read(BLOB) == DATA
 
 
-def test_overlong_rest_of_an_earlier_download_is_started_over(
+def test_download_with_an_overlong_part_file_starts_over(
     source: MemorySource, store: BlobStore, tmp_path: Path
 ) -> None:
     (tmp_path / "blobs").mkdir()
@@ -125,7 +125,7 @@ def test_overlong_rest_of_an_earlier_download_is_started_over(
     assert store.read(BLOB) == DATA
 
 
-def test_full_disk_is_named_and_leaves_no_blob(
+def test_full_disk_is_reported_and_leaves_no_blob(
     source: MemorySource, store: BlobStore, tmp_path: Path
 ) -> None:
     (tmp_path / "blobs").mkdir()
@@ -137,7 +137,7 @@ def test_full_disk_is_named_and_leaves_no_blob(
     assert not store.has(BLOB)
 
 
-def test_folder_that_cannot_be_made_is_named(source: MemorySource, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_reported(source: MemorySource, tmp_path: Path) -> None:
     (tmp_path / "blobs").write_text("a file")
 
     with pytest.raises(DeliveryError, match="cannot be written"):
@@ -145,12 +145,12 @@ def test_folder_that_cannot_be_made_is_named(source: MemorySource, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "", "A" * 64])
-def test_name_that_is_no_digest_never_becomes_a_path(store: BlobStore, name: str) -> None:
-    with pytest.raises(DeliveryError, match="no SHA-256"):
+def test_name_that_is_not_a_digest_never_becomes_a_path(store: BlobStore, name: str) -> None:
+    with pytest.raises(DeliveryError, match="not a SHA-256"):
         store.has(bundle_pb2.Blob(sha256=name, size=1))
 
 
-def test_only_what_is_kept_stays(source: MemorySource, store: BlobStore) -> None:
+def test_only_blobs_to_keep_remain(source: MemorySource, store: BlobStore) -> None:
     other = blob_of(b"other")
     source.blobs[other.sha256] = b"other"
     store.download(source, BLOB)
@@ -162,7 +162,7 @@ def test_only_what_is_kept_stays(source: MemorySource, store: BlobStore) -> None
     assert store.has(other)
 
 
-def test_entry_that_cannot_be_removed_keeps_nothing_else_from_it(
+def test_entry_that_cannot_be_deleted_does_not_stop_the_deletion(
     source: MemorySource, store: BlobStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.download(source, BLOB)
@@ -172,4 +172,4 @@ def test_entry_that_cannot_be_removed_keeps_nothing_else_from_it(
     store.remove_except([])
 
     assert [path.name for path in (tmp_path / "blobs").iterdir()] == ["a-folder"]
-    assert "a-folder is not in use and cannot be deleted" in caplog.text.replace("'", "")
+    assert "a-folder is no longer in use but cannot be deleted" in caplog.text.replace("'", "")

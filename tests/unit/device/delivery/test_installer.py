@@ -16,7 +16,7 @@ SMALL, MIDDLE, LARGE = CAPACITY_BYTES
 
 
 class Device:
-    """An installer with its surroundings, and a self-test that can be told to fail."""
+    """An installer with its collaborators, and a self-test that fails for a chosen release."""
 
     def __init__(self, folder: Path, state: State, activations: Activations = "uint8") -> None:
         self.folder = folder / "blobs"
@@ -80,7 +80,7 @@ def test_growing_by_one_capacity_fetches_one_ring_and_its_template(device: Devic
 
 
 @pytest.mark.parametrize("activations", ["uint8", "int8"])
-def test_of_the_templates_only_those_with_the_devices_activations_are_fetched(
+def test_only_templates_with_the_devices_activations_are_fetched(
     tmp_path: Path, activations: Activations
 ) -> None:
     with State(tmp_path) as state:
@@ -91,9 +91,9 @@ def test_of_the_templates_only_those_with_the_devices_activations_are_fetched(
 
     unsigned = {entry.template.sha256 for entry in manifest.capacities}
     signed = {entry.template_int8.sha256 for entry in manifest.capacities}
-    wanted, others = (signed, unsigned) if activations == "int8" else (unsigned, signed)
+    expected, others = (signed, unsigned) if activations == "int8" else (unsigned, signed)
     fetched = device.fetched()
-    assert wanted <= fetched
+    assert expected <= fetched
     assert not others & fetched
     assert installed.activations == activations
 
@@ -172,7 +172,7 @@ def test_damaged_ring_is_refused_and_the_old_bundle_kept(device: Device, damage:
     device.source.strict = False
     device.source.blobs[ring] = data[::-1] if damage == "corrupted" else data[:-1]
 
-    with pytest.raises(DeliveryError, match="thrown away"):
+    with pytest.raises(DeliveryError, match="was deleted"):
         device.installer.install(LARGE)
 
     active = device.installer.active(LARGE)
@@ -180,14 +180,14 @@ def test_damaged_ring_is_refused_and_the_old_bundle_kept(device: Device, damage:
     assert old == active.manifest
 
 
-def test_interrupted_download_goes_on_by_itself(device: Device) -> None:
+def test_interrupted_download_resumes_by_itself(device: Device) -> None:
     device.release(1)
     device.source.break_after = 100
 
     assert device.installer.install(LARGE).capacity == 3
 
 
-def test_source_that_brings_nothing_is_given_up(device: Device) -> None:
+def test_download_without_progress_is_abandoned(device: Device) -> None:
     device.release(1)
     device.source.break_after = 0
 
@@ -209,7 +209,7 @@ def test_another_task_is_refused(device: Device) -> None:
     device.installer.install(SMALL)
     device.release(2, task="other")
 
-    with pytest.raises(AdmissionError, match="state folder of its own"):
+    with pytest.raises(AdmissionError, match="separate state folder"):
         device.installer.install(SMALL)
 
 
@@ -240,11 +240,11 @@ def test_bundle_of_another_programs_format_is_replaced_by_the_next_release(
     assert device.installer.active(LARGE) == installed
 
 
-def test_nothing_installed_is_nothing_active(device: Device) -> None:
+def test_nothing_is_active_before_the_first_installation(device: Device) -> None:
     assert device.installer.active(LARGE) is None
 
 
-def test_active_is_bounded_by_budget_and_by_what_was_installed(device: Device) -> None:
+def test_active_capacity_is_limited_by_the_budget_and_the_installation(device: Device) -> None:
     device.release(1)
     device.installer.install(MIDDLE)
 
@@ -253,7 +253,9 @@ def test_active_is_bounded_by_budget_and_by_what_was_installed(device: Device) -
     assert [installed.capacity for installed in capacities if installed] == [1, 2, 2]
 
 
-def test_damaged_ring_on_the_disk_costs_its_capacity_only_and_is_repaired(device: Device) -> None:
+def test_damaged_ring_on_the_disk_disables_only_its_capacity_and_is_repaired(
+    device: Device,
+) -> None:
     manifest = device.release(1)
     device.installer.install(LARGE)
     ring = manifest.capacities[1].ring.sha256
@@ -268,7 +270,7 @@ def test_damaged_ring_on_the_disk_costs_its_capacity_only_and_is_repaired(device
     assert {ring} == device.fetched()
 
 
-def test_bundle_damaged_in_what_every_capacity_needs_is_not_run(device: Device) -> None:
+def test_bundle_with_a_damaged_shared_blob_does_not_run(device: Device) -> None:
     manifest = device.release(1)
     device.installer.install(LARGE)
     (device.folder / manifest.golden.sha256).unlink()

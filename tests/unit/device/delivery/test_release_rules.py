@@ -12,7 +12,7 @@ def offer(manifest: bundle_pb2.Manifest) -> delivery_pb2.GetDesiredBundleRespons
     return MemorySource().release(manifest, {})
 
 
-def test_sound_manifest_is_read() -> None:
+def test_valid_manifest_is_parsed() -> None:
     manifest, _ = small_bundle()
 
     assert manifest == release_rules.parse_manifest(manifest.SerializeToString())
@@ -26,7 +26,7 @@ def test_unknown_format_is_refused() -> None:
         release_rules.parse_manifest(manifest.SerializeToString())
 
 
-def test_bytes_that_are_no_manifest_are_refused() -> None:
+def test_bytes_that_are_not_a_manifest_are_refused() -> None:
     with pytest.raises(AdmissionError, match="cannot be read"):
         release_rules.parse_manifest(b"\xff" * 20)
 
@@ -56,14 +56,14 @@ def test_blob_name_that_is_a_path_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("blob", "words"),
+    ("blob", "message"),
     [
         (bundle_pb2.Blob(), "without a manifest"),
         (bundle_pb2.Blob(sha256=blob_of(b"x").sha256, size=1 << 40), "more than"),
     ],
 )
-def test_offer_not_worth_downloading_is_refused(blob: bundle_pb2.Blob, words: str) -> None:
-    with pytest.raises(AdmissionError, match=words):
+def test_offer_not_worth_downloading_is_refused(blob: bundle_pb2.Blob, message: str) -> None:
+    with pytest.raises(AdmissionError, match=message):
         release_rules.check_offer(delivery_pb2.GetDesiredBundleResponse(manifest=blob))
 
 
@@ -72,11 +72,11 @@ def test_cloud_that_contradicts_its_manifest_is_refused() -> None:
     desired = offer(manifest)
     desired.release = 4
 
-    with pytest.raises(AdmissionError, match="its manifest says"):
+    with pytest.raises(AdmissionError, match="but its manifest is that of"):
         release_rules.check_release(manifest, desired, active=None, floor=None)
 
 
-def test_same_release_again_is_taken_and_another_bundle_of_that_number_is_not() -> None:
+def test_same_release_is_accepted_again_but_another_bundle_with_its_number_is_not() -> None:
     manifest, _ = small_bundle(3)
     desired = offer(manifest)
     same = ReleaseFloor(release=3, manifest_sha256=desired.manifest.sha256)
@@ -93,9 +93,9 @@ def test_version_names_task_and_release() -> None:
     assert bundle_version(manifest, offer(manifest).manifest).startswith("small-3-")
 
 
-def test_release_that_no_file_can_count_to_is_refused() -> None:
+def test_release_that_no_file_can_store_is_refused() -> None:
     manifest, _ = small_bundle()
     manifest.release = 2**63
 
-    with pytest.raises(AdmissionError, match="more than a device can count to"):
+    with pytest.raises(AdmissionError, match="the largest number that a device can store"):
         release_rules.check_release(manifest, offer(manifest), active=None, floor=None)

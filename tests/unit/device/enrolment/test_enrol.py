@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from nestling_device.enrolment.enrol import (
     EnrolmentError,
     _authority,
     _check,
-    _forget_pending,
+    _delete_pending_keys,
     _pem,
     _pending_key,
     _reason,
@@ -37,18 +38,18 @@ def token(enrolment: Enrolment) -> EnrolmentToken:
     return enrolment.invite("porch")
 
 
-def test_key_is_kept_until_the_token_has_done_its_work(
+def test_pending_key_is_kept_for_its_token_until_it_is_deleted(
     token: EnrolmentToken, enrolment: Enrolment, tmp_path: Path
 ) -> None:
     first = _pem(_pending_key(tmp_path / "porch", token))
 
     assert _pem(_pending_key(tmp_path / "porch", token)) == first
     assert _pem(_pending_key(tmp_path / "porch", enrolment.invite("porch"))) != first
-    _forget_pending(tmp_path / "porch")
+    _delete_pending_keys(tmp_path / "porch")
     assert _pem(_pending_key(tmp_path / "porch", token)) != first
 
 
-def test_folder_that_cannot_be_written_is_told_before_the_token_is_shown(
+def test_unwritable_folder_is_reported_before_the_token_is_sent(
     token: EnrolmentToken, tmp_path: Path
 ) -> None:
     (tmp_path / "porch").write_text("a file")
@@ -57,14 +58,14 @@ def test_folder_that_cannot_be_written_is_told_before_the_token_is_shown(
         _pending_key(tmp_path / "porch", token)
 
 
-def test_folder_of_another_device_is_left_alone(enrolment: Enrolment, tmp_path: Path) -> None:
+def test_folder_of_another_device_is_refused(enrolment: Enrolment, tmp_path: Path) -> None:
     save_identity(tmp_path / "attic", enrolled.papers(enrolment, "attic"))
 
     with pytest.raises(EnrolmentError, match="holds the identity of 'attic'"):
         enrol(Address(host="127.0.0.1", port=1), enrolment.invite("porch"), tmp_path / "attic")
 
 
-def test_clock_far_behind_is_told_in_words(token: EnrolmentToken) -> None:
+def test_clock_far_behind_is_reported(token: EnrolmentToken) -> None:
     now = datetime.now(UTC)
     _authority(token, now)
 
@@ -72,45 +73,43 @@ def test_clock_far_behind_is_told_in_words(token: EnrolmentToken) -> None:
         _authority(token, now - timedelta(days=30))
 
 
-def test_certificate_of_another_name_is_thrown_away(enrolment: Enrolment) -> None:
-    papers = enrolled.papers(enrolment, "attic")
-    _check(papers, "attic", CLOUD)
+def test_certificate_with_another_name_is_rejected(enrolment: Enrolment) -> None:
+    credentials = enrolled.papers(enrolment, "attic")
+    _check(credentials, "attic", CLOUD)
 
     with pytest.raises(EnrolmentError, match="for 'attic' instead of 'porch'"):
-        _check(papers, "porch", CLOUD)
+        _check(credentials, "porch", CLOUD)
 
 
-def test_certificate_of_another_authority_is_of_no_use(
-    enrolment: Enrolment, tmp_path: Path
-) -> None:
+def test_certificate_of_another_authority_is_rejected(enrolment: Enrolment, tmp_path: Path) -> None:
     with Enrolment.open(tmp_path / "other") as other:
-        papers = enrolled.papers(other, "porch")
+        credentials = enrolled.papers(other, "porch")
     token = enrolment.invite("porch")
-    mixed = papers.__class__(**{**vars(papers), "authority": _authority(token, datetime.now(UTC))})
+    mixed = dataclasses.replace(credentials, authority=_authority(token, datetime.now(UTC)))
 
-    with pytest.raises(EnrolmentError, match="of no use"):
+    with pytest.raises(EnrolmentError, match="unusable certificate"):
         _check(mixed, "porch", CLOUD)
 
 
 @pytest.mark.parametrize(
-    ("code", "details", "words"),
+    ("code", "details", "message"),
     [
         (Code.PERMISSION_DENIED, "this token has been used", "device add NAME"),
-        (Code.UNAVAILABLE, "Hostname Verification Check failed.", "check that the cloud runs"),
-        (Code.UNAVAILABLE, "Connection refused", "check that the cloud runs"),
-        (Code.DEADLINE_EXCEEDED, "Deadline Exceeded", "check that the cloud runs"),
+        (Code.UNAVAILABLE, "Hostname Verification Check failed.", "that the cloud runs"),
+        (Code.UNAVAILABLE, "Connection refused", "that the cloud runs"),
+        (Code.DEADLINE_EXCEEDED, "Deadline Exceeded", "that the cloud runs"),
         (Code.INTERNAL, "broken", "did not enrol this device (INTERNAL): broken"),
     ],
 )
-def test_what_went_wrong_is_told_with_what_to_do(
-    code: grpc.StatusCode, details: str, words: str
+def test_failed_call_is_reported_with_advice(
+    code: grpc.StatusCode, details: str, message: str
 ) -> None:
-    assert words in _reason(CLOUD, code, details, None)
+    assert message in _reason(CLOUD, code, details, None)
 
 
-def test_obstacle_that_was_found_goes_before_the_text_of_grpc() -> None:
-    obstacle = ConnectionProblem(found="no address for cloud.lan", advice="give an address")
+def test_diagnosed_problem_replaces_the_text_of_grpc() -> None:
+    problem = ConnectionProblem(problem="no address for cloud.lan", advice="give an address")
 
-    assert _reason(CLOUD, Code.UNAVAILABLE, "errors resolving hostname", obstacle) == (
+    assert _reason(CLOUD, Code.UNAVAILABLE, "errors resolving hostname", problem) == (
         "no address for cloud.lan; give an address"
     )

@@ -21,16 +21,16 @@ QUICK = LockTimeout(busy_s=0.01)
 
 @contextmanager
 def locked(path: Path) -> Iterator[sqlite3.Connection]:
-    """Another program that has the file for itself."""
+    """Hold an exclusive lock on the file, as another program would."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         yield other
 
 
-def test_lock_of_another_program_is_waited_for_and_nothing_is_lost(
+def test_append_waits_for_a_locked_file_and_loses_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Outbox(tmp_path, patience=QUICK) as outbox:
+    with Outbox(tmp_path, lock_timeout=QUICK) as outbox:
         outbox.append(receipt_pb2.Receipt(input_index=0))
         appending = threading.Thread(
             target=lambda: outbox.append(receipt_pb2.Receipt(input_index=1))
@@ -48,7 +48,7 @@ def test_lock_of_another_program_is_waited_for_and_nothing_is_lost(
 def test_start_waits_for_a_locked_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     State(tmp_path).close()
     opened: list[State] = []
-    opening = threading.Thread(target=lambda: opened.append(State(tmp_path, patience=QUICK)))
+    opening = threading.Thread(target=lambda: opened.append(State(tmp_path, lock_timeout=QUICK)))
     with locked(tmp_path / "state.db"):
         opening.start()
         until(lambda: "is locked by another program" in caplog.text)
@@ -57,16 +57,16 @@ def test_start_waits_for_a_locked_file(tmp_path: Path, caplog: pytest.LogCapture
     opened[0].close()
 
 
-def test_lock_that_never_ends_is_told(tmp_path: Path) -> None:
+def test_permanent_lock_is_an_error(tmp_path: Path) -> None:
     Database(tmp_path / "x.db", schema=SCHEMA, version=1).close()
-    patience = LockTimeout(busy_s=0.01, give_up_s=0.05)
+    lock_timeout = LockTimeout(busy_s=0.01, give_up_s=0.05)
 
     with locked(tmp_path / "x.db"), pytest.raises(StorageError, match="locked"):
-        Database(tmp_path / "x.db", schema=SCHEMA, version=1, patience=patience)
+        Database(tmp_path / "x.db", schema=SCHEMA, version=1, lock_timeout=lock_timeout)
 
 
 @pytest.mark.parametrize("before", [None, 0o644])
-def test_nobody_but_the_owner_reads_the_file_or_those_beside_it(
+def test_only_the_owner_can_read_the_file_and_its_side_files(
     tmp_path: Path, before: int | None
 ) -> None:
     path = tmp_path / "x.db"
@@ -86,13 +86,13 @@ def test_nobody_but_the_owner_reads_the_file_or_those_beside_it(
     assert modes == {"x.db": 0o600, "x.db-wal": 0o600, "x.db-shm": 0o600}
 
 
-def test_damage_anywhere_in_the_file_is_an_error_in_words(
+def test_damage_anywhere_in_the_file_is_a_storage_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     State(tmp_path / "sound").close()
     sound = (tmp_path / "sound" / "state.db").read_bytes()
-    told = 0
+    reported = 0
     for place in range(0, len(sound), 97):
         folder = tmp_path / str(place)
         folder.mkdir()
@@ -104,6 +104,6 @@ def test_damage_anywhere_in_the_file_is_an_error_in_words(
                 state.active()
                 state.next_bd_seq()
         except StorageError as err:
-            told += "state.db" in str(err)
+            reported += "state.db" in str(err)
 
-    assert told > 3
+    assert reported > 3

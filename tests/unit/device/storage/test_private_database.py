@@ -1,4 +1,4 @@
-"""A device's database that is open twice in one process, and read by another one."""
+"""A database that is open twice in one process, and is read by another process."""
 
 import sqlite3
 import subprocess
@@ -13,21 +13,21 @@ READING = (
 )
 
 
-def test_opening_a_database_twice_keeps_what_others_commit_and_read(tmp_path: Path) -> None:
+def test_opening_a_database_twice_does_not_lose_commits(tmp_path: Path) -> None:
     path, schema = tmp_path / "x.db", "CREATE TABLE things (number INTEGER)"
     first = Database(path, schema=schema, version=1)
     second = Database(path, schema=schema, version=1)
-    found = []
+    counts = []
     for number in (1, 2):
         with first.transaction() as cursor:
             cursor.execute("INSERT INTO things VALUES (?)", (number,))
         command = [sys.executable, "-c", READING, str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found.append(int(done.stdout))
+        counts.append(int(done.stdout))
     second.close()
     first.close()
 
-    assert found == [1, 2]
+    assert counts == [1, 2]
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM things").fetchone() == (2,)
     connection.close()

@@ -13,19 +13,19 @@ from nestling_device.telemetry.outbox import Outbox
 from tests.support.receipts import acknowledgement
 
 
-def test_folder_in_which_nothing_ever_ran_has_nothing_and_stays_empty(tmp_path: Path) -> None:
+def test_unused_folder_has_no_snapshot_and_stays_empty(tmp_path: Path) -> None:
     assert (read_bundle(tmp_path), read_outbox(tmp_path)) == (None, None)
     assert not is_running(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_device_runs_while_it_holds_its_claim(tmp_path: Path) -> None:
+def test_device_is_running_while_it_holds_the_lock(tmp_path: Path) -> None:
     with locked(tmp_path):
         assert is_running(tmp_path)
     assert not is_running(tmp_path)
 
 
-def test_asking_does_not_keep_a_device_from_starting(tmp_path: Path) -> None:
+def test_status_query_does_not_prevent_a_device_from_starting(tmp_path: Path) -> None:
     with locked(tmp_path):
         pass
     assert not is_running(tmp_path)
@@ -33,29 +33,31 @@ def test_asking_does_not_keep_a_device_from_starting(tmp_path: Path) -> None:
         assert is_running(tmp_path)
 
 
-def test_active_bundle_is_told_while_its_device_runs_and_after(tmp_path: Path) -> None:
+def test_active_bundle_is_read_while_its_device_runs_and_after(tmp_path: Path) -> None:
     held = BundleRecord(
         manifest=Blob(sha256="a" * 64, size=7), version="t-1", task="t", release=1, capacity=3
     )
-    wanted = BundleSnapshot(version="t-1", task="t", release=1, capacity=3, sha256="a" * 64, size=7)
+    expected = BundleSnapshot(
+        version="t-1", task="t", release=1, capacity=3, sha256="a" * 64, size=7
+    )
     with State(tmp_path) as state:
         assert read_bundle(tmp_path) is None
         state.switch(held)
-        assert read_bundle(tmp_path) == wanted
+        assert read_bundle(tmp_path) == expected
 
-    assert read_bundle(tmp_path) == wanted
+    assert read_bundle(tmp_path) == expected
 
 
-def test_outbox_tells_what_waits_and_since_when(tmp_path: Path) -> None:
+def test_outbox_snapshot_has_depth_and_times(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         for moment in range(5):
             outbox.append(Receipt(answered_at_ms=1000 + moment))
         outbox.acknowledge(acknowledgement(outbox, 2))
-        found = read_outbox(tmp_path)
+        snapshot = read_outbox(tmp_path)
 
-        assert found is not None
-        assert (found.written, found.acknowledged, found.depth) == (5, 2, 3)
-        assert (found.oldest_ms, found.newest_ms) == (1002, 1004)
+        assert snapshot is not None
+        assert (snapshot.written, snapshot.acknowledged, snapshot.depth) == (5, 2, 3)
+        assert (snapshot.oldest_ms, snapshot.newest_ms) == (1002, 1004)
 
         outbox.acknowledge(acknowledgement(outbox, 5))
         emptied = read_outbox(tmp_path)
@@ -64,15 +66,15 @@ def test_outbox_tells_what_waits_and_since_when(tmp_path: Path) -> None:
     assert (emptied.depth, emptied.oldest_ms) == (0, None)
 
 
-def test_reading_waits_for_no_transaction(tmp_path: Path) -> None:
+def test_reading_does_not_wait_for_a_transaction(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         outbox.append(Receipt())
         with outbox._database.transaction() as cursor:
             cursor.execute("DELETE FROM receipts")
-            found = read_outbox(tmp_path)
+            snapshot = read_outbox(tmp_path)
 
-    assert found is not None
-    assert found.depth == 1
+    assert snapshot is not None
+    assert snapshot.depth == 1
 
 
 @pytest.mark.parametrize(("name", "read"), [("state.db", read_bundle), ("outbox.db", read_outbox)])

@@ -48,7 +48,7 @@ def test_growing_the_active_bundle_keeps_the_previous_one(tmp_path: Path) -> Non
         assert bundle(1) == state.previous()
 
 
-def test_floor_never_sinks(tmp_path: Path) -> None:
+def test_floor_never_falls(tmp_path: Path) -> None:
     with State(tmp_path) as state:
         state.switch(bundle(5))
         state.switch(bundle(3))
@@ -65,7 +65,7 @@ def test_floors_of_tasks_are_independent(tmp_path: Path) -> None:
         assert state.floor("other") is None
 
 
-def test_bd_seq_counts_on_over_restarts_and_wraps_after_255(tmp_path: Path) -> None:
+def test_bd_seq_continues_after_restarts_and_wraps_after_255(tmp_path: Path) -> None:
     counted = []
     for _ in range(2):
         with State(tmp_path) as state:
@@ -74,7 +74,7 @@ def test_bd_seq_counts_on_over_restarts_and_wraps_after_255(tmp_path: Path) -> N
     assert [*range(256), 0, 1, 2, 3] == counted
 
 
-def test_file_of_another_layout_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_file_of_another_layout_is_refused_and_not_changed(tmp_path: Path) -> None:
     with State(tmp_path) as state, state._database.transaction() as cursor:
         cursor.execute("PRAGMA user_version=9")
 
@@ -82,14 +82,14 @@ def test_file_of_another_layout_is_refused_and_left_alone(tmp_path: Path) -> Non
         State(tmp_path)
 
 
-def test_damaged_file_is_named(tmp_path: Path) -> None:
+def test_damaged_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_bytes(b"this is no database, whatever its name says" * 100)
 
     with pytest.raises(StorageError, match=r"state\.db.*use another state folder"):
         State(tmp_path)
 
 
-def test_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+def test_file_instead_of_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "folder").write_text("")
 
     with pytest.raises(StorageError, match="folder"):
@@ -107,7 +107,7 @@ def test_failed_transaction_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b""])
-def test_floor_outlives_a_state_that_was_lost_or_emptied_and_the_loss_is_told(
+def test_floor_survives_a_lost_or_emptied_state_and_the_loss_is_logged(
     tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     with State(tmp_path) as state:
@@ -124,7 +124,7 @@ def test_floor_outlives_a_state_that_was_lost_or_emptied_and_the_loss_is_told(
             assert (floor.release, floor.manifest_sha256) == (5, bundle(5).manifest.sha256)
             assert state.active() is None
 
-    assert caplog.text.count("state.db has lost which releases of small") == 1
+    assert caplog.text.count("state.db no longer records which releases of small") == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"[" * 100_000, b'{"floors": {"small": [1, "x"]}}'])
@@ -142,7 +142,7 @@ def test_damaged_copy_of_the_floors_is_logged_and_written_again(
     assert sound == (tmp_path / "floors.json").read_bytes()
 
 
-def test_floor_that_one_place_missed_is_taken_from_the_other(tmp_path: Path) -> None:
+def test_higher_floor_of_the_two_files_counts(tmp_path: Path) -> None:
     with State(tmp_path) as state:
         state.switch(bundle(5))
     (tmp_path / "floors.json").unlink()
@@ -158,7 +158,7 @@ def test_floor_that_one_place_missed_is_taken_from_the_other(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("damage", ["size = 'many'", "sha256 = 'zz'", "version = x'00'"])
-def test_row_that_makes_no_sense_is_named(tmp_path: Path, damage: str) -> None:
+def test_invalid_row_is_reported(tmp_path: Path, damage: str) -> None:
     with State(tmp_path) as state:
         state.switch(bundle(5))
         with state._database.transaction() as cursor:

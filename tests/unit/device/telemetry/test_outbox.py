@@ -25,7 +25,7 @@ def gaps(batch: receipt_pb2.ReceiptBatch) -> list[tuple[int, int]]:
     return [(gap.first_sequence, gap.last_sequence) for gap in batch.gaps]
 
 
-def test_receipts_are_numbered_from_one_and_come_back_in_order(tmp_path: Path) -> None:
+def test_receipts_are_numbered_from_one_and_returned_in_order(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         assert outbox.append(receipt(10)) == 1
         assert range(2, 4) == outbox.append_many([receipt(11), receipt(12)])
@@ -53,7 +53,7 @@ def test_two_outboxes_have_different_ids(tmp_path: Path) -> None:
         assert a.batch(1).batch.outbox_id != b.batch(1).batch.outbox_id
 
 
-def test_appending_leaves_the_callers_receipt_alone(tmp_path: Path) -> None:
+def test_appending_does_not_change_the_callers_receipt(tmp_path: Path) -> None:
     mine = receipt(1)
     with Outbox(tmp_path) as outbox:
         outbox.append(mine)
@@ -71,7 +71,7 @@ def test_full_outbox_drops_the_oldest_and_reports_one_gap(tmp_path: Path) -> Non
         assert outbox.depth == 3
 
 
-def test_gap_travels_with_every_batch_until_it_is_acknowledged(tmp_path: Path) -> None:
+def test_gap_is_in_every_batch_until_it_is_acknowledged(tmp_path: Path) -> None:
     with Outbox(tmp_path, capacity=3) as outbox:
         outbox.append_many([receipt(index) for index in range(5)])
 
@@ -90,21 +90,21 @@ def test_acknowledgement_inside_a_gap_leaves_the_rest_of_the_gap(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("outbox_id", "sequence"), [("another", 1), ("another", 9), (None, 0)])
-def test_acknowledgement_that_cannot_be_ours_is_ignored(
+def test_acknowledgement_for_another_outbox_or_of_nothing_is_ignored(
     tmp_path: Path, outbox_id: str | None, sequence: int
 ) -> None:
     with Outbox(tmp_path) as outbox:
         outbox.append_many([receipt(0), receipt(1)])
-        given = acknowledgement(outbox, sequence)
-        given.outbox_id = outbox_id or given.outbox_id
+        wrong = acknowledgement(outbox, sequence)
+        wrong.outbox_id = outbox_id or wrong.outbox_id
 
         before = outbox.batch(9).batch
 
-        assert outbox.acknowledge(given) is AcknowledgementEffect.IGNORED
+        assert outbox.acknowledge(wrong) is AcknowledgementEffect.IGNORED
         assert before == outbox.batch(9).batch
 
 
-def test_old_acknowledgement_is_no_news(tmp_path: Path) -> None:
+def test_old_acknowledgement_is_ignored(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         outbox.append_many([receipt(0), receipt(1)])
 
@@ -115,7 +115,7 @@ def test_old_acknowledgement_is_no_news(tmp_path: Path) -> None:
         assert outbox.acknowledged == 2
 
 
-def test_batch_says_what_was_acknowledged_before(tmp_path: Path) -> None:
+def test_batch_contains_the_acknowledged_sequence(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         outbox.append_many([receipt(index) for index in range(5)])
         assert outbox.batch(9).batch.acknowledged_sequence == 0
@@ -125,7 +125,7 @@ def test_batch_says_what_was_acknowledged_before(tmp_path: Path) -> None:
         assert outbox.batch(9).batch.acknowledged_sequence == 3
 
 
-def test_acknowledgement_of_what_was_never_written_makes_it_another_outbox(tmp_path: Path) -> None:
+def test_acknowledgement_of_unwritten_receipts_forks_the_outbox(tmp_path: Path) -> None:
     with Outbox(tmp_path, capacity=3) as outbox:
         outbox.append_many([receipt(index) for index in range(7)])
         outbox.acknowledge(acknowledgement(outbox, 2))
@@ -144,7 +144,7 @@ def test_acknowledgement_of_what_was_never_written_makes_it_another_outbox(tmp_p
         assert outbox.batch(9).batch.receipts[-1].sequence == 6
 
 
-def test_outbox_that_began_again_stays_so_and_is_emptied_as_any_other(tmp_path: Path) -> None:
+def test_forked_outbox_keeps_its_id_and_can_be_acknowledged(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         outbox.append_many([receipt(index) for index in range(3)])
         outbox.acknowledge(acknowledgement(outbox, 99))
@@ -156,7 +156,7 @@ def test_outbox_that_began_again_stays_so_and_is_emptied_as_any_other(tmp_path: 
         assert outbox.depth == 0
 
 
-def test_sequences_go_on_after_everything_is_acknowledged(tmp_path: Path) -> None:
+def test_sequences_continue_after_everything_is_acknowledged(tmp_path: Path) -> None:
     with Outbox(tmp_path) as outbox:
         outbox.append(receipt(0))
         outbox.acknowledge(acknowledgement(outbox, 1))
@@ -165,13 +165,13 @@ def test_sequences_go_on_after_everything_is_acknowledged(tmp_path: Path) -> Non
         assert outbox.append(receipt(1)) == 2
 
 
-def test_no_capacity_is_refused(tmp_path: Path) -> None:
+def test_capacity_of_zero_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Outbox(tmp_path, capacity=0)
 
 
 class OutboxMachine(RuleBasedStateMachine):
-    """Whatever happens: every receipt is held, acknowledged, or in a gap; never two of these."""
+    """After any operations every receipt is either held, acknowledged or in a gap."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,12 +187,12 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(share=st.floats(0, 1))
     def acknowledge(self, share: float) -> None:
-        given = self.outbox.batch(10 * CAPACITY)
-        within = len(given.batch.receipts) + sum(
-            gap.last_sequence - gap.first_sequence + 1 for gap in given.batch.gaps
+        waiting = self.outbox.batch(10 * CAPACITY)
+        within = len(waiting.batch.receipts) + sum(
+            gap.last_sequence - gap.first_sequence + 1 for gap in waiting.batch.gaps
         )
         settled = round(share * within)
-        sequence = given.batch.acknowledged_sequence + settled
+        sequence = waiting.batch.acknowledged_sequence + settled
         done = self.outbox.acknowledge(acknowledgement(self.outbox, sequence))
         assert done is (AcknowledgementEffect.SETTLED if settled else AcknowledgementEffect.IGNORED)
         self.acknowledged += settled

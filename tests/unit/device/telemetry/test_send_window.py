@@ -32,7 +32,7 @@ def test_full_batches_are_sent_until_the_window_is_full() -> None:
     assert sending.due(50, now_s=0) is None
 
 
-def test_acknowledgement_lets_the_rest_go() -> None:
+def test_acknowledgement_releases_the_waiting_receipts() -> None:
     sending = window()
     sending.sent(1, now_s=0)
     sending.acknowledged(1, now_s=1)
@@ -40,7 +40,7 @@ def test_acknowledgement_lets_the_rest_go() -> None:
     assert sending.due(5, now_s=1) == 1
 
 
-def test_without_progress_everything_unacknowledged_is_sent_again() -> None:
+def test_everything_unacknowledged_is_resent_without_progress() -> None:
     sending = window()
     sending.sent(10, now_s=0)
     sending.sent(20, now_s=0)
@@ -50,22 +50,22 @@ def test_without_progress_everything_unacknowledged_is_sent_again() -> None:
     assert sending.due(20, now_s=8) == 4
 
 
-def test_patience_doubles_up_to_its_limit_and_returns_with_progress() -> None:
+def test_resend_time_doubles_up_to_its_limit_and_resets_with_progress() -> None:
     sending, waits, now_s = window(), [], 0.0
     for _ in range(4):
         sending.sent(1, now_s=now_s)
-        waits.append(sending.patience_s(now_s=now_s))
+        waits.append(sending.resend_in_s(now_s=now_s))
         now_s += waits[-1]
         assert sending.due(1, now_s=now_s) == 0
     sending.acknowledged(1, now_s=now_s)
     sending.sent(2, now_s=now_s)
 
     assert waits == [5, 10, 15, 15]
-    assert sending.patience_s(now_s=now_s) == 5
+    assert sending.resend_in_s(now_s=now_s) == 5
 
 
-def test_patience_is_endless_with_nothing_in_flight() -> None:
-    assert math.isinf(window().patience_s(now_s=0))
+def test_resend_time_is_infinite_with_nothing_in_flight() -> None:
+    assert math.isinf(window().resend_in_s(now_s=0))
 
 
 def test_new_connection_sends_what_was_in_flight_as_historical() -> None:
@@ -81,7 +81,7 @@ def test_receipts_from_before_the_start_are_historical() -> None:
     assert [window(last=3).is_historical(sequence) for sequence in (3, 4)] == [True, False]
 
 
-def test_acknowledgement_of_an_earlier_connection_skips_what_it_covers() -> None:
+def test_acknowledgement_from_an_earlier_connection_skips_its_receipts() -> None:
     sending = window()
     sending.sent(10, now_s=0)
     sending.restart()
@@ -91,7 +91,7 @@ def test_acknowledgement_of_an_earlier_connection_skips_what_it_covers() -> None
 
 
 @given(data=st.data())
-def test_every_receipt_arrives_over_a_line_that_loses_anything(data: st.DataObject) -> None:
+def test_every_receipt_arrives_over_a_lossy_connection(data: st.DataObject) -> None:
     sending, last, stored, now_s = window(), 37, 0, 0.0
     for _ in range(60):
         after = sending.due(last, now_s=now_s)
@@ -105,7 +105,7 @@ def test_every_receipt_arrives_over_a_line_that_loses_anything(data: st.DataObje
         sending.sent(end, now_s=now_s)
         if arrives and data.draw(st.booleans()):
             sending.acknowledged(stored, now_s=now_s)
-    for _ in range(60):  # the line holds from here on
+    for _ in range(60):  # nothing is lost from here on
         after = sending.due(last, now_s=now_s)
         if after is None:
             now_s += 16

@@ -74,7 +74,7 @@ def test_birth_names_every_metric_and_offers_rebirth() -> None:
     }
 
 
-def test_birth_tells_the_share_in_force_once_it_is_known() -> None:
+def test_birth_reports_the_share_in_force_once_it_is_known() -> None:
     gauges = dataclasses.replace(GAUGES, offload_share=0.25)
 
     birth = SparkplugNode(7).birth(gauges, 3, now_ms=NOW_MS)
@@ -83,7 +83,7 @@ def test_birth_tells_the_share_in_force_once_it_is_known() -> None:
     assert len(birth.metrics) == len({entry.name for entry in birth.metrics})
 
 
-def test_what_is_not_known_any_more_is_told_as_null() -> None:
+def test_gauge_that_becomes_unknown_is_reported_as_null() -> None:
     known = dataclasses.replace(GAUGES, offload_share=0.25, drifting=True)
     node = SparkplugNode(7)
     birth = node.birth(known, 3, now_ms=NOW_MS)
@@ -92,12 +92,12 @@ def test_what_is_not_known_any_more_is_told_as_null() -> None:
 
     assert payload is not None
     names = aliases(birth)
-    told = {names[entry.alias]: metric_value(entry) for entry in payload.metrics}
-    assert told == {sparkplug_metrics.OFFLOAD_SHARE: None, sparkplug_metrics.DRIFTING: None}
+    reported = {names[entry.alias]: metric_value(entry) for entry in payload.metrics}
+    assert reported == {sparkplug_metrics.OFFLOAD_SHARE: None, sparkplug_metrics.DRIFTING: None}
     assert all(entry.is_null for entry in payload.metrics)
 
 
-def test_aliases_are_unique_and_cover_all_but_the_question_for_a_rebirth() -> None:
+def test_aliases_are_unique_and_cover_all_metrics_except_rebirth() -> None:
     _, birth = born()
 
     without = [entry.name for entry in birth.metrics if not entry.HasField("alias")]
@@ -105,36 +105,36 @@ def test_aliases_are_unique_and_cover_all_but_the_question_for_a_rebirth() -> No
     assert len(aliases(birth)) == len(birth.metrics) - 1
 
 
-def test_what_the_host_wrote_is_reported_back() -> None:
+def test_values_that_the_host_wrote_are_reported_back() -> None:
     node, birth = born()
     written = dataclasses.replace(GAUGES, offload_target=0.25, desired_bundle="small-2-def")
 
     payload = node.data(written, 3, None, now_ms=NOW_MS)
 
     assert payload is not None
-    told = {aliases(birth)[entry.alias]: metric_value(entry) for entry in payload.metrics}
-    assert told == {
+    reported = {aliases(birth)[entry.alias]: metric_value(entry) for entry in payload.metrics}
+    assert reported == {
         sparkplug_metrics.OFFLOAD_TARGET: 0.25,
         sparkplug_metrics.DESIRED_BUNDLE: "small-2-def",
     }
     assert not any(entry.HasField("datatype") for entry in payload.metrics)
 
 
-def test_data_names_by_alias_only_and_tells_only_what_changed() -> None:
+def test_data_uses_aliases_and_reports_only_changes() -> None:
     node, birth = born()
 
     payload = sent(node, dataclasses.replace(GAUGES, capacity=1, battery=1.0))
 
     assert all(not entry.name for entry in payload.metrics)
-    told = {aliases(birth)[entry.alias]: metric_value(entry) for entry in payload.metrics}
+    reported = {aliases(birth)[entry.alias]: metric_value(entry) for entry in payload.metrics}
     assert {
         sparkplug_metrics.CAPACITY: 1,
         sparkplug_metrics.BATTERY: 1.0,
         sparkplug_metrics.RECEIPTS: BATCH.SerializeToString(),
-    } == told
+    } == reported
 
 
-def test_seq_counts_to_255_and_round_again_and_birth_resets_it() -> None:
+def test_seq_wraps_after_255_and_birth_resets_it() -> None:
     node, _ = born()
 
     assert [*range(1, 256), 0, 1] == [sent(node).seq for _ in range(257)]
@@ -142,11 +142,13 @@ def test_seq_counts_to_255_and_round_again_and_birth_resets_it() -> None:
     assert sent(node).seq == 1
 
 
-def test_nothing_new_is_no_message_and_costs_no_seq() -> None:
+def test_no_message_and_no_seq_are_used_without_changes() -> None:
     node, _ = born()
 
     assert node.data(GAUGES, 3, None, now_ms=NOW_MS) is None
-    assert node.data(GAUGES, 99, None, now_ms=NOW_MS) is None  # the depth alone is no news
+    assert (
+        node.data(GAUGES, 99, None, now_ms=NOW_MS) is None
+    )  # a change of depth alone is not reported
     assert sent(node).seq == 1
 
 
@@ -187,32 +189,32 @@ def test_command_is_understood_by_name_and_by_alias(by_alias: bool) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.35, 1.0])
 def test_target_share_is_read_from_a_command(share: float) -> None:
-    given = metric(sparkplug_metrics.OFFLOAD_TARGET, share, timestamp_ms=NOW_MS)
+    entry = metric(sparkplug_metrics.OFFLOAD_TARGET, share, timestamp_ms=NOW_MS)
 
-    command = read_command(payload_pb2.Payload(metrics=[given]).SerializeToString())
+    command = read_command(payload_pb2.Payload(metrics=[entry]).SerializeToString())
 
     assert ShareTarget(share) == command.target
 
 
-def test_null_share_in_a_command_takes_the_target_back() -> None:
-    given = sparkplug_metrics.Metric(
+def test_null_share_in_a_command_removes_the_target() -> None:
+    entry = sparkplug_metrics.Metric(
         name=sparkplug_metrics.OFFLOAD_TARGET, datatype=payload_pb2.DATA_TYPE_DOUBLE, is_null=True
     )
 
-    command = read_command(payload_pb2.Payload(metrics=[given]).SerializeToString())
+    command = read_command(payload_pb2.Payload(metrics=[entry]).SerializeToString())
 
     assert ShareTarget(None) == command.target
 
 
 def test_desired_bundle_is_read_from_a_command() -> None:
-    given = metric(sparkplug_metrics.DESIRED_BUNDLE, "small-2-def", timestamp_ms=NOW_MS)
+    entry = metric(sparkplug_metrics.DESIRED_BUNDLE, "small-2-def", timestamp_ms=NOW_MS)
 
-    command = read_command(payload_pb2.Payload(metrics=[given]).SerializeToString())
+    command = read_command(payload_pb2.Payload(metrics=[entry]).SerializeToString())
 
     assert command.desired_bundle == "small-2-def"
 
 
-def test_unknown_metric_in_a_command_is_passed_over() -> None:
+def test_unknown_metric_in_a_command_is_ignored() -> None:
     payload = payload_pb2.Payload(metrics=[metric("Reboot", value=True, timestamp_ms=NOW_MS)])
 
     command = read_command(payload.SerializeToString())
