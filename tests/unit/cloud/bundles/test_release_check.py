@@ -9,7 +9,7 @@ import pytest
 from nestling.v1.bundle_pb2 import Blob, GoldenInputs, Manifest
 from nestling_cloud.bundles.release_check import UnfitBundleError, try_bundle
 from nestling_core.nest.bundle_files import blob_of
-from tests.support.hand_bundle import calibration, hand_bundle
+from tests.support.hand_bundle import calibration, hand_bundle, template_predicting
 
 
 def tried(teacher: bytes, signed: Mapping[int, bytes] | None = None, **replaced: bytes) -> None:
