@@ -20,7 +20,7 @@ from nestling_device.delivery.bundle_source import SourceUnreachableError
 from nestling_device.energy.measured_costs import read_costs
 from nestling_device.enrolment.resolve import check_reachable, resolve_identity
 from nestling_device.hardware.machine import activations_of, machine_name
-from nestling_device.inference.agent import UnanswerableError
+from nestling_device.inference.input_errors import UnanswerableError
 from nestling_device.runtime.budget import budget_of
 from nestling_device.runtime.device import Device, DeviceConfig
 from nestling_device.runtime.open_meter import open_meter

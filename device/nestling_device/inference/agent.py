@@ -16,32 +16,29 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestling.v1 import receipt_pb2
 from nestling.v1.budget_pb2 import Budget
-from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling.v1.receipt_pb2 import Reason, Receipt, Route
 from nestling_core.clock import unix_ms
 from nestling_core.routing.admission import offload_bytes, transfer_ms
-from nestling_device.bundle.calibration import cascade_to, curve_of
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.bundle.multiplexer import success
-from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
-from nestling_device.errors import DeviceError
 from nestling_device.inference import policy
 from nestling_device.inference.cloud_client import Cloud, NoAnswer
 from nestling_device.inference.cost_account import CostAccount
-from nestling_device.inference.drift import DriftDetector, rank_of
-from nestling_device.inference.expected_costs import capacity_costs, kept_input
+from nestling_device.inference.expected_costs import kept_input
+from nestling_device.inference.input_errors import InputError, UnanswerableError
 from nestling_device.inference.limit_notices import LimitNotices
-from nestling_device.inference.limits import NOT_ASKED, CapacityCost, capacity_excess
+from nestling_device.inference.limits import NOT_ASKED
 from nestling_device.inference.offloader import Offloader, OffloadRequest
+from nestling_device.inference.residency import Residency
+from nestling_device.inference.student import LocalAnswer, Student
 from nestling_device.inference.target_controller import (
     InputCost,
     Target,
@@ -51,44 +48,8 @@ from nestling_device.inference.target_controller import (
 
 _log = logging.getLogger(__name__)
 
-_DRIFT_STARTED = (
-    "inputs are harder than those that the bundle was calibrated on: its risk guarantees do not "
-    "hold, and where the budget tolerates a risk every input is sent to the cloud"
-)
-_DRIFT_ENDED = "inputs are again like those that the bundle was calibrated on"
-
 Window = NDArray[np.float32]
 Floats = NDArray[np.float32]
-
-
-class InputError(DeviceError):
-    """The bundle's task does not accept an input."""
-
-
-class UnanswerableError(InputError):
-    """An input has the right shape but no answer; other inputs are not affected."""
-
-
-class _LocalAnswer(NamedTuple):
-    """The answer of one capacity.
-
-    Attributes:
-        answer: class index.
-        capacity: the capacity that ran, 1 to K.
-        right: probability that each option is right, as predicted after this run: capacities 1 to
-            K, then the cloud; (K + 1,).
-    """
-
-    answer: int
-    capacity: int
-    right: Floats
-
-    def cloud_gain(self, capacity: int) -> float:
-        """Return how much more often the cloud is expected to be right than a capacity.
-
-        The difference is taken in float32, as in the cloud's search for the thresholds.
-        """
-        return float(self.right[-1] - self.right[capacity - 1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +66,7 @@ class _Outcome:
     answer: int
     capacity: int
     reason: Reason.ValueType
-    local: _LocalAnswer | None
+    local: LocalAnswer | None
 
 
 class Agent:
@@ -138,20 +99,14 @@ class Agent:
         self._cloud = Cloud(offloader, meter, self._notices, deadline_ms=deadline_ms)
         self._meter = meter
         self._keep = keep
-        self._grow = grow
-        self._growth_pause = policy.Backoff()
         self._controller = TargetController()
-        self._drift = DriftDetector()
-        self._student_ran = False
-        self._measured = costs
-        self._bundle: LoadedBundle
-        self._costs: list[CapacityCost]
-        self._use(bundle)
+        self._residency = Residency(bundle, meter, self._notices, grow=grow, measured=costs)
+        self._student = Student(self._residency)
 
     @property
     def bundle(self) -> LoadedBundle:
         """The bundle in use."""
-        return self._bundle
+        return self._residency.bundle
 
     @property
     def drifting(self) -> bool | None:
@@ -160,7 +115,7 @@ class Agent:
         None if no student ran on the last input (as with an offload share of 1), because the
         difficulty of an input is known only after a student ran.
         """
-        return self._drift.noticed if self._student_ran else None
+        return self._student.drifting
 
     def answer(self, index: int, window: Window, budget: Budget) -> Receipt:
         """Answer one input and store its receipt.
@@ -182,8 +137,8 @@ class Agent:
         """
         self._check(window)
         started = time.perf_counter()
-        self._student_ran = False
-        self._fit_to_budget(budget)
+        self._residency.fit(budget)
+        self._student.begin()
         account = CostAccount(self._meter, budget)
         request = OffloadRequest(window=window, index=index, device_answer=None)
         outcome = self._route(request, account)
@@ -191,11 +146,11 @@ class Agent:
         receipt = Receipt(
             input_index=index,
             answered_at_ms=unix_ms(),
-            bundle_version=self._bundle.version,
+            bundle_version=self.bundle.version,
             route=Route(capacity=outcome.capacity, reason=outcome.reason),
             answer=outcome.answer,
             device_answer=None if local is None else local.answer,
-            resident_capacity=self._bundle.nest.resident,
+            resident_capacity=self.bundle.nest.resident,
             wall_ms=(time.perf_counter() - started) * 1e3,
             budget=budget,
             success=None if local is None else self._success(local, budget),
@@ -205,71 +160,17 @@ class Agent:
         return receipt
 
     def _check(self, window: Window) -> None:
-        shape = tuple(self._bundle.manifest.signature.shape)
+        shape = tuple(self.bundle.manifest.signature.shape)
         if window.shape != shape or window.dtype != np.float32:
             raise InputError(
                 f"the input is {window.dtype} {window.shape}; "
-                f"{self._bundle.manifest.task} takes float32 {shape}"
+                f"{self.bundle.manifest.task} takes float32 {shape}"
             )
         if not np.isfinite(window).all():
             raise UnanswerableError("the input has values that are not finite (NaN or infinity)")
 
-    def _fit_to_budget(self, budget: Budget) -> None:
-        """Load the capacity that the budget admits, fetching rings that are missing."""
-        admitted = policy.resident_capacity(self._costs, len(self._costs), budget)
-        if admitted > self._bundle.held or self._start_damaged:
-            self._try_to_grow(budget.memory_bytes)
-        held = self._bundle.held
-        capacity = policy.resident_capacity(self._costs, held, budget)
-        if capacity == 1:
-            for excess in capacity_excess(self._costs[:1], budget):
-                self._notices.smallest_capacity(excess)
-        self._load(capacity, budget)
-
-    def _try_to_grow(self, memory_bytes: int) -> None:
-        if not self._growth_pause.over:
-            self._growth_pause = self._growth_pause.after_input()
-            return
-        try:
-            grown = self._grow(memory_bytes)
-        except DeliveryError as err:
-            _log.info("cannot fetch more of the bundle yet: %s", err)
-            self._growth_pause = self._growth_pause.after_failure()
-            return
-        self._use(grown)
-        self._growth_pause = policy.Backoff()
-
-    def _load(self, capacity: int, budget: Budget) -> None:
-        """Load a capacity, and the cascade's first capacity beside it where memory admits both.
-
-        Where a ring is damaged on the disk, load the largest capacity that does not need it. Where
-        only the first capacity's template is damaged, load the larger capacity alone. The damaged
-        file is fetched again with a later input.
-        """
-        for smaller in range(capacity, 0, -1):
-            cascade = cascade_to(self._bundle.calibration, smaller)
-            preferred = 0 if self._start_damaged else cascade.start
-            start = policy.start_capacity(self._costs, smaller, preferred, budget)
-            # If the first capacity is damaged, the larger one may still load.
-            for first in sorted({start, smaller}):
-                try:
-                    self._bundle.nest.load(smaller, first)
-                except DeliveryError as err:
-                    if smaller == 1:
-                        raise
-                    _log.warning("cannot load capacity %d: %s", smaller, err)
-                else:
-                    self._start_damaged |= first != start
-                    return
-            self._bundle = dataclasses.replace(self._bundle, held=smaller - 1)
-
-    def _use(self, bundle: LoadedBundle) -> None:
-        self._bundle = bundle
-        self._start_damaged = False
-        self._costs = capacity_costs(bundle.manifest, bundle.version, self._meter, self._measured)
-
-    def _success(self, local: _LocalAnswer, budget: Budget) -> list[float]:
-        probabilities: list[float] = success(local.right, self._bundle.manifest, budget).tolist()
+    def _success(self, local: LocalAnswer, budget: Budget) -> list[float]:
+        probabilities: list[float] = success(local.right, self.bundle.manifest, budget).tolist()
         return probabilities
 
     def _route(self, request: OffloadRequest, account: CostAccount) -> _Outcome:
@@ -288,11 +189,13 @@ class Agent:
 
     def _target(self, budget: Budget) -> Target:
         """Combine the budget's target with the expected costs of keeping and of offloading."""
-        size = offload_bytes(self._bundle.manifest.signature.shape)
-        nest = self._bundle.nest
+        size = offload_bytes(self.bundle.manifest.signature.shape)
+        nest = self.bundle.nest
         target = target_of(
             budget,
-            kept=kept_input(self._costs, self._bundle.calibration, nest.start, nest.resident),
+            kept=kept_input(
+                self._residency.costs, self.bundle.calibration, nest.start, nest.resident
+            ),
             sent=InputCost(
                 share=1,
                 energy=self._meter.radio_mj(size, budget),
@@ -303,29 +206,25 @@ class Agent:
             self._notices.target(target)
         return target
 
-    def _curve(self) -> RoutingCurve:
-        nest = self._bundle.nest
-        return curve_of(self._bundle.calibration, nest.start, nest.resident)
-
     def _choose(self, request: OffloadRequest, target: Target, account: CostAccount) -> _Outcome:
-        """Answer on the device or in the cloud, with the capacities that `_fit_to_budget` loaded.
+        """Answer on the device or in the cloud, with the capacities that `Residency.fit` loaded.
 
         Always gives an answer, whatever the cloud does.
         """
         skipped = self._cloud.skip_reason(request.window, account)
         if skipped is not None:
-            return _kept(self._answer_locally(request, account), skipped)
+            return _kept(self._student.answer(request.window, account), skipped)
         thresholds = self._thresholds(target, account.budget)
         if policy.keeps_nothing(thresholds):
             return self._offload_first(request, account)
-        local = self._run_first(request, account)
+        local = self._student.run_first(request.window, account)
         gated = False
-        if local.capacity < self._bundle.nest.resident:
-            gain = local.cloud_gain(self._bundle.nest.resident)
+        if local.capacity < self.bundle.nest.resident:
+            gain = local.cloud_gain(self.bundle.nest.resident)
             gated = policy.prefers_cloud(gain, thresholds.gate)
             if gated and self._limit_reason(request, local, account) is None:
                 return self._offload_at_gate(request, local, account)
-            local = self._run_larger(request, local, account)
+            local = self._student.run_larger(request.window, local, account)
         # An input that the gate would have sent is never accepted: no risk guarantee covers it.
         gain = local.cloud_gain(local.capacity)
         if not gated and not policy.prefers_cloud(gain, thresholds.accept):
@@ -337,44 +236,48 @@ class Agent:
 
     def _thresholds(self, target: Target, budget: Budget) -> policy.Thresholds:
         """Look up the thresholds for the budget, and log a tolerated risk that is not certified."""
-        curve = self._curve()
+        curve = self._residency.curve()
         if budget.tolerated_risk > 0 and not policy.certified_thresholds(
             curve, budget.tolerated_risk
         ):
             self._notices.risk(curve, budget.tolerated_risk)
         share = self._controller.share_to_aim_at(target)
-        return policy.thresholds_for_budget(curve, budget, share, drifting=self._drift.noticed)
+        return policy.thresholds_for_budget(
+            curve, budget, share, drifting=self._student.inputs_drift
+        )
 
     def _limit_reason(
-        self, request: OffloadRequest, local: _LocalAnswer, account: CostAccount
+        self, request: OffloadRequest, local: LocalAnswer, account: CostAccount
     ) -> Reason.ValueType | None:
         """Return the limit that rules out an offload after the runs so far, None if none does.
 
         Uses expected costs, not measured ones, so that a replay makes the same decision.
         """
-        ran = [self._costs[number - 1] for number in {self._bundle.nest.start, local.capacity}]
+        ran = [
+            self._residency.costs[number - 1] for number in {self.bundle.nest.start, local.capacity}
+        ]
         return self._cloud.limit_reason(request.window, account, after=ran)
 
     def _offload_first(self, request: OffloadRequest, account: CostAccount) -> _Outcome:
         """Ask the cloud before any student runs; fall back to the device."""
         result = self._cloud.answer(request, account)
         if isinstance(result, NoAnswer):
-            return _kept(self._answer_locally(request, account), result.reason)
+            return _kept(self._student.answer(request.window, account), result.reason)
         return _Outcome(answer=result, capacity=0, reason=receipt_pb2.REASON_GATED, local=None)
 
     def _offload_at_gate(
-        self, request: OffloadRequest, local: _LocalAnswer, account: CostAccount
+        self, request: OffloadRequest, local: LocalAnswer, account: CostAccount
     ) -> _Outcome:
         """Ask the cloud before the larger capacity runs; fall back to the larger capacity."""
         outcome = self._offload(request, local, receipt_pb2.REASON_GATED, account)
         if not outcome.capacity:
             return outcome
-        return _kept(self._run_larger(request, local, account), outcome.reason)
+        return _kept(self._student.run_larger(request.window, local, account), outcome.reason)
 
     def _offload(
         self,
         request: OffloadRequest,
-        local: _LocalAnswer,
+        local: LocalAnswer,
         reason: Reason.ValueType,
         account: CostAccount,
     ) -> _Outcome:
@@ -385,44 +288,6 @@ class Agent:
             return _kept(local, result.reason)
         return _Outcome(answer=result, capacity=0, reason=reason, local=local)
 
-    def _answer_locally(self, request: OffloadRequest, account: CostAccount) -> _LocalAnswer:
-        return self._run_larger(request, self._run_first(request, account), account)
 
-    def _run_first(self, request: OffloadRequest, account: CostAccount) -> _LocalAnswer:
-        """Run the first capacity and pass the input's difficulty to the drift detector."""
-        nest = self._bundle.nest
-        local = self._run(request, nest.start, account)
-        self._student_ran = True
-        rank = rank_of(float(local.right[nest.resident - 1]), self._curve().believed)
-        before, self._drift = self._drift, self._drift.after_input(rank)
-        if self._drift.noticed != before.noticed:
-            _log.info(_DRIFT_STARTED if self._drift.noticed else _DRIFT_ENDED)
-        return local
-
-    def _run_larger(
-        self, request: OffloadRequest, local: _LocalAnswer, account: CostAccount
-    ) -> _LocalAnswer:
-        """Run the largest loaded capacity if it is expected to improve the answer enough."""
-        resident = self._bundle.nest.resident
-        if local.capacity == resident:
-            return local
-        gain = float(local.right[resident - 1] - local.right[local.capacity - 1])
-        if not policy.runs_larger(gain, cascade_to(self._bundle.calibration, resident).threshold):
-            return local
-        return self._run(request, resident, account)
-
-    def _run(self, request: OffloadRequest, capacity: int, account: CostAccount) -> _LocalAnswer:
-        entry = self._bundle.manifest.capacities[capacity - 1]
-        output = account.run(
-            entry.macs, lambda: self._bundle.nest.run(request.window[None], capacity)
-        )
-        if not (np.isfinite(output.logits).all() and np.isfinite(output.right).all()):
-            raise UnanswerableError(
-                f"the input, with values up to {np.abs(request.window).max():.3g}, is too large: "
-                f"the output of capacity {capacity} is not finite"
-            )
-        return _LocalAnswer(int(output.logits[0].argmax()), capacity, output.right[0])
-
-
-def _kept(local: _LocalAnswer, reason: Reason.ValueType) -> _Outcome:
+def _kept(local: LocalAnswer, reason: Reason.ValueType) -> _Outcome:
     return _Outcome(answer=local.answer, capacity=local.capacity, reason=reason, local=local)

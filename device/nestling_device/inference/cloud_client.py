@@ -16,7 +16,7 @@ from nestling.v1 import receipt_pb2
 from nestling.v1.receipt_pb2 import Reason
 from nestling_core.routing.admission import FRAMING_BYTES, offload_bytes
 from nestling_device.energy.meter import Meter
-from nestling_device.inference import policy
+from nestling_device.inference.backoff import Backoff
 from nestling_device.inference.cost_account import CostAccount
 from nestling_device.inference.limit_notices import LimitNotices
 from nestling_device.inference.limits import REASONS, CapacityCost, offload_excess
@@ -59,7 +59,7 @@ class Cloud:
         self._offloader = offloader
         self._meter = meter
         self._deadline_ms = deadline_ms
-        self._pause = policy.Backoff()
+        self._pause = Backoff()
 
     def skip_reason(
         self, window: NDArray[np.float32], account: CostAccount
@@ -125,7 +125,7 @@ class Cloud:
             size = FRAMING_BYTES if unreachable else offload_bytes(request.window.shape)
             account.exchange(size, 0, (time.perf_counter() - started) * 1e3)
             return NoAnswer(_reason(err))
-        self._pause = policy.Backoff()
+        self._pause = Backoff()
         account.exchange(answer.bytes_up, answer.bytes_down, answer.wall_ms)
         return int(answer.logits.argmax())
 

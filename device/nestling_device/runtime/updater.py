@@ -1,7 +1,7 @@
 """Installs a new release in the background while the device answers inputs.
 
 A separate thread downloads and tests the bundle; the device switches to it between two inputs. A
-failed installation is retried after 1, 2, 4, up to 16 inputs (`policy.Backoff`).
+failed installation is retried after 1, 2, 4, up to 16 inputs (`Backoff`).
 """
 
 import logging
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.errors import DeviceError
-from nestling_device.inference import policy
+from nestling_device.inference.backoff import Backoff
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Updater:
         self._name = f"update-{name}"
         self._thread: threading.Thread | None = None
         self._installed: LoadedBundle | None = None
-        self._pause = policy.Backoff()
+        self._pause = Backoff()
 
     def poll(self, *, desired: str, active: str, memory_bytes: int) -> LoadedBundle | None:
         """Return a newly installed bundle, or start an installation; call once per input.
@@ -45,7 +45,7 @@ class Updater:
         if self._thread is not None:
             return None if self._thread.is_alive() else self._finish(active)
         if desired in {"", active}:
-            self._pause = policy.Backoff()
+            self._pause = Backoff()
         elif not self._pause.over:
             self._pause = self._pause.after_input()
         else:
@@ -74,5 +74,5 @@ class Updater:
         if installed is None or installed.version == active:
             self._pause = self._pause.after_failure()
             return None
-        self._pause = policy.Backoff()
+        self._pause = Backoff()
         return installed

@@ -20,7 +20,7 @@ from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
 from nestling_device.errors import DeviceError
 from nestling_device.hardware.machine import activations_of
-from nestling_device.inference.agent import UnanswerableError
+from nestling_device.inference.input_errors import UnanswerableError
 from nestling_device.runtime.device import Device as RunningDevice
 from nestling_device.runtime.device import DeviceConfig
 from nestling_device.runtime.thread_watch import ThreadEndedError, ThreadWatch, watch_threads

@@ -14,7 +14,8 @@ from nestling.v1.receipt_pb2 import Receipt
 from nestling_core.routing.admission import FRAMING_BYTES, transfer_ms
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.energy.measured_costs import MeasuredCosts, NetworkCost
-from nestling_device.inference.agent import Agent, InputError, UnanswerableError
+from nestling_device.inference.agent import Agent
+from nestling_device.inference.input_errors import InputError, UnanswerableError
 from nestling_device.inference.offloader import (
     BadAnswerError,
     DeadlineMissedError,

@@ -14,7 +14,7 @@ from nestling_device.inference.limits import (
     energy_limit_mj,
     offload_excess,
 )
-from nestling_device.inference.policy import Backoff, Thresholds
+from nestling_device.inference.policy import Thresholds
 
 amounts = st.floats(0, 1e6)
 shares = st.floats(0, 1)
@@ -282,22 +282,6 @@ def test_equal_arguments_give_equal_decisions(
         return capacity, policy.thresholds_for(curve, copy.offload_share)
 
     assert decide() == decide()
-
-
-def test_backoff_doubles_with_every_failure_up_to_16_inputs() -> None:
-    pause, lengths = Backoff(), []
-    for _ in range(7):
-        assert pause.over
-        pause = pause.after_failure()
-        lengths.append(pause.left)
-        while not pause.over:
-            pause = pause.after_input()
-
-    assert lengths == [1, 2, 4, 8, 16, 16, 16]
-
-
-def test_backoff_without_failures_stays_over() -> None:
-    assert Backoff().after_input() == Backoff()
 
 
 def test_nan_gain_prefers_the_cloud() -> None:

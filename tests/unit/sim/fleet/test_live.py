@@ -7,7 +7,7 @@ import pytest
 from nestling.v1.budget_pb2 import Budget
 from nestling_cloud.service.config import Addresses
 from nestling_cloud.tasks import Examples
-from nestling_device.inference.agent import UnanswerableError
+from nestling_device.inference.input_errors import UnanswerableError
 from nestling_sim.fleet.live import Fleet, _answer
 from nestling_sim.scenario.limits import Needs
 from nestling_sim.scenario.scenario import load_scenario

@@ -1,0 +1,123 @@
+"""Keeps loaded what the budget admits of the bundle, and fetches what is missing of it."""
+
+import dataclasses
+import logging
+from collections.abc import Callable
+
+from nestling.v1.budget_pb2 import Budget
+from nestling.v1.bundle_pb2 import RoutingCurve
+from nestling_device.bundle.calibration import cascade_to, curve_of
+from nestling_device.bundle.loaded_bundle import LoadedBundle
+from nestling_device.delivery.bundle_source import DeliveryError
+from nestling_device.energy.measured_costs import MeasuredCosts
+from nestling_device.energy.meter import Meter
+from nestling_device.inference import policy
+from nestling_device.inference.backoff import Backoff
+from nestling_device.inference.expected_costs import capacity_costs
+from nestling_device.inference.limit_notices import LimitNotices
+from nestling_device.inference.limits import CapacityCost, capacity_excess
+
+_log = logging.getLogger(__name__)
+
+
+class Residency:
+    """Loads the capacities that answer the next input.
+
+    Attributes:
+        bundle: the bundle in use, with the capacities that can be read from the disk.
+        costs: expected costs of its capacities, smallest first.
+
+    Args:
+        bundle: the active bundle.
+        meter: estimates the costs that `measured` lacks.
+        notices: logs a budget that not even the smallest capacity meets.
+        grow: called with a memory budget in bytes when the budget admits more capacities than the
+            device holds, or when a file of the bundle is damaged. Returns the same bundle with the
+            missing files, or raises DeliveryError.
+        measured: costs measured on this machine, if any.
+    """
+
+    bundle: LoadedBundle
+    costs: list[CapacityCost]
+
+    def __init__(
+        self,
+        bundle: LoadedBundle,
+        meter: Meter,
+        notices: LimitNotices,
+        *,
+        grow: Callable[[int], LoadedBundle],
+        measured: MeasuredCosts | None,
+    ) -> None:
+        self._meter = meter
+        self._notices = notices
+        self._grow = grow
+        self._measured = measured
+        self._growth_pause = Backoff()
+        self._use(bundle)
+
+    def fit(self, budget: Budget) -> None:
+        """Load the capacity that the budget admits, fetching rings that are missing.
+
+        Args:
+            budget: what the device may spend on the next input.
+
+        Raises:
+            DeliveryError: not even the smallest capacity can be read from the disk.
+        """
+        admitted = policy.resident_capacity(self.costs, len(self.costs), budget)
+        if admitted > self.bundle.held or self._start_damaged:
+            self._try_to_grow(budget.memory_bytes)
+        held = self.bundle.held
+        capacity = policy.resident_capacity(self.costs, held, budget)
+        if capacity == 1:
+            for excess in capacity_excess(self.costs[:1], budget):
+                self._notices.smallest_capacity(excess)
+        self._load(capacity, budget)
+
+    def _try_to_grow(self, memory_bytes: int) -> None:
+        if not self._growth_pause.over:
+            self._growth_pause = self._growth_pause.after_input()
+            return
+        try:
+            grown = self._grow(memory_bytes)
+        except DeliveryError as err:
+            _log.info("cannot fetch more of the bundle yet: %s", err)
+            self._growth_pause = self._growth_pause.after_failure()
+            return
+        self._use(grown)
+        self._growth_pause = Backoff()
+
+    def _load(self, capacity: int, budget: Budget) -> None:
+        """Load a capacity, and the cascade's first capacity beside it where memory admits both.
+
+        Where a ring is damaged on the disk, load the largest capacity that does not need it. Where
+        only the first capacity's template is damaged, load the larger capacity alone. The damaged
+        file is fetched again with a later input.
+        """
+        for smaller in range(capacity, 0, -1):
+            cascade = cascade_to(self.bundle.calibration, smaller)
+            preferred = 0 if self._start_damaged else cascade.start
+            start = policy.start_capacity(self.costs, smaller, preferred, budget)
+            # If the first capacity is damaged, the larger one may still load.
+            for first in sorted({start, smaller}):
+                try:
+                    self.bundle.nest.load(smaller, first)
+                except DeliveryError as err:
+                    if smaller == 1:
+                        raise
+                    _log.warning("cannot load capacity %d: %s", smaller, err)
+                else:
+                    self._start_damaged |= first != start
+                    return
+            self.bundle = dataclasses.replace(self.bundle, held=smaller - 1)
+
+    def _use(self, bundle: LoadedBundle) -> None:
+        self.bundle = bundle
+        self._start_damaged = False
+        self.costs = capacity_costs(bundle.manifest, bundle.version, self._meter, self._measured)
+
+    def curve(self) -> RoutingCurve:
+        """Return the routing curve of what is loaded."""
+        nest = self.bundle.nest
+        return curve_of(self.bundle.calibration, nest.start, nest.resident)

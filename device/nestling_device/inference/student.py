@@ -1,0 +1,112 @@
+"""Runs the loaded capacities on an input, and watches whether inputs become harder."""
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestling_device.bundle.calibration import cascade_to
+from nestling_device.inference import policy
+from nestling_device.inference.cost_account import CostAccount
+from nestling_device.inference.drift import DriftDetector, rank_of
+from nestling_device.inference.input_errors import UnanswerableError
+from nestling_device.inference.residency import Residency
+
+_log = logging.getLogger(__name__)
+
+_DRIFT_STARTED = (
+    "inputs are harder than those that the bundle was calibrated on: its risk guarantees do not "
+    "hold, and where the budget tolerates a risk every input is sent to the cloud"
+)
+_DRIFT_ENDED = "inputs are again like those that the bundle was calibrated on"
+
+Window = NDArray[np.float32]
+Floats = NDArray[np.float32]
+
+
+class LocalAnswer(NamedTuple):
+    """The answer of one capacity.
+
+    Attributes:
+        answer: class index.
+        capacity: the capacity that ran, 1 to K.
+        right: probability that each option is right, as predicted after this run: capacities 1 to
+            K, then the cloud; (K + 1,).
+    """
+
+    answer: int
+    capacity: int
+    right: Floats
+
+    def cloud_gain(self, capacity: int) -> float:
+        """Return how much more often the cloud is expected to be right than a capacity.
+
+        The difference is taken in float32, as in the cloud's search for the thresholds.
+        """
+        return float(self.right[-1] - self.right[capacity - 1])
+
+
+class Student:
+    """The student on the device: the first capacity, and the larger one of a cascade.
+
+    Args:
+        residency: loads the capacities that run.
+    """
+
+    def __init__(self, residency: Residency) -> None:
+        self._residency = residency
+        self._drift = DriftDetector()
+        self._ran = False
+
+    @property
+    def inputs_drift(self) -> bool:
+        """Whether inputs were harder than the calibration inputs when a student last ran."""
+        return self._drift.noticed
+
+    @property
+    def drifting(self) -> bool | None:
+        """`inputs_drift`, or None if no capacity ran since `begin`."""
+        return self._drift.noticed if self._ran else None
+
+    def begin(self) -> None:
+        """Begin with another input."""
+        self._ran = False
+
+    def answer(self, window: Window, account: CostAccount) -> LocalAnswer:
+        """Answer on the device alone, by the cascade if there is one."""
+        return self.run_larger(window, self.run_first(window, account), account)
+
+    def run_first(self, window: Window, account: CostAccount) -> LocalAnswer:
+        """Run the first capacity and pass the input's difficulty to the drift detector."""
+        nest = self._residency.bundle.nest
+        local = self._run(window, nest.start, account)
+        self._ran = True
+        rank = rank_of(float(local.right[nest.resident - 1]), self._residency.curve().believed)
+        before, self._drift = self._drift, self._drift.after_input(rank)
+        if self._drift.noticed != before.noticed:
+            _log.info(_DRIFT_STARTED if self._drift.noticed else _DRIFT_ENDED)
+        return local
+
+    def run_larger(self, window: Window, local: LocalAnswer, account: CostAccount) -> LocalAnswer:
+        """Run the largest loaded capacity if it is expected to improve the answer enough."""
+        bundle = self._residency.bundle
+        resident = bundle.nest.resident
+        if local.capacity == resident:
+            return local
+        gain = float(local.right[resident - 1] - local.right[local.capacity - 1])
+        if not policy.runs_larger(gain, cascade_to(bundle.calibration, resident).threshold):
+            return local
+        return self._run(window, resident, account)
+
+    def _run(self, window: Window, capacity: int, account: CostAccount) -> LocalAnswer:
+        entry = self._residency.bundle.manifest.capacities[capacity - 1]
+        output = account.run(
+            entry.macs, lambda: self._residency.bundle.nest.run(window[None], capacity)
+        )
+        if not (np.isfinite(output.logits).all() and np.isfinite(output.right).all()):
+            raise UnanswerableError(
+                f"the input, with values up to {np.abs(window).max():.3g}, is too large: "
+                f"the output of capacity {capacity} is not finite"
+            )
+        return LocalAnswer(int(output.logits[0].argmax()), capacity, output.right[0])
