@@ -1,7 +1,7 @@
-"""The cloud: learns the nested student, releases bundles, answers what devices offload."""
+"""Cloud side of Nestling: train the nested student, release bundles, answer offloaded inputs."""
 
 import os
 
-# Threads of torch that spin while they wait made training ten times slower on two busy cores. It is
-# read when torch is first imported. A user's own setting stands.
+# With spinning torch threads, training was ten times slower on two busy cores. torch reads the
+# variable when it is first imported. A value that the user has set is kept.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,4 +1,7 @@
-"""Files that a reader, or a power cut, finds whole or not at all; only their owner reads them."""
+"""Write files atomically: after a crash or a power cut a file is either complete or absent.
+
+Only the owner can read them (mode 0600).
+"""
 
 import os
 from collections.abc import Iterator
@@ -8,16 +11,19 @@ from pathlib import Path
 from nestling_cloud.temporary import temporary_file
 
 PRIVATE = 0o700
-SHARED = 0o777  # less the umask
+SHARED = 0o777  # minus the umask
 
 
 def write_whole(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None:
-    """Write a file in place of an earlier one.
+    """Write a file atomically, replacing an existing one.
 
     Args:
-        path: the file.
-        data: what it holds from now on.
-        folder_mode: of its folder, where that has to be made.
+        path: the file to write.
+        data: its new content.
+        folder_mode: mode of the parent folder if it has to be created.
+
+    Raises:
+        OSError: the file or its folder cannot be written.
     """
     with _part(path, data, folder_mode) as part:
         part.replace(path)
@@ -25,10 +31,17 @@ def write_whole(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None:
 
 
 def write_new(path: Path, data: bytes) -> bool:
-    """Write a file unless there is one, even if several processes try at once.
+    """Write a file unless it exists; safe when several processes try at the same time.
+
+    Args:
+        path: the file to create.
+        data: its content.
 
     Returns:
-        Whether it is ours.
+        True if this call created the file, False if it already existed.
+
+    Raises:
+        OSError: the file or its folder cannot be written.
     """
     with _part(path, data, PRIVATE) as part:
         try:
@@ -51,7 +64,7 @@ def _part(path: Path, data: bytes, folder_mode: int) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names in a folder outlive a power cut."""
+    """Flush a folder's entries to disk, so that new names in it survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

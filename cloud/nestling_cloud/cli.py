@@ -1,4 +1,4 @@
-"""The command `nestling-cloud`."""
+"""Entry point of the command `nestling-cloud`."""
 
 import argparse
 import logging
@@ -27,9 +27,12 @@ _INTERRUPTED = 128 + signal.SIGINT
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command.
 
+    Args:
+        arguments: command-line arguments without the program's name; None for `sys.argv`.
+
     Returns:
-        Exit status: 0, or 1 after an error told on standard error (2 for wrong usage), 130
-        after Ctrl-C.
+        Exit status: 0 for success, 1 after an error (printed on standard error), 130 after Ctrl-C.
+        Wrong usage ends the process with 2.
     """
     escape_unencodable()
     options = parser().parse_args(arguments)
@@ -39,22 +42,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CloudError, OSError) as err:
         print(f"nestling-cloud: {err}", file=sys.stderr)
         return _FAILURE
-    except KeyboardInterrupt as stopped:  # it says what has become of the work, if there is more
+    except KeyboardInterrupt as stopped:  # its text, if any, says what happened to unfinished work
         print(f"nestling-cloud: {str(stopped) or 'stopped'}", file=sys.stderr)
         return _INTERRUPTED
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    """Make the parser of every sub-command."""
-    made = Parser(
+    """Build the argument parser with every sub-command."""
+    root = Parser(
         prog="nestling-cloud",
-        description="The cloud side of Nestling: releases, inference, telemetry, devices.",
+        description="Cloud side of Nestling: train and release bundles, serve them to devices, "
+        "answer offloaded inputs, collect telemetry, manage the fleet.",
     )
-    subparsers = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subparsers = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(subparsers)
-    return made
+    return root
 
 
 if __name__ == "__main__":

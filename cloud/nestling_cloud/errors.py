@@ -1,53 +1,58 @@
-"""What the cloud's parts raise, so that a command has one thing to catch.
+"""Base class of the cloud's errors, so that a command has one type to catch.
 
     CloudError
-    ├── BrokerError             no broker found, its port taken, or it died
-    ├── RepositoryError         a release or a folder that is not as it should be
-    │   ├── BlobNotFoundError   no such blob or cloud model
-    │   └── OffsetError         an offset beyond the blob's end
-    ├── CacheError              a folder that trained bundles cannot be kept in
-    ├── SealError               a file whose content is not what was written to it
-    ├── UnfitBundleError        a bundle that would not serve or not run
-    ├── TaskError               a task that is not to be found, or not what it says
-    │   └── DataMissingError    no data in any of the places where it may be
-    ├── ProbesError             a folder of probes that cannot be written or read
-    ├── TableError              a table of latencies that cannot be read, or of other networks
-    ├── LatencyModelError       a latency model that cannot be fitted, or of another family
-    ├── RecipeError             a recipe that teaches nothing
-    ├── NestingError            a way of nesting that cannot be gone
-    ├── TrainingError           a network that cannot learn from what it was given
-    ├── DistillationError       a way of distilling that teaches nothing
-    │   └── TeacherFeatureError a teacher without the feature to resemble
-    ├── QuantizationError       a way of rounding that there is not
-    ├── AdaptationError         inputs or frames from which no student can be adapted
-    ├── ExportError             a folder that a bundle may not be written to
-    ├── ModelError              an ONNX file that cannot be served
-    ├── TensorError             an inference request that does not fit the model
-    ├── StoreError              a receipt store that cannot be opened
-    ├── ReceiptError            telemetry that makes no sense
-    ├── TargetError               a target that no device can fulfil
-    ├── ConsoleError            a console that cannot listen where it should
-    ├── PasswordError           a password that may not be set, or cannot be read
-    ├── TokenError              a token that cannot be added, removed or read
-    ├── RequestError            an API request that cannot be answered
-    ├── FederatedError          rounds that cannot be run as asked
-    ├── FlowerError             a Flower program that is missing or failed
-    ├── CheckpointError         a checkpoint that no round can start from
-    ├── RoundsError             a table of rounds that cannot be opened
-    ├── UpdateError             a client's answer that is left out
-    ├── NotReleasedError        rounds whose result is not released
-    ├── ListenerError           a port that cannot be listened on
-    ├── ExposureError           a listener that others could reach, and could not trust
-    ├── CertificateError        a key, a name or a request that no certificate is made of
-    ├── AuthorityError          a certificate authority that cannot be read
-    ├── RosterError             a roster of devices that cannot be used, or a name it has not
-    ├── EnrolmentTokenError     an enrolment token that is unknown, used or expired
-    ├── TokenFileError          a token's file that cannot be written
-    └── UnknownAddressError     nobody said where devices enrol
+    ├── BrokerError             the broker was not found, its port is taken, or it died
+    ├── RepositoryError         the repository or one of its releases is missing or damaged
+    │   ├── BlobNotFoundError   the repository has no such blob or cloud model
+    │   └── OffsetError         the offset is beyond the end of the blob
+    ├── CacheError              the folder for cached bundles cannot be used
+    ├── SealError               a file's content does not match its SHA-256
+    ├── UnfitBundleError        the bundle cannot be served or cannot run on a device
+    ├── TaskError               the task was not found, or its data or functions are invalid
+    │   └── DataMissingError    the task's data files were not found and not downloaded
+    ├── ProbesError             a folder of probes cannot be written or read
+    ├── TableError              a latency table cannot be read, or is of other networks
+    ├── LatencyModelError       a latency model cannot be fitted, or is of another family
+    ├── LatencyMissingError     a search by latency was started without measured latencies
+    ├── RecipeError             a recipe has an invalid value
+    ├── NestingError            a nesting option has an invalid value
+    ├── TrainingError           a network cannot learn from its training set
+    │   ├── OrderError          channels cannot be put in order of importance
+    │   └── RankingError        filters cannot be ranked
+    ├── TeacherError            the task's teacher cannot be built, trained or exported
+    ├── DistillationError       a distillation option is invalid or does not suit the teacher
+    │   └── TeacherFeatureError the teacher lacks the feature to imitate
+    ├── QuantizationError       a quantization option has an invalid value
+    ├── AdaptationError         the student cannot be adapted with these inputs or frames
+    ├── ExportError             a bundle cannot be written to the folder
+    ├── ModelError              an ONNX file cannot be served
+    ├── TensorError             an inference request does not fit the model
+    ├── StoreError              the receipt store cannot be opened
+    ├── SchemaError             the store's tables are not of this version
+    ├── ReceiptError            a telemetry message is invalid
+    ├── TargetError             no device can meet the target
+    ├── ConsoleError            the console cannot listen on its address
+    ├── PasswordError           the console's password cannot be set or read
+    ├── TokenError              an API token cannot be added, removed or read
+    ├── RequestError            an API request cannot be answered
+    ├── FederatedError          federated rounds cannot be run with these options
+    ├── FlowerError             a Flower program is missing or failed
+    ├── CheckpointError         no round can start from the checkpoint
+    ├── RoundsError             the table of rounds cannot be opened
+    ├── UpdateError             a client's update is rejected
+    ├── NotReleasedError        the result of the rounds is not released
+    ├── ListenerError           a port cannot be listened on
+    ├── ExposureError           a listener would be reachable by others without TLS
+    ├── CertificateError        no certificate can be issued for a key, name or request
+    ├── AuthorityError          the certificate authority cannot be read
+    ├── RosterError             the device roster cannot be used or has no such device
+    ├── EnrolmentTokenError     an enrolment token is unknown, used or expired
+    ├── TokenFileError          the file for an enrolment token cannot be written
+    └── UnknownAddressError     the address where devices enrol is not known
 
-Each class lives beside the noun that it belongs to.
+Each class is defined in the module that raises it.
 """
 
 
 class CloudError(Exception):
-    """Base of every error that the cloud raises on purpose; its text says what to do next."""
+    """Base class of the errors that the cloud raises on purpose; the text says what to do next."""

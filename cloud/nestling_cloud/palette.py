@@ -1,7 +1,8 @@
-"""The colours of report and console, each for a light and a dark page.
+"""Colors of the report and the console, each for a light and a dark page.
 
-Blues are the device, darker for a larger capacity; orange is the cloud and the way to it. The
-hues are Okabe and Ito's, which colour-blind readers tell apart; marks and dashes differ too.
+Blue stands for the device, darker for a larger capacity; orange for the cloud and offloads. The
+hues are from Okabe and Ito's palette, which color-blind readers can distinguish; charts vary
+markers and dashes as well.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Colour:
-    """One role's colour; `light` is also its name in a picture, so no two roles share it."""
+    """The color of one role.
+
+    Attributes:
+        role: name of the style sheet's custom property, without dashes.
+        light: hex color on a light page; it also identifies the role in a picture, so no two roles
+            share it.
+        dark: hex color on a dark page.
+    """
 
     role: str
     light: str
@@ -49,11 +57,11 @@ COLOURS = (
 
 
 def capacity_colours(count: int) -> Sequence[Colour]:
-    """Colours of capacities 1 to `count`, the last one the strongest; over four they repeat."""
+    """Return the colors of capacities 1 to `count`, strongest last; beyond 4 they repeat."""
     last = len(_CAPACITIES) - 1
     return [_CAPACITIES[round(k * last / max(count - 1, 1))] for k in range(count)]
 
 
 def css_variables(*, dark: bool) -> str:
-    """Custom properties for a style sheet."""
+    """Return the palette as custom properties for a style sheet."""
     return " ".join(f"--{one.role}: {one.dark if dark else one.light};" for one in COLOURS)

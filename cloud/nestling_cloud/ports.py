@@ -1,4 +1,4 @@
-"""Sockets to listen on, for hosts of either family."""
+"""Bind listening sockets for IPv4 and IPv6 hosts."""
 
 import socket
 
@@ -6,36 +6,45 @@ from nestling_core.network.hosts import is_wildcard
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """Bind a TCP socket of the family that a host has; it does not listen yet.
+    """Bind a TCP socket of the host's address family; the socket does not listen yet.
 
-    The address that stands for all of a machine's does so for both families where there are two, as
-    for gRPC and the broker.
+    A wildcard address (0.0.0.0 or ::) binds both families where the machine has both, as gRPC and
+    the broker do.
 
     Args:
-        host: a name or an address of this machine, or the address that stands for all of them.
-        port: 0 takes a free one.
+        host: a name or an address of this machine, or a wildcard address.
+        port: port to bind; 0 takes a free one.
+
+    Returns:
+        The bound socket, which the caller closes.
 
     Raises:
-        OSError: the port is taken or not ours, or the host is not this machine; see `in_words`.
+        OSError: the port is taken or not permitted, or the host is not this machine; `in_words`
+            describes the error.
     """
     both = is_wildcard(host) and socket.has_dualstack_ipv6()
     family, kind, protocol, _, where = socket.getaddrinfo(
         "::" if both else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    made = socket.socket(family, kind, protocol)
+    bound = socket.socket(family, kind, protocol)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if both:  # whatever the machine's default is
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        made.bind(where)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if both:  # the default differs between machines
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        bound.bind(where)
     except BaseException:
-        made.close()
+        bound.close()
         raise
-    return made
+    return bound
 
 
 def in_words(err: OSError, host: str) -> str:
-    """Why a host and port cannot be listened on."""
+    """Describe why a host and port cannot be listened on.
+
+    Args:
+        err: the error that `bound_socket` raised.
+        host: the host that it was called with.
+    """
     if isinstance(err, socket.gaierror):
         return f"no address for {host}"
     return err.strerror or str(err)

@@ -1,4 +1,4 @@
-"""What a long step says while it runs: a bar on a terminal, a line elsewhere."""
+"""Show the progress of a long step: a bar on a terminal, a single line elsewhere."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
@@ -11,22 +11,28 @@ T = TypeVar("T")
 
 
 class Progress(Protocol):
-    """Tells a person how far a long step is."""
+    """Shows a user the progress of a long step."""
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        """Pass `items` on, and say how many of `total` are done."""
+        """Yield `items` and show how many of them are done.
+
+        Args:
+            items: what the step works through.
+            total: number of items.
+            what: description of the step, shown beside the bar.
+        """
         ...
 
 
 class ConsoleProgress:
-    """A bar on a terminal; off one, a single line a step."""
+    """Shows a progress bar on a terminal; elsewhere prints one line for each step."""
 
     def __init__(self, console: Console) -> None:
         """Write to `console`."""
         self._console = console
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        """Pass `items` on, and say how many of `total` are done."""
+        """Yield `items` and show how many of them are done; see `Progress.track`."""
         if not self._console.is_terminal:
             self._console.print(what)
             yield from items
@@ -37,9 +43,9 @@ class ConsoleProgress:
 
 
 class Silent:
-    """No word at all, for tests and machines."""
+    """Shows nothing; for tests and for output that a program reads."""
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        """Pass `items` on."""
+        """Yield `items`; see `Progress.track`."""
         del total, what
         yield from items

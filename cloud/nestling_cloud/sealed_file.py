@@ -1,6 +1,6 @@
-"""Files that are checked whenever they are read: each has its SHA-256 beside it.
+"""Write files with their SHA-256 beside them, and check it whenever they are read.
 
-`teacher.onnx.sha256` is the seal of `teacher.onnx`, in the format of sha256sum.
+The seal of `teacher.onnx` is `teacher.onnx.sha256`, in the format of sha256sum.
 """
 
 import hashlib
@@ -11,24 +11,28 @@ from nestling_cloud.errors import CloudError
 
 
 class SealError(CloudError):
-    """A file whose content is not what was written to it, or that has no seal."""
+    """A file does not match its seal, or has none."""
 
 
 def seal_of(path: Path) -> Path:
-    """File that holds a file's digest."""
+    """Return the path of the file that holds a file's digest."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def write_sealed(path: Path, data: bytes, *, folder_mode: int = PRIVATE) -> None:
-    """Write a file and its seal in place of earlier ones.
+    """Write a file and its seal, replacing existing ones.
 
-    At every moment, and after a kill or a power cut at any, the file reads as the earlier or as the
-    new one: in between the seal names both, and those of earlier attempts that were killed.
+    `read_sealed` returns the old or the new content at every moment, also after a kill or a power
+    cut: while the file is replaced, the seal lists the digests of both, and those of earlier
+    attempts that were killed.
 
     Args:
-        path: the file.
-        data: what it holds from now on.
-        folder_mode: of its folder, where that has to be made.
+        path: the file to write.
+        data: its new content.
+        folder_mode: mode of the parent folder if it has to be created.
+
+    Raises:
+        OSError: the file or its folder cannot be written.
     """
     digest, seal = hashlib.sha256(data).hexdigest(), seal_of(path)
     known = [*_digests(seal), digest]
@@ -41,16 +45,16 @@ def read_sealed(path: Path) -> bytes:
     """Read a file that `write_sealed` wrote.
 
     Raises:
-        FileNotFoundError: there is none.
-        SealError: its content is another one, or nothing is known of it.
+        FileNotFoundError: the file does not exist.
+        SealError: the content does not match the seal, or the seal is missing.
     """
     data, seal = path.read_bytes(), seal_of(path)
     known = _digests(seal)
     if not known:
-        raise SealError(f"{path} cannot be checked: {seal} has no SHA-256 of it")
+        raise SealError(f"{path} cannot be checked: {seal} does not hold its SHA-256")
     if hashlib.sha256(data).hexdigest() not in known:
         raise SealError(
-            f"{path} is damaged: its {len(data)} bytes have another SHA-256 than {seal} says"
+            f"{path} is damaged: the SHA-256 of its {len(data)} bytes is not the one in {seal}"
         )
     return data
 

@@ -1,16 +1,23 @@
-"""Work that goes on beside a body, and ends with it."""
+"""Run asyncio work in the background of a `with` body and end both together."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 
-# A task that was told to end may say goodbye to the broker for so long.
+# A cancelled task may take this long to disconnect from the broker.
 _CANCEL_AGAIN_S = 2.0
 
 
 @contextlib.asynccontextmanager
 async def running(works: Sequence[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run some work beside the body; the first error ends all of it and is raised."""
+    """Run coroutines while the body runs, and cancel them when it ends.
+
+    Args:
+        works: the coroutines.
+
+    Raises:
+        Exception: the first error of a coroutine or the body; it cancels the others.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]
@@ -23,7 +30,12 @@ async def running(works: Sequence[Coroutine[None, None, None]]) -> AsyncIterator
 
 
 async def wait_for(events: Collection[asyncio.Event], *, timeout_s: float) -> None:
-    """Wait for all events, but not for ever."""
+    """Wait until all events are set, or until the time is over.
+
+    Args:
+        events: the events to wait for.
+        timeout_s: most time to wait for all of them, s.
+    """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
             for event in events:
@@ -31,10 +43,10 @@ async def wait_for(events: Collection[asyncio.Event], *, timeout_s: float) -> No
 
 
 async def _cancel(tasks: Collection[asyncio.Task[None]], *, again_after_s: float) -> None:
-    """Cancel tasks until they end.
+    """Cancel tasks repeatedly until they end.
 
-    Once is not enough: `asyncio.wait_for` of Python 3.11, which aiomqtt waits with, loses a
-    cancellation that comes in the same moment as what it waits for.
+    Once is not enough: in Python 3.11, `asyncio.wait_for`, which aiomqtt uses, loses a cancellation
+    that arrives together with the result it waits for.
     """
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:

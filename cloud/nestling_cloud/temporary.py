@@ -1,8 +1,8 @@
-"""Temporary folders and files that a killed process does not leave behind for good.
+"""Make temporary folders and files that are cleaned up even after their process was killed.
 
-The owner holds a lock on the folder or file itself for as long as it lives, and the kernel lets go
-of it whatever ends the owner. Whoever makes the next one of the same kind, in the same place,
-removes those that nobody holds. Where a place knows no locks nothing is removed.
+The owner locks the folder or file itself for as long as it is in use, and the kernel releases the
+lock however the owner ends. The next process that makes one with the same prefix in the same place
+removes those that nobody has locked. On a file system without locks nothing is removed.
 """
 
 import fcntl
@@ -19,8 +19,9 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
     """Make a folder that is removed at the end, or by the next caller if this process is killed.
 
     Args:
-        prefix: of its name; begin it with a dot, so that no folder of a user's is called so.
-        parent: where; None for the system's folder for temporary files.
+        prefix: start of the folder's name; begin it with a dot, so that it matches no folder of the
+            user's.
+        parent: folder to make it in; None for the system's folder for temporary files.
 
     Yields:
         The folder. It may be renamed to keep it.
@@ -37,14 +38,14 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def temporary_file(prefix: str, parent: Path) -> Iterator[tuple[Path, int]]:
-    """Make a file that only its owner reads, removed as `temporary_folder` removes a folder.
+    """Make a file that only its owner can read, removed in the same way as a `temporary_folder`.
 
     Args:
-        prefix: of its name.
-        parent: where.
+        prefix: start of the file's name.
+        parent: folder to make it in.
 
     Yields:
-        The file and a descriptor to write it with. It may be renamed to keep it.
+        The file and a descriptor to write it with. The file may be renamed to keep it.
     """
     remove_abandoned(parent, prefix)
 
@@ -62,11 +63,11 @@ def temporary_file(prefix: str, parent: Path) -> Iterator[tuple[Path, int]]:
 
 
 def remove_abandoned(parent: Path, prefix: str) -> None:
-    """Remove what a killed process left: this user's, of this prefix, and held by nobody.
+    """Remove what killed processes left: files and folders of this user that nobody has locked.
 
     Args:
-        parent: where to look; it need not exist.
-        prefix: of the names.
+        parent: folder to search; it need not exist.
+        prefix: start of the names to remove.
     """
     for path in parent.glob(f"{prefix}*"):
         with suppress(OSError):  # gone meanwhile, or not ours to open
@@ -79,7 +80,7 @@ def remove_abandoned(parent: Path, prefix: str) -> None:
 
 
 def _make(make: Callable[[], Path], flags: int = os.O_RDONLY) -> tuple[Path, int]:
-    """Make something and take its lock, again if another's sweep was quicker than the lock."""
+    """Make a file or folder and lock it; try again if another process removed it first."""
     while True:
         path = make()
         try:
@@ -97,7 +98,7 @@ def _open(path: Path, flags: int) -> int:
 
 
 def _lock(descriptor: int, *, wait: bool) -> bool:
-    """Take the lock; False where another holds it, or where the place knows no locks."""
+    """Take the lock; return False if another holds it or the file system has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:

@@ -83,4 +83,4 @@ def test_damaged_file_in_the_cache_is_downloaded_again_with_a_warning(
     found = files_at(url).find(None)
 
     assert found["a.gz"].read_bytes() == CONTENT
-    assert "a.gz is damaged: its SHA-256 is not the known one" in caplog.text
+    assert "a.gz is damaged: its SHA-256 is unknown" in caplog.text

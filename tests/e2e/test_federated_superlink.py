@@ -172,9 +172,9 @@ def test_run_that_ends_without_a_release_fails_with_the_reason(
     latest = runs.rounds[0]
 
     assert runs.second.returncode == 1
-    assert "the run failed: not released: no round had 2 clients" in runs.second.stderr
+    assert "the run failed: not released: no round had 2 usable updates" in runs.second.stderr
     assert {one.device for one in latest.dropped} == {"device-1", "device-2"}
-    assert all("and the round is of tiny-2-" in one.reason for one in latest.dropped)
+    assert all("but the rounds start from tiny-2-" in one.reason for one in latest.dropped)
     assert (latest.averaged, latest.released) == (False, None)
     assert fleet.repository.manifest().release == 2
 

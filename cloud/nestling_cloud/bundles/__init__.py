@@ -1,6 +1,6 @@
-"""Releases: how they are built, checked, kept in a repository, exported and shown.
+"""Build, check, store, export and show releases.
 
-`release` puts what `learning` made into the `repository`; `cache` keeps trained bundles by a hash
-of everything that they follow from. Imports `learning`, `cloud_model` and `tasks`; nothing that
-serves.
+`release` puts the models that `learning` trained into the `repository`; `cache` stores trained
+bundles under a hash of everything that affects them. This package imports `learning`, `cloud_model`
+and `tasks`, but nothing that serves.
 """

@@ -1,7 +1,7 @@
-"""Trained bundles, kept under a hash of everything that they follow from.
+"""Cache trained bundles under a hash of everything that affects them.
 
-A folder of the cache is no proof of what is in it: every part is held against its digest before it
-is used, and a damaged bundle is made again.
+Nothing in the cache is trusted by its name: every part is checked against its digest before it is
+used, and a damaged bundle is trained again.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ _MAKING = ".making-"
 
 
 class CacheError(CloudError):
-    """A folder that trained bundles cannot be kept in."""
+    """Trained bundles cannot be stored in the cache folder."""
 
 
 def cache_folder() -> Path:
-    """`$NESTLING_CACHE`, else `nestling` in the user's cache folder."""
+    """Return `$NESTLING_CACHE` if it is set, otherwise `nestling` in the user's cache folder."""
     named = os.environ.get("NESTLING_CACHE")
     if named:
         return Path(named)
@@ -38,16 +38,21 @@ def cache_folder() -> Path:
 
 
 def keep_torch_cache() -> None:
-    """Let torch keep what it compiles with the bundles; it would leave it among temporary files.
+    """Let torch store compiled code in the cache folder instead of among temporary files.
 
-    To be called before torch compiles anything.
+    Call this before torch compiles anything.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torchinductor"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CachedRelease:
-    """A repository with a released bundle, and whether it had to be trained for."""
+    """A repository with a released bundle.
+
+    Attributes:
+        folder: folder of the repository.
+        from_cache: True if the bundle was in the cache, False if it has just been trained.
+    """
 
     folder: Path
     from_cache: bool
@@ -61,55 +66,56 @@ def trained_repository(
     progress: Progress,
     retrain: bool = False,
     cache: Path | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> CachedRelease:
-    """Take a task's bundle from the cache, or train it and keep it.
+    """Take a task's bundle from the cache, or train it and store it there.
 
     Args:
-        task: what to learn.
-        splits: its data.
-        seed: of the training.
-        progress: told every epoch.
-        retrain: train again even if the cache has it.
-        cache: folder to keep bundles in; by default the user's.
-        say: told that the bundle comes from the cache, or why the one there is made again.
+        task: task to train.
+        splits: the task's data.
+        seed: random seed of the training.
+        progress: advances with every epoch.
+        retrain: train even if the cache has the bundle.
+        cache: cache folder; by default `cache_folder()`.
+        report: receives a message if the bundle comes from the cache, or if the cached one is
+            damaged.
 
     Raises:
-        TeacherError: the task cannot make its teacher, or it cannot be served.
-        TrainingError: the data is too small, or a loss left the finite numbers.
-        CacheError: the bundle cannot be kept.
+        TeacherError: the task's teacher cannot be built or served.
+        TrainingError: the data is too small, or a loss is not finite.
+        CacheError: the bundle cannot be stored.
     """
     bundles = (cache or cache_folder()) / "bundles"
     folder = bundles / f"{task.name}-{fingerprint(task, splits, seed)[:16]}"
     if not retrain and os.path.lexists(folder):
         fault = _fault(folder, task)
         if fault is None:
-            say(f"bundle from the cache: {folder}")
+            report(f"bundle from the cache: {folder}")
             return CachedRelease(folder=folder, from_cache=True)
-        say(f"the bundle in the cache is damaged and is made again: {fault}")
-    with _kept_in(bundles):  # told before the training and not after it
+        report(f"the bundle in the cache is damaged and is trained again: {fault}")
+    with _writing_to(bundles):  # fails before the training rather than after it
         bundles.mkdir(parents=True, exist_ok=True)
         remove_abandoned(bundles, _MAKING)
     learned = learn(task, splits, seed=seed, progress=progress)
-    with _kept_in(bundles):
+    with _writing_to(bundles):
         _keep(bundles, folder, task, learned, replace=retrain)
     return CachedRelease(folder=folder, from_cache=False)
 
 
 @contextlib.contextmanager
-def _kept_in(bundles: Path) -> Iterator[None]:
-    """Tell what the disk refuses in words."""
+def _writing_to(bundles: Path) -> Iterator[None]:
+    """Turn an OSError into a CacheError that says what to do."""
     try:
         yield
     except OSError as err:
         raise CacheError(
-            f"trained bundles cannot be kept in {bundles}: {err.strerror or err}; make room, or "
-            "name another folder in NESTLING_CACHE"
+            f"cannot store trained bundles in {bundles}: {err.strerror or err}; free some space, "
+            "or name another folder in NESTLING_CACHE"
         ) from err
 
 
 def _keep(bundles: Path, folder: Path, task: Task, learned: LearnedTask, *, replace: bool) -> None:
-    """Release a bundle beside its place and move it there as a whole."""
+    """Release a bundle in a temporary folder and move that to its place atomically."""
     with temporary_folder(_MAKING, bundles) as making:
         release_bundle(Repository(making), task, learned, release=_FIRST_RELEASE)
         _put(making, folder, task, replace=replace)
@@ -117,7 +123,7 @@ def _keep(bundles: Path, folder: Path, task: Task, learned: LearnedTask, *, repl
 
 
 def _fault(folder: Path, task: Task) -> str | None:
-    """What is wrong with a folder of the cache; None if it holds a whole bundle of the task."""
+    """Describe what is wrong with a cache entry; None if it is a complete bundle of the task."""
     try:
         manifest = Repository(folder).check()
     except RepositoryError as err:
@@ -130,7 +136,7 @@ def _fault(folder: Path, task: Task) -> str | None:
 
 
 def _put(making: Path, folder: Path, task: Task, *, replace: bool) -> None:
-    """Move a finished bundle to its place, unless another run has put one there meanwhile."""
+    """Move a finished bundle to its place, unless another run has put one there since."""
     if replace or _fault(folder, task) is not None:
         _remove(folder)
     try:

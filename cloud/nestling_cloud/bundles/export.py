@@ -1,4 +1,4 @@
-"""Writes a released bundle as files that a stranger's tools read: ONNX, and JSON for the rest."""
+"""Export a released bundle as files that other tools can read: ONNX models and a JSON manifest."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,7 +19,7 @@ from nestling_core.nest.layout import assemble
 
 
 class ExportError(CloudError):
-    """A folder that a bundle may not be written to, or templates that it does not have."""
+    """The folder cannot be used, the bundle lacks a template, or an exported file is wrong."""
 
 
 def export_bundle(
@@ -32,18 +32,19 @@ def export_bundle(
     """Write the desired bundle: every capacity, the teacher, and the manifest.
 
     Args:
-        repository: where the bundle is.
-        folder: made if need be.
-        activations: of the capacities' graphs; x86 is quick with "uint8", ARM with "int8".
-        force: write into a folder that has files; those of the same names are replaced.
+        repository: repository of the bundle.
+        folder: folder to write to; created if it does not exist.
+        activations: integer type in the capacities' graphs; x86 is fast with "uint8", ARM with
+            "int8".
+        force: write to a folder that is not empty, and replace files with the same names.
 
     Returns:
-        The files: for every capacity k `capacity-k.onnx` and beside it `capacity-k.weights`, then
+        The files: for every capacity k, `capacity-k.onnx` and `capacity-k.weights`, then
         `<cloud model>.onnx` and `manifest.json`.
 
     Raises:
-        ExportError: the folder has files in it, and `force` was not asked for; or the bundle is
-            older than "int8"; or a file that was written does not answer as the bundle says.
+        ExportError: the folder is not empty and `force` is False; the bundle has no templates with
+            these activations; or an exported model does not give the bundle's golden answers.
         RepositoryError: nothing was released, or a blob is missing or damaged.
     """
     manifest = repository.manifest()
@@ -69,11 +70,11 @@ def export_bundle(
 def export_capacity(
     folder: Path, template: bytes, tensors: Mapping[str, NDArray[np.int8]], capacity: int
 ) -> Path:
-    """Write a template and its weights as a pair of files that any ONNX runtime loads.
+    """Write a template and its weights as a pair of files that any ONNX runtime can load.
 
     Args:
-        folder: exists.
-        template: as `build_template` made it.
+        folder: existing folder to write to.
+        template: graph made by `build_template`.
         tensors: the capacity's tensors by name, in the layout's order.
         capacity: 1 to K.
 
@@ -88,18 +89,18 @@ def export_capacity(
 
 
 def _check_activations(manifest: Manifest, activations: Activations) -> None:
-    """A file that is not what was asked for would be found out late, on a slow device."""
+    """Refuse activations that the bundle lacks; a wrong type would only show as a slow device."""
     if activations not in activations_in(manifest):
         raise ExportError(
             f"release {manifest.release} of {manifest.task} has no graphs with {activations} "
-            "activations; train it again (nestling-cloud bundle train), or leave --activations out"
+            "activations; train it again with nestling-cloud bundle train, or omit --activations"
         )
 
 
 def _export_capacities(
     manifest: Manifest, folder: Path, capacities: Sequence[tuple[bytes, bytes]]
 ) -> list[Path]:
-    """Write every capacity, of each its ring and its template."""
+    """Write every capacity, given its ring and its template."""
     written: list[Path] = []
     for number, (_, template) in enumerate(capacities, start=1):
         tensors = assemble(manifest.tensors, [ring for ring, _ in capacities[:number]])
@@ -109,24 +110,24 @@ def _export_capacities(
 
 
 def _try_files(manifest: Manifest, golden: bytes, folder: Path) -> None:
-    """Open the files as who takes them will, and let them answer the golden inputs."""
+    """Open the files as their user will, and check their answers to the golden inputs."""
     try:
-        told = GoldenInputs.FromString(golden)
+        expected = GoldenInputs.FromString(golden)
         for number in range(1, len(manifest.capacities) + 1):
             run = partial(run_capacity, open_session(folder / f"capacity-{number}.onnx"))
-            check_capacity(run, manifest, told, number)
+            check_capacity(run, manifest, expected, number)
         CloudModel(manifest.cloud.name, folder / f"{manifest.cloud.name}.onnx")
-    # onnxruntime has a dozen classes here that share no other base.
+    # onnxruntime raises a dozen classes that share no other base.
     except Exception as err:
         raise ExportError(
-            f"the files in {folder} do not answer as the bundle says, do not use them: {err}; "
+            f"the files in {folder} do not give the bundle's answers, so do not use them: {err}; "
             "train and release the bundle again"
         ) from err
 
 
 def _prepare(folder: Path, *, force: bool) -> None:
     if not force and folder.is_dir() and any(folder.iterdir()):
-        raise ExportError(f"{folder} has files in it; name another folder, or add --force")
+        raise ExportError(f"{folder} is not empty; name another folder, or add --force")
     folder.mkdir(parents=True, exist_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""A hash of everything that a bundle follows from: the name that the cache keeps it under."""
+"""Hash everything that affects a trained bundle; the cache stores bundles under this hash."""
 
 import dataclasses
 import hashlib
@@ -47,21 +47,21 @@ LEARNING_CODE = (
 
 
 def fingerprint(task: Task, splits: Splits, seed: int) -> str:
-    """Hash configuration, data, teacher, code, and the versions of what computes.
+    """Hash configuration, data, teacher, code, and the versions of torch, onnxruntime and numpy.
 
-    The teacher counts by its numbers, wherever they come from: weights that were replaced in their
-    file make another fingerprint, and so does an edit in a module that the task imports.
+    The teacher's weights are hashed wherever they come from: weights replaced in their file change
+    the fingerprint, and so does an edit in a module that the task imports.
 
     Args:
-        task: whose teacher is made once for this.
-        splits: its data.
-        seed: of the training; a teacher's first weights may follow from it.
+        task: the task; its teacher is built once for this.
+        splits: the task's data.
+        seed: random seed of the training, which may set a teacher's initial weights.
 
     Returns:
-        SHA-256, in hexadecimal.
+        The SHA-256 in hexadecimal.
 
     Raises:
-        TeacherError: the task cannot make its teacher.
+        TeacherError: the task's teacher cannot be built.
     """
     digest = hashlib.sha256()
     for piece in _pieces(task, splits, seed):
@@ -76,7 +76,7 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
         {
             "seed": seed,
             "task": task.name,
-            "student": repr(task.student),  # with the kinds of its blocks
+            "student": repr(task.student),  # includes the types of its blocks
             "recipes": [
                 recipe and dataclasses.asdict(recipe)
                 for recipe in (
@@ -108,10 +108,10 @@ def _pieces(task: Task, splits: Splits, seed: int) -> Iterator[bytes]:
 
 
 def _make_teacher(task: Task, seed: int) -> nn.Module:
-    """Make the teacher repeatably, also where `teacher` trains it.
+    """Build the teacher reproducibly, even if the task's `teacher` function trains it.
 
-    As after `training.seeded`, without torch's compiler: loading that takes seconds, which a run
-    whose bundle is in the cache has no other use for.
+    This sets torch up like `loop.seeded`, but without torch's compiler: loading that takes seconds,
+    and a run whose bundle is in the cache does not need it.
     """
     torch.set_num_threads(TRAINING_THREADS)
     torch.set_deterministic_debug_mode("error")

@@ -1,4 +1,4 @@
-"""What a bundle guarantees of its routing, in words."""
+"""Describe a bundle's certified risk guarantees, as JSON values and as text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,11 +7,15 @@ from nestling.v1.bundle_pb2 import Calibration, Cascade, RoutingCurve
 
 
 def guarantees(calibration: Calibration) -> list[dict[str, Any]]:
-    """List what is promised of each capacity, ready for JSON.
+    """List the risk guarantees of each capacity as JSON values.
 
-    `start` is the capacity that runs first in a cascade, 0 where there is no such way; `guaranteed`
-    holds risk, delta and offloaded share where the capacity runs at once, `by_cascade` the same
-    there.
+    Args:
+        calibration: the bundle's calibration.
+
+    Returns:
+        For each capacity: `guaranteed` has risk, delta and offload share if the capacity runs
+        directly, `by_cascade` the same if it runs as the last step of a cascade. `start` is the
+        capacity that the cascade begins with, 0 if there is no cascade.
     """
     cascades = list(calibration.cascades) or [Cascade()] * len(calibration.curves)
     return [
@@ -34,18 +38,18 @@ def _certified(curve: RoutingCurve) -> list[dict[str, float]]:
     ]
 
 
-def guarantee_lines(told: Sequence[dict[str, Any]]) -> list[str]:
-    """Say what `guarantees` lists, a line for each capacity."""
-    lines = ["tolerated risks that are promised, and the share that goes to the cloud then:"]
-    for one in told:
-        lines.append(f"  capacity {one['capacity']}: {_told(one['guaranteed'])}")
-        if one["start"]:
-            way = f"from {one['start']} up to {one['capacity']}"
-            lines.append(f"  {way}: {_told(one['by_cascade'])}")
+def guarantee_lines(listed: Sequence[dict[str, Any]]) -> list[str]:
+    """Format the output of `guarantees` as text, with one or two lines for each capacity."""
+    lines = ["certified risks, each with the share of inputs that it offloads:"]
+    for entry in listed:
+        lines.append(f"  capacity {entry['capacity']}: {_points_text(entry['guaranteed'])}")
+        if entry["start"]:
+            cascade = f"cascade from {entry['start']} to {entry['capacity']}"
+            lines.append(f"  {cascade}: {_points_text(entry['by_cascade'])}")
     return lines
 
 
-def _told(points: Sequence[dict[str, float]]) -> str:
+def _points_text(points: Sequence[dict[str, float]]) -> str:
     if not points:
-        return "none; that takes more calibration inputs, or a student that errs less"
+        return "none; this needs more calibration inputs or a more accurate student"
     return ", ".join(f"{p['risk']:.1%} at {p['offload_share']:.0%}" for p in points)

@@ -1,4 +1,4 @@
-"""What a network consists of, as bytes: its layers, and every number that they keep."""
+"""Turn a network into bytes for hashing: its layers and all their values."""
 
 import re
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
-# Hooks among them, whose numbers are never the same twice.
+# Attributes of every module; they include hooks, whose numbers differ from run to run.
 _BOOKKEEPING = vars(nn.Module()).keys() - {"_parameters", "_buffers"}
 
 
 def content_of(network: nn.Module) -> Iterator[bytes]:
-    """Yield a network's layers and all its numbers, in an order that is always the same.
+    """Yield a network's layers and all their values in a fixed order.
 
-    Not only what its state dictionary names: a layer may keep numbers in attributes, and in lists
-    and dictionaries of them. Parameters that wait for the first input count by their name.
+    This includes values that the state dictionary does not have: plain attributes of layers, and
+    lists and dictionaries of them. A lazy parameter counts only by its layer's description.
     """
     yield _text_of(network)
     for name, layer in network.named_modules():
@@ -27,7 +27,7 @@ def content_of(network: nn.Module) -> Iterator[bytes]:
 
 
 def _values(name: str, value: object) -> Iterator[bytes]:
-    """Yield the plain values, tensors and arrays in a value; anything else is passed over."""
+    """Yield the plain values, tensors and arrays in a value; ignore anything else."""
     match value:
         case dict():
             for key, item in value.items():

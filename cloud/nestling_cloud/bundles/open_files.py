@@ -1,6 +1,6 @@
-"""Files that are read again and again, kept open.
+"""Keep files open that are read repeatedly.
 
-A server that runs out of files goes on with those that it has.
+A server that runs out of file descriptors can still read the files that it has open.
 """
 
 import os
@@ -11,15 +11,15 @@ from pathlib import Path
 
 _MOST_OPEN = 64
 
-# Path, inode and time of change: a file that was replaced is another one.
+# Path, inode and modification time, which change if the file is replaced.
 _Key = tuple[str, int, int]
 
 
 class OpenFiles:
-    """Reads files and keeps those that were read last open. May be used from several threads.
+    """Reads files and keeps the most recently read ones open. Thread-safe.
 
     Args:
-        most: files to keep open.
+        most: most files to keep open.
     """
 
     def __init__(self, *, most: int = _MOST_OPEN) -> None:
@@ -32,12 +32,12 @@ class OpenFiles:
         """Read a piece of a file.
 
         Args:
-            path: of the file.
-            offset: first byte.
-            limit: most bytes; None for all that follow.
+            path: the file.
+            offset: first byte to read.
+            limit: most bytes to read; None for the rest of the file.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         with self._lock:
             descriptor = self._descriptor(path)
@@ -48,7 +48,7 @@ class OpenFiles:
         key = _key(path, path.stat())
         if key not in self._open:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            key = _key(path, os.fstat(descriptor))  # it may have been replaced meanwhile
+            key = _key(path, os.fstat(descriptor))  # the file may have been replaced since `stat`
             self._keep(key, descriptor)
         self._open.move_to_end(key)
         return self._open[key]
@@ -61,8 +61,8 @@ class OpenFiles:
         self._open[key] = descriptor
 
 
-def _key(path: Path, found: os.stat_result) -> _Key:
-    return str(path), found.st_ino, found.st_mtime_ns
+def _key(path: Path, status: os.stat_result) -> _Key:
+    return str(path), status.st_ino, status.st_mtime_ns
 
 
 def _close_all(kept: "OrderedDict[_Key, int]") -> None:

@@ -1,4 +1,4 @@
-"""What a released bundle holds, for people and for machines."""
+"""Describe a released bundle, as JSON values and as a table."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from nestling_core.nest.bundle_files import activations_in, shared_blobs
 
 
 def overview(repository: Repository) -> dict[str, Any]:
-    """Describe the desired bundle, ready for JSON; sizes are bytes.
+    """Describe the desired bundle as JSON values; sizes are in bytes.
 
     Raises:
         RepositoryError: nothing was released, or a part is missing or damaged.
@@ -51,7 +51,7 @@ def _calibration(repository: Repository, manifest: Manifest) -> Calibration:
 
 
 def _capacities(manifest: Manifest) -> list[dict[str, Any]]:
-    """List each capacity; `weight_bytes` is of all its rings, the other sizes of its own parts."""
+    """Describe each capacity; `weight_bytes` sums all its rings, other sizes are its own."""
     rings = [entry.ring.size for entry in manifest.capacities]
     return [
         {
@@ -67,34 +67,35 @@ def _capacities(manifest: Manifest) -> list[dict[str, Any]]:
     ]
 
 
-def overview_table(told: dict[str, Any]) -> RenderableType:
-    """Lay out what `overview` told, for rich's console."""
-    shape = " x ".join(map(str, told["input_shape"]))
-    cloud = told["cloud"]
+def overview_table(content: dict[str, Any]) -> RenderableType:
+    """Format the output of `overview` for rich's console."""
+    shape = " x ".join(map(str, content["input_shape"]))
+    cloud = content["cloud"]
     return Group(
-        f"{told['bundle_version']}: task {told['task']}, release {told['release']}, "
-        f"input {shape}, {len(told['classes'])} classes",
-        _table(told),
-        f"templates for {' and '.join(told['activations'])} activations; a device takes one kind",
+        f"{content['bundle_version']}: task {content['task']}, release {content['release']}, "
+        f"input {shape}, {len(content['classes'])} classes",
+        _table(content),
+        f"templates for {' and '.join(content['activations'])} activations; a device downloads one "
+        "kind",
         f"cloud model {cloud['name']}: calibration accuracy {cloud['calibration_accuracy']:.1%}, "
         f"{cloud['macs']:,} MACs, {cloud['bytes']:,} B",
-        f"calibration accuracy is on {told['calibration_inputs']:,} calibration inputs, measured "
-        "when the bundle was built; a fleet's own inputs may be harder",
-        f"calibration and golden inputs: {told['shared_bytes']:,} B on every device",
-        *guarantee_lines(told["guarantees"]),
+        f"calibration accuracy was measured on {content['calibration_inputs']:,} calibration "
+        "inputs when the bundle was built; a fleet's own inputs may be harder",
+        f"calibration and golden inputs: {content['shared_bytes']:,} B on every device",
+        *guarantee_lines(content["guarantees"]),
     )
 
 
-def _table(told: dict[str, Any]) -> Table:
-    made = Table(box=box.SIMPLE_HEAD)
+def _table(content: dict[str, Any]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
     figures = ("weight_bytes", "ring_bytes", "template_bytes", "memory_bytes", "macs")
     sizes = ("weights B", "ring B", "template B", "memory B", "MACs")
     for head in ("capacity", "calibration accuracy", *sizes):
-        made.add_column(head, justify="right")
-    for one in told["capacities"]:
-        made.add_row(
-            f"{one['capacity']}",
-            f"{one['calibration_accuracy']:.1%}",
-            *(f"{one[key]:,}" for key in figures),
+        table.add_column(head, justify="right")
+    for entry in content["capacities"]:
+        table.add_row(
+            f"{entry['capacity']}",
+            f"{entry['calibration_accuracy']:.1%}",
+            *(f"{entry[key]:,}" for key in figures),
         )
-    return made
+    return table

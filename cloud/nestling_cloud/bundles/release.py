@@ -1,4 +1,4 @@
-"""Puts what was learned into a repository as the next release of its task."""
+"""Release a trained task: build the bundle, check it, and store it in a repository."""
 
 from nestling.v1 import bundle_pb2
 from nestling.v1.delivery_pb2 import GetDesiredBundleResponse
@@ -14,11 +14,20 @@ from nestling_core.student.weights import write_arrays
 def release_bundle(
     repository: Repository, task: Task, learned: LearnedTask, *, release: int
 ) -> GetDesiredBundleResponse:
-    """Build a bundle, try it, and make it the one that devices should run.
+    """Build a bundle, check it, and make it the one that devices should run.
+
+    Args:
+        repository: repository to release to.
+        task: the task that was trained.
+        learned: the trained models.
+        release: release number, above the current one.
+
+    Returns:
+        The version and manifest of the released bundle.
 
     Raises:
         RepositoryError: the release number is not above the current one.
-        UnfitBundleError: it would not serve, or no device could run it.
+        UnfitBundleError: the bundle cannot be served, or no device could run it.
     """
     cloud = bundle_pb2.CloudModel(
         name=cloud_model_name(task),
@@ -47,10 +56,10 @@ def release_bundle(
         golden=repository.add(_golden(learned).SerializeToString(deterministic=True)),
     )
     try_bundle(manifest, repository.read_whole, learned.cloud.onnx)
-    # A release that is refused must not leave its teacher behind: the cloud would serve it.
+    # Before the model is added: a refused release must not leave a teacher that would be served.
     repository.check_release(manifest)
     repository.add_model(cloud.name, learned.cloud.onnx)
-    # Before the release: a bundle that devices may run has what a round needs.
+    # Before the release: every bundle that devices may run has what a federated round needs.
     repository.add_checkpoint(_version(manifest), write_arrays(learned.checkpoint))
     return repository.release(manifest)
 

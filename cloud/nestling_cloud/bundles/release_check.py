@@ -1,4 +1,4 @@
-"""Tries a bundle before it is released, by the very code that the cloud and devices run it with."""
+"""Check a bundle before its release, with the same code that the cloud and devices will run."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,22 +18,22 @@ Read = Callable[[Blob], bytes]
 
 
 class UnfitBundleError(CloudError):
-    """A bundle that would not serve or not run; nothing was released."""
+    """The bundle cannot be served, or cannot run on devices; nothing was released."""
 
 
 def try_bundle(manifest: Manifest, read: Read, teacher: bytes) -> None:
-    """Do with a bundle what `serve` does when it starts and a device before it switches.
+    """Check a bundle as `serve` does when it starts and a device does before it switches.
 
-    Every capacity answers the golden inputs one at a time, with every kind of activations; the
-    calibration is read as a device reads it; the teacher is loaded and asked as the cloud serves.
+    Every capacity answers the golden inputs one at a time, with each type of activations; the
+    calibration is parsed as on a device; the teacher is loaded and run as the cloud serves it.
 
     Args:
-        manifest: of the bundle.
-        read: gives a blob's bytes.
-        teacher: the cloud model's ONNX.
+        manifest: manifest of the bundle.
+        read: returns the content of a blob.
+        teacher: ONNX file of the cloud model.
 
     Raises:
-        UnfitBundleError: a part that fails; the text says which.
+        UnfitBundleError: a part failed; the text says which.
     """
     try:
         golden = GoldenInputs.FromString(read(manifest.golden))
@@ -44,7 +44,8 @@ def try_bundle(manifest: Manifest, read: Read, teacher: bytes) -> None:
         try_model(model, manifest.signature, golden_inputs(manifest, golden))
     except (BadCalibrationError, DecodeError, ModelError) as err:
         raise UnfitBundleError(
-            f"release {manifest.release} of {manifest.task} was not made: {err}"
+            f"release {manifest.release} of {manifest.task} failed its check and was not made: "
+            f"{err}"
         ) from err
 
 
@@ -57,9 +58,9 @@ def _try_capacities(
         try:
             session = open_capacity(manifest, capacity, activations, read)
             check_capacity(partial(run_capacity, session), manifest, golden, capacity)
-        # onnxruntime has a dozen classes here that share no other base.
+        # onnxruntime raises a dozen classes that share no other base.
         except Exception as err:
             raise UnfitBundleError(
-                f"release {manifest.release} of {manifest.task} was not made, because no device "
-                f"could run capacity {capacity} with {activations} activations: {err}"
+                f"release {manifest.release} of {manifest.task} failed its check and was not made: "
+                f"no device could run capacity {capacity} with {activations} activations: {err}"
             ) from err

@@ -1,9 +1,9 @@
-"""The folder that releases live in: content-addressed blobs, cloud models, the desired bundle.
+"""Store releases in a folder: content-addressed blobs, cloud models, checkpoints, desired bundle.
 
-Nothing in it is trusted by its name: blobs are named by their digest, cloud models and checkpoints
-have theirs beside them, and all of it is checked before it is used. Checkpoints are what a later
-round of learning starts from, by bundle version. Devices fetch blobs, and only by digest, so that
-neither cloud models nor checkpoints ever reach one.
+Nothing is trusted by its name: blobs are named by their digest, cloud models and checkpoints have
+it in a file beside them, and everything is checked before it is used. A checkpoint holds the
+weights from which a later federated round starts. Devices can fetch only blobs, by digest, so
+they never receive a cloud model or a checkpoint.
 """
 
 import re
@@ -25,24 +25,24 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class RepositoryError(CloudError):
-    """A release that may not be made, or a folder that is not what it should be."""
+    """A release is refused, or a file of the repository is missing, damaged or unreadable."""
 
 
 class BlobNotFoundError(RepositoryError):
-    """No blob or cloud model of that name."""
+    """The repository has no such blob, cloud model or checkpoint."""
 
 
 class OffsetError(RepositoryError):
-    """An offset beyond the end of a blob."""
+    """The offset is beyond the end of the blob."""
 
 
 class Repository:
-    """Releases in a folder; every write is whole or absent, whenever the power goes.
+    """Stores releases in a folder; all writes are atomic, also in a power cut.
 
     Args:
-        root: the folder; made with the first write. It holds `blobs/<sha256>`,
-            `models/<name>.onnx` and `checkpoints/<bundle version>.npz`, each with its SHA-256
-            beside it, and `desired.binpb`.
+        root: the folder; created by the first write. It holds `blobs/<sha256>`,
+            `models/<name>.onnx` and `checkpoints/<bundle version>.npz` with their `.sha256` files,
+            and `desired.binpb`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -54,9 +54,9 @@ class Repository:
         self._files = OpenFiles()
 
     def add(self, data: bytes) -> bundle_pb2.Blob:
-        """Keep some bytes and return the name that they have from now on.
+        """Store bytes as a blob and return its digest and size.
 
-        A damaged file of that name is written again.
+        An existing file that is damaged is written again.
         """
         blob = bundle_files.blob_of(data)
         path = self._blobs / blob.sha256
@@ -65,11 +65,11 @@ class Repository:
         return blob
 
     def size(self, sha256: str) -> int:
-        """Size of a blob in bytes.
+        """Return the size of a blob in bytes.
 
         Raises:
             BlobNotFoundError: there is no such blob.
-            RepositoryError: it cannot be read.
+            RepositoryError: the file cannot be read.
         """
         with self._found(sha256) as path:
             return path.stat().st_size
@@ -78,9 +78,9 @@ class Repository:
         """Read a piece of a blob.
 
         Args:
-            sha256: the blob's name.
-            offset: first byte wanted; the blob's size gives b"".
-            limit: most bytes wanted, None for all that follow.
+            sha256: digest of the blob.
+            offset: first byte to read; the blob's size gives b"".
+            limit: most bytes to read; None for the rest.
 
         Raises:
             BlobNotFoundError: there is no such blob.
@@ -91,15 +91,15 @@ class Repository:
             size = path.stat().st_size
             if not 0 <= offset <= size:
                 raise OffsetError(
-                    f"blob {sha256[:12]} has {size} bytes; offset {offset} is not in it"
+                    f"blob {sha256[:12]} has {size} bytes; offset {offset} is outside it"
                 )
             return self._files.read(path, offset, limit)
 
     def read_whole(self, blob: bundle_pb2.Blob) -> bytes:
-        """Read a blob and hold it against its name.
+        """Read a blob and check it against its digest and size.
 
         Raises:
-            RepositoryError: it is missing or damaged, or cannot be read.
+            RepositoryError: the blob is missing, damaged or unreadable.
         """
         try:
             return bundle_files.check_blob(blob, self.read(blob.sha256))
@@ -107,66 +107,83 @@ class Repository:
             raise RepositoryError(f"the bundle is damaged ({err}); release it again") from err
 
     def add_model(self, name: str, onnx: bytes) -> None:
-        """Keep a cloud model under its name, in place of an earlier one."""
+        """Store a cloud model, replacing an earlier one with the same name.
+
+        Args:
+            name: name of the model.
+            onnx: content of its ONNX file.
+
+        Raises:
+            RepositoryError: the name is not valid.
+        """
         write_sealed(self._model_file(name), onnx, folder_mode=SHARED)
 
     def model_path(self, name: str) -> Path:
-        """File of a cloud model.
+        """Return the path of a cloud model's file.
 
         Raises:
             BlobNotFoundError: there is no such model.
         """
         path = self._model_file(name)
         if not path.is_file():
-            raise BlobNotFoundError(f"no cloud model {name!r} in {self._models}; add it first")
+            raise BlobNotFoundError(
+                f"no cloud model {name!r} in {self._models}; release the bundle again"
+            )
         return path
 
     def read_model(self, name: str) -> bytes:
-        """Content of a cloud model, held against its digest.
+        """Read a cloud model and check it against its digest.
 
         Raises:
             BlobNotFoundError: there is no such model.
-            RepositoryError: it is damaged, or cannot be read.
+            RepositoryError: the file is damaged or unreadable.
         """
         return _read_sealed(self.model_path(name))
 
     def add_checkpoint(self, bundle_version: str, data: bytes) -> None:
-        """Keep what a bundle's student was before it was rounded, for a later round to start at."""
+        """Store the float weights of a bundle's student, from which a later round starts.
+
+        Args:
+            bundle_version: version of the bundle.
+            data: the weights as an .npz file.
+
+        Raises:
+            RepositoryError: the version is not valid.
+        """
         write_sealed(self._checkpoint_file(bundle_version), data, folder_mode=SHARED)
 
     def checkpoint_path(self, bundle_version: str) -> Path:
-        """File of a bundle's checkpoint.
+        """Return the path of a bundle's checkpoint.
 
         Raises:
-            BlobNotFoundError: the bundle has none.
+            BlobNotFoundError: the bundle has no checkpoint.
         """
         path = self._checkpoint_file(bundle_version)
         if not path.is_file():
             raise BlobNotFoundError(
-                f"bundle {bundle_version} has no checkpoint in {self._checkpoints}, so no round "
-                "can start from it: it was trained by an earlier version; train it again "
-                "(nestling-sim run --retrain makes and releases one)"
+                f"bundle {bundle_version} has no checkpoint in {self._checkpoints}, so no "
+                "federated round can start from it: it was trained by an earlier version; train it "
+                "again (nestling-sim run --retrain trains and releases one)"
             )
         return path
 
     def read_checkpoint(self, bundle_version: str) -> bytes:
-        """Content of a bundle's checkpoint, held against its digest.
+        """Read a bundle's checkpoint and check it against its digest.
 
         Raises:
-            BlobNotFoundError: the bundle has none.
-            RepositoryError: it is damaged, or cannot be read.
+            BlobNotFoundError: the bundle has no checkpoint.
+            RepositoryError: the file is damaged or unreadable.
         """
         return _read_sealed(self.checkpoint_path(bundle_version))
 
     def check(self) -> bundle_pb2.Manifest:
-        """Hold every part of the desired bundle against its digest.
+        """Check every part of the desired bundle against its digest.
 
         Returns:
-            Its manifest.
+            The bundle's manifest.
 
         Raises:
-            RepositoryError: nothing has been released, or a part is missing or damaged, or cannot
-                be read.
+            RepositoryError: nothing has been released, or a part is missing, damaged or unreadable.
         """
         manifest, desired = self.manifest(), self.desired()
         assert desired is not None  # it has a manifest
@@ -183,7 +200,7 @@ class Repository:
     def release(self, manifest: bundle_pb2.Manifest) -> delivery_pb2.GetDesiredBundleResponse:
         """Make a bundle the one that devices should run.
 
-        Releasing the very same manifest again changes nothing.
+        Releasing the same manifest again changes nothing.
 
         Raises:
             RepositoryError: a blob that the manifest names is missing or has another size, or the
@@ -201,10 +218,10 @@ class Repository:
         return desired
 
     def desired(self) -> delivery_pb2.GetDesiredBundleResponse | None:
-        """Bundle that devices should run, None before the first release.
+        """Return the bundle that devices should run, or None before the first release.
 
         Raises:
-            RepositoryError: what tells it is damaged, or cannot be read.
+            RepositoryError: `desired.binpb` is damaged or unreadable.
         """
         try:
             with _readable(self._desired):
@@ -220,26 +237,28 @@ class Repository:
         return found
 
     def manifest(self) -> bundle_pb2.Manifest:
-        """Manifest of the desired bundle.
+        """Return the manifest of the desired bundle.
 
         Raises:
-            RepositoryError: nothing has been released, or the manifest is damaged.
+            RepositoryError: nothing has been released, or the manifest is missing or damaged.
         """
         desired = self.desired()
         if desired is None:
             raise RepositoryError(
                 f"no bundle has been released to {self._desired.parent}; "
-                "release one first (nestling-sim run makes and releases one)"
+                "release one first (nestling-sim run trains and releases one)"
             )
         try:
             data = bundle_files.check_blob(desired.manifest, self.read(desired.manifest.sha256))
             return bundle_pb2.Manifest.FromString(data)
         except (bundle_files.BlobError, DecodeError) as err:
-            raise RepositoryError(f"the manifest is damaged ({err}); release it again") from err
+            raise RepositoryError(
+                f"the manifest is damaged ({err}); release the bundle again"
+            ) from err
 
     def _desired_damaged(self) -> RepositoryError:
         return RepositoryError(
-            f"{self._desired} is damaged; take it from a backup, or release to another folder"
+            f"{self._desired} is damaged; restore it from a backup, or release to another folder"
         )
 
     def _check_blobs(self, manifest: bundle_pb2.Manifest) -> None:
@@ -247,15 +266,15 @@ class Repository:
             size = self.size(blob.sha256)
             if size != blob.size:
                 raise RepositoryError(
-                    f"blob {blob.sha256[:12]} has {size} bytes where the manifest says "
-                    f"{blob.size}; add it again"
+                    f"blob {blob.sha256[:12]} has {size} bytes, but the manifest says {blob.size}; "
+                    "add it again"
                 )
 
     def check_release(self, manifest: bundle_pb2.Manifest) -> None:
-        """Refuse a release number that devices would not take.
+        """Check that devices would accept a manifest's release number.
 
         Raises:
-            RepositoryError: it is not above the current one of the same task, or what holds the
+            RepositoryError: the number is not above the current one of the same task, or the
                 current one cannot be read.
         """
         if self.desired() is None:
@@ -265,13 +284,15 @@ class Repository:
         if same_task and manifest.release <= current.release and manifest != current:
             raise RepositoryError(
                 f"release {manifest.release} of {manifest.task} is not above the current "
-                f"{current.release}, and devices refuse to go back; give it a higher number"
+                f"{current.release}, and devices refuse older releases; use a higher number"
             )
 
     @contextmanager
     def _found(self, sha256: str) -> Iterator[Path]:
-        """Give a blob's file, and wrap what keeps it from being read."""
-        absent = BlobNotFoundError(f"no blob {sha256[:64]!r} here; a name is a lower-case SHA-256")
+        """Yield the path of a blob, and wrap errors of reading it."""
+        absent = BlobNotFoundError(
+            f"no blob {sha256[:64]!r} in the repository; a blob's name is a lower-case SHA-256"
+        )
         if not bundle_files.is_digest(sha256):  # also keeps "../" out of the path
             raise absent
         path = self._blobs / sha256
@@ -284,28 +305,28 @@ class Repository:
     def _model_file(self, name: str) -> Path:
         if not _MODEL_NAME.fullmatch(name):
             raise RepositoryError(
-                f"cloud model name {name!r}: use 1 to 64 letters, digits, dots, dashes or "
-                "underscores, starting with a letter or digit"
+                f"cloud model name {name!r} is not valid: use 1 to 64 letters, digits, dots, "
+                "dashes or underscores, starting with a letter or digit"
             )
         return self._models / f"{name}.onnx"
 
     def _checkpoint_file(self, bundle_version: str) -> Path:
         if not _VERSION.fullmatch(bundle_version):
-            raise RepositoryError(f"{bundle_version[:80]!r} is not the version of a bundle")
+            raise RepositoryError(f"{bundle_version[:80]!r} is not a bundle version")
         return self._checkpoints / f"{bundle_version}.npz"
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Let FileNotFoundError through, and wrap whatever else keeps a file from being read."""
+    """Let FileNotFoundError through, and wrap any other error of reading a file."""
     try:
         yield
     except FileNotFoundError:
         raise
     except OSError as err:
         raise RepositoryError(
-            f"{path} cannot be read: {err.strerror}; let the cloud's user read the repository, "
-            "or release the bundle again"
+            f"{path} cannot be read: {err.strerror}; give the cloud's user read access to the "
+            "repository, or release the bundle again"
         ) from err
 
 

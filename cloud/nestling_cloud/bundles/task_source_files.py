@@ -1,4 +1,4 @@
-"""Files of a task's own code: those that define it, and those that they import or name."""
+"""Find the files of a task's own code: its modules, what they import, and data files they name."""
 
 import inspect
 import sys
@@ -13,14 +13,15 @@ _OURS = ("nestling", "nestling_core", "nestling_cloud", "nestling_device", "nest
 
 
 def files_behind(*makers: Any) -> set[Path]:
-    """Find the files that functions and classes of a task follow from.
+    """Find the files that affect a task's functions and classes.
 
     Args:
         makers: functions, classes, or instances of classes.
 
     Returns:
-        The files that define them, all modules that these import, and the files that a global of
-        such a module names; without what is installed or ours, whose versions are known otherwise.
+        The files that define them, the modules that those import, and the files that a global
+        variable of such a module names. Installed libraries and Nestling itself are left out,
+        because their versions are known in other ways.
     """
     found, seen = set[Path](), set[str]()
     waiting = []
@@ -28,7 +29,7 @@ def files_behind(*makers: Any) -> set[Path]:
         module = _module_of(maker)
         if module is not None:
             waiting.append(module)
-            found |= _own_file(module)  # also of a task of ours
+            found |= _own_file(module)  # even if it is a built-in task's
     while waiting:
         module = waiting.pop()
         if module.__name__ in seen or _is_installed(module):
@@ -62,17 +63,17 @@ def _own_file(module: ModuleType) -> set[Path]:
 
 
 def _named_file(value: Path | str) -> set[Path]:
-    """Give the file that a global names: a path, or a text that is an absolute one."""
+    """Return the file that a global variable names: a Path, or a string with an absolute path."""
     path = Path(value)
     try:
         names_file = (isinstance(value, Path) or path.is_absolute()) and path.is_file()
-    except (OSError, ValueError):  # a text that is no path
+    except (OSError, ValueError):  # the string is not a path
         return set()
     return {path} if names_file else set()
 
 
 def _is_installed(module: ModuleType) -> bool:
-    """Whether a module's version is known otherwise: it is a library's, or ours."""
+    """Return whether a module is a library's or Nestling's, so that its version is known."""
     path = getattr(module, "__file__", None)
     ours = module.__name__.partition(".")[0] in _OURS
     return ours or path is None or is_installed(Path(path))

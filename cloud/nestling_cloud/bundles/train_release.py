@@ -1,4 +1,4 @@
-"""Learns a task and makes it the next release of a repository of one's own."""
+"""Train a task and release the result as a repository's next release."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,22 @@ from nestling_cloud.tasks.task import Splits, Task
 def train_next(
     repository: Repository, task: Task, splits: Splits, *, seed: int, progress: Progress
 ) -> GetDesiredBundleResponse:
-    """Train teacher, nest and multiplexer, and release what comes of it.
+    """Train teacher, student and multiplexer, and release the bundle.
 
     Args:
-        repository: made if need be; its next release number is taken.
-        task: what to learn.
-        splits: its data.
-        seed: of the training.
-        progress: told every epoch.
+        repository: repository to release to, under its next release number; created if it does not
+            exist.
+        task: task to train.
+        splits: the task's data.
+        seed: random seed of the training.
+        progress: advances with every epoch.
+
+    Returns:
+        The version and manifest of the released bundle.
 
     Raises:
         RepositoryError: the repository holds another task, whose devices would refuse this one.
-        TrainingError: the data is too small, or a loss left the finite numbers.
+        TrainingError: the data is too small, or a loss is not finite.
     """
     release = _next_number(repository, task)
     learned = learn(task, splits, seed=seed, progress=progress)
@@ -44,21 +48,25 @@ def adapt_next(
     seed: int,
     progress: Progress,
 ) -> tuple[GetDesiredBundleResponse, FrameChoice]:
-    """Train for a domain that nobody has labelled, and release what comes of it.
+    """Train for a domain without labels, and release the bundle.
 
     Args:
-        repository: made if need be; its next release number is taken.
-        task: what to learn.
-        splits: its labelled data.
-        target: unlabelled, (N, *shape).
-        config: what is known of the shift.
-        seed: of the training.
-        progress: told every epoch.
+        repository: repository to release to, under its next release number; created if it does not
+            exist.
+        task: task to train.
+        splits: the task's labeled data.
+        target: unlabeled inputs of the other domain, (N, *shape).
+        config: which sensor frames to try, and other options of the adaptation.
+        seed: random seed of the training.
+        progress: advances with every epoch.
+
+    Returns:
+        The version and manifest of the released bundle, and the sensor frame that was chosen.
 
     Raises:
         RepositoryError: the repository holds another task, whose devices would refuse this one.
-        AdaptationError: inputs or frames that do not fit the task.
-        TrainingError: the data is too small, or a loss left the finite numbers.
+        AdaptationError: the inputs or frames do not fit the task.
+        TrainingError: the data is too small, or a loss is not finite.
     """
     release = _next_number(repository, task)
     learned, choice = learn_adapted(task, splits, target, config, seed=seed, progress=progress)
@@ -71,7 +79,7 @@ def _next_number(repository: Repository, task: Task) -> int:
     current = repository.manifest()
     if current.task != task.name:
         raise RepositoryError(
-            f"{repository.root} holds releases of {current.task!r}, and its devices would "
-            f"refuse {task.name!r}; name another folder"
+            f"{repository.root} holds releases of {current.task!r}, whose devices would refuse "
+            f"{task.name!r}; name another folder"
         )
     return current.release + 1

@@ -1,4 +1,4 @@
-"""Tries a cloud model before it is released, by the very code that will serve it."""
+"""Check a cloud model before its release, with the same code that will serve it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,27 +8,27 @@ from nestling_cloud.cloud_model.model import MAX_BATCH, CloudModel, ModelError
 
 Rows = NDArray[np.float32]
 
-# One input, two, an odd number of them, and as many as the batcher ever runs at once.
+# One input, two, an odd number, and the most that the batcher runs at once.
 _COUNTS = (1, 2, 3, MAX_BATCH)
-# Part of the largest logit by which sums in another order may differ.
+# Difference allowed for sums in another order, as a fraction of the largest logit.
 _TOLERANCE = 1e-3
 
 
 def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
-    """Run a model on real inputs, alone and in company, as requests will come.
+    """Run a model on real inputs, alone and in batches, and check that the answers agree.
 
     Args:
-        model: as `serve` loads it.
-        signature: of the task.
-        inputs: (N, *shape), at least one; the first of them are tried.
+        model: the model, loaded as `serve` loads it.
+        signature: the task's signature.
+        inputs: (N, *shape), at least one; the first `MAX_BATCH` are used, repeated if there are
+            fewer.
 
     Returns:
-        Its logits for the tried inputs, (`MAX_BATCH`, classes); inputs are repeated where there are
-        fewer.
+        The logits of these inputs, (`MAX_BATCH`, classes).
 
     Raises:
-        ModelError: it is of another signature, its logits are not finite, or those of an input
-            depend on the inputs beside it.
+        ModelError: the model has another signature, its logits are not finite, or the logits of an
+            input depend on the rest of its batch.
     """
     _check_signature(model, signature)
     rows = np.ascontiguousarray(np.resize(inputs, (MAX_BATCH, *signature.shape)), np.float32)
@@ -40,18 +40,22 @@ def try_model(model: CloudModel, signature: Signature, inputs: Rows) -> Rows:
         difference = float(np.abs(together - alone[:count]).max())
         if not difference <= allowed:
             raise ModelError(
-                f"{model.signature.model} answers an input otherwise among {count} than alone "
-                f"(logits off by {difference:.3g}): what it makes of an input may not depend on "
-                "the others of its batch, nor on chance"
+                f"{model.signature.model} gives an input other logits in a batch of {count} than "
+                f"alone (they differ by {difference:.3g}): an answer must not depend on the rest "
+                "of the batch or on chance; remove layers that mix inputs or draw random numbers"
             )
     return alone
 
 
 def run_in_batches(model: CloudModel, inputs: Rows) -> Rows:
-    """Logits (N, classes) of many inputs, in batches as they are served.
+    """Return the logits (N, classes) of many inputs, run in batches of the size that is served.
+
+    Args:
+        model: the model.
+        inputs: (N, *shape).
 
     Raises:
-        ModelError: logits that are not finite.
+        ModelError: the model fails, or its logits are not finite.
     """
     parts = np.split(inputs, range(MAX_BATCH, len(inputs), MAX_BATCH))
     logits = np.concatenate([model.run(part) for part in parts])
@@ -64,8 +68,8 @@ def _check_finite(model: CloudModel, logits: Rows) -> None:
     if len(bad):
         raise ModelError(
             f"{model.signature.model} answers {len(bad)} of {len(logits)} inputs with logits that "
-            f"are not finite, the first of them is input {bad[0]}: a device would take them for a "
-            "bad answer"
+            f"are not finite (the first is input {bad[0]}), which devices reject as a bad answer; "
+            "make the teacher's outputs finite"
         )
 
 
@@ -74,6 +78,6 @@ def _check_signature(model: CloudModel, signature: Signature) -> None:
     wanted = (list(signature.shape), len(signature.classes))
     if found != wanted:
         raise ModelError(
-            f"{model.signature.model} takes inputs of {found[0]} and knows {found[1]} classes, the "
-            f"task has inputs of {wanted[0]} and {wanted[1]} classes"
+            f"{model.signature.model} takes inputs of shape {found[0]} and has {found[1]} classes, "
+            f"but the task has inputs of shape {wanted[0]} and {wanted[1]} classes"
         )

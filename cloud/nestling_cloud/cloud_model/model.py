@@ -1,4 +1,4 @@
-"""A cloud model: an ONNX file that onnxruntime runs."""
+"""Load and run a cloud model: an ONNX file in onnxruntime."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,26 +16,29 @@ if TYPE_CHECKING:
 INPUT = "input"
 OUTPUT = "logits"
 MAX_BATCH = 32
-"""Most rows of one run."""
+"""Most inputs in one run."""
 
 
 class ModelError(CloudError):
-    """An ONNX model that cannot be read, has other tensors than we serve, or answers otherwise."""
+    """An ONNX model cannot be loaded, has the wrong tensors, fails, or gives invalid answers."""
 
 
 class CloudModel:
-    """One loaded model: float32 "input" (n, *shape) to float32 "logits" (n, classes).
+    """A loaded model that maps float32 "input" (n, *shape) to float32 "logits" (n, classes).
 
-    It has answered one input and two when it is loaded: a model that gives up the batch axis of one
-    input would be noticed by its clients only.
+    Loading it runs one input and a batch of two, because a model that drops the batch axis of a
+    single input would otherwise fail only for clients.
 
     Args:
-        name: what clients call it.
-        model: its ONNX file, or what is in it.
+        name: the model's name for clients.
+        model: its ONNX file, or the file's content.
+
+    Attributes:
+        signature: names, shape and number of classes.
 
     Raises:
-        ModelError: it is no ONNX model, its tensors are not these two, or it does not answer every
-            input with logits of its own.
+        ModelError: it is not an ONNX model, it does not have exactly these two tensors, or it does
+            not give one row of logits for each input.
     """
 
     def __init__(self, name: str, model: Path | bytes) -> None:
@@ -54,10 +57,10 @@ class CloudModel:
             self.run(np.zeros((count, *shape), np.float32))
 
     def run(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (n, classes) of inputs (n, *shape).
+        """Return the logits (n, classes) of inputs (n, *shape).
 
         Raises:
-            ModelError: it fails, or answers with another shape.
+            ModelError: the model fails, or its output has another shape.
         """
         try:
             (logits,) = self._session.run([OUTPUT], {INPUT: rows}, quiet_run())
@@ -69,14 +72,14 @@ class CloudModel:
         if answer.shape != wanted:
             raise ModelError(
                 f"{self._where} answers {len(rows)} inputs with logits {list(answer.shape)}, not "
-                f"{list(wanted)}: it has to keep the batch axis, also of one input"
+                f"{list(wanted)}: it must keep the batch axis, even for one input"
             )
         return answer
 
     def _row_shape(
         self, name: str, tensors: "list[onnxruntime.NodeArg]", axes: int | None = None
     ) -> tuple[int, ...]:
-        """Shape of one row of the one tensor there has to be."""
+        """Check that there is exactly this tensor, and return the shape of one of its rows."""
         found = ", ".join(f"{tensor.name} {tensor.type}{tensor.shape}" for tensor in tensors)
         if len(tensors) == 1 and (tensors[0].name, tensors[0].type) == (name, "tensor(float)"):
             batch, *row = tensors[0].shape or [1]
@@ -84,6 +87,6 @@ class CloudModel:
             if free and fixed and axes in {None, len(row)}:
                 return tuple(row)
         raise ModelError(
-            f"{self._where}: needs one float32 tensor {name!r} with a free first axis and fixed "
-            f"others, has {found}; export it with dynamic batch"
+            f"{self._where} needs one float32 tensor {name!r} with a free first axis and fixed "
+            f"others, but has {found}; export it with a dynamic batch axis"
         )

@@ -1,11 +1,19 @@
-"""The input and output of a cloud model, as clients name them."""
+"""The input and output of a cloud model, as clients name them in requests."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """What goes into a model and what comes out, without the batch axis."""
+    """Names and shapes of a model's input and output.
+
+    Attributes:
+        model: the model's name.
+        input_name: name of the input tensor.
+        shape: shape of one input, without the batch axis.
+        output_name: name of the output tensor.
+        classes: logits per input.
+    """
 
     model: str
     input_name: str

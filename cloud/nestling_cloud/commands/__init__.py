@@ -1,4 +1,4 @@
-"""The sub-commands of `nestling-cloud`: one module each, with an `add_parser`.
+"""The sub-commands of `nestling-cloud`: one module each, with an `add_parser` function.
 
-May import every other room; only `cli` imports this one.
+This package may import every other one; only `cli` imports it.
 """

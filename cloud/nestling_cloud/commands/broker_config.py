@@ -1,4 +1,4 @@
-"""`nestling-cloud broker-config`."""
+"""The command `nestling-cloud broker-config`: write the files of a stand-alone Mosquitto."""
 
 import argparse
 import sys
@@ -11,14 +11,14 @@ from nestling_core.network.address import Address
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `broker-config`."""
+    """Add the sub-command `broker-config`."""
     parser = subparsers.add_parser(
         "broker-config",
-        help="write the files of a Mosquitto that runs by itself",
-        description="Write what a Mosquitto needs that runs beside the cloud instead of being "
-        "started by it: mosquitto.conf, its certificate, who may do what, and whom it refuses. "
-        "The cloud and nestling-cloud device keep them up to date; send it SIGHUP when they have "
-        "changed.",
+        help="write the configuration of a separately run Mosquitto",
+        description="Write the files for a Mosquitto that you run yourself, instead of the broker "
+        "that the cloud starts: mosquitto.conf, its certificate, the access control list and the "
+        "list of revoked certificates. The cloud and nestling-cloud device keep the files up to "
+        "date; send Mosquitto SIGHUP after a change.",
         epilog="example:\n"
         "  nestling-cloud broker-config --host 0.0.0.0 --public-host cloud.lan\n"
         "  mosquitto -c nestling-cloud/broker/mosquitto.conf\n",
@@ -36,14 +36,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--host",
         type=host,
         default="127.0.0.1",
-        help="where the broker listens (default: %(default)s)",
+        help="address on which the broker listens (default: %(default)s)",
     )
-    add("--port", type=port, default=8883, help="its port (default: %(default)s)")
+    add("--port", type=port, default=8883, help="port of the broker (default: %(default)s)")
     add(
         "--public-host",
         type=host,
         metavar="NAME",
-        help="how devices and the cloud reach it (default: HOST)",
+        help="host name under which devices and the cloud reach the broker (default: HOST)",
     )
     parser.set_defaults(run=_run)
 
@@ -56,6 +56,6 @@ def _run(options: argparse.Namespace) -> None:
     print(files.configuration)
     print(
         f"start it with: mosquitto -c {files.configuration}\n"
-        f"join it with: nestling-cloud serve --broker {public}",
+        f"connect the cloud to it with: nestling-cloud serve --broker {public}",
         file=sys.stderr,
     )

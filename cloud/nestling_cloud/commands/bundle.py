@@ -1,4 +1,4 @@
-"""`nestling-cloud bundle`."""
+"""The command `nestling-cloud bundle`: train, adapt, show and export bundles."""
 
 import argparse
 import json
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `bundle` and what can be done with one."""
-    parser = subparsers.add_parser(
-        "bundle", help="train and release a bundle, look at it, or take it out"
-    )
+    """Add the sub-command `bundle` with its own sub-commands."""
+    parser = subparsers.add_parser("bundle", help="train, release, show and export bundles")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(commands)
     _add_adapt(commands)
@@ -33,9 +31,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_train(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "train",
-        help="learn a task and release the bundle",
-        description="Train the teacher, distil the nest, fit what routes, and make it the "
-        "repository's next release. A cloud that serves the repository offers it at once.",
+        help="train a task's models and release the bundle",
+        description="Train the teacher, distill the nested student from it, fit the multiplexer, "
+        "and make the bundle the repository's next release. A cloud that serves the repository "
+        "offers it at once.",
         epilog="examples:\n"
         "  nestling-cloud bundle train --task wearable --repository repository\n"
         "  nestling-cloud bundle train --task my_task.py:TASK --repository repository --seed 1\n",
@@ -48,10 +47,10 @@ def _add_train(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_adapt(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "adapt",
-        help="learn a task for a domain that nobody has labelled, and release the bundle",
-        description="Train the teacher on the task's labelled data, distil the nest from what it "
-        "says of inputs of another domain, and make it the repository's next release: name a "
-        "repository of its own unless all devices are in that domain.",
+        help="train a task for a domain without labels, and release the bundle",
+        description="Train the teacher on the task's labeled data, distill the nested student from "
+        "its answers to unlabeled inputs of another domain, and make the bundle the repository's "
+        "next release. Use a separate repository unless all devices are in that domain.",
         epilog="example:\n"
         "  nestling-cloud bundle adapt --task wearable --inputs left.npy --frames inertial "
         "--repository left\n",
@@ -64,21 +63,27 @@ def _add_adapt(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=input_file,
         required=True,
         metavar="FILE.npy",
-        help="a few hundred inputs of that domain, of all classes: float32, (N, *shape)",
+        help="a few hundred inputs of that domain, from all classes: float32, (N, *shape)",
     )
     add(
         "--frames",
         choices=("as-is", "inertial"),
         default="as-is",
-        help="how the sensor may lie there: as it did, or (for ax, ay, az, wx, wy, wz) with axes "
-        "reversed, whichever the teacher finds (default: %(default)s)",
+        help="how the sensor may be mounted there: as in the task's data, or (for channels ax, ay, "
+        "az, wx, wy, wz) with reversed axes, chosen by the teacher's answers "
+        "(default: %(default)s)",
     )
     parser.set_defaults(run=_adapt)
 
 
 def _add_learning(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--task", required=True, metavar="NAME|FILE.py:NAME", help="a built-in one, or yours")
+    add(
+        "--task",
+        required=True,
+        metavar="NAME|FILE.py:NAME",
+        help="a built-in task, or the task NAME in your Python file",
+    )
     add(
         "--repository",
         type=output_folder,
@@ -86,14 +91,14 @@ def _add_learning(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the releases",
     )
-    add("--seed", type=int, default=0, help="of the training (default: %(default)s)")
+    add("--seed", type=int, default=0, help="random seed of the training (default: %(default)s)")
     add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
 
 
 def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "show",
-        help="tell task, version, capacities and sizes",
+        help="show the latest bundle's task, version, capacities and sizes",
         epilog="example:\n  nestling-cloud bundle show --repository repository --json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -114,7 +119,7 @@ def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         "export",
         help="write every capacity and the teacher as ONNX files",
         description="Write capacity-k.onnx with its capacity-k.weights for every capacity, "
-        "the teacher, and manifest.json. Any ONNX runtime loads them.",
+        "the teacher, and manifest.json. Any ONNX runtime can load them.",
         epilog="examples:\n  nestling-cloud bundle export --repository repository --out models\n"
         "  nestling-cloud bundle export --repository repository --out models --activations int8\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -127,20 +132,26 @@ def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="DIR",
         help="folder of the releases",
     )
-    add("--out", type=output_folder, required=True, metavar="DIR", help="where to; new or empty")
+    add(
+        "--out",
+        type=output_folder,
+        required=True,
+        metavar="DIR",
+        help="folder to write to; new or empty",
+    )
     add(
         "--activations",
         choices=get_args(Activations),
         default="uint8",
-        help="integers that the capacities compute in, with the same answers: uint8 for x86, int8 "
-        "for ARM (default: %(default)s)",
+        help="integer type of the activations, which does not change the answers: uint8 for x86, "
+        "int8 for ARM (default: %(default)s)",
     )
-    add("--force", action="store_true", help="replace files that are there")
+    add("--force", action="store_true", help="replace existing files")
     parser.set_defaults(run=_export)
 
 
 def _train(options: argparse.Namespace) -> None:
-    # torch takes seconds to import, which the other commands need not wait for.
+    # Importing torch takes seconds; the other commands should not wait for it.
     from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.bundles.train_release import train_next  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
@@ -159,9 +170,9 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _print_guarantees(repository: Repository) -> None:
-    """What the new bundle guarantees, and what its calibration inputs cannot support."""
-    told = guarantee_lines(overview(repository)["guarantees"])
-    Console(stderr=True).print("\n".join(told), highlight=False)
+    """Print which risks the new bundle certifies, and which its calibration data cannot support."""
+    lines = guarantee_lines(overview(repository)["guarantees"])
+    Console(stderr=True).print("\n".join(lines), highlight=False)
 
 
 def _adapt(options: argparse.Namespace) -> None:
@@ -184,25 +195,25 @@ def _adapt(options: argparse.Namespace) -> None:
         progress=ConsoleProgress(console),
     )
     if options.frames == "inertial":
-        console.print(_frame_told(choice), highlight=False)
+        console.print(_frame_text(choice), highlight=False)
     _print_guarantees(repository)
     print(released.bundle_version)
 
 
-def _frame_told(choice: "FrameChoice") -> str:
+def _frame_text(choice: "FrameChoice") -> str:
     if choice.gain == 0:
-        return "the sensor lies as it did, as far as the teacher can tell"
+        return "no axes reversed: no other frame is clearly better by the teacher's answers"
     signs = [row[index] for index, row in enumerate(choice.frame)]
     axes = [name for name, sign in zip("xyz", signs[:3], strict=True) if sign < 0]
-    return f"reversed axes: {', '.join(axes)} ({choice.gain:.2f} nats clearer than as it was)"
+    return f"reversed axes: {', '.join(axes)} ({choice.gain:.2f} nats more information than as-is)"
 
 
 def _show(options: argparse.Namespace) -> None:
-    told = overview(Repository(options.repository))
+    content = overview(Repository(options.repository))
     if options.json:
-        print(json.dumps(told))
+        print(json.dumps(content))
     else:
-        Console().print(overview_table(told), highlight=False)
+        Console().print(overview_table(content), highlight=False)
 
 
 def _export(options: argparse.Namespace) -> None:

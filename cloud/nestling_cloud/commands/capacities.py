@@ -1,4 +1,4 @@
-"""`nestling-cloud capacities`."""
+"""The command `nestling-cloud capacities`: search for the widths of a task's capacities."""
 
 import argparse
 import json
@@ -23,17 +23,17 @@ _TARGETS = (0.1, 0.3, 0.6, 1.0)
 
 
 class LatencyMissingError(CloudError):
-    """A search by latency without anything that was measured."""
+    """A search by latency was started without the latencies that a device measured."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `capacities`."""
+    """Add the sub-command `capacities`."""
     parser = subparsers.add_parser(
         "capacities",
         help="search for the widths of a task's capacities",
-        description="Train the teacher and one network that runs at any widths, narrow it step by "
-        "step where that costs least accuracy, and print the way with the widths to take into the "
-        "task's StudentConfig.",
+        description="Train the teacher and one network that runs at any width, narrow it step by "
+        "step where that costs least accuracy, and print every step together with the widths to "
+        "copy into the task's StudentConfig.",
         epilog="examples:\n"
         "  nestling-cloud capacities --task wearable\n"
         "  nestling-cloud capacities --task my_task.py:TASK --targets 0.25,1 --epochs 10\n"
@@ -41,37 +41,62 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "    --probes probes --table table.json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_flags(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--task", required=True, metavar="NAME|FILE.py:NAME", help="a built-in one, or yours")
+    add(
+        "--task",
+        required=True,
+        metavar="NAME|FILE.py:NAME",
+        help="a built-in task, or the task NAME in your Python file",
+    )
     add(
         "--targets",
         type=_targets,
         default=_TARGETS,
         metavar="SHARES",
-        help="of the largest capacity's cost, rising to 1 (default: 0.1,0.3,0.6,1)",
+        help="cost of each capacity as a share of the largest one's, rising to 1 "
+        "(default: 0.1,0.3,0.6,1)",
     )
     add(
         "--by",
         choices=("bytes", "latency"),
         default="bytes",
-        help="what is to be saved (default: %(default)s)",
+        help="cost that the search reduces (default: %(default)s)",
     )
-    add("--probes", type=input_folder, metavar="DIR", help="by latency: as latency probes wrote it")
+    add(
+        "--probes",
+        type=input_folder,
+        metavar="DIR",
+        help="with --by latency: folder written by nestling-cloud latency probes",
+    )
     add(
         "--table",
         type=input_file,
         metavar="FILE",
-        help="by latency: what the device measured of them",
+        help="with --by latency: latencies of the probes, written by nestling-device profile",
     )
-    add("--seed", type=int, default=0, help="of data and training (default: %(default)s)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="random seed of the data split and the training (default: %(default)s)",
+    )
     add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
-    add("--epochs", type=_epochs, metavar="N", help="of the search (default: the student's recipe)")
+    add(
+        "--epochs",
+        type=_epochs,
+        metavar="N",
+        help="epochs of the search (default: those of the student's recipe)",
+    )
     add("--json", action="store_true", help="print JSON instead of a table")
-    parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    # torch takes seconds to import, which the other commands need not wait for.
+    # Importing torch takes seconds; the other commands should not wait for it.
     from nestling_cloud.bundles.cache import keep_torch_cache  # noqa: PLC0415
     from nestling_cloud.learning.capacity_search import find_capacities  # noqa: PLC0415
     from nestling_cloud.learning.nesting.width_search import WidthSearch  # noqa: PLC0415
@@ -84,7 +109,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.epochs:
         task = replace(task, student_recipe=replace(task.student_recipe, epochs=options.epochs))
     splits = task.load_checked(options.data_dir, options.seed)
-    found = find_capacities(
+    result = find_capacities(
         task,
         splits.train,
         cost,
@@ -92,12 +117,12 @@ def _run(options: argparse.Namespace) -> None:
         seed=options.seed,
         progress=ConsoleProgress(Console(stderr=True)),
     )
-    told = {"task": task.name, "seed": options.seed, **_told(found, search)}
+    report = {"task": task.name, "seed": options.seed, **_as_json(result, search)}
     if options.json:
-        print(json.dumps(told))
+        print(json.dumps(report))
     else:
-        Console().print(_table(told), highlight=False)
-        print(f"widths={found.config.widths}")
+        Console().print(_table(report), highlight=False)
+        print(f"widths={result.config.widths}")
 
 
 def _cost(task: "Task", options: argparse.Namespace) -> "CostOf":
@@ -108,7 +133,7 @@ def _cost(task: "Task", options: argparse.Namespace) -> "CostOf":
         return counted
     if options.probes is None or options.table is None:
         raise LatencyMissingError(
-            "a search by latency needs --probes and --table: make probes with nestling-cloud "
+            "a search by latency needs --probes and --table: write probes with nestling-cloud "
             "latency probes, and measure them on the device with nestling-device profile --models"
         )
     from nestling_cloud.latency.model import load_model  # noqa: PLC0415
@@ -117,40 +142,40 @@ def _cost(task: "Task", options: argparse.Namespace) -> "CostOf":
     return timed_cost(counted, lambda row: model.predict(task.signature, task.student, row))
 
 
-def _told(found: "SearchResult", search: "WidthSearch") -> dict[str, Any]:
-    """Tell what was found, ready for JSON; `share` is of the cost that the targets are of."""
+def _as_json(result: "SearchResult", search: "WidthSearch") -> dict[str, Any]:
+    """Convert the result to JSON values; a point's `share` is of the cost named by `by`."""
     return {
         "by": search.measure,
         "targets": list(search.targets),
-        "widths": [list(row) for row in found.config.widths],
-        "path": list(_points(found, search)),
+        "widths": [list(row) for row in result.config.widths],
+        "path": list(_points(result, search)),
     }
 
 
-def _points(found: "SearchResult", search: "WidthSearch") -> Iterator[dict[str, Any]]:
+def _points(result: "SearchResult", search: "WidthSearch") -> Iterator[dict[str, Any]]:
     from nestling_cloud.learning.nesting.slimming import measured_by  # noqa: PLC0415
 
-    whole = measured_by(search.measure, found.path[0].cost)
-    for point in found.path:
+    whole = measured_by(search.measure, result.path[0].cost)
+    for point in result.path:
         timed = {"latency_us": point.cost.latency_us} if search.measure == "latency" else {}
-        chosen = point.widths in found.config.widths
+        chosen = point.widths in result.config.widths
         yield {
             "widths": list(point.widths),
             "bytes": point.cost.bytes,
             **timed,
             "share": measured_by(search.measure, point.cost) / whole,
             "accuracy": point.accuracy,
-            "capacity": found.config.widths.index(point.widths) + 1 if chosen else None,
+            "capacity": result.config.widths.index(point.widths) + 1 if chosen else None,
         }
 
 
-def _table(told: dict[str, Any]) -> Table:
-    made = Table(box=box.SIMPLE_HEAD)
-    timed = told["by"] == "latency"
+def _table(report: dict[str, Any]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    timed = report["by"] == "latency"
     for head in ("widths", "bytes", *(["µs"] if timed else []), "share", "accuracy", "capacity"):
-        made.add_column(head, justify="right")
-    for point in told["path"]:
-        made.add_row(
+        table.add_column(head, justify="right")
+    for point in report["path"]:
+        table.add_row(
             " ".join(map(str, point["widths"])),
             f"{point['bytes']:,}",
             *([f"{point['latency_us']:.1f}"] if timed else []),
@@ -158,17 +183,19 @@ def _table(told: dict[str, Any]) -> Table:
             f"{point['accuracy']:.1%}",
             str(point["capacity"] or ""),
         )
-    return made
+    return table
 
 
 def _targets(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as err:
-        raise argparse.ArgumentTypeError(f"found {text!r}; write shares as 0.1,0.3,1") from err
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of shares; write them as 0.1,0.3,1"
+        ) from err
 
 
 def _epochs(text: str) -> int:
     if not (text.isdecimal() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"found {text!r}; a whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)

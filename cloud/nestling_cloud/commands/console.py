@@ -1,4 +1,4 @@
-"""`nestling-cloud console`: the console's password, and tokens for the API."""
+"""The command `nestling-cloud console`: manage the console's password and API tokens."""
 
 import argparse
 import getpass
@@ -20,42 +20,42 @@ from nestling_core.parsing.text import EncodingError, decode_text
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `console` and what can be done with its credentials."""
-    parser = subparsers.add_parser("console", help="the console's password, tokens for the API")
+    """Add the sub-command `console` with its own sub-commands."""
+    parser = subparsers.add_parser("console", help="manage the console's password and API tokens")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     password = commands.add_parser(
         "password",
-        help="make another password",
-        description="Make another password and print it; whoever is logged in has to log in again. "
-        "A running cloud takes it up at once.",
+        help="set a new password",
+        description="Generate a new password and print it, or set one of your own. Everybody who "
+        "is logged in has to log in again. A running cloud uses the new password at once.",
         epilog="examples:\n  nestling-cloud console password\n"
         "  nestling-cloud console password --set\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_state(password)
     password.add_argument(
-        "--set", action="store_true", help="ask for the password instead of making one"
+        "--set", action="store_true", help="ask for the password instead of generating one"
     )
     password.set_defaults(run=_password)
     _add_token(commands)
 
 
 def _add_token(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("token", help="tokens for the API")
+    parser = subparsers.add_parser("token", help="add, list and remove API tokens")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add = commands.add_parser(
         "add",
-        help="make a token and print it, this once",
+        help="create a token and print it; it is shown only once",
         epilog="example:\n  nestling-cloud console token add my-script\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add.add_argument("name", metavar="NAME", help="whom it is for")
+    add.add_argument("name", metavar="NAME", help="name of the new token, such as its user's")
     add.set_defaults(run=_token_add)
-    listing = commands.add_parser("list", help="list the tokens' names")
+    listing = commands.add_parser("list", help="list the names of the tokens")
     listing.add_argument("--json", action="store_true", help="print JSON instead of a table")
     listing.set_defaults(run=_token_list)
-    remove = commands.add_parser("remove", help="end a token")
-    remove.add_argument("name", metavar="NAME", help="whom it was for")
+    remove = commands.add_parser("remove", help="remove a token, which stops working at once")
+    remove.add_argument("name", metavar="NAME", help="name of the token")
     remove.set_defaults(run=_token_remove)
     for command in (add, listing, remove):
         _add_state(command)
@@ -72,22 +72,22 @@ def _add_state(parser: argparse.ArgumentParser) -> None:
 
 
 def _password(options: argparse.Namespace) -> None:
-    password = _asked() if options.set else generate()
+    password = _ask_password() if options.set else generate()
     PasswordFile(_folder(options)).set(password)
     if not options.set:
         print(password)
 
 
-def _asked() -> str:
-    """Ask twice at a terminal; otherwise take the first line of standard input."""
+def _ask_password() -> str:
+    """Ask twice at a terminal; otherwise read the first line of standard input."""
     if not sys.stdin.isatty():
         try:
             return decode_text(sys.stdin.buffer.readline()).rstrip("\r\n")
         except EncodingError as err:
-            raise PasswordError(f"the password on standard input: {err}") from err
+            raise PasswordError(f"cannot read the password on standard input: {err}") from err
     first = getpass.getpass("new password: ")
     if getpass.getpass("again: ") != first:
-        raise PasswordError("the two were different; nothing was changed")
+        raise PasswordError("the two passwords differ; nothing was changed")
     return first
 
 
@@ -98,10 +98,10 @@ def _token_add(options: argparse.Namespace) -> None:
 def _token_list(options: argparse.Namespace) -> None:
     tokens = _tokens(options).all()
     if options.json:
-        print(json.dumps([{"name": one.name, "added_at_ms": one.added_at_ms} for one in tokens]))
+        print(json.dumps([{"name": t.name, "added_at_ms": t.added_at_ms} for t in tokens]))
         return
-    for one in tokens:
-        print(f"{one.name}  added {time_utc(one.added_at_ms)} UTC")
+    for token in tokens:
+        print(f"{token.name}  added {time_utc(token.added_at_ms)} UTC")
 
 
 def _token_remove(options: argparse.Namespace) -> None:
@@ -113,10 +113,10 @@ def _tokens(options: argparse.Namespace) -> TokenFile:
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    """Find the credentials of a cloud that has been there; a slip must not make another one."""
+    """Return the folder of the credentials; a mistyped --state must not create another one."""
     if not options.state.is_dir():
         raise PasswordError(
-            f"no cloud keeps its state in {options.state}; name its folder with --state"
+            f"{options.state} is not the state folder of a cloud; name that with --state"
         )
     folder: Path = options.state / CONSOLE_FOLDER
     return folder

@@ -1,4 +1,4 @@
-"""`nestling-cloud device`: who belongs to the fleet."""
+"""The command `nestling-cloud device`: add, list and remove the fleet's devices."""
 
 import argparse
 import json
@@ -19,19 +19,19 @@ _MOST_HOURS = 24 * 365
 
 
 class UnknownAddressError(CloudError):
-    """Nobody said where devices enrol."""
+    """The address where devices enrol is not known."""
 
 
 class TokenFileError(CloudError):
-    """A token that could not be written where it was asked for."""
+    """The token could not be written to the file that the user named."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `device` and its actions."""
+    """Add the sub-command `device` with its actions."""
     parser = subparsers.add_parser(
         "device",
-        help="let devices into the fleet, list them, put them out",
-        description="Let devices into the fleet, list them, put them out.",
+        help="add devices to the fleet, list them, remove them",
+        description="Add devices to the fleet, list them, remove them.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     _add_add(actions)
@@ -42,11 +42,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = actions.add_parser(
         "add",
-        help="print a token with which a device enrols once",
-        description="Print a token that is good for one device, once, on standard output, and "
-        "what to run there on standard error. "
-        "A device that is enrolled already gets another certificate by it, and its old one is "
-        "refused from then on.",
+        help="print a token with which a device can enrol once",
+        description="Print a one-time enrolment token on standard output, and the command to run "
+        "on the device on standard error. A device that is already enrolled gets a new certificate "
+        "with it, and its old one is refused from then on.",
         epilog="examples:\n"
         "  nestling-cloud device add porch --token-file porch.token\n"
         "  nestling-cloud device add porch | ssh porch.lan nestling-device enrol \\\n"
@@ -54,26 +53,26 @@ def _add_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "  nestling-cloud device add porch --cloud cloud.lan:8501 --hours 1 --json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", metavar="NAME", help="of the device")
+    parser.add_argument("name", metavar="NAME", help="name of the device")
     _add_state(parser)
     parser.add_argument(
         "--cloud",
         type=address,
         metavar="HOST:PORT",
-        help="where the device enrols (default: where serve listened last)",
+        help="address where the device enrols (default: where serve last listened for enrolments)",
     )
     parser.add_argument(
         "--hours",
         type=_hours,
         default=TOKEN_LIFE.total_seconds() / 3600,
-        help="how long the token is good (default: %(default)g)",
+        help="validity of the token, hours (default: %(default)g)",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--token-file",
         type=Path,
         metavar="FILE",
-        help="write the token into a file that only you can read, instead of printing it",
+        help="write the token to a file that only you can read, instead of printing it",
     )
     how.add_argument("--json", action="store_true", help="print one line of JSON")
     parser.set_defaults(run=_run_add)
@@ -83,7 +82,8 @@ def _add_list(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = actions.add_parser(
         "list",
         help="list the fleet's devices",
-        description="List every device that was ever invited, and how it stands.",
+        description="List every device that was ever added: its name, whether it is invited, "
+        "enrolled, expired or removed, and until when (or, once expired or removed, since when).",
         epilog="example:\n  nestling-cloud device list --json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -95,13 +95,13 @@ def _add_list(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _add_remove(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = actions.add_parser(
         "remove",
-        help="put a device out of the fleet",
+        help="remove a device from the fleet",
         description="Refuse a device's certificates and its token from now on, over gRPC and at "
-        "the broker. Its answers so far stay stored.",
+        "the broker. The answers that it has reported stay stored.",
         epilog="example:\n  nestling-cloud device remove porch\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", metavar="NAME", help="of the device")
+    parser.add_argument("name", metavar="NAME", help="name of the device")
     _add_state(parser)
     parser.set_defaults(run=_run_remove)
 
@@ -123,20 +123,25 @@ def _run_add(options: argparse.Namespace) -> None:
         until = utc_now() + life
         token = enrolment.invite(options.name, life).to_text()
     if options.json:
-        found = {"device": options.name, "token": token, "cloud": cloud, "until": until.isoformat()}
-        print(json.dumps(found))
+        token_json = {
+            "device": options.name,
+            "token": token,
+            "cloud": cloud,
+            "until": until.isoformat(),
+        }
+        print(json.dumps(token_json))
         return
-    # A secret on a command line would be in the list of processes and in a shell's history.
+    # On a command line, a secret would show in the process list and the shell's history.
     if options.token_file is None:
         print(token, flush=True)
-        file, where = "-", "and paste this token, or send it to standard input"
+        file, hint = "-", "and paste this token, or pipe it to standard input"
     else:
         _write_token(options.token_file, token)
-        file, where = options.token_file.name, f"with {options.token_file} copied there"
+        file, hint = options.token_file.name, f"after copying {options.token_file} there"
     print(
         f"{options.name} may enrol once, until {until:%Y-%m-%d %H:%M} UTC. On the device, run\n"
         f"  nestling-device enrol --cloud {cloud} --token-file {file}\n"
-        f"{where}.",
+        f"{hint}.",
         file=sys.stderr,
     )
 
@@ -154,8 +159,9 @@ def _enrolment_address(state: Path) -> str:
     addresses = FleetAddresses.read(state)
     if addresses is None:
         raise UnknownAddressError(
-            f"no cloud has listened for devices from {state} yet: start nestling-cloud serve with "
-            "--host (or --tls), or say with --cloud HOST:PORT where devices will enrol"
+            f"no cloud with the state folder {state} has listened for enrolments yet: start "
+            "nestling-cloud serve with --host (or --tls), or name the address where devices will "
+            "enrol with --cloud HOST:PORT"
         )
     return addresses.enrolment
 
@@ -188,7 +194,9 @@ def _hours(text: str) -> float:
     try:
         hours = float(text)
     except ValueError:
-        hours = float("nan")  # which lies within no limits
+        hours = float("nan")  # fails the check below
     if not 0 < hours <= _MOST_HOURS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours, up to {_MOST_HOURS}")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of hours above 0 and up to {_MOST_HOURS}"
+        )
     return hours

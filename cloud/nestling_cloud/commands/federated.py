@@ -1,4 +1,4 @@
-"""`nestling-cloud federated`."""
+"""The command `nestling-cloud federated`: run rounds of federated learning and list them."""
 
 import argparse
 import dataclasses
@@ -27,12 +27,14 @@ _SUPERLINK = "127.0.0.1:9092"
 
 
 class FederatedError(CloudError):
-    """Rounds that cannot be run as they were asked for."""
+    """Federated rounds cannot be run with these options, or released no bundle."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `federated` and what can be done with it."""
-    parser = subparsers.add_parser("federated", help="learn from devices without their data")
+    """Add the sub-command `federated` with its own sub-commands."""
+    parser = subparsers.add_parser(
+        "federated", help="train on devices by federated learning, without collecting their data"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_link(commands)
     _add_run(commands)
@@ -43,27 +45,51 @@ def _add_link(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser = subparsers.add_parser(
         "link",
         help="start Flower's SuperLink, which devices connect to",
-        description="Start Flower's SuperLink with TLS, on loopback: whoever reaches it may run "
-        "code on this machine and on the devices. Ctrl-C ends it.",
+        description="Start Flower's SuperLink with TLS. It listens on loopback only, because "
+        "whoever reaches it can run code on this machine and on the devices. Ctrl-C stops it.",
         epilog="example:\n  nestling-cloud federated link --certificate server.pem "
         "--key server.key --ca ca.pem\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--host", type=host, default="127.0.0.1", help="loopback only (default: %(default)s)")
-    add("--port", type=port, default=9092, help="default: %(default)s")
-    add("--certificate", type=input_file, required=True, metavar="PEM", help="of this SuperLink")
-    add("--key", type=input_file, required=True, metavar="PEM", help="its private key")
-    add("--ca", type=input_file, required=True, metavar="PEM", help="who signed the certificate")
+    add(
+        "--host",
+        type=host,
+        default="127.0.0.1",
+        help="loopback address to listen on (default: %(default)s)",
+    )
+    add(
+        "--port",
+        type=port,
+        default=9092,
+        help="port that devices connect to (default: %(default)s)",
+    )
+    add(
+        "--certificate",
+        type=input_file,
+        required=True,
+        metavar="PEM",
+        help="certificate of this SuperLink",
+    )
+    add(
+        "--key", type=input_file, required=True, metavar="PEM", help="the certificate's private key"
+    )
+    add(
+        "--ca",
+        type=input_file,
+        required=True,
+        metavar="PEM",
+        help="certificate of the authority that signed it",
+    )
     parser.set_defaults(run=_link)
 
 
 def _add_run(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "run",
-        help="run rounds at a SuperLink and release what comes of them",
-        description="Hand the rounds to a SuperLink on this machine, wait for their end, and tell "
-        "whether a new bundle was released. The repository and the task's data are read here.",
+        help="run rounds of training and release the result",
+        description="Run the rounds at a SuperLink, wait until they end, and report whether a new "
+        "bundle was released. The repository and the task's data are read on this machine.",
         epilog="example:\n  nestling-cloud federated run --repository repository --task wearable "
         "--root-certificates ca.pem --rounds 3\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -76,48 +102,64 @@ def _add_run(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="DIR",
         help="folder of the releases",
     )
-    add("--task", required=True, metavar="NAME|FILE.py:NAME", help="that the bundle is of")
-    add("--seed", type=int, default=0, help="that the bundle was trained with (default: 0)")
+    add("--task", required=True, metavar="NAME|FILE.py:NAME", help="task of the bundle")
+    add("--seed", type=int, default=0, help="random seed the bundle was trained with (default: 0)")
     add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
+    _add_rules(parser)
+    _add_store(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--superlink",
         type=address,
         default=_SUPERLINK,
         metavar="HOST:PORT",
-        help="default: %(default)s",
+        help="address of the SuperLink (default: %(default)s)",
     )
     add(
-        "--root-certificates", type=input_file, metavar="PEM", help="that the SuperLink is known by"
+        "--root-certificates",
+        type=input_file,
+        metavar="PEM",
+        help="root certificates that the SuperLink's certificate is verified with",
     )
-    add("--rounds", type=_positive, default=5, help="default: %(default)s")
-    add("--min-clients", type=_positive, default=2, help="a round's fewest (default: 2)")
-    add("--local-epochs", type=_positive, default=4, help="of a client (default: 4)")
+    add("--rounds", type=_positive, default=5, help="number of rounds (default: %(default)s)")
+    add("--min-clients", type=_positive, default=2, help="fewest clients in a round (default: 2)")
+    add(
+        "--local-epochs",
+        type=_positive,
+        default=4,
+        help="epochs that a client trains in a round (default: 4)",
+    )
     add(
         "--timeout",
         type=_positive,
         default=600,
         metavar="S",
-        help="what a client may take for an answer (default: 600)",
+        help="most time for a client's answer, seconds (default: 600)",
     )
     add(
         "--margin",
         type=float,
         default=5.0,
         metavar="POINTS",
-        help="accuracy that a release may lose on the calibration data (default: 5)",
+        help="accuracy on the calibration data that a release may lose, percentage points "
+        "(default: 5)",
     )
-    _add_store(parser)
-    parser.set_defaults(run=_run)
 
 
 def _add_rounds(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "rounds",
-        help="tell what happened in the latest rounds",
+        help="list the latest rounds and their results",
         epilog="example:\n  nestling-cloud federated rounds --limit 5 --json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--limit", type=_positive, default=20, help="default: %(default)s")
+    parser.add_argument(
+        "--limit", type=_positive, default=20, help="most rounds to list (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     _add_store(parser)
     parser.set_defaults(run=_rounds)
@@ -129,7 +171,7 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
         type=input_folder,
         default="nestling-cloud",
         metavar="DIR",
-        help="the cloud's folder (default: ./%(default)s)",
+        help="the cloud's state folder (default: ./%(default)s)",
     )
     parser.add_argument(
         "--store",
@@ -141,8 +183,8 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
 def _link(options: argparse.Namespace) -> None:
     if not is_loopback(options.host):
         raise FederatedError(
-            f"{options.host} is not loopback: a SuperLink asks nobody who they are, and runs what "
-            "it is given; let devices come through a tunnel (docs/federate.md)"
+            f"{options.host} is not loopback: a SuperLink authenticates nobody and runs the code "
+            "that it is sent; let devices connect through a tunnel (docs/federate.md)"
         )
     _check_there(options.certificate, options.key, options.ca)
     command = [
@@ -155,7 +197,7 @@ def _link(options: argparse.Namespace) -> None:
 
 
 def _check_there(*files: Path) -> None:
-    """Flower would say it later, and in its own words."""
+    """Report a missing file now; Flower would fail later with a message of its own."""
     for file in files:
         if not file.is_file():
             raise FederatedError(f"{file} does not exist; name a PEM file")
@@ -164,8 +206,8 @@ def _check_there(*files: Path) -> None:
 def _run(options: argparse.Namespace) -> None:
     if options.root_certificates is None and not is_loopback(options.superlink.host):
         raise FederatedError(
-            f"{options.superlink} is not loopback, and nothing goes there in the clear: name the "
-            "certificates that it is known by with --root-certificates"
+            f"{options.superlink} is not loopback and needs TLS: name the certificates to verify "
+            "it with by --root-certificates"
         )
     if options.root_certificates is not None:
         _check_there(options.root_certificates)
@@ -186,17 +228,17 @@ def _run(options: argparse.Namespace) -> None:
     )
     link = Link(address=options.superlink, root_certificates=options.root_certificates)
     with temporary_folder(".nestling-rounds-") as folder:
-        made, home = folder / "app", folder / "home"
-        flower_process.write_app(made, config)
-        status = flower_process.run_app(made, home, link, timeout_s=_longest_s(options))
+        app, home = folder / "app", folder / "home"
+        flower_process.write_app(app, config)
+        status = flower_process.run_app(app, home, link, timeout_s=_longest_s(options))
     with RoundLog(store) as log:
         entries = log.rounds(options.rounds, run=name)
     Console().print(_table(entries))
-    ended = entries[0] if entries else None
-    if status != "completed" or ended is None or ended.released is None:
-        verdict = ended.verdict if ended and ended.verdict else "no round came to its end"
+    latest = entries[0] if entries else None
+    if status != "completed" or latest is None or latest.released is None:
+        verdict = latest.verdict if latest and latest.verdict else "no round was completed"
         raise FederatedError(f"the run {status}: {verdict}")
-    print(f"released {ended.released}: {ended.verdict}")
+    print(f"released {latest.released}: {latest.verdict}")
 
 
 def _rounds(options: argparse.Namespace) -> None:
@@ -209,12 +251,12 @@ def _rounds(options: argparse.Namespace) -> None:
 
 
 def _table(entries: list[Round]) -> Table:
-    made = Table(box=box.SIMPLE_HEAD)
-    for head in ("run", "round", "clients", "dropped", "kB down", "kB up", "calibration", "end"):
-        made.add_column(head)
+    table = Table(box=box.SIMPLE_HEAD)
+    for head in ("run", "round", "clients", "dropped", "kB down", "kB up", "calibration", "result"):
+        table.add_column(head)
     for entry in reversed(entries):
-        lost = "; ".join(f"{one.device}: {one.reason}" for one in entry.dropped)
-        made.add_row(
+        lost = "; ".join(f"{client.device}: {client.reason}" for client in entry.dropped)
+        table.add_row(
             entry.run,
             str(entry.number),
             str(len(entry.participants)),
@@ -224,21 +266,21 @@ def _table(entries: list[Round]) -> Table:
             " ".join(f"{100 * share:.1f}" for share in entry.accuracy),
             entry.released or entry.verdict,
         )
-    return made
+    return table
 
 
 def _longest_s(options: argparse.Namespace) -> float:
-    """Longest that a run may take: its messages, and the cloud's own training."""
+    """Return the most time that a run may take: its messages and the cloud's own training."""
     return float(options.timeout * (2 * options.rounds + 1) + 3600)
 
 
 def _absolute(task: str) -> str:
-    """A task's reference that means the same in another process's folder."""
+    """Make a task's file path absolute, because the server app runs in another folder."""
     file, colon, name = task.rpartition(":")
     return f"{Path(file).absolute()}:{name}" if colon else task
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)

@@ -1,4 +1,8 @@
-"""`nestling-cloud latency`: probes for a device to measure, and what their times foretell."""
+"""The command `nestling-cloud latency`: predict capacities' latencies from a device's measurements.
+
+The three steps are writing probe networks, fitting a model to their measured latencies, and
+predicting with it.
+"""
 
 import argparse
 import json
@@ -16,9 +20,9 @@ _MOST = 999
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `latency` and its three steps."""
+    """Add the sub-command `latency` with its own sub-commands."""
     parser = subparsers.add_parser(
-        "latency", help="make networks to measure on a device, and fit a model on what they took"
+        "latency", help="predict a device's latencies from measurements of probe networks"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_probes(commands)
@@ -30,31 +34,47 @@ def _add_probes(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     parser = subparsers.add_parser(
         "probes",
         help="write untrained int8 students of random widths",
-        description="Write untrained int8 networks of a task's student at random widths as ONNX "
-        "files, and probes.json beside them. Copy the folder to a device and measure it there with "
+        description="Write a task's student, untrained and in int8, at random widths as ONNX files "
+        "with a probes.json. Copy the folder to a device and measure it there with "
         "nestling-device profile --models.",
         epilog="example:\n"
         "  nestling-cloud latency probes --task wearable --out probes --activations int8\n"
-        "      for a Raspberry Pi; copy the folder there\n"
+        "      (for a Raspberry Pi; copy the folder there)\n"
         "  nestling-device profile --models probes --seconds 1 --out table.json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--task", required=True, metavar="NAME|FILE.py:NAME", help="a built-in one, or yours")
-    add("--out", type=output_folder, required=True, metavar="DIR", help="where to; new or empty")
+    add(
+        "--task",
+        required=True,
+        metavar="NAME|FILE.py:NAME",
+        help="a built-in task, or the task NAME in your Python file",
+    )
+    add(
+        "--out",
+        type=output_folder,
+        required=True,
+        metavar="DIR",
+        help="folder to write to; new or empty",
+    )
     add(
         "--count",
         type=_count,
         default=_COUNT,
-        help="number of networks, for fit 20 or more (default: %(default)s)",
+        help="number of networks; fit needs 20 or more (default: %(default)s)",
     )
-    add("--seed", type=int, default=0, help="of widths and weights (default: %(default)s)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="random seed of widths and weights (default: %(default)s)",
+    )
     add(
         "--activations",
         choices=get_args(Activations),
         default="uint8",
-        help="integers that the networks compute in, as the device's capacities do: uint8 for "
-        "x86, int8 for ARM (default: %(default)s)",
+        help="integer type of the activations, the same as on the device: uint8 for x86, int8 for "
+        "ARM (default: %(default)s)",
     )
     parser.set_defaults(run=_probes)
 
@@ -62,9 +82,9 @@ def _add_probes(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
 def _add_fit(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "fit",
-        help="fit the latency model, and tell how far off it is",
-        description="Fit the latency model on what a device measured, and tell its error on probes "
-        "that are held out of the fit, beside that of time as linear in multiply-accumulates.",
+        help="fit the latency model and report its error",
+        description="Fit the latency model to a device's measurements and report its error on "
+        "held-out probes, next to that of a model that is linear in multiply-accumulates.",
         epilog="example:\n  nestling-cloud latency fit --probes probes --table table.json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -75,16 +95,19 @@ def _add_fit(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_predict(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "predict",
-        help="tell how long a task's capacities will take on the device",
-        description="Tell what the latency model foretells for every capacity of a task's student: "
-        "the median time of one run on the device that measured the probes. The task may have "
-        "other fractions or widths than when the probes were made, of the same blocks.",
+        help="predict the latency of a task's capacities on the device",
+        description="Predict the median latency of one run on the device that measured the probes, "
+        "for every capacity of a task's student. The student must have the same blocks as when the "
+        "probes were written; its fractions or widths may differ.",
         epilog="example:\n  nestling-cloud latency predict --task wearable --probes probes "
         "--table table.json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--task", required=True, metavar="NAME|FILE.py:NAME", help="a built-in one, or yours"
+        "--task",
+        required=True,
+        metavar="NAME|FILE.py:NAME",
+        help="a built-in task, or the task NAME in your Python file",
     )
     _add_measured(parser)
     parser.set_defaults(run=_predict)
@@ -97,14 +120,20 @@ def _add_measured(parser: argparse.ArgumentParser) -> None:
         type=input_folder,
         required=True,
         metavar="DIR",
-        help="as latency probes wrote it",
+        help="folder written by nestling-cloud latency probes",
     )
-    add("--table", type=input_file, required=True, metavar="FILE", help="what the device measured")
+    add(
+        "--table",
+        type=input_file,
+        required=True,
+        metavar="FILE",
+        help="latencies of the probes, written by nestling-device profile",
+    )
     add("--json", action="store_true", help="print JSON instead of text")
 
 
 def _probes(options: argparse.Namespace) -> None:
-    # torch takes seconds to import, which the other commands need not wait for.
+    # Importing torch takes seconds; the other commands should not wait for it.
     from nestling_cloud.latency.family import Family  # noqa: PLC0415
     from nestling_cloud.latency.probes import write_probes  # noqa: PLC0415
     from nestling_cloud.tasks import load_task  # noqa: PLC0415
@@ -122,7 +151,7 @@ def _probes(options: argparse.Namespace) -> None:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    # So does scikit-learn.
+    # Importing scikit-learn takes seconds too.
     from nestling_cloud.latency import model  # noqa: PLC0415
     from nestling_cloud.latency.probes import read_probes  # noqa: PLC0415
     from nestling_cloud.latency.table import read_table  # noqa: PLC0415
@@ -133,12 +162,12 @@ def _fit(options: argparse.Namespace) -> None:
         "linear_in_macs": model.held_out_error(table, model.fit_linear_in_macs),
     }
     if options.json:
-        told = {name: asdict(error) for name, error in errors.items()}
-        print(json.dumps({"machine": table.machine, "probes": len(table.widths), "error": told}))
+        report = {name: asdict(error) for name, error in errors.items()}
+        print(json.dumps({"machine": table.machine, "probes": len(table.widths), "error": report}))
         return
     fastest, slowest = min(table.microseconds), max(table.microseconds)
     print(f"{len(table.widths)} probes on {table.machine}: {fastest:.0f} to {slowest:.0f} µs")
-    print("error on held-out probes, median and 90th percentile:")
+    print("error on held-out probes (median, 90th percentile):")
     for name, error in errors.items():
         print(f"  {name.replace('_', ' '):14} {error.median:6.1%} {error.p90:6.1%}")
 
@@ -159,5 +188,5 @@ def _predict(options: argparse.Namespace) -> None:
 
 def _count(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= _MOST):
-        raise argparse.ArgumentTypeError(f"found {text!r}; a whole number from 1 to {_MOST}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {_MOST}")
     return int(text)

@@ -1,4 +1,4 @@
-"""Hosts and addresses on a command line."""
+"""Parse hosts and addresses on the command line."""
 
 import argparse
 
@@ -7,7 +7,11 @@ from nestling_core.network.hosts import HostError, parse_host
 
 
 def host(text: str) -> str:
-    """Read the name or the address of a machine."""
+    """Parse the name or the address of a machine.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is neither.
+    """
     try:
         return parse_host(text)
     except HostError as err:
@@ -15,7 +19,11 @@ def host(text: str) -> str:
 
 
 def address(text: str) -> Address:
-    """Read HOST:PORT."""
+    """Parse HOST:PORT.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not an address.
+    """
     try:
         return Address.parse(text)
     except AddressError as err:

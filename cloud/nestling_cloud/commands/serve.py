@@ -1,4 +1,4 @@
-"""`nestling-cloud serve`."""
+"""The command `nestling-cloud serve`: run the cloud."""
 
 import argparse
 import json
@@ -16,12 +16,12 @@ from nestling_core.network.address import Address
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `serve`."""
+    """Add the sub-command `serve`."""
     parser = subparsers.add_parser(
         "serve",
         help="serve a repository: inference, delivery, telemetry, console",
-        description="Serve the released bundle and its teacher, store what devices report, and "
-        "show it in a console. Ctrl-C or SIGTERM ends it.",
+        description="Serve the released bundle to devices, answer offloaded inputs with its "
+        "teacher, store the telemetry, and show it in a console. Ctrl-C or SIGTERM stops it.",
         epilog="examples:\n"
         "  nestling-cloud serve --repository repository\n"
         "  nestling-cloud serve --repository repository --broker 127.0.0.1:1883 --json\n"
@@ -50,7 +50,7 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         type=output_folder,
         default="nestling-cloud",
         metavar="DIR",
-        help="folder of receipts, credentials and authority (default: ./%(default)s)",
+        help="folder of receipts, credentials and certificates (default: ./%(default)s)",
     )
     add(
         "--store",
@@ -65,22 +65,22 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--host",
         type=host,
         default="127.0.0.1",
-        help="where to listen (default: %(default)s); what others can reach has TLS",
+        help="address to listen on; any but loopback uses TLS (default: %(default)s)",
     )
-    add("--port", type=port, default=8500, help="of gRPC, 0 takes a free one (default: 8500)")
-    add("--tls", action="store_true", help="TLS and certificates on this machine too")
+    add("--port", type=port, default=8500, help="port of gRPC; 0 takes a free one (default: 8500)")
+    add("--tls", action="store_true", help="use TLS and certificates on loopback too")
     add(
         "--public-host",
         type=host,
         metavar="NAME",
-        help="how devices reach this machine (default: HOST)",
+        help="host name under which devices reach this machine (default: HOST)",
     )
     add(
         "--enrolment-port",
         type=port,
         default=8501,
         metavar="PORT",
-        help="where devices enrol, with TLS; 0 takes a free one (default: 8501)",
+        help="port where devices enrol, with TLS; 0 takes a free one (default: 8501)",
     )
 
 
@@ -90,13 +90,13 @@ def _add_broker(parser: argparse.ArgumentParser) -> None:
         "--broker",
         type=address,
         metavar="HOST:PORT",
-        help="a running MQTT broker (default: start one)",
+        help="address of a running MQTT broker (default: start one)",
     )
     add(
         "--broker-port",
         type=port,
         metavar="PORT",
-        help="of the started broker, 0 takes a free one (default: 1883, with TLS 8883)",
+        help="port of the started broker; 0 takes a free one (default: 1883, with TLS 8883)",
     )
     add(
         "--broker-kind",
@@ -113,16 +113,16 @@ def _add_console(parser: argparse.ArgumentParser) -> None:
         type=host,
         default="127.0.0.1",
         metavar="HOST",
-        help="where the console and the API listen (default: %(default)s)",
+        help="address on which the console and the API listen (default: %(default)s)",
     )
     add(
         "--console-port",
         type=port,
         default=8080,
         metavar="PORT",
-        help="their port, 0 takes a free one (default: 8080)",
+        help="port of the console and the API; 0 takes a free one (default: 8080)",
     )
-    add("--no-console", action="store_true", help="serve neither console nor API")
+    add("--no-console", action="store_true", help="serve neither the console nor the API")
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -146,14 +146,14 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _print_json(addresses: Addresses) -> None:
-    told = {
+    values = {
         "grpc": addresses.grpc,
         "broker": addresses.broker,
         "enrolment": addresses.enrolment,
         "console": addresses.console,
         "console_password": addresses.console_password,
     }
-    known = {name: value for name, value in told.items() if value is not None}
+    known = {name: value for name, value in values.items() if value is not None}
     print(json.dumps({"event": "ready", **known}), flush=True)
 
 
@@ -167,21 +167,25 @@ def _lines(addresses: Addresses) -> Iterator[str]:
     if addresses.console:
         yield f"console and API                {addresses.console}"
     if addresses.console_password:
-        yield f"password, shown only now       {addresses.console_password}"
-        yield "  nestling-cloud console password makes another one"
+        yield f"password (shown only once)     {addresses.console_password}"
+        yield "  nestling-cloud console password sets a new one"
     if addresses.enrolment is None:
         yield "start a device with"
         yield f"  nestling-device run --cloud {addresses.grpc} --broker {addresses.broker}"
     else:
         yield f"enrolment                      {addresses.enrolment}"
-        yield "let a device in with"
+        yield "add a device with"
         yield "  nestling-cloud device add NAME"
 
 
 def port(text: str) -> int:
-    """Read a port; 0 takes a free one."""
+    """Parse a port; 0 stands for a free one.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not a number from 0 to 65535.
+    """
     if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
     return int(text)
 
 

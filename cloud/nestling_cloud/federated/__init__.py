@@ -1,5 +1,5 @@
-"""Federated rounds: devices train their prefix of the nest, the cloud makes a release of it.
+"""Federated learning: devices train their prefix of the nest, the cloud releases the result.
 
-Needs the extra `federated` (flwr, torch), but for `rounds`, `run_config` and `flower`, which serve
-those who show rounds or start Flower's programs.
+Needs the extra `federated` (flwr, torch). Only `round_log`, `run_config` and `flower_process` work
+without it; the console and the command line use them to show rounds and start Flower's programs.
 """

@@ -1,9 +1,9 @@
-"""The mean of clients that hold different parts of one nest. Pure.
+"""Average the updates of clients that hold different prefixes of one nest. Pure.
 
-Every coordinate takes the example-weighted mean over the clients that hold it (FjORD, Horvath et
-al. 2021; HeteroFL, Diao et al. 2021); one that nobody holds keeps its value. A capacity's
-normalisation is a set of arrays of its own, so that it averages over the clients that trained that
-capacity.
+Every coordinate becomes the mean over the clients that hold it, weighted by their examples (FjORD,
+Horvath et al. 2021; HeteroFL, Diao et al. 2021); a coordinate that no client holds keeps its value.
+Each capacity's normalization has arrays of its own, so it is averaged over the clients that trained
+that capacity.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from nestling_core.student.weights import Arrays
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """What one client made of its prefix.
+    """The weights that one client trained.
 
     Attributes:
-        node: the client.
-        capacity: the largest that it trained.
-        examples: that it trained on.
-        arrays: boxes from the origin of the whole arrays, by name.
+        node: Flower's number for the client.
+        capacity: largest capacity that the client trained.
+        examples: number of examples that it trained on.
+        arrays: weights by name; each is the leading box of the whole array.
     """
 
     node: int
@@ -33,14 +33,15 @@ class Update:
 
 
 def aggregate(whole: Arrays, updates: Sequence[Update]) -> dict[str, NDArray[np.float32]]:
-    """Average clients' boxes into the whole arrays, coordinate by coordinate.
+    """Average clients' arrays into the whole arrays, coordinate by coordinate.
 
     Args:
-        whole: the model that the round began with; it is not changed.
-        updates: in any order: the result is the same, bit for bit.
+        whole: the model at the start of the round; it is not changed.
+        updates: the clients' updates. Their order does not matter: the result is the same, bit for
+            bit.
 
     Returns:
-        The model that the round ends with.
+        The model at the end of the round.
     """
     ordered = sorted(updates, key=lambda update: update.node)
     return {name: _mean(name, array, ordered) for name, array in whole.items()}

@@ -1,8 +1,9 @@
-"""Distils the teacher and the clients' models into the nest, on the cloud's own training data.
+"""Distill the teacher and the clients' models into the nest, on the cloud's own training data.
 
-Averaging alone leaves the capacities that few clients trained behind, and forgets what the clients
-did not see. As in FedDF (Lin et al. 2020) the models that the clients trained are an ensemble, a
-second teacher; here each capacity has its own, because a client's model has one.
+After averaging alone, capacities that few clients trained lag behind, and the nest forgets data
+that the clients do not have. As in FedDF (Lin et al. 2020), the clients' models form an ensemble
+that acts as a second teacher; here each capacity has an ensemble of its own, made of the clients
+that trained this capacity.
 """
 
 from collections.abc import Sequence
@@ -29,13 +30,13 @@ _BATCH = 512
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleRecipe:
-    """What the nest learns from after the rounds.
+    """Options of the distillation after the rounds.
 
     Attributes:
-        client_weight: of the clients' mean logits against the teacher's, 0 to 1.
-        soft_weight: of both against the labels, 0 to 1.
-        views: augmented copies of the training data.
-        recipe: epochs and steps.
+        client_weight: weight of the clients' mean logits against the teacher's, 0 to 1.
+        soft_weight: weight of both against the labels, 0 to 1.
+        views: number of augmented copies of the training data.
+        recipe: how the nest is trained.
     """
 
     client_weight: float
@@ -47,12 +48,16 @@ class EnsembleRecipe:
 def blend(
     teacher: torch.Tensor, clients: Sequence[torch.Tensor], client_weight: float
 ) -> torch.Tensor:
-    """Logits that one capacity learns from: the teacher's and the clients' mean. Pure.
+    """Blend the teacher's logits with the clients' mean. Pure.
 
     Args:
-        teacher: (N, classes).
-        clients: of each client that trained the capacity, (N, classes); none leaves the teacher.
-        client_weight: 0 to 1.
+        teacher: logits, (N, classes).
+        clients: logits of each client that trained the capacity, (N, classes). If there are none,
+            the teacher's logits are returned.
+        client_weight: weight of the clients' mean, 0 to 1.
+
+    Returns:
+        The logits that the capacity learns from, (N, classes).
     """
     if not clients:
         return teacher
@@ -67,14 +72,14 @@ def ensemble_loss(
     labels: torch.Tensor,
     soft_weight: float,
 ) -> torch.Tensor:
-    """Sum over all capacities of each one's distillation loss.
+    """Sum the distillation losses of all capacities.
 
     Args:
         student: the nest.
         inputs: (N, *shape).
-        targets: logits for each capacity, (K, N, classes).
-        labels: (N,).
-        soft_weight: of the targets against the labels.
+        targets: logits that each capacity learns from, (K, N, classes).
+        labels: class indices, (N,).
+        soft_weight: weight of the targets against the labels, 0 to 1.
     """
     return torch.stack(
         [
@@ -101,17 +106,20 @@ def distil_ensemble(
     generator: torch.Generator,
     progress: Progress,
 ) -> NestedStudent:
-    """Take the nest that the rounds ended with on, towards teacher and ensemble.
+    """Continue training the nest on the answers of the teacher and the clients' ensemble.
 
     Args:
-        task: student sizes and augmentation.
-        whole: every array of that nest.
-        updates: of the last round; without any, the teacher teaches alone.
-        teacher_onnx: the teacher, as it is served.
+        task: the task, with the student's sizes and the augmentation.
+        whole: weights of the nest after the rounds.
+        updates: updates of the last round; if there are none, only the teacher is used.
+        teacher_onnx: the ONNX file of the teacher, as it is served.
         examples: the cloud's own training data.
-        recipe: what weighs how much.
-        generator: augments and shuffles.
-        progress: told every epoch.
+        recipe: options of the distillation.
+        generator: source of randomness for augmenting and shuffling.
+        progress: advances with every epoch.
+
+    Returns:
+        The trained student, with its normalization recalibrated.
     """
     inputs, labels = torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels)
     clients = [(update.capacity, _client(task, whole, update)) for update in updates]
@@ -142,7 +150,7 @@ def distil_ensemble(
         recipe=recipe.recipe,
         generator=generator,
         progress=progress,
-        what="teacher and ensemble into the nest",
+        what="distilling teacher and ensemble",
     )
     recalibrate(student, inputs)
     return student
@@ -161,12 +169,12 @@ def _targets(
     inputs: torch.Tensor,
     recipe: EnsembleRecipe,
 ) -> torch.Tensor:
-    """Logits for each capacity to learn from, (K, N, classes)."""
-    said = torch.from_numpy(teacher)
+    """Return the logits that each capacity learns from, (K, N, classes)."""
+    logits = torch.from_numpy(teacher)
     return torch.stack(
         [
             blend(
-                said,
+                logits,
                 [_logits(client, inputs, capacity) for held, client in clients if capacity <= held],
                 recipe.client_weight,
             )
@@ -182,5 +190,13 @@ def _logits(client: NestedStudent, inputs: torch.Tensor, capacity: int) -> torch
 
 
 def teacher_logits(onnx: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the teacher, as it is served, says of many inputs, (N, classes)."""
+    """Return the logits (N, classes) of a teacher, run as it is served.
+
+    Args:
+        onnx: content of its ONNX file.
+        inputs: (N, *shape).
+
+    Raises:
+        ModelError: the teacher cannot be loaded, fails, or its logits are not finite.
+    """
     return run_in_batches(CloudModel("the teacher", onnx), inputs)

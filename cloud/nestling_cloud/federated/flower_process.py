@@ -1,6 +1,7 @@
-"""Flower's own programs, started offline: SuperLink and `flwr`, and the app that is handed to them.
+"""Start Flower's programs, SuperLink and `flwr`, and write the app that they run.
 
-By default Flower reports usage and looks for updates; nothing that Nestling starts does.
+Flower's usage reports and update checks, which are on by default, are off in everything that
+Nestling starts.
 """
 
 import contextlib
@@ -24,10 +25,10 @@ from nestling_core.parsing.untrusted import parse_json
 
 _CONNECTION = "nestling"
 _QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
-# What a shell has set for Python at a terminal.
+# Settings for interactive Python that a shell may have exported.
 _NOT_INHERITED = {"PYTHONSTARTUP", "PYTHONINSPECT"}
 _STOP_TIMEOUT_S = 30.0
-_FINISHED = "finished:"  # before how it ended
+_FINISHED = "finished:"  # prefix of the status of a finished run
 
 _SERVER = "from nestling_cloud.federated.server_app import app\n\n__all__ = ['app']\n"
 _CLIENT = "from nestling_device.federated.client_app import app\n\n__all__ = ['app']\n"
@@ -58,56 +59,62 @@ clientapp = "nestling_rounds.client:app"
 
 
 class FlowerError(CloudError):
-    """A Flower program that is not installed, or that failed."""
+    """A Flower program is not installed, or it failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """A SuperLink, and the certificates that it is known by; None on loopback only."""
+    """How to reach a SuperLink.
+
+    Attributes:
+        address: host and port.
+        root_certificates: PEM file to verify the SuperLink with; None connects without TLS, which
+            is for loopback only.
+    """
 
     address: Address
     root_certificates: Path | None
 
 
 def program(name: str) -> str:
-    """Path of a Flower program, first of this environment.
+    """Return the path of a Flower program; this Python environment is searched first.
 
     Raises:
-        FlowerError: it is not installed.
+        FlowerError: the program is not installed.
     """
-    beside = Path(sys.executable).parent
-    found = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
-    if found is None:
-        raise FlowerError(f"no {name} here: pip install 'nestling[federated]'")
-    return found
+    scripts = Path(sys.executable).parent
+    path = shutil.which(name, path=f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}")
+    if path is None:
+        raise FlowerError(f"{name} is not installed: pip install 'nestling[federated]'")
+    return path
 
 
 def environment(home: Path | None = None, *hosts: str) -> dict[str, str]:
-    """Environment for Flower's programs: quiet, and finding each other past any proxy.
+    """Return the environment for Flower's programs: no usage reports, and no proxy between them.
 
     Args:
-        home: folder for what they keep; by default their own choice.
-        hosts: of the SuperLink, if not this machine.
+        home: folder for Flower's own files; None for Flower's default.
+        hosts: hosts of the SuperLink, if it is not on this machine.
     """
-    beside = str(Path(sys.executable).parent)
+    scripts = str(Path(sys.executable).parent)
     inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-    made = {**bypass_proxies(inherited, *hosts), **_QUIET}
-    made["PATH"] = f"{beside}{os.pathsep}{made.get('PATH', '')}"
+    variables = {**bypass_proxies(inherited, *hosts), **_QUIET}
+    variables["PATH"] = f"{scripts}{os.pathsep}{variables.get('PATH', '')}"
     if home is not None:
-        made["FLWR_HOME"] = str(home)
-    return made
+        variables["FLWR_HOME"] = str(home)
+    return variables
 
 
 def write_app(folder: Path, config: RunConfig) -> None:
-    """Write the Flower app: a project file and two modules of one import each.
+    """Write the Flower app: a project file and two modules with one import each.
 
     Args:
-        folder: made if need be.
-        config: becomes the run configuration, in the project file.
+        folder: folder to write to; created if it does not exist.
+        config: run configuration, stored in the project file.
     """
     package = folder / "nestling_rounds"
     package.mkdir(parents=True, exist_ok=True)
-    # A string of JSON is one of TOML, too.
+    # A JSON string is also a valid TOML string.
     values = [f"{key} = {json.dumps(value)}\n" for key, value in config.values().items()]
     (folder / "pyproject.toml").write_text(_PROJECT + "".join(values), "utf-8")
     (package / "__init__.py").write_text("", "utf-8")
@@ -116,29 +123,29 @@ def write_app(folder: Path, config: RunConfig) -> None:
 
 
 def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
-    """Hand an app to a SuperLink and wait for the run's end.
+    """Submit an app to a SuperLink and wait until its run ends.
 
-    `flwr run` ends well when the run was taken, and its stream when it is over, however it went:
-    only the run's status tells whether it went well.
+    `flwr run` succeeds when the run is accepted, and the log stream ends when the run is over,
+    whatever its result. Only the run's status shows whether it succeeded.
 
     Args:
-        folder: with the app, as `write_app` wrote it; all in it goes to the SuperLink.
-        home: for what `flwr` keeps.
-        link: who runs it.
-        timeout_s: how long to wait.
+        folder: folder written by `write_app`; all its files are sent to the SuperLink.
+        home: folder for `flwr`'s own files.
+        link: the SuperLink.
+        timeout_s: most time to wait for the end of the run.
 
     Returns:
-        How it ended, for example "completed" or "failed".
+        The result of the run, for example "completed" or "failed".
 
     Raises:
-        FlowerError: the SuperLink did not take it, or it did not end in time.
-        KeyboardInterrupt: Ctrl-C; it says whether the run was stopped at the SuperLink.
+        FlowerError: the SuperLink did not accept the run, or the run did not end in time.
+        KeyboardInterrupt: Ctrl-C was pressed; the text says whether the run was stopped.
     """
     home.mkdir(parents=True, exist_ok=True)
     (home / "config.toml").write_text(_connection(link), "utf-8")
     number = ""
     try:
-        with _interrupt_held():  # a run that was handed over, and nobody knows which, goes on
+        with _interrupt_held():  # without its number, an accepted run could not be stopped
             started = _flwr(home, link, ["run", str(folder), _CONNECTION, "--format", "json"], None)
             number = str(_json(started)["run-id"])
         _flwr(home, link, ["log", number, _CONNECTION, "--stream"], timeout_s)
@@ -146,43 +153,48 @@ def run_app(folder: Path, home: Path, link: Link, *, timeout_s: float) -> str:
         if not number:
             raise
         raise KeyboardInterrupt(_stop(home, link, number)) from None
-    told = _json(
+    listing = _json(
         _flwr(home, link, ["ls", _CONNECTION, "--run-id", number, "--format", "json"], None)
     )
-    status = str(told["runs"][0]["status"])
+    status = str(listing["runs"][0]["status"])
     if not status.startswith(_FINISHED):
-        raise FlowerError(f"run {number} is {status}: the SuperLink stopped talking of it")
+        raise FlowerError(
+            f"run {number} is {status}, but the SuperLink ended its log; nestling-cloud federated "
+            "rounds shows its rounds"
+        )
     return status.removeprefix(_FINISHED)
 
 
 @contextlib.contextmanager
 def _interrupt_held() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the block, here and in the programs that it starts."""
-    came = threading.Event()
-    handler = signal.signal(signal.SIGINT, lambda *_: came.set())
-    # The programs inherit the mask of this thread; a signal to us goes to any other thread.
+    """Delay Ctrl-C until the end of the block, here and in the programs that the block starts."""
+    pressed = threading.Event()
+    handler = signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    # Programs inherit this thread's mask; a signal to this process goes to another thread.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, handler)
-    if came.is_set():
+    if pressed.is_set():
         raise KeyboardInterrupt
 
 
 def _stop(home: Path, link: Link, number: str) -> str:
-    """Stop a run, which would go on and release a bundle; returns what came of it."""
+    """Stop a run, which could otherwise release a bundle, and return a message about the result."""
     # A second Ctrl-C must not cut this short, here or in flwr.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         _json(_flwr(home, link, ["stop", number, _CONNECTION, "--format", "json"], _STOP_TIMEOUT_S))
     except FlowerError as err:
-        why = str(err).splitlines()[-1]
-        return f"run {number} was not stopped at the SuperLink and may release a bundle: {why}"
+        reason = str(err).splitlines()[-1]
+        return (
+            f"run {number} could not be stopped at the SuperLink and may release a bundle: {reason}"
+        )
     finally:
         signal.signal(signal.SIGINT, before)
-    return f"stopped, and run {number} with it at the SuperLink"
+    return f"stopped; run {number} was stopped at the SuperLink too"
 
 
 def _connection(link: Link) -> str:
@@ -201,15 +213,15 @@ def _flwr(home: Path, link: Link, arguments: Sequence[str], timeout_s: float | N
             env=environment(home, link.address.host),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            encoding="utf-8",  # whatever the locale's; what is none is for people to read
+            encoding="utf-8",  # regardless of the locale; invalid bytes only affect messages
             errors="replace",
             check=False,
             timeout=timeout_s,
         )
     except subprocess.TimeoutExpired:
         raise FlowerError(
-            f"flwr {arguments[0]} did not end within {timeout_s:g} s; the run goes on at the "
-            "SuperLink, and nestling-cloud federated rounds shows what comes of it"
+            f"flwr {arguments[0]} did not end within {timeout_s:g} s; the run continues at the "
+            "SuperLink, and nestling-cloud federated rounds shows its result"
         ) from None
     if done.returncode:
         raise FlowerError(f"flwr {arguments[0]}: {(done.stderr or done.stdout).strip()[-600:]}")
@@ -217,11 +229,11 @@ def _flwr(home: Path, link: Link, arguments: Sequence[str], timeout_s: float | N
 
 
 def _json(text: str) -> Mapping[str, Any]:
-    """What flwr says in JSON, a failure too, among words that it says besides."""
+    """Parse the JSON in flwr's output, which may begin with other text; raise if it failed."""
     try:
-        told: Mapping[str, Any] = parse_json(text[text.index("{") :])
+        output: Mapping[str, Any] = parse_json(text[text.index("{") :])
     except ValueError as err:
-        raise FlowerError(f"flwr did not answer in JSON: {text.strip()[-600:]}") from err
-    if not told.get("success", True):
-        raise FlowerError(f"flwr: {told.get('error-message', 'it failed')}")
-    return told
+        raise FlowerError(f"flwr did not print JSON: {text.strip()[-600:]}") from err
+    if not output.get("success", True):
+        raise FlowerError(f"flwr: {output.get('error-message', 'it failed')}")
+    return output

@@ -1,6 +1,6 @@
-"""What happened in every federated round, kept in the receipt store's database.
+"""Store the result of every federated round in the receipt store's database.
 
-Imports neither flwr nor torch: the console shows rounds where neither is installed.
+It imports neither flwr nor torch, so that the console can show rounds where neither is installed.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ ROUNDS = sa.Table(
     sa.Column("verdict", sa.Text, nullable=False),
 )
 
-# As text, so that one that is damaged is told from the others.
+# Read as text, so that a damaged value affects only its own row.
 _JSON = ("participants", "dropped", "accuracy")
 _COLUMNS = [
     sa.cast(column, sa.Text).label(column.name) if column.name in _JSON else column
@@ -45,21 +45,21 @@ _LOG = logging.getLogger(__name__)
 
 
 class RoundsError(CloudError):
-    """A table of rounds that cannot be opened."""
+    """The table of rounds cannot be opened."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Participant:
-    """A client whose update counted.
+    """A client whose update was used in a round.
 
     Attributes:
-        device: its name for itself.
-        node: Flower's number for it, as text: it is too large for JSON's numbers.
-        capacity: the largest that it trained.
-        examples: that it trained on.
-        held_out: that it judged by.
-        accuracy_before: on those, of the model that it was sent.
-        accuracy_after: on those, of what it made of it.
+        device: name that the client gave itself.
+        node: Flower's number for it, as text because it is too large for a JSON number.
+        capacity: largest capacity that it trained.
+        examples: examples that it trained on.
+        held_out: its held-out examples.
+        accuracy_before: accuracy on the held-out examples of the model that it received.
+        accuracy_after: accuracy on the held-out examples of the model that it trained.
     """
 
     device: str
@@ -72,8 +72,14 @@ class Participant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dropped:
-    """A client that was left out of a round, and why."""
+class Exclusion:
+    """A client that was left out of a round.
+
+    Attributes:
+        device: name that the client gave itself, "?" if it is not known.
+        node: Flower's number for it, as text.
+        reason: why it was left out.
+    """
 
     device: str
     node: str
@@ -82,22 +88,22 @@ class Dropped:
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One round.
+    """The result of one round.
 
     Attributes:
-        run: which run of rounds it belongs to.
-        number: from 1.
-        started_ms: Unix time.
-        ended_ms: likewise.
-        bundle_version: that the run began with.
-        participants: whose updates counted.
-        dropped: who was left out.
-        bytes_down: arrays sent to clients.
-        bytes_up: arrays that came back.
-        accuracy: of each capacity on the cloud's calibration data, after the round.
-        averaged: whether the model changed; too few clients leave it as it was.
-        released: version of the bundle that the run ended with, in its last round.
-        verdict: in the run's last round, why it was released, or why not.
+        run: name of the run that the round belongs to.
+        number: number of the round in its run, from 1.
+        started_ms: start, Unix time in ms.
+        ended_ms: end, Unix time in ms.
+        bundle_version: bundle from which the run started.
+        participants: clients whose updates were used.
+        dropped: clients that were left out.
+        bytes_down: size of the arrays sent to clients.
+        bytes_up: size of the arrays received from clients.
+        accuracy: accuracy of each capacity on the cloud's calibration data after the round.
+        averaged: True if the updates were averaged; False if there were too few of them.
+        released: only in the run's last round: version of the bundle that was released.
+        verdict: only in the run's last round: why a bundle was released, or why not.
     """
 
     run: str
@@ -106,7 +112,7 @@ class Round:
     ended_ms: int
     bundle_version: str
     participants: tuple[Participant, ...]
-    dropped: tuple[Dropped, ...]
+    dropped: tuple[Exclusion, ...]
     bytes_down: int
     bytes_up: int
     accuracy: tuple[float, ...]
@@ -116,24 +122,24 @@ class Round:
 
 
 class RoundLog:
-    """The table of rounds. May be used from several threads and processes.
+    """The table of rounds. Safe to use from several threads and processes.
 
     Args:
-        url: database URL, the receipt store's.
+        url: database URL of the receipt store.
 
     Raises:
         RoundsError: the database cannot be opened.
     """
 
     def __init__(self, url: str) -> None:
-        self._told: set[str] = set()  # which rounds are damaged
+        self._reported: set[str] = set()  # damaged rounds that have been logged
         try:
             self._database = Database(url)
             METADATA.create_all(self._database.engine)
         except (sa.exc.SQLAlchemyError, ImportError) as err:
             raise RoundsError(
-                f"cannot open the table of rounds in {url}: {err}; name the database that "
-                "`nestling-cloud serve` stores receipts in"
+                f"cannot open the table of rounds in {url}: {err}; name the database in which "
+                "nestling-cloud serve stores receipts"
             ) from err
 
     def __enter__(self) -> Self:
@@ -148,42 +154,47 @@ class RoundLog:
         self.close()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         self._database.close()
 
     def put(self, entry: Round) -> None:
-        """Keep a round that ended, in place of what was known of it before."""
+        """Store a finished round, replacing an earlier entry for it."""
         columns = ROUNDS.c
-        known = sa.delete(ROUNDS).where(columns.run == entry.run, columns.number == entry.number)
+        delete = sa.delete(ROUNDS).where(columns.run == entry.run, columns.number == entry.number)
         with self._database.writing() as connection:
-            connection.execute(known)
+            connection.execute(delete)
             connection.execute(sa.insert(ROUNDS).values(**dataclasses.asdict(entry)))
 
     def rounds(self, limit: int = 100, run: str | None = None) -> list[Round]:
-        """Latest rounds, newest first; of one run, or of all; without rows that make no sense."""
+        """Return the latest rounds, newest first, without damaged rows.
+
+        Args:
+            limit: most rounds to return.
+            run: name of one run; None for all runs.
+        """
         columns = ROUNDS.c
         query = sa.select(*_COLUMNS).order_by(columns.started_ms.desc(), columns.number.desc())
         if run is not None:
             query = query.where(columns.run == run)
         with self._database.reading() as connection:
             rows = list(connection.execute(query.limit(limit)).mappings())
-        return [found for found in map(self._round_or_none, rows) if found is not None]
+        return [entry for entry in map(self._round_or_none, rows) if entry is not None]
 
     def count(self) -> int:
-        """Rounds of all runs."""
+        """Return the number of rounds of all runs."""
         with self._database.reading() as connection:
             return int(
                 connection.execute(sa.select(sa.func.count()).select_from(ROUNDS)).scalar_one()
             )
 
     def _round_or_none(self, row: Mapping[str, Any] | sa.RowMapping) -> Round | None:
-        """Read a row; one that is damaged must not take the others and the console with it."""
+        """Read a row; return None if it is damaged, so that the console can show the others."""
         try:
             return _round(row)
         except (ValueError, TypeError) as err:
             name = f"round {row['number']} of {row['run']}"
-            if name not in self._told:  # a console asks every few seconds
-                self._told.add(name)
+            if name not in self._reported:  # the console reads the rounds every few seconds
+                self._reported.add(name)
                 _LOG.warning("%s cannot be read: %s", name, err)
             return None
 
@@ -191,11 +202,11 @@ class RoundLog:
 def _round(row: Mapping[str, Any] | sa.RowMapping) -> Round:
     lists = {name: parse_json(row[name]) for name in _JSON}
     parts: dict[str, Sequence[Any]] = {
-        "participants": tuple(Participant(**one) for one in lists["participants"]),
-        "dropped": tuple(Dropped(**one) for one in lists["dropped"]),
-        "accuracy": tuple(float(one) for one in lists["accuracy"]),
+        "participants": tuple(Participant(**fields) for fields in lists["participants"]),
+        "dropped": tuple(Exclusion(**fields) for fields in lists["dropped"]),
+        "accuracy": tuple(float(share) for share in lists["accuracy"]),
     }
-    found = Round(**{**row, **parts})
-    if not all(isinstance(number, int) for number in (found.started_ms, found.ended_ms)):
-        raise TypeError("its times are no numbers")
-    return found
+    entry = Round(**{**row, **parts})
+    if not all(isinstance(number, int) for number in (entry.started_ms, entry.ended_ms)):
+        raise TypeError("its times are not numbers")
+    return entry

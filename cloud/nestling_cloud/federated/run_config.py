@@ -1,4 +1,4 @@
-"""What a run of federated rounds is told: the keys of the Flower app's run configuration."""
+"""Configuration of a run of federated rounds, passed as the Flower app's run configuration."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,23 +8,26 @@ from typing import Any, Self
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What a run of rounds is told; every field is a key of the run configuration.
+    """Options of a run of rounds; every field is a key of Flower's run configuration.
 
     Attributes:
         repository: folder of the releases.
         store: database URL of receipts and rounds.
         task: a built-in task's name, or FILE.py:NAME.
-        data_dir: folder with the task's data, empty for the usual places.
-        seed: that the bundle was trained with; it decides which data is for training.
-        run: name of the run in the record; empty makes one up.
-        rounds: how many.
-        min_clients: with fewer a round changes nothing.
-        local_epochs: of a client in a round.
-        client_weight: of the clients' models against the teacher's, afterwards.
-        timeout_s: what a client may take for one answer.
-        wait_s: what the nodes may take to connect.
-        calibration_margin: what the capacities may lose on the calibration data, part of 1.
-        client_margin: what the median client may lose on its held-out data, part of 1.
+        data_dir: folder with the task's data; empty to search the usual places.
+        seed: random seed that the bundle was trained with; it determines the training data.
+        run: name of the run in the table of rounds; empty to generate one.
+        rounds: number of rounds.
+        min_clients: fewest usable updates in a round; with fewer, the model does not change.
+        local_epochs: epochs that a client trains in a round.
+        client_weight: weight of the clients' models against the teacher in the distillation that
+            follows the rounds, 0 to 1.
+        timeout_s: most time for one answer of a client.
+        wait_s: most time for the nodes to connect.
+        calibration_margin: accuracy that the capacities may lose on the calibration data, as a
+            fraction of 1.
+        client_margin: accuracy that the median client may lose on its held-out data, as a fraction
+            of 1.
     """
 
     repository: str
@@ -44,10 +47,10 @@ class RunConfig:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Read a Flower run configuration; keys of others are left alone."""
+        """Create a configuration from Flower's run configuration; other keys are ignored."""
         names = {field.name: field.name.replace("_", "-") for field in dataclasses.fields(cls)}
         return cls(**{name: values[key] for name, key in names.items() if key in values})
 
     def values(self) -> dict[str, str | int | float]:
-        """The same as a Flower run configuration."""
+        """Return the options as a Flower run configuration."""
         return {name.replace("_", "-"): value for name, value in vars(self).items()}

@@ -1,6 +1,7 @@
-"""The server's side of a run of federated rounds, as a Flower ServerApp.
+"""Run federated rounds on the server side, as a Flower ServerApp.
 
-It runs where the repository is: in the simulator's process, or in one that a SuperLink starts.
+It runs on the machine that has the repository: in the simulator's process, or in one that a
+SuperLink starts.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.errors import CloudError
 from nestling_cloud.federated.ensemble import EnsembleRecipe, distil_ensemble, teacher_logits
 from nestling_cloud.federated.release_gate import Margins, Verdict, judge
-from nestling_cloud.federated.round_log import Dropped, Participant, Round, RoundLog
+from nestling_cloud.federated.round_log import Exclusion, Participant, Round, RoundLog
 from nestling_cloud.federated.run_config import RunConfig
 from nestling_cloud.federated.strategy import (
     NestedAveraging,
@@ -43,40 +44,44 @@ app = ServerApp()
 
 
 class NotReleasedError(CloudError):
-    """Rounds whose result is not released; the text says why."""
+    """The result of the rounds was not released; the text says why."""
 
 
 class CheckpointError(CloudError):
-    """A checkpoint that no round can start from."""
+    """No round can start from the bundle's checkpoint, or it is of another task."""
 
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Run the rounds and release what comes of them.
+    """Run the rounds and release the result.
+
+    Args:
+        grid: Flower's connection to the clients.
+        context: Flower's context, with the run configuration.
 
     Raises:
-        NotReleasedError: nothing was released, so that Flower calls the run failed.
+        NotReleasedError: nothing was released; Flower then reports the run as failed.
     """
     run_rounds(grid, RunConfig.of(context.run_config), Silent())
 
 
 def run_rounds(grid: Grid, config: RunConfig, progress: Progress) -> str:
-    """Run rounds, distil, requantise, refit, judge, release.
+    """Run rounds, distill, quantize, fit the multiplexer again, compare, and release.
 
     Args:
-        grid: where the clients are.
-        config: what to do.
-        progress: told every epoch of the cloud's own training.
+        grid: Flower's connection to the clients.
+        config: options of the run.
+        progress: advances with every epoch of the cloud's own training.
 
     Returns:
-        Version of the bundle that was released.
+        The version of the released bundle.
 
     Raises:
-        NotReleasedError: too few clients, or a result that is worse than the margins allow; the
-            table of rounds says so too.
-        CloudError: no bundle, no checkpoint, or no data to go on from.
+        NotReleasedError: there were too few clients, or the result loses more than the margins
+            allow; the table of rounds records it too.
+        CloudError: the bundle, its checkpoint or the task's data is missing or invalid.
     """
-    logging.getLogger("flwr").setLevel(logging.WARNING)  # every round is recorded instead
+    logging.getLogger("flwr").setLevel(logging.WARNING)  # the table of rounds has more
     with RoundLog(config.store) as log:
         run = _Run(grid, config, log, progress)
         try:
@@ -106,34 +111,33 @@ class _Run:
         assert desired is not None  # it has a manifest
         self._version = desired.bundle_version
         self._task, self._splits = _task(config, self._manifest)
-        self._day_0 = _checkpoint(self._repository, self._version, self._task)
-        ground = RoundBase(
+        self._initial = _checkpoint(self._repository, self._version, self._task)
+        base = RoundBase(
             signature=self._manifest.signature,
             student=self._task.student,
             bundle_version=self._version,
         )
-        self._strategy = NestedAveraging(ground, _rules(config))
-        self._whole: Arrays = self._day_0
+        self._strategy = NestedAveraging(base, _rules(config))
+        self._whole: Arrays = self._initial
 
     def rounds(self) -> None:
-        """Let Flower run the rounds; each is recorded when it ends."""
+        """Let Flower run the rounds, and record each when it ends."""
         result = self._strategy.start(
             self._grid,
-            record_of(self._day_0),
+            record_of(self._initial),
             num_rounds=self._config.rounds,
             timeout=self._config.timeout_s,
             evaluate_fn=self._record,
         )
         if not result.arrays:
             raise NotReleasedError(
-                f"not released: no round had {self._config.min_clients} clients whose updates "
-                "could be used, so the model is what it was; the table of rounds says why each "
-                "was dropped"
+                f"not released: no round had {self._config.min_clients} usable updates, so the "
+                "model has not changed; the table of rounds says why each client was dropped"
             )
         self._whole = {name: array.numpy() for name, array in result.arrays.items()}
 
     def release(self) -> str:
-        """Make the next bundle of what the rounds left, and release it if it is good enough."""
+        """Build the next bundle from the result of the rounds, and release it if it passes."""
         candidate, student = self._learn()
         verdict = self._judge(candidate, student)
         self.verdict = verdict.reason
@@ -141,19 +145,26 @@ class _Run:
             raise NotReleasedError(f"not released: {verdict.reason}")
         current = self._repository.desired()
         if current is None or current.bundle_version != self._version:
-            raise NotReleasedError("not released: another bundle was released meanwhile; run again")
+            raise NotReleasedError(
+                "not released: another bundle was released during the run; run the rounds again"
+            )
         released = release_bundle(
             self._repository, self._task, candidate, release=self._manifest.release + 1
         )
         return released.bundle_version
 
     def settle(self, released: str | None, verdict: str) -> None:
-        """Record how the run ended, if it came as far as a round."""
+        """Record the result of the run, if it had a round.
+
+        Args:
+            released: version of the released bundle, None if there is none.
+            verdict: why it was released, or why not.
+        """
         if self._latest is None:
             return
-        # Comparing the candidate took bytes, and may have lost clients.
-        known = _round(self._name, self._version, self._strategy.tally, self._latest.accuracy)
-        self._log.put(dataclasses.replace(known, released=released, verdict=verdict))
+        # Taken again, because comparing the candidate sent more bytes and may have dropped clients.
+        last = _round(self._name, self._version, self._strategy.tally, self._latest.accuracy)
+        self._log.put(dataclasses.replace(last, released=released, verdict=verdict))
 
     def _learn(self) -> tuple[LearnedTask, NestedStudent]:
         config = self._config
@@ -187,19 +198,19 @@ class _Run:
         return candidate, student
 
     def _judge(self, candidate: LearnedTask, student: NestedStudent) -> Verdict:
-        # The student now has the rounded weights that the bundle ships.
-        judged = self._strategy.ask(self._grid, self._day_0, arrays_of(student))
+        # The student now has the quantized weights of the bundle.
+        comparisons = self._strategy.ask(self._grid, self._initial, arrays_of(student))
         return judge(
             [entry.accuracy for entry in self._manifest.capacities],
             [entry.accuracy for entry in candidate.capacities],
-            judged,
+            comparisons,
             Margins(
                 calibration=self._config.calibration_margin, clients=self._config.client_margin
             ),
         )
 
     def _record(self, number: int, arrays: ArrayRecord) -> MetricRecord | None:
-        if number == 0:  # Flower asks before the first round, too
+        if number == 0:  # Flower also calls this before the first round
             return None
         student = student_of(
             self._task.signature,
@@ -226,8 +237,8 @@ def _task(config: RunConfig, manifest: Manifest) -> tuple[Task, Splits]:
     task = load_task(config.task)
     if task.name != manifest.task:
         raise CheckpointError(
-            f"the repository has a bundle of task {manifest.task!r}, and {config.task!r} is "
-            f"{task.name!r}; name the task that it was trained on"
+            f"the repository has a bundle of task {manifest.task!r}, but {config.task!r} is task "
+            f"{task.name!r}; name the task that the bundle was trained for"
         )
     data_dir = Path(config.data_dir) if config.data_dir else None
     return task, task.load_checked(data_dir, config.seed)
@@ -239,7 +250,9 @@ def _checkpoint(repository: Repository, version: str, task: Task) -> Arrays:
         arrays = read_arrays(repository.read_checkpoint(version))
         student_of(task.signature, task.student, arrays)
     except WeightsError as err:
-        raise CheckpointError(f"{path} is no checkpoint of {task.name}: {err}") from err
+        raise CheckpointError(
+            f"{path} is not a checkpoint of {task.name}: {err}; train and release the bundle again"
+        ) from err
     return arrays
 
 
@@ -250,7 +263,7 @@ def _accuracies(student: NestedStudent, examples: Examples) -> tuple[float, ...]
         torch.cat([student(part, capacity).argmax(1) for part in inputs]).numpy()
         for capacity in range(1, student.config.capacities + 1)
     )
-    return tuple(float(np.mean(given == examples.labels)) for given in answers)
+    return tuple(float(np.mean(answer == examples.labels)) for answer in answers)
 
 
 def _round(run: str, version: str, tally: RoundTally, accuracy: tuple[float, ...]) -> Round:
@@ -266,14 +279,14 @@ def _round(run: str, version: str, tally: RoundTally, accuracy: tuple[float, ...
                 node=str(member.node),
                 capacity=member.capacity,
                 examples=trained.update.examples,
-                held_out=trained.judged.held_out,
-                accuracy_before=trained.judged.before,
-                accuracy_after=trained.judged.after,
+                held_out=trained.comparison.held_out,
+                accuracy_before=trained.comparison.before,
+                accuracy_after=trained.comparison.after,
             )
             for member, trained in tally.trained
         ),
         dropped=tuple(
-            Dropped(device=device, node=str(node), reason=reason)
+            Exclusion(device=device, node=str(node), reason=reason)
             for node, device, reason in tally.dropped
         ),
         bytes_down=tally.bytes_down,

@@ -1,4 +1,4 @@
-"""Flower's strategy for a nest: every client gets, trains and returns the prefix it can hold."""
+"""Flower strategy for a nest: every client receives, trains and returns the prefix it can hold."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ from nestling_cloud.federated.update_checks import (
     HeldOutComparison,
     Member,
     UpdateError,
-    check_judged,
+    check_comparison,
     check_member,
     check_trained,
     device_name,
@@ -41,20 +41,20 @@ from nestling_core.student.weights import Arrays, prefix_shapes, take
 _T = TypeVar("_T")
 _NO_REPLY = "no reply in time"
 _LOOK_S = 1.0
-_SILENT = "it did not say why"
+_NO_REASON = "no reason given"
 _LONGEST = 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How a round goes.
+    """How a round is run.
 
     Attributes:
-        min_clients: with fewer sound updates a round leaves the model as it was.
-        recipe: how clients learn.
-        timeout_s: what a client may take for one answer.
-        wait_s: what the nodes may take to connect before the first round.
-        seed: of the clients' shuffling.
+        min_clients: fewest valid updates in a round; with fewer, the model does not change.
+        recipe: how clients train.
+        timeout_s: most time for one answer of a client.
+        wait_s: most time for the nodes to connect before a round.
+        seed: random seed of the clients' shuffling.
     """
 
     min_clients: int
@@ -66,7 +66,13 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundBase:
-    """What the rounds are of: the task's signature, the student's sizes, the bundle."""
+    """The model that the rounds train.
+
+    Attributes:
+        signature: signature of the task.
+        student: sizes of the student.
+        bundle_version: version of the bundle that the rounds start from.
+    """
 
     signature: Signature
     student: StudentConfig
@@ -75,16 +81,16 @@ class RoundBase:
 
 @dataclass(kw_only=True)
 class RoundTally:
-    """A round as the strategy saw it.
+    """What the strategy records of a round.
 
     Attributes:
-        number: from 1.
-        started_ms: Unix time.
-        trained: sound answers with who gave them.
-        dropped: who was left out (node, device, reason).
-        bytes_down: arrays sent.
-        bytes_up: arrays that came back.
-        averaged: whether the model changed.
+        number: number of the round, from 1.
+        started_ms: start, Unix time in ms.
+        trained: valid updates, each with its client.
+        dropped: clients that were left out, as (node, device, reason).
+        bytes_down: size of the arrays sent to clients.
+        bytes_up: size of the arrays received from clients.
+        averaged: True if the updates were averaged.
     """
 
     number: int
@@ -97,15 +103,18 @@ class RoundTally:
 
 
 class NestedAveraging(Strategy):
-    """Federated averaging of nested widths, on Flower's own interface.
+    """Federated averaging of nested widths, as a Flower strategy.
 
     Args:
-        ground: what the rounds are of.
-        rules: how they go.
+        base: the model that the rounds train.
+        rules: how a round is run.
+
+    Attributes:
+        tally: record of the latest round.
     """
 
-    def __init__(self, ground: RoundBase, rules: Rules) -> None:
-        self._ground = ground
+    def __init__(self, base: RoundBase, rules: Rules) -> None:
+        self._base = base
         self._rules = rules
         self._whole: Arrays = {}
         self._members: dict[int, Member] = {}
@@ -115,13 +124,13 @@ class NestedAveraging(Strategy):
 
     @property
     def updates(self) -> list[Update]:
-        """What the latest round that averaged was made of."""
+        """The updates of the latest round that averaged any."""
         return [trained.update for _, trained in self._latest]
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Ask who is there and what they can hold, and send each the prefix of its capacity."""
+        """Query the connected nodes and send each the prefix of the capacity that it can hold."""
         del config
         self.tally = RoundTally(number=server_round, started_ms=unix_ms())
         self._whole = _numpy(arrays)
@@ -135,7 +144,7 @@ class NestedAveraging(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Average the sound updates; with too few of them the model stays as it was."""
+        """Average the valid updates; with too few of them, return no new model."""
 
         def check(member: Member, reply: Message) -> ClientUpdate:
             return check_trained(
@@ -143,10 +152,10 @@ class NestedAveraging(Strategy):
                 _arrays(reply),
                 _record(reply.content.config_records, messages.CONFIG),
                 _record(reply.content.metric_records, messages.METRICS),
-                signature=self._ground.signature,
-                student=self._ground.student,
+                signature=self._base.signature,
+                student=self._base.student,
                 server_round=server_round,
-                bundle_version=self._ground.bundle_version,
+                bundle_version=self._base.bundle_version,
             )
 
         self.tally.trained = self._sort(self._asked, replies, check)
@@ -160,22 +169,31 @@ class NestedAveraging(Strategy):
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Nothing to ask: a client's answer to a train message tells its accuracies."""
+        """Return no messages: clients report their accuracies with their updates."""
         del server_round, arrays, config, grid
         return []
 
     def aggregate_evaluate(
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
-        """Nothing was asked."""
+        """Return None, because nothing was sent."""
         del server_round, replies
         return None
 
     def summary(self) -> None:
-        """Nothing to log: every round is recorded."""
+        """Log nothing, because every round is recorded."""
 
     def ask(self, grid: Grid, baseline: Arrays, candidate: Arrays) -> list[HeldOutComparison]:
-        """Let the clients of the latest averaged round compare two models on held-out data."""
+        """Let the clients of the latest averaged round compare two models on held-out data.
+
+        Args:
+            grid: Flower's connection to the clients.
+            baseline: weights of the model that the rounds started from.
+            candidate: weights of the model that may be released.
+
+        Returns:
+            The valid comparisons.
+        """
         number = self.tally.number
         members = {member.node: member for member, _ in self._latest}
         sent = [
@@ -189,22 +207,22 @@ class NestedAveraging(Strategy):
         ]
 
         def check(_: Member, reply: Message) -> HeldOutComparison:
-            return check_judged(
+            return check_comparison(
                 _record(reply.content.config_records, messages.CONFIG),
                 _record(reply.content.metric_records, messages.METRICS),
                 server_round=number,
-                bundle_version=self._ground.bundle_version,
+                bundle_version=self._base.bundle_version,
             )
 
         replies = grid.send_and_receive(sent, timeout=self._rules.timeout_s)
-        return [judged for _, judged in self._sort(members, replies, check)]
+        return [comparison for _, comparison in self._sort(members, replies, check)]
 
     def _meet(self, grid: Grid, server_round: int) -> None:
-        """Ask the nodes that are not known yet what they can do; forget those that left."""
+        """Query new nodes for their capacity and examples, and forget nodes that have left."""
         nodes = self._nodes(grid)
-        self._members = {node: one for node, one in self._members.items() if node in nodes}
+        self._members = {node: member for node, member in self._members.items() if node in nodes}
         unknown = [node for node in nodes if node not in self._members]
-        ask = ConfigRecord({messages.BUNDLE_VERSION: self._ground.bundle_version})
+        ask = ConfigRecord({messages.BUNDLE_VERSION: self._base.bundle_version})
         sent = [
             Message(
                 RecordDict({messages.CONFIG: ask}),
@@ -220,8 +238,8 @@ class NestedAveraging(Strategy):
                 stranger.node,
                 _record(reply.content.config_records, messages.CONFIG),
                 _record(reply.content.metric_records, messages.METRICS),
-                capacities=self._ground.student.capacities,
-                bundle_version=self._ground.bundle_version,
+                capacities=self._base.student.capacities,
+                bundle_version=self._base.bundle_version,
             )
 
         strangers = {
@@ -232,7 +250,7 @@ class NestedAveraging(Strategy):
             self._members[member.node] = member
 
     def _nodes(self, grid: Grid) -> list[int]:
-        """Nodes that are connected, in order; enough of them are waited for."""
+        """Wait, within the limit, for enough nodes; return all that are connected, in order."""
         deadline = time.monotonic() + self._rules.wait_s
         pause = threading.Event()
         while True:
@@ -244,17 +262,17 @@ class NestedAveraging(Strategy):
     def _message(
         self, kind: str, member: Member, server_round: int, models: Mapping[str, Arrays]
     ) -> Message:
-        ground = self._ground
-        shapes = prefix_shapes(ground.signature, ground.student, member.capacity)
+        base = self._base
+        shapes = prefix_shapes(base.signature, base.student, member.capacity)
         records = {name: record_of(take(model, shapes)) for name, model in models.items()}
         self.tally.bytes_down += sum(record.count_bytes() for record in records.values())
         config = ConfigRecord(
             {
-                messages.BUNDLE_VERSION: ground.bundle_version,
+                messages.BUNDLE_VERSION: base.bundle_version,
                 messages.ROUND: server_round,
                 messages.CAPACITY: member.capacity,
                 messages.SEED: self._rules.seed,
-                **messages.student_fields(ground.student),
+                **messages.student_fields(base.student),
                 **messages.recipe_fields(self._rules.recipe),
             }
         )
@@ -267,23 +285,23 @@ class NestedAveraging(Strategy):
         replies: Iterable[Message],
         check: Callable[[Member, Message], _T],
     ) -> list[tuple[Member, _T]]:
-        """Tell sound answers, in order of their nodes, from those that are dropped."""
-        sound: dict[int, tuple[Member, _T]] = {}
+        """Check the replies, record the dropped ones, and return the valid ones by node number."""
+        valid: dict[int, tuple[Member, _T]] = {}
         waiting = dict(asked)
         for reply in replies:
             node = reply.metadata.src_node_id
             member = waiting.pop(node, None)
-            if member is None:  # nobody asked it, or it answered already
-                self._drop(node, "?", "an answer that nobody asked for")
+            if member is None:  # it was not asked, or it has already answered
+                self._drop(node, "?", "unrequested answer")
                 continue
             try:
                 self._count(reply)
-                sound[node] = (member, check(member, reply))
+                valid[node] = (member, check(member, reply))
             except UpdateError as err:
-                self._drop(node, _spoken(member, reply), str(err))
+                self._drop(node, _name_of(member, reply), str(err))
         for node, member in waiting.items():
             self._drop(node, member.device, _NO_REPLY)
-        return [sound[node] for node in sorted(sound)]
+        return [valid[node] for node in sorted(valid)]
 
     def _count(self, reply: Message) -> None:
         if reply.has_error():
@@ -300,12 +318,12 @@ class NestedAveraging(Strategy):
 
 
 def record_of(arrays: Arrays) -> ArrayRecord:
-    """Arrays for a message."""
+    """Convert arrays to a record for a Flower message."""
     return ArrayRecord({name: Array(array) for name, array in arrays.items()})
 
 
-def _spoken(member: Member, reply: Message) -> str:
-    """The name of who is dropped: as it said before, or else as it says now."""
+def _name_of(member: Member, reply: Message) -> str:
+    """Return a client's known name, or else the name in its reply."""
     if member.device != "?" or reply.has_error():
         return member.device
     return device_name(_record(reply.content.config_records, messages.CONFIG))
@@ -313,13 +331,13 @@ def _spoken(member: Member, reply: Message) -> str:
 
 def _last_line(reason: str | None) -> str:
     lines = (reason or "").strip().splitlines()
-    return _one_line(lines[-1]) if lines else _SILENT
+    return _one_line(lines[-1]) if lines else _NO_REASON
 
 
 def _one_line(reason: object) -> str:
-    """What a client says of itself, fit to be shown."""
+    """Make a client's text safe to show: one line of printable characters."""
     text = " ".join(str(reason).split())
-    return "".join(letter for letter in text if letter.isprintable())[:_LONGEST] or _SILENT
+    return "".join(letter for letter in text if letter.isprintable())[:_LONGEST] or _NO_REASON
 
 
 def _record(records: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -330,11 +348,11 @@ def _record(records: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _arrays(reply: Message) -> dict[str, NDArray[np.float32]]:
     record = reply.content.array_records.get(messages.ARRAYS)
     if record is None:
-        raise UpdateError("no arrays")
+        raise UpdateError("its update has no arrays")
     try:
         return _numpy(record)
-    except Exception as err:  # whatever numpy makes of bytes that a stranger sent
-        raise UpdateError(f"arrays that cannot be read: {type(err).__name__}") from err
+    except Exception as err:  # numpy may raise anything for bytes of a stranger
+        raise UpdateError(f"its arrays cannot be read: {type(err).__name__}") from err
 
 
 def _numpy(record: ArrayRecord) -> dict[str, NDArray[np.float32]]:

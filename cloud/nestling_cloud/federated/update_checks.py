@@ -1,4 +1,4 @@
-"""Whether to believe what a client says. Pure: values in, a sound value or the reason out."""
+"""Check what clients send. Pure: each function returns a valid value or raises the reason."""
 
 import math
 from collections.abc import Mapping
@@ -16,24 +16,24 @@ from nestling_core.student import messages
 from nestling_core.student.config import StudentConfig
 from nestling_core.student.weights import WeightsError, check_arrays, trained_shapes
 
-# A client that claims more than this wants its word to count for everybody's.
+# A client that claims more would dominate the average.
 MOST_EXAMPLES = 1_000_000
 _NAMELESS = "?"
 
 
 class UpdateError(CloudError):
-    """A client's answer that is left out; the text is the reason that is recorded."""
+    """A client's answer is rejected; the text is recorded as the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A client that takes part, as it described itself.
+    """A client that takes part in rounds, as it describes itself.
 
     Attributes:
         node: Flower's number for it.
-        device: its name; nobody has checked it.
-        capacity: the largest that its budget admits.
-        examples: that it could train on.
+        device: name that it gives itself; the name is not verified.
+        capacity: largest capacity that its budget admits.
+        examples: examples that it can train on.
     """
 
     node: int
@@ -44,7 +44,13 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOutComparison:
-    """Two models on a client's held-out data: the accuracies, and on how many examples."""
+    """A client's comparison of two models on its held-out data.
+
+    Attributes:
+        held_out: number of examples.
+        before: accuracy of the earlier model.
+        after: accuracy of the later model.
+    """
 
     held_out: int
     before: float
@@ -53,10 +59,15 @@ class HeldOutComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientUpdate:
-    """A sound answer to a train message."""
+    """A valid answer to a train message.
+
+    Attributes:
+        update: the weights that the client trained.
+        comparison: accuracies of the model that it received and the model that it trained.
+    """
 
     update: Update
-    judged: HeldOutComparison
+    comparison: HeldOutComparison
 
 
 def check_member(
@@ -67,10 +78,18 @@ def check_member(
     capacities: int,
     bundle_version: str,
 ) -> Member:
-    """Believe what a client says of itself.
+    """Check a client's description of itself.
+
+    Args:
+        node: Flower's number for the client.
+        config: configuration record of its answer.
+        metrics: metric record of its answer.
+        capacities: number of the student's capacities.
+        bundle_version: bundle that the rounds start from.
 
     Raises:
-        UpdateError: it runs another bundle, or what it says cannot be.
+        UpdateError: the client runs another bundle, admits no capacity, has too few examples, or
+            reports an invalid value.
     """
     _check_version(config, bundle_version)
     capacity = _count(metrics, messages.CAPACITY, most=capacities)
@@ -78,7 +97,7 @@ def check_member(
         raise UpdateError("its budget admits no capacity")
     examples = _count(metrics, messages.EXAMPLES, most=MOST_EXAMPLES)
     if examples < 2:
-        raise UpdateError(f"{examples} examples are too few to learn from")
+        raise UpdateError(f"its {examples} examples are too few to train on")
     return Member(node=node, device=device_name(config), capacity=capacity, examples=examples)
 
 
@@ -93,16 +112,28 @@ def check_trained(
     server_round: int,
     bundle_version: str,
 ) -> ClientUpdate:
-    """Believe what a client trained.
+    """Check the weights that a client trained.
+
+    Args:
+        member: the client.
+        arrays: its weights by name.
+        config: configuration record of its answer.
+        metrics: metric record of its answer.
+        signature: signature of the task.
+        student: sizes of the student.
+        server_round: number of the current round.
+        bundle_version: bundle that the rounds start from.
 
     Raises:
-        UpdateError: stale, of another bundle, or with arrays or numbers that cannot be.
+        UpdateError: the answer is of another round or bundle, or its arrays or metrics are invalid.
     """
     _check_round(config, server_round)
     _check_version(config, bundle_version)
     examples = _count(metrics, messages.EXAMPLES, most=MOST_EXAMPLES)
     if not 0 < examples <= member.examples:
-        raise UpdateError(f"{examples} examples, and {member.examples} when it was asked")
+        raise UpdateError(
+            f"it trained on {examples} examples, but had {member.examples} before the round"
+        )
     try:
         check_arrays(arrays, trained_shapes(signature, student, member.capacity))
     except WeightsError as err:
@@ -110,24 +141,30 @@ def check_trained(
     update = Update(
         node=member.node, capacity=member.capacity, examples=examples, arrays=dict(arrays)
     )
-    return ClientUpdate(update=update, judged=_judged(metrics))
+    return ClientUpdate(update=update, comparison=_comparison(metrics))
 
 
-def check_judged(
+def check_comparison(
     config: Mapping[str, Any], metrics: Mapping[str, Any], *, server_round: int, bundle_version: str
 ) -> HeldOutComparison:
-    """Believe what a client found on its held-out data.
+    """Check a client's comparison of two models on its held-out data.
+
+    Args:
+        config: configuration record of its answer.
+        metrics: metric record of its answer.
+        server_round: number of the current round.
+        bundle_version: bundle that the rounds start from.
 
     Raises:
-        UpdateError: stale, of another bundle, or no accuracy.
+        UpdateError: the answer is of another round or bundle, or an accuracy is invalid.
     """
     _check_round(config, server_round)
     _check_version(config, bundle_version)
-    return _judged(metrics)
+    return _comparison(metrics)
 
 
 def device_name(config: Mapping[str, Any]) -> str:
-    """A client's name for itself, if it is one that can be shown."""
+    """Return the name that a client gives itself, or "?" if it is not a valid device name."""
     name = config.get(messages.DEVICE)
     try:
         return check_device_id(name) if isinstance(name, str) else _NAMELESS
@@ -135,7 +172,7 @@ def device_name(config: Mapping[str, Any]) -> str:
         return _NAMELESS
 
 
-def _judged(metrics: Mapping[str, Any]) -> HeldOutComparison:
+def _comparison(metrics: Mapping[str, Any]) -> HeldOutComparison:
     return HeldOutComparison(
         held_out=_count(metrics, messages.HELD_OUT, most=MOST_EXAMPLES),
         before=_share(metrics, messages.ACCURACY_BEFORE),
@@ -146,13 +183,13 @@ def _judged(metrics: Mapping[str, Any]) -> HeldOutComparison:
 def _check_version(config: Mapping[str, Any], wanted: str) -> None:
     found = config.get(messages.BUNDLE_VERSION)
     if found != wanted:
-        raise UpdateError(f"bundle {str(found)[:80]!r}, and the round is of {wanted}")
+        raise UpdateError(f"it runs bundle {str(found)[:80]!r}, but the rounds start from {wanted}")
 
 
 def _check_round(config: Mapping[str, Any], wanted: int) -> None:
     found = config.get(messages.ROUND)
     if found != wanted:
-        raise UpdateError(f"stale: of round {str(found)[:20]}, and this is round {wanted}")
+        raise UpdateError(f"stale answer of round {str(found)[:20]} in round {wanted}")
 
 
 def _count(metrics: Mapping[str, Any], name: str, *, most: int) -> int:

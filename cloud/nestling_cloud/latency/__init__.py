@@ -1,1 +1,1 @@
-"""How long a student takes on a board: networks to measure there, and a model of the times."""
+"""Predict a student's latency on a board: probe networks to measure there, and a fitted model."""

@@ -1,4 +1,4 @@
-"""A student family: what inputs look like and what the network is stacked from."""
+"""Describe a student family: its input signature and the blocks that its networks consist of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from nestling_core.student.config import StudentConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """What a row of widths makes a network of.
+    """A set of networks that differ only in their widths.
 
     Attributes:
-        signature: shape of an input, and the classes.
-        config: the whole student; only its blocks count.
+        signature: input shape and classes.
+        config: the whole student, of which only the blocks matter.
     """
 
     signature: Signature
@@ -25,7 +25,7 @@ class Family:
 
 
 def family_fields(family: Family) -> dict[str, Any]:
-    """A family as what JSON can say."""
+    """Convert a family to JSON values."""
     return {
         "signature": json_format.MessageToDict(family.signature),
         "blocks": [block_fields(block) for block in family.config.blocks],
@@ -33,12 +33,12 @@ def family_fields(family: Family) -> dict[str, Any]:
 
 
 def family_of(fields: Mapping[str, Any]) -> Family:
-    """Read what `family_fields` wrote.
+    """Convert the output of `family_fields` back to a family.
 
     Raises:
-        KeyError: something is missing.
-        TypeError: something else stands where sizes should.
-        ValueError: sizes that make no student, or no signature.
+        KeyError: a field is missing.
+        TypeError: a field has the wrong type.
+        ValueError: the signature or the sizes are invalid.
     """
     try:
         signature = json_format.ParseDict(fields["signature"], Signature())

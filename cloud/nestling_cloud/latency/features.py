@@ -1,9 +1,9 @@
-"""What a latency model sees of a network: a few sums over its layers.
+"""Compute a latency model's features of a network: sums over its layers.
 
-Time is not linear in operations (FastDeepIoT, Yao et al., SenSys 2018): a layer has a cost of its
-own, kernels work on blocks of channels, and gathering a convolution's inputs takes time as well.
-So operations are one feature of several, and kinds of layers that run different kernels are
-summed up by themselves.
+Latency is not linear in operations (FastDeepIoT, Yao et al., SenSys 2018): each layer has a fixed
+cost, kernels process blocks of channels, and gathering a convolution's inputs takes time as well.
+So operations are only one of several features, and kinds of layers that run different kernels are
+summed separately.
 """
 
 import math
@@ -18,30 +18,30 @@ from nestling_core.student.blocks import Block, Conv, Depthwise, Gru, Lstm, Shuf
 from nestling_core.student.plan import LayerPlan, plan
 
 KINDS = ("dense", "grouped", "depthwise", "recurrent", "shuffle")
-# Channels put out, and products summed, that integer kernels take at once.
+# Output channels and summed products that integer kernels process at a time.
 _ROWS, _COLUMNS = 16, 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerWork:
-    """What one layer does to one input.
+    """The work of one layer for one input.
 
     Attributes:
-        layers: 1, so that sums count.
+        layers: 1, so that the sum counts layers.
         macs: multiply-accumulates.
-        blocked_macs: with channels and products filled up to whole blocks.
-        gathered: values that are laid out for the products.
-        values: put out.
-        odd: 1 where the channels put out fill no whole words of 4.
-        odd_values: put out by such a layer.
-        ragged: 1 where they fill no whole blocks of 16.
-        ragged_values: put out by such a layer.
-        source: channels taken in.
-        channels: put out.
-        taps: of the kernel.
-        groups: that the channels are in.
-        stride: on every axis.
-        steps: one after another, of a recurrent layer.
+        blocked_macs: multiply-accumulates with channels and products padded to whole blocks.
+        gathered: values copied into place for the products.
+        values: output values.
+        odd: 1 if the number of output channels is not a multiple of 4.
+        odd_values: output values if `odd`, otherwise 0.
+        ragged: 1 if the number of output channels is not a multiple of 16.
+        ragged_values: output values if `ragged`, otherwise 0.
+        source: input channels.
+        channels: output channels.
+        taps: positions in the kernel.
+        groups: groups that the channels are split into.
+        stride: stride on every axis.
+        steps: sequential steps of a recurrent layer, otherwise 0.
     """
 
     layers: int
@@ -63,15 +63,22 @@ class LayerWork:
 
 _SUMS = tuple(field.name for field in fields(LayerWork))
 NAMES = tuple(f"{kind}_{name}" for kind in KINDS for name in _SUMS)
-# Places of the multiply-accumulates among them.
+# Indices of the features that count multiply-accumulates.
 MACS = [place for place, name in enumerate(NAMES) if name.split("_", 1)[1] == "macs"]
 
 
 def features(family: Family, widths: Sequence[int]) -> NDArray[np.float64]:
-    """Sums over the layers of each kind, (features,), in the order of `NAMES`.
+    """Sum the work of a network's layers, separately for each kind of layer.
+
+    Args:
+        family: family of the network.
+        widths: channels of every block that has a width of its own.
+
+    Returns:
+        The features, (len(NAMES),), in the order of `NAMES`.
 
     Raises:
-        SizesError: the family has no student of these widths.
+        SizesError: the family has no student with these widths.
     """
     sums = np.zeros((len(KINDS), len(_SUMS)))
     for kind, work in layer_works(family, widths):
@@ -80,10 +87,14 @@ def features(family: Family, widths: Sequence[int]) -> NDArray[np.float64]:
 
 
 def layer_works(family: Family, widths: Sequence[int]) -> Iterator[tuple[str, LayerWork]]:
-    """Kind and work of every layer; the linear layer at the end is a dense one.
+    """Yield the kind and the work of every layer; the final linear layer counts as dense.
+
+    Args:
+        family: family of the network.
+        widths: channels of every block that has a width of its own.
 
     Raises:
-        SizesError: the family has no student of these widths.
+        SizesError: the family has no student with these widths.
     """
     _, *axes = family.signature.shape
     layers = plan(family.signature, family.config.narrowed(widths))
@@ -143,7 +154,7 @@ def _work(layer: LayerPlan, positions: int) -> LayerWork:
 
 
 def _matrices(layer: LayerPlan) -> list[tuple[int, int, int]]:
-    """Count, rows and columns of what the layer multiplies with at every position."""
+    """Return count, rows and columns of the matrices that are multiplied at every position."""
     width, source = layer.widths[0], layer.source_channels(1)
     match layer.block:
         case Conv(kernel=kernel, groups=groups):
@@ -157,7 +168,7 @@ def _matrices(layer: LayerPlan) -> list[tuple[int, int, int]]:
 
 
 def _gathered(layer: LayerPlan) -> int:
-    """Values that are laid out for the products at every position."""
+    """Return the number of values copied into place for the products at every position."""
     match layer.block:
         case Conv(kernel=kernel) | Depthwise(kernel=kernel):
             taps: int = kernel**layer.dims
@@ -169,7 +180,7 @@ def _gathered(layer: LayerPlan) -> int:
 
 
 def _edges(channels: int, values: int) -> dict[str, int]:
-    """Whether kernels are left with a rest of channels, and the values put out then."""
+    """Return the fields for a number of output channels that is not a multiple of 4 or 16."""
     odd, ragged = channels % _COLUMNS > 0, channels % _ROWS > 0
     return {
         "odd": int(odd),

@@ -1,4 +1,4 @@
-"""Times networks on this machine: many in one run, in turns, each on one thread."""
+"""Measure latencies of networks on this machine: many in one run, in turns, each on one thread."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,25 +24,28 @@ def medians_us(
     seconds: float = _SECONDS,
     rounds: int = _ROUNDS,
 ) -> list[float]:
-    """Median time of one run of each session on one input, in microseconds.
+    """Measure the median time of one run of each session on one input.
 
-    Only compare figures of one call: another one meets another machine, or another hour of it.
+    Compare figures of the same call only, because the machine's speed changes between calls.
 
     Args:
-        sessions: opened by `nestling_core.execution.session.open_session`: one thread, which does
-            not spin.
-        seconds: for each session in all.
-        rounds: into which these are divided.
+        sessions: sessions opened by `nestling_core.execution.session.open_session`: one thread,
+            which does not spin.
+        seconds: total measuring time for each session.
+        rounds: rounds in which the sessions take turns.
+
+    Returns:
+        The median of each session, µs.
 
     Raises:
-        TimingError: a model with an input that is not of 32-bit floats.
+        TimingError: a model has an input that is not float32.
     """
     networks = [on_random_inputs(session) for session in sessions]
     times: list[list[float]] = [[] for _ in networks]
     opened = [lambda network=network: network for network in networks]
     for place, stretch in in_turns(opened, seconds=seconds, rounds=rounds):
         times[place].extend(stretch.times_ms)
-    return [float(np.median(one)) * 1e3 for one in times]
+    return [float(np.median(times_ms)) * 1e3 for times_ms in times]
 
 
 def widths_us(
@@ -53,17 +56,20 @@ def widths_us(
     seconds: float = _SECONDS,
     rounds: int = _ROUNDS,
 ) -> list[float]:
-    """Median time of the int8 network of each row of widths, in microseconds.
+    """Measure the median time of one run of the int8 network at each row of widths.
 
     Args:
-        family: whose networks they are.
-        rows: channels of every block that has any of its own.
-        rng: draws weights, which have no effect on the time.
-        seconds: for each row in all.
-        rounds: into which these are divided.
+        family: family of the networks.
+        rows: for each network, the channels of every block that has a width of its own.
+        rng: source of the weights, which do not affect the latency.
+        seconds: total measuring time for each network.
+        rounds: rounds in which the networks take turns.
+
+    Returns:
+        The median of each row, µs.
 
     Raises:
-        SizesError: the family has no student of a row's widths.
+        SizesError: the family has no student with a row's widths.
     """
     networks = [int8_network(family, row, rng) for row in rows]
     sessions = [open_session(network.template, network.tensors) for network in networks]

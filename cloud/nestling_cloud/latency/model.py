@@ -1,9 +1,9 @@
-"""How long a network runs that was not measured: a model fitted on probes that were.
+"""Predict the latency of networks that were not measured, from probes that were.
 
-Non-negative linear terms of the features, and a small ensemble of trees on what they leave: the
-linear part carries on where probes are few, the trees see what is not linear (FastDeepIoT, Yao et
-al., SenSys 2018). Both are fitted to relative errors, because a small network's microsecond counts
-for more than a large one's.
+The model has non-negative linear terms of the features and a small ensemble of trees for the
+remaining ratio: the linear part extrapolates where probes are few, and the trees capture what is
+not linear (FastDeepIoT, Yao et al., SenSys 2018). Both are fitted to relative errors, because a
+microsecond matters more for a small network than for a large one.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,16 +32,16 @@ Fit = Callable[[Rows, Rows], Predict]
 
 
 class LatencyModelError(CloudError):
-    """A model that cannot be fitted, or is asked for networks that it knows nothing of."""
+    """A latency model cannot be fitted, or is used for networks of another family."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitError:
-    """Error of predictions for probes that were held out of the fit, relative to what they took.
+    """Relative error of predictions for held-out probes.
 
     Attributes:
-        median: median absolute percentage error, as a share of 1.
-        p90: 90 in 100 probes are predicted better.
+        median: median absolute error as a fraction of the measured latency.
+        p90: 90th percentile of the same.
     """
 
     median: float
@@ -49,49 +49,62 @@ class FitError:
 
 
 class LatencyModel:
-    """Predicts the median time of one run, for one family on one machine."""
+    """Predicts the median time of one run for networks of one family on one machine."""
 
     def __init__(self, table: LatencyTable) -> None:
-        """Fit it; the same table gives the same model, so the table is all that is ever kept.
+        """Fit the model. The same table gives the same model, so only the table is stored.
 
         Raises:
-            LatencyModelError: fewer than `FEWEST_PROBES` probes.
+            LatencyModelError: there are fewer than `FEWEST_PROBES` probes.
         """
         self._family = table.family
         self._predict = fit_trees(*_data(table))
 
     def predict(self, signature: Signature, config: StudentConfig, widths: Sequence[int]) -> float:
-        """Microseconds of one run at these widths.
+        """Predict the median time of one run, µs.
+
+        Args:
+            signature: input shape and classes of the network.
+            config: its student, of which only the blocks matter.
+            widths: channels of every block that has a width of its own.
 
         Raises:
             LatencyModelError: the model was fitted on another family.
-            SizesError: the family has no student of these widths.
+            SizesError: the family has no student with these widths.
         """
         own = self._family
         if config.blocks != own.config.blocks or signature != own.signature:
             raise LatencyModelError(
-                "the latency model was fitted on probes of another student or input; make probes "
-                "of this task with nestling-cloud latency probes, and measure them"
+                "the latency model was fitted on probes of another student or input; write probes "
+                "of this task with nestling-cloud latency probes, and measure them on the device"
             )
         return float(self._predict(features(own, widths)[None])[0])
 
 
 def load_model(probes: Path, table: Path) -> LatencyModel:
-    """Fit a model on a folder of probes and what a machine measured of them.
+    """Fit a latency model to the measured latencies of a folder of probes.
+
+    Args:
+        probes: folder written by `write_probes`.
+        table: file written by `nestling-device profile --models`.
 
     Raises:
-        ProbesError: no such folder.
-        TableError: no such table, or one of other probes.
-        LatencyModelError: too few probes.
+        ProbesError: the folder cannot be read.
+        TableError: the table cannot be read, or is of other probes.
+        LatencyModelError: there are too few probes.
     """
     return LatencyModel(read_table(table, read_probes(probes)))
 
 
 def held_out_error(table: LatencyTable, fit: Fit) -> FitError:
-    """Error of a way to fit, cross-validated in five folds.
+    """Cross-validate a fitting function in five folds.
+
+    Args:
+        table: measured latencies.
+        fit: `fit_trees` or `fit_linear_in_macs`.
 
     Raises:
-        LatencyModelError: too few probes.
+        LatencyModelError: there are too few probes.
     """
     rows, microseconds = _data(table)
     order = np.random.default_rng(0).permutation(len(rows))
@@ -105,29 +118,45 @@ def held_out_error(table: LatencyTable, fit: Fit) -> FitError:
 
 
 def fit_trees(rows: Rows, microseconds: Rows) -> Predict:
-    """Fit the model: linear terms of all features, and trees on the ratio that remains."""
+    """Fit the model: linear terms of all features, and trees for the remaining ratio.
+
+    Args:
+        rows: features of each probe, (N, features).
+        microseconds: measured latency of each probe, (N,).
+
+    Returns:
+        A function from features (M, features) to latencies (M,), µs.
+    """
     linear = _fit_linear(rows, microseconds)
     trees = GradientBoostingRegressor(
         n_estimators=60, max_depth=2, learning_rate=0.05, subsample=0.7, random_state=0
     ).fit(rows, np.log(microseconds / linear(rows)))
-    return lambda asked: linear(asked) * np.exp(trees.predict(asked))
+    return lambda inputs: linear(inputs) * np.exp(trees.predict(inputs))
 
 
 def fit_linear_in_macs(rows: Rows, microseconds: Rows) -> Predict:
-    """Fit what is commonly assumed, to compare with: a constant, and so much for each MAC."""
+    """Fit a baseline to compare with: a constant plus a fixed time for each multiply-accumulate.
+
+    Args:
+        rows: features of each probe, (N, features).
+        microseconds: measured latency of each probe, (N,).
+
+    Returns:
+        A function from features (M, features) to latencies (M,), µs.
+    """
     linear = _fit_linear(rows[:, MACS].sum(1, keepdims=True), microseconds)
-    return lambda asked: linear(asked[:, MACS].sum(1, keepdims=True))
+    return lambda inputs: linear(inputs[:, MACS].sum(1, keepdims=True))
 
 
 def _fit_linear(rows: Rows, microseconds: Rows) -> Predict:
-    spread = np.maximum(rows.max(0), 1.0)  # features are of very different sizes
+    spread = np.maximum(rows.max(0), 1.0)  # features differ greatly in magnitude
     fitted = LinearRegression(positive=True).fit(
         rows / spread, microseconds, sample_weight=microseconds**-2
     )
 
-    def predict(asked: Rows) -> Rows:
-        found: Rows = np.maximum(fitted.predict(asked / spread), _SMALLEST_US)
-        return found
+    def predict(inputs: Rows) -> Rows:
+        latencies: Rows = np.maximum(fitted.predict(inputs / spread), _SMALLEST_US)
+        return latencies
 
     return predict
 
@@ -135,7 +164,7 @@ def _fit_linear(rows: Rows, microseconds: Rows) -> Predict:
 def _data(table: LatencyTable) -> tuple[Rows, Rows]:
     if len(table.widths) < FEWEST_PROBES:
         raise LatencyModelError(
-            f"{len(table.widths)} probes are too few to fit a latency model on; make at least "
+            f"{len(table.widths)} probes are too few to fit a latency model; write at least "
             f"{FEWEST_PROBES}, better 80, with nestling-cloud latency probes --count"
         )
     rows = np.array([features(table.family, widths) for widths in table.widths])

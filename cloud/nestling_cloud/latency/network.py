@@ -1,4 +1,4 @@
-"""Networks to time: untrained int8 ones of any widths."""
+"""Build untrained int8 networks of any widths, to measure their latency."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from nestling_core.nest.bundle_files import Activations
 from nestling_core.student.network import NestedStudent
 from nestling_core.student.plan import layout
 
-# Ranges of activations come from these; what they are has no effect on the time.
+# Random inputs that set the activation ranges, which do not affect the latency.
 _INPUTS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Network:
-    """A template and its weights.
+    """An int8 network as a graph template and its weights.
 
     Attributes:
-        template: ONNX graph with external initialisers.
-        tensors: its weights by name, in the layout's order.
+        template: ONNX graph with external initializers.
+        tensors: weights by name, in the layout's order.
     """
 
     template: bytes
@@ -37,16 +37,16 @@ def int8_network(
     rng: np.random.Generator,
     activations: Activations = "uint8",
 ) -> Int8Network:
-    """Make the network that a family's capacity of these widths runs, with random weights.
+    """Build the int8 network of a capacity with these widths, with random weights.
 
     Args:
-        family: the student's.
-        widths: channels of every block that has any of its own.
-        rng: of the weights.
-        activations: that the machine's processor is made for.
+        family: family of the network.
+        widths: channels of every block that has a width of its own.
+        rng: source of the weights.
+        activations: integer type that suits the machine's processor.
 
     Raises:
-        SizesError: the family has no student of these widths.
+        SizesError: the family has no student with these widths.
     """
     config, signature = family.config.narrowed(widths), family.signature
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""Probes: networks of a family at random widths, in a folder, for a machine to measure."""
+"""Write and read probes: a folder of networks with random widths, for a device to measure."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ _FORMAT = 1
 
 
 class ProbesError(CloudError):
-    """A folder of probes that cannot be written or read."""
+    """A folder of probes cannot be written or read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +31,9 @@ class Probe:
     """One network to measure.
 
     Attributes:
-        model: its ONNX file, relative to the folder.
-        sha256: of that file: what a table says of another one counts for nothing.
-        widths: channels of every block that has any of its own.
+        model: path of its ONNX file, relative to the folder.
+        sha256: digest of that file; a table must have measured the same one.
+        widths: channels of every block that has a width of its own.
     """
 
     model: str
@@ -43,7 +43,12 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class Probes:
-    """A folder of probes: the family, and its networks."""
+    """The content of a folder of probes.
+
+    Attributes:
+        family: family of the networks.
+        probes: the networks.
+    """
 
     family: Family
     probes: tuple[Probe, ...]
@@ -58,58 +63,64 @@ def write_probes(
     progress: Progress,
     activations: Activations = "uint8",
 ) -> Probes:
-    """Write networks of random widths: each in a folder of its own, `probes.json` beside them.
+    """Write networks with random widths, each in a subfolder, and `probes.json`.
 
     Args:
-        folder: made if need be; must be empty.
-        family: the student's.
-        count: number of networks; the whole student and the narrowest are always among them.
-        seed: of widths and weights.
-        progress: told of every network.
-        activations: that the processor which is to measure them is made for.
+        folder: folder to write to; it is created if it does not exist, and must be empty.
+        family: family of the networks.
+        count: number of networks; the first two are the whole student and the narrowest one.
+        seed: random seed of widths and weights.
+        progress: advances with every network.
+        activations: integer type that suits the processor of the device.
 
     Raises:
-        ProbesError: the folder has files in it.
+        ProbesError: the folder is not empty.
+        SizesError: the family has no student with some of the widths.
     """
     if folder.is_dir() and any(folder.iterdir()):
-        raise ProbesError(f"{folder} has files in it; name another folder")
+        raise ProbesError(f"{folder} is not empty; name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     rows = random_widths(family.config, count, rng)
-    found = Probes(
+    written = Probes(
         family=family,
         probes=tuple(
             _write(folder, number, int8_network(family, row, rng, activations), row)
             for number, row in enumerate(progress.track(rows, len(rows), f"{count} probes"))
         ),
     )
-    # Last, and as a whole: a folder that has it has every network.
-    write_whole(folder / FILE_NAME, _text(found).encode())
-    return found
+    # Written last and atomically, so that a folder that has it has every network.
+    write_whole(folder / FILE_NAME, _text(written).encode())
+    return written
 
 
 def read_probes(folder: Path) -> Probes:
-    """Read what `write_probes` wrote beside the networks.
+    """Read the `probes.json` that `write_probes` wrote.
 
     Raises:
-        ProbesError: there is none, or it is damaged.
+        ProbesError: the file does not exist, is damaged, or has another format.
     """
     path = folder / FILE_NAME
     try:
         fields = parse_json(path.read_bytes())
         if fields["format"] != _FORMAT:
-            raise ProbesError(f"{path} is of format {fields['format']}, not {_FORMAT}")
+            raise ProbesError(
+                f"{path} has format {fields['format']}, not {_FORMAT}; write the probes again"
+            )
         probes = tuple(
-            Probe(model=one["model"], sha256=one["sha256"], widths=tuple(one["widths"]))
-            for one in fields["probes"]
+            Probe(model=entry["model"], sha256=entry["sha256"], widths=tuple(entry["widths"]))
+            for entry in fields["probes"]
         )
         return Probes(family=family_of(fields), probes=probes)
     except OSError as err:
         raise ProbesError(
-            f"{path}: {err.strerror}; nestling-cloud latency probes writes such a folder"
+            f"cannot read {path}: {err.strerror}; name a folder that nestling-cloud latency probes "
+            "has written"
         ) from err
     except (ValueError, KeyError, TypeError, SizesError) as err:
-        raise ProbesError(f"{path} does not tell of probes ({err}); write them again") from err
+        raise ProbesError(
+            f"{path} does not describe probes ({err}); write the probes again"
+        ) from err
 
 
 def _write(folder: Path, number: int, network: Int8Network, row: Widths) -> Probe:
@@ -123,6 +134,6 @@ def _write(folder: Path, number: int, network: Int8Network, row: Widths) -> Prob
     )
 
 
-def _text(found: Probes) -> str:
-    probes = [asdict(probe) for probe in found.probes]
-    return json.dumps({"format": _FORMAT, **family_fields(found.family), "probes": probes}) + "\n"
+def _text(written: Probes) -> str:
+    probes = [asdict(probe) for probe in written.probes]
+    return json.dumps({"format": _FORMAT, **family_fields(written.family), "probes": probes}) + "\n"

@@ -1,4 +1,4 @@
-"""The table that `nestling-device profile --models` writes, joined with the probes it tells of."""
+"""Read the latency table that `nestling-device profile --models` writes, and match it to probes."""
 
 import math
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ _FORMAT = 1
 
 
 class TableError(CloudError):
-    """A table of latencies that cannot be read, or that tells of other networks."""
+    """A latency table cannot be read, or does not match the probes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyTable:
-    """What networks of a family took on a machine.
+    """Measured latencies of a family's networks on one machine.
 
     Attributes:
-        machine: where they were measured.
-        family: whose networks they are.
-        widths: of each network.
-        microseconds: median of one run of each.
+        machine: description of the machine.
+        family: family of the networks.
+        widths: widths of each network.
+        microseconds: median time of one run of each network.
     """
 
     machine: str
@@ -37,25 +37,29 @@ class LatencyTable:
 
 
 def read_table(path: Path, probes: Probes) -> LatencyTable:
-    """Read what a device measured of these probes; models that are none of them are passed over.
+    """Read the measured latencies of these probes; the table may have other models too.
+
+    Args:
+        path: file written by `nestling-device profile --models`.
+        probes: the probes that were measured.
 
     Raises:
-        TableError: no such table, or a probe is missing in it or was another network there.
+        TableError: the table cannot be read, lacks a probe, or measured another file for it.
     """
     fields = _fields(path)
     try:
-        found = [(probe, _latency_us(fields["models"], probe)) for probe in probes.probes]
+        latencies = [(probe, _latency_us(fields["models"], probe)) for probe in probes.probes]
         machine = str(fields["machine"])
     except (KeyError, TypeError, ValueError) as err:
         raise TableError(
-            f"{path} is no table of these probes ({err}); measure them with "
+            f"{path} is not a latency table of these probes ({err}); measure them with "
             "nestling-device profile --models"
         ) from err
     return LatencyTable(
         machine=machine,
         family=probes.family,
-        widths=tuple(probe.widths for probe, _ in found),
-        microseconds=tuple(latency for _, latency in found),
+        widths=tuple(probe.widths for probe, _ in latencies),
+        microseconds=tuple(latency for _, latency in latencies),
     )
 
 
@@ -63,24 +67,27 @@ def _fields(path: Path) -> Mapping[str, Any]:
     try:
         fields = parse_json(path.read_bytes())
     except OSError as err:
-        raise TableError(f"{path}: {err.strerror}; name the file that a device wrote") from err
+        raise TableError(
+            f"cannot read {path}: {err.strerror}; name the file that nestling-device profile "
+            "--models has written"
+        ) from err
     except ValueError as err:
-        raise TableError(f"{path} is no JSON: {err}") from err
+        raise TableError(f"{path} is not JSON: {err}; measure the probes again") from err
     if not isinstance(fields, dict) or fields.get("format") != _FORMAT or "models" not in fields:
         raise TableError(
-            f"{path} is no table of format {_FORMAT}; nestling-device profile --models DIR --out "
-            "FILE writes one"
+            f"{path} is not a latency table of format {_FORMAT}; nestling-device profile --models "
+            "DIR --out FILE writes one"
         )
     return fields
 
 
 def _latency_us(models: Mapping[str, Any], probe: Probe) -> float:
     if probe.model not in models:
-        raise ValueError(f"{probe.model} is not in it")
+        raise ValueError(f"it has no {probe.model}")
     entry = models[probe.model]
     if entry["sha256"] != probe.sha256:
-        raise ValueError(f"{probe.model} was another file there")
+        raise ValueError(f"it measured another {probe.model}")
     latency = float(entry["latency_ms"]) * 1e3
     if not (math.isfinite(latency) and latency > 0):
-        raise ValueError(f"{probe.model} took {latency} microseconds")
+        raise ValueError(f"its latency of {probe.model} is {latency} µs")
     return latency

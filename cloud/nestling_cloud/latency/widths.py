@@ -1,4 +1,4 @@
-"""Random widths of a student."""
+"""Draw random widths of a student."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,16 @@ Widths = tuple[int, ...]
 
 
 def random_widths(config: StudentConfig, count: int, rng: np.random.Generator) -> list[Widths]:
-    """Draw rows that nest in a student: the whole, the narrowest, then random ones.
+    """Draw rows of widths up to a student's own: the whole, the narrowest, then random ones.
 
-    A row's widths lie between two shares that are drawn for it. With widths drawn alone, sums over
-    the layers would all be much alike, and no row nearly as small or as large as capacities are.
+    The widths of a row lie between two shares that are drawn for it. If every width were drawn
+    independently, all sums over the layers would be similar, and no row would be as small or as
+    large as capacities are.
+
+    Args:
+        config: the whole student.
+        count: number of rows.
+        rng: source of randomness.
     """
     steps = np.array(width_steps(config))
     most = np.array(config.whole) // steps
@@ -28,7 +34,7 @@ def random_widths(config: StudentConfig, count: int, rng: np.random.Generator) -
 
 
 def width_steps(config: StudentConfig) -> Widths:
-    """By what each width can change: groups and shuffles after it split it into equal parts."""
+    """Return the step of each width: groups and following shuffles must divide it evenly."""
     return tuple(
         _groups(block) * math.prod(_shuffles_after(config.blocks[index + 1 :]))
         for index, block in enumerate(config.blocks)
@@ -41,10 +47,10 @@ def _groups(block: Block) -> int:
 
 
 def _shuffles_after(blocks: Sequence[Block]) -> list[int]:
-    found = []
+    groups = []
     for block in blocks:
         if isinstance(block, Conv | Gru | Lstm):
             break
         if isinstance(block, Shuffle):
-            found.append(block.groups)
-    return found
+            groups.append(block.groups)
+    return groups

@@ -1,1 +1,1 @@
-"""Networks in torch: the default teachers and the multiplexer."""
+"""Torch networks: the default teachers and the multiplexer."""

@@ -1,30 +1,31 @@
-"""The multiplexer: a few layers behind a student's own, which say what each option is good for."""
+"""The multiplexer: a small network that predicts, for every option, whether its answer is right."""
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 _HIDDEN = 32
-# Class probabilities that it looks at, the largest; later ones are next to nothing.
+# Number of the largest class probabilities in its input; the others are close to 0.
 _TOP = 5
 
 
 class Multiplexer(nn.Module):
-    """(logits, the capacity that gave them) -> probability that every option is right.
+    """Predicts from one capacity's logits the probability that each option answers correctly.
 
-    The options are capacity 1 to K and the cloud. After Eshratifar & Pedram 2020 (arXiv
-    2001.05870), but with no layers of its own that look at the raw input: they are those of the
-    capacity that has run, the smallest one as a rule. A network beside it costs as much and knows
-    less (ADR 24). What a budget affords is exact: see `nestling_device.bundle.multiplexer`.
+    The options are capacities 1 to K and the cloud. It follows Eshratifar & Pedram 2020 (arXiv
+    2001.05870), but has no layers of its own that process the raw input: it uses the logits of the
+    capacity that has run, usually the smallest. A separate network costs as much and predicts
+    worse (ADR 24). The budget is not learned but applied exactly: see
+    `nestling_device.bundle.multiplexer`.
     """
 
     def __init__(self, classes: int, capacities: int, *, knows_classes: bool = False) -> None:
-        """Build it untrained.
+        """Build an untrained multiplexer.
 
         Args:
-            classes: that the logits are of.
-            capacities: K.
-            knows_classes: look at which class has which probability too, not only at the largest.
+            classes: number of classes.
+            capacities: number of capacities, K.
+            knows_classes: use the probability of each class too, not only the largest ones.
         """
         super().__init__()
         self.capacities = capacities
@@ -37,7 +38,15 @@ class Multiplexer(nn.Module):
         nn.init.normal_(self.ran.weight, std=0.1)
 
     def forward(self, logits: torch.Tensor, capacity: torch.Tensor) -> torch.Tensor:
-        """(N, classes), capacities from 0 (N,) -> probabilities (N, K + 1)."""
+        """Predict the success probability of every option.
+
+        Args:
+            logits: (N, classes).
+            capacity: index from 0 of the capacity that gave each row of logits, (N,).
+
+        Returns:
+            Probabilities of capacities 1 to K and the cloud, (N, K + 1).
+        """
         probabilities = functional.softmax(logits, dim=1)
         top = torch.topk(probabilities, self.top, dim=1).values
         hidden = self.seen(top) + self.ran(capacity)

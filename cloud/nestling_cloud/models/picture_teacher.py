@@ -1,4 +1,4 @@
-"""A teacher for pictures: few layers at full resolution, residual ones below it."""
+"""A teacher for images: few layers at full resolution, residual layers at lower resolutions."""
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ def _convolution(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class _Residual(nn.Module):
-    """Two convolutions beside the identity (He et al. 2016)."""
+    """Two convolutions with an identity shortcut (He et al. 2016)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -23,26 +23,26 @@ class _Residual(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = x + self.body(x)
-        return found
+        output: torch.Tensor = x + self.body(x)
+        return output
 
 
 class PictureTeacher(nn.Module):
-    """(N, C, H, W) -> (N, classes).
+    """Classifies images: (N, C, H, W) -> (N, classes).
 
-    The shape of a short ResNet-9 (Page 2018, "How to train your ResNet"): halved twice, and the
-    largest value of each feature over the picture goes to a linear layer.
+    A short ResNet-9 (Page 2018, "How to train your ResNet"): the resolution is halved twice, and
+    each feature's maximum over the image goes to a linear layer.
 
     Args:
-        signature: the task's pictures and classes.
+        signature: input shape and classes of the task.
         width: channels of the first layer; the last has four times as many.
         dropout: share of pooled features dropped in training.
     """
 
-    channels_last = True  # so it is trained faster
+    channels_last = True  # this memory format trains faster
 
     def __init__(self, signature: Signature, width: int = 32, dropout: float = 0.2) -> None:
-        """Build it untrained."""
+        """Build an untrained network."""
         super().__init__()
         self.normalizer = Normalizer(signature.shape[0], 2)
         self.body = nn.Sequential(
@@ -58,7 +58,7 @@ class PictureTeacher(nn.Module):
         self.head = nn.Linear(4 * width, len(signature.classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch."""
+        """Return the logits (N, classes) of inputs (N, C, H, W)."""
         features = self.body(self.normalizer(x)).amax((2, 3))
         logits: torch.Tensor = self.head(self.dropout(features))
         return logits

@@ -35,23 +35,28 @@ class _Residual(nn.Module):
 
 
 class ConvTeacher(nn.Module):
-    """(N, *shape) -> (N, classes), for windows (C, T) and pictures (C, H, W).
+    """Classifies windows (C, T) or images (C, H, W): (N, *shape) -> (N, classes).
 
     Args:
-        signature: the task's inputs and classes.
+        signature: input shape and classes of the task.
         width: channels of the first block; the later ones have twice as many.
         dropout: share of pooled features dropped in training.
+
+    Raises:
+        ValueError: the input shape does not have one or two axes after the channels.
     """
 
-    channels_last = True  # so it is trained faster
+    channels_last = True  # this memory format trains faster
 
     def __init__(self, signature: Signature, width: int = 32, dropout: float = 0.3) -> None:
-        """Build it untrained."""
+        """Build an untrained network."""
         super().__init__()
         channels, *axes = signature.shape
         dims = len(axes)
         if dims not in (1, 2):
-            raise ValueError(f"an input has channels and one or two axes, not {signature.shape}")
+            raise ValueError(
+                f"the input shape must be channels and one or two more axes, not {signature.shape}"
+            )
         kernel = 5 if dims == 1 else 3
         self.normalizer = Normalizer(channels, dims)
         self.body = nn.Sequential(
@@ -66,7 +71,7 @@ class ConvTeacher(nn.Module):
         self.head = nn.Linear(2 * width, len(signature.classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch."""
+        """Return the logits (N, classes) of inputs (N, *shape)."""
         features = self.body(self.normalizer(x)).flatten(2).mean(2)
         logits: torch.Tensor = self.head(self.dropout(features))
         return logits

@@ -1,1 +1,1 @@
-"""What a task may choose of how it is learned: plain values, checked where they are made."""
+"""Training options of a task: plain frozen dataclasses, checked when they are created."""

@@ -1,4 +1,4 @@
-"""How a student learns from its teacher."""
+"""Options for distilling a student from its teacher."""
 
 import itertools
 import math
@@ -11,26 +11,27 @@ Feature = Literal["none", "hints", "attention", "angular"]
 
 
 class DistillationError(CloudError):
-    """A way of distilling that teaches nothing, or that the teacher cannot serve."""
+    """A distillation option has an invalid value, or does not suit the teacher."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
     """What the largest capacity learns from.
 
-    The smaller ones learn from the same answers, from the largest, or from both: see `Joint`.
+    The smaller capacities learn from the same answers, from the largest, or from both: see `Joint`.
 
     Attributes:
-        temperature: softens the teacher's answers and the student's (Hinton et al. 2015).
-        weight: 0 to 1, of the teacher's answers against the labels; 0 leaves its answers out.
-        feature: what of the teacher's inside the student resembles too: see
+        temperature: softens the answers of teacher and student (Hinton et al. 2015).
+        weight: 0 to 1, weight of the teacher's answers against the labels; 0 uses labels only.
+        feature: intermediate feature of the teacher that the student imitates as well; see
             `nestling_cloud.learning.distillation.losses`.
-        feature_weight: of that likeness, beside the loss on answers and labels, which has 1;
-            1 to 5 measured well for hints, 0.3 for attention, 1 for the angle (docs/lab-log.md).
-        assistants: widths of `ConvTeacher` networks between teacher and student, falling; each
-            learns from the one before, the student from the last (Mirzadeh et al. 2020).
-        views: augmented copies of the training data, one an epoch in turn; the teacher answers
-            each of them once.
+        feature_weight: weight of the feature loss, where the loss on answers and labels has weight
+            1; good values were 1 to 5 for hints, 0.3 for attention, 1 for the angle
+            (docs/lab-log.md).
+        assistants: decreasing widths of `ConvTeacher` networks between teacher and student. Each
+            learns from the one before it, and the student from the last (Mirzadeh et al. 2020).
+        views: number of augmented copies of the training data. Epochs use them in turn, and the
+            teacher answers each of them once.
     """
 
     temperature: float = 2.0
@@ -41,11 +42,17 @@ class Distillation:
     views: int = 8
 
     def __post_init__(self) -> None:
-        """Refuse what teaches nothing."""
+        """Check the values.
+
+        Raises:
+            DistillationError: a value is outside its range.
+        """
         if not (self.temperature > 0 and math.isfinite(self.temperature)):
             raise DistillationError(f"temperature {self.temperature}: choose a positive number")
         if not 0 <= self.weight <= 1:
-            raise DistillationError(f"weight {self.weight}: choose 0 (labels) to 1 (teacher)")
+            raise DistillationError(
+                f"weight {self.weight}: choose 0 (labels only) to 1 (teacher only)"
+            )
         if self.feature not in get_args(Feature):
             raise DistillationError(
                 f"feature {self.feature!r}: choose one of {', '.join(get_args(Feature))}"
@@ -62,15 +69,16 @@ class Distillation:
     def _check_assistants(self) -> None:
         widths = self.assistants
         if any(width < 1 for width in widths) or any(a <= b for a, b in itertools.pairwise(widths)):
-            raise DistillationError(f"assistants {widths}: choose falling widths of at least 1")
+            raise DistillationError(f"assistants {widths}: choose decreasing widths of at least 1")
         if widths and self.weight == 0:
             raise DistillationError(
-                "assistants pass on the teacher's answers: choose a weight above 0"
+                "assistants need the teacher's answers, but weight is 0: choose a weight above 0, "
+                "or no assistants"
             )
 
     @property
     def asks_teacher(self) -> bool:
-        """Whether the teacher has to run at all."""
+        """Whether training needs the teacher's answers or features."""
         return self.weight > 0 or self.feature != "none"
 
 

@@ -1,4 +1,4 @@
-"""How a student is nested, and what each way needs."""
+"""Options for nesting a student's capacities: joint training, or pruning and growing."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,42 +11,47 @@ Rule = Literal["turns", "sum", "sandwich"]
 
 
 class NestingError(CloudError):
-    """A way of nesting that cannot be gone."""
+    """A nesting option has an invalid value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Joint:
-    """Training every capacity at once.
+    """Options for training all capacities at the same time.
 
     Attributes:
-        rule: what an optimiser step trains. "turns": one capacity after the other, the largest
-            first, over as many times more epochs, so that each sees the data as often as the
-            recipe says. "sum": all of them. "sandwich": the largest, the smallest and one in
-            between (US-Nets).
-        teacher_share: 0 to 1, how much of the smaller capacities' loss is on teacher and labels;
-            the rest is on what the largest capacity says.
+        rule: the capacities that one optimizer step trains. "turns": one capacity after the other,
+            the largest first, with epochs multiplied by the number of capacities, so that each sees
+            the data as often as the recipe says. "sum": all of them. "sandwich": the largest, the
+            smallest and one in between (US-Nets).
+        teacher_share: 0 to 1, the share of the smaller capacities' loss that is computed against
+            teacher and labels; the rest is against the largest capacity's answers.
     """
 
     rule: Rule = "turns"
     teacher_share: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a rule that is not known and a share that is none."""
+        """Check the values.
+
+        Raises:
+            NestingError: a value is outside its range.
+        """
         if self.rule not in {"turns", "sum", "sandwich"}:
-            raise NestingError(f"rule {self.rule!r} is none of 'turns', 'sum' and 'sandwich'")
+            raise NestingError(f"rule {self.rule!r}: choose 'turns', 'sum' or 'sandwich'")
         if not 0 <= self.teacher_share <= 1:
-            raise NestingError(f"teacher_share {self.teacher_share} is not within 0 to 1")
+            raise NestingError(f"teacher_share {self.teacher_share}: choose 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grow:
-    """Pruning the largest capacity down to the smallest, then growing it again.
+    """Options for pruning the largest capacity down to the smallest and growing it again.
 
     Attributes:
-        triplets: that rank the filters of a layer.
-        prunings: steps from one capacity's widths to the next smaller one's.
-        pruning_share: of the recipe's epochs, to tune again after each of these steps.
-        growing_share: of the recipe's epochs, to train what each capacity adds.
+        triplets: number of input triplets by which a layer's filters are ranked.
+        prunings: pruning steps from one capacity's widths to the next smaller one's.
+        pruning_share: share of the recipe's epochs for fine-tuning after each pruning step.
+        growing_share: share of the recipe's epochs for training the weights that each capacity
+            adds.
     """
 
     triplets: int = 4096
@@ -55,21 +60,25 @@ class Grow:
     growing_share: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse steps that lead nowhere."""
+        """Check the values.
+
+        Raises:
+            NestingError: a value is outside its range.
+        """
         if self.triplets < 1 or self.prunings < 1:
-            raise NestingError(f"{self}: at least 1 triplet and 1 pruning")
+            raise NestingError(f"{self}: choose at least 1 triplet and 1 pruning")
         if not (0 < self.pruning_share < math.inf and 0 < self.growing_share < math.inf):
-            raise NestingError(f"{self}: shares of the recipe's epochs are finite and above 0")
+            raise NestingError(f"{self}: choose finite shares of the recipe's epochs above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nesting:
-    """How a student is nested.
+    """How a student's capacities are nested.
 
     Attributes:
-        way: "joint" (slimmable networks) or "grow" (NestDNN).
-        joint: read where the way is "joint".
-        grow: read where the way is "grow".
+        way: method: "joint" (slimmable networks) or "grow" (NestDNN).
+        joint: options of "joint".
+        grow: options of "grow".
     """
 
     way: Way = "joint"
@@ -77,6 +86,10 @@ class Nesting:
     grow: Grow = field(default_factory=Grow)
 
     def __post_init__(self) -> None:
-        """Refuse a way that is not known."""
+        """Check the values.
+
+        Raises:
+            NestingError: the method is unknown.
+        """
         if self.way not in {"joint", "grow"}:
-            raise NestingError(f"way {self.way!r} is neither 'joint' nor 'grow'")
+            raise NestingError(f"way {self.way!r}: choose 'joint' or 'grow'")

@@ -1,4 +1,4 @@
-"""How long and in what steps a network learns."""
+"""Options of a network's training: epochs, batches, learning rate and optimizer."""
 
 import math
 from dataclasses import dataclass
@@ -8,33 +8,34 @@ from nestling_cloud.errors import CloudError
 
 Optimizer = Literal["adamw", "muon"]
 
-# More spin on layers of this project's sizes.
+# With layers of this project's sizes, more threads only spin.
 TRAINING_THREADS = 2
 
 
 class RecipeError(CloudError):
-    """A recipe that teaches nothing."""
+    """A recipe has a value outside its range."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How long and in what steps a network learns.
+    """How a network is trained.
 
     Attributes:
         epochs: passes over the training data.
-        batch: inputs a step.
+        batch: inputs per step.
         learning_rate: peak of the one-cycle schedule.
-        weight_decay: decoupled, as AdamW's.
-        optimizer: "adamw", or "muon" for weights of three axes and more (convolutions, recurrent
-            layers), which may take fewer epochs so; the others have AdamW even then.
-        patience: epochs without a better accuracy on held-out training data after which learning
-            stops; the best weights stay. 0 holds nothing out and goes on to the end, as assistants,
-            grown students, fine-tuning on the grid and supernets always do.
-        half: compute in bfloat16 where the processor has instructions for it, which is about twice
-            as fast; elsewhere float32. So the two kinds of processors learn other weights.
-        threads: of the processor, part of the recipe: another count sums in another order, so that
-            the same seed gives another result. Networks of a few thousand weights learn faster
-            with one.
+        weight_decay: decoupled weight decay, as in AdamW.
+        optimizer: "adamw", or "muon" for weights with three or more axes (convolutions, recurrent
+            layers), which may need fewer epochs; the other weights use AdamW in both cases.
+        patience: stop after this many epochs without a better accuracy on held-out training data,
+            and keep the best weights. 0 holds nothing out and trains to the end. Assistants, grown
+            students, quantization-aware fine-tuning and supernets always train to the end.
+        half: compute in bfloat16 if the processor has instructions for it, which is about twice as
+            fast; otherwise in float32. The two kinds of processors therefore learn different
+            weights.
+        threads: processor threads. They are part of the recipe because another number sums in
+            another order, so that the same seed gives a different result. Networks with a few
+            thousand weights train faster with one.
     """
 
     epochs: int
@@ -47,14 +48,21 @@ class Recipe:
     threads: int = TRAINING_THREADS
 
     def __post_init__(self) -> None:
-        """Refuse a recipe that teaches nothing."""
+        """Check the values.
+
+        Raises:
+            RecipeError: a value is outside its range.
+        """
         if self.epochs < 1 or self.batch < 2 or self.threads < 1 or not self.learning_rate > 0:
             raise RecipeError(
-                f"{self}: at least 1 epoch, batches of 2, 1 thread, and a positive learning rate"
+                f"{self}: choose at least 1 epoch, batches of at least 2, at least 1 thread, and a "
+                "positive learning rate"
             )
         if not (math.isfinite(self.learning_rate) and 0 <= self.weight_decay < math.inf):
-            raise RecipeError(f"{self}: learning rate and weight decay have to be finite")
+            raise RecipeError(
+                f"{self}: choose a finite learning rate and a finite weight decay from 0"
+            )
         if self.optimizer not in {"adamw", "muon"}:
-            raise RecipeError(f"optimizer {self.optimizer!r} is neither 'adamw' nor 'muon'")
+            raise RecipeError(f"optimizer {self.optimizer!r}: choose 'adamw' or 'muon'")
         if self.patience < 0:
-            raise RecipeError(f"{self}: patience is a number of epochs, or 0")
+            raise RecipeError(f"{self}: patience must be a number of epochs, or 0 for none")

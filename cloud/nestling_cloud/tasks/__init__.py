@@ -1,4 +1,7 @@
-"""Tasks: the built-in ones, and what a task of yours is made of."""
+"""The built-in tasks, and everything needed to write a task of your own.
+
+A task holds the data, the input signature, the classes, the teacher and the student of a problem.
+"""
 
 from nestling.v1.bundle_pb2 import Signature
 from nestling_cloud.recipes.distillation import Distillation

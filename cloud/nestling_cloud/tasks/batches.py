@@ -1,4 +1,4 @@
-"""From batches, as data loaders give them, to a task's examples."""
+"""Convert the batches of a data loader to a task's examples."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,14 +10,17 @@ from nestling_cloud.tasks.task import Examples, TaskError
 
 
 def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
-    """Gather the batches of any loader.
+    """Collect all batches of a data loader.
 
     Args:
-        batches: `(inputs, labels)` each, as numpy arrays, torch tensors or lists: for example a
-            `torch.utils.data.DataLoader`. It is gone through once, so it must not repeat itself.
+        batches: pairs `(inputs, labels)` of numpy arrays, torch tensors or lists, for example from
+            a `torch.utils.data.DataLoader`. It is iterated once, so it must be finite.
+
+    Returns:
+        All inputs, (N, *shape), and their labels, (N,), in the loader's order.
 
     Raises:
-        TaskError: no batches, or batches that do not fit together.
+        TaskError: there are no batches, or their shapes or types do not match.
     """
     inputs, labels = [], []
     for number, batch in enumerate(batches, start=1):
@@ -27,14 +30,14 @@ def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
             inputs.append(np.asarray(batch[0], np.float32))
             labels.append(_whole(np.asarray(batch[1])).reshape(-1))
         except (TypeError, ValueError, OverflowError) as err:
-            raise TaskError(f"batch {number} of the loader is not of numbers: {err}") from err
+            raise TaskError(f"batch {number} of the loader does not hold numbers: {err}") from err
         if len(inputs[-1]) != len(labels[-1]):
             raise TaskError(
                 f"batch {number} of the loader has {len(inputs[-1])} inputs and "
                 f"{len(labels[-1])} labels"
             )
     if not inputs:
-        raise TaskError("the loader gave no batches")
+        raise TaskError("the loader yielded no batches; give it some examples")
     try:
         return Examples(inputs=np.concatenate(inputs), labels=np.concatenate(labels))
     except ValueError as err:
@@ -42,7 +45,7 @@ def examples_from(batches: Iterable[tuple[Any, Any]]) -> Examples:
 
 
 def _whole(labels: NDArray[Any]) -> NDArray[np.int64]:
-    found = labels.astype(np.int64)
-    if not np.array_equal(found, labels):
-        raise ValueError("a label is the index of a class, a whole number")
-    return found
+    whole = labels.astype(np.int64)
+    if not np.array_equal(whole, labels):
+        raise ValueError("a label must be the index of a class, a whole number")
+    return whole

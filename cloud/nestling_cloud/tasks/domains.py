@@ -1,4 +1,4 @@
-"""Two domains of one task: where labels are, and where the students will run."""
+"""Data of two domains of one task: one with labels, and one where the student will run."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,16 @@ from nestling_cloud.tasks.task import Examples
 
 @dataclass(frozen=True, kw_only=True)
 class Domains:
-    """What it takes to adapt, and to measure how much that recovers.
+    """Data for adapting a student to another domain and measuring how much accuracy that recovers.
+
+    The three target-domain parts share no people or recordings.
 
     Attributes:
-        source: labelled.
-        target: of the other domain. Its labels are for the reference that is trained with them;
-            who adapts is given the inputs.
-        calibration: of the target domain, to choose settings by; of other people or recordings.
-        test: of the target domain, and of others again; no step sees it.
+        source: labeled examples of the source domain.
+        target: examples of the target domain. Adaptation sees only their inputs; the labels are for
+            training a reference to compare with.
+        calibration: examples of the target domain for choosing settings.
+        test: examples of the target domain that no training step sees.
     """
 
     source: Examples

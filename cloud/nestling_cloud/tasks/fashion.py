@@ -1,4 +1,7 @@
-"""Fashion-MNIST (Xiao et al. 2017): pictures of ten kinds of clothes, 28 by 28 points."""
+"""The built-in task `fashion`: Fashion-MNIST (Xiao et al. 2017).
+
+Its images show ten kinds of clothes in 28 by 28 pixels.
+"""
 
 import dataclasses
 import gzip
@@ -19,7 +22,7 @@ from nestling_core.student.config import conv_student
 
 FILES = DataFiles(
     name="fashion-mnist",
-    sha256={  # of the official download, then of Debian's package of the same content
+    sha256={  # of the official download, then of Debian's package with the same content
         "train-images-idx3-ubyte.gz": (
             "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
             "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
@@ -42,25 +45,28 @@ FILES = DataFiles(
     package="dataset-fashion-mnist",
     url="https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
 )
-CALIBRATION = 6_000  # pictures of the official training set that no model learns from
-STREAM = 50  # pictures in a recording
-# Of the four layers at each capacity: 12, 46, 134 and 257 kB of weights.
+CALIBRATION = 6_000  # images of the official training set that no model is trained on
+STREAM = 50  # images in a recording
+# Widths of the four layers at each capacity; the weights take 12, 46, 134 and 257 kB.
 WIDTHS = ((8, 16, 24, 32), (16, 32, 48, 64), (24, 56, 80, 112), (40, 80, 112, 144))
 
 
 def load(data_dir: Path | None, seed: int) -> Splits:
-    """Read the official sets; a seed's part of the training set calibrates.
+    """Read the official data sets and split them.
 
-    There are no subjects in it: pictures are dealt at random, and the whole official test set
-    becomes recordings.
+    The data has no subjects, so a random part of the official training set becomes the calibration
+    data. The official test set is cut into recordings.
 
     Args:
-        data_dir: a folder with the four files; None for where they usually are.
-        seed: which pictures calibrate, and the order of the test set.
+        data_dir: a folder with the four files; None to search the usual places.
+        seed: selects the calibration images and the order of the test set.
+
+    Returns:
+        The splits; inputs are (N, 1, 28, 28), 0 to 1.
 
     Raises:
-        DataMissingError: no files to be found.
-        TaskError: a file is not what its name says.
+        DataMissingError: the files were not found and could not be downloaded.
+        TaskError: a file is not in the idx format.
     """
     paths, rng = FILES.find(data_dir), np.random.default_rng(seed)
     seen, unseen = pictures(paths, "train", rng), pictures(paths, "t10k", rng)
@@ -73,7 +79,16 @@ def load(data_dir: Path | None, seed: int) -> Splits:
 
 
 def pictures(paths: dict[str, Path], part: str, rng: np.random.Generator) -> Examples:
-    """Read one of the official sets, "train" or "t10k", shuffled."""
+    """Read one of the official data sets and shuffle it.
+
+    Args:
+        paths: the data files by name.
+        part: "train" or "t10k".
+        rng: source of the order.
+
+    Raises:
+        TaskError: a file is not in the idx format.
+    """
     inputs = _read_idx(paths[f"{part}-images-idx3-ubyte.gz"])
     labels = _read_idx(paths[f"{part}-labels-idx1-ubyte.gz"])
     order = rng.permutation(len(labels))
@@ -84,12 +99,15 @@ def pictures(paths: dict[str, Path], part: str, rng: np.random.Generator) -> Exa
 
 
 def cut(examples: Examples, start: int, end: int) -> Examples:
-    """Take a part of examples."""
+    """Return the examples from index `start` up to, not including, `end`."""
     return Examples(inputs=examples.inputs[start:end], labels=examples.labels[start:end])
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:
-    """Header: two zeros, 8 for uint8, the number of axes, then each axis' length (big-endian)."""
+    """Read a gzipped idx file of uint8.
+
+    Its header is two zeros, 8 for uint8, the number of axes, and each axis' length (big-endian).
+    """
     try:
         content = gzip.decompress(path.read_bytes())
         shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
@@ -99,7 +117,12 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Mirror, move by up to two points, cover a part."""
+    """Flip images, shift them by up to two pixels, and erase a rectangle; each at random.
+
+    Args:
+        inputs: (N, 1, 28, 28).
+        generator: source of randomness.
+    """
     return erase(shift(flip(inputs, generator), 2, generator), 8, generator)
 
 

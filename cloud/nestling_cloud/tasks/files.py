@@ -1,4 +1,4 @@
-"""Where a task's files are: the same search order for every task."""
+"""Find or download a task's data files, in the same search order for every task."""
 
 import hashlib
 import logging
@@ -15,21 +15,21 @@ _LOG = logging.getLogger(__name__)
 
 
 class DataMissingError(TaskError):
-    """No data where it was looked for; the text names every place."""
+    """The data was not found; the text names every place that was searched."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataFiles:
-    """A task's data files.
+    """Describes a task's data files and where they may be found.
 
     Attributes:
         name: folder name in the user's cache.
-        sha256: known digests of each file by its name, the download's first. A distribution that
-            packed the same content again has another one.
-        variable: environment variable that may name a folder.
-        system_folder: where a distribution's package puts them.
-        package: that package's name, for the error text.
-        url: folder to download from, ends in a slash.
+        sha256: known SHA-256 digests of each file by its name, the download's first. A file that a
+            distribution has recompressed has a different one.
+        variable: environment variable that may name the folder of the files.
+        system_folder: folder in which a distribution's package installs them.
+        package: name of that package, for the error text.
+        url: folder to download from; it ends in a slash.
     """
 
     name: str
@@ -40,17 +40,20 @@ class DataFiles:
     url: str
 
     def find(self, data_dir: Path | None) -> dict[str, Path]:
-        """Paths of all files by name, downloaded if need be.
+        """Return the path of each file by name; download the files if they are not found.
 
-        Searched in this order: `data_dir`, the environment variable, the distribution's folder,
-        the user's cache, then the download. A folder that the user names must have the files
-        whatever their content (they may be a subset of one's own); everywhere else the digests
-        are checked. Where a file is damaged the search goes on, and a damaged file of the cache is
-        downloaded again.
+        The search order is `data_dir`, the environment variable, the distribution's folder, the
+        user's cache, and the download. A folder that the user names must have all files, but their
+        content is not checked (they may be the user's own subset); everywhere else the digests are
+        checked. The search goes past a folder with a damaged file, and a damaged file in the cache
+        is downloaded again.
+
+        Args:
+            data_dir: a folder that the user names; None if there is none.
 
         Raises:
-            DataMissingError: not found and not to be downloaded; the text names all places, and
-                what is damaged there.
+            DataMissingError: the files were not found and the download failed; the text names all
+                places and the damaged files.
         """
         named = data_dir or (Path(text) if (text := os.environ.get(self.variable)) else None)
         if named is not None:
@@ -68,11 +71,13 @@ class DataFiles:
     def _in_named(self, folder: Path) -> dict[str, Path]:
         missing = [file for file in self.sha256 if not (folder / file).is_file()]
         if missing:
-            raise DataMissingError(f"{folder} has no {', '.join(missing)}")
+            raise DataMissingError(
+                f"{folder} has no {', '.join(missing)}; name a folder with all data files"
+            )
         return {file: folder / file for file in self.sha256}
 
     def _damaged(self, folder: Path) -> list[Path]:
-        """Files of a folder whose content is not the known one."""
+        """Return the files of a folder whose digest is not a known one."""
         return [
             folder / file
             for file, known in self.sha256.items()
@@ -81,7 +86,7 @@ class DataFiles:
 
     def _download(self, cache: Path, damaged: Sequence[Path]) -> dict[str, Path]:
         for path in damaged:
-            _LOG.warning("%s is damaged: its SHA-256 is not the known one", path)
+            _LOG.warning("%s is damaged: its SHA-256 is unknown", path)
         fetcher = pooch.create(
             path=cache,
             base_url=self.url,
@@ -89,13 +94,13 @@ class DataFiles:
         )
         try:
             return {file: Path(fetcher.fetch(file)) for file in self.sha256}
-        except Exception as err:  # pooch passes on whatever requests, urllib3 or the disk raise
+        except Exception as err:  # pooch passes on any error of requests, urllib3 or the disk
             raise DataMissingError(
                 f"{self.name}: no data. Looked at --data-dir (not given), ${self.variable} (not "
                 f"set), {self.system_folder} (Debian: apt install {self.package}), {cache}, and "
-                f"the download from {self.url} failed: {err}{_told(damaged)}"
+                f"the download from {self.url} failed: {err}{_damage_text(damaged)}"
             ) from err
 
 
-def _told(damaged: Sequence[Path]) -> str:
-    return "".join(f"; {path} is damaged: its SHA-256 is not the known one" for path in damaged)
+def _damage_text(damaged: Sequence[Path]) -> str:
+    return "".join(f"; {path} is damaged: its SHA-256 is unknown" for path in damaged)

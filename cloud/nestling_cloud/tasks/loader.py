@@ -1,4 +1,4 @@
-"""From a name or `path/to/file.py:NAME` to a task."""
+"""Load a task by its name or from a Python file."""
 
 import hashlib
 import importlib.util
@@ -13,13 +13,15 @@ BUILT_IN = {task.name: task for task in (wearable.TASK, fashion.TASK)}
 
 
 def load_task(reference: str) -> Task:
-    """Find a task.
+    """Load a built-in task or a task from a Python file.
 
     Args:
-        reference: a built-in task's name, or `path/to/file.py:NAME` for a `Task` object of yours.
+        reference: a built-in task's name, or `path/to/file.py:NAME` for the `Task` object `NAME` in
+            a file of your own.
 
     Raises:
-        TaskError: no such task, file or object; the text says what there is.
+        TaskError: there is no such task, file or object (the text lists those that exist), or the
+            file failed when it was imported.
     """
     if reference in BUILT_IN:
         return BUILT_IN[reference]
@@ -34,7 +36,7 @@ def load_task(reference: str) -> Task:
 def _from_file(path: Path, name: str) -> Task:
     if not path.is_file():
         raise TaskError(f"task file {path} does not exist")
-    # Two files of one name in two folders are two modules.
+    # Two files with the same name in different folders must be different modules.
     place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]
     spec = importlib.util.spec_from_file_location(f"nestling_task_{path.stem}_{place}", path)
     if spec is None or spec.loader is None:
@@ -49,11 +51,11 @@ def _from_file(path: Path, name: str) -> Task:
         raise TaskError(f"task file {path} failed: {blamed(err)}") from err
     except SystemExit as err:
         raise TaskError(
-            f"task file {path} ends the program when it is imported; keep that below "
+            f"task file {path} exits when it is imported; move the call below "
             'if __name__ == "__main__"'
         ) from err
-    found = getattr(module, name, None)
-    if not isinstance(found, Task):
+    task = getattr(module, name, None)
+    if not isinstance(task, Task):
         names = [key for key, value in vars(module).items() if isinstance(value, Task)]
-        raise TaskError(f"{path} has no task {name!r}; it has {', '.join(names) or 'none at all'}")
-    return found
+        raise TaskError(f"{path} has no task {name!r}; it has {', '.join(names) or 'no tasks'}")
+    return task

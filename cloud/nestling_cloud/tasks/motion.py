@@ -1,4 +1,4 @@
-"""Augmentations of inertial windows (N, 6, T): three accelerations, then three angular rates."""
+"""Augment inertial windows (N, 6, T): three accelerations, then three angular rates."""
 
 import math
 
@@ -7,9 +7,14 @@ from torch.nn import functional
 
 
 def rotate(inputs: torch.Tensor, degrees: float, generator: torch.Generator) -> torch.Tensor:
-    """Turn the sensor about a random axis by up to `degrees` (Rodrigues' formula).
+    """Rotate each window about a random axis by a random angle (Rodrigues' formula).
 
-    Both triples turn together, as they do when a watch sits differently on the wrist.
+    Accelerations and angular rates rotate together, as if the watch sat differently on the wrist.
+
+    Args:
+        inputs: (N, 6, T).
+        degrees: largest angle.
+        generator: source of randomness.
     """
     count = len(inputs)
     axis = torch.randn(count, 3, generator=generator)
@@ -23,7 +28,13 @@ def rotate(inputs: torch.Tensor, degrees: float, generator: torch.Generator) -> 
 
 
 def stretch(inputs: torch.Tensor, amount: float, generator: torch.Generator) -> torch.Tensor:
-    """Play each window faster or slower by up to `amount`, mirrored where it runs out."""
+    """Stretch or compress each window in time; where it is too short, it continues mirrored.
+
+    Args:
+        inputs: (N, C, T).
+        amount: largest change of speed, as a fraction.
+        generator: source of randomness.
+    """
     count, _, length = inputs.shape
     speed = 1 + amount * (2 * torch.rand(count, 1, generator=generator) - 1)
     position = torch.linspace(-1, 1, length) * speed  # (N, T)

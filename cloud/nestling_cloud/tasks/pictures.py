@@ -1,17 +1,28 @@
-"""Augmentations of pictures (N, C, H, W)."""
+"""Augment images (N, C, H, W)."""
 
 import torch
 from torch.nn import functional
 
 
 def flip(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Mirror half of the pictures, left to right."""
+    """Mirror a random half of the images left to right.
+
+    Args:
+        inputs: (N, C, H, W).
+        generator: source of randomness.
+    """
     chosen = torch.rand(len(inputs), 1, 1, 1, generator=generator) < 0.5
     return torch.where(chosen, inputs.flip(3), inputs)
 
 
 def shift(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:
-    """Move each picture by up to `most` points each way; what comes in is black."""
+    """Shift each image at random, vertically and horizontally; uncovered pixels become 0.
+
+    Args:
+        inputs: (N, C, H, W).
+        most: longest shift in either direction, pixels.
+        generator: source of randomness.
+    """
     count, _, height, width = inputs.shape
     padded = functional.pad(inputs, (most,) * 4)
     down, right = torch.randint(2 * most + 1, (2, count, 1), generator=generator)
@@ -23,12 +34,14 @@ def shift(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.
 
 
 def erase(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:
-    """Blacken a random rectangle of half of the pictures (random erasing, Zhong et al. 2020).
+    """Set a random rectangle to 0 in a random half of the images.
+
+    This is random erasing (Zhong et al. 2020).
 
     Args:
         inputs: (N, C, H, W).
-        most: longest side of a rectangle.
-        generator: of where and how large.
+        most: longest side of a rectangle, pixels.
+        generator: source of randomness.
     """
     count, _, height, width = inputs.shape
     chosen = torch.rand(count, 1, generator=generator) < 0.5
@@ -38,7 +51,7 @@ def erase(inputs: torch.Tensor, most: int, generator: torch.Generator) -> torch.
 
 
 def _interval(count: int, length: int, most: int, generator: torch.Generator) -> torch.Tensor:
-    """A random interval of each row, (N, length)."""
+    """Draw a random interval for each image, as a mask (N, length)."""
     size = torch.randint(most // 4, most + 1, (count, 1), generator=generator)
     start = torch.randint(length, (count, 1), generator=generator) - size // 2
     place = torch.arange(length)

@@ -1,4 +1,8 @@
-"""A task: data, what its inputs and answers are, the teacher, the student, and how both learn."""
+"""Define what a task is, and check a task and its data before anything is trained.
+
+A task holds its data, the signature of inputs and answers, the teacher, the student, and how both
+are trained.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -24,22 +28,22 @@ from nestling_core.student.plan import plan
 
 
 class TaskError(CloudError):
-    """A task that is not to be found, or whose data is not what it says."""
+    """The task was not found, or its data, signature or functions are invalid."""
 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 
 FEWEST_CALIBRATION = 3
-"""Calibration examples of which two are for fitting and one is for thresholds."""
+"""Fewest calibration examples: two for fitting the multiplexer and one for thresholds."""
 
-_TRIED = 8
+_TRIED = 8  # inputs that the augmentation is tried on
 
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """Inputs with their labels, in the order in which they were recorded.
+    """Inputs and their labels, in the order of recording.
 
     Attributes:
         inputs: float32, (N, *signature.shape), in the signature's units.
@@ -55,7 +59,7 @@ class Examples:
 
 
 def concatenate(parts: Sequence[Examples]) -> Examples:
-    """Put examples one after another."""
+    """Join several sets of examples into one, in the given order."""
     return Examples(
         inputs=np.concatenate([part.inputs for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
@@ -67,10 +71,11 @@ class Splits:
     """A task's data in three parts that share no subject.
 
     Attributes:
-        train: what teacher and student learn from.
-        calibration: what neither of them saw; the multiplexer is fitted on its first part,
-            thresholds and promises are found on the rest, so keep a subject's inputs together.
-        test: whole recordings, dealt to devices as streams; nothing is chosen by them.
+        train: examples that the teacher and the student are trained on.
+        calibration: examples that neither has seen. The multiplexer is fitted on the first part;
+            thresholds and risk guarantees come from the rest, so keep a subject's inputs together.
+        test: whole recordings, which a simulation assigns to devices as streams. No choice may
+            depend on them.
     """
 
     train: Examples
@@ -85,22 +90,23 @@ def _no_augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tenso
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What Nestling needs to know of a problem.
+    """Everything that Nestling needs to know about a problem.
 
     Attributes:
-        name: short and stable, it names bundles.
+        name: short, stable name; bundles carry it.
         signature: shape, channels and units of an input, and the classes.
-        load: `(data_dir, seed) -> Splits`; `data_dir` is None unless the user names one.
-        student: the nested student's family and sizes.
-        teacher: makes an untrained `(N, *shape) -> (N, classes)` network; by default a residual
-            convolutional network that fits the signature.
-        teacher_recipe: how the teacher learns; None for one that comes trained.
-        student_recipe: how long the student learns.
-        distillation: what it learns from the teacher.
-        nesting: how its capacities learn together.
-        quantization: how they are rounded.
-        augment: `(inputs, generator) -> inputs`; the teacher learns from batches that are augmented
-            again each time, the student from a few augmented copies of the data.
+        load: function `(data_dir, seed) -> Splits`; `data_dir` is None unless the user names one.
+        student: blocks and widths of the nested student.
+        teacher: function `(signature) -> network`, where the network maps (N, *shape) to
+            (N, classes); by default an untrained residual convolutional network that fits the
+            signature.
+        teacher_recipe: how the teacher is trained; None if it is already trained.
+        student_recipe: how the student is trained.
+        distillation: what the student learns from the teacher.
+        nesting: how the student's capacities are trained together.
+        quantization: how the student is quantized to int8.
+        augment: function `(inputs, generator) -> inputs`. The teacher is trained on batches that
+            are freshly augmented each time, the student on a few augmented copies of the data.
     """
 
     name: str
@@ -116,19 +122,23 @@ class Task:
     augment: Augment = _no_augment
 
     def __post_init__(self) -> None:
-        """Refuse at once what would only fail after training."""
+        """Check the values that would otherwise fail only after training.
+
+        Raises:
+            TaskError: the name, signature, functions, student or nesting is invalid.
+        """
         if not _NAME.fullmatch(self.name):
             raise TaskError(
-                f"task name {self.name!r}: use up to 50 letters, digits, dots, dashes and "
-                "underscores, starting with a letter or digit"
+                f"task name {self.name!r} is not valid: use up to 50 letters, digits, dots, dashes "
+                "and underscores, starting with a letter or digit"
             )
         if len(self.signature.shape) not in {2, 3} or 0 in self.signature.shape:
             raise TaskError(
-                f"task {self.name}: an input has channels and one or two axes, "
-                f"not the shape {list(self.signature.shape)}"
+                f"task {self.name}: the signature's shape must be channels and one or two more "
+                f"axes, all above 0, not {list(self.signature.shape)}"
             )
         if len(self.signature.classes) < 2:
-            raise TaskError(f"task {self.name}: a task needs two classes or more")
+            raise TaskError(f"task {self.name}: the signature needs at least two classes")
         _check_functions(self)
         try:
             plan(self.signature, self.student)
@@ -137,17 +147,22 @@ class Task:
         shuffled = any(isinstance(block, Shuffle) for block in self.student.blocks)
         if self.nesting.way == "grow" and shuffled:
             raise TaskError(
-                f"task {self.name}: a student with shuffles cannot be grown, because it is ranked "
-                "by channels that a shuffle deals out by their places; nest it jointly"
+                f"task {self.name}: a student with Shuffle blocks cannot be nested by 'grow', "
+                "which reorders channels by rank, while a shuffle permutes them by position; use "
+                "Nesting(way='joint')"
             )
 
     def load_checked(self, data_dir: Path | None, seed: int) -> Splits:
-        """Load the data and hold it against the signature.
+        """Load the data and check it against the signature.
+
+        Args:
+            data_dir: folder of the data files; None to let the task find them.
+            seed: random seed of the split.
 
         Raises:
-            TaskError: `load` or `augment` fails or gives something else; a part is empty, has
-                another shape or type than the signature says, is not finite, or has labels outside
-                the classes.
+            TaskError: `load` or `augment` fails or returns the wrong type; a part is empty, has a
+                shape or type that does not match the signature, has values that are not finite, or
+                has labels outside the classes.
         """
         splits = _loaded(self, data_dir, seed)
         _check(self, "train", splits.train)
@@ -161,17 +176,17 @@ class Task:
 
 
 def _check_functions(task: Task) -> None:
-    """Refuse what is no function where a task needs one."""
+    """Check that a task's functions are functions."""
     if isinstance(task.teacher, nn.Module):
         raise TaskError(
-            f"task {task.name}: teacher is a network, and a function that makes one is needed: "
+            f"task {task.name}: teacher must be a function that returns a network, not a network: "
             "write teacher=lambda signature: network"
         )
     for name in ("load", "teacher", "augment"):
         if not callable(getattr(task, name)):
             raise TaskError(
-                f"task {task.name}: {name} is a {type(getattr(task, name)).__name__}, and a "
-                "function is needed"
+                f"task {task.name}: {name} must be a function, not a "
+                f"{type(getattr(task, name)).__name__}"
             )
 
 
@@ -180,33 +195,35 @@ def _loaded(task: Task, data_dir: Path | None, seed: int) -> Splits:
         splits = task.load(data_dir, seed)
     except CloudError:
         raise
-    except Exception as err:  # whatever somebody's function may raise
+    except Exception as err:  # the user's function may raise anything
         raise TaskError(f"task {task.name}: load(data_dir, seed) failed: {blamed(err)}") from err
     if not isinstance(splits, Splits):
         raise TaskError(
-            f"task {task.name}: load(data_dir, seed) gave a {type(splits).__name__} and not "
+            f"task {task.name}: load(data_dir, seed) returned a {type(splits).__name__}, not "
             "Splits; return Splits(train=..., calibration=..., test=[...])"
         )
     return splits
 
 
 def _check_augment(task: Task, examples: Examples) -> None:
-    """Try the augmentation on a few inputs, before a network learns from it."""
+    """Try the augmentation on a few inputs before training depends on it."""
     inputs = torch.from_numpy(examples.inputs[:_TRIED])
     where = f"task {task.name}: augment(inputs, generator)"
     try:
-        found = task.augment(inputs.clone(), torch.Generator().manual_seed(0))
-    except Exception as err:  # whatever somebody's function may raise
+        result = task.augment(inputs.clone(), torch.Generator().manual_seed(0))
+    except Exception as err:  # the user's function may raise anything
         raise TaskError(f"{where} failed: {blamed(err)}") from err
-    if not isinstance(found, torch.Tensor):
-        raise TaskError(f"{where} gave a {type(found).__name__}; let it return the inputs")
-    if (found.shape, found.dtype) != (inputs.shape, inputs.dtype):
+    if not isinstance(result, torch.Tensor):
         raise TaskError(
-            f"{where} makes {found.dtype} {list(found.shape)} of {inputs.dtype} "
-            f"{list(inputs.shape)}; let it keep both"
+            f"{where} returned a {type(result).__name__}; return the augmented inputs as a tensor"
         )
-    if not torch.isfinite(found).all():
-        raise TaskError(f"{where} makes numbers that are not finite")
+    if (result.shape, result.dtype) != (inputs.shape, inputs.dtype):
+        raise TaskError(
+            f"{where} turned {inputs.dtype} {list(inputs.shape)} into {result.dtype} "
+            f"{list(result.shape)}; keep type and shape"
+        )
+    if not torch.isfinite(result).all():
+        raise TaskError(f"{where} returned values that are not finite")
 
 
 def _check(task: Task, part: str, examples: Examples) -> None:
@@ -214,20 +231,20 @@ def _check(task: Task, part: str, examples: Examples) -> None:
     _check_kinds(where, examples)
     if part == "calibration" and len(examples) < FEWEST_CALIBRATION:
         raise TaskError(
-            f"{where}: {len(examples)} examples, {FEWEST_CALIBRATION} at least are needed to fit "
-            "what routes and to read thresholds off others; a risk guarantee takes hundreds"
+            f"{where}: {len(examples)} examples are too few: fitting the multiplexer and its "
+            f"thresholds needs at least {FEWEST_CALIBRATION}, and a risk guarantee hundreds"
         )
     wanted = (len(examples), *task.signature.shape)
     if examples.inputs.shape != wanted or examples.inputs.dtype != np.float32:
         raise TaskError(
             f"{where}: inputs are {examples.inputs.dtype} {examples.inputs.shape}, "
-            f"the signature asks for float32 {wanted}"
+            f"the signature requires float32 {wanted}"
         )
     bad = np.flatnonzero(~np.isfinite(examples.inputs).reshape(len(examples), -1).all(axis=1))
     if len(bad):
         raise TaskError(
-            f"{where}: inputs are not finite, the first of {len(bad)} is inputs[{bad[0]}]; leave "
-            "them out or fill the gaps"
+            f"{where}: {len(bad)} inputs have values that are not finite, the first is "
+            f"inputs[{bad[0]}]; remove them or fill the gaps"
         )
     _check_labels(task, part, examples.labels)
 
@@ -235,15 +252,15 @@ def _check(task: Task, part: str, examples: Examples) -> None:
 def _check_kinds(where: str, examples: Examples) -> None:
     if not isinstance(examples, Examples):
         raise TaskError(
-            f"{where}: a {type(examples).__name__} and not Examples; give "
+            f"{where} is a {type(examples).__name__}, not Examples; use "
             "Examples(inputs=..., labels=...)"
         )
     for name in ("inputs", "labels"):
-        found = getattr(examples, name)
-        if not isinstance(found, np.ndarray):
+        array = getattr(examples, name)
+        if not isinstance(array, np.ndarray):
             raise TaskError(
-                f"{where}: {name} are a {type(found).__name__} and not a numpy array; "
-                "examples_from(loader) makes arrays of what a data loader gives"
+                f"{where}: {name} are a {type(array).__name__}, not a numpy array; "
+                "examples_from(loader) converts the batches of a data loader"
             )
     if examples.labels.ndim == 0 or len(examples) == 0:
         raise TaskError(f"{where}: no examples")
@@ -253,19 +270,19 @@ def _check_labels(task: Task, part: str, labels: NDArray[np.int64]) -> None:
     where, classes = f"task {task.name}, {part}", len(task.signature.classes)
     if labels.ndim != 1 or labels.dtype != np.int64:
         raise TaskError(
-            f"{where}: labels are {labels.dtype} {labels.shape}, int64 ({len(labels)},) is needed"
+            f"{where}: labels are {labels.dtype} {labels.shape}, but must be int64 ({len(labels)},)"
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise TaskError(f"{where}: labels must be 0 to {classes - 1}")
-    found = np.unique(labels)
-    if part == "train" and len(found) == 1:
+    present = np.unique(labels)
+    if part == "train" and len(present) == 1:
         raise TaskError(
-            f"{where}: every label is {task.signature.classes[found[0]]!r}: nothing can be told "
-            "apart; give examples of two classes or more"
+            f"{where}: every label is {task.signature.classes[present[0]]!r}; add examples of "
+            "other classes"
         )
-    empty = [name for index, name in enumerate(task.signature.classes) if index not in found]
+    empty = [name for index, name in enumerate(task.signature.classes) if index not in present]
     if part == "train" and empty:
         raise TaskError(
-            f"{where}: no example of {', '.join(map(repr, empty))}: give some, or leave the class "
-            "out of the signature"
+            f"{where}: no example of {', '.join(map(repr, empty))}; add some, or remove the class "
+            "from the signature"
         )

@@ -1,4 +1,4 @@
-"""What went wrong in somebody's own code, in one line with its place."""
+"""Describe an error in a user's task code in one line, with file and line number."""
 
 import sysconfig
 import traceback
@@ -10,33 +10,33 @@ _INSTALLED = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "purel
 
 
 def blamed(err: BaseException) -> str:
-    """Tell an error's kind, its first line, and where in a task's own code it arose.
+    """Describe an error by its type, its first line and the place in the task's own code.
 
     Args:
-        err: raised by a function of a task, or below one.
+        err: the error that a function of a task raised, itself or in a library.
 
     Returns:
-        For example `FileNotFoundError: no teacher.pt (my_task.py, line 12)`; without a place where
-        none of the frames is the task's.
+        For example `FileNotFoundError: no teacher.pt (my_task.py, line 12)`; without the place if
+        no frame of the traceback is in the task's code.
     """
     reason = (str(err).strip().splitlines() or [""])[0][:_LONGEST]
-    told = f"{type(err).__name__}: {reason}" if reason else type(err).__name__
+    text = f"{type(err).__name__}: {reason}" if reason else type(err).__name__
     frames = [
         frame
         for frame in traceback.extract_tb(err.__traceback__)
         if not _is_others(Path(frame.filename))
     ]
     return (
-        f"{told} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else told
+        f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else text
     )
 
 
 def is_installed(path: Path) -> bool:
-    """Whether a file is a library's, which somebody installed and whose version is known."""
+    """Return whether a file belongs to an installed library, whose version is known."""
     below = any(path.is_relative_to(folder) for folder in _INSTALLED)
     return below or not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
 
 
 def _is_others(path: Path) -> bool:
-    """Whether a frame's file is ours or a library's, or no file at all."""
+    """Return whether a frame's file is Nestling's, a library's, or not a file."""
     return not path.is_file() or path.is_relative_to(_OWN) or is_installed(path)

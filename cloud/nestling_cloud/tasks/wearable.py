@@ -1,8 +1,8 @@
-"""Seven shoulder exercises from a smart watch: the data that comes in seglearn's wheel.
+"""The built-in task `wearable`: seven shoulder exercises from a smart watch's motion sensors.
 
-Recorded by Burns et al. (Physiological Measurement 2018): accelerometer and gyroscope of a watch
-at 50 Hz, ten subjects, both sides. A window is 100 samples, two seconds. Subjects, never windows,
-are split between training, calibration and test.
+The data comes with seglearn's wheel. Burns et al. (Physiological Measurement 2018) recorded a
+watch's accelerometer and gyroscope at 50 Hz on ten subjects, both sides. A window is 100 samples,
+two seconds. Training, calibration and test share no subject.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from nestling_cloud.tasks.task import Examples, Splits, Task, TaskError, concate
 from nestling_core.student.config import conv_student
 
 _FILE = "watch_dataset.npy"
-# The file is a pickle: nothing but these very bytes is ever loaded.
+# The file is a pickle, which could run code: only exactly these bytes are loaded.
 _SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"
 
 WINDOW = 100
@@ -31,19 +31,22 @@ TRAIN_HOP = 25
 STREAM_HOP = 50
 TRAIN_SUBJECTS = 5
 CALIBRATION_SUBJECTS = 2
-_LEFT, _RIGHT = 0, 1  # the file's `side`
+_LEFT, _RIGHT = 0, 1  # values of `side` in the file
 
 
 def load(data_dir: Path | None, seed: int) -> Splits:
-    """Read the recordings, split by subject, cut into windows.
+    """Read the recordings, cut them into windows, and split them by subject.
 
     Args:
         data_dir: a folder with `watch_dataset.npy`; None for the file in seglearn's wheel.
-        seed: which subjects go where.
+        seed: assigns the subjects to the splits.
+
+    Returns:
+        The splits; inputs are (N, 6, 100), in g and rad/s.
 
     Raises:
-        DataMissingError: no file to be found.
-        TaskError: the file is not the one that this task knows.
+        DataMissingError: the file was not found.
+        TaskError: the file is not the known one.
     """
     data = _read(data_dir)
     train, calibration, test = _deal(data, seed)
@@ -55,18 +58,19 @@ def load(data_dir: Path | None, seed: int) -> Splits:
 
 
 def load_sides(data_dir: Path | None, seed: int) -> Domains:
-    """Two wrists as two domains: right ones with labels, left ones without.
+    """Read the recordings as two domains: right wrists with labels, left wrists without.
 
-    The training subjects' right wrists are the source and their left wrists the target; the left
-    wrists of the other subjects calibrate and test. The subjects are dealt as by `load`.
+    The source is the training subjects' right wrists and the target their left wrists. Calibration
+    and test data are the left wrists of the other subjects. `load` assigns the subjects in the same
+    way.
 
     Args:
         data_dir: a folder with `watch_dataset.npy`; None for the file in seglearn's wheel.
-        seed: which subjects go where.
+        seed: assigns the subjects to the splits.
 
     Raises:
-        DataMissingError: no file to be found.
-        TaskError: the file is not the one that this task knows.
+        DataMissingError: the file was not found.
+        TaskError: the file is not the known one.
     """
     data = _read(data_dir)
     train, calibration, test = _deal(data, seed)
@@ -80,7 +84,7 @@ def load_sides(data_dir: Path | None, seed: int) -> Domains:
 
 
 def _deal(data: dict[str, Any], seed: int) -> list[np.ndarray[Any, Any]]:
-    """Subjects to train on, to calibrate on and to test on."""
+    """Assign the subjects to training, calibration and test."""
     subjects = np.random.default_rng(seed).permutation(np.unique(data["subject"]))
     return np.split(subjects, [TRAIN_SUBJECTS, TRAIN_SUBJECTS + CALIBRATION_SUBJECTS])
 
@@ -100,18 +104,21 @@ def _read(data_dir: Path | None) -> dict[str, Any]:
     else:
         content = _read_bytes(_wheel_folder() / _FILE)
     if hashlib.sha256(content).hexdigest() != _SHA256:
-        raise TaskError(f"{_FILE} is not seglearn 1.2.5's: it was not opened")
+        raise TaskError(
+            f"{_FILE} is not the file of seglearn 1.2.5, so it was not opened; install "
+            "seglearn==1.2.5, or name a folder that has its file with --data-dir"
+        )
     data: dict[str, Any] = np.load(io.BytesIO(content), allow_pickle=True).item()
     return data
 
 
 def _wheel_folder() -> Path:
-    # `find_spec` does not import: seglearn itself, and scikit-learn with it, stays out.
+    # `find_spec` does not import seglearn, which would import scikit-learn too.
     spec = importlib.util.find_spec("seglearn")
     if spec is None or not spec.submodule_search_locations:
         raise DataMissingError(
-            f"{_FILE} comes with seglearn: pip install 'nestling[train]', or name a folder that "
-            "has the file with --data-dir"
+            f"{_FILE} comes with seglearn, which is not installed: pip install 'nestling[train]', "
+            "or name a folder that has the file with --data-dir"
         )
     return Path(spec.submodule_search_locations[0]) / "data"
 
@@ -120,7 +127,9 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as err:
-        raise DataMissingError(f"{path}: {err.strerror}; name its folder with --data-dir") from err
+        raise DataMissingError(
+            f"cannot read {path}: {err.strerror}; name the folder that has it with --data-dir"
+        ) from err
 
 
 def _recordings(data: dict[str, Any], subjects: np.ndarray[Any, Any], hop: int) -> list[Examples]:
@@ -140,7 +149,7 @@ def _windows(samples: np.ndarray[Any, Any], label: int, hop: int) -> Examples:
 
 
 def _augment(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Wear the watch a little turned, move a little faster or slower."""
+    """Simulate a rotated watch and other speeds and strengths of motion, and add noise."""
     moved = rotate(stretch(inputs, 0.2, generator), 30.0, generator)
     strength = 1.0 + 0.1 * torch.randn(len(moved), 1, 1, generator=generator)
     return moved * strength + 0.03 * torch.randn(moved.shape, generator=generator)

@@ -124,7 +124,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
             progress=progress,
             retrain=config.retrain,
             cache=config.cache,
-            say=listener.said,
+            report=listener.said,
         )
     with _workspace(config, trained.folder) as workspace:
         listener.serving(workspace.addresses)

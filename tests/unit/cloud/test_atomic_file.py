@@ -11,7 +11,7 @@ from nestling_cloud.console.auth.password import PasswordFile
 from nestling_cloud.console.auth.tokens import TokenFile
 
 
-def test_file_is_replaced_and_private(tmp_path: Path) -> None:
+def test_write_whole_replaces_the_file_and_keeps_it_private(tmp_path: Path) -> None:
     path = tmp_path / "made" / "file"
     write_whole(path, b"old")
     write_whole(path, b"new")
@@ -22,7 +22,7 @@ def test_file_is_replaced_and_private(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_write_that_fails_leaves_the_old_file_and_nothing_else(
+def test_failed_write_keeps_the_old_file_and_leaves_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -39,7 +39,7 @@ def test_write_that_fails_leaves_the_old_file_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_of_many_who_write_a_new_file_one_wins(tmp_path: Path) -> None:
+def test_concurrent_write_new_lets_one_writer_win(tmp_path: Path) -> None:
     path = tmp_path / "file"
 
     with ThreadPoolExecutor(8) as pool:
@@ -59,7 +59,7 @@ def test_of_many_who_write_a_new_file_one_wins(tmp_path: Path) -> None:
         ("tokens.json", lambda folder: TokenFile(folder).add("script", now_ms=5)),
     ],
 )
-def test_file_is_on_the_disk_before_its_name_and_the_name_too(
+def test_file_and_folder_are_flushed_in_order(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -78,7 +78,7 @@ def test_file_is_on_the_disk_before_its_name_and_the_name_too(
     assert synced == [(False, False), (True, True)]
 
 
-def test_folder_of_others_is_made_for_others(tmp_path: Path) -> None:
+def test_folder_mode_applies_to_a_created_folder(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         write_whole(tmp_path / "made" / "file", b"new", folder_mode=SHARED)

@@ -33,7 +33,7 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nestling-cloud serve --repository repository" in capsys.readouterr().out
 
 
-def test_repository_without_a_release_exits_with_1_and_makes_nothing(
+def test_repository_without_a_release_exits_with_1_and_creates_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = tmp_path / "missing"

@@ -14,7 +14,7 @@ def test_items_pass_through(terminal: bool) -> None:
     assert list(ConsoleProgress(console).track(range(5), 5, "teacher")) == [0, 1, 2, 3, 4]
 
 
-def test_off_a_terminal_a_step_is_one_plain_line() -> None:
+def test_output_that_is_no_terminal_gets_one_plain_line() -> None:
     text = io.StringIO()
 
     list(ConsoleProgress(Console(file=text)).track(range(5), 5, "teacher"))
@@ -22,7 +22,7 @@ def test_off_a_terminal_a_step_is_one_plain_line() -> None:
     assert text.getvalue() == "teacher\n"
 
 
-def test_on_a_terminal_the_step_is_named_beside_its_bar() -> None:
+def test_terminal_shows_the_step_beside_its_bar() -> None:
     text = io.StringIO()
 
     list(ConsoleProgress(Console(file=text, force_terminal=True)).track(range(5), 5, "teacher"))
@@ -31,24 +31,24 @@ def test_on_a_terminal_the_step_is_named_beside_its_bar() -> None:
     assert "100%" in text.getvalue()
 
 
-def test_silence_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_silent_progress_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert list(Silent().track("abc", 3, "teacher")) == ["a", "b", "c"]
 
     assert capfd.readouterr() == ("", "")
 
 
-def test_step_that_is_broken_off_ends_its_bar() -> None:
+def test_interrupted_step_ends_its_bar() -> None:
     console = Console(file=io.StringIO(), force_terminal=True)
     progress = ConsoleProgress(console)
 
     with pytest.raises(KeyboardInterrupt):
-        for _ in progress.track(_broken_off(), 5, "teacher"):
+        for _ in progress.track(_interrupted(), 5, "teacher"):
             pass
 
-    # A bar that still ran would refuse a second one.
+    # rich would refuse a second bar while the first one is still running.
     assert list(progress.track(range(2), 2, "student")) == [0, 1]
 
 
-def _broken_off() -> Iterator[int]:
+def _interrupted() -> Iterator[int]:
     yield 1
     raise KeyboardInterrupt

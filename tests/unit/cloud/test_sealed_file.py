@@ -7,7 +7,7 @@ from nestling_cloud.atomic_file import write_whole
 from nestling_cloud.sealed_file import SealError, read_sealed, seal_of, write_sealed
 
 
-def test_sealed_file_reads_as_it_was_written_and_anybody_can_check_it(tmp_path: Path) -> None:
+def test_sealed_file_reads_back_and_passes_sha256sum(tmp_path: Path) -> None:
     path = tmp_path / "model"
 
     write_sealed(path, b"first")
@@ -24,12 +24,14 @@ def test_file_with_other_content_is_refused(tmp_path: Path, content: bytes) -> N
     write_sealed(path, b"first")
     path.write_bytes(content)
 
-    with pytest.raises(SealError, match=f"model is damaged: its {len(content)} bytes"):
+    with pytest.raises(
+        SealError, match=f"model is damaged: the SHA-256 of its {len(content)} bytes"
+    ):
         read_sealed(path)
 
 
 @pytest.mark.parametrize("seal", [None, b"", b"\xff\xfe"])
-def test_file_of_which_nothing_is_known_is_refused(tmp_path: Path, seal: bytes | None) -> None:
+def test_file_without_a_readable_seal_is_refused(tmp_path: Path, seal: bytes | None) -> None:
     path = tmp_path / "model"
     write_sealed(path, b"first")
     if seal is None:
@@ -37,7 +39,7 @@ def test_file_of_which_nothing_is_known_is_refused(tmp_path: Path, seal: bytes |
     else:
         seal_of(path).write_bytes(seal)
 
-    with pytest.raises(SealError, match=r"model\.sha256 has no SHA-256 of it"):
+    with pytest.raises(SealError, match=r"model\.sha256 does not hold its SHA-256"):
         read_sealed(path)
 
 
@@ -52,7 +54,7 @@ def test_file_with_another_files_seal_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("before", [None, b"old"])
 @pytest.mark.parametrize("kill_at", [0, 1, 2])
-def test_file_is_the_old_or_the_new_one_whenever_its_writer_is_killed(
+def test_file_is_old_or_new_whenever_its_writer_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes | None, kill_at: int
 ) -> None:
     path, writes = tmp_path / "model", list[Path]()

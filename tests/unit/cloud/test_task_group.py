@@ -11,7 +11,7 @@ class BrokenError(Exception):
 
 
 async def stubborn() -> None:
-    """Lose the first two cancellations, as a `wait_for` may."""
+    """Lose the first two cancellations, as `wait_for` may do."""
     for _ in range(2):
         try:
             await asyncio.get_running_loop().create_future()
@@ -29,7 +29,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task_group, "_CANCEL_AGAIN_S", 0.01)
 
 
-def test_work_that_loses_its_cancellation_ends_with_the_body() -> None:
+def test_work_that_loses_a_cancellation_still_ends_with_the_body() -> None:
     async def run() -> list[bool]:
         tasks = []
         async with running([stubborn(), stubborn()]):
@@ -40,7 +40,7 @@ def test_work_that_loses_its_cancellation_ends_with_the_body() -> None:
     assert asyncio.run(run()) == [True, True]
 
 
-def test_first_error_ends_stubborn_work_too_and_is_raised() -> None:
+def test_first_error_is_raised_and_ends_stubborn_work() -> None:
     async def run() -> None:
         async with running([stubborn(), broken()]):
             await asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""Temporary folders and files of killed processes go; those of living ones stay."""
+"""Leftovers of killed processes are removed; files of running processes are kept."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ with {maker}({prefix!r}, pathlib.Path(sys.argv[1])) as made:
 
 @contextmanager
 def holder(parent: Path, maker: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Another process that holds a temporary folder or file until it is ended."""
+    """Start another process that holds a temporary folder or file until it is ended."""
     program = [sys.executable, "-P", "-c", _HOLDER.format(maker=maker, prefix=PREFIX), str(parent)]
     with subprocess.Popen(
         program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -40,7 +40,7 @@ def holder(parent: Path, maker: str) -> Iterator[tuple[subprocess.Popen[str], Pa
 
 
 @pytest.mark.parametrize("maker", ["temporary_folder", "temporary_file"])
-def test_what_a_killed_process_left_is_removed_by_the_next_and_a_living_ones_never(
+def test_leftovers_of_a_killed_process_are_removed_and_those_in_use_are_kept(
     tmp_path: Path, maker: str
 ) -> None:
     with holder(tmp_path, maker) as (killed, left), holder(tmp_path, maker) as (_, held):
@@ -57,7 +57,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_a_living_ones_nev
     assert not mine.exists()
 
 
-def test_folder_that_was_renamed_is_kept(tmp_path: Path) -> None:
+def test_renamed_folder_is_kept(tmp_path: Path) -> None:
     with temporary_folder(PREFIX, tmp_path) as made:
         (made / "file").touch()
         made.rename(tmp_path / "kept")
@@ -95,7 +95,7 @@ def test_links_are_not_followed_and_pipes_do_not_block(
     assert (elsewhere / "file").exists()
 
 
-def test_many_at_once_never_lose_theirs(tmp_path: Path) -> None:
+def test_concurrent_users_keep_their_files(tmp_path: Path) -> None:
     def use(number: int) -> bool:
         with temporary_folder(PREFIX, tmp_path) as made:
             (made / "file").write_text(str(number))
@@ -107,5 +107,5 @@ def test_many_at_once_never_lose_theirs(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_place_that_does_not_exist_has_nothing_to_remove(tmp_path: Path) -> None:
+def test_remove_abandoned_accepts_a_missing_folder(tmp_path: Path) -> None:
     remove_abandoned(tmp_path / "none", PREFIX)

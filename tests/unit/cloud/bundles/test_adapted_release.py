@@ -1,4 +1,4 @@
-"""From unlabelled inputs of another domain to a bundle that answers there."""
+"""Adapt to unlabeled inputs of another domain and release a bundle for it."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def right(model: bytes, store: dict[str, NDArray[np.int8]] | None = None) -> flo
     return float((logits.argmax(1) == THERE.labels).mean())
 
 
-def test_bundles_largest_capacity_and_cloud_answer_inputs_as_they_are_recorded_there(
+def test_largest_capacity_and_cloud_answer_inputs_of_the_other_domain(
     learned: LearnedTask,
 ) -> None:
     store = assemble(learned.layout, [capacity.ring for capacity in learned.capacities])
@@ -45,12 +45,12 @@ def test_bundles_largest_capacity_and_cloud_answer_inputs_as_they_are_recorded_t
     assert right(learned.cloud.onnx) > 0.9
 
 
-def test_accuracies_that_the_bundle_tells_are_those_of_the_other_domain(
+def test_bundle_states_accuracies_of_the_other_domain(
     learned: LearnedTask,
 ) -> None:
     assert learned.cloud.accuracy > 0.9
     assert learned.capacities[-1].accuracy > 0.8
-    assert learned.calibration.inputs == round(0.4 * 256)  # the rest fitted the router
+    assert learned.calibration.inputs == round(0.4 * 256)  # the rest fitted the multiplexer
 
 
 def adapt(folder: Path, inputs: Path, *more: str) -> int:
@@ -72,13 +72,13 @@ def test_command_releases_a_bundle_for_the_other_domain(
 
 
 def header(shape: str, kind: str = "<f4") -> bytes:
-    """What an .npy file says of itself, true or not."""
-    told = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
-    return b"\x93NUMPY\x01\x00" + len(told).to_bytes(2, "little") + told
+    """Build an .npy header, which need not match the file's content."""
+    header_text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(header_text).to_bytes(2, "little") + header_text
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "words"),
     [
         (None, "No such file"),
         (b"not an array", "is not an .npy file of numbers"),
@@ -94,8 +94,8 @@ def header(shape: str, kind: str = "<f4") -> bytes:
         (np.full((4, 2, 16), np.nan, np.float32), "are not finite"),
     ],
 )
-def test_file_that_holds_no_inputs_of_the_task_is_refused(
-    tmp_path: Path, content: bytes | NDArray[np.generic] | None, told: str
+def test_file_without_inputs_of_the_task_is_refused(
+    tmp_path: Path, content: bytes | NDArray[np.generic] | None, words: str
 ) -> None:
     path = tmp_path / "there.npy"
     if isinstance(content, bytes):
@@ -103,17 +103,17 @@ def test_file_that_holds_no_inputs_of_the_task_is_refused(
     elif content is not None:
         np.save(path, content)
 
-    with pytest.raises(AdaptationError, match=told):
+    with pytest.raises(AdaptationError, match=words):
         read_target(TASK, path)
 
 
-def test_refused_inputs_end_the_command_in_words_before_anything_is_trained(
+def test_invalid_inputs_end_the_command_before_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(tmp_path / "there.npy", np.zeros((4, 3, 16), np.float32))
 
     assert adapt(tmp_path, tmp_path / "there.npy") == 1
 
-    told = capsys.readouterr()
-    assert "the signature asks for float32 (4, 2, 16)" in told.err
-    assert "student" not in told.err
+    output = capsys.readouterr()
+    assert "the signature asks for float32 (4, 2, 16)" in output.err
+    assert "student" not in output.err

@@ -33,10 +33,16 @@ from tests.support.tiny_task import TINY_TASK, TinyTeacher, tiny_splits
 
 
 def train(
-    cache: Path, *, retrain: bool = False, say: Callable[[str], None] = lambda _: None
+    cache: Path, *, retrain: bool = False, report: Callable[[str], None] = lambda _: None
 ) -> CachedRelease:
     return trained_repository(
-        TINY_TASK, tiny_splits(), seed=0, progress=Silent(), retrain=retrain, cache=cache, say=say
+        TINY_TASK,
+        tiny_splits(),
+        seed=0,
+        progress=Silent(),
+        retrain=retrain,
+        cache=cache,
+        report=report,
     )
 
 
@@ -50,12 +56,14 @@ def first(cache: Path) -> CachedRelease:
     return train(cache)
 
 
-def test_bundle_is_trained_once_and_then_found(cache: Path, first: CachedRelease) -> None:
-    said: list[str] = []
+def test_bundle_is_trained_once_and_then_taken_from_the_cache(
+    cache: Path, first: CachedRelease
+) -> None:
+    reports: list[str] = []
 
-    second = train(cache, say=said.append)
+    second = train(cache, report=reports.append)
 
-    assert said == [f"bundle from the cache: {first.folder}"]
+    assert reports == [f"bundle from the cache: {first.folder}"]
     assert (first.from_cache, second.from_cache) == (False, True)
     assert first.folder == second.folder
     assert first.folder.is_relative_to(cache)
@@ -74,13 +82,13 @@ def test_retraining_with_the_same_seed_gives_the_same_bytes(
     assert Repository(again.folder).model_path(before.cloud.name).read_bytes() == teacher
 
 
-def test_nothing_half_made_is_left_in_the_cache(cache: Path, first: CachedRelease) -> None:
+def test_cache_holds_no_incomplete_bundle(cache: Path, first: CachedRelease) -> None:
     assert [first.folder] == list((cache / "bundles").iterdir())
 
 
 def test_training_that_fails_leaves_no_bundle(tmp_path: Path) -> None:
     splits = tiny_splits()
-    splits.train.inputs[-1, 0, 0] = np.inf  # past the check of `load_checked`
+    splits.train.inputs[-1, 0, 0] = np.inf  # `load_checked` would have refused it
 
     with np.errstate(invalid="ignore"), pytest.raises(TrainingError, match="the loss is nan"):
         trained_repository(TINY_TASK, splits, seed=0, progress=Silent(), cache=tmp_path)
@@ -120,7 +128,7 @@ def test_fingerprint_changes_with_the_configuration(change: str) -> None:
     assert before != fingerprint(OTHER_TASKS[change], tiny_splits(), 0)
 
 
-def test_fingerprint_tells_blocks_of_the_same_sizes_apart() -> None:
+def test_fingerprint_distinguishes_blocks_of_the_same_sizes() -> None:
     gru = recurrent_student(channels=(4,), strides=(1,), hidden=4)
     lstm = recurrent_student(channels=(4,), strides=(1,), hidden=4, cell=Lstm)
 
@@ -156,7 +164,7 @@ def test_fingerprint_changes_with_one_number_of_the_data(change: Callable[[Split
     assert fingerprint(TINY_TASK, tiny_splits(), 0) != fingerprint(TINY_TASK, changed, 0)
 
 
-def test_fingerprint_covers_the_code_that_a_bundle_follows_from_and_no_other() -> None:
+def test_fingerprint_covers_exactly_the_code_that_affects_a_bundle() -> None:
     graph = grimp.build_graph("nestling", "nestling_core", "nestling_cloud")
     makers = {"nestling_cloud.learning.pipeline", "nestling_cloud.bundles.release"}
     reached = makers.union(*(graph.find_upstream_modules(maker) for maker in makers))
@@ -180,17 +188,17 @@ def test_fingerprint_covers_the_code_that_a_bundle_follows_from_and_no_other() -
     )
 
 
-class MadeAgain(Exception):  # noqa: N818  no error: it ends what would train
-    """The cache said that it makes a bundle again."""
+class RetrainingStarted(Exception):  # noqa: N818  not an error: it ends the call before training
+    """The cache reported that it trains a bundle again."""
 
 
-def until_made_again(text: str) -> None:
-    if "the bundle in the cache is damaged and is made again: " in text:
-        raise MadeAgain(text)
+def stop_at_retraining(text: str) -> None:
+    if "the bundle in the cache is damaged and is trained again: " in text:
+        raise RetrainingStarted(text)
 
 
 def copy_of(first: CachedRelease, folder: Path) -> Path:
-    """A cache of one's own with the bundle in it; returns the bundle's folder."""
+    """Copy the bundle to a cache of its own; returns the bundle's folder."""
     return Path(shutil.copytree(first.folder, folder / "bundles" / first.folder.name))
 
 
@@ -246,16 +254,18 @@ DAMAGES = (
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_of_any_kind_is_noticed_and_said(
+def test_damage_of_any_kind_is_detected_and_reported(
     damage: Callable[[Path], None], first: CachedRelease, tmp_path: Path
 ) -> None:
     damage(copy_of(first, tmp_path))
 
-    with pytest.raises(MadeAgain):
-        train(tmp_path, say=until_made_again)
+    with pytest.raises(RetrainingStarted):
+        train(tmp_path, report=stop_at_retraining)
 
 
-def test_damaged_bundle_is_made_again_as_it_was(first: CachedRelease, tmp_path: Path) -> None:
+def test_damaged_bundle_is_trained_again_to_the_same_bytes(
+    first: CachedRelease, tmp_path: Path
+) -> None:
     bundle = copy_of(first, tmp_path)
     path = max((bundle / "blobs").iterdir(), key=lambda path: path.stat().st_size)
     whole = path.read_bytes()
@@ -269,13 +279,13 @@ def test_damaged_bundle_is_made_again_as_it_was(first: CachedRelease, tmp_path: 
 
 
 class Wordless(TinyTeacher):
-    """Answers with nothing that can be served, which is known at once."""
+    """Has answers that cannot be served, which is detected at once."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x)[:, :1]
 
 
-def test_what_a_killed_run_left_is_removed_and_what_a_living_one_makes_is_not(
+def test_leftovers_of_a_killed_run_are_removed_and_those_of_a_live_run_are_kept(
     tmp_path: Path,
 ) -> None:
     left, held = (tmp_path / "bundles" / f".making-{name}" for name in ("a", "b"))
@@ -294,10 +304,10 @@ def test_what_a_killed_run_left_is_removed_and_what_a_living_one_makes_is_not(
     assert [folder.exists() for folder in (left, held)] == [False, True]
 
 
-def test_cache_that_cannot_be_written_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+def test_unwritable_cache_is_reported_before_training(tmp_path: Path) -> None:
     (tmp_path / "bundles").write_text("a file where a folder is needed")
 
-    with pytest.raises(CacheError, match=r"cannot be kept in .*NESTLING_CACHE"):
+    with pytest.raises(CacheError, match=r"cannot store trained bundles in .*NESTLING_CACHE"):
         train(tmp_path)
 
 
@@ -330,7 +340,7 @@ def test_fingerprint_changes_with_the_weights_in_a_teachers_file(
 
 
 class Constant(TinyTeacher):
-    """Has a number, a tensor and a list that no state dictionary names."""
+    """Has a number, a tensor and a list that are not in its state dictionary."""
 
     def __init__(self, number: float, tensor: float, listed: float) -> None:
         super().__init__(TINY_TASK.signature)
@@ -340,14 +350,14 @@ class Constant(TinyTeacher):
 
 
 @pytest.mark.parametrize("other", [(2.0, 2.0, 3.0), (1.0, 3.0, 3.0), (1.0, 2.0, 4.0)])
-def test_fingerprint_changes_with_numbers_that_a_teacher_keeps_elsewhere(
+def test_fingerprint_changes_with_values_outside_the_state_dictionary(
     other: tuple[float, float, float],
 ) -> None:
-    def found(numbers: tuple[float, float, float]) -> str:
+    def fingerprint_of(numbers: tuple[float, float, float]) -> str:
         task = dataclasses.replace(TINY_TASK, teacher=lambda _signature: Constant(*numbers))
         return fingerprint(task, tiny_splits(), 0)
 
-    assert found((1.0, 2.0, 3.0)) != found(other)
+    assert fingerprint_of((1.0, 2.0, 3.0)) != fingerprint_of(other)
 
 
 def lazy_task(hidden: int) -> Task:
@@ -357,7 +367,7 @@ def lazy_task(hidden: int) -> Task:
     return dataclasses.replace(TINY_TASK, teacher=teacher)
 
 
-def test_teacher_whose_parameters_wait_for_an_input_has_a_fingerprint() -> None:
+def test_teacher_with_lazy_parameters_has_a_fingerprint() -> None:
     before = fingerprint(lazy_task(4), tiny_splits(), 0)
 
     assert before == fingerprint(lazy_task(4), tiny_splits(), 0)
@@ -412,14 +422,14 @@ def test_fingerprint_changes_with_what_a_task_file_imports_and_names(
     assert before != fingerprint(load_task(reference), tiny_splits(), 0)
 
 
-def test_teacher_that_cannot_be_made_is_told_before_the_cache_is_looked_at(tmp_path: Path) -> None:
+def test_teacher_that_cannot_be_built_is_reported_before_the_cache_is_read(tmp_path: Path) -> None:
     task = dataclasses.replace(TINY_TASK, teacher=lambda _signature: loaded(tmp_path / "absent.pt"))
 
     with pytest.raises(TeacherError, match=r"FileNotFoundError.*absent\.pt"):
         trained_repository(task, tiny_splits(), seed=0, progress=Silent(), cache=tmp_path)
 
 
-def test_named_cache_comes_before_the_users(
+def test_nestling_cache_variable_overrides_the_users_cache(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -16,27 +16,25 @@ from nestling_core.execution.session import open_session
 from nestling_core.nest.bundle_files import Activations
 
 
-def test_show_tells_what_the_manifest_says(
-    released: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_json_matches_the_manifest(released: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bundle", "show", "--repository", str(released), "--json"]) == 0
 
-    told = json.loads(capsys.readouterr().out)
-    assert told == overview(Repository(released))
-    assert (told["task"], told["release"]) == ("tiny", 1)
-    assert told["bundle_version"].startswith("tiny-1-")
-    assert told["activations"] == ["uint8", "int8"]
-    assert [one["capacity"] for one in told["capacities"]] == [1, 2]
-    assert [one["ring_bytes"] for one in told["capacities"]] == [102_400, 204_800]
-    assert [one["weight_bytes"] for one in told["capacities"]] == [102_400, 307_200]
-    assert [one["memory_bytes"] for one in told["capacities"]] == [10_000, 20_000]
+    output = json.loads(capsys.readouterr().out)
+    assert output == overview(Repository(released))
+    assert (output["task"], output["release"]) == ("tiny", 1)
+    assert output["bundle_version"].startswith("tiny-1-")
+    assert output["activations"] == ["uint8", "int8"]
+    assert [one["capacity"] for one in output["capacities"]] == [1, 2]
+    assert [one["ring_bytes"] for one in output["capacities"]] == [102_400, 204_800]
+    assert [one["weight_bytes"] for one in output["capacities"]] == [102_400, 307_200]
+    assert [one["memory_bytes"] for one in output["capacities"]] == [10_000, 20_000]
     teacher = Repository(released).model_path("tiny-teacher")
-    assert told["cloud"]["bytes"] == teacher.stat().st_size
-    guaranteed = [one["guaranteed"] for one in told["guarantees"]]
+    assert output["cloud"]["bytes"] == teacher.stat().st_size
+    guaranteed = [one["guaranteed"] for one in output["guarantees"]]
     assert guaranteed == [[], [{"risk": 0.02, "delta": 0.1, "offload_share": 0.25}]]
 
 
-def test_calibration_that_cannot_be_read_exits_with_1(
+def test_unreadable_calibration_exits_with_1(
     released: Path,
     make_manifest: Callable[..., bundle_pb2.Manifest],
     capsys: pytest.CaptureFixture[str],
@@ -51,10 +49,10 @@ def test_calibration_that_cannot_be_read_exits_with_1(
     assert "the calibration cannot be read; release the bundle again" in capsys.readouterr().err
 
 
-def test_show_is_a_table_for_people(released: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_a_table(released: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bundle", "show", "--repository", str(released)]) == 0
 
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for words in (
         "tiny-1-",
         "307,200",
@@ -62,11 +60,11 @@ def test_show_is_a_table_for_people(released: Path, capsys: pytest.CaptureFixtur
         "cloud model tiny-teacher",
         "2.0% at 25%",
     ):
-        assert words in told
+        assert words in output
 
 
 @pytest.mark.parametrize("command", ["show", "export"])
-def test_nothing_released_exits_with_1_and_makes_nothing(
+def test_repository_without_a_bundle_exits_with_1_and_creates_nothing(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -79,7 +77,7 @@ def test_nothing_released_exits_with_1_and_makes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_export_refuses_a_folder_with_files_and_touches_none(
+def test_export_to_a_folder_with_files_is_refused_and_changes_none(
     released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = tmp_path / "mine.txt"
@@ -93,7 +91,7 @@ def test_export_refuses_a_folder_with_files_and_touches_none(
     assert before == sorted(tmp_path.rglob("*"))
 
 
-def test_export_of_a_damaged_blob_exits_with_1_and_makes_nothing(
+def test_export_of_a_damaged_blob_exits_with_1_and_writes_nothing(
     released: Path,
     make_manifest: Callable[..., bundle_pb2.Manifest],
     capsys: pytest.CaptureFixture[str],
@@ -112,7 +110,7 @@ def test_export_of_a_damaged_blob_exits_with_1_and_makes_nothing(
 
 
 def zero_points(path: Path) -> set[int]:
-    """ONNX types of a graph's zero points, which are those of its activations."""
+    """Return the ONNX types of a graph's zero points, which show the type of its activations."""
     graph = onnx.load(str(path), load_external_data=False).graph
     return {value.data_type for value in graph.initializer if value.name.endswith(".zero")}
 
@@ -121,7 +119,7 @@ def zero_points(path: Path) -> set[int]:
     ("flags", "activations"),
     [([], "uint8"), (["--activations", "uint8"], "uint8"), (["--activations", "int8"], "int8")],
 )
-def test_exported_capacities_have_the_activations_asked_for_and_the_same_answers(
+def test_exported_capacities_have_the_requested_activations_and_the_same_answers(
     tiny_bundle: Path, tmp_path: Path, flags: list[str], activations: Activations
 ) -> None:
     repository, out = Repository(tiny_bundle), tmp_path / "out"
@@ -140,7 +138,7 @@ def test_exported_capacities_have_the_activations_asked_for_and_the_same_answers
         assert logits == found.astype("<f4").tobytes()
 
 
-def test_export_of_activations_that_an_older_bundle_lacks_makes_nothing(
+def test_export_of_activations_that_the_bundle_lacks_writes_nothing(
     released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository = Repository(released)
@@ -159,7 +157,7 @@ def test_export_of_activations_that_an_older_bundle_lacks_makes_nothing(
     assert overview(repository)["activations"] == ["uint8"]
 
 
-def test_export_whose_files_do_not_answer_as_the_bundle_says_exits_with_1(
+def test_exported_files_with_wrong_answers_exit_with_1(
     tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository = Repository(shutil.copytree(tiny_bundle, tmp_path / "repository"))
@@ -173,8 +171,8 @@ def test_export_whose_files_do_not_answer_as_the_bundle_says_exits_with_1(
 
     assert cli.main(["bundle", "export", *arguments]) == 1
 
-    said = capsys.readouterr().err
-    assert "do not answer as the bundle says, do not use them: capacity 2 answers" in said
+    output = capsys.readouterr().err
+    assert "do not give the bundle's answers, so do not use them: capacity 2 answers" in output
 
 
 @pytest.mark.parametrize("command", ["show", "export"])
@@ -187,6 +185,6 @@ def test_damaged_teacher_exits_with_1_and_what_to_do(
 
     assert cli.main(["bundle", command, "--repository", str(released), *arguments]) == 1
 
-    said = capsys.readouterr().err
-    assert "tiny-teacher.onnx is damaged: its 100 bytes have another SHA-256" in said
-    assert "train and release the bundle again" in said
+    output = capsys.readouterr().err
+    assert "tiny-teacher.onnx is damaged: the SHA-256 of its 100 bytes is not the one in" in output
+    assert "train and release the bundle again" in output

@@ -8,15 +8,15 @@ def curve(*risks: float) -> RoutingCurve:
     )
 
 
-def test_guarantees_of_each_capacity_and_of_the_cascade_to_it_are_told() -> None:
+def test_guarantees_list_each_capacity_and_its_cascade() -> None:
     calibration = Calibration(
         curves=[curve(), curve(0.005, 0.02)],
         cascades=[Cascade(), Cascade(start=1, curve=curve(0.03))],
     )
 
-    told = guarantees(calibration)
+    listed = guarantees(calibration)
 
-    assert told == [
+    assert listed == [
         {"capacity": 1, "guaranteed": [], "start": 0, "by_cascade": []},
         {
             "capacity": 2,
@@ -28,15 +28,15 @@ def test_guarantees_of_each_capacity_and_of_the_cascade_to_it_are_told() -> None
             "by_cascade": [{"risk": 0.03, "delta": 0.1, "offload_share": 0.4}],
         },
     ]
-    assert guarantee_lines(told)[1:] == [
-        "  capacity 1: none; that takes more calibration inputs, or a student that errs less",
+    assert guarantee_lines(listed)[1:] == [
+        "  capacity 1: none; this needs more calibration inputs or a more accurate student",
         "  capacity 2: 0.5% at 40%, 2.0% at 40%",
-        "  from 1 up to 2: 3.0% at 40%",
+        "  cascade from 1 to 2: 3.0% at 40%",
     ]
 
 
 def test_calibration_without_cascades_has_guarantees_too() -> None:
-    told = guarantees(Calibration(curves=[curve(0.02)]))
+    listed = guarantees(Calibration(curves=[curve(0.02)]))
 
-    assert [one["start"] for one in told] == [0]
-    assert len(guarantee_lines(told)) == 2
+    assert [one["start"] for one in listed] == [0]
+    assert len(guarantee_lines(listed)) == 2

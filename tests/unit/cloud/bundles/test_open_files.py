@@ -1,4 +1,4 @@
-"""Files that stay open: their content, their number, and what happens when one is replaced."""
+"""Open files: their content, their number, and replaced files."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ from nestling_cloud.bundles.open_files import OpenFiles
 
 
 def open_below(folder: Path) -> int:
-    """How many files of a folder this process has open."""
+    """Count the files below a folder that this process has open."""
     links = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))  # noqa: PTH208
     return sum(str(folder) in os.readlink(link) for link in links if link.is_symlink())  # noqa: PTH115
 
@@ -26,7 +26,7 @@ def test_piece_of_a_file_is_read(tmp_path: Path) -> None:
     assert files.read(file, 10, 3) == b""
 
 
-def test_replaced_file_is_read_anew_and_its_old_one_closed(tmp_path: Path) -> None:
+def test_replaced_file_is_read_again_and_the_old_one_closed(tmp_path: Path) -> None:
     file, other = tmp_path / "file", tmp_path / "other"
     file.write_bytes(b"old")
     files = OpenFiles()
@@ -38,25 +38,25 @@ def test_replaced_file_is_read_anew_and_its_old_one_closed(tmp_path: Path) -> No
     assert open_below(tmp_path) == 1
 
 
-class ReplacedMeanwhile(PosixPath):
-    """A path whose file is replaced by a longer one as soon as somebody has looked at it."""
+class PathReplacedAfterStat(PosixPath):
+    """A path whose file is replaced by a longer one after the first `stat`."""
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         found = super().stat(follow_symlinks=follow_symlinks)
         longer = self.with_name("longer")
         longer.write_bytes(b"new and longer")
-        os.replace(longer, self)  # noqa: PTH105  a method of Path may look again
+        os.replace(longer, self)  # noqa: PTH105  a method of Path may call stat again
         return found
 
 
-def test_file_that_is_replaced_while_it_is_opened_is_read_whole(tmp_path: Path) -> None:
-    file = ReplacedMeanwhile(tmp_path / "file")
+def test_file_replaced_while_it_is_opened_is_read_completely(tmp_path: Path) -> None:
+    file = PathReplacedAfterStat(tmp_path / "file")
     file.write_bytes(b"old")
 
     assert OpenFiles().read(file) == b"new and longer"
 
 
-def test_no_more_than_so_many_files_stay_open_and_none_in_the_end(tmp_path: Path) -> None:
+def test_open_files_are_limited_and_closed_in_the_end(tmp_path: Path) -> None:
     files = OpenFiles(most=2)
     for name in "abca":
         path = tmp_path / name

@@ -11,7 +11,7 @@ from nestling_cloud.progress import Silent
 from tests.support.tiny_task import TINY_TASK, tiny_splits
 
 
-def test_release_that_is_refused_leaves_the_cloud_its_model(
+def test_refused_release_does_not_replace_the_cloud_model(
     tiny_bundle: Path, tmp_path: Path
 ) -> None:
     repository = Repository(shutil.copytree(tiny_bundle, tmp_path / "repository"))

@@ -1,4 +1,4 @@
-"""Bundles that look right: what would fail on a device or in the cloud is found beforehand."""
+"""A bundle that would fail on a device or in the cloud is refused before its release."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,8 +12,8 @@ from nestling_core.nest.bundle_files import blob_of
 from tests.support.hand_bundle import calibration, hand_bundle, template_predicting
 
 
-def tried(teacher: bytes, signed: Mapping[int, bytes] | None = None, **replaced: bytes) -> None:
-    """Try the bundle that is made by hand; `signed` are its templates for signed activations."""
+def check(teacher: bytes, signed: Mapping[int, bytes] | None = None, **replaced: bytes) -> None:
+    """Check a hand-made bundle; `signed` replaces templates with signed activations."""
     manifest, blobs = hand_bundle(1, **replaced)
     content = dict(blobs)
     for number, entry in enumerate(manifest.capacities, start=1):
@@ -27,8 +27,8 @@ def tried(teacher: bytes, signed: Mapping[int, bytes] | None = None, **replaced:
     try_bundle(manifest, read, teacher)
 
 
-def test_sound_bundle_passes(tiny_teacher: bytes) -> None:
-    tried(tiny_teacher)
+def test_valid_bundle_passes(tiny_teacher: bytes) -> None:
+    check(tiny_teacher)
 
 
 def golden(change: Callable[[GoldenInputs, Manifest], object]) -> bytes:
@@ -67,10 +67,11 @@ def _flat() -> bytes:
         ({"teacher": b"no model"}, "cannot load the model hand-teacher"),
     ],
 )
-def test_bundle_that_would_fail_is_not_released(
+def test_bundle_that_would_fail_is_refused(
     faults: dict[str, Any], words: str, tiny_teacher: bytes
 ) -> None:
     given = {"teacher": tiny_teacher, **faults}
 
-    with pytest.raises(UnfitBundleError, match=f"release 1 of hand was not made.*{words}"):
-        tried(**given)
+    message = f"release 1 of hand failed its check and was not made.*{words}"
+    with pytest.raises(UnfitBundleError, match=message):
+        check(**given)

@@ -19,7 +19,7 @@ def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path / "repository")
 
 
-def test_added_blob_reads_back_whole_and_in_pieces(repository: Repository) -> None:
+def test_added_blob_reads_back_completely_and_in_pieces(repository: Repository) -> None:
     blob = repository.add(b"0123456789")
 
     assert repository.size(blob.sha256) == 10
@@ -38,7 +38,7 @@ def test_adding_twice_keeps_one_file(repository: Repository, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["../desired.binpb", "", "A" * 64, "0" * 64])
-def test_names_that_are_no_blob_are_not_found(repository: Repository, name: str) -> None:
+def test_name_that_is_not_a_blob_is_not_found(repository: Repository, name: str) -> None:
     repository.add(b"something else")
 
     with pytest.raises(BlobNotFoundError, match="no blob"):
@@ -53,19 +53,19 @@ def test_offset_beyond_the_end_is_refused(repository: Repository) -> None:
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden", "x" * 65])
-def test_model_name_that_is_no_file_name_is_refused(repository: Repository, name: str) -> None:
+def test_model_name_that_is_not_a_file_name_is_refused(repository: Repository, name: str) -> None:
     with pytest.raises(RepositoryError, match="cloud model name"):
         repository.add_model(name, b"onnx")
 
 
-def test_model_is_replaced_by_a_later_one(repository: Repository) -> None:
+def test_later_model_replaces_an_earlier_one(repository: Repository) -> None:
     repository.add_model("teacher", b"old")
     repository.add_model("teacher", b"new")
 
     assert repository.model_path("teacher").read_bytes() == b"new"
 
 
-def test_model_whose_digest_cannot_be_read_is_told(repository: Repository) -> None:
+def test_model_with_an_unreadable_digest_is_reported(repository: Repository) -> None:
     repository.add_model("teacher", b"model")
     seal = repository.model_path("teacher").with_name("teacher.onnx.sha256")
     seal.unlink()
@@ -80,7 +80,7 @@ def test_missing_model_is_not_found(repository: Repository) -> None:
         repository.model_path("teacher")
 
 
-def test_release_is_what_devices_should_run(
+def test_released_bundle_is_the_desired_one(
     repository: Repository, make_manifest: MakeManifest
 ) -> None:
     manifest = make_manifest(repository, release=7)
@@ -93,7 +93,7 @@ def test_release_is_what_devices_should_run(
     assert repository.manifest() == manifest
 
 
-def test_empty_repository_has_nothing_desired(repository: Repository) -> None:
+def test_empty_repository_has_no_desired_bundle(repository: Repository) -> None:
     assert repository.desired() is None
     with pytest.raises(RepositoryError, match="no bundle has been released"):
         repository.manifest()
@@ -131,14 +131,14 @@ def test_release_with_a_wrong_size_is_refused(
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_release_number_that_does_not_rise_is_refused(
+def test_release_number_that_is_not_higher_is_refused(
     repository: Repository, make_manifest: MakeManifest, number: int
 ) -> None:
     current = repository.release(make_manifest(repository, release=2))
     other = make_manifest(repository, release=number)
     other.cloud.macs = 99
 
-    with pytest.raises(RepositoryError, match="give it a higher number"):
+    with pytest.raises(RepositoryError, match="use a higher number"):
         repository.release(other)
     assert repository.desired() == current
 
@@ -151,7 +151,7 @@ def test_releasing_the_same_manifest_again_changes_nothing(
     assert repository.release(manifest) == repository.release(manifest)
 
 
-def test_another_task_starts_its_own_count(
+def test_another_task_starts_its_own_release_numbers(
     repository: Repository, make_manifest: MakeManifest
 ) -> None:
     repository.release(make_manifest(repository, release=5))
@@ -161,7 +161,7 @@ def test_another_task_starts_its_own_count(
     assert repository.manifest().task == "other"
 
 
-def test_damaged_manifest_is_told(
+def test_damaged_manifest_is_reported(
     repository: Repository, make_manifest: MakeManifest, tmp_path: Path
 ) -> None:
     desired = repository.release(make_manifest(repository))
@@ -184,13 +184,13 @@ def test_failed_write_leaves_nothing_behind(repository: Repository, tmp_path: Pa
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
-def test_checkpoint_is_kept_by_bundle_version_and_is_no_blob(
+def test_checkpoint_is_stored_by_bundle_version_and_not_as_a_blob(
     repository: Repository, tmp_path: Path
 ) -> None:
     repository.add_checkpoint("tiny-1-0123abcd", b"weights")
 
     assert repository.checkpoint_path("tiny-1-0123abcd").read_bytes() == b"weights"
-    assert not (tmp_path / "repository" / "blobs").exists()  # whence devices fetch
+    assert not (tmp_path / "repository" / "blobs").exists()  # devices fetch only blobs
 
 
 def test_bundle_without_a_checkpoint_says_how_to_get_one(repository: Repository) -> None:
@@ -199,20 +199,22 @@ def test_bundle_without_a_checkpoint_says_how_to_get_one(repository: Repository)
 
 
 @pytest.mark.parametrize("version", ["../evil", "", "a/b", ".hidden"])
-def test_version_that_is_no_file_name_is_refused(repository: Repository, version: str) -> None:
-    with pytest.raises(RepositoryError, match="not the version of a bundle"):
+def test_version_that_is_not_a_file_name_is_refused(repository: Repository, version: str) -> None:
+    with pytest.raises(RepositoryError, match="not a bundle version"):
         repository.checkpoint_path(version)
 
 
 def sealed(repository: Repository, make_manifest: MakeManifest) -> str:
-    """Release a bundle that has everything; returns its version."""
+    """Release a complete bundle; returns its version."""
     repository.add_model("tiny-teacher", b"teacher")
     released = repository.release(make_manifest(repository))
     repository.add_checkpoint(released.bundle_version, b"weights")
     return released.bundle_version
 
 
-def test_whole_bundle_passes_the_check(repository: Repository, make_manifest: MakeManifest) -> None:
+def test_complete_bundle_passes_the_check(
+    repository: Repository, make_manifest: MakeManifest
+) -> None:
     version = sealed(repository, make_manifest)
 
     assert repository.check() == repository.manifest()
@@ -230,7 +232,7 @@ def test_whole_bundle_passes_the_check(repository: Repository, make_manifest: Ma
     ],
     ids=["missing", "empty", "cut", "one bit"],
 )
-def test_damage_of_any_part_of_a_bundle_is_found(
+def test_damage_of_any_part_of_a_bundle_is_detected(
     repository: Repository,
     make_manifest: MakeManifest,
     damage: Callable[[bytes], bytes | None],
@@ -250,7 +252,7 @@ def test_damage_of_any_part_of_a_bundle_is_found(
     repository.check()
 
 
-def test_blob_that_was_damaged_is_written_again_when_it_is_added_again(
+def test_damaged_blob_is_written_again_when_it_is_added(
     repository: Repository, tmp_path: Path
 ) -> None:
     blob = repository.add(b"whole")

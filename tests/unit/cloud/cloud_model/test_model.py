@@ -21,7 +21,7 @@ def test_model_answers_and_describes_itself(
     np.testing.assert_allclose(model.run(rows), rows.reshape(5, 6) @ tiny_weights, rtol=1e-5)
 
 
-def test_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "teacher.onnx"
     path.write_bytes(b"no model at all")
 

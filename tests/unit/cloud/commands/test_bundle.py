@@ -13,15 +13,15 @@ def train(repository: Path, *, task: str = TINY) -> int:
     return cli.main(["bundle", "train", "--task", task, "--repository", str(repository)])
 
 
-def test_training_twice_makes_two_releases_that_can_be_served_and_learned_from(
+def test_training_twice_makes_two_complete_releases(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "repository"
 
     statuses = [train(folder), train(folder)]
 
-    said = capsys.readouterr()
-    versions = said.out.split()
+    output = capsys.readouterr()
+    versions = output.out.split()
     repository = Repository(folder)
     desired = repository.desired()
     assert statuses == [0, 0]
@@ -30,10 +30,10 @@ def test_training_twice_makes_two_releases_that_can_be_served_and_learned_from(
     assert desired.bundle_version == versions[1]
     assert repository.model_path("tiny-teacher").is_file()
     assert repository.checkpoint_path(versions[1]).is_file()
-    assert said.err.count("tolerated risks that are promised") == 2
+    assert output.err.count("certified risks, each with") == 2
 
 
-def test_repository_of_another_task_is_left_alone(
+def test_repository_of_another_task_is_not_changed(
     released: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = Repository(released).desired()
@@ -47,7 +47,7 @@ def test_repository_of_another_task_is_left_alone(
     assert before != Repository(released).desired()
 
 
-def test_unknown_task_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_task_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(tmp_path / "repository", task="nothing") == 1
 
     assert "no task 'nothing'" in capsys.readouterr().err

@@ -40,55 +40,55 @@ def tasks(tmp_path: Path) -> Path:
     return file
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return found
+def printed_json(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return report
 
 
-def test_widths_are_found_within_their_targets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_finds_widths_within_the_targets(capsys: pytest.CaptureFixture[str]) -> None:
     assert capacities("--json", "--targets", "0.4,1") == 0
 
-    found = told(capsys)
-    rows = tuple(tuple(row) for row in found["widths"])
+    report = printed_json(capsys)
+    rows = tuple(tuple(row) for row in report["widths"])
     student = StudentConfig(blocks=TINY_TASK.student.blocks, widths=rows)
     cost = counted_cost(TINY_TASK.signature, student)
-    assert (found["task"], found["by"], found["targets"]) == ("tiny", "bytes", [0.4, 1.0])
+    assert (report["task"], report["by"], report["targets"]) == ("tiny", "bytes", [0.4, 1.0])
     assert cost(rows[0]).bytes <= 0.4 * cost(rows[1]).bytes
-    chosen = {p["capacity"]: p["widths"] for p in found["path"] if p["capacity"]}
+    chosen = {p["capacity"]: p["widths"] for p in report["path"] if p["capacity"]}
     assert chosen == {1: list(rows[0]), 2: list(rows[1])}
-    for point in found["path"]:
+    for point in report["path"]:
         assert set(point) == {"widths", "bytes", "share", "accuracy", "capacity"}
         assert point["bytes"] == cost(tuple(point["widths"])).bytes
 
 
-def test_same_seed_finds_the_same_way_and_prints_widths_to_paste(
+def test_same_seed_finds_the_same_path_and_prints_widths_to_paste(
     tasks: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     task = f"{tasks}:TRAINED"
     assert capacities("--targets", "0.4,1", "--json", task=task) == 0
-    rows = tuple(tuple(row) for row in told(capsys)["widths"])
+    rows = tuple(tuple(row) for row in printed_json(capsys)["widths"])
 
     assert capacities("--targets", "0.4,1", task=task) == 0
 
     assert capsys.readouterr().out.endswith(f"widths={rows}\n")
 
 
-def test_latency_is_the_models_of_what_was_measured(
+def test_search_by_latency_uses_the_fitted_model(
     tmp_path: Path, tasks: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table, folder = tmp_path / "table.json", tmp_path / "probes"
     probes = tiny_probes(folder, count=FEWEST_PROBES)
     models = hand_table(table, probes)
-    for probe in probes.probes:  # a machine whose time is that of the second layer alone
+    for probe in probes.probes:  # a machine on which only the second layer takes time
         models[probe.model]["latency_ms"] = 0.1 + 0.1 * probe.widths[1]
     table.write_text(json.dumps({"format": 1, "machine": "a Pi", "models": models}))
     measured = ("--by", "latency", "--probes", str(folder), "--table", str(table))
 
     assert capacities(*measured, "--targets", "0.7,1", "--json", task=f"{tasks}:TRAINED") == 0
 
-    found = told(capsys)
+    report = printed_json(capsys)
     small, whole = (
-        next(p for p in found["path"] if p["capacity"] == capacity) for capacity in (1, 2)
+        next(p for p in report["path"] if p["capacity"] == capacity) for capacity in (1, 2)
     )
     assert TINY_FAMILY.config.whole == (6, 8)
     assert whole["latency_us"] == pytest.approx(900, rel=0.1)
@@ -97,7 +97,7 @@ def test_latency_is_the_models_of_what_was_measured(
 
 
 @pytest.mark.parametrize("more", [(), ("--probes", "probes"), ("--table", "table.json")])
-def test_latency_without_measurements_says_which_commands_make_them(
+def test_search_by_latency_without_measurements_names_the_commands(
     more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert capacities("--by", "latency", *more) == 1
@@ -134,11 +134,11 @@ def test_recurrent_student_is_refused_before_the_teacher_is_trained(
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (("--targets", "a,1"), "write shares as"),
+        (("--targets", "a,1"), "write them as"),
         (("--epochs", "0"), "a whole number of at least 1"),
     ],
 )
-def test_wrong_usage_is_told(
+def test_wrong_usage_is_reported(
     more: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:

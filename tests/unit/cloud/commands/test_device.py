@@ -16,19 +16,19 @@ def add(state: Path, *arguments: str) -> int:
     return cli.main(["device", "add", "porch", "--state", str(state), *CLOUD, *arguments])
 
 
-def test_token_stands_alone_on_standard_output_and_in_no_command(
+def test_token_is_alone_on_standard_output_and_in_no_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert add(tmp_path / "cloud") == 0
 
-    said = capsys.readouterr()
-    assert EnrolmentToken.from_text(said.out).device_id == "porch"
-    assert len(said.out.splitlines()) == 1
-    assert said.out.strip() not in said.err
-    assert "nestling-device enrol --cloud cloud.lan:8501 --token-file -\n" in said.err
+    output = capsys.readouterr()
+    assert EnrolmentToken.from_text(output.out).device_id == "porch"
+    assert len(output.out.splitlines()) == 1
+    assert output.out.strip() not in output.err
+    assert "nestling-device enrol --cloud cloud.lan:8501 --token-file -\n" in output.err
 
 
-def test_token_goes_into_a_file_that_only_its_owner_reads(
+def test_token_file_is_readable_by_its_owner_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "porch.token"
@@ -37,15 +37,15 @@ def test_token_goes_into_a_file_that_only_its_owner_reads(
 
     assert add(tmp_path / "cloud", "--token-file", str(file)) == 0
 
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert EnrolmentToken.from_text(file.read_text()).device_id == "porch"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert said.out == ""
-    assert file.read_text().strip() not in said.err
-    assert "--token-file porch.token\n" in said.err
+    assert output.out == ""
+    assert file.read_text().strip() not in output.err
+    assert "--token-file porch.token\n" in output.err
 
 
-def test_file_that_cannot_be_written_is_told_in_words(
+def test_unwritable_token_file_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert add(tmp_path / "cloud", "--token-file", str(tmp_path)) == 1
@@ -53,12 +53,14 @@ def test_file_that_cannot_be_written_is_told_in_words(
     assert "another --token-file" in capsys.readouterr().err
 
 
-def test_program_gets_the_token_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_flag_prints_the_token_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert add(tmp_path / "cloud", "--json") == 0
 
-    said = json.loads(capsys.readouterr().out)
-    assert said["cloud"] == "cloud.lan:8501"
-    assert EnrolmentToken.from_text(said["token"]).device_id == "porch"
+    output = json.loads(capsys.readouterr().out)
+    assert output["cloud"] == "cloud.lan:8501"
+    assert EnrolmentToken.from_text(output["token"]).device_id == "porch"
 
 
 def test_address_with_a_scheme_is_refused(
@@ -70,7 +72,7 @@ def test_address_with_a_scheme_is_refused(
     assert "without https://" in capsys.readouterr().err
 
 
-def test_token_that_no_device_could_use_is_not_made(
+def test_token_that_no_device_could_use_is_not_created(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def ahead() -> datetime:
@@ -80,6 +82,6 @@ def test_token_that_no_device_could_use_is_not_made(
 
     assert add(tmp_path / "cloud") == 1
 
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "set the clock" in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "set the clock" in output.err

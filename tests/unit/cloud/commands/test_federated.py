@@ -21,19 +21,19 @@ def state(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_rounds_are_told_with_who_was_dropped_and_why(
+def test_rounds_table_lists_dropped_clients_and_reasons(
     state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
 
     assert main(["federated", "rounds", "--state", str(state), "--limit", "5"]) == 0
 
-    said = capsys.readouterr().out
-    assert "attic: no reply in time" in said
-    assert said.index(" 1 ") < said.index(" 2 ")
+    output = capsys.readouterr().out
+    assert "attic: no reply in time" in output
+    assert output.index(" 1 ") < output.index(" 2 ")
 
 
-def test_rounds_are_told_to_machines(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_flag_prints_rounds_as_json(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["federated", "rounds", "--state", str(state), "--limit", "1", "--json"]) == 0
 
     (entry,) = json.loads(capsys.readouterr().out)
@@ -42,7 +42,7 @@ def test_rounds_are_told_to_machines(state: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "cloud"])  # noqa: S104 - refused
-def test_superlink_that_others_could_reach_is_refused(
+def test_superlink_on_a_reachable_address_is_refused(
     host: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = ["--certificate", "a.pem", "--key", "a.key", "--ca", "ca.pem"]
@@ -52,7 +52,7 @@ def test_superlink_that_others_could_reach_is_refused(
     assert "is not loopback" in capsys.readouterr().err
 
 
-def test_superlink_elsewhere_is_never_talked_to_in_the_clear(
+def test_remote_superlink_without_tls_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--repository", str(tmp_path), "--task", "wearable", "--superlink", "cloud:9092"]
@@ -71,7 +71,7 @@ def test_showing_rounds_needs_neither_torch_nor_flwr() -> None:
     assert done.stdout.strip() == "[]"
 
 
-# Stands for Flower's own: Ctrl-C comes while it does what INTERRUPTED says.
+# Stands in for flwr: sends Ctrl-C while it runs the sub-command named by INTERRUPTED.
 _FLWR = """#!/bin/sh
 [ "$1" = "$INTERRUPTED" ] && kill -INT $PPID
 case $1 in
@@ -88,7 +88,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def interrupted_run(folder: Path, during: str, said: str) -> "subprocess.CompletedProcess[str]":
+def interrupted_run(folder: Path, during: str, output: str) -> "subprocess.CompletedProcess[str]":
     (folder / "flwr").write_text(_FLWR)
     (folder / "flwr").chmod(0o755)
     arguments = ["federated", "run", "--repository", str(folder), "--task", "wearable"]
@@ -97,7 +97,12 @@ def interrupted_run(folder: Path, during: str, said: str) -> "subprocess.Complet
             *(sys.executable, "-P", "-c", _INTERRUPTED_RUN, str(folder / "python")),
             *(*arguments, "--state", str(folder / "state")),
         ],
-        env={**os.environ, "INTERRUPTED": during, "STOPPED": str(folder / "stopped"), "SAID": said},
+        env={
+            **os.environ,
+            "INTERRUPTED": during,
+            "STOPPED": str(folder / "stopped"),
+            "SAID": output,
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -109,17 +114,17 @@ def test_interrupted_run_is_stopped_at_the_superlink_too(tmp_path: Path, during:
     done = interrupted_run(tmp_path, during, '{"success": true, "run-id": "7"}')
 
     assert done.returncode == 128 + signal.SIGINT
-    assert done.stderr == "nestling-cloud: stopped, and run 7 with it at the SuperLink\n"
+    assert done.stderr == "nestling-cloud: stopped; run 7 was stopped at the SuperLink too\n"
     assert (tmp_path / "stopped").read_text() == "7\n"
 
 
-def test_interrupted_run_that_could_not_be_stopped_says_what_it_may_do(tmp_path: Path) -> None:
-    said = '{"success": false, "error-message": "Stopping\\nno such run"}'
+def test_interrupted_run_that_cannot_be_stopped_warns_of_a_release(tmp_path: Path) -> None:
+    output = '{"success": false, "error-message": "Stopping\\nno such run"}'
 
-    done = interrupted_run(tmp_path, "log", said)
+    done = interrupted_run(tmp_path, "log", output)
 
     assert done.returncode == 128 + signal.SIGINT
     assert done.stderr == (
-        "nestling-cloud: run 7 was not stopped at the SuperLink and may release a bundle: "
+        "nestling-cloud: run 7 could not be stopped at the SuperLink and may release a bundle: "
         "no such run\n"
     )

@@ -1,4 +1,4 @@
-"""The mean over nested widths, against a loop over every coordinate."""
+"""Compare the mean over nested widths with a loop over every coordinate."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def update(node: int, examples: int, arrays: dict[str, np.ndarray]) -> Update:
 
 @st.composite
 def updates(draw: st.DrawFn) -> list[Update]:
-    made = []
+    drawn = []
     for node in range(draw(st.integers(0, 4))):
         arrays = {}
         for name, shape in SHAPES.items():
@@ -31,22 +31,24 @@ def updates(draw: st.DrawFn) -> list[Update]:
                 box = tuple(draw(st.integers(0, length)) for length in shape)
                 seed = draw(st.integers(0, 1000))
                 arrays[name] = np.random.default_rng(seed).normal(size=box).astype(np.float32)
-        made.append(update(node, draw(st.integers(1, 10_000)), arrays))
-    return made
+        drawn.append(update(node, draw(st.integers(1, 10_000)), arrays))
+    return drawn
 
 
 def by_hand(name: str, index: tuple[int, ...], given_updates: Sequence[Update]) -> float | None:
     total, weight = 0.0, 0
-    for one in given_updates:
-        array = one.arrays.get(name)
+    for update in given_updates:
+        array = update.arrays.get(name)
         if array is not None and all(i < n for i, n in zip(index, array.shape, strict=True)):
-            total += float(array[index]) * one.examples
-            weight += one.examples
+            total += float(array[index]) * update.examples
+            weight += update.examples
     return total / weight if weight else None
 
 
 @given(updates())
-def test_every_coordinate_is_the_mean_over_those_who_hold_it(given_updates: list[Update]) -> None:
+def test_every_coordinate_is_the_mean_over_the_clients_that_hold_it(
+    given_updates: list[Update],
+) -> None:
     before = whole()
 
     after = aggregate(before, given_updates)
@@ -61,14 +63,14 @@ def test_every_coordinate_is_the_mean_over_those_who_hold_it(given_updates: list
 
 
 @given(updates())
-def test_order_of_arrival_does_not_matter(given_updates: list[Update]) -> None:
+def test_order_of_updates_does_not_matter(given_updates: list[Update]) -> None:
     one = aggregate(whole(), given_updates)
     other = aggregate(whole(), list(reversed(given_updates)))
 
     assert all(np.array_equal(one[name], other[name]) for name in SHAPES)
 
 
-def test_normalisation_of_a_capacity_averages_over_those_who_trained_it() -> None:
+def test_normalization_of_a_capacity_averages_over_the_clients_that_trained_it() -> None:
     name = "layers.0.capacities.1.offset"
     offsets = {name: np.full(3, 5, np.float32)}
     small = {"head": np.ones((2, 1), np.float32)}
@@ -80,7 +82,7 @@ def test_normalisation_of_a_capacity_averages_over_those_who_trained_it() -> Non
     )
 
 
-def test_model_that_the_round_began_with_is_not_changed() -> None:
+def test_initial_model_is_not_changed() -> None:
     before = whole()
     copies = {name: array.copy() for name, array in before.items()}
 

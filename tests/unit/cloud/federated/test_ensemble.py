@@ -30,7 +30,7 @@ def test_capacity_that_no_client_trained_learns_from_the_teacher() -> None:
     assert torch.equal(blend(TEACHER, [], 0.9), TEACHER)
 
 
-def test_clients_and_teacher_are_weighed_as_the_recipe_says() -> None:
+def test_clients_and_teacher_are_weighted_by_the_recipe() -> None:
     clients = [torch.full((2, 2), 2.0), torch.full((2, 2), 4.0)]
 
     assert torch.allclose(blend(TEACHER, clients, 0.25), 0.75 * TEACHER + 0.25 * 3.0)
@@ -76,7 +76,7 @@ def distilled(model: bytes, updates: list[Update], recipe: EnsembleRecipe) -> Ne
     )
 
 
-def test_clients_models_change_what_the_nest_learns_and_the_same_seed_gives_the_same() -> None:
+def test_clients_models_change_the_nest_reproducibly() -> None:
     model = onnx()
     torch.manual_seed(2)
     client = arrays_of(NestedStudent(TINY_TASK.signature, TINY_TASK.student))
@@ -91,7 +91,7 @@ def test_clients_models_change_what_the_nest_learns_and_the_same_seed_gives_the_
     assert all(np.array_equal(with_one[name], again[name]) for name in again)
 
 
-def test_nothing_of_the_clients_is_left_at_weight_0() -> None:
+def test_client_weight_0_ignores_the_clients() -> None:
     model = onnx()
     client = arrays_of(NestedStudent(TINY_TASK.signature, TINY_TASK.student))
     shapes = trained_shapes(TINY_TASK.signature, TINY_TASK.student, 3)
@@ -103,7 +103,7 @@ def test_nothing_of_the_clients_is_left_at_weight_0() -> None:
     assert np.allclose(one["head"], other["head"])
 
 
-def test_teacher_answers_as_it_is_served() -> None:
+def test_teacher_logits_match_the_served_teacher() -> None:
     torch.manual_seed(0)
     teacher = TinyTeacher(TINY_TASK.signature)
     inputs = np.random.default_rng(0).normal(size=(600, 2, 16)).astype(np.float32)

@@ -12,7 +12,7 @@ from nestling_core.network.address import Address
 CONFIG = RunConfig(repository='/srv/a "b" \\ c', store="sqlite:///x", task="wearable", rounds=3)
 
 
-def test_app_carries_its_run_configuration_and_names_both_sides(tmp_path: Path) -> None:
+def test_app_has_the_run_configuration_and_both_components(tmp_path: Path) -> None:
     write_app(tmp_path, CONFIG)
 
     project = tomllib.loads((tmp_path / "pyproject.toml").read_text())
@@ -24,29 +24,30 @@ def test_app_carries_its_run_configuration_and_names_both_sides(tmp_path: Path) 
         assert f"import {name}" in path.read_text()
 
 
-def test_keys_of_others_are_left_alone() -> None:
+def test_unknown_run_configuration_keys_are_ignored() -> None:
     values = {**CONFIG.values(), "theirs": 1}
 
     assert RunConfig.of(values) == CONFIG
 
 
-def test_flower_neither_reports_nor_looks_for_updates(
+def test_environment_turns_off_usage_reports_and_update_checks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("FLWR_TELEMETRY_ENABLED", "1")  # the caller's, for other programs
+    monkeypatch.setenv("FLWR_TELEMETRY_ENABLED", "1")  # as a caller may have set it
     monkeypatch.setenv("PYTHONINSPECT", "1")
     monkeypatch.delenv("FLWR_DISABLE_UPDATE_CHECK", raising=False)
 
-    made = environment(tmp_path)
+    variables = environment(tmp_path)
 
-    assert (made["FLWR_TELEMETRY_ENABLED"], made["FLWR_DISABLE_UPDATE_CHECK"]) == ("0", "1")
-    assert made["FLWR_HOME"] == str(tmp_path)
-    assert "PYTHONINSPECT" not in made
+    assert (variables["FLWR_TELEMETRY_ENABLED"], variables["FLWR_DISABLE_UPDATE_CHECK"]) == (
+        "0",
+        "1",
+    )
+    assert variables["FLWR_HOME"] == str(tmp_path)
+    assert "PYTHONINSPECT" not in variables
 
 
-def test_what_flwr_says_is_read_whatever_the_locales_encoding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flwr_output_is_read_in_any_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "flwr"
     script.write_text('#!/bin/sh\nprintf \'{"said": "\\303\\244\\377"}\'\n')
     script.chmod(0o755)
@@ -58,6 +59,6 @@ def test_what_flwr_says_is_read_whatever_the_locales_encoding(
     assert flower_process._flwr(tmp_path, link, ["ls"], 20) == '{"said": "ä\ufffd"}'
 
 
-def test_program_that_is_not_installed_says_what_to_install() -> None:
+def test_missing_program_error_says_what_to_install() -> None:
     with pytest.raises(FlowerError, match=r"pip install 'nestling\[federated\]'"):
         program("flower-of-no-kind")

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from nestling_cloud.federated.round_log import Dropped, Participant, Round, RoundLog, RoundsError
+from nestling_cloud.federated.round_log import (
+    Exclusion,
+    Participant,
+    Round,
+    RoundLog,
+    RoundsError,
+)
 from nestling_cloud.store.store import Store, store_url
 
 ONE = Round(
@@ -25,7 +31,7 @@ ONE = Round(
             accuracy_after=0.75,
         ),
     ),
-    dropped=(Dropped(device="attic", node="3", reason="no reply in time"),),
+    dropped=(Exclusion(device="attic", node="3", reason="no reply in time"),),
     bytes_down=1000,
     bytes_up=900,
     accuracy=(0.7, 0.8),
@@ -45,7 +51,7 @@ def log(url: str) -> Iterator[RoundLog]:
         yield opened
 
 
-def test_rounds_come_back_newest_first(log: RoundLog) -> None:
+def test_rounds_are_returned_newest_first(log: RoundLog) -> None:
     log.put(ONE)
     log.put(TWO)
 
@@ -54,7 +60,7 @@ def test_rounds_come_back_newest_first(log: RoundLog) -> None:
     assert log.rounds(run="autumn") == []
 
 
-def test_round_that_is_known_better_takes_the_place_of_the_old_one(log: RoundLog) -> None:
+def test_later_entry_replaces_an_earlier_one_of_the_same_round(log: RoundLog) -> None:
     log.put(ONE)
     settled = dataclasses.replace(ONE, released="tiny-2-4567cdef", verdict="better")
 
@@ -63,7 +69,7 @@ def test_round_that_is_known_better_takes_the_place_of_the_old_one(log: RoundLog
     assert log.rounds() == [settled]
 
 
-def test_rounds_live_beside_receipts_and_outlive_the_process(url: str) -> None:
+def test_rounds_share_the_receipt_database_and_persist(url: str) -> None:
     with Store(url) as store, RoundLog(url) as log:
         log.put(ONE)
         assert store.count() == 0
@@ -72,7 +78,7 @@ def test_rounds_live_beside_receipts_and_outlive_the_process(url: str) -> None:
         assert log.rounds() == [ONE]
 
 
-def test_database_that_cannot_be_opened_says_what_to_name(tmp_path: Path) -> None:
+def test_unopenable_database_error_says_what_to_name(tmp_path: Path) -> None:
     with pytest.raises(RoundsError, match="name the database"):
         RoundLog(store_url(str(tmp_path / "no" / "folder" / "rounds.sqlite")))
 
@@ -88,7 +94,7 @@ def test_database_that_cannot_be_opened_says_what_to_name(tmp_path: Path) -> Non
         "started_ms = 'once'",
     ],
 )
-def test_row_that_makes_no_sense_is_passed_over(
+def test_damaged_row_is_skipped_and_logged_once(
     log: RoundLog, url: str, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     log.put(ONE)
@@ -97,5 +103,5 @@ def test_row_that_makes_no_sense_is_passed_over(
         database.execute(f"UPDATE federated_rounds SET {damage} WHERE number = 1")  # noqa: S608
 
     assert [log.rounds() for _ in range(3)] == [[TWO]] * 3
-    assert len(caplog.records) == 1  # the console asks again and again
+    assert len(caplog.records) == 1  # although the console reads the rounds repeatedly
     assert "round 1 of spring" in caplog.text

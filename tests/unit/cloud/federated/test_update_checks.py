@@ -1,4 +1,4 @@
-"""What clients say, and what a lying one cannot get through."""
+"""Accept valid answers of clients and reject impossible ones."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from nestling_cloud.federated.update_checks import (
     ClientUpdate,
     Member,
     UpdateError,
-    check_judged,
+    check_comparison,
     check_member,
     check_trained,
 )
@@ -33,13 +33,13 @@ def arrays() -> dict[str, NDArray[np.float32]]:
 
 
 def trained(
-    given: dict[str, Any] | None = None,
+    weights: dict[str, Any] | None = None,
     config: dict[str, Any] | None = None,
     metrics: dict[str, Any] | None = None,
 ) -> ClientUpdate:
     return check_trained(
         MEMBER,
-        arrays() if given is None else given,
+        arrays() if weights is None else weights,
         {**CONFIG, **(config or {})},
         {**METRICS, **(metrics or {})},
         signature=SIGNATURE,
@@ -49,27 +49,38 @@ def trained(
     )
 
 
-def test_sound_update_is_believed() -> None:
-    found = trained()
+def test_valid_update_is_accepted() -> None:
+    accepted = trained()
 
-    assert (found.update.node, found.update.capacity, found.update.examples) == (7, 1, 50)
-    assert found.update.arrays.keys() == arrays().keys()
-    assert (found.judged.held_out, found.judged.before, found.judged.after) == (10, 0.5, 0.75)
+    assert (accepted.update.node, accepted.update.capacity, accepted.update.examples) == (7, 1, 50)
+    assert accepted.update.arrays.keys() == arrays().keys()
+    assert (
+        accepted.comparison.held_out,
+        accepted.comparison.before,
+        accepted.comparison.after,
+    ) == (
+        10,
+        0.5,
+        0.75,
+    )
 
 
 HEAD = np.ones((3, 4), np.float32)
 LIES: dict[str, tuple[dict[str, Any], str]] = {
-    "nothing": ({"given": {}}, "wrong names"),
-    "integers": ({"given": {**arrays(), "head": HEAD.astype(np.int64)}}, "head is int64"),
-    "not a number": ({"given": {**arrays(), "head": HEAD * np.nan}}, "not finite"),
-    "infinite": ({"given": {**arrays(), "head": HEAD * np.inf}}, "not finite"),
-    "wider": ({"given": {**arrays(), "head": np.ones((3, 8), np.float32)}}, "head has shape"),
-    "another name": ({"given": {**arrays(), "tail": HEAD}}, "wrong names: tail"),
-    "stale": ({"config": {"round": 3}}, "stale: of round 3, and this is round 4"),
-    "no round": ({"config": {"round": None}}, "stale: of round None"),
-    "other bundle": ({"config": {"bundle-version": "tiny-2-0"}}, "'tiny-2-0', and the round is of"),
-    "no examples": ({"metrics": {"examples": 0}}, "0 examples, and 50 when it was asked"),
-    "more examples": ({"metrics": {"examples": 51}}, "51 examples, and 50 when it was asked"),
+    "nothing": ({"weights": {}}, "wrong names"),
+    "integers": ({"weights": {**arrays(), "head": HEAD.astype(np.int64)}}, "head is int64"),
+    "not a number": ({"weights": {**arrays(), "head": HEAD * np.nan}}, "not finite"),
+    "infinite": ({"weights": {**arrays(), "head": HEAD * np.inf}}, "not finite"),
+    "wider": ({"weights": {**arrays(), "head": np.ones((3, 8), np.float32)}}, "head has shape"),
+    "another name": ({"weights": {**arrays(), "tail": HEAD}}, "wrong names: tail"),
+    "stale": ({"config": {"round": 3}}, "stale answer of round 3 in round 4"),
+    "no round": ({"config": {"round": None}}, "stale answer of round None"),
+    "other bundle": (
+        {"config": {"bundle-version": "tiny-2-0"}},
+        "'tiny-2-0', but the rounds start from",
+    ),
+    "no examples": ({"metrics": {"examples": 0}}, "0 examples, but had 50 before the round"),
+    "more examples": ({"metrics": {"examples": 51}}, "51 examples, but had 50 before the round"),
     "absurd examples": ({"metrics": {"examples": 10**12}}, "is not a whole number"),
     "half an example": ({"metrics": {"examples": 0.5}}, "is not a whole number"),
     "negative": ({"metrics": {"examples": -5}}, "is not a whole number"),
@@ -80,11 +91,11 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_update_that_cannot_be_is_left_out(lie: str) -> None:
-    said, words = LIES[lie]
+def test_invalid_update_is_rejected(lie: str) -> None:
+    changes, words = LIES[lie]
 
     with pytest.raises(UpdateError, match=words):
-        trained(**said)
+        trained(**changes)
 
 
 def member(config: dict[str, Any] | None = None, metrics: dict[str, Any] | None = None) -> Member:
@@ -97,21 +108,21 @@ def member(config: dict[str, Any] | None = None, metrics: dict[str, Any] | None 
     )
 
 
-def test_client_that_describes_itself_is_a_member() -> None:
+def test_valid_self_description_gives_a_member() -> None:
     assert member() == Member(node=7, device="porch", capacity=2, examples=50)
 
 
 @pytest.mark.parametrize(
     ("config", "metrics", "words"),
     [
-        ({"bundle-version": "tiny-2-0"}, {}, "'tiny-2-0', and the round is of"),
+        ({"bundle-version": "tiny-2-0"}, {}, "'tiny-2-0', but the rounds start from"),
         ({}, {"capacity": 0}, "its budget admits no capacity"),
         ({}, {"capacity": 3}, "capacity 3 is not a whole number from 0 to 2"),
         ({}, {"examples": 1}, "1 examples are too few"),
         ({}, {"examples": None}, "is not a whole number"),
     ],
 )
-def test_client_that_cannot_take_part_is_left_out(
+def test_client_that_cannot_take_part_is_rejected(
     config: dict[str, Any], metrics: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(UpdateError, match=words):
@@ -119,10 +130,10 @@ def test_client_that_cannot_take_part_is_left_out(
 
 
 @pytest.mark.parametrize("name", ["", "<script>", 5, None, "x" * 100])
-def test_name_that_cannot_be_shown_is_a_question_mark(name: object) -> None:
+def test_invalid_device_name_becomes_a_question_mark(name: object) -> None:
     assert member({"device": name}).device == "?"
 
 
-def test_stale_judgement_is_left_out() -> None:
+def test_stale_comparison_is_rejected() -> None:
     with pytest.raises(UpdateError, match="stale"):
-        check_judged(CONFIG, METRICS, server_round=5, bundle_version=VERSION)
+        check_comparison(CONFIG, METRICS, server_round=5, bundle_version=VERSION)

@@ -24,17 +24,17 @@ MIXED = Family(
         )
     ),
 )
-# Values of 8 and of 3 channels at 16 places: 8 fill whole words of 4, neither a block of 16.
+# Edge fields of 8 and of 3 channels at 16 positions: 8 is a multiple of 4, neither one of 16.
 EIGHT = (16 * 8, 0, 0, 1, 16 * 8)
 THREE = (16 * 3, 1, 16 * 3, 1, 16 * 3)
 
 
-def test_every_layer_is_as_counted_by_hand() -> None:
+def test_layer_works_match_hand_counts() -> None:
     works = [(kind, astuple(work)) for kind, work in layer_works(MIXED, (8, 3))]
 
-    # layers, MACs, in blocks of 16 x 4, gathered, values; whether channels fill no words of 4 and
-    # no blocks of 16, and the values then; source, channels, taps, groups, stride, steps. After a
-    # stride of 2 there are 16 places.
+    # Fields: layers, MACs, MACs in blocks of 16 x 4, gathered, values; odd and ragged with their
+    # values; source, channels, taps, groups, stride, steps. After a stride of 2 there are 16
+    # positions.
     assert works == [
         # 2 groups, each 4 rows (16) of 1 channel x 9 taps (12)
         ("grouped", (1, 16 * 2 * 4 * 9, 16 * 2 * 16 * 12, 16 * 18, *EIGHT, 2, 8, 9, 2, 2, 0)),
@@ -70,7 +70,7 @@ def test_features_sum_the_layers_of_each_kind() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-def test_macs_are_those_that_a_bundle_tells(seed: int) -> None:
+def test_macs_match_those_of_the_bundle(seed: int) -> None:
     config = separable_student(channels=(8, 12, 16), strides=(2, 1, 1))
     family = Family(signature=PICTURE, config=config)
     widths = random_widths(config, 3, np.random.default_rng(seed))[-1]

@@ -18,7 +18,7 @@ def test_every_row_of_widths_is_timed() -> None:
     assert all(1 < microseconds < 1e5 for microseconds in found)
 
 
-def test_networks_of_32_and_of_8_bits_are_timed_in_one_run() -> None:
+def test_float32_and_int8_networks_are_timed_in_one_run() -> None:
     signature, config = TINY_FAMILY.signature, TINY_FAMILY.config
     student = NestedStudent(signature, config).eval()
     int8 = int8_network(TINY_FAMILY, config.widths_at(1), np.random.default_rng(0))
@@ -30,7 +30,7 @@ def test_networks_of_32_and_of_8_bits_are_timed_in_one_run() -> None:
     assert all(1 < found < 1e5 for found in medians_us(sessions, seconds=0.02, rounds=2))
 
 
-def test_32_bit_model_is_the_students_capacity() -> None:
+def test_float32_model_is_the_students_capacity() -> None:
     signature, config = TINY_FAMILY.signature, TINY_FAMILY.config
     student = NestedStudent(signature, config).eval()
     inputs = torch.randn(3, *signature.shape)
@@ -42,7 +42,7 @@ def test_32_bit_model_is_the_students_capacity() -> None:
     np.testing.assert_allclose(logits, student(inputs, 2).detach().numpy(), atol=1e-5)
 
 
-def test_making_a_network_leaves_torchs_generator_alone() -> None:
+def test_building_a_network_keeps_torchs_generator_state() -> None:
     before = torch.get_rng_state()
 
     int8_network(TINY_FAMILY, (2, 2), np.random.default_rng(0))

@@ -27,7 +27,7 @@ FAMILY = Family(signature=PICTURE, config=conv_student(channels=(32, 48, 64), st
 
 
 def made_up_us(widths: tuple[int, ...]) -> float:
-    """A machine that computes whole blocks, and moves values."""
+    """Return the latency on a machine that computes whole blocks and moves values."""
     named = dict(zip(NAMES, features(FAMILY, widths), strict=True))
     return float(8 + 1e-4 * named["dense_blocked_macs"] + 5e-3 * named["dense_values"])
 
@@ -59,7 +59,7 @@ def test_same_table_gives_the_same_model(table: LatencyTable) -> None:
     assert LatencyModel(table).predict(PICTURE, FAMILY.config, widths) == first
 
 
-def test_trees_err_less_than_time_linear_in_macs_where_it_is_not(table: LatencyTable) -> None:
+def test_trees_beat_linear_macs_on_nonlinear_latencies(table: LatencyTable) -> None:
     trees = held_out_error(table, fit_trees)
     linear = held_out_error(table, fit_linear_in_macs)
 
@@ -67,12 +67,12 @@ def test_trees_err_less_than_time_linear_in_macs_where_it_is_not(table: LatencyT
     assert trees.median <= trees.p90
 
 
-def test_error_is_that_of_probes_held_out_of_the_fit(table: LatencyTable) -> None:
+def test_error_uses_held_out_probes(table: LatencyTable) -> None:
     def remember(rows: Rows, microseconds: Rows) -> Predict:
         known = {row.tobytes(): time for row, time in zip(rows, microseconds, strict=True)}
         return lambda asked: np.array([known.get(row.tobytes(), 0.0) for row in asked])
 
-    # Nothing that is asked was seen, unless two probes happen to be alike.
+    # No predicted probe was in the fit, unless two probes happen to be equal.
     assert held_out_error(table, remember).median == 1.0
 
 
@@ -84,19 +84,19 @@ def test_error_is_that_of_probes_held_out_of_the_fit(table: LatencyTable) -> Non
     ],
     ids=["input", "student"],
 )
-def test_network_of_another_family_is_not_guessed(table: LatencyTable, other: Family) -> None:
+def test_network_of_another_family_is_refused(table: LatencyTable, other: Family) -> None:
     with pytest.raises(LatencyModelError, match="another student or input"):
         LatencyModel(table).predict(other.signature, other.config, (8, 8, 8))
 
 
-def test_too_few_probes_are_named(tmp_path: Path) -> None:
+def test_too_few_probes_are_refused(tmp_path: Path) -> None:
     hand_table(tmp_path / "table.json", tiny_probes(tmp_path / "probes"))
 
     with pytest.raises(LatencyModelError, match="3 probes are too few"):
         load_model(tmp_path / "probes", tmp_path / "table.json")
 
 
-def test_fit_of_a_missing_table_exits_with_1_and_words(
+def test_fit_with_a_missing_table_exits_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny_probes(tmp_path / "probes", count=1)

@@ -14,7 +14,7 @@ from nestling_core.nest.bundle_files import Activations
 from tests.support.tiny_probes import TINY_FAMILY, hand_table, tiny_probes
 
 
-def test_probes_come_back_as_they_were_written(tmp_path: Path) -> None:
+def test_probes_read_back_as_written(tmp_path: Path) -> None:
     written = tiny_probes(tmp_path)
 
     found = read_probes(tmp_path)
@@ -25,7 +25,7 @@ def test_probes_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert found.family.config.blocks == TINY_FAMILY.config.blocks
 
 
-def test_every_probe_is_a_whole_model_on_the_disk(tmp_path: Path) -> None:
+def test_every_probe_file_is_a_complete_model(tmp_path: Path) -> None:
     for probe in tiny_probes(tmp_path).probes:
         session = open_session(tmp_path / probe.model)
         (logits,) = session.run(None, {"input": np.ones((2, 2, 16), np.float32)})
@@ -33,9 +33,7 @@ def test_every_probe_is_a_whole_model_on_the_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("activations", get_args(Activations))
-def test_probe_computes_in_the_integers_that_the_processor_wants(
-    tmp_path: Path, activations: Activations
-) -> None:
+def test_probe_has_the_requested_activations(tmp_path: Path, activations: Activations) -> None:
     kinds = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8}
 
     for probe in tiny_probes(tmp_path, activations=activations).probes:
@@ -51,16 +49,16 @@ def test_same_seed_makes_the_same_probes(tmp_path: Path) -> None:
     assert tiny_probes(tmp_path / "other", seed=2).probes != first.probes
 
 
-def test_folder_with_files_is_left_alone(tmp_path: Path) -> None:
+def test_folder_with_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
 
-    with pytest.raises(ProbesError, match="has files in it"):
+    with pytest.raises(ProbesError, match="is not empty"):
         tiny_probes(tmp_path)
 
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_folder_without_probes_tells_what_writes_them(tmp_path: Path) -> None:
+def test_folder_without_probes_error_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(ProbesError, match="nestling-cloud latency probes"):
         read_probes(tmp_path)
 
@@ -73,7 +71,7 @@ def test_damaged_list_of_probes_is_refused(tmp_path: Path, text: str) -> None:
         read_probes(tmp_path)
 
 
-def test_table_gives_each_probe_its_time(tmp_path: Path) -> None:
+def test_table_gives_each_probe_its_latency(tmp_path: Path) -> None:
     probes = tiny_probes(tmp_path)
     path = tmp_path / "table.json"
     hand_table(path, probes, latency_ms=0.25)
@@ -90,7 +88,7 @@ def test_table_of_other_probes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     hand_table(path, other)
 
-    with pytest.raises(TableError, match="was another file there"):
+    with pytest.raises(TableError, match="it measured another"):
         read_table(path, probes)
 
 
@@ -101,22 +99,22 @@ def test_table_that_lacks_a_probe_names_it(tmp_path: Path) -> None:
     del models[probes.probes[2].model]
     path.write_text(json.dumps({"format": 1, "machine": "a Pi", "models": models}))
 
-    with pytest.raises(TableError, match=r"probe-002/capacity-1\.onnx is not in it"):
+    with pytest.raises(TableError, match=r"it has no probe-002/capacity-1\.onnx"):
         read_table(path, probes)
 
 
 @pytest.mark.parametrize("latency_ms", [0, -1, float("nan"), float("inf")])
-def test_time_that_no_network_takes_is_refused(tmp_path: Path, latency_ms: float) -> None:
+def test_impossible_latency_is_refused(tmp_path: Path, latency_ms: float) -> None:
     probes = tiny_probes(tmp_path / "probes")
     path = tmp_path / "table.json"
     hand_table(path, probes, latency_ms)
 
-    with pytest.raises(TableError, match=r"microseconds|is not a number"):
+    with pytest.raises(TableError, match=r"is .* µs|is no number"):
         read_table(path, probes)
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"format": 1, "bundle": "tiny-1"}'])
-def test_file_that_is_no_table_is_refused(tmp_path: Path, text: str | None) -> None:
+def test_file_that_is_not_a_table_is_refused(tmp_path: Path, text: str | None) -> None:
     probes = tiny_probes(tmp_path / "probes", count=1)
     path = tmp_path / "table.json"
     if text is not None:

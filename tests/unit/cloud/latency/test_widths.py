@@ -26,8 +26,8 @@ FAMILIES = [
 ]
 
 
-def test_width_changes_by_its_groups_and_those_of_the_shuffle_after_it() -> None:
-    # A dense convolution before a shuffle, a grouped one before another, a grouped one at the end.
+def test_width_step_follows_groups_and_the_next_shuffle() -> None:
+    # A dense and a grouped convolution, each before a shuffle, then a grouped one.
     assert width_steps(SHUFFLED) == (2, 4, 2)
 
 
@@ -36,7 +36,7 @@ def test_width_changes_by_its_groups_and_those_of_the_shuffle_after_it() -> None
     count=st.integers(2, 12),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_every_random_row_is_a_student_that_nests_in_the_whole(
+def test_every_random_row_is_a_student_within_the_whole(
     family: tuple[Signature, StudentConfig], count: int, seed: int
 ) -> None:
     signature, config = family
@@ -52,6 +52,6 @@ def test_every_random_row_is_a_student_that_nests_in_the_whole(
 
 
 @pytest.mark.parametrize("widths", [(8,), (8, 12, 16), (0, 12)])
-def test_row_that_is_no_student_is_refused(widths: tuple[int, ...]) -> None:
+def test_row_that_is_not_a_student_is_refused(widths: tuple[int, ...]) -> None:
     with pytest.raises(SizesError):
         conv_student(channels=(8, 12), strides=(2, 1)).narrowed(widths)

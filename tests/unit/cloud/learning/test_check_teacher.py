@@ -99,7 +99,7 @@ def adapted(task: Task, progress: Progress) -> None:
         (Squeezing, TeacherError, r"Squeezing answers one input with \[3\], .* batch axis"),
         (Double, TeacherError, r"Double answers in float64, .* with \.float\(\)"),
         (Half, TeacherError, "Half answers in float16"),
-        (Comparing, TeacherError, "answers an input otherwise among 2 than alone"),
+        (Comparing, TeacherError, "gives an input other logits in a batch of 2 than alone"),
         (Overflowing, TeacherError, "inputs with logits that are not finite"),
         (Flat, TeacherFeatureError, "distillation by hints needs a module"),
     ],

@@ -26,7 +26,7 @@ def test_teacher_answers_windows_and_images(shape: list[int]) -> None:
 
 @pytest.mark.parametrize("shape", [[6], [1, 4, 4, 4]])
 def test_input_of_another_rank_is_refused(shape: list[int]) -> None:
-    with pytest.raises(ValueError, match="channels and one or two axes"):
+    with pytest.raises(ValueError, match="channels and one or two more axes"):
         ConvTeacher(Signature(shape=shape, classes=["a"]))
 
 

@@ -73,7 +73,7 @@ def test_offset_beyond_the_end_is_reported_as_an_error(released: Path) -> None:
     repository = Repository(released)
     ring = repository.manifest().capacities[0].ring
 
-    assert "is not in it" in answer(repository, ask_for_blob(ring.sha256, ring.size + 1)).error
+    assert "is outside it" in answer(repository, ask_for_blob(ring.sha256, ring.size + 1)).error
 
 
 def test_unreadable_blob_is_reported_as_an_error_and_others_are_delivered(

@@ -20,7 +20,7 @@ def test_data_loader_of_tensors_becomes_examples_in_order() -> None:
     assert found.labels.dtype == np.int64
 
 
-def test_lists_and_arrays_and_columns_of_labels_are_taken_too() -> None:
+def test_lists_arrays_and_columns_of_labels_are_accepted() -> None:
     def batches() -> Iterator[tuple[Any, Any]]:
         yield [[1, 2], [3, 4]], [0, 1]
         yield np.array([[5, 6]], np.float64), np.array([[2]], np.uint8)
@@ -38,11 +38,11 @@ def test_lists_and_arrays_and_columns_of_labels_are_taken_too() -> None:
         ([([[1.0]], [0, 1])], "batch 1 .* has 1 inputs and 2 labels"),
         ([([[1.0]], [0]), ([[1.0, 2.0]], [0])], "different shapes"),
         ([([[1.0]], [0]), 7], "batch 2 .* is not"),
-        ([([["a"]], [0])], "batch 1 .* is not of numbers"),
-        ([([[1.0]], [None])], "batch 1 .* is not of numbers"),
+        ([([["a"]], [0])], "batch 1 .* does not hold numbers"),
+        ([([[1.0]], [None])], "batch 1 .* does not hold numbers"),
         ([([[1.0]], [0.7])], "batch 1 .* a whole number"),
     ],
 )
-def test_batches_that_make_no_examples_are_refused(batches: list[Any], words: str) -> None:
+def test_invalid_batches_are_refused(batches: list[Any], words: str) -> None:
     with pytest.raises(TaskError, match=words):
         examples_from(batches)

@@ -38,7 +38,7 @@ def test_calibration_and_test_are_one_side_of_other_subjects(domains: Domains) -
         assert 0.3 < len(side) / len(wrists) < 0.7
 
 
-def test_gravity_lies_the_other_way_along_the_arm_in_all_but_the_source(domains: Domains) -> None:
+def test_gravity_along_the_arm_is_reversed_in_all_but_the_source(domains: Domains) -> None:
     def along(examples: Examples) -> float:
         return float(examples.inputs[:, 0].mean())
 
@@ -51,7 +51,7 @@ def test_every_exercise_is_in_both_domains(domains: Domains) -> None:
         assert set(part.labels.tolist()) == set(range(len(TASK.signature.classes)))
 
 
-def test_the_same_seed_deals_the_same_subjects_and_another_others(domains: Domains) -> None:
+def test_seed_assigns_the_subjects(domains: Domains) -> None:
     again, other = load_sides(None, 0), load_sides(None, 1)
 
     assert np.array_equal(domains.test.inputs, again.test.inputs)

@@ -1,4 +1,4 @@
-"""Fashion-MNIST, on pictures of the test's own and on the real ones."""
+"""Fashion-MNIST, with synthetic images and the real ones."""
 
 import gzip
 from pathlib import Path
@@ -23,7 +23,7 @@ def write_idx(path: Path, values: NDArray[np.uint8]) -> None:
 
 
 def write_part(folder: Path, part: str, count: int) -> None:
-    """Write pictures whose every point is their label times 20."""
+    """Write images in which every pixel is the label times 20."""
     labels = (np.arange(count) % 10).astype(np.uint8)
     pictures = np.broadcast_to((labels * 20)[:, None, None], (count, 28, 28))
     write_idx(folder / f"{part}-labels-idx1-ubyte.gz", labels)
@@ -37,7 +37,7 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_pictures_and_labels_belong_together(task: Task, data_dir: Path) -> None:
+def test_images_keep_their_labels(task: Task, data_dir: Path) -> None:
     splits = task.load_checked(data_dir, 0)
 
     for part in (splits.train, splits.calibration, *splits.test):
@@ -45,16 +45,16 @@ def test_pictures_and_labels_belong_together(task: Task, data_dir: Path) -> None
         assert np.allclose(part.inputs, expected[:, None, None, None])
 
 
-def test_every_picture_is_used_once(task: Task, data_dir: Path) -> None:
+def test_every_image_is_used_once(task: Task, data_dir: Path) -> None:
     splits = task.load_checked(data_dir, 0)
 
     assert (len(splits.train), len(splits.calibration)) == (200, fashion.CALIBRATION)
     assert [len(stream) for stream in splits.test] == [50, 50, 20]
     learned = np.concatenate([splits.train.labels, splits.calibration.labels])
-    assert np.bincount(learned).tolist() == [620] * 10  # none twice, none lost
+    assert np.bincount(learned).tolist() == [620] * 10  # no image is missing or used twice
 
 
-def test_seed_chooses_the_pictures(task: Task, data_dir: Path) -> None:
+def test_seed_chooses_the_images(task: Task, data_dir: Path) -> None:
     first, again, other = (task.load(data_dir, seed).train.labels for seed in (0, 0, 1))
 
     assert np.array_equal(first, again)
@@ -87,7 +87,7 @@ def test_folder_without_the_files_is_named(task: Task, tmp_path: Path) -> None:
     ],
     ids=["empty", "no gzip", "no content", "half a header", "short", "cut", "damaged"],
 )
-def test_file_that_is_no_idx_file_is_named(task: Task, data_dir: Path, content: bytes) -> None:
+def test_file_that_is_not_an_idx_file_is_named(task: Task, data_dir: Path, content: bytes) -> None:
     (data_dir / "t10k-labels-idx1-ubyte.gz").write_bytes(content)
 
     with pytest.raises(TaskError, match=r"t10k-labels-idx1-ubyte\.gz is not a gzipped idx file"):
@@ -95,9 +95,7 @@ def test_file_that_is_no_idx_file_is_named(task: Task, data_dir: Path, content: 
 
 
 @needs(FASHION_MNIST)
-def test_real_pictures_load_from_debians_folder(
-    task: Task, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_real_images_load_from_debians_folder(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NESTLING_FASHION_MNIST", raising=False)
 
     splits = task.load_checked(None, 0)

@@ -1,4 +1,4 @@
-"""The search order of a task's files; the download itself is tested end to end."""
+"""The search order of a task's files; the end-to-end tests cover the download."""
 
 import hashlib
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Put = Callable[[str], Path]
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFiles:
-    """Look for two files in places below `tmp_path`, and download from nowhere."""
+    """Describe two files that are searched below `tmp_path` and cannot be downloaded."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv(VARIABLE, raising=False)
     return DataFiles(
@@ -33,7 +33,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFiles:
 
 @pytest.fixture
 def put(tmp_path: Path) -> Put:
-    """Puts both files into a folder below `tmp_path`."""
+    """Return a function that writes both files to a folder below `tmp_path`."""
 
     def write(folder: str) -> Path:
         path = tmp_path / folder
@@ -45,22 +45,22 @@ def put(tmp_path: Path) -> Put:
     return write
 
 
-def test_folder_that_is_given_comes_first_then_the_variables_then_the_packages_then_the_cache(
+def test_search_order_is_given_folder_variable_package_cache(
     files: DataFiles, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given, named = put("given"), put("named")
+    folder, named = put("given"), put("named")
     system, cache = put("system"), put("cache/nestling/letters")
     monkeypatch.setenv(VARIABLE, str(named))
 
-    assert files.find(given) == {name: given / name for name in CONTENT}
+    assert files.find(folder) == {name: folder / name for name in CONTENT}
     assert files.find(None) == {name: named / name for name in CONTENT}
     monkeypatch.delenv(VARIABLE)
     assert files.find(None) == {name: system / name for name in CONTENT}
-    (system / "a.gz").unlink()  # half of the files is none of them
+    (system / "a.gz").unlink()  # a folder with half of the files is skipped
     assert files.find(None) == {name: cache / name for name in CONTENT}
 
 
-def test_empty_variable_counts_as_none(
+def test_empty_variable_is_ignored(
     files: DataFiles, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = put("system")
@@ -70,15 +70,15 @@ def test_empty_variable_counts_as_none(
 
 
 def test_named_folder_may_have_other_content(files: DataFiles, put: Put) -> None:
-    given = put("given")
-    (given / "a.gz").write_bytes(b"a part of the whole")
+    folder = put("given")
+    (folder / "a.gz").write_bytes(b"a part of the whole")
 
-    assert files.find(given)["a.gz"] == given / "a.gz"
+    assert files.find(folder)["a.gz"] == folder / "a.gz"
 
 
 @pytest.mark.parametrize("content", [b"secund", b""])
 @pytest.mark.parametrize("folder", ["system", "cache/nestling/letters"])
-def test_damaged_file_that_nobody_named_is_refused_where_nothing_can_be_downloaded(
+def test_damaged_file_is_refused_when_the_download_fails(
     files: DataFiles, put: Put, folder: str, content: bytes
 ) -> None:
     (put(folder) / "b.gz").write_bytes(content)
@@ -87,7 +87,7 @@ def test_damaged_file_that_nobody_named_is_refused_where_nothing_can_be_download
         files.find(None)
 
 
-def test_damaged_file_of_the_package_is_passed_over_for_the_cache(
+def test_damaged_package_is_skipped_for_the_cache(
     files: DataFiles, put: Put, caplog: pytest.LogCaptureFixture
 ) -> None:
     (put("system") / "b.gz").write_bytes(b"secund")
@@ -96,23 +96,21 @@ def test_damaged_file_of_the_package_is_passed_over_for_the_cache(
     assert files.find(None)["b.gz"] == cache / "b.gz"
 
 
-def test_named_folder_without_the_files_is_not_searched_around(
+def test_named_folder_without_the_files_ends_the_search(
     files: DataFiles, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put("system")
-    given = put("given")
-    (given / "b.gz").unlink()
+    folder = put("given")
+    (folder / "b.gz").unlink()
 
     with pytest.raises(DataMissingError, match=r"given has no b\.gz"):
-        files.find(given)
+        files.find(folder)
     monkeypatch.setenv(VARIABLE, str(tmp_path / "absent"))
     with pytest.raises(DataMissingError, match=r"absent has no a\.gz, b\.gz"):
         files.find(None)
 
 
-def test_missing_data_is_answered_with_every_place_that_was_searched(
-    files: DataFiles, tmp_path: Path
-) -> None:
+def test_missing_data_error_names_every_place(files: DataFiles, tmp_path: Path) -> None:
     with pytest.raises(DataMissingError) as caught:
         files.find(None)
 

@@ -29,7 +29,7 @@ def test_built_in_task_is_found_by_its_name() -> None:
     assert all(name == task.name for name, task in BUILT_IN.items())
 
 
-def test_task_of_ones_own_is_found_in_its_file(file: Path) -> None:
+def test_users_task_is_found_in_its_file(file: Path) -> None:
     assert load_task(f"{file}:TASK").name == "mine"
 
 
@@ -41,7 +41,7 @@ def test_path_may_have_colons(tmp_path: Path) -> None:
     assert load_task(f"{folder}/mine.py:TASK").name == "mine"
 
 
-def test_unknown_name_is_answered_with_the_known_ones() -> None:
+def test_unknown_name_error_lists_the_known_ones() -> None:
     with pytest.raises(TaskError, match=r"no task 'wearabel': use one of wearable, fashion"):
         load_task("wearabel")
 
@@ -59,7 +59,7 @@ def test_file_that_is_not_python_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["OTHER", "ABSENT", ""])
-def test_object_that_is_no_task_is_answered_with_the_files_tasks(file: Path, name: str) -> None:
+def test_object_that_is_not_a_task_error_lists_the_files_tasks(file: Path, name: str) -> None:
     with pytest.raises(TaskError, match=f"has no task '{name}'; it has TASK"):
         load_task(f"{file}:{name}")
 
@@ -67,7 +67,7 @@ def test_object_that_is_no_task_is_answered_with_the_files_tasks(file: Path, nam
 def test_file_without_tasks_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("")
 
-    with pytest.raises(TaskError, match="it has none at all"):
+    with pytest.raises(TaskError, match="it has no tasks"):
         load_task(f"{tmp_path}/empty.py:TASK")
 
 
@@ -79,7 +79,7 @@ def test_file_without_tasks_says_so(tmp_path: Path) -> None:
         ("1 / 0", "ZeroDivisionError: division by zero"),
     ],
 )
-def test_file_that_fails_says_how(tmp_path: Path, source: str, words: str) -> None:
+def test_failing_file_error_says_why(tmp_path: Path, source: str, words: str) -> None:
     (tmp_path / "broken.py").write_text(source)
 
     with pytest.raises(TaskError, match=rf"broken\.py failed: {words}"):

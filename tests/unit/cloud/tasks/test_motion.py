@@ -18,18 +18,18 @@ def test_rotation_keeps_lengths_and_angles_of_both_triples() -> None:
         assert torch.allclose(
             before[:, triple].norm(dim=1), after[:, triple].norm(dim=1), rtol=1e-4
         )
-    together = (before[:, :3] * before[:, 3:]).sum(1)  # both triples turn alike
+    together = (before[:, :3] * before[:, 3:]).sum(1)  # both triples rotate together
     assert torch.allclose(together, (after[:, :3] * after[:, 3:]).sum(1), atol=1e-4)
 
 
-def test_rotation_turns_by_no_more_than_it_is_told() -> None:
+def test_rotation_angle_stays_within_its_limit() -> None:
     before = windows(500)
 
     after = rotate(before, 30.0, torch.Generator().manual_seed(1))
 
     cosine = torch.cosine_similarity(before[:, :3], after[:, :3], dim=1)
     assert cosine.min().item() >= math.cos(math.radians(30.0)) - 1e-4
-    assert cosine.min().item() < 0.95  # and some turn far
+    assert cosine.min().item() < 0.95  # some rotations are large
 
 
 def test_rotation_keeps_left_and_right_apart() -> None:

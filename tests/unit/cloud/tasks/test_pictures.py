@@ -10,7 +10,7 @@ def drawn(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_half_of_the_pictures_are_mirrored_left_to_right() -> None:
+def test_half_of_the_images_are_mirrored_left_to_right() -> None:
     mirrored = [torch.equal(one, NUMBERED[0].flip(2)) for one in flip(NUMBERED, drawn())]
     kept = [torch.equal(one, NUMBERED[0]) for one in flip(NUMBERED, drawn())]
 
@@ -18,7 +18,7 @@ def test_half_of_the_pictures_are_mirrored_left_to_right() -> None:
     assert 70 < sum(mirrored) < 130
 
 
-def test_shifted_picture_keeps_what_stays_inside_and_gets_black_borders() -> None:
+def test_shifted_image_keeps_its_content_and_gets_black_borders() -> None:
     moved = shift(NUMBERED, 2, drawn())
 
     centre = NUMBERED[0, :, 4, 6]
@@ -31,7 +31,7 @@ def test_shifted_picture_keeps_what_stays_inside_and_gets_black_borders() -> Non
     }
 
 
-def test_erasing_blackens_one_rectangle_of_half_of_the_pictures() -> None:
+def test_erasing_blackens_one_rectangle_in_half_of_the_images() -> None:
     erased = erase(WHITE, 6, drawn()) == 0
 
     touched = erased.flatten(1).any(1)
@@ -44,7 +44,7 @@ def test_erasing_blackens_one_rectangle_of_half_of_the_pictures() -> None:
         assert columns.sum() <= 6
 
 
-def test_same_generator_draws_the_same_pictures() -> None:
+def test_same_generator_gives_the_same_images() -> None:
     for augment in (lambda x, g: shift(x, 2, g), lambda x, g: erase(x, 6, g), flip):
         assert torch.equal(augment(NUMBERED, drawn(1)), augment(NUMBERED, drawn(1)))
         assert not torch.equal(augment(NUMBERED, drawn(1)), augment(NUMBERED, drawn(2)))

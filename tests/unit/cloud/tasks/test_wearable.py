@@ -33,7 +33,7 @@ def recordings() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def subject_of(recordings: dict[str, Any]) -> dict[bytes, int]:
-    """Subject of every window that starts at a multiple of the smallest hop."""
+    """Map the digest of every window that starts at a multiple of the smallest hop to a subject."""
     found = {}
     for samples, subject in zip(recordings["X"], recordings["subject"], strict=True):
         for start in range(0, len(samples) - WINDOW + 1, TRAIN_HOP):
@@ -50,7 +50,7 @@ def subjects(examples: Examples, subject_of: dict[bytes, int]) -> set[int]:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_no_subject_is_in_two_parts(seed: int, subject_of: dict[bytes, int]) -> None:
+def test_no_subject_is_in_two_splits(seed: int, subject_of: dict[bytes, int]) -> None:
     splits = TASK.load(None, seed)
 
     parts = (splits.train, splits.calibration, concatenate(splits.test))
@@ -60,7 +60,7 @@ def test_no_subject_is_in_two_parts(seed: int, subject_of: dict[bytes, int]) -> 
     assert len(train | calibration | test) == 10
 
 
-def test_every_test_recording_is_of_one_subject_and_one_exercise(
+def test_every_test_recording_has_one_subject_and_one_exercise(
     splits: Splits, subject_of: dict[bytes, int]
 ) -> None:
     for recording in splits.test:
@@ -74,7 +74,7 @@ def test_calibration_halves_are_of_different_subjects(
     order = [subject_of[_digest(window)] for window in splits.calibration.inputs]
 
     changes = sum(a != b for a, b in itertools.pairwise(order))
-    assert changes == 1  # one subject's windows, then the other's
+    assert changes == 1  # first one subject's windows, then the other's
 
 
 def test_channels_are_in_the_order_of_the_recording(
@@ -94,24 +94,24 @@ def test_channels_are_in_the_order_of_the_recording(
 def test_gravity_is_in_the_accelerations(splits: Splits) -> None:
     length = np.linalg.norm(splits.train.inputs[:, :3], axis=1)
 
-    assert np.median(length) == pytest.approx(1.0, abs=0.2)  # in g, as the signature says
+    assert np.median(length) == pytest.approx(1.0, abs=0.2)  # the signature's unit is g
     assert list(TASK.signature.units) == ["g"] * 3 + ["rad/s"] * 3
 
 
-def test_other_seed_splits_other_subjects_and_the_same_seed_the_same(splits: Splits) -> None:
+def test_seed_determines_the_split_of_subjects(splits: Splits) -> None:
     again, other = TASK.load(None, 0), TASK.load(None, 1)
 
     assert np.array_equal(splits.train.inputs, again.train.inputs)
     assert not np.array_equal(splits.train.inputs[:100], other.train.inputs[:100])
 
 
-def test_every_exercise_is_in_every_part(splits: Splits) -> None:
+def test_every_exercise_is_in_every_split(splits: Splits) -> None:
     for part in (splits.train, splits.calibration, concatenate(splits.test)):
         assert set(part.labels.tolist()) == set(range(len(TASK.signature.classes)))
 
 
 class Bomb:
-    """A pickle that leaves a mark when it is opened."""
+    """A pickle that creates a file when it is loaded."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -120,7 +120,7 @@ class Bomb:
         return (Path.touch, (self.mark,))
 
 
-def test_file_with_another_digest_is_refused_unopened(tmp_path: Path) -> None:
+def test_file_with_another_digest_is_refused_without_opening_it(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     content = pickle.dumps(Bomb(mark))
     (tmp_path / FILE).write_bytes(content)
@@ -129,7 +129,7 @@ def test_file_with_another_digest_is_refused_unopened(tmp_path: Path) -> None:
         TASK.load(tmp_path, 0)
 
     assert not mark.exists()
-    pickle.loads(content)  # noqa: S301  # ours: it does leave a mark
+    pickle.loads(content)  # noqa: S301  # our own: shows that loading does create the file
     assert mark.exists()
 
 
@@ -153,6 +153,6 @@ def test_augmentation_keeps_shape_and_changes_values(splits: Splits) -> None:
 
     assert augmented.shape == inputs.shape
     assert torch.isfinite(augmented).all()
-    # A watch worn a little differently, not another movement.
+    # The change is like a watch worn differently, not like another exercise.
     similarity = torch.cosine_similarity(augmented.flatten(1), inputs.flatten(1))
     assert 0.5 < similarity.mean().item() < 0.999

@@ -144,9 +144,9 @@ LIES: dict[str, tuple[Callable[[Message], None], str]] = {
     "shape": (arrays_of_reply(lambda head: head[:, :-1].copy()), "head has shape"),
     "name": (renamed, "wrong names"),
     "no arrays": (empty, "no arrays"),
-    "garbage": (garbage, "arrays that cannot be read"),
-    "stale": (stale, "stale: of round 0"),
-    "other bundle": (other_bundle, "'tiny-9-00000000', and the round is of"),
+    "garbage": (garbage, "its arrays cannot be read"),
+    "stale": (stale, "stale answer of round 0"),
+    "other bundle": (other_bundle, "'tiny-9-00000000', but the rounds start from"),
     "examples": (many_examples, "is not a whole number"),
     "dead": (crash, "it failed: the device caught fire"),
 }
@@ -286,7 +286,7 @@ def test_client_with_alternating_labels_takes_part_and_judges(fleet: LearningFle
 
     made, _ = one_round(fleet, LocalGrid(app, fleet.nodes))
 
-    judged = {member.device: trained.judged for member, trained in made.tally.trained}
+    judged = {member.device: trained.comparison for member, trained in made.tally.trained}
     assert judged["device-1"].held_out == 12
 
 
@@ -307,7 +307,7 @@ def test_client_that_answers_twice_counts_once(fleet: LearningFleet) -> None:
     made, _ = one_round(fleet, Echo(app, fleet.nodes))
 
     assert len(made.updates) == 3
-    assert made.tally.dropped == [(2, "?", "an answer that nobody asked for")]
+    assert made.tally.dropped == [(2, "?", "unrequested answer")]
 
 
 def test_round_with_too_few_clients_leaves_the_model_as_it_was(fleet: LearningFleet) -> None:
@@ -331,7 +331,7 @@ def test_device_with_another_bundle_is_not_asked_to_train(fleet: LearningFleet) 
 
     assert after == {}
     assert len(made.tally.dropped) == 3
-    assert all("and the round is of tiny-2-" in reason for _, _, reason in made.tally.dropped)
+    assert all("but the rounds start from tiny-2-" in reason for _, _, reason in made.tally.dropped)
     assert made.tally.bytes_down == 0
 
 
@@ -383,10 +383,10 @@ def test_result_that_is_worse_than_allowed_is_not_released(fleet: LearningFleet)
 
 
 def test_rounds_without_clients_release_nothing_and_say_so(fleet: LearningFleet) -> None:
-    with pytest.raises(NotReleasedError, match="no round had 4 clients"):
+    with pytest.raises(NotReleasedError, match="no round had 4 usable updates"):
         released(fleet, rounds=1, min_clients=4)
 
-    assert "no round had 4 clients" in rounds(fleet)[0].verdict
+    assert "no round had 4 usable updates" in rounds(fleet)[0].verdict
 
 
 def test_bundle_that_was_released_meanwhile_stays(fleet: LearningFleet) -> None:
@@ -397,7 +397,7 @@ def test_bundle_that_was_released_meanwhile_stays(fleet: LearningFleet) -> None:
             fleet.repository.release(manifest)
         return app(message, context)
 
-    with pytest.raises(NotReleasedError, match="another bundle was released meanwhile"):
+    with pytest.raises(NotReleasedError, match="another bundle was released during the run"):
         released(fleet, busy, rounds=1)
 
     assert fleet.repository.manifest().release == 5
@@ -414,7 +414,7 @@ def test_bundle_without_a_checkpoint_cannot_be_started_from(fleet: LearningFleet
 def test_damaged_checkpoint_is_an_error(data: bytes, fleet: LearningFleet) -> None:
     fleet.repository.add_checkpoint(version(fleet), data)
 
-    with pytest.raises(CheckpointError, match="no checkpoint of tiny"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of tiny"):
         released(fleet)
 
 

@@ -175,7 +175,7 @@ def test_no_credentials_are_written_to_a_folder_without_a_cloud(
 ) -> None:
     assert cli.main(["console", *command, "--state", str(tmp_path / "slip")]) == 1
 
-    assert "name its folder with --state" in capsys.readouterr().err
+    assert "name that with --state" in capsys.readouterr().err
     assert not (tmp_path / "slip").exists()
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from nestling_cloud.console.data.rounds import DroppedClient
 from nestling_cloud.console.data.stored_rounds import StoredRounds
-from nestling_cloud.federated.round_log import Dropped, Participant, Round, RoundLog
+from nestling_cloud.federated.round_log import Exclusion, Participant, Round, RoundLog
 from nestling_cloud.store.store import store_url
 
 
@@ -27,7 +27,7 @@ def ended(run: str, number: int, started_ms: int, *, released: str | None = None
         ended_ms=started_ms + 10,
         bundle_version="small-1-abc",
         participants=(participant("porch", 30, "1"), participant("attic", 12, "3")),
-        dropped=(Dropped(device="cellar", node="2", reason="no answer"),),
+        dropped=(Exclusion(device="cellar", node="2", reason="no answer"),),
         bytes_down=100,
         bytes_up=50,
         accuracy=(0.6, 0.7),
@@ -64,7 +64,7 @@ def test_round_counts_participants_and_lists_dropped_clients(tmp_path: Path) -> 
 
 def test_participant_that_fails_afterwards_counts_once_as_invited(tmp_path: Path) -> None:
     one = ended("a", 1, 100)
-    lost = Dropped(device="porch", node="1", reason="the comparison: no answer")
+    lost = Exclusion(device="porch", node="1", reason="the comparison: no answer")
     with RoundLog(store_url(str(tmp_path / "store.sqlite"))) as log:
         log.put(replace(one, dropped=(*one.dropped, lost)))
 

@@ -236,5 +236,5 @@ def test_grow_settings_out_of_range_are_refused(make: Callable[[], Grow]) -> Non
 
 
 def test_unknown_way_is_refused() -> None:
-    with pytest.raises(NestingError, match="neither 'joint' nor 'grow'"):
+    with pytest.raises(NestingError, match="choose 'joint' or 'grow'"):
         Nesting(way="jont")  # type: ignore[arg-type]

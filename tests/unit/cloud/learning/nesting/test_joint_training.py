@@ -172,7 +172,7 @@ def test_nest_whose_patience_has_run_out_learns_no_longer(rule: Rule, times: int
 
 
 def test_unknown_rule_is_refused() -> None:
-    with pytest.raises(NestingError, match="none of 'turns', 'sum' and 'sandwich'"):
+    with pytest.raises(NestingError, match="choose 'turns', 'sum' or 'sandwich'"):
         Joint(rule="turn")  # type: ignore[arg-type]
 
 

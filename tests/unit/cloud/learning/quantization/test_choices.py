@@ -40,9 +40,9 @@ Floats = NDArray[np.float32]
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"ranges": "widest"}, "'widest': use one of"),
-        ({"weights": "median"}, "'median': use one of"),
-        ({"aware_epochs": -1}, "0 leaves fine-tuning out"),
+        ({"ranges": "widest"}, "'widest': choose one of"),
+        ({"weights": "median"}, "'median': choose one of"),
+        ({"aware_epochs": -1}, r"choose 0 \(no fine-tuning\)"),
     ],
 )
 def test_unknown_quantization_choice_is_refused(fields: dict[str, str], words: str) -> None:
@@ -192,8 +192,8 @@ def test_correction_restores_the_means_of_layers_and_logits(name: str) -> None:
             assert not torch.allclose(before, expected, atol=1e-4)
 
 
-def test_equalization_after_quantization_aware_training_is_refused() -> None:
-    with pytest.raises(QuantizationError, match="use one of the two"):
+def test_equalising_what_was_tuned_to_its_grid_is_refused() -> None:
+    with pytest.raises(QuantizationError, match="use only one of the two"):
         Quantization(equalize=True, aware_epochs=1)
 
 
