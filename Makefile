@@ -1,4 +1,4 @@
-# Every target that CI calls, and no other way to do the same thing.
+# CI calls these same targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup simulate test test-fresh test-arm64 lint protos screenshots clean
 .PHONY: bench bench-simulate bench-console bench-federated bench-learning bench-routing
@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 ARGS ?=
 JOBS ?= 2
 
-# torch and onnxruntime spin on shared cores unless told not to.
+# Otherwise the idle threads of torch and onnxruntime spin, which slows down shared cores.
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
-# .venv has its own packages, whatever the caller's Python looks for.
+# .venv must use its own packages, whatever the caller's environment sets.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
 help: ## list the targets
@@ -23,22 +23,22 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-setup: $(VENV)/.installed ## make .venv with everything for development
+setup: $(VENV)/.installed ## create .venv with everything for development
 
-simulate: setup ## train, ship, run a simulated fleet, write the report (ARGS='--seed 1 --retrain')
+simulate: setup ## train a bundle, run a simulated fleet, write the report (ARGS='--seed 1 --retrain')
 	$(BIN)/nestling-sim run $(ARGS)
 
-# Every worker makes the session's fixtures, and files stay whole, so that a module's are made once.
+# Each worker makes the session fixtures; whole files per worker, so that module fixtures are made once.
 test: setup ## run every test (ARGS='-k policy'; JOBS=1 for one process)
 	OMP_NUM_THREADS=1 $(BIN)/python -P -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-fresh: ## simulate and test on a bare Debian, from a clean clone (ARGS=trixie)
 	tests/fresh/run.sh $(ARGS)
 
-test-arm64: setup ## the device as a Raspberry Pi 4 runs it, emulated (root, debootstrap, qemu-user-static)
+test-arm64: setup ## run the device on an emulated Raspberry Pi 4 (needs root, debootstrap, qemu-user-static)
 	PYTHON=$(CURDIR)/$(BIN)/python tests/arm64/run.sh
 
-lint: setup ## ruff, mypy strict, import layers, generated protos
+lint: setup ## check style, types, import layers and generated protos
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -46,28 +46,28 @@ lint: setup ## ruff, mypy strict, import layers, generated protos
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" protos/generate.sh --check
 
-protos: setup ## regenerate the Python beside every .proto
+protos: setup ## regenerate the Python code from every .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" protos/generate.sh
 
-bench: bench-simulate bench-console bench-federated bench-learning bench-routing ## every benchmark, in full
+bench: bench-simulate bench-console bench-federated bench-learning bench-routing ## run every benchmark in full
 
-bench-simulate: setup ## the default scenario over 3 seeds -> docs/results/simulate.*
+bench-simulate: setup ## benchmark the default scenario over 3 seeds -> docs/results/simulate.*
 	$(BIN)/python -m benchmarks.simulate $(ARGS)
 
-bench-console: setup ## the console and the ingest over 10,000 devices -> docs/results/console.*
+bench-console: setup ## benchmark console and ingest with 10,000 devices -> docs/results/console.*
 	$(BIN)/python -m benchmarks.console $(ARGS)
 
-bench-federated: setup ## the federated scenario over 3 seeds -> docs/results/federated.*
+bench-federated: setup ## benchmark the federated scenario over 3 seeds -> docs/results/federated.*
 	$(BIN)/python -m benchmarks.federated $(ARGS)
 
-bench-learning: setup ## teachers, nests and their comparisons, some 2 hours, resumable -> docs/results/learning.*
+bench-learning: setup ## compare teachers and nests, about 2 hours, resumable -> docs/results/learning.*
 	$(BIN)/python -m benchmarks.learning $(ARGS)
 
-bench-routing: setup ## all routers on the learning benchmark's models, resumable -> docs/results/routing.*
+bench-routing: setup ## compare routers on the models of bench-learning, resumable -> docs/results/routing.*
 	$(BIN)/python -m benchmarks.routing $(ARGS)
 
-screenshots: setup ## pictures of the console over a small fleet -> docs/images/console-*.png
+screenshots: setup ## take screenshots of the console with a small fleet -> docs/images/console-*.png
 	$(BIN)/python -m benchmarks.screenshots
 
-clean: ## remove what the targets made, the trained bundles in the user's cache excepted
+clean: ## remove everything that the targets made, except the bundles in the user's cache
 	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,8 +1,8 @@
 """Make the development environment: `environment.py FOLDER PIP_ARGUMENT...`.
 
-Makes a virtual environment in FOLDER and runs `pip install` in it. pip's own words, which are
-hundreds of lines, go to FOLDER/install.log; here a line every few seconds says how far it is.
-Runs on the system's Python and imports nothing else.
+Makes a virtual environment in FOLDER and runs `pip install` in it. pip's output, which is hundreds
+of lines, goes to FOLDER/install.log; the script itself prints a line of progress every few seconds.
+It runs on the system's Python and imports only the standard library.
 """
 
 import os
@@ -20,7 +20,8 @@ from typing import IO
 OLDEST_PYTHON = (3, 11)
 PROGRESS_INTERVAL_S = 5.0
 _LINES_OF_ERROR = 15
-# What would send the packages elsewhere. Index, certificates, proxy and the rest stay the caller's.
+# Variables that would install the packages elsewhere. The caller's others, such as index,
+# certificates and proxy, are kept.
 _REDIRECTIONS = (
     *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN"),
     *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP"),
@@ -31,17 +32,17 @@ _FETCHED = re.compile(r"\s*(?:Downloading|Using cached|Processing)\s+(\S+)(?:\s+
 
 
 class InstallError(Exception):
-    """The environment cannot be made; the text says what to do."""
+    """The environment cannot be made; the text says what to do about it."""
 
 
-@dataclass(frozen=True)  # not kw_only: an older Python has to get as far as being refused
+@dataclass(frozen=True)  # not kw_only, so that an older Python gets as far as `check_python`
 class Progress:
-    """How far an installation is, as pip's words tell.
+    """The progress of an installation, read from pip's output.
 
     Attributes:
-        collected: packages that pip has looked up.
-        file: the last file that it took, with its size; "" before the first.
-        to_install: packages that it is installing; 0 while it still collects.
+        collected: number of packages that pip has looked up.
+        file: the last file that it fetched, with its size; "" before the first.
+        to_install: number of packages that it is installing; 0 while it still collects.
     """
 
     collected: int = 0
@@ -49,7 +50,7 @@ class Progress:
     to_install: int = 0
 
     def after(self, line: str) -> "Progress":
-        """Take one more line of pip's into account."""
+        """Return the progress after one more line of pip's output."""
         if line.startswith("Collecting "):
             return Progress(collected=self.collected + 1, file=self.file)
         if line.startswith(_INSTALLING):
@@ -63,20 +64,24 @@ class Progress:
         return Progress(collected=self.collected, file=file)
 
     def text(self, installed: int) -> str:
-        """Say it in one line.
+        """Describe the progress in one line.
 
         Args:
-            installed: packages that are in place.
+            installed: number of packages that are installed so far.
         """
         if self.to_install:
             return f"installing packages, {min(installed, self.to_install)} of {self.to_install}"
         if self.file:
             return f"fetching packages, {self.collected} so far, now {self.file}"
-        return "asking the package index"
+        return "querying the package index"
 
 
 def main(arguments: list[str]) -> int:
-    """Make the environment; returns the exit code."""
+    """Make the environment and return the exit code.
+
+    Args:
+        arguments: the folder, then the arguments of `pip install`.
+    """
     folder, *pip_arguments = arguments
     try:
         _make(Path(folder), pip_arguments)
@@ -89,29 +94,34 @@ def main(arguments: list[str]) -> int:
 def _make(folder: Path, pip_arguments: list[str]) -> None:
     check_python(sys.version_info[:2])
     started = time.monotonic()
-    _say(f"making {folder} with Python {sys.version.split()[0]}; pip writes {folder}/install.log")
+    _log(f"making {folder} with Python {sys.version.split()[0]}; pip's log is {folder}/install.log")
     try:
         venv.create(folder, with_pip=True, clear=False, symlinks=True)
     except (OSError, subprocess.CalledProcessError) as err:
         raise InstallError(
-            f"no virtual environment in {folder} ({err}): on Debian, apt install python3-venv"
+            f"cannot make a virtual environment in {folder} ({err}): on Debian, apt install "
+            "python3-venv"
         ) from err
     log = folder / "install.log"
     status = _install(folder, pip_arguments, log, started)
     if status:
         raise InstallError(
-            f"pip ended with status {status}:\n{last_words(log.read_text(encoding='utf-8'))}"
+            f"pip ended with status {status}:\n{last_lines(log.read_text(encoding='utf-8'))}"
         )
     if not (folder / "bin" / "nestling-sim").exists():
         raise InstallError(
-            f"pip put the packages elsewhere: see {log}, and take target, prefix and root out of "
-            "pip's configuration (pip config list)"
+            f"pip installed the packages elsewhere: see {log}, and remove target, prefix and root "
+            "from pip's configuration (pip config list)"
         )
-    _say(f"{folder} is ready after {time.monotonic() - started:.0f} s")
+    _log(f"{folder} is ready after {time.monotonic() - started:.0f} s")
 
 
 def check_python(version: tuple[int, int]) -> None:
-    """Raise InstallError for a Python that is too old."""
+    """Check the version of Python.
+
+    Raises:
+        InstallError: it is too old.
+    """
     if version < OLDEST_PYTHON:
         needed, found = (".".join(map(str, each)) for each in (OLDEST_PYTHON, version))
         raise InstallError(
@@ -121,7 +131,7 @@ def check_python(version: tuple[int, int]) -> None:
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables for pip: the caller's, without what redirects an installation."""
+    """Return the caller's environment variables without those that redirect an installation."""
     kept = {name: value for name, value in inherited.items() if name not in _REDIRECTIONS}
     return {**kept, **_OVERRIDES}
 
@@ -149,7 +159,7 @@ def _install(folder: Path, pip_arguments: list[str], log: Path, started: float) 
             reader.join(PROGRESS_INTERVAL_S)
             if reader.is_alive():
                 seconds = time.monotonic() - started
-                _say(f"{seconds:4.0f} s  {progress[0].text(_packages_in(folder))}")
+                _log(f"{seconds:4.0f} s  {progress[0].text(_packages_in(folder))}")
         return pip.wait()
 
 
@@ -164,13 +174,13 @@ def _packages_in(folder: Path) -> int:
     return sum(1 for _ in folder.glob("lib/python3*/site-packages/*.dist-info"))
 
 
-def last_words(log: str) -> str:
-    """What pip said in the end, without its warnings."""
+def last_lines(log: str) -> str:
+    """Return the last lines of pip's output, without its warnings."""
     lines = [line for line in log.splitlines() if line and not line.startswith("WARNING:")]
     return "\n".join(lines[-_LINES_OF_ERROR:])
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(text, flush=True)
 
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs nestling-device on a Raspberry Pi, or any Debian: a virtual environment under
-# /opt/nestling/device, a user of its own, a systemd unit, /etc/nestling/device.toml. Run it again
-# with another wheel to upgrade; what is as it should be is left alone. /opt/nestling and
-# /etc/nestling may hold what others put there, such as a cloud's files: that is left alone too.
+# Installs nestling-device on a Raspberry Pi or any Debian: a virtual environment under
+# /opt/nestling/device, a user, a systemd unit and /etc/nestling/device.toml. Run it again with
+# another wheel to upgrade. It leaves alone what is already in place, and files of others in
+# /opt/nestling and /etc/nestling, such as those of a cloud.
 set -euo pipefail
 
-# What is installed is for a service of another user. Of the caller's settings only those have a
-# part in it that say where packages are fetched from.
+# The service runs as another user, so the caller's umask, functions and variables must not affect
+# the installation. Only variables that say where packages are fetched from are kept.
 umask 022
 while read -r _ _ variable; do
   unset -f "$variable"
@@ -18,7 +18,7 @@ while read -r variable; do
     PIP_CERT | PIP_CLIENT_CERT | PIP_PROXY | PIP_TIMEOUT | PIP_DEFAULT_TIMEOUT | PIP_RETRIES) ;;
     PIP_CONFIG_FILE | PIP_CACHE_DIR | PIP_NO_CACHE_DIR | PIP_CONSTRAINT) ;;
     *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | REQUESTS_CA_BUNDLE | CURL_CA_BUNDLE) ;;
-    *) unset "$variable" 2>/dev/null || true ;; # bash keeps some of its own
+    *) unset "$variable" 2>/dev/null || true ;; # some cannot be unset
   esac
 done < <(compgen -e)
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
@@ -27,17 +27,17 @@ usage() {
   cat <<'TEXT'
 usage: install.sh [options]
 
-  --wheel FILE   the wheel to install (default: the only nestling-*.whl beside this script)
+  --wheel FILE   wheel to install (default: the only nestling-*.whl beside this script)
   --i2c          also install smbus2, for sensors and meters over I2C
-  --camera       let the environment see the system's python3-picamera2
+  --camera       give the environment access to the system's python3-picamera2
   --dry-run      print every step and change nothing
-  --uninstall    remove all that this script made but the state in /var/lib/nestling, and a
-                 configuration that was changed
-  --purge        with --uninstall: remove those, and the user, too
-  --root DIR     install below DIR instead of /: no user, no systemd; to look at, or to test
-  --help         print this
+  --uninstall    remove what this script installed, except the state in /var/lib/nestling and a
+                 configuration file that was changed
+  --purge        with --uninstall: also remove the state, the configuration and the user
+  --root DIR     install below DIR instead of /, without user and systemd, for inspection or tests
+  --help         print this help
 
-exit codes: 0 done, 1 something failed, 2 wrong options
+exit codes: 0 done, 1 a step failed, 2 wrong options
 TEXT
 }
 
@@ -94,7 +94,7 @@ fail() {
 
 kept() { echo "kept     $1"; }
 
-# Runs a command, or says that it would.
+# Runs a command; in a dry run, only prints its description.
 step() {
   local what=$1
   shift
@@ -106,7 +106,7 @@ step() {
   fi
 }
 
-# Puts a file in its place unless it is there already.
+# Copies a file to its place unless an identical one is there.
 put() {
   if cmp -s "$1" "$2"; then
     kept "$2"
@@ -121,7 +121,7 @@ drop() {
   fi
 }
 
-# For folders that are not the installer's alone.
+# For folders that may hold files of others.
 drop_if_empty() {
   if [[ ! -d $1 ]]; then
     return
@@ -135,14 +135,14 @@ drop_if_empty() {
   fi
 }
 
-# Not below another root: the users and services there are not this machine's.
+# Below another root, users and services are not those of this machine.
 on_this_machine() { [[ -z $root ]]; }
 
 has_systemd() { on_this_machine && [[ -d /run/systemd/system ]]; }
 
 check_root() {
   if on_this_machine && ((EUID != 0)) && [[ $dry_run == no ]]; then
-    fail "this changes the system: run it with sudo, or see what it would do with --dry-run"
+    fail "this changes the system: run it with sudo, or try --dry-run first"
   fi
 }
 
@@ -150,15 +150,15 @@ find_wheel() {
   if [[ -z $wheel ]]; then
     local found=("$here"/nestling-*.whl)
     if ((${#found[@]} != 1)) || [[ ! -f ${found[0]} ]]; then
-      fail "say with --wheel which nestling-*.whl to install"
+      fail "there is not exactly one nestling-*.whl beside this script: name the wheel to install with --wheel"
     fi
     wheel=${found[0]}
   fi
   if [[ ! -f $wheel ]]; then
-    fail "there is no $wheel"
+    fail "$wheel does not exist"
   fi
   if [[ $(basename "$wheel") != nestling-*.whl ]]; then
-    fail "$wheel is no wheel of nestling"
+    fail "$wheel is not a wheel of nestling"
   fi
 }
 
@@ -172,7 +172,7 @@ check_python() {
   fi
 }
 
-# A user that may open cameras and I2C, where the system has groups for them.
+# Adds the user, and puts it into the groups that may open cameras and I2C, where they exist.
 add_user() {
   if ! on_this_machine; then
     kept "users of this machine (--root)"
@@ -181,7 +181,7 @@ add_user() {
   if getent passwd "$user" >/dev/null; then
     kept "user $user"
   else
-    step "make the user $user" useradd --system --user-group --home-dir /var/lib/nestling \
+    step "add the user $user" useradd --system --user-group --home-dir /var/lib/nestling \
       --no-create-home --shell /usr/sbin/nologin "$user"
   fi
   local group
@@ -197,7 +197,8 @@ add_user() {
   done
 }
 
-# One environment for each wheel and choice of extras, named by a digest of them; the link is what switches, at once.
+# Each wheel and choice of extras has its own environment, named by a digest of them. Replacing the
+# link "current" switches between environments atomically.
 install_environment() {
   local digest environment
   digest=$({ cat "$wheel"; echo "$extras $camera"; } | sha256sum | cut -c 1-16)
@@ -212,7 +213,7 @@ install_environment() {
   restart=yes
 }
 
-# Those that this script made: the folders that are named by a digest.
+# Lists the environments that this script made: the folders that are named by a digest.
 environments() {
   local environment
   for environment in "$home"/*; do
@@ -223,7 +224,7 @@ environments() {
   done
 }
 
-# Last of all: until its restart a running device imports from the old one.
+# Runs last, because a running device imports from its old environment until its restart.
 remove_old_environments() {
   local environment
   environments | while read -r environment; do
@@ -253,8 +254,8 @@ make_environment() {
   open_folders
   trap 'rm -rf -- "'"$environment"'" "'"$wheels"'"' EXIT
   python3 -I -m venv "${options[@]}" "$environment"
-  # The caller's settings of pip say where packages come from, but not where they go: what was
-  # fetched by them is installed without them.
+  # The caller's pip settings decide where packages are fetched from, but not where they are
+  # installed: wheels are fetched with these settings and installed without them.
   local pip=("$environment/bin/python" -I -m pip --disable-pip-version-check --no-input --quiet)
   "${pip[@]}" wheel --wheel-dir "$wheels" "$wheel$extras"
   PIP_CONFIG_FILE=/dev/null "${pip[@]}" --isolated install --no-index --find-links "$wheels" \
@@ -265,7 +266,8 @@ make_environment() {
   trap - EXIT
 }
 
-# An installation under another umask may have left them closed; what others use too stays as it is.
+# Earlier folders may have been created under a stricter umask. /opt/nestling is opened only if it
+# holds nothing else.
 open_folders() {
   local shared
   shared=$(dirname "$home")
@@ -276,8 +278,8 @@ open_folders() {
   fi
 }
 
-# Whether the service's user can run an environment; where it cannot be tried, whether everybody may
-# read it. Says on standard error what is in the way.
+# Succeeds if the service's user can run an environment or, where that cannot be tried, if everybody
+# may read it. Prints what is unreadable on standard error.
 usable() {
   local closed
   if as_service_user true 2>/dev/null && as_service_user "$1/bin/$name" --help >/dev/null; then
@@ -286,28 +288,28 @@ usable() {
   closed=$(find "$(dirname "$home")" "$home" -maxdepth 0 ! -perm -o=rx
     find "$1" \( -type d ! -perm -o=rx \) -o \( -type f ! -perm -o=r \))
   if [[ -n $closed ]]; then
-    echo "install.sh: not for everybody to read: $(head -1 <<<"$closed")" >&2
+    echo "install.sh: not readable by everybody: $(head -1 <<<"$closed")" >&2
     return 1
   fi
   [[ -x $1/bin/$name ]] && ! as_service_user true 2>/dev/null
 }
 
-# Runs a command as the service does; fails where its user cannot be taken on.
+# Runs a command as the service's user; fails if that is not possible.
 as_service_user() {
   on_this_machine && ((EUID == 0)) && getent passwd "$user" >/dev/null || return
   (cd / && exec runuser -u "$user" -- env -i PATH="$PATH" LC_ALL=C.UTF-8 "$@")
 }
 
-# The last word before success is reported: the service's user reads command, configuration, state.
+# Checks that the service's user can read the command, the configuration and the state.
 check_result() {
   if [[ $dry_run == yes ]] || ! as_service_user true 2>/dev/null; then
     return
   fi
-  local status=0 said
-  said=$(as_service_user "$command_target" status --config "$config" 2>&1) || status=$?
-  # 3: it does not run, as systemctl status has it.
+  local status=0 output
+  output=$(as_service_user "$command_target" status --config "$config" 2>&1) || status=$?
+  # 3 means that the device is not running, as with systemctl status.
   if ((status != 0 && status != 3)); then
-    fail "installed, but the user $user cannot use it: $said"
+    fail "installed, but the user $user cannot use it: $output"
   fi
 }
 
@@ -356,7 +358,7 @@ enable_unit() {
     return
   fi
   if [[ $before != "$(cat "$here/$name.service")" ]]; then
-    step "have systemd read it" systemctl daemon-reload
+    step "reload systemd" systemctl daemon-reload
     restart=yes
   fi
   if systemctl --quiet is-enabled "$name" 2>/dev/null; then
@@ -365,7 +367,7 @@ enable_unit() {
     step "enable $name" systemctl --quiet enable "$name"
   fi
   if [[ $restart == yes ]]; then
-    step "restart $name if it runs" systemctl try-restart "$name"
+    step "restart $name if it is running" systemctl try-restart "$name"
   fi
 }
 
@@ -397,7 +399,7 @@ do_uninstall() {
   fi
   drop "$unit"
   if has_systemd; then
-    step "have systemd forget it" systemctl daemon-reload
+    step "reload systemd" systemctl daemon-reload
   fi
   if [[ $(readlink "$command" 2>/dev/null) == "$command_target" ]]; then
     drop "$command"

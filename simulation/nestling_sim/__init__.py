@@ -1,1 +1,1 @@
-"""The simulator: real agents, a real cloud and a real broker under scripted conditions."""
+"""The simulator: runs real agents, a real cloud and a real broker under scripted conditions."""

@@ -1,4 +1,4 @@
-"""The command `nestling-sim`."""
+"""The `nestling-sim` command."""
 
 import argparse
 import json
@@ -30,25 +30,26 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _EXAMPLES = """\
 examples:
   nestling-sim run
-      the default scenario: nine smart watches, a cloud, a broker, an outage
+      run the default scenario: nine smart watches, a cloud, a broker and an outage
   nestling-sim run --keep-serving
-      the same, then look around in the console while the devices go on
+      keep the devices running after the report, and watch them in the console
   nestling-sim run --seed 1 --retrain
-      other subjects, other weights, nothing taken from the cache
+      train again with another seed, which changes subjects and weights
   nestling-sim run --task docs/examples/digits.py:TASK
-      a task of your own
+      run a task of your own
   nestling-sim run --scenario federated
-      a fleet that learns from its own streams and takes up what it learned
+      run a fleet that learns from its own streams and installs the result
   nestling-sim run --scenario my-fleet.toml --json
-      devices and conditions of your own; summary.json's content on standard output
+      run your own devices and conditions, and print summary.json
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
+    """Run one sub-command.
 
     Returns:
-        0; 1 after an error told on standard error; 130 or 143 after SIGINT or SIGTERM.
+        The exit code: 0; 1 after an error, which is printed on standard error; 130 or 143 after
+        SIGINT or SIGTERM.
     """
     escape_unencodable()
     options = _parser().parse_args(arguments)
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _StopSignal(BaseException):
-    """SIGINT or SIGTERM; no handler of ordinary errors catches it."""
+    """SIGINT or SIGTERM was received; `except Exception` does not catch it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -77,7 +78,7 @@ class _StopSignal(BaseException):
 
 @contextmanager
 def _unwinding() -> Iterator[None]:
-    """Let a signal unwind the stack, so that every device, process and folder is cleaned up."""
+    """Make signals unwind the stack, so that every device, process and folder is cleaned up."""
     before = {number: signal.signal(number, _unwind) for number in _SIGNALS}
     try:
         yield
@@ -87,50 +88,75 @@ def _unwinding() -> Iterator[None]:
 
 
 def _unwind(number: int, _frame: FrameType | None) -> None:
-    for one in _SIGNALS:  # a second Ctrl-C must not cut the cleaning short
+    for one in _SIGNALS:  # a second Ctrl-C must not interrupt the clean-up
         signal.signal(one, signal.SIG_IGN)
     raise _StopSignal(number)
 
 
 def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(
         prog="nestling-sim",
-        description="Runs a fleet of simulated devices against a real cloud and a real broker.",
+        description="Run a fleet of simulated devices with a real cloud and a real MQTT broker.",
         epilog=_EXAMPLES,
-        formatter_class=raw,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(parser.add_subparsers(required=True, metavar="COMMAND"))
+    return parser
+
+
+def _add_run(commands: "argparse._SubParsersAction[Parser]") -> None:
     command = commands.add_parser(
         "run",
-        help="train, ship, run a fleet, write the report",
+        help="train a bundle, run a fleet with it, and write a report",
+        description="Train a bundle or take it from the cache, run a fleet of simulated devices\n"
+        "with a real cloud and a real MQTT broker, and write a report.",
         epilog=_EXAMPLES,
-        formatter_class=raw,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
     names = ", ".join(built_in_scenarios())
-    add("--scenario", default="wearable", help=f"a name ({names}) or a .toml file")
-    add("--task", metavar="NAME|FILE.py:NAME", help="instead of the scenario's task")
-    add("--seed", type=_seed, help="instead of the scenario's seed")
-    add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
+    add(
+        "--scenario",
+        default="wearable",
+        metavar="NAME|FILE.toml",
+        help=f"built-in scenario ({names}) or a file (default: %(default)s)",
+    )
+    add(
+        "--task",
+        metavar="NAME|FILE.py:NAME",
+        help="task to train and run (default: the scenario's)",
+    )
+    add("--seed", type=_seed, metavar="N", help="random seed, from 0 (default: the scenario's)")
+    add(
+        "--data-dir",
+        type=input_folder,
+        metavar="DIR",
+        help="folder with the task's data files (default: the places that the task searches)",
+    )
     add("--retrain", action="store_true", help="train even if the cache has the bundle")
-    add("--out", type=output_folder, default="runs", metavar="DIR", help="default: %(default)s")
+    add(
+        "--out",
+        type=output_folder,
+        default="runs",
+        metavar="DIR",
+        help="folder for results; each run makes its own folder in it (default: %(default)s)",
+    )
     add(
         "--broker-kind",
         choices=get_args(BrokerKind),
         default="auto",
-        help="default: Mosquitto if installed, otherwise iotcore",
+        help="MQTT broker to start; auto is Mosquitto if installed, otherwise iotcore "
+        "(default: %(default)s)",
     )
-    add("--console", action="store_true", help="serve the console over the running simulation")
+    add("--console", action="store_true", help="serve the web console while the simulation runs")
     add(
         "--keep-serving",
         action="store_true",
-        help="after the report let cloud, console and devices go on until Ctrl-C",
+        help="keep cloud, console and devices running after the report, until Ctrl-C",
     )
-    add("--json", action="store_true", help="print summary.json's content instead of a table")
-    add("--verbose", action="store_true", help="say more on standard error")
-    command.set_defaults(told=False)
-    return parser
+    add("--json", action="store_true", help="print summary.json instead of a table")
+    add("--verbose", action="store_true", help="log more on standard error")
+    command.set_defaults(finished=False)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -149,36 +175,36 @@ def _run(options: argparse.Namespace) -> None:
         keep_serving=options.keep_serving,
     )
     listener = Listener(
-        serving=_tell_console, finished=partial(_tell_result, options), said=_tell_aside
+        serving=_print_console, finished=partial(_print_result, options), notice=_print_notice
     )
     try:
         run(config, ConsoleProgress(Console(stderr=True)), listener)
     except _StopSignal:
-        if not options.told:
+        if not options.finished:
             raise
         print("nestling-sim: stopped serving; nothing is left running", file=sys.stderr)
 
 
-def _tell_result(options: argparse.Namespace, result: Result) -> None:
+def _print_result(options: argparse.Namespace, result: Result) -> None:
     if options.json:
         print(json.dumps(result.summary), flush=True)
     else:
         Console().print(summary_table(result.summary))
         print(f"report: {result.folder / 'report.html'}", flush=True)
-    options.told = True
+    options.finished = True
     if options.keep_serving:
         print(
-            "the cloud, its console and the devices go on; Ctrl-C ends all of it",
+            "cloud, console and devices keep running; Ctrl-C stops them",
             file=sys.stderr,
             flush=True,
         )
 
 
-def _tell_aside(text: str) -> None:
+def _print_notice(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _tell_console(addresses: Addresses) -> None:
+def _print_console(addresses: Addresses) -> None:
     if addresses.console is not None:
         print(
             f"console: {addresses.console} (password: {addresses.console_password})",
@@ -189,7 +215,7 @@ def _tell_console(addresses: Addresses) -> None:
 
 def _seed(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: a whole number from 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed; give a whole number from 0")
     return int(text)
 
 

@@ -233,7 +233,7 @@ class TestWatchedFolder(SourceContract):
         assert fed.answer() == 9
         assert (fed.names("answered"), fed.names("rejected")) == ({"b.npy"}, {"a.npy"})
         reason = (fed.folder / "rejected" / "a.npy.txt").read_text()
-        assert "a.npy has no answer to window 1, 3, as it counts them from 0: too large" in reason
+        assert "a.npy has no answer to window 1, 3, counted from 0: too large" in reason
         assert reason.strip() in caplog.text
 
     def test_refused_file_is_kept_even_if_answered_ones_are_deleted(self, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ class TestWatchedFolder(SourceContract):
             file.truncate((64 << 20) + 1)
 
         until(lambda: fed.source.take(0.01) is None and fed.names("rejected") == {"a.npy"})
-        assert "cut it up" in caplog.text
+        assert "split it" in caplog.text
 
     def test_file_above_the_size_limit_as_float32_is_rejected(
         self, fed: FedFolder, caplog: pytest.LogCaptureFixture
@@ -287,7 +287,7 @@ class TestWatchedFolder(SourceContract):
         fed.save("a.npy", np.zeros(((16 << 20) // 6 + 1, *SHAPE), np.int8))
 
         until(lambda: fed.source.take(0.01) is None and fed.names("rejected") == {"a.npy"})
-        assert "cut it up" in caplog.text
+        assert "split it" in caplog.text
 
     @pytest.mark.parametrize(
         ("put", "reason"),
@@ -507,7 +507,7 @@ class TestWatchedFolder(SourceContract):
         fed.source.settle(LINE)
 
         assert fed.source.take(0.01) is None
-        assert "taken away" in caplog.text
+        assert "disappeared" in caplog.text
 
     def test_folder_may_disappear_and_return(self, fed: FedFolder) -> None:
         fed.folder.rename(fed.folder.with_name("gone"))
@@ -746,7 +746,7 @@ class TestUnixSocket(SourceContract):
     def test_existing_file_is_rejected_and_kept(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("precious")
 
-        with pytest.raises(SourceError, match="no socket has this name"):
+        with pytest.raises(SourceError, match="not a socket has this name"):
             UnixSocket(tmp_path / "file", SHAPE)
         assert (tmp_path / "file").read_text() == "precious"
 
@@ -876,8 +876,8 @@ def test_error_in_the_sampling_thread_ends_the_source() -> None:
     ("change", "message"),
     [
         ({"address": 0x69}, "no answer at I2C address 0x69"),
-        ({"channels": ["ax", "pressure"]}, "'pressure' in 'rad/s' is none that the IMU gives"),
-        ({"units": ["g", "g"]}, "'wz' in 'g' is none"),
+        ({"channels": ["ax", "pressure"]}, "does not measure the task's channel 'pressure'"),
+        ({"units": ["g", "g"]}, "channel 'wz' in 'g'; it measures"),
     ],
 )
 def test_missing_or_unsuitable_sensor_is_rejected(change: dict[str, Any], message: str) -> None:
@@ -885,8 +885,8 @@ def test_missing_or_unsuitable_sensor_is_rejected(change: dict[str, Any], messag
         imu(imu_bus(lambda: bytes(14)), **change)
 
 
-def test_another_chip_at_the_address_is_rejected() -> None:
-    with pytest.raises(SourceError, match="calls itself 0x40"):
+def test_another_chip_at_the_address_is_refused() -> None:
+    with pytest.raises(SourceError, match="identifies itself as 0x40"):
         imu(SimulatedBus(0x68, {0x75: b"\x40"}))
 
 

@@ -325,9 +325,9 @@ def test_dry_run_of_uninstall_changes_nothing(copied: Path) -> None:
         (("--wheels", "x"), 2, "unknown option --wheels"),
         (("--wheel",), 2, "--wheel needs a value"),
         (("--purge",), 2, "goes with --uninstall"),
-        (("--root", "/nowhere"), 1, "say with --wheel"),
-        (("--root", "/nowhere", "--wheel", "/none/nestling-1.whl"), 1, "there is no"),
-        (("--root", "/nowhere", "--wheel", str(SCRIPT)), 1, "no wheel of nestling"),
+        (("--root", "/nowhere"), 1, "name the wheel to install with --wheel"),
+        (("--root", "/nowhere", "--wheel", "/none/nestling-1.whl"), 1, "does not exist"),
+        (("--root", "/nowhere", "--wheel", str(SCRIPT)), 1, "not a wheel of nestling"),
     ],
 )
 def test_wrong_options_are_rejected_with_a_message(

@@ -159,7 +159,7 @@ def test_next_run_removes_files_of_a_killed_run_but_not_of_a_running_one(start: 
 def test_keep_serving_continues_after_the_report_until_ctrl_c(start: Start) -> None:
     running = start(task_reference("SHORT"), "--keep-serving")
     running.wait_for("console: http://127.0.0.1:")
-    running.wait_for("Ctrl-C ends all of it")
+    running.wait_for("Ctrl-C stops them")
     cloud_and_broker = offspring(running.process.pid)
     assert all(map(alive, cloud_and_broker))
 

@@ -1,4 +1,4 @@
-"""The documents, held against the repository: what they name has to be there, and the other way."""
+"""The documentation matches the repository: every name in it exists, and every flag is in it."""
 
 import argparse
 import re
@@ -56,7 +56,7 @@ COMMANDS = {
     ("nestling-device", "federated", "join"),
     ("nestling-sim", "run"),
 }
-# Heading of the table that lists a command's flags, by document.
+# The document and heading under which a table lists a command's flags.
 FLAG_TABLES: dict[tuple[str, ...], tuple[str, str]] = {
     ("nestling-sim", "run"): ("simulate.md", "Options"),
     ("nestling-cloud", "serve"): ("operate.md", "`nestling-cloud serve`"),
@@ -128,11 +128,11 @@ def test_every_flag_of_a_command_exists(document: Path, capsys: pytest.CaptureFi
 
 
 @each_document
-def test_every_command_of_a_block_is_one_that_its_program_takes(document: Path) -> None:
+def test_every_command_in_a_shell_block_parses(document: Path) -> None:
     for line in _shell_lines(document):
         words = shlex.split(line, comments=True)
         if words and words[0] in PARSERS:
-            PARSERS[words[0]]().parse_args(words[1:])  # ends the test where it is none
+            PARSERS[words[0]]().parse_args(words[1:])  # fails the test if it does not parse
 
 
 @each_document
@@ -154,7 +154,7 @@ def test_every_test_and_file_named_exists(document: Path) -> None:
 
 
 @pytest.mark.parametrize("command", FLAG_TABLES)
-def test_every_flag_stands_in_its_table(
+def test_every_flag_is_in_its_table(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, heading = FLAG_TABLES[command]
@@ -178,25 +178,23 @@ def test_every_flag_stands_in_its_table(
         ),
     ],
 )
-def test_every_scenario_key_stands_in_its_table(
-    heading: str, tables: list[type[BaseModel]]
-) -> None:
+def test_every_scenario_key_is_in_its_table(heading: str, tables: list[type[BaseModel]]) -> None:
     keys = {key for table in tables for key in _keys(table)}
 
     assert _documented_keys(heading) == keys
 
 
-def test_every_top_level_scenario_key_stands_in_its_table() -> None:
+def test_every_top_level_scenario_key_is_in_its_table() -> None:
     offload = {f"offload.{key}" for key in _keys(scenario.OffloadTable)}
 
     assert _documented_keys("Top level and `[offload]`") == _keys(scenario.Scenario) | offload
 
 
-def test_every_key_of_learning_stands_in_its_table() -> None:
+def test_every_key_of_the_federated_table_is_in_its_table() -> None:
     assert _documented_keys("`[federated]`") == _keys(scenario.FederatedTable)
 
 
-def test_scenario_in_the_documentation_is_one() -> None:
+def test_scenario_in_the_documentation_is_valid() -> None:
     text = (ROOT / "docs" / "simulate.md").read_text("utf-8")
     (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     assert scenario.Scenario.model_validate(tomllib.loads(example)).fleet()
@@ -213,14 +211,14 @@ def _leads_somewhere(document: Path, link: str) -> bool:
 
 
 def _anchors(document: Path) -> set[str]:
-    """Fragments of a document's headings, as GitHub makes them."""
+    """Return the fragments that GitHub makes of a document's headings."""
     text = _FENCE.sub("", document.read_text("utf-8"))
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
 
 
 def _code(document: Path) -> Iterator[str]:
-    """Every line of a fenced block, and every span of code."""
+    """Yield every line of a fenced block and every span of code."""
     text = document.read_text("utf-8")
     for block in _FENCE.finditer(text):
         yield from (line.strip() for line in block.group().splitlines()[1:-1])
@@ -228,15 +226,15 @@ def _code(document: Path) -> Iterator[str]:
 
 
 def _shell_lines(document: Path) -> Iterator[str]:
-    """Every line of a block of shell, those joined that end in a backslash."""
+    """Yield every line of the shell blocks; lines that end in a backslash are joined."""
     text = document.read_text("utf-8")
     for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
-            yield _as_the_program_sees_it(line)
+            yield _without_shell_syntax(line)
 
 
-def _as_the_program_sees_it(line: str) -> str:
-    """A line of shell without what the shell itself takes away."""
+def _without_shell_syntax(line: str) -> str:
+    """Return a shell line without redirections, substitutions and sudo."""
     line = re.sub(r'"\$\([^)]*\)"', "SUBSTITUTED", line)
     line = re.sub(r"^sudo (-u \w+ )?|^\w+=\$\(|\)$", "", line)
     return re.split(r" (?:[<>|]|&&)", line)[0]
@@ -250,7 +248,7 @@ def _flags(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> set[
 
 
 def _first_cells(name: str, heading: str) -> list[str]:
-    """First column of the first table under a heading of a document in docs."""
+    """Return the first column of the first table under a heading of a document in docs."""
     text = (ROOT / "docs" / name).read_text("utf-8")
     section = re.split(r"^#+ ", text.split(f"# {heading}\n", 1)[1], flags=re.MULTILINE)[0]
     cells = re.findall(r"^\| ((?:[^|\\]|\\.)+) \|", section, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""deploy/development/environment.py: what it says while pip works, and what it keeps from pip."""
+"""deploy/development/environment.py: its progress lines, and the environment that pip gets."""
 
 import importlib.util
 import sys
@@ -22,14 +22,14 @@ def script() -> ModuleType:
 
 
 def progress(script: ModuleType, *lines: str, installed: int = 0) -> str:
-    told = script.Progress()
+    made = script.Progress()
     for line in lines:
-        told = told.after(line)
-    return str(told.text(installed))
+        made = made.after(line)
+    return str(made.text(installed))
 
 
-def test_progress_before_pip_has_said_anything(script: ModuleType) -> None:
-    assert progress(script) == "asking the package index"
+def test_progress_before_pip_has_printed_anything(script: ModuleType) -> None:
+    assert progress(script) == "querying the package index"
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_progress_before_pip_has_said_anything(script: ModuleType) -> None:
     ],
 )
 def test_progress_while_files_are_fetched(script: ModuleType, line: str, file: str) -> None:
-    said = progress(script, "Collecting numpy>=2", "Collecting torch==2.13.0", line)
+    text = progress(script, "Collecting numpy>=2", "Collecting torch==2.13.0", line)
 
-    assert said == f"fetching packages, 2 so far, now {file}"
+    assert text == f"fetching packages, 2 so far, now {file}"
 
 
 def test_progress_while_packages_are_installed(script: ModuleType) -> None:
@@ -56,11 +56,11 @@ def test_progress_while_packages_are_installed(script: ModuleType) -> None:
     assert progress(script, *lines, installed=5) == "installing packages, 3 of 3"
 
 
-def test_warnings_are_no_progress_and_no_last_words(script: ModuleType) -> None:
+def test_warnings_count_neither_as_progress_nor_as_last_lines(script: ModuleType) -> None:
     warning = "WARNING: Location 'file:///nowhere/' is ignored"
 
-    assert progress(script, *[warning] * 100) == "asking the package index"
-    assert script.last_words(f"{warning}\nERROR: no such package\n\n{warning}") == (
+    assert progress(script, *[warning] * 100) == "querying the package index"
+    assert script.last_lines(f"{warning}\nERROR: no such package\n\n{warning}") == (
         "ERROR: no such package"
     )
 
@@ -76,17 +76,17 @@ def test_pip_installs_into_the_environment_whatever_the_caller_has_set(script: M
     assert kept.items() <= environment.items()
 
 
-def test_old_python_is_refused_with_what_to_do(script: ModuleType) -> None:
+def test_old_python_is_refused_with_advice(script: ModuleType) -> None:
     with pytest.raises(script.InstallError, match=r"Python 3\.10, and 3\.11 or newer"):
         script.check_python((3, 10))
     script.check_python((3, 11))
 
 
-def test_failed_installation_ends_with_pips_last_words(
+def test_failed_installation_ends_with_the_last_lines_of_pip(
     script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = script.main([str(tmp_path / "venv"), "--no-index", "nestling-that-is-nowhere"])
 
-    said = capsys.readouterr().err
+    error = capsys.readouterr().err
     assert status == 1
-    assert "No matching distribution found for nestling-that-is-nowhere" in said
+    assert "No matching distribution found for nestling-that-is-nowhere" in error

@@ -1,4 +1,4 @@
-"""Every flag that takes a path: what cannot be read or written is said before anything runs."""
+"""Every flag that takes a path: an unusable path is refused before anything runs."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from nestling_sim import cli as sim
 
 Main = Callable[[Sequence[str]], int]
 
-# A command, complete but for the flag that is tried; "IN" is a file and "DIR" a folder to read.
+# Commands that lack only the flag under test; "IN" is a file and "DIR" a folder to read.
 _TRAIN = "bundle train --task wearable"
 _ADAPT = "bundle adapt --task wearable"
 _JOIN = "federated join --superlink 127.0.0.1:1"
@@ -69,45 +69,45 @@ OUTPUT_FILES = [(device.main, "profile", "--out")]
 
 
 @pytest.fixture
-def told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs a command that refuses a path, and returns what it says."""
+def refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command that refuses a path, and return its error message."""
     (tmp_path / "file").touch()
 
     def run(main: Main, command: str, flag: str, path: Path) -> str:
-        words = {"IN": str(tmp_path / "file"), "DIR": str(tmp_path), "NEW": str(tmp_path / "new")}
-        arguments = [words.get(word, word) for word in command.split()]
+        paths = {"IN": str(tmp_path / "file"), "DIR": str(tmp_path), "NEW": str(tmp_path / "new")}
+        arguments = [paths.get(text, text) for text in command.split()]
         with pytest.raises(SystemExit) as ended:
             main([*arguments, flag, str(path)])
         assert ended.value.code == 2
-        said = capsys.readouterr().err
-        assert f"argument {flag}: " in said
-        assert str(path) in said
-        return said
+        error = capsys.readouterr().err
+        assert f"argument {flag}: " in error
+        assert str(path) in error
+        return error
 
     return run
 
 
 @pytest.mark.parametrize(("main", "command", "flag"), [*INPUT_FOLDERS, *OUTPUT_FOLDERS])
-def test_file_where_a_folder_is_wanted_is_refused(
-    tmp_path: Path, told: Callable[..., str], main: Main, command: str, flag: str
+def test_file_instead_of_a_folder_is_refused(
+    tmp_path: Path, refusal: Callable[..., str], main: Main, command: str, flag: str
 ) -> None:
-    assert "is not a folder; name a folder" in told(main, command, flag, tmp_path / "file")
+    assert "is not a folder; name a folder" in refusal(main, command, flag, tmp_path / "file")
 
 
 @pytest.mark.parametrize(("main", "command", "flag"), OUTPUT_FOLDERS)
 def test_folder_below_a_file_is_refused(
-    tmp_path: Path, told: Callable[..., str], main: Main, command: str, flag: str
+    tmp_path: Path, refusal: Callable[..., str], main: Main, command: str, flag: str
 ) -> None:
-    said = told(main, command, flag, tmp_path / "file" / "deep")
+    error = refusal(main, command, flag, tmp_path / "file" / "deep")
 
-    assert f"{tmp_path / 'file'} is not a folder" in said
+    assert f"{tmp_path / 'file'} is not a folder" in error
 
 
 @pytest.mark.parametrize(("main", "command", "flag"), [*INPUT_FILES, *OUTPUT_FILES])
-def test_folder_where_a_file_is_wanted_is_refused(
-    tmp_path: Path, told: Callable[..., str], main: Main, command: str, flag: str
+def test_folder_instead_of_a_file_is_refused(
+    tmp_path: Path, refusal: Callable[..., str], main: Main, command: str, flag: str
 ) -> None:
-    assert "is a folder; name a file" in told(main, command, flag, tmp_path)
+    assert "is a folder; name a file" in refusal(main, command, flag, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -125,42 +125,40 @@ def test_folder_where_a_file_is_wanted_is_refused(
         (device.main, "profile --models NONE"),
     ],
 )
-def test_what_is_not_there_is_said_by_the_command(
+def test_missing_path_is_reported_by_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], main: Main, command: str
 ) -> None:
     (tmp_path / "file").touch()
-    words = {
+    paths = {
         "IN": str(tmp_path / "file"),
         "DIR": str(tmp_path),
         "NEW": str(tmp_path / "new"),
         "NONE": str(tmp_path / "none"),
     }
 
-    status = main([words.get(word, word) for word in command.split()])
+    status = main([paths.get(text, text) for text in command.split()])
 
     assert status == 1
-    said = capsys.readouterr().err
-    assert str(tmp_path) in said
-    assert "Traceback" not in said
+    error = capsys.readouterr().err
+    assert str(tmp_path) in error
+    assert "Traceback" not in error
 
 
 @pytest.mark.parametrize(("main", "command", "flag"), [*OUTPUT_FOLDERS, *OUTPUT_FILES])
-def test_place_that_cannot_be_written_is_refused(
-    told: Callable[..., str], main: Main, command: str, flag: str
+def test_path_that_cannot_be_written_is_refused(
+    refusal: Callable[..., str], main: Main, command: str, flag: str
 ) -> None:
-    assert "cannot be written" in told(main, command, flag, Path("/proc/new"))
+    assert "cannot be written" in refusal(main, command, flag, Path("/proc/new"))
 
 
-def test_file_in_a_folder_that_is_missing_is_refused(
-    tmp_path: Path, told: Callable[..., str]
-) -> None:
-    said = told(device.main, "profile", "--out", tmp_path / "none" / "table.json")
+def test_file_in_a_missing_folder_is_refused(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    error = refusal(device.main, "profile", "--out", tmp_path / "none" / "table.json")
 
-    assert "does not exist; create it" in said
+    assert "does not exist; create it" in error
 
 
-def test_disk_that_takes_nothing_more_is_found_out_before_the_run(tmp_path: Path) -> None:
-    # No file may grow: the kernel refuses the first byte, as a full disk does.
+def test_full_disk_is_reported_before_the_run(tmp_path: Path) -> None:
+    # With a file size limit of 0 the kernel refuses the first byte, as a full disk does.
     program = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
         "from nestling_sim.cli import main; sys.exit(main(['run', '--out', sys.argv[1]]))"
@@ -178,7 +176,7 @@ def test_disk_that_takes_nothing_more_is_found_out_before_the_run(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_paths_that_will_do_are_taken_and_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_usable_paths_are_accepted_and_nothing_is_left_behind(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("kept")
 

@@ -1,4 +1,4 @@
-"""Tests that cannot run here: said with what they need, and a failure where all is installed."""
+"""Skipped tests: reported with what they need, and a failure where everything is installed."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def test_that_is_known_to_fail(): assert False
 
 
 def run_pytest(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a test that is skipped, in a process of its own."""
+    """Run a skipped test in a separate pytest process."""
     file = folder / "conftest.py"
     file.write_text(SKIPPING_TEST)
     (folder / "test_moon.py").write_text("from conftest import *\n")
@@ -40,14 +40,14 @@ def run_pytest(folder: Path, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_a_skipped_test_is_no_failure_on_a_bare_machine(tmp_path: Path) -> None:
+def test_skipped_test_passes_on_a_bare_machine(tmp_path: Path) -> None:
     done = run_pytest(tmp_path)
 
     assert done.returncode == 0
     assert "1 skipped, 1 xfailed" in done.stdout
 
 
-def test_a_skipped_test_is_a_failure_where_everything_is_installed(tmp_path: Path) -> None:
+def test_skipped_test_fails_where_everything_is_installed(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, **{SKIP_NOTHING: "1"})
 
     assert done.returncode == 1
@@ -72,7 +72,9 @@ def test_summary_is_silent_where_nothing_is_missing() -> None:
     assert list(skipping.summary(["another reason"])) == []
 
 
-def test_missing_program_skips_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_program_skips_with_the_packages_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     missing = Need(name="Unobtainium", program="unobtainium", packages=("unobtainium-bin",))
 
     with pytest.raises(pytest.skip.Exception, match="Unobtainium: apt install unobtainium-bin"):

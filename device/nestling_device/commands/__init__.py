@@ -1,4 +1,4 @@
 """The sub-commands of `nestling-device`: one module each, with an `add_parser`.
 
-May import every other room; only `cli` imports this one.
+These modules may import every other room of the device; only `cli` imports them.
 """

@@ -1,4 +1,4 @@
-"""One answer as a line of text, for people or for programs."""
+"""Formats answers as lines of text, in columns for people or as JSON for programs."""
 
 import json
 from typing import Any
@@ -8,18 +8,21 @@ from nestling_device.sources.source import Origin, one_line
 
 
 def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool) -> str:
-    """Write what a receipt says.
+    """Format an answer as one line.
 
     Args:
-        receipt: of the answer.
-        answer: name of its class.
-        origin: where its input came from.
-        as_json: one JSON object instead of columns.
+        receipt: the answer's receipt.
+        answer: name of the class that was answered.
+        origin: where the input came from.
+        as_json: format a JSON object instead of columns.
+
+    Returns:
+        The line, without a line break at its end.
     """
     route = f"capacity-{receipt.route.capacity}" if receipt.route.capacity else "cloud"
     reason = Reason.Name(receipt.route.reason).removeprefix("REASON_").lower()
     energy_mj = sum(entry.energy_mj for entry in receipt.energy)
-    # The enum rises from measured to modelled: a sum is as certain as its least certain part.
+    # The enum rises from measured to modelled, and a sum is as certain as its least certain part.
     provenances = [entry.provenance for entry in receipt.energy]
     energy_provenance = _name(max(provenances, default=PROVENANCE_UNSPECIFIED))
     if not as_json:
@@ -46,12 +49,15 @@ def answer_line(receipt: Receipt, answer: str, origin: Origin, *, as_json: bool)
 
 
 def refusal_line(index: int, reason: str, origin: Origin) -> str:
-    """Write that an input has no answer, as a JSON object.
+    """Format the refusal of an input as a JSON object.
 
     Args:
-        index: of the input.
-        reason: why.
-        origin: where it came from.
+        index: number of the input.
+        reason: why the input has no answer.
+        origin: where the input came from.
+
+    Returns:
+        The line, without a line break at its end.
     """
     return json.dumps(
         {"event": "refused", "input": index, **_origin_fields(origin), "reason": reason}
@@ -59,10 +65,10 @@ def refusal_line(index: int, reason: str, origin: Origin) -> str:
 
 
 def confidence_of(receipt: Receipt) -> float | None:
-    """Read the probability that the answer is right, as the multiplexer estimates it.
+    """Return the multiplexer's estimate of the probability that the answer is right.
 
     Returns:
-        0 to 1; None where the cloud answered and no capacity of the device ran on the input.
+        0 to 1; None if the cloud answered and no capacity of the device ran on the input.
     """
     if not receipt.success:
         return None
@@ -71,7 +77,7 @@ def confidence_of(receipt: Receipt) -> float | None:
 
 
 def _origin_fields(origin: Origin) -> dict[str, Any]:
-    """Fields that identify the input, as far as its source gave any."""
+    """Return the fields that identify the input; none if its source gave none."""
     return {
         **({"id": origin.id} if origin.id else {}),
         **({"file": origin.file, "window": origin.window} if origin.file else {}),

@@ -1,4 +1,4 @@
-"""`nestling-device doctor`."""
+"""The `nestling-device doctor` sub-command: checks the device and reports what to fix."""
 
 import argparse
 import json
@@ -41,23 +41,23 @@ _CHECKS: tuple[Check, ...] = (
     equipment.source,
 )
 _EXAMPLES = """\
-exit codes: 0 nothing keeps the device from running, 1 something does
+exit codes: 0 the device can run, 1 something keeps it from running
 
 examples:
   sudo -u nestling nestling-device doctor
-      the device that /etc/nestling/device.toml describes
+      check the device that /etc/nestling/device.toml describes
   nestling-device doctor --state nestling-porch --json
-      another one, for a program
+      check the device whose state is in ./nestling-porch, and print JSON
 """
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `doctor`."""
+    """Add the `doctor` sub-command."""
     parser = commands.add_parser(
         "doctor",
-        help="say what is wrong and what to do",
-        description="Try everything that the device needs, and say what is wrong and what to do. "
-        "It may run beside the device.",
+        help="check the device and report what to fix",
+        description="Check everything that the device needs, and report what is wrong and what\n"
+        "to do about it. It is safe to use while the device runs.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,7 +65,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     flags.add_cloud(parser)
     flags.add_device(parser)
     flags.add_source(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.set_defaults(run=_run)
 
 
@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _examine(options: argparse.Namespace) -> Iterator[Finding]:
-    """Check one thing after another; without a configuration or a state there is no more to see."""
+    """Yield the finding of each check; stop early if configuration or identity is unusable."""
     try:
         config, identity = resolve_identity(flags.read(options))
         subject = CheckedDevice(
@@ -95,16 +95,16 @@ def _examine(options: argparse.Namespace) -> Iterator[Finding]:
         found, advice = split_advice(err)
         yield Finding(check="configuration", level="fail", found=found, advice=advice)
         return
-    yield Finding(check="configuration", level="ok", found=_named(options, config))
+    yield Finding(check="configuration", level="ok", found=_summary(options, config))
     for check in _CHECKS:
-        print(f"nestling-device: {check.__name__} ...", file=sys.stderr)
+        print(f"nestling-device: checking {check.__name__} ...", file=sys.stderr)
         try:
             yield check(subject)
         except FailedCheckError as err:
             yield err.finding
 
 
-def _named(options: argparse.Namespace, config: Config) -> str:
+def _summary(options: argparse.Namespace, config: Config) -> str:
     file = flags.file_of(options)
     return f"{config.device.id}, {'defaults and flags' if file is None else file}"
 

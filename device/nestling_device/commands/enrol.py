@@ -1,4 +1,4 @@
-"""`nestling-device enrol`."""
+"""The `nestling-device enrol` sub-command: gets or renews the device's certificate."""
 
 import argparse
 import sys
@@ -21,24 +21,27 @@ examples:
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `enrol`."""
+    """Add the `enrol` sub-command."""
     parser = commands.add_parser(
         "enrol",
-        help="get this device's identity from its cloud",
-        description="Make a key that never leaves this device, and have the cloud sign it. "
-        "The token comes from nestling-cloud device add.",
+        help="enrol this device with its cloud, or renew its certificate",
+        description="Make a private key that never leaves this device, and exchange a one-time\n"
+        "token for a certificate. nestling-cloud device add prints the token.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument(
-        "--token-file", metavar="FILE", help="file that holds the token, - for standard input"
+        "--token-file", metavar="FILE", help="file with the one-time token, or - for standard input"
     )
     how.add_argument(
-        "--renew", action="store_true", help="get another certificate for the identity there is"
+        "--renew", action="store_true", help="renew the certificate in the state folder"
     )
     parser.add_argument(
-        "--cloud", metavar="HOST:PORT", type=flags.address, help="where devices enrol; with a token"
+        "--cloud",
+        metavar="HOST:PORT",
+        type=flags.address,
+        help="address at which the cloud enrols devices; required with --token-file",
     )
     flags.add_config(parser)
     flags.add_state_folder(parser, "./nestling-<name in the token>")
@@ -48,7 +51,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _run(options: argparse.Namespace) -> int:
     identity = _renew(options) if options.renew else _enrol(options)
     print(
-        f"this is {identity.device_id}, until {identity.ends:%Y-%m-%d}\n"
+        f"this device is {identity.device_id}; its certificate is valid until "
+        f"{identity.ends:%Y-%m-%d}\n"
         f"start it with: nestling-device run --id {identity.device_id} "
         f"--state {identity.state_dir}"
     )
@@ -57,7 +61,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _enrol(options: argparse.Namespace) -> Identity:
     if options.cloud is None:
-        raise EnrolmentError("say with --cloud HOST:PORT where this device enrols")
+        raise EnrolmentError("no cloud to enrol with; give its address with --cloud HOST:PORT")
     token = _token(options)
     state = flags.read(options).device.state or f"nestling-{token.device_id}"
     return enrol(options.cloud, token, Path(state))
@@ -66,7 +70,9 @@ def _enrol(options: argparse.Namespace) -> Identity:
 def _renew(options: argparse.Namespace) -> Identity:
     state = flags.read(options).device.state
     if not state:
-        raise EnrolmentError("say with --state DIR whose certificate to renew")
+        raise EnrolmentError(
+            "no certificate to renew; name the device's state folder with --state DIR"
+        )
     identity = Identity(Path(state))
     renew(identity)
     return Identity(Path(state))

@@ -1,4 +1,4 @@
-"""`nestling-device federated`."""
+"""The `nestling-device federated` sub-command: starts Flower's SuperNode for this device."""
 
 import argparse
 import json
@@ -16,44 +16,52 @@ from nestling_device.federated.examples import FEWEST_EXAMPLES
 from nestling_device.federated.participant import Node
 
 _QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
-# What a shell has set for Python at a terminal.
+# Variables that a shell may set for interactive Python, and that would disturb the SuperNode.
 _NOT_INHERITED = {"PYTHONSTARTUP", "PYTHONINSPECT"}
 _EXAMPLES = """\
 examples:
   nestling-device federated join --superlink 127.0.0.1:9092 --root-certificates ca.pem
       --data labelled.npz
-      the device that /etc/nestling/device.toml describes
+      join as the device that /etc/nestling/device.toml describes
   nestling-device federated join --superlink 127.0.0.1:9092 --root-certificates ca.pem
       --data labelled.npz --state nestling-porch --memory-kb 40
-      another one, whose state lies in ./nestling-porch
+      join as the device whose state is in ./nestling-porch
 """
 
 
 class FederatedError(DeviceError):
-    """A device that cannot take part in federated rounds."""
+    """The device cannot take part in federated rounds."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `federated`."""
-    parser = commands.add_parser("federated", help="learn with the fleet, keeping the data here")
+    """Add the `federated` sub-command."""
+    parser = commands.add_parser(
+        "federated", help="learn with the fleet; the data stay on this device"
+    )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     join = subparsers.add_parser(
         "join",
         help="wait for federated rounds and take part in them",
-        description="Start Flower's SuperNode for this device. It trains the part of the bundle "
-        "that the memory budget admits on the labelled windows in --data, whenever the cloud asks. "
-        "Ctrl-C ends it.",
+        description="Start Flower's SuperNode for this device. Whenever the cloud asks, it trains\n"
+        "the capacities that the memory budget admits on the labeled windows in --data.\n"
+        "Ctrl-C stops it.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = join.add_argument
-    add("--superlink", required=True, type=flags.address, metavar="HOST:PORT")
+    add(
+        "--superlink",
+        required=True,
+        type=flags.address,
+        metavar="HOST:PORT",
+        help="address of the fleet's SuperLink",
+    )
     add(
         "--root-certificates",
         required=True,
         type=input_file,
         metavar="PEM",
-        help="of the SuperLink",
+        help="root certificates that the SuperLink's certificate is checked against",
     )
     flags.add_config(join)
     flags.add_state(join)
@@ -62,23 +70,30 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         required=True,
         type=input_file,
         metavar="FILE.npz",
-        help="windows, float32 (N, shape), and labels, int64 (N,), in the order of recording",
+        help="examples in the order of recording: windows, float32 (N, shape), "
+        "and labels, int64 (N,)",
     )
     flags.add_memory(join)
-    add("--port", type=int, default=9094, help="Flower's own, on loopback (default: 9094)")
+    add(
+        "--port",
+        type=int,
+        default=9094,
+        help="loopback port for the SuperNode itself (default: 9094)",
+    )
     join.set_defaults(run=_join)
 
 
 def _print_contribution(node: Node) -> None:
-    """Print what this device contributes, or refuse one that no round could use.
+    """Print what this device contributes to a round.
 
     Raises:
-        FederatedError: too few examples to learn from, or a budget that admits no capacity.
+        FederatedError: there are too few examples to learn from, or the memory budget admits no
+            capacity.
     """
     examples = node.examples
     if len(examples.labels) < FEWEST_EXAMPLES:
         raise FederatedError(
-            f"{len(examples.labels)} examples are left to learn from, {FEWEST_EXAMPLES} are "
+            f"{len(examples.labels)} examples are left to learn from and {FEWEST_EXAMPLES} are "
             "needed; record more"
         )
     if node.capacity == 0:
@@ -93,7 +108,7 @@ def _print_contribution(node: Node) -> None:
     if not len(examples.held_out_labels):
         print(
             f"{node.device}: no class has five examples, so none is held out, and this device "
-            "cannot tell whether a round helped it",
+            "cannot measure whether a round helped it",
             file=sys.stderr,
         )
 
@@ -117,17 +132,17 @@ def _join(options: argparse.Namespace) -> int:
     inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
     environment = {**bypass_proxies(inherited, options.superlink.host), **_QUIET}
     environment["PATH"] = f"{beside}{os.pathsep}{environment.get('PATH', '')}"
-    # Its own, so that two devices of one machine do not meet.
+    # A folder for each device, so that two devices on one machine do not share it.
     environment.setdefault("FLWR_HOME", str((state / "flower").absolute()))
     program = shutil.which("flower-supernode", path=environment["PATH"])
     if program is None:
-        raise FederatedError("no flower-supernode here: pip install 'nestling[federated]'")
+        raise FederatedError("flower-supernode is not installed; pip install 'nestling[federated]'")
     command = [
         program,
         *("--superlink", str(options.superlink)),
         *("--root-certificates", str(options.root_certificates)),
         *("--host", "127.0.0.1", "--port", str(options.port)),
-        # Values as TOML reads them, which JSON's are.
+        # Flower reads the values as TOML; JSON's are valid TOML.
         *("--node-config", " ".join(f"{key}={json.dumps(value)}" for key, value in node.items())),
     ]
     sys.stdout.flush()

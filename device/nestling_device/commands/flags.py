@@ -1,4 +1,4 @@
-"""The flags that stand for settings of the configuration; a flag goes before the file."""
+"""The command-line flags that override settings of device.toml."""
 
 import argparse
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from nestling_device.config.fields import Choice, NotAllowedError
 from nestling_device.config.schema import Config
 
 _PREFIX = "setting."
-_NAME = "this device's name (default: as it enrolled, otherwise device-1)"
+_ENROLLED = "the address that this device enrolled with"
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -20,45 +20,80 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=input_file,
         metavar="FILE",
-        help=f"settings (default: {schema.SYSTEM_FILE}, where there is one)",
+        help="configuration file; other flags override its settings "
+        f"(default: {schema.SYSTEM_FILE}, if it exists)",
     )
 
 
 def add_cloud(parser: argparse.ArgumentParser) -> None:
-    """Add where the cloud is."""
-    enrolled = "(default: as this device enrolled)"
-    _add(parser, "--cloud", "cloud", "address", metavar="HOST:PORT", text=enrolled)
-    _add(parser, "--broker", "cloud", "broker", metavar="HOST:PORT", text=enrolled)
-    _add(parser, "--delivery", "cloud", "delivery", text="how bundles come")
+    """Add the addresses of the cloud, and how bundles are fetched."""
+    _add(
+        parser,
+        "--cloud",
+        "cloud",
+        "address",
+        metavar="HOST:PORT",
+        text="cloud that answers offloads and, with gRPC delivery, serves bundles",
+        default=_ENROLLED,
+    )
+    _add(
+        parser,
+        "--broker",
+        "cloud",
+        "broker",
+        metavar="HOST:PORT",
+        text="MQTT broker that takes telemetry and, with MQTT delivery, serves bundles",
+        default=_ENROLLED,
+    )
+    _add(parser, "--delivery", "cloud", "delivery", text="protocol for fetching bundles")
 
 
 def add_state(parser: argparse.ArgumentParser) -> None:
-    """Add who the device is, and where its state lies."""
-    _add(parser, "--id", "device", "id", metavar="ID", text=_NAME)
+    """Add the device's name and its state folder."""
+    name = "the name that it enrolled with, otherwise device-1"
+    _add(parser, "--id", "device", "id", metavar="ID", text="this device's name", default=name)
     add_state_folder(parser, "./nestling-<id>")
 
 
 def add_state_folder(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add where the device's state lies."""
-    text = f"state folder (default: {default})"
-    _add(parser, "--state", "device", "state", metavar="DIR", text=text)
+    """Add the device's state folder.
+
+    Args:
+        parser: of the sub-command.
+        default: the folder that the help text names as the default.
+    """
+    text = "folder for everything that has to outlive a restart"
+    _add(parser, "--state", "device", "state", metavar="DIR", text=text, default=default)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add what a device is like."""
+    """Add the device's name and state folder, its board, its link and its energy meter."""
     add_state(parser)
-    _add(parser, "--profile", "board", "profile", text="the board's powers")
-    _add(parser, "--link", "board", "link", text="the link's powers")
+    _add(
+        parser,
+        "--profile",
+        "board",
+        "profile",
+        text="board whose published power figures turn busy time into energy",
+    )
+    _add(
+        parser,
+        "--link",
+        "board",
+        "link",
+        text="link whose published power figures turn bytes into energy",
+    )
     _add(parser, "--meter", "meter", "kind", text="where energy figures come from")
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Add where inputs come from, and how often."""
+    """Add the source of inputs, and its pace."""
     parser.add_argument(
         "--source",
         type=_source,
         metavar="SOURCE",
-        help="golden, FILE.npy, folder:DIR, socket:PATH, camera or imu (default: golden inputs)",
+        help="where inputs come from: golden, FILE.npy, folder:DIR, socket:PATH, camera or imu "
+        "(default: golden, the inputs that every bundle carries)",
     )
     _add(
         parser,
@@ -66,25 +101,44 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "device",
         "interval_s",
         metavar="S",
-        text="seconds between inputs that do not come by themselves",
+        text="seconds between the starts of two inputs, for golden, FILE.npy and camera",
     )
 
 
 def add_budget(parser: argparse.ArgumentParser) -> None:
-    """Add the limits of one answer."""
+    """Add the limits on each answer, and the targets for the average over many."""
     group = parser.add_argument_group(
-        "budget", "limits of one answer (what runs and what is sent), and a target for the mean one"
+        "budget", "limits on each answer, and a target for the average over many"
     )
     add_memory(group)
-    _add(group, "--latency-ms", "budget", "latency_ms", metavar="LATENCY_MS", text="time")
-    _add(group, "--energy-mj", "budget", "energy_mj", metavar="ENERGY_MJ", text="energy")
+    _add(
+        group,
+        "--latency-ms",
+        "budget",
+        "latency_ms",
+        metavar="MS",
+        text="most time that one answer may take, and the deadline of an offload",
+    )
+    _add(
+        group,
+        "--energy-mj",
+        "budget",
+        "energy_mj",
+        metavar="MJ",
+        text="most energy that one answer may take, compute and radio together",
+    )
+    _add_targets(group)
+
+
+def _add_targets(group: argparse._ActionsContainer) -> None:
+    """Add the targets for the average over many answers."""
     _add(
         group,
         "--offload-share",
         "budget",
         "offload_share",
-        metavar="OFFLOAD_SHARE",
-        text="target share for the cloud, 0 to 1",
+        metavar="SHARE",
+        text="target share of inputs sent to the cloud, 0 to 1",
     )
     _add(
         group,
@@ -92,8 +146,8 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         "budget",
         "target_window",
         metavar="INPUTS",
-        text="keep the target over so many inputs, whatever they are like (default: no more "
-        "than a target)",
+        text="hold the target over this many inputs, however hard they are; 0 uses a fixed "
+        "threshold, so that hard inputs exceed the target and easy ones stay below it",
     )
     _add(
         group,
@@ -101,7 +155,8 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         "budget",
         "tolerated_risk",
         metavar="RISK",
-        text="instead of a share: how often this device's own answers may differ from the cloud's",
+        text="target instead of the share: how often this device's own answers may differ from "
+        "the cloud's, 0 to 1; 0 is off",
     )
     _add(
         group,
@@ -109,7 +164,7 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         "budget",
         "energy_per_input_mj",
         metavar="MJ",
-        text="instead of a share: energy that the mean input may take",
+        text="target instead of the share: average energy of an input; 0 is off",
     )
     _add(
         group,
@@ -117,23 +172,24 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         "budget",
         "latency_per_input_ms",
         metavar="MS",
-        text="instead of a share: time that the mean input may take",
+        text="target instead of the share: average latency of an input; 0 is off",
     )
 
 
 def add_memory(parser: argparse._ActionsContainer) -> None:
-    """Add what a resident capacity may hold."""
-    _add(parser, "--memory-kb", "budget", "memory_kb", metavar="MEMORY_KB", text="for the student")
+    """Add the memory budget."""
+    text = "most memory that the resident capacity may hold, in kB of 1000 bytes"
+    _add(parser, "--memory-kb", "budget", "memory_kb", metavar="KB", text=text)
 
 
 def read(options: argparse.Namespace) -> Config:
-    """Read the configuration that a command line names, with its flags on top.
+    """Read the configuration file and override it by the flags of the command line.
 
     Raises:
-        ConfigError: the file cannot be read, or says what is not allowed.
+        ConfigError: the file cannot be read, or holds a value that is not allowed.
     """
     path = file_of(options)
-    found = Config() if path is None else schema.read_config(path)
+    config = Config() if path is None else schema.read_config(path)
     given = {
         tuple(name.removeprefix(_PREFIX).split(".")): value
         for name, value in vars(options).items()
@@ -141,12 +197,12 @@ def read(options: argparse.Namespace) -> Config:
     }
     source: dict[tuple[str, str], object] = getattr(options, "source", None) or {}
     return schema.with_values(
-        found, {(table, key): v for (table, key), v in given.items()} | source
+        config, {(table, key): v for (table, key), v in given.items()} | source
     )
 
 
 def file_of(options: argparse.Namespace) -> Path | None:
-    """Path of the configuration file, None where only flags and defaults count."""
+    """Return the path of the configuration file, None if only flags and defaults apply."""
     named: Path | None = options.config
     if named is None and schema.SYSTEM_FILE.exists():
         return schema.SYSTEM_FILE
@@ -154,7 +210,11 @@ def file_of(options: argparse.Namespace) -> Path | None:
 
 
 def address(text: str) -> Address:
-    """Read HOST:PORT, for a flag that is no setting."""
+    """Parse HOST:PORT, for a flag that is not a setting of device.toml.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not HOST:PORT.
+    """
     try:
         return Address.parse(text)
     except AddressError as err:
@@ -167,14 +227,24 @@ def _add(
     table: str,
     key: str,
     *,
+    text: str,
     metavar: str | None = None,
-    text: str | None = None,
+    default: str | None = None,
 ) -> None:
-    kind = schema.kind_of(type(getattr(Config(), table)), key)
+    """Add a flag for a setting; its help text names the setting's default, unless one is given."""
+    settings = getattr(Config(), table)
+    kind = schema.kind_of(type(settings), key)
     if isinstance(kind, Choice) and metavar is None:
         metavar = "{" + ",".join(kind.names) + "}"
+    if default is None:
+        value = getattr(settings, key)
+        default = f"{value:g}" if isinstance(value, float) else str(value)
     parser.add_argument(
-        flag, dest=f"{_PREFIX}{table}.{key}", type=_typed(kind.parse), metavar=metavar, help=text
+        flag,
+        dest=f"{_PREFIX}{table}.{key}",
+        type=_typed(kind.parse),
+        metavar=metavar,
+        help=f"{text} (default: {default})",
     )
 
 
@@ -189,7 +259,7 @@ def _typed(parse: Callable[[str], object]) -> Callable[[str], object]:
 
 
 def _source(text: str) -> dict[tuple[str, str], object]:
-    """Read `KIND`, `KIND:PATH` or `FILE.npy`."""
+    """Parse `KIND`, `KIND:PATH` or `FILE.npy`."""
     kind, _, path = text.partition(":")
     if text.endswith(".npy") and kind not in {"recording", "folder", "socket"}:
         kind, path = "recording", text

@@ -1,4 +1,4 @@
-"""`nestling-device profile`."""
+"""The `nestling-device profile` sub-command: measures latency, memory and energy of networks."""
 
 import argparse
 import platform
@@ -35,64 +35,72 @@ examples:
   sudo systemctl stop nestling-device
   sudo -u nestling nestling-device profile --write
   sudo systemctl start nestling-device
-      measure on an idle machine; from then on the policy counts with what was found
+      measure on an idle machine; from then on the policy uses the measured costs
   nestling-device profile --state nestling-porch --json
-      measure another device's bundle and change nothing
+      measure another device's bundle, print JSON, and write nothing
   nestling-device profile --models probes --seconds 1 --out table.json
-      measure every ONNX file of a folder, in turns; no bundle is needed
+      measure every ONNX model in a folder, in turns; no bundle is needed
 """
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `profile`."""
+    """Add the `profile` sub-command."""
     parser = commands.add_parser(
         "profile",
-        help="measure what every capacity takes on this machine",
-        description="Run every network of the installed bundle over and over, and tell latency, "
-        "memory and energy of one run; or that of every ONNX model in a folder.",
+        help="measure latency, memory and energy of every capacity on this machine",
+        description="Run every network of the installed bundle repeatedly, and report latency,\n"
+        "memory and energy of one run. With --models, measure the ONNX models of a\n"
+        "folder instead.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     flags.add_config(parser)
     flags.add_device(parser)
     parser.add_argument(
-        "--seconds", type=_seconds, default=_SECONDS, help="for each network (default: %(default)g)"
+        "--seconds",
+        type=_seconds,
+        default=_SECONDS,
+        help="seconds to measure each network for (default: %(default)g)",
     )
     measured = parser.add_mutually_exclusive_group()
     measured.add_argument(
         "--models",
         type=input_folder,
         metavar="DIR",
-        help="measure a folder's *.onnx instead of a bundle",
+        help="measure the *.onnx files of a folder instead of the installed bundle",
     )
     measured.add_argument(
-        "--write", action="store_true", help="keep the figures; the policy uses them from then on"
+        "--write",
+        action="store_true",
+        help="save the costs in the state folder; the policy uses them from the next start on",
     )
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="print one JSON object")
     output.add_argument(
-        "--out", type=output_file, metavar="FILE", help="write it into a file as well"
+        "--json", action="store_true", help="print one JSON object instead of a table"
+    )
+    output.add_argument(
+        "--out", type=output_file, metavar="FILE", help="also write the JSON object to a file"
     )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    found: MeasuredCosts | ModelCosts
+    costs: MeasuredCosts | ModelCosts
     if options.models is not None:
         with _conditions(flags.read(options), options.seconds) as conditions:
-            found = profile_models(options.models, conditions, _say)
-        _tell(options, found, _model_lines(found))
+            costs = profile_models(options.models, conditions, _log)
+        _output(options, costs, _model_lines(costs))
         return 0
     config, _ = resolve_identity(flags.read(options))
     state_dir = Path(config.device.state)
-    parts, blobs = _installed(state_dir)
+    bundle, blobs = _installed(state_dir)
     if is_running(state_dir):
-        _say("the device runs: what it does disturbs the figures; stop it first")
+        _log("the device is running, which disturbs the measurement; stop it first")
     with _conditions(config, options.seconds) as conditions:
-        found = profile(parts, read_golden(parts.manifest, blobs), conditions, _say)
-    _tell(options, found, _lines(found))
+        costs = profile(bundle, read_golden(bundle.manifest, blobs), conditions, _log)
+    _output(options, costs, _lines(costs))
     if options.write:
-        _write(state_dir, found)
+        _write(state_dir, costs)
     return 0
 
 
@@ -109,61 +117,65 @@ def _conditions(config: Config, seconds: float) -> Iterator[Conditions]:
         )
 
 
-def _tell(
-    options: argparse.Namespace, found: MeasuredCosts | ModelCosts, lines: Sequence[str]
+def _output(
+    options: argparse.Namespace, costs: MeasuredCosts | ModelCosts, lines: Sequence[str]
 ) -> None:
     if options.json:
-        print(found.to_json(), end="")
+        print(costs.to_json(), end="")
         return
     print("\n".join(lines))
     if options.out is None:
         return
     try:
-        options.out.write_text(found.to_json(), "utf-8")
+        options.out.write_text(costs.to_json(), "utf-8")
     except OSError as err:
-        raise StorageError(f"cannot write {options.out}: {err.strerror}; name another") from err
+        raise StorageError(
+            f"cannot write {options.out}: {err.strerror}; name another file"
+        ) from err
 
 
 def _installed(state_dir: Path) -> tuple[LoadedBundle, BlobStore]:
-    held = read_bundle(state_dir)
-    if held is None:
+    bundle = read_bundle(state_dir)
+    if bundle is None:
         raise DeliveryError(
-            f"no bundle in {state_dir} yet; nestling-device run fetches it at its start"
+            f"no bundle in {state_dir} yet; nestling-device run fetches it when it starts"
         )
     blobs = BlobStore(state_dir / "blobs")
-    blob = Blob(sha256=held.sha256, size=held.size)
+    blob = Blob(sha256=bundle.sha256, size=bundle.size)
     installed = VerifiedBundle(
         manifest=parse_manifest(blobs.read(blob)),
         manifest_blob=blob,
-        version=held.version,
-        capacity=held.capacity,
+        version=bundle.version,
+        capacity=bundle.capacity,
         activations=activations_of(platform.machine()),
     )
     return load_bundle(installed, blobs), blobs
 
 
-def _write(state_dir: Path, found: MeasuredCosts) -> None:
+def _write(state_dir: Path, costs: MeasuredCosts) -> None:
     try:
-        path = write_costs(state_dir, found)
+        path = write_costs(state_dir, costs)
     except OSError as err:
-        raise StorageError(f"cannot write a profile into {state_dir}: {err}") from err
-    _say(f"written to {path}; a device takes it up when it starts")
+        raise StorageError(
+            f"cannot write the measured costs into {state_dir}: {err}; let this user write there"
+        ) from err
+    _log(f"written to {path}; the device uses it from its next start on")
 
 
-def _lines(found: MeasuredCosts) -> list[str]:
-    networks = {f"capacity {number}": cost for number, cost in enumerate(found.capacities, start=1)}
-    return [f"{found.bundle} on {found.machine}", *_power(found), *_table("network", networks)]
+def _lines(costs: MeasuredCosts) -> list[str]:
+    networks = {f"capacity {number}": cost for number, cost in enumerate(costs.capacities, start=1)}
+    return [f"{costs.bundle} on {costs.machine}", *_power(costs), *_table("network", networks)]
 
 
-def _model_lines(found: ModelCosts) -> list[str]:
-    models = f"{len(found.models)} models on {found.machine}"
-    return [models, *_power(found), *_table("model", found.models)]
+def _model_lines(costs: ModelCosts) -> list[str]:
+    models = f"{len(costs.models)} models on {costs.machine}"
+    return [models, *_power(costs), *_table("model", costs.models)]
 
 
-def _power(found: MeasuredCosts | ModelCosts) -> list[str]:
-    if found.idle_w is None or found.active_w is None:
+def _power(costs: MeasuredCosts | ModelCosts) -> list[str]:
+    if costs.idle_w is None or costs.active_w is None:
         return []
-    return [f"{found.meter}: {found.idle_w:.2f} W idle, {found.active_w:.2f} W on top"]
+    return [f"{costs.meter}: {costs.idle_w:.2f} W idle, {costs.active_w:.2f} W on top"]
 
 
 def _table(noun: str, networks: Mapping[str, NetworkCost]) -> list[str]:
@@ -183,8 +195,8 @@ def _seconds(text: str) -> float:
     try:
         return Number(low=0.01, high=600).parse(text)
     except NotAllowedError as err:
-        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: {err}") from err
+        raise argparse.ArgumentTypeError(f"costs {text!r}; allowed: {err}") from err
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(f"nestling-device: {text}", file=sys.stderr)

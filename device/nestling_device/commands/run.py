@@ -1,4 +1,4 @@
-"""`nestling-device run`."""
+"""The `nestling-device run` sub-command: answers inputs until it is stopped."""
 
 import argparse
 import json
@@ -32,26 +32,28 @@ from nestling_device.transport.identity import Identity
 
 _log = logging.getLogger(__name__)
 
-# What the cloud may take at the end to acknowledge the last receipts.
+# How long a stop waits for the cloud to acknowledge the last receipts.
 _FLUSH_S = 5.0
-# How long a stop may have to wait for a source in which nothing happens.
+# Longest wait for one input, so that a stop is noticed while the source is silent.
 _PATIENCE_S = 0.5
 _EXAMPLES = """\
 examples:
   nestling-device run --cloud 127.0.0.1:8500 --broker 127.0.0.1:1883
-      fetch the bundle, answer its golden inputs over and over, one a second
+      fetch the bundle and answer its golden inputs repeatedly, one a second
   nestling-device run --id porch --source day.npy --count 500
-      answer 500 recorded windows as porch, which has enrolled, and end
+      answer 500 recorded windows as porch, which has enrolled, and stop
   nestling-device run --config /etc/nestling/device.toml --source socket:/run/nestling/inputs
-      what the file says, but inputs come from another program
+      use the settings of the file, but take inputs from another program
 """
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `run`."""
+    """Add the `run` sub-command."""
     run = commands.add_parser(
         "run",
-        help="run the agent",
+        help="answer inputs, send telemetry and install new bundles",
+        description="Answer inputs on this device, send hard ones to the cloud, and install new\n"
+        "bundles. Ctrl-C stops it.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -59,10 +61,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     flags.add_cloud(run)
     flags.add_device(run)
     flags.add_source(run)
-    run.add_argument("--count", type=_count, help="inputs to answer (default: no end)")
+    run.add_argument("--count", type=_count, help="stop after this many inputs (default: no limit)")
     flags.add_budget(run)
-    run.add_argument("--json", action="store_true", help="one JSON object a line for each answer")
-    run.add_argument("--verbose", action="store_true", help="say more on stderr")
+    run.add_argument("--json", action="store_true", help="print each answer as one line of JSON")
+    run.add_argument("--verbose", action="store_true", help="log more on standard error")
     run.set_defaults(run=_run)
 
 
@@ -80,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
                 with device:
                     _run_started(device, config, options, stop, watch)
             except SourceUnreachableError:
-                if not stop.is_set():  # otherwise a signal ended the first download
+                if not stop.is_set():  # if it is, a signal interrupted the first download
                     raise
     return 0
 
@@ -103,7 +105,7 @@ def _run_started(
     if not device.flush(_FLUSH_S):
         print(
             "nestling-device: some receipts are not stored in the cloud yet; they stay in "
-            f"{state_dir} and go with the next run",
+            f"{state_dir}, and the next run sends them",
             file=sys.stderr,
         )
 
@@ -154,7 +156,7 @@ def _answer_all(
 
 
 def _refuse(source: Source, origin: Origin, index: int, reason: str, *, as_event: bool) -> None:
-    """Report an input that has no answer; as an event, also as a line of JSON."""
+    """Log that an input has no answer; if `as_event`, also print it as a line of JSON."""
     _log.warning("input %d has no answer: %s", index, reason)
     if as_event:
         print(refusal_line(index, reason, origin), flush=True)
@@ -162,7 +164,7 @@ def _refuse(source: Source, origin: Origin, index: int, reason: str, *, as_event
 
 
 def _print_bundle(config: Config, device: Device, *, as_event: bool = False) -> None:
-    """Print which bundle runs and with which capacities; as an event, also as a line of JSON."""
+    """Print the bundle and its capacities; if `as_event`, also print them as a line of JSON."""
     version, capacities = device.bundle.version, device.bundle.held
     print(
         f"nestling-device: {config.device.id} runs {version}, capacities 1 to {capacities}",

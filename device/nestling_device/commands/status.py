@@ -1,4 +1,4 @@
-"""`nestling-device status`."""
+"""The `nestling-device status` sub-command: reports the state of the device."""
 
 import argparse
 import json
@@ -14,42 +14,43 @@ from nestling_device.hardware.machine import machine_name
 from nestling_device.storage.snapshot import is_running, read_bundle, read_outbox
 from nestling_device.transport.identity import Identity
 
-# As systemctl status has it.
+# The exit codes of systemctl status.
 _RUNNING, _NOT_RUNNING = 0, 3
 _EXAMPLES = """\
-exit codes: 0 it runs, 3 it does not, 1 its state cannot be read
+exit codes: 0 running, 3 not running, 1 the state cannot be read
 
 examples:
   nestling-device status
-      the device that /etc/nestling/device.toml describes
+      report on the device that /etc/nestling/device.toml describes
   nestling-device status --state nestling-porch --json
-      another one, for a program
+      report on the device whose state is in ./nestling-porch, as JSON
 """
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `status`."""
+    """Add the `status` sub-command."""
     parser = commands.add_parser(
         "status",
-        help="say how the device stands",
-        description="Say how the device stands, whether it runs or not. Nothing is changed.",
+        help="report the state of the device",
+        description="Report the state of the device, whether it is running or not, without\n"
+        "changing anything.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     flags.add_config(parser)
     flags.add_state(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     config, identity = resolve_identity(flags.read(options))
-    found = _status(config, identity, flags.file_of(options))
+    status = _status(config, identity, flags.file_of(options))
     if options.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(status, indent=2))
     else:
-        print("\n".join(_lines(found)))
-    return _RUNNING if found["running"] else _NOT_RUNNING
+        print("\n".join(_lines(status)))
+    return _RUNNING if status["running"] else _NOT_RUNNING
 
 
 def _status(config: Config, identity: Identity | None, file: Path | None) -> dict[str, Any]:
@@ -94,31 +95,32 @@ def _status(config: Config, identity: Identity | None, file: Path | None) -> dic
     }
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
-    bundle, outbox, identity = found["bundle"], found["outbox"], found["identity"]
-    profile = found["profile"]
-    told = {
-        found["id"]: "running" if found["running"] else "not running",
+def _lines(status: dict[str, Any]) -> list[str]:
+    bundle, outbox, identity = status["bundle"], status["outbox"], status["identity"]
+    profile = status["profile"]
+    entries = {
+        status["id"]: "running" if status["running"] else "not running",
         "bundle": bundle
         and f"{bundle['version']}, release {bundle['release']}, "
         f"capacities 1 to {bundle['capacity']}",
         "outbox": outbox
-        and f"{outbox['depth']} receipts wait, {outbox['acknowledged']} of {outbox['written']} "
+        and f"{outbox['depth']} receipts waiting, {outbox['acknowledged']} of {outbox['written']} "
         f"acknowledged{_since(outbox['oldest_waiting'])}",
         "identity": identity
-        and f"{identity['name']}, until {identity['ends'][:10]} ({identity['days_left']} days)",
-        "cloud": found["cloud"],
-        "broker": found["broker"],
-        "source": found["source"],
-        "meter": found["meter"],
+        and f"{identity['name']}, valid until {identity['ends'][:10]} "
+        f"({identity['days_left']} days)",
+        "cloud": status["cloud"],
+        "broker": status["broker"],
+        "source": status["source"],
+        "meter": status["meter"],
         "profile": profile
-        and f"taken {profile['taken_at']}"
+        and f"measured {profile['taken_at']}"
         + ("" if profile["in_use"] else f", for {profile['bundle']}: not in use"),
-        "config": found["config"],
-        "state": found["state"],
+        "config": status["config"],
+        "state": status["state"],
     }
-    width = max(map(len, told))
-    return [f"{name:{width}}  {value or 'none'}" for name, value in told.items()]
+    width = max(map(len, entries))
+    return [f"{name:{width}}  {value or 'none'}" for name, value in entries.items()]
 
 
 def _when(unix_ms: int | None) -> str | None:

@@ -1,1 +1,1 @@
-"""device.toml and the flags that override it: `schema` has every setting, `fields` their types."""
+"""The device's configuration: `schema` lists the settings, `fields` validates their values."""

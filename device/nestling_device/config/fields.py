@@ -1,4 +1,4 @@
-"""One setting of a configuration: what it may be, whether it comes from a file or from a flag."""
+"""Validates the value of one setting, whether it comes from a TOML file or from a flag."""
 
 import math
 from collections.abc import Callable
@@ -7,54 +7,70 @@ from typing import Any, Protocol
 
 
 class NotAllowedError(ValueError):
-    """A value that a setting must not have; the text says what is allowed."""
+    """A value that is not allowed; the error's text lists what is."""
 
 
 class Kind(Protocol):
-    """What a setting may be."""
+    """The values that a setting may have."""
 
     @property
     def allowed(self) -> str:
-        """In words, for a message."""
+        """The allowed values in words, for an error message."""
         ...
 
     def check(self, value: object) -> Any:
-        """Take a value of a TOML file.
+        """Check a value of a TOML file and return it in the setting's type.
 
         Raises:
-            NotAllowedError: with what is allowed.
+            NotAllowedError: the value has another type or is out of range.
         """
         ...
 
     def parse(self, text: str) -> Any:
-        """Take a value from a command line; raises NotAllowedError likewise."""
+        """Parse a value of a command line.
+
+        Raises:
+            NotAllowedError: the text is not such a value, or the value is out of range.
+        """
         ...
 
 
 def setting(default: Any, kind: Kind) -> Any:
-    """Make a field of a configuration's dataclass."""
+    """Declare a field of a configuration dataclass.
+
+    Args:
+        default: the field's default.
+        kind: the values that the field may have.
+    """
     return field(default=default, metadata={"kind": kind})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """A finite number; whole, where `whole`."""
+    """A finite number in a range.
+
+    Attributes:
+        low: lower end of the range.
+        high: upper end of the range, which is allowed.
+        above: whether a value has to be above `low`; otherwise `low` itself is allowed.
+        whole: whether only whole numbers are allowed.
+    """
 
     low: float = -math.inf
     high: float = math.inf
-    above: bool = False  # `low` itself is not allowed
+    above: bool = False
     whole: bool = False
 
     @property
     def allowed(self) -> str:
-        """In words."""
+        """The range in words."""
         noun = "a whole number" if self.whole else "a number"
         if self.high < math.inf:
             return f"{noun} {'above' if self.above else 'from'} {self.low:g} to {self.high:g}"
         return f"{noun} {'above' if self.above else 'of at least'} {self.low:g}"
 
     def check(self, value: object) -> float:
-        """Take an integer or a float, no truth value."""
+        """Check an integer or a float; raises NotAllowedError for anything else."""
         types = (int,) if self.whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, types):
             raise NotAllowedError(self.allowed)
@@ -64,7 +80,7 @@ class Number:
         return int(value) if self.whole else float(value)
 
     def parse(self, text: str) -> float:
-        """Take decimal text; a whole number may also be 0x..."""
+        """Parse decimal or, for a whole number, 0x... text; raises NotAllowedError otherwise."""
         try:
             return self.check(int(text, 0) if self.whole else float(text))
         except ValueError:
@@ -73,17 +89,21 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some names."""
+    """One of a fixed set of names.
+
+    Attributes:
+        names: the names that are allowed.
+    """
 
     names: tuple[str, ...]
 
     @property
     def allowed(self) -> str:
-        """In words."""
+        """The names, separated by commas."""
         return ", ".join(self.names)
 
     def check(self, value: object) -> str:
-        """Take one of the names."""
+        """Check a name; raises NotAllowedError for any other value."""
         if not isinstance(value, str) or value not in self.names:
             raise NotAllowedError(self.allowed)
         return value
@@ -93,13 +113,18 @@ class Choice:
 
 @dataclass(frozen=True)
 class Text:
-    """Text that a function accepts: it raises ValueError where not."""
+    """Text in some format.
+
+    Attributes:
+        allowed: the format in words.
+        accept: raises ValueError for text in another format.
+    """
 
     allowed: str
     accept: Callable[[str], object] = str
 
     def check(self, value: object) -> str:
-        """Take text."""
+        """Check a text; raises NotAllowedError for another type or format."""
         if not isinstance(value, str):
             raise NotAllowedError(self.allowed)
         try:
@@ -113,18 +138,22 @@ class Text:
 
 @dataclass(frozen=True)
 class Flag:
-    """True or false."""
+    """A boolean.
+
+    Attributes:
+        allowed: the allowed values in words.
+    """
 
     allowed: str = "true, false"
 
     def check(self, value: object) -> bool:
-        """Take a truth value."""
+        """Check a boolean; raises NotAllowedError for any other type."""
         if not isinstance(value, bool):
             raise NotAllowedError(self.allowed)
         return value
 
     def parse(self, text: str) -> bool:
-        """Take "true" or "false"."""
+        """Parse "true" or "false"; raises NotAllowedError for any other text."""
         if text not in {"true", "false"}:
             raise NotAllowedError(self.allowed)
         return text == "true"

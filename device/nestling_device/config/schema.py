@@ -1,6 +1,7 @@
-"""A device's configuration: what device.toml says, and flags on top of it.
+"""The settings of a device, and the reader of device.toml.
 
-Each table of the file is a dataclass here, each key a field with its default and what it may be.
+Each table of the file is a dataclass, and each key a field with its default and its allowed
+values. The shipped file, deploy/raspberry-pi/device.toml, explains every key.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ _T = TypeVar("_T")
 
 
 class ConfigError(DeviceError):
-    """A configuration that cannot be read, or that says what is not allowed."""
+    """A configuration that cannot be read, or that has an unknown key or a value out of range."""
 
 
 def _check_address(text: str) -> None:
@@ -49,32 +50,56 @@ _CHIP = Number(low=0x08, high=0x77, whole=True)
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceTable:
-    """`[device]`: who this is."""
+    """`[device]`: the name of the device, its state folder and the pace of its inputs.
+
+    Attributes:
+        id: name of the device.
+        state: folder for everything that has to outlive a restart.
+        interval_s: seconds between the starts of two inputs, for sources without their own pace.
+    """
 
     id: str = setting(
-        "",  # as it enrolled, otherwise device-1
+        "",  # the name that it enrolled with, otherwise device-1
         Text(
             "a device id of 1 to 64 letters, digits, dots, dashes and underscores, the first a "
             "letter or digit",
             _check_name,
         ),
     )
-    state: str = setting("", Text("a folder"))  # nestling-<id> where the command runs
+    state: str = setting("", Text("a folder"))  # nestling-<id> in the current folder
     interval_s: float = setting(1.0, _POSITIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CloudTable:
-    """`[cloud]`: who answers what this device does not."""
+    """`[cloud]`: the addresses of the cloud and the broker, and how bundles are fetched.
 
-    address: str = setting("", _ADDRESS)  # as this device enrolled
-    broker: str = setting("", _ADDRESS)
+    Attributes:
+        address: HOST:PORT for offloads and gRPC delivery.
+        broker: HOST:PORT of the MQTT broker.
+        delivery: protocol for fetching bundles.
+    """
+
+    address: str = setting("", _ADDRESS)  # the one that it enrolled with
+    broker: str = setting("", _ADDRESS)  # the one that it enrolled with
     delivery: str = setting("grpc", Choice(("grpc", "mqtt")))
 
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetTable:
-    """`[budget]`: limits on one answer, and wishes for the mean one."""
+    """`[budget]`: limits on each answer, and a target for the average input.
+
+    Attributes:
+        memory_kb: most memory that the resident capacity may hold, kB of 1000 bytes.
+        latency_ms: most time that one answer may take, and the deadline of an offload.
+        energy_mj: most energy that one answer may take, compute and radio together.
+        offload_share: target for the share of inputs that are sent to the cloud.
+        target_window: number of inputs over which the target is held; 0 uses a fixed threshold.
+        tolerated_risk: target instead of the share: how often the device's own answers may differ
+            from the cloud's; 0 is off.
+        energy_per_input_mj: target instead of the share: average energy of an input; 0 is off.
+        latency_per_input_ms: target instead of the share: average latency of an input; 0 is off.
+    """
 
     memory_kb: float = setting(10_000.0, _POSITIVE)
     latency_ms: float = setting(1000.0, _POSITIVE)
@@ -88,7 +113,13 @@ class BudgetTable:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardTable:
-    """`[board]`: whose published powers energy is modelled from."""
+    """`[board]`: the board, the link and the battery of this device.
+
+    Attributes:
+        profile: board whose published power figures turn busy time into energy.
+        link: link whose published power and throughput figures turn bytes into energy.
+        battery: name of the battery below /sys/class/power_supply; "" for all of the machine's.
+    """
 
     profile: str = setting("pi-4b", Choice(tuple(profile_names("boards"))))
     link: str = setting("wifi", Choice(tuple(profile_names("links"))))
@@ -97,7 +128,17 @@ class BoardTable:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceTable:
-    """`[source]`: where inputs come from."""
+    """`[source]`: where inputs come from.
+
+    Attributes:
+        kind: kind of source.
+        path: path of the recording, folder or socket.
+        keep_answered: move answered files to a subfolder instead of deleting them.
+        camera: number or model of the camera; "" for the only one.
+        i2c_bus: number of the IMU's I2C bus.
+        i2c_address: I2C address of the IMU.
+        rate_hz: samples per second of the IMU.
+    """
 
     kind: str = setting(
         "golden", Choice(("golden", "recording", "folder", "socket", "camera", "imu"))
@@ -111,15 +152,26 @@ class SourceTable:
 
     @property
     def place(self) -> Path:
-        """File, folder or socket; raises ConfigError where none is given."""
+        """Path of the file, folder or socket.
+
+        Raises:
+            ConfigError: the path is empty.
+        """
         if not self.path:
-            raise ConfigError(f"a source of kind {self.kind} needs a place; give [source] path")
+            raise ConfigError(f"a source of kind {self.kind} needs a path; give [source] path")
         return Path(self.path)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeterTable:
-    """`[meter]`: how energy comes to be known."""
+    """`[meter]`: what measures or models the energy.
+
+    Attributes:
+        kind: instrument, or "profile" for the model of the board.
+        i2c_bus: number of the power monitor's I2C bus.
+        i2c_address: I2C address of the power monitor.
+        shunt_ohm: resistance of the INA219's shunt.
+    """
 
     kind: str = setting("profile", Choice(("profile", "pmic", "ina219", "ina260", "rapl")))
     i2c_bus: int = setting(1, _BUS)
@@ -129,7 +181,16 @@ class MeterTable:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that a device is told at its start."""
+    """A device's whole configuration.
+
+    Attributes:
+        device: the table `[device]`.
+        cloud: the table `[cloud]`.
+        budget: the table `[budget]`.
+        board: the table `[board]`.
+        source: the table `[source]`.
+        meter: the table `[meter]`.
+    """
 
     device: DeviceTable = DeviceTable()
     cloud: CloudTable = CloudTable()
@@ -140,9 +201,14 @@ class Config:
 
 
 def kind_of(table: type, key: str) -> Kind:
-    """What a key of a table may be."""
-    (found,) = (field for field in dataclasses.fields(table) if field.name == key)
-    kind: Kind = found.metadata["kind"]
+    """Return the values that a setting may have.
+
+    Args:
+        table: the dataclass of the setting's table.
+        key: the setting's name.
+    """
+    (setting_field,) = (field for field in dataclasses.fields(table) if field.name == key)
+    kind: Kind = setting_field.metadata["kind"]
     return kind
 
 
@@ -150,8 +216,8 @@ def read_config(path: Path) -> Config:
     """Read a configuration file.
 
     Raises:
-        ConfigError: it cannot be read; or it has a key that there is none of, or a value that is
-            not allowed: the message names file, table, key, what was found and what is allowed.
+        ConfigError: the file cannot be read, or it has an unknown key or a value that is not
+            allowed. The message names file, table, key, what was found and what is allowed.
     """
     try:
         data = tomllib.loads(decode_text(path.read_bytes()))
@@ -170,7 +236,12 @@ def read_config(path: Path) -> Config:
 
 
 def with_values(config: Config, values: Mapping[tuple[str, str], object]) -> Config:
-    """Put values over those of a configuration: {(table, key): value}."""
+    """Return a configuration with some of its values replaced.
+
+    Args:
+        config: the configuration to start from.
+        values: the new values, by table and key.
+    """
     for (table, key), value in values.items():
         changed = dataclasses.replace(getattr(config, table), **{key: value})
         config = dataclasses.replace(config, **{table: changed})

@@ -1,4 +1,4 @@
-"""A device that learns: the client's side of a federated round, and the only part that needs torch.
+"""The device's side of federated learning: the only room of the device that needs torch.
 
-Optional: `pip install 'nestling[federated]'`. Nothing else of the device imports it.
+It is optional: `pip install 'nestling[federated]'`. The rest of the device runs without it.
 """

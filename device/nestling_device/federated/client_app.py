@@ -1,8 +1,9 @@
-"""The client's side of a federated round, as a Flower ClientApp.
+"""The Flower ClientApp that a device runs to take part in federated rounds.
 
-The node's configuration names the device: `id`, `state` (its state folder, where its bundle is),
-`data` (its labelled examples), `memory-kb` (what a resident capacity may hold). Neither windows nor
-labels leave the device: its answers carry weights, counts and accuracies.
+The node's configuration describes the device: `id`, `state` (its state folder, which holds the
+bundle), `data` (the file of its labeled examples) and `memory-kb` (the memory budget of a resident
+capacity). Neither windows nor labels leave the device: replies carry weights, counts and
+accuracies.
 """
 
 import functools
@@ -36,19 +37,19 @@ _LONGEST_REASON = 500
 app = ClientApp()
 
 
-_Answer = Callable[[Message, Context], Message]
+_Handler = Callable[[Message, Context], Message]
 
 
-def _report_failure(answer: _Answer) -> _Answer:
-    """Answer a message that fails with the device's name and the reason.
+def _report_failure(handler: _Handler) -> _Handler:
+    """Wrap a message handler to reply with the device's name and the reason when it fails.
 
-    Flower itself would send a traceback that names no device.
+    Flower itself would send a traceback that does not name the device.
     """
 
-    @functools.wraps(answer)
+    @functools.wraps(handler)
     def wrapper(message: Message, context: Context) -> Message:
         try:
-            return answer(message, context)
+            return handler(message, context)
         except DeviceError as err:
             reason = str(err)
         except Exception as err:  # noqa: BLE001  whatever torch or a message may raise
@@ -63,7 +64,12 @@ def _report_failure(answer: _Answer) -> _Answer:
 @app.query()
 @_report_failure
 def query(message: Message, context: Context) -> Message:
-    """Tell what this device can hold, and on how much it can train."""
+    """Reply with the capacity that this device can hold and the number of its examples.
+
+    Args:
+        message: the server's query.
+        context: this node's context, whose configuration names the device.
+    """
     node = Node.of(context.node_config)
     metrics = {messages.CAPACITY: node.capacity, messages.EXAMPLES: len(node.examples.labels)}
     return _reply(message, node, 0, metrics)
@@ -72,12 +78,17 @@ def query(message: Message, context: Context) -> Message:
 @app.train()
 @_report_failure
 def train(message: Message, context: Context) -> Message:
-    """Train the prefix that came on this device's examples."""
+    """Train the received prefix of the student on this device's examples.
+
+    Args:
+        message: the prefix, its capacity and the recipe.
+        context: this node's context, whose configuration names the device.
+    """
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]
-    number, capacity = _asked(node, config)
+    number, capacity = _round_and_capacity(node, config)
     student = _student(node, config, capacity, messages.ARRAYS, message)
     before = _accuracy(node, student, capacity)
-    # Another order in every round, the same for the same seed.
+    # The order of examples differs between rounds and repeats with the seed.
     seed = int(str(config[messages.SEED])) * 1_000_003 + number
     torch.manual_seed(seed)
     train_prefix(
@@ -89,7 +100,7 @@ def train(message: Message, context: Context) -> Message:
     )
     metrics = {
         messages.EXAMPLES: len(node.examples.labels),
-        **_judged(node, before, _accuracy(node, student, capacity)),
+        **_accuracies(node, before, _accuracy(node, student, capacity)),
     }
     shapes = trained_shapes(node.manifest.signature, student.config, capacity)
     return _reply(message, node, number, metrics, take(arrays_of(student), shapes))
@@ -98,25 +109,30 @@ def train(message: Message, context: Context) -> Message:
 @app.evaluate()
 @_report_failure
 def evaluate(message: Message, context: Context) -> Message:
-    """Compare two models on the examples that this device never trained on."""
+    """Compare two models on the examples that this device never trains on.
+
+    Args:
+        message: the prefixes of both models, and their capacity.
+        context: this node's context, whose configuration names the device.
+    """
     node, config = Node.of(context.node_config), message.content.config_records[messages.CONFIG]
-    number, capacity = _asked(node, config)
+    number, capacity = _round_and_capacity(node, config)
     before, after = (
         _accuracy(node, _student(node, config, capacity, name, message), capacity)
         for name in (messages.BASELINE, messages.ARRAYS)
     )
-    return _reply(message, node, number, _judged(node, before, after))
+    return _reply(message, node, number, _accuracies(node, before, after))
 
 
-def _asked(node: Node, config: Mapping[str, Any]) -> tuple[int, int]:
-    """Round and capacity of a message for this device."""
+def _round_and_capacity(node: Node, config: Mapping[str, Any]) -> tuple[int, int]:
+    """Return round and capacity of a message, after checking that they fit this device."""
     wanted = config[messages.BUNDLE_VERSION]
     if wanted != node.bundle_version:
-        raise ClientError(f"the round is of {wanted}, and this device runs {node.bundle_version}")
+        raise ClientError(f"the round is for {wanted}, and this device runs {node.bundle_version}")
     capacity = int(config[messages.CAPACITY])
     if not 1 <= capacity <= node.capacity:
         raise ClientError(
-            f"capacity {capacity} is asked for; the budget admits {node.capacity} at most"
+            f"the cloud requested capacity {capacity}; the budget admits {node.capacity} at most"
         )
     return int(config[messages.ROUND]), capacity
 
@@ -131,7 +147,7 @@ def _student(
     try:
         check_arrays(arrays, prefix_shapes(signature, sizes, capacity))
     except WeightsError as err:
-        raise ClientError(f"the cloud's model: {err}") from err
+        raise ClientError(f"the cloud sent an unusable model: {err}") from err
     student = NestedStudent(signature, sizes)
     load_prefix(student, arrays)
     return student.eval()
@@ -142,7 +158,7 @@ def _accuracy(node: Node, student: NestedStudent, capacity: int) -> float:
     return accuracy(student, examples.held_out_inputs, examples.held_out_labels, capacity)
 
 
-def _judged(node: Node, before: float, after: float) -> dict[str, float]:
+def _accuracies(node: Node, before: float, after: float) -> dict[str, float]:
     return {
         messages.HELD_OUT: len(node.examples.held_out_labels),
         messages.ACCURACY_BEFORE: before,

@@ -1,4 +1,4 @@
-"""A device's own labelled examples: a file that never leaves it."""
+"""Reads a device's own labeled examples, from a file that never leaves the device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from numpy.typing import NDArray
 from nestling_core.parsing.untrusted import UnreadableError, load_arrays
 from nestling_device.errors import DeviceError
 
-# Fewer are nothing to learn from.
+# The fewest examples that training accepts.
 FEWEST_EXAMPLES = 2
 
-# The last part of every stretch of one label is held out, to tell whether learning helped.
+# The last fifth of every stretch of one label is held out, to measure whether learning helped.
 _HELD_OUT_PART = 5
-# The file is the user's own, so this refuses only what no device could hold.
+# The file is the user's own, so the limit refuses only what no device could hold.
 _MOST_BYTES = 1 << 36
 
 
 class ExamplesError(DeviceError):
-    """A file of labelled examples that cannot be learned from."""
+    """A file of labeled examples that cannot be trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalExamples:
-    """Labelled windows, to learn from and to be judged by.
+    """A device's labeled windows, split into a training part and a held-out part.
 
     Attributes:
-        inputs: float32, (N, *shape).
-        labels: int64, (N,).
-        held_out_inputs: never trained on, (M, *shape); M may be 0.
-        held_out_labels: likewise, (M,).
+        inputs: windows to train on, float32 (N, *shape).
+        labels: their classes, int64 (N,).
+        held_out_inputs: windows to measure accuracy on, float32 (M, *shape); M may be 0.
+        held_out_labels: their classes, int64 (M,).
     """
 
     inputs: NDArray[np.float32]
@@ -41,15 +41,16 @@ class LocalExamples:
 
 
 def read_examples(path: Path, shape: Sequence[int], classes: int) -> LocalExamples:
-    """Read a .npz file with `windows` and `labels`, in the order in which they were recorded.
+    """Read a .npz file with `windows` and `labels`, in the order of recording, and split it.
 
     Args:
-        path: `windows` is float32 (N, *shape), `labels` int64 (N,); nothing is unpickled.
-        shape: of the task's inputs.
+        path: the file, with `windows` float32 (N, *shape) and `labels` int64 (N,); nothing is
+            unpickled.
+        shape: shape of the task's inputs.
         classes: number of the task's classes.
 
     Raises:
-        ExamplesError: not such a file, or values that no student can learn from.
+        ExamplesError: the file is not such a file, or it has values that cannot be trained on.
     """
     windows, labels = _arrays(path)
     _check(path, windows, labels, tuple(shape), classes)
@@ -89,7 +90,7 @@ def _check(
             "from"
         )
     if not np.isfinite(windows).all():
-        raise ExamplesError(f"{path} has windows that are not finite; leave them out")
+        raise ExamplesError(f"{path} has windows with values that are not finite; leave them out")
     if labels.dtype != np.int64 or labels.shape != (len(windows),):
         raise ExamplesError(
             f"{path} has labels {labels.dtype} {labels.shape}; int64 ({len(windows)},) is needed"
@@ -101,9 +102,13 @@ def _check(
 def split(windows: NDArray[np.float32], labels: NDArray[np.int64]) -> LocalExamples:
     """Hold out the last fifth of every stretch of one label.
 
-    Where every stretch of a class is too short for that, as when labels alternate, the last fifth
-    of the class's windows is held out. Neighbours in time are alike, and windows may overlap: the
-    window before those that are held out is left out of both parts.
+    If every stretch of a class is too short for that, as when labels alternate, the last fifth of
+    the class's windows is held out. The window before a held-out one is in neither part, because
+    neighboring windows may overlap.
+
+    Args:
+        windows: float32 (N, *shape), in the order of recording.
+        labels: int64 (N,).
     """
     held_out = np.zeros(len(labels), np.bool_)
     for stretch in np.split(np.arange(len(labels)), np.flatnonzero(np.diff(labels)) + 1):
@@ -122,5 +127,5 @@ def split(windows: NDArray[np.float32], labels: NDArray[np.int64]) -> LocalExamp
     )
 
 
-def _last_fifth(places: NDArray[np.intp]) -> NDArray[np.intp]:
-    return places[len(places) - len(places) // _HELD_OUT_PART :]
+def _last_fifth(indices: NDArray[np.intp]) -> NDArray[np.intp]:
+    return indices[len(indices) - len(indices) // _HELD_OUT_PART :]

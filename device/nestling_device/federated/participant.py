@@ -1,4 +1,4 @@
-"""What this device brings to a federated round: its bundle, its examples, what it can hold."""
+"""Describes this device as a participant in federated rounds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ _KEYS = ("id", "state", "data", "memory-kb")
 
 
 class ClientError(DeviceError):
-    """A node that is not set up, or a message that does not fit this device."""
+    """A node that is not set up, or a message of the cloud that does not fit this device."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """This device: its bundle, its examples, what it can hold.
+    """This device's bundle, its examples and the capacity that it can hold.
 
     Attributes:
-        device: its name.
-        bundle_version: of the bundle that it runs.
-        manifest: of that bundle.
-        capacity: the largest that its memory budget admits, 0 if none.
-        examples: its own.
+        device: the device's name.
+        bundle_version: version of the bundle that it runs.
+        manifest: manifest of that bundle.
+        capacity: largest capacity that its memory budget admits, 0 if none.
+        examples: its labeled examples.
     """
 
     device: str
@@ -40,11 +40,11 @@ class Node:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Node":
-        """Read what the node's configuration names.
+        """Read the state folder and the examples that a node's configuration names.
 
         Raises:
-            ClientError: a name is missing, or the device has no bundle yet.
-            DeviceError: state folder or examples cannot be read.
+            ClientError: a key is missing, or the device has no bundle yet.
+            DeviceError: the state folder or the examples cannot be read.
         """
         missing = [name for name in _KEYS if name not in config]
         if missing:
@@ -52,17 +52,17 @@ class Node:
         folder = Path(str(config["state"]))
         if not (folder / "state.db").is_file():
             raise ClientError(
-                f"{folder} is no device's state folder; run nestling-device run first"
+                f"{folder} is not a device's state folder; run nestling-device run first"
             )
         with State(folder) as state:
-            held = state.active()
-        if held is None:
+            active = state.active()
+        if active is None:
             raise ClientError(f"{folder} has no bundle yet; run nestling-device run first")
-        manifest = parse_manifest(BlobStore(folder / "blobs").read(held.manifest))
+        manifest = parse_manifest(BlobStore(folder / "blobs").read(active.manifest))
         signature = manifest.signature
         return cls(
             device=str(config["id"]),
-            bundle_version=held.version,
+            bundle_version=active.version,
             manifest=manifest,
             capacity=admitted_capacity(manifest, int(float(config["memory-kb"]) * 1000)),
             examples=read_examples(

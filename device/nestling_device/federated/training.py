@@ -1,4 +1,4 @@
-"""Trains the prefix that a device holds on the device's own examples."""
+"""Trains the student's prefix that a device holds on the device's own examples."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ _BATCH = 256
 
 
 class LocalTrainingError(DeviceError):
-    """Training that led nowhere."""
+    """Training that cannot start or that diverged."""
 
 
 def train_prefix(
@@ -25,19 +25,22 @@ def train_prefix(
     recipe: LocalRecipe,
     generator: torch.Generator,
 ) -> None:
-    """Train capacities 1 to `capacity`, in place: the largest on the labels, the others on it.
+    """Train capacities 1 to `capacity` in place.
+
+    The largest capacity is trained on the labels, and the smaller ones on its outputs (the sandwich
+    rule).
 
     Args:
-        student: holds at least that prefix; left in evaluation mode.
-        examples: what to learn from.
-        capacity: the largest that the device holds.
-        recipe: how long and in what steps.
-        generator: shuffles, and picks the capacity in between.
+        student: network that holds at least that prefix; left in evaluation mode.
+        examples: examples to train on.
+        capacity: largest capacity that the device holds.
+        recipe: epochs, batch size, learning rate and weight decay.
+        generator: shuffles the examples and draws the intermediate capacity of each step.
 
     Raises:
-        LocalTrainingError: too few examples, or the loss is no longer finite.
+        LocalTrainingError: there are too few examples, or the loss is no longer finite.
     """
-    # One thread: the device has other work. Another count would sum in another order.
+    # One thread, because the device has other work; it also fixes the order of summation.
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(mode=True)
     count = len(examples.labels)
@@ -62,7 +65,9 @@ def train_prefix(
             )
             loss = sum(smaller, loss)
             if not torch.isfinite(loss):
-                raise LocalTrainingError(f"the loss is {loss.item()}; this round is left out")
+                raise LocalTrainingError(
+                    f"the loss is {loss.item()}; this device sits this round out"
+                )
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimizer.step()
@@ -77,7 +82,14 @@ def accuracy(
     labels: NDArray[np.int64],
     capacity: int,
 ) -> float:
-    """Share of inputs that a capacity answers right, 0 without any."""
+    """Return the share of inputs that a capacity classifies correctly, 0 if there are none.
+
+    Args:
+        student: network that holds at least that capacity; left in evaluation mode.
+        inputs: float32 (N, *shape).
+        labels: int64 (N,).
+        capacity: the capacity to run.
+    """
     if not len(labels):
         return 0.0
     student.eval()

@@ -1,1 +1,1 @@
-"""Where inputs come from: recordings, a watched folder, a socket, a camera, an inertial sensor."""
+"""The sources of inputs: recordings, a watched folder, a socket, a camera, an inertial sensor."""

@@ -1,4 +1,4 @@
-"""Reads .npy files as windows of float32."""
+"""Reads .npy files as float32 windows."""
 
 import os
 import stat
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from nestling_device.sources.source import SourceError, Windows, one_line
 
-# float32 holds every whole number up to here.
+# float32 represents every whole number up to this one exactly.
 _LARGEST_WHOLE = 1 << np.finfo(np.float32).nmant + 1
 _FLOATS, _INTEGERS = "f", "iu"
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading; never waits, as opening a named pipe would.
+    """Open a regular file for reading, without blocking as opening a named pipe would.
 
     Raises:
-        OSError: it cannot be opened, or is a folder, pipe, socket or device.
+        OSError: the file cannot be opened, or it is a folder, pipe, socket or device.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -33,12 +33,12 @@ def read_array(path: Path) -> NDArray[Any]:
     """Read the array of a .npy file; nothing is ever unpickled.
 
     Raises:
-        SourceError: it cannot be opened, or holds anything but one array.
+        SourceError: the file cannot be opened, or it is not exactly one array.
     """
     try:
         with open_regular(path) as file:
             return array_of(file)
-    except Exception as err:  # numpy lets through whatever its header's parsers raise
+    except Exception as err:  # numpy's header parsers may raise anything
         raise SourceError(f"{one_line(str(path))} is not a readable .npy file: {err}") from err
 
 
@@ -46,30 +46,32 @@ def array_of(file: BinaryIO) -> NDArray[Any]:
     """Read the array of an open .npy file.
 
     Raises:
-        Exception: whatever numpy raises where it is none; ValueError where more follows.
+        Exception: the file is not an array; numpy raises errors of many types.
+        ValueError: more bytes follow after the array.
     """
     array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     if file.read(1):
-        raise ValueError("more bytes follow after its array; save one array a file")
+        raise ValueError("more bytes follow after its array; save one array per file")
     return array
 
 
 def to_windows(array: NDArray[Any], shape: Sequence[int]) -> Windows:
     """Convert an array to windows in C order and this machine's byte order.
 
-    Floats of any width are rounded to the nearest float32; whole numbers are taken where float32
-    holds each of them exactly.
+    Floats of any width are rounded to the nearest float32. Whole numbers are accepted if float32
+    represents each of them exactly.
 
     Args:
-        array: (N, *shape), N at least 1, of any real numbers.
-        shape: of one window.
+        array: (N, *shape), N at least 1, of any real type.
+        shape: shape of one window.
 
     Returns:
-        float32 (N, *shape), finite.
+        Finite windows, float32 (N, *shape).
 
     Raises:
-        ValueError: another shape or type, or a value that is not finite or not held exactly. The
-            text continues a sentence that begins with the array's name.
+        ValueError: the array has another shape or type, or a value that is not finite or that
+            float32 does not represent exactly. The text continues a sentence that begins with the
+            array's name.
     """
     wanted = tuple(shape)
     kind = array.dtype.kind
@@ -77,15 +79,15 @@ def to_windows(array: NDArray[Any], shape: Sequence[int]) -> Windows:
         sizes = ", ".join(map(str, wanted))
         raise ValueError(
             f"has {array.dtype} {array.shape}; float32 (N, {sizes}) with N at least 1 is needed, "
-            "or other real numbers in its place"
+            "or another real type in this shape"
         )
-    # np.abs of the least int64 is no positive number: compare both ends.
+    # np.abs of the smallest int64 is still negative, so both ends are compared.
     if kind in _INTEGERS and (array.max() > _LARGEST_WHOLE or array.min() < -_LARGEST_WHOLE):
         raise ValueError(
             f"has whole numbers beyond {_LARGEST_WHOLE}, which float32 does not hold exactly; "
             "save them as floats"
         )
-    with np.errstate(over="ignore"):  # infinite then, and refused below
+    with np.errstate(over="ignore"):  # overflow gives infinity, which is refused below
         windows = np.ascontiguousarray(array, np.float32)
     if not np.isfinite(windows).all():
         raise ValueError("has values that are not finite in float32; leave those windows out")

@@ -1,4 +1,4 @@
-"""A Raspberry Pi camera through picamera2: one picture an input."""
+"""A Raspberry Pi camera, through picamera2: each picture is one input."""
 
 import importlib
 import logging
@@ -13,34 +13,34 @@ from nestling_device.sources.source import Input, SourceError, Windows
 
 _log = logging.getLogger(__name__)
 
-# The camera's processor scales no smaller than this; the rest of the way is averaging.
+# Smallest side, in pixels, that the camera's processor scales to; the rest is done by averaging.
 _SMALLEST_SIDE = 64
-# After so many failures in a row the device ends; its restart opens the camera again.
+# After this many failures in a row the process ends; its restart opens the camera again.
 _MOST_FAILURES = 10
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 class Picamera(Protocol):
-    """The part of `picamera2.Picamera2` that is used."""
+    """The methods of `picamera2.Picamera2` that are used here."""
 
     def create_video_configuration(self, *, main: dict[str, Any]) -> Any:
-        """Describe a stream."""
+        """Make the configuration of a video stream."""
         ...
 
     def configure(self, camera_config: Any) -> Any:
-        """Take a description."""
+        """Apply a configuration."""
         ...
 
     def start(self) -> Any:
-        """Begin to stream."""
+        """Start streaming."""
         ...
 
     def capture_array(self, name: str = "main") -> NDArray[np.uint8]:
-        """Wait for a picture, (height, width, 3)."""
+        """Wait for a picture and return it, (height, width, 3)."""
         ...
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Release the camera."""
         ...
 
 
@@ -48,10 +48,10 @@ def open_camera(wanted: str = "") -> Picamera:
     """Open a camera.
 
     Args:
-        wanted: its number or its model, such as imx708; "" for the only one.
+        wanted: number or model of the camera, such as imx708; "" for the only one.
 
     Raises:
-        SourceError: picamera2 is not installed, there is no such camera, or more than one fits.
+        SourceError: picamera2 is not installed, there is no such camera, or more than one matches.
     """
     try:
         picamera2 = importlib.import_module("picamera2")  # optional, so not at the top
@@ -76,14 +76,14 @@ def choose_camera(cameras: Sequence[Mapping[str, Any]], wanted: str = "") -> int
     Unless one is named, a camera on a ribbon cable takes precedence over those on USB.
 
     Args:
-        cameras: as `Picamera2.global_camera_info` has them, with Num, Model and Id.
-        wanted: number or model, "" for none in particular.
+        cameras: the result of `Picamera2.global_camera_info`, with Num, Model and Id.
+        wanted: number or model of the camera, "" for any.
 
     Returns:
-        Its number.
+        Number of the camera.
 
     Raises:
-        SourceError: there is none, or not exactly one that fits.
+        SourceError: no camera matches, or more than one.
     """
     fitting = [one for one in cameras if wanted in {"", str(one["Num"]), str(one.get("Model"))}]
     if not wanted:
@@ -100,7 +100,7 @@ def choose_camera(cameras: Sequence[Mapping[str, Any]], wanted: str = "") -> int
 
 
 class Camera:
-    """Gives pictures (1 or 3, height, width), values 0 to 1, red first."""
+    """A source of pictures (1 or 3, height, width), values 0 to 1, red first."""
 
     live = False
 
@@ -108,11 +108,11 @@ class Camera:
         """Start the camera.
 
         Args:
-            camera: closed with the source.
-            shape: of the task's inputs.
+            camera: the camera; the source closes it.
+            shape: shape of the task's inputs.
 
         Raises:
-            SourceError: the task takes no pictures.
+            SourceError: the task's inputs are not pictures.
         """
         if len(shape) != 3 or shape[0] not in {1, 3}:
             camera.close()
@@ -123,7 +123,7 @@ class Camera:
         self._shape = tuple(shape)
         _, height, width = self._shape
         factor = -(-_SMALLEST_SIDE // min(height, width))
-        # "BGR888" is libcamera's name for what lies in memory as red, green, blue.
+        # "BGR888" is libcamera's name for bytes in the order red, green, blue.
         main = {"size": (width * factor, height * factor), "format": "BGR888"}
         camera.configure(camera.create_video_configuration(main=main))
         camera.start()
@@ -131,7 +131,10 @@ class Camera:
         self._closed = threading.Event()
 
     def take(self, timeout_s: float) -> Input | None:
-        """Take a picture, as soon as the camera has the next one; None where that failed.
+        """Wait for the camera's next picture, and return None if it fails.
+
+        Args:
+            timeout_s: pause after a failure, seconds.
 
         Raises:
             SourceError: ten pictures in a row failed.
@@ -145,30 +148,34 @@ class Camera:
                     f"the camera gives no picture: {err}; check the ribbon cable and "
                     "rpicam-hello --list-cameras"
                 ) from err
-            _log.warning("a picture is left out: %s", err)
+            _log.warning("a picture is skipped: %s", err)
             self._closed.wait(timeout_s)
             return None
         self._failures = 0
         return Input(window=window)
 
     def settle(self, line: str) -> None:
-        """Nothing waits for it."""
+        """Do nothing, because no producer waits for the answer."""
 
     def refuse(self, reason: str) -> None:
-        """Nothing waits for it."""
+        """Do nothing, because no producer waits for the answer."""
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Close the camera."""
         self._closed.set()
         self._camera.close()
 
 
 def to_window(picture: NDArray[np.uint8], shape: Sequence[int]) -> Windows:
-    """Average a picture (h, w, 3 or more) down to (1 or 3, height, width), values 0 to 1.
+    """Scale a picture down by averaging.
 
     Args:
-        picture: larger by one whole factor, its rows and columns perhaps padded.
-        shape: wanted.
+        picture: (h, w, 3 or more), larger than the window by a whole factor; its rows and columns
+            may be padded.
+        shape: shape of the window, (1 or 3, height, width).
+
+    Returns:
+        float32 (1 or 3, height, width), values 0 to 1; one channel is the luma.
     """
     channels, height, width = shape
     factor = min(picture.shape[0] // height, picture.shape[1] // width)

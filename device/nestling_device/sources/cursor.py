@@ -1,8 +1,8 @@
-"""How far a folder has been answered, so that a restart answers nothing twice.
+"""Records how far a folder has been answered, so that a restart answers no input twice.
 
-Before an input is answered, the cursor notes which one it is and which receipt it will have. After
-a kill the outbox tells whether that receipt was written: if so, the input is answered. Files that
-were answered and could not be moved away are noted too.
+Before an input is answered, the cursor stores which input it is and the sequence number of the
+receipt that it will have. After a kill, the input counts as answered if the outbox holds that
+receipt. Files that were answered but could not be moved away are stored too.
 """
 
 import logging
@@ -15,7 +15,7 @@ from nestling_device.storage.database import Database
 
 _log = logging.getLogger(__name__)
 
-# A name is bytes that need not be UTF-8, and a time may lie beyond SQLite's integers.
+# A file name is bytes that need not be UTF-8, and a time may exceed SQLite's integers.
 _SCHEMA = """
 CREATE TABLE cursor (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -32,7 +32,7 @@ CREATE TABLE left_behind (
     PRIMARY KEY (name, size, mtime_ns)
 )
 """
-# As bytes, whatever is in them: a text that is damaged could not even be fetched.
+# Cast to bytes, because sqlite3 cannot even fetch text that is damaged.
 _READ_CURSOR = """
 SELECT CAST(name AS BLOB), CAST(size AS BLOB), CAST(mtime_ns AS BLOB), CAST(position AS BLOB),
     CAST(sequence AS BLOB)
@@ -44,7 +44,7 @@ SELECT rowid, CAST(name AS BLOB), CAST(size AS BLOB), CAST(mtime_ns AS BLOB) FRO
 
 
 class FileId(NamedTuple):
-    """A file as it was seen; another one under its name has other figures."""
+    """Identifies one version of a file; a replacement of the same name differs in size or time."""
 
     name: str
     size: int
@@ -52,19 +52,25 @@ class FileId(NamedTuple):
 
 
 class Cursor:
-    """The input being answered, and the answered files that are still there, in SQLite."""
+    """The input being answered, and the answered files that could not be moved, in SQLite."""
 
     def __init__(self, state_dir: Path) -> None:
         """Open `state_dir`/source.db.
 
         Raises:
-            StorageError: the folder cannot be used.
+            StorageError: the folder cannot be written.
         """
         self._path = state_dir / "source.db"
         self._database = Database(self._path, schema=_SCHEMA, version=2)
 
     def note(self, file: FileId, position: int, sequence: int) -> None:
-        """Note that a file's input is about to be answered, by a receipt of that sequence."""
+        """Record that an input is about to be answered.
+
+        Args:
+            file: the file of the input.
+            position: the input's position in it, from 0.
+            sequence: sequence number that its receipt will have.
+        """
         with self._database.transaction() as cursor:
             cursor.execute(
                 "INSERT OR REPLACE INTO cursor VALUES (1, ?, ?, ?, ?, ?)",
@@ -72,60 +78,61 @@ class Cursor:
             )
 
     def answered(self, file: FileId, written: int) -> int:
-        """Count a file's inputs that are answered.
+        """Return how many inputs of a file are answered.
 
         Args:
-            file: as it is now.
-            written: sequence of the newest receipt in the outbox.
+            file: the file as it is now.
+            written: sequence number of the newest receipt in the outbox.
         """
         with self._database.transaction() as cursor:
-            found = cursor.execute(_READ_CURSOR).fetchone()
-            if found is None:
+            row = cursor.execute(_READ_CURSOR).fetchone()
+            if row is None:
                 return 0
             try:
-                noted, position, sequence = _from_row(found[:3]), int(found[3]), int(found[4])
+                recorded, position, sequence = _from_row(row[:3]), int(row[3]), int(row[4])
             except ValueError as err:
                 _log.warning(
-                    "%s: how far a file was answered is damaged, so it is answered from its "
-                    "start: %s",
+                    "%s: the position in the current file is damaged, so the file is answered "
+                    "from its start: %s",
                     self._path,
                     err,
                 )
                 cursor.execute("DELETE FROM cursor")
                 return 0
-        return max(0, position) + int(written >= sequence) if noted == file else 0
+        return max(0, position) + int(written >= sequence) if recorded == file else 0
 
     def leave_behind(self, file: FileId) -> None:
-        """Note that a file is answered and could not be moved away."""
+        """Record that a file is answered and could not be moved away."""
         with self._database.transaction() as cursor:
             cursor.execute("INSERT OR IGNORE INTO left_behind VALUES (?, ?, ?)", _to_row(file))
 
     def forget(self, file: FileId) -> None:
-        """Note that a file left behind is gone now."""
+        """Record that a file left behind is gone."""
         with self._database.transaction() as cursor:
             cursor.execute(
                 "DELETE FROM left_behind WHERE (name, size, mtime_ns) = (?, ?, ?)", _to_row(file)
             )
 
     def left_behind(self) -> set[FileId]:
-        """Answered files that could not be moved away."""
+        """Return the answered files that could not be moved away."""
         with self._database.transaction() as cursor:
             rows = cursor.execute(_READ_LEFT_BEHIND).fetchall()
-            found = set()
+            files = set()
             for number, *row in rows:
                 try:
-                    found.add(_from_row(row))
+                    files.add(_from_row(row))
                 except ValueError as err:
                     _log.warning(
-                        "%s: which file was left behind is damaged, so it may be answered again: "
-                        "%s",
+                        "%s: the entry of a file left behind is damaged, so that file may be "
+                        "answered again: %s",
                         self._path,
                         err,
                     )
                     cursor.execute("DELETE FROM left_behind WHERE rowid = ?", (number,))
-        return found
+        return files
 
     def close(self) -> None:
+        """Close the database."""
         self._database.close()
 
 
@@ -134,6 +141,6 @@ def _to_row(file: FileId) -> tuple[bytes, int, str]:
 
 
 def _from_row(row: Sequence[bytes]) -> FileId:
-    """Read a file's columns; raises ValueError where they are damaged."""
+    """Parse the columns of a file; raises ValueError if they are damaged."""
     name, size, mtime_ns = row
     return FileId(os.fsdecode(name), int(size), int(mtime_ns))

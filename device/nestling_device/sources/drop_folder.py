@@ -1,7 +1,7 @@
-"""The files of a watched folder: lists those that wait, and moves away those that are done.
+"""Lists the files of a watched folder, and moves finished ones into subfolders.
 
-Somebody else put the files there, so no entry makes anything here raise: a file that cannot be
-moved stays where it is, and the caller learns of it.
+Other programs write the folder, so no entry in it makes these functions raise. A file that cannot
+be moved stays where it is, and the function returns False.
 """
 
 import itertools
@@ -28,7 +28,7 @@ class DropFolder:
         """Check the folder and make its subfolders.
 
         Raises:
-            SourceError: no such folder, or it cannot be written.
+            SourceError: the folder does not exist or cannot be written.
         """
         self._folder = folder
         self._listed = True
@@ -47,76 +47,81 @@ class DropFolder:
                 (folder / name).mkdir(exist_ok=True)
             except OSError as err:
                 _log.warning(
-                    "%s cannot be made: %s; files stay where they are until it can",
+                    "%s cannot be created: %s; files stay where they are until it can",
                     folder / name,
                     err.strerror,
                 )
 
     def path(self, name: str) -> Path:
-        """Path of a file."""
+        """Return the path of a file in the folder."""
         return self._folder / name
 
     def names(self) -> list[str]:
-        """Names that end in .npy and do not begin with a dot, sorted; whatever they name."""
-        found = []
+        """Return the sorted names of .npy entries of any type; hidden ones are ignored."""
+        names = []
         try:
             with os.scandir(self._folder) as entries:
-                found += [
+                names += [
                     entry.name
                     for entry in entries
                     if entry.name.endswith(_SUFFIX) and not entry.name.startswith(".")
                 ]
             self._listed = True
-        except OSError as err:  # a stick that was pulled out may come back
-            if self._listed:  # once, until it is back
+        except OSError as err:  # an unplugged drive may come back
+            if self._listed:  # logged once, until the folder is back
                 _log.warning("%s cannot be listed: %s", self._folder, err.strerror)
             self._listed = False
-        return sorted(found)
+        return sorted(names)
 
     def put_away(self, name: str) -> bool:
-        """Move a file to `answered`; False if it stays where it is."""
-        return self._done(name, lambda: self._move(name, ANSWERED))
+        """Move a file to `answered`; return False if it stays where it is."""
+        return self._finish(name, lambda: self._move(name, ANSWERED))
 
     def remove(self, name: str) -> bool:
-        """Delete a file; False if it stays."""
-        return self._done(name, self.path(name).unlink)
+        """Delete a file; return False if it stays."""
+        return self._finish(name, self.path(name).unlink)
 
     def reject(self, name: str, reason: str) -> bool:
-        """Move a file to `rejected`, and write the reason beside it; False if it stays."""
+        """Move a file to `rejected` and write the reason beside it; return False if it stays.
+
+        Args:
+            name: name of the file.
+            reason: why it is rejected, for the log and for the text file beside it.
+        """
 
         def move() -> None:
             _explain(self._move(name, REJECTED), reason)
 
-        moved = self._done(name, move)
+        moved = self._finish(name, move)
         _log.warning("%s; %s %s", reason, "moved to" if moved else "not moved to", REJECTED)
         return moved
 
     def _move(self, name: str, kind: str) -> Path:
         folder = self._folder / kind
-        folder.mkdir(exist_ok=True)  # somebody may have removed it
+        folder.mkdir(exist_ok=True)  # it may have been removed meanwhile
         target = _free_path(folder, name)
         self.path(name).rename(target)
         return target
 
-    def _done(self, name: str, action: Callable[[], object]) -> bool:
+    def _finish(self, name: str, action: Callable[[], object]) -> bool:
         path = self.path(name)
         try:
             action()
         except OSError as err:
             if os.path.lexists(path):
                 _log.warning(
-                    "%s cannot be moved away: %s; it stays there and is left alone; let the "
-                    "device write to its folder",
+                    "%s cannot be moved away: %s; it stays there and is skipped; let the device "
+                    "write to its folder",
                     one_line(str(path)),
                     err.strerror,
                 )
                 return False
-            _log.warning("%s was taken away while it was answered", one_line(str(path)))
+            _log.warning("%s disappeared while it was being answered", one_line(str(path)))
         return True
 
 
 def _free_path(folder: Path, name: str) -> Path:
-    """Find a name like this one that is free, and no longer than a name may be."""
+    """Return an unused path for a name, numbered and shortened if necessary."""
     stem = name.removesuffix(_SUFFIX)
     tails = (f"-{number}{_SUFFIX}" if number else _SUFFIX for number in itertools.count())
     paths = (folder / _join(stem, tail) for tail in tails)
@@ -124,13 +129,13 @@ def _free_path(folder: Path, name: str) -> Path:
 
 
 def _explain(target: Path, reason: str) -> None:
-    # On a full disk a file is rejected without its reason. "x" follows no link that somebody put
-    # there.
+    # On a full disk the file is rejected without its reason. Mode "x" does not follow a link that
+    # another program placed there.
     with suppress(OSError), (target.parent / _join(target.name, ".txt")).open("xb") as file:
-        file.write((one_line(reason) + "\n").encode())  # whatever the locale's encoding
+        file.write((one_line(reason) + "\n").encode())  # UTF-8 whatever the locale
 
 
 def _join(stem: str, tail: str) -> str:
-    """Append a tail to a name, which is cut where both together are too long."""
+    """Append a tail to a stem, and cut the stem if the name becomes too long."""
     data, room = os.fsencode(stem), _LONGEST_NAME_BYTES - len(tail)
     return (stem if len(data) <= room else data[:room].decode("utf-8", "ignore")) + tail

@@ -1,4 +1,4 @@
-"""An MPU-6050 over I2C: windows of acceleration and turn rate, sampled at a steady pace.
+"""An MPU-6050 over I2C: windows of acceleration and turn rate, sampled at a fixed rate.
 
 Registers and scales are those of InvenSense's register map RM-MPU-6000A-00 rev. 4.2.
 """
@@ -17,11 +17,11 @@ from nestling_device.sources.source import Input, SourceError, Windows
 
 _log = logging.getLogger(__name__)
 
-_SAMPLE_RATE_DIVIDER = 0x19  # then CONFIG, GYRO_CONFIG, ACCEL_CONFIG
+_SAMPLE_RATE_DIVIDER = 0x19  # followed by CONFIG, GYRO_CONFIG, ACCEL_CONFIG
 _ACCELERATION = 0x3B  # 3 accelerations, a temperature, 3 turn rates: big-endian int16 each
 _POWER = 0x6B
 _WHO_AM_I = 0x75
-_IDENTITY = 0x68  # whatever the address
+_IDENTITY = 0x68  # the same at both addresses
 _WAKE_ON_GYRO_CLOCK = 0x01
 _LOW_PASS_44_HZ = 0x03
 _GYRO_2000_DEG_S = 0x18
@@ -30,7 +30,7 @@ _READING_BYTES = 14
 _G_PER_COUNT = 1 / 2048
 _DEG_S_PER_COUNT = 1 / 16.4
 
-# Channel names, in the order in which the sensor gives them.
+# Channel names, in the order of the sensor's registers.
 AXES = ("ax", "ay", "az", "wx", "wy", "wz")
 _PER_G = {"g": 1.0, "m/s^2": 9.80665}
 _PER_DEG_S = {"deg/s": 1.0, "rad/s": np.pi / 180}
@@ -39,7 +39,7 @@ _RETRY_S = 1.0
 
 
 class Imu:
-    """Samples in a thread of its own, so that an answer that takes its time leaves no hole."""
+    """A source that samples in its own thread, so that slow answers leave no gap in the signal."""
 
     live = True
 
@@ -53,18 +53,18 @@ class Imu:
         channels: Sequence[str],
         units: Sequence[str],
     ) -> None:
-        """Wake the sensor and begin to sample.
+        """Wake the sensor and start sampling.
 
         Args:
-            bus: closed with the source.
-            address: 0x68, or 0x69 with AD0 high.
-            rate_hz: samples a second.
+            bus: I2C bus of the sensor; the source closes it.
+            address: I2C address, 0x68, or 0x69 with AD0 high.
+            rate_hz: samples per second.
             length: samples in a window.
             channels: names of the task's channels, out of `AXES`.
-            units: of each channel: g or m/s^2, deg/s or rad/s.
+            units: unit of each channel: g or m/s^2, deg/s or rad/s.
 
         Raises:
-            SourceError: no such sensor there, or a channel or unit that it does not give.
+            SourceError: there is no such sensor, or it does not have a channel or unit.
         """
         self._bus = bus
         self._address = address
@@ -76,14 +76,14 @@ class Imu:
         find_imu(bus, address)
         self._wake()
         self._thread = threading.Thread(target=self._run_and_keep_fault, name="imu")
-        self._fault: Exception | None = None  # that ended the thread
+        self._fault: Exception | None = None  # the error that ended the thread
         self._thread.start()
 
     def take(self, timeout_s: float) -> Input | None:
-        """Wait for a window (channels, length).
+        """Wait for the next window, (channels, length); return None if none comes in time.
 
         Raises:
-            SourceError: sampling ended.
+            SourceError: the sampling thread ended with an error.
         """
         if self._fault is not None:
             raise SourceError(f"sampling of the IMU ended: {self._fault}") from self._fault
@@ -93,13 +93,13 @@ class Imu:
             return None
 
     def settle(self, line: str) -> None:
-        """Nothing waits for it."""
+        """Do nothing, because no producer waits for the answer."""
 
     def refuse(self, reason: str) -> None:
-        """Nothing waits for it."""
+        """Do nothing, because no producer waits for the answer."""
 
     def close(self) -> None:
-        """End the thread and close the bus."""
+        """Stop the thread and close the bus."""
         self._stop.set()
         self._thread.join()
         self._bus.close()
@@ -121,12 +121,12 @@ class Imu:
         silent = False
         while not self._stop.wait(max(0.0, due_s - time.monotonic())):
             try:
-                if silent:  # after a loss of supply it sleeps, and has lost its settings
+                if silent:  # after a power loss the sensor sleeps and has lost its settings
                     self._wake()
                     silent = False
                 samples.append(self._read())
             except OSError as err:
-                _log.warning("the IMU does not answer: %s; the window begins again", err)
+                _log.warning("the IMU does not answer: %s; the current window is restarted", err)
                 samples.clear()
                 silent = True
                 self._stop.wait(_RETRY_S)
@@ -149,11 +149,19 @@ class Imu:
         try:
             self._windows.put_nowait(window.astype(np.float32))
         except queue.Full:
-            _log.warning("inputs come faster than they are answered; a window is left out")
+            _log.warning("inputs come faster than they are answered; a window is dropped")
 
 
 def find_imu(bus: Bus, address: int) -> None:
-    """Raise SourceError unless an MPU-6050 answers at an address."""
+    """Check that an MPU-6050 answers at an I2C address.
+
+    Args:
+        bus: the I2C bus.
+        address: the address to check.
+
+    Raises:
+        SourceError: nothing answers there, or another chip.
+    """
     try:
         (found,) = bus.read_i2c_block_data(address, _WHO_AM_I, 1)
     except OSError as err:
@@ -163,8 +171,8 @@ def find_imu(bus: Bus, address: int) -> None:
         ) from err
     if found != _IDENTITY:
         raise SourceError(
-            f"what answers at I2C address {address:#x} calls itself {found:#x}, an MPU-6050 "
-            f"{_IDENTITY:#x}; give [source] i2c_address"
+            f"the chip at I2C address {address:#x} identifies itself as {found:#x}, an MPU-6050 "
+            f"as {_IDENTITY:#x}; give [source] i2c_address"
         )
 
 
@@ -175,7 +183,7 @@ def _conversion(channels: Sequence[str], units: Sequence[str]) -> tuple[list[int
         factors, count = (_PER_G, _G_PER_COUNT) if column < 3 else (_PER_DEG_S, _DEG_S_PER_COUNT)
         if column < 0 or unit not in factors:
             raise SourceError(
-                f"the task's channel {channel!r} in {unit!r} is none that the IMU gives: "
+                f"the IMU does not measure the task's channel {channel!r} in {unit!r}; it measures "
                 f"{', '.join(AXES)}, in g or m/s^2 and deg/s or rad/s"
             )
         columns.append(column)

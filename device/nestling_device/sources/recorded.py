@@ -1,4 +1,4 @@
-"""Recorded inputs: a .npy file of windows, or the golden inputs that every bundle carries."""
+"""Replays recorded inputs: a .npy file of windows, or the golden inputs of the bundle."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ def read_recording(path: Path, shape: Sequence[int]) -> Windows:
     """Read a .npy file of windows.
 
     Args:
-        path: array (N, *shape) of real numbers; it is never unpickled.
-        shape: of the task's inputs.
+        path: the file, an array (N, *shape) of real numbers; nothing is unpickled.
+        shape: shape of the task's inputs.
 
     Returns:
-        float32 (N, *shape).
+        The windows, float32 (N, *shape).
 
     Raises:
-        SourceError: not such a file, or a window that no student can take.
+        SourceError: the file is not such an array, or it has values that are not finite.
     """
     try:
         return to_windows(read_array(path), shape)
@@ -30,12 +30,20 @@ def read_recording(path: Path, shape: Sequence[int]) -> Windows:
 
 
 def read_golden(manifest: Manifest, blobs: BlobStore) -> Windows:
-    """Inputs that the bundle carries for its self-test: a source that needs no sensor."""
+    """Read the inputs that the bundle carries for its self-test; they need no sensor.
+
+    Args:
+        manifest: manifest of the bundle.
+        blobs: store that holds the bundle's files.
+
+    Returns:
+        The windows, float32 (N, *shape).
+    """
     return golden_inputs(manifest, GoldenInputs.FromString(blobs.read(manifest.golden)))
 
 
 class Replay:
-    """Gives windows one by one, again from the start where they run out."""
+    """A source that replays windows, and starts over after the last one."""
 
     live = False
 
@@ -43,25 +51,25 @@ class Replay:
         """Replay windows.
 
         Args:
-            windows: (N, *shape), at least one.
-            file: name of the file that they are from, "" for none.
+            windows: at least one window, float32 (N, *shape).
+            file: name of the file that they come from, "" for none.
         """
         self._windows = windows
         self._file = file
         self._taken = 0
 
     def take(self, timeout_s: float) -> Input | None:
-        """Give the next one at once."""
+        """Return the next window at once."""
         del timeout_s
         index = self._taken % len(self._windows)
         self._taken += 1
         return Input(window=self._windows[index], origin=Origin(file=self._file, window=index))
 
     def settle(self, line: str) -> None:
-        """Nothing waits for it."""
+        """Do nothing, because no producer waits for the answer."""
 
     def refuse(self, reason: str) -> None:
-        """Nothing waits for it."""
+        """Do nothing, because no producer waits for the answer."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, because nothing is open."""

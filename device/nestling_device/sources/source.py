@@ -1,4 +1,4 @@
-"""The port of sources: where inputs come from, one by one."""
+"""The interface of a source, which supplies inputs one by one."""
 
 import os
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Origin:
     """Where one input came from, so that its answer can be matched with it.
 
     Attributes:
-        file: name of its file, "" for inputs that come from none.
+        file: name of its file, "" if it comes from no file.
         window: position in that file, from 0.
-        id: the sender's own name for the input, "" where it gave none.
+        id: the producer's own name for the input, "" if it gave none.
     """
 
     file: str = ""
@@ -36,7 +36,7 @@ class Input:
     """One input of a source.
 
     Attributes:
-        window: float32 in the task's shape, finite.
+        window: finite values, float32 in the task's shape.
         origin: where it came from.
     """
 
@@ -45,30 +45,36 @@ class Input:
 
 
 class Source(Protocol):
-    """Gives inputs that fit the task, one after another; for one thread.
+    """Supplies inputs that fit the task, one after another, to one thread.
 
-    An input is settled or refused before the next one is taken, or the process ends. An input that
-    cannot be read is set aside and reported; it never keeps back the next one.
+    The caller settles or refuses each input before it takes the next one. An input that cannot be
+    read is set aside and reported; it never blocks the next one.
     """
 
     @property
     def live(self) -> bool:
-        """Whether inputs come at their own pace; of others the next one is always there."""
+        """Whether inputs arrive at their own pace; otherwise the next one is always available."""
         ...
 
     def take(self, timeout_s: float) -> Input | None:
         """Wait for the next input.
 
+        Args:
+            timeout_s: longest wait, seconds.
+
         Returns:
-            None if none came in time.
+            The input, or None if none came in time.
 
         Raises:
-            SourceError: there will be none any more.
+            SourceError: the source cannot supply any more inputs.
         """
         ...
 
     def settle(self, line: str) -> None:
-        """Take the answer to the last input, as one line of JSON; its receipt is durable.
+        """Hand over the answer to the last input, once its receipt is durable.
+
+        Args:
+            line: the answer as one line of JSON.
 
         Raises:
             SourceError: the source cannot go on.
@@ -76,7 +82,10 @@ class Source(Protocol):
         ...
 
     def refuse(self, reason: str) -> None:
-        """Take that the last input has no answer, and why; whoever it came from is told.
+        """Report to the producer that the last input has no answer.
+
+        Args:
+            reason: why it has none.
 
         Raises:
             SourceError: the source cannot go on.
@@ -84,18 +93,18 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and sensors; closing twice is no error."""
+        """Release files and sensors; closing twice is allowed."""
         ...
 
 
 def readable_name(name: str) -> str:
-    """Spell a file's name in Unicode: bytes that are not UTF-8 are escaped."""
+    """Return a file's name as Unicode; bytes that are not UTF-8 are escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def one_line(text: str) -> str:
-    """Escape what does not print, so that a name cannot break or forge a line of output."""
+    """Escape unprintable characters, so that a name cannot break or forge a line of output."""
     return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
     )

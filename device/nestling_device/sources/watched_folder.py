@@ -1,8 +1,8 @@
-"""A folder that is watched: .npy files that appear in it are answered, in the order of names.
+"""A watched folder: .npy files that appear in it are answered, in the order of their names.
 
-A file need not appear at once. One that cannot be read yet is left alone while it changes; what
-stays unreadable is moved aside with its reason. What cannot be moved either stays where it is and
-is skipped: no file keeps the next one from being answered.
+A file may be written slowly: while it changes, it is left alone if it cannot be read yet. A file
+that stays unreadable is moved aside with the reason. A file that cannot be moved either stays where
+it is and is skipped, so that no file blocks the next one.
 """
 
 import os
@@ -19,19 +19,19 @@ from nestling_device.sources.cursor import Cursor, FileId
 from nestling_device.sources.drop_folder import DropFolder
 from nestling_device.sources.source import Input, Origin, Windows, one_line, readable_name
 
-# One file is held in memory as a whole, as it is on the disk and as float32.
+# A whole file is held in memory twice: as it is on the disk, and as float32.
 LARGEST_FILE_BYTES = 64 << 20
 _VALUE_BYTES = 4
 _POLL_S = 0.5
-# Time between attempts to move what could not be moved.
+# Time between attempts to move a file that could not be moved.
 _RETRY_S = 60.0
-# Windows without an answer that are named in a file's reason.
-_MOST_TOLD = 10
+# Most unanswered windows that the reason of a rejected file names.
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Open:
-    """A file being answered; `refused` are the windows that have no answer."""
+class _OpenFile:
+    """A file being answered; `refused` lists the windows that have no answer."""
 
     id: FileId
     windows: Windows
@@ -39,7 +39,7 @@ class _Open:
 
 
 class WatchedFolder:
-    """Gives the windows of the files in a folder, and moves every file away when it is done."""
+    """A source of the windows of the files in a folder; each finished file is moved away."""
 
     live = True
 
@@ -53,18 +53,18 @@ class WatchedFolder:
         keep_answered: bool = True,
         settle_s: float = 5.0,
     ) -> None:
-        """Watch a folder; names that begin with a dot, or do not end in .npy, are left alone.
+        """Watch a folder; names that begin with a dot or do not end in .npy are ignored.
 
         Args:
-            folder: has to be there, and to be writable.
-            shape: of the task's inputs; a file holds one, or several as (N, *shape).
-            cursor: closed with the source.
-            written: sequence of the newest receipt in the outbox.
-            keep_answered: move answered files to `answered`; otherwise delete them.
-            settle_s: a file that cannot be read counts as bad when it did not change for so long.
+            folder: an existing, writable folder.
+            shape: shape of the task's inputs; a file holds one, or several as (N, *shape).
+            cursor: the record of answered inputs; the source closes it.
+            written: returns the sequence number of the newest receipt in the outbox.
+            keep_answered: move answered files to `answered` instead of deleting them.
+            settle_s: seconds without a change after which an unreadable file is rejected.
 
         Raises:
-            SourceError: no such folder, or it cannot be written.
+            SourceError: the folder does not exist or cannot be written.
         """
         self._files = DropFolder(folder)
         self._shape = tuple(shape)
@@ -72,17 +72,17 @@ class WatchedFolder:
         self._written = written
         self._keep_answered = keep_answered
         self._settle_s = settle_s
-        self._waiting: deque[str] = deque()  # names, as they were listed last
-        self._file: _Open | None = None
+        self._waiting: deque[str] = deque()  # names, from the last listing
+        self._file: _OpenFile | None = None
         self._position = 0
-        self._unreadable: dict[FileId, float] = {}  # since when, monotonic
-        self._answered = cursor.left_behind()  # but still in the folder
-        self._stuck_until: dict[FileId, float] = {}  # what cannot be moved, monotonic
-        self._faults: dict[FileId, str] = {}  # of files with windows that have no answer
+        self._unreadable: dict[FileId, float] = {}  # monotonic time of the first failure
+        self._answered = cursor.left_behind()  # answered files that are still in the folder
+        self._stuck_until: dict[FileId, float] = {}  # monotonic time of the next attempt to move
+        self._faults: dict[FileId, str] = {}  # reasons of files with unanswered windows
         self._closed = threading.Event()
 
     def take(self, timeout_s: float) -> Input | None:
-        """Wait for the next window."""
+        """Wait for the next window; return None if none comes in time."""
         deadline = time.monotonic() + timeout_s
         while not self._ready():
             left_s = deadline - time.monotonic()
@@ -96,13 +96,13 @@ class WatchedFolder:
         )
 
     def settle(self, line: str) -> None:
-        """Count the window as answered; after its last one a file is moved away."""
+        """Count the window as answered, and move the file away after its last one."""
         del line
         self._position += 1
         self._finish()
 
     def refuse(self, reason: str) -> None:
-        """Go on with the next window; after its last one the file is set aside."""
+        """Skip the window, and move the file to `rejected` after its last one."""
         assert self._file is not None
         self._file.refused.append(self._position)
         path = one_line(str(self._files.path(self._file.id.name)))
@@ -116,13 +116,13 @@ class WatchedFolder:
         self._cursor.close()
 
     def _ready(self) -> bool:
-        """Whether there is a window to give; opens the next file if need be."""
+        """Open the next file if necessary; return whether a window is available."""
         while self._file is None:
-            found = self._next()
-            if found is None:
+            file = self._next()
+            if file is None:
                 return False
-            self._file = found
-            self._position = self._cursor.answered(found.id, self._written())
+            self._file = file
+            self._position = self._cursor.answered(file.id, self._written())
             self._finish()  # a kill may have come between the last answer and the move
         return True
 
@@ -132,7 +132,7 @@ class WatchedFolder:
             self._file = None
 
     def _dispose(self, file: FileId) -> None:
-        """Take a finished file out of the folder, or remember that it is still there."""
+        """Move a finished file out of the folder, or record that it is still there."""
         if self._put_away(file):
             self._faults.pop(file, None)
             if file in self._answered:
@@ -152,19 +152,19 @@ class WatchedFolder:
             return self._files.put_away(file.name)
         return self._files.remove(file.name)
 
-    def _next(self) -> _Open | None:
-        """Open the next file that can be read, of those listed before and those there now."""
-        found = self._next_waiting()
-        if found is None:
+    def _next(self) -> _OpenFile | None:
+        """Open the next readable file, from the last listing or else from a new one."""
+        file = self._next_waiting()
+        if file is None:
             self._list()
-            found = self._next_waiting()
-        return found
+            file = self._next_waiting()
+        return file
 
-    def _next_waiting(self) -> _Open | None:
+    def _next_waiting(self) -> _OpenFile | None:
         while self._waiting:
-            found = self._open(self._waiting.popleft())
-            if found is not None:
-                return found
+            file = self._open(self._waiting.popleft())
+            if file is not None:
+                return file
         return None
 
     def _list(self) -> None:
@@ -176,7 +176,7 @@ class WatchedFolder:
             for file in [file for file in known if file.name not in present]:
                 del known[file]
 
-    def _open(self, name: str) -> _Open | None:
+    def _open(self, name: str) -> _OpenFile | None:
         file = _identify(self._files.path(name))
         now = time.monotonic()
         if file is None or now < self._stuck_until.get(file, now):
@@ -188,8 +188,8 @@ class WatchedFolder:
         if since is not None and now - since < self._settle_s:
             return None
         try:
-            return _Open(id=file, windows=self._read(file))
-        except Exception as err:  # noqa: BLE001  numpy lets through whatever its parsers raise
+            return _OpenFile(id=file, windows=self._read(file))
+        except Exception as err:  # noqa: BLE001  numpy's parsers may raise anything
             if since is None:
                 self._unreadable[file] = now
             elif not self._files.reject(name, _reason(self._files.path(name), err)):
@@ -197,7 +197,7 @@ class WatchedFolder:
         return None
 
     def _read(self, file: FileId) -> Windows:
-        """Read a file; the text of an exception continues a sentence that begins with its name."""
+        """Read a file; an error's text continues a sentence that begins with the file's name."""
         with open_regular(self._files.path(file.name)) as opened:
             if _file_id(file.name, os.fstat(opened.fileno())) != file:
                 raise ValueError("is still being written")
@@ -216,25 +216,25 @@ def _reason(path: Path, err: Exception) -> str:
 
 
 def _no_answer(windows: Sequence[int]) -> str:
-    told = ", ".join(map(str, windows[:_MOST_TOLD]))
-    more = f" and {len(windows) - _MOST_TOLD} more" if len(windows) > _MOST_TOLD else ""
-    return f"has no answer to window {told}{more}, as it counts them from 0"
+    named = ", ".join(map(str, windows[:_MOST_NAMED]))
+    more = f" and {len(windows) - _MOST_NAMED} more" if len(windows) > _MOST_NAMED else ""
+    return f"has no answer to window {named}{more}, counted from 0"
 
 
 def _check_size(size_bytes: int) -> None:
     if size_bytes > LARGEST_FILE_BYTES:
         raise ValueError(
-            f"takes {size_bytes} bytes of memory, more than {LARGEST_FILE_BYTES}; cut it up"
+            f"takes {size_bytes} bytes of memory, more than {LARGEST_FILE_BYTES}; split it"
         )
 
 
 def _identify(path: Path) -> FileId | None:
-    """Identify a file, or whatever else has its name; None if it is gone."""
+    """Identify the entry of a path; return None if it is gone."""
     for stat in (os.stat, os.lstat):
         try:
             return _file_id(path.name, stat(path))
         except OSError:
-            continue  # a link that leads nowhere is identified by itself
+            continue  # a broken link is identified by its own status
     return None
 
 

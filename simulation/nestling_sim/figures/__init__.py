@@ -1,1 +1,1 @@
-"""The figures of a run: its summary, what other routers would have done, and refused offloads."""
+"""Computes the figures of a run: its summary, other routers' results, and refused offloads."""

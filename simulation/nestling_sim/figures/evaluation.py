@@ -1,7 +1,7 @@
-"""What each option would have answered, and how other routers would have done on the same inputs.
+"""Computes what each option would have answered, and how accurate other routers would have been.
 
-The run itself only knows the answers it gave. Here every capacity and the teacher answer every
-input of the run, with the bundle's own models, so that baselines face the same inputs, the same
+The run itself only knows the answers that it gave. Here every capacity and the teacher answer every
+input of the run with the bundle's own models, so that baselines meet the same inputs, the same
 resident capacities and the same conditions.
 """
 
@@ -26,26 +26,27 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _BATCH = 256
-# A fallback is not among them: a rival that asked the cloud then would get no answer either.
+# Reasons for which the cloud was a working option. Fallbacks are excluded, because a rival that
+# asked the cloud at that moment would have got no answer either.
 _CLOUD_OPEN = frozenset({"accepted", "gated", "escalated"})
 MULTIPLEXER = "multiplexer"
-_DRAWN = frozenset({"max-softmax", "oracle", "random"})
-_SEED = 0  # of the lots that are drawn
+_PLOTTED = frozenset({"max-softmax", "oracle", "random"})  # rivals that the report shows
+_SEED = 0  # of the random router
 CURVE_SHARES = tuple(number / 20 for number in range(21))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Every input of a run, in the order of its receipts.
+    """The result of each option for every input of a run, in the order of the receipts.
 
     Attributes:
-        device: whether the resident capacity is right, (N,).
-        cloud: whether the teacher is right, (N,).
-        answered: whether the answer that was given is right, (N,).
-        offloaded: whether the cloud answered, (N,).
-        cloud_open: whether the cloud could be chosen and would have answered, (N,).
-        urgency: how much each input wants to go to the cloud, once the resident capacity has run,
-            (N,), by router: the multiplexer and its rivals.
+        device: whether the resident capacity is right, bool (N,).
+        cloud: whether the teacher is right, bool (N,).
+        answered: whether the answer that was given is right, bool (N,).
+        offloaded: whether the cloud answered, bool (N,).
+        cloud_open: whether the cloud could be chosen and would have answered, bool (N,).
+        urgency: each router's score of each input, float64 (N,), by router; the router sends the
+            inputs with the highest scores once the resident capacity has run.
     """
 
     device: Bools
@@ -62,21 +63,21 @@ def evaluate(
     receipts: Sequence[ReceiptRow],
     manifest: Manifest | None = None,
 ) -> Evaluation:
-    """Answer every input of a run by every option.
+    """Answer every input of a run with every option.
 
     Args:
-        repository: with the bundle of the run.
-        streams: inputs and labels by device.
-        receipts: one for each input that was answered.
-        manifest: of the run's bundle, where it is not the released one any more.
+        repository: repository that holds the bundle of the run.
+        streams: inputs and labels of each device.
+        receipts: one receipt for each input that was answered.
+        manifest: manifest of the run's bundle, if it is no longer the released one.
     """
     manifest = manifest or repository.manifest()
     inputs = np.stack([streams[row.device].inputs[row.input_index] for row in receipts])
     labels = np.array([streams[row.device].labels[row.input_index] for row in receipts])
     resident = np.array([row.resident_capacity for row in receipts])
-    every, believed = _student_says(repository, manifest, inputs)
+    every_logits, every_right = _run_student(repository, manifest, inputs)
     rows = np.arange(len(receipts))
-    logits, right = every[resident - 1, rows], believed[resident - 1, rows]
+    logits, right = every_logits[resident - 1, rows], every_right[resident - 1, rows]
     teacher = open_session(repository.read_model(manifest.cloud.name))
     cloud = np.concatenate([teacher.run(None, {"input": part})[0] for part in _batches(inputs)])
     trial = Trial(
@@ -98,24 +99,26 @@ def evaluate(
 
 
 def rivals_urgency(trial: Trial) -> dict[str, Doubles]:
-    """How much inputs want to go by the rules of rivals that learn nothing."""
-    return {rival.name: rival.fit(trial, _SEED)(trial) for rival in RIVALS if rival.name in _DRAWN}
+    """Return the urgency of each input, float64 (N,), by rival; these rivals are not trained."""
+    return {
+        rival.name: rival.fit(trial, _SEED)(trial) for rival in RIVALS if rival.name in _PLOTTED
+    }
 
 
-def _student_says(
+def _run_student(
     repository: Repository, manifest: Manifest, inputs: Floats
 ) -> tuple[Floats, Floats]:
-    """Logits (K, N, classes), and what each capacity says of the options, (K, N, K + 1)."""
+    """Return logits (K, N, classes) and each capacity's success probabilities (K, N, K + 1)."""
     rings = [repository.read(entry.ring.sha256) for entry in manifest.capacities]
-    activations = activations_of(platform.machine())  # as the devices of the run
+    activations = activations_of(platform.machine())  # the same as on the devices of the run
     logits, right = [], []
     for number, entry in enumerate(manifest.capacities, start=1):
         tensors = assemble(manifest.tensors, rings[:number])
         template = template_of(entry, activations)
         session = open_session(repository.read(template.sha256), tensors)
-        said = [session.run(["logits", "right"], {"input": part}) for part in _batches(inputs)]
-        logits.append(np.concatenate([part[0] for part in said]))
-        right.append(np.concatenate([part[1] for part in said]))
+        outputs = [session.run(["logits", "right"], {"input": part}) for part in _batches(inputs)]
+        logits.append(np.concatenate([part[0] for part in outputs]))
+        right.append(np.concatenate([part[1] for part in outputs]))
     return np.stack(logits), np.stack(right)
 
 
@@ -124,16 +127,16 @@ def _batches(inputs: Floats) -> list[Floats]:
 
 
 def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
-    """Accuracy if the most urgent inputs had gone to the cloud, and no others.
+    """Return the accuracy if only the most urgent inputs had gone to the cloud.
 
-    This is a router with one threshold for the whole fleet, set to send a given number. Inputs for
-    which the cloud was no option, or asked without success, keep the device's answer, so that a
-    baseline meets the same conditions as the run.
+    This is a router with one threshold for the whole fleet, set with hindsight to send a given
+    number of inputs. Inputs for which the cloud was no option, or did not answer, keep the device's
+    answer, so that a baseline meets the same conditions as the run.
 
     Args:
-        evaluation: of the run.
-        urgency: what the router goes by, (N,).
-        count: how many inputs it sends; the threshold that does so is known with hindsight.
+        evaluation: the result of each option in the run.
+        urgency: the router's score of each input, (N,).
+        count: number of inputs that it sends.
     """
     rows = np.flatnonzero(evaluation.cloud_open)
     chosen = np.zeros(len(urgency), np.bool_)
@@ -142,21 +145,21 @@ def accuracy_at(evaluation: Evaluation, urgency: Doubles, count: int) -> float:
 
 
 def curves(evaluation: Evaluation) -> dict[str, list[tuple[float, float]]]:
-    """Accuracy against offload share of every router, as if the cloud had been open all the time.
+    """Return accuracy against offload share of every router, with the cloud always available.
 
     Each router has one threshold for the whole fleet.
 
     Returns:
-        By router, (share, accuracy) points; "device-only" and "cloud-only" have one each.
+        Points (share, accuracy) by router; "device-only" and "cloud-only" have one each.
     """
     count = len(evaluation.device)
     always = replace(evaluation, cloud_open=np.ones(count, np.bool_))
-    found = {
+    points = {
         name: [
             (share, accuracy_at(always, urgency, round(share * count))) for share in CURVE_SHARES
         ]
         for name, urgency in evaluation.urgency.items()
     }
-    found["device-only"] = [(0.0, float(evaluation.device.mean()))]
-    found["cloud-only"] = [(1.0, float(evaluation.cloud.mean()))]
-    return found
+    points["device-only"] = [(0.0, float(evaluation.device.mean()))]
+    points["cloud-only"] = [(1.0, float(evaluation.cloud.mean()))]
+    return points

@@ -1,4 +1,4 @@
-"""What a fleet lived through, whatever the scenario, ready to be summed up."""
+"""The finished run of a fleet, for every kind of scenario."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from nestling_sim.fleet.live import DeviceRun, Fleet
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """A fleet's answers under one bundle, and how they compare.
+    """A fleet's answers under one bundle, with the results of the other options.
 
     Attributes:
-        manifest: of that bundle.
-        version: its version.
-        fleet: that gave them, on its streams.
-        runs: what each device counted.
-        receipts: one for each input, by device and input index.
-        every_receipt: all that the cloud stored; more where the fleet answered before, too.
-        evaluation: every option's answers, in the order of `receipts`.
-        learning: what a federated scenario adds to the summary, None for others.
+        manifest: manifest of the bundle.
+        version: version of the bundle.
+        fleet: the fleet that answered, with its streams.
+        runs: counts of each device.
+        receipts: one receipt for each input, sorted by device and input index.
+        every_receipt: all receipts that the cloud stored, including those of an earlier phase.
+        evaluation: results of every option, in the order of `receipts`.
+        learning: the summary's entry on federated rounds, None without them.
     """
 
     manifest: Manifest

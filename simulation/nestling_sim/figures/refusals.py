@@ -1,4 +1,4 @@
-"""Counts the inputs that could not go to the cloud: of which device, why, and what was missing."""
+"""Counts the inputs that could not go to the cloud, by device and reason."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from nestling_cloud.store.tally import FALLBACKS
 from nestling_device.inference.limits import REASONS, CapacityCost, Excess, offload_excess
 
 BACK_OFF = "back_off"
-# By the receipt's reason, the limit that an offload exceeded.
+# The limit that an offload exceeded, by the receipt's reason.
 LIMITS = {
     receipt_pb2.Reason.Name(reason).removeprefix("REASON_").lower(): limit
     for limit, reason in REASONS.items()
@@ -20,18 +20,18 @@ NOT_SENT = (*LIMITS, BACK_OFF, *sorted(FALLBACKS))
 
 
 def not_sent(receipts: Sequence[ReceiptRow]) -> dict[str, Any]:
-    """Make summary.json's entry on inputs that could not go to the cloud.
+    """Return summary.json's entry on inputs that could not go to the cloud.
 
-    An input over two limits counts for both, so reasons may add up to more than the inputs. The
+    An input over two limits counts for both, so the reasons may add up to more than the inputs. The
     figures of a limit are those of the input that exceeded it by the largest factor.
 
     Args:
-        receipts: of a run, in any order.
+        receipts: receipts of a run, in any order.
 
     Returns:
-        `inputs`, how many they are; `reasons`, how many each reason kept back; `devices`, by
-        device and reason `inputs`, and of a limit `needed`, `allowed` and `unit`; and `never`,
-        the devices of which not one input was within the limits.
+        `inputs`, the number of these inputs; `reasons`, their number by reason; `devices`, by
+        device and reason: `inputs` and, for a limit, `needed`, `allowed` and `unit`; and `never`,
+        the devices without a single input within the limits.
     """
     counts: Counter[tuple[str, str]] = Counter()
     worst: dict[tuple[str, str], Excess] = {}
@@ -43,8 +43,8 @@ def not_sent(receipts: Sequence[ReceiptRow]) -> dict[str, Any]:
                 worst[key] = excess
     devices: dict[str, dict[str, Any]] = {}
     for (device, reason), inputs in sorted(counts.items()):
-        told = _figures(worst.get((device, reason)))
-        devices.setdefault(device, {})[reason] = {"inputs": inputs, **told}
+        figures = _figures(worst.get((device, reason)))
+        devices.setdefault(device, {})[reason] = {"inputs": inputs, **figures}
     every = Counter(row.device for row in receipts)
     limited = Counter(row.device for row in receipts if row.reason in LIMITS)
     return {
@@ -56,19 +56,19 @@ def not_sent(receipts: Sequence[ReceiptRow]) -> dict[str, Any]:
 
 
 def _reasons(row: ReceiptRow) -> Iterator[tuple[str, Excess | None]]:
-    """Why an input could not go, by the policy's own rule where it was a limit."""
+    """Yield the reasons of an input, with the limits that the policy's own rule finds exceeded."""
     if row.reason not in NOT_SENT:
         return
-    found = {excess.limit: excess for excess in _excesses(row)}
+    excesses = {excess.limit: excess for excess in _excesses(row)}
     recorded = LIMITS.get(row.reason)
-    yield row.reason, found.pop(recorded, None) if recorded else None
+    yield row.reason, excesses.pop(recorded, None) if recorded else None
     names = {limit: reason for reason, limit in LIMITS.items()}
-    for limit, excess in found.items():
+    for limit, excess in excesses.items():
         yield names[limit], excess
 
 
 def _excesses(row: ReceiptRow) -> Sequence[Excess]:
-    """Limits that the offload alone exceeds, otherwise those that it exceeds after what ran."""
+    """Return the limits that the offload alone exceeds, otherwise those exceeded with what ran."""
     if row.reason not in LIMITS:
         return ()
     budget = Budget(

@@ -1,4 +1,4 @@
-"""The figures of a run, from receipts that the cloud stored and from the devices' own counts."""
+"""Computes summary.json from the receipts that the cloud stored and the devices' own counts."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,20 +25,20 @@ _RANKS = {"p50": 50, "p95": 95, "p99": 99}
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A finished run.
+    """The data of a finished run that its summary is computed from.
 
     Attributes:
-        task: its name.
-        seed: of training, dealing, baselines.
-        bundle_version: that the devices were offered.
-        manifest: of that bundle.
+        task: name of the task.
+        seed: seed of training, of the devices' streams and of the baselines.
+        bundle_version: version of the bundle that the devices ran.
+        manifest: manifest of that bundle.
         scenario: devices and conditions.
-        inputs: number of inputs dealt.
-        recordings: of the task's test data, which they come from.
-        runs: what each device counted.
-        receipts: what the cloud stored, by device and input index.
-        evaluation: every option's answers, in the order of `receipts`.
-        wall_s: time of each stage.
+        inputs: number of inputs in all streams.
+        recordings: number of recordings in the task's test data.
+        runs: counts of each device.
+        receipts: receipts that the cloud stored, sorted by device and input index.
+        evaluation: results of every option, in the order of `receipts`.
+        wall_s: wall time of each stage, seconds.
     """
 
     task: str
@@ -55,7 +55,7 @@ class Outcome:
 
 
 def summarize(outcome: Outcome) -> dict[str, Any]:
-    """Make summary.json's content."""
+    """Return the content of summary.json."""
     receipts = outcome.receipts
     sent = sum(run.receipts for run in outcome.runs)
     distinct = len({(row.device, row.input_index) for row in receipts})
@@ -121,11 +121,11 @@ def _switches(receipts: Sequence[ReceiptRow]) -> int:
 
 
 def _energy(outcome: Outcome) -> dict[str, Any]:
-    """Millijoules per input, by source; the two alternatives are reckoned on the same inputs.
+    """Return millijoules per input by source, of the run and of the two extremes.
 
-    Device-only runs the resident capacity and nothing that routes. Cloud-only sends every input
-    over the link as it was, as if the cloud had always been there; where the conditions left no
-    link at all, over the device's link in fair conditions.
+    Device-only runs the resident capacity without the multiplexer. Cloud-only sends every input
+    over the link of its moment, as if the cloud had always been available; for inputs without a
+    link it uses the device's link in fair conditions.
     """
     devices = {device.device_id: device for device in outcome.scenario.fleet()}
     meters = {

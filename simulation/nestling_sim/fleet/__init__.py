@@ -1,1 +1,1 @@
-"""A simulated fleet: devices in threads, their streams of inputs, and links that can be cut."""
+"""The simulated fleet: devices in threads, their streams of inputs, and links that can be cut."""

@@ -1,4 +1,4 @@
-"""Flower's Grid within one process: every client answers at once, in order of its node."""
+"""An in-process Flower Grid, in which every client replies at once, in order of the nodes."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,30 +8,31 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
-# As Flower's own runtimes tell of a ClientApp that raised.
+# The error code with which Flower's own runtimes report that a ClientApp raised.
 _CLIENT_APP_RAISED = 2
 _RUN_ID = 1
 _SERVER_NODE = 1
 
 
 class LocalGrid(Grid):
-    """Runs one ClientApp for every node, each with a context of its own that it keeps.
-
-    Args:
-        client: what every node runs, a ClientApp or what can be called like one.
-        node_configs: each node's configuration; nodes are numbered from 2, after the server.
-    """
+    """Runs one ClientApp for every node, each with its own persistent context."""
 
     def __init__(
         self,
         client: Callable[[Message, Context], Message],
         node_configs: Sequence[Mapping[str, str | int | float]],
     ) -> None:
+        """Make a grid.
+
+        Args:
+            client: the ClientApp, or any callable with its signature.
+            node_configs: configuration of each node; nodes are numbered from 2, after the server.
+        """
         self._client = client
         self._replies: dict[str, Message] = {}
         self._sent = 0
         self._run = Run.create_empty(run_id=_RUN_ID)
-        # Flower's messages ask this process who it is.
+        # Flower's messages read the identity of their sender from here.
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 0, _RUN_ID, _SERVER_NODE
         self._contexts = {
             node: Context(
@@ -46,11 +47,11 @@ class LocalGrid(Grid):
 
     @property
     def run(self) -> Run:
-        """The only run there is."""
+        """The only run of this grid."""
         return self._run
 
     def set_run(self, run: Run) -> None:
-        """Take another run's description."""
+        """Replace the description of the run."""
         self._run = dataclasses.replace(run)
 
     def create_message(
@@ -61,25 +62,25 @@ class LocalGrid(Grid):
         group_id: str,
         ttl: float | None = None,
     ) -> Message:
-        """Make a message, as Flower's grids do."""
+        """Create a message, as Flower's grids do."""
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> Iterable[int]:
-        """Every node, in order."""
+        """Return the ids of all nodes, in order."""
         return list(self._contexts)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Let the nodes answer, in order; the replies wait to be pulled."""
+        """Let the nodes reply in order, and store the replies; return the message ids."""
         return [self._answer(message) for message in messages]
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Take the replies to some messages."""
+        """Return and remove the replies to the given messages."""
         return [self._replies.pop(name) for name in message_ids if name in self._replies]
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
-        """Push, and pull what came back; nothing here takes time that could run out."""
+        """Push messages and pull their replies at once; `timeout` has no effect."""
         del timeout
         return self.pull_messages(self.push_messages(messages))
 
@@ -89,7 +90,7 @@ class LocalGrid(Grid):
         message.metadata.__dict__["_message_id"] = name  # as Flower's own grids set it
         try:
             reply = self._client(message, self._contexts[message.metadata.dst_node_id])
-        except Exception as err:  # noqa: BLE001 - a client's failure is an answer, as on a network
+        except Exception as err:  # noqa: BLE001 - a failure becomes a reply, as on a network
             reply = Message(Error(_CLIENT_APP_RAISED, f"{err}"), reply_to=message)
         self._replies[name] = reply
         return name

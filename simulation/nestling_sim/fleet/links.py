@@ -1,4 +1,4 @@
-"""A link that can be cut: a TCP proxy between an agent and the cloud or the broker."""
+"""A link that can be cut: a TCP proxy between a device and the cloud or the broker."""
 
 import asyncio
 import errno
@@ -11,24 +11,27 @@ from typing import Self
 from nestling_core.network.address import Address
 
 _CHUNK_BYTES = 65536
-# Of an accept for which there is no file or no memory just now.
-_FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# Errors of an accept for lack of file descriptors or memory.
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _PAUSE_S = 0.1
 
 
 class CuttableLink:
-    """Carry connections to a target until `cut`, and again after `restore`.
+    """Forwards connections to a target until `cut`, and again after `restore`.
 
-    While cut, new connections are refused at once, as they are by a host whose service is down;
-    the port stays the link's own. The link shapes no traffic: what a slow link costs is modelled.
-
-    Args:
-        name: for the thread, such as the device's id.
-        host: of the target.
-        port: its port.
+    While the link is cut, new connections are refused at once, as by a host whose service is down,
+    and the port stays reserved. The link does not shape traffic: the cost of a slow link is
+    modeled.
     """
 
     def __init__(self, name: str, host: str, port: int) -> None:
+        """Make a link, which `with` starts.
+
+        Args:
+            name: suffix of the thread's name, such as the device's id.
+            host: host of the target.
+            port: port of the target.
+        """
         self._name = name
         self._target = (host, port)
         self._loop: asyncio.AbstractEventLoop
@@ -39,17 +42,17 @@ class CuttableLink:
 
     @property
     def port(self) -> int:
-        """Port on 127.0.0.1 where the agent connects."""
+        """Port on 127.0.0.1 that the device connects to."""
         port: int = self._guard.getsockname()[1]
         return port
 
     @property
     def address(self) -> Address:
-        """Where the agent connects."""
+        """Address that the device connects to."""
         return Address(host="127.0.0.1", port=self.port)
 
     def cut(self) -> None:
-        """Close the live connections and refuse new ones; returns when that is so."""
+        """Close all connections and refuse new ones; return when that is done."""
         self._in_loop(self._close())
 
     def restore(self) -> None:
@@ -57,8 +60,8 @@ class CuttableLink:
         self._in_loop(self._listen())
 
     def __enter__(self) -> Self:
-        """Start, restored."""
-        # Bound and never listening: keeps the port from being lent to others while cut.
+        """Start the link in the restored state."""
+        # Bound but never listening, which reserves the port while the link is cut.
         self._guard = _bound(0)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"link-{self._name}")
@@ -72,7 +75,7 @@ class CuttableLink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Cut, and give back thread, loop and port."""
+        """Cut the link, and release thread, loop and port."""
         self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -101,14 +104,15 @@ class CuttableLink:
         try:
             near, _ = listener.accept()
         except OSError as err:
-            if err.errno in _FULL:  # it stays at the door: without a pause we would spin
+            if err.errno in _EXHAUSTED:  # the connection stays pending; a pause avoids a busy loop
                 self._loop.remove_reader(listener)
                 self._loop.call_later(_PAUSE_S, self._accept_again, listener)
-            return  # otherwise the caller hung up before we got to it
+            return  # any other error: the caller has disconnected
         task = self._loop.create_task(self._carry(near))
         self._carried.add(task)
         task.add_done_callback(self._carried.discard)
-        task.add_done_callback(lambda _: near.close())  # also of a task cut before it began
+        # Also closes the socket if the task is canceled before it starts.
+        task.add_done_callback(lambda _: near.close())
 
     def _accept_again(self, listener: socket.socket) -> None:
         if self._listener is listener:  # otherwise the link was cut meanwhile
@@ -124,7 +128,7 @@ class CuttableLink:
                 async with asyncio.TaskGroup() as pumps:
                     pumps.create_task(self._pump(near, far))
                     pumps.create_task(self._pump(far, near))
-        except* OSError:  # either end went away: closing both is all there is to do
+        except* OSError:  # one end disconnected; both are closed
             pass
 
     async def _pump(self, source: socket.socket, sink: socket.socket) -> None:
@@ -134,8 +138,8 @@ class CuttableLink:
 
 
 def _bound(port: int) -> socket.socket:
-    made = socket.socket()
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.setblocking(False)
-    made.bind(("127.0.0.1", port))
-    return made
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setblocking(False)
+    listener.bind(("127.0.0.1", port))
+    return listener

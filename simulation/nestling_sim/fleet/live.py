@@ -1,4 +1,4 @@
-"""A live fleet: one thread an agent, real sockets, and the conditions of the scenario."""
+"""Runs a live fleet: one thread per device, real sockets, and the scenario's conditions."""
 
 import itertools
 import logging
@@ -40,20 +40,20 @@ _TICK_S = 0.2
 
 
 class FleetError(SimError):
-    """A device that could not end its stream, or a fleet whose receipts never arrived."""
+    """A device that could not finish its stream, or a fleet whose receipts never arrived."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """Everything that a live run needs.
+    """The inputs of a live run.
 
     Attributes:
         scenario: devices and conditions.
-        streams: each device's inputs, by device id.
-        needs: of the bundle.
-        addresses: of the cloud.
-        state_dir: folder for the devices' state folders.
-        first_index: of each device's first input, where it goes on from an earlier stream.
+        streams: inputs of each device, by device id.
+        needs: what the bundle needs.
+        addresses: addresses of the cloud.
+        state_dir: folder of the devices' state folders.
+        first_index: index of each device's first input, above 0 if it continues an earlier run.
     """
 
     scenario: Scenario
@@ -66,15 +66,15 @@ class Fleet:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceRun:
-    """What a device did, as it counted itself.
+    """A device's own counts of a run.
 
     Attributes:
-        device_id: its id.
-        answered: inputs that it answered; there may be none to an input of huge values.
-        receipts: receipts that its outbox took.
-        flushed: whether the cloud acknowledged them all.
-        bundle_bytes: bytes that delivery brought.
-        telemetry_bytes: bytes that telemetry sent.
+        device_id: the device's id.
+        answered: number of inputs that it answered; an input of huge values may have no answer.
+        receipts: number of receipts that it wrote to its outbox.
+        flushed: whether the cloud acknowledged all of them.
+        bundle_bytes: bytes received for bundles.
+        telemetry_bytes: bytes sent as telemetry.
     """
 
     device_id: str
@@ -89,11 +89,14 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
     """Run every device to the end of its stream.
 
     Args:
-        fleet: who, where, on what.
-        progress: told of every answer.
+        fleet: the inputs of the run.
+        progress: gets every answer.
+
+    Returns:
+        The counts of each device, in the scenario's order.
 
     Raises:
-        FleetError: a device failed; the others were stopped.
+        FleetError: a device failed, and the others were stopped.
     """
     devices = fleet.scenario.fleet()
     answers: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -107,7 +110,7 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
             what = f"{len(devices)} devices answer {total} inputs"
             for _ in progress.track(_arriving(answers, total, runs), total, what):
                 pass
-            # The bar may be full while devices still wait for the last acknowledgements.
+            # Devices may still wait for the last acknowledgements when the bar is full.
             wait(runs, return_when=FIRST_EXCEPTION)
         finally:
             control.stop.set()
@@ -116,16 +119,14 @@ def run_fleet(fleet: Fleet, progress: Progress) -> list[DeviceRun]:
 
 
 def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
-    """Let every device of a fleet that has run go on over its stream, again and again.
-
-    It ends with an exception only: a signal's in the main thread, or a device's.
+    """Let every device of a finished fleet repeat its stream until a signal or a failure.
 
     Args:
-        fleet: as it ran.
-        interval_s: between two inputs of a device.
+        fleet: the inputs of the earlier run.
+        interval_s: pause between two inputs of a device, seconds.
 
     Raises:
-        FleetError: a device failed; the others were stopped.
+        FleetError: a device failed, and the others were stopped.
     """
     devices = fleet.scenario.fleet()
     with (
@@ -144,7 +145,7 @@ def keep_answering(fleet: Fleet, *, interval_s: float) -> None:
 
 
 def _results(devices: Sequence[Device], runs: "Sequence[Future[T]]") -> list[T]:
-    """What every device gave; a device that failed goes before those that it kept from starting."""
+    """Return each device's result, or raise the first failure that is not a NotStartedError."""
     for device, run in zip(devices, runs, strict=True):
         err = run.exception()
         if isinstance(err, DeviceError):
@@ -157,7 +158,7 @@ def _results(devices: Sequence[Device], runs: "Sequence[Future[T]]") -> list[T]:
 def _arriving(
     answers: "queue.SimpleQueue[int]", total: int, runs: Sequence[Future[DeviceRun]]
 ) -> Iterator[int]:
-    """Yield once for each answer, until all are there or a device failed."""
+    """Yield once for each answer, until all have arrived or a device has failed."""
     for number in range(total):
         while True:
             if any(run.done() and run.exception() for run in runs):
@@ -172,7 +173,7 @@ def _arriving(
 
 @dataclass(frozen=True, kw_only=True)
 class _Control:
-    """What the threads of a fleet share: how it starts, when it stops, and who ended early."""
+    """What the threads of a fleet share: its start, its stop event, and the watch for failures."""
 
     start: FleetStart
     stop: threading.Event
@@ -181,7 +182,7 @@ class _Control:
 
 @contextmanager
 def _controlled(devices: int) -> Iterator[_Control]:
-    """Watch the threads of every device: one that ends in silence would falsify the run."""
+    """Watch the threads of all devices: one that ends unnoticed would falsify the run."""
     try:
         with watch_threads(lambda: None) as watch:
             yield _Control(start=FleetStart(devices), stop=threading.Event(), watch=watch)
@@ -230,7 +231,7 @@ def _keep_device(device: Device, fleet: Fleet, control: _Control, interval_s: fl
 def _connected(
     device: Device, fleet: Fleet, start: FleetStart
 ) -> Iterator[tuple[RunningDevice, Sequence[CuttableLink]]]:
-    """Run a device behind links of its own, to the cloud and to the broker."""
+    """Run a device behind its own links to the cloud and to the broker."""
     length = len(fleet.streams[device.device_id])
     meter = ProfileMeter(load_board(device.profile), load_link(device.link))
     first = budget_at(device, 0, length, fleet.scenario, fleet.needs)
@@ -254,11 +255,7 @@ def _answer(
     links: Sequence[CuttableLink],
     turns: Iterable[int],
 ) -> Iterator[tuple[int, bool]]:
-    """Answer input after input under the conditions; the stream starts again where it ends.
-
-    Yields:
-        Each turn, once it is taken, and whether its input has an answer.
-    """
+    """Answer inputs of the repeated stream; yield each turn, and whether it has an answer."""
     stream, up = fleet.streams[device.device_id], True
     for turn in turns:
         index = turn % len(stream)
@@ -284,7 +281,7 @@ def _config(device: Device, fleet: Fleet, links: Sequence[CuttableLink]) -> Devi
         state_dir=fleet.state_dir / device.device_id,
         cloud=cloud.address,
         broker=broker.address,
-        activations=activations_of(platform.machine()),  # it runs here, not on its board
+        activations=activations_of(platform.machine()),  # this machine, not the simulated board
         delivery=device.delivery,
         deadline_ms=fleet.scenario.offload.deadline_ms,
     )

@@ -1,7 +1,7 @@
-"""How a fleet starts: a few devices at a time, and none answers before all are up.
+"""Starts a fleet a few devices at a time, and lets none answer before all are up.
 
-A hundred that connect, fetch and test their bundles at once would miss the deadlines of their own
-connections on a small machine.
+If a hundred devices connected, fetched and tested their bundles at once, they would miss their
+connection deadlines on a small machine.
 """
 
 import threading
@@ -14,20 +14,20 @@ _AT_ONCE = 8
 
 
 class NotStartedError(SimError):
-    """A device that was not started because the fleet is being stopped."""
+    """A device that was not started, because the fleet is being stopped."""
 
 
 class FleetStart:
-    """Shared by the threads of a fleet."""
+    """The gate that all threads of a fleet share."""
 
     def __init__(self, devices: int) -> None:
-        """Prepare for so many devices."""
+        """Make a gate for a number of devices."""
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._all_up = threading.Barrier(devices)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Start one device inside; where that fails no other goes on.
+        """Limit how many devices start at once; if one fails inside, no other goes on.
 
         Raises:
             NotStartedError: the fleet is being stopped.
@@ -53,5 +53,5 @@ class FleetStart:
             raise NotStartedError("not started") from err
 
     def abort(self) -> None:
-        """Let nobody start or wait any more; harmless once all are up."""
+        """Stop the start: every device that starts or waits raises. No effect once all are up."""
         self._all_up.abort()

@@ -1,7 +1,8 @@
-"""Deals a task's test recordings to devices: whole recordings, each to one device at a time.
+"""Distributes a task's test recordings over the devices of a fleet.
 
-Where there are more devices than recordings, several devices share one, and each begins at another
-point of it and goes round: no two of them are ever at the same input.
+Each recording goes as a whole to one device. If there are more devices than recordings, several
+devices share one: each starts at a different point and wraps around, so that no two are ever at the
+same input.
 """
 
 from collections.abc import Sequence
@@ -19,12 +20,12 @@ class StreamError(SimError):
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """One device's recordings, and where in them it begins.
+    """One device's recordings, and its starting point in them.
 
     Attributes:
         recording: inputs and labels in the order of recording.
-        place: this device's among those that share the recording, from 0.
-        sharing: how many devices do.
+        place: number of this device among those that share the recording, from 0.
+        sharing: number of devices that share the recording.
     """
 
     recording: Examples
@@ -33,21 +34,22 @@ class Stream:
 
     @property
     def examples(self) -> Examples:
-        """The recording from this device's starting point on, round to that point."""
-        return self.started(self.recording)
+        """The recording, rotated to this device's starting point."""
+        return self.rotated(self.recording)
 
-    def started(self, part: Examples) -> Examples:
-        """A part of the recording from this device's starting point in it on.
+    def rotated(self, part: Examples) -> Examples:
+        """Rotate a part of the recording to this device's starting point in it.
 
-        Starting points lie evenly, so that devices which share a recording are never in step.
+        Starting points are evenly spaced, so devices that share a recording are never at the same
+        input.
 
         Raises:
-            StreamError: fewer inputs than devices that share them.
+            StreamError: the part has fewer inputs than devices that share it.
         """
         if len(part) < self.sharing:
             raise StreamError(
                 f"{len(part)} inputs of one recording are too few for {self.sharing} devices to "
-                "begin each at another; take fewer devices, or longer recordings"
+                "start at different ones; use fewer devices, or longer recordings"
             )
         start = self.place * len(part) // self.sharing
         return Examples(
@@ -56,19 +58,19 @@ class Stream:
 
 
 def deal(recordings: Sequence[Examples], devices: int, seed: int) -> list[Stream]:
-    """Shuffle recordings and hand them out in turn, again where they do not suffice.
+    """Shuffle recordings and distribute them over devices, repeatedly if there are too few.
 
     Args:
-        recordings: of the test subjects.
+        recordings: recordings of the test subjects.
         devices: number of devices.
-        seed: of the order.
+        seed: seed of the shuffling.
 
     Returns:
-        One stream for each device; together they hold every recording, once where there are no
-        more devices than recordings.
+        One stream for each device. Together they hold every recording, exactly once if there are
+        at least as many recordings as devices.
 
     Raises:
-        StreamError: fewer inputs than devices.
+        StreamError: there are fewer inputs than devices.
     """
     order = np.random.default_rng(seed).permutation(len(recordings)).tolist()
     if devices <= len(recordings):
@@ -76,28 +78,28 @@ def deal(recordings: Sequence[Examples], devices: int, seed: int) -> list[Stream
             Stream(recording=concatenate([recordings[index] for index in order[device::devices]]))
             for device in range(devices)
         ]
-    held = _deal_again([len(recordings[index]) for index in order], devices)
+    assigned = _share([len(recordings[index]) for index in order], devices)
     return [
         Stream(
             recording=recordings[order[turn]],
-            place=held[:device].count(turn),
-            sharing=held.count(turn),
+            place=assigned[:device].count(turn),
+            sharing=assigned.count(turn),
         )
-        for device, turn in enumerate(held)
+        for device, turn in enumerate(assigned)
     ]
 
 
-def _deal_again(lengths: Sequence[int], devices: int) -> list[int]:
-    """Which recording each device has: in turn, none of them to more devices than it has inputs."""
-    held: list[int] = []
+def _share(lengths: Sequence[int], devices: int) -> list[int]:
+    """Return each device's recording; none is shared by more devices than it has inputs."""
+    assigned: list[int] = []
     times = 0
-    while len(held) < devices:
+    while len(assigned) < devices:
         roomy = [turn for turn, length in enumerate(lengths) if length > times]
         if not roomy:
             raise StreamError(
-                f"{sum(lengths)} test inputs are too few for {devices} devices to begin each at "
-                "another; take fewer devices, or more test data"
+                f"{sum(lengths)} test inputs are too few for {devices} devices to start at "
+                "different ones; use fewer devices, or more test data"
             )
-        held += roomy[: devices - len(held)]
+        assigned += roomy[: devices - len(assigned)]
         times += 1
-    return held
+    return assigned

@@ -1,4 +1,4 @@
-"""What the devices of a federated scenario live through: their drift, and their labelled part."""
+"""Prepares the streams of a federated scenario: their drift, and their labeled part."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from nestling_sim.scenario.scenario import FederatedTable
 
 @dataclass(frozen=True, kw_only=True)
 class Wearer:
-    """One device's inputs as its sensor sees them.
+    """One device's inputs, as its sensor records them.
 
     Attributes:
-        drift: what its sensor does to them.
-        local: labelled, to learn from.
-        measured: the rest, which nothing learns from.
+        drift: drift of its sensor.
+        local: labeled examples that the device trains on.
+        measured: the other inputs, which nothing is trained on.
     """
 
     drift: Drift
@@ -28,52 +28,57 @@ class Wearer:
 
 
 def wearers(streams: Mapping[str, Stream], table: FederatedTable, seed: int) -> dict[str, Wearer]:
-    """Give every device its drift, and part each of its recordings in two.
+    """Draw a drift for every device, and split each of its recordings in two parts.
 
-    Devices that share a recording part it alike and begin elsewhere in both parts: what one is
-    measured on, no other learns from.
+    Devices that share a recording split it in the same way, and start at different points of both
+    parts: no device is trained on what another is measured on.
 
     Args:
-        streams: each device's recordings, one after another.
-        table: how far sensors drift, and which part has labels.
-        seed: of the drifts.
+        streams: recordings of each device, by device id.
+        table: size of the drifts, and the labeled part of each recording.
+        seed: seed of the drifts.
 
     Raises:
-        StreamError: a stream too short to be parted.
+        StreamError: a stream is too short to be split.
     """
-    made = {}
+    people = {}
     for number, (device, stream) in enumerate(streams.items()):
         rng = np.random.default_rng([seed, number])
         drift = draw(table.rotation_degrees, table.speed, rng)
-        whole = _part(device, drifted(stream.recording, drift), drift, table.local_part)
-        made[device] = replace(
-            whole, local=stream.started(whole.local), measured=stream.started(whole.measured)
+        whole = _split(device, drifted(stream.recording, drift), drift, table.local_part)
+        people[device] = replace(
+            whole, local=stream.rotated(whole.local), measured=stream.rotated(whole.measured)
         )
-    return made
+    return people
 
 
-def _part(device: str, stream: Examples, drift: Drift, local_part: float) -> Wearer:
+def _split(device: str, stream: Examples, drift: Drift, local_part: float) -> Wearer:
     local: list[int] = []
     measured: list[int] = []
     for stretch in _stretches(stream):
         count = round(len(stretch) * local_part)
         local += stretch[:count]
-        measured += stretch[count + 1 :]  # windows overlap: the one between is in neither part
+        measured += stretch[count + 1 :]  # windows overlap, so the one between is in neither part
     if len(local) < 2 or not measured:
-        raise StreamError(f"{device}: {len(stream)} inputs are too few to learn and to measure")
-    return Wearer(drift=drift, local=_chosen(stream, local), measured=_chosen(stream, measured))
+        raise StreamError(f"{device}: {len(stream)} inputs are too few to train on and to measure")
+    return Wearer(drift=drift, local=_select(stream, local), measured=_select(stream, measured))
 
 
 def _stretches(stream: Examples) -> Sequence[Sequence[int]]:
-    """Positions of inputs of one label that follow each other."""
+    """Return the positions of each run of consecutive inputs with the same label."""
     borders = np.flatnonzero(np.diff(stream.labels)) + 1
     return [part.tolist() for part in np.split(np.arange(len(stream)), borders)]
 
 
-def _chosen(stream: Examples, rows: Sequence[int]) -> Examples:
+def _select(stream: Examples, rows: Sequence[int]) -> Examples:
     return Examples(inputs=stream.inputs[list(rows)], labels=stream.labels[list(rows)])
 
 
 def write_local(examples: Examples, path: Path) -> None:
-    """Write labelled examples as `nestling-device federated` reads them."""
+    """Write labeled examples in the format that `nestling-device federated` reads.
+
+    Args:
+        examples: the examples, in the order of recording.
+        path: the .npz file to write.
+    """
     np.savez(path, windows=examples.inputs, labels=examples.labels)

@@ -1,4 +1,4 @@
-"""The report of a run: a table for the terminal, and a page that needs nothing but itself."""
+"""The report of a run: tables for the terminal, and a self-contained HTML page."""
 
 from nestling_sim.report.evidence import Evidence
 from nestling_sim.report.page import report_page

@@ -1,4 +1,4 @@
-"""What a report is made of, and what it counts in the receipts."""
+"""The data that a report is made of, and the counts that it takes from the receipts."""
 
 import re
 from collections import Counter
@@ -18,14 +18,14 @@ Curve = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """One run, ready to be shown.
+    """The data of one run.
 
     Attributes:
-        summary: as in summary.json.
+        summary: content of summary.json.
         receipts: every stored receipt, in any order.
-        curves: by router, (offload share, accuracy) points in [0, 1]; "device-only" and
+        curves: points (offload share, accuracy) of each router, both 0 to 1; "device-only" and
             "cloud-only" have one point each.
-        outages: by device, the input indices at which it was cut off.
+        outages: ranges of input indices at which each device was cut off, by device.
     """
 
     summary: Mapping[str, Any]
@@ -36,15 +36,15 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceTally:
-    """One device's receipts, in order of its inputs, counted.
+    """One device's receipts, and counts of them.
 
     Attributes:
-        device: its id.
-        rows: its receipts by input index.
+        device: the device's id.
+        rows: its receipts, sorted by input index.
         routes: number of inputs by route.
-        fallbacks: inputs answered by the device because the cloud did not.
-        switches: how often the resident capacity changed.
-        cut_off: inputs that came during an outage.
+        fallbacks: number of inputs that the device answered because the cloud did not.
+        switches: number of changes of the resident capacity.
+        cut_off: number of inputs during outages.
     """
 
     device: str
@@ -56,39 +56,44 @@ class DeviceTally:
 
 
 def tally(evidence: Evidence) -> list[DeviceTally]:
-    """Count the receipts device by device, in order of their names: 2 comes before 10."""
-    ordered = sorted(evidence.receipts, key=lambda row: (_spoken(row.device), row.input_index))
+    """Count the receipts of each device, in natural order of the names (2 before 10)."""
+    ordered = sorted(evidence.receipts, key=lambda row: (_natural(row.device), row.input_index))
     return [
         _tally_device(device, list(rows), evidence.outages.get(device, ()))
         for device, rows in groupby(ordered, key=attrgetter("device"))
     ]
 
 
-def in_spoken_order(names: Iterable[str]) -> list[str]:
-    """Sort names as people count: 2 comes before 10."""
-    return sorted(names, key=_spoken)
+def in_natural_order(names: Iterable[str]) -> list[str]:
+    """Sort names in natural order: 2 comes before 10."""
+    return sorted(names, key=_natural)
 
 
 def answering_capacity(row: ReceiptRow) -> int:
-    """Capacity that answered an input, 0 for the cloud, as in a Route message."""
+    """Return the capacity that answered an input, 0 for the cloud, as in a Route message."""
     return 0 if row.route == CLOUD else int(row.route.removeprefix("capacity-"))
 
 
 def is_fallback(row: ReceiptRow) -> bool:
-    """Whether the cloud was asked and the device had to answer."""
+    """Return whether the cloud was asked but the device had to answer."""
     return row.reason in FALLBACKS
 
 
 def routes_in_order(tallies: Sequence[DeviceTally], capacities: int) -> list[str]:
-    """Every route of the nest, smallest capacity first, and the cloud last."""
-    held = [f"capacity-{k}" for k in range(1, capacities + 1)]
-    found = {route for one in tallies for route in one.routes} - {*held, CLOUD}
-    return [*held, *sorted(found), CLOUD]
+    """Return every route of the student, the smallest capacity first and the cloud last.
+
+    Args:
+        tallies: counts of every device.
+        capacities: number of capacities of the student.
+    """
+    known = [f"capacity-{k}" for k in range(1, capacities + 1)]
+    others = {route for one in tallies for route in one.routes} - {*known, CLOUD}
+    return [*known, *sorted(others), CLOUD]
 
 
-def _spoken(name: str) -> list[str | int]:
-    parts = re.split(r"(\d+)", name)  # digits stand at the odd places
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+def _natural(name: str) -> list[str | int]:
+    parts = re.split(r"(\d+)", name)  # digits are at odd indices
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)]
 
 
 def _tally_device(device: str, rows: list[ReceiptRow], outages: Sequence[range]) -> DeviceTally:

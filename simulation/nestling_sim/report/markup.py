@@ -1,4 +1,4 @@
-"""Pieces of HTML: tables, tiles, pictures and sections; text is escaped here."""
+"""Builds pieces of HTML (tables, tiles, pictures and sections), and escapes their text."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,20 @@ from nestling_sim.report.tables import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One figure of the page's first row, with what it has to be seen against."""
+    """One figure of the page's first row.
+
+    Attributes:
+        name: name of the figure.
+        value: the figure, with its unit.
+        beside: a second figure to compare it with.
+    """
 
     name: str
     value: str
     beside: str
 
     def html(self) -> str:
-        """The tile."""
+        """Return the tile as HTML."""
         return (
             f'<div class="tile"><span class="name">{escape(self.name)}</span>'
             f'<span class="value">{escape(self.value)}</span>'
@@ -24,19 +30,25 @@ class Tile:
         )
 
 
-def section(title: str, words: str, body: Iterable[str]) -> str:
-    """A headed part of the page; `body` is HTML, title and words are text."""
+def section(title: str, text: str, body: Iterable[str]) -> str:
+    """Return a section of the page.
+
+    Args:
+        title: its heading, as text.
+        text: its first paragraph, as text.
+        body: the rest, as pieces of HTML.
+    """
     inside = "\n".join(body)
-    return f"<section><h2>{escape(title)}</h2>\n<p>{escape(words)}</p>\n{inside}\n</section>"
+    return f"<section><h2>{escape(title)}</h2>\n<p>{escape(text)}</p>\n{inside}\n</section>"
 
 
 def picture(svg: str) -> str:
-    """A picture in a box that scrolls sideways on a narrow screen."""
+    """Return a picture in a box that scrolls horizontally on a narrow screen."""
     return f'<div class="wide"><div class="picture">{svg}</div></div>'
 
 
 def table(given: Table) -> str:
-    """A table, in a box that scrolls sideways on a narrow screen."""
+    """Return a table in a box that scrolls horizontally on a narrow screen."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in given.head)
     rows = "\n".join(f"<tr>{_cells(row)}</tr>" for row in given.rows)
     return (
@@ -46,7 +58,12 @@ def table(given: Table) -> str:
 
 
 def folded(given: Table, title: str = "The figures") -> str:
-    """A picture's figures, for who opens them."""
+    """Return a collapsed table.
+
+    Args:
+        given: the table.
+        title: text to click on to open it.
+    """
     return f"<details><summary>{escape(title)}</summary>{table(given)}</details>"
 
 

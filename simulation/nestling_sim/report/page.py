@@ -1,4 +1,4 @@
-"""The report as one HTML page: no request leaves it, and it follows the reader's light or dark."""
+"""Lays out the report as one self-contained HTML page, in the reader's light or dark colors."""
 
 from collections.abc import Mapping
 from html import escape
@@ -22,11 +22,7 @@ from nestling_sim.report.svg import as_inline_svg
 
 
 def report_page(evidence: Evidence) -> str:
-    """Write report.html.
-
-    Returns:
-        The whole page; whoever saves it uses UTF-8.
-    """
+    """Return the whole page, to be saved in UTF-8."""
     summary = evidence.summary
     title = f"Nestling · {summary['task']} · seed {summary['seed']}"
     return f"""<!doctype html>
@@ -43,9 +39,10 @@ def report_page(evidence: Evidence) -> str:
 </style>
 </head>
 <body>
-<header><h1>A run of {escape(summary["task"])}</h1>
+<header><h1>Simulated run of {escape(summary["task"])}</h1>
 <p>Bundle {escape(summary["bundle_version"])} on {summary["devices"]} simulated devices,
-{summary["inputs"]} inputs, seed {summary["seed"]}{escape(tables.dealt_again(summary))}</p></header>
+{summary["inputs"]} inputs, seed {summary["seed"]}{escape(tables.shared_recordings(summary))}</p>
+</header>
 <main>
 <div class="tiles">{"".join(tile.html() for tile in _tiles(summary))}</div>
 {_federated(summary)}{_pictures(evidence)}
@@ -80,7 +77,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[Tile]:
         Tile(
             name="answered",
             value=f"{summary['answered']:,}",
-            beside=f"of {summary['inputs']:,} inputs, {summary['fallbacks']} by falling back",
+            beside=f"of {summary['inputs']:,} inputs, {summary['fallbacks']:,} by fallback",
         ),
         Tile(
             name="receipts stored",
@@ -93,20 +90,22 @@ def _tiles(summary: Mapping[str, Any]) -> list[Tile]:
 def _beside_sent(summary: Mapping[str, Any]) -> str:
     reaches = f"cloud only reaches {tables.percent(summary['accuracy']['cloud_only'])}"
     never = len(summary["not_sent"]["never"])
-    return f"{never} of {summary['devices']} devices never could; {reaches}" if never else reaches
+    return (
+        f"{never} of {summary['devices']} devices could never send; {reaches}" if never else reaches
+    )
 
 
 def _federated(summary: Mapping[str, Any]) -> str:
-    story = summary.get("federated")
-    if story is None:
+    learning = summary.get("federated")
+    if learning is None:
         return ""
     return section(
         "Learned in federated rounds",
-        federated.federated_words(story),
+        federated.description(learning),
         [
-            _drawn(federated.gain_picture(story), "federated"),
-            folded(federated.gains(story)),
-            folded(federated.rounds(story), "Round by round, accuracy on the calibration data"),
+            _drawn(federated.gain_picture(learning), "federated"),
+            folded(federated.gains(learning)),
+            folded(federated.rounds(learning), "The rounds, with accuracy on calibration inputs"),
         ],
     )
 
@@ -118,11 +117,12 @@ def _pictures(evidence: Evidence) -> str:
         [
             section(
                 "Accuracy against offload share",
-                "Every router may send the same share of inputs to the cloud; a better one picks "
-                "the inputs that gain from it. The oracle knows the right answers and cannot be "
-                "built. The curves assume that the cloud can be reached all the time, and that "
-                "one threshold for the whole fleet is set with hindsight to send each share. The "
-                "large point is this run: through the scenario's conditions, input by input.",
+                "Each line is a router, the rule that picks the inputs to send to the cloud. At "
+                "the same share, a better router picks the inputs that gain more from the cloud. "
+                "The oracle knows the right answers, so it cannot be built. The curves assume that "
+                "the cloud can be reached all the time, and that one threshold for the whole fleet "
+                "is set with hindsight to send each share. The large point is this run, in which "
+                "each input was routed as it came, under the scenario's conditions.",
                 [
                     _drawn(accuracy_picture(evidence), "accuracy"),
                     folded(tables.accuracy_by_share(evidence)),
@@ -130,9 +130,9 @@ def _pictures(evidence: Evidence) -> str:
             ),
             section(
                 "Capacity over time",
-                "A device holds as much of the nest as its memory budget admits. During an outage "
-                "an input meant for the cloud is answered by the capacity at hand."
-                f"{_left_out(evidence)}",
+                "Each device holds the largest capacity of the student that its memory budget "
+                "admits. During an outage it also answers the inputs that it would have sent."
+                f"{_devices_drawn(evidence)}",
                 [
                     _drawn(capacity_picture(evidence), "capacity"),
                     folded(tables.devices(evidence)),
@@ -140,8 +140,8 @@ def _pictures(evidence: Evidence) -> str:
             ),
             section(
                 "Energy per inference",
-                "What the device spends on one input: compute on its own processor, and its radio "
-                f"on the way to the cloud. Every joule here is {provenance}.",
+                "The energy that a device spends on one input: compute on its processor, and radio "
+                f"for the transfer to the cloud. The figures are {provenance}.",
                 [
                     _drawn(energy_picture(evidence), "energy"),
                     folded(tables.energy_by_source(summary)),
@@ -149,7 +149,8 @@ def _pictures(evidence: Evidence) -> str:
             ),
             section(
                 "Where inputs were answered",
-                "Blue is the device's own student, one shade a capacity; orange is the cloud.",
+                "Blue is the device's own student, one shade for each capacity. Orange is the "
+                "cloud.",
                 [
                     _drawn(routes_picture(evidence), "routes"),
                     folded(tables.routes_by_device(evidence)),
@@ -163,48 +164,58 @@ def _pictures(evidence: Evidence) -> str:
 def _not_sent(summary: Mapping[str, Any]) -> str:
     return section(
         "Inputs that could not go to the cloud",
-        refusals.refusal_words(summary),
+        refusals.description(summary),
         [
             table(refusals.by_reason(summary)),
-            folded(refusals.by_device(summary), "Device by device"),
+            folded(refusals.by_device(summary), "By device"),
         ]
         if summary["not_sent"]["inputs"]
         else [],
     )
 
 
-def _left_out(evidence: Evidence) -> str:
+def _devices_drawn(evidence: Evidence) -> str:
     fleet = len(tally(evidence))
-    return f" Drawn: the first {MOST_DEVICES} of {fleet} devices." if fleet > MOST_DEVICES else ""
+    return f" Shown: the first {MOST_DEVICES} of {fleet} devices." if fleet > MOST_DEVICES else ""
 
 
 def _drawn(figure: Figure, name: str) -> str:
-    return picture(as_inline_svg(figure, name, f"Picture: {name}; its figures follow"))
+    return picture(as_inline_svg(figure, name, f"Picture: {name}; a table of its figures follows"))
 
 
 def _rest(summary: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             section(
-                "Against its ends and its rivals",
-                "The rivals meet the run's conditions and send as many inputs as the run did, by "
-                "one threshold for the whole fleet that is set with hindsight.",
+                "Compared with other policies",
+                "Device only and cloud only are the two extremes. The last two policies meet the "
+                "same conditions as the run and send as many inputs as the run did, by one "
+                "threshold for the whole fleet that is set with hindsight.",
                 [table(tables.comparison(summary))],
             ),
             section(
                 "Latency",
-                "From input to answer, in milliseconds. First as the device's board would take: "
-                f"{summary['latency_provenance']}. Then the wall time here, measured on the "
-                "machine that ran the simulation.",
+                "Time from input to answer, in milliseconds. The first figure is for the device's "
+                f"board and link ({summary['latency_provenance']}). The second is the wall time, "
+                "measured on the machine that ran the simulation.",
                 [table(tables.latency(summary))],
             ),
             section(
-                "The nest",
-                "Each capacity on its own. Accuracies are on the calibration inputs, measured when "
-                "the bundle was built; those of this run stand above.",
+                "The capacities of the student",
+                "Each capacity on its own. Its accuracy was measured on the calibration inputs "
+                "when the bundle was built, so it differs from the accuracies of this run.",
                 [table(tables.capacities(summary))],
             ),
-            section("Over the links", "", [table(tables.transfers(summary))]),
-            section("Time of the run", "", [table(tables.stages(summary))]),
+            section(
+                "Data transferred",
+                "Bytes that the devices sent as offloads and as telemetry, and bytes of the bundle "
+                "that each device received.",
+                [table(tables.transfers(summary))],
+            ),
+            section(
+                "Duration of the run",
+                "Wall time of each stage, measured on the machine that ran the simulation.",
+                [table(tables.stages(summary))],
+            ),
         ]
     )

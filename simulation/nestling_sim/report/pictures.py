@@ -1,4 +1,4 @@
-"""The report's four pictures."""
+"""Draws the report's four pictures."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -34,9 +34,9 @@ from nestling_sim.report.evidence import (
     routes_in_order,
     tally,
 )
-from nestling_sim.report.tables import WAYS, millijoules
+from nestling_sim.report.tables import POLICIES, millijoules
 
-MOST_DEVICES = 24  # more small pictures than that tell nobody anything
+MOST_DEVICES = 24  # more small plots would be unreadable
 
 _WIDTH_IN = 9.0
 _COLUMNS = 3
@@ -53,7 +53,7 @@ _POINTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def accuracy_picture(evidence: Evidence) -> Figure:
-    """Accuracy against offload share, router by router, with this run's point."""
+    """Draw accuracy against offload share for each router, with this run as a point."""
     figure = _figure(4.4)
     axes = _axes(figure)
     for name, style in _LINES.items():
@@ -84,7 +84,7 @@ def accuracy_picture(evidence: Evidence) -> Figure:
 
 
 def capacity_picture(evidence: Evidence) -> Figure:
-    """Resident capacity and every answer's route over the inputs, one small plot a device."""
+    """Draw the resident capacity and the route of each answer, one small plot per device."""
     tallies = tally(evidence)[:MOST_DEVICES]
     capacities = len(evidence.summary["capacities"])
     rows = max(ceil(len(tallies) / _COLUMNS), 1)
@@ -108,16 +108,16 @@ def capacity_picture(evidence: Evidence) -> Figure:
 
 
 def energy_picture(evidence: Evidence) -> Figure:
-    """Energy of one input by source, for the hybrid and for each end of it alone."""
+    """Draw the energy of one input by source, for hybrid, device only and cloud only."""
     energy = evidence.summary["energy_mj_per_input"]
     figure = _figure(2.5)
     axes = _axes(figure)
-    ways = list(reversed(WAYS))
-    left = [0.0] * len(ways)
+    policies = list(reversed(POLICIES))
+    left = [0.0] * len(policies)
     for source, colour in (("compute", COMPUTE), ("radio", CLOUD_ORANGE)):
-        width = [energy["by_source"][way][source] for way in ways]
+        width = [energy["by_source"][policy][source] for policy in policies]
         axes.barh(
-            [WAYS[way] for way in ways],
+            [POLICIES[policy] for policy in policies],
             width,
             left=left,
             color=colour.light,
@@ -143,7 +143,7 @@ def energy_picture(evidence: Evidence) -> Figure:
 
 
 def routes_picture(evidence: Evidence) -> Figure:
-    """Share of each device's inputs by the route that answered them."""
+    """Draw the share of each device's inputs that each route answered."""
     tallies = list(reversed(tally(evidence)))
     capacities = len(evidence.summary["capacities"])
     figure = _figure(1.1 + 0.34 * len(tallies))
@@ -165,7 +165,7 @@ def routes_picture(evidence: Evidence) -> Figure:
     for row, one in enumerate(tallies):
         if one.fallbacks:
             axes.annotate(
-                f"{one.fallbacks} used the fallback",
+                f"{one.fallbacks} fallback{'s' if one.fallbacks > 1 else ''}",
                 (1, row),
                 xytext=(8, 0),
                 textcoords="offset points",
@@ -197,9 +197,9 @@ def _draw_device(axes: Axes, one: DeviceTally, outages: Sequence[range], capacit
         for row in one.rows
         if 0 < (answered := answering_capacity(row)) < row.resident_capacity
     ]
-    fell = [(row.input_index, answering_capacity(row)) for row in one.rows if is_fallback(row)]
+    fallbacks = [(row.input_index, answering_capacity(row)) for row in one.rows if is_fallback(row)]
     _marks(axes, smaller, ".", COMPUTE, size=4)
-    _marks(axes, fell, "x", FALLBACK, size=5)
+    _marks(axes, fallbacks, "x", FALLBACK, size=5)
     axes.set_title(one.device, fontsize=9, loc="left", color=INK.light, pad=3)
     axes.set_ylim(0.4, lane + 0.6)
     axes.set_yticks([*range(1, capacities + 1), lane], [*map(str, range(1, lane)), CLOUD])
@@ -217,11 +217,11 @@ def _marks(
 def _capacity_legend() -> list[Line2D | Patch]:
     return [
         Line2D([], [], color=COMPUTE.light, linewidth=1.8, label="resident capacity"),
-        Line2D([], [], color=COMPUTE.light, marker=".", linestyle="", label="smaller one ran"),
+        Line2D([], [], color=COMPUTE.light, marker=".", linestyle="", label="smaller capacity ran"),
         Line2D(
             [], [], color=CLOUD_ORANGE.light, marker="|", linestyle="", label="answered by cloud"
         ),
-        Line2D([], [], color=FALLBACK.light, marker="x", linestyle="", label="used the fallback"),
+        Line2D([], [], color=FALLBACK.light, marker="x", linestyle="", label="fallback"),
         Patch(color=OUTAGE.light, label="outage"),
     ]
 

@@ -1,17 +1,17 @@
-"""The report's part on inputs that could not go to the cloud."""
+"""The report's section on inputs that could not go to the cloud: text and tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nestling_sim.report.evidence import in_spoken_order
+from nestling_sim.report.evidence import in_natural_order
 from nestling_sim.report.tables import Table, significant
 
-_WORDS = {
+_LABELS = {
     "no_link": "no link",
     "energy_limit": "energy limit",
     "low_battery": "energy limit at low battery",
     "latency_limit": "latency limit",
-    "back_off": "left alone after a failure",
+    "back_off": "backing off after a failure",
     "deadline_missed": "deadline missed",
     "unreachable": "cloud unreachable",
     "bad_answer": "unusable answer",
@@ -19,53 +19,53 @@ _WORDS = {
 _NOTHING = "-"
 
 
-def refusal_words(summary: Mapping[str, Any]) -> str:
-    """What the section says above its tables."""
-    found = summary["not_sent"]
-    if not found["inputs"]:
-        return "None: every input could have gone."
+def description(summary: Mapping[str, Any]) -> str:
+    """Return the text above the section's tables."""
+    not_sent = summary["not_sent"]
+    if not not_sent["inputs"]:
+        return "None: every input could have been sent."
+    never = never_sent(not_sent)
     return (
-        f"{found['inputs']:,} of {summary['inputs']:,} inputs could not be answered by the cloud, "
-        "whatever it would have been worth. A limit of one answer counts what ran on the device "
-        "and the transfer together; an input over two limits counts for both. "
-        f"{shut_out(found)}"
-    ).rstrip()
+        f"For {not_sent['inputs']:,} of {summary['inputs']:,} inputs the cloud was not an option, "
+        "or it did not answer. A limit on one answer applies to what ran on the device and to the "
+        "transfer together. An input over two limits counts for both."
+        f"{f' Devices that could never send: {never}.' if never else ''}"
+    )
 
 
-def reasons_line(found: Mapping[str, Any]) -> str:
-    """Every reason with its count, in one line."""
-    return ", ".join(f"{_WORDS[reason]} {count:,}" for reason, count in found["reasons"].items())
+def reasons_line(not_sent: Mapping[str, Any]) -> str:
+    """Return every reason with its count, in one line."""
+    return ", ".join(
+        f"{_LABELS[reason]} {count:,}" for reason, count in not_sent["reasons"].items()
+    )
 
 
-def shut_out(found: Mapping[str, Any]) -> str:
-    """Say which devices never could send, and what kept them; empty where all could."""
-    if not found["never"]:
-        return ""
-    kept: dict[str, list[str]] = {}
-    for device in in_spoken_order(found["never"]):
-        kept.setdefault(_cause(found["devices"][device]), []).append(device)
-    told = "; ".join(f"{', '.join(devices)}: {cause}" for cause, devices in kept.items())
-    return f"Never within the limits: {told}."
+def never_sent(not_sent: Mapping[str, Any]) -> str:
+    """Return the devices that could never send, with the cause; "" if there are none."""
+    by_cause: dict[str, list[str]] = {}
+    for device in in_natural_order(not_sent["never"]):
+        by_cause.setdefault(_cause(not_sent["devices"][device]), []).append(device)
+    return "; ".join(f"{', '.join(devices)}: {cause}" for cause, devices in by_cause.items())
 
 
 def by_reason(summary: Mapping[str, Any]) -> Table:
-    """Each reason over the fleet."""
-    found = summary["not_sent"]
+    """Tabulate the inputs and devices of each reason."""
+    not_sent = summary["not_sent"]
     rows = []
-    for reason, count in found["reasons"].items():
-        held = [one[reason] for one in found["devices"].values() if reason in one]
-        rows.append((_WORDS[reason], f"{count:,}", f"{len(held)} of {summary['devices']}"))
+    for reason, count in not_sent["reasons"].items():
+        devices = sum(reason in reasons for reasons in not_sent["devices"].values())
+        rows.append((_LABELS[reason], f"{count:,}", f"{devices} of {summary['devices']}"))
     return Table(head=("reason", "inputs", "devices"), rows=rows)
 
 
 def by_device(summary: Mapping[str, Any]) -> Table:
-    """Each reason of each device, with the figure needed and the figure allowed."""
+    """Tabulate the reasons of each device, with what the worst input needed and was allowed."""
     devices = summary["not_sent"]["devices"]
     return Table(
-        head=("device", "reason", "inputs", "most needed", "allowed then"),
+        head=("device", "reason", "inputs", "needed at worst", "allowed"),
         rows=[
-            (device, _WORDS[reason], f"{one['inputs']:,}", *_pair(one))
-            for device in in_spoken_order(devices)
+            (device, _LABELS[reason], f"{one['inputs']:,}", *_pair(one))
+            for device in in_natural_order(devices)
             for reason, one in devices[device].items()
         ],
     )
@@ -73,11 +73,11 @@ def by_device(summary: Mapping[str, Any]) -> Table:
 
 def _cause(reasons: Mapping[str, Mapping[str, Any]]) -> str:
     return " and ".join(
-        f"{_WORDS[reason]} (an offload needs {needed}, allowed are {allowed})"
+        f"{_LABELS[reason]} (an offload needs {needed}, the limit is {allowed})"
         for reason, one in reasons.items()
         for needed, allowed in [_pair(one)]
         if needed != _NOTHING
-    ) or " and ".join(_WORDS[reason] for reason in reasons)
+    ) or " and ".join(_LABELS[reason] for reason in reasons)
 
 
 def _pair(one: Mapping[str, Any]) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Pictures as files: SVG that takes its colours from the page around it, SVG alone, and PNG."""
+"""Renders pictures: as SVG files, as SVG that uses the colors of the page, and as PNG."""
 
 import io
 import re
@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 
 from nestling_cloud.palette import COLOURS
 
-# No date and a fixed salt: the same run gives the same bytes.
+# Without a date and with a fixed salt, the same run gives the same bytes.
 _NO_METADATA: Mapping[str, None] = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 def as_svg(figure: Figure) -> str:
-    """Draw a picture as a file of its own, in light colours, its text as text."""
+    """Render a picture as an SVG file in light colors, with its text as text."""
     text = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "nestling"}):
         figure.savefig(text, format="svg", metadata=dict(_NO_METADATA))
@@ -23,12 +23,12 @@ def as_svg(figure: Figure) -> str:
 
 
 def as_inline_svg(figure: Figure, name: str, label: str) -> str:
-    """Draw a picture for the inside of a page whose style sheet has the palette.
+    """Render a picture as an SVG element for a page whose style sheet has the palette.
 
     Args:
-        figure: what to draw.
-        name: put before every id, so that pictures share a page.
-        label: what a screen reader says.
+        figure: the picture.
+        name: prefix of every id, which makes the ids of several pictures on a page unique.
+        label: description for screen readers.
     """
     svg = as_svg(figure)
     svg = svg[svg.index("<svg") :]
@@ -45,7 +45,12 @@ def as_inline_svg(figure: Figure, name: str, label: str) -> str:
 
 
 def as_png(figure: Figure, dots_per_inch: int = 160) -> bytes:
-    """Draw a picture as pixels, in light colours."""
+    """Render a picture as a PNG file in light colors.
+
+    Args:
+        figure: the picture.
+        dots_per_inch: resolution.
+    """
     data = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(data, format="png", dpi=dots_per_inch)
     return data.getvalue()

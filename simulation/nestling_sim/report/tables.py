@@ -1,4 +1,4 @@
-"""A run's figures as tables of text, the same for the page and for the terminal."""
+"""Formats the figures of a run as tables of text, for the page and for the terminal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 
 from nestling_sim.report.evidence import Evidence, routes_in_order, tally
 
-WAYS = {"device_only": "device only", "hybrid": "hybrid", "cloud_only": "cloud only"}
+POLICIES = {"device_only": "device only", "hybrid": "hybrid", "cloud_only": "cloud only"}
 
 _RIVALS = {
     "max_softmax_same_share": "max-softmax, same share",
@@ -18,35 +18,40 @@ _RIVALS = {
 _SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 _RANKS = ("p50", "p95", "p99")
 _NOTHING = "-"
-_SPACE = "\u00a0"  # a figure and its unit stay on one line
+_SPACE = "\u00a0"  # non-breaking, so that a figure and its unit stay on one line
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Text in rows; the first column names the row, the others are figures."""
+    """A table of text.
+
+    Attributes:
+        head: names of the columns.
+        rows: the cells; the first of each row is its name, the others are figures.
+    """
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
 def percent(share: float) -> str:
-    """A share as people read it."""
+    """Format a share, 0 to 1, as a percentage."""
     return f"{100 * share:.1f}{_SPACE}%"
 
 
 def significant(value: float) -> str:
-    """A figure to three significant digits, never in powers of ten."""
+    """Format a number to three significant digits, without an exponent."""
     magnitude = floor(log10(abs(value))) if value else 0
     return f"{value:,.{max(2 - magnitude, 0)}f}"
 
 
 def millijoules(energy_mj: float) -> str:
-    """An energy as people read it."""
+    """Format an energy with its unit."""
     return f"{significant(energy_mj)}{_SPACE}mJ"
 
 
-def dealt_again(summary: Mapping[str, Any]) -> str:
-    """Say that devices share recordings; empty where each has its own."""
+def shared_recordings(summary: Mapping[str, Any]) -> str:
+    """Return a clause on devices that share recordings; "" if each has its own."""
     if not summary["dealt_again"]:
         return ""
     return (
@@ -56,19 +61,21 @@ def dealt_again(summary: Mapping[str, Any]) -> str:
 
 
 def comparison(summary: Mapping[str, Any]) -> Table:
-    """Accuracy and energy of the hybrid, of its two ends, and of its rivals."""
+    """Tabulate accuracy and energy of hybrid, device only, cloud only and the two rivals."""
     accuracy, energy = summary["accuracy"], summary["energy_mj_per_input"]
-    ways = [
-        (words, percent(accuracy[way]), significant(energy[way])) for way, words in WAYS.items()
+    policies = [
+        (label, percent(accuracy[policy]), significant(energy[policy]))
+        for policy, label in POLICIES.items()
     ]
-    rivals = [(words, percent(accuracy[way]), _NOTHING) for way, words in _RIVALS.items()]
+    rivals = [(label, percent(accuracy[policy]), _NOTHING) for policy, label in _RIVALS.items()]
     return Table(
-        head=("way", "accuracy", f"mJ per input ({energy['provenance']})"), rows=[*ways, *rivals]
+        head=("policy", "accuracy", f"mJ per input ({energy['provenance']})"),
+        rows=[*policies, *rivals],
     )
 
 
 def accuracy_by_share(evidence: Evidence) -> Table:
-    """Accuracy of every router at some shares, read off its curve."""
+    """Tabulate the accuracy of every router at some shares, interpolated on its curve."""
     curves = {
         name: np.array(sorted(points)).T
         for name, points in evidence.curves.items()
@@ -85,9 +92,9 @@ def accuracy_by_share(evidence: Evidence) -> Table:
 
 
 def devices(evidence: Evidence) -> Table:
-    """What happened to every device."""
+    """Tabulate inputs, capacities, switches, fallbacks and outages of every device."""
     return Table(
-        head=("device", "inputs", "capacities", "switches", "used the fallback", "during outage"),
+        head=("device", "inputs", "capacities", "switches", "fallbacks", "during outages"),
         rows=[
             (
                 one.device,
@@ -103,25 +110,25 @@ def devices(evidence: Evidence) -> Table:
 
 
 def energy_by_source(summary: Mapping[str, Any]) -> Table:
-    """Energy of one input, by its source."""
+    """Tabulate the energy of one input by source."""
     energy = summary["energy_mj_per_input"]
     return Table(
-        head=("way", "compute mJ", "radio mJ", "together mJ", "provenance"),
+        head=("policy", "compute mJ", "radio mJ", "total mJ", "provenance"),
         rows=[
             (
-                words,
-                significant(energy["by_source"][way]["compute"]),
-                significant(energy["by_source"][way]["radio"]),
-                significant(energy[way]),
+                label,
+                significant(energy["by_source"][policy]["compute"]),
+                significant(energy["by_source"][policy]["radio"]),
+                significant(energy[policy]),
                 energy["provenance"],
             )
-            for way, words in WAYS.items()
+            for policy, label in POLICIES.items()
         ],
     )
 
 
 def routes_by_device(evidence: Evidence) -> Table:
-    """How many inputs of every device each route answered."""
+    """Tabulate the number of inputs of every device that each route answered."""
     tallies = tally(evidence)
     routes = routes_in_order(tallies, len(evidence.summary["capacities"]))
     return Table(
@@ -131,7 +138,7 @@ def routes_by_device(evidence: Evidence) -> Table:
 
 
 def latency(summary: Mapping[str, Any]) -> Table:
-    """Latency by route, milliseconds: in the device's time / in this machine's."""
+    """Tabulate the latency percentiles of each route, ms: on the board / on this machine."""
     kinds = ("latency_ms", "wall_latency_ms")
     rows = [
         (
@@ -147,7 +154,7 @@ def latency(summary: Mapping[str, Any]) -> Table:
 
 
 def capacities(summary: Mapping[str, Any]) -> Table:
-    """The nest: each capacity's accuracy on the calibration inputs, its size and its work."""
+    """Tabulate the calibration accuracy, the bytes and the operations of each capacity."""
     return Table(
         head=("capacity", "accuracy on calibration inputs", "bytes", "multiply-accumulates"),
         rows=[
@@ -158,18 +165,18 @@ def capacities(summary: Mapping[str, Any]) -> Table:
 
 
 def transfers(summary: Mapping[str, Any]) -> Table:
-    """Bytes over the links."""
+    """Tabulate the bytes that were transferred over the links."""
     sent = summary["bytes"]
     down = [
         (f"bundle to {device}", f"{count:,}")
         for device, count in sorted(sent["bundle_down_by_device"].items())
     ]
     up = [("offloads up", f"{sent['offload_up']:,}"), ("telemetry up", f"{sent['telemetry_up']:,}")]
-    return Table(head=("what", "bytes"), rows=[*up, *down])
+    return Table(head=("transfer", "bytes"), rows=[*up, *down])
 
 
 def stages(summary: Mapping[str, Any]) -> Table:
-    """Wall time of every stage of the run."""
+    """Tabulate the wall time of every stage of the run."""
     return Table(
         head=("stage", "seconds"),
         rows=[(stage, f"{seconds:.1f}") for stage, seconds in summary["wall_s"].items()],

@@ -1,1 +1,1 @@
-"""A run from data to report, stage by stage; the only room that starts a cloud."""
+"""Runs a simulation from data to report, stage by stage; only this room starts a cloud."""

@@ -1,4 +1,4 @@
-"""The cloud of a simulation: `nestling-cloud serve` in a process of its own."""
+"""Runs the cloud of a simulation: `nestling-cloud serve` in its own process."""
 
 import subprocess
 import sys
@@ -18,26 +18,29 @@ _STOP_S = 5.0
 
 
 class CloudProcessError(SimError):
-    """A cloud that did not start, or that ended before it was told to."""
+    """A cloud that did not start, or that ended during the run."""
 
 
 @contextmanager
 def cloud_process(
     repository: Path, state: Path, *, broker_kind: BrokerKind = "auto", console: bool = False
 ) -> Iterator[Addresses]:
-    """Run a cloud with a broker of its own, on free ports of this machine.
+    """Run a cloud with its own broker, on free ports of this machine.
 
-    It ends with the thread that starts it at the latest, even if this process is killed.
+    It ends at the latest with the thread that starts it, even if this process is killed.
 
     Args:
         repository: folder of the releases.
-        state: the cloud's own folder; made if need be.
-        broker_kind: which broker it starts.
-        console: whether it serves its console.
+        state: state folder of the cloud, created if necessary.
+        broker_kind: which broker the cloud starts.
+        console: whether the cloud serves its console.
+
+    Yields:
+        The addresses of the cloud.
 
     Raises:
-        CloudProcessError: it ended before it was ready, or before it was told to; the text is
-            its own.
+        CloudProcessError: the cloud ended before it was ready, or during the run; the text is what
+            it wrote on standard error.
     """
     command = [
         *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),
@@ -45,9 +48,10 @@ def cloud_process(
         *("--port", "0", "--broker-port", "0", "--broker-kind", broker_kind),
         *(("--console-port", "0") if console else ("--no-console",)),
     ]
-    # A session of its own: Ctrl-C reaches the simulation first, which lets its devices say goodbye.
+    # In its own session, so that Ctrl-C reaches only the simulation, which first disconnects its
+    # devices.
     with (
-        tempfile.TemporaryFile("w+") as log,  # a pipe that nobody reads would fill up
+        tempfile.TemporaryFile("w+") as log,  # a pipe would fill up, because nothing reads it
         subprocess.Popen(
             dies_with_parent(command),
             stdin=subprocess.DEVNULL,
@@ -60,7 +64,7 @@ def cloud_process(
         try:
             yield _ready(process, log)
             if process.poll() is not None:
-                raise CloudProcessError(f"the cloud ended in mid-run: {_words(log)}")
+                raise CloudProcessError(f"the cloud ended during the run: {_text(log)}")
         finally:
             _stop(process)
 
@@ -70,11 +74,13 @@ def _ready(process: subprocess.Popen[str], log: IO[str]) -> Addresses:
     line = process.stdout.readline()
     if not line:
         process.wait()
-        raise CloudProcessError(f"the cloud did not start: {_words(log)}")
+        raise CloudProcessError(f"the cloud did not start: {_text(log)}")
     try:
         event = parse_json(line)
     except UnreadableError as err:
-        raise CloudProcessError(f"the cloud began with something else: {line[:200]!r}") from err
+        raise CloudProcessError(
+            f"the cloud printed {line[:200]!r} instead of its addresses"
+        ) from err
     return Addresses(
         grpc=event["grpc"],
         broker=event["broker"],
@@ -83,7 +89,7 @@ def _ready(process: subprocess.Popen[str], log: IO[str]) -> Addresses:
     )
 
 
-def _words(log: IO[str]) -> str:
+def _text(log: IO[str]) -> str:
     log.seek(0)
     return log.read().strip() or "it wrote nothing"
 

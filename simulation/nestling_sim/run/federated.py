@@ -1,7 +1,8 @@
-"""The federated scenario: a fleet answers, learns in rounds, takes the new bundle, answers again.
+"""Runs a federated scenario: a fleet answers, learns in rounds, and answers again.
 
-Real cloud, broker and devices as in every run. The rounds run in this process, over a Grid of its
-own, with the very ClientApp and ServerApp that a SuperLink and SuperNodes run.
+Before it answers again, the fleet installs the bundle that came of the rounds. Cloud, broker and
+devices are real, as in every run. The rounds run in this process, over an in-process Grid, with the
+same ClientApp and ServerApp that SuperNodes and a SuperLink run.
 """
 
 import dataclasses
@@ -39,13 +40,13 @@ _RUN = "simulation"
 
 @dataclass(frozen=True, kw_only=True)
 class LearningSetup:
-    """Everything that the fleet's learning needs.
+    """The inputs of a federated run.
 
     Attributes:
-        scenario: devices, and a `[federated]` table.
-        data_dir: folder with the task's data, or None.
-        streams: each device's recordings, as they were before its sensor saw them.
-        workspace: with the cloud whose repository takes the new release.
+        scenario: devices, conditions and a `[federated]` table.
+        data_dir: folder with the task's data, or None for the usual places.
+        streams: each device's recordings, without its sensor's drift.
+        workspace: the running cloud; its repository gets the new release.
     """
 
     scenario: Scenario
@@ -55,7 +56,7 @@ class LearningSetup:
 
     @property
     def table(self) -> FederatedTable:
-        """What the scenario says of learning."""
+        """The scenario's `[federated]` table."""
         assert self.scenario.federated is not None
         return self.scenario.federated
 
@@ -73,15 +74,18 @@ class _Phase:
 
 
 def learn_in_rounds(learning: LearningSetup, progress: Progress) -> FinishedRun:
-    """Answer, learn, answer again.
+    """Let the fleet answer, learn in federated rounds, and answer again.
 
     Args:
-        learning: who learns what; the cloud's repository has the first bundle.
-        progress: told of answers and steps.
+        learning: the inputs of the run; the cloud's repository has the first bundle.
+        progress: gets every answer and step.
+
+    Returns:
+        The second phase, and the comparison with the first in `learning`.
 
     Raises:
-        SimError: streams too short, or a device that failed.
-        CloudError: the rounds could not begin.
+        SimError: a stream is too short, or a device failed.
+        CloudError: the rounds could not start.
     """
     people = wearers(learning.streams, learning.table, learning.scenario.seed)
     measured = {device: one.measured for device, one in people.items()}
@@ -97,7 +101,7 @@ def learn_in_rounds(learning: LearningSetup, progress: Progress) -> FinishedRun:
         receipts=after.receipts,
         every_receipt=learning.workspace.receipts(),
         evaluation=after.evaluation,
-        learning=_story(learning, people, rounds, before, after),
+        learning=_learning_summary(learning, people, rounds, before, after),
     )
 
 
@@ -137,7 +141,7 @@ def _answer(
 def _learn(
     learning: LearningSetup, people: Mapping[str, Wearer], manifest: Manifest, progress: Progress
 ) -> list[Round]:
-    """Run the rounds; whether they end in a release is in the record."""
+    """Run the rounds and return their log, which also records whether a bundle was released."""
     table, scenario = learning.table, learning.scenario
     config = RunConfig(
         repository=str(learning.workspace.repository.root),
@@ -154,7 +158,7 @@ def _learn(
     context = Context(
         run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config=config.values()
     )
-    what = f"{table.rounds} federated rounds, and a release of them"
+    what = f"{table.rounds} federated rounds and a release"
     for _ in progress.track([None], 1, what):
         with suppress(NotReleasedError):
             server_app.app(grid, context)
@@ -182,11 +186,11 @@ def _node_configs(
 
 
 def _since(run: DeviceRun, earlier: DeviceRun) -> DeviceRun:
-    """What a device counted since an earlier run on the same state folder."""
+    """Return a device's counts without those of an earlier run on the same state folder."""
     return dataclasses.replace(run, receipts=run.receipts - earlier.receipts)
 
 
-def _story(
+def _learning_summary(
     learning: LearningSetup,
     people: Mapping[str, Wearer],
     rounds: Sequence[Round],
@@ -217,11 +221,11 @@ def _story(
         "devices": devices,
         "calibration_accuracy_before": [entry.accuracy for entry in before.manifest.capacities],
         "calibration_accuracy_after": [entry.accuracy for entry in after.manifest.capacities],
-        "rounds": [_told(one) for one in rounds],
+        "rounds": [_round_summary(one) for one in rounds],
     }
 
 
-def _told(one: Round) -> dict[str, Any]:
+def _round_summary(one: Round) -> dict[str, Any]:
     return {
         "number": one.number,
         "seconds": (one.ended_ms - one.started_ms) / 1000,
@@ -236,7 +240,7 @@ def _told(one: Round) -> dict[str, Any]:
 
 
 def _accuracy(phase: _Phase, device: str | None = None) -> dict[str, float]:
-    """Accuracy of one device, or of the fleet."""
+    """Return the accuracies of one device, or of the fleet if None."""
     rows = np.array([device in {None, row.device} for row in phase.receipts])
     evaluation = phase.evaluation
 

@@ -1,34 +1,34 @@
-"""Room for the sockets and databases of a whole fleet in one process."""
+"""Raises the limit of open files, for the sockets and databases of a whole fleet."""
 
 import resource
 
 from nestling_sim.errors import SimError
 
-# A running device's databases, connections and the two links that it goes through: 33 were counted.
-_A_DEVICE = 40
-_THE_REST = 200
+# Databases, connections and the two links of one running device; 33 were counted.
+_FILES_PER_DEVICE = 40
+_OTHER_FILES = 200
 
 
 class OpenFilesError(SimError):
-    """A fleet that needs more open files than this session may have."""
+    """A fleet that needs more open files than this session allows."""
 
 
-def make_room(devices: int) -> None:
-    """Raise this process's limit of open files as far as a fleet needs it.
+def raise_open_files_limit(devices: int) -> None:
+    """Raise this process's limit of open files to what a fleet needs.
 
     Args:
-        devices: that will run here.
+        devices: number of devices that will run in this process.
 
     Raises:
-        OpenFilesError: the session's own limit is lower.
+        OpenFilesError: the session's hard limit is lower.
     """
-    needed = _THE_REST + devices * _A_DEVICE
+    needed = _OTHER_FILES + devices * _FILES_PER_DEVICE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise OpenFilesError(
             f"{devices} devices need up to {needed} open files and this session allows {hard}; "
-            f"raise it (ulimit -Hn {needed}, as root) or take fewer devices"
+            f"raise the limit (ulimit -Hn {needed}, as root) or use fewer devices"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -1,4 +1,4 @@
-"""Writes what a run leaves: the summary, the receipts and the report."""
+"""Writes the results of a run: the summary, the receipts and the report."""
 
 import dataclasses
 import json
@@ -19,24 +19,26 @@ class ResultsError(SimError):
 def write_results(
     out: Path, summary: Mapping[str, Any], receipts: Sequence[ReceiptRow], page: str
 ) -> Path:
-    """Write a run's files into a new folder of its own, all or none.
+    """Write all files of a run into a new folder, or none of them.
 
     Args:
-        out: where that folder is made.
-        summary: of the run.
-        receipts: that the cloud stored.
-        page: the report.
+        out: folder in which the new folder is made.
+        summary: content of summary.json.
+        receipts: the receipts that the cloud stored.
+        page: content of report.html.
 
     Returns:
-        The folder.
+        The new folder.
 
     Raises:
-        ResultsError: the disk is full, or the folder cannot be written any more.
+        ResultsError: the disk is full, or the folder cannot be written.
     """
     try:
         return _write_whole(out, summary, receipts, page)
     except OSError as err:
-        raise ResultsError(f"{out} cannot be written: {err}; name another with --out") from err
+        raise ResultsError(
+            f"{out} cannot be written: {err}; name another folder with --out"
+        ) from err
 
 
 def _write_whole(

@@ -1,4 +1,4 @@
-"""One run from data to report, stage by stage."""
+"""Runs one simulation from data to report, stage by stage."""
 
 import os
 import shutil
@@ -22,30 +22,30 @@ from nestling_sim.figures.summary import Outcome, summarize
 from nestling_sim.fleet.live import Fleet, FleetError, keep_answering, run_fleet
 from nestling_sim.fleet.streams import Stream, deal
 from nestling_sim.report import Evidence, report_page
-from nestling_sim.run.open_files import make_room
+from nestling_sim.run.open_files import raise_open_files_limit
 from nestling_sim.run.results import write_results
 from nestling_sim.run.workspace import FOLDER_PREFIX, Workspace, open_workspace
 from nestling_sim.scenario.conditions import outages
 from nestling_sim.scenario.limits import Needs
 from nestling_sim.scenario.scenario import Scenario
 
-# Between two inputs of a device that goes on after the report.
+# Time between two inputs of a device that keeps running after the report.
 KEEP_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What to run, and where results go.
+    """What to run, and where the results go.
 
     Attributes:
-        scenario: devices and conditions; its task and seed count.
+        scenario: task, seed, devices and conditions.
         data_dir: folder with the task's data; None searches the usual places.
         retrain: train even if the cache has the bundle.
-        out: folder for results; each run makes one of its own in it.
+        out: folder for results; each run makes its own folder in it.
         broker_kind: which broker the cloud starts.
-        console: serve the console over the running simulation.
-        keep_serving: let cloud and devices go on after the report, until a signal.
-        cache: folder of trained bundles; None takes the user's.
+        console: serve the console while the simulation runs.
+        keep_serving: keep cloud and devices running after the report, until a signal.
+        cache: folder of trained bundles; None is the user's cache.
     """
 
     scenario: Scenario
@@ -60,15 +60,20 @@ class RunConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A finished run: its figures and the folder that has them."""
+    """The result of a run.
+
+    Attributes:
+        summary: content of summary.json.
+        folder: the run's own folder, with all files.
+    """
 
     summary: Mapping[str, Any]
     folder: Path
 
 
 @dataclass
-class _Watch:
-    """Wall time by stage."""
+class _Stopwatch:
+    """Measures the wall time of each stage."""
 
     wall_s: dict[str, float] = field(default_factory=dict)
 
@@ -81,36 +86,39 @@ class _Watch:
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """Who is told of a run while it goes on.
+    """Callbacks during a run.
 
     Attributes:
-        serving: called when the cloud is up.
-        finished: called when the report is written; the run may go on serving after that.
-        said: told what a person should know besides, a line each.
+        serving: called with the cloud's addresses when it is up.
+        finished: called when the report is written; the run may keep serving after that.
+        notice: called with a line of text for the user.
     """
 
     serving: Callable[[Addresses], None] = lambda _: None
     finished: Callable[[Result], None] = lambda _: None
-    said: Callable[[str], None] = lambda _: None
+    notice: Callable[[str], None] = lambda _: None
 
 
 def run(config: RunConfig, progress: Progress, listener: Listener | None = None) -> Result:
-    """Train or take from the cache, ship, run the fleet, evaluate, write the report.
+    """Train a bundle or take it from the cache, run the fleet, evaluate it and write the report.
 
     Args:
         config: what to run.
-        progress: told of every step.
-        listener: told of the run's stations.
+        progress: gets every step.
+        listener: gets the milestones of the run.
+
+    Returns:
+        The figures and the folder of the run.
 
     Raises:
-        CloudError: no data, no broker, or a task that cannot be learned.
+        CloudError: there is no data or no broker, or the task cannot be learned.
         SimError: a device or the cloud failed.
     """
     listener = listener or Listener()
-    find_broker(config.broker_kind)  # told before the training and not after it
-    scenario, watch = config.scenario, _Watch()
+    find_broker(config.broker_kind)  # a missing broker is reported before the training
+    scenario, watch = config.scenario, _Stopwatch()
     fleet = scenario.fleet()
-    make_room(len(fleet))
+    raise_open_files_limit(len(fleet))
     with watch.stage("data"):
         task = load_task(scenario.task)
         splits = task.load_checked(config.data_dir, scenario.seed)
@@ -124,7 +132,7 @@ def run(config: RunConfig, progress: Progress, listener: Listener | None = None)
             progress=progress,
             retrain=config.retrain,
             cache=config.cache,
-            report=listener.said,
+            report=listener.notice,
         )
     with _workspace(config, trained.folder) as workspace:
         listener.serving(workspace.addresses)
@@ -191,7 +199,7 @@ def _run_live(
     config: RunConfig,
     workspace: Workspace,
     streams: Mapping[str, Stream],
-    watch: _Watch,
+    watch: _Stopwatch,
     progress: Progress,
 ) -> FinishedRun:
     desired, manifest = workspace.repository.desired(), workspace.repository.manifest()
@@ -224,16 +232,16 @@ def _run_federated(
     config: RunConfig,
     workspace: Workspace,
     streams: Mapping[str, Stream],
-    watch: _Watch,
+    watch: _Stopwatch,
     progress: Progress,
 ) -> FinishedRun:
-    # Flower asks when it is imported, and then reports home unless it is told not to.
+    # Flower reads these when it is imported, and sends usage reports unless they are set.
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
-    try:  # flwr is an extra of its own, and takes a second to import
+    try:  # flwr is optional, and takes a second to import
         from nestling_sim.run.federated import LearningSetup, learn_in_rounds  # noqa: PLC0415
     except ModuleNotFoundError as err:
-        raise FleetError(f"{err}: pip install 'nestling[sim,federated]'") from err
+        raise FleetError(f"{err}; pip install 'nestling[sim,federated]'") from err
     learning = LearningSetup(
         scenario=config.scenario, data_dir=config.data_dir, streams=streams, workspace=workspace
     )

@@ -1,4 +1,4 @@
-"""Where a simulation takes place: a cloud that serves, and a folder that is gone afterwards."""
+"""Provides the workspace of a simulation: a running cloud and a temporary folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,18 +14,18 @@ from nestling_cloud.temporary import temporary_folder
 from nestling_sim.fleet.live import FleetError
 from nestling_sim.run.cloud_process import cloud_process
 
-# A device's own state folder may be called nestling-NAME, and never begins with a dot.
+# The dot distinguishes it from a device's state folder, which may be called nestling-NAME.
 FOLDER_PREFIX = ".nestling-sim-"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """A cloud that is up, and what belongs to it.
+    """A running cloud and its folders.
 
     Attributes:
-        folder: the simulation's own.
-        repository: that the cloud serves.
-        addresses: of the cloud.
+        folder: temporary folder of the simulation.
+        repository: the repository that the cloud serves.
+        addresses: addresses of the cloud.
     """
 
     folder: Path
@@ -34,40 +34,43 @@ class Workspace:
 
     @property
     def store(self) -> str:
-        """Database URL of what the cloud stores."""
+        """Database URL of the cloud's store."""
         return store_url(str(_cloud_state(self.folder) / RECEIPTS_FILE))
 
     @property
     def devices(self) -> Path:
-        """Folder for the devices' state folders."""
+        """The folder in which the devices' state folders are made."""
         return self.folder / "devices"
 
     def receipts(self) -> list[ReceiptRow]:
-        """Read what the cloud has stored so far, by device and input index.
+        """Return the receipts that the cloud has stored, sorted by device and input index.
 
         Raises:
-            FleetError: nothing at all.
+            FleetError: the cloud has stored none.
         """
         with Store(self.store) as store:
-            found = sorted(store.receipts(), key=lambda row: (row.device, row.input_index))
-        if not found:
+            rows = sorted(store.receipts(), key=lambda row: (row.device, row.input_index))
+        if not rows:
             raise FleetError("the cloud stored no receipt; run again with --verbose to see why")
-        return found
+        return rows
 
 
 @contextmanager
 def open_workspace(
     repository: Repository, *, broker_kind: BrokerKind, console: bool
 ) -> Iterator[Workspace]:
-    """Serve a repository from a temporary folder.
+    """Run a cloud that serves a repository, with a temporary folder for its state.
 
     Args:
-        repository: to serve.
+        repository: the repository to serve.
         broker_kind: which broker the cloud starts.
-        console: whether it serves its console.
+        console: whether the cloud serves its console.
+
+    Yields:
+        The workspace, which is removed afterwards.
     """
-    # kill -9 leaves this folder until the next run, and no process: the cloud is on a parent-death
-    # guard.
+    # After kill -9 the folder stays until the next run, but no process: the cloud has a
+    # parent-death guard.
     with temporary_folder(FOLDER_PREFIX) as folder:
         serving = cloud_process(
             repository.root, _cloud_state(folder), broker_kind=broker_kind, console=console

@@ -1,1 +1,1 @@
-"""Scenario files: devices, limits, drift, and the conditions that devices meet."""
+"""Scenario files: devices, their limits, their drift, and the conditions that they meet."""

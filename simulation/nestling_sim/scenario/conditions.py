@@ -1,7 +1,7 @@
-"""What a device meets at an input: its budget there, and whether the cloud can be reached.
+"""Computes the conditions of a device at an input: its budget, and whether its link is up.
 
-Pure, and tied to input indices instead of the clock, so that a run repeats. Where several
-entries of one kind hold at an index, the last one in the file wins.
+The functions are pure and depend on input indices instead of the clock, so that a run repeats. If
+several entries of one kind apply at an index, the last one in the file wins.
 """
 
 from collections.abc import Iterator
@@ -23,19 +23,19 @@ from nestling_sim.scenario.scenario import (
 def budget_at(
     device: Device, index: int, length: int, scenario: Scenario, needs: Needs
 ) -> budget_pb2.Budget:
-    """Budget of a device at one input.
+    """Return the budget of a device at one input.
 
     Args:
-        device: one of the scenario's fleet.
+        device: a device of the scenario.
         index: position of the input in the device's stream, from 0.
         length: number of inputs in that stream.
-        scenario: where the conditions and the offload share are from.
-        needs: of the bundle.
+        scenario: the conditions and the offload targets.
+        needs: memory, operations and bytes that the bundle needs.
     """
     memory_bytes = device.memory.memory_bytes(needs.memory_bytes)
     fair = {"mbit_s": device.mbit_s, "rtt_ms": device.rtt_ms}
     offload = offload_of(device.profile, device.link, memory_bytes, needs, **fair)
-    latency_ms, energy_mj = device.limits.spell_out(offload)
+    latency_ms, energy_mj = device.limits.in_units(offload)
     budget = budget_pb2.Budget(
         memory_bytes=memory_bytes,
         latency_ms=latency_ms,
@@ -56,12 +56,25 @@ def budget_at(
 
 
 def link_up_at(device: Device, index: int, length: int, scenario: Scenario) -> bool:
-    """Whether the cloud can be reached from a device at one input."""
+    """Return whether a device can reach the cloud at one input.
+
+    Args:
+        device: a device of the scenario.
+        index: position of the input in the device's stream, from 0.
+        length: number of inputs in that stream.
+        scenario: the conditions.
+    """
     return not any(index in span for span in outages(device, length, scenario))
 
 
 def outages(device: Device, length: int, scenario: Scenario) -> list[range]:
-    """Input indices at which a device is cut off, one range for each entry."""
+    """Return the input indices at which a device is cut off, one range for each entry.
+
+    Args:
+        device: a device of the scenario.
+        length: number of inputs in the device's stream.
+        scenario: the conditions.
+    """
     return [
         indices(entry, length)
         for entry in _entries(device, scenario)
@@ -70,9 +83,13 @@ def outages(device: Device, length: int, scenario: Scenario) -> list[range]:
 
 
 def indices(entry: Condition, length: int) -> range:
-    """Input indices at which an entry holds in a stream of `length` inputs.
+    """Return the input indices at which an entry applies in a stream of `length` inputs.
 
-    Entries that follow each other (until = 0.5, from = 0.5) neither overlap nor leave a gap.
+    Adjacent entries (until = 0.5, from = 0.5) neither overlap nor leave a gap.
+
+    Args:
+        entry: the entry.
+        length: number of inputs in the stream.
     """
     return range(round(entry.start * length), round(entry.until * length))
 
@@ -91,4 +108,4 @@ def _apply(entry: Condition, budget: budget_pb2.Budget, needs: Needs) -> None:
         case LinkCondition():
             budget.link_mbit_s, budget.link_rtt_ms = entry.mbit_s, entry.rtt_ms
         case OutageCondition():
-            pass  # a device does not know that it is cut off before it tries
+            pass  # a device notices an outage only when it tries to send

@@ -1,7 +1,8 @@
-"""Drift: what a device's sensor does to its signal, from the first day on and always alike.
+"""Simulates drift: a constant difference between a device's signal and the training data.
 
-A watch sits turned on the wrist, or is worn on the other side; its wearer moves faster or slower
-than others. Both are drawn once for each device and hold for its whole stream.
+A watch may sit rotated on the wrist, or be worn on the other wrist, and its wearer may move faster
+or slower than others. Rotation and speed are drawn once for each device and apply to its whole
+stream.
 """
 
 import math
@@ -15,7 +16,7 @@ from nestling_sim.errors import SimError
 
 
 class DriftError(SimError):
-    """A drift that a task's inputs cannot have."""
+    """A drift that does not apply to a task's inputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,8 @@ class Drift:
     """One device's drift.
 
     Attributes:
-        turn: rotation of every triple of channels, (3, 3).
-        speed: windows are played this much faster.
+        turn: rotation matrix of every triple of channels, (3, 3).
+        speed: factor by which windows are played faster.
     """
 
     turn: NDArray[np.float64]
@@ -35,9 +36,9 @@ def draw(rotation_degrees: float, speed: float, rng: np.random.Generator) -> Dri
     """Draw a device's drift.
 
     Args:
-        rotation_degrees: by which the sensor is turned about a random axis.
-        speed: largest part by which it is faster or slower.
-        rng: where it comes from.
+        rotation_degrees: angle by which the sensor is rotated about a random axis.
+        speed: largest change of speed, as a fraction: 0.2 draws a factor from 0.8 to 1.2.
+        rng: source of randomness.
     """
     axis = rng.normal(size=3)
     x, y, z = axis / np.linalg.norm(axis)
@@ -48,11 +49,15 @@ def draw(rotation_degrees: float, speed: float, rng: np.random.Generator) -> Dri
 
 
 def drifted(examples: Examples, drift: Drift) -> Examples:
-    """Show examples as a device's sensor sees them.
+    """Return examples as a device with this drift records them.
+
+    Args:
+        examples: inputs (N, C, T), or of any shape if the speed is 1.
+        drift: the device's drift.
 
     Raises:
-        DriftError: a rotation of channels that are no triples, or a speed of inputs that have not
-            one axis of time.
+        DriftError: the channels do not form triples that can be rotated, or the inputs have no
+            time axis that can be played at another speed.
     """
     inputs = examples.inputs
     if not np.array_equal(drift.turn, np.eye(3)):
@@ -65,16 +70,18 @@ def drifted(examples: Examples, drift: Drift) -> Examples:
 def _turned(inputs: NDArray[np.float32], turn: NDArray[np.float64]) -> NDArray[np.float32]:
     count, channels, *axes = inputs.shape
     if channels % 3:
-        raise DriftError(f"{channels} channels are no triples to rotate; set rotation_degrees to 0")
+        raise DriftError(
+            f"{channels} channels do not form triples to rotate; set rotation_degrees to 0"
+        )
     triples = inputs.reshape(count, channels // 3, 3, -1)
     turned: NDArray[np.float64] = np.einsum("ij,ngjt->ngit", turn, triples)
     return turned.reshape(count, channels, *axes).astype(np.float32)
 
 
 def _played(inputs: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
-    """Sample windows about their middle, mirrored where they run out."""
+    """Resample windows about their middle, and mirror them at both ends."""
     if inputs.ndim != 3:
-        raise DriftError(f"inputs {list(inputs.shape[1:])} have no axis of time; set speed to 0")
+        raise DriftError(f"inputs {list(inputs.shape[1:])} have no time axis; set speed to 0")
     last = inputs.shape[-1] - 1
     position = last / 2 + (np.arange(last + 1) - last / 2) * speed
     position = last - np.abs(last - np.abs(position))  # reflect at both ends

@@ -1,4 +1,4 @@
-"""What is wrong with a scenario file, in sentences: where, what was found, what is allowed."""
+"""Describes the errors of a scenario file: where, what was found, what is allowed."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -14,27 +14,32 @@ _LIMITS = {
 
 
 def closest(found: object, known: Iterable[str]) -> str:
-    """Text to put after an unknown name, empty where nothing is near."""
+    """Return a suggestion to append to an unknown name, "" if no known name is similar.
+
+    Args:
+        found: the unknown name.
+        known: the names that are allowed.
+    """
     near = get_close_matches(str(found), sorted(known), n=1)
     return f", did you mean {near[0]!r}?" if near else ""
 
 
 def root_faults(faults: Iterable[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out what pydantic says of a list only because its entries are wrong."""
-    found = list(faults)
-    inner = {fault["loc"][:1] for fault in found if len(fault["loc"]) > 1}
+    """Drop pydantic's errors about a list that follow from errors in its entries."""
+    every = list(faults)
+    inner = {fault["loc"][:1] for fault in every if len(fault["loc"]) > 1}
     return [
-        fault for fault in found if not (fault["type"] == "too_short" and fault["loc"] in inner)
+        fault for fault in every if not (fault["type"] == "too_short" and fault["loc"] in inner)
     ]
 
 
 def describe(fault: ErrorDetails, keys: Mapping[str, Iterable[str]]) -> str:
-    """Say one validation error in a sentence.
+    """Describe one validation error in a sentence.
 
     Args:
-        fault: as pydantic lists it.
-        keys: the keys allowed in each table, by the table's name, or by its kind where a table
-            has kinds; the file's own top level is "".
+        fault: the error as pydantic lists it.
+        keys: allowed keys of each table, by the table's name, or by its kind if it has kinds; the
+            top level of the file is "".
     """
     place = _place(fault["loc"])
     text = _sentence(fault, keys)
@@ -42,7 +47,7 @@ def describe(fault: ErrorDetails, keys: Mapping[str, Iterable[str]]) -> str:
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
-    """Name a place in the file as a reader counts, from table 1."""
+    """Name a place in the file; tables are counted from 1."""
     match loc:
         case ():
             return ""
@@ -77,8 +82,8 @@ def _sentence(fault: ErrorDetails, keys: Mapping[str, Iterable[str]]) -> str:
         case "value_error":
             text = str(context["error"])
         case kind if kind in _LIMITS:
-            limit, words = _LIMITS[kind]
-            text = f"found {found!r}; allowed: {words} {context[limit]:g}"
+            limit, phrase = _LIMITS[kind]
+            text = f"found {found!r}; allowed: {phrase} {context[limit]:g}"
         case _:
             text = f"found {found!r}; {fault['msg']}"
     return text

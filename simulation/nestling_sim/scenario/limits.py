@@ -1,6 +1,6 @@
-"""The limits of a scenario's devices: given in units, or as multiples of what the task takes.
+"""The limits of a scenario's devices, given in units or as multiples of what the task needs.
 
-A multiple fits any task: how much a capacity and an offload take is known once it is trained.
+A multiple suits any task: what a capacity and an offload need is known once the task is trained.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Table(BaseModel):
-    """A table of the file, checked strictly: a quoted number is a typing slip, not a number."""
+    """A table of a scenario file, checked strictly: a quoted number is refused."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True
@@ -29,12 +29,12 @@ class Table(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What a bundle takes, whatever the device.
+    """What a bundle needs on any device.
 
     Attributes:
-        memory_bytes: of each capacity, smallest first.
-        macs: multiply-accumulates of each capacity, likewise.
-        offload_bytes: on the link for one input.
+        memory_bytes: memory of each capacity, smallest first.
+        macs: multiply-accumulates of each capacity, smallest first.
+        offload_bytes: bytes on the link for one offload.
     """
 
     memory_bytes: Sequence[int]
@@ -43,7 +43,7 @@ class Needs:
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
-        """Read them off a bundle's manifest."""
+        """Read the needs from a bundle's manifest."""
         return cls(
             memory_bytes=[entry.memory_bytes for entry in manifest.capacities],
             macs=[entry.macs for entry in manifest.capacities],
@@ -52,12 +52,12 @@ class Needs:
 
 
 def kilobytes(value: float) -> int:
-    """Bytes in so many kB of 1000 bytes."""
+    """Convert kB of 1000 bytes to bytes."""
     return round(value * 1000)
 
 
 class Memory(Table):
-    """What a resident capacity may hold: `memory_kb`, or just enough for one of the capacities."""
+    """The memory budget: `memory_kb`, or just enough for a capacity (`memory_for_capacity`)."""
 
     memory_kb: Positive | None = None
     memory_for_capacity: Annotated[int, Field(ge=1)] | None = None
@@ -68,10 +68,13 @@ class Memory(Table):
         return self
 
     def memory_bytes(self, needed: Sequence[int]) -> int:
-        """Spell the budget out in bytes.
+        """Return the budget in bytes.
+
+        For a capacity it is halfway between what that capacity and the next need; for the largest
+        it is twice what that needs.
 
         Args:
-            needed: bytes that each capacity takes, smallest first.
+            needed: bytes that each capacity needs, smallest first.
         """
         if self.memory_kb is not None:
             return kilobytes(self.memory_kb)
@@ -83,10 +86,10 @@ class Memory(Table):
 
 
 class AnswerLimits(Table):
-    """What one answer may take: in units, or as so many times what an offload takes.
+    """The limits on one answer, in units or as multiples of what an offload takes.
 
-    An offload here is the run of the largest capacity that the device's memory admits, and then
-    the transfer, over the device's link in fair conditions.
+    An offload here is a run of the largest capacity that the device's memory admits, followed by
+    the transfer over the device's link in fair conditions.
     """
 
     latency_ms: Positive | None = None
@@ -102,8 +105,8 @@ class AnswerLimits(Table):
         )
         return self
 
-    def spell_out(self, offload: "Offload") -> tuple[float, float]:
-        """Tell both limits, in milliseconds and in millijoules."""
+    def in_units(self, offload: "Offload") -> tuple[float, float]:
+        """Return the limits in milliseconds and in millijoules."""
         latency_ms = self.latency_ms or (self.latency_for_offloads or 0.0) * offload.latency_ms
         energy_mj = self.energy_mj or (self.energy_for_offloads or 0.0) * offload.energy_mj
         return latency_ms, energy_mj
@@ -111,7 +114,12 @@ class AnswerLimits(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Offload:
-    """What one offload takes, the device's own run before it included."""
+    """The cost of one offload, including the device's own run before it.
+
+    Attributes:
+        latency_ms: time from the start of the run to the cloud's answer.
+        energy_mj: energy of compute and radio.
+    """
 
     latency_ms: float
     energy_mj: float
@@ -120,15 +128,15 @@ class Offload:
 def offload_of(
     profile: str, link: str, memory_bytes: int, needs: Needs, *, mbit_s: float, rtt_ms: float
 ) -> Offload:
-    """Tell what an offload takes on a board.
+    """Return what an offload takes on a board in fair conditions.
 
     Args:
-        profile: the board.
-        link: the radio.
-        memory_bytes: that the device has in fair conditions.
-        needs: of the bundle.
-        mbit_s: throughput of the uplink in fair conditions.
-        rtt_ms: its round trip.
+        profile: name of the board.
+        link: name of the radio link.
+        memory_bytes: the device's memory budget.
+        needs: what the bundle needs.
+        mbit_s: throughput of the uplink, Mbit/s.
+        rtt_ms: round-trip time of the link, ms.
     """
     meter = _meter(profile, link)
     fair = Budget(link_mbit_s=mbit_s, link_rtt_ms=rtt_ms)
@@ -140,13 +148,13 @@ def offload_of(
     )
 
 
-@cache  # asked for at every input
+@cache  # called at every input
 def _meter(profile: str, link: str) -> ProfileMeter:
     return ProfileMeter(load_board(profile), load_link(link))
 
 
 def _fault(table: Table, what: str, *keys: str) -> str:
-    """Say what is wrong unless exactly one of the keys is given."""
+    """Return an error text unless exactly one of the keys is given."""
     given = [key for key in keys if getattr(table, key) is not None]
     if len(given) == 1:
         return ""
@@ -154,6 +162,6 @@ def _fault(table: Table, what: str, *keys: str) -> str:
 
 
 def _refuse(*faults: str) -> None:
-    found = [fault for fault in faults if fault]
-    if found:
-        raise ValueError("; ".join(found))
+    texts = [fault for fault in faults if fault]
+    if texts:
+        raise ValueError("; ".join(texts))

@@ -1,7 +1,7 @@
-"""A scenario: which devices run which task, and what conditions they meet.
+"""Reads scenarios: which devices run which task, and what conditions they meet.
 
-Scenarios are TOML files. The models below are the file's own tables; `Scenario.fleet` spells
-the device tables out as one `Device` each.
+Scenarios are TOML files, explained in docs/simulate.md. Each model below is a table of the file;
+`Scenario.fleet` expands the device tables into one `Device` for each device.
 """
 
 import tomllib
@@ -27,7 +27,7 @@ _BUILT_IN = files("nestling_sim") / "scenarios"
 
 
 class ScenarioError(SimError):
-    """A scenario that cannot be read, or that has unknown or impossible entries."""
+    """A scenario that cannot be read, or that has unknown or invalid entries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +36,13 @@ class Device:
 
     Attributes:
         device_id: `<profile>-<n>`, n from 1.
-        profile: name in the device profile table.
-        memory: what a resident capacity may hold.
-        limits: on time and energy of one answer.
-        link: name in the radio table.
-        mbit_s: throughput of the uplink, megabits per second.
-        rtt_ms: round trip of the link.
-        delivery: how it fetches its bundle.
+        profile: name of its board in the power table.
+        memory: memory budget of a resident capacity.
+        limits: limits on time and energy of one answer.
+        link: name of its radio link in the power table.
+        mbit_s: throughput of the uplink, Mbit/s.
+        rtt_ms: round-trip time of the link, ms.
+        delivery: protocol by which it fetches its bundle.
     """
 
     device_id: str
@@ -56,7 +56,7 @@ class Device:
 
 
 class OffloadTable(Table):
-    """`[offload]`: the target of the cloud, and an offload's deadline."""
+    """`[offload]`: the target for offloads, and the deadline of one offload."""
 
     share: Share = 0.0
     window: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -67,15 +67,15 @@ class OffloadTable(Table):
 
     @model_validator(mode="after")
     def _targets(self) -> Self:
-        """Nothing wished is more likely a slip than a fleet that never asks."""
+        """Require a target: without one, the fleet would never use the cloud."""
         others = (self.tolerated_risk, self.energy_per_input_mj, self.latency_per_input_ms)
         if "share" not in self.model_fields_set and not any(others):
-            raise ValueError("nothing is wished; give it a share, from 0 to 1")
+            raise ValueError("no target is given; give it a share, from 0 to 1")
         return self
 
 
 class DeviceTable(Memory, AnswerLimits):
-    """`[[devices]]`: `count` devices alike; kB are 1000 bytes."""
+    """`[[devices]]`: a number of identical devices; kB are 1000 bytes."""
 
     profile: Profile
     count: Annotated[int, Field(ge=1, le=1000)]
@@ -86,7 +86,7 @@ class DeviceTable(Memory, AnswerLimits):
 
 
 class FederatedTable(Table):
-    """`[federated]`: what the sensors do to the signal, and how the fleet learns from it."""
+    """`[federated]`: the drift of the sensors, and how the fleet learns from its streams."""
 
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
     speed: Annotated[float, Field(ge=0, lt=1)]
@@ -103,25 +103,27 @@ class _ConditionTable(Table):
     @model_validator(mode="after")
     def _starts_before_it_ends(self) -> Self:
         if self.start >= self.until:
-            raise ValueError(f"found from = {self.start} and until = {self.until}; from is smaller")
+            raise ValueError(
+                f"found from = {self.start} and until = {self.until}; from has to be smaller"
+            )
         return self
 
 
 class MemoryCondition(_ConditionTable, Memory):
-    """Less memory, or more; kB are 1000 bytes."""
+    """Another memory budget; kB are 1000 bytes."""
 
     kind: Literal["memory"]
 
 
 class BatteryCondition(_ConditionTable):
-    """A battery at this charge, 0 to 1."""
+    """A battery charge, 0 to 1."""
 
     kind: Literal["battery"]
     battery: Share
 
 
 class LinkCondition(_ConditionTable):
-    """Another throughput and round trip."""
+    """Another throughput and round-trip time of the link."""
 
     kind: Literal["link"]
     mbit_s: Annotated[float, Field(ge=0)]
@@ -129,7 +131,7 @@ class LinkCondition(_ConditionTable):
 
 
 class OutageCondition(_ConditionTable):
-    """No way to the cloud, which the device learns only by trying."""
+    """No connection to the cloud, which the device notices only when it tries to send."""
 
     kind: Literal["outage"]
 
@@ -163,7 +165,7 @@ class Scenario(Table):
         return self
 
     def fleet(self) -> tuple[Device, ...]:
-        """Spell out every device; numbers go on where two tables share a profile."""
+        """Return every device; numbers continue where two tables share a profile."""
         made: dict[str, int] = {}
         fleet: list[Device] = []
         for table in self.devices:
@@ -193,11 +195,11 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     """Read and check a scenario.
 
     Args:
-        name_or_path: a built-in scenario's name, or the path of a TOML file.
+        name_or_path: name of a built-in scenario, or path of a TOML file.
 
     Raises:
-        ScenarioError: no such scenario, not TOML, or entries that cannot be; the text names the
-            file, the key, what was found and what is allowed.
+        ScenarioError: there is no such scenario, it is not TOML, or it has invalid entries. The
+            text names the file, the key, what was found and what is allowed.
     """
     path = Path(name_or_path)
     if path.suffix != ".toml" and len(path.parts) == 1:
@@ -210,7 +212,7 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
 
 
 def built_in_scenarios() -> list[str]:
-    """Names that `load_scenario` knows without a path."""
+    """Return the names of the built-in scenarios."""
     return sorted(one.name.removesuffix(".toml") for one in _BUILT_IN.iterdir())
 
 

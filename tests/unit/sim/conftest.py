@@ -1,4 +1,4 @@
-"""A run as it looks in the middle of the project: nine devices, an outage, squeezed memory."""
+"""Evidence of a run with nine devices, an outage and reduced memory."""
 
 from collections import Counter
 from typing import Any

@@ -39,12 +39,12 @@ def test_help_names_the_built_in_scenarios(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         cli.main(["run", "--help"])
 
-    told = capsys.readouterr().out
+    text = capsys.readouterr().out
     for name in built_in_scenarios():
-        assert name in told
+        assert name in text
 
 
-def test_scenario_that_is_not_there_exits_with_1_and_makes_nothing(
+def test_unknown_scenario_exits_with_1_and_creates_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "runs"
@@ -56,7 +56,7 @@ def test_scenario_that_is_not_there_exits_with_1_and_makes_nothing(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_unwinds_and_a_second_one_does_not_cut_the_cleaning_short(
+def test_signal_unwinds_and_a_second_one_does_not_interrupt_the_clean_up(
     number: signal.Signals,
 ) -> None:
     before = signal.getsignal(number)

@@ -7,7 +7,7 @@ from nestling.v1.receipt_pb2 import Receipt, Route
 from nestling_device.commands.answer_format import answer_line
 from nestling_device.sources.source import Origin
 
-NOWHERE = Origin()
+NO_ORIGIN = Origin()
 
 
 def receipt(capacity: int = 2) -> Receipt:
@@ -24,8 +24,8 @@ def receipt(capacity: int = 2) -> Receipt:
     return made
 
 
-def test_json_has_all_that_a_program_needs() -> None:
-    assert json.loads(answer_line(receipt(), "run", NOWHERE, as_json=True)) == {
+def test_json_has_every_key() -> None:
+    assert json.loads(answer_line(receipt(), "run", NO_ORIGIN, as_json=True)) == {
         "input": 4,
         "answer": "run",
         "confidence": 0.75,
@@ -39,47 +39,47 @@ def test_json_has_all_that_a_program_needs() -> None:
     }
 
 
-def test_people_read_the_same_in_columns() -> None:
-    line = answer_line(receipt(0), "run", NOWHERE, as_json=False)
+def test_columns_hold_the_same_values() -> None:
+    line = answer_line(receipt(0), "run", NO_ORIGIN, as_json=False)
 
     assert line.split()[:4] == ["4", "run", "cloud", "escalated"]
     assert line.split()[4:] == ["1.25", "ms", "measured", "3.500", "mJ", "modelled", "87.5%"]
 
 
-def test_energy_that_nobody_knows_has_no_provenance() -> None:
+def test_unknown_energy_has_no_provenance() -> None:
     bare = receipt()
     del bare.energy[:]
 
     assert (
-        json.loads(answer_line(bare, "run", NOWHERE, as_json=True))["energy_provenance"]
+        json.loads(answer_line(bare, "run", NO_ORIGIN, as_json=True))["energy_provenance"]
         == "unspecified"
     )
 
 
 @pytest.mark.parametrize(("capacity", "confidence"), [(1, 0.25), (2, 0.75), (0, 0.875)])
-def test_confidence_is_that_of_whoever_answered(capacity: int, confidence: float) -> None:
-    line = answer_line(receipt(capacity), "run", NOWHERE, as_json=True)
+def test_confidence_is_that_of_the_option_that_answered(capacity: int, confidence: float) -> None:
+    line = answer_line(receipt(capacity), "run", NO_ORIGIN, as_json=True)
 
     assert json.loads(line)["confidence"] == confidence
 
 
-def test_confidence_is_unknown_where_the_device_did_not_look_at_the_input() -> None:
+def test_confidence_is_unknown_if_no_capacity_ran_on_the_input() -> None:
     unseen = receipt(0)
     del unseen.success[:]
 
-    assert json.loads(answer_line(unseen, "run", NOWHERE, as_json=True))["confidence"] is None
-    assert answer_line(unseen, "run", NOWHERE, as_json=False).endswith("-")
+    assert json.loads(answer_line(unseen, "run", NO_ORIGIN, as_json=True))["confidence"] is None
+    assert answer_line(unseen, "run", NO_ORIGIN, as_json=False).endswith("-")
 
 
-def test_answer_carries_the_names_that_its_input_has() -> None:
+def test_answer_carries_the_origin_of_its_input() -> None:
     origin = Origin(file="a\nb.npy", window=3, id="porch/1")
 
-    told = json.loads(answer_line(receipt(), "run", origin, as_json=True))
+    answer = json.loads(answer_line(receipt(), "run", origin, as_json=True))
 
-    assert (told["file"], told["window"], told["id"]) == ("a\nb.npy", 3, "porch/1")
+    assert (answer["file"], answer["window"], answer["id"]) == ("a\nb.npy", 3, "porch/1")
 
 
-def test_name_of_a_file_cannot_break_the_columns_into_two_lines() -> None:
+def test_line_break_in_a_file_name_is_escaped() -> None:
     line = answer_line(receipt(), "run", Origin(file="a\nb.npy", window=3), as_json=False)
 
     assert line.endswith("a\\nb.npy:3")

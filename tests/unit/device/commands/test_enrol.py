@@ -20,7 +20,7 @@ def read(file: object) -> EnrolmentToken:
     return _token(argparse.Namespace(token_file=str(file)))
 
 
-def test_token_is_read_with_an_editors_mark_before_it(
+def test_token_with_a_byte_order_mark_is_read(
     token: EnrolmentToken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marked = token.to_text().encode("utf-8-sig") + b"\r\n"
@@ -31,13 +31,13 @@ def test_token_is_read_with_an_editors_mark_before_it(
     assert read("-") == token
 
 
-def test_token_in_utf16_is_told_so(token: EnrolmentToken, tmp_path: Path) -> None:
+def test_token_in_utf16_is_refused_with_advice(token: EnrolmentToken, tmp_path: Path) -> None:
     (tmp_path / "porch.token").write_text(token.to_text(), "utf-16")
 
     with pytest.raises(EnrolmentError, match=r"porch\.token: this is UTF-16: save it as UTF-8"):
         read(tmp_path / "porch.token")
 
 
-def test_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_token_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(EnrolmentError, match=r"porch\.token cannot be read: No such file"):
         read(tmp_path / "porch.token")

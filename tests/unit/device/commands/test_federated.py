@@ -15,7 +15,7 @@ from tests.support import enrolled
 from tests.support.learning_fleet import learning_fleet, slow_tones
 
 
-def test_device_without_a_bundle_is_told_what_it_needs(
+def test_device_without_a_state_folder_is_refused_with_advice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--superlink", "127.0.0.1:1", "--root-certificates", str(tmp_path / "ca.pem")]
@@ -23,10 +23,10 @@ def test_device_without_a_bundle_is_told_what_it_needs(
 
     assert main(["federated", "join", *arguments]) == 1
 
-    assert f"{tmp_path} is no device's state folder" in capsys.readouterr().err
+    assert f"{tmp_path} is not a device's state folder" in capsys.readouterr().err
 
 
-def test_state_folder_is_the_one_of_the_configuration(
+def test_state_folder_is_taken_from_the_configuration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "device.toml"
@@ -36,7 +36,7 @@ def test_state_folder_is_the_one_of_the_configuration(
 
     assert main(["federated", "join", *arguments]) == 1
 
-    assert f"{tmp_path / 'configured'} is no device's state folder" in capsys.readouterr().err
+    assert f"{tmp_path / 'configured'} is not a device's state folder" in capsys.readouterr().err
 
 
 def test_state_of_another_device_is_refused(
@@ -54,7 +54,7 @@ def test_state_of_another_device_is_refused(
 
 @pytest.fixture
 def arguments(tiny_bundle: Path, tmp_path: Path) -> list[str]:
-    """Flags of a device that could join, if there were a SuperLink with certificates."""
+    """Return the flags of a device that lacks only a SuperLink and its certificates."""
     repository = shutil.copytree(tiny_bundle, tmp_path / "repository")
     (node,) = learning_fleet(repository, tmp_path, (2,)).nodes
     return [
@@ -65,13 +65,13 @@ def arguments(tiny_bundle: Path, tmp_path: Path) -> list[str]:
 
 
 def join(arguments: list[str], *other: str) -> int:
-    """Join with these flags, some of them with other values."""
+    """Run the command with these flags, some of them replaced."""
     values = dict(zip(arguments[::2], arguments[1::2], strict=True))
     values.update(zip(other[::2], other[1::2], strict=True))
-    return main(["federated", "join", *(word for pair in values.items() for word in pair)])
+    return main(["federated", "join", *(text for pair in values.items() for text in pair)])
 
 
-def test_supernode_starts_without_what_a_shell_has_set_for_python(
+def test_supernode_starts_without_the_shells_variables_for_interactive_python(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "ca.pem").touch()
@@ -88,14 +88,14 @@ def test_supernode_starts_without_what_a_shell_has_set_for_python(
     assert started[0]["FLWR_TELEMETRY_ENABLED"] == "0"
 
 
-def test_device_tells_what_it_brings_before_it_waits_for_rounds(
+def test_device_prints_its_contribution_before_it_waits_for_rounds(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert join(arguments) == 1  # for want of certificates
+    assert join(arguments) == 1  # because the certificates are missing
 
-    said = capsys.readouterr()
-    assert re.search(r"^device-1: bundle tiny-1-\w+, capacity 2, \d+ examples", said.out)
-    assert "ca.pem does not exist" in said.err
+    output = capsys.readouterr()
+    assert re.search(r"^device-1: bundle tiny-1-\w+, capacity 2, \d+ examples", output.out)
+    assert "ca.pem does not exist" in output.err
 
 
 FEW = slow_tones(4, seed=1)
@@ -109,18 +109,18 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("what", UNUSABLE)
-def test_examples_that_no_round_could_use_are_refused_when_the_device_joins(
+def test_unusable_examples_are_refused_when_the_device_joins(
     what: str, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arrays, words = UNUSABLE[what]
+    arrays, message = UNUSABLE[what]
     np.savez(tmp_path / "mine.npz", **arrays)
 
     assert join(arguments, "--data", str(tmp_path / "mine.npz")) == 1
 
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_examples_that_are_not_there_are_refused_when_the_device_joins(
+def test_missing_examples_are_refused_when_the_device_joins(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert join(arguments, "--data", "/absent.npz") == 1

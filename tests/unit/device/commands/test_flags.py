@@ -30,14 +30,14 @@ def read(*arguments: str) -> Config:
         ("imu", "imu", ""),
     ],
 )
-def test_source_is_a_file_or_a_kind_with_its_place(text: str, kind: str, path: str) -> None:
+def test_source_is_a_file_or_a_kind_with_a_path(text: str, kind: str, path: str) -> None:
     source = read("--source", text).source
 
     assert (source.kind, source.path) == (kind, path)
 
 
 @pytest.mark.parametrize("text", ["", "day.txt", "telepathy", "folders:/in"])
-def test_other_sources_are_refused_with_those_there_are(
+def test_unknown_source_is_refused_with_the_allowed_ones(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -46,7 +46,7 @@ def test_other_sources_are_refused_with_those_there_are(
     assert "allowed: FILE.npy, folder:DIR, socket:PATH" in capsys.readouterr().err
 
 
-def test_flags_that_are_not_given_leave_the_file_as_it_is(tmp_path: Path) -> None:
+def test_flags_override_only_their_own_settings(tmp_path: Path) -> None:
     path = tmp_path / "device.toml"
     path.write_text('[device]\nid = "porch"\n[budget]\nmemory_kb = 7\nlatency_ms = 9\n')
 
@@ -56,5 +56,5 @@ def test_flags_that_are_not_given_leave_the_file_as_it_is(tmp_path: Path) -> Non
     assert config.budget.latency_ms == 11
 
 
-def test_without_file_and_flags_there_are_defaults() -> None:
+def test_defaults_apply_without_file_and_flags() -> None:
     assert read() == Config()

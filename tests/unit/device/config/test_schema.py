@@ -10,7 +10,7 @@ from nestling_device.config.schema import Config, ConfigError, read_config, with
 SHIPPED = Path(__file__).parents[4] / "deploy" / "raspberry-pi" / "device.toml"
 
 
-def refused(folder: Path, text: str) -> str:
+def error_of(folder: Path, text: str) -> str:
     path = folder / "device.toml"
     path.write_text(text, "utf-8")
     with pytest.raises(ConfigError) as caught:
@@ -19,7 +19,7 @@ def refused(folder: Path, text: str) -> str:
     return str(caught.value)
 
 
-def test_empty_file_is_the_defaults(tmp_path: Path) -> None:
+def test_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "device.toml"
     path.touch()
 
@@ -41,7 +41,7 @@ def test_every_kind_of_value_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("[budgets]\n", "unknown table 'budgets', did you mean 'budget'? allowed: device, cloud"),
         ("id = 'x'\n", "unknown table 'id'; allowed: device, cloud"),
@@ -69,43 +69,45 @@ def test_every_kind_of_value_is_read(tmp_path: Path) -> None:
         ("[device\n", "is not TOML"),
     ],
 )
-def test_what_is_not_allowed_is_named_with_what_is(tmp_path: Path, text: str, words: str) -> None:
-    assert words in refused(tmp_path, text)
+def test_invalid_entry_is_named_with_what_is_allowed(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    assert message in error_of(tmp_path, text)
 
 
-def test_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file or directory; name another with --config"):
         read_config(tmp_path / "device.toml")
 
 
-def test_file_that_is_no_text_says_so(tmp_path: Path) -> None:
+def test_file_in_utf16_is_refused(tmp_path: Path) -> None:
     (tmp_path / "device.toml").write_bytes("[device]\n".encode("utf-16"))
 
     with pytest.raises(ConfigError, match=r"device\.toml: this is UTF-16: save it as UTF-8"):
         read_config(tmp_path / "device.toml")
 
 
-def test_mark_of_an_editor_before_the_text_does_no_harm(tmp_path: Path) -> None:
+def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "device.toml").write_text('[device]\nid = "porch"\n', "utf-8-sig")
 
     assert read_config(tmp_path / "device.toml").device.id == "porch"
 
 
-def test_address_with_a_scheme_is_told_how_to_write_it(tmp_path: Path) -> None:
+def test_address_with_a_scheme_is_refused_with_the_format(tmp_path: Path) -> None:
     (tmp_path / "device.toml").write_text('[cloud]\naddress = "https://cloud.lan:8500"\n')
 
     with pytest.raises(ConfigError, match="HOST:PORT without https://"):
         read_config(tmp_path / "device.toml")
 
 
-def test_values_given_go_before_those_of_the_file() -> None:
+def test_given_values_replace_those_of_the_configuration() -> None:
     config = with_values(Config(), {("device", "id"): "porch", ("budget", "memory_kb"): 7.0})
 
     assert (config.device.id, config.budget.memory_kb) == ("porch", 7.0)
     assert config.cloud == Config().cloud
 
 
-def test_shipped_file_is_read_and_has_every_key() -> None:
+def test_shipped_file_is_valid_and_has_every_key() -> None:
     config = read_config(SHIPPED)
     keys = tomllib.loads(SHIPPED.read_text("utf-8"))
 
@@ -129,7 +131,7 @@ def test_shipped_file_explains_every_key_and_its_default() -> None:
     assert all(re.search("Default: ", comment) for comment in explained)
 
 
-def test_shipped_file_says_the_defaults_except_for_where_a_service_keeps_its_state() -> None:
+def test_shipped_file_has_the_defaults_except_for_the_state_folder() -> None:
     config = read_config(SHIPPED)
 
     assert config.device.state == "/var/lib/nestling"

@@ -17,7 +17,7 @@ def write(folder: Path, **arrays: Any) -> Path:
     return path
 
 
-def test_last_fifth_of_every_stretch_is_held_out_with_a_window_between() -> None:
+def test_last_fifth_of_every_stretch_is_held_out_with_a_gap_of_one_window() -> None:
     labels = np.array([0] * 10 + [1] * 5 + [0] * 3)
     windows = np.arange(18, dtype=np.float32).reshape(18, 1, 1)
 
@@ -29,7 +29,7 @@ def test_last_fifth_of_every_stretch_is_held_out_with_a_window_between() -> None
     assert found.held_out_labels.tolist() == [0, 0, 1]
 
 
-def test_stretches_too_short_to_part_are_learned_from() -> None:
+def test_stretches_too_short_to_split_are_trained_on() -> None:
     found = split(WINDOWS[:4], np.array([0, 1, 0, 1]))
 
     assert len(found.inputs) == 4
@@ -37,7 +37,7 @@ def test_stretches_too_short_to_part_are_learned_from() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_of_labels_that_alternate_the_last_fifth_of_every_class_is_held_out(classes: int) -> None:
+def test_last_fifth_of_every_class_is_held_out_if_labels_alternate(classes: int) -> None:
     labels = np.arange(10 * classes) % classes
     windows = np.arange(10 * classes, dtype=np.float32).reshape(-1, 1, 1)
 
@@ -46,11 +46,13 @@ def test_of_labels_that_alternate_the_last_fifth_of_every_class_is_held_out(clas
     border = 8 * classes
     assert found.held_out_inputs.flatten().tolist() == [*range(border, 10 * classes)]
     assert found.held_out_labels.tolist() == [*range(classes)] * 2
-    assert found.inputs.flatten().tolist() == [*range(border - 1)]  # one between them
+    assert found.inputs.flatten().tolist() == [
+        *range(border - 1)
+    ]  # one window lies between the parts
     assert set(found.labels.tolist()) == set(range(classes))
 
 
-def test_class_without_a_long_stretch_is_held_out_beside_one_that_has_some() -> None:
+def test_class_without_a_long_stretch_is_held_out_too() -> None:
     labels = np.array([0] * 10 + [1, 0] * 5)
 
     found = split(np.zeros((20, 1, 1), np.float32), labels)
@@ -58,7 +60,7 @@ def test_class_without_a_long_stretch_is_held_out_beside_one_that_has_some() -> 
     assert sorted(found.held_out_labels.tolist()) == [0, 0, 1]
 
 
-def test_nothing_is_in_both_parts_and_no_neighbour_is_before_what_is_held_out() -> None:
+def test_parts_share_no_window_and_have_a_gap_before_each_held_out_one() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
         labels = rng.integers(0, 4, rng.integers(2, 60))
@@ -95,14 +97,14 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_file_that_nothing_can_be_learned_from_is_refused(fault: str, tmp_path: Path) -> None:
-    arrays, words = FAULTS[fault]
+def test_unusable_examples_are_refused(fault: str, tmp_path: Path) -> None:
+    arrays, message = FAULTS[fault]
 
-    with pytest.raises(ExamplesError, match=words):
+    with pytest.raises(ExamplesError, match=message):
         read_examples(write(tmp_path, **arrays), SHAPE, classes=3)
 
 
-def test_file_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_an_npz_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("windows")
     (tmp_path / "empty.npz").write_bytes(b"")
     np.save(tmp_path / "alone.npz.npy", WINDOWS)
@@ -114,7 +116,7 @@ def test_file_that_is_none_is_refused(tmp_path: Path) -> None:
             read_examples(tmp_path / name, SHAPE, classes=3)
 
 
-def test_file_that_cannot_be_opened_is_told_with_the_systems_reason(tmp_path: Path) -> None:
+def test_file_that_cannot_be_opened_is_refused_with_the_systems_reason(tmp_path: Path) -> None:
     with pytest.raises(ExamplesError, match=r"missing\.npz: No such file or directory; name"):
         read_examples(tmp_path / "missing.npz", SHAPE, classes=3)
     with pytest.raises(ExamplesError, match="Is a directory"):

@@ -41,7 +41,7 @@ def test_every_capacity_of_the_prefix_learns() -> None:
         assert after > before + 0.2
 
 
-def test_normalisation_of_larger_capacities_is_left_alone() -> None:
+def test_normalization_of_larger_capacities_is_unchanged() -> None:
     before, after = arrays_of(student()), arrays_of(trained(1))
 
     larger = [name for name in before if ".capacities.1." in name or ".capacities.2." in name]
@@ -53,14 +53,14 @@ def test_normalisation_of_larger_capacities_is_left_alone() -> None:
     )
 
 
-def test_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+def test_weights_depend_on_the_seed_and_on_nothing_else() -> None:
     one, again, other = (arrays_of(trained(3, seed)) for seed in (1, 1, 2))
 
     assert all(np.array_equal(one[name], again[name]) for name in one)
     assert not np.array_equal(one["head"], other["head"])
 
 
-def test_training_that_leads_nowhere_is_an_error() -> None:
+def test_training_that_diverges_is_an_error() -> None:
     wild = LocalRecipe(epochs=8, batch=16, learning_rate=1e30)
 
     with pytest.raises(LocalTrainingError, match="the loss is"):
@@ -74,7 +74,7 @@ def test_too_few_examples_are_an_error() -> None:
         train_prefix(student(), one, 1, RECIPE, torch.Generator())
 
 
-def test_without_held_out_data_there_is_no_accuracy() -> None:
+def test_accuracy_without_held_out_data_is_zero() -> None:
     nothing = np.zeros((0, 2, 16), np.float32)
 
     assert accuracy(student(), nothing, np.zeros(0, np.int64), 1) == 0.0

@@ -26,14 +26,14 @@ def saved(folder: Path, array: NDArray[np.generic]) -> Path:
     return path
 
 
-def test_recording_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+def test_saved_recording_is_read_unchanged(tmp_path: Path) -> None:
     windows = np.arange(24, dtype=np.float32).reshape(4, *SHAPE)
 
     np.testing.assert_array_equal(windows, read_recording(saved(tmp_path, windows), SHAPE))
 
 
 @pytest.mark.parametrize(
-    ("array", "words"),
+    ("array", "message"),
     [
         (np.zeros((4, 3, 2), np.float32), "is needed"),
         (np.zeros(SHAPE, np.float32), "is needed"),
@@ -61,10 +61,10 @@ def test_recording_comes_back_as_it_was_saved(tmp_path: Path) -> None:
         "pickle",
     ],
 )
-def test_array_that_is_no_recording_is_refused(
-    tmp_path: Path, array: NDArray[np.generic], words: str
+def test_unsuitable_array_is_refused(
+    tmp_path: Path, array: NDArray[np.generic], message: str
 ) -> None:
-    with pytest.raises(SourceError, match=words):
+    with pytest.raises(SourceError, match=message):
         read_recording(saved(tmp_path, array), SHAPE)
 
 
@@ -72,7 +72,7 @@ def test_array_that_is_no_recording_is_refused(
     "dtype", ["<f8", ">f8", ">f4", "<f2", "i1", ">u2", "<i8", "u8"], ids=lambda name: name
 )
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_numbers_of_any_type_and_order_are_read_as_float32(
+def test_any_number_type_and_memory_order_is_read_as_float32(
     tmp_path: Path, dtype: str, order: Literal["C", "F"]
 ) -> None:
     values = np.arange(24).reshape(4, *SHAPE)
@@ -96,7 +96,7 @@ def test_float64_is_rounded_to_the_nearest_float32(tmp_path: Path) -> None:
         st.sampled_from(["i1", "u1", "<i2", ">i4", "<i8", "<u8", "<f2", "<f8", ">f8"]), (2, *SHAPE)
     )
 )
-def test_what_is_taken_is_finite_and_whole_numbers_are_exact(array: NDArray[Any]) -> None:
+def test_accepted_values_are_finite_and_whole_numbers_are_exact(array: NDArray[Any]) -> None:
     try:
         found = to_windows(array, SHAPE)
     except ValueError:
@@ -107,7 +107,7 @@ def test_what_is_taken_is_finite_and_whole_numbers_are_exact(array: NDArray[Any]
         assert found.astype(array.dtype).tolist() == array.tolist()
 
 
-def test_pipe_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> None:
+def test_pipe_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "day.npy")
 
     with pytest.raises(SourceError, match="not a regular file"):
@@ -123,7 +123,7 @@ def _zip() -> bytes:
 @pytest.mark.parametrize(
     "data", [b"", b"text", b"\x93NUMPY\x01\x00v\x00", _zip()], ids=["", "text", "cut short", "npz"]
 )
-def test_file_that_is_no_array_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_file_that_is_not_an_array_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "day.npy"
     path.write_bytes(data)
 
@@ -146,7 +146,7 @@ def test_golden_inputs_are_a_source(tmp_path: Path) -> None:
 
 
 @given(length=st.integers(1, 5), count=st.integers(0, 12))
-def test_replay_begins_again_where_the_windows_run_out(length: int, count: int) -> None:
+def test_replay_starts_over_after_the_last_window(length: int, count: int) -> None:
     source = Replay(np.arange(length, dtype=np.float32), "day.npy")
 
     taken = [source.take(0) for _ in range(count)]

@@ -10,7 +10,7 @@ from nestling_sim.figures.evaluation import (
     rivals_urgency,
 )
 
-# Eight inputs; the cloud is right where the device is wrong, and once both.
+# Eight inputs; the cloud is right where the device is wrong, and both are right once.
 DEVICE = [1, 0, 0, 1, 1, 1, 0, 1]
 CLOUD = [0, 1, 1, 1, 0, 1, 1, 0]
 OFFLOADED = [0, 1, 0, 0, 0, 1, 1, 0]
@@ -41,32 +41,32 @@ def evaluation(cloud_open: list[int] | None = None) -> Evaluation:
     )
 
 
-def test_nothing_sent_is_the_device_alone_and_all_sent_the_cloud_alone() -> None:
+def test_accuracy_is_the_devices_if_nothing_is_sent_and_the_clouds_if_all_is() -> None:
     both = evaluation()
 
     assert accuracy_at(both, FALLING, 0) == np.mean(DEVICE)
     assert accuracy_at(both, FALLING, 8) == np.mean(CLOUD)
 
 
-def test_most_urgent_inputs_go_whichever_device_has_them() -> None:
-    # FALLING is largest at input 0 (right -> wrong) and 4 (right -> wrong), then 1 (won)
+def test_most_urgent_inputs_are_sent_first() -> None:
+    # FALLING is largest at inputs 0 and 4, which become wrong, and then at 1, which becomes right.
     assert accuracy_at(evaluation(), FALLING, 3) == np.mean([0, 1, 0, 1, 0, 1, 0, 1])
 
 
-def test_input_that_could_not_be_sent_keeps_the_devices_answer() -> None:
+def test_input_without_the_cloud_as_an_option_keeps_the_devices_answer() -> None:
     closed = evaluation(cloud_open=[0, 1, 1, 1, 0, 1, 1, 1])
 
-    # the two most urgent may not go, so the next ones do
+    # The two most urgent inputs cannot be sent, so the next ones are.
     assert accuracy_at(closed, FALLING, 2) == np.mean([1, 1, 0, 1, 1, 1, 0, 1])
 
 
-def test_more_offloads_than_open_inputs_send_all_that_are_open() -> None:
+def test_no_more_inputs_are_sent_than_have_the_cloud_as_an_option() -> None:
     closed = evaluation(cloud_open=[0] * 8)
 
     assert accuracy_at(closed, FALLING, 8) == np.mean(DEVICE)
 
 
-def test_oracle_sends_what_only_the_cloud_knows_first_and_what_only_the_device_knows_last() -> None:
+def test_oracle_ranks_inputs_by_whether_the_cloud_corrects_the_device() -> None:
     urgency = evaluation().urgency["oracle"]
 
     assert urgency.tolist() == [-1, 1, 1, 0, -1, 0, 1, -1]
@@ -75,7 +75,7 @@ def test_oracle_sends_what_only_the_cloud_knows_first_and_what_only_the_device_k
 
 
 @pytest.mark.parametrize("router", ["multiplexer", "max-softmax", "oracle", "random"])
-def test_every_curve_leads_from_device_only_to_cloud_only(router: str) -> None:
+def test_every_curve_runs_from_device_only_to_cloud_only(router: str) -> None:
     drawn = curves(evaluation())
 
     shares = [share for share, _ in drawn[router]]
@@ -84,7 +84,7 @@ def test_every_curve_leads_from_device_only_to_cloud_only(router: str) -> None:
     assert drawn[router][-1] == drawn["cloud-only"][0] == (1.0, sum(CLOUD) / 8)
 
 
-def test_curves_are_drawn_as_if_the_cloud_had_been_open() -> None:
+def test_curves_assume_that_the_cloud_is_always_available() -> None:
     closed = evaluation(cloud_open=[0] * 8)
 
     assert curves(closed) == curves(evaluation())

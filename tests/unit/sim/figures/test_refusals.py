@@ -1,4 +1,4 @@
-"""Why inputs could not go to the cloud: by device, with what was needed and what was allowed."""
+"""Reasons for which inputs could not go to the cloud, with the figures needed and allowed."""
 
 import io
 from dataclasses import replace
@@ -20,7 +20,7 @@ SIZE = offload_bytes((3, 32, 32))
 
 @pytest.fixture
 def row(evidence: Evidence) -> ReceiptRow:
-    """A picture that stays on a Pi Zero because its offload needs 65.7 mJ of 60."""
+    """A receipt of a picture that stays on a Pi Zero: its offload needs 65.7 of at most 60 mJ."""
     return replace(
         evidence.receipts[0],
         device="pi-zero-2w-1",
@@ -36,24 +36,24 @@ def row(evidence: Evidence) -> ReceiptRow:
     )
 
 
-def test_every_reason_for_which_nothing_was_sent_is_counted() -> None:
+def test_every_reason_for_not_sending_is_counted() -> None:
     names = {receipt_pb2.Reason.Name(one)[len("REASON_") :].lower() for one in NOT_ASKED}
 
     assert set(NOT_SENT) == names | FALLBACKS
 
 
-def test_energy_limit_is_told_with_both_figures_and_the_device_it_shuts_out(
+def test_energy_limit_is_reported_with_both_figures_and_the_device_that_never_sends(
     row: ReceiptRow,
 ) -> None:
     other = replace(row, device="pi-4b-1", reason="accepted")
 
     found = not_sent([row, replace(row, input_index=1), other])
 
-    told = {"inputs": 2, "needed": 65.697, "allowed": 60.0, "unit": "mJ"}
+    entry = {"inputs": 2, "needed": 65.697, "allowed": 60.0, "unit": "mJ"}
     assert found == {
         "inputs": 2,
         "reasons": {"energy_limit": 2},
-        "devices": {"pi-zero-2w-1": {"energy_limit": told}},
+        "devices": {"pi-zero-2w-1": {"energy_limit": entry}},
         "never": ["pi-zero-2w-1"],
     }
 
@@ -68,16 +68,16 @@ def test_input_over_two_limits_counts_for_both(row: ReceiptRow) -> None:
     assert latency["needed"] == pytest.approx(20 + SIZE * 8 / 5e3, abs=1e-3)
 
 
-def test_limit_that_is_exceeded_only_after_the_devices_run_counts_that_run(
+def test_limit_exceeded_only_after_the_devices_run_includes_that_run(
     row: ReceiptRow,
 ) -> None:
     found = not_sent([replace(row, budget_energy_mj=66.0)])
 
-    told = found["devices"]["pi-zero-2w-1"]["energy_limit"]
-    assert (told["needed"], told["allowed"]) == (pytest.approx(66.127), 66.0)
+    entry = found["devices"]["pi-zero-2w-1"]["energy_limit"]
+    assert (entry["needed"], entry["allowed"]) == (pytest.approx(66.127), 66.0)
 
 
-def test_battery_link_and_failures_are_told_apart(row: ReceiptRow) -> None:
+def test_battery_link_and_failures_are_counted_separately(row: ReceiptRow) -> None:
     rows = [
         replace(row, reason="low_battery", budget_energy_mj=240.0, budget_battery=0.04),
         replace(row, reason="no_link", budget_link_mbit_s=0.0, offload_bytes=0),
@@ -97,7 +97,7 @@ def test_battery_link_and_failures_are_told_apart(row: ReceiptRow) -> None:
     assert found["never"] == []
 
 
-def test_report_and_terminal_say_which_devices_never_could_send_and_what_was_missing(
+def test_report_and_terminal_name_devices_that_could_never_send_and_the_cause(
     evidence: Evidence, row: ReceiptRow
 ) -> None:
     rows = [row, *(one for one in evidence.receipts if one.device != row.device)]
@@ -110,26 +110,30 @@ def test_report_and_terminal_say_which_devices_never_could_send_and_what_was_mis
 
     for text in (report_page(shut), console.export_text()):
         plain = text.replace("\u00a0", " ")
-        assert "pi-zero-2w-1: energy limit (an offload needs 65.7 mJ, allowed are 60.0 mJ)" in plain
-    assert "1 of 9 devices never could" in report_page(shut)
+        assert (
+            "pi-zero-2w-1: energy limit (an offload needs 65.7 mJ, the limit is 60.0 mJ)" in plain
+        )
+    assert "1 of 9 devices could never send" in report_page(shut)
     assert ("pi-zero-2w-1", "energy limit", "1", "65.7 mJ", "60.0 mJ") in by_device(
         shut.summary
     ).rows
 
 
-def test_run_without_refusals_says_so_and_is_quiet_on_the_terminal(evidence: Evidence) -> None:
+def test_run_without_refusals_is_stated_on_the_page_and_omitted_on_the_terminal(
+    evidence: Evidence,
+) -> None:
     rows = [replace(one, reason="accepted") for one in evidence.receipts]
     summary = {**evidence.summary, "not_sent": not_sent(rows)}
     console = Console(width=200, record=True, file=io.StringIO())
 
     console.print(summary_table(summary))
 
-    assert "every input could have gone" in report_page(replace(evidence, summary=summary))
+    assert "every input could have been sent" in report_page(replace(evidence, summary=summary))
     assert "not sent" not in console.export_text()
     assert reasons_line(summary["not_sent"]) == ""
 
 
-def test_report_and_terminal_say_that_recordings_are_shared(evidence: Evidence) -> None:
+def test_report_and_terminal_state_that_recordings_are_shared(evidence: Evidence) -> None:
     summary = {**evidence.summary, "devices": 100, "dealt_again": 58}
     console = Console(width=200, record=True, file=io.StringIO())
 

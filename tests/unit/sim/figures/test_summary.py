@@ -17,7 +17,7 @@ from nestling_sim.scenario.scenario import load_scenario
 
 SHAPE = [6, 100]
 MACS = (60_000, 200_000, 400_000, 800_000)
-# What the issue promises to whoever reads summary.json.
+# The keys that readers of summary.json may rely on.
 KEYS = {
     "task": None,
     "seed": None,
@@ -47,7 +47,7 @@ KEYS = {
 
 @pytest.fixture
 def rows(evidence: Evidence) -> list[ReceiptRow]:
-    """Three inputs of one device, two of another: a switch, a fallback and two offloads."""
+    """Receipts of two devices, with a switch, a fallback and two offloads."""
     like = replace(evidence.receipts[0], budget_link_mbit_s=5.0, route="capacity-2")
     like = replace(like, reason="accepted", resident_capacity=2, bytes_up=0, latency_ms=1.0)
     like = replace(like, energy_compute_mj=2.0, energy_radio_mj=0.0)
@@ -137,7 +137,7 @@ def test_summary_has_every_guaranteed_key_and_is_json(rows: list[ReceiptRow]) ->
     assert found == json.loads(json.dumps(found, allow_nan=False))
 
 
-def test_counts_follow_from_the_receipts(rows: list[ReceiptRow]) -> None:
+def test_counts_are_taken_from_the_receipts(rows: list[ReceiptRow]) -> None:
     found = summary(rows)
 
     assert (found["devices"], found["inputs"], found["answered"]) == (2, 5, 5)
@@ -150,13 +150,13 @@ def test_counts_follow_from_the_receipts(rows: list[ReceiptRow]) -> None:
     assert [one["bytes"] for one in found["capacities"]] == [1000, 3000, 6000, 10_000]
 
 
-def test_switch_is_a_change_within_a_device_and_not_from_one_to_the_next(
+def test_switches_are_counted_within_each_device(
     rows: list[ReceiptRow],
 ) -> None:
     assert summary(rows)["capacity_switches"] == 1
 
 
-def test_accuracies_are_of_the_same_inputs(rows: list[ReceiptRow]) -> None:
+def test_accuracies_are_computed_on_the_same_inputs(rows: list[ReceiptRow]) -> None:
     assert summary(rows)["accuracy"] == {
         "device_only": 0.4,
         "cloud_only": 0.8,
@@ -176,7 +176,7 @@ def test_receipt_that_is_not_stored_is_lost(rows: list[ReceiptRow]) -> None:
     assert found == {"sent": 5, "stored": 4, "lost": 1, "duplicate": 0}
 
 
-def test_input_that_is_stored_twice_is_a_duplicate_and_hides_no_loss(
+def test_duplicate_receipt_does_not_hide_a_lost_one(
     rows: list[ReceiptRow],
 ) -> None:
     again = replace(rows[0], sequence=99, outbox_id="1" * 32)
@@ -186,7 +186,7 @@ def test_input_that_is_stored_twice_is_a_duplicate_and_hides_no_loss(
     assert found == {"sent": 5, "stored": 5, "lost": 1, "duplicate": 1}
 
 
-def test_hybrid_energy_is_the_receipts_and_each_total_is_the_sum_of_its_sources(
+def test_hybrid_energy_is_from_the_receipts_and_totals_are_sums_of_their_sources(
     rows: list[ReceiptRow],
 ) -> None:
     energy = summary(rows)["energy_mj_per_input"]
@@ -211,7 +211,7 @@ def test_device_only_runs_the_resident_capacity_on_the_devices_board(
     assert energy["device_only"] == pytest.approx(np.mean(each))
 
 
-def test_cloud_only_sends_every_input_over_the_link_of_its_moment(rows: list[ReceiptRow]) -> None:
+def test_cloud_only_sends_every_input_over_its_current_link(rows: list[ReceiptRow]) -> None:
     slow = [replace(rows[0], budget_link_mbit_s=0.3), *rows[1:]]
     size, wifi = offload_bytes(SHAPE), load_link("wifi")
     each = [wifi.transfer_mj(size, mbit_s) for mbit_s in (0.3, 5.0, 5.0, 5.0, 5.0)]
@@ -219,7 +219,7 @@ def test_cloud_only_sends_every_input_over_the_link_of_its_moment(rows: list[Rec
     assert summary(slow)["energy_mj_per_input"]["cloud_only"] == pytest.approx(np.mean(each))
 
 
-def test_input_without_a_link_costs_cloud_only_what_it_costs_in_fair_conditions(
+def test_cloud_only_uses_fair_conditions_for_an_input_without_a_link(
     rows: list[ReceiptRow],
 ) -> None:
     cut = [replace(rows[0], budget_link_mbit_s=0.0), *rows[1:]]

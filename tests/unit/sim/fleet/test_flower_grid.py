@@ -9,11 +9,11 @@ def ask(node: int) -> Message:
     return Message(RecordDict(), node, MessageType.QUERY, group_id="1")
 
 
-def say_id(message: Message, context: Context) -> Message:
+def reply_id(message: Message, context: Context) -> Message:
     count = int(str(context.state.config_records.get("count", {"n": 0})["n"])) + 1
     context.state["count"] = ConfigRecord({"n": count})
-    said = ConfigRecord({"id": str(context.node_config["id"]), "times": count})
-    return Message(RecordDict({"config": said}), reply_to=message)
+    config = ConfigRecord({"id": str(context.node_config["id"]), "times": count})
+    return Message(RecordDict({"config": config}), reply_to=message)
 
 
 def answers(replies: object) -> list[tuple[int, str, int]]:
@@ -27,8 +27,8 @@ def answers(replies: object) -> list[tuple[int, str, int]]:
     ]
 
 
-def test_nodes_answer_in_order_each_with_a_context_that_it_keeps() -> None:
-    grid = LocalGrid(say_id, NODES)
+def test_nodes_reply_in_order_each_with_a_persistent_context() -> None:
+    grid = LocalGrid(reply_id, NODES)
     first, second = grid.get_node_ids()
 
     replies = grid.send_and_receive([ask(second), ask(first), ask(second)])
@@ -36,19 +36,19 @@ def test_nodes_answer_in_order_each_with_a_context_that_it_keeps() -> None:
     assert answers(replies) == [(second, "attic", 1), (first, "porch", 1), (second, "attic", 2)]
 
 
-def test_pulled_reply_is_gone() -> None:
-    grid = LocalGrid(say_id, NODES)
+def test_pulled_reply_is_removed() -> None:
+    grid = LocalGrid(reply_id, NODES)
     sent = list(grid.push_messages([ask(2)]))
 
     assert len(list(grid.pull_messages(sent))) == 1
     assert list(grid.pull_messages(sent)) == []
 
 
-def test_client_that_fails_is_an_answer_and_ends_nothing() -> None:
+def test_failure_of_a_client_becomes_its_reply() -> None:
     def fail(message: Message, context: Context) -> Message:
         if context.node_config["id"] == "porch":
             raise RuntimeError("the battery is empty")
-        return say_id(message, context)
+        return reply_id(message, context)
 
     bad, good = LocalGrid(fail, NODES).send_and_receive([ask(2), ask(3)])
 

@@ -10,7 +10,7 @@ from nestling_sim.fleet.links import CuttableLink
 @pytest.mark.parametrize(
     ("fault", "pauses"), [(errno.EMFILE, True), (errno.ENFILE, True), (errno.ECONNABORTED, False)]
 )
-def test_link_that_has_no_file_for_a_connection_pauses(fault: int, pauses: bool) -> None:
+def test_link_without_a_free_file_descriptor_pauses(fault: int, pauses: bool) -> None:
     link = CuttableLink("pi-4b-1", "127.0.0.1", 1)
     loop = link._loop = mock.Mock()
     listener = link._listener = mock.Mock(spec=socket.socket)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Running:
-    """A device that has no answer to huge values."""
+    """A fake device that has no answer to huge values."""
 
     def __init__(self) -> None:
         self.answered: list[int] = []

@@ -1,4 +1,4 @@
-"""A fleet starts a few devices at a time, together or not at all."""
+"""A fleet starts a few devices at a time, and as a whole or not at all."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from nestling_sim.fleet.start_gate import FleetStart, NotStartedError
 from tests.support.processes import DEADLINE_S, until
 
 
-def test_few_start_at_once_and_none_goes_on_before_all_are_up() -> None:
+def test_eight_start_at_once_and_none_goes_on_before_all_are_up() -> None:
     start, starting, may_finish = FleetStart(40), threading.Semaphore(0), threading.Semaphore(0)
     up: list[int] = []
 
@@ -31,7 +31,7 @@ def test_few_start_at_once_and_none_goes_on_before_all_are_up() -> None:
     assert not ninth
 
 
-def test_device_that_fails_to_start_keeps_the_others_from_going_on() -> None:
+def test_device_that_fails_to_start_stops_the_others() -> None:
     start = FleetStart(3)
 
     def device(number: int) -> str:
@@ -49,7 +49,7 @@ def test_device_that_fails_to_start_keeps_the_others_from_going_on() -> None:
     assert ends == ["NotStartedError", "KeyError", "NotStartedError"]
 
 
-def test_abort_frees_those_that_wait() -> None:
+def test_abort_releases_waiting_devices() -> None:
     start = FleetStart(2)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(start.wait_for_all)

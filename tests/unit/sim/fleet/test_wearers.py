@@ -27,7 +27,7 @@ def positions(examples: Examples) -> list[int]:
     return [int(value) for value in examples.inputs[:, 0, 0]]
 
 
-def test_first_part_of_every_recording_is_learned_from_and_a_window_lies_between() -> None:
+def test_recordings_are_split_with_a_gap_of_one_window() -> None:
     (one,) = wearers({"porch": whole([0] * 6 + [1] * 4)}, TABLE, seed=0).values()
 
     assert positions(one.local) == [0, 1, 2, 6, 7]
@@ -35,7 +35,7 @@ def test_first_part_of_every_recording_is_learned_from_and_a_window_lies_between
     assert one.measured.labels.tolist() == [0, 0, 1]
 
 
-def test_nobody_learns_from_what_another_is_measured_on_where_devices_share_a_recording() -> None:
+def test_devices_that_share_a_recording_are_measured_on_inputs_that_none_trains_on() -> None:
     shared = stream([0] * 10 + [1] * 10)
     streams = {
         f"porch-{place}": Stream(recording=shared, place=place, sharing=3) for place in range(3)
@@ -44,9 +44,9 @@ def test_nobody_learns_from_what_another_is_measured_on_where_devices_share_a_re
     found = list(wearers(streams, TABLE, seed=0).values())
 
     for part in ("local", "measured"):
-        told = [positions(getattr(one, part)) for one in found]
-        assert len({tuple(sorted(one)) for one in told}) == 1
-        assert all(len(set(moment)) == 3 for moment in zip(*told, strict=True))
+        streamed = [positions(getattr(one, part)) for one in found]
+        assert len({tuple(sorted(one)) for one in streamed}) == 1
+        assert all(len(set(moment)) == 3 for moment in zip(*streamed, strict=True))
     learned, measured = (
         {n for one in found for n in positions(getattr(one, part))}
         for part in ("local", "measured")
@@ -54,7 +54,7 @@ def test_nobody_learns_from_what_another_is_measured_on_where_devices_share_a_re
     assert not learned & measured
 
 
-def test_every_device_has_a_drift_of_its_own_that_the_seed_decides() -> None:
+def test_every_device_has_its_own_drift_that_depends_on_the_seed() -> None:
     table = TABLE.model_copy(update={"rotation_degrees": 40.0, "speed": 0.2})
     streams = {name: whole([0] * 6) for name in ("porch", "attic")}
 
@@ -65,12 +65,12 @@ def test_every_device_has_a_drift_of_its_own_that_the_seed_decides() -> None:
     assert not np.array_equal(first["porch"].measured.inputs, other["porch"].measured.inputs)
 
 
-def test_stream_too_short_to_be_parted_is_refused() -> None:
+def test_stream_too_short_to_be_split_is_refused() -> None:
     with pytest.raises(StreamError, match="porch: 2 inputs are too few"):
         wearers({"porch": whole([0, 1])}, TABLE, seed=0)
 
 
-def test_labelled_part_is_written_as_a_device_reads_it(tmp_path: Path) -> None:
+def test_labeled_part_is_written_in_the_format_that_a_device_reads(tmp_path: Path) -> None:
     given = stream([0] * 4)
     write_local(given, tmp_path / "local.npz")
 

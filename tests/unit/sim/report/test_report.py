@@ -30,11 +30,11 @@ Draw = Callable[[Evidence], Figure]
 
 
 class _Page(HTMLParser):
-    """Keeps what a reader sees, what would be fetched, and every id."""
+    """Collects the visible text, the URLs that would be fetched, the ids and the tags."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.words: list[str] = []
+        self.texts: list[str] = []
         self.ids: list[str] = []
         self.fetched: list[str] = []
         self.tags: list[str] = []
@@ -49,7 +49,7 @@ class _Page(HTMLParser):
                 self.fetched.append(value or "")
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        self.texts.append(data)
 
 
 def shown(figure: Figure) -> str:
@@ -69,7 +69,7 @@ def test_tally_counts_routes_fallbacks_switches_and_outage_of_each_device(
     assert sum(one.fallbacks for one in counted.values()) == evidence.summary["fallbacks"]
 
 
-def test_devices_are_ordered_by_number_and_not_by_digit(evidence: Evidence) -> None:
+def test_devices_are_in_natural_order(evidence: Evidence) -> None:
     ten = replace(evidence.receipts[0], device="pi-4b-10")
     two = replace(evidence.receipts[0], device="pi-4b-2")
 
@@ -80,19 +80,19 @@ def test_devices_are_ordered_by_number_and_not_by_digit(evidence: Evidence) -> N
 
 
 @pytest.mark.parametrize("draw", PICTURES)
-def test_picture_is_svg_and_png_and_the_same_every_time(evidence: Evidence, draw: Draw) -> None:
+def test_picture_renders_as_png_and_as_reproducible_svg(evidence: Evidence, draw: Draw) -> None:
     assert as_svg(draw(evidence)) == as_svg(draw(evidence))
     assert as_png(draw(evidence)).startswith(b"\x89PNG")
 
 
 def test_accuracy_picture_names_every_router_and_the_run(evidence: Evidence) -> None:
-    words = shown(accuracy_picture(evidence))
+    shown_text = shown(accuracy_picture(evidence))
 
     for name in [*evidence.curves, "this run"]:
-        assert name in words
+        assert name in shown_text
 
 
-def test_accuracy_picture_has_the_run_at_its_share_and_accuracy(evidence: Evidence) -> None:
+def test_accuracy_picture_draws_the_run_at_its_share_and_accuracy(evidence: Evidence) -> None:
     lines = {line.get_label(): line for line in accuracy_picture(evidence).axes[0].lines}
 
     point = lines["this run"]
@@ -100,11 +100,11 @@ def test_accuracy_picture_has_the_run_at_its_share_and_accuracy(evidence: Eviden
     assert list(point.get_ydata()) == [0.862]  # type: ignore[arg-type]
 
 
-def test_energy_picture_writes_totals_and_provenance(evidence: Evidence) -> None:
-    words = shown(energy_picture(evidence)).replace("\u00a0", " ")
+def test_energy_picture_shows_totals_and_provenance(evidence: Evidence) -> None:
+    shown_text = shown(energy_picture(evidence)).replace("\u00a0", " ")
 
-    for told in ("device only", "hybrid", "cloud only", "modelled", "36.0 mJ", "88.7 mJ"):
-        assert told in words
+    for text in ("device only", "hybrid", "cloud only", "modelled", "36.0 mJ", "88.7 mJ"):
+        assert text in shown_text
 
 
 def test_capacity_picture_has_a_plot_for_each_device_with_its_capacities(
@@ -117,7 +117,9 @@ def test_capacity_picture_has_a_plot_for_each_device_with_its_capacities(
     assert list(resident) == [4] * 24 + [1] * 36 + [4] * 60  # type: ignore[arg-type]
 
 
-def test_capacity_picture_of_a_large_fleet_stops_and_the_page_says_so(evidence: Evidence) -> None:
+def test_capacity_picture_of_a_large_fleet_is_limited_and_the_page_states_it(
+    evidence: Evidence,
+) -> None:
     fleet = [replace(evidence.receipts[0], device=f"pi-5-{n}") for n in range(1, 41)]
     large = replace(evidence, receipts=fleet, outages={})
 
@@ -133,11 +135,11 @@ def test_routes_picture_bars_fill_every_device(evidence: Evidence) -> None:
     assert widths == pytest.approx(9.0)
 
 
-def test_run_without_receipts_still_makes_a_page(evidence: Evidence) -> None:
+def test_page_is_made_of_a_run_without_receipts(evidence: Evidence) -> None:
     assert "<svg" in report_page(replace(evidence, receipts=[], outages={}))
 
 
-def test_page_asks_for_nothing_outside_itself(evidence: Evidence) -> None:
+def test_page_fetches_nothing(evidence: Evidence) -> None:
     page = report_page(evidence)
 
     assert all(target.startswith("#") for target in _Page(page).fetched)
@@ -145,17 +147,17 @@ def test_page_asks_for_nothing_outside_itself(evidence: Evidence) -> None:
     assert "script" not in _Page(page).tags
 
 
-def test_page_has_four_pictures_with_a_table_each_and_no_id_twice(evidence: Evidence) -> None:
+def test_page_has_four_pictures_with_a_table_each_and_unique_ids(evidence: Evidence) -> None:
     page = _Page(report_page(evidence))
 
     assert page.tags.count("svg") == 4
-    assert page.tags.count("details") == 5  # one more: what could not be sent, by device
+    assert page.tags.count("details") == 5  # the fifth lists the inputs that could not be sent
     assert len(page.ids) == len(set(page.ids))
     used = {target.removeprefix("#") for target in page.fetched}
     assert used <= set(page.ids)
 
 
-def test_page_pictures_take_every_colour_from_the_style_sheet(evidence: Evidence) -> None:
+def test_page_pictures_take_every_color_from_the_style_sheet(evidence: Evidence) -> None:
     page = report_page(evidence)
     body = page[page.index("<body>") :]
 
@@ -164,11 +166,11 @@ def test_page_pictures_take_every_colour_from_the_style_sheet(evidence: Evidence
     assert re.findall(r"#[0-9a-f]{6}\b", body) == []
 
 
-def test_page_tells_the_main_figures(evidence: Evidence) -> None:
-    words = " ".join(_Page(report_page(evidence)).words).replace("\u00a0", " ")
+def test_page_shows_the_main_figures(evidence: Evidence) -> None:
+    shown_text = " ".join(_Page(report_page(evidence)).texts).replace("\u00a0", " ")
 
-    for told in ("86.2 %", "+6.1 points over device only", "36.0 mJ", "0 lost, 0 duplicate"):
-        assert told in words
+    for text in ("86.2 %", "+6.1 points over device only", "36.0 mJ", "0 lost, 0 duplicate"):
+        assert text in shown_text
 
 
 def test_page_escapes_names(evidence: Evidence) -> None:
@@ -179,7 +181,7 @@ def test_page_escapes_names(evidence: Evidence) -> None:
     assert not {"b", "i"} & set(page.tags)
 
 
-def test_accuracy_table_reads_the_curves_between_their_points(evidence: Evidence) -> None:
+def test_accuracy_table_interpolates_the_curves(evidence: Evidence) -> None:
     curves = {"random": [(0.0, 0.5), (1.0, 0.9)], "device-only": [(0.0, 0.5)]}
 
     read = accuracy_by_share(replace(evidence, curves=curves))
@@ -195,24 +197,24 @@ def test_device_and_route_tables_have_a_row_for_each_device(evidence: Evidence) 
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "text"),
     [(0.0, "0.00"), (0.01234, "0.0123"), (36.0, "36.0"), (88.74, "88.7"), (12345.6, "12,346")],
 )
-def test_figures_have_three_digits_and_no_powers(value: float, told: str) -> None:
-    assert told == significant(value)
+def test_figures_have_three_digits_and_no_exponent(value: float, text: str) -> None:
+    assert text == significant(value)
 
 
-def test_terminal_table_tells_the_main_figures(evidence: Evidence) -> None:
+def test_terminal_table_shows_the_main_figures(evidence: Evidence) -> None:
     console = Console(file=io.StringIO(), width=120, color_system=None)
     console.print(summary_table(evidence.summary))
 
     assert isinstance(console.file, io.StringIO)
-    words = console.file.getvalue().replace("\u00a0", " ")
-    for told in ("hybrid", "86.2 %", "36.0", "modelled", "1080 of 1080", "0 lost", "max-softmax"):
-        assert told in words
+    shown_text = console.file.getvalue().replace("\u00a0", " ")
+    for text in ("hybrid", "86.2 %", "36.0", "modelled", "1080 of 1080", "0 lost", "max-softmax"):
+        assert text in shown_text
 
 
-def test_terminal_table_fits_80_columns_without_a_cut_word(evidence: Evidence) -> None:
+def test_terminal_table_fits_80_columns_untruncated(evidence: Evidence) -> None:
     console = Console(file=io.StringIO(), width=80, color_system=None)
     console.print(summary_table(evidence.summary))
 
@@ -226,19 +228,19 @@ def test_terminal_table_fits_80_columns_without_a_cut_word(evidence: Evidence) -
     ]
 
 
-def test_page_says_what_its_curves_and_its_rivals_assume(evidence: Evidence) -> None:
-    words = " ".join(_Page(report_page(evidence)).words)
+def test_page_states_the_assumptions_of_curves_and_rivals(evidence: Evidence) -> None:
+    shown_text = " ".join(_Page(report_page(evidence)).texts)
 
-    for told in (
+    for text in (
         "the cloud can be reached all the time",
         "as many inputs as the run did",
         "one threshold for the whole fleet",
         "with hindsight",
     ):
-        assert told in words
+        assert text in shown_text
 
 
-def test_no_two_roles_share_a_colour() -> None:
+def test_no_two_roles_share_a_color() -> None:
     assert len({one.light for one in COLOURS}) == len(COLOURS)
     assert len({one.dark for one in COLOURS}) == len(COLOURS)
 

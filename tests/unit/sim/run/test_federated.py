@@ -1,4 +1,4 @@
-"""Rounds over the grid of one process, with clients that fail and clients that lie."""
+"""Federated rounds over an in-process grid, with clients that fail and clients that lie."""
 
 import dataclasses
 import shutil
@@ -59,7 +59,7 @@ def checkpoint(fleet: LearningFleet) -> dict[str, np.ndarray]:
 def one_round(
     fleet: LearningFleet, grid: LocalGrid, *, min_clients: int = 2
 ) -> tuple[NestedAveraging, dict[str, np.ndarray]]:
-    """Run a single round; nothing of it when no model came of it."""
+    """Run a single round; the arrays are empty if it made no model."""
     made = strategy(fleet, min_clients=min_clients)
     result = made.start(grid, record_of(checkpoint(fleet)), num_rounds=1)
     return made, {name: array.numpy() for name, array in result.arrays.items()}
@@ -93,7 +93,7 @@ def test_no_more_than_the_prefix_is_sent(fleet: LearningFleet) -> None:
     assert made.tally.bytes_down == sum(record.count_bytes() for record in prefixes)
 
 
-def test_device_may_answer_inputs_meanwhile(fleet: LearningFleet) -> None:
+def test_device_may_answer_inputs_during_a_round(fleet: LearningFleet) -> None:
     with locked(Path(str(fleet.nodes[0]["state"]))):
         made, _ = one_round(fleet, LocalGrid(app, fleet.nodes))
 
@@ -163,7 +163,7 @@ def lying(what: Callable[[Message], None], device: str = "device-1") -> Client:
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_client_that_fails_or_lies_is_dropped_with_the_reason_and_counts_for_nothing(
+def test_client_that_fails_or_lies_is_dropped_with_the_reason(
     lie: str, fleet: LearningFleet
 ) -> None:
     what, reason = LIES[lie]
@@ -178,20 +178,20 @@ def test_client_that_fails_or_lies_is_dropped_with_the_reason_and_counts_for_not
     assert all(np.array_equal(expected[name], after[name]) for name in expected)
 
 
-class DeafGrid(LocalGrid):
-    """A grid on which one node never answers a train message."""
+class SilentNodeGrid(LocalGrid):
+    """A grid on which one node never replies to a train message."""
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        heard = [
+        delivered = [
             one
             for one in messages
             if one.metadata.dst_node_id != 2 or one.metadata.message_type == MessageType.QUERY
         ]
-        return super().push_messages(heard)
+        return super().push_messages(delivered)
 
 
 class ChangingGrid(LocalGrid):
-    """A grid whose nodes come and go: who is there whenever it is asked, the last for good."""
+    """A grid whose nodes come and go: each query returns the next list, the last one repeatedly."""
 
     def __init__(self, nodes: list[NodeConfig], *there: list[int]) -> None:
         super().__init__(app, nodes)
@@ -237,8 +237,8 @@ def test_device_refuses_to_hold_more_than_its_budget_admits(fleet: LearningFleet
     made, _ = one_round(fleet, LocalGrid(greedy, fleet.nodes))
 
     assert made.tally.dropped == [
-        (3, "device-2", "it failed: capacity 3 is asked for; the budget admits 2 at most"),
-        (4, "device-3", "it failed: capacity 3 is asked for; the budget admits 1 at most"),
+        (3, "device-2", "it failed: the cloud requested capacity 3; the budget admits 2 at most"),
+        (4, "device-3", "it failed: the cloud requested capacity 3; the budget admits 1 at most"),
     ]
 
 
@@ -256,7 +256,7 @@ BROKEN: dict[str, tuple[dict[str, np.ndarray], str]] = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_client_whose_data_broke_is_named_with_a_clean_reason_and_ends_no_round(
+def test_client_with_damaged_data_is_dropped_with_the_reason(
     what: str, fleet: LearningFleet
 ) -> None:
     arrays, reason = BROKEN[what]
@@ -265,16 +265,16 @@ def test_client_whose_data_broke_is_named_with_a_clean_reason_and_ends_no_round(
     found = released(fleet, rounds=1)
 
     (entry,) = rounds(fleet)
-    ((device, told),) = {(one.device, one.reason) for one in entry.dropped}
+    ((device, found_reason),) = {(one.device, one.reason) for one in entry.dropped}
     assert device == "device-1"
-    assert told.startswith("it failed: ")
-    assert reason in told
-    assert "Traceback" not in told
+    assert found_reason.startswith("it failed: ")
+    assert reason in found_reason
+    assert "Traceback" not in found_reason
     assert [one.device for one in entry.participants] == ["device-2", "device-3"]
     assert entry.released == found
 
 
-def test_client_with_alternating_labels_takes_part_and_judges(fleet: LearningFleet) -> None:
+def test_client_with_alternating_labels_trains_and_evaluates(fleet: LearningFleet) -> None:
     examples = slow_tones(90, seed=9)
     turns = np.concatenate([np.flatnonzero(examples.labels == label)[:20] for label in range(3)])
     order = turns.reshape(3, 20).T.flatten()  # low, middle, high, low, middle, high ...
@@ -290,14 +290,14 @@ def test_client_with_alternating_labels_takes_part_and_judges(fleet: LearningFle
     assert judged["device-1"].held_out == 12
 
 
-def test_client_that_does_not_answer_in_time_is_dropped(fleet: LearningFleet) -> None:
-    made, after = one_round(fleet, DeafGrid(app, fleet.nodes))
+def test_client_that_does_not_reply_in_time_is_dropped(fleet: LearningFleet) -> None:
+    made, after = one_round(fleet, SilentNodeGrid(app, fleet.nodes))
 
     assert made.tally.dropped == [(2, "device-1", "no reply in time")]
     assert after
 
 
-def test_client_that_answers_twice_counts_once(fleet: LearningFleet) -> None:
+def test_client_that_replies_twice_counts_once(fleet: LearningFleet) -> None:
     class Echo(LocalGrid):
         def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
             replies = list(super().pull_messages(message_ids))
@@ -310,7 +310,7 @@ def test_client_that_answers_twice_counts_once(fleet: LearningFleet) -> None:
     assert made.tally.dropped == [(2, "?", "unrequested answer")]
 
 
-def test_round_with_too_few_clients_leaves_the_model_as_it_was(fleet: LearningFleet) -> None:
+def test_round_with_too_few_clients_leaves_the_model_unchanged(fleet: LearningFleet) -> None:
     made, after = one_round(fleet, LocalGrid(app, fleet.nodes), min_clients=4)
 
     assert after == {}
@@ -369,7 +369,7 @@ def test_same_seed_gives_the_same_bundle(tiny_bundle: Path, tmp_path: Path) -> N
 
     one, other = (released(fleet, rounds=1) for fleet in fleets)
 
-    assert one == other  # the version is a digest of everything that devices get
+    assert one == other  # the version is a digest of everything that devices receive
 
 
 def test_result_that_is_worse_than_allowed_is_not_released(fleet: LearningFleet) -> None:
@@ -389,7 +389,7 @@ def test_rounds_without_clients_release_nothing_and_say_so(fleet: LearningFleet)
     assert "no round had 4 usable updates" in rounds(fleet)[0].verdict
 
 
-def test_bundle_that_was_released_meanwhile_stays(fleet: LearningFleet) -> None:
+def test_bundle_released_during_the_rounds_is_kept(fleet: LearningFleet) -> None:
     def busy(message: Message, context: Context) -> Message:
         if message.metadata.message_type == MessageType.EVALUATE:
             manifest = fleet.repository.manifest()
@@ -403,7 +403,7 @@ def test_bundle_that_was_released_meanwhile_stays(fleet: LearningFleet) -> None:
     assert fleet.repository.manifest().release == 5
 
 
-def test_bundle_without_a_checkpoint_cannot_be_started_from(fleet: LearningFleet) -> None:
+def test_bundle_without_a_checkpoint_is_an_error(fleet: LearningFleet) -> None:
     fleet.repository.checkpoint_path(version(fleet)).unlink()
 
     with pytest.raises(BlobNotFoundError, match="no checkpoint"):

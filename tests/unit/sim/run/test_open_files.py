@@ -1,15 +1,15 @@
-"""A large fleet gets the open files that it needs, or is refused before anything runs."""
+"""The limit of open files is raised for a large fleet, or the fleet is refused at the start."""
 
 import subprocess
 import sys
 
 _PROGRAM = """\
 import resource, sys
-from nestling_sim.run.open_files import OpenFilesError, make_room
+from nestling_sim.run.open_files import OpenFilesError, raise_open_files_limit
 soft, hard, devices = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 try:
-    make_room(devices)
+    raise_open_files_limit(devices)
     print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 except OpenFilesError as err:
     print(err)
@@ -21,12 +21,12 @@ def limit_after(soft: int, hard: int, devices: int) -> str:
     return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_soft_limit_is_raised_as_far_as_a_fleet_needs_and_never_lowered() -> None:
+def test_soft_limit_is_raised_as_needed_and_never_lowered() -> None:
     assert int(limit_after(512, 4096, 90)) > 90 * 33
     assert limit_after(2000, 4096, 9) == "2000"
 
 
 def test_fleet_beyond_the_sessions_limit_is_refused_with_both_figures() -> None:
-    said = limit_after(512, 1024, 100)
+    error = limit_after(512, 1024, 100)
 
-    assert "100 devices need up to 4200 open files and this session allows 1024" in said
+    assert "100 devices need up to 4200 open files and this session allows 1024" in error

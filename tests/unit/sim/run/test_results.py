@@ -1,4 +1,4 @@
-"""A run's files are whole or not there, and a disk that fails is said in words."""
+"""A run's files are written completely or not at all, and a failure is reported."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,7 @@ from nestling_sim.report import Evidence
 from nestling_sim.run.results import ResultsError, write_results
 
 
-def test_results_are_three_files_in_a_folder_of_their_own(
-    tmp_path: Path, evidence: Evidence
-) -> None:
+def test_results_are_three_files_in_a_new_folder(tmp_path: Path, evidence: Evidence) -> None:
     out = tmp_path / "made" / "runs"
 
     folder = write_results(out, evidence.summary, evidence.receipts, "page")
@@ -22,6 +20,6 @@ def test_results_are_three_files_in_a_folder_of_their_own(
     assert (folder / "report.html").read_text() == "page"
 
 
-def test_place_that_takes_no_files_is_said_in_words(evidence: Evidence) -> None:
+def test_unwritable_folder_is_reported(evidence: Evidence) -> None:
     with pytest.raises(ResultsError, match="/proc/runs cannot be written: "):
         write_results(Path("/proc/runs"), evidence.summary, evidence.receipts, "page")

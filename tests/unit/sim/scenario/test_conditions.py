@@ -62,7 +62,7 @@ def memory(memory_kb: float, start: float, until: float, *names: str) -> dict[st
     }
 
 
-def test_fair_conditions_leaves_the_device_its_own_budget() -> None:
+def test_device_has_its_own_budget_in_fair_conditions() -> None:
     fair = scenario()
 
     budget = budget_at(device(fair), 3, 10, fair, NEEDS)
@@ -72,7 +72,7 @@ def test_fair_conditions_leaves_the_device_its_own_budget() -> None:
     assert (budget.battery, budget.offload_share) == (1.0, 0.25)
 
 
-def test_memory_conditions_holds_from_its_first_index_to_before_its_last() -> None:
+def test_memory_condition_applies_from_its_start_until_its_end() -> None:
     squeezed = scenario(memory(8, 0.2, 0.5))
 
     held = [budget_at(device(squeezed), i, 10, squeezed, NEEDS).memory_bytes for i in range(10)]
@@ -81,7 +81,7 @@ def test_memory_conditions_holds_from_its_first_index_to_before_its_last() -> No
 
 
 @pytest.mark.parametrize(("capacity", "held"), [(1, 1), (2, 2), (3, 3), (7, 3)])
-def test_memory_for_a_capacity_holds_that_one_or_the_largest(capacity: int, held: int) -> None:
+def test_memory_for_a_capacity_admits_that_one_or_the_largest(capacity: int, held: int) -> None:
     squeezed = scenario(
         {
             "kind": "memory",
@@ -105,7 +105,7 @@ def test_memory_for_a_capacity_holds_that_one_or_the_largest(capacity: int, held
         (["pi-4b-2", "pi-5-1"], {"pi-4b-2", "pi-5-1"}),
     ],
 )
-def test_conditions_meets_the_devices_it_names(names: list[str], met: set[str]) -> None:
+def test_condition_applies_to_the_devices_that_it_names(names: list[str], met: set[str]) -> None:
     squeezed = scenario(memory(8, 0.0, 1.0, *names))
 
     small = {
@@ -117,7 +117,7 @@ def test_conditions_meets_the_devices_it_names(names: list[str], met: set[str]) 
     assert met == small
 
 
-def test_later_entry_wins_where_two_of_a_kind_overlap() -> None:
+def test_later_entry_wins_if_two_of_a_kind_overlap() -> None:
     twice = scenario(memory(8, 0.0, 1.0), memory(16, 0.4, 0.6))
 
     held = [budget_at(device(twice), i, 10, twice, NEEDS).memory_bytes for i in (3, 4, 5, 6)]
@@ -125,7 +125,7 @@ def test_later_entry_wins_where_two_of_a_kind_overlap() -> None:
     assert held == [8_000, 16_000, 16_000, 8_000]
 
 
-def test_kinds_change_their_own_fields_and_leave_the_others() -> None:
+def test_kinds_change_only_their_own_fields() -> None:
     span: dict[str, object] = {"devices": ["*"], "from": 0.0, "until": 1.0}
     mixed = scenario(
         {"kind": "battery", "battery": 0.1, **span},
@@ -138,7 +138,7 @@ def test_kinds_change_their_own_fields_and_leave_the_others() -> None:
     assert budget.memory_bytes == 40_000
 
 
-def test_outage_takes_the_link_and_not_the_budget() -> None:
+def test_outage_cuts_the_link_and_leaves_the_budget() -> None:
     out = scenario({"kind": "outage", "devices": ["pi-4b-1"], "from": 0.5, "until": 0.8})
 
     up = [link_up_at(device(out), i, 10, out) for i in range(10)]
@@ -150,7 +150,7 @@ def test_outage_takes_the_link_and_not_the_budget() -> None:
 
 
 @given(st.floats(0.01, 0.99), st.integers(0, 5000))
-def test_entries_that_follow_each_other_cover_every_index_once(middle: float, length: int) -> None:
+def test_adjacent_entries_cover_every_index_once(middle: float, length: int) -> None:
     def outage(start: float, until: float) -> OutageCondition:
         entry = {"kind": "outage", "devices": ["*"], "from": start, "until": until}
         return OutageCondition.model_validate(entry)
@@ -175,7 +175,7 @@ def test_built_in_scenarios_admit_offloads_of_any_size(name: str, shape: tuple[i
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_default_scenarios_slow_link_and_low_battery_close_the_cloud_at_any_size(
+def test_default_scenarios_slow_link_and_low_battery_exclude_the_cloud_at_any_size(
     shape: tuple[int, ...],
 ) -> None:
     default = load_scenario("wearable")
@@ -193,7 +193,7 @@ def test_default_scenarios_slow_link_and_low_battery_close_the_cloud_at_any_size
     assert closed == {"pi-4b-1": "energy", "pi-zero-2w-1": "battery"}
 
 
-def test_limits_in_units_are_taken_as_they_are() -> None:
+def test_limits_in_units_are_used_unchanged() -> None:
     fair = scenario()
 
     budget = budget_at(device(fair), 0, 10, fair, NEEDS)

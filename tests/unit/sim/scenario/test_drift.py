@@ -13,7 +13,7 @@ def windows(channels: int = 6, length: int = 50) -> Examples:
     return Examples(inputs=inputs[None].astype(np.float32), labels=np.zeros(1, np.int64))
 
 
-def test_rotation_turns_both_triples_alike_and_keeps_their_length() -> None:
+def test_rotation_is_the_same_for_both_triples_and_keeps_their_length() -> None:
     given = windows()
     drift = draw(60.0, 0.0, np.random.default_rng(1))
 
@@ -30,7 +30,7 @@ def test_rotation_turns_both_triples_alike_and_keeps_their_length() -> None:
 
 
 @pytest.mark.parametrize("degrees", [0.0, 45.0, 180.0])
-def test_rotation_is_by_the_angle_that_is_asked_for(degrees: float) -> None:
+def test_rotation_has_the_given_angle(degrees: float) -> None:
     turn = draw(degrees, 0.0, np.random.default_rng(2)).turn
 
     cosine = (np.trace(turn) - 1) / 2
@@ -38,7 +38,7 @@ def test_rotation_is_by_the_angle_that_is_asked_for(degrees: float) -> None:
     assert np.allclose(turn @ turn.T, np.eye(3))
 
 
-def test_faster_windows_show_more_of_the_movement_about_their_middle() -> None:
+def test_speed_resamples_windows_about_their_middle() -> None:
     given = windows(channels=1)
 
     found = drifted(given, Drift(turn=NO_TURN, speed=0.5)).inputs[0, 0]
@@ -48,7 +48,7 @@ def test_faster_windows_show_more_of_the_movement_about_their_middle() -> None:
     assert np.allclose(found, expected, atol=1e-5)
 
 
-def test_window_that_runs_out_is_mirrored() -> None:
+def test_faster_window_is_mirrored_at_its_ends() -> None:
     ramp = Examples(inputs=np.arange(5, dtype=np.float32)[None, None], labels=np.zeros(1, np.int64))
 
     found = drifted(ramp, Drift(turn=NO_TURN, speed=2.0)).inputs[0, 0]
@@ -72,13 +72,13 @@ def test_same_seed_draws_the_same_drift() -> None:
     assert 0.8 <= one.speed <= 1.2
 
 
-def test_channels_that_are_no_triples_cannot_be_rotated() -> None:
-    with pytest.raises(DriftError, match="2 channels are no triples to rotate"):
+def test_channels_that_do_not_form_triples_cannot_be_rotated() -> None:
+    with pytest.raises(DriftError, match="2 channels do not form triples to rotate"):
         drifted(windows(channels=2), draw(10.0, 0.0, np.random.default_rng(0)))
 
 
-def test_pictures_have_no_speed() -> None:
+def test_pictures_cannot_be_played_faster() -> None:
     picture = Examples(inputs=np.zeros((1, 3, 4, 4), np.float32), labels=np.zeros(1, np.int64))
 
-    with pytest.raises(DriftError, match="no axis of time"):
+    with pytest.raises(DriftError, match="no time axis"):
         drifted(picture, Drift(turn=NO_TURN, speed=1.1))

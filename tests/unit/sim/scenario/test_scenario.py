@@ -72,7 +72,7 @@ def test_default_scenario_has_three_of_each_profile_one_over_mqtt_and_all_condit
     assert {entry.kind for entry in scenario.conditions} == {"memory", "battery", "link", "outage"}
 
 
-def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None:
+def test_device_numbers_continue_over_tables_of_one_profile(tmp_path: Path) -> None:
     fleet = load_scenario(write(tmp_path, SMALL)).fleet()
 
     assert [one.device_id for one in fleet] == ["pi-zero-2w-1", "pi-zero-2w-2", "pi-zero-2w-3"]
@@ -83,7 +83,7 @@ def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "texts"),
     [
         (
             'energy_mj = 50.0\nlink = "lte"',
@@ -120,7 +120,7 @@ def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None
             "shore = 0.2",
             ["allowed: deadline_ms, energy_per_input_mj, latency_per_input_ms, share"],
         ),
-        ("share = 0.2", "", ["key offload: nothing is wished; give it a share, from 0 to 1"]),
+        ("share = 0.2", "", ["key offload: no target is given; give it a share, from 0 to 1"]),
         ("memory_kb = 4", "memory_kb = 0", ["[[conditions]] table 1, key memory_kb: found 0; "]),
         ("memory_kb = 4", "memory = 4", ["did you mean 'memory_kb'?", "allowed: devices, from, "]),
         (
@@ -166,8 +166,8 @@ def test_device_numbers_go_on_over_tables_of_one_profile(tmp_path: Path) -> None
         ("[offload]", "[offload", ["not TOML: ", "line 5"]),
     ],
 )
-def test_bad_entry_is_told_with_file_place_and_what_is_allowed(
-    tmp_path: Path, old: str, new: str, told: list[str]
+def test_invalid_entry_is_reported_with_file_place_and_what_is_allowed(
+    tmp_path: Path, old: str, new: str, texts: list[str]
 ) -> None:
     assert old in SMALL
     path = write(tmp_path, SMALL.replace(old, new, 1))
@@ -176,8 +176,8 @@ def test_bad_entry_is_told_with_file_place_and_what_is_allowed(
         load_scenario(path)
 
     assert str(caught.value).startswith(f"{path}: ")
-    for words in told:
-        assert words in str(caught.value)
+    for text in texts:
+        assert text in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_another_target_needs_no_share(tmp_path: Path, target: str) -> None:
     assert scenario.offload.share == 0
 
 
-def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:
+def test_every_fault_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
     text = SMALL.replace("seed = 7", "seed = -1").replace("count = 1", "count = 0")
 
     with pytest.raises(ScenarioError) as caught:
@@ -198,22 +198,22 @@ def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
-def test_fault_in_the_only_device_is_told_once(tmp_path: Path) -> None:
+def test_fault_in_the_only_device_is_reported_once(tmp_path: Path) -> None:
     path = tmp_path / "one.toml"
     one_device = SMALL.partition('[[devices]]\nprofile = "pi-zero-2w"\ncount = 1')[0]
     path.write_text(one_device.replace("pi-zero-2w", "pi-6"), "utf-8")
 
-    with pytest.raises(ScenarioError) as told:
+    with pytest.raises(ScenarioError) as caught:
         load_scenario(path)
 
-    assert len(str(told.value).splitlines()) == 1
+    assert len(str(caught.value).splitlines()) == 1
 
 
-def test_unknown_built_in_name_is_told_with_the_nearest() -> None:
+def test_unknown_built_in_name_is_refused_with_a_suggestion() -> None:
     with pytest.raises(ScenarioError, match=r"no scenario 'wearble', did you mean 'wearable'\?"):
         load_scenario("wearble")
 
 
-def test_missing_file_is_told_with_its_path(tmp_path: Path) -> None:
+def test_missing_file_is_refused_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r"none\.toml: not a readable TOML file"):
         load_scenario(tmp_path / "none.toml")
