@@ -107,16 +107,6 @@ def every_blob(manifest: bundle_pb2.Manifest) -> list[bundle_pb2.Blob]:
     return [*shared_blobs(manifest), *unsigned, *signed]
 
 
-def admitted_capacity(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
-    """Return the largest capacity that fits in a memory budget, 0 if none fits.
-
-    Args:
-        manifest: the bundle's manifest.
-        memory_bytes: bytes that a resident capacity may hold.
-    """
-    fitting = [
-        index
-        for index, capacity in enumerate(manifest.capacities, start=1)
-        if capacity.memory_bytes <= memory_bytes
-    ]
-    return max(fitting, default=0)
+def memory_needed(manifest: bundle_pb2.Manifest) -> list[int]:
+    """Return the bytes of memory that each capacity needs while it is loaded, smallest first."""
+    return [entry.memory_bytes for entry in manifest.capacities]

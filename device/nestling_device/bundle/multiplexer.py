@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Manifest
+from nestling_core.nest.bundle_files import memory_needed
 from nestling_core.routing.admission import admitted_options, offload_bytes
 
 Floats = NDArray[np.float32]
@@ -26,8 +27,8 @@ def success(right: Floats, manifest: Manifest, budget: Budget) -> Floats:
     Returns:
         (K + 1,), for capacity 1 to K and the cloud.
     """
-    memory = [entry.memory_bytes for entry in manifest.capacities]
-    admitted = admitted_options(memory, offload_bytes(manifest.signature.shape), budget)
+    size = offload_bytes(manifest.signature.shape)
+    admitted = admitted_options(memory_needed(manifest), size, budget)
     # NaN becomes 0, because the cloud refuses receipts with a value that is not a number.
     probabilities: Floats = np.where(admitted, np.nan_to_num(right, nan=0.0), np.float32(0))
     return probabilities

@@ -6,14 +6,15 @@ from nestling.v1 import bundle_pb2, delivery_pb2
 from nestling_core.nest.bundle_files import (
     MANIFEST_FORMAT,
     Activations,
-    admitted_capacity,
     bundle_version,
     every_blob,
     is_digest,
+    memory_needed,
     rings_and_templates,
     shared_blobs,
 )
 from nestling_core.nest.layout import NestError, check_layout
+from nestling_core.routing.admission import largest_capacity
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.storage.state import BundleRecord, ReleaseFloor
 
@@ -142,7 +143,7 @@ def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
     Raises:
         AdmissionError: not even capacity 1 fits.
     """
-    capacity = admitted_capacity(manifest, memory_bytes)
+    capacity = largest_capacity(memory_needed(manifest), memory_bytes)
     if capacity == 0:
         raise AdmissionError(
             f"a budget of {memory_bytes} bytes admits no capacity of {manifest.task}: the smallest "

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nestling.v1.bundle_pb2 import Manifest
-from nestling_core.nest.bundle_files import admitted_capacity
+from nestling_core.nest.bundle_files import memory_needed
+from nestling_core.routing.admission import largest_capacity
 from nestling_device.delivery.blob_store import BlobStore
 from nestling_device.delivery.release_rules import parse_manifest
 from nestling_device.errors import DeviceError
@@ -60,11 +61,14 @@ class Node:
             raise ClientError(f"{folder} has no bundle yet; run nestling-device run first")
         manifest = parse_manifest(BlobStore(folder / "blobs").read(active.manifest))
         signature = manifest.signature
+        memory_bytes = int(float(config["memory-kb"]) * 1000)
         return cls(
             device=str(config["id"]),
             bundle_version=active.version,
             manifest=manifest,
-            capacity=admitted_capacity(manifest, int(float(config["memory-kb"]) * 1000)),
+            capacity=largest_capacity(
+                memory_needed(manifest), int(float(config["memory-kb"]) * 1000)
+            ),
             examples=read_examples(
                 Path(str(config["data"])), signature.shape, len(signature.classes)
             ),

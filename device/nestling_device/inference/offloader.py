@@ -20,15 +20,11 @@ from numpy.typing import NDArray
 from nestling import offload_parameters
 from nestling.inference.v2 import inference_pb2, inference_pb2_grpc
 from nestling_core.network.address import Address
+from nestling_core.routing.admission import FRAMING_BYTES_DOWN, FRAMING_BYTES_UP
 from nestling_device.errors import DeviceError
 from nestling_device.transport.grpc_channel import Channel
 from nestling_device.transport.identity import Identity
 
-# Bytes that gRPC and HTTP/2 add to a message, without TCP/IP: frame and message headers, header
-# fields (indexed from the second call on), trailers, pings. Counted on a socket with grpcio 1.85:
-# the mean of calls 50 to 300 on one connection.
-FRAMING_BYTES_UP = 58
-FRAMING_BYTES_DOWN = 64
 # A connection whose other end vanished silently looks like a slow cloud. Reconnecting after every
 # missed deadline would make a slow cloud slower; never reconnecting would wait minutes for TCP.
 _MISSES_BEFORE_RECONNECT = 3

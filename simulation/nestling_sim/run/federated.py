@@ -24,6 +24,7 @@ from nestling_cloud.federated.server_app import NotReleasedError
 from nestling_cloud.progress import Progress
 from nestling_cloud.store.receipt_row import ReceiptRow
 from nestling_cloud.tasks import Examples
+from nestling_core.nest.bundle_files import memory_needed
 from nestling_device.federated import client_app
 from nestling_sim.figures.evaluation import Evaluation, evaluate
 from nestling_sim.figures.finished_run import FinishedRun
@@ -169,7 +170,7 @@ def _learn(
 def _node_configs(
     learning: LearningSetup, people: Mapping[str, Wearer], manifest: Manifest
 ) -> list[dict[str, str | int | float]]:
-    needed = [entry.memory_bytes for entry in manifest.capacities]
+    needed = memory_needed(manifest)
     configs: list[dict[str, str | int | float]] = []
     for device in learning.scenario.fleet():
         data = learning.workspace.folder / f"{device.device_id}.npz"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import Manifest
+from nestling_core.nest.bundle_files import memory_needed
 from nestling_core.routing.admission import offload_bytes, transfer_ms
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
@@ -45,7 +46,7 @@ class Needs:
     def of(cls, manifest: Manifest) -> Self:
         """Read the needs from a bundle's manifest."""
         return cls(
-            memory_bytes=[entry.memory_bytes for entry in manifest.capacities],
+            memory_bytes=memory_needed(manifest),
             macs=[entry.macs for entry in manifest.capacities],
             offload_bytes=offload_bytes(manifest.signature.shape),
         )

@@ -8,12 +8,12 @@ from nestling.v1.bundle_pb2 import Blob, Capacity, Manifest
 from nestling_core.nest.bundle_files import (
     Activations,
     BlobError,
-    admitted_capacity,
     blob_of,
     bundle_version,
     check_blob,
     every_blob,
     is_digest,
+    memory_needed,
     rings_and_templates,
     shared_blobs,
     template_of,
@@ -117,16 +117,5 @@ def test_shared_blobs_are_calibration_and_golden_inputs(manifest: Manifest) -> N
     assert [blob_of(name) for name in names] == shared_blobs(manifest)
 
 
-@pytest.mark.parametrize(
-    ("memory_bytes", "capacity"), [(0, 0), (999, 0), (1000, 1), (2999, 2), (3000, 3), (10**9, 3)]
-)
-def test_largest_capacity_that_fits_is_admitted(
-    manifest: Manifest, memory_bytes: int, capacity: int
-) -> None:
-    assert capacity == admitted_capacity(manifest, memory_bytes)
-
-
-def test_capacity_that_needs_less_than_a_smaller_one_is_admitted_by_itself() -> None:
-    made = Manifest(capacities=[Capacity(memory_bytes=2000), Capacity(memory_bytes=1500)])
-
-    assert admitted_capacity(made, 1500) == 2
+def test_memory_needed_is_that_of_each_capacity(manifest: Manifest) -> None:
+    assert memory_needed(manifest) == [entry.memory_bytes for entry in manifest.capacities]

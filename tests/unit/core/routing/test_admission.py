@@ -8,6 +8,7 @@ from nestling.v1.budget_pb2 import Budget
 from nestling_core.routing.admission import (
     FRAMING_BYTES,
     admitted_options,
+    largest_capacity,
     offload_bytes,
     transfer_ms,
 )
@@ -54,3 +55,14 @@ def test_more_memory_removes_no_option(sizes: list[int], memory: int, more: int)
     much = admitted_options(sizes, 1000, Budget(memory_bytes=memory + more))
 
     assert all(after or not before for before, after in zip(little, much, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("memory_bytes", "capacity"), [(0, 0), (999, 0), (1000, 1), (2999, 2), (3000, 3), (10**9, 3)]
+)
+def test_largest_capacity_that_fits_is_admitted(memory_bytes: int, capacity: int) -> None:
+    assert largest_capacity([1000, 2000, 3000], memory_bytes) == capacity
+
+
+def test_larger_capacity_that_needs_less_memory_is_admitted_by_itself() -> None:
+    assert largest_capacity([2000, 1500], 1500) == 2

@@ -266,7 +266,7 @@ def test_tolerated_risk_uses_certified_thresholds(
 def test_risk_guarantee_is_suspended_while_inputs_drift(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "nestling_device.inference.agent")
+    caplog.set_level("INFO", "nestling_device.inference.student")
     rig = make_rig(tmp_path, bundle=hand_bundle(calibration=certifying(0.05)))
     tolerant, sure = budget(tolerated_risk=0.05), window(1.0, 1.0, 1.0, 1.0)
 
