@@ -13,8 +13,8 @@ Every other class is defined in the module that raises it::
     │   │   └── UnknownFormatError  delivery/release_rules.py
     │   ├── CalibrationError        bundle/calibration.py
     │   └── SelfTestError           delivery/installer.py
-    ├── InputError                  inference/agent.py
-    │   └── UnanswerableError       inference/agent.py
+    ├── InputError                  inference/input_errors.py
+    │   └── UnanswerableError       inference/input_errors.py
     ├── IdentityError               transport/identity.py
     ├── EnrolmentError              enrolment/enrol.py
     ├── ProfileError                energy/power_tables.py
@@ -37,4 +37,18 @@ Every other class is defined in the module that raises it::
 
 
 class DeviceError(Exception):
-    """Base class of all errors that the device raises deliberately."""
+    """Base class of all errors that the device raises deliberately.
+
+    Attributes:
+        problem: what is wrong.
+        advice: what to do about it; may be empty.
+
+    Args:
+        problem: what is wrong.
+        advice: what to do about it.
+    """
+
+    def __init__(self, problem: str, *, advice: str = "") -> None:
+        super().__init__(f"{problem}; {advice}" if advice else problem)
+        self.problem = problem
+        self.advice = advice

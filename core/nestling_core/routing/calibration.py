@@ -27,20 +27,16 @@ def parse_calibration(data: bytes, capacities: int) -> Calibration:
     try:
         calibration = Calibration.FromString(data)
     except DecodeError as err:
-        raise BadCalibrationError(
-            "the calibration cannot be read; release the bundle again"
-        ) from err
+        raise BadCalibrationError("the calibration cannot be read") from err
     if len(calibration.curves) != capacities:
         raise BadCalibrationError(
-            f"{len(calibration.curves)} routing curves for {capacities} capacities; release the "
-            "bundle again"
+            f"{len(calibration.curves)} routing curves for {capacities} capacities"
         )
     for capacity, curve in enumerate(calibration.curves, start=1):
         _check_curve(f"capacity {capacity}", curve)
     if len(calibration.cascades) not in {0, capacities}:
         raise BadCalibrationError(
-            f"{len(calibration.cascades)} cascades for {capacities} capacities; release the bundle "
-            "again"
+            f"{len(calibration.cascades)} cascades for {capacities} capacities"
         )
     for capacity, cascade in enumerate(calibration.cascades, start=1):
         if cascade.start:
@@ -56,7 +52,7 @@ def _check_cascade(capacity: int, cascade: Cascade) -> None:
     ):
         raise BadCalibrationError(
             f"the cascade to capacity {capacity} is invalid: start {cascade.start}, threshold "
-            f"{cascade.threshold}, larger share {cascade.larger_share}; release the bundle again"
+            f"{cascade.threshold}, larger share {cascade.larger_share}"
         )
     _check_curve(f"the cascade to capacity {capacity}", cascade.curve)
 
@@ -65,17 +61,13 @@ def _check_curve(whose: str, curve: RoutingCurve) -> None:
     if not _is_whole(curve):
         raise BadCalibrationError(
             f"the routing curve of {whose} does not rise from share 0 to 1, or has a threshold "
-            "that is not a number; release the bundle again"
+            "that is not a number"
         )
     if not _are_quantiles(curve.believed):
-        raise BadCalibrationError(
-            f"the believed quantiles of {whose} are not rising probabilities; release the bundle "
-            "again"
-        )
+        raise BadCalibrationError(f"the believed quantiles of {whose} are not rising probabilities")
     if not all(map(_is_guarantee, curve.certified)):
         raise BadCalibrationError(
-            f"a guarantee of {whose} has a risk outside 0 to 1, or a threshold that is not a "
-            "number; release the bundle again"
+            f"a guarantee of {whose} has a risk outside 0 to 1, or a threshold that is not a number"
         )
 
 

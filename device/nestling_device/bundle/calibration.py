@@ -24,7 +24,7 @@ def read_calibration(manifest: Manifest, blobs: BlobStore) -> Calibration:
     try:
         return parse_calibration(blobs.read(manifest.calibration), len(manifest.capacities))
     except BadCalibrationError as err:
-        raise CalibrationError(str(err)) from err
+        raise CalibrationError(str(err), advice="release the bundle again") from err
 
 
 def cascade_to(calibration: Calibration, capacity: int) -> Cascade:

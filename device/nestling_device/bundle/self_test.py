@@ -34,7 +34,7 @@ def self_test(
     # Anything that fails here would fail again at every start after the switch. onnxruntime alone
     # raises a dozen classes that share no base.
     except Exception as err:
-        raise SelfTestError(f"the bundle does not run: {err}; release it again") from err
+        raise SelfTestError(f"the bundle does not run: {err}", advice="release it again") from err
 
 
 def _answer_golden_inputs(nest: Nest, manifest: Manifest, capacity: int, blobs: BlobStore) -> None:

@@ -16,7 +16,6 @@ from nestling_device.doctor.finding import (
     CheckedDevice,
     FailedCheckError,
     Finding,
-    split_advice,
 )
 from nestling_device.enrolment.resolve import resolve_identity
 from nestling_device.errors import DeviceError
@@ -92,8 +91,7 @@ def _examine(options: argparse.Namespace) -> Iterator[Finding]:
             activations=activations_of(platform.machine()),
         )
     except DeviceError as err:
-        found, advice = split_advice(err)
-        yield Finding(check="configuration", level="fail", found=found, advice=advice)
+        yield Finding(check="configuration", level="fail", found=err.problem, advice=err.advice)
         return
     yield Finding(check="configuration", level="ok", found=_summary(options, config))
     for check in _CHECKS:

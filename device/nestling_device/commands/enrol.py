@@ -61,7 +61,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def _enrol(options: argparse.Namespace) -> Identity:
     if options.cloud is None:
-        raise EnrolmentError("no cloud to enrol with; give its address with --cloud HOST:PORT")
+        raise EnrolmentError(
+            "no cloud to enrol with", advice="give its address with --cloud HOST:PORT"
+        )
     token = _token(options)
     state = flags.read(options).device.state or f"nestling-{token.device_id}"
     return enrol(options.cloud, token, Path(state))
@@ -71,7 +73,7 @@ def _renew(options: argparse.Namespace) -> Identity:
     state = flags.read(options).device.state
     if not state:
         raise EnrolmentError(
-            "no certificate to renew; name the device's state folder with --state DIR"
+            "no certificate to renew", advice="name the device's state folder with --state DIR"
         )
     identity = Identity(Path(state))
     renew(identity)
@@ -87,7 +89,7 @@ def _token(options: argparse.Namespace) -> EnrolmentToken:
         return EnrolmentToken.from_text(decode_text(data))
     except OSError as err:
         raise EnrolmentError(
-            f"{options.token_file} cannot be read: {err.strerror}; name the token's file"
+            f"{options.token_file} cannot be read: {err.strerror}", advice="name the token's file"
         ) from err
     except ValueError as err:
         raise EnrolmentError(f"--token-file {options.token_file}: {err}") from err

@@ -94,12 +94,14 @@ def _print_contribution(node: Node) -> None:
     if len(examples.labels) < FEWEST_EXAMPLES:
         raise FederatedError(
             f"{len(examples.labels)} examples are left to learn from and {FEWEST_EXAMPLES} are "
-            "needed; record more"
+            "needed",
+            advice="record more",
         )
     if node.capacity == 0:
         raise FederatedError(
             f"the memory budget admits no capacity of {node.bundle_version}: the smallest needs "
-            f"{node.manifest.capacities[0].memory_bytes / 1000:.1f} kB; raise --memory-kb"
+            f"{node.manifest.capacities[0].memory_bytes / 1000:.1f} kB",
+            advice="raise --memory-kb",
         )
     print(
         f"{node.device}: bundle {node.bundle_version}, capacity {node.capacity}, "
@@ -125,8 +127,8 @@ def _join(options: argparse.Namespace) -> int:
     _print_contribution(Node.of(node))
     if not options.root_certificates.is_file():
         raise FederatedError(
-            f"{options.root_certificates} does not exist; name the SuperLink's certificates with "
-            "--root-certificates"
+            f"{options.root_certificates} does not exist",
+            advice="name the SuperLink's certificates with --root-certificates",
         )
     beside = str(Path(sys.executable).parent)
     inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
@@ -136,7 +138,9 @@ def _join(options: argparse.Namespace) -> int:
     environment.setdefault("FLWR_HOME", str((state / "flower").absolute()))
     program = shutil.which("flower-supernode", path=environment["PATH"])
     if program is None:
-        raise FederatedError("flower-supernode is not installed; pip install 'nestling[federated]'")
+        raise FederatedError(
+            "flower-supernode is not installed", advice="pip install 'nestling[federated]'"
+        )
     command = [
         program,
         *("--superlink", str(options.superlink)),

@@ -130,7 +130,7 @@ def _output(
         options.out.write_text(costs.to_json(), "utf-8")
     except OSError as err:
         raise StorageError(
-            f"cannot write {options.out}: {err.strerror}; name another file"
+            f"cannot write {options.out}: {err.strerror}", advice="name another file"
         ) from err
 
 
@@ -138,7 +138,7 @@ def _installed(state_dir: Path) -> tuple[LoadedBundle, BlobStore]:
     bundle = read_bundle(state_dir)
     if bundle is None:
         raise DeliveryError(
-            f"no bundle in {state_dir} yet; nestling-device run fetches it when it starts"
+            f"no bundle in {state_dir} yet", advice="nestling-device run fetches it when it starts"
         )
     blobs = BlobStore(state_dir / "blobs")
     blob = Blob(sha256=bundle.sha256, size=bundle.size)
@@ -157,7 +157,8 @@ def _write(state_dir: Path, costs: MeasuredCosts) -> None:
         path = write_costs(state_dir, costs)
     except OSError as err:
         raise StorageError(
-            f"cannot write the measured costs into {state_dir}: {err}; let this user write there"
+            f"cannot write the measured costs into {state_dir}: {err}",
+            advice="let this user write there",
         ) from err
     _log(f"written to {path}; the device uses it from its next start on")
 

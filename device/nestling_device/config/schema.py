@@ -158,7 +158,9 @@ class SourceTable:
             ConfigError: the path is empty.
         """
         if not self.path:
-            raise ConfigError(f"a source of kind {self.kind} needs a path; give [source] path")
+            raise ConfigError(
+                f"a source of kind {self.kind} needs a path", advice="give [source] path"
+            )
         return Path(self.path)
 
 
@@ -223,7 +225,7 @@ def read_config(path: Path) -> Config:
         data = tomllib.loads(decode_text(path.read_bytes()))
     except OSError as err:
         raise ConfigError(
-            f"{path} cannot be read: {err.strerror}; name another with --config"
+            f"{path} cannot be read: {err.strerror}", advice="name another with --config"
         ) from err
     except EncodingError as err:
         raise ConfigError(f"{path}: {err}") from err

@@ -39,7 +39,7 @@ class BlobStore:
         try:
             return check_blob(blob, self._path(blob).read_bytes())
         except (OSError, BlobError) as err:
-            raise DeliveryError(f"{err}; install the bundle again") from err
+            raise DeliveryError(f"{err}", advice="install the bundle again") from err
 
     def download(self, source: BlobSource, blob: bundle_pb2.Blob) -> None:
         """Download a blob unless it is here; resume an earlier attempt where it ended.
@@ -62,8 +62,8 @@ class BlobStore:
             if not _matches(part, blob):
                 part.unlink()
                 raise DeliveryError(
-                    f"blob {blob.sha256[:12]} arrived damaged or cut short and was deleted; try "
-                    "again, and if it fails again, release the bundle again"
+                    f"blob {blob.sha256[:12]} arrived damaged or cut short and was deleted",
+                    advice="try again, and if it fails again, release the bundle again",
                 )
             part.replace(self._path(blob))
             fsync.sync(self._root)
@@ -93,7 +93,9 @@ class BlobStore:
 
     def _path(self, blob: bundle_pb2.Blob) -> Path:
         if not is_digest(blob.sha256):  # it came over the network and becomes a file name
-            raise DeliveryError(f"{blob.sha256[:80]!r} is not a SHA-256; release the bundle again")
+            raise DeliveryError(
+                f"{blob.sha256[:80]!r} is not a SHA-256", advice="release the bundle again"
+            )
         return self._root / blob.sha256
 
 
@@ -108,7 +110,8 @@ def _fill(part: Path, source: BlobSource, blob: bundle_pb2.Blob) -> None:
                 part.unlink()
                 raise DeliveryError(
                     f"blob {blob.sha256[:12]}: the source sent more than the expected {blob.size} "
-                    "bytes; all of them were deleted; release the bundle again"
+                    "bytes; all of them were deleted",
+                    advice="release the bundle again",
                 )
             _write(file, chunk)
         os.fsync(file.fileno())
@@ -144,8 +147,9 @@ def _disk_errors(root: Path) -> Iterator[None]:
     except OSError as err:
         if err.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise DeliveryError(
-                f"the disk of {root} is full; free some space and try again: the download resumes"
+                f"the disk of {root} is full",
+                advice="free some space and try again: the download resumes",
             ) from err
         raise DeliveryError(
-            f"{root} cannot be written: {err}; check the folder's owner and permissions"
+            f"{root} cannot be written: {err}", advice="check the folder's owner and permissions"
         ) from err

@@ -74,7 +74,8 @@ def checked_chunk(
     if response.total_size != blob.size:
         raise DeliveryError(
             f"blob {blob.sha256[:12]}: the source has {response.total_size} bytes instead of the "
-            f"{blob.size} in the manifest; release the bundle again"
+            f"{blob.size} in the manifest",
+            advice="release the bundle again",
         )
     if response.offset != offset or not response.data:
         raise DeliveryError(

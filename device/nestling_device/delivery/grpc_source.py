@@ -83,7 +83,8 @@ class GrpcSource:
             if offset == before:
                 raise DeliveryError(
                     f"blob {blob.sha256[:12]}: {self._channel.address} stopped at {offset} of "
-                    f"{blob.size} bytes; release the bundle again"
+                    f"{blob.size} bytes",
+                    advice="release the bundle again",
                 )
 
     def _slice(
@@ -121,8 +122,8 @@ class GrpcSource:
                 ) from err
             self._channel.drop()
             raise SourceUnreachableError(
-                f"{self._channel.address} did not deliver {request} ({code.name}: {details}); "
-                "check that the cloud runs and try again"
+                f"{self._channel.address} did not deliver {request} ({code.name}: {details})",
+                advice="check that the cloud runs and try again",
             ) from err
 
     def close(self) -> None:

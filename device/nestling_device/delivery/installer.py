@@ -159,7 +159,9 @@ class Installer:
                     capacity=capacity,
                     activations=activations,
                 )
-        raise DeliveryError(f"bundle {held.version} is damaged on this device; install it again")
+        raise DeliveryError(
+            f"bundle {held.version} is damaged on this device", advice="install it again"
+        )
 
     def _holds(
         self,

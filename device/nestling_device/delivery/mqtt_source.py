@@ -94,11 +94,12 @@ class MqttSource:
         except BrokerUnreachableError as err:
             self._disconnect()
             raise SourceUnreachableError(
-                f"{err}; check that the broker runs and try again"
+                f"{err}", advice="check that the broker runs and try again"
             ) from err
         raise SourceUnreachableError(
             f"no answer from the cloud over the broker {self._address} in "
-            f"{_ATTEMPTS} x {self._timeout_s:g} s; check that the cloud runs and try again"
+            f"{_ATTEMPTS} x {self._timeout_s:g} s",
+            advice="check that the cloud runs and try again",
         )
 
     def _answer(

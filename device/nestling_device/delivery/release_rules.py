@@ -39,11 +39,14 @@ def check_offer(desired: delivery_pb2.GetDesiredBundleResponse) -> None:
         AdmissionError: the manifest is missing, or is too large.
     """
     if not is_digest(desired.manifest.sha256) or desired.manifest.size == 0:
-        raise AdmissionError("the cloud offers a bundle without a manifest; release it again")
+        raise AdmissionError(
+            "the cloud offers a bundle without a manifest", advice="release it again"
+        )
     if desired.manifest.size > LARGEST_MANIFEST_BYTES:
         raise AdmissionError(
             f"the offered manifest has {desired.manifest.size} bytes, more than the "
-            f"{LARGEST_MANIFEST_BYTES} that a device reads; release a smaller one"
+            f"{LARGEST_MANIFEST_BYTES} that a device reads",
+            advice="release a smaller one",
         )
 
 
@@ -57,16 +60,20 @@ def parse_manifest(data: bytes) -> bundle_pb2.Manifest:
     try:
         manifest = bundle_pb2.Manifest.FromString(data)
     except DecodeError as err:
-        raise AdmissionError("the manifest cannot be read; release the bundle again") from err
+        raise AdmissionError(
+            "the manifest cannot be read", advice="release the bundle again"
+        ) from err
     if manifest.format != MANIFEST_FORMAT:
         raise UnknownFormatError(
-            f"the manifest has format {manifest.format} and this program knows "
-            f"{MANIFEST_FORMAT}; update the program, or release the bundle in its format"
+            f"the manifest has format {manifest.format} and this program knows {MANIFEST_FORMAT}",
+            advice="update the program, or release the bundle in its format",
         )
     _check_nest(manifest)
     named = every_blob(manifest)
     if not all(is_digest(blob.sha256) for blob in named):
-        raise AdmissionError("the manifest names a blob without a SHA-256; release it again")
+        raise AdmissionError(
+            "the manifest names a blob without a SHA-256", advice="release it again"
+        )
     return manifest
 
 
@@ -75,12 +82,13 @@ def _check_nest(manifest: bundle_pb2.Manifest) -> None:
         check_layout(manifest.tensors)
     except NestError as err:
         raise AdmissionError(
-            f"the manifest's nest is invalid: {err}; release the bundle again"
+            f"the manifest's nest is invalid: {err}", advice="release the bundle again"
         ) from err
     if len(manifest.tensors[0].prefixes) != len(manifest.capacities):
         raise AdmissionError(
             f"the manifest has {len(manifest.capacities)} capacities and prefixes for "
-            f"{len(manifest.tensors[0].prefixes)}; release the bundle again"
+            f"{len(manifest.tensors[0].prefixes)}",
+            advice="release the bundle again",
         )
 
 
@@ -112,24 +120,27 @@ def check_release(
     if (desired.release, desired.bundle_version) != (manifest.release, version):
         raise AdmissionError(
             f"the cloud offers bundle {desired.bundle_version!r}, but its manifest is that of "
-            f"{version!r}; release the bundle again"
+            f"{version!r}",
+            advice="release the bundle again",
         )
     if active is not None and active.task != manifest.task:
         raise AdmissionError(
-            f"this device runs task {active.task!r} and the cloud offers {manifest.task!r}; use a "
-            "separate state folder for the other task"
+            f"this device runs task {active.task!r} and the cloud offers {manifest.task!r}",
+            advice="use a separate state folder for the other task",
         )
     if floor is None or manifest.release > floor.release:
         return
     if manifest.release < floor.release:
         raise AdmissionError(
             f"release {manifest.release} of {manifest.task} is older than {floor.release}, which "
-            "this device has accepted; release it again with a higher number"
+            "this device has accepted",
+            advice="release it again with a higher number",
         )
     if desired.manifest.sha256 != floor.manifest_sha256:
         raise AdmissionError(
             f"this device has accepted another bundle as release {floor.release} of "
-            f"{manifest.task}; release the new one with a higher number"
+            f"{manifest.task}",
+            advice="release the new one with a higher number",
         )
 
 
@@ -147,7 +158,8 @@ def admit(manifest: bundle_pb2.Manifest, memory_bytes: int) -> int:
     if capacity == 0:
         raise AdmissionError(
             f"a budget of {memory_bytes} bytes admits no capacity of {manifest.task}: the smallest "
-            f"needs {manifest.capacities[0].memory_bytes} bytes; raise the memory budget"
+            f"needs {manifest.capacities[0].memory_bytes} bytes",
+            advice="raise the memory budget",
         )
     return capacity
 

@@ -89,7 +89,8 @@ def _try(subject: CheckedDevice) -> str:
     folder = table.place if table.kind == "folder" else table.place.parent
     if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
         raise SourceError(
-            f"{folder} is not a writable folder; create it, or name another in [source] path"
+            f"{folder} is not a writable folder",
+            advice="create it, or name another in [source] path",
         )
     return f"{table.kind} {table.place}"
 

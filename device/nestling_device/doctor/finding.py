@@ -82,14 +82,8 @@ class FailedCheckError(DeviceError):
     """
 
     def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.found)
+        super().__init__(finding.found, advice=finding.advice)
         self.finding = finding
-
-
-def split_advice(err: DeviceError) -> tuple[str, str]:
-    """Split an error message at its last semicolon into what is wrong and what to do."""
-    found, _, advice = str(err).rpartition("; ")
-    return (found, advice) if found else (advice, "")
 
 
 @contextmanager
@@ -106,6 +100,5 @@ def failing(check: str, level: Level = "fail") -> Iterator[None]:
     try:
         yield
     except DeviceError as err:
-        found, advice = split_advice(err)
-        finding = Finding(check=check, level=level, found=found, advice=advice)
+        finding = Finding(check=check, level=level, found=err.problem, advice=err.advice)
         raise FailedCheckError(finding) from err

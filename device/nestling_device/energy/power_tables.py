@@ -105,7 +105,9 @@ def profile_names(table: str) -> list[str]:
 def _entry(table: str, name: str) -> dict[str, float]:
     entries = _read()[table]
     if name not in entries:
-        raise ProfileError(f"{name!r} is not one of the {table}; choose from {', '.join(entries)}")
+        raise ProfileError(
+            f"{name!r} is not one of the {table}", advice=f"choose from {', '.join(entries)}"
+        )
     entry: dict[str, float] = entries[name]
     return entry
 

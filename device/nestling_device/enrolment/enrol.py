@@ -117,7 +117,8 @@ def _check_folder_owner(state_dir: Path, device_id: str) -> None:
         if held is not None and held.device_id != device_id:
             raise EnrolmentError(
                 f"{state_dir} holds the identity of {held.device_id!r} and this token is for "
-                f"{device_id!r}; name another folder with --state"
+                f"{device_id!r}",
+                advice="name another folder with --state",
             )
 
 
@@ -130,7 +131,8 @@ def _authority(token: EnrolmentToken, now: datetime) -> str:
     if now < certificate.not_valid_before_utc:
         raise EnrolmentError(
             f"this device's clock shows {now:%Y-%m-%d %H:%M} UTC, which is before its cloud was "
-            "set up; set the clock and try again"
+            "set up",
+            advice="set the clock and try again",
         )
     return ssl.DER_cert_to_PEM_cert(token.authority)
 
@@ -149,7 +151,7 @@ def _pending_key(state_dir: Path, token: EnrolmentToken) -> ec.EllipticCurvePriv
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError) as err:
         raise IdentityError(
-            f"cannot store a key in {path}: {err}; name a state folder that can be written"
+            f"cannot store a key in {path}: {err}", advice="name a state folder that can be written"
         ) from err
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
@@ -185,12 +187,13 @@ def _check(credentials: Credentials, device_id: str, cloud: Address) -> None:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature) as err:
         raise EnrolmentError(
-            f"{cloud} answered with an unusable certificate: {err}; check --cloud"
+            f"{cloud} answered with an unusable certificate: {err}", advice="check --cloud"
         ) from err
     if name != device_id:
         raise EnrolmentError(
             f"{cloud} answered with a certificate for {name!r} instead of {device_id!r}, which "
-            "was discarded; check --cloud"
+            "was discarded",
+            advice="check --cloud",
         )
 
 
@@ -212,21 +215,25 @@ def _call_errors(address: Address, tls: Callable[[], ssl.SSLContext]) -> Iterato
         if err.code() in _UNREACHED:
             with suppress(OSError):  # another process has just replaced the certificate's files
                 problem = find_connection_problem(address, tls())
-        reason = _reason(address, err.code(), err.details() or "", problem)
-        raise EnrolmentError(reason) from err
+        raise _enrolment_error(address, err.code(), err.details() or "", problem) from err
 
 
-def _reason(
+def _enrolment_error(
     address: Address, code: grpc.StatusCode, details: str, problem: ConnectionProblem | None
-) -> str:
-    """Describe what went wrong and what to do."""
+) -> EnrolmentError:
     if code in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED}:
-        return f"{address} refused: {details}; nestling-cloud device add NAME makes another token"
+        return EnrolmentError(
+            f"{address} refused: {details}",
+            advice="nestling-cloud device add NAME makes another token",
+        )
     if problem is not None:
-        return str(problem)
+        return EnrolmentError(problem.problem, advice=problem.advice)
     if code in _UNREACHED:
-        return f"{address} cannot be reached ({details}); check --cloud, and that the cloud runs"
-    return f"{address} did not enrol this device ({code.name}): {details}"
+        return EnrolmentError(
+            f"{address} cannot be reached ({details})",
+            advice="check --cloud, and that the cloud runs",
+        )
+    return EnrolmentError(f"{address} did not enrol this device ({code.name}): {details}")
 
 
 def _anonymous_tls(authority: str) -> ssl.SSLContext:

@@ -38,7 +38,8 @@ def resolve_identity(config: Config) -> tuple[Config, Identity | None]:
         if resolved[("device", "id")] != identity.device_id:
             raise IdentityError(
                 f"{state_dir} holds the identity of {identity.device_id!r}, not of "
-                f"{config.device.id!r}; name another folder with --state, or leave out --id"
+                f"{config.device.id!r}",
+                advice="name another folder with --state, or leave out --id",
             )
     return with_values(config, resolved), identity
 
@@ -63,6 +64,6 @@ def check_reachable(config: Config, identity: Identity | None) -> None:
     for address in (config.cloud.address, config.cloud.broker):
         if identity is None and not is_loopback(Address.parse(address).host):
             raise IdentityError(
-                f"{address} is on another machine, and this device has no identity to connect "
-                "with; enrol it first: nestling-device enrol --help"
+                f"{address} is on another machine, and this device has no identity to connect with",
+                advice="enrol it first: nestling-device enrol --help",
             )

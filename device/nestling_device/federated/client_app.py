@@ -132,7 +132,8 @@ def _round_and_capacity(node: Node, config: Mapping[str, Any]) -> tuple[int, int
     capacity = int(config[messages.CAPACITY])
     if not 1 <= capacity <= node.capacity:
         raise ClientError(
-            f"the cloud requested capacity {capacity}; the budget admits {node.capacity} at most"
+            f"the cloud requested capacity {capacity}",
+            advice=f"the budget admits {node.capacity} at most",
         )
     return int(config[messages.ROUND]), capacity
 

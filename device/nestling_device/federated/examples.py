@@ -63,12 +63,12 @@ def _arrays(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         return arrays["windows"], arrays["labels"]
     except OSError as err:
         raise ExamplesError(
-            f"{path}: {err.strerror or err}; name a .npz file with windows and labels"
+            f"{path}: {err.strerror or err}", advice="name a .npz file with windows and labels"
         ) from err
     except (UnreadableError, KeyError) as err:
         raise ExamplesError(
-            f"{path} is not a readable .npz file with windows and labels: {err}; numpy.savez "
-            "writes one"
+            f"{path} is not a readable .npz file with windows and labels: {err}",
+            advice="numpy.savez writes one",
         ) from err
 
 
@@ -81,19 +81,23 @@ def _check(
 ) -> None:
     if windows.dtype != np.float32 or windows.ndim == 0 or windows.shape[1:] != shape:
         raise ExamplesError(
-            f"{path} has windows {windows.dtype} {windows.shape}; float32 (N, "
-            f"{', '.join(map(str, shape))}) with N at least {FEWEST_EXAMPLES} is needed"
+            f"{path} has windows {windows.dtype} {windows.shape}",
+            advice="float32 (N, "
+            f"{', '.join(map(str, shape))}) with N at least {FEWEST_EXAMPLES} is needed",
         )
     if len(windows) < FEWEST_EXAMPLES:
         raise ExamplesError(
-            f"{path} has {len(windows)} examples; at least {FEWEST_EXAMPLES} are needed to learn "
-            "from"
+            f"{path} has {len(windows)} examples",
+            advice=f"at least {FEWEST_EXAMPLES} are needed to learn from",
         )
     if not np.isfinite(windows).all():
-        raise ExamplesError(f"{path} has windows with values that are not finite; leave them out")
+        raise ExamplesError(
+            f"{path} has windows with values that are not finite", advice="leave them out"
+        )
     if labels.dtype != np.int64 or labels.shape != (len(windows),):
         raise ExamplesError(
-            f"{path} has labels {labels.dtype} {labels.shape}; int64 ({len(windows)},) is needed"
+            f"{path} has labels {labels.dtype} {labels.shape}",
+            advice=f"int64 ({len(windows)},) is needed",
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise ExamplesError(f"{path} has labels outside 0 to {classes - 1}")

@@ -53,12 +53,12 @@ class Node:
         folder = Path(str(config["state"]))
         if not (folder / "state.db").is_file():
             raise ClientError(
-                f"{folder} is not a device's state folder; run nestling-device run first"
+                f"{folder} is not a device's state folder", advice="run nestling-device run first"
             )
         with State(folder) as state:
             active = state.active()
         if active is None:
-            raise ClientError(f"{folder} has no bundle yet; run nestling-device run first")
+            raise ClientError(f"{folder} has no bundle yet", advice="run nestling-device run first")
         manifest = parse_manifest(BlobStore(folder / "blobs").read(active.manifest))
         signature = manifest.signature
         memory_bytes = int(float(config["memory-kb"]) * 1000)
@@ -66,9 +66,7 @@ class Node:
             device=str(config["id"]),
             bundle_version=active.version,
             manifest=manifest,
-            capacity=largest_capacity(
-                memory_needed(manifest), int(float(config["memory-kb"]) * 1000)
-            ),
+            capacity=largest_capacity(memory_needed(manifest), memory_bytes),
             examples=read_examples(
                 Path(str(config["data"])), signature.shape, len(signature.classes)
             ),

@@ -66,7 +66,7 @@ def train_prefix(
             loss = sum(smaller, loss)
             if not torch.isfinite(loss):
                 raise LocalTrainingError(
-                    f"the loss is {loss.item()}; this device sits this round out"
+                    f"the loss is {loss.item()}", advice="this device sits this round out"
                 )
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

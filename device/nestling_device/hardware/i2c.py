@@ -53,8 +53,8 @@ def open_bus(number: int) -> Bus:
         bus: Bus = smbus2.SMBus(number)
     except OSError as err:
         raise BusError(
-            f"/dev/i2c-{number} cannot be opened: {err.strerror}; turn I2C on (raspi-config) and "
-            "put the device's user into the group i2c"
+            f"/dev/i2c-{number} cannot be opened: {err.strerror}",
+            advice="turn I2C on (raspi-config) and put the device's user into the group i2c",
         ) from err
     return bus
 

@@ -163,8 +163,8 @@ class Agent:
         shape = tuple(self.bundle.manifest.signature.shape)
         if window.shape != shape or window.dtype != np.float32:
             raise InputError(
-                f"the input is {window.dtype} {window.shape}; "
-                f"{self.bundle.manifest.task} takes float32 {shape}"
+                f"the input is {window.dtype} {window.shape}",
+                advice=f"{self.bundle.manifest.task} takes float32 {shape}",
             )
         if not np.isfinite(window).all():
             raise UnanswerableError("the input has values that are not finite (NaN or infinity)")

@@ -109,11 +109,11 @@ def profile_models(folder: Path, conditions: Conditions, report: Report) -> Mode
 
 def _paths(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise ModelsError(f"{folder} is not a folder; name one that contains .onnx files")
+        raise ModelsError(f"{folder} is not a folder", advice="name one that contains .onnx files")
     paths = sorted(folder.rglob("*.onnx"))
     if not paths:
         raise ModelsError(
-            f"{folder} has no .onnx file; nestling-cloud latency probes can write some"
+            f"{folder} has no .onnx file", advice="nestling-cloud latency probes can write some"
         )
     return paths
 

@@ -172,7 +172,7 @@ class Device:
         if bundle.version != self.bundle.version:
             self._next = bundle
             raise DeliveryError(
-                f"bundle {bundle.version} is installed; it is used from the next input"
+                f"bundle {bundle.version} is installed", advice="it is used from the next input"
             )
         return bundle
 

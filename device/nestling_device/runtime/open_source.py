@@ -53,7 +53,8 @@ def _imu(table: SourceTable, manifest: Manifest) -> Imu:
     signature = manifest.signature
     if len(signature.shape) != 2:
         raise SourceError(
-            f"the task takes float32 {tuple(signature.shape)}; an IMU gives (channels, samples)"
+            f"the task takes float32 {tuple(signature.shape)}",
+            advice="an IMU gives (channels, samples)",
         )
     return Imu(
         open_bus(table.i2c_bus),

@@ -32,7 +32,9 @@ class ThreadWatch:
     def check(self) -> None:
         """Raise ThreadEndedError if a thread has ended with an exception."""
         if self._ended:
-            raise ThreadEndedError(f"{self._ended[0]}; no receipt is lost, start the device again")
+            raise ThreadEndedError(
+                f"{self._ended[0]}", advice="no receipt is lost, start the device again"
+            )
 
 
 @contextmanager

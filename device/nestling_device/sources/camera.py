@@ -65,7 +65,7 @@ def open_camera(wanted: str = "") -> Picamera:
         camera: Picamera = picamera2.Picamera2(number)
     except (RuntimeError, IndexError, OSError) as err:
         raise SourceError(
-            f"no camera: {err}; check the ribbon cable and rpicam-hello --list-cameras"
+            f"no camera: {err}", advice="check the ribbon cable and rpicam-hello --list-cameras"
         ) from err
     return camera
 
@@ -95,7 +95,8 @@ def choose_camera(cameras: Sequence[Mapping[str, Any]], wanted: str = "") -> int
         raise SourceError("no camera: check the ribbon cable and rpicam-hello --list-cameras")
     raise SourceError(
         f"{'no' if not fitting else 'more than one'} camera {wanted or 'to choose from'}: there "
-        f"are {listed}; give a number or a model as [source] camera"
+        f"are {listed}",
+        advice="give a number or a model as [source] camera",
     )
 
 
@@ -117,7 +118,8 @@ class Camera:
         if len(shape) != 3 or shape[0] not in {1, 3}:
             camera.close()
             raise SourceError(
-                f"the task takes float32 {tuple(shape)}; a camera gives (1 or 3, height, width)"
+                f"the task takes float32 {tuple(shape)}",
+                advice="a camera gives (1 or 3, height, width)",
             )
         self._camera = camera
         self._shape = tuple(shape)
@@ -145,8 +147,8 @@ class Camera:
             self._failures += 1
             if self._failures == _MOST_FAILURES:
                 raise SourceError(
-                    f"the camera gives no picture: {err}; check the ribbon cable and "
-                    "rpicam-hello --list-cameras"
+                    f"the camera gives no picture: {err}",
+                    advice="check the ribbon cable and rpicam-hello --list-cameras",
                 ) from err
             _log.warning("a picture is skipped: %s", err)
             self._closed.wait(timeout_s)

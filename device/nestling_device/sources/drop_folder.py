@@ -39,8 +39,8 @@ class DropFolder:
                 raise PermissionError(13, "Permission denied")
         except OSError as err:
             raise SourceError(
-                f"{folder} cannot be watched: {err.strerror}; name a folder in which the device "
-                "may move files"
+                f"{folder} cannot be watched: {err.strerror}",
+                advice="name a folder in which the device may move files",
             ) from err
         for name in (ANSWERED, REJECTED):
             try:

@@ -166,13 +166,14 @@ def find_imu(bus: Bus, address: int) -> None:
         (found,) = bus.read_i2c_block_data(address, _WHO_AM_I, 1)
     except OSError as err:
         raise SourceError(
-            f"no answer at I2C address {address:#x}: {err}; check the wiring with i2cdetect -y 1, "
-            "and that I2C is on (raspi-config)"
+            f"no answer at I2C address {address:#x}: {err}",
+            advice="check the wiring with i2cdetect -y 1, and that I2C is on (raspi-config)",
         ) from err
     if found != _IDENTITY:
         raise SourceError(
             f"the chip at I2C address {address:#x} identifies itself as {found:#x}, an MPU-6050 "
-            f"as {_IDENTITY:#x}; give [source] i2c_address"
+            f"as {_IDENTITY:#x}",
+            advice="give [source] i2c_address",
         )
 
 
@@ -183,8 +184,8 @@ def _conversion(channels: Sequence[str], units: Sequence[str]) -> tuple[list[int
         factors, count = (_PER_G, _G_PER_COUNT) if column < 3 else (_PER_DEG_S, _DEG_S_PER_COUNT)
         if column < 0 or unit not in factors:
             raise SourceError(
-                f"the IMU does not measure the task's channel {channel!r} in {unit!r}; it measures "
-                f"{', '.join(AXES)}, in g or m/s^2 and deg/s or rad/s"
+                f"the IMU does not measure the task's channel {channel!r} in {unit!r}",
+                advice=f"it measures {', '.join(AXES)}, in g or m/s^2 and deg/s or rad/s",
             )
         columns.append(column)
         scale.append(factors[unit] * count)

@@ -74,8 +74,8 @@ class UnixSocket:
             self._listener = _listen(path)
         except OSError as err:
             raise SourceError(
-                f"cannot listen on {path}: {err.strerror or err}; name a path in a folder that the "
-                "device may write"
+                f"cannot listen on {path}: {err.strerror or err}",
+                advice="name a path in a folder that the device may write",
             ) from err
 
     def take(self, timeout_s: float) -> Input | None:

@@ -120,7 +120,7 @@ class Database:
     def damage_error(self, fault: object) -> StorageError:
         """Return the error to raise for invalid content."""
         return StorageError(
-            f"{self._path} is damaged: {fault}; move it away, or use another state folder"
+            f"{self._path} is damaged: {fault}", advice="move it away, or use another state folder"
         )
 
     def check(self) -> None:
@@ -159,8 +159,9 @@ class Database:
             yield
         except (sqlite3.Error, OSError, UnicodeDecodeError) as err:
             raise StorageError(
-                f"{self._path}: {err}; check that the folder can be written and has space, or "
-                "use another state folder"
+                f"{self._path}: {err}",
+                advice="check that the folder can be written and has space, or "
+                "use another state folder",
             ) from err
 
     def close(self) -> None:

@@ -26,7 +26,8 @@ def locked(folder: Path) -> Iterator[None]:
         descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as err:
         raise StorageError(
-            f"cannot use {folder} as a state folder: {err}; name a folder that can be written"
+            f"cannot use {folder} as a state folder: {err}",
+            advice="name a folder that can be written",
         ) from err
     try:
         if not any(_lock(descriptor) for _ in range(_ATTEMPTS)):

@@ -153,6 +153,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Cursor | None]:
 
 def _unreadable(path: Path, err: Exception) -> StorageError:
     return StorageError(
-        f"{path} cannot be read: {err}; run this command as the user that the device runs as, for "
-        "example with sudo -u nestling"
+        f"{path} cannot be read: {err}",
+        advice="run this command as the user that the device runs as, for "
+        "example with sudo -u nestling",
     )

@@ -180,8 +180,8 @@ def save_identity(state_dir: Path, credentials: Credentials) -> Identity:
         _remove_except(state_dir, {folder, before})
     except OSError as err:
         raise IdentityError(
-            f"cannot write an identity into {state_dir}: {err}; make the folder writable and try "
-            "again"
+            f"cannot write an identity into {state_dir}: {err}",
+            advice="make the folder writable and try again",
         ) from err
     return Identity(state_dir)
 
@@ -287,8 +287,9 @@ def _check(credentials: Credentials, link: Path) -> x509.Certificate:
 
 def _damaged(link: Path, why: object) -> IdentityError:
     return IdentityError(
-        f"the identity in {link} cannot be used ({why}); enrol this device again: run "
-        "nestling-cloud device add NAME on the cloud, which prints how"
+        f"the identity in {link} cannot be used ({why})",
+        advice="enrol this device again: run "
+        "nestling-cloud device add NAME on the cloud, which prints how",
     )
 
 

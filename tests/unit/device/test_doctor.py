@@ -21,7 +21,7 @@ from nestling_device.doctor.finding import (
     CheckedDevice,
     FailedCheckError,
     Finding,
-    split_advice,
+    failing,
 )
 from nestling_device.energy.meter import ProfileMeter
 from nestling_device.energy.power_tables import load_board, load_link
@@ -76,9 +76,12 @@ def test_battery_reports_its_charge(tmp_path: Path) -> None:
     assert "42%" in equipment.battery(subject(tmp_path), tmp_path).found
 
 
-def test_split_advice_splits_at_the_last_semicolon() -> None:
-    assert split_advice(DeviceError("a; b; do this")) == ("a; b", "do this")
-    assert split_advice(DeviceError("only this")) == ("only this", "")
+def test_failed_check_reports_an_errors_problem_and_advice() -> None:
+    with pytest.raises(FailedCheckError) as caught, failing("disk"):
+        raise DeviceError("a; b", advice="do this")
+
+    assert (caught.value.finding.found, caught.value.finding.advice) == ("a; b", "do this")
+    assert str(caught.value) == "a; b; do this"
 
 
 @pytest.mark.parametrize("available", [None, 10**9, 500])

@@ -59,8 +59,8 @@ class Ina219:
         if readback != _INA219_SETTINGS:
             raise InstrumentError(
                 f"the chip at I2C address {address:#x} is not an INA219: its configuration reads "
-                f"{readback:#06x} after {_INA219_SETTINGS:#06x} was written; correct [meter] "
-                "i2c_address"
+                f"{readback:#06x} after {_INA219_SETTINGS:#06x} was written",
+                advice="correct [meter] i2c_address",
             )
 
     def watts(self) -> float:
@@ -101,14 +101,15 @@ class Ina260:
             if manufacturer != _TEXAS_INSTRUMENTS:
                 raise InstrumentError(
                     f"the chip at I2C address {address:#x} is not an INA260: its manufacturer id "
-                    f"reads {manufacturer:#06x}, not {_TEXAS_INSTRUMENTS:#06x}; correct [meter] "
-                    "i2c_address"
+                    f"reads {manufacturer:#06x}, not {_TEXAS_INSTRUMENTS:#06x}",
+                    advice="correct [meter] i2c_address",
                 )
             die = read_word(bus, address, _INA260_DIE)
             if die >> 4 != _INA260_DIE_ID:
                 raise InstrumentError(
                     f"the chip at I2C address {address:#x} is not an INA260: its die id reads "
-                    f"{die:#06x}, not {_INA260_DIE_ID << 4:#06x}; correct [meter] i2c_address"
+                    f"{die:#06x}, not {_INA260_DIE_ID << 4:#06x}",
+                    advice="correct [meter] i2c_address",
                 )
             write_word(bus, address, _CONFIGURATION, _INA260_SETTINGS)
 
@@ -133,5 +134,6 @@ def _wrapped(address: int) -> Iterator[None]:
         yield
     except OSError as err:
         raise InstrumentError(
-            f"no answer at I2C address {address:#x}: {err}; check the wiring with i2cdetect -y 1"
+            f"no answer at I2C address {address:#x}: {err}",
+            advice="check the wiring with i2cdetect -y 1",
         ) from err

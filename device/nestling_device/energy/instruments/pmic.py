@@ -32,8 +32,8 @@ def rail_watts(text: str) -> float:
     rails = amperes.keys() & volts.keys()
     if not rails:
         raise InstrumentError(
-            "vcgencmd pmic_read_adc reports no rail's current: only a Raspberry Pi 5 has this "
-            "chip; choose another [meter] kind"
+            "vcgencmd pmic_read_adc reports no rail's current: only a Raspberry Pi 5 has this chip",
+            advice="choose another [meter] kind",
         )
     return sum(amperes[rail] * volts[rail] for rail in rails)
 
@@ -54,8 +54,9 @@ def read_adc() -> str:
         ).stdout
     except (OSError, subprocess.SubprocessError) as err:
         raise InstrumentError(
-            f"vcgencmd pmic_read_adc failed: {err}; it needs a Raspberry Pi 5, the package "
-            "raspi-utils, and a user in the group video"
+            f"vcgencmd pmic_read_adc failed: {err}",
+            advice="it needs a Raspberry Pi 5, the package "
+            "raspi-utils, and a user in the group video",
         ) from err
 
 

@@ -52,8 +52,8 @@ class Rapl:
         packages = [path for path in powercap.glob("intel-rapl:*") if _is_package(path)]
         if not packages:
             raise InstrumentError(
-                f"no RAPL counters under {powercap}: not an x86 processor, or a virtual machine; "
-                "choose another [meter] kind"
+                f"no RAPL counters under {powercap}: not an x86 processor, or a virtual machine",
+                advice="choose another [meter] kind",
             )
         self._counters = [
             _Counter(
@@ -96,5 +96,5 @@ def _read(path: Path) -> int:
         return int(path.read_text("ascii"))
     except (OSError, ValueError) as err:
         raise InstrumentError(
-            f"{path} cannot be read: {err}; run as root, or chmod a+r energy_uj"
+            f"{path} cannot be read: {err}", advice="run as root, or chmod a+r energy_uj"
         ) from err

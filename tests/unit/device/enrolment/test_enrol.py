@@ -14,9 +14,9 @@ from nestling_device.enrolment.enrol import (
     _authority,
     _check,
     _delete_pending_keys,
+    _enrolment_error,
     _pem,
     _pending_key,
-    _reason,
     enrol,
 )
 from nestling_device.transport.connection_diagnosis import ConnectionProblem
@@ -104,12 +104,12 @@ def test_certificate_of_another_authority_is_rejected(enrolment: Enrolment, tmp_
 def test_failed_call_is_reported_with_advice(
     code: grpc.StatusCode, details: str, message: str
 ) -> None:
-    assert message in _reason(CLOUD, code, details, None)
+    assert message in str(_enrolment_error(CLOUD, code, details, None))
 
 
 def test_diagnosed_problem_replaces_the_text_of_grpc() -> None:
     problem = ConnectionProblem(problem="no address for cloud.lan", advice="give an address")
 
-    assert _reason(CLOUD, Code.UNAVAILABLE, "errors resolving hostname", problem) == (
-        "no address for cloud.lan; give an address"
-    )
+    error = _enrolment_error(CLOUD, Code.UNAVAILABLE, "errors resolving hostname", problem)
+
+    assert (error.problem, error.advice) == ("no address for cloud.lan", "give an address")
