@@ -3,12 +3,12 @@
 Only the owner can read them (mode 0600).
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nestling_cloud.temporary import temporary_file
+from nestling_core.file_sync import sync_folder, write_synced
 
 PRIVATE = 0o700
 SHARED = 0o777  # minus the umask
@@ -56,17 +56,5 @@ def write_new(path: Path, data: bytes) -> bool:
 def _part(path: Path, data: bytes, folder_mode: int) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode)
     with temporary_file(".part-", path.parent) as (part, descriptor):
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
+        write_synced(descriptor, data)
         yield part
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, so that new names in it survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nestling_cloud.atomic_file import sync_folder
 from nestling_cloud.bundles.fingerprint import fingerprint
 from nestling_cloud.bundles.release import release_bundle
 from nestling_cloud.bundles.repository import Repository, RepositoryError
@@ -20,6 +19,7 @@ from nestling_cloud.learning.pipeline import LearnedTask, learn
 from nestling_cloud.progress import Progress
 from nestling_cloud.tasks.task import Splits, Task
 from nestling_cloud.temporary import remove_abandoned, temporary_folder
+from nestling_core.file_sync import sync_folder
 
 _FIRST_RELEASE = 1
 _MAKING = ".making-"

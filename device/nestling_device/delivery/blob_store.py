@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nestling.v1 import bundle_pb2
+from nestling_core.file_sync import sync_folder
 from nestling_core.nest.bundle_files import BlobError, check_blob, is_digest
 from nestling_device.delivery.bundle_source import BlobSource, DeliveryError
-from nestling_device.storage import fsync
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class BlobStore:
                     advice="try again, and if it fails again, release the bundle again",
                 )
             part.replace(self._path(blob))
-            fsync.sync(self._root)
+            sync_folder(self._root)
 
     def received(self, blob: bundle_pb2.Blob) -> int:
         """Return the number of bytes of an unfinished download, 0 if there is none."""

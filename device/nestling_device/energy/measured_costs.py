@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from nestling.v1.receipt_pb2 import Provenance
 from nestling_core.parsing.untrusted import parse_json
-from nestling_device.storage import fsync
+from nestling_device.storage.atomic_file import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def write_costs(state_dir: Path, costs: MeasuredCosts) -> Path:
         OSError: the folder cannot be written.
     """
     path = state_dir / FILE_NAME
-    fsync.replace_file(path, costs.to_json())
+    replace_file(path, costs.to_json())
     return path
 
 

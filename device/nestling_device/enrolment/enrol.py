@@ -16,9 +16,10 @@ from cryptography.x509.oid import NameOID
 
 from nestling.v1 import enrolment_pb2, enrolment_pb2_grpc
 from nestling_core.enrolment_token import EnrolmentToken
+from nestling_core.file_sync import sync_folder
 from nestling_core.network.address import Address
 from nestling_device.errors import DeviceError
-from nestling_device.storage import fsync
+from nestling_device.storage.atomic_file import write_private
 from nestling_device.transport.connection_diagnosis import (
     ConnectionProblem,
     find_connection_problem,
@@ -31,7 +32,6 @@ from nestling_device.transport.identity import (
     common_name,
     save_identity,
     utc_now,
-    write_private,
 )
 
 _TIMEOUT_S = 20.0
@@ -147,7 +147,7 @@ def _pending_key(state_dir: Path, token: EnrolmentToken) -> ec.EllipticCurvePriv
             part.unlink(missing_ok=True)
             write_private(part, _pem(ec.generate_private_key(ec.SECP256R1())))
             part.replace(path)
-            fsync.sync(state_dir)
+            sync_folder(state_dir)
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError) as err:
         raise IdentityError(

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from nestling_core.file_sync import sync_folder
 from nestling_core.private_file import keep_private
 from nestling_device.errors import DeviceError
-from nestling_device.storage import fsync
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Database:
         except BaseException:
             self._connection.close()
             raise
-        fsync.sync(path.parent)
+        sync_folder(path.parent)
 
     def _prepare(self, schema: str, version: int) -> None:
         with self._wrapped():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nestling_core.parsing.untrusted import UnreadableError, parse_json
-from nestling_device.storage import fsync
+from nestling_device.storage.atomic_file import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def write_floors(path: Path, floors: Floors) -> None:
     """
     entries = {task: [each.release, each.manifest_sha256] for task, each in sorted(floors.items())}
     text = json.dumps({"floors": entries, "sha256": _digest(entries)}) + "\n"
-    fsync.replace_file(path, text, mode=0o600)
+    replace_file(path, text, mode=0o600)
 
 
 def highest(one: Floors, other: Floors) -> dict[str, ReleaseFloor]:

@@ -7,7 +7,6 @@ for processes that are still reading it.
 
 import json
 import logging
-import os
 import secrets
 import shutil
 import ssl
@@ -23,10 +22,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from nestling.topics import check_device_id
+from nestling_core.file_sync import sync_folder
 from nestling_core.network.address import Address
 from nestling_core.parsing.untrusted import parse_json
 from nestling_device.errors import DeviceError
-from nestling_device.storage import fsync
+from nestling_device.storage.atomic_file import write_private
 
 _log = logging.getLogger(__name__)
 
@@ -186,23 +186,6 @@ def save_identity(state_dir: Path, credentials: Credentials) -> Identity:
     return Identity(state_dir)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a new file that only its owner can read, and flush it to the disk.
-
-    Args:
-        path: the file, which must not exist.
-        text: its content.
-
-    Raises:
-        OSError: the file exists or cannot be written.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def common_name(certificate: str) -> str:
     """Return the common name in a certificate (PEM).
 
@@ -225,14 +208,14 @@ def _write_all(folder: Path, credentials: Credentials) -> None:
     write_private(folder / "authority.pem", credentials.authority)
     addresses = {"cloud": credentials.cloud, "broker": credentials.broker}
     write_private(folder / "cloud.json", json.dumps(addresses))
-    fsync.sync(folder)
+    sync_folder(folder)
 
 
 def _point(state_dir: Path, folder: Path) -> None:
     pending = folder.with_suffix(".link")
     pending.symlink_to(folder.name)
     pending.replace(state_dir / _LINK)
-    fsync.sync(state_dir)
+    sync_folder(state_dir)
 
 
 def _target(state_dir: Path) -> Path | None:
