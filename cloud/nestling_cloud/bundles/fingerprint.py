@@ -39,6 +39,7 @@ LEARNING_CODE = (
     "nestling_cloud.tasks.task",
     "nestling_cloud.temporary",
     "nestling_core.execution",
+    "nestling_core.file_sync",
     "nestling_core.nest",
     "nestling_core.parsing",
     "nestling_core.routing",

@@ -2,3 +2,14 @@
 
 This package may import every other one; only `cli` imports it.
 """
+
+__all__ = [
+    "broker_config",
+    "bundle",
+    "capacities",
+    "console",
+    "device",
+    "federated",
+    "latency",
+    "serve",
+]

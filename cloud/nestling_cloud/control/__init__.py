@@ -5,3 +5,5 @@ to receive. `commander` sends them, together with the version of the desired bun
 `offline_sweep` marks removed devices as offline. Imports `store`, `fleet`, `bundles` and
 `telemetry`.
 """
+
+__all__ = ["commander", "offline_sweep", "targets"]

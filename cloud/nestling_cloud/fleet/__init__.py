@@ -2,3 +2,14 @@
 
 This package does not depend on bundles, receipts or the console.
 """
+
+__all__ = [
+    "addresses",
+    "authority",
+    "broker_config",
+    "certificates",
+    "enrolment",
+    "listeners",
+    "roster",
+    "tls",
+]

@@ -4,3 +4,19 @@
 step has its own subpackage; they share the training `loop`. This package imports `tasks`,
 `recipes`, `models` and `cloud_model`, and nothing that releases or serves.
 """
+
+__all__ = [
+    "adaptation",
+    "capacity_search",
+    "check_teacher",
+    "distillation",
+    "loop",
+    "macs",
+    "nesting",
+    "onnx",
+    "pipeline",
+    "quantization",
+    "routing",
+    "train_student",
+    "train_teacher",
+]

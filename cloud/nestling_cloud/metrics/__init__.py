@@ -2,3 +2,5 @@
 
 `queries` computes them, `views` defines their types. Reads only; imports `store`.
 """
+
+__all__ = ["fleet_health", "queries", "views"]

@@ -2,3 +2,5 @@
 
 Imports `fleet` for certificates and access rules.
 """
+
+__all__ = ["broker_process", "client", "parent_death"]

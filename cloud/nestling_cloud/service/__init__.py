@@ -2,3 +2,5 @@
 
 The only package that imports every serving one; only `commands` imports it.
 """
+
+__all__ = ["config", "service"]

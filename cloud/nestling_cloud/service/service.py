@@ -269,7 +269,7 @@ def _connection_limits(
     if security is None:
         return []
     listening_at = [addresses.grpc, addresses.enrolment or ""]
-    ports = {int(address.rpartition(":")[2]) for address in listening_at if address}
+    ports = {Address.parse(address).port for address in listening_at if address}
     if console is not None:
         ports.add(console.port)
     total = total_for(raise_file_limit())

@@ -3,3 +3,16 @@
 All are gRPC services; delivery also works over MQTT. Imports `bundles`, `fleet`, `store` and
 `cloud_model`.
 """
+
+__all__ = [
+    "batcher",
+    "connection_limiter",
+    "delivery",
+    "enrolment",
+    "inference",
+    "listener",
+    "mqtt_delivery",
+    "peers",
+    "recorder",
+    "unreadable_requests",
+]

@@ -2,3 +2,5 @@
 
 `session` is the only module that imports onnxruntime.
 """
+
+__all__ = ["session", "timing"]

@@ -3,3 +3,17 @@
 It needs torch, which the base install does not have. On a device only `nestling_device.federated`
 imports this package.
 """
+
+__all__ = [
+    "blocks",
+    "config",
+    "layers",
+    "losses",
+    "messages",
+    "network",
+    "normalization",
+    "normalizer",
+    "plan",
+    "sandwich",
+    "weights",
+]

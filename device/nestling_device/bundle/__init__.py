@@ -1,1 +1,3 @@
 """The bundle in use: its runnable capacities, its calibration, and the self-test."""
+
+__all__ = ["calibration", "loaded_bundle", "multiplexer", "self_test"]

@@ -2,3 +2,5 @@
 
 These modules may import every other room of the device; only `cli` imports them.
 """
+
+__all__ = ["doctor", "enrol", "federated", "profile", "run", "status"]

@@ -3,3 +3,12 @@
 The package holds the sources (gRPC, MQTT), the rules that accept or refuse a release, the blob
 store, and the installer. It imports `transport` and `storage`.
 """
+
+__all__ = [
+    "blob_store",
+    "bundle_source",
+    "grpc_source",
+    "installer",
+    "mqtt_source",
+    "release_rules",
+]

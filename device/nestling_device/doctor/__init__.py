@@ -2,3 +2,5 @@
 
 A check takes a `CheckedDevice` and returns a `Finding`, or raises `FailedCheckError` with one.
 """
+
+__all__ = ["equipment", "finding", "limits", "machine", "network", "state"]

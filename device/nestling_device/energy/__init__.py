@@ -3,3 +3,5 @@
 `meter` is what the agent uses. It draws on `power_tables` (published figures of boards and links),
 `measured_costs` (figures measured on this machine) and `sampler` (readings of an instrument).
 """
+
+__all__ = ["instruments", "measured_costs", "meter", "power_tables", "sampler"]

@@ -2,3 +2,5 @@
 
 It is optional: `pip install 'nestling[federated]'`. The rest of the device runs without it.
 """
+
+__all__ = ["client_app", "examples", "participant"]

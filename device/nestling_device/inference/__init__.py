@@ -4,3 +4,16 @@
 an input runs; `offloader` sends inputs to the cloud. Limits, targets, drift detection and costs are
 here too. Imports `bundle`, `delivery`, `energy` and `transport`.
 """
+
+__all__ = [
+    "agent",
+    "backoff",
+    "drift",
+    "expected_costs",
+    "input_errors",
+    "limit_notices",
+    "limits",
+    "offloader",
+    "policy",
+    "target_controller",
+]

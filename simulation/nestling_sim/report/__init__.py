@@ -18,6 +18,7 @@ __all__ = [
     "as_svg",
     "capacity_picture",
     "energy_picture",
+    "evidence",
     "report_page",
     "routes_picture",
     "summary_table",

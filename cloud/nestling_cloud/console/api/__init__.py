@@ -2,3 +2,5 @@
 
 Imports `console.data`, `console.http` and `console.auth`; never a page.
 """
+
+__all__ = ["openapi", "routes"]

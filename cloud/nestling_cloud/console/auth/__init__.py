@@ -2,3 +2,5 @@
 
 Imports `console.http` only.
 """
+
+__all__ = ["access", "guard", "login", "password", "sessions", "throttle", "tokens"]

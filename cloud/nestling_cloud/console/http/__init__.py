@@ -2,3 +2,12 @@
 
 Imports no other room of the console.
 """
+
+__all__ = [
+    "error_page",
+    "head_requests",
+    "paths",
+    "problem",
+    "request_deadline",
+    "security_headers",
+]

@@ -2,3 +2,5 @@
 
 Imports `console.charts`, `console.data`, `console.auth` and `console.http`.
 """
+
+__all__ = ["api", "device", "fleet", "frame", "models", "operating_point", "rounds"]

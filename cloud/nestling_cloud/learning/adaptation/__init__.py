@@ -29,5 +29,7 @@ __all__ = [
     "choose_frame",
     "compare",
     "inertial_frames",
+    "pipeline",
     "recovered_share",
+    "target_inputs",
 ]

@@ -14,7 +14,9 @@ __all__ = [
     "Objective",
     "TeacherFeatureError",
     "TeacherObjective",
+    "augmented_views",
     "check_teacher",
     "make_views",
+    "objective",
     "train_assistants",
 ]

@@ -12,5 +12,10 @@ __all__ = [
     "joint_loss",
     "nest",
     "objective_of",
+    "slimming",
+    "supernet",
     "train_nested",
+    "training_set",
+    "width_cost",
+    "width_search",
 ]
