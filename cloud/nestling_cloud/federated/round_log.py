@@ -7,13 +7,13 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 
 from nestling_cloud.errors import CloudError
 from nestling_cloud.store.database import Database
+from nestling_core.closing import Closing
 from nestling_core.parsing.untrusted import parse_json
 
 METADATA = sa.MetaData()
@@ -121,7 +121,7 @@ class Round:
     verdict: str = ""
 
 
-class RoundLog:
+class RoundLog(Closing):
     """The table of rounds. Safe to use from several threads and processes.
 
     Args:
@@ -141,17 +141,6 @@ class RoundLog:
                 f"cannot open the table of rounds in {url}: {err}; name the database in which "
                 "nestling-cloud serve stores receipts"
             ) from err
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close all connections."""

@@ -13,8 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from nestling import topics
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.authority import CLOUD_NAME, utc_now
+from nestling_core.closing import Closing
 from nestling_core.enrolment_token import SECRET_BYTES
 
 _VERSION = 1
@@ -87,7 +87,7 @@ class RevokedCertificates:
     names: list[str]
 
 
-class Roster:
+class Roster(Closing):
     """The devices of a fleet; usable from several threads and processes."""
 
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
@@ -337,17 +337,6 @@ class Roster:
         with self._write_lock, self._read_lock:
             self._writer.close()
             self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _member(

@@ -17,8 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Literal, Self
+from typing import IO, Literal
 
 from nestling_cloud.errors import CloudError
 from nestling_cloud.fleet.broker_config import BrokerFolder
@@ -27,6 +26,7 @@ from nestling_cloud.mqtt import open_broker_config
 from nestling_cloud.mqtt.parent_death import dies_with_parent
 from nestling_cloud.mqtt.probe import answers_mqtt
 from nestling_cloud.ports import bound_socket, in_words
+from nestling_core.closing import Closing
 from nestling_core.network.address import Address
 
 HOST = "127.0.0.1"
@@ -53,7 +53,7 @@ class BrokerError(CloudError):
     """No broker is installed, its port is taken, or it ended unexpectedly."""
 
 
-class Broker:
+class Broker(Closing):
     """A running broker; leaving its context, or `close`, ends it.
 
     Attributes:
@@ -113,17 +113,6 @@ class Broker:
             self._process.kill()
             self._process.wait()
         self._log.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _wait_until_ready(self, tls: ssl.SSLContext | None) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S

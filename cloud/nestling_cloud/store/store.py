@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -39,6 +38,7 @@ from nestling_cloud.store.receipt_row import ReceiptError, ReceiptRow
 from nestling_cloud.store.retention import Retention
 from nestling_cloud.store.watermark import Gap
 from nestling_core.clock import unix_ms
+from nestling_core.closing import Closing
 
 __all__ = [
     "RECEIPTS_FILE",
@@ -83,7 +83,7 @@ class CommitResult:
             )
 
 
-class Store:
+class Store(Closing):
     """The receipts of all devices, for use from several threads.
 
     Attributes:
@@ -121,17 +121,6 @@ class Store:
         if not current:
             with self.writing() as connection:
                 schema.prepare(connection)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close every connection, after any commit in progress."""

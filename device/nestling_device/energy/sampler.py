@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from bisect import bisect_right
-from types import TracebackType
 from typing import Self
 
 from nestling.v1.receipt_pb2 import Provenance
@@ -128,12 +127,7 @@ class Sampler:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the thread and close the instrument."""
         self._stop.set()
         self._thread.join()

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from nestling_core.closing import Closing
 from nestling_core.file_sync import sync_folder
 from nestling_core.private_file import keep_private
 from nestling_device.errors import DeviceError
@@ -35,7 +34,7 @@ class LockTimeout:
     give_up_s: float = 300.0
 
 
-class Database:
+class Database(Closing):
     """One SQLite file in WAL mode with `synchronous=FULL`, shared by the threads of a process."""
 
     def __init__(
@@ -168,14 +167,3 @@ class Database:
         """Close the file."""
         with self._lock:
             self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -4,10 +4,9 @@ import logging
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from nestling.v1 import bundle_pb2
+from nestling_core.closing import Closing
 from nestling_core.nest.bundle_files import is_digest
 from nestling_device.storage.database import Database, LockTimeout
 from nestling_device.storage.floor_copy import (
@@ -57,7 +56,7 @@ class BundleRecord:
     capacity: int
 
 
-class State:
+class State(Closing):
     """A device's durable state in one SQLite file; a kill leaves the old state or the new one.
 
     The release floors are also in a second file, and the higher floor counts. Losing state.db
@@ -201,17 +200,6 @@ class State:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _raise_floor(cursor: sqlite3.Cursor, task: str, floor: ReleaseFloor) -> None:

@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
 from nestling.v1 import receipt_pb2
+from nestling_core.closing import Closing
 from nestling_core.telemetry.receipt_chain import EMPTY_CHAIN, fingerprint
 from nestling_device.storage.database import Database, LockTimeout, StorageError
 from nestling_device.telemetry import outbox_lineage as lineage
@@ -54,7 +54,7 @@ class AcknowledgementEffect(Enum):
     FORKED = "forked"  # the cloud has other receipts under this outbox's sequences
 
 
-class Outbox:
+class Outbox(Closing):
     """Receipts that the cloud has not acknowledged yet; they survive kill -9. Thread-safe."""
 
     def __init__(
@@ -212,17 +212,6 @@ class Outbox:
                 lineage.end_newest(cursor)
             self._began = False
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _agrees(

@@ -9,7 +9,6 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Self
 
 from google.protobuf.message import DecodeError
@@ -134,12 +133,7 @@ class Telemetry:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _run(self) -> None:

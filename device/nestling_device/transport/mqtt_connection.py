@@ -10,13 +10,13 @@ import socket
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from nestling_core.closing import Closing
 from nestling_core.network.address import Address
 from nestling_device.errors import DeviceError
 from nestling_device.transport.identity import Identity
@@ -49,7 +49,7 @@ class Message(NamedTuple):
     retained: bool = False
 
 
-class Connection:
+class Connection(Closing):
     """A connection that is subscribed once the constructor returns.
 
     Only one thread may call `receive`.
@@ -197,17 +197,6 @@ class Connection:
                 with suppress(OSError):
                     live.shutdown(socket.SHUT_RDWR)
         self._client.loop_stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _send_at_once(_client: paho.Client, _data: Any, connected: Any) -> None:

@@ -5,7 +5,6 @@ import errno
 import socket
 import threading
 from collections.abc import Coroutine
-from types import TracebackType
 from typing import Self
 
 from nestling_core.network.address import Address
@@ -69,12 +68,7 @@ class CuttableLink:
         self.restore()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Cut the link, and release thread, loop and port."""
         self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
