@@ -98,7 +98,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="nestling-sim",
         description="Run a fleet of simulated devices with a real cloud and a real MQTT broker.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_run(parser.add_subparsers(required=True, metavar="COMMAND"))
     return parser
@@ -108,10 +107,9 @@ def _add_run(commands: "argparse._SubParsersAction[Parser]") -> None:
     command = commands.add_parser(
         "run",
         help="train a bundle, run a fleet with it, and write a report",
-        description="Train a bundle or take it from the cache, run a fleet of simulated devices\n"
+        description="Train a bundle or take it from the cache, run a fleet of simulated devices "
         "with a real cloud and a real MQTT broker, and write a report.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
     names = ", ".join(built_in_scenarios())

@@ -22,7 +22,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog="example:\n"
         "  nestling-cloud broker-config --host 0.0.0.0 --public-host cloud.lan\n"
         "  mosquitto -c nestling-cloud/broker/mosquitto.conf\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(

@@ -38,7 +38,6 @@ def _add_train(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog="examples:\n"
         "  nestling-cloud bundle train --task wearable --repository repository\n"
         "  nestling-cloud bundle train --task my_task.py:TASK --repository repository --seed 1\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_learning(parser)
     parser.set_defaults(run=_train)
@@ -54,7 +53,6 @@ def _add_adapt(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog="example:\n"
         "  nestling-cloud bundle adapt --task wearable --inputs left.npy --frames inertial "
         "--repository left\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_learning(parser)
     add = parser.add_argument
@@ -100,7 +98,6 @@ def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "show",
         help="show the latest bundle's task, version, capacities and sizes",
         epilog="example:\n  nestling-cloud bundle show --repository repository --json\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(
@@ -122,7 +119,6 @@ def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         "the teacher, and manifest.json. Any ONNX runtime can load them.",
         epilog="examples:\n  nestling-cloud bundle export --repository repository --out models\n"
         "  nestling-cloud bundle export --repository repository --out models --activations int8\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(

@@ -39,7 +39,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "  nestling-cloud capacities --task my_task.py:TASK --targets 0.25,1 --epochs 10\n"
         "  nestling-cloud capacities --task wearable --by latency --targets 0.8,0.9,1 \\\n"
         "    --probes probes --table table.json\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_flags(parser)
     parser.set_defaults(run=_run)

@@ -30,7 +30,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "is logged in has to log in again. A running cloud uses the new password at once.",
         epilog="examples:\n  nestling-cloud console password\n"
         "  nestling-cloud console password --set\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_state(password)
     password.add_argument(
@@ -47,7 +46,6 @@ def _add_token(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "add",
         help="create a token and print it; it is shown only once",
         epilog="example:\n  nestling-cloud console token add my-script\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add.add_argument("name", metavar="NAME", help="name of the new token, such as its user's")
     add.set_defaults(run=_token_add)

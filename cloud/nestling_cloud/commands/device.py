@@ -51,7 +51,6 @@ def _add_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "  nestling-cloud device add porch | ssh porch.lan nestling-device enrol \\\n"
         "    --cloud cloud.lan:8501 --token-file -\n"
         "  nestling-cloud device add porch --cloud cloud.lan:8501 --hours 1 --json\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", metavar="NAME", help="name of the device")
     _add_state(parser)
@@ -85,7 +84,6 @@ def _add_list(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         description="List every device that was ever added: its name, whether it is invited, "
         "enrolled, expired or removed, and until when (or, once expired or removed, since when).",
         epilog="example:\n  nestling-cloud device list --json\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_state(parser)
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
@@ -99,7 +97,6 @@ def _add_remove(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Refuse a device's certificates and its token from now on, over gRPC and at "
         "the broker. The answers that it has reported stay stored.",
         epilog="example:\n  nestling-cloud device remove porch\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", metavar="NAME", help="name of the device")
     _add_state(parser)

@@ -49,7 +49,6 @@ def _add_link(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "whoever reaches it can run code on this machine and on the devices. Ctrl-C stops it.",
         epilog="example:\n  nestling-cloud federated link --certificate server.pem "
         "--key server.key --ca ca.pem\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(
@@ -92,7 +91,6 @@ def _add_run(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "bundle was released. The repository and the task's data are read on this machine.",
         epilog="example:\n  nestling-cloud federated run --repository repository --task wearable "
         "--root-certificates ca.pem --rounds 3\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(
@@ -155,7 +153,6 @@ def _add_rounds(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         "rounds",
         help="list the latest rounds and their results",
         epilog="example:\n  nestling-cloud federated rounds --limit 5 --json\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--limit", type=_positive, default=20, help="most rounds to list (default: %(default)s)"

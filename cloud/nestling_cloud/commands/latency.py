@@ -41,7 +41,6 @@ def _add_probes(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         "  nestling-cloud latency probes --task wearable --out probes --activations int8\n"
         "      (for a Raspberry Pi; copy the folder there)\n"
         "  nestling-device profile --models probes --seconds 1 --out table.json\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(
@@ -86,7 +85,6 @@ def _add_fit(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Fit the latency model to a device's measurements and report its error on "
         "held-out probes, next to that of a model that is linear in multiply-accumulates.",
         epilog="example:\n  nestling-cloud latency fit --probes probes --table table.json\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_measured(parser)
     parser.set_defaults(run=_fit)
@@ -101,7 +99,6 @@ def _add_predict(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         "probes were written; its fractions or widths may differ.",
         epilog="example:\n  nestling-cloud latency predict --task wearable --probes probes "
         "--table table.json\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--task",

@@ -26,7 +26,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "  nestling-cloud serve --repository repository\n"
         "  nestling-cloud serve --repository repository --broker 127.0.0.1:1883 --json\n"
         "  nestling-cloud serve --repository repository --host 0.0.0.0 --public-host cloud.lan\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_folders(parser)
     _add_network(parser)

@@ -9,6 +9,15 @@ from typing import Any
 _SINGLE = (None, "store", "store_const", "store_true", "store_false")
 
 
+class _HelpFormatter(argparse.HelpFormatter):
+    """Wraps a description, and leaves text with indented lines, such as examples, as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n " in text:
+            return "".join(indent + line for line in text.splitlines(keepends=True))
+        return super()._fill_text(text, width, indent)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that rejects a flag given twice; argparse silently uses the last one.
 
@@ -18,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         """Create a parser; see `argparse.ArgumentParser`."""
-        super().__init__(**settings)
+        super().__init__(**{"formatter_class": _HelpFormatter, **settings})
         self._namespace: argparse.Namespace | None = None  # the one being filled now
         self._given: set[str] = set()  # destinations of the flags seen so far
         for name in _SINGLE:

@@ -55,10 +55,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "doctor",
         help="check the device and report what to fix",
-        description="Check everything that the device needs, and report what is wrong and what\n"
+        description="Check everything that the device needs, and report what is wrong and what "
         "to do about it. It is safe to use while the device runs.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     flags.add_config(parser)
     flags.add_cloud(parser)

@@ -25,10 +25,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "enrol",
         help="enrol this device with its cloud, or renew its certificate",
-        description="Make a private key that never leaves this device, and exchange a one-time\n"
+        description="Make a private key that never leaves this device, and exchange a one-time "
         "token for a certificate. nestling-cloud device add prints the token.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument(

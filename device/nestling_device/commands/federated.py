@@ -42,11 +42,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     join = subparsers.add_parser(
         "join",
         help="wait for federated rounds and take part in them",
-        description="Start Flower's SuperNode for this device. Whenever the cloud asks, it trains\n"
+        description="Start Flower's SuperNode for this device. Whenever the cloud asks, it trains "
         "the capacities that the memory budget admits on the labeled windows in --data.\n"
         "Ctrl-C stops it.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = join.add_argument
     add(

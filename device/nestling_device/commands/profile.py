@@ -48,11 +48,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "profile",
         help="measure latency, memory and energy of every capacity on this machine",
-        description="Run every network of the installed bundle repeatedly, and report latency,\n"
+        description="Run every network of the installed bundle repeatedly, and report latency, "
         "memory and energy of one run. With --models, measure the ONNX models of a\n"
         "folder instead.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     flags.add_config(parser)
     flags.add_device(parser)

@@ -52,10 +52,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     run = commands.add_parser(
         "run",
         help="answer inputs, send telemetry and install new bundles",
-        description="Answer inputs on this device, send hard ones to the cloud, and install new\n"
+        description="Answer inputs on this device, send hard ones to the cloud, and install new "
         "bundles. Ctrl-C stops it.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     flags.add_config(run)
     flags.add_cloud(run)

@@ -32,10 +32,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "status",
         help="report the state of the device",
-        description="Report the state of the device, whether it is running or not, without\n"
+        description="Report the state of the device, whether it is running or not, without "
         "changing anything.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     flags.add_config(parser)
     flags.add_state(parser)

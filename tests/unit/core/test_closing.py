@@ -14,8 +14,12 @@ class Door(Closing):
 def test_block_closes_once_and_passes_errors_on() -> None:
     door = Door()
 
-    with pytest.raises(KeyError), door as entered:
-        assert entered is door
-        raise KeyError
+    def fail_inside() -> None:
+        with door as entered:
+            assert entered is door
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_inside()
 
     assert door.closed == 1
