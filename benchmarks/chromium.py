@@ -1,4 +1,4 @@
-"""Chromium for what looks at the console: benchmarks and pictures."""
+"""Headless Chromium for the benchmarks and screenshots of the console."""
 
 import shutil
 import time
@@ -25,7 +25,7 @@ _FLAGS = (
     "--hide-scrollbars",
 )
 _POLL_S = 0.05
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 
 
 @contextmanager
@@ -43,21 +43,44 @@ def chromium() -> Iterator[webdriver.Chrome]:
 
 
 def log_in(driver: webdriver.Chrome, console: str, password: str) -> None:
-    """Fill in the form of a console."""
+    """Log in to a console.
+
+    Args:
+        driver: the browser.
+        console: URL of the console.
+        password: password of the console.
+    """
     driver.get(f"{console}/login?next=/api")
     driver.find_element(By.ID, "password").send_keys(password)
     driver.find_element(By.TAG_NAME, "button").click()
     wait(lambda: bool(driver.find_elements(By.TAG_NAME, "h1")))
 
 
+def resize(
+    driver: webdriver.Chrome, width: int, height: int = 900, *, mobile: bool = False
+) -> None:
+    """Set the size of the window.
+
+    Args:
+        driver: the browser.
+        width: CSS pixels.
+        height: CSS pixels.
+        mobile: whether to behave like a phone.
+    """
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile},
+    )
+
+
 def wait(condition: Callable[[], bool]) -> None:
     """Poll until a condition holds.
 
     Raises:
-        TimeoutError: it does not.
+        TimeoutError: the condition did not hold within 60 s.
     """
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _TIMEOUT_S
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError("the page did not become what it should be")
+            raise TimeoutError(f"the page was not ready after {_TIMEOUT_S:.0f} s")
         time.sleep(_POLL_S)

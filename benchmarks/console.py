@@ -1,7 +1,7 @@
-"""The console over a store of 10,000 devices: how soon a page can be used, and does it freeze.
+"""Responsiveness of the console over a store of 10,000 devices.
 
-The same run measures the way of telemetry: the crowd reports through a real broker at one receipt
-a device and second, ten to a message, while a browser watches the fleet's page.
+The same run measures telemetry: simulated devices report through a real broker, one receipt per
+device and second and ten per message, while a browser shows the fleet page.
 """
 
 import itertools
@@ -9,18 +9,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from selenium import webdriver
 
-from benchmarks.chromium import chromium, log_in, wait
+from benchmarks.chromium import chromium, log_in, resize, wait
+from benchmarks.cloud_process import serve
 from benchmarks.crowd import Device
-from benchmarks.report import ROOT, Figure, figure, parse_arguments, publish, results
+from benchmarks.report import ROOT, Figure, figure, parse_arguments, publish
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.bundles.repository import Repository
 from nestling_cloud.progress import ConsoleProgress
@@ -32,21 +31,21 @@ from nestling_core.clock import unix_ms
 
 _BATCH = 10
 _HISTORY_MS = 3_600_000
-_HISTORY_RECEIPTS = 12  # of each device, over that time
-_DEVICES_A_COMMIT = 500
+_HISTORY_RECEIPTS = 12  # of each device during the history
+_DEVICES_PER_COMMIT = 500
 _WARM_LOADS = 5
 
 _NOTE = """
 `nestling-cloud serve` with a SQLite store of 10,000 devices, a Mosquitto of its own, and headless
 Chromium, all on the machine below, which also plays the devices. A page is *usable* when its
-connection stands, the table of devices has rows and the chart of routes is drawn; *cold* is the
-first page of a browser with an empty cache, *warm* the mean over later ones. *Live* figures
-come from the fleet's page while the crowd reports: the longest task on the browser's main thread,
-and the longest time between two changes of the number of answers. As devices do, the crowd sends
-again what is not acknowledged within 5 s. *Lost* is what was sent and is not in the store at the
-end; the *lag* is how long it took from the last new message until everything was acknowledged.
+connection is open, the table of devices has rows and the chart of routes is drawn; *cold* is the
+first page of a browser with an empty cache, *warm* the mean over later ones. *Live* figures come
+from the fleet page while devices report: the longest task on the browser's main thread, and the
+longest time between two changes of the number of answers. Like real devices, the simulated ones
+repeat messages that are not acknowledged within 5 s. *Lost* receipts were sent and are not in the
+store at the end; the *lag* is the time from the last new message until all are acknowledged.
 """
-# Notes down when the page can be used, how long tasks take, and when the figure changed.
+# Records when the page is usable, the duration of long tasks, and when the figure changes.
 _WATCH = """
 window.nestling = {usable: 0, tasks: [], changes: []};
 new PerformanceObserver(list => {
@@ -65,22 +64,9 @@ new PerformanceObserver(list => {
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Size:
-    """How much is measured."""
-
+class _Size(NamedTuple):
     devices: int
     live_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Cloud:
-    """A cloud that is ready."""
-
-    pid: int
-    broker: str
-    console: str
-    password: str
 
 
 def main() -> None:
@@ -90,11 +76,7 @@ def main() -> None:
     with temporary_folder(".nestling-bench-") as folder:
         figures = _measure(folder, size)
     publish(
-        results("console", options, figures),
-        options.json,
-        title="The console over 10,000 devices",
-        note=_NOTE,
-        pictures={},
+        "console", options, figures, title="The console over 10,000 devices", note=_NOTE, charts={}
     )
 
 
@@ -105,35 +87,36 @@ def _measure(folder: Path, size: _Size) -> dict[str, Figure]:
         TASK, TASK.load_checked(None, 0), seed=0, progress=progress, cache=cache
     )
     desired = Repository(bundle.folder).desired()
-    assert desired is not None  # it was released
+    assert desired is not None  # a trained repository has a release
     database = folder / "receipts.sqlite"
     filled_s = _fill(database, size.devices, desired.bundle_version, progress)
-    with _cloud(bundle.folder, database, folder / "state") as cloud, chromium() as driver:
+    flags = ("--store", str(database), "--console-port", "0")
+    with serve(bundle.folder, folder / "state", *flags) as cloud, chromium() as driver:
         loads = _load_pages(driver, cloud)
         live = _live(driver, cloud, database, size, desired.bundle_version)
     history = size.devices * _HISTORY_RECEIPTS
     return {
-        "devices in the store": figure([size.devices], ""),
-        "receipts in the store at first": figure([history], ""),
-        "filling, receipts a second": figure([history / filled_s], "/s"),
+        "devices in the store": figure([size.devices]),
+        "receipts in the store before the live run": figure([history]),
+        "receipts stored per second, filling": figure([history / filled_s], "/s"),
         **loads,
         **live,
     }
 
 
 def _fill(database: Path, count: int, bundle_version: str, progress: ConsoleProgress) -> float:
-    """Write a history of an hour; returns the seconds that the store took."""
+    """Store an hour of receipts for each device; return the seconds that the store took."""
     now_ms = unix_ms()
     step_ms = _HISTORY_MS // _HISTORY_RECEIPTS
     answered = [now_ms - _HISTORY_MS + step_ms * index for index in range(_HISTORY_RECEIPTS)]
     seconds = 0.0
     with Store(store_url(str(database))) as store:
-        firsts = range(0, count, _DEVICES_A_COMMIT)
+        firsts = range(0, count, _DEVICES_PER_COMMIT)
         for first in progress.track(firsts, len(firsts), f"{count} devices into the store"):
-            numbers = range(first, min(first + _DEVICES_A_COMMIT, count))
+            numbers = range(first, min(first + _DEVICES_PER_COMMIT, count))
             devices = [Device(number, bundle_version, "history") for number in numbers]
-            deliveries = [Delivery(device=one.id, batch=one.batch(answered)) for one in devices]
-            reports = [_report(one, bundle_version, now_ms) for one in devices]
+            deliveries = [Delivery(device=d.id, batch=d.batch(answered)) for d in devices]
+            reports = [_report(device, bundle_version, now_ms) for device in devices]
             started = time.monotonic()
             store.add_all(deliveries, reports)
             seconds += time.monotonic() - started
@@ -154,46 +137,22 @@ def _report(device: Device, bundle_version: str, now_ms: int) -> Report:
     )
 
 
-@contextmanager
-def _cloud(repository: Path, database: Path, state: Path) -> Iterator[_Cloud]:
-    command = [
-        *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),
-        *("--repository", str(repository), "--store", str(database), "--state", str(state)),
-        *("--port", "0", "--broker-port", "0", "--console-port", "0"),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            ready = json.loads(process.stdout.readline())
-            yield _Cloud(
-                pid=process.pid,
-                broker=ready["broker"],
-                console=ready["console"],
-                password=ready["console_password"],
-            )
-        finally:
-            process.terminate()
-
-
-def _load_pages(driver: webdriver.Chrome, cloud: _Cloud) -> dict[str, Figure]:
-    log_in(driver, cloud.console, cloud.password)
-    # The page after the login has loaded what all pages share: begin with an empty cache again.
+def _load_pages(driver: webdriver.Chrome, cloud: Mapping[str, Any]) -> dict[str, Figure]:
+    log_in(driver, cloud["console"], cloud["console_password"])
+    # The page after the login has loaded files that all pages share.
     driver.execute_cdp_cmd("Network.clearBrowserCache", {})
     driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _WATCH})
-    driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": 1440, "height": 900, "deviceScaleFactor": 1, "mobile": False},
-    )
-    cold_s = _usable_s(driver, cloud.console)
-    warm_s = [_usable_s(driver, cloud.console) for _ in range(_WARM_LOADS)]
+    resize(driver, 1440)
+    cold_s = _usable_s(driver, cloud["console"])
+    warm_s = [_usable_s(driver, cloud["console"]) for _ in range(_WARM_LOADS)]
     heap = driver.execute_script("return performance.memory.usedJSHeapSize")
     return {
         "fleet page usable, cold": figure([cold_s], "s"),
         "fleet page usable, warm": figure(
-            warm_s, "s", goal="<= 1.5", anchor="the most that feels like one step"
+            warm_s, "s", goal="<= 1.5", anchor="longer feels like a wait"
         ),
         "browser's heap": figure([heap / 1e6], "MB"),
-        "cloud's memory": figure([_resident_bytes(cloud.pid) / 1e6], "MB"),
+        "cloud's memory": figure([_resident_bytes(cloud["pid"]) / 1e6], "MB"),
     }
 
 
@@ -204,16 +163,20 @@ def _usable_s(driver: webdriver.Chrome, console: str) -> float:
 
 
 def _live(
-    driver: webdriver.Chrome, cloud: _Cloud, database: Path, size: _Size, bundle_version: str
+    driver: webdriver.Chrome,
+    cloud: Mapping[str, Any],
+    database: Path,
+    size: _Size,
+    bundle_version: str,
 ) -> dict[str, Figure]:
     before = _count(database)
     command = [
-        *(sys.executable, "-m", "benchmarks.crowd", "--broker", cloud.broker),
+        *(sys.executable, "-m", "benchmarks.crowd", "--broker", cloud["broker"]),
         *("--devices", str(size.devices), "--seconds", str(size.live_s)),
         *("--batch", str(_BATCH), "--bundle", bundle_version),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as crowd:
-        _next_line(crowd)  # all are born
+        _next_line(crowd)  # all births are sent
         driver.execute_script("window.nestling.tasks = []; window.nestling.changes = [];")
         sent = _next_line(crowd)
         watched: dict[str, list[float]] = driver.execute_script("return window.nestling")
@@ -221,30 +184,36 @@ def _live(
     stored = _count(database) - before
     return {
         "longest task on the main thread, live": figure(
-            [max(watched["tasks"], default=0.0)], "ms", goal="<= 200", anchor="a freeze is felt"
+            [max(watched["tasks"], default=0.0)],
+            "ms",
+            goal="<= 200",
+            anchor="longer is felt as a freeze",
         ),
         "longest wait for an update, live": figure(
-            [_longest_gap_s(watched["changes"])], "s", goal="<= 3", anchor="one a second is asked"
+            [_longest_gap_s(watched["changes"])],
+            "s",
+            goal="<= 3",
+            anchor="the page updates once a second",
         ),
         "updates of the page, live": figure(
             [len(watched["changes"]) / sent["seconds"]], "/s", goal="<= 1.1"
         ),
-        "receipts sent": figure([sent["receipts"]], ""),
-        "receipts sent a second": figure(
+        "receipts sent": figure([sent["receipts"]]),
+        "receipts sent per second": figure(
             [sent["receipts"] / sent["seconds"]], "/s", anchor=f"{size.devices} devices at 1 Hz"
         ),
-        "receipts stored": figure([stored], ""),
-        "receipts lost": figure([sent["receipts"] - stored], "", goal="== 0"),
-        "messages sent again": figure([100 * settled["repeated_messages"] / sent["messages"]], "%"),
+        "receipts stored": figure([stored]),
+        "receipts lost": figure([sent["receipts"] - stored], goal="== 0"),
+        "messages repeated": figure([100 * settled["repeated_messages"] / sent["messages"]], "%"),
         "lag at the end": figure([settled["seconds"]], "s"),
-        "cloud's memory after it": figure([_resident_bytes(cloud.pid) / 1e6], "MB"),
+        "cloud's memory after the live run": figure([_resident_bytes(cloud["pid"]) / 1e6], "MB"),
     }
 
 
 def _next_line(crowd: "subprocess.Popen[str]") -> dict[str, Any]:
     assert crowd.stdout is not None
-    mean_sd: dict[str, Any] = json.loads(crowd.stdout.readline())
-    return mean_sd
+    event: dict[str, Any] = json.loads(crowd.stdout.readline())
+    return event
 
 
 def _count(database: Path) -> int:

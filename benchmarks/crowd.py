@@ -1,7 +1,7 @@
-"""A crowd of devices that do nothing but report: their receipts, births and data messages.
+"""Simulated devices that only report: their receipts, births and data messages.
 
-Run as a program it plays them all to a broker, from one connection, at a given pace. As devices do,
-it sends again what nobody acknowledged, and is born again when it is asked to.
+Run as a program, it plays all of them to a broker on one connection at a given rate. Like real
+devices, they repeat what is not acknowledged, and send another birth when a rebirth is requested.
 """
 
 import argparse
@@ -33,38 +33,33 @@ from nestling_device.telemetry.sparkplug_node import Command, Gauges, SparkplugN
 CAPACITIES = 4
 _BOARDS = ("pi-zero-2w", "pi-4b", "pi-5")
 _IN_FLIGHT = 200
-_BIRTHS_A_SECOND = 500
-# What is not acknowledged goes out again after so long, then ever more slowly, as with devices.
+_BIRTHS_PER_SECOND = 500
+# Time until an unacknowledged message is repeated; it doubles up to the longest one.
 _REPEAT_S, _LONGEST_REPEAT_S = 5.0, 60.0
-# After the last new message, for what is still to be acknowledged.
-_PATIENCE_S = 180.0
+# Longest wait for acknowledgements after the last new message.
+_SETTLE_TIMEOUT_S = 180.0
 _SEED = 0
 
 _Message = tuple[str, str, bytes]  # kind, device, payload
 
 
-def device_id(number: int) -> str:
-    """Name of one of the crowd."""
-    return f"crowd-{number:05d}"
-
-
 class Device:
-    """One of the crowd.
+    """A simulated device.
 
     Args:
-        number: from 0.
-        bundle_version: what it says that it runs.
-        outbox_id: of its receipts.
+        number: number of the device, from 0.
+        bundle_version: bundle version that it reports.
+        outbox_id: outbox id of its receipts.
     """
 
     def __init__(self, number: int, bundle_version: str, outbox_id: str) -> None:
-        self.id = device_id(number)
+        self.id = f"crowd-{number:05d}"
         self._rng = np.random.default_rng([_SEED, number])
         self._outbox_id = outbox_id
         self._sequence = 0
         self._node = SparkplugNode(0)
         self._prepared: deque[ReceiptBatch] = deque()
-        # By their last sequence: when to send again, after how long the next time, and what.
+        # By last sequence number: when to repeat, the wait after that, and the batch.
         self._sent: dict[int, tuple[float, float, ReceiptBatch]] = {}
         self.capacity = 1 + number % CAPACITIES
         self._gauges = Gauges(
@@ -74,15 +69,25 @@ class Device:
         )
 
     def birth(self, now_ms: int) -> bytes:
-        """Its birth certificate."""
+        """Return a birth message."""
         return self._node.birth(self._gauges, 0, now_ms=now_ms).SerializeToString()
 
     def prepare(self, batches: int, size: int) -> None:
-        """Make receipts ahead of time, so that making them takes nothing from what is measured."""
+        """Make batches ahead of time, so that making them does not count in the measurement.
+
+        Args:
+            batches: number of batches.
+            size: receipts in each.
+        """
         self._prepared.extend(self.batch([0] * size) for _ in range(batches))
 
     def data(self, answered_ms: Sequence[int], now_s: float) -> bytes:
-        """A data message with a receipt for each time."""
+        """Return a data message.
+
+        Args:
+            answered_ms: time of the answer of each receipt, Unix ms.
+            now_s: monotonic time, from which the repetition is scheduled.
+        """
         batch = self._prepared.popleft() if self._prepared else self.batch(answered_ms)
         for receipt, at_ms in zip(batch.receipts, answered_ms, strict=True):
             receipt.answered_at_ms = at_ms
@@ -90,19 +95,19 @@ class Device:
         return self._message(batch, historical=False)
 
     def repeats(self, now_s: float) -> Iterator[bytes]:
-        """What is to be sent again."""
+        """Yield the messages that are due for repetition at a monotonic time."""
         for last, (due_s, wait_s, batch) in list(self._sent.items()):
             if now_s >= due_s:
                 self._sent[last] = now_s + wait_s, min(2 * wait_s, _LONGEST_REPEAT_S), batch
                 yield self._message(batch, historical=True)
 
     def settle(self, acknowledged: int) -> None:
-        """Let go of what is stored."""
+        """Drop the batches up to an acknowledged sequence number."""
         for last in [last for last in self._sent if last <= acknowledged]:
             del self._sent[last]
 
-    def obey(self, command: Command) -> None:
-        """Report back what was written, with the next message."""
+    def apply(self, command: Command) -> None:
+        """Report the target and bundle of a command in the next message."""
         if command.target is not None:
             self._gauges = replace(self._gauges, offload_target=command.target.share)
         if command.desired_bundle is not None:
@@ -110,31 +115,31 @@ class Device:
 
     @property
     def settled(self) -> bool:
-        """Whether all is acknowledged."""
+        """Whether all messages are acknowledged."""
         return not self._sent
 
     def _message(self, batch: ReceiptBatch, *, historical: bool) -> bytes:
         now_ms = unix_ms()
         payload = self._node.data(self._gauges, 0, batch, historical=historical, now_ms=now_ms)
-        assert payload is not None  # it has a batch
+        assert payload is not None  # a message with a batch is never empty
         return payload.SerializeToString()
 
     def batch(self, answered_ms: Sequence[int]) -> ReceiptBatch:
-        """Receipts, one for each time."""
+        """Return a batch with a receipt for each time of an answer, Unix ms."""
         receipts = [self._receipt(at_ms) for at_ms in answered_ms]
         return ReceiptBatch(outbox_id=self._outbox_id, receipts=receipts)
 
     def _receipt(self, at_ms: int) -> Receipt:
         self._sequence += 1
-        luck = self._rng.random()
-        cloud = luck < 0.25
+        draw = self._rng.random()
+        cloud = draw < 0.25
         reason = REASON_ESCALATED if cloud else REASON_ACCEPTED
-        made = Receipt(
+        receipt = Receipt(
             sequence=self._sequence,
             input_index=self._sequence - 1,
             answered_at_ms=at_ms,
             bundle_version=self._gauges.bundle_version,
-            answer=int(luck * 7),
+            answer=int(draw * 7),
             resident_capacity=self.capacity,
             latency_ms=float(self._rng.lognormal(3.0 if cloud else 0.5, 0.5)),
             latency_provenance=PROVENANCE_MEASURED,
@@ -146,24 +151,24 @@ class Device:
             offload_energy_provenance=PROVENANCE_MODELLED,
             offload_bytes=2720,
         )
-        made.route.capacity = 0 if cloud else self.capacity
-        made.route.reason = REASON_DEADLINE_MISSED if luck > 0.99 else reason
-        made.energy.add(source="compute", energy_mj=0.8 + luck, provenance=PROVENANCE_MODELLED)
+        receipt.route.capacity = 0 if cloud else self.capacity
+        receipt.route.reason = REASON_DEADLINE_MISSED if draw > 0.99 else reason
+        receipt.energy.add(source="compute", energy_mj=0.8 + draw, provenance=PROVENANCE_MODELLED)
         if cloud:
-            made.energy.add(source="radio", energy_mj=13.8, provenance=PROVENANCE_MODELLED)
-        made.budget.memory_bytes, made.budget.battery = 40_000, 0.9
-        made.budget.link_mbit_s, made.budget.offload_share = 5.0, 0.25
-        return made
+            receipt.energy.add(source="radio", energy_mj=13.8, provenance=PROVENANCE_MODELLED)
+        receipt.budget.memory_bytes, receipt.budget.battery = 40_000, 0.9
+        receipt.budget.link_mbit_s, receipt.budget.offload_share = 5.0, 0.25
+        return receipt
 
 
 def main() -> None:
-    """Play the crowd; tells of births and of the end by a line of JSON each."""
+    """Play all devices; print a line of JSON after the births, the messages and the repetitions."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--broker", required=True)
-    parser.add_argument("--devices", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--batch", type=int, required=True, help="receipts a message, one a second")
-    parser.add_argument("--bundle", required=True)
+    parser.add_argument("--broker", required=True, help="address of the broker")
+    parser.add_argument("--devices", type=int, required=True, help="number of devices")
+    parser.add_argument("--seconds", type=float, required=True, help="duration, s")
+    parser.add_argument("--batch", type=int, required=True, help="receipts per message")
+    parser.add_argument("--bundle", required=True, help="bundle version to report")
     options = parser.parse_args()
     asyncio.run(_play(options))
 
@@ -173,7 +178,7 @@ async def _play(options: argparse.Namespace) -> None:
     async with aiomqtt.Client(broker.host, broker.port, max_inflight_messages=_IN_FLIGHT) as client:
         crowd = _Crowd(client, options)
         listening = asyncio.create_task(crowd.listen())
-        await crowd.be_born()
+        await crowd.send_births()
         print(json.dumps({"event": "born"}), flush=True)
         print(json.dumps({"event": "sent", **await crowd.report()}), flush=True)
         print(json.dumps({"event": "settled", **await crowd.settle()}), flush=True)
@@ -181,46 +186,47 @@ async def _play(options: argparse.Namespace) -> None:
 
 
 class _Crowd:
-    """All of them on one connection."""
+    """All devices on one connection."""
 
     def __init__(self, client: aiomqtt.Client, options: argparse.Namespace) -> None:
-        client.pending_calls_threshold = 10 * _IN_FLIGHT  # by intent, so many at once
+        client.pending_calls_threshold = 10 * _IN_FLIGHT  # no warning below that
         self._client = client
         self._batch: int = options.batch
         self._seconds: float = options.seconds
-        made = [Device(number, options.bundle, "live") for number in range(options.devices)]
-        for device in made:
+        self._devices = [
+            Device(number, options.bundle, "live") for number in range(options.devices)
+        ]
+        for device in self._devices:
             device.prepare(math.ceil(options.seconds / options.batch), options.batch)
-        self._devices = {device.id: device for device in made}
-        self._turns = made
-        self._reborn: set[str] = set()
+        self._by_id = {device.id: device for device in self._devices}
+        self._rebirths: set[str] = set()
         self._repeated = 0
 
     async def listen(self) -> None:
-        """Take commands until cancelled."""
+        """Receive commands until canceled."""
         await self._client.subscribe(topics.sparkplug("NCMD", "+"), qos=1)
         async for message in self._client.messages:
-            device = self._devices.get(message.topic.value.rpartition("/")[2])
+            device = self._by_id.get(message.topic.value.rpartition("/")[2])
             if device is None or not isinstance(message.payload, bytes):
                 continue
             command = read_command(message.payload)
             if command.acknowledgement and command.acknowledgement.outbox_id == "live":
                 device.settle(command.acknowledgement.sequence)
-            device.obey(command)
+            device.apply(command)
             if command.rebirth:
-                self._reborn.add(device.id)
+                self._rebirths.add(device.id)
 
-    async def be_born(self) -> None:
-        """Say who is there, no faster than a network lets so many connect."""
-        for index, device in enumerate(self._turns):
-            if index % _BIRTHS_A_SECOND == 0:
+    async def send_births(self) -> None:
+        """Send all births, at most 500 per second."""
+        for index, device in enumerate(self._devices):
+            if index % _BIRTHS_PER_SECOND == 0:
                 await asyncio.sleep(1)
             await self._publish([("NBIRTH", device.id, device.birth(unix_ms()))])
 
     async def report(self) -> dict[str, float]:
-        """Send receipts at the pace that was asked for."""
+        """Send receipts at the given rate; return the messages, receipts and seconds."""
         started = time.monotonic()
-        rate = len(self._turns) / self._batch
+        rate = len(self._devices) / self._batch
         last, sent = int(self._seconds * rate), 0
         while sent < last:
             due = min(int((time.monotonic() - started) * rate), last) - sent
@@ -228,48 +234,48 @@ class _Crowd:
                 await asyncio.sleep(0.005)
                 continue
             numbers = range(sent, sent + min(due, _IN_FLIGHT))
-            await self._publish([self._turn(number) for number in numbers])
+            await self._publish([self._next_message(number) for number in numbers])
             sent += len(numbers)
             await self._catch_up()
         seconds = time.monotonic() - started
         return {"messages": sent, "receipts": sent * self._batch, "seconds": seconds}
 
     async def settle(self) -> dict[str, float]:
-        """Wait until everything is acknowledged, and send again what is not."""
+        """Repeat messages until all are acknowledged, or the time is up; return what it took."""
         started = time.monotonic()
-        while open_ := [one for one in self._turns if not one.settled]:
-            if time.monotonic() - started > _PATIENCE_S:
+        while unsettled := [device for device in self._devices if not device.settled]:
+            if time.monotonic() - started > _SETTLE_TIMEOUT_S:
                 break
             await self._catch_up()
             await asyncio.sleep(0.02)
         return {
             "seconds": time.monotonic() - started,
             "repeated_messages": self._repeated,
-            "unsettled_devices": len(open_),
+            "unsettled_devices": len(unsettled),
         }
 
-    def _turn(self, number: int) -> _Message:
-        """A receipt for each of the last seconds, of the device whose turn it is."""
+    def _next_message(self, number: int) -> _Message:
+        """Return a message of the device whose turn it is, with a receipt for each last second."""
         now_ms = unix_ms()
         answered = [now_ms - 1000 * (self._batch - 1 - second) for second in range(self._batch)]
-        device = self._turns[number % len(self._turns)]
+        device = self._devices[number % len(self._devices)]
         return "NDATA", device.id, device.data(answered, time.monotonic())
 
     async def _catch_up(self) -> None:
-        """Births that were asked for, and messages to repeat."""
-        reborn, self._reborn = self._reborn, set()
-        births = [("NBIRTH", name, self._devices[name].birth(unix_ms())) for name in reborn]
+        """Send the requested births, and repeat unacknowledged messages."""
+        rebirths, self._rebirths = self._rebirths, set()
+        births = [("NBIRTH", name, self._by_id[name].birth(unix_ms())) for name in rebirths]
         now_s = time.monotonic()
         repeats = [
             ("NDATA", device.id, payload)
-            for device in self._turns
+            for device in self._devices
             for payload in device.repeats(now_s)
         ]
         self._repeated += len(repeats)
         await self._publish([*births, *repeats])
 
     async def _publish(self, messages: Sequence[_Message]) -> None:
-        """Publish with acknowledgement, as many at once as may be in flight."""
+        """Publish with QoS 1, as many at once as may be in flight."""
         waiting: set[asyncio.Task[None]] = set()
         for kind, device, payload in messages:
             topic = topics.sparkplug(kind, device)

@@ -1,136 +1,110 @@
 """The federated scenario over several seeds, each trained with an empty cache.
 
-A seed chooses the subjects that train, calibrate and test, the weights, who gets which recording,
-and every device's drift.
+A seed chooses the subjects that train, calibrate and test, the weights, which device replays which
+recording, and every device's drift.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Picture
-from rich.console import Console
 
-from benchmarks.report import Figure, figure, parse_arguments, publish, results, seed_range
-from nestling_cloud.progress import ConsoleProgress
+from benchmarks.report import Figure, figure, parse_arguments, publish
+from benchmarks.scenario import draw_accuracy_bars, run_scenario
 from nestling_cloud.temporary import temporary_folder
-from nestling_sim.run.run import RunConfig, run
-from nestling_sim.scenario.scenario import load_scenario
 
 _NOTE = """
 `nestling-sim run --scenario federated`: six simulated watches, each turned by 45 degrees about an
 axis of its own and up to 20 % faster or slower, of subjects that neither the models nor the
 multiplexer saw. The devices learn from the first half of every recording in five federated rounds;
-accuracies are on the second half of the same recordings, before and after. So the gain is for
-these wearers, not for others; *calibration* rows tell what people without drift lose, and the
-guard lets nothing be released that loses more than 5 points there. Recipes were chosen with other
-seeds, on calibration subjects (see docs/lab-log.md). Where nothing is released, the gain is 0.
+accuracies are on the second half of the same recordings, before and after. The gain is therefore
+for these wearers, not for others. *Calibration loss* is what people without drift lose; the release
+gate rejects rounds that lose more than 5 points there. Recipes were chosen with other seeds, on
+calibration subjects (see docs/lab-log.md). Where nothing is released, the gain is 0.
 """
-_WAYS = {"device_only": "device only", "hybrid": "hybrid", "cloud_only": "cloud only"}
+_MODES = {"device_only": "device only", "hybrid": "hybrid", "cloud_only": "cloud only"}
 
 
 def main() -> None:
     """Run the benchmark."""
     options = parse_arguments(__doc__ or "", seeds=3)
-    summaries: list[dict[str, Any]] = []
-    progress = ConsoleProgress(Console(stderr=True))
     with temporary_folder(".nestling-bench-") as folder:
-        for seed in seed_range(options):
-            scenario = load_scenario("federated").model_copy(update={"seed": seed})
-            config = RunConfig(scenario=scenario, out=folder / "runs", cache=folder / "cache")
-            started = time.monotonic()
-            summary = dict(run(config, progress).summary)
-            summaries.append({**summary, "total_s": time.monotonic() - started})
+        summaries = [run_scenario("federated", seed, folder) for seed in options.seeds]
     publish(
-        results("federated", options, _figures(summaries)),
-        options.json,
+        "federated",
+        options,
+        _figures(summaries),
         title="The federated scenario",
         note=_NOTE,
-        pictures={"accuracy": _accuracy_picture},
+        charts={"accuracy": _accuracy_chart},
     )
 
 
 def _figures(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
-    stories = [summary["federated"] for summary in summaries]
-    rounds = [one for story in stories for one in story["rounds"]]
-    receipts = [summary["receipts"] for summary in summaries]
+    runs = [summary["federated"] for summary in summaries]
+    rounds = [federated_round for run in runs for federated_round in run["rounds"]]
+    gains = [[_gain(device) for device in run["devices"].values()] for run in runs]
     return {
         **{
-            f"{way} {when}": figure([100 * story[when][way] for story in stories], "%")
-            for way in _WAYS
+            f"{mode} {when}": figure([100 * run[when][mode] for run in runs], "%")
+            for mode in _MODES
             for when in ("before", "after")
         },
         "device_only gain": figure(
-            [_gain(story, "device_only") for story in stories],
+            [_gain(run) for run in runs],
             "points",
             goal=">= 2",
             anchor="the bundle of the first day",
         ),
-        "hybrid gain": figure([_gain(story, "hybrid") for story in stories], "points"),
-        "devices that lost, device_only": figure([_losers(story) for story in stories], "of 6"),
-        "least gain of a device": figure([_least(story) for story in stories], "points"),
+        "hybrid gain": figure([_gain(run, "hybrid") for run in runs], "points"),
+        "devices with a loss, device_only": figure(
+            [sum(gain < 0 for gain in by_device) for by_device in gains], "of 6"
+        ),
+        "smallest gain of a device": figure([min(by_device) for by_device in gains], "points"),
         "calibration loss": figure(
-            [_calibration_loss(story) for story in stories],
+            [_calibration_loss(run) for run in runs],
             "points",
             goal="<= 5",
-            anchor="the guard's margin",
+            anchor="the release gate's margin",
         ),
-        "released": figure(
-            [float(story["released"] is not None) for story in stories], "", goal="== 1"
-        ),
-        "offload_share before": figure(_shares(stories, "before"), "%"),
-        "offload_share after": figure(_shares(stories, "after"), "%"),
-        "bytes down a round": figure([one["bytes_down"] / 1000 for one in rounds], "kB"),
-        "bytes up a round": figure([one["bytes_up"] / 1000 for one in rounds], "kB"),
-        "dropped": figure([len(one["dropped"]) for one in rounds], "clients"),
-        "receipts lost": figure([one["lost"] for one in receipts], "", goal="== 0"),
-        "first run": figure([one["total_s"] for one in summaries], "s", goal="<= 240"),
+        "released": figure([float(run["released"] is not None) for run in runs], goal="== 1"),
+        **{
+            f"offload_share {when}": figure([100 * run[when]["offload_share"] for run in runs], "%")
+            for when in ("before", "after")
+        },
+        "bytes down per round": figure([each["bytes_down"] / 1000 for each in rounds], "kB"),
+        "bytes up per round": figure([each["bytes_up"] / 1000 for each in rounds], "kB"),
+        "dropped": figure([len(each["dropped"]) for each in rounds], "clients"),
+        "receipts lost": figure([s["receipts"]["lost"] for s in summaries], goal="== 0"),
+        "first run": figure([s["total_s"] for s in summaries], "s", goal="<= 240"),
     }
 
 
-def _gain(story: Mapping[str, Any], way: str) -> float:
-    return float(100 * (story["after"][way] - story["before"][way]))
+def _gain(accuracies: Mapping[str, Any], mode: str = "device_only") -> float:
+    return float(100 * (accuracies["after"][mode] - accuracies["before"][mode]))
 
 
-def _losers(story: Mapping[str, Any]) -> int:
-    return sum(_gain(one, "device_only") < 0 for one in story["devices"].values())
-
-
-def _least(story: Mapping[str, Any]) -> float:
-    return min(_gain(one, "device_only") for one in story["devices"].values())
-
-
-def _calibration_loss(story: Mapping[str, Any]) -> float:
-    before, after = (
-        np.mean(story["calibration_accuracy_before"]),
-        np.mean(story["calibration_accuracy_after"]),
-    )
+def _calibration_loss(run: Mapping[str, Any]) -> float:
+    before, after = (np.mean(run[f"calibration_accuracy_{when}"]) for when in ("before", "after"))
     return float(100 * (before - after))
 
 
-def _shares(stories: Sequence[Mapping[str, Any]], when: str) -> list[float]:
-    return [100 * story[when]["offload_share"] for story in stories]
-
-
-def _accuracy_picture(content: Mapping[str, Any]) -> Picture:
+def _accuracy_chart(content: Mapping[str, Any]) -> Picture:
     picture = Picture(figsize=(7, 2.4), layout="constrained")
     axes = picture.subplots()
-    for offset, when, colour in ((0.2, "before", "#9aa5b1"), (-0.2, "after", "#0072b2")):
-        entries = [content["figures"][f"{way} {when}"] for way in _WAYS]
-        axes.barh(
-            [row + offset for row in range(len(_WAYS))],
-            [entry["value"] for entry in entries],
+    for offset, when, color in ((0.2, "before", "#9aa5b1"), (-0.2, "after", "#0072b2")):
+        draw_accuracy_bars(
+            axes,
+            [row + offset for row in range(len(_MODES))],
+            [content["figures"][f"{mode} {when}"] for mode in _MODES],
             height=0.36,
-            xerr=[entry["spread"] or 0 for entry in entries],
-            color=colour,
-            ecolor="#333333",
+            color=color,
             label=f"{when} the rounds",
         )
-    axes.set_yticks(range(len(_WAYS)), list(_WAYS.values()))
+    axes.set_yticks(range(len(_MODES)), list(_MODES.values()))
     axes.set_xlim(0, 100)
     axes.set_xlabel("accuracy of drifted devices, %, mean and s.d. over seeds")
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
     return picture
 

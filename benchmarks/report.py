@@ -1,10 +1,12 @@
-"""What every benchmark prints and writes: figures with goals, as JSON, a table and pictures."""
+"""Options and results of the benchmarks, written as JSON, a console table, Markdown and charts."""
 
 import argparse
 import json
 import os
 import platform
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +27,8 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<=": lambda value, goal: value <= goal,
     "==": lambda value, goal: value == goal,
 }
+# Draw a chart from the content of a result file.
+Chart = Callable[[Mapping[str, Any]], Picture]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +37,11 @@ class Figure:
 
     Attributes:
         value: mean over seeds.
-        spread: standard deviation over seeds, None for a single one.
-        unit: of value and spread.
-        goal: an operator and a number, such as ">= 2", or None where there is none.
-        holds: whether the value meets the goal; None without one.
-        anchor: where the goal, or the figure to compare with, comes from.
+        spread: standard deviation over seeds, None for a single value.
+        unit: unit of value and spread.
+        goal: an operator and a number, such as ">= 2", or None.
+        holds: whether the value meets the goal; None without a goal.
+        anchor: source of the goal, or a figure to compare with.
     """
 
     value: float
@@ -50,40 +54,34 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultTable:
-    """A table beside the figures: what they were summed up from.
+    """A table on the result page, below the figures.
 
     Attributes:
         title: heading.
-        header: of the columns.
-        rows: cells as a reader sees them.
-        note: how to read it, Markdown.
+        header: column headings.
+        rows: formatted cells.
+        note: how to read the table, Markdown.
     """
 
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Results:
-    """Everything that a benchmark found."""
-
-    name: str
-    commit: str
-    machine: str
-    seeds: Sequence[int]
-    quick: bool
-    figures: Mapping[str, Figure]
-    tables: Sequence[ResultTable] = ()
+    note: str
 
 
 def figure(
-    values: Sequence[float], unit: str, *, goal: str | None = None, anchor: str = ""
+    values: Sequence[float], unit: str = "", *, goal: str | None = None, anchor: str = ""
 ) -> Figure:
-    """Sum up one figure over seeds and hold its mean against the goal."""
+    """Return the mean and spread of a figure over seeds, checked against its goal.
+
+    Args:
+        values: one value for each seed.
+        unit: unit of the values, if they have one.
+        goal: an operator and a number, such as ">= 2", or None.
+        anchor: source of the goal, or a figure to compare with.
+    """
     value = float(np.mean(values))
-    made = Figure(
+    summary = Figure(
         value=value,
         spread=float(np.std(values, ddof=1)) if len(values) > 1 else None,
         unit=unit,
@@ -91,13 +89,32 @@ def figure(
         anchor=anchor,
     )
     if goal is None:
-        return made
+        return summary
     operator, _, number = goal.partition(" ")
-    return replace(made, holds=bool(_COMPARE[operator](value, float(number))))
+    return replace(summary, holds=bool(_COMPARE[operator](value, float(number))))
+
+
+def result_table(
+    title: str, header: str, rows: Sequence[Sequence[str]], note: str = ""
+) -> ResultTable:
+    """Return a table of the result page.
+
+    Args:
+        title: heading.
+        header: column headings, separated by " | ".
+        rows: formatted cells.
+        note: how to read the table, Markdown.
+    """
+    return ResultTable(title=title, header=header.split(" | "), rows=rows, note=note)
 
 
 def mean_sd(values: Iterable[float], *, sign: bool = False) -> str:
-    """Mean and standard deviation of a figure over seeds, for a reader."""
+    """Format the mean and the standard deviation of a figure over seeds.
+
+    Args:
+        values: one value for each seed.
+        sign: whether a positive mean is written with its sign.
+    """
     numbers = np.array(list(values), np.float64)
     if not len(numbers):
         return "none"
@@ -105,121 +122,121 @@ def mean_sd(values: Iterable[float], *, sign: bool = False) -> str:
     return f"{mean} ± {numbers.std(ddof=1):.2f}" if len(numbers) > 1 else mean
 
 
-def parse_arguments(
-    description: str, *, seeds: int, tasks: Sequence[str] = ()
-) -> argparse.Namespace:
-    """Read the options that all benchmarks share, and `--task` where there are several.
+def log_elapsed(started: float, text: str) -> None:
+    """Write a line to stderr with the minutes since `started`, a `time.monotonic()`."""
+    print(f"{(time.monotonic() - started) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
 
-    `commit` is added to them: what is checked out now, not when hours later all is done.
+
+def parse_arguments(
+    description: str, *, seeds: int, first_seed: int = 0, tasks: Sequence[str] = ()
+) -> argparse.Namespace:
+    """Parse the options that all benchmarks share, and `--task` where there are several tasks.
+
+    Args:
+        description: help text.
+        seeds: number of seeds by default.
+        first_seed: the first of them.
+        tasks: names of all tasks.
+
+    Returns:
+        The options. `seeds` is the range of seeds and `tasks` lists the tasks to run. `commit` is
+        read here, because the checkout may change while a benchmark runs.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help="one seed, for a first look")
-    parser.add_argument("--seeds", type=int, default=seeds, help="default: %(default)s")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write results there instead")
+    parser.add_argument("--quick", action="store_true", help="run one seed, for a first look")
+    parser.add_argument(
+        "--seeds", type=int, default=seeds, help="number of seeds (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="PATH", help="result file (default: docs/results/NAME.json)"
+    )
     if tasks:
-        parser.add_argument("--task", choices=tasks, help="only this one (default: all)")
+        parser.add_argument("--task", choices=tasks, help="run only this task (default: all)")
     options = parser.parse_args()
+    options.seeds = range(first_seed, first_seed + (1 if options.quick else options.seeds))
+    options.tasks = [name for name in tasks if options.task in {None, name}]
     options.commit = _commit()
     return options
 
 
-def results(
+def publish(
     name: str,
     options: argparse.Namespace,
     figures: Mapping[str, Figure],
     tables: Sequence[ResultTable] = (),
-) -> Results:
-    """Add to figures what they were measured with."""
-    return Results(
-        name=name,
-        commit=options.commit,
-        machine=_machine(),
-        seeds=list(seed_range(options)),
-        quick=options.quick,
-        figures=figures,
-        tables=tables,
-    )
-
-
-def seed_range(options: argparse.Namespace) -> range:
-    """Seeds to run: 0, 1, ..."""
-    return range(1 if options.quick else options.seeds)
-
-
-def publish(
-    found: Results,
-    target: Path | None,
     *,
     title: str,
     note: str,
-    pictures: Mapping[str, Callable[[Mapping[str, Any]], Picture]],
+    charts: Mapping[str, Chart],
 ) -> None:
-    """Print a table; write the JSON, and beside it page and pictures made from that file.
+    """Print the figures, and write the result file with its page and charts beside it.
 
     Args:
-        found: the results.
-        target: where the JSON goes; None takes `docs/results/NAME.json`.
+        name: name of the benchmark.
+        options: as `parse_arguments` returns them.
+        figures: by name, in the order of the page.
+        tables: in the order of the page.
         title: heading of the page.
         note: what was run and how to read it, Markdown.
-        pictures: by file name's end, functions of the JSON's content.
+        charts: by the suffix of the chart's file name.
     """
-    path = target or RESULTS / f"{found.name}.json"
+    content = {
+        "name": name,
+        "commit": options.commit,
+        "machine": _machine(),
+        "seeds": list(options.seeds),
+        "quick": options.quick,
+        "figures": {key: asdict(value) for key, value in figures.items()},
+        "tables": [asdict(table) for table in tables],
+    }
+    path = options.json or RESULTS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(found), indent=2) + "\n", "utf-8")
-    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     Console().print(_table(content))
-    names = []
-    for end, draw in pictures.items():
-        names.append(f"{path.stem}-{end}.svg")
-        path.with_name(names[-1]).write_text(as_svg(draw(content)), "utf-8")
-    path.with_suffix(".md").write_text(_page(content, title, note, names), "utf-8")
+    files = []
+    for suffix, draw in charts.items():
+        files.append(f"{path.stem}-{suffix}.svg")
+        path.with_name(files[-1]).write_text(as_svg(draw(content)), "utf-8")
+    path.with_suffix(".md").write_text(_page(content, title, note, files), "utf-8")
+
+
+def _figure_rows(content: Mapping[str, Any]) -> list[list[str]]:
+    return [
+        [key, _value(entry), entry["goal"] or "", _holds(entry), entry["anchor"]]
+        for key, entry in content["figures"].items()
+    ]
 
 
 def _table(content: Mapping[str, Any]) -> Table:
     table = Table(title=f"{content['name']}, seeds {content['seeds']}, {content['machine']}")
     for heading in ("figure", "value", "goal", "holds"):
         table.add_column(heading)
-    for key, entry in content["figures"].items():
-        table.add_row(key, _value(entry), entry["goal"] or "", _holds(entry))
+    for row in _figure_rows(content):
+        table.add_row(*row[:4])
     return table
 
 
-def _page(content: Mapping[str, Any], title: str, note: str, pictures: Sequence[str]) -> str:
-    rows = [
-        f"| {key} | {_value(entry)} | {entry['goal'] or ''} | {_holds(entry)} | {entry['anchor']} |"
-        for key, entry in content["figures"].items()
-    ]
+def _page(content: Mapping[str, Any], title: str, note: str, charts: Sequence[str]) -> str:
     seeds = ", ".join(map(str, content["seeds"]))
     quick = "; a quick run" if content["quick"] else ""
+    header = ["figure", "mean ± s.d.", "goal", "holds", "compared with"]
     lines = [
-        f"# {title}",
-        "",
-        note.strip(),
-        "",
+        *(f"# {title}", "", note.strip(), ""),
         f"Seeds {seeds}; {content['machine']}; commit `{content['commit']}`{quick}.",
-        f"Written by `make bench-{content['name']}`.",
-        "",
-        *(f"![{picture}]({picture})" for picture in pictures),
-        "",
-        "| figure | mean ± s.d. | goal | holds | compared with |",
-        "|---|---|---|---|---|",
-        *rows,
-        *(line for table in content["tables"] for line in _markdown_table(table)),
+        *(f"Written by `make bench-{content['name']}`.", ""),
+        *(f"![{chart}]({chart})" for chart in charts),
+        *("", *_markdown_table(header, _figure_rows(content))),
     ]
+    for table in content["tables"]:
+        lines += ["", f"## {table['title']}", ""]
+        lines += [table["note"].strip(), ""] if table["note"] else []
+        lines += _markdown_table(table["header"], table["rows"])
     return "\n".join(lines) + "\n"
 
 
-def _markdown_table(content: Mapping[str, Any]) -> list[str]:
-    header = content["header"]
-    return [
-        "",
-        f"## {content['title']}",
-        "",
-        *([content["note"].strip(), ""] if content["note"] else []),
-        "| " + " | ".join(header) + " |",
-        "|" + "---|" * len(header),
-        *("| " + " | ".join(row) + " |" for row in content["rows"]),
-    ]
+def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in (header, *rows)]
+    return [lines[0], "|" + "---|" * len(header), *lines[1:]]
 
 
 def _value(entry: Mapping[str, Any]) -> str:
@@ -232,7 +249,7 @@ def _holds(entry: Mapping[str, Any]) -> str:
 
 
 def _commit() -> str:
-    """The commit measured, marked where the tree had changes beyond the results themselves."""
+    """Return the checked-out commit, marked as dirty if files other than results changed."""
     described = _git("describe", "--always", "--abbrev=12")
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/results")
     return described + ("-dirty" if changed else "")

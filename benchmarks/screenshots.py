@@ -1,11 +1,10 @@
-"""Pictures of the console for the documents: a real cloud, six real devices, a real browser.
+"""Screenshots of the console for the documents: a real cloud, six real devices, a real browser.
 
 The devices replay the bundle's golden inputs for a minute and a half, with different budgets and
-links, so the figures in the pictures are an example and not a result.
+links, so the numbers in the screenshots are an example and not a result.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -19,7 +18,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from benchmarks.chromium import chromium, log_in, wait
+from benchmarks.chromium import chromium, log_in, resize, wait
+from benchmarks.cloud_process import serve
 from benchmarks.report import ROOT
 from nestling_cloud.bundles.cache import trained_repository
 from nestling_cloud.progress import ConsoleProgress
@@ -41,16 +41,16 @@ _INTERVALS_S = (0.4, 0.5, 0.6)
 
 
 def main() -> None:
-    """Take the pictures."""
+    """Take the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=90, help="that devices run beforehand")
-    parser.add_argument("--out", type=Path, default=_IMAGES, metavar="DIR")
+    parser.add_argument("--seconds", type=float, default=90, help="time that devices run first")
+    parser.add_argument("--out", type=Path, default=_IMAGES, metavar="DIR", help="image folder")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     progress = ConsoleProgress(Console(stderr=True))
     bundle = trained_repository(TASK, TASK.load_checked(None, 0), seed=0, progress=progress)
     with temporary_folder(".nestling-bench-") as folder, ExitStack() as stack:
-        ready = stack.enter_context(_cloud(bundle.folder, folder))
+        ready = stack.enter_context(serve(bundle.folder, folder / "state", "--console-port", "0"))
         devices = [
             stack.enter_context(_device(ready, folder, number, arguments))
             for number, arguments in enumerate(_FLEET)
@@ -58,15 +58,15 @@ def main() -> None:
         for _ in progress.track(range(int(options.seconds)), int(options.seconds), "devices run"):
             time.sleep(1)
         if any(device.poll() is not None for device in devices):
-            sys.exit("a device ended, see above: the pictures would lack it")
+            sys.exit("a device ended early and would be missing; see its output above")
         driver = stack.enter_context(chromium())
         log_in(driver, ready["console"], ready["console_password"])
-        for path in _take(driver, ready["console"], options.out):
+        for path in _take_all(driver, ready["console"], options.out):
             print(path)
 
 
-def _take(driver: webdriver.Chrome, console: str, out: Path) -> Iterator[Path]:
-    _resize(driver, _WIDE)
+def _take_all(driver: webdriver.Chrome, console: str, out: Path) -> Iterator[Path]:
+    resize(driver, _WIDE)
     driver.get(f"{console}/operating-point")
     _settle(driver)
     slider = driver.find_element(By.ID, "share")
@@ -74,8 +74,8 @@ def _take(driver: webdriver.Chrome, console: str, out: Path) -> Iterator[Path]:
     for _ in range(30):
         slider.send_keys(Keys.ARROW_RIGHT)
     driver.find_element(By.ID, "apply").click()
-    time.sleep(20)  # so that there is something to observe
-    yield _shoot(driver, out / "console-operating-point.png")
+    time.sleep(20)  # let devices answer at the new operating point
+    yield _save(driver, out / "console-operating-point.png")
     pages = (
         ("/?span=5m", "console-fleet.png", _WIDE, False),
         ("/?span=5m", "console-fleet-dark.png", _WIDE, True),
@@ -84,11 +84,11 @@ def _take(driver: webdriver.Chrome, console: str, out: Path) -> Iterator[Path]:
         ("/?span=5m", "console-phone.png", _PHONE, False),
     )
     for path, name, width, dark in pages:
-        _resize(driver, width)
+        resize(driver, width, mobile=width == _PHONE)
         _theme(driver, dark=dark)
         driver.get(console + path)
         _settle(driver)
-        yield _shoot(driver, out / name)
+        yield _save(driver, out / name)
 
 
 def _settle(driver: webdriver.Chrome) -> None:
@@ -98,41 +98,19 @@ def _settle(driver: webdriver.Chrome) -> None:
     time.sleep(1.5)
 
 
-def _shoot(driver: webdriver.Chrome, path: Path) -> Path:
-    """Take the whole page, up to twice the height of a tall screen."""
+def _save(driver: webdriver.Chrome, path: Path) -> Path:
+    """Save a screenshot of the whole page, at most 2,400 pixels high."""
     height = driver.execute_script("return document.documentElement.scrollHeight")
     width = driver.execute_script("return window.innerWidth")
-    _resize(driver, int(width), min(int(height), 2400))
+    resize(driver, int(width), min(int(height), 2400), mobile=width == _PHONE)
     time.sleep(0.5)
     driver.save_screenshot(str(path))
     return path
 
 
-def _resize(driver: webdriver.Chrome, width: int, height: int = 900) -> None:
-    driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width == _PHONE},
-    )
-
-
 def _theme(driver: webdriver.Chrome, *, dark: bool) -> None:
     feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-
-
-@contextmanager
-def _cloud(repository: Path, folder: Path) -> Iterator[dict[str, Any]]:
-    command = [
-        *(sys.executable, "-P", "-m", "nestling_cloud.cli", "serve", "--json"),
-        *("--repository", str(repository), "--state", str(folder / "state")),
-        *("--port", "0", "--broker-port", "0", "--console-port", "0"),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
 
 
 @contextmanager

@@ -1,9 +1,9 @@
-"""Finished pieces of the learning benchmark, kept under a hash of all that they follow from.
+"""Cache of the learning benchmark's finished steps.
 
-A cell is one step for one seed: a teacher, a nest, a comparison. Its key is the hash of its name
-and parameters, of the cells that it builds on, of the code that it runs (as syntax, so that a
-comment changes nothing), and of the versions of what computes. A run that was stopped goes on where
-it was. A cell's file is held against the digest beside it, and made again where it is damaged.
+A cell is one step for one seed: a teacher, a nest, a comparison. Its key is a hash of its name and
+parameters, the cells that it builds on, the code that it runs (its syntax tree, so that comments
+do not count) and the versions of torch and onnxruntime. A stopped benchmark therefore continues
+where it was. A cell's file is checked against the digest beside it; a damaged cell is made again.
 """
 
 import ast
@@ -30,11 +30,11 @@ Content = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """What a step is, before it is made.
+    """Description of a step, from which its key follows.
 
     Attributes:
-        name: what it makes, for a person.
-        parameters: all that chooses its result, as JSON can say it.
+        name: name of the step, for the log.
+        parameters: everything that determines its result, as JSON.
         modules: Python modules and packages whose code it runs.
         parents: keys of the cells that it builds on.
     """
@@ -46,8 +46,8 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Hash of everything above."""
-        pieces = {
+        """Hash of the description, the code and the library versions."""
+        inputs = {
             "name": self.name,
             "parameters": self.parameters,
             "parents": list(self.parents),
@@ -55,90 +55,84 @@ class Cell:
             "versions": [torch.__version__, importlib.metadata.version("onnxruntime")],
             "half": bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()),  # noqa: SLF001
         }
-        text = json.dumps(pieces, sort_keys=True)
+        text = json.dumps(inputs, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 class Cells:
-    """The folder of finished cells."""
+    """Folder of finished cells."""
 
     def __init__(
-        self, say: Callable[[str], None], folder: Path | None = None, *, share: float = 1.0
+        self, log: Callable[[str], None], folder: Path | None = None, *, share: float = 1.0
     ) -> None:
-        """Keep cells in `folder`, by default in the user's cache.
+        """Open the folder, and create it if needed.
 
         Args:
-            say: mean_sd what is made, and how long it took.
-            folder: where cells are.
-            share: of the processor that the maker has; others that make cells beside it have the
-                rest.
+            log: receives a line when a cell is made, and another with the time that it took.
+            folder: where cells are stored (default: in the user's cache).
+            share: share of the processor that this process has while others make cells beside it.
         """
-        self._say, self._share = say, share
+        self._log, self._share = log, share
         self._folder = folder or cache_folder() / "learning"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._seconds: dict[str, float] = {}
 
     @property
     def seconds(self) -> float:
-        """Of the whole processor, for all cells that were taken here, whenever they were made."""
+        """Time of the whole processor that the cells used here took, whenever they were made."""
         return sum(self._seconds.values())
 
-    def take(self, cell: Cell, make: Callable[[], Content]) -> Content:
-        """What a cell holds; made and kept first unless it is there.
+    def load_or_make(self, cell: Cell, make: Callable[[], Content]) -> Content:
+        """Return the content of a cell, and make and store it first if it is missing.
 
-        Besides what `make` returns it holds `seconds`: the time that making it took, times the
-        maker's share of the processor.
+        Args:
+            cell: the step.
+            make: runs the step.
+
+        Returns:
+            What `make` returned, and `seconds`: the time that it took, times the share of the
+            processor.
         """
         path = self._folder / f"{cell.key}.pt"
-        held = self._held(path)
-        if held is not None:
-            self._seconds[cell.key] = held["seconds"]
-            return held
-        self._say(f"{cell.name} {json.dumps(dict(cell.parameters))}")
-        torch.set_num_threads(TRAINING_THREADS)
-        started = time.monotonic()
-        made = {**make(), "seconds": self._share * (time.monotonic() - started)}
-        content = io.BytesIO()
-        torch.save(made, content)
-        write_sealed(path, content.getvalue())
-        self._seconds[cell.key] = made["seconds"]
-        self._say(f"  {made['seconds']:.0f} s")
-        return made
+        content = self._load(path)
+        if content is None:
+            self._log(f"{cell.name} {json.dumps(dict(cell.parameters))}")
+            torch.set_num_threads(TRAINING_THREADS)
+            started = time.monotonic()
+            content = {**make(), "seconds": self._share * (time.monotonic() - started)}
+            buffer = io.BytesIO()
+            torch.save(content, buffer)
+            write_sealed(path, buffer.getvalue())
+            self._log(f"  {content['seconds']:.0f} s")
+        self._seconds[cell.key] = content["seconds"]
+        return content
 
-    def _held(self, path: Path) -> Content | None:
-        """What a cell's file holds; None if there is none, or it is damaged."""
+    def _load(self, path: Path) -> Content | None:
+        """Return the content of a cell's file; None if it is missing or damaged."""
         try:
-            found: Content = torch.load(io.BytesIO(read_sealed(path)), weights_only=True)
+            content: Content = torch.load(io.BytesIO(read_sealed(path)), weights_only=True)
         except FileNotFoundError:
             return None
         except SealError as err:
-            self._say(f"{err}; it is made again")
+            self._log(f"{err}; it is made again")
             return None
-        return found
+        return content
 
 
 @functools.cache
 def _digest(path: Path) -> str:
-    """As it was when it was first asked for: an edit during a run is not what the run computes."""
+    """Cache the digest: a file that is edited during a run is not the code that runs."""
     return code_digest(path)
 
 
 def code_digest(path: Path) -> str:
-    """Hash of a Python file's syntax, without comments and docstrings."""
+    """Return a hash of a Python file's syntax tree, without comments and docstrings."""
     tree = ast.parse(path.read_text("utf-8"))
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            body[0].value.value = ""
+        match getattr(node, "body", None):
+            case [ast.Expr(value=ast.Constant(value=str()) as docstring), *_]:
+                docstring.value = ""
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def _is_text(statement: ast.AST) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
 
 
 def _files(module: str) -> list[Path]:

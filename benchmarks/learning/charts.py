@@ -1,24 +1,26 @@
-"""Pictures of the learning benchmark, drawn from its JSON."""
+"""Charts of the learning benchmark, drawn from its result file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure as Picture
+
+from benchmarks.report import Chart
 
 _NESTED, _ALONE = "#0072b2", "#9aa5b1"
 
 
 def _nested(content: Mapping[str, Any]) -> Picture:
-    """Difference of each capacity to the network trained alone."""
-    (table,) = (one for one in content["tables"] if one["title"].startswith("Nested"))
+    """Draw the accuracy of each capacity in the nest and of its network trained alone."""
+    (table,) = (table for table in content["tables"] if table["title"].startswith("Nested"))
     rows = table["rows"]
     picture = Picture(figsize=(7, 0.6 + 0.34 * len(rows)), layout="constrained")
     axes = picture.subplots()
     for place, (task, capacity, nested, alone, _) in enumerate(reversed(rows)):
-        for offset, cell, colour in ((0.18, nested, _NESTED), (-0.18, alone, _ALONE)):
+        for offset, cell, color in ((0.18, nested, _NESTED), (-0.18, alone, _ALONE)):
             mean, _, spread = cell.partition(" ± ")
             axes.errorbar(
-                float(mean), place + offset, xerr=float(spread or 0), fmt="o", color=colour
+                float(mean), place + offset, xerr=float(spread or 0), fmt="o", color=color
             )
         axes.text(
             -0.01,
@@ -34,4 +36,4 @@ def _nested(content: Mapping[str, Any]) -> Picture:
     return picture
 
 
-PICTURES: Mapping[str, Callable[[Mapping[str, Any]], Picture]] = {"nested": _nested}
+CHARTS: Mapping[str, Chart] = {"nested": _nested}

@@ -1,6 +1,6 @@
-"""The benchmark's change of domain: a task's labelled wrist, and the other one without labels."""
+"""Domain adaptation in the benchmark: one wrist with labels, the other one without."""
 
-import dataclasses
+from dataclasses import asdict
 
 from rich.console import Console
 
@@ -20,33 +20,31 @@ MODULES = (
     "nestling_cloud.tasks.domains",
     "nestling_cloud.tasks.wearable",
 )
+STUDENTS = ("source_only", "adapted", "target_trained")
 
 
 def domains_cell(cells: Cells, task: Task, seed: int) -> Content | None:
-    """`source_only`, `adapted`, `target_trained` shares of right answers by capacity.
+    """Return the accuracies of each of `STUDENTS` on the target domain, 0 to 1, by capacity.
 
-    None for a task that has no other domain.
+    Args:
+        cells: finished cells.
+        task: the task; None is returned unless it has another domain.
+        seed: seed of data, teachers and students.
     """
     if task.name != "wearable":
         return None
     cell = Cell(
         name="domains",
-        parameters={
-            "student": repr(task.student),
-            "recipe": dataclasses.asdict(task.student_recipe),
-            "distillation": dataclasses.asdict(task.distillation),
-            "nesting": dataclasses.asdict(task.nesting),
-            "quantization": dataclasses.asdict(task.quantization),
-        },
+        parameters={**nests.student_parameters(task), "quantization": asdict(task.quantization)},
         modules=MODULES,
         parents=[teacher.describe(task, seed).key],
     )
-    return cells.take(cell, lambda: _compare(task, seed))
+    return cells.load_or_make(cell, lambda: _compare(task, seed))
 
 
 def _compare(task: Task, seed: int) -> Content:
     domains, progress = load_sides(None, seed), ConsoleProgress(Console(stderr=True))
-    found = compare(
+    comparison = compare(
         task,
         domains,
         source_teacher=train_teacher(task, domains.source, seeded(seed), progress),
@@ -55,8 +53,4 @@ def _compare(task: Task, seed: int) -> Content:
         seed=seed,
         progress=progress,
     )
-    return {
-        "source_only": list(found.source_only),
-        "adapted": list(found.adapted),
-        "target_trained": list(found.target_trained),
-    }
+    return {name: list(getattr(comparison, name)) for name in STUDENTS}

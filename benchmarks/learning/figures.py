@@ -1,149 +1,134 @@
-"""The learning benchmark's figures with their goals."""
+"""Figures of the learning benchmark, with their goals."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from benchmarks.learning.first_run import FirstRun
-from benchmarks.learning.seed_result import SeedResult
-from benchmarks.learning.speed import Speeds
+from benchmarks.learning.domains import STUDENTS
+from benchmarks.learning.rounding import byte_counts
+from benchmarks.learning.seed_result import ByTask, SeedResult
+from benchmarks.learning.speed import Latencies
 from benchmarks.report import Figure, figure
 
-ByTask = Mapping[str, Sequence[SeedResult]]
-
-_LEAST = "least of the tasks' capacities, each a mean over seeds"
+_SMALLEST = "smallest over tasks and capacities, each a mean over seeds"
 
 
 def figures(
-    found: ByTask, speeds: Mapping[str, Speeds], simulated: Sequence[FirstRun], minutes: float
+    by_task: ByTask,
+    latencies: Mapping[str, Latencies],
+    summaries: Sequence[Mapping[str, Any]],
+    minutes: float,
 ) -> dict[str, Figure]:
-    """All figures, in the order in which the page has them.
+    """Return all figures in the order of the page.
 
     Args:
-        found: of every seed.
-        speeds: of the first seed's models.
-        simulated: of every seed, if the task is among these.
-        minutes: that all of it took.
+        by_task: results by task and seed.
+        latencies: of the first seed's full nests, by task.
+        summaries: of a first run of the default scenario for every seed; may be empty.
+        minutes: total time of the benchmark.
     """
-    made: dict[str, Figure] = {}
-    if "fashion" in found:
-        made |= _fashion(found["fashion"])
-    made |= _nesting(found)
-    made["int8 minus float32, least"] = figure(
-        [_least_mean(_differences(found, "test", "float_test"))],
-        "points",
-        goal=">= -0.3",
-        anchor=_LEAST,
+    figures: dict[str, Figure] = {}
+    if "fashion" in by_task:
+        figures |= _fashion(by_task["fashion"])
+    figures |= _nesting(by_task)
+    figures["int8 minus float32, smallest"] = _smallest(
+        [
+            np.mean(
+                [np.subtract(r.rounded["test"], r.rounded["float_test"]) for r in results], axis=0
+            )
+            for results in by_task.values()
+        ]
     )
-    made |= _bytes(found)
-    if "fashion" in speeds:
-        floats, integers = list(speeds["fashion"].values())[-1]
-        made["int8 speed-up, fashion largest"] = figure([floats / integers], "times", goal=">= 2")
-    if domains := [one.domains for one in found.get("wearable", ()) if one.domains]:
-        made["domain gap recovered"] = figure([_recovered(domains)], "", goal=">= 0.5")
-    if simulated:
-        made |= _simulated(simulated)
-    made["this benchmark, all in all"] = figure(
+    figures |= _sizes(by_task)
+    if "fashion" in latencies:
+        floats, integers = latencies["fashion"][-1]
+        figures["int8 speed-up, fashion largest"] = figure(
+            [floats / integers], "times", goal=">= 2"
+        )
+    if domains := [result.domains for result in by_task.get("wearable", ()) if result.domains]:
+        figures["domain gap recovered"] = figure([_recovered(domains)], goal=">= 0.5")
+    if summaries:
+        figures |= _first_runs(summaries)
+    figures["benchmark, total time"] = figure(
         [minutes],
         "min",
         goal="<= 150",
-        anchor="each cell as long as it took when it was made, half where two are made at a time",
+        anchor="time of each cell when it was made, halved where two are made at a time",
     )
-    return made
+    return figures
 
 
-def _fashion(seeds: Sequence[SeedResult]) -> dict[str, Figure]:
-    rounded = [one.rounded for one in seeds]
+def _fashion(results: Sequence[SeedResult]) -> dict[str, Figure]:
+    teachers, rounded = [r.teacher for r in results], [r.rounded for r in results]
+    minutes = [teacher["seconds"] / 60 for teacher in teachers]
+    rings = [byte_counts(content, "ring") for content in rounded]
     return {
-        "fashion teacher": figure([one.teacher["accuracy"] for one in seeds], "%", goal=">= 94.0"),
-        "fashion teacher, training": figure(
-            [one.teacher["seconds"] / 60 for one in seeds], "min", goal="<= 30"
-        ),
-        "fashion largest, int8": figure([one["test"][-1] for one in rounded], "%", goal=">= 92.5"),
-        "fashion weight store": figure(
-            [_store(one) / 1000 for one in rounded], "kB", goal="<= 300"
-        ),
-        "fashion smallest, int8": figure([one["test"][0] for one in rounded], "%", goal=">= 86.5"),
-        "fashion smallest, weights": figure(
-            [len(one["ring"][0]) / 1000 for one in rounded], "kB", goal="<= 12"
-        ),
+        "fashion teacher": figure([t["accuracy"] for t in teachers], "%", goal=">= 94.0"),
+        "fashion teacher, training": figure(minutes, "min", goal="<= 30"),
+        "fashion largest, int8": figure([r["test"][-1] for r in rounded], "%", goal=">= 92.5"),
+        "fashion weight store": figure([r.sum() / 1000 for r in rings], "kB", goal="<= 300"),
+        "fashion smallest, int8": figure([r["test"][0] for r in rounded], "%", goal=">= 86.5"),
+        "fashion smallest, weights": figure([r[0] / 1000 for r in rings], "kB", goal="<= 12"),
     }
 
 
-def _nesting(found: ByTask) -> dict[str, Figure]:
-    by_seed = {
-        task: np.array([np.subtract(one.nested, one.alone) for one in seeds])
-        for task, seeds in found.items()
-    }
-    means = np.concatenate([differences.mean(0) for differences in by_seed.values()])
-    over_all = np.concatenate(list(by_seed.values()), axis=1).mean(1)  # one for each seed
-    return {
-        "nested minus alone, mean": figure(over_all.tolist(), "points", goal=">= 0"),
-        "nested minus alone, least": figure(
-            [float(means.min())], "points", goal=">= -0.3", anchor=_LEAST
-        ),
-    }
-
-
-def _differences(found: ByTask, after: str, before: str) -> list[np.ndarray]:
-    return [
-        np.mean([np.subtract(one.rounded[after], one.rounded[before]) for one in seeds], axis=0)
-        for seeds in found.values()
+def _nesting(by_task: ByTask) -> dict[str, Figure]:
+    differences = [
+        np.array([np.subtract(result.nested, result.alone) for result in results])  # (seeds, K)
+        for results in by_task.values()
     ]
-
-
-def _least_mean(differences: Sequence[np.ndarray]) -> float:
-    return float(np.concatenate(differences).min())
-
-
-def _store(content: Mapping[str, Sequence[Sequence[int]]]) -> int:
-    return sum(len(ring) for ring in content["ring"])
-
-
-def _bytes(found: ByTask) -> dict[str, Figure]:
-    """Ratios do not depend on the seed."""
-    firsts = {task: seeds[0].rounded for task, seeds in found.items()}
-    held = {
-        task: np.cumsum([len(ring) for ring in content["ring"]]) for task, content in firsts.items()
+    over_capacities = np.concatenate(differences, axis=1).mean(1)
+    return {
+        "nested minus alone, mean": figure(over_capacities.tolist(), "points", goal=">= 0"),
+        "nested minus alone, smallest": _smallest([d.mean(0) for d in differences]),
     }
-    made = {
+
+
+def _smallest(differences: Sequence[np.ndarray]) -> Figure:
+    """Return the smallest difference over tasks and capacities."""
+    smallest = float(np.concatenate(differences).min())
+    return figure([smallest], "points", goal=">= -0.3", anchor=_SMALLEST)
+
+
+def _sizes(by_task: ByTask) -> dict[str, Figure]:
+    """Return ratios of sizes, which are the same for every seed."""
+    rounded = {task: results[0].rounded for task, results in by_task.items()}
+    ratios = {
         f"{task} weight store / largest": figure(
-            [float(held[task][-1] / content["largest_weights"])], "", goal="<= 1.05"
+            [float(byte_counts(content, "ring").sum() / content["largest_weights"])], goal="<= 1.05"
         )
-        for task, content in firsts.items()
+        for task, content in rounded.items()
     }
-    for task, content in firsts.items():
-        templates = np.array([len(template) for template in content["template"]])
-        shipped, separate = held[task][-1] + templates.sum(), (held[task] + templates).sum()
-        made[f"{task} store / separate int8 models"] = figure(
-            [float(held[task][-1] / held[task].sum())], "", goal="<= 0.6"
+    for task, content in rounded.items():
+        templates, weights = byte_counts(content, "template"), byte_counts(content, "ring").cumsum()
+        store, separate = weights[-1] + templates.sum(), (weights + templates).sum()
+        ratios[f"{task} store / separate int8 models"] = figure(
+            [float(weights[-1] / weights.sum())], goal="<= 0.6"
         )
-        made[f"{task} store and templates / separate int8 models"] = figure(
-            [float(shipped / separate)], ""
+        ratios[f"{task} store and templates / separate int8 models"] = figure(
+            [float(store / separate)]
         )
-    return made
+    return ratios
 
 
-def _recovered(seeds: Sequence[Mapping[str, Sequence[float]]]) -> float:
-    """Share of the mean gap between source and target that adapting closed.
+def _recovered(domains: Sequence[Mapping[str, Sequence[float]]]) -> float:
+    """Return the share of the mean gap between source and target that adaptation closed.
 
     Means are over seeds and capacities: a ratio for each seed would let a small gap decide.
     """
-    low, middle, high = (
-        np.mean([domains[way] for domains in seeds])
-        for way in ("source_only", "adapted", "target_trained")
+    source_only, adapted, target_trained = (
+        np.mean([content[student] for content in domains]) for student in STUDENTS
     )
-    return float((middle - low) / (high - low))
+    return float((adapted - source_only) / (target_trained - source_only))
 
 
-def _simulated(runs: Sequence[FirstRun]) -> dict[str, Figure]:
-    before = "docs/results/simulate.md before this benchmark"
-    return {
-        "simulate, first run": figure([one.seconds for one in runs], "s", goal="<= 240"),
-        "simulate, device only": figure(
-            [one.device_only for one in runs], "%", goal=">= 77.2", anchor=before
-        ),
-        "simulate, hybrid": figure(
-            [one.hybrid for one in runs], "%", goal=">= 81.0", anchor=before
-        ),
-    }
+def _first_runs(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+    seconds = [summary["total_s"] for summary in summaries]
+    figures = {"simulate, first run": figure(seconds, "s", goal="<= 240")}
+    for mode, goal in (("device_only", ">= 77.2"), ("hybrid", ">= 81.0")):
+        accuracies = [100 * summary["accuracy"][mode] for summary in summaries]
+        figures[f"simulate, {mode.replace('_', ' ')}"] = figure(
+            accuracies, "%", goal=goal, anchor="docs/results/simulate.md before this benchmark"
+        )
+    return figures

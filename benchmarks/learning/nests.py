@@ -1,9 +1,8 @@
-"""The benchmark's students: nests and networks trained alone, in float32."""
+"""Students of the learning benchmark in float32: nests, and networks trained alone."""
 
-import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,18 +27,18 @@ MODULES = (
     "nestling_cloud.recipes",
     "nestling_cloud.learning.train_student",
 )
-_DRAW = 1_000_003  # between the seeds of two draws
+_DRAW = 1_000_003  # distance between the seeds of two draws
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """One student in the making.
+    """Description of one student.
 
     Attributes:
-        task: sizes and recipes; students are trained without regard to the rounding here.
-        seed: of data, teacher and student.
-        draw: another student of the same seed: other first weights, another order.
-        examples: of the training data that the student learns from, 0 for all.
+        task: sizes and recipes; its quantization is ignored in training.
+        seed: seed of data, teacher and student.
+        draw: number of a student of this seed; draws differ in initial weights and data order.
+        examples: number of training examples, 0 for all.
     """
 
     task: Task
@@ -48,12 +47,12 @@ class Study:
     examples: int = 0
 
     def alone(self, capacity: int) -> "Study":
-        """The same for one capacity's network by itself."""
+        """Return the study of one capacity's network trained alone."""
         student = self.task.student.alone(capacity)
-        return dataclasses.replace(self, task=dataclasses.replace(self.task, student=student))
+        return replace(self, task=replace(self.task, student=student))
 
-    def some(self, examples: Examples) -> Examples:
-        """The part of the training data that the student learns from: evenly over all of it."""
+    def select(self, examples: Examples) -> Examples:
+        """Return the training examples of the student, evenly spaced over all of them."""
         if not self.examples or self.examples >= len(examples):
             return examples
         chosen = np.linspace(0, len(examples) - 1, self.examples).astype(np.intp)
@@ -61,7 +60,7 @@ class Study:
 
     @property
     def cell(self) -> Cell:
-        """What the student follows from."""
+        """Description of the student's cell."""
         task = self.task
         return Cell(
             name="student",
@@ -70,52 +69,56 @@ class Study:
                 "seed": self.seed,
                 "draw": self.draw,
                 "examples": self.examples,
-                "student": repr(task.student),
-                "recipe": dataclasses.asdict(task.student_recipe),
-                "distillation": dataclasses.asdict(task.distillation),
-                "nesting": dataclasses.asdict(task.nesting),
+                **student_parameters(task),
             },
             modules=MODULES,
             parents=[teacher.describe(task, self.seed).key],
         )
 
 
+def student_parameters(task: Task) -> dict[str, Any]:
+    """Return everything in a task that determines a student, as cell parameters."""
+    return {
+        "student": repr(task.student),
+        "recipe": asdict(task.student_recipe),
+        "distillation": asdict(task.distillation),
+        "nesting": asdict(task.nesting),
+    }
+
+
 def student_cell(cells: Cells, study: Study) -> Content:
-    """`arrays` of a student, `test` and `calibration` accuracy of every capacity, %."""
+    """Return a student's weights, `arrays`, and its `test` and `calibration` accuracies.
+
+    Accuracies are lists by capacity, %.
+    """
     teacher = teacher_cell(cells, study.task, study.seed)
-    return cells.take(study.cell, lambda: _train(study, teacher))
+    return cells.load_or_make(study.cell, lambda: _train(study, teacher))
 
 
 def student_from(study: Study, content: Content) -> NestedStudent:
-    """The network of a student's cell."""
+    """Build the network of a student's cell."""
     arrays = {name: array.numpy() for name, array in content["arrays"].items()}
     return student_of(study.task.signature, study.task.student, arrays)
 
 
 def _train(study: Study, teacher: Content) -> Content:
     assert study.task.teacher_recipe is not None
-    assistants = dataclasses.replace(  # have as many threads as their student
+    assistants = replace(  # with as many threads as their student
         study.task.teacher_recipe, threads=study.task.student_recipe.threads
     )
-    task = dataclasses.replace(study.task, teacher_recipe=assistants, quantization=Quantization())
+    task = replace(study.task, teacher_recipe=assistants, quantization=Quantization())
     splits = task.load_checked(None, study.seed)
     student = train_student(
         task,
         teacher_of(task, teacher),
-        study.some(splits.train),
+        study.select(splits.train),
         seeded(study.seed + _DRAW * study.draw),
         ConsoleProgress(Console(stderr=True)),
     )
+    capacities = [partial(student, capacity=k + 1) for k in range(student.config.capacities)]
+    test = test_of(splits)
     return {
         "arrays": {name: torch.from_numpy(array) for name, array in arrays_of(student).items()},
-        "test": capacities_accuracy(student, test_of(splits)),
-        "calibration": capacities_accuracy(student, splits.calibration),
+        "test": [accuracy(network, test) for network in capacities],
+        "calibration": [accuracy(network, splits.calibration) for network in capacities],
     }
-
-
-def capacities_accuracy(student: NestedStudent, examples: Examples) -> Sequence[float]:
-    """Share of right answers of every capacity, %."""
-    return [
-        accuracy(partial(student, capacity=capacity), examples)
-        for capacity in range(1, student.config.capacities + 1)
-    ]

@@ -1,8 +1,7 @@
-"""What the learning benchmark runs: sizes, epochs and subsets, all in one place."""
+"""Sizes, epochs and subsets of everything that the learning benchmark trains."""
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.learning.nests import Study
 from nestling_cloud.tasks import (
@@ -10,7 +9,6 @@ from nestling_cloud.tasks import (
     Joint,
     Nesting,
     Quantization,
-    Recipe,
     StudentConfig,
     Task,
     conv_student,
@@ -23,8 +21,8 @@ from nestling_cloud.tasks import (
 from nestling_core.student.blocks import Lstm
 
 TASKS = ("fashion", "wearable")
-# Ways to distil that are compared.
 _VIEWED = Distillation(views=4)
+# Distillation variants.
 LOSSES: Mapping[str, Distillation] = {
     "no teacher": Distillation(weight=0.0, views=4),
     "logits": _VIEWED,
@@ -34,7 +32,7 @@ LOSSES: Mapping[str, Distillation] = {
     "one assistant": Distillation(assistants=(16,), views=4),
     "two assistants": Distillation(assistants=(24, 12), views=4),
 }
-# Smaller capacities learn half from the teacher's answers and half from the largest one's.
+# Smaller capacities learn half from the teacher's logits and half from the largest capacity's.
 IN_PLACE = Nesting(joint=Joint(teacher_share=0.5))
 AWARE = Quantization(aware_epochs=2)
 FAMILIES: Mapping[str, Mapping[str, StudentConfig]] = {
@@ -56,56 +54,47 @@ FAMILIES: Mapping[str, Mapping[str, StudentConfig]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is run for one task.
+    """Everything that is trained for one task.
 
     Attributes:
         full: the built-in task: teacher and nest as `nestling-cloud bundle train` makes them.
-        compared: its student with a shorter recipe, for the networks that are trained alone.
-        distilled: a smaller student or a shorter recipe still, for the ways to distil.
-        families: students of other blocks, likewise.
-        examples: of the training data for all but the full task, 0 for all.
-        draws: students of one seed for `compared`, whose mean counts.
+        compared: its student with a shorter recipe, for the networks trained alone.
+        distilled: a smaller student or a still shorter recipe, by distillation variant.
+        families: students of other blocks with the recipe of `distilled`, by family.
+        examples: number of training examples for all but `full`, 0 for all.
+        draws: number of students of `compared` for each seed, which are averaged.
     """
 
     full: Task
     compared: Task
-    distilled: Task
+    distilled: Mapping[str, Task]
     families: Mapping[str, Task]
     examples: int
     draws: int
 
     @property
     def takes_all_cores(self) -> bool:
-        """Whether the nest in full is trained on more than one."""
+        """Whether the full nest is trained with more than one thread."""
         return self.full.student_recipe.threads > 1
 
     def study(self, seed: int) -> Study:
-        """The nest in full."""
+        """Return the full nest."""
         return Study(task=self.full, seed=seed)
 
     def comparisons(self, seed: int) -> list[Study]:
-        """The nests that networks trained alone are compared with."""
+        """Return the nests that networks trained alone are compared with."""
         return [
             Study(task=self.compared, seed=seed, draw=draw, examples=self.examples)
             for draw in range(self.draws)
         ]
 
-    def distillations(self, seed: int) -> dict[str, Study]:
-        """The nest for each way to distil."""
-        tasks = {
-            name: dataclasses.replace(self.distilled, distillation=way)
-            for name, way in LOSSES.items()
-        }
-        tasks["logits, half in place"] = dataclasses.replace(
-            self.distilled, distillation=_VIEWED, nesting=IN_PLACE
-        )
-        return self._studies(tasks, seed)
+    def studies(self, tasks: Mapping[str, Task], seed: int) -> dict[str, Study]:
+        """Return the nests of all variants or families.
 
-    def students(self, seed: int) -> dict[str, Study]:
-        """The nest of each family."""
-        return self._studies(self.families, seed)
-
-    def _studies(self, tasks: Mapping[str, Task], seed: int) -> dict[str, Study]:
+        Args:
+            tasks: `distilled` or `families`.
+            seed: seed of data, teacher and students.
+        """
         return {
             name: Study(task=task, seed=seed, examples=self.examples)
             for name, task in tasks.items()
@@ -113,26 +102,30 @@ class Plan:
 
 
 def plan_of(name: str, *, quick: bool) -> Plan:
-    """The plan for a built-in task; a quick one teaches little and shows that all of it runs."""
+    """Return the plan for a built-in task; a quick one trains little and shows that all runs."""
     task = load_task(name)
     plan = _fashion(task) if name == "fashion" else _wearable(task)
-    return _quick(plan) if quick else plan
+    if not quick:
+        return plan
+    return Plan(
+        full=_short(plan.full),
+        compared=_short(plan.compared),
+        distilled={name: _short(task) for name, task in plan.distilled.items()},
+        families={name: _short(task) for name, task in plan.families.items()},
+        examples=1000,
+        draws=1,
+    )
 
 
 def _fashion(task: Task) -> Plan:
-    """Few pictures, so smaller batches: they are steps enough. Two seeds share the cores."""
-    compared = dataclasses.replace(
-        task,
-        student_recipe=dataclasses.replace(
-            task.student_recipe, epochs=8, batch=64, learning_rate=3e-3, threads=1
-        ),
-        distillation=_VIEWED,
-    )
+    """Train on few pictures in small batches, for enough steps; two seeds share the cores."""
+    recipe = replace(task.student_recipe, epochs=8, batch=64, learning_rate=3e-3, threads=1)
+    compared = replace(task, student_recipe=recipe, distillation=_VIEWED)
     small = conv_student(channels=(16, 32, 64), strides=(2, 2, 1))
     return Plan(
         full=task,
         compared=compared,
-        distilled=dataclasses.replace(compared, student=small),
+        distilled=_variants(replace(compared, student=small)),
         families=_families(compared),
         examples=4000,
         draws=1,
@@ -140,47 +133,35 @@ def _fashion(task: Task) -> Plan:
 
 
 def _wearable(task: Task) -> Plan:
-    """All inputs; students of one recipe differ by more than what is asked for, so three each."""
-    short = dataclasses.replace(
-        task, student_recipe=_epochs(task.student_recipe, 8), distillation=_VIEWED
-    )
+    """Train on all inputs, three students each: a recipe's students vary by more than the goal."""
+    short, longer = (replace(task.student_recipe, epochs=epochs) for epochs in (8, 20))
+    distilled = replace(task, student_recipe=short, distillation=_VIEWED)
     return Plan(
         full=task,
-        compared=dataclasses.replace(task, student_recipe=_epochs(task.student_recipe, 20)),
-        distilled=short,
-        families=_families(short),
+        compared=replace(task, student_recipe=longer),
+        distilled=_variants(distilled),
+        families=_families(distilled),
         examples=0,
         draws=3,
     )
 
 
-def _families(task: Task) -> dict[str, Task]:
+def _variants(task: Task) -> dict[str, Task]:
+    variants = {name: replace(task, distillation=loss) for name, loss in LOSSES.items()}
     return {
-        name: dataclasses.replace(task, student=student)
-        for name, student in FAMILIES[task.name].items()
+        **variants,
+        "logits, half in place": replace(task, distillation=_VIEWED, nesting=IN_PLACE),
     }
 
 
-def _quick(plan: Plan) -> Plan:
-    families = {name: _short(task) for name, task in plan.families.items()}
-    return Plan(
-        full=_short(plan.full),
-        compared=_short(plan.compared),
-        distilled=_short(plan.distilled),
-        families=families,
-        examples=1000,
-        draws=1,
-    )
+def _families(task: Task) -> dict[str, Task]:
+    return {name: replace(task, student=student) for name, student in FAMILIES[task.name].items()}
 
 
 def _short(task: Task) -> Task:
     assert task.teacher_recipe is not None
-    return dataclasses.replace(
+    return replace(
         task,
-        teacher_recipe=_epochs(task.teacher_recipe, 1),
-        student_recipe=_epochs(task.student_recipe, 2),
+        teacher_recipe=replace(task.teacher_recipe, epochs=1),
+        student_recipe=replace(task.student_recipe, epochs=2),
     )
-
-
-def _epochs(recipe: Recipe, epochs: int) -> Recipe:
-    return dataclasses.replace(recipe, epochs=epochs)

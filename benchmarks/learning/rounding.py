@@ -1,11 +1,13 @@
-"""The benchmark's int8 nests: accuracy in onnxruntime, bytes, and templates to be timed."""
+"""Int8 nests of the learning benchmark: accuracy in onnxruntime, bytes and templates."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from onnxruntime import InferenceSession
 from rich.console import Console
 
 from benchmarks.learning import nests
@@ -20,7 +22,7 @@ from nestling_cloud.learning.onnx.template import build_template
 from nestling_cloud.learning.quantization import quantize
 from nestling_cloud.learning.train_student import fine_tune_on_grid
 from nestling_cloud.progress import ConsoleProgress
-from nestling_cloud.tasks import Examples, Quantization
+from nestling_cloud.tasks import Examples, Quantization, Task
 from nestling_core.execution.session import open_session
 from nestling_core.nest.layout import assemble, ring_bytes
 from nestling_core.student.network import NestedStudent
@@ -40,53 +42,53 @@ _BATCH = 500
 
 
 def describe(study: Study, quantization: Quantization) -> Cell:
-    """The cell of a student's int8."""
+    """Describe the cell of a student's int8 nest."""
     return Cell(
         name="int8",
-        parameters={
-            "quantization": dataclasses.asdict(quantization),
-            "views": quantization.aware_epochs,
-        },
+        parameters={"quantization": asdict(quantization), "views": quantization.aware_epochs},
         modules=MODULES,
         parents=[study.cell.key],
     )
 
 
 def rounded_cell(cells: Cells, study: Study, quantization: Quantization) -> Content:
-    """int8 of a student.
+    """Return the int8 nest of a student.
 
-    Holds, for every capacity, `test` and `calibration` accuracy in % and `float_test` of the same
-    weights before rounding, all in onnxruntime; `template`, `ring` and `float_model`, a complete
-    float32 ONNX model, as tensors of bytes; `largest_weights`, bytes of the largest's int8 weights.
+    Args:
+        cells: finished cells.
+        study: the student.
+        quantization: how it is rounded.
+
+    Returns:
+        Lists by capacity: `test` and `calibration` accuracy in % and `float_test`, the accuracy of
+        the same weights before rounding, all in onnxruntime; `template`, `ring` and `float_model`,
+        a complete float32 ONNX model, as tensors of bytes. `largest_weights` is the size of the
+        largest capacity's int8 weights in bytes.
     """
     student = student_cell(cells, study)
-    return cells.take(
+    return cells.load_or_make(
         describe(study, quantization), lambda: _round(cells, study, quantization, student)
     )
 
 
 def _round(cells: Cells, study: Study, quantization: Quantization, content: Content) -> Content:
     task, student = study.task, student_from(study, content)
+    capacities = range(1, student.config.capacities + 1)
     splits = task.load_checked(None, study.seed)
-    examples = study.some(splits.train)
-    floats = [export_fp32(student, task.signature, k) for k in _capacities(student)]
+    examples, test = study.select(splits.train), test_of(splits)
+    floats = [export_fp32(student, task.signature, k) for k in capacities]
     if quantization.aware_epochs:
-        rounded = dataclasses.replace(study.task, quantization=quantization)
-        _fine_tune(cells, dataclasses.replace(study, task=rounded), student, examples)
+        rounded = replace(study.task, quantization=quantization)
+        _fine_tune(cells, replace(study, task=rounded), student, examples)
     quantized = quantize(student, examples.inputs, quantization)
     tensors = layout(task.signature, task.student)
-    rings = [ring_bytes(tensors, quantized.tensors, k) for k in _capacities(student)]
-    templates = [
-        build_template(quantized, task.signature, tensors, k) for k in _capacities(student)
-    ]
-    stores = [assemble(tensors, rings[:k]) for k in _capacities(student)]
-    test = test_of(splits)
+    rings = [ring_bytes(tensors, quantized.tensors, k) for k in capacities]
+    templates = [build_template(quantized, task.signature, tensors, k) for k in capacities]
+    sessions = open_capacities(task, templates, rings)
     return {
-        "test": [_accuracy(t, s, test) for t, s in zip(templates, stores, strict=True)],
-        "calibration": [
-            _accuracy(t, s, splits.calibration) for t, s in zip(templates, stores, strict=True)
-        ],
-        "float_test": [_accuracy(model, None, test) for model in floats],
+        "test": [_accuracy(session, test) for session in sessions],
+        "calibration": [_accuracy(session, splits.calibration) for session in sessions],
+        "float_test": [_accuracy(open_session(model), test) for model in floats],
         "template": [_as_tensor(template) for template in templates],
         "ring": [_as_tensor(ring) for ring in rings],
         "largest_weights": _weights(layout(task.signature, task.student.alone(len(rings)))),
@@ -97,34 +99,43 @@ def _round(cells: Cells, study: Study, quantization: Quantization, content: Cont
 def _fine_tune(cells: Cells, study: Study, student: NestedStudent, examples: Examples) -> None:
     task, generator = study.task, seeded(study.seed)
     teacher = teacher_of(task, teacher_cell(cells, task, study.seed))
-    # As many copies as epochs: more would not be looked at.
-    distillation = dataclasses.replace(task.distillation, views=task.quantization.aware_epochs)
+    # One view for each epoch: more would not be used.
+    distillation = replace(task.distillation, views=task.quantization.aware_epochs)
     views = make_views(task, teacher, examples, generator, distillation)
     fine_tune_on_grid(task, student, views, generator, ConsoleProgress(Console(stderr=True)))
 
 
-def _capacities(student: NestedStudent) -> range:
-    return range(1, student.config.capacities + 1)
-
-
 def _weights(tensors: Sequence[NestedTensor]) -> int:
-    """Bytes of a network's int8 weights."""
+    """Return the size of a network's int8 weights in bytes."""
     return sum(math.prod(tensor.prefixes[-1].shape) for tensor in tensors)
 
 
-def _accuracy(
-    model: bytes,
-    store: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int8]]] | None,
-    on: Examples,
-) -> float:
-    session = open_session(model, store)
-    answers = np.concatenate(
-        [
-            session.run(None, {"input": part})[0].argmax(1)
-            for part in np.split(on.inputs, range(_BATCH, len(on), _BATCH))
-        ]
-    )
-    return float(100 * np.mean(answers == on.labels))
+def open_capacities(
+    task: Task, templates: Sequence[bytes], rings: Sequence[bytes]
+) -> list[InferenceSession]:
+    """Open a session for every capacity of an int8 nest.
+
+    Args:
+        task: the task with the nest's student.
+        templates: of each capacity, smallest first.
+        rings: of each capacity, smallest first.
+    """
+    tensors = layout(task.signature, task.student)
+    return [
+        open_session(template, assemble(tensors, rings[:capacity]))
+        for capacity, template in enumerate(templates, start=1)
+    ]
+
+
+def session_logits(session: InferenceSession, examples: Examples) -> torch.Tensor:
+    """Return the logits of all examples, (N, classes)."""
+    batches = np.split(examples.inputs, range(_BATCH, len(examples), _BATCH))
+    return torch.cat([torch.from_numpy(session.run(None, {"input": x})[0]) for x in batches])
+
+
+def _accuracy(session: InferenceSession, examples: Examples) -> float:
+    answers = session_logits(session, examples).argmax(1).numpy()
+    return float(100 * np.mean(answers == examples.labels))
 
 
 def _as_tensor(data: bytes) -> torch.Tensor:
@@ -132,5 +143,15 @@ def _as_tensor(data: bytes) -> torch.Tensor:
 
 
 def as_bytes(tensors: Sequence[torch.Tensor]) -> list[bytes]:
-    """What `rounded_cell` keeps as tensors."""
+    """Return the bytes that `rounded_cell` keeps as tensors."""
     return [tensor.numpy().tobytes() for tensor in tensors]
+
+
+def byte_counts(content: Content, name: str) -> NDArray[np.intp]:
+    """Return the bytes of each capacity's `template`, `ring` or `float_model`, (K,).
+
+    Args:
+        content: the cell of an int8 nest.
+        name: which of them.
+    """
+    return np.array([len(data) for data in content[name]], np.intp)

@@ -1,4 +1,4 @@
-"""Everything that the learning benchmark finds for one task and one seed."""
+"""All results of the learning benchmark for one task and one seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,24 +15,22 @@ from benchmarks.learning.teacher import teacher_cell
 
 @dataclass(frozen=True, kw_only=True)
 class SeedResult:
-    """One task, one seed. Accuracies in %, lists by capacity, smallest first.
+    """Results of one task and one seed. Accuracies in %, lists by capacity, smallest first.
 
     Attributes:
-        teacher: `accuracy` on test data, `seconds` of training.
-        student: the nest in full, float32.
-        rounded: its int8 nest as the task rounds it.
-        plain: int8 of the nest that the ways to distil begin with, rounded after training.
-        aware: the same nest after quantisation-aware fine-tuning.
+        teacher: the teacher's cell, with `accuracy` on test data and `seconds` of training.
+        rounded: the full nest in int8, with the task's own quantization.
+        plain: int8 nest of the distillation variant "logits", rounded after training.
+        aware: the same nest after quantization-aware fine-tuning.
         nested: test accuracies of the nest that is compared with networks trained alone, means
             over draws.
-        alone: theirs.
-        distilled: test accuracies by the way to distil.
-        families: int8 nests by the family's name.
-        domains: source-only, adapted and target-trained accuracies; None without domains.
+        alone: test accuracies of the networks trained alone, means over draws.
+        distilled: test accuracies by distillation variant.
+        families: int8 nests by student family.
+        domains: accuracies of `domains.STUDENTS`; None for a task with one domain.
     """
 
     teacher: Content
-    student: Content
     rounded: Content
     plain: Content
     aware: Content
@@ -43,35 +41,37 @@ class SeedResult:
     domains: Content | None
 
 
-def make_full(cells: Cells, plan: Plan, seed: int) -> None:
-    """Make teacher, nest and int8 nest of a task in full, which `find` would make as well."""
-    rounded_cell(cells, plan.study(seed), plan.full.quantization)
+# Results of all seeds by task.
+ByTask = Mapping[str, Sequence[SeedResult]]
 
 
-def find(cells: Cells, plan: Plan, seed: int) -> SeedResult:
-    """Make every cell of a task and seed that is not there yet."""
-    study, small = plan.study(seed), plan.distillations(seed)["logits"]
+def make_full(cells: Cells, plan: Plan, seed: int) -> Content:
+    """Make the full teacher, nest and int8 nest of a task, and return the int8 nest's cell."""
+    return rounded_cell(cells, plan.study(seed), plan.full.quantization)
+
+
+def run_seed(cells: Cells, plan: Plan, seed: int) -> SeedResult:
+    """Make all missing cells of a task and seed, and return their results."""
+    variants, comparisons = plan.studies(plan.distilled, seed), plan.comparisons(seed)
+    logits = variants["logits"]
     return SeedResult(
         teacher=teacher_cell(cells, plan.full, seed),
-        student=student_cell(cells, study),
-        rounded=rounded_cell(cells, study, plan.full.quantization),
-        plain=rounded_cell(cells, small, small.task.quantization),
-        aware=rounded_cell(cells, small, AWARE),
-        nested=_means([student_cell(cells, one)["test"] for one in plan.comparisons(seed)]),
-        alone=_means([_alone(cells, one) for one in plan.comparisons(seed)]),
-        distilled={
-            name: student_cell(cells, one)["test"] for name, one in plan.distillations(seed).items()
-        },
+        rounded=make_full(cells, plan, seed),
+        plain=rounded_cell(cells, logits, logits.task.quantization),
+        aware=rounded_cell(cells, logits, AWARE),
+        nested=_means([student_cell(cells, study)["test"] for study in comparisons]),
+        alone=_means([_alone(cells, study) for study in comparisons]),
+        distilled={name: student_cell(cells, study)["test"] for name, study in variants.items()},
         families={
-            name: rounded_cell(cells, one, one.task.quantization)
-            for name, one in plan.students(seed).items()
+            name: rounded_cell(cells, study, study.task.quantization)
+            for name, study in plan.studies(plan.families, seed).items()
         },
         domains=domains_cell(cells, plan.full, seed),
     )
 
 
 def _alone(cells: Cells, nested: Study) -> list[float]:
-    """Test accuracy of every capacity's network trained by itself."""
+    """Return the test accuracy of every capacity's network trained alone."""
     return [
         student_cell(cells, nested.alone(capacity))["test"][0]
         for capacity in range(1, nested.task.student.capacities + 1)
@@ -79,5 +79,5 @@ def _alone(cells: Cells, nested: Study) -> list[float]:
 
 
 def _means(draws: Sequence[Sequence[float]]) -> list[float]:
-    """Mean over draws, by capacity."""
+    """Return the mean over draws for each capacity."""
     return [float(value) for value in np.mean(draws, axis=0)]

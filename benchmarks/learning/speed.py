@@ -1,31 +1,27 @@
-"""Latency of the benchmark's networks: float32 against int8, in turns in one run."""
+"""Latency of the benchmark's networks: float32 against int8, timed alternately in one run."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from benchmarks.learning.cells import Content
-from benchmarks.learning.rounding import as_bytes
+from benchmarks.learning.rounding import as_bytes, open_capacities
 from nestling_cloud.latency.measure import medians_us
 from nestling_cloud.tasks import Task
 from nestling_core.execution.session import open_session
-from nestling_core.nest.layout import assemble
-from nestling_core.student.plan import layout
 
-# Microseconds of (float32, int8) by the network's name.
-Speeds = Mapping[str, tuple[float, float]]
+# Latencies (float32, int8) of each capacity, smallest first, in microseconds.
+Latencies = Sequence[tuple[float, float]]
 
 _SECONDS = 2.0
 
 
-def speeds(task: Task, content: Content) -> Speeds:
-    """Time every capacity of a task's nest, from the cell of its rounding."""
-    tensors = layout(task.signature, task.student)
-    rings = as_bytes(content["ring"])
-    stores = [assemble(tensors, rings[:capacity]) for capacity in range(1, len(rings) + 1)]
+def measure_latencies(task: Task, content: Content) -> Latencies:
+    """Time every capacity of a nest.
+
+    Args:
+        task: the task.
+        content: the cell of the int8 nest.
+    """
     floats = [open_session(model) for model in as_bytes(content["float_model"])]
-    integers = [
-        open_session(template, store)
-        for template, store in zip(as_bytes(content["template"]), stores, strict=True)
-    ]
+    integers = open_capacities(task, as_bytes(content["template"]), as_bytes(content["ring"]))
     times = medians_us([*floats, *integers], seconds=_SECONDS)
-    pairs = zip(times[: len(rings)], times[len(rings) :], strict=True)
-    return {f"capacity {number}": pair for number, pair in enumerate(pairs, start=1)}
+    return list(zip(times[: len(floats)], times[len(floats) :], strict=True))

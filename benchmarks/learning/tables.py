@@ -1,212 +1,220 @@
-"""The learning benchmark's tables, from what was found for every task and seed."""
+"""Tables of the learning benchmark."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from benchmarks.learning.cells import Content
-from benchmarks.learning.seed_result import SeedResult
-from benchmarks.learning.speed import Speeds
-from benchmarks.report import ResultTable, mean_sd
-
-ByTask = Mapping[str, Sequence[SeedResult]]
-Rows = list[list[str]]
+from benchmarks.learning.domains import STUDENTS
+from benchmarks.learning.rounding import byte_counts
+from benchmarks.learning.seed_result import ByTask, SeedResult
+from benchmarks.learning.speed import Latencies
+from benchmarks.report import ResultTable, mean_sd, result_table
 
 
 def tables(
-    found: ByTask, speeds: Mapping[str, Speeds], families: Mapping[str, Mapping[str, Speeds]]
+    by_task: ByTask,
+    latencies: Mapping[str, Latencies],
+    family_latencies: Mapping[str, Mapping[str, Latencies]],
 ) -> list[ResultTable]:
-    """All tables, in the order in which the page has them.
+    """Return all tables in the order of the page.
 
     Args:
-        found: by task and seed.
-        speeds: of the nests in full, by task.
-        families: of the other students, by task and family.
+        by_task: results by task and seed.
+        latencies: of the full nests, by task.
+        family_latencies: of the other students, by task and family.
     """
-    made = [_nested(found), _rounded(found), _aware(found), _bytes(found), _speeds(speeds)]
-    made.append(_distilled(found))
-    if any(one.domains for one in _all(found)):
-        made.append(_domains(found))
-    return [*made, _families(found, families)]
-
-
-def _nested(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for index in range(len(seeds[0].nested)):
-            rows.append(
-                [
-                    task,
-                    str(index + 1),
-                    mean_sd(one.nested[index] for one in seeds),
-                    mean_sd(one.alone[index] for one in seeds),
-                    mean_sd((one.nested[index] - one.alone[index] for one in seeds), sign=True),
-                ]
-            )
-    return ResultTable(
-        title="Nested against trained alone",
-        header=["task", "capacity", "nested %", "alone %", "difference"],
-        rows=rows,
-        note="Test accuracy in float32: the nest, and each capacity's network trained by itself "
-        "from the same teacher's answers with the same recipe and data, which each capacity sees "
-        "as often nested as alone. What capacities share is moved by the steps of all of them, so "
-        "a nest takes four times the steps of one network: as many as the four together.",
-    )
-
-
-def _rounded(found: ByTask) -> ResultTable:
-    return ResultTable(
-        title="float32 against int8",
-        header=["task", "capacity", "float32 %", "int8 %", "difference"],
-        rows=_against_floats(found, lambda one: [one.rounded]),
-        note="The nests in full, test accuracy in onnxruntime. int8 is rounded after training as "
-        "the task says.",
-    )
-
-
-def _aware(found: ByTask) -> ResultTable:
-    return ResultTable(
-        title="Rounding after training against training on the grid",
-        header=["task", "capacity", "float32 %", "int8 %", "difference", "int8, QAT %", "diff."],
-        rows=_against_floats(found, lambda one: [one.plain, one.aware]),
-        note="The nests of the row *logits* below. QAT goes on for two epochs with fake "
-        "quantisation before it is rounded; as much training without it gains about as much "
-        "(lab log, 2026-11-24).",
-    )
-
-
-def _against_floats(found: ByTask, roundings: Callable[[SeedResult], Sequence[Content]]) -> Rows:
-    """For every capacity: float32 accuracy, then each rounding's with the difference."""
-    rows: Rows = []
-    for task, seeds in found.items():
-        by_seed = [roundings(one) for one in seeds]
-        for index in range(len(by_seed[0][0]["test"])):
-            floats = [first["float_test"][index] for first, *_ in by_seed]
-            cells = [
-                cell
-                for contents in zip(*by_seed, strict=True)
-                for cell in _against(floats, [content["test"][index] for content in contents])
-            ]
-            rows.append([task, str(index + 1), mean_sd(floats), *cells])
-    return rows
-
-
-def _against(floats: Sequence[float], integers: Sequence[float]) -> list[str]:
-    differences = [b - a for a, b in zip(floats, integers, strict=True)]
-    return [mean_sd(integers), mean_sd(differences, sign=True)]
-
-
-def _bytes(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, (one, *_) in found.items():
-        content, held = one.rounded, 0
-        for index, (ring, template, floats) in enumerate(
-            zip(content["ring"], content["template"], content["float_model"], strict=True)
-        ):
-            held += len(ring)
-            sizes = (len(ring), held, len(template), held + len(template), len(floats))
-            rows.append([task, str(index + 1), *(f"{size / 1000:.1f}" for size in sizes)])
-    return ResultTable(
-        title="Bytes, kB",
-        header=["task", "capacity", "ring", "weights", "template", "int8 file", "float32 file"],
-        rows=rows,
-        note="A device that holds capacity k has rings 1 to k and one template. An int8 file is "
-        "what the capacity would be by itself. Templates are as here without the multiplexer's "
-        "layers, which docs/results/routing.md weighs.",
-    )
-
-
-def _speeds(speeds: Mapping[str, Speeds]) -> ResultTable:
-    rows = [
-        [task, name, f"{floats:.0f}", f"{integers:.0f}", f"{floats / integers:.2f}"]
-        for task, timed in speeds.items()
-        for name, (floats, integers) in timed.items()
+    domains = any(result.domains for results in by_task.values() for result in results)
+    return [
+        _nested(by_task),
+        _rounded(by_task),
+        _aware(by_task),
+        _sizes(by_task),
+        _latencies(latencies),
+        _distilled(by_task),
+        *([_domains(by_task)] if domains else []),
+        _families(by_task, family_latencies),
     ]
-    return ResultTable(
-        title="Latency, microseconds",
-        header=["task", "network", "float32 p50", "int8 p50", "ratio"],
-        rows=rows,
-        note="One input, one thread, onnxruntime, timed in turns in one run. The student of "
+
+
+def _capacity_rows(
+    by_task: ByTask, columns: Callable[[Sequence[SeedResult]], Sequence[Sequence[str]]]
+) -> list[list[str]]:
+    """Return a row for each task and capacity.
+
+    Args:
+        by_task: results by task and seed.
+        columns: returns the cells of each column by capacity, from the results of all seeds.
+    """
+    return [
+        [task, str(capacity), *cells]
+        for task, results in by_task.items()
+        for capacity, cells in enumerate(zip(*columns(results), strict=True), start=1)
+    ]
+
+
+def _mean_column(values: ArrayLike, *, sign: bool = False) -> list[str]:
+    """Format means over seeds by capacity, from values of shape (seeds, K)."""
+    return [mean_sd(over_seeds, sign=sign) for over_seeds in np.transpose(values)]
+
+
+def _column_with_difference(values: ArrayLike, baseline: ArrayLike) -> list[list[str]]:
+    """Format means over seeds by capacity, and those of the difference from a baseline."""
+    return [_mean_column(values), _mean_column(np.subtract(values, baseline), sign=True)]
+
+
+def _nested(by_task: ByTask) -> ResultTable:
+    def columns(results: Sequence[SeedResult]) -> list[list[str]]:
+        alone = [result.alone for result in results]
+        nested, difference = _column_with_difference([result.nested for result in results], alone)
+        return [nested, _mean_column(alone), difference]
+
+    return result_table(
+        "Nested against trained alone",
+        "task | capacity | nested % | alone % | difference",
+        _capacity_rows(by_task, columns),
+        "Test accuracy in float32 of the nest, and of each capacity's network trained alone from "
+        "the same teacher's logits with the same recipe and data. Each capacity sees the data as "
+        "often nested as alone. Shared weights are updated by the steps of all capacities, so a "
+        "nest takes four times the steps of one network: as many as the four together.",
+    )
+
+
+def _rounded(by_task: ByTask) -> ResultTable:
+    return result_table(
+        "float32 against int8",
+        "task | capacity | float32 % | int8 % | difference",
+        _capacity_rows(by_task, lambda results: _int8_columns([r.rounded for r in results])),
+        "The full nests, test accuracy in onnxruntime. int8 is rounded after training, with the "
+        "task's own quantization.",
+    )
+
+
+def _aware(by_task: ByTask) -> ResultTable:
+    return result_table(
+        "Rounding after training against quantization-aware training",
+        "task | capacity | float32 % | int8 % | difference | int8, QAT % | diff.",
+        _capacity_rows(
+            by_task,
+            lambda results: _int8_columns([r.plain for r in results], [r.aware for r in results]),
+        ),
+        "The nests of the row *logits* below. Quantization-aware training (QAT) continues for two "
+        "epochs with fake quantization before rounding; as much training without it gains about as "
+        "much (lab log, 2026-11-24).",
+    )
+
+
+def _int8_columns(*quantized: Sequence[Content]) -> list[list[str]]:
+    """Format float32 accuracies, then those of each quantization with the difference.
+
+    Args:
+        *quantized: the cells of all seeds, for each quantization.
+    """
+    floats = [content["float_test"] for content in quantized[0]]
+    return [
+        _mean_column(floats),
+        *(
+            column
+            for contents in quantized
+            for column in _column_with_difference([c["test"] for c in contents], floats)
+        ),
+    ]
+
+
+def _sizes(by_task: ByTask) -> ResultTable:
+    def columns(results: Sequence[SeedResult]) -> list[list[str]]:
+        content = results[0].rounded
+        ring, template, floats = (
+            byte_counts(content, name) for name in ("ring", "template", "float_model")
+        )
+        weights = ring.cumsum()
+        sizes = (ring, weights, template, weights + template, floats)
+        return [[f"{size / 1000:.1f}" for size in by_capacity] for by_capacity in sizes]
+
+    return result_table(
+        "Sizes, kB",
+        "task | capacity | ring | weights | template | int8 file | float32 file",
+        _capacity_rows(by_task, columns),
+        "A device that holds capacity k has rings 1 to k and one template. An int8 file is the "
+        "capacity by itself. Templates are without the multiplexer's layers; "
+        "docs/results/routing.md has the sizes of these.",
+    )
+
+
+def _latencies(latencies: Mapping[str, Latencies]) -> ResultTable:
+    return result_table(
+        "Latency, microseconds",
+        "task | network | float32 p50 | int8 p50 | ratio",
+        [
+            [task, f"capacity {k}", f"{floats:.0f}", f"{integers:.0f}", f"{floats / integers:.2f}"]
+            for task, times in latencies.items()
+            for k, (floats, integers) in enumerate(times, start=1)
+        ],
+        "One input, one thread, onnxruntime, timed alternately in one run. The student of "
         "`fashion` is sized for int8: wide dense layers, some 10 million operations.",
     )
 
 
-def _distilled(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        teacher = mean_sd(one.teacher["accuracy"] for one in seeds)
-        rows.append([task, "the teacher itself", teacher, "", ""])
-        for name in seeds[0].distilled:
-            by_capacity = np.array([one.distilled[name] for one in seeds])
-            means = (by_capacity.mean(1), by_capacity[:, 0], by_capacity[:, -1])
+def _distilled(by_task: ByTask) -> ResultTable:
+    rows: list[list[str]] = []
+    for task, results in by_task.items():
+        teacher = mean_sd(result.teacher["accuracy"] for result in results)
+        rows.append([task, "the teacher", teacher, "", ""])
+        for name in results[0].distilled:
+            accuracies = np.array([result.distilled[name] for result in results])  # (seeds, K)
+            means = (accuracies.mean(1), accuracies[:, 0], accuracies[:, -1])
             rows.append([task, name, *map(mean_sd, means)])
-    return ResultTable(
-        title="Ways to distil",
-        header=["task", "learns from", "mean of capacities %", "smallest", "largest"],
-        rows=rows,
-        note="Test accuracy in float32. Features are of the largest capacity alone; answers teach "
-        "all capacities, and *in place* the smaller ones learn from the largest's as well.",
+    return result_table(
+        "Distillation variants",
+        "task | learns from | mean of capacities % | smallest | largest",
+        rows,
+        "Test accuracy in float32. Feature losses apply to the largest capacity alone. Logits "
+        "teach all capacities; *in place*, the smaller ones also learn from the largest one's.",
     )
 
 
-def _domains(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        domains = [one.domains for one in seeds if one.domains]
-        for index in range(len(domains[0]["adapted"]) if domains else 0):
-            rows.append(
-                [
-                    task,
-                    str(index + 1),
-                    *(
-                        mean_sd(100 * one[way][index] for one in domains)
-                        for way in ("source_only", "adapted", "target_trained")
-                    ),
-                ]
-            )
-    return ResultTable(
-        title="A domain without labels",
-        header=["task", "capacity", "source only %", "adapted %", "target trained %"],
-        rows=rows,
-        note=DOMAINS,
+def _domains(by_task: ByTask) -> ResultTable:
+    def columns(results: Sequence[SeedResult]) -> list[list[str]]:
+        domains = [result.domains for result in results if result.domains]
+        return [
+            _mean_column([np.multiply(100, content[student]) for content in domains])
+            for student in STUDENTS
+        ]
+
+    return result_table(
+        "Adaptation to a domain without labels",
+        "task | capacity | source only % | adapted % | target trained %",
+        _capacity_rows(by_task, columns),
+        "Accuracy on the target domain in float32. *Source only* learns from the labeled source, "
+        "*adapted* from the source and from target inputs without labels, *target trained* from "
+        "the labeled target alone, teacher and student: about half of the inputs that the adapted "
+        "one learns from.",
     )
 
 
-def _families(found: ByTask, speeds: Mapping[str, Mapping[str, Speeds]]) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for name, timed in speeds[task].items():
-            contents = [one.families[name] for one in seeds]
-            held = np.cumsum([len(ring) for ring in contents[0]["ring"]])
-            times = list(timed.values())
-            for index in (0, len(held) - 1):
-                floats, integers = times[index]
-                tests = [content["test"][index] for content in contents]
+def _families(by_task: ByTask, latencies: Mapping[str, Mapping[str, Latencies]]) -> ResultTable:
+    rows: list[list[str]] = []
+    for task, results in by_task.items():
+        for name, times in latencies[task].items():
+            contents = [result.families[name] for result in results]
+            weights = byte_counts(contents[0], "ring").cumsum()
+            for index in (0, len(weights) - 1):
+                accuracy = mean_sd(content["test"][index] for content in contents)
+                sizes = (weights[index], byte_counts(contents[0], "template")[index])
                 rows.append(
                     [
-                        *(task, name, str(index + 1), mean_sd(tests)),
-                        f"{held[index] / 1000:.1f}",
-                        f"{len(contents[0]['template'][index]) / 1000:.1f}",
-                        *(f"{floats:.0f}", f"{integers:.0f}"),
+                        *(task, name, str(index + 1), accuracy),
+                        *(f"{size / 1000:.1f}" for size in sizes),
+                        *(f"{time:.0f}" for time in times[index]),
                     ]
                 )
-    header = ["task", "blocks", "capacity", "int8 %", "weights kB", "template kB"]
-    return ResultTable(
-        title="Student families",
-        header=[*header, "float32 p50 µs", "int8 p50 µs"],
-        rows=rows,
-        note="The smallest and the largest capacity of nests of several families, with the recipe "
-        "of the ways to distil. They differ in bytes and time as much as in accuracy; a template "
-        "is what a device downloads beside the weights.",
+    return result_table(
+        "Student families",
+        "task | blocks | capacity | int8 % | weights kB | template kB | "
+        "float32 p50 µs | int8 p50 µs",
+        rows,
+        "The smallest and the largest capacity of nests of several families, with the recipe of "
+        "the distillation variants. They differ in bytes and time as much as in accuracy; a "
+        "template is what a device downloads beside the weights.",
     )
-
-
-DOMAINS = (
-    "Accuracy on the target domain in float32. *Source only* learns from the labelled source, "
-    "*adapted* from it and from target inputs without labels, *target trained* from the labelled "
-    "target alone, teacher and student: about half of the inputs that the adapted one learns from."
-)
-
-
-def _all(found: ByTask) -> list[SeedResult]:
-    return [one for seeds in found.values() for one in seeds]

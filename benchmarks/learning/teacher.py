@@ -1,10 +1,10 @@
-"""The benchmark's teachers: one for each task and seed, trained in full."""
+"""Teachers of the learning benchmark: one for each task and seed, trained in full."""
 
-import dataclasses
 import functools
 import hashlib
 import inspect
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +32,14 @@ MODULES = (
 
 
 def describe(task: Task, seed: int) -> Cell:
-    """The cell of a task's teacher."""
+    """Describe the cell of a task's teacher."""
     assert task.teacher_recipe is not None
     return Cell(
         name="teacher",
         parameters={
             "task": task.name,
             "seed": seed,
-            "recipe": dataclasses.asdict(task.teacher_recipe),
+            "recipe": asdict(task.teacher_recipe),
             "data": _digest(task.load, seed),
             "augment": inspect.getsource(task.augment),
         },
@@ -48,12 +48,12 @@ def describe(task: Task, seed: int) -> Cell:
 
 
 def teacher_cell(cells: Cells, task: Task, seed: int) -> Content:
-    """Weights, `accuracy` on test and on calibration data, logits for both."""
-    return cells.take(describe(task, seed), lambda: _train(task, seed))
+    """Return a teacher's weights, `state`, and its `accuracy` on test and `calibration` data, %."""
+    return cells.load_or_make(describe(task, seed), lambda: _train(task, seed))
 
 
 def teacher_of(task: Task, content: Content) -> nn.Module:
-    """The network of a teacher's cell."""
+    """Build the network of a teacher's cell."""
     teacher = task.teacher(task.signature)
     teacher.load_state_dict(content["state"])
     return teacher.eval()
@@ -81,13 +81,18 @@ def _train(task: Task, seed: int) -> Content:
 
 
 def test_of(splits: Splits) -> Examples:
-    """All test recordings in one."""
+    """Concatenate all test recordings."""
     return concatenate(splits.test)
 
 
-def accuracy(answer: Callable[[torch.Tensor], torch.Tensor], examples: Examples) -> float:
-    """Share of right answers, %, of what gives logits."""
+def accuracy(network: Callable[[torch.Tensor], torch.Tensor], examples: Examples) -> float:
+    """Return the accuracy in %.
+
+    Args:
+        network: returns the logits of a batch.
+        examples: inputs with their labels.
+    """
     with torch.no_grad():
-        parts = torch.split(torch.from_numpy(examples.inputs), 512)
-        answers = torch.cat([answer(part).argmax(1) for part in parts]).numpy()
+        batches = torch.split(torch.from_numpy(examples.inputs), 512)
+        answers = torch.cat([network(batch).argmax(1) for batch in batches]).numpy()
     return float(100 * np.mean(answers == examples.labels))

@@ -1,12 +1,11 @@
-"""The cascade to a capacity: what it saves on the device, and what it costs."""
+"""Savings of a device that runs one capacity at once, or a cascade to a larger one."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.routing.costs import energy_saving, run_mj, saving
-from benchmarks.routing.curves import SHARES, Doubles, Split, accuracies
-from benchmarks.routing.seed_models import SeedModels
+from benchmarks.routing.costs import radio_mj, run_mj
+from benchmarks.routing.curves import Doubles, FittedRouters, accuracies
 from nestling_cloud.learning.routing import (
     CascadeRule,
     fit_cascade,
@@ -14,21 +13,30 @@ from nestling_cloud.learning.routing import (
     of_answering_capacity,
     runs_larger,
 )
+from nestling_cloud.learning.routing.data import Bools
+
+CONFIDENCE = ("max-softmax", "margin", "entropy", "scaled softmax", "Sedna cross entropy")
+# Share that the confidence rules send when energies are compared.
+_COMPARED_SHARE = np.array([0.2])
+_FINE_SHARES = np.arange(0, 1.0001, 0.0025)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeResult:
-    """One router on its cascade.
+    """Results of our router under one rule.
 
     Attributes:
-        top: capacity that it leads to, from 1.
+        top: largest capacity that runs, from 1.
         start: capacity that runs first, from 1; `top` where that runs at once.
         larger_share: share of test inputs for which `top` runs, %.
-        macs: of the device for a mean input, in parts of `top`'s.
+        macs: the device's mean multiply-accumulates of an input, relative to `top`'s.
         alone: accuracy without the cloud, %.
-        accuracy: at `SHARES`, %.
-        cloud_saving: how many times less the cloud computes than alone, at its accuracy.
-        energy_saving: against the best confidence rule from `top`, which runs at once, %.
+        accuracy: accuracies at `SHARES`, %.
+        cloud_saving: one over the smallest share that reaches the cloud's accuracy, found with
+            hindsight; NaN if the device alone is no worse than the cloud.
+        energy_saving: energy of device and radio relative to the best confidence rule's in %, below
+            0 is less. The rule runs `top` at once and sends 20 %; ours sends as much as reaches
+            the rule's accuracy.
     """
 
     top: int
@@ -41,40 +49,53 @@ class CascadeResult:
     energy_saving: float
 
     def at(self, share: float) -> float:
-        """Accuracy at a share of 0 to 0.5, %."""
+        """Return the accuracy at a share of 0 to 0.5, %."""
         return float(self.accuracy[round(100 * share)])
 
 
-def cascade(world: SeedModels, split: Split, top: int) -> CascadeResult:
-    """Find the cascade on the inputs that the router was fitted on, judge it on the test inputs.
+def measure_rule(routers: FittedRouters, rule: CascadeRule) -> CascadeResult:
+    """Route the test inputs by our router.
 
     Args:
-        world: models and inputs.
-        split: whose router it is.
-        top: capacity that it leads to, from 1.
+        routers: our router, and the confidence rules that it is compared with.
+        rule: one capacity at once, or a cascade.
     """
-    test, believed, cascade = world.test, split.believed["test"], cascade_of(world, split, top)
-    device, cloud = of_answering_capacity(cascade, believed, test.right), test.right[:, -1]
-    urgency = gains(cascade, believed).accept.astype(np.float64)
-    higher = float(runs_larger(cascade, believed).mean()) if cascade.start < top else 1.0
-    first = world.macs[cascade.start - 1] if cascade.start < top else 0
-    compute_mj = higher * run_mj(world, top, split.multiplexer)
-    if cascade.start < top:
-        compute_mj += run_mj(world, cascade.start, split.multiplexer)
+    models, predictions, top = routers.models, routers.predictions["test"], rule.top
+    right = models.test.right
+    device, cloud = of_answering_capacity(rule, predictions, right), right[:, -1]
+    urgency = gains(rule, predictions).accept.astype(np.float64)
+    top_share, macs, compute_mj = 1.0, 0, 0.0
+    if rule.start < top:
+        top_share, macs = float(runs_larger(rule, predictions).mean()), models.macs[rule.start - 1]
+        compute_mj = run_mj(models, rule.start, routers.multiplexer)
+    compute_mj += top_share * run_mj(models, top, routers.multiplexer)
+    best = max(
+        accuracies(
+            routers.urgencies[name][top - 1], right[:, top - 1], cloud, _COMPARED_SHARE
+        ).item()
+        for name in CONFIDENCE
+    )
+    theirs_mj = run_mj(models, top) + _COMPARED_SHARE[0] * radio_mj(models)
+    ours_mj = compute_mj + _smallest_share(urgency, device, cloud, best) * radio_mj(models)
+    cloud_share = _smallest_share(urgency, device, cloud, 100 * cloud.mean())
     return CascadeResult(
         top=top,
-        start=cascade.start,
-        larger_share=100 * higher,
-        macs=(first + higher * world.macs[top - 1]) / world.macs[top - 1],
+        start=rule.start,
+        larger_share=100 * top_share,
+        macs=(macs + top_share * models.macs[top - 1]) / models.macs[top - 1],
         alone=float(100 * device.mean()),
-        accuracy=accuracies(urgency, device, cloud, SHARES),
-        cloud_saving=saving(urgency, device, cloud),
-        energy_saving=energy_saving(
-            world, split, top - 1, urgency=urgency, device=device, compute_mj=compute_mj
-        ),
+        accuracy=accuracies(urgency, device, cloud),
+        cloud_saving=np.nan if device.mean() >= cloud.mean() else 1 / max(cloud_share, 0.0025),
+        energy_saving=float(100 * (ours_mj / theirs_mj - 1)),
     )
 
 
-def cascade_of(world: SeedModels, split: Split, top: int) -> CascadeRule:
-    """The cascade to a capacity (from 1), as a bundle would have it."""
-    return fit_cascade(split.believed["fitted"], split.fitted, world.macs[:-1], top)
+def _smallest_share(urgency: Doubles, device: Bools, cloud: Bools, accuracy: float) -> float:
+    """Return the smallest share at which a router reaches an accuracy in %; 1 if none does."""
+    reached = np.flatnonzero(accuracies(urgency, device, cloud, _FINE_SHARES) >= accuracy - 1e-9)
+    return float(_FINE_SHARES[reached[0]]) if len(reached) else 1.0
+
+
+def cascade_rule(routers: FittedRouters, top: int) -> CascadeRule:
+    """Fit the cascade to capacity `top` (from 1), as a bundle's is fitted."""
+    return fit_cascade(routers.predictions["fitted"], routers.fitted, routers.models.macs[:-1], top)

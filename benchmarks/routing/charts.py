@@ -1,13 +1,14 @@
-"""Pictures of the routing benchmark, drawn from its JSON."""
+"""Charts of the routing benchmark, drawn from its result file."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
-# Ours and the ends in full strokes; Sedna's cross entropy is entropy.
+from benchmarks.report import Chart
+
+# Color, width and style of each router that is drawn. Sedna's cross entropy is entropy.
 _STROKES = {
     "Nestling": ("#0072b2", 2.6, "-"),
     "max-softmax": ("#444c56", 1.4, "--"),
@@ -23,62 +24,60 @@ _STROKES = {
 _NAMES = {"entropy": "entropy, Sedna cross entropy"}
 
 
-def _draw(axes: Axes, panel: Mapping[str, Any], places: Sequence[float], label: str) -> None:
-    """Draw the accuracies of a table's first columns at some places of the x axis."""
-    for name, *values in panel["rows"]:
-        if name in _STROKES:
-            colour, width, style = _STROKES[name]
-            heights = [float(value) for value in values[: len(places)]]
-            axes.plot(
-                places,
-                heights,
-                color=colour,
-                linewidth=width,
-                linestyle=style,
-                label=_NAMES.get(name, name),
-            )
-    axes.set_title(panel["title"], fontsize=10)
-    axes.set_xlabel(label)
-    axes.set_ylabel("accuracy, %")
-    axes.spines[["top", "right"]].set_visible(False)
+def _draw(panels: Sequence[tuple[Mapping[str, Any], Sequence[float]]], label: str) -> Picture:
+    """Draw each router's accuracies, two panels a row.
+
+    Args:
+        panels: table of accuracies by router and share, with the place of each share on the x axis.
+        label: label of the x axis.
+    """
+    rows = (len(panels) + 1) // 2
+    picture = Picture(figsize=(9, 3.6 * rows), layout="constrained")
+    grid = picture.subplots(rows, 2, squeeze=False)
+    for axes, (table, places) in zip(grid.flat, panels, strict=False):
+        for name, *values in table["rows"]:
+            if name in _STROKES:
+                color, width, style = _STROKES[name]
+                heights = [float(value) for value in values[: len(places)]]
+                stroke = {"color": color, "linewidth": width, "linestyle": style}
+                axes.plot(places, heights, label=_NAMES.get(name, name), **stroke)
+        axes.set_title(table["title"], fontsize=10)
+        axes.set_xlabel(label)
+        axes.set_ylabel("accuracy, %")
+        axes.spines[["top", "right"]].set_visible(False)
+    grid.flat[0].legend(frameon=False, fontsize=8)
+    return picture
 
 
 def _curves(content: Mapping[str, Any]) -> Picture:
-    """Accuracy against the share sent, one panel for each task and capacity."""
-    panels = [one for one in content["tables"] if ", from the " in one["title"]]
-    picture = Picture(figsize=(9, 3.6 * ((len(panels) + 1) // 2)), layout="constrained")
-    grid = picture.subplots((len(panels) + 1) // 2, 2, squeeze=False)
-    for axes, panel in zip(grid.flat, panels, strict=False):
-        shares = [float(name.rstrip(" %")) for name in panel["header"][1:-2]]
-        _draw(axes, panel, shares, "sent to the cloud, %")
-    grid.flat[0].legend(frameon=False, fontsize=8)
-    return picture
+    """Draw accuracy against the share sent, one panel for each task and capacity."""
+    tables = [table for table in content["tables"] if ", from the " in table["title"]]
+    shares = [float(name.rstrip(" %")) for name in tables[0]["header"][1:-2]]
+    return _draw([(table, shares) for table in tables], "sent to the cloud, %")
 
 
-def _against(content: Mapping[str, Any], column: int, label: str) -> Picture:
-    """Accuracy against what a mean input takes, by every router that is drawn.
+def _against_cost(content: Mapping[str, Any], column: int, label: str) -> Picture:
+    """Draw accuracy against the mean cost of an input.
 
     Args:
-        content: of the benchmark.
-        column: of the table "What an answer takes".
-        label: of that axis.
+        content: content of the result file.
+        column: column of the table "Cost of an answer".
+        label: label of the x axis.
     """
-    (costs,) = (one for one in content["tables"] if one["title"] == "What an answer takes")
-    tasks = list(dict.fromkeys(row[0] for row in costs["rows"]))
-    picture = Picture(figsize=(9, 3.6 * len(tasks)), layout="constrained")
-    grid = picture.subplots(len(tasks), 2, squeeze=False)
-    for line, task in zip(grid, tasks, strict=True):
-        panels = [one for one in content["tables"] if one["title"].startswith(f"{task}, from the ")]
-        capacities = list(dict.fromkeys(row[1] for row in costs["rows"] if row[0] == task))
-        for axes, panel, capacity in zip(line, panels, capacities, strict=True):
-            taken = [float(row[column]) for row in costs["rows"] if row[:2] == [task, capacity]][1:]
-            _draw(axes, panel, taken, label)
-    grid.flat[0].legend(frameon=False, fontsize=8)
-    return picture
+    tables = [table for table in content["tables"] if ", from the " in table["title"]]
+    (costs,) = (
+        table["rows"] for table in content["tables"] if table["title"] == "Cost of an answer"
+    )
+    starts = dict.fromkeys((row[0], row[1]) for row in costs)  # task and capacity, as in tables
+    # The first cost of each start is without the cloud.
+    places = [[float(row[column]) for row in costs if (row[0], row[1]) == s][1:] for s in starts]
+    return _draw(list(zip(tables, places, strict=True)), label)
 
 
-PICTURES: Mapping[str, Callable[[Mapping[str, Any]], Picture]] = {
+CHARTS: Mapping[str, Chart] = {
     "curves": _curves,
-    "energy": partial(_against, column=6, label="device and radio, mJ an input"),
-    "cloud": partial(_against, column=5, label="cloud, million multiply-accumulates an input"),
+    "energy": partial(_against_cost, column=6, label="device and radio, mJ per input"),
+    "cloud": partial(
+        _against_cost, column=5, label="cloud, million multiply-accumulates per input"
+    ),
 }

@@ -1,12 +1,12 @@
-"""Accuracy of every router against the share that it sends to the cloud."""
+"""Routers fitted on calibration inputs, and their accuracy against the share sent to the cloud."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.routing.seed_models import SeedModels, drawn_order
+from benchmarks.routing.seed_models import SeedModels
 from nestling_cloud.learning.routing import (
     Design,
     RoutingData,
@@ -17,15 +17,15 @@ from nestling_cloud.learning.routing import (
     gains,
     share_out,
 )
-from nestling_cloud.learning.routing.data import Floats
+from nestling_cloud.learning.routing.data import Bools, Floats
 from nestling_cloud.learning.routing.rivals import RIVALS, Resources, Trial
 from nestling_cloud.models.multiplexer import Multiplexer
 from nestling_cloud.progress import Silent
 
 SHARES = np.arange(0, 0.5001, 0.01)
 OURS = "Nestling"
-# What a router may be taught: labels alone, or the teacher's belief alone, instead of both.
-_TAUGHT = {
+# Training targets of the multiplexer other than the mean of both.
+_TARGETS = {
     f"{OURS}, labels alone": Design(label_part=1.0),
     f"{OURS}, teacher alone": Design(label_part=0.0),
 }
@@ -35,72 +35,107 @@ Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Split:
-    """One router, and its rivals, fitted on one draw of the calibration inputs.
+class FittedRouters:
+    """Our router and its rivals, fitted on one draw of the calibration inputs.
 
     Attributes:
-        design: of our multiplexer.
-        multiplexer: ours.
-        fitted: inputs that all were fitted on.
-        held_out: calibration inputs that none was fitted on.
-        believed: by our multiplexer, of fitted, held out and test inputs.
-        urgencies: by the router's name, from each capacity, smallest first: how much each test
-            input wants to go to the cloud, (N,).
+        models: models that the routers decide between.
+        multiplexer: our router.
+        fitted: inputs that all routers were fitted on.
+        held_out: calibration inputs that no router was fitted on.
+        predictions: success probabilities by our multiplexer, (K, N, K + 1), of the "fitted",
+            "held_out" and "test" inputs.
+        urgencies: how urgently each test input should go to the cloud, (N,), by router and for
+            each capacity, smallest first.
     """
 
-    design: Design
+    models: SeedModels
     multiplexer: Multiplexer
     fitted: RoutingData
     held_out: RoutingData
-    believed: Mapping[str, Floats]
+    predictions: Mapping[str, Floats]
     urgencies: Mapping[str, list[Doubles]]
 
 
-def fit_split(world: SeedModels, number: int) -> Split:
-    """Fit everything on one draw."""
-    rng = np.random.default_rng([world.seed, number])
-    drawn = world.calibration.part(drawn_order(world, rng))
-    fitted, held_out = share_out(drawn)
-    test = world.test
-    design = choose_design(fitted, seed=number, progress=Silent())
-    multiplexer = fit_multiplexer(fitted, seed=number, progress=Silent(), design=design)
-    tested = beliefs(multiplexer, test)
-    urgencies = {OURS: _accepts(tested), f"{OURS}, by the smallest alone": _gates(tested)}
-    for name, taught in _TAUGHT.items():
-        other = fit_multiplexer(fitted, seed=number, progress=Silent(), design=taught)
-        urgencies[name] = _accepts(beliefs(other, test))
-    for rival in RIVALS:
-        urgencies[rival.name] = [
-            rival.fit(trial_of(fitted, index), number)(trial_of(test, index, rng))
-            for index in range(test.capacities)
-        ]
-    return Split(
-        design=design,
+def fit_routers(models: SeedModels, draw: int) -> FittedRouters:
+    """Fit all routers on one draw of the calibration inputs.
+
+    Args:
+        models: the models.
+        draw: number of the draw.
+    """
+    rng, test = np.random.default_rng([models.seed, draw]), models.test
+    fitted, held_out = share_out(models.draw_calibration(rng))
+    design = choose_design(fitted, seed=draw, progress=Silent())
+    multiplexer = fit_design(fitted, design, draw)
+    predictions = {
+        "fitted": beliefs(multiplexer, fitted),
+        "held_out": beliefs(multiplexer, held_out),
+        "test": beliefs(multiplexer, test),
+    }
+    return FittedRouters(
+        models=models,
         multiplexer=multiplexer,
         fitted=fitted,
         held_out=held_out,
-        believed={
-            "fitted": beliefs(multiplexer, fitted),
-            "held_out": beliefs(multiplexer, held_out),
-            "test": tested,
+        predictions=predictions,
+        urgencies={
+            OURS: our_urgencies(predictions["test"]),
+            f"{OURS}, by the smallest alone": _smallest_urgencies(predictions["test"]),
+            **{
+                name: our_urgencies(beliefs(fit_design(fitted, targets, draw), test))
+                for name, targets in _TARGETS.items()
+            },
+            **rival_urgencies({rival.name for rival in RIVALS}, fitted, test, draw, rng),
         },
-        urgencies=urgencies,
     )
 
 
-def _accepts(believed: Floats) -> list[Doubles]:
-    capacities = range(1, len(believed) + 1)
-    return [gains(at_once(one), believed).accept.astype(np.float64) for one in capacities]
+def fit_design(fitted: RoutingData, design: Design, seed: int) -> Multiplexer:
+    """Fit a multiplexer of a design."""
+    return fit_multiplexer(fitted, seed=seed, progress=Silent(), design=design)
 
 
-def _gates(believed: Floats) -> list[Doubles]:
-    """What the smallest capacity knows of a larger one that has not run."""
-    first = believed[0].astype(np.float64)
-    return [first[:, -1] - first[:, index] for index in range(len(believed))]
+def our_urgencies(predictions: Floats) -> list[Doubles]:
+    """Return the gain that our router predicts for the cloud over each capacity, (N,)."""
+    capacities = range(1, len(predictions) + 1)
+    return [gains(at_once(k), predictions).accept.astype(np.float64) for k in capacities]
 
 
-def trial_of(data: RoutingData, index: int, rng: np.random.Generator | None = None) -> Trial:
-    """Routing data as a rival is shown it, for one capacity (from 0)."""
+def _smallest_urgencies(predictions: Floats) -> list[Doubles]:
+    """Return the gain over each capacity, predicted after the smallest alone ran, (N,)."""
+    first = predictions[0].astype(np.float64)
+    return [first[:, -1] - first[:, index] for index in range(len(predictions))]
+
+
+def rival_urgencies(
+    names: Container[str],
+    fitted: RoutingData,
+    test: RoutingData,
+    seed: int,
+    rng: np.random.Generator | None = None,
+) -> dict[str, list[Doubles]]:
+    """Fit rivals for each capacity, and return the urgency of each test input, (N,).
+
+    Args:
+        names: of the rivals.
+        fitted: inputs to fit on.
+        test: test inputs.
+        seed: seed of the fit.
+        rng: draws the device's resources; without it rivals see none.
+    """
+    return {
+        rival.name: [
+            rival.fit(_trial(fitted, index), seed)(_trial(test, index, rng))
+            for index in range(test.capacities)
+        ]
+        for rival in RIVALS
+        if rival.name in names
+    }
+
+
+def _trial(data: RoutingData, index: int, rng: np.random.Generator | None = None) -> Trial:
+    """Return routing data as rivals see it, for one capacity (from 0)."""
     return Trial(
         logits=data.logits[index],
         device=data.right[:, index],
@@ -112,7 +147,7 @@ def trial_of(data: RoutingData, index: int, rng: np.random.Generator | None = No
 
 
 def _resources(count: int, rng: np.random.Generator) -> Resources:
-    """A device's state, drawn at random: it has nothing to do with the inputs."""
+    """Draw the device's state at random: it is independent of the inputs."""
     return Resources(
         celsius=rng.uniform(40, 80, count),
         battery=rng.uniform(5, 100, count),
@@ -123,57 +158,69 @@ def _resources(count: int, rng: np.random.Generator) -> Resources:
 
 def accuracies(
     urgency: Doubles,
-    device: NDArray[np.bool_],
-    cloud: NDArray[np.bool_],
+    device: Bools,
+    cloud: Bools,
     shares: Doubles = SHARES,
     weights: Doubles | None = None,
 ) -> Doubles:
-    """Accuracy, %, if the most urgent share of inputs goes to the cloud, for each share.
+    """Return the accuracy in % if the most urgent inputs go to the cloud, for each share of them.
 
     Args:
-        urgency: (N,).
+        urgency: how urgently each input should go to the cloud, (N,).
         device: whether the device is right, (N,).
         cloud: whether the cloud is right, (N,).
-        shares: 0 to 1.
-        weights: how often each input counts, (N,); once without.
+        shares: shares sent to the cloud, 0 to 1.
+        weights: how often each input counts, (N,); once by default.
     """
     order = np.argsort(-urgency, kind="stable")
-    counted = np.ones(len(urgency)) if weights is None else weights[order]
-    gained = np.cumsum(counted * (cloud[order].astype(np.float64) - device[order]))
-    sent = np.cumsum(counted)
+    counts = np.ones(len(urgency)) if weights is None else weights[order]
+    gained = np.cumsum(counts * (cloud[order].astype(np.float64) - device[order]))
+    sent = np.cumsum(counts)
     places = np.searchsorted(sent, shares * sent[-1] + 1e-9, side="right")
-    alone = float((counted * device[order]).sum())
-    found: Doubles = 100 * (alone + np.concatenate([[0.0], gained])[places]) / sent[-1]
-    return found
+    alone = float((counts * device[order]).sum())
+    accuracy: Doubles = 100 * (alone + np.concatenate([[0.0], gained])[places]) / sent[-1]
+    return accuracy
 
 
-def area(accuracy: Doubles) -> float:
-    """Mean accuracy over shares of 0 to 50 %."""
-    return float(accuracy.mean())
+def accuracies_by_capacity(models_right: Bools, urgencies: list[Doubles]) -> list[Doubles]:
+    """Return the accuracies at `SHARES` from each capacity, %.
 
-
-def area_differences(world: SeedModels, split: Split, index: int, name: str) -> Doubles:
-    """Our area minus a rival's, over resampled test inputs, (RESAMPLES,).
-
-    Where neighbours are alike, stretches of 50 windows are resampled.
+    Args:
+        models_right: whether each capacity, then the cloud, is right, (N, K + 1).
+        urgencies: of each capacity, (N,).
     """
-    right = world.test.right
-    device, cloud = right[:, index], right[:, -1]
-    rng = np.random.default_rng(world.seed)  # the same inputs for every rival and split
-    found = []
+    return [
+        accuracies(urgency, models_right[:, index], models_right[:, -1])
+        for index, urgency in enumerate(urgencies)
+    ]
+
+
+def area_differences(routers: FittedRouters, rival: str, index: int) -> Doubles:
+    """Return the area of our router minus a rival's over resampled test inputs, (RESAMPLES,).
+
+    Blocks of 50 windows are resampled where neighboring inputs are alike.
+
+    Args:
+        routers: our router and the rival.
+        rival: name of the rival.
+        index: the capacity, from 0.
+    """
+    models, right = routers.models, routers.models.test.right
+    rng = np.random.default_rng(models.seed)  # the same inputs for every rival and draw
+    differences = []
     for _ in range(RESAMPLES):
-        weights = _weights(world, rng)
+        weights = _weights(models, rng)
         ours, theirs = (
-            area(accuracies(split.urgencies[one][index], device, cloud, weights=weights))
-            for one in (OURS, name)
+            accuracies(urgency, right[:, index], right[:, -1], weights=weights).mean()
+            for urgency in (routers.urgencies[OURS][index], routers.urgencies[rival][index])
         )
-        found.append(ours - theirs)
-    return np.array(found)
+        differences.append(ours - theirs)
+    return np.array(differences)
 
 
-def _weights(world: SeedModels, rng: np.random.Generator) -> Doubles:
-    count = len(world.test)
-    block = 50 if world.has_people else 1
+def _weights(models: SeedModels, rng: np.random.Generator) -> Doubles:
+    count = len(models.test)
+    block = 50 if models.has_people else 1
     blocks = -(-count // block)
     times = np.bincount(rng.integers(blocks, size=blocks), minlength=blocks)
     return np.repeat(times, block)[:count].astype(np.float64)

@@ -1,102 +1,160 @@
-"""How the device's own rules keep a share while the inputs change, by a script."""
+"""The device's own target controller and drift detector on inputs that drift."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.routing.curves import Split
+from benchmarks.routing.curves import FittedRouters
 from benchmarks.routing.seed_models import SeedModels
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_cloud.learning.routing import CascadeRule, Gains, gains, of_answering_capacity
 from nestling_device.inference import policy
+from nestling_device.inference.drift import DriftDetector, rank_of
 from nestling_device.inference.target_controller import InputCost, TargetController, target_of
 
-TARGET = 0.2
-WINDOW = 500
-_STRETCH = 1500
+_TARGET = 0.2
+_WINDOW = 500
+# Number of hard inputs that the detector sees.
+HARD_INPUTS = 2000
+_PHASE = 1500  # inputs of each phase of the script
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftRun:
-    """A stream of inputs that changes, routed one after the other.
+    """Results of a drifting stream of inputs, routed one after the other.
 
     Attributes:
-        worst: largest distance of any window's share from the target, points.
-        share: of the whole stream, %.
-        accuracy: of the answers, %.
+        deviation: largest distance of any window's share from the target, points.
+        share: share of the whole stream, %.
+        accuracy: accuracy of the answers, %.
     """
 
-    worst: float
+    deviation: float
     share: float
     accuracy: float
 
 
-def drift(
-    world: SeedModels, split: Split, cascade: CascadeRule, curve: RoutingCurve, *, window: int
-) -> DriftRun:
-    """Route the scripted stream with a target.
+@dataclass(frozen=True, kw_only=True)
+class DriftDetection:
+    """Output of the detector for one cascade.
+
+    Attributes:
+        drifting: share of test inputs during which drift is reported, %; pictures are in random
+            order, people's recordings one after the other.
+        alarms: number of times that a report of drift begins.
+        delay: number of hard inputs until an alarm, the median of many draws; None for people's
+            recordings.
+    """
+
+    drifting: float
+    alarms: int
+    delay: float | None
+
+
+def run_drift(
+    routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve
+) -> tuple[DriftRun, DriftRun]:
+    """Route the scripted stream with a target window, and with fixed thresholds.
 
     Args:
-        world: models and inputs.
-        split: whose router it is.
-        cascade: how a capacity is reached.
-        curve: its thresholds.
-        window: over which the share is kept; 0 where thresholds stay as they are.
+        routers: our router decides.
+        rule: the cascade.
+        curve: the cascade's thresholds.
     """
-    chosen = script(world, cascade.top - 1)
-    believed, right = split.believed["test"], world.test.right
-    budget = Budget(offload_share=TARGET, target_window=window)
-    sent = _route(curve, budget, gains(cascade, believed).part(chosen))
-    own = of_answering_capacity(cascade, believed, right)
-    answers = np.where(sent, right[chosen, -1], own[chosen])
-    sums = np.concatenate([[0], np.cumsum(sent)])
-    shares = 100 * (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
-    return DriftRun(
-        worst=float(np.abs(shares - 100 * TARGET).max()),
-        share=float(100 * sent.mean()),
-        accuracy=float(100 * answers.mean()),
-    )
+    models, predictions = routers.models, routers.predictions["test"]
+    order = _scripted_order(models, rule.top - 1)
+    gained = gains(rule, predictions).part(order)
+    right = models.test.right
+    device, cloud = of_answering_capacity(rule, predictions, right)[order], right[order, -1]
+    runs = []
+    for window in (_WINDOW, 0):
+        sent = _route(curve, Budget(offload_share=_TARGET, target_window=window), gained)
+        sums = np.concatenate([[0], np.cumsum(sent)])
+        shares = 100 * (sums[_WINDOW:] - sums[:-_WINDOW]) / _WINDOW
+        runs.append(
+            DriftRun(
+                deviation=float(np.abs(shares - 100 * _TARGET).max()),
+                share=float(100 * sent.mean()),
+                accuracy=float(100 * np.where(sent, cloud, device).mean()),
+            )
+        )
+    return runs[0], runs[1]
 
 
-def script(world: SeedModels, index: int) -> NDArray[np.intp]:
-    """Test inputs in an order that drifts: everything, hard classes, easy classes, everything.
+def _scripted_order(models: SeedModels, index: int) -> NDArray[np.intp]:
+    """Return test inputs in an order that drifts: all classes, hard ones, easy ones, all.
 
-    Where inputs come person after person they simply do so: a recording is one exercise.
+    People's recordings follow each other as they are: each is one person's exercise.
     """
-    if world.has_people:
-        return np.arange(len(world.test))
-    rng = np.random.default_rng(world.seed)
-    hard = hard_inputs(world, index)
+    if models.has_people:
+        return np.arange(len(models.test))
+    rng = np.random.default_rng(models.seed)
+    hard = _hard_inputs(models, index)
     everything = np.ones(len(hard), np.bool_)
-    return np.concatenate(
-        [
-            rng.choice(np.flatnonzero(those), _STRETCH)
-            for those in (everything, hard, ~hard, everything)
-        ]
-    )
+    phases = (everything, hard, ~hard, everything)
+    return np.concatenate([rng.choice(np.flatnonzero(phase), _PHASE) for phase in phases])
 
 
-def hard_inputs(world: SeedModels, index: int) -> NDArray[np.bool_]:
-    """Test inputs of the half of the classes that the device knows worst, (N,)."""
-    labels, device = world.test.labels, world.test.right[:, index]
+def _hard_inputs(models: SeedModels, index: int) -> NDArray[np.bool_]:
+    """Select test inputs of the half of the classes that a capacity knows worst, (N,)."""
+    labels, device = models.test.labels, models.test.right[:, index]
     classes = np.unique(labels)
-    hardest = classes[np.argsort([device[labels == one].mean() for one in classes])]
+    hardest = classes[np.argsort([device[labels == label].mean() for label in classes])]
     return np.isin(labels, hardest[: len(classes) // 2])
 
 
 def _route(curve: RoutingCurve, budget: Budget, gained: Gains) -> NDArray[np.bool_]:
-    """As the agent does, by its own rules."""
+    """Decide which inputs are sent, as the agent does."""
     nothing, offload = (InputCost(share=n, energy=0, latency=0) for n in (0, 1))
     target = target_of(budget, kept=nothing, sent=offload)
     controller, sent = TargetController(), []
     for index in range(len(gained.accept)):
         thresholds = policy.thresholds_for_budget(curve, budget, controller.share_to_aim_at(target))
-        one = gained.part(np.array([index]))
-        asks = policy.keeps_nothing(thresholds) or bool(
-            one.sent(thresholds.gate, thresholds.accept)[0]
+        gain = gained.part(np.array([index]))
+        offloads = policy.keeps_nothing(thresholds) or bool(
+            gain.sent(thresholds.gate, thresholds.accept)[0]
         )
-        controller = controller.after_input(target, offload if asks else nothing)
-        sent.append(asks)
+        controller = controller.after_input(target, offload if offloads else nothing)
+        sent.append(offloads)
     return np.array(sent)
+
+
+def detect_drift(routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve) -> DriftDetection:
+    """Run the detector on the test inputs, and then on hard ones.
+
+    Args:
+        routers: our router predicts the success.
+        rule: the cascade.
+        curve: has the quantiles of the success predicted on the calibration inputs.
+    """
+    models, index = routers.models, rule.top - 1
+    predicted = routers.predictions["test"][rule.start - 1, :, index]
+    ranks = np.array([rank_of(float(success), curve.believed) for success in predicted])
+    rng = np.random.default_rng(models.seed)
+    order = np.arange(len(ranks)) if models.has_people else rng.permutation(len(ranks))
+    reports = _reports(ranks[order])
+    return DriftDetection(
+        drifting=float(100 * reports.mean()),
+        alarms=int((reports[1:] & ~reports[:-1]).sum() + reports[0]),
+        delay=None if models.has_people else _delay(ranks[_hard_inputs(models, index)], rng),
+    )
+
+
+def _delay(ranks: NDArray[np.float64], rng: np.random.Generator) -> float:
+    """Return the median number of inputs until the alarm; infinite without one."""
+    delays = []
+    for _ in range(20):
+        reports = _reports(rng.choice(ranks, HARD_INPUTS))
+        delays.append(float(reports.argmax() + 1) if reports.any() else np.inf)
+    return float(np.median(delays))
+
+
+def _reports(ranks: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether the detector reports drift after each input, (N,)."""
+    detector, reports = DriftDetector(), []
+    for rank in ranks:
+        detector = detector.after_input(float(rank))
+        reports.append(detector.noticed)
+    return np.array(reports)

@@ -1,85 +1,49 @@
-"""Whether promises are kept: how often a certified risk is exceeded on other inputs."""
+"""Validity of risk guarantees: how often a certified risk is exceeded on other inputs."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.routing.curves import Split
-from benchmarks.routing.seed_models import SeedModels
+from benchmarks.routing.curves import FittedRouters
 from nestling_cloud.learning.routing import (
     DELTA,
     RISKS,
     CascadeRule,
-    Gains,
     RoutedInputs,
     certify,
+    gains,
     route_inputs,
 )
 
-SPLITS = 200
+DRAWS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class RiskCheck:
-    """One risk from one capacity, over many draws of what is certified on.
+class GuaranteeStatistics:
+    """Guarantees of one risk over many draws of the inputs that they are certified on.
 
     Attributes:
-        risk: tolerated.
-        guaranteed: share of draws in which it was promised.
-        broken: share of draws in which it was promised and exceeded on the other inputs.
-        offloaded: mean share of those inputs that the thresholds send to the cloud, %, where
-            promised.
+        risk: tolerated risk.
+        certified: share of draws in which the risk was certified.
+        violated: share of draws in which it was certified and exceeded on the other inputs.
+        offloaded: mean share of the other inputs sent to the cloud where it was certified, %.
     """
 
     risk: float
-    guaranteed: float
-    broken: float
+    certified: float
+    violated: float
     offloaded: float
 
 
-def guarantees(world: SeedModels, split: Split, cascade: CascadeRule) -> list[RiskCheck]:
-    """Certify on a draw of inputs and look at all others, many times; the router stays as it is.
-
-    Args:
-        world: models and inputs.
-        split: whose router it is; inputs that it was fitted on are not among those drawn.
-        cascade: how a capacity is reached.
-    """
-    fitted = route_inputs(cascade, split.believed["fitted"], split.fitted)
-    held_out = route_inputs(cascade, split.believed["held_out"], split.held_out)
-    pool = _together(held_out, route_inputs(cascade, split.believed["test"], world.test))
-    size = len(split.held_out)
-    return [_kept(fitted, pool, size, risk, world.seed) for risk in RISKS]
-
-
-def _kept(fitted: RoutedInputs, pool: RoutedInputs, size: int, risk: float, seed: int) -> RiskCheck:
-    rng = np.random.default_rng(seed)
-    broken, offloaded = [], []
-    for _ in range(SPLITS):
-        order = rng.permutation(len(pool.agrees))
-        point = certify(fitted, _part(pool, order[:size]), risk=risk)
-        if point is None:
-            continue
-        rest = _part(pool, order[size:])
-        kept = rest.kept(point.gate_threshold, point.accept_threshold)
-        broken.append(bool((~rest.agrees[kept]).mean() > risk))
-        offloaded.append(100 * (1 - kept.mean()))
-    return RiskCheck(
-        risk=risk,
-        guaranteed=len(broken) / SPLITS,
-        broken=sum(broken) / SPLITS,
-        offloaded=float(np.mean(offloaded)) if offloaded else float("nan"),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
-class ShippedGuarantee:
-    """A promise as a bundle ships it, and what comes of it on the test inputs.
+class BundleGuarantee:
+    """A guarantee as a bundle ships it, checked on the test inputs.
 
     Attributes:
-        risk: tolerated.
-        disagreement: among test inputs that the device keeps, %.
-        offloaded: share of the test inputs, %.
+        risk: tolerated risk, a share.
+        disagreement: share of disagreeing answers among the test inputs that the device keeps.
+        offloaded: share of the test inputs sent to the cloud, %.
     """
 
     risk: float
@@ -87,42 +51,70 @@ class ShippedGuarantee:
     offloaded: float
 
 
-def shipped(world: SeedModels, split: Split, cascade: CascadeRule) -> list[ShippedGuarantee]:
-    """Certify on the held out calibration inputs alone; look at the test inputs."""
-    fitted = route_inputs(cascade, split.believed["fitted"], split.fitted)
-    held_out = route_inputs(cascade, split.believed["held_out"], split.held_out)
-    tested = route_inputs(cascade, split.believed["test"], world.test)
-    found = []
-    for risk in RISKS:
-        point = certify(fitted, held_out, risk=risk)
-        if point is None:
-            continue
-        kept = tested.kept(point.gate_threshold, point.accept_threshold)
-        found.append(
-            ShippedGuarantee(
-                risk=risk,
-                disagreement=float(100 * (~tested.agrees[kept]).mean()) if kept.any() else 0.0,
-                offloaded=float(100 * (1 - kept.mean())),
-            )
-        )
-    return found
+def check_guarantees(
+    routers: FittedRouters, rule: CascadeRule
+) -> tuple[list[GuaranteeStatistics], list[BundleGuarantee]]:
+    """Certify each risk, and check it on other inputs.
+
+    Args:
+        routers: our router is checked.
+        rule: the cascade.
+
+    Returns:
+        Statistics over many draws of held-out calibration and test inputs; and the guarantees
+        certified on the held-out inputs alone, where possible, checked on the test inputs.
+    """
+    predictions, test = routers.predictions, routers.models.test
+    fitted = route_inputs(rule, predictions["fitted"], routers.fitted)
+    held_out = route_inputs(rule, predictions["held_out"], routers.held_out)
+    tested = route_inputs(rule, predictions["test"], test)
+    checks = [_check(fitted, held_out, tested, risk) for risk in RISKS]
+    both = np.concatenate((predictions["held_out"], predictions["test"]), axis=1)
+    pool = RoutedInputs(
+        gains=gains(rule, both), agrees=np.concatenate((held_out.agrees, tested.agrees))
+    )
+    size, seed = len(routers.held_out), routers.models.seed
+    statistics = [_statistics(fitted, pool, size, risk, seed) for risk in RISKS]
+    return statistics, [check for check in checks if check is not None]
 
 
-def within_delta() -> float:
-    """What share of broken promises is consistent with delta, over so many draws: + 2 s.e."""
-    return float(DELTA + 2 * np.sqrt(DELTA * (1 - DELTA) / SPLITS))
-
-
-def _together(one: RoutedInputs, other: RoutedInputs) -> RoutedInputs:
-    gates = [judged.gains.gate for judged in (one, other) if judged.gains.gate is not None]
-    return RoutedInputs(
-        gains=Gains(
-            gate=np.concatenate(gates) if gates else None,
-            accept=np.concatenate([one.gains.accept, other.gains.accept]),
-        ),
-        agrees=np.concatenate([one.agrees, other.agrees]),
+def _statistics(
+    fitted: RoutedInputs, pool: RoutedInputs, size: int, risk: float, seed: int
+) -> GuaranteeStatistics:
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(len(pool.agrees)) for _ in range(DRAWS)]
+    checks = [
+        check
+        for order in orders
+        if (check := _check(fitted, _part(pool, order[:size]), _part(pool, order[size:]), risk))
+    ]
+    return GuaranteeStatistics(
+        risk=risk,
+        certified=len(checks) / DRAWS,
+        violated=sum(check.disagreement > risk for check in checks) / DRAWS,
+        offloaded=float(np.mean([check.offloaded for check in checks])) if checks else np.nan,
     )
 
 
-def _part(judged: RoutedInputs, chosen: np.ndarray[tuple[int], np.dtype[np.intp]]) -> RoutedInputs:
-    return RoutedInputs(gains=judged.gains.part(chosen), agrees=judged.agrees[chosen])
+def _check(
+    fitted: RoutedInputs, held_out: RoutedInputs, others: RoutedInputs, risk: float
+) -> BundleGuarantee | None:
+    """Certify a risk and check it on other inputs; None if it cannot be certified."""
+    point = certify(fitted, held_out, risk=risk)
+    if point is None:
+        return None
+    kept = others.kept(point.gate_threshold, point.accept_threshold)
+    return BundleGuarantee(
+        risk=risk,
+        disagreement=float((~others.agrees[kept]).mean()) if kept.any() else 0.0,
+        offloaded=float(100 * (1 - kept.mean())),
+    )
+
+
+def consistent_violations() -> float:
+    """Return the largest share of violations that is within two standard errors of delta."""
+    return float(DELTA + 2 * np.sqrt(DELTA * (1 - DELTA) / DRAWS))
+
+
+def _part(inputs: RoutedInputs, chosen: NDArray[np.intp]) -> RoutedInputs:
+    return RoutedInputs(gains=inputs.gains.part(chosen), agrees=inputs.agrees[chosen])

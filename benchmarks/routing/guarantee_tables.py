@@ -1,158 +1,114 @@
-"""The routing benchmark's tables of what a bundle keeps: guarantees, a target, a warning."""
+"""Tables of the routing benchmark on risk guarantees, the target share and drift detection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.report import ResultTable, mean_sd
-from benchmarks.routing.drift_detection import STRETCH
-from benchmarks.routing.guarantee import SPLITS
-from benchmarks.routing.seed_result import SeedResult
+from benchmarks.report import ResultTable, mean_sd, result_table
+from benchmarks.routing.drift import HARD_INPUTS
+from benchmarks.routing.guarantee import DRAWS
+from benchmarks.routing.seed_result import ByTask, by_key
 from nestling_cloud.learning.routing import DELTA
 
-ByTask = Mapping[str, Sequence[SeedResult]]
-Rows = list[list[str]]
+
+def guarantee_tables(by_task: ByTask) -> list[ResultTable]:
+    """Return the tables on guarantees over many draws and in bundles, the target and drift."""
+    return [_repeated(by_task), _bundles(by_task), _drift(by_task), _detection(by_task)]
 
 
-def guarantee_tables(found: ByTask) -> list[ResultTable]:
-    """Guarantees over many draws and as shipped, a target while inputs change, drift."""
-    return [_guarantees(found), _shipped(found), _drift(found), _noticed(found)]
-
-
-def _guarantees(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for place in seeds[0].kept:
-            for number, first in enumerate(seeds[0].kept[place]):
-                same = [one.kept[place][number] for one in seeds]
-                rows.append(
-                    [
-                        task,
-                        place,
-                        f"{100 * first.risk:g}",
-                        mean_sd(100 * k.guaranteed for k in same),
-                        mean_sd(100 * k.broken for k in same),
-                        mean_sd(k.offloaded for k in same if k.guaranteed),
-                    ]
-                )
-    return ResultTable(
-        title="Guarantees over many draws",
-        header=[
-            "task",
-            "from the capacity",
-            "tolerated disagreement %",
-            "guaranteed in % of draws",
-            "broken in % of draws",
-            "offloaded %",
+def _repeated(by_task: ByTask) -> ResultTable:
+    return result_table(
+        "Guarantees over many draws",
+        "task | from the capacity | tolerated disagreement % | guaranteed in % of draws | "
+        "violated in % of draws | offloaded %",
+        [
+            [
+                *(task, rule, f"{100 * by_seed[0].risk:g}"),
+                mean_sd(100 * statistics.certified for statistics in by_seed),
+                mean_sd(100 * statistics.violated for statistics in by_seed),
+                mean_sd(statistics.offloaded for statistics in by_seed if statistics.certified),
+            ]
+            for task, rule, risks in by_key(
+                by_task,
+                lambda result: {n: rule.repeated_guarantees for n, rule in result.rules.items()},
+            )
+            for by_seed in zip(*risks, strict=True)
         ],
-        rows=rows,
-        note=f"{SPLITS} times the inputs that the router was not fitted on are dealt into as many "
-        "as a bundle certifies on and the others, where the guarantee is checked. "
-        f"In at most {100 * DELTA:.0f} % of the draws may a guarantee be broken. Windows of one "
+        f"The inputs that the router was not fitted on are split {DRAWS} times at random: as many "
+        "as a bundle certifies on, and the others, on which the guarantee is checked. "
+        f"A guarantee may be violated in at most {100 * DELTA:.0f} % of the draws. Windows of one "
         "recording are alike, so the draws of `wearable` are easier than other people would be.",
     )
 
 
-def _shipped(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for place in seeds[0].shipped:
-            for one in seeds:
-                for kept in one.shipped[place]:
-                    rows.append(
-                        [
-                            task,
-                            str(one.world.seed),
-                            place,
-                            f"{100 * kept.risk:g}",
-                            f"{kept.disagreement:.2f}",
-                            f"{kept.offloaded:.1f}",
-                        ]
-                    )
-    return ResultTable(
-        title="Guarantees as a bundle ships them",
-        header=[
-            "task",
-            "seed",
-            "from the capacity",
-            "tolerated disagreement %",
-            "disagreement on test inputs %",
-            "offloaded %",
+def _bundles(by_task: ByTask) -> ResultTable:
+    return result_table(
+        "Guarantees as a bundle ships them",
+        "task | seed | from the capacity | tolerated disagreement % | "
+        "disagreement on test inputs % | offloaded %",
+        [
+            [
+                *(task, str(result.models.seed), rule, f"{100 * guarantee.risk:g}"),
+                *(f"{100 * guarantee.disagreement:.2f}", f"{guarantee.offloaded:.1f}"),
+            ]
+            for task, rule, by_seed in by_key(by_task, lambda result: result.rules)
+            for result, rule_result in zip(by_task[task], by_seed, strict=True)
+            for guarantee in rule_result.bundle_guarantees
         ],
-        rows=rows,
-        note="Certified on calibration inputs, held against the test inputs. Those of `wearable` "
-        "are other people: the guarantee holds for inputs like those that it was certified on, and "
-        "says nothing of them. A risk that is missing could not be certified.",
+        "Certified on calibration inputs, checked on the test inputs. Those of `wearable` are "
+        "other people: the guarantee holds for inputs like those that it was certified on, and "
+        "does not cover them. A risk that is missing could not be certified.",
     )
 
 
-def _drift(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for place in seeds[0].drifted:
-            for number, way in enumerate(("kept over 500 inputs", "thresholds as they are")):
-                runs = [one.drifted[place][number] for one in seeds]
-                rows.append(
-                    [
-                        task,
-                        place,
-                        way,
-                        mean_sd(run.worst for run in runs),
-                        mean_sd(run.share for run in runs),
-                        mean_sd(run.accuracy for run in runs),
-                    ]
-                )
-    return ResultTable(
-        title="A target of 20 % while inputs change",
-        header=[
-            "task",
-            "from the capacity",
-            "share",
-            "worst window of 500, points off",
-            "offloaded in all %",
-            "accuracy %",
-        ],
-        rows=rows,
-        note="`fashion`: 1,500 pictures each of all classes, of the five that the device knows "
-        "worst, of the five that it knows best, of all. `wearable`: the test people's recordings, "
-        "one after the other. The accuracies of a pair of rows are at different shares.",
-    )
-
-
-def _noticed(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for place in seeds[0].noticed:
-            same = [one.noticed[place] for one in seeds]
-            delays = [one.after for one in same if one.after is not None]
-            rows.append(
-                [
-                    task,
-                    place,
-                    mean_sd(one.usual for one in same),
-                    mean_sd(one.alarms for one in same),
-                    _delays(delays),
-                ]
+def _drift(by_task: ByTask) -> ResultTable:
+    return result_table(
+        "A target of 20 % while inputs change",
+        "task | from the capacity | share | worst window of 500, points off | "
+        "offloaded in all % | accuracy %",
+        [
+            [
+                *(task, rule, control),
+                mean_sd(run.deviation for run in runs),
+                mean_sd(run.share for run in runs),
+                mean_sd(run.accuracy for run in runs),
+            ]
+            for task, rule, by_seed in by_key(by_task, lambda result: result.rules)
+            for control, runs in (
+                ("controlled over 500 inputs", [result.controlled for result in by_seed]),
+                ("fixed thresholds", [result.fixed for result in by_seed]),
             )
-    return ResultTable(
-        title="Harder inputs are noticed",
-        header=[
-            "task",
-            "from the capacity",
-            "drift is said of the test inputs, %",
-            "said again, times",
-            "of hard classes alone, after inputs",
         ],
-        rows=rows,
-        note="The device's detector, with the quantiles of the calibration inputs. Test inputs of "
-        "`fashion` in random order, none of which should be an alarm, and then the five classes "
-        "that the device knows worst. Those of `wearable` are other people, one recording after "
-        "the other: what is said of them is said rightly where they are harder.",
+        "`fashion`: 1,500 pictures each of all classes, of the five that the device knows worst, "
+        "of the five that it knows best, and of all. `wearable`: the test people's recordings, one "
+        "after the other. The accuracies of a pair of rows are at different shares.",
     )
 
 
-def _delays(found: Sequence[float]) -> str:
-    """A stretch without an alarm has no mean."""
-    if not found:
+def _detection(by_task: ByTask) -> ResultTable:
+    return result_table(
+        "Detection of harder inputs",
+        "task | from the capacity | drift reported on the test inputs, % | alarms | "
+        "inputs until an alarm, hard classes alone",
+        [
+            [
+                *(task, rule),
+                mean_sd(result.detection.drifting for result in by_seed),
+                mean_sd(result.detection.alarms for result in by_seed),
+                _delays([result.detection.delay for result in by_seed]),
+            ]
+            for task, rule, by_seed in by_key(by_task, lambda result: result.rules)
+        ],
+        "The device's detector, with the quantiles of the calibration inputs. Test inputs of "
+        "`fashion` come in random order, where no alarm is right, and then from the five classes "
+        "that the device knows worst. Those of `wearable` are other people, one recording after "
+        "the other: an alarm is right where they are harder.",
+    )
+
+
+def _delays(delays: Sequence[float | None]) -> str:
+    """Format the mean delay; a draw without an alarm has none."""
+    known = [delay for delay in delays if delay is not None]
+    if not known:
         return ""
-    return mean_sd(found) if np.isfinite(found).all() else f"not within {STRETCH:,}"
+    return mean_sd(known) if np.isfinite(known).all() else f"not within {HARD_INPUTS:,}"

@@ -1,8 +1,7 @@
-"""Where a student's confidence misleads: a cloud that knows some classes, labels that are noise.
+"""Conditions under which a student's confidence misleads: a specialist cloud and noisy labels.
 
-Both after Jitkrittum et al. 2023 (arXiv 2307.02764), on the same models: what the cloud says, or
-what the labels are, is changed alike for the inputs that routers are fitted on and for the test
-inputs.
+Both follow Jitkrittum et al. 2023 (arXiv 2307.02764), on the same models. The cloud's logits or the
+labels are changed in the same way for the inputs that routers are fitted on and the test inputs.
 """
 
 import dataclasses
@@ -11,37 +10,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.routing.curves import OURS, accuracies, area, trial_of
-from benchmarks.routing.seed_models import SeedModels, drawn_order
-from nestling_cloud.learning.routing import (
-    Design,
-    RoutingData,
-    at_once,
-    beliefs,
-    choose_design,
-    fit_multiplexer,
-    gains,
-    share_out,
+from benchmarks.routing.curves import (
+    OURS,
+    accuracies_by_capacity,
+    fit_design,
+    our_urgencies,
+    rival_urgencies,
 )
-from nestling_cloud.learning.routing.rivals import RIVALS
+from benchmarks.routing.seed_models import SeedModels
+from nestling_cloud.learning.routing import Design, RoutingData, beliefs, choose_design, share_out
 from nestling_cloud.progress import Silent
 
-# Rivals that have something to go by.
+# Rivals that look at the student's output.
 _COMPARED = ("max-softmax", "margin", "entropy", "scaled softmax", "deferral MLP", "AppealNet head")
-BY_DEFAULT = f"{OURS}, as by default"
-# Part of the labels of the first half of the classes that are drawn at random.
+DEFAULT_DESIGN = f"{OURS}, default design"
+# Share of random labels in the first half of the classes.
 _NOISE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class MisfitDraw:
-    """One router's draw under one of the conditions.
+class ConditionResult:
+    """Results of routers fitted on one draw of the calibration inputs under a condition.
 
     Attributes:
-        design: that our multiplexer got.
+        design: design that was chosen for our multiplexer.
         areas: mean accuracy over shares of 0 to 50 %, by router, from each capacity.
         device: accuracy of each capacity, %.
-        cloud: of the cloud, %.
+        cloud: accuracy of the cloud, %.
     """
 
     design: Design
@@ -50,17 +45,16 @@ class MisfitDraw:
     cloud: float
 
 
-def specialist(data: RoutingData, rng: np.random.Generator) -> RoutingData:
-    """A cloud that has never heard of the second half of the classes."""
+def _specialist_cloud(data: RoutingData, rng: np.random.Generator) -> RoutingData:
+    """Let the cloud never answer with the second half of the classes."""
     del rng
-    known = data.cloud.shape[1] // 2
     cloud = data.cloud.copy()
-    cloud[:, known:] = cloud.min() - 1
+    cloud[:, data.cloud.shape[1] // 2 :] = cloud.min() - 1
     return dataclasses.replace(data, cloud=cloud)
 
 
-def noisy(data: RoutingData, rng: np.random.Generator) -> RoutingData:
-    """Half of the labels of the first half of the classes say any class."""
+def _noisy_labels(data: RoutingData, rng: np.random.Generator) -> RoutingData:
+    """Replace half of the labels of the first half of the classes by random ones."""
     classes = data.cloud.shape[1]
     random = (data.labels < classes // 2) & (rng.random(len(data)) < _NOISE)
     labels = np.where(random, rng.integers(0, classes, len(data)), data.labels)
@@ -68,51 +62,35 @@ def noisy(data: RoutingData, rng: np.random.Generator) -> RoutingData:
 
 
 CONDITIONS: Mapping[str, Callable[[RoutingData, np.random.Generator], RoutingData]] = {
-    "as it is": lambda data, _: data,
-    "a cloud that knows half of the classes": specialist,
-    "half of the labels of half of the classes at random": noisy,
+    "unchanged": lambda data, _: data,
+    "a cloud that knows half of the classes": _specialist_cloud,
+    "half of the labels of half of the classes at random": _noisy_labels,
 }
 
 
-def odd(world: SeedModels, number: int, condition: str) -> MisfitDraw:
-    """Fit routers on one draw of the calibration inputs, judge them on the test inputs.
+def run_condition(models: SeedModels, draw: int, condition: str) -> ConditionResult:
+    """Fit routers on one draw of the calibration inputs, and test them on the test inputs.
 
     Args:
-        world: models and inputs.
-        number: of the draw.
+        models: the models.
+        draw: number of the draw.
         condition: one of `CONDITIONS`.
     """
-    rng = np.random.default_rng([world.seed, number])
-    drawn = world.calibration.part(drawn_order(world, rng))
-    change = CONDITIONS[condition]
-    fitted, test = change(share_out(drawn)[0], rng), change(world.test, rng)
-    design = choose_design(fitted, seed=number, progress=Silent())
-    ours = {OURS: design, BY_DEFAULT: Design()}
-    urgencies = {}
-    for name, one in ours.items():
-        believed = beliefs(
-            fit_multiplexer(fitted, seed=number, progress=Silent(), design=one), test
-        )
-        urgencies[name] = [
-            gains(at_once(k), believed).accept.astype(np.float64)
-            for k in range(1, test.capacities + 1)
-        ]
-    for rival in RIVALS:
-        if rival.name in _COMPARED:
-            urgencies[rival.name] = [
-                rival.fit(trial_of(fitted, index), number)(trial_of(test, index))
-                for index in range(test.capacities)
-            ]
-    right = test.right
-    return MisfitDraw(
+    rng, change = np.random.default_rng([models.seed, draw]), CONDITIONS[condition]
+    fitted = change(share_out(models.draw_calibration(rng))[0], rng)
+    test = change(models.test, rng)
+    design = choose_design(fitted, seed=draw, progress=Silent())
+    urgencies = {
+        name: our_urgencies(beliefs(fit_design(fitted, ours, draw), test))
+        for name, ours in ((OURS, design), (DEFAULT_DESIGN, Design()))
+    }
+    urgencies |= rival_urgencies(_COMPARED, fitted, test, draw)
+    return ConditionResult(
         design=design,
         areas={
-            name: [
-                area(accuracies(urgency, right[:, index], right[:, -1]))
-                for index, urgency in enumerate(by_capacity)
-            ]
-            for name, by_capacity in urgencies.items()
+            name: [float(accuracy.mean()) for accuracy in accuracies_by_capacity(test.right, own)]
+            for name, own in urgencies.items()
         },
-        device=(100 * right[:, :-1].mean(axis=0)).tolist(),
-        cloud=float(100 * right[:, -1].mean()),
+        device=(100 * test.right[:, :-1].mean(axis=0)).tolist(),
+        cloud=float(100 * test.right[:, -1].mean()),
     )

@@ -1,81 +1,79 @@
-"""Routers on the same students, the same cloud and the same inputs: ours and everybody's.
+"""Our router and others on the same students, cloud and inputs.
 
-The models are the learning benchmark's; what is missing of them is trained first and kept.
+The models are the learning benchmark's; missing ones are trained first and cached.
 """
 
 import multiprocessing
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from functools import partial
 
 import torch
 
 from benchmarks.learning.cells import Cells
 from benchmarks.learning.plan import TASKS
-from benchmarks.report import parse_arguments, publish, results, seed_range
-from benchmarks.routing.charts import PICTURES
+from benchmarks.report import log_elapsed, parse_arguments, publish
+from benchmarks.routing.charts import CHARTS
 from benchmarks.routing.costs import router_cost
 from benchmarks.routing.figures import figures
-from benchmarks.routing.seed_models import load_world
-from benchmarks.routing.seed_result import SeedResult, find
+from benchmarks.routing.seed_models import load_models
+from benchmarks.routing.seed_result import SeedResult, run_seed
 from benchmarks.routing.tables import tables
 
 _NOTE = """
 Each seed has its own teacher, nest, calibration inputs and order. A router, ours or a rival's, is
-fitted five times on draws of 60 % of the calibration inputs, which neither teacher nor student
-learned from; thresholds and guarantees come from the other 40 %; accuracy is of test inputs.
+fitted five times on draws of 60 % of the calibration inputs, from which neither teacher nor student
+learned; thresholds and guarantees come from the other 40 %; accuracy is that of test inputs.
 Students are int8, as devices run them. Thresholds, shares that reach an accuracy and the savings
-that follow from them are with hindsight, for every router alike, so that they compare how routers
-rank. Seed 0 is left out: what routers learn from was settled by looking at its test inputs (lab
-log); `fashion` has the same test pictures in every seed.
+that follow from them are chosen with hindsight, for every router alike, so that they compare how
+routers rank inputs. Seed 0 is left out: the routers' training targets were chosen by looking at its
+test inputs (lab log); `fashion` has the same test pictures in every seed.
 """
-_SPLITS = 5
+_DRAWS = 5
 _PROCESSES = 2
 
 
 def main() -> None:
     """Run the benchmark."""
-    options = parse_arguments(__doc__ or "", seeds=2, tasks=TASKS)
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"{(time.monotonic() - started) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
-
-    cells, seeds = Cells(say), [seed + 1 for seed in seed_range(options)]
-    tasks = [name for name in TASKS if options.task in {None, name}]
-    for name in tasks:  # the models come first: training takes both cores
-        for seed in seeds:
-            load_world(cells, name, seed, quick=options.quick)
-    say("routers")
-    began = time.monotonic()
+    # Seed 0 served to choose the routers' training targets.
+    options = parse_arguments(__doc__ or "", seeds=2, first_seed=1, tasks=TASKS)
+    log = partial(log_elapsed, time.monotonic())
+    cells = Cells(log)
+    for name in options.tasks:  # before the routers: training takes both cores
+        for seed in options.seeds:
+            load_models(cells, name, seed, quick=options.quick)
+    log("routers")
+    routing = time.monotonic()
     with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
         pending = {
-            name: [pool.submit(_find, name, seed, quick=options.quick) for seed in seeds]
-            for name in tasks
+            name: [
+                pool.submit(_run_seed, name, seed, quick=options.quick) for seed in options.seeds
+            ]
+            for name in options.tasks
         }
-        found = {name: [one.result() for one in seeds] for name, seeds in pending.items()}
+        by_task = {name: [job.result() for job in jobs] for name, jobs in pending.items()}
     costs = {
-        name: [router_cost(one.world, one.multiplexer) for one in seeds]
-        for name, seeds in found.items()
+        name: [router_cost(result.models, result.multiplexer) for result in results]
+        for name, results in by_task.items()
     }
-    minutes = (cells.seconds + time.monotonic() - began) / 60
-    made = figures(found, costs, minutes)
+    minutes = (cells.seconds + time.monotonic() - routing) / 60
     publish(
-        replace(results("routing", options, made, tables(found, costs)), seeds=seeds),
-        options.json,
+        "routing",
+        options,
+        figures(by_task, costs, minutes),
+        tables(by_task, costs),
         title="Routing",
         note=_NOTE,
-        pictures=PICTURES,
+        charts=CHARTS,
     )
 
 
-def _find(name: str, seed: int, *, quick: bool) -> SeedResult:
-    """In a process of its own: routers are small, and one thread fits them best."""
+def _run_seed(name: str, seed: int, *, quick: bool) -> SeedResult:
+    """Run a seed in a process: routers are small, and one thread fits them best."""
     torch.set_num_threads(1)
-    world = load_world(Cells(_silent), name, seed, quick=quick)
-    return find(world, 1 if quick else _SPLITS)
+    models = load_models(Cells(_discard), name, seed, quick=quick)
+    return run_seed(models, 1 if quick else _DRAWS)
 
 
-def _silent(text: str) -> None:
+def _discard(text: str) -> None:
     del text

@@ -1,203 +1,229 @@
-"""Everything that the routing benchmark finds for one task and one seed of its models."""
+"""All results of the routing benchmark for one task and one seed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.routing.cascade import CascadeResult, cascade, cascade_of
-from benchmarks.routing.costs import (
-    calibration_error,
-    cloud_saving,
-    energy_saving,
-    run_mj,
-)
+from benchmarks.routing.cascade import CascadeResult, cascade_rule, measure_rule
 from benchmarks.routing.curves import (
-    OURS,
-    SHARES,
-    Split,
-    accuracies,
+    Doubles,
+    FittedRouters,
+    accuracies_by_capacity,
     area_differences,
-    fit_split,
+    fit_routers,
 )
-from benchmarks.routing.drift import WINDOW, DriftRun, drift
-from benchmarks.routing.drift_detection import DriftDetection, noticed
-from benchmarks.routing.guarantee import RiskCheck, ShippedGuarantee, guarantees, shipped
-from benchmarks.routing.misleading_confidence import CONDITIONS, MisfitDraw, odd
+from benchmarks.routing.drift import DriftDetection, DriftRun, detect_drift, run_drift
+from benchmarks.routing.guarantee import BundleGuarantee, GuaranteeStatistics, check_guarantees
+from benchmarks.routing.misleading_confidence import CONDITIONS, ConditionResult, run_condition
 from benchmarks.routing.seed_models import SeedModels
 from nestling.v1.bundle_pb2 import Calibration, RoutingCurve
-from nestling_cloud.learning.routing import CascadeRule, Design, at_once, calibrate
+from nestling_cloud.learning.routing import CascadeRule, at_once, calibrate
+from nestling_cloud.learning.routing.data import Bools, Floats
 from nestling_cloud.learning.routing.rivals import RIVALS
 from nestling_cloud.models.multiplexer import Multiplexer
 
-Doubles = NDArray[np.float64]
-# Capacities that routers are compared from, counted from 0: the smallest and the second.
-FROM = (0, 1)
-UP = "cascade to the largest"
-# Splits on which routers are fitted where confidence misleads.
-_ODD = 2
+# Capacities that routers are compared from, counted from 0.
+STARTS: Mapping[str, int] = {"smallest": 0, "second": 1}
+CASCADE = "cascade to the largest"
+# Draws under each condition of misleading confidence.
+_CONDITION_DRAWS = 2
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleResult:
+    """Results of one rule: the smallest or second capacity at once, or the cascade to the largest.
+
+    Attributes:
+        repeated_guarantees: guarantees over many draws, by risk.
+        bundle_guarantees: guarantees as a bundle ships them.
+        controlled: drift with a target window.
+        fixed: drift with fixed thresholds.
+        detection: output of the drift detector.
+    """
+
+    repeated_guarantees: list[GuaranteeStatistics]
+    bundle_guarantees: list[BundleGuarantee]
+    controlled: DriftRun
+    fixed: DriftRun
+    detection: DriftDetection
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedResult:
-    """One task, one seed of its models. Lists and arrays begin with the smallest capacity.
+    """Results of one task and seed. Lists and arrays begin with the smallest capacity.
 
     Attributes:
-        world: the models.
-        curves: accuracies, %, at `SHARES` by router: (splits, K, shares).
-        ahead: area of our router minus a rival's, mean over splits, over resampled test inputs, by
-            rival and for each of `FROM`.
-        cloud_savings: for each split and capacity, (splits, K).
-        energy_savings: likewise, %.
-        errors: expected calibration error, points, of the multiplexer's word on what may follow.
-        designs: of our router, for each split.
-        kept: promises over many draws, by way to a capacity: the smallest and the second at once,
-            and the cascade to the largest.
-        shipped: promises as a bundle ships them, likewise.
-        drifted: with and without a window, likewise.
-        noticed: what the detector of drift says, likewise.
-        larger_share: the cascades to the second and to the largest capacity, for each split.
-        odd: where confidence misleads, by condition, for the first splits.
-        multiplexer: of the first split.
+        models: the models.
+        curves: accuracies at `SHARES` in % by router, (draws, K, shares).
+        area_differences: area of our router minus a rival's, mean over draws, over resampled test
+            inputs, by rival and for each of `STARTS`.
+        at_once: each of `STARTS` run at once, for each draw.
+        calibration_errors: expected calibration error, points, by predicted probability.
+        rules: results of each rule, for the first draw's router.
+        cascades: cascades to the second and to the largest capacity, for each draw.
+        conditions: by condition of misleading confidence, for the first draws.
+        multiplexer: multiplexer of the first draw.
     """
 
-    world: SeedModels
+    models: SeedModels
     curves: Mapping[str, Doubles]
-    ahead: Mapping[str, list[Doubles]]
-    cloud_savings: Doubles
-    energy_savings: Doubles
-    errors: Mapping[str, float]
-    designs: list[Design]
-    kept: Mapping[str, list[RiskCheck]]
-    shipped: Mapping[str, list[ShippedGuarantee]]
-    drifted: Mapping[str, tuple[DriftRun, DriftRun]]
-    noticed: Mapping[str, DriftDetection]
-    larger_share: Mapping[str, list[CascadeResult]]
-    odd: Mapping[str, list[MisfitDraw]]
+    area_differences: Mapping[str, list[Doubles]]
+    at_once: Mapping[str, list[CascadeResult]]
+    calibration_errors: Mapping[str, float]
+    rules: Mapping[str, RuleResult]
+    cascades: Mapping[str, list[CascadeResult]]
+    conditions: Mapping[str, list[ConditionResult]]
     multiplexer: Multiplexer
 
     @property
     def device(self) -> Doubles:
-        """Accuracy of every capacity by itself, %."""
-        found: Doubles = 100 * self.world.test.right[:, :-1].mean(axis=0)
-        return found
+        """Accuracy of every capacity alone, %."""
+        accuracy: Doubles = 100 * self.models.test.right[:, :-1].mean(axis=0)
+        return accuracy
 
     @property
     def cloud(self) -> float:
         """Accuracy of the teacher, %."""
-        return float(100 * self.world.test.right[:, -1].mean())
+        return float(100 * self.models.test.right[:, -1].mean())
 
     def accuracy(self, router: str, index: int, share: float) -> float:
-        """Mean over splits, %, at a share of 0 to 0.5."""
+        """Return the mean accuracy over draws, %.
+
+        Args:
+            router: name of the router.
+            index: the capacity, from 0.
+            share: share sent to the cloud, 0 to 0.5.
+        """
         return float(self.curves[router][:, index, round(share * 100)].mean())
 
-    def recovered(self, router: str, index: int, share: float) -> float:
-        """Part of the gap between device and cloud that is won back, %."""
+    def recovered(self, accuracy: float, index: int) -> float:
+        """Return the part of the gap between a capacity and the cloud that is recovered, %.
+
+        Args:
+            accuracy: accuracy of a router, %.
+            index: the capacity, from 0.
+        """
         device = float(self.device[index])
-        return 100 * (self.accuracy(router, index, share) - device) / (self.cloud - device)
+        return 100 * (accuracy - device) / (self.cloud - device)
 
 
-def find(world: SeedModels, splits: int) -> SeedResult:
-    """Fit routers on several draws of the calibration inputs and judge them on the test inputs."""
-    fitted = [fit_split(world, number) for number in range(splits)]
-    capacities, first = range(world.test.capacities), fitted[0]
-    top = world.test.capacities
-    calibration = calibrate(first.multiplexer, first.fitted, first.held_out, world.macs[:-1])
-    ways = {
-        "smallest": at_once(1),
-        "second": at_once(2),
-        UP: cascade_of(world, first, top),
-    }
+# Results of all seeds by task.
+ByTask = Mapping[str, Sequence[SeedResult]]
+
+
+def by_key(
+    by_task: ByTask, mapping: Callable[[SeedResult], Mapping[str, _Value]]
+) -> Iterator[tuple[str, str, list[_Value]]]:
+    """Yield each task and key of a mapping with the values of all seeds.
+
+    Args:
+        by_task: results by task and seed.
+        mapping: returns the mapping of a result.
+    """
+    for task, results in by_task.items():
+        for key in mapping(results[0]):
+            yield task, key, [mapping(result)[key] for result in results]
+
+
+def run_seed(models: SeedModels, draws: int) -> SeedResult:
+    """Fit routers on several draws of the calibration inputs, and test them on the test inputs.
+
+    Args:
+        models: the models.
+        draws: number of draws.
+    """
+    by_draw = [fit_routers(models, draw) for draw in range(draws)]
+    first, right = by_draw[0], models.test.right
+    calibration = calibrate(first.multiplexer, first.fitted, first.held_out, models.macs[:-1])
+    rules = {start: at_once(index + 1) for start, index in STARTS.items()}
+    rules[CASCADE] = cascade_rule(first, models.test.capacities)
     return SeedResult(
-        world=world,
-        curves={name: _curves(world, fitted, name) for name in first.urgencies},
-        ahead={
+        models=models,
+        curves={
+            name: np.array(
+                [accuracies_by_capacity(right, routers.urgencies[name]) for routers in by_draw]
+            )
+            for name in first.urgencies
+        },
+        area_differences={
             rival.name: [
-                np.mean([area_differences(world, one, index, rival.name) for one in fitted], axis=0)
-                for index in FROM
+                np.mean(
+                    [area_differences(routers, rival.name, index) for routers in by_draw], axis=0
+                )
+                for index in STARTS.values()
             ]
             for rival in RIVALS
             if rival.name != "oracle"
         },
-        cloud_savings=np.array(
-            [[cloud_saving(world, one, index) for index in capacities] for one in fitted]
-        ),
-        energy_savings=np.array(
-            [[_energy_saving(world, one, index) for index in capacities] for one in fitted]
-        ),
-        errors=_errors(world, first),
-        designs=[one.design for one in fitted],
-        kept={name: guarantees(world, first, way) for name, way in ways.items()},
-        shipped={name: shipped(world, first, way) for name, way in ways.items()},
-        drifted={
-            name: (
-                drift(world, first, way, _curve(calibration, way), window=WINDOW),
-                drift(world, first, way, _curve(calibration, way), window=0),
-            )
-            for name, way in ways.items()
+        at_once={
+            start: [measure_rule(routers, at_once(index + 1)) for routers in by_draw]
+            for start, index in STARTS.items()
         },
-        noticed={
-            name: noticed(world, first, way, _curve(calibration, way)) for name, way in ways.items()
+        calibration_errors=_calibration_errors(first),
+        rules={
+            name: _run_rule(first, rule, _curve(calibration, rule)) for name, rule in rules.items()
         },
-        larger_share={
-            "second": [cascade(world, one, 2) for one in fitted],
-            "largest": [cascade(world, one, top) for one in fitted],
+        cascades={
+            name: [measure_rule(routers, cascade_rule(routers, top)) for routers in by_draw]
+            for name, top in (("second", 2), ("largest", models.test.capacities))
         },
-        odd={
-            condition: [odd(world, number, condition) for number in range(min(splits, _ODD))]
+        conditions={
+            condition: [
+                run_condition(models, draw, condition)
+                for draw in range(min(draws, _CONDITION_DRAWS))
+            ]
             for condition in CONDITIONS
         },
         multiplexer=first.multiplexer,
     )
 
 
-def _curve(calibration: Calibration, way: CascadeRule) -> RoutingCurve:
-    if way.start == way.top:
-        return calibration.curves[way.top - 1]
-    return calibration.cascades[way.top - 1].curve
-
-
-def _energy_saving(world: SeedModels, split: Split, index: int) -> float:
-    return energy_saving(
-        world,
-        split,
-        index,
-        urgency=split.urgencies[OURS][index],
-        device=world.test.right[:, index],
-        compute_mj=run_mj(world, index + 1, split.multiplexer),
+def _run_rule(routers: FittedRouters, rule: CascadeRule, curve: RoutingCurve) -> RuleResult:
+    repeated_guarantees, bundle_guarantees = check_guarantees(routers, rule)
+    controlled, fixed = run_drift(routers, rule, curve)
+    return RuleResult(
+        repeated_guarantees=repeated_guarantees,
+        bundle_guarantees=bundle_guarantees,
+        controlled=controlled,
+        fixed=fixed,
+        detection=detect_drift(routers, rule, curve),
     )
 
 
-def _curves(world: SeedModels, fitted: list[Split], name: str) -> Doubles:
-    right = world.test.right
-    return np.array(
-        [
-            [
-                accuracies(urgency, right[:, index], right[:, -1], SHARES)
-                for index, urgency in enumerate(one.urgencies[name])
-            ]
-            for one in fitted
-        ]
-    )
+def _curve(calibration: Calibration, rule: CascadeRule) -> RoutingCurve:
+    if rule.start == rule.top:
+        return calibration.curves[rule.top - 1]
+    return calibration.cascades[rule.top - 1].curve
 
 
-def _errors(world: SeedModels, split: Split) -> dict[str, float]:
-    test, believed = world.test, split.believed["test"]
-    options = [*(f"capacity {k}" for k in range(1, test.capacities + 1)), "cloud"]
-    found = {}
-    for index, after in enumerate(believed):
-        for i, option in enumerate(options[index:], start=index):
-            found[f"after capacity {index + 1} ran: {option}"] = calibration_error(
-                after[:, i], test.right[:, i]
-            )
-    return found
+def _calibration_errors(routers: FittedRouters) -> dict[str, float]:
+    right = routers.models.test.right
+    options = [*(f"capacity {k}" for k in range(1, right.shape[1])), "cloud"]
+    return {
+        f"after capacity {index + 1} ran: {options[i]}": _calibration_error(
+            predictions[:, i], right[:, i]
+        )
+        for index, predictions in enumerate(routers.predictions["test"])
+        for i in range(index, len(options))
+    }
 
 
-def interval(differences: Doubles) -> tuple[float, float, float]:
-    """Mean, and the middle 95 %."""
-    low, high = np.quantile(differences, [0.025, 0.975])
-    return float(differences.mean()), float(low), float(high)
+def _calibration_error(predicted: Floats, right: Bools) -> float:
+    """Return the expected calibration error over ten equally filled bins, points.
+
+    After Naeini et al. 2015.
+    """
+    bins = np.array_split(np.argsort(predicted, kind="stable"), 10)
+    gaps = [abs(predicted[b].mean() - right[b].mean()) * len(b) for b in bins if len(b)]
+    return float(100 * sum(gaps) / len(predicted))
 
 
-__all__ = ["FROM", "OURS", "SHARES", "UP", "SeedResult", "find", "interval"]
+def interval(differences: Sequence[Doubles]) -> tuple[float, float, float]:
+    """Return the mean and the middle 95 % of the differences of all seeds."""
+    values = np.concatenate(differences)
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(values.mean()), float(low), float(high)

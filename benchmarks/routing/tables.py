@@ -1,266 +1,207 @@
-"""The routing benchmark's tables."""
+"""Tables of the routing benchmark."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
-from benchmarks.report import ResultTable, mean_sd
+from benchmarks.report import ResultTable, mean_sd, result_table
 from benchmarks.routing.costs import RouterCost, radio_mj, run_mj
-from benchmarks.routing.curves import RESAMPLES
-from benchmarks.routing.figures import PLACES
+from benchmarks.routing.curves import OURS, RESAMPLES
 from benchmarks.routing.guarantee_tables import guarantee_tables
-from benchmarks.routing.misleading_confidence import BY_DEFAULT
-from benchmarks.routing.seed_result import FROM, OURS, SeedResult, interval
+from benchmarks.routing.misleading_confidence import DEFAULT_DESIGN
+from benchmarks.routing.seed_result import STARTS, ByTask, SeedResult, by_key, interval
 from nestling_cloud.learning.routing.rivals import RIVALS
 
-ByTask = Mapping[str, Sequence[SeedResult]]
-Rows = list[list[str]]
-_SHOWN = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+_SHOWN_SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 
 
-def tables(found: ByTask, costs: Mapping[str, Sequence[RouterCost]]) -> list[ResultTable]:
-    """All tables, in the order that a reader wants them."""
-    made = [
-        _accuracies(task, seeds, index, place)
-        for task, seeds in found.items()
-        for index, place in zip(FROM, PLACES, strict=True)
-    ]
+def tables(by_task: ByTask, costs: Mapping[str, Sequence[RouterCost]]) -> list[ResultTable]:
+    """Return all tables in the order of the page.
+
+    Args:
+        by_task: results by task and seed.
+        costs: of the multiplexer, by task and seed.
+    """
     return [
-        *made,
-        _ahead(found),
-        _odd(found),
-        _designs(found),
-        _cascades(found),
-        _costs_of_answers(found),
-        _calibration(found),
-        *guarantee_tables(found),
+        *(
+            _accuracies(task, results, start, index)
+            for task, results in by_task.items()
+            for start, index in STARTS.items()
+        ),
+        _area_differences(by_task),
+        _conditions(by_task),
+        _designs(by_task),
+        _cascades(by_task),
+        _answer_costs(by_task),
+        _calibration(by_task),
+        *guarantee_tables(by_task),
         _router_costs(costs),
-        _sources(),
+        result_table(
+            "Sources of the rivals",
+            "router | definition",
+            [[rival.name, rival.source] for rival in RIVALS],
+        ),
     ]
 
 
-def _accuracies(task: str, seeds: Sequence[SeedResult], index: int, place: str) -> ResultTable:
-    rows: Rows = []
-    for name in seeds[0].curves:
-        curve = [one.accuracy(name, index, share) for share in _SHOWN for one in seeds]
-        means = np.array(curve).reshape(len(_SHOWN), -1).mean(axis=1)
-        areas = [float(one.curves[name][:, index].mean()) for one in seeds]
-        won = np.mean([one.recovered(name, index, 0.2) for one in seeds])
-        rows.append(
-            [
-                name,
-                *(f"{value:.2f}" for value in means),
-                f"{np.mean(areas):.3f}",
-                f"{won:.1f}",
+def _accuracies(task: str, results: Sequence[SeedResult], start: str, index: int) -> ResultTable:
+    rows: list[list[str]] = []
+    for name in results[0].curves:
+        by_share = [[r.accuracy(name, index, share) for r in results] for share in _SHOWN_SHARES]
+        area = np.mean([float(result.curves[name][:, index].mean()) for result in results])
+        recovered = np.mean([r.recovered(r.accuracy(name, index, 0.2), index) for r in results])
+        cells = [*(f"{np.mean(accuracies):.2f}" for accuracies in by_share), f"{area:.3f}"]
+        rows.append([name, *cells, f"{recovered:.1f}"])
+    device = np.mean([result.device[index] for result in results])
+    cloud = np.mean([result.cloud for result in results])
+    shares = " | ".join(f"{100 * share:.0f} %" for share in _SHOWN_SHARES)
+    return result_table(
+        f"{task}, from the {start} capacity",
+        f"router | {shares} | area | gap recovered at 20 %",
+        rows,
+        f"Accuracy, %, by the share sent to the cloud; the device alone has {device:.2f} %, "
+        f"the cloud alone {cloud:.2f} %. Every router has the threshold that sends exactly that "
+        "share of the test inputs. Area is the mean accuracy over shares of 0 to 50 %.",
+    )
+
+
+def _area_differences(by_task: ByTask) -> ResultTable:
+    rows: list[list[str]] = []
+    for task, name, by_seed in by_key(by_task, lambda result: result.area_differences):
+        for start, differences in zip(STARTS, zip(*by_seed, strict=True), strict=True):
+            mean, low, high = interval(differences)
+            rows.append([task, start, name, f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}"])
+    return result_table(
+        f"{OURS} against each rival",
+        "task | from the capacity | rival | area, mean difference | 95 %",
+        rows,
+        "Paired: fitted on the same calibration inputs, tested on the same test inputs, which are "
+        f"resampled {RESAMPLES} times, in blocks of 50 windows where they are people's. The middle "
+        "95 % of resamples, over the seeds' models; a difference is the mean over the router's "
+        "draws.",
+    )
+
+
+def _conditions(by_task: ByTask) -> ResultTable:
+    rows: list[list[str]] = []
+    for task, condition, by_seed in by_key(by_task, lambda result: result.conditions):
+        draws = list(chain.from_iterable(by_seed))
+        for start, index in STARTS.items():
+            columns = [
+                [draw.device[index] for draw in draws],
+                [draw.cloud for draw in draws],
+                *([draw.areas[name][index] for draw in draws] for name in draws[0].areas),
             ]
+            rows.append([task, condition, start, *(f"{np.mean(column):.2f}" for column in columns)])
+    names = next(iter(by_task.values()))[0].conditions["unchanged"][0].areas
+    return result_table(
+        "Where confidence misleads",
+        "task | condition | from the capacity | device alone | cloud alone | " + " | ".join(names),
+        rows,
+        "Area under accuracy against the share that is sent, 0 to 50 %, as above. The conditions "
+        "follow Jitkrittum et al. 2023: a cloud that does not know the second half of the classes, "
+        "and labels of the first half of the classes, half of which are random. Both hold while "
+        f"routers are fitted and on the test inputs. *{DEFAULT_DESIGN}* does not look at the "
+        "classes, and learns from the mean of labels and teacher, whatever the calibration inputs.",
+    )
+
+
+def _designs(by_task: ByTask) -> ResultTable:
+    rows: list[list[str]] = []
+    for task, condition, by_seed in by_key(by_task, lambda result: result.conditions):
+        designs = [draw.design for draws in by_seed for draw in draws]
+        counts = (
+            sum(design.knows_classes for design in designs),
+            sum(design.label_part == 1 for design in designs),
         )
-    device = np.mean([one.device[index] for one in seeds])
-    cloud = np.mean([one.cloud for one in seeds])
-    return ResultTable(
-        title=f"{task}, from the {place} capacity",
-        header=[
-            "router",
-            *(f"{100 * share:.0f} %" for share in _SHOWN),
-            "area",
-            "gap recovered at 20 %",
-        ],
-        rows=rows,
-        note=f"Accuracy, %, by the share sent to the cloud; the device alone has {device:.2f} %, "
-        f"the cloud alone {cloud:.2f} %. Every router has the threshold that sends just that share "
-        "of the test inputs. Area is the mean accuracy over shares of 0 to 50 %.",
+        rows.append([task, condition, *(f"{count} of {len(designs)}" for count in counts)])
+    return result_table(
+        "What the multiplexer looks at",
+        "task | condition | looks at classes | learns from labels alone",
+        rows,
+        "The design is chosen for each draw on the inputs that the router is fitted on: one half "
+        "tests what the other half fits.",
     )
 
 
-def _ahead(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for name in seeds[0].ahead:
-            for index, place in zip(FROM, PLACES, strict=True):
-                mean, low, high = interval(np.concatenate([s.ahead[name][index] for s in seeds]))
-                rows.append([task, place, name, f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}"])
-    return ResultTable(
-        title=f"{OURS} against each rival",
-        header=["task", "from the capacity", "rival", "area, mean difference", "95 %"],
-        rows=rows,
-        note="Paired: fitted on the same calibration inputs, judged on the same test inputs, "
-        f"which are resampled {RESAMPLES} times, in stretches of 50 windows where they are "
-        "people's. The middle 95 % of resamples, over the "
-        "seeds' models; a difference is the mean over the router's draws.",
+def _cascades(by_task: ByTask) -> ResultTable:
+    rows = [
+        [
+            *(task, str(result.models.seed), str(cascade.top), str(cascade.start)),
+            *(f"{cascade.larger_share:.1f}", f"{cascade.macs:.2f}", f"{cascade.alone:.2f}"),
+            f"{result.device[cascade.top - 1]:.2f}",
+            *(f"{cascade.at(share):.2f}" for share in (0.1, 0.2, 0.3)),
+            f"{cascade.energy_saving:+.1f}",
+        ]
+        for task, results in by_task.items()
+        for result in results
+        for cascade in chain.from_iterable(result.cascades.values())
+    ]
+    return result_table(
+        "The cascades to the second and to the largest capacity",
+        "task | seed | up to | runs first | runs the larger one % | device compute / at once | "
+        "alone % | at once, alone % | 10 % to the cloud | 20 % to the cloud | 30 % to the cloud | "
+        "energy, %",
+        rows,
+        "A device that holds more of the nest runs a small capacity first, and the larger one "
+        "where the predicted gain pays for its run. One row for each router. Energy is that of "
+        "device and radio relative to the best confidence rule, which runs the larger capacity at "
+        "once and sends 20 %, at equal accuracy.",
     )
 
 
-def _odd(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for condition in seeds[0].odd:
-            for index, place in zip(FROM, PLACES, strict=True):
-                draws = [draw for one in seeds for draw in one.odd[condition]]
-                areas = {
-                    name: float(np.mean([draw.areas[name][index] for draw in draws]))
-                    for name in draws[0].areas
-                }
-                device = float(np.mean([draw.device[index] for draw in draws]))
-                cloud = float(np.mean([draw.cloud for draw in draws]))
+def _answer_costs(by_task: ByTask) -> ResultTable:
+    rows: list[list[str]] = []
+    for task, results in by_task.items():
+        models = results[0].models
+        for index in STARTS.values():
+            for share in (0.0, *_SHOWN_SHARES):
+                accuracy = np.mean([result.accuracy(OURS, index, share) for result in results])
+                energy_mj = run_mj(models, index + 1) + share * radio_mj(models)
                 rows.append(
                     [
-                        task,
-                        condition,
-                        place,
-                        f"{device:.2f}",
-                        f"{cloud:.2f}",
-                        *(f"{value:.2f}" for value in areas.values()),
+                        *(task, str(index + 1), f"{100 * share:.0f}", f"{accuracy:.2f}"),
+                        f"{models.macs[index] / 1e6:.3f}",
+                        f"{share * models.macs[-1] / 1e6:.2f}",
+                        f"{energy_mj:.2f}",
                     ]
                 )
-    names = next(iter(found.values()))[0].odd["as it is"][0].areas
-    return ResultTable(
-        title="Where confidence misleads",
-        header=["task", "condition", "from the capacity", "device alone", "cloud alone", *names],
-        rows=rows,
-        note="Area under accuracy against the share that is sent, 0 to 50 %, as above. The "
-        "conditions are those of Jitkrittum et al. 2023: a cloud that does not know the second "
-        "half of the classes, and labels of the first half of the classes of which half say any "
-        "class; both while routers are fitted and on the test inputs. "
-        f"*{BY_DEFAULT}* looks at no classes and learns from labels and teacher by halves, "
-        "whatever the calibration inputs are like.",
+    return result_table(
+        "Cost of an answer",
+        f"task | capacity | offloaded % | {OURS} % | device, million MACs | "
+        "cloud, million MACs | device and radio, mJ",
+        rows,
+        "Means over inputs, of students, cloud and radio without the router: the same for every "
+        "router that sends that share. Energy is modeled: a Pi 4B on Wi-Fi, by its profile.",
     )
 
 
-def _designs(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for condition in seeds[0].odd:
-            drawn = [draw.design for one in seeds for draw in one.odd[condition]]
-            rows.append(
-                [
-                    task,
-                    condition,
-                    f"{sum(one.knows_classes for one in drawn)} of {len(drawn)}",
-                    f"{sum(one.label_part == 1 for one in drawn)} of {len(drawn)}",
-                ]
-            )
-    return ResultTable(
-        title="What the multiplexer looks at",
-        header=["task", "condition", "looks at classes", "learns from labels alone"],
-        rows=rows,
-        note="Chosen for each draw on the inputs that it is fitted on: a half judges the other.",
-    )
-
-
-def _cascades(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for one in seeds:
-            for cascade in (cascade for way in one.larger_share.values() for cascade in way):
-                rows.append(
-                    [
-                        task,
-                        str(one.world.seed),
-                        str(cascade.top),
-                        str(cascade.start),
-                        f"{cascade.larger_share:.1f}",
-                        f"{cascade.macs:.2f}",
-                        f"{cascade.alone:.2f}",
-                        f"{one.device[cascade.top - 1]:.2f}",
-                        *(f"{cascade.at(share):.2f}" for share in (0.1, 0.2, 0.3)),
-                        f"{cascade.energy_saving:+.1f}",
-                    ]
-                )
-    return ResultTable(
-        title="The cascades to the second and to the largest capacity",
-        header=[
-            "task",
-            "seed",
-            "up to",
-            "runs first",
-            "runs the larger one %",
-            "device compute / at once",
-            "alone %",
-            "at once, alone %",
-            *(f"{share} % to the cloud" for share in (10, 20, 30)),
-            "energy, %",
+def _calibration(by_task: ByTask) -> ResultTable:
+    return result_table(
+        "Calibration of the predicted probabilities",
+        "task | probability of being right | expected calibration error, points",
+        [
+            [task, name, mean_sd(errors)]
+            for task, name, errors in by_key(by_task, lambda result: result.calibration_errors)
         ],
-        rows=rows,
-        note="A device that holds more of the nest runs a small capacity first, and the larger "
-        "one where that is believed to be worth its run. One row for each router. Energy is "
-        "that of device and radio against the best confidence rule's, which runs the larger "
-        "capacity at once and sends 20 %, at its accuracy.",
-    )
-
-
-def _costs_of_answers(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for index in FROM:
-            for share in (0.0, *_SHOWN):
-                one = seeds[0]
-                cloud = share * one.world.macs[-1] / 1e6
-                device = one.world.macs[index] / 1e6
-                energy = run_mj(one.world, index + 1) + share * radio_mj(one.world)
-                accuracy = np.mean([s.accuracy(OURS, index, share) for s in seeds])
-                rows.append(
-                    [
-                        task,
-                        str(index + 1),
-                        f"{100 * share:.0f}",
-                        f"{accuracy:.2f}",
-                        f"{device:.3f}",
-                        f"{cloud:.2f}",
-                        f"{energy:.2f}",
-                    ]
-                )
-    return ResultTable(
-        title="What an answer takes",
-        header=[
-            "task",
-            "capacity",
-            "offloaded %",
-            f"{OURS} %",
-            "device, million MACs",
-            "cloud, million MACs",
-            "device and radio, mJ",
-        ],
-        rows=rows,
-        note="Means over inputs, of students, cloud and radio without the router: the same for "
-        "every router that sends that share. Energy is modelled: a Pi 4B on Wi-Fi, by its profile.",
-    )
-
-
-def _calibration(found: ByTask) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in found.items():
-        for name in seeds[0].errors:
-            rows.append([task, name, mean_sd(one.errors[name] for one in seeds)])
-    return ResultTable(
-        title="Are the probabilities what they say?",
-        header=["task", "probability of being right", "expected calibration error, points"],
-        rows=rows,
-        note="On test inputs, ten equally filled bins, of the first draw's router.",
+        "On test inputs, in ten equally filled bins, for the first draw's router.",
     )
 
 
 def _router_costs(costs: Mapping[str, Sequence[RouterCost]]) -> ResultTable:
-    rows: Rows = []
-    for task, seeds in costs.items():
-        for place, name in enumerate(("smallest capacity and multiplexer", "by itself")):
-            rows.append(
-                [
-                    task,
-                    name,
-                    mean_sd(one.microseconds[place] for one in seeds),
-                    f"{seeds[0].size[place] / 1000:.1f}",
-                ]
+    return result_table(
+        "Cost of routing",
+        "task | network | p50 µs | kB",
+        [
+            [
+                *(task, name, mean_sd(cost.microseconds[place] for cost in by_seed)),
+                f"{by_seed[0].size[place] / 1000:.1f}",
+            ]
+            for task, by_seed in costs.items()
+            for place, name in enumerate(
+                ("smallest capacity and multiplexer", "smallest capacity alone")
             )
-    return ResultTable(
-        title="What routing itself takes",
-        header=["task", "network", "p50 µs", "kB"],
-        rows=rows,
-        note="Timed in turns on one thread. Bytes are those of template and weights.",
-    )
-
-
-def _sources() -> ResultTable:
-    return ResultTable(
-        title="Where the rivals come from",
-        header=["router", "definition"],
-        rows=[[rival.name, rival.source] for rival in RIVALS],
+        ],
+        "Timed alternately on one thread. Bytes are those of template and weights.",
     )

@@ -201,6 +201,10 @@ def test_devices_ended_during_their_first_download_end_at_once(
 ) -> None:
     cloud = start_cloud()
 
-    ends = list(stopping.many(cloud.grpc, str(cloud.broker), tmp_path, starts=5, at_once=2, seed=0))
+    stops = list(
+        stopping.start_and_stop_many(
+            cloud.grpc, str(cloud.broker), tmp_path, starts=5, at_once=2, seed=0
+        )
+    )
 
-    assert [end.status for end in ends] == [0] * 5, ends
+    assert [stop.status for stop in stops] == [0] * 5, stops

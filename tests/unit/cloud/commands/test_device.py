@@ -69,7 +69,7 @@ def test_address_with_a_scheme_is_refused(
     with pytest.raises(SystemExit):
         cli.main(["device", "add", "porch", "--state", str(tmp_path), "--cloud", "https://c:1"])
 
-    assert "without https://" in capsys.readouterr().err
+    assert "leave out https://" in capsys.readouterr().err
 
 
 def test_token_that_no_device_could_use_is_not_created(

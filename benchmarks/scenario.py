@@ -1,0 +1,48 @@
+"""Run the built-in scenarios and draw their accuracies."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from rich.console import Console
+
+from nestling_cloud.progress import ConsoleProgress
+from nestling_sim.run.run import RunConfig, run
+from nestling_sim.scenario.scenario import load_scenario
+
+
+def run_scenario(name: str, seed: int, folder: Path) -> dict[str, Any]:
+    """Run a built-in scenario, and train its models first if the cache lacks them.
+
+    Args:
+        name: name of the scenario.
+        seed: seed of the scenario.
+        folder: receives the run and the cache of trained models.
+
+    Returns:
+        The summary of the run, with its duration in seconds as `total_s`.
+    """
+    scenario = load_scenario(name).model_copy(update={"seed": seed})
+    config = RunConfig(scenario=scenario, out=folder / "runs", cache=folder / "cache")
+    started = time.monotonic()
+    summary = run(config, ConsoleProgress(Console(stderr=True))).summary
+    return {**summary, "total_s": time.monotonic() - started}
+
+
+def draw_accuracy_bars(
+    axes: Axes, places: Sequence[Any], entries: Sequence[Mapping[str, Any]], **style: Any
+) -> None:
+    """Draw a horizontal bar with its spread for each accuracy.
+
+    Args:
+        axes: where to draw.
+        places: position or name of each bar.
+        entries: a figure of the result file for each bar, %.
+        **style: arguments of `Axes.barh`.
+    """
+    values = [entry["value"] for entry in entries]
+    spreads = [entry["spread"] or 0 for entry in entries]
+    axes.barh(places, values, xerr=spreads, ecolor="#333333", **style)
+    axes.spines[["top", "right"]].set_visible(False)
