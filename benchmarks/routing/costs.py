@@ -11,6 +11,7 @@ from nestling_core.execution.session import open_session
 from nestling_core.nest.layout import assemble
 from nestling_core.routing.admission import offload_bytes
 from nestling_core.student.plan import layout
+from nestling_device.energy.offload_energy import offload_mj
 from nestling_device.energy.power_tables import load_board, load_link
 
 _SECONDS = 2.0
@@ -73,4 +74,4 @@ def run_mj(models: SeedModels, capacity: int, multiplexer: Multiplexer | None = 
 def radio_mj(models: SeedModels) -> float:
     """Return the modeled energy of the radio for one offload."""
     link = load_link(_LINK)
-    return link.transfer_mj(offload_bytes(models.task.signature.shape), link.mbit_s)
+    return offload_mj(link, offload_bytes(models.task.signature.shape), link.mbit_s)

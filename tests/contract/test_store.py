@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nestling_cloud.store import tables
-from nestling_cloud.store.ledger import FARTHEST_AHEAD
+from nestling_cloud.store.deduplication import FARTHEST_AHEAD
 from nestling_cloud.store.receipt_row import ReceiptError
 from nestling_cloud.store.retention import Retention
 from nestling_cloud.store.store import Delivery, Store

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from nestling.v1 import receipt_pb2
 from nestling_cloud.store import tables
-from nestling_cloud.store.ledger import Ledger
+from nestling_cloud.store.deduplication import Ledger
 from nestling_cloud.store.outboxes import Key
 
 # Branches that delivered within this time count as active at once.

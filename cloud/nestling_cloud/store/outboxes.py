@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from nestling_cloud.store import tables
 from nestling_cloud.store.database import replace_all, upsert, write_all
-from nestling_cloud.store.ledger import Ledger
+from nestling_cloud.store.deduplication import Ledger
 from nestling_cloud.store.receipt_row import LARGEST_INTEGER
 from nestling_cloud.store.watermark import Gap
 

@@ -32,7 +32,7 @@ from nestling_cloud.store import (
 from nestling_cloud.store.copied_outboxes import Delivery
 from nestling_cloud.store.damaged_rows import DamagedRows
 from nestling_cloud.store.database import RECEIPTS_FILE, Database, state_store_url, store_url
-from nestling_cloud.store.ledger import Ledger
+from nestling_cloud.store.deduplication import Ledger
 from nestling_cloud.store.outboxes import Key
 from nestling_cloud.store.receipt_row import ReceiptError, ReceiptRow
 from nestling_cloud.store.retention import Retention

@@ -20,6 +20,7 @@ from nestling_device.inference.limit_notices import (
     uncertified_risk,
 )
 from nestling_device.inference.limits import CapacityCost, Excess, capacity_excess, offload_excess
+from nestling_device.inference.resident_capacity import resident_capacity, start_capacity
 from nestling_device.inference.target_controller import (
     InputCost,
     Target,
@@ -155,12 +156,12 @@ def _plan(subject: CheckedDevice, check: str) -> _Plan | None:
         measured = read_costs(subject.state_dir, machine_name())
     costs = capacity_costs(manifest, snapshot.version, meter, measured)
     size = offload_bytes(manifest.signature.shape)
-    resident = policy.resident_capacity(costs, snapshot.capacity, budget)
+    resident = resident_capacity(costs, snapshot.capacity, budget)
     cascade = cascade_to(calibration, resident)
     return _Plan(
         budget=budget,
         costs=costs,
-        start=policy.start_capacity(costs, resident, cascade.start, budget),
+        start=start_capacity(costs, resident, cascade.start, budget),
         resident=resident,
         calibration=calibration,
         size_bytes=size,

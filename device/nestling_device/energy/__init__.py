@@ -4,4 +4,4 @@
 `measured_costs` (figures measured on this machine) and `sampler` (readings of an instrument).
 """
 
-__all__ = ["instruments", "measured_costs", "meter", "power_tables", "sampler"]
+__all__ = ["instruments", "measured_costs", "meter", "offload_energy", "power_tables", "sampler"]

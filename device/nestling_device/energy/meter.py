@@ -20,6 +20,7 @@ from nestling.v1.receipt_pb2 import (
     Provenance,
 )
 from nestling_core.routing.admission import transfer_ms
+from nestling_device.energy.offload_energy import offload_mj
 from nestling_device.energy.power_tables import Board, Link
 from nestling_device.energy.sampler import Sampler
 
@@ -105,7 +106,7 @@ class ProfileMeter:
 
     def radio_mj(self, size_bytes: int, budget: Budget) -> float:
         """Model the energy from the bytes and the budget's throughput."""
-        return self.link.transfer_mj(size_bytes, budget.link_mbit_s)
+        return offload_mj(self.link, size_bytes, budget.link_mbit_s)
 
     def compute(self, macs: int, wall_ms: float) -> StepCost:
         """Return the estimate; the measured time is not used."""

@@ -63,21 +63,6 @@ class Link:
     mbit_s: float
     rtt_ms: float
 
-    def transfer_mj(self, size_bytes: int, mbit_s: float) -> float:
-        """Return the energy of a transfer in mJ, 0 for an empty one or without a link.
-
-        Radio energy is power times air time plus a tail (Huang et al., MobiSys'12), so a slow link
-        costs more per byte.
-
-        Args:
-            size_bytes: bytes on the link, both ways.
-            mbit_s: throughput of the link.
-        """
-        if size_bytes == 0 or not mbit_s > 0:
-            return 0.0
-        air_ms = size_bytes * 8 / (mbit_s * 1e3)
-        return air_ms * (self.base_w + self.w_per_mbit_s * mbit_s) + self.tail_mj
-
 
 def load_board(name: str) -> Board:
     """Look up a board by its name.

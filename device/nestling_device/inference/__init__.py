@@ -15,5 +15,6 @@ __all__ = [
     "limits",
     "offloader",
     "policy",
+    "resident_capacity",
     "target_controller",
 ]

@@ -30,6 +30,7 @@ from nestling_device.bundle.multiplexer import success
 from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
 from nestling_device.inference import policy
+from nestling_device.inference.capacity_loader import CapacityLoader
 from nestling_device.inference.cloud_client import Cloud, NoAnswer
 from nestling_device.inference.cost_account import CostAccount
 from nestling_device.inference.expected_costs import kept_input
@@ -37,7 +38,6 @@ from nestling_device.inference.input_errors import InputError, UnanswerableError
 from nestling_device.inference.limit_notices import LimitNotices
 from nestling_device.inference.limits import NOT_ASKED
 from nestling_device.inference.offloader import Offloader, OffloadRequest
-from nestling_device.inference.residency import Residency
 from nestling_device.inference.student import LocalAnswer, Student
 from nestling_device.inference.target_controller import (
     InputCost,
@@ -100,13 +100,13 @@ class Agent:
         self._meter = meter
         self._keep = keep
         self._controller = TargetController()
-        self._residency = Residency(bundle, meter, self._notices, grow=grow, measured=costs)
-        self._student = Student(self._residency)
+        self._loader = CapacityLoader(bundle, meter, self._notices, grow=grow, measured=costs)
+        self._student = Student(self._loader)
 
     @property
     def bundle(self) -> LoadedBundle:
         """The bundle in use."""
-        return self._residency.bundle
+        return self._loader.bundle
 
     @property
     def drifting(self) -> bool | None:
@@ -137,7 +137,7 @@ class Agent:
         """
         self._check(window)
         started = time.perf_counter()
-        self._residency.fit(budget)
+        self._loader.fit(budget)
         self._student.begin()
         account = CostAccount(self._meter, budget)
         request = OffloadRequest(window=window, index=index, device_answer=None)
@@ -193,9 +193,7 @@ class Agent:
         nest = self.bundle.nest
         target = target_of(
             budget,
-            kept=kept_input(
-                self._residency.costs, self.bundle.calibration, nest.start, nest.resident
-            ),
+            kept=kept_input(self._loader.costs, self.bundle.calibration, nest.start, nest.resident),
             sent=InputCost(
                 share=1,
                 energy=self._meter.radio_mj(size, budget),
@@ -207,7 +205,7 @@ class Agent:
         return target
 
     def _choose(self, request: OffloadRequest, target: Target, account: CostAccount) -> _Outcome:
-        """Answer on the device or in the cloud, with the capacities that `Residency.fit` loaded.
+        """Answer on the device or in the cloud, with the capacities that are loaded.
 
         Always gives an answer, whatever the cloud does.
         """
@@ -236,7 +234,7 @@ class Agent:
 
     def _thresholds(self, target: Target, budget: Budget) -> policy.Thresholds:
         """Look up the thresholds for the budget, and log a tolerated risk that is not certified."""
-        curve = self._residency.curve()
+        curve = self._loader.curve()
         if budget.tolerated_risk > 0 and not policy.certified_thresholds(
             curve, budget.tolerated_risk
         ):
@@ -254,7 +252,7 @@ class Agent:
         Uses expected costs, not measured ones, so that a replay makes the same decision.
         """
         ran = [
-            self._residency.costs[number - 1] for number in {self.bundle.nest.start, local.capacity}
+            self._loader.costs[number - 1] for number in {self.bundle.nest.start, local.capacity}
         ]
         return self._cloud.limit_reason(request.window, account, after=ran)
 

@@ -6,13 +6,11 @@ probability exceeds the device's by more than a threshold. The bundle supplies t
 every target offload share, and for the tolerated risks that it certifies.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nestling.v1.budget_pb2 import Budget
 from nestling.v1.bundle_pb2 import RoutingCurve
 from nestling_core.routing.curve import point_at
-from nestling_device.inference.limits import CapacityCost, capacity_excess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,41 +31,6 @@ class Thresholds:
 KEEP_NOTHING = Thresholds(gate=-1 - 1e-6, accept=-1 - 1e-6)
 # Send every input after running a student, whose output shows how hard the inputs are.
 RUN_AND_SEND = Thresholds(gate=-1.0, accept=-1 - 1e-6)
-
-
-def resident_capacity(costs: Sequence[CapacityCost], held: int, budget: Budget) -> int:
-    """Return the largest capacity on the device that the budget admits.
-
-    Returns capacity 1 if the budget admits none, because no input is left unanswered.
-
-    Args:
-        costs: costs of capacities 1 to K.
-        held: largest capacity on the device; capacities 1 to `held` are there.
-        budget: limits for the next input.
-    """
-    fitting = [
-        capacity
-        for capacity, cost in enumerate(costs[:held], start=1)
-        if not capacity_excess([cost], budget)
-    ]
-    return max(fitting, default=1)
-
-
-def start_capacity(
-    costs: Sequence[CapacityCost], resident: int, preferred: int, budget: Budget
-) -> int:
-    """Return the capacity to run first: the bundle's choice if the budget admits both capacities.
-
-    Args:
-        costs: costs of capacities 1 to K.
-        resident: the largest capacity to load, 1 to K; returned where no smaller one runs first.
-        preferred: the smaller capacity that the bundle's cascade runs first; 0 for none.
-        budget: limits for the next input.
-    """
-    if not 0 < preferred < resident:
-        return resident
-    both = [costs[preferred - 1], costs[resident - 1]]
-    return resident if capacity_excess(both, budget) else preferred
 
 
 def runs_larger(gain: float, threshold: float) -> bool:

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from nestling_device.bundle.calibration import cascade_to
 from nestling_device.inference import policy
+from nestling_device.inference.capacity_loader import CapacityLoader
 from nestling_device.inference.cost_account import CostAccount
 from nestling_device.inference.drift import DriftDetector, rank_of
 from nestling_device.inference.input_errors import UnanswerableError
-from nestling_device.inference.residency import Residency
 
 _log = logging.getLogger(__name__)
 
@@ -51,11 +51,11 @@ class Student:
     """The student on the device: the first capacity, and the larger one of a cascade.
 
     Args:
-        residency: loads the capacities that run.
+        loader: loads the capacities that run.
     """
 
-    def __init__(self, residency: Residency) -> None:
-        self._residency = residency
+    def __init__(self, loader: CapacityLoader) -> None:
+        self._loader = loader
         self._drift = DriftDetector()
         self._ran = False
 
@@ -79,10 +79,10 @@ class Student:
 
     def run_first(self, window: Window, account: CostAccount) -> LocalAnswer:
         """Run the first capacity and pass the input's difficulty to the drift detector."""
-        nest = self._residency.bundle.nest
+        nest = self._loader.bundle.nest
         local = self._run(window, nest.start, account)
         self._ran = True
-        rank = rank_of(float(local.right[nest.resident - 1]), self._residency.curve().believed)
+        rank = rank_of(float(local.right[nest.resident - 1]), self._loader.curve().believed)
         before, self._drift = self._drift, self._drift.after_input(rank)
         if self._drift.noticed != before.noticed:
             _log.info(_DRIFT_STARTED if self._drift.noticed else _DRIFT_ENDED)
@@ -90,7 +90,7 @@ class Student:
 
     def run_larger(self, window: Window, local: LocalAnswer, account: CostAccount) -> LocalAnswer:
         """Run the largest loaded capacity if it is expected to improve the answer enough."""
-        bundle = self._residency.bundle
+        bundle = self._loader.bundle
         resident = bundle.nest.resident
         if local.capacity == resident:
             return local
@@ -100,9 +100,9 @@ class Student:
         return self._run(window, resident, account)
 
     def _run(self, window: Window, capacity: int, account: CostAccount) -> LocalAnswer:
-        entry = self._residency.bundle.manifest.capacities[capacity - 1]
+        entry = self._loader.bundle.manifest.capacities[capacity - 1]
         output = account.run(
-            entry.macs, lambda: self._residency.bundle.nest.run(window[None], capacity)
+            entry.macs, lambda: self._loader.bundle.nest.run(window[None], capacity)
         )
         if not (np.isfinite(output.logits).all() and np.isfinite(output.right).all()):
             raise UnanswerableError(

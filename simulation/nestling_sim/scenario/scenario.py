@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from nestling_core.parsing.text import EncodingError, decode_text
 from nestling_sim.errors import SimError
-from nestling_sim.scenario.faults import closest, describe, root_faults
+from nestling_sim.scenario.file_errors import closest, describe, root_faults
 from nestling_sim.scenario.limits import AnswerLimits, Memory, Positive, Table
 
 Profile = Literal["pi-zero-2w", "pi-4b", "pi-5"]

@@ -24,6 +24,7 @@ from nestling_device.doctor.finding import (
     failing,
 )
 from nestling_device.energy.meter import ProfileMeter
+from nestling_device.energy.offload_energy import offload_mj
 from nestling_device.energy.power_tables import load_board, load_link
 from nestling_device.errors import DeviceError
 from nestling_device.storage.state import State
@@ -116,7 +117,7 @@ def test_offload_over_the_limits_warns(
 
 def test_offload_over_the_limits_after_the_device_run_warns(tmp_path: Path) -> None:
     install(tmp_path)
-    radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
+    radio_mj = offload_mj(load_link("wifi"), offload_bytes(SHAPE), load_link("wifi").mbit_s)
 
     found = finding(limits.offload, subject(tmp_path, budget__energy_mj=radio_mj * 1.001))
 
@@ -128,7 +129,7 @@ def test_offload_names_the_capacities_after_which_it_exceeds_a_limit(
     tmp_path: Path,
 ) -> None:
     install(tmp_path, calibration=larger_runs())
-    radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
+    radio_mj = offload_mj(load_link("wifi"), offload_bytes(SHAPE), load_link("wifi").mbit_s)
     both_mj = CAPACITY_MJ[0] + CAPACITY_MJ[2]
 
     found = [
@@ -144,7 +145,7 @@ def test_offload_names_the_capacities_after_which_it_exceeds_a_limit(
 
 def test_offload_without_a_device_run_is_ok_at_share_1(tmp_path: Path) -> None:
     install(tmp_path)
-    radio_mj = load_link("wifi").transfer_mj(offload_bytes(SHAPE), load_link("wifi").mbit_s)
+    radio_mj = offload_mj(load_link("wifi"), offload_bytes(SHAPE), load_link("wifi").mbit_s)
     keys = {"budget__energy_mj": radio_mj * 1.000001, "budget__offload_share": 1.0}
 
     assert finding(limits.offload, subject(tmp_path, None, **keys)).level == "ok"

@@ -8,6 +8,7 @@ __all__ = [
     "chart_tables",
     "console_data",
     "copied_state",
+    "energy_saved",
     "expectation",
     "health",
     "live",

@@ -1,8 +1,8 @@
 """Makes the tables behind the charts, for pages, the API and CSV. Pure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
+from nestling_cloud.console.data.energy_saved import spent_by_provenance
 from nestling_cloud.console.data.table import Cell, Table, table
 from nestling_cloud.console.data.units import time_utc
 from nestling_cloud.metrics.views import AnswerPoint, Bucket, FleetView, Totals
@@ -136,45 +136,6 @@ def savings(totals: Totals) -> Table:
         for provenance in sorted({*spent, *only})
     )
     return table(columns, rows)
-
-
-def spent_by_provenance(totals: Totals) -> Mapping[str, float]:
-    """Return the energy of all answers in mJ, summed separately for each provenance."""
-    spent: dict[str, float] = {}
-    for entry in totals.energy:
-        spent[entry.provenance] = spent.get(entry.provenance, 0.0) + entry.energy_mj
-    return spent
-
-
-@dataclass(frozen=True, kw_only=True)
-class Savings:
-    """Energy and bytes saved, compared with sending every input to the cloud.
-
-    Attributes:
-        energy_mj: energy saved; negative if the fleet spent more. None if the energies compared
-            are of different provenance, or are not known for every answer.
-        provenance: provenance of the energy, "" if it is None.
-        size_bytes: bytes saved on the link, sent and received; None if not known for every answer.
-    """
-
-    energy_mj: float | None
-    provenance: str
-    size_bytes: int | None
-
-
-def saved(totals: Totals) -> Savings:
-    """Compute what was saved, compared with sending every input to the cloud."""
-    spent = spent_by_provenance(totals)
-    only = totals.cloud_only
-    provenances = {*spent, *(entry.provenance for entry in only)}
-    if not totals.answers or sum(entry.answers for entry in only) < totals.answers:
-        return Savings(energy_mj=None, provenance="", size_bytes=None)
-    size_bytes = sum(entry.size_bytes for entry in only) - totals.bytes_up - totals.bytes_down
-    if len(provenances) != 1:
-        return Savings(energy_mj=None, provenance="", size_bytes=size_bytes)
-    (provenance,) = provenances
-    unspent_mj = sum(entry.energy_mj for entry in only) - sum(spent.values())
-    return Savings(energy_mj=unspent_mj, provenance=provenance, size_bytes=size_bytes)
 
 
 def cloud_share(totals: Totals) -> float | None:

@@ -1,6 +1,7 @@
 """The row of figures at the top of the fleet's page and of a device's page."""
 
 from nestling_cloud.console.data import chart_tables
+from nestling_cloud.console.data.energy_saved import energy_saved, spent_by_provenance
 from nestling_cloud.console.data.time_spans import Span
 from nestling_cloud.console.data.units import NOTHING, energy, latency, number, percent, size
 from nestling_cloud.console.pages.markup import Tile, block
@@ -54,7 +55,7 @@ class TotalsTiles:
         self._show_latency(totals)
 
     def _show_energy(self, totals: Totals) -> None:
-        spent = sorted(chart_tables.spent_by_provenance(totals).items())
+        spent = sorted(spent_by_provenance(totals).items())
         if not (spent and totals.answers):
             self._energy.show(NOTHING)
             return
@@ -64,9 +65,9 @@ class TotalsTiles:
         self._energy.show(" | ".join(per_answer), " | ".join(provenances))
 
     def _show_saved(self, totals: Totals) -> None:
-        saved = chart_tables.saved(totals)
+        saved = energy_saved(totals)
         if saved.energy_mj is None:
-            several = len(chart_tables.spent_by_provenance(totals)) > 1
+            several = len(spent_by_provenance(totals)) > 1
             self._energy_saved.show(
                 NOTHING, "several provenances" if several else "not reported for all answers"
             )

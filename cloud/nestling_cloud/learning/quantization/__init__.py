@@ -21,7 +21,6 @@ __all__ = [
     "QuantizedRecurrent",
     "QuantizedStudent",
     "equalize",
-    "fake_quantization",
     "fine_tune",
     "quantize",
 ]

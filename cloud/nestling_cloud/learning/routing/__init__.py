@@ -28,16 +28,16 @@ from nestling_cloud.learning.routing.risk_guarantee import (
 )
 
 __all__ = [
+    "CascadeRule",
     "DELTA",
     "DESIGNS",
-    "GATED_PART",
-    "RISKS",
-    "SHARES",
-    "CascadeRule",
     "Design",
+    "GATED_PART",
     "Gains",
+    "RISKS",
     "RoutedInputs",
     "RoutingData",
+    "SHARES",
     "at_once",
     "beliefs",
     "calibrate",

@@ -15,6 +15,7 @@ from nestling_device.inference.limits import (
     offload_excess,
 )
 from nestling_device.inference.policy import Thresholds
+from nestling_device.inference.resident_capacity import resident_capacity, start_capacity
 
 amounts = st.floats(0, 1e6)
 shares = st.floats(0, 1)
@@ -75,7 +76,7 @@ def test_resident_capacity_is_the_largest_within_the_limits_or_1(
 ) -> None:
     held = data.draw(st.integers(1, len(costs)))
 
-    chosen = policy.resident_capacity(costs, held, budget)
+    chosen = resident_capacity(costs, held, budget)
 
     assert 1 <= chosen <= held
     assert chosen == 1 or within(costs[chosen - 1], budget)
@@ -90,8 +91,8 @@ def test_more_memory_never_means_a_smaller_capacity(
     richer.CopyFrom(budget)
     richer.memory_bytes = 2 * budget.memory_bytes + 1000
 
-    small = policy.resident_capacity(costs, len(costs), budget)
-    large = policy.resident_capacity(costs, len(costs), richer)
+    small = resident_capacity(costs, len(costs), budget)
+    large = resident_capacity(costs, len(costs), richer)
 
     assert small <= large
 
@@ -103,7 +104,7 @@ def test_start_is_the_preferred_capacity_only_if_both_are_admitted(
     resident = data.draw(st.integers(1, len(costs)))
     preferred = data.draw(st.integers(0, len(costs)))
 
-    start = policy.start_capacity(costs, resident, preferred, budget)
+    start = start_capacity(costs, resident, preferred, budget)
 
     assert start in {preferred, resident}
     if start != resident:
@@ -278,7 +279,7 @@ def test_equal_arguments_give_equal_decisions(
 ) -> None:
     def decide() -> tuple[int, Thresholds]:
         copy = Budget.FromString(budget.SerializeToString())
-        capacity = policy.resident_capacity(list(costs), len(costs), copy)
+        capacity = resident_capacity(list(costs), len(costs), copy)
         return capacity, policy.thresholds_for(curve, copy.offload_share)
 
     assert decide() == decide()

@@ -6,8 +6,7 @@ import pytest
 from nestling_cloud.console.charts import echarts
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.table import Table, as_csv, table, table_csv
-from nestling_cloud.metrics.views import CloudOnly
-from tests.support.console_views import START_MS, answer_point, bucket, energy, nothing, totals
+from tests.support.console_views import START_MS, answer_point, bucket, energy, totals
 
 
 def _column(result: Table, key: str) -> list[object]:
@@ -30,54 +29,6 @@ def test_energy_per_answer_of_an_empty_step_is_none() -> None:
     result = chart_tables.energy_by_time(given)
 
     assert _column(result, "compute_modelled_mj_per_answer") == [0.5, None]
-
-
-def test_energies_of_two_provenances_are_in_separate_columns() -> None:
-    given = totals(
-        energy=(
-            energy("capacity-1", "compute", 6, 12.0, "measured"),
-            energy("capacity-1", "compute", 4, 8.0, "modelled"),
-        )
-    )
-
-    keys = [column.key for column in chart_tables.energy_by_time(given).columns]
-    by_route = chart_tables.energy_by_route(given)
-
-    assert "compute_measured_mj_per_answer" in keys
-    assert "compute_modelled_mj_per_answer" in keys
-    assert _column(by_route, "provenance") == ["measured", "modelled"]
-    assert chart_tables.spent_by_provenance(given) == {"measured": 12.0, "modelled": 8.0}
-
-
-def test_savings_are_the_difference_to_sending_every_input() -> None:
-    saved = chart_tables.saved(totals())
-
-    assert (saved.energy_mj, saved.provenance) == (50.0 - 36.0, "modelled")
-    assert saved.size_bytes == 9000 - 3500
-
-
-def test_energies_of_different_provenance_have_no_savings() -> None:
-    given = totals(energy=(energy("capacity-1", "compute", 10, 12.0, "measured"),))
-
-    saved = chart_tables.saved(given)
-
-    assert saved.energy_mj is None
-    assert saved.size_bytes == 5500
-
-
-def test_savings_are_unknown_if_some_answers_do_not_report_the_cost() -> None:
-    only = CloudOnly(provenance="modelled", answers=9, energy_mj=50.0, size_bytes=9000)
-
-    saved = chart_tables.saved(totals(cloud_only=(only,)))
-
-    assert (saved.energy_mj, saved.size_bytes) == (None, None)
-
-
-def test_range_without_answers_has_no_shares_and_no_savings() -> None:
-    assert chart_tables.cloud_share(nothing()) is None
-    assert chart_tables.saved(nothing()).energy_mj is None
-    assert chart_tables.answers_per_second(nothing()) is None
-    assert chart_tables.routes_by_time(nothing()).rows == ()
 
 
 def test_cloud_share_and_rate_are_computed_from_the_answers() -> None:
@@ -161,3 +112,19 @@ def test_capacities_and_the_cloud_have_different_colors() -> None:
 
     assert colours == ["var(--capacity-1)", "var(--capacity-4)"]
     assert echarts.route_colour("cloud", 4) == "var(--cloud)"
+
+
+def test_energies_of_two_provenances_are_in_separate_columns() -> None:
+    given = totals(
+        energy=(
+            energy("capacity-1", "compute", 6, 12.0, "measured"),
+            energy("capacity-1", "compute", 4, 8.0, "modelled"),
+        )
+    )
+
+    keys = [column.key for column in chart_tables.energy_by_time(given).columns]
+    by_route = chart_tables.energy_by_route(given)
+
+    assert "compute_measured_mj_per_answer" in keys
+    assert "compute_modelled_mj_per_answer" in keys
+    assert _column(by_route, "provenance") == ["measured", "modelled"]

@@ -11,16 +11,16 @@ from nestling_device.bundle.loaded_bundle import LoadedBundle
 from nestling_device.delivery.bundle_source import DeliveryError
 from nestling_device.energy.measured_costs import MeasuredCosts
 from nestling_device.energy.meter import Meter
-from nestling_device.inference import policy
 from nestling_device.inference.backoff import Backoff
 from nestling_device.inference.expected_costs import capacity_costs
 from nestling_device.inference.limit_notices import LimitNotices
 from nestling_device.inference.limits import CapacityCost, capacity_excess
+from nestling_device.inference.resident_capacity import resident_capacity, start_capacity
 
 _log = logging.getLogger(__name__)
 
 
-class Residency:
+class CapacityLoader:
     """Loads the capacities that answer the next input.
 
     Attributes:
@@ -65,11 +65,11 @@ class Residency:
         Raises:
             DeliveryError: not even the smallest capacity can be read from the disk.
         """
-        admitted = policy.resident_capacity(self.costs, len(self.costs), budget)
+        admitted = resident_capacity(self.costs, len(self.costs), budget)
         if admitted > self.bundle.held or self._start_damaged:
             self._try_to_grow(budget.memory_bytes)
         held = self.bundle.held
-        capacity = policy.resident_capacity(self.costs, held, budget)
+        capacity = resident_capacity(self.costs, held, budget)
         if capacity == 1:
             for excess in capacity_excess(self.costs[:1], budget):
                 self._notices.smallest_capacity(excess)
@@ -98,7 +98,7 @@ class Residency:
         for smaller in range(capacity, 0, -1):
             cascade = cascade_to(self.bundle.calibration, smaller)
             preferred = 0 if self._start_damaged else cascade.start
-            start = policy.start_capacity(self.costs, smaller, preferred, budget)
+            start = start_capacity(self.costs, smaller, preferred, budget)
             # If the first capacity is damaged, the larger one may still load.
             for first in sorted({start, smaller}):
                 try:

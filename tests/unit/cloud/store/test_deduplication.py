@@ -3,7 +3,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestling_cloud.store.ledger import FARTHEST_AHEAD, Ledger
+from nestling_cloud.store.deduplication import FARTHEST_AHEAD, Ledger
 from tests.support.receipts import make_batch
 
 

@@ -1,0 +1,20 @@
+"""The energy of an offload: that of the radio while it sends and receives. Pure."""
+
+from nestling_device.energy.power_tables import Link
+
+
+def offload_mj(link: Link, size_bytes: int, mbit_s: float) -> float:
+    """Return the energy of an offload in mJ, 0 for an empty one or without a link.
+
+    Radio energy is power times air time plus a tail (Huang et al., MobiSys'12), so a slow link
+    costs more per byte.
+
+    Args:
+        link: powers of the radio.
+        size_bytes: bytes on the link, both ways.
+        mbit_s: throughput of the link.
+    """
+    if size_bytes == 0 or not mbit_s > 0:
+        return 0.0
+    air_ms = size_bytes * 8 / (mbit_s * 1e3)
+    return air_ms * (link.base_w + link.w_per_mbit_s * mbit_s) + link.tail_mj
