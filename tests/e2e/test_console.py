@@ -248,7 +248,7 @@ def test_device_page_opens_from_the_table(page: Browser, fleet: Fleet) -> None:
     assert page.figure("bundle") == row["bundle_version"]
     assert page.figure("capacity") == str(row["capacity"])
     assert row["drifting"] in (True, False)
-    assert page.figure("inputs") == ("harder" if row["drifting"] else "as calibrated")
+    assert page.figure("inputs") == ("drifting" if row["drifting"] else "none")
     assert page.text('[data-panel="answers"] tbody tr td:nth-child(2)') == str(ANSWERS - 1)
 
 
@@ -316,7 +316,7 @@ def test_open_device_page_shows_a_new_release(
         browser.log_in(fleet.cloud.console, fleet.cloud.password)
         browser.open(f"{fleet.cloud.console}/devices/watch")
         beside = '[data-figure="bundle"] .beside'
-        browser.wait(lambda: browser.text(beside) == "as desired")
+        browser.wait(lambda: browser.text(beside) == "up to date")
 
         version = hand_release(Repository(tmp_path / "repository"), release=2)
 
@@ -342,7 +342,7 @@ def test_operating_point_shows_where_its_figures_were_measured(page: Browser, fl
     reported = page.text('[data-fact="reported-energy"]')
     target = page.text('[data-panel="target"]')
     assert "Accuracy on calibration inputs" in target
-    assert "measured when the bundle was built" in target
+    assert "calibration inputs when the bundle was built" in target
     assert "Reported by the fleet, last 1 h" in page.text('[data-panel="reported"] h2')
     assert page.text('[data-fact="reported-accuracy"]') == "not known"
     page.open(f"{fleet.cloud.console}/?span=1h")

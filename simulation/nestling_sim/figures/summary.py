@@ -66,7 +66,7 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         "devices": len(outcome.runs),
         "inputs": outcome.inputs,
         "recordings": outcome.recordings,
-        "dealt_again": max(0, len(outcome.runs) - outcome.recordings),
+        "sharing_devices": max(0, len(outcome.runs) - outcome.recordings),
         "answered": sum(run.answered for run in outcome.runs),
         "accuracy": _accuracy(outcome.evaluation),
         "offload_share": float(outcome.evaluation.offloaded.mean()),

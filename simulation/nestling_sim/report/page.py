@@ -64,7 +64,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[Tile]:
             beside=f"{gain:+.1f} points over device only",
         ),
         Tile(
-            name="sent to the cloud",
+            name="answered by the cloud",
             value=tables.percent(summary["offload_share"]),
             beside=_beside_sent(summary),
         ),
@@ -88,7 +88,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[Tile]:
 
 
 def _beside_sent(summary: Mapping[str, Any]) -> str:
-    reaches = f"cloud only reaches {tables.percent(summary['accuracy']['cloud_only'])}"
+    reaches = f"cloud only: accuracy {tables.percent(summary['accuracy']['cloud_only'])}"
     never = len(summary["not_sent"]["never"])
     return (
         f"{never} of {summary['devices']} devices could never send; {reaches}" if never else reaches
@@ -120,9 +120,10 @@ def _pictures(evidence: Evidence) -> str:
                 "Each line is a router, the rule that picks the inputs to send to the cloud. At "
                 "the same share, a better router picks the inputs that gain more from the cloud. "
                 "The oracle knows the right answers, so it cannot be built. The curves assume that "
-                "the cloud can be reached all the time, and that one threshold for the whole fleet "
-                "is set with hindsight to send each share. The large point is this run, in which "
-                "each input was routed as it came, under the scenario's conditions.",
+                "the cloud can be reached all the time, and that the whole fleet uses one "
+                "threshold, chosen after the run so that it sends just that share. The large point "
+                "is this run, in which each input was routed as it came, under the scenario's "
+                "conditions.",
                 [
                     _drawn(accuracy_picture(evidence), "accuracy"),
                     folded(tables.accuracy_by_share(evidence)),
@@ -163,7 +164,7 @@ def _pictures(evidence: Evidence) -> str:
 
 def _not_sent(summary: Mapping[str, Any]) -> str:
     return section(
-        "Inputs that could not go to the cloud",
+        "Inputs without access to the cloud",
         refusals.description(summary),
         [
             table(refusals.by_reason(summary)),
@@ -190,7 +191,7 @@ def _rest(summary: Mapping[str, Any]) -> str:
                 "Compared with other policies",
                 "Device only and cloud only are the two extremes. The last two policies meet the "
                 "same conditions as the run and send as many inputs as the run did, by one "
-                "threshold for the whole fleet that is set with hindsight.",
+                "threshold for the whole fleet that is chosen after the run.",
                 [table(tables.comparison(summary))],
             ),
             section(

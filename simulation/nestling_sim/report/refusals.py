@@ -23,7 +23,7 @@ def description(summary: Mapping[str, Any]) -> str:
     """Return the text above the section's tables."""
     not_sent = summary["not_sent"]
     if not not_sent["inputs"]:
-        return "None: every input could have been sent."
+        return "None: the cloud was available for every input."
     never = never_sent(not_sent)
     return (
         f"For {not_sent['inputs']:,} of {summary['inputs']:,} inputs the cloud was not an option, "
@@ -62,7 +62,7 @@ def by_device(summary: Mapping[str, Any]) -> Table:
     """Tabulate the reasons of each device, with what the worst input needed and was allowed."""
     devices = summary["not_sent"]["devices"]
     return Table(
-        head=("device", "reason", "inputs", "needed at worst", "allowed"),
+        head=("device", "reason", "inputs", "largest need", "allowed"),
         rows=[
             (device, _LABELS[reason], f"{one['inputs']:,}", *_pair(one))
             for device in in_natural_order(devices)

@@ -52,7 +52,7 @@ def millijoules(energy_mj: float) -> str:
 
 def shared_recordings(summary: Mapping[str, Any]) -> str:
     """Return a clause on devices that share recordings; "" if each has its own."""
-    if not summary["dealt_again"]:
+    if not summary["sharing_devices"]:
         return ""
     return (
         f"; the {summary['devices']} devices share {summary['recordings']} recordings, each from "

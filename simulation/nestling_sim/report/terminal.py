@@ -20,7 +20,10 @@ def summary_table(summary: Mapping[str, Any]) -> RenderableType:
     return Group(
         Text(title, style="bold"),
         _rich(comparison(summary), emphasis="hybrid"),
-        Text(f"latency, ms: {summary['latency_provenance']} for the board / measured here"),
+        Text(
+            f"latency in ms: {summary['latency_provenance']} for the board / "
+            "measured on this machine"
+        ),
         _rich(latency(summary)),
         Padding(_facts(summary), (0, 1)),
         *_federated(summary),
@@ -52,7 +55,7 @@ def _facts(summary: Mapping[str, Any]) -> RichTable:
     routes = ", ".join(f"{route} {count}" for route, count in summary["routes"].items())
     table = RichTable.grid(padding=(0, 2))
     table.add_row("answered", f"{summary['answered']} of {summary['inputs']} inputs")
-    if summary["dealt_again"]:
+    if summary["sharing_devices"]:
         table.add_row("recordings", shared_recordings(summary).removeprefix("; "))
     table.add_row("routes", f"{routes} ({share} offloaded)")
     table.add_row("fallbacks", f"{summary['fallbacks']}")
@@ -70,6 +73,6 @@ def _facts(summary: Mapping[str, Any]) -> RichTable:
 def _not_sent(not_sent: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the rows on inputs that could not go to the cloud, if there were any."""
     if not_sent["inputs"]:
-        yield "not sent", f"{not_sent['inputs']}: {reasons_line(not_sent)}"
+        yield "cloud unavailable", f"{not_sent['inputs']}: {reasons_line(not_sent)}"
     if not_sent["never"]:
-        yield "never sent", never_sent(not_sent)
+        yield "never available", never_sent(not_sent)

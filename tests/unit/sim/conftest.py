@@ -90,7 +90,7 @@ def _summary(rows: list[ReceiptRow]) -> dict[str, Any]:
         "devices": len(_DEVICES),
         "inputs": len(rows),
         "recordings": 42,
-        "dealt_again": 0,
+        "sharing_devices": 0,
         "answered": len(rows),
         "not_sent": not_sent(rows),
         "accuracy": {

@@ -230,7 +230,7 @@ def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
         **_base(_capacity_lines(lines, x_factor=1)),
         "xAxis": {
             "type": "value",
-            "name": "round over all runs",
+            "name": "round number across runs",
             "minInterval": 1,
             "scale": True,
             **_axis(),

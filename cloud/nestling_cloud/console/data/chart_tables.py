@@ -171,7 +171,7 @@ def answers(points: Iterable[AnswerPoint]) -> Table:
         ("budget_energy_mj", "energy budget, mJ"),
         ("budget_battery", "battery"),
         ("budget_link_mbit_s", "link, Mbit/s"),
-        ("budget_offload_share", "offload share in force"),
+        ("budget_offload_share", "active target share"),
     ]
     keys = [key for key, _ in columns if key != "answered_utc"]
 

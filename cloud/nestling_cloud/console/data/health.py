@@ -142,8 +142,8 @@ def _of_devices(snapshot: Snapshot) -> Iterator[Finding]:
         )
     if fleet.clocks_unset:
         yield _warning(
-            f"{_of(fleet.clocks_unset, fleet.connected, 'connected')} dating answers before 2020. "
-            "Set the device clock."
+            f"{_of(fleet.clocks_unset, fleet.connected, 'connected')} dating answers before 2020: "
+            "set their clocks."
         )
     offloads = snapshot.offloads.answered + snapshot.offloads.fallbacks
     if offloads >= _FEWEST_OFFLOADS and 2 * snapshot.offloads.fallbacks > offloads:
@@ -197,8 +197,8 @@ def _of_rounds(last: RoundView | None) -> Iterator[Finding]:
     name = f"The last federated round ({last.run}, round {last.number})"
     if not last.averaged:
         yield _warning(
-            f"{name} did not change the model: the updates of {last.used} of {last.invited} "
-            "clients could be used, which is too few."
+            f"{name} did not change the model: too few updates were usable, {last.used} of "
+            f"{last.invited}."
         )
     elif last.verdict and not last.bundle_version:
         yield _warning(f"{name} released nothing: {last.verdict}")
@@ -217,8 +217,8 @@ def _of_losses(losses: Losses, owner: str) -> Iterator[Finding]:
     lost = ", ".join(f"{number(count)} {cause}" for count, cause in causes if count)
     if lost:
         yield _note(
-            f"Some receipts of {owner} are missing from all figures since the store was created: "
-            f"{lost}."
+            f"Since the store was created, some receipts of {owner} have been lost and are missing "
+            f"from all figures: {lost}."
         )
 
 

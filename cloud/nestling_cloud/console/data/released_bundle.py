@@ -74,7 +74,7 @@ def bundle_note(running: str, desired: str) -> str:
     """
     if not desired:
         return ""
-    return "as desired" if running == desired else f"should run {desired}"
+    return "up to date" if running == desired else f"should run {desired}"
 
 
 def read_models(repository: Repository) -> Models:
@@ -97,7 +97,7 @@ def read_models(repository: Repository) -> Models:
 def measured_on(models: Models) -> str:
     """Return a phrase that says what the accuracies of a bundle were measured on."""
     inputs = f"{number(models.calibration_inputs)} " if models.calibration_inputs else ""
-    return f"on {inputs}calibration inputs, measured when the bundle was built"
+    return f"on {inputs}calibration inputs when the bundle was built"
 
 
 def capacities_table(models: Models) -> Table:

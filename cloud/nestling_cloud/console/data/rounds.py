@@ -70,7 +70,7 @@ def rounds_table(rounds: Sequence[RoundView]) -> Table:
     columns = [
         ("run", "run"),
         ("round", "round"),
-        ("place", "round over all runs"),
+        ("place", "round number across runs"),
         ("ended_at_ms", ""),
         ("ended_utc", "ended, UTC"),
         ("invited", "invited"),

@@ -101,9 +101,9 @@ def _unknown(start: DeviceStart) -> ui.element:
     return section
 
 
-_AS_CALIBRATED = ("as calibrated", "no harder than the calibration inputs")
+_AS_CALIBRATED = ("none", "inputs are no harder than the calibration inputs")
 _UNKNOWN = (NOTHING, "no capacity ran on the last input")
-_HARDER = ("harder", "than the calibration inputs: risk guarantees do not hold")
+_HARDER = ("drifting", "inputs are harder than calibrated for: no risk guarantee holds")
 _INPUTS = {True: _HARDER, False: _AS_CALIBRATED, None: _UNKNOWN}
 
 
@@ -114,8 +114,8 @@ class _StateTiles:
         with block("div", "tiles"):
             self._bundle = Tile("Bundle", "bundle", small=True)
             self._capacity = Tile("Resident capacity", "capacity")
-            self._share = Tile("Offload share in force", "share-in-force")
-            self._inputs = Tile("Inputs", "inputs", small=True)
+            self._share = Tile("Active target share", "share-in-force")
+            self._inputs = Tile("Input drift", "inputs", small=True)
             self._battery = Tile("Battery", "battery")
             self._outbox = Tile("Receipts in the outbox", "outbox")
         link(
@@ -130,7 +130,7 @@ class _StateTiles:
         self._capacity.show(str(row.capacity) if row.capacity else NOTHING, when)
         target = "its own setting" if row.target_share is None else percent(row.target_share)
         in_force = NOTHING if row.offload_share is None else percent(row.offload_share)
-        self._share.show(in_force, f"target: {target}")
+        self._share.show(in_force, f"set in the console: {target}")
         self._inputs.show(*_INPUTS[row.drifting])
         self._battery.show(percent(row.battery), when)
         full = row.outbox_depth > LONG_OUTBOX
@@ -146,7 +146,7 @@ class _Panels:
         with block("div", "panels"):
             self._routes = ChartPanel(
                 "Where inputs were answered",
-                "Answers per step, stacked. Fallback: the cloud was asked without success.",
+                "Answers per step, stacked. Fallback: no usable answer from the cloud in time.",
                 key="routes",
                 href=f"{csv}/routes.csv",
                 wide=True,

@@ -16,16 +16,16 @@ _LONGEST_SEARCH = 100
 # Columns of text, which are aligned to the left.
 _TEXT_COLUMNS = {"device", "profile", "bundle_version", "drifting"}
 # What a device reports about its inputs: whether they drift; None if it does not know.
-_INPUTS = {True: "harder", False: "as calibrated", None: NOTHING}
+_INPUTS = {True: "drifting", False: "none", None: NOTHING}
 # Field to sort by, heading, text of a cell, whether the column is left out on a phone.
 _Cell = Callable[[DeviceRow, int], str]
 _COLUMNS: tuple[tuple[str, str, _Cell, bool], ...] = (
     ("profile", "board", lambda row, _: row.profile or NOTHING, True),
     ("bundle_version", "bundle", lambda row, _: row.bundle_version or NOTHING, True),
     ("capacity", "capacity", lambda row, _: str(row.capacity) if row.capacity else NOTHING, False),
-    ("offload_share", "share in force", lambda row, _: _share(row.offload_share), True),
-    ("target_share", "target share", lambda row, _: _share(row.target_share), True),
-    ("drifting", "inputs", lambda row, _: _INPUTS[row.drifting], True),
+    ("offload_share", "active share", lambda row, _: _share(row.offload_share), True),
+    ("target_share", "console target", lambda row, _: _share(row.target_share), True),
+    ("drifting", "input drift", lambda row, _: _INPUTS[row.drifting], True),
     ("battery", "battery", lambda row, _: percent(row.battery), True),
     ("outbox_depth", "outbox", lambda row, _: number(row.outbox_depth), True),
     ("answers", "answers", lambda row, _: number(row.answers), False),

@@ -48,7 +48,7 @@ class _FleetPage:
                 with block("div", "panels"):
                     self._routes = ChartPanel(
                         "Where inputs are answered",
-                        "Answers per step, stacked. Fallback: the cloud was asked without success.",
+                        "Answers per step, stacked. Fallback: no usable answer from the cloud in time.",
                         key="routes",
                         href=f"{_CSV}/routes.csv",
                         wide=True,

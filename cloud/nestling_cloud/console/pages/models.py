@@ -56,7 +56,8 @@ def _show_bundle(models: Models, view: FleetView) -> None:
         Text("h2", "Capacities")
         Text(
             "p",
-            f"Each capacity is a prefix of the next. Accuracy is {measured_on(models)}, not on "
+            "Each capacity is a prefix of the next. A device downloads a ring and a template for "
+            f"each capacity that it holds. Accuracy was measured {measured_on(models)}, not on "
             f"this fleet. Latency is the fleet's median over the last {_SEEN.label}, with its "
             "provenance.",
             "note",
@@ -85,8 +86,8 @@ def _show_curves(models: Models) -> None:
     with block("div", "panels"):
         panel = ChartPanel(
             "Routing curves on calibration inputs",
-            f"Accuracy against the offload share, {measured_on(models)}; the multiplexer was not "
-            "fitted on these inputs. Not this fleet's accuracy: its inputs may be harder.",
+            f"Accuracy against the offload share, measured {measured_on(models)}; the multiplexer was "
+            "not fitted on these inputs. Not this fleet's accuracy: its inputs may be harder.",
             key="curves",
             href="/api/v1/models/curves.csv",
             wide=True,
@@ -111,7 +112,13 @@ def _formatted(models: Models, view: FleetView) -> Table:
     """Make a table of the capacities with formatted numbers and the latency on the fleet."""
     reported = {entry.route: entry for entry in view.totals.routes}
     names = ("capacity", "accuracy", "weights", "ring", "template", "memory", "work", "latency")
-    labels = {"accuracy": "accuracy, calibration", "latency": "latency, fleet"}
+    labels = {
+        "accuracy": "accuracy, calibration",
+        "ring": "ring, download",
+        "template": "ONNX template",
+        "work": "compute",
+        "latency": "latency, fleet",
+    }
     columns = tuple(Column(key=name, label=labels.get(name, name)) for name in names)
 
     def speed(capacity: int) -> str:

@@ -88,7 +88,7 @@ class _PointPage:
         self._share: float | None = None  # on the slider; None until the first refresh
         self._recent: _RecentFigures | None = None
         with heading("Operating point") as sub:
-            sub.show("The share of inputs that devices may send to the cloud.")
+            sub.show("The share of inputs that devices aim to send to the cloud.")
             self._spans = SpanChoice(request, age_ms, self.refresh)
         with block("div", "point"):
             with block("section", "panel", aria_label="Target", data_panel="target"):
@@ -105,26 +105,27 @@ class _PointPage:
             with block("div", "column"):
                 self._reported = ReportedPanel(self._device)
                 with block("section", "panel", aria_label="State", data_panel="state"):
-                    Text("h2", "Target, in force, observed")
+                    Text("h2", "Target and actual share")
                     self._state = FactList(
                         {
                             "target": "Target",
-                            "in-force": "In force, as reported",
-                            "observed": "Observed since the last change",
+                            "in-force": "Target that devices report",
+                            "observed": "Actual share since the last change",
                             "since": "Last change",
                         }
                     )
                     Text(
                         "p",
                         "A target reaches connected devices within seconds, and other devices when "
-                        "they reconnect. The observed share also depends on links, deadlines and "
+                        "they reconnect. The actual share also depends on links, deadlines and "
                         "inputs.",
                         "note",
                     )
         with block("div", "panels"):
             self._curves = ChartPanel(
                 "Routing curves on calibration inputs",
-                f"Accuracy against the target share, {measured_on(models)}, not on this fleet.",
+                f"Accuracy against the target share, measured {measured_on(models)}, not on this "
+                "fleet.",
                 key="curves",
                 href="/api/v1/models/curves.csv",
                 wide=True,
@@ -245,9 +246,9 @@ class _PointPage:
         spent = expected_energy(self._recent.totals, share) if self._recent else None
         self._expected.show("energy", _energy_text(spent))
         self._note.show(
-            f"Accuracy: {measured_on(self._models)}, for {capacities}; the fleet's own inputs may "
-            "be harder. Energy: estimated for this share from the reported energy of computing per "
-            f"answer and of sending one input, {self._spans.span.phrase}."
+            f"Accuracy: measured {measured_on(self._models)}, for {capacities}; the fleet's own "
+            "inputs may be harder. Energy: the reported compute energy per answer, plus this share of the "
+            f"reported energy for sending one input, {self._spans.span.phrase}."
         )
         curves = {
             capacity: [(point.offload_share, point.accuracy) for point in curve.points]

@@ -35,14 +35,16 @@ class _RoundsPage:
         self._rounds = parts.rounds
         with frame(request, "/rounds", parts.health.of_fleet) as self.banner:
             with heading("Rounds") as sub:
-                sub.show("Federated rounds improve the model on data that stays on the devices.")
+                sub.show(
+                    "Federated rounds train the model with data that never leaves the devices."
+                )
             with block("section", "empty") as self._empty:
                 Text("h2", "No rounds yet")
                 Text(
                     "p",
                     "A round appears here when it has ended: who took part, who was left out and "
-                    "why, and the accuracy of every capacity. docs/README.md names the page on how "
-                    "to start one.",
+                    "why, and the accuracy of every capacity. docs/federate.md shows how to "
+                    "start one.",
                 )
             self._last = Text("p", "", "sub spaced")
             with block("div") as self._figures:

@@ -20,7 +20,7 @@ class TotalsTiles:
             self._connected = Tile("Connected now", "connected") if with_devices else None
             self._answering = Tile("Devices answering", "answering") if with_devices else None
             self._answers = Tile("Answers", "answers")
-            self._cloud = Tile("By the cloud", "cloud-share")
+            self._cloud = Tile("Answered by the cloud", "cloud-share")
             self._fallbacks = Tile("Fallbacks", "fallbacks")
             self._energy = Tile("Energy per answer", "energy")
             self._energy_saved = Tile("Energy saved", "energy-saved")
@@ -49,7 +49,7 @@ class TotalsTiles:
         )
         share = chart_tables.cloud_share(totals)
         self._cloud.show(NOTHING if share is None else percent(share), "of all answers")
-        self._fallbacks.show(number(totals.fallbacks), "the cloud was asked without success")
+        self._fallbacks.show(number(totals.fallbacks), "the cloud gave no usable answer in time")
         self._show_energy(totals)
         self._show_saved(totals)
         self._show_latency(totals)
@@ -69,16 +69,21 @@ class TotalsTiles:
         if saved.energy_mj is None:
             several = len(spent_by_provenance(totals)) > 1
             self._energy_saved.show(
-                NOTHING, "several provenances" if several else "not reported for all answers"
+                NOTHING,
+                "not comparable: several provenances"
+                if several
+                else "not reported for all answers",
             )
         else:
             self._energy_saved.show(
-                energy(saved.energy_mj), f"{saved.provenance}, compared with cloud-only"
+                energy(saved.energy_mj), f"{saved.provenance}, compared with sending every input"
             )
         only_bytes = sum(entry.size_bytes for entry in totals.cloud_only)
         self._bytes_saved.show(
             NOTHING if saved.size_bytes is None else size(saved.size_bytes),
-            f"of {size(only_bytes)} cloud-only, computed" if saved.size_bytes is not None else "",
+            f"of {size(only_bytes)} if every input were sent, computed"
+            if saved.size_bytes is not None
+            else "",
         )
 
     def _show_latency(self, totals: Totals) -> None:

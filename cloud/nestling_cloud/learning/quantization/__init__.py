@@ -21,6 +21,7 @@ __all__ = [
     "QuantizedRecurrent",
     "QuantizedStudent",
     "equalize",
+    "fake_quantization",
     "fine_tune",
     "quantize",
 ]

@@ -28,16 +28,16 @@ from nestling_cloud.learning.routing.risk_guarantee import (
 )
 
 __all__ = [
-    "CascadeRule",
     "DELTA",
     "DESIGNS",
-    "Design",
     "GATED_PART",
-    "Gains",
     "RISKS",
+    "SHARES",
+    "CascadeRule",
+    "Design",
+    "Gains",
     "RoutedInputs",
     "RoutingData",
-    "SHARES",
     "at_once",
     "beliefs",
     "calibrate",

@@ -128,13 +128,15 @@ def test_run_without_refusals_is_stated_on_the_page_and_omitted_on_the_terminal(
 
     console.print(summary_table(summary))
 
-    assert "every input could have been sent" in report_page(replace(evidence, summary=summary))
+    assert "the cloud was available for every input" in report_page(
+        replace(evidence, summary=summary)
+    )
     assert "not sent" not in console.export_text()
     assert reasons_line(summary["not_sent"]) == ""
 
 
 def test_report_and_terminal_state_that_recordings_are_shared(evidence: Evidence) -> None:
-    summary = {**evidence.summary, "devices": 100, "dealt_again": 58}
+    summary = {**evidence.summary, "devices": 100, "sharing_devices": 58}
     console = Console(width=200, record=True, file=io.StringIO())
 
     console.print(summary_table(summary))

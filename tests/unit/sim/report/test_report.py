@@ -221,7 +221,7 @@ def test_terminal_table_fits_80_columns_untruncated(evidence: Evidence) -> None:
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert "\u2026" not in text
-    assert "modelled for the board / measured here" in text
+    assert "modelled for the board / measured on this machine" in text
     rows = [line.split() for line in text.splitlines() if line.startswith("  capacity 1")]
     assert [row[-9:] for row in rows] == [
         ["11.2", "/", "11.2", "34.5", "/", "34.5", "61.0", "/", "61.0"]
@@ -235,7 +235,7 @@ def test_page_states_the_assumptions_of_curves_and_rivals(evidence: Evidence) ->
         "the cloud can be reached all the time",
         "as many inputs as the run did",
         "one threshold for the whole fleet",
-        "with hindsight",
+        "chosen after the run",
     ):
         assert text in shown_text
 

@@ -109,7 +109,7 @@ def test_fleet_without_connected_devices_is_a_fault() -> None:
         (_fleet(last_answered_ms=NOW_MS - 1_200_000), "[note] No device is answering inputs; the"),
         (
             _fleet(losses=Losses(dropped=5)),
-            "[note] Some receipts of the fleet are missing from all figures",
+            "[note] Since the store was created, some receipts of the fleet have been lost",
         ),
         (
             _fleet(losses=Losses(rejected=2, forgotten=1)),
@@ -117,7 +117,7 @@ def test_fleet_without_connected_devices_is_a_fault() -> None:
         ),
         (
             _fleet(losses=Losses(unreadable=3)),
-            "since the store was created: 3 damaged on the device's disk",
+            "missing from all figures: 3 damaged on the device's disk",
         ),
         (_fleet(damaged=2), "[warning] 2 rows of the store are damaged and left out"),
         (
@@ -201,4 +201,4 @@ def test_problem_of_a_device_is_found(changed: dict[str, Any], expected: str) ->
 def test_lost_receipts_of_a_device_are_found() -> None:
     (finding,) = device_findings(HEALTHY, device_row("watch"), Losses(dropped=7))
 
-    assert "Some receipts of this device are missing from all figures" in finding.text
+    assert "some receipts of this device have been lost" in finding.text

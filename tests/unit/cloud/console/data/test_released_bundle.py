@@ -10,7 +10,7 @@ from tests.support.hand_bundle import hand_release
 @pytest.mark.parametrize(
     ("running", "desired", "note"),
     [
-        ("small-2", "small-2", "as desired"),
+        ("small-2", "small-2", "up to date"),
         ("small-1", "small-2", "should run small-2"),
         ("", "small-2", "should run small-2"),
         ("small-1", "", ""),
