@@ -13,7 +13,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
     Args:
         host: a name or an address of this machine, or a wildcard address.
-        port: port to bind; 0 takes a free one.
+        port: port to bind; 0 picks a free port.
 
     Returns:
         The bound socket, which the caller closes.

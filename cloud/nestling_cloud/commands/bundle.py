@@ -10,6 +10,7 @@ from nestling_cloud.bundles.export import export_bundle
 from nestling_cloud.bundles.guarantee_text import guarantee_lines
 from nestling_cloud.bundles.overview import overview, overview_table
 from nestling_cloud.bundles.repository import Repository
+from nestling_cloud.commands.repository_flag import add_repository
 from nestling_cloud.progress import ConsoleProgress
 from nestling_core.command_line.path_flags import input_file, input_folder, output_folder
 from nestling_core.nest.bundle_files import Activations
@@ -67,9 +68,9 @@ def _add_adapt(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--frames",
         choices=("as-is", "inertial"),
         default="as-is",
-        help="how the sensor may be mounted there: as in the task's data, or (for channels ax, ay, "
-        "az, wx, wy, wz) with reversed axes, chosen by the teacher's answers "
-        "(default: %(default)s)",
+        help="sensor mounting in the new domain. as-is: as in the task's data. inertial (channels "
+        "ax, ay, az, wx, wy, wz): axes may be reversed, and the reversal that suits the teacher "
+        "best is chosen (default: %(default)s)",
     )
     parser.set_defaults(run=_adapt)
 
@@ -100,13 +101,7 @@ def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
         epilog="example:\n  nestling-cloud bundle show --repository repository --json\n",
     )
     add = parser.add_argument
-    add(
-        "--repository",
-        type=input_folder,
-        required=True,
-        metavar="DIR",
-        help="folder of the releases",
-    )
+    add_repository(parser)
     add("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=_show)
 
@@ -121,13 +116,7 @@ def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         "  nestling-cloud bundle export --repository repository --out models --activations int8\n",
     )
     add = parser.add_argument
-    add(
-        "--repository",
-        type=input_folder,
-        required=True,
-        metavar="DIR",
-        help="folder of the releases",
-    )
+    add_repository(parser)
     add(
         "--out",
         type=output_folder,

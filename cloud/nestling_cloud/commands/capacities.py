@@ -31,9 +31,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "capacities",
         help="search for the widths of a task's capacities",
-        description="Train the teacher and one network that runs at any width, narrow it step by "
-        "step where that costs least accuracy, and print every step together with the widths to "
-        "copy into the task's StudentConfig.",
+        description="Train the teacher and one network that runs at any width. Then narrow that "
+        "network step by step, each time where it loses the least accuracy, and print every step "
+        "together with the widths to copy into the task's StudentConfig.",
         epilog="examples:\n"
         "  nestling-cloud capacities --task wearable\n"
         "  nestling-cloud capacities --task my_task.py:TASK --targets 0.25,1 --epochs 10\n"

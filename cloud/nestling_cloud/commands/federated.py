@@ -98,7 +98,7 @@ def _add_run(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         type=output_folder,
         required=True,
         metavar="DIR",
-        help="folder of the releases",
+        help="repository folder, which holds the released bundles",
     )
     add("--task", required=True, metavar="NAME|FILE.py:NAME", help="task of the bundle")
     add("--seed", type=int, default=0, help="random seed the bundle was trained with (default: 0)")
@@ -124,7 +124,12 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
         help="root certificates that the SuperLink's certificate is verified with",
     )
     add("--rounds", type=_positive, default=5, help="number of rounds (default: %(default)s)")
-    add("--min-clients", type=_positive, default=2, help="fewest clients in a round (default: 2)")
+    add(
+        "--min-clients",
+        type=_positive,
+        default=2,
+        help="fewest clients per round (default: 2)",
+    )
     add(
         "--local-epochs",
         type=_positive,
@@ -136,15 +141,15 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=600,
         metavar="S",
-        help="most time for a client's answer, seconds (default: 600)",
+        help="timeout for a client's answer, seconds (default: 600)",
     )
     add(
         "--margin",
         type=float,
         default=5.0,
         metavar="POINTS",
-        help="accuracy on the calibration data that a release may lose, percentage points "
-        "(default: 5)",
+        help="largest drop in calibration accuracy at which the result is still released, "
+        "percentage points (default: 5)",
     )
 
 
@@ -155,7 +160,10 @@ def _add_rounds(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         epilog="example:\n  nestling-cloud federated rounds --limit 5 --json\n",
     )
     parser.add_argument(
-        "--limit", type=_positive, default=20, help="most rounds to list (default: %(default)s)"
+        "--limit",
+        type=_positive,
+        default=20,
+        help="maximum number of rounds (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     _add_store(parser)

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import get_args
 
 from nestling_cloud.commands.network_flags import address, host
+from nestling_cloud.commands.repository_flag import add_repository
 from nestling_cloud.console.server import ConsoleAddress
 from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.mqtt.client import BrokerAddress
 from nestling_cloud.service import service
 from nestling_cloud.service.config import Addresses, ServeConfig
-from nestling_core.command_line.path_flags import input_folder, output_folder
+from nestling_core.command_line.path_flags import output_folder
 from nestling_core.network.address import Address
 
 
@@ -37,13 +38,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("folders").add_argument
-    add(
-        "--repository",
-        type=input_folder,
-        required=True,
-        metavar="DIR",
-        help="folder of the releases",
-    )
+    add_repository(parser)
     add(
         "--state",
         type=output_folder,
@@ -64,9 +59,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--host",
         type=host,
         default="127.0.0.1",
-        help="address to listen on; any but loopback uses TLS (default: %(default)s)",
+        help="address to listen on; any except loopback enables TLS (default: %(default)s)",
     )
-    add("--port", type=port, default=8500, help="port of gRPC; 0 takes a free one (default: 8500)")
+    add("--port", type=port, default=8500, help="port of gRPC; 0 picks a free port (default: 8500)")
     add("--tls", action="store_true", help="use TLS and certificates on loopback too")
     add(
         "--public-host",
@@ -79,7 +74,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         type=port,
         default=8501,
         metavar="PORT",
-        help="port where devices enrol, with TLS; 0 takes a free one (default: 8501)",
+        help="port where devices enrol, with TLS; 0 picks a free port (default: 8501)",
     )
 
 
@@ -95,7 +90,7 @@ def _add_broker(parser: argparse.ArgumentParser) -> None:
         "--broker-port",
         type=port,
         metavar="PORT",
-        help="port of the started broker; 0 takes a free one (default: 1883, with TLS 8883)",
+        help="port of the started broker; 0 picks a free port (default: 1883, with TLS 8883)",
     )
     add(
         "--broker-kind",
@@ -119,7 +114,7 @@ def _add_console(parser: argparse.ArgumentParser) -> None:
         type=port,
         default=8080,
         metavar="PORT",
-        help="port of the console and the API; 0 takes a free one (default: 8080)",
+        help="port of the console and the API; 0 picks a free port (default: 8080)",
     )
     add("--no-console", action="store_true", help="serve neither the console nor the API")
 

@@ -39,7 +39,7 @@ class ConsoleAddress:
 
     Attributes:
         host: host name or address; 127.0.0.1 allows this machine only, others need TLS.
-        port: TCP port; 0 takes a free one.
+        port: TCP port; 0 picks a free port.
     """
 
     host: str = "127.0.0.1"

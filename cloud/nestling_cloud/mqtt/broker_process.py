@@ -138,7 +138,7 @@ def start_broker(*, port: int = 0, kind: BrokerKind = "auto") -> Broker:
     It ends with the thread that starts it at the latest, even if this process is killed.
 
     Args:
-        port: the port to listen on; 0 takes a free one.
+        port: the port to listen on; 0 picks a free port.
         kind: which broker; "auto" is Mosquitto if it is installed, otherwise iotcore.
 
     Raises:
@@ -174,7 +174,7 @@ def start_secure_broker(
     Args:
         files: its configuration, lists and certificate; written before it starts.
         host: the host to listen on.
-        port: the port to listen on; 0 takes a free one.
+        port: the port to listen on; 0 picks a free port.
         names: names and addresses that devices reach it by.
         client: the cloud's own certificate, used to check that the broker answers.
         kind: which broker; "iotcore" fails, because it does not check client certificates.

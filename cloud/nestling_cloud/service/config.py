@@ -19,12 +19,12 @@ class ServeConfig:
         store: database URL or file of the receipts; None for receipts.sqlite in the state folder.
         host: the host that gRPC and the started broker listen on. 127.0.0.1 serves this machine
             only; a host that others can reach turns on TLS.
-        port: port of inference and delivery; 0 takes a free one.
+        port: port of inference and delivery; 0 picks a free port.
         tls: use TLS and certificates even if only this machine can connect.
         public_host: name or address by which devices reach this machine; None for `host`.
-        enrolment_port: port of the enrolment service, used with TLS only; 0 takes a free one.
+        enrolment_port: port of the enrolment service, used with TLS only; 0 picks a free port.
         broker: address of a running broker; None starts one.
-        broker_port: port of the started broker; 0 takes a free one, None is 1883 or, with TLS,
+        broker_port: port of the started broker; 0 picks a free port, None is 1883 or, with TLS,
             8883.
         broker_kind: which broker to start.
         console: address of the console and the API; None for neither.

@@ -128,7 +128,7 @@ async def enrolling(
     Args:
         security: the cloud's authority and certificates.
         host: the host to listen on.
-        port: the port to listen on; 0 takes a free one.
+        port: the port to listen on; 0 picks a free port.
         cloud: HOST:PORT of inference and delivery, sent to devices.
         broker: HOST:PORT of the broker, sent to devices.
 

@@ -39,7 +39,7 @@ async def listening(
     Args:
         server: a server with its services.
         host: the host to listen on.
-        port: the port to listen on; 0 takes a free one.
+        port: the port to listen on; 0 picks a free port.
         credentials: TLS credentials; None for a listener that only this machine can reach.
 
     Yields:

@@ -36,7 +36,7 @@ class FederatedError(DeviceError):
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the `federated` sub-command."""
     parser = commands.add_parser(
-        "federated", help="learn with the fleet; the data stay on this device"
+        "federated", help="learn with the fleet; your data stays on this device"
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     join = subparsers.add_parser(

@@ -62,7 +62,7 @@ def add_state_folder(parser: argparse.ArgumentParser, default: str) -> None:
         parser: of the sub-command.
         default: the folder that the help text names as the default.
     """
-    text = "folder for everything that has to outlive a restart"
+    text = "folder for data that must survive a restart"
     _add(parser, "--state", "device", "state", metavar="DIR", text=text, default=default)
 
 
@@ -117,7 +117,7 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         "budget",
         "latency_ms",
         metavar="MS",
-        text="most time that one answer may take, and the deadline of an offload",
+        text="maximum time that one answer may take, and the deadline of an offload",
     )
     _add(
         group,
@@ -125,7 +125,7 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         "budget",
         "energy_mj",
         metavar="MJ",
-        text="most energy that one answer may take, compute and radio together",
+        text="maximum energy that one answer may take, compute and radio together",
     )
     _add_targets(group)
 
@@ -146,8 +146,8 @@ def _add_targets(group: argparse._ActionsContainer) -> None:
         "budget",
         "target_window",
         metavar="INPUTS",
-        text="hold the target over this many inputs, however hard they are; 0 uses a fixed "
-        "threshold, so that hard inputs exceed the target and easy ones stay below it",
+        text="keep the average at the target over this many inputs; 0 uses a fixed "
+        "threshold, so that the actual share rises with hard inputs and falls with easy ones",
     )
     _add(
         group,
@@ -155,7 +155,7 @@ def _add_targets(group: argparse._ActionsContainer) -> None:
         "budget",
         "tolerated_risk",
         metavar="RISK",
-        text="target instead of the share: how often this device's own answers may differ from "
+        text="instead of a share: how often this device's own answers may differ from "
         "the cloud's, 0 to 1; 0 is off",
     )
     _add(
@@ -164,7 +164,7 @@ def _add_targets(group: argparse._ActionsContainer) -> None:
         "budget",
         "energy_per_input_mj",
         metavar="MJ",
-        text="target instead of the share: average energy of an input; 0 is off",
+        text="instead of a share: target average energy of an input; 0 is off",
     )
     _add(
         group,
@@ -172,13 +172,13 @@ def _add_targets(group: argparse._ActionsContainer) -> None:
         "budget",
         "latency_per_input_ms",
         metavar="MS",
-        text="target instead of the share: average latency of an input; 0 is off",
+        text="instead of a share: target average latency of an input; 0 is off",
     )
 
 
 def add_memory(parser: argparse._ActionsContainer) -> None:
     """Add the memory budget."""
-    text = "most memory that the resident capacity may hold, in kB of 1000 bytes"
+    text = "maximum memory of the resident capacity, in kB of 1000 bytes"
     _add(parser, "--memory-kb", "budget", "memory_kb", metavar="KB", text=text)
 
 

@@ -146,7 +146,7 @@ class _Panels:
         with block("div", "panels"):
             self._routes = ChartPanel(
                 "Where inputs were answered",
-                "Answers per step, stacked. Fallback: no usable answer from the cloud in time.",
+                "Answers per step, stacked. Fallback: no usable answer from the cloud.",
                 key="routes",
                 href=f"{csv}/routes.csv",
                 wide=True,

@@ -48,7 +48,7 @@ class _FleetPage:
                 with block("div", "panels"):
                     self._routes = ChartPanel(
                         "Where inputs are answered",
-                        "Answers per step, stacked. Fallback: no usable answer from the cloud in time.",
+                        "Answers per step, stacked. Fallback: no usable answer from the cloud.",
                         key="routes",
                         href=f"{_CSV}/routes.csv",
                         wide=True,

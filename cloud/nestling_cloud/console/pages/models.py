@@ -86,8 +86,8 @@ def _show_curves(models: Models) -> None:
     with block("div", "panels"):
         panel = ChartPanel(
             "Routing curves on calibration inputs",
-            f"Accuracy against the offload share, measured {measured_on(models)}; the multiplexer was "
-            "not fitted on these inputs. Not this fleet's accuracy: its inputs may be harder.",
+            f"Accuracy against the offload share, measured {measured_on(models)}; the multiplexer "
+            "was not fitted on these inputs. Not this fleet's accuracy: its inputs may be harder.",
             key="curves",
             href="/api/v1/models/curves.csv",
             wide=True,

@@ -247,8 +247,8 @@ class _PointPage:
         self._expected.show("energy", _energy_text(spent))
         self._note.show(
             f"Accuracy: measured {measured_on(self._models)}, for {capacities}; the fleet's own "
-            "inputs may be harder. Energy: the reported compute energy per answer, plus this share of the "
-            f"reported energy for sending one input, {self._spans.span.phrase}."
+            "inputs may be harder. Energy: the reported compute energy per answer, plus this share "
+            f"of the reported energy for sending one input, {self._spans.span.phrase}."
         )
         curves = {
             capacity: [(point.offload_share, point.accuracy) for point in curve.points]
