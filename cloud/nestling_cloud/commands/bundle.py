@@ -10,9 +10,9 @@ from nestling_cloud.bundles.export import export_bundle
 from nestling_cloud.bundles.guarantee_text import guarantee_lines
 from nestling_cloud.bundles.overview import overview, overview_table
 from nestling_cloud.bundles.repository import Repository
-from nestling_cloud.commands.repository_flag import add_repository
+from nestling_cloud.commands.model_flags import add_data_dir, add_repository, add_task
 from nestling_cloud.progress import ConsoleProgress
-from nestling_core.command_line.path_flags import input_file, input_folder, output_folder
+from nestling_core.command_line.path_flags import input_file, output_folder
 from nestling_core.nest.bundle_files import Activations
 
 if TYPE_CHECKING:
@@ -77,21 +77,10 @@ def _add_adapt(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_learning(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "--task",
-        required=True,
-        metavar="NAME|FILE.py:NAME",
-        help="a built-in task, or the task NAME in your Python file",
-    )
-    add(
-        "--repository",
-        type=output_folder,
-        required=True,
-        metavar="DIR",
-        help="folder of the releases",
-    )
+    add_task(parser)
+    add_repository(parser, output_folder)
     add("--seed", type=int, default=0, help="random seed of the training (default: %(default)s)")
-    add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
+    add_data_dir(parser)
 
 
 def _add_show(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

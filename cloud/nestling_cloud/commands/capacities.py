@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nestling_cloud.commands.model_flags import add_data_dir, add_task
 from nestling_cloud.errors import CloudError
 from nestling_cloud.progress import ConsoleProgress
 from nestling_core.command_line.path_flags import input_file, input_folder
@@ -46,12 +47,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "--task",
-        required=True,
-        metavar="NAME|FILE.py:NAME",
-        help="a built-in task, or the task NAME in your Python file",
-    )
+    add_task(parser)
     add(
         "--targets",
         type=_targets,
@@ -84,7 +80,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="random seed of the data split and the training (default: %(default)s)",
     )
-    add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
+    add_data_dir(parser)
     add(
         "--epochs",
         type=_epochs,

@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nestling_cloud.commands.model_flags import add_data_dir, add_repository
 from nestling_cloud.commands.network_flags import address, host
 from nestling_cloud.commands.serve import port
 from nestling_cloud.errors import CloudError
@@ -93,16 +94,10 @@ def _add_run(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--root-certificates ca.pem --rounds 3\n",
     )
     add = parser.add_argument
-    add(
-        "--repository",
-        type=output_folder,
-        required=True,
-        metavar="DIR",
-        help="repository folder, which holds the released bundles",
-    )
+    add_repository(parser, output_folder)
     add("--task", required=True, metavar="NAME|FILE.py:NAME", help="task of the bundle")
     add("--seed", type=int, default=0, help="random seed the bundle was trained with (default: 0)")
-    add("--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files")
+    add_data_dir(parser)
     _add_rules(parser)
     _add_store(parser)
     parser.set_defaults(run=_run)

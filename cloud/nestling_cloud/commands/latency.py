@@ -11,6 +11,7 @@ from typing import get_args
 
 from rich.console import Console
 
+from nestling_cloud.commands.model_flags import add_task
 from nestling_cloud.progress import ConsoleProgress
 from nestling_core.command_line.path_flags import input_file, input_folder, output_folder
 from nestling_core.nest.bundle_files import Activations
@@ -43,12 +44,7 @@ def _add_probes(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         "  nestling-device profile --models probes --seconds 1 --out table.json\n",
     )
     add = parser.add_argument
-    add(
-        "--task",
-        required=True,
-        metavar="NAME|FILE.py:NAME",
-        help="a built-in task, or the task NAME in your Python file",
-    )
+    add_task(parser)
     add(
         "--out",
         type=output_folder,
@@ -100,12 +96,7 @@ def _add_predict(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         epilog="example:\n  nestling-cloud latency predict --task wearable --probes probes "
         "--table table.json\n",
     )
-    parser.add_argument(
-        "--task",
-        required=True,
-        metavar="NAME|FILE.py:NAME",
-        help="a built-in task, or the task NAME in your Python file",
-    )
+    add_task(parser)
     _add_measured(parser)
     parser.set_defaults(run=_predict)
 

@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import get_args
 
+from nestling_cloud.commands.model_flags import add_repository
 from nestling_cloud.commands.network_flags import address, host
-from nestling_cloud.commands.repository_flag import add_repository
 from nestling_cloud.console.server import ConsoleAddress
 from nestling_cloud.mqtt.broker_process import BrokerKind
 from nestling_cloud.mqtt.client import BrokerAddress

@@ -1,0 +1,42 @@
+"""Defines the flags that name a task, its data and the repository."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from nestling_core.command_line.path_flags import input_folder
+
+
+def add_task(parser: argparse.ArgumentParser) -> None:
+    """Add the required flag `--task`."""
+    parser.add_argument(
+        "--task",
+        required=True,
+        metavar="NAME|FILE.py:NAME",
+        help="a built-in task, or the task NAME in your Python file",
+    )
+
+
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    """Add the flag `--data-dir`."""
+    parser.add_argument(
+        "--data-dir", type=input_folder, metavar="DIR", help="folder with the task's data files"
+    )
+
+
+def add_repository(
+    parser: argparse.ArgumentParser, folder: Callable[[str], Path] = input_folder
+) -> None:
+    """Add the required flag `--repository`.
+
+    Args:
+        parser: parser of the command.
+        folder: checks the folder; by default it must exist.
+    """
+    parser.add_argument(
+        "--repository",
+        type=folder,
+        required=True,
+        metavar="DIR",
+        help="repository folder, which holds the released bundles",
+    )
