@@ -23,6 +23,7 @@ from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.hard_inputs import HardInputsPanel
 from nestling_cloud.console.pages.markup import ChartPanel, Grid, Text, Tile, block, link
 from nestling_cloud.console.pages.tiles import TotalsTiles
+from nestling_cloud.console.pages.totals_panels import TotalsPanels
 from nestling_cloud.metrics.fleet_health import LONG_OUTBOX
 from nestling_cloud.metrics.views import DeviceRow, DeviceView
 
@@ -142,27 +143,8 @@ class _Panels:
 
     def __init__(self, device: str, nest: int) -> None:
         csv = f"/api/v1/devices/{quote(device, safe='')}"
-        self._draw_routes = partial(echarts.routes_chart, nest=nest)
         with block("div", "panels"):
-            self._routes = ChartPanel(
-                "Where inputs were answered",
-                "Answers per step, stacked. Fallback: no usable answer from the cloud.",
-                key="routes",
-                href=f"{csv}/routes.csv",
-                wide=True,
-            )
-            self._energy = ChartPanel(
-                "Energy per answer",
-                "By source. Solid lines are measured, dashed calibrated, dotted modelled.",
-                key="energy",
-                href=f"{csv}/energy.csv",
-            )
-            self._latency = ChartPanel(
-                "Latency by route",
-                "From input to answer.",
-                key="latency",
-                href=f"{csv}/latency.csv",
-            )
+            self._totals = TotalsPanels(csv, nest)
             budgets = (
                 ("Resident capacity", "At the latest answers.", "capacity", _CAPACITY, ""),
                 ("Memory budget", "For the resident capacity.", "memory", _MEMORY, "kB"),
@@ -184,12 +166,7 @@ class _Panels:
             ]
 
     def show(self, view: DeviceView, query: str) -> None:
-        totals = view.totals
-        routes, energy = chart_tables.routes_by_time(totals), chart_tables.energy_by_time(totals)
-        self._routes.show(routes, self._draw_routes, query=query)
-        self._energy.show(energy, echarts.energy_chart, query=query)
-        latency = chart_tables.latency_by_route(totals)
-        self._latency.show(latency, echarts.latency_chart, query=query)
+        self._totals.show(view.totals, query)
         budget = chart_tables.budget_by_time(view.answers)
         for panel, draw in self._budgets:
             panel.show(budget, draw, query=query)

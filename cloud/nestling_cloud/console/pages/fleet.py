@@ -1,7 +1,6 @@
 """The page of the fleet."""
 
 import asyncio
-from functools import partial
 
 from fastapi import Request
 from nicegui import ui
@@ -16,6 +15,7 @@ from nestling_cloud.console.pages.device_table import DeviceTable
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
 from nestling_cloud.console.pages.markup import ChartPanel, Text, block
 from nestling_cloud.console.pages.tiles import TotalsTiles
+from nestling_cloud.console.pages.totals_panels import TotalsPanels
 from nestling_cloud.metrics.views import FleetView
 
 _CSV = "/api/v1/fleet"
@@ -37,7 +37,6 @@ async def show(request: Request, parts: ConsoleData) -> None:
 class _FleetPage:
     def __init__(self, request: Request, parts: ConsoleData, age_ms: int | None, nest: int) -> None:
         self._live = parts.live
-        self._draw_routes = partial(echarts.routes_chart, nest=nest)
         with frame(request, "/", parts.health.of_fleet) as self.banner:
             with heading("Fleet") as self._sub:
                 self._spans = SpanChoice(request, age_ms, self.refresh)
@@ -46,25 +45,7 @@ class _FleetPage:
             with block("div") as self._figures:
                 self._tiles = TotalsTiles(with_devices=True)
                 with block("div", "panels"):
-                    self._routes = ChartPanel(
-                        "Where inputs are answered",
-                        "Answers per step, stacked. Fallback: no usable answer from the cloud.",
-                        key="routes",
-                        href=f"{_CSV}/routes.csv",
-                        wide=True,
-                    )
-                    self._energy = ChartPanel(
-                        "Energy per answer",
-                        "By source. Solid lines are measured, dashed calibrated, dotted modelled.",
-                        key="energy",
-                        href=f"{_CSV}/energy.csv",
-                    )
-                    self._latency = ChartPanel(
-                        "Latency by route",
-                        "From input to answer.",
-                        key="latency",
-                        href=f"{_CSV}/latency.csv",
-                    )
+                    self._totals = TotalsPanels(_CSV, nest)
                     self._bundles = ChartPanel(
                         "Bundles",
                         "Devices by the bundle version that they last reported.",
@@ -91,13 +72,10 @@ class _FleetPage:
 
     def _show_charts(self, view: FleetView) -> None:
         query = self._spans.query()
-        totals = view.totals
+        self._totals.show(view.totals, query)
         for panel, figures, draw in (
-            (self._routes, chart_tables.routes_by_time(totals), self._draw_routes),
-            (self._energy, chart_tables.energy_by_time(totals), echarts.energy_chart),
-            (self._latency, chart_tables.latency_by_route(totals), echarts.latency_chart),
             (self._bundles, chart_tables.bundles(view), echarts.bundles_chart),
-            (self._spent, chart_tables.energy_by_route(totals), echarts.route_energy_chart),
+            (self._spent, chart_tables.energy_by_route(view.totals), echarts.route_energy_chart),
         ):
             panel.show(figures, draw, query=query)
 
