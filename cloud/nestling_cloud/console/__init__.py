@@ -1,7 +1,8 @@
-"""The web console and the REST API.
+"""Holds the web console and the REST API.
 
-`app` assembles the pages, the API and access control; `server` runs them. Reads figures from
-`metrics`, sets targets through `control`, and imports nothing that trains.
+The module `app` assembles the pages, the API and the access control, and the module `server` serves
+them. The package reads figures from `metrics` and sets targets through `control`. It imports
+nothing that trains models.
 """
 
 __all__ = ["app", "auth", "data", "server"]

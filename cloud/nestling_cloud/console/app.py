@@ -1,4 +1,4 @@
-"""Assembles the console: pages, API, and access control in front of both."""
+"""Assembles the console from its pages, its API and the access control in front of both."""
 
 import functools
 import time
@@ -36,11 +36,13 @@ _BUILD_S = 15.0
 
 
 def console_app(parts: ConsoleData, folder: Path, *, local_only: bool, secure: bool) -> ASGIApp:
-    """Make the whole application; call it once in a process, as NiceGUI has only one application.
+    """Return the whole application of the console.
+
+    Call this only once in a process, because NiceGUI has only one application.
 
     Args:
-        parts: sources of its figures.
-        folder: folder of the credentials.
+        parts: the sources of the figures.
+        folder: the folder of the credentials.
         local_only: whether the console listens on loopback.
         secure: whether the console uses TLS.
     """
@@ -53,11 +55,11 @@ def console_app(parts: ConsoleData, folder: Path, *, local_only: bool, secure: b
 
 
 def routes(parts: ConsoleData, login: Login) -> FastAPI:
-    """Make the routes of pages, API and login, without access control.
+    """Return an application with the pages, the API and the login, but without access control.
 
     Args:
-        parts: sources of the figures.
-        login: routes for login and logout.
+        parts: the sources of the figures.
+        login: the routes for login and logout.
     """
     app = FastAPI(
         title="Nestling",

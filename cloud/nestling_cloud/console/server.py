@@ -30,16 +30,17 @@ _LOG = logging.getLogger(__name__)
 
 
 class ConsoleError(CloudError):
-    """The console cannot listen at its address, or cannot use its certificate."""
+    """Raised when the console cannot listen, cannot use its certificate, or ends unexpectedly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsoleAddress:
-    """Where the console listens.
+    """The address on which the console listens.
 
     Attributes:
-        host: host name or address; 127.0.0.1 allows this machine only, others need TLS.
-        port: TCP port; 0 picks a free port.
+        host: the host name or address; 127.0.0.1 admits only this machine, and addresses that admit
+            others need TLS.
+        port: the TCP port, or 0 for any free port.
     """
 
     host: str = "127.0.0.1"
@@ -47,21 +48,23 @@ class ConsoleAddress:
 
 
 class ConsoleServer:
-    """The console's web server; use it as a context manager.
+    """The console's web server.
 
-    It binds its port when it is made, so that a taken port is reported at once.
+    Use it as a context manager. The port is bound when the object is made, so that a taken port is
+    reported at once.
 
     Args:
-        address: where to listen.
-        tls: returns the certificate and key; None for plain HTTP. It is called every minute, so
-            that a renewed certificate is loaded.
+        address: the address to listen on.
+        tls: a function that returns the certificate and key, or None for plain HTTP. The function
+            is called every minute, so that a renewed certificate is loaded.
 
     Raises:
-        ConsoleError: the port is taken, or the address is not loopback and there is no TLS.
+        ConsoleError: the server cannot listen on the address, or the address is not loopback and
+            there is no TLS.
 
     Attributes:
-        local_only: whether it listens on loopback.
-        secure: whether it uses TLS.
+        local_only: whether the server listens on loopback.
+        secure: whether the server uses TLS.
     """
 
     def __init__(self, address: ConsoleAddress, tls: Callable[[], TlsFiles] | None) -> None:
@@ -78,7 +81,7 @@ class ConsoleServer:
 
     @property
     def port(self) -> int:
-        """Return the port that it listens on."""
+        """Return the port on which the server listens."""
         port: int = self._socket.getsockname()[1]
         return port
 
@@ -86,7 +89,8 @@ class ConsoleServer:
         """Return the URL of the console.
 
         Args:
-            public_host: name of this machine, used if the console listens on all addresses.
+            public_host: the name of this machine, which the URL contains if the console listens on
+                all addresses.
         """
         host = public_host if public_host and is_wildcard(self._host) else reachable_as(self._host)
         scheme = "https" if self.secure else "http"
@@ -99,7 +103,7 @@ class ConsoleServer:
         self._socket.close()
 
     async def run(self, app: ASGIApp) -> None:
-        """Serve until cancelled.
+        """Serve an application until cancelled.
 
         Raises:
             ConsoleError: the certificate cannot be used, or the server ended unexpectedly.

@@ -1,6 +1,7 @@
-"""Figures of a fleet or a device, computed from the store.
+"""Computes the figures of a fleet or a device from the store.
 
-`queries` computes them, `views` defines their types. Reads only; imports `store`.
+The module `queries` computes the figures, and `views` defines their types. The package only reads
+the store. It imports `store`.
 """
 
 __all__ = ["fleet_health", "queries", "views"]

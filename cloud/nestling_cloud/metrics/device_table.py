@@ -1,4 +1,4 @@
-"""SQL queries for the table of devices: columns, order and search."""
+"""Builds the SQL queries for the table of devices."""
 
 from typing import Any
 
@@ -27,10 +27,12 @@ _COLUMNS: dict[str, sa.ColumnElement[Any]] = {
 
 
 def device_rows(*, order_by: str = "device", descending: bool = False) -> sa.Select[Any]:
-    """Make a query that selects all devices; convert its rows with `device_row`.
+    """Build a query that selects all devices.
+
+    The function `device_row` converts the rows that the query returns.
 
     Args:
-        order_by: field of `DeviceRow` to sort by; ties are sorted by device id.
+        order_by: the field of `DeviceRow` to sort by. Devices with the same value are sorted by id.
         descending: whether the largest value comes first.
 
     Raises:
@@ -47,13 +49,16 @@ def device_rows(*, order_by: str = "device", descending: bool = False) -> sa.Sel
 
 
 def device_row(row: "sa.Row[Any]") -> DeviceRow:
-    """Convert a row that the query of `device_rows` returned."""
+    """Return the `DeviceRow` of a row that the query of `device_rows` returned."""
     values = dict(zip(_COLUMNS, row, strict=True))
     return DeviceRow(**{**values, "online": bool(values["online"])})
 
 
 def matching(search: str) -> sa.ColumnElement[bool]:
-    """Make a condition: the text occurs in the id, profile or bundle version, in any case."""
+    """Return the SQL condition that a device's id, profile or bundle version contains a text.
+
+    Upper and lower case count as the same. An empty text matches every device.
+    """
     if not search:
         return sa.true()
     columns = (_COLUMNS[name] for name in ("device", "profile", "bundle_version"))

@@ -1,4 +1,4 @@
-"""Reads from the store what the health rules need to know about a fleet or a device."""
+"""Reads from the store the facts that the health rules need about a fleet or a device."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +19,13 @@ class Losses:
     """Numbers of receipts that were lost since the store was created.
 
     Attributes:
-        dropped: dropped by devices whose outboxes were full.
-        rejected: rejected by the store because their values were invalid.
-        unreadable: lost by devices because the row in the outbox was damaged.
-        forgotten: lost by the store, which was wiped or restored from an older copy.
+        dropped: the number of receipts that devices dropped because their outboxes (queues of
+            receipts to send) were full.
+        rejected: the number of receipts that the store rejected because their values were invalid.
+        unreadable: the number of receipts that devices lost because the row in the outbox was
+            damaged.
+        forgotten: the number of receipts that the store lost because it was wiped or restored from
+            an older copy.
     """
 
     dropped: int = 0
@@ -36,17 +39,19 @@ class FleetCondition:
     """The condition of all devices in the store.
 
     Attributes:
-        known: number of devices that have ever reported.
-        connected: number of devices that are connected: those whose last birth certificate is
-            newer than their last death certificate.
-        last_seen_ms: Unix time of the last message from any device; None without any.
-        last_answered_ms: Unix time of the latest answer; None without any.
-        bundles: number of connected devices by the bundle version that they run; "" stands for
+        known: the number of devices that have ever reported.
+        connected: the number of devices that are connected. The last birth certificate of such a
+            device (the message that reports its connection) is newer than its last death
+            certificate (the message that reports the end of the connection).
+        last_seen_ms: the Unix time of the last message from any device, or None if there is no
+            message.
+        last_answered_ms: the Unix time of the latest answer, or None if there is no answer.
+        bundles: the number of connected devices by the bundle version that they run; "" stands for
             devices that did not report a version.
-        long_outboxes: number of connected devices with more than `LONG_OUTBOX` unsent receipts.
-        clocks_unset: number of connected devices whose answers are all dated before 2020.
-        losses: lost receipts of all devices.
-        damaged: number of unreadable rows found since the store was opened.
+        long_outboxes: the number of connected devices with more than `LONG_OUTBOX` unsent receipts.
+        clocks_unset: the number of connected devices whose answers are all dated before 2020.
+        losses: the numbers of lost receipts of all devices.
+        damaged: the number of unreadable rows found since the store was opened.
     """
 
     known: int
@@ -61,7 +66,7 @@ class FleetCondition:
 
 
 def fleet_condition(store: Store) -> FleetCondition:
-    """Read the condition of all devices."""
+    """Return the condition of all devices."""
     devices = tables.DEVICES.c
     unset = sa.and_(devices.answers > 0, devices.last_answered_ms < _EARLIEST_MS)
     online = sa.and_(devices.online, devices.online.is_not(None))
@@ -93,10 +98,10 @@ def fleet_condition(store: Store) -> FleetCondition:
 
 
 def device_losses(store: Store, device: str) -> Losses:
-    """Count the lost receipts of one device.
+    """Return the numbers of lost receipts of one device.
 
     Args:
-        store: holds the receipts.
+        store: the store that holds the receipts.
         device: the device's id.
     """
     with store.reading() as connection:

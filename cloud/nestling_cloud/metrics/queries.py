@@ -1,7 +1,7 @@
-"""Computes the figures of the console and the API from the store. Reads only.
+"""Computes the figures of the console and the API from the store, which it only reads.
 
-Every time range is widened to whole steps, and the view returns the widened range. So the totals
-of a page equal the sum of its series and the sum over the store.
+The time range of a view is widened to whole steps of time, and the view holds the widened range. So
+the totals of a page equal the sum of its series and the sum over the store.
 """
 
 import dataclasses
@@ -33,11 +33,13 @@ _EARLIEST_MS = 1_577_836_800_000  # 2020-01-01
 
 
 class MetricQueries:
-    """Computes figures of a fleet from its store. Thread-safe.
+    """Computes the figures of a fleet from its store.
+
+    The class is thread-safe.
 
     Args:
-        store: holds the receipts and the registry of devices.
-        now_ms: returns the Unix time.
+        store: the store that holds the receipts and the registry of devices.
+        now_ms: a function that returns the Unix time.
     """
 
     def __init__(self, store: Store, *, now_ms: Callable[[], int] = unix_ms) -> None:
@@ -45,7 +47,10 @@ class MetricQueries:
         self._now_ms = now_ms
 
     def fleet(self, time_range: TimeRange) -> FleetView:
-        """Return the figures of the whole fleet over a time range, widened to whole steps."""
+        """Return the figures of the whole fleet over a time range.
+
+        The time range is widened to whole steps of time.
+        """
         steps = steps_of(time_range, self._store.retention.fleet_ms, now_ms=self._now_ms())
         dropped = self._store.dropped()
         with self._store.reading() as connection:
@@ -74,12 +79,12 @@ class MetricQueries:
         """Return one page of the table of devices.
 
         Args:
-            search: return only devices whose id, profile or bundle version contains this text, in
-                any case.
-            order_by: field of `DeviceRow` to sort by.
+            search: a text that the id, profile or bundle version of a device must contain, in any
+                case.
+            order_by: the field of `DeviceRow` to sort by.
             descending: whether the largest value comes first.
-            offset: number of devices to skip.
-            limit: most devices to return.
+            offset: the number of devices to skip.
+            limit: the largest number of devices to return.
 
         Returns:
             The rows of the page, and the number of devices on all pages.
@@ -94,7 +99,7 @@ class MetricQueries:
             return [device_row(row) for row in rows], connection.execute(count).scalar_one()
 
     def row(self, device: str) -> DeviceRow | None:
-        """Return a device's row of the table; None if the device has never reported."""
+        """Return the row of a device in the table, or None if the device has never reported."""
         query = device_rows().where(tables.DEVICES.c.device == device)
         with self._store.reading() as connection:
             row = connection.execute(query).first()
@@ -103,13 +108,16 @@ class MetricQueries:
     def device(
         self, device: str, time_range: TimeRange, *, answers: int = 500
     ) -> DeviceView | None:
-        """Return the figures of one device over a time range; None if it has never reported.
+        """Return the figures of one device over a time range.
 
         Args:
             device: the device's id.
-            time_range: time range of the figures; it is widened to whole steps.
-            answers: most answers to return with the figures: the latest in the range, oldest
-                first.
+            time_range: the time range of the figures, which is widened to whole steps of time.
+            answers: the largest number of answers to return with the figures. They are the latest
+                in the range, oldest first.
+
+        Returns:
+            The figures, or None if the device has never reported.
         """
         query = device_rows().where(tables.DEVICES.c.device == device)
         hard_inputs = HardInputs(self._store).latest(device)
@@ -130,15 +138,15 @@ class MetricQueries:
             )
 
     def receipts(self, time_range: TimeRange, *, device: str | None = None) -> Iterator[ReceiptRow]:
-        """Iterate over the receipts of a time range, in the order in which they were stored.
+        """Yield the receipts of a time range, in the order in which they were stored.
 
-        Reads page by page, so that a slow reader keeps no transaction open. Receipts that are
-        stored after the call, or that leave the retention window before they are read, are left
-        out.
+        The receipts are read page by page, so that a slow reader keeps no transaction open.
+        Receipts that are stored after the call, or that leave the retention window before they are
+        read, are left out.
 
         Args:
-            time_range: time range of the answers.
-            device: return only receipts of this device; None for all devices.
+            time_range: the time range of the answers.
+            device: the id of the device whose receipts to return, or None for all devices.
         """
         columns = tables.RECEIPTS.c
         with self._store.reading() as connection:
@@ -158,10 +166,11 @@ class MetricQueries:
             after = last_read
 
     def first_ms(self) -> int | None:
-        """Return the Unix time of the first answer, rounded down to a rollup step.
+        """Return the Unix time of the first answer, or None if there is no answer.
 
+        The time is rounded down to a step of the rollups, which are sums over steps of time.
         Answers that are dated before 2020 or in the future do not count, because a range that
-        includes them would be useless. Returns None without any answer.
+        includes them would be useless.
         """
         until_ms = self._now_ms() + CLOCK_AHEAD_MS
         with self._store.reading() as connection:
@@ -193,7 +202,11 @@ class MetricQueries:
     def _sums(
         self, connection: sa.Connection, device: str, time_range: TimeRange
     ) -> tuple[Steps, list[Sums]]:
-        """Sum up a device's answers, from its receipts if few and complete, else its rollups."""
+        """Return the steps of a device's series, and the sums of its answers.
+
+        The sums come from the receipts if those allow shorter steps and are few and complete.
+        Otherwise the sums come from the rollups, in which the store keeps sums over steps of time.
+        """
         now_ms, kept_ms = self._now_ms(), self._store.retention.device_ms
         steps = steps_of(time_range, kept_ms, now_ms=now_ms)
         sums = list(read(connection, steps.rollup_ms, steps.range, device))
@@ -219,7 +232,7 @@ class MetricQueries:
 
 
 def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
-    """Count the devices by bundle version, and those that are online."""
+    """Return the number of devices by bundle version, and the number of devices that are online."""
     version = sa.func.coalesce(tables.DEVICES.c.bundle_version, "")
     online = sa.func.count().filter(tables.DEVICES.c.online)
     query = sa.select(version, sa.func.count(), online).group_by(version).order_by(version)
@@ -228,7 +241,10 @@ def _bundles(connection: sa.Connection) -> tuple[dict[str, int], int]:
 
 
 def _residents(connection: sa.Connection, time_range: TimeRange) -> dict[int, int]:
-    """Count the devices that have answered since the range began, by resident capacity."""
+    """Return the number of devices by resident capacity (the largest size of the model loaded).
+
+    Only devices that have answered since the range began are counted.
+    """
     capacity, answered_ms = tables.DEVICES.c.capacity, tables.DEVICES.c.last_answered_ms
     query = (
         sa.select(capacity, sa.func.count())

@@ -1,4 +1,8 @@
-"""Chooses the length of a series' steps, and the rollup that they are computed from. Pure."""
+"""Chooses the length of the steps of a series over time.
+
+The module also chooses the rollup from which the steps are computed, which holds sums over steps of
+one length. All functions are pure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,12 +30,13 @@ _LADDER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """The steps of a series.
+    """The steps of a series over time.
 
     Attributes:
-        step_ms: length of one step.
-        rollup_ms: length of the steps of the rollup to read.
-        range: time range, a whole number of steps.
+        step_ms: the length of one step.
+        rollup_ms: the length of the steps of the rollup to read. A rollup holds sums over steps of
+            time.
+        range: the time range, which is a whole number of steps long.
     """
 
     step_ms: int
@@ -40,12 +45,15 @@ class Steps:
 
 
 def steps_of(wanted: TimeRange, kept_ms: Mapping[int, int | None], *, now_ms: int) -> Steps:
-    """Choose the shortest steps that the store still holds, but at most `MOST_STEPS` of them.
+    """Return the shortest steps that the store still holds for a time range.
+
+    The steps are long enough for `MOST_STEPS` of them to span the wanted time range.
 
     Args:
-        wanted: time range of the series; it is widened to whole steps.
-        kept_ms: retention of each rollup, by the length of its steps; None if it is kept forever.
-        now_ms: Unix time.
+        wanted: the time range of the series, which is widened to whole steps.
+        kept_ms: the retention of each rollup, by the length of its steps; None if the rollup is
+            kept forever.
+        now_ms: the Unix time now.
     """
     wanted = clamp(wanted)
     span_ms = max(wanted.until_ms - wanted.since_ms, 0)
@@ -59,7 +67,7 @@ def steps_of(wanted: TimeRange, kept_ms: Mapping[int, int | None], *, now_ms: in
 
 
 def clamp(wanted: TimeRange) -> TimeRange:
-    """Limit a time range to the times that a receipt may have."""
+    """Return a time range, limited to the times that a receipt may have."""
     since_ms = min(max(wanted.since_ms, 0), LATEST_MS)
     return TimeRange(since_ms=since_ms, until_ms=min(max(wanted.until_ms, 0), LATEST_MS + 1))
 

@@ -1,4 +1,7 @@
-"""Computes the figures of pages and the API from the sums in the store. Pure."""
+"""Computes the figures of pages and the API from the sums in the store.
+
+All functions are pure.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -17,9 +20,9 @@ def totals(sums: Iterable[Sums], steps: Steps) -> Totals:
     """Compute the figures of a time range.
 
     Args:
-        sums: sums of the rollup steps in the range, in any order. Several may have the same start
-            and kind; they are added.
-        steps: steps of the series.
+        sums: the sums of the rollup steps in the range, in any order. Sums with the same start and
+            kind are added.
+        steps: the steps of the series.
     """
     by_kind: dict[Kind, Tally] = defaultdict(Tally)
     by_step: dict[int, dict[Kind, Tally]] = defaultdict(lambda: defaultdict(Tally))
@@ -52,7 +55,7 @@ def _answers(by_kind: Mapping[Kind, Tally]) -> dict[str, int]:
 
 
 def _order(route: str) -> tuple[bool, int, str]:
-    """Sort capacities in ascending order, and the cloud last."""
+    """Return the key that sorts capacities in ascending order, and the cloud last."""
     return route == "cloud", len(route), route
 
 
@@ -77,7 +80,7 @@ def _route(route: str, by_kind: Mapping[Kind, Tally]) -> RouteFigures:
 
 
 def _sources(kind: Kind, figures: Tally) -> Iterable[tuple[str, str, float]]:
-    """Yield source, provenance and sum of each energy that the answers report."""
+    """Yield the source, the provenance and the sum of each energy that the answers report."""
     if kind.compute_provenance != NO_PROVENANCE:
         yield "compute", kind.compute_provenance, figures.energy_compute_mj
     if kind.radio_provenance != NO_PROVENANCE:

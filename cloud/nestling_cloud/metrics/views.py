@@ -1,8 +1,9 @@
-"""Types of the figures that the console and the API show, of a fleet or a device.
+"""Defines the types of the figures that the console and the API show.
 
-Every energy carries its source and its provenance. Energies of different provenance are never
-added, because a sum of `measured` and `modelled` joules has no meaning. Times are Unix
-milliseconds, shares are 0 to 1, energies are millijoules.
+The figures are those of a fleet or of a device. Every energy carries its source and its provenance,
+which says how the energy is known. Energies of different provenance are never added, because a sum
+of `measured` and `modelled` joules has no meaning. Times are Unix milliseconds, shares are 0 to 1,
+energies are millijoules.
 """
 
 from collections.abc import Mapping
@@ -17,13 +18,14 @@ class RouteFigures:
     """Figures of the answers of one route.
 
     Attributes:
-        route: where the inputs were answered: "capacity-<k>" or "cloud".
-        answers: number of answers.
-        fallbacks: number of these answers for which the cloud was asked without success.
-        latency_p50_ms: median latency, from a histogram whose bins are at most 10 % wide.
-        latency_p95_ms: 95th percentile of the latency, from the same histogram.
-        latency_p99_ms: 99th percentile of the latency, from the same histogram.
-        latency_provenance: "measured", "calibrated" or "modelled"; several are joined by ", ".
+        route: the place where the inputs were answered, "capacity-<k>" or "cloud".
+        answers: the number of answers.
+        fallbacks: the number of these answers for which the cloud was asked without success.
+        latency_p50_ms: the median latency, from a histogram whose bins are at most 10 % wide.
+        latency_p95_ms: the 95th percentile of the latency, from the same histogram.
+        latency_p99_ms: the 99th percentile of the latency, from the same histogram.
+        latency_provenance: how the latency is known: "measured", "calibrated" or "modelled".
+            Several of these are joined by ", ".
     """
 
     route: str
@@ -40,11 +42,11 @@ class EnergyFigures:
     """Energy of the answers of one route, from one source and of one provenance.
 
     Attributes:
-        route: where the inputs were answered.
-        source: "compute" or "radio".
-        provenance: "measured", "calibrated" or "modelled".
-        answers: number of answers that reported this energy.
-        energy_mj: sum over these answers.
+        route: the place where the inputs were answered, "capacity-<k>" or "cloud".
+        source: the source of the energy, "compute" or "radio".
+        provenance: how the energy is known: "measured", "calibrated" or "modelled".
+        answers: the number of answers that reported this energy.
+        energy_mj: the sum of the energy over these answers.
     """
 
     route: str
@@ -59,10 +61,10 @@ class CloudOnly:
     """Energy and bytes that the same inputs would have taken if all had been sent to the cloud.
 
     Attributes:
-        provenance: provenance of the energy.
-        answers: number of answers that reported these figures.
-        energy_mj: energy of the radio.
-        size_bytes: bytes on the link, sent and received.
+        provenance: how the energy is known: "measured", "calibrated" or "modelled".
+        answers: the number of answers that reported these figures.
+        energy_mj: the energy of the radio.
+        size_bytes: the bytes on the link, sent and received.
     """
 
     provenance: str
@@ -76,10 +78,10 @@ class Bucket:
     """One step of a series over time.
 
     Attributes:
-        start_ms: start of the step.
-        routes: number of answers by route.
-        fallbacks: number of answers for which the cloud was asked without success.
-        energy_mj: energy by (source, provenance).
+        start_ms: the start of the step.
+        routes: the number of answers by route.
+        fallbacks: the number of answers for which the cloud was asked without success.
+        energy_mj: the energy by (source, provenance).
     """
 
     start_ms: int
@@ -93,15 +95,15 @@ class Totals:
     """Figures over a time range, of a fleet or of one device.
 
     Attributes:
-        answers: number of inputs answered.
-        fallbacks: number of these answers for which the cloud was asked without success.
-        routes: figures by route; capacities first, the cloud last.
-        energy: energy by route, source and provenance.
+        answers: the number of inputs that were answered.
+        fallbacks: the number of these answers for which the cloud was asked without success.
+        routes: the figures by route; capacities come first, and the cloud comes last.
+        energy: the energy by route, source and provenance.
         cloud_only: the cost of sending every input to the cloud, by provenance.
-        bytes_up: bytes that devices sent for offloads.
-        bytes_down: bytes that devices received for offloads.
+        bytes_up: the bytes that devices sent for offloads.
+        bytes_down: the bytes that devices received for offloads.
         series: all steps of the range, oldest first, including those without answers.
-        step_ms: length of a step.
+        step_ms: the length of a step.
     """
 
     answers: int
@@ -120,16 +122,17 @@ class FleetView:
     """Figures of the whole fleet over a time range.
 
     Attributes:
-        range: time range of the figures.
-        known: number of devices that have ever reported.
-        online: number of devices that are connected now.
-        answering: number of devices that answered at least one input in the range.
-        bundles: number of devices by the bundle version that they last reported.
-        residents: number of devices by the resident capacity that they last reported. Counts only
-            devices with a resident capacity that have answered since the range began.
-        totals: figures of their answers.
-        dropped: number of receipts that full outboxes have dropped since the store was created.
-        shared: ids of devices under whose identity several copies of a state folder report now.
+        range: the time range of the figures.
+        known: the number of devices that have ever reported.
+        online: the number of devices that are connected now.
+        answering: the number of devices that answered at least one input in the range.
+        bundles: the number of devices by the bundle version that they last reported.
+        residents: the number of devices by the resident capacity (the largest size of the model
+            loaded) that they last reported. Only devices with a resident capacity that have
+            answered since the range began are counted.
+        totals: the figures of the devices' answers.
+        dropped: the number of receipts that full outboxes have dropped since the store was created.
+        shared: the ids of devices under whose identity several copies of a state folder report now.
     """
 
     range: TimeRange
@@ -145,23 +148,24 @@ class FleetView:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceRow:
-    """One row of the table of devices: what the device last reported.
+    """One row of the table of devices, with what the device last reported.
 
     Attributes:
         device: the device's id.
-        profile: name of its board, "" if unknown.
-        online: whether it is connected.
-        last_seen_ms: time of its last message.
-        bundle_version: version of the bundle that it runs, "" if unknown.
-        capacity: resident capacity, 0 if none.
-        battery: charge left, 0 to 1.
-        outbox_depth: number of receipts in its outbox.
-        offload_share: target share in force on the device; None if it has another kind of target,
-            or has not reported.
-        target_share: target share set in the console; None if the device's own configuration
+        profile: the name of the device's board, or "" if unknown.
+        online: whether the device is connected.
+        last_seen_ms: the time of the device's last message.
+        bundle_version: the version of the bundle that the device runs, or "" if unknown.
+        capacity: the resident capacity (the largest size of the model loaded), or 0 if none.
+        battery: the charge left, 0 to 1.
+        outbox_depth: the number of receipts in the device's outbox, where they wait to be sent.
+        offload_share: the target share in force on the device; None if the device has another kind
+            of target, or has not reported.
+        target_share: the target share set in the console; None if the device's own configuration
             applies.
-        drifting: whether its inputs are harder than those of the calibration; None if unknown.
-        answers: number of inputs that it has ever answered.
+        drifting: whether the device's inputs are harder than those of the calibration; None if
+            unknown.
+        answers: the number of inputs that the device has ever answered.
     """
 
     device: str
@@ -183,21 +187,22 @@ class AnswerPoint:
     """One answer on a device's page, taken from its receipt.
 
     Attributes:
-        answered_at_ms: time of the answer.
-        input_index: number of the input, counted by the device.
-        route: where the input was answered: "capacity-<k>" or "cloud".
-        reason: why it was answered there.
-        answer: index of the class.
-        resident_capacity: capacity that was resident on the device.
-        latency_ms: time from the input to the answer.
-        energy_compute_mj: energy of computing.
-        energy_radio_mj: energy of the radio.
-        energy_provenance: least certain provenance of the energies, "none" without any.
-        budget_memory_bytes: memory that the resident capacity may take.
-        budget_energy_mj: energy that one answer may take.
-        budget_battery: charge left, 0 to 1.
-        budget_link_mbit_s: throughput of the link; 0 without a link.
-        budget_offload_share: target share in force.
+        answered_at_ms: the time of the answer.
+        input_index: the number of the input, counted by the device.
+        route: the place where the input was answered, "capacity-<k>" or "cloud".
+        reason: the reason why the input was answered there.
+        answer: the index of the class that was answered.
+        resident_capacity: the capacity (size of the model) that was resident on the device.
+        latency_ms: the time from the input to the answer.
+        energy_compute_mj: the energy of computing.
+        energy_radio_mj: the energy of the radio.
+        energy_provenance: the least certain provenance of the energies, or "none" without any
+            energy.
+        budget_memory_bytes: the memory that the resident capacity may take.
+        budget_energy_mj: the energy that one answer may take.
+        budget_battery: the charge left, 0 to 1.
+        budget_link_mbit_s: the throughput of the link, or 0 without a link.
+        budget_offload_share: the target share in force.
     """
 
     answered_at_ms: int
@@ -222,12 +227,13 @@ class DeviceView:
     """Figures of one device over a time range.
 
     Attributes:
-        range: time range of the figures.
-        row: what the device last reported.
-        totals: figures of its answers.
-        answers: its latest answers, oldest first.
-        hard_inputs: inputs that it sent to the cloud, newest first.
-        copies: number of copies of its state folder that report now; it should be 1.
+        range: the time range of the figures.
+        row: the state that the device last reported.
+        totals: the figures of the device's answers.
+        answers: the device's latest answers in the range, oldest first.
+        hard_inputs: the inputs that the device sent to the cloud, newest first.
+        copies: the number of copies of the device's state folder that report now, which should be
+            1.
     """
 
     range: TimeRange

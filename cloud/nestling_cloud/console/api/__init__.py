@@ -1,6 +1,7 @@
-"""The REST API: its routes, parameters and response schemas.
+"""Holds the routes, the parameters and the response schemas of the REST API.
 
-Imports `console.data`, `console.http` and `console.auth`; never a page.
+Of the console's packages, this one may import `console.data`, `console.http` and `console.auth`,
+but not `console.pages`.
 """
 
 __all__ = ["openapi", "routes"]

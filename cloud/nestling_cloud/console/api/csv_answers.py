@@ -1,4 +1,4 @@
-"""CSV responses of the API."""
+"""Makes the CSV responses of the API."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -17,12 +17,12 @@ _LINES_A_CHUNK = 500
 
 
 def totals_table(chart: str, totals: Totals, *others: str) -> Table:
-    """Make the table of a chart.
+    """Return the table of figures behind a chart.
 
     Args:
-        chart: name of the chart.
-        totals: figures to put into the table.
-        others: names of further charts, listed in the error for an unknown chart.
+        chart: the name of the chart.
+        totals: the figures to put into the table.
+        others: the names of further charts, which the error for an unknown chart also lists.
 
     Raises:
         RequestError: there is no such chart.
@@ -35,18 +35,21 @@ def totals_table(chart: str, totals: Totals, *others: str) -> Table:
 
 
 def csv_response(table: Table) -> Response:
-    """Make a CSV response from a table."""
+    """Return a table as a CSV response."""
     return Response(table_csv(table), media_type=CSV_TYPE)
 
 
 def receipt_lines(rows: Iterator[ReceiptRow]) -> Iterator[str]:
-    """Format receipts as CSV while they are read, so that any number of them takes little memory.
+    """Format receipts as CSV.
+
+    The receipts are formatted while they are read, so that any number of receipts takes little
+    memory.
 
     Args:
         rows: the receipts.
 
     Yields:
-        Chunks of several lines, beginning with the line of column names.
+        Chunks of several lines each. The first chunk begins with the line of column names.
     """
     fields = [name for name in ReceiptRow.__dataclass_fields__ if name != "success"]
     lines: list[list[Any]] = [[*fields, "success"]]

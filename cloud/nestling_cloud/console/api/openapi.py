@@ -1,4 +1,7 @@
-"""Corrects the API's OpenAPI description where FastAPI cannot know: errors and CSV."""
+"""Corrects the OpenAPI description that FastAPI makes of the API.
+
+FastAPI cannot know the formats of the API's errors and CSV responses.
+"""
 
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -13,7 +16,10 @@ _UNUSED = ("HTTPValidationError", "ValidationError")
 
 
 def correct_openapi(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe every error as a problem object, and every path that ends in .csv as CSV.
+    """Return the OpenAPI description with the formats of errors and CSV responses corrected.
+
+    Every error is described as a problem object, and every path that ends in .csv as CSV. The
+    description also gets the bearer token that requests need.
 
     Args:
         description: the OpenAPI description that FastAPI made.

@@ -1,4 +1,4 @@
-"""Path and query parameters of the API."""
+"""Defines the path and query parameters of the API."""
 
 from collections.abc import Callable
 from typing import Annotated

@@ -1,4 +1,7 @@
-"""The routes of the REST API: the figures that the pages show, as JSON and CSV."""
+"""Serves the REST API.
+
+The API returns the figures that the pages show, as JSON and CSV, and sets target shares.
+"""
 
 import asyncio
 from collections.abc import Iterable
@@ -72,14 +75,14 @@ class Api:
     """The REST API.
 
     Args:
-        parts: sources of the figures, shared with the pages.
+        parts: the sources of the figures, shared with the pages.
     """
 
     def __init__(self, parts: ConsoleData) -> None:
         self._parts = parts
 
     def router(self) -> APIRouter:
-        """Make all routes, below /api/v1."""
+        """Return a router with all routes of the API, which are below /api/v1."""
         router = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
         get, put = router.get, partial(router.put, responses=_BODY_PROBLEM)
         get("/session", include_in_schema=False)(self._session)
@@ -293,7 +296,7 @@ def _no_device(device: str) -> RequestError:
 
 
 def _refusal(request: Request, routes: Iterable[Route]) -> RequestError:
-    """Make the error for a wrong method, or for an address that does not exist."""
+    """Return the error for a wrong method, or for an address that does not exist."""
     matching = (route for route in routes if route.matches(request.scope)[0] is Match.PARTIAL)
     methods = sorted({method for route in matching for method in route.methods or ()})
     if methods:

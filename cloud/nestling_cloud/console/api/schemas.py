@@ -1,6 +1,7 @@
-"""Schemas of the API: its answers are the views of `metrics` and `console.data`, as JSON.
+"""Defines the schemas of the API's requests and responses.
 
-A view that JSON can hold as it is has no class here; the routes answer with it.
+The responses are the views of `metrics` and `console.data` as JSON. A view that JSON can hold
+unchanged has no class here, because the routes return the view itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,13 +25,16 @@ Until = Annotated[int, Field(validation_alias=AliasPath("range", "until_ms"))]
 
 
 class ViewMessage(BaseModel):
-    """Base of answers that `model_validate` makes from the attributes of a view."""
+    """Base class of the responses that `model_validate` builds from the attributes of a view."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
 class StepEnergyMessage(BaseModel):
-    """Energy of one step, source and provenance."""
+    """The energy of the answers in one step of time, from one source and of one provenance.
+
+    The provenance says how the energy is known: measured, calibrated or modelled.
+    """
 
     source: str
     provenance: str
@@ -45,7 +49,7 @@ def _energy_entries(energy_mj: Mapping[tuple[str, str], float]) -> list[StepEner
 
 
 class StepMessage(ViewMessage):
-    """One step of a series."""
+    """The figures of one step of a series over time."""
 
     start_ms: int
     routes: Mapping[str, int]
@@ -58,7 +62,7 @@ class StepMessage(ViewMessage):
 
 
 class TotalsMessage(ViewMessage):
-    """Figures over a time range."""
+    """The figures of the fleet or of one device over a time range."""
 
     answers: int
     fallbacks: int
@@ -72,7 +76,7 @@ class TotalsMessage(ViewMessage):
 
 
 class FleetMessage(ViewMessage):
-    """The fleet over a time range, as its devices reported it."""
+    """The state of the fleet, and its figures over a time range, as the devices reported them."""
 
     since_ms: Since
     until_ms: Until
@@ -96,7 +100,7 @@ class FleetMessage(ViewMessage):
 
 
 class DevicesMessage(BaseModel):
-    """One page of devices, and the number of devices on all pages."""
+    """One page of the table of devices, and the number of devices on all pages."""
 
     total: int
     devices: Sequence[DeviceRow]
@@ -113,7 +117,7 @@ class HardInputMessage(ViewMessage):
 
 
 class DeviceMessage(ViewMessage):
-    """One device over a time range."""
+    """The state of one device, and its figures over a time range."""
 
     since_ms: Since
     until_ms: Until
@@ -125,21 +129,26 @@ class DeviceMessage(ViewMessage):
 
 
 class StrictMessage(BaseModel):
-    """Base of request bodies: exactly these fields, of exactly these types."""
+    """Base class of request bodies, which must have exactly the fields and types of their class."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class TargetMessage(StrictMessage):
-    """A target offload share; null removes the target."""
+    """A request to set the target offload share, the share of inputs to send to the cloud.
+
+    If `offload_share` is null, the target is removed.
+    """
 
     offload_share: float | None = Field(ge=0, le=1)
 
 
 class OperatingPointMessage(BaseModel):
-    """An operating point: its target, the share in force on devices, and figures since the change.
+    """The target offload share of the fleet or a device, and what devices report about it.
 
-    `in_force_min` and `in_force_max` are the smallest and largest share that devices report.
+    The offload share is the share of inputs that devices send to the cloud. `in_force_min` and
+    `in_force_max` are the smallest and the largest share that devices report as in force. `since`
+    holds the figures since the last change of the target.
     """
 
     target_share: float | None
@@ -151,7 +160,7 @@ class OperatingPointMessage(BaseModel):
 
     @classmethod
     def of(cls, state: PointState) -> Self:
-        """Make a message from a state."""
+        """Return the message for a state."""
         low, high = state.in_force or (None, None)
         last = state.last_change
         return cls(
@@ -165,7 +174,11 @@ class OperatingPointMessage(BaseModel):
 
 
 class PointMessage(BaseModel):
-    """One operating point of a routing curve, from the calibration inputs."""
+    """One operating point of a routing curve, found on the calibration inputs.
+
+    An operating point is the pair of thresholds for one target offload share, with the accuracy
+    that the thresholds gave.
+    """
 
     offload_share: float
     gate_threshold: float
@@ -176,10 +189,10 @@ class PointMessage(BaseModel):
 
 
 class ModelsMessage(BaseModel):
-    """The released bundle: what `nestling-cloud bundle show --json` prints, and its curves.
+    """The released bundle and its routing curves.
 
-    The accuracies were measured on the calibration inputs when the bundle was built. None of the
-    figures is measured on the fleet.
+    `bundle` is what `nestling-cloud bundle show --json` prints. The accuracies were measured on the
+    calibration inputs when the bundle was built. None of the figures is measured on the fleet.
     """
 
     bundle: dict[str, Any]
@@ -190,7 +203,7 @@ class ModelsMessage(BaseModel):
 
     @classmethod
     def of(cls, models: Models) -> Self:
-        """Make a message from the bundle."""
+        """Return the message for a bundle."""
         return cls(
             bundle=models.overview,
             curves=[
@@ -210,6 +223,9 @@ class ModelsMessage(BaseModel):
 
 
 class HealthMessage(BaseModel):
-    """Everything that is wrong, worst first; an empty list if nothing was found."""
+    """The problems that were found, the worst first.
+
+    The list is empty if no problem was found.
+    """
 
     findings: Sequence[Finding]

@@ -1,6 +1,6 @@
-"""Access control of the console: password, sessions, API tokens, and the middleware.
+"""Holds the password, the sessions, the API tokens and the middleware that guard the console.
 
-Imports `console.http` only.
+Of the console's packages, this one may import only `console.http`.
 """
 
 __all__ = ["access", "guard", "login", "password", "sessions", "throttle", "tokens"]

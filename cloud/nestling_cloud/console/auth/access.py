@@ -1,4 +1,7 @@
-"""Decides from the head of a request whether it may pass. Pure, apart from sessions and tokens."""
+"""Decides from the head of a request whether the request may pass.
+
+Apart from looking up sessions and tokens, the module is pure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,11 +34,12 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The verdict on a request, and who sent it.
+    """The verdict on a request, with the name of the sender.
 
     Attributes:
-        verdict: whether the request passes.
-        by: "console" for a browser with a session, "token NAME" for a program, "" if unknown.
+        verdict: the outcome of the check: either the request passes, or the reason why it does not.
+        by: the sender: "console" for a browser with a session, "token NAME" for a program, or "" if
+            the sender is unknown.
     """
 
     verdict: Verdict
@@ -51,9 +55,9 @@ class RequestHead:
     """The head of an HTTP request, or of a websocket handshake.
 
     Attributes:
-        path: path of the URL, without the query.
-        method: HTTP method; "WEBSOCKET" for a handshake.
-        headers: headers by lower-case name.
+        path: the path of the URL, without the query.
+        method: the HTTP method, or "WEBSOCKET" for a handshake.
+        headers: the headers by lower-case name.
     """
 
     path: str
@@ -62,7 +66,7 @@ class RequestHead:
 
     @property
     def session_key(self) -> str:
-        """Return the key in the session cookie, "" without one."""
+        """Return the key in the session cookie, or "" if there is no readable cookie."""
         try:
             cookie = SimpleCookie(self.headers.get("cookie", "")).get(COOKIE)
         except CookieError:
@@ -71,7 +75,7 @@ class RequestHead:
 
     @property
     def token(self) -> str:
-        """Return the API token, "" without one."""
+        """Return the API token of the request, or "" if there is none."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 
@@ -80,9 +84,10 @@ class Access:
     """Decides whether requests pass.
 
     Args:
-        sessions: sessions of browsers.
-        tokens: API tokens.
-        local_only: whether the console listens on loopback, and so answers to loopback names only.
+        sessions: the sessions of browsers.
+        tokens: the API tokens.
+        local_only: whether the console listens on loopback; if so, requests that name any other
+            host do not pass.
     """
 
     def __init__(self, sessions: Sessions, tokens: TokenFile, *, local_only: bool) -> None:
@@ -91,10 +96,10 @@ class Access:
         self._local_only = local_only
 
     def decide(self, request: RequestHead) -> Decision:
-        """Decide whether a request passes, and who sent it.
+        """Return whether a request passes, and who sent it.
 
         Raises:
-            TokenError: the file of tokens is damaged.
+            TokenError: the file of tokens cannot be read or is damaged.
         """
         host = request.headers.get("host", "")
         if self._local_only and not is_loopback(_name(host)):
@@ -117,7 +122,10 @@ class Access:
         return f"token {name}" if name else ""
 
     def session_lasts(self, request: RequestHead) -> bool:
-        """Return whether the session of a request is still open; count this as use."""
+        """Return whether the session of a request is still open.
+
+        The check counts as a use of the session, so it restarts the session's idle time.
+        """
         return bool(request.session_key) and self._sessions.use(request.session_key)
 
 
@@ -130,7 +138,11 @@ def _name(host: str) -> str:
 
 
 def _own_page(request: RequestHead, host: str) -> bool:
-    """Return whether our own page sent the request, by the Origin that browsers add to writes."""
+    """Return whether a page of this console sent the request.
+
+    The check compares the Host header with the Origin header, which browsers add to every request
+    that writes.
+    """
     try:
         return bool(host) and urlsplit(request.headers.get("origin", "")).netloc == host
     except ValueError:

@@ -1,4 +1,4 @@
-"""Middleware that checks access to every route, page, asset and socket of the console."""
+"""Checks the access to every route, page, asset and socket of the console."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ class AccessMiddleware:
 
     Args:
         app: the guarded application.
-        access: decides about requests.
+        access: the rules that decide which requests pass.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
@@ -68,7 +68,10 @@ class AccessMiddleware:
             return Decision(verdict=Verdict.LOG_IN)
 
     def _receive_while_open(self, head: RequestHead, receive: Receive) -> Receive:
-        """Close a socket when its session ends; its page sends something every few seconds."""
+        """Return a receiver that reports a disconnection once the session has ended.
+
+        The session is checked whenever the page sends something, which happens every few seconds.
+        """
 
         async def receive_checked() -> Message:
             message = await receive()

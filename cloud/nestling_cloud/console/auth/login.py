@@ -1,4 +1,7 @@
-"""Login and logout, with a page of plain HTML, because no other page is open without a session."""
+"""Serves login and logout.
+
+The login page is plain HTML, because the files that other pages load need a session.
+"""
 
 import asyncio
 import html
@@ -23,12 +26,12 @@ _LOG = logging.getLogger(__name__)
 
 
 class Login:
-    """Routes for login and logout.
+    """The routes for login and logout.
 
     Args:
-        password: the password to check.
-        sessions: opens and closes sessions.
-        throttle: limits how fast passwords may be tried.
+        password: the file with the hash of the password.
+        sessions: the sessions of browsers, which login opens and logout closes.
+        throttle: the limit on how fast passwords may be tried.
         secure: whether browsers may send the session cookie over TLS only.
     """
 
@@ -44,7 +47,7 @@ class Login:
         self._checking = asyncio.Lock()
 
     def router(self) -> APIRouter:
-        """Make the routes that are open to everybody, and the logout."""
+        """Return a router for login, logout, the health check and the files of the login page."""
         router = APIRouter(include_in_schema=False)
         router.get(HEALTH)(_health)
         router.get(STYLE)(_asset("login.css", "text/css"))
@@ -106,7 +109,7 @@ def _asset(name: str, media_type: str) -> Callable[[], Response]:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Read a form; return no fields if it is larger than a login needs."""
+    """Return the fields of a form, or no fields if the form is larger than a login needs."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -117,7 +120,10 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _local(target: str) -> str:
-    """Return the path to open after login: `target` if it is a path of this console, else "/"."""
+    """Return `target` if it is a path to open after login, otherwise "/".
+
+    Only paths of this console may be opened, except those of login and logout.
+    """
     inside = target.startswith("/") and not target.startswith(("//", "/\\", LOGIN, LOGOUT))
     return target if inside and target.isprintable() else "/"
 

@@ -1,4 +1,7 @@
-"""The console's password: generated at the first start, stored as an argon2 hash."""
+"""Generates, stores and checks the console's password.
+
+The password is generated at the first start of the cloud and stored as an argon2 hash.
+"""
 
 import hashlib
 import secrets
@@ -21,11 +24,11 @@ _GROUPS, _GROUP_LENGTH = 4, 5  # 100 bits
 
 
 class PasswordError(CloudError):
-    """A password that may not be set, or a password file that cannot be read."""
+    """Raised when a password is too short or too long, or the password file cannot be read."""
 
 
 def generate() -> str:
-    """Generate a random password of 100 bits, for example `k3v9p-x2mda-7tqhw-c4nse`."""
+    """Return a random password of 100 bits, for example `k3v9p-x2mda-7tqhw-c4nse`."""
     groups = (
         "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS)
     )
@@ -33,10 +36,12 @@ def generate() -> str:
 
 
 class PasswordFile:
-    """The password's hash on disk; another process may change it at any time.
+    """The file that holds the hash of the password.
+
+    Another process may change the file at any time, so every check reads the file again.
 
     Args:
-        folder: folder of the console's credentials, `<state>/console`.
+        folder: the folder of the console's credentials, `<state>/console`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,7 +53,9 @@ class PasswordFile:
         return self._path.exists()
 
     def set(self, password: str) -> None:
-        """Set a password; this ends every session that an earlier one opened.
+        """Set the password.
+
+        Every session that an earlier password opened ends.
 
         Raises:
             PasswordError: the password is too short or too long.
@@ -58,10 +65,12 @@ class PasswordFile:
         write_whole(self._path, f"{self._hasher.hash(_bytes(password))}\n".encode())
 
     def check(self, password: str) -> bool:
-        """Return whether this is the password; takes about 50 ms and 64 MiB by design.
+        """Return whether a text is the password.
+
+        The check takes about 50 ms and 64 MiB, so that guessing is expensive.
 
         Raises:
-            PasswordError: the file is missing or damaged.
+            PasswordError: the file cannot be read or is damaged.
         """
         if len(password) > LONGEST:
             return False
@@ -75,7 +84,7 @@ class PasswordFile:
             ) from err
 
     def mark(self) -> str:
-        """Return a digest that changes with the password, "" if none is set."""
+        """Return a digest that changes with the password, or "" if no password can be read."""
         try:
             return hashlib.sha256(self._read().encode()).hexdigest()
         except PasswordError:
@@ -98,7 +107,7 @@ def first_password(folder: Path) -> str | None:
     """Generate and set a password if there is none.
 
     Returns:
-        The new password; None if there was one already.
+        The new password, or None if a password was already set.
     """
     file = PasswordFile(folder)
     if file.exists():

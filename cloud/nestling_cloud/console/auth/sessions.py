@@ -1,4 +1,7 @@
-"""Sessions of logged-in browsers, held in memory, so that a restart of the cloud ends them."""
+"""Holds the sessions of logged-in browsers.
+
+The sessions are kept only in memory, so a restart of the cloud ends all of them.
+"""
 
 import hashlib
 import secrets
@@ -20,13 +23,14 @@ class _Session:
 
 
 class Sessions:
-    """Sessions that the password opens, and that logout, time or a new password closes.
+    """Opens, checks and closes the sessions of browsers.
 
-    Thread-safe.
+    A session ends at logout, after too long without use, at its greatest age, or when the password
+    changes. The class is thread-safe.
 
     Args:
-        clock: monotonic clock, in seconds.
-        password_mark: returns a digest of the current password.
+        clock: a monotonic clock, in seconds.
+        password_mark: a function that returns a digest of the current password.
     """
 
     def __init__(self, clock: Callable[[], float], password_mark: Callable[[], str]) -> None:
@@ -55,7 +59,10 @@ class Sessions:
         return key
 
     def use(self, key: str) -> bool:
-        """Return whether the session of this key is open; if so, restart its idle time."""
+        """Return whether the session of a key is open.
+
+        If the session is open, its idle time starts again.
+        """
         digest, now_s = _digest(key), self._clock()
         if digest not in self._open:  # do not read the password file for an unknown key
             return False

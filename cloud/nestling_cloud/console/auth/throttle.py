@@ -1,4 +1,7 @@
-"""Limits how fast passwords may be tried, by counting failures. Pure, apart from the clock."""
+"""Limits how fast passwords may be tried, by counting failed logins.
+
+Apart from the clock, the module is pure.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -19,10 +22,12 @@ _MOST_ADDRESSES = 10_000
 
 
 class LoginThrottle:
-    """Counts failed logins by address; addresses of one IPv6 network (/64) count as one.
+    """Counts the failed logins of each address.
+
+    All addresses of one IPv6 network (/64) count as one address.
 
     Args:
-        clock: monotonic clock, in seconds.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -31,7 +36,7 @@ class LoginThrottle:
         self._minute: deque[float] = deque()
 
     def wait_s(self, address: str) -> float:
-        """Return the seconds until this address may try a password, 0 if it may try now."""
+        """Return the seconds until an address may try a password, or 0 if it may try now."""
         now_s, network = self._clock(), network_of(address)
         known = network in self._addresses
         most = FAILURES_A_MINUTE if known else 2 * FAILURES_A_MINUTE
@@ -49,7 +54,7 @@ class LoginThrottle:
         self._minute.append(now_s)
 
     def succeeded(self, address: str) -> None:
-        """Record that this address knows the password, and forget its failures."""
+        """Forget the failures of this address, because it knows the password."""
         self._addresses.pop(network_of(address), None)
 
     def _address_wait_s(self, network: str, now_s: float) -> float:

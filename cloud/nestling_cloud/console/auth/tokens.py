@@ -1,4 +1,7 @@
-"""API tokens: shown once, stored as hashes."""
+"""Creates, stores and checks API tokens.
+
+A token is shown once, when it is created. Only its hash is stored.
+"""
 
 import hashlib
 import json
@@ -19,17 +22,17 @@ _PREFIX = "nest_"  # lets scanners for leaked secrets recognize a token
 
 
 class TokenError(CloudError):
-    """A token that cannot be added, removed or read."""
+    """Raised when a token cannot be added or removed, or the file of tokens cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """The stored part of a token.
+    """What the cloud stores about a token.
 
     Attributes:
-        name: who uses it.
-        sha256: hash of the token; a token of 256 random bits needs no slow hash.
-        added_at_ms: Unix time at which it was added.
+        name: the name that says who uses the token.
+        sha256: the hash of the token. A fast hash is enough, because a token has 256 random bits.
+        added_at_ms: the Unix time at which the token was added.
     """
 
     name: str
@@ -38,24 +41,28 @@ class Token:
 
 
 class TokenFile:
-    """The tokens' hashes on disk; another process may change them at any time.
+    """The file that holds the hashes of the tokens.
+
+    Another process may change the file at any time, so every call reads the file again.
 
     Args:
-        folder: folder of the console's credentials, `<state>/console`.
+        folder: the folder of the console's credentials, `<state>/console`.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "tokens.json"
 
     def add(self, name: str, *, now_ms: int) -> str:
-        """Create a token and return it; it cannot be read again later.
+        """Create a token and return its text.
+
+        The text cannot be read again later, because only its hash is stored.
 
         Args:
-            name: who will use it.
-            now_ms: Unix time.
+            name: a name that says who will use the token.
+            now_ms: the Unix time.
 
         Raises:
-            TokenError: the name is taken or not allowed.
+            TokenError: the name is taken or not allowed, or the file cannot be read.
         """
         if not _NAME.fullmatch(name):
             raise TokenError(
@@ -72,10 +79,10 @@ class TokenFile:
         return token_text
 
     def remove(self, name: str) -> None:
-        """Remove a token; requests that use it are refused from now on.
+        """Remove a token, so that requests with it are refused.
 
         Raises:
-            TokenError: there is no token of that name.
+            TokenError: there is no token of that name, or the file cannot be read.
         """
         known = self.all()
         remaining = [token for token in known if token.name != name]
@@ -88,7 +95,7 @@ class TokenFile:
         """Return all tokens, in the order in which they were added.
 
         Raises:
-            TokenError: the file is damaged.
+            TokenError: the file cannot be read or is damaged.
         """
         try:
             return [_token(entry) for entry in parse_json(self._path.read_bytes())]
@@ -100,10 +107,10 @@ class TokenFile:
             ) from err
 
     def holder(self, token: str) -> str | None:
-        """Return the name of a token, None if it is unknown.
+        """Return the name of a token, or None if the token is unknown.
 
         Raises:
-            TokenError: the file is damaged.
+            TokenError: the file cannot be read or is damaged.
         """
         sha256 = _digest(token)
         for stored in self.all():
@@ -117,7 +124,10 @@ class TokenFile:
 
 
 def _token(entry: Mapping[str, Any]) -> Token:
-    """Read an entry of the file; raise ValueError or TypeError if it is invalid."""
+    """Return the token that an entry of the file describes.
+
+    Raise ValueError or TypeError if the entry is invalid.
+    """
     token = Token(**entry)
     if not _NAME.fullmatch(token.name) or not is_digest(token.sha256):
         raise ValueError(f"the token {str(token.name)[:64]!r} has an invalid name or hash")

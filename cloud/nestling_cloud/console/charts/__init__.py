@@ -1,3 +1,6 @@
-"""Charts and pictures, drawn from the tables in `console.data`. Imports no other console room."""
+"""Holds the charts and the pictures of inputs.
+
+Of the console's packages, this one may import only `console.data`.
+"""
 
 __all__ = ["echarts", "input_pictures"]

@@ -24,13 +24,13 @@ _ANSWERS = "answers_"
 
 
 def route_colour(route: str, capacities: int) -> str:
-    """Return the color of a route, a custom property of the style sheet.
+    """Return the color of a route, as a custom property of the style sheet.
 
-    Capacities are blue, darker for larger ones.
+    Capacities (sizes of the model) are blue, and larger capacities are darker.
 
     Args:
         route: "capacity-<k>" or "cloud".
-        capacities: number of capacities of the bundle.
+        capacities: the number of capacities of the bundle.
     """
     if route == CLOUD:
         return "var(--cloud)"
@@ -41,12 +41,14 @@ def route_colour(route: str, capacities: int) -> str:
 
 
 def routes_chart(table: Table, nest: int = 0) -> Options:
-    """Draw `routes_by_time`: answers stacked by route, and fallbacks as a separate line.
+    """Return a chart of the table from `routes_by_time`.
+
+    The answers are stacked by route, and the fallbacks are a separate line.
 
     Args:
         table: the figures.
-        nest: number of capacities of the released bundle, so that each capacity keeps its color
-            even if others gave no answers.
+        nest: the number of capacities (sizes of the model) of the released bundle. With this
+            number, each capacity keeps its color even if other capacities gave no answers.
     """
     keys = [column.key for column in table.columns]
     names = [key.removeprefix(_ANSWERS) for key in keys if key.startswith(_ANSWERS)]
@@ -82,7 +84,11 @@ def routes_chart(table: Table, nest: int = 0) -> Options:
 
 
 def energy_chart(table: Table) -> Options:
-    """Draw `energy_by_time`: a line for each source and provenance, dashed by provenance."""
+    """Return a chart of the table from `energy_by_time`.
+
+    Each pair of source and provenance has a line, whose dashes show the provenance: measured,
+    calibrated or modelled.
+    """
     series = []
     for index, column in enumerate(table.columns):
         source, _, rest = column.key.partition("_")
@@ -110,7 +116,7 @@ def energy_chart(table: Table) -> Options:
 
 
 def latency_chart(table: Table) -> Options:
-    """Draw `latency_by_route`: three bars for each route."""
+    """Return a chart of the table from `latency_by_route`, with three bars for each route."""
     routes = [str(row[0]) for row in table.rows]
     shades = ("var(--capacity-2)", "var(--capacity-3)", "var(--capacity-4)")
     series = [
@@ -130,11 +136,11 @@ def latency_chart(table: Table) -> Options:
 
 
 def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: float) -> Options:
-    """Draw routing curves: accuracy against the target share, for every capacity.
+    """Return a chart of routing curves, which show the accuracy against the target share.
 
     Args:
-        curves: (share, accuracy) pairs by capacity, both 0 to 1.
-        marked: share to mark with a line; below 0 for none.
+        curves: the (share, accuracy) pairs of each capacity, both from 0 to 1.
+        marked: the share to mark with a line, or a negative number for no line.
     """
     series = _capacity_lines(curves, x_factor=100)
     if series and marked >= 0:
@@ -170,7 +176,7 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
 
 
 def bundles_chart(table: Table) -> Options:
-    """Draw `bundles`: a bar for each version."""
+    """Return a chart of the table from `bundles`, with a bar for each bundle version."""
     series: list[Options] = [
         {
             "name": "devices",
@@ -197,7 +203,10 @@ def bundles_chart(table: Table) -> Options:
 
 
 def route_energy_chart(table: Table) -> Options:
-    """Draw `energy_by_route`: a bar for each route and provenance, stacked by source."""
+    """Return a chart of the table from `energy_by_route`.
+
+    Each pair of route and provenance has a bar, which is stacked by source.
+    """
     bars = list(dict.fromkeys((str(row[0]), str(row[2])) for row in table.rows))
     sources = list(dict.fromkeys(str(row[1]) for row in table.rows))
     values = {(str(row[0]), str(row[2]), str(row[1])): row[5] for row in table.rows}
@@ -221,10 +230,11 @@ def route_energy_chart(table: Table) -> Options:
 
 
 def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
-    """Draw the accuracy of every capacity over federated rounds.
+    """Return a chart of the accuracy of every capacity over federated rounds.
 
     Args:
-        lines: (place, accuracy) pairs by capacity, the accuracy 0 to 1.
+        lines: the (place, accuracy) pairs of each capacity. The place is the number of the round
+            over all runs, and the accuracy is from 0 to 1.
     """
     return {
         **_base(_capacity_lines(lines, x_factor=1)),
@@ -246,11 +256,11 @@ def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
 
 
 def column_chart(columns: Mapping[int, str], unit: str) -> Callable[[Table], Options]:
-    """Make a function that draws columns of a table over the time in its first column.
+    """Return a function that draws columns of a table over the time in its first column.
 
     Args:
-        columns: colors by index of the column.
-        unit: unit of the values.
+        columns: the colors of the columns, by the index of the column.
+        unit: the unit of the values.
     """
 
     def draw(table: Table) -> Options:
@@ -298,7 +308,7 @@ def _points(table: Table, index: int) -> list[list[Any]]:
 
 
 def _steps(table: Table, index: int) -> list[list[Any]]:
-    """Return the points of a step line, with one more so that the last step is visible too."""
+    """Return the points of a step line, with one more point that makes the last step visible."""
     points = _points(table, index)
     if len(points) < 2:
         return points

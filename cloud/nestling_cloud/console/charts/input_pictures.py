@@ -1,4 +1,7 @@
-"""Draws hard inputs: (C, T) as a waveform, (C, H, W) as an image."""
+"""Draws the hard inputs, which devices sent to the cloud.
+
+An input of shape (C, T) is drawn as a waveform, and one of shape (C, H, W) as an image.
+"""
 
 import base64
 import html
@@ -17,11 +20,14 @@ _LANE_COLOURS = ("var(--capacity-4)", "var(--multiplexer)", "var(--rival)")
 
 
 def input_picture(hard: HardInput, signature: Signature) -> str:
-    """Draw an input as HTML: an SVG or an image, with a label that describes it.
+    """Return an input as HTML, with a label that describes the input.
+
+    The HTML is an SVG, an image, or a sentence that says that the values cannot be drawn.
 
     Args:
         hard: the input.
-        signature: names and units of the channels; ignored if their number does not fit.
+        signature: the names and units of the channels; they are ignored if their number does not
+            fit.
     """
     values = _values(hard)
     if values is None:
@@ -74,7 +80,11 @@ def _lane(index: int, values: NDArray[np.float32], label: str) -> str:
 
 
 def _image(values: NDArray[np.float32]) -> str:
-    """Draw one channel in gray, three as red, green and blue, others as the mean over channels."""
+    """Return an image as HTML.
+
+    One channel is drawn in gray, and three are drawn as red, green and blue. Of any other number of
+    channels, the mean is drawn in gray.
+    """
     pixels = values if values.shape[0] in (1, 3) else values.mean(0, keepdims=True)
     low, high = float(pixels.min()), float(pixels.max())
     scaled = (255 * (pixels - low) / ((high - low) or 1.0)).astype(np.uint8)

@@ -1,7 +1,7 @@
-"""The tables and values that pages and the API show.
+"""Holds the tables and values that pages and the API show.
 
-Holds the figures of `metrics` with their units, the health rules, the released bundle, federated
-rounds and operating points. Depends on neither HTTP nor HTML.
+These are the figures of `metrics` with their units, the findings of the health rules, the released
+bundle, federated rounds and operating points. The package depends on neither HTTP nor HTML.
 """
 
 __all__ = [

@@ -1,4 +1,7 @@
-"""Makes the tables behind the charts, for pages, the API and CSV. Pure."""
+"""Makes the tables behind the charts, which pages show and the API returns as CSV.
+
+All functions are pure.
+"""
 
 from collections.abc import Iterable
 
@@ -11,7 +14,10 @@ CLOUD = "cloud"
 
 
 def routes_by_time(totals: Totals) -> Table:
-    """Make a table of the answers and fallbacks of every step, by route."""
+    """Build a table of the answers by route, and of the fallbacks, in every step of time.
+
+    A fallback is an answer of the device to an input for which the cloud was asked without success.
+    """
     names = [figures.route for figures in totals.routes]
     columns = [("start_ms", ""), ("start_utc", "start, UTC")]
     columns += [(f"answers_{name}", name) for name in names]
@@ -25,9 +31,10 @@ def routes_by_time(totals: Totals) -> Table:
 
 
 def energy_by_time(totals: Totals) -> Table:
-    """Make a table of the energy per answer of every step, by source and provenance.
+    """Build a table of the energy per answer in every step of time, by source and provenance.
 
-    The energy of a step without answers is None.
+    The provenance is how an energy is known: measured, calibrated or modelled. The energy of a step
+    without answers is None.
     """
     kinds = energy_kinds(totals)
     columns = [("start_ms", ""), ("start_utc", "start, UTC"), ("answers", "answers")]
@@ -51,13 +58,19 @@ def energy_by_time(totals: Totals) -> Table:
 
 
 def energy_kinds(totals: Totals) -> list[tuple[str, str]]:
-    """Return the (source, provenance) pairs of the energies in a time range, sorted."""
+    """Return the (source, provenance) pairs of the energies in a time range, sorted.
+
+    An example of such a pair is ("compute", "measured").
+    """
     in_total = {(entry.source, entry.provenance) for entry in totals.energy}
     return sorted(in_total | {kind for bucket in totals.series for kind in bucket.energy_mj})
 
 
 def energy_by_route(totals: Totals) -> Table:
-    """Make a table of the energy per answer by route, source and provenance."""
+    """Build a table of the energy per answer by route, source and provenance.
+
+    The provenance is how an energy is known: measured, calibrated or modelled.
+    """
     columns = [
         ("route", "route"),
         ("source", "source"),
@@ -81,7 +94,7 @@ def energy_by_route(totals: Totals) -> Table:
 
 
 def latency_by_route(totals: Totals) -> Table:
-    """Make a table of the latency percentiles by route."""
+    """Build a table of the latency percentiles by route."""
     columns = [
         ("route", "route"),
         ("answers", "answers"),
@@ -107,7 +120,7 @@ def latency_by_route(totals: Totals) -> Table:
 
 
 def bundles(view: FleetView) -> Table:
-    """Make a table of the number of devices by the bundle version that they run."""
+    """Build a table of the number of devices by the bundle version that they last reported."""
     columns = [("bundle_version", "bundle"), ("devices", "devices")]
     return table(
         columns, sorted((name or "unknown", count) for name, count in view.bundles.items())
@@ -115,7 +128,10 @@ def bundles(view: FleetView) -> Table:
 
 
 def savings(totals: Totals) -> Table:
-    """Make a table of the energy spent, and of the cost of sending every input, by provenance."""
+    """Build a table of the energy spent and of the energy of sending every input to the cloud.
+
+    Each provenance of the energies (measured, calibrated or modelled) has a row of its own.
+    """
     columns = [
         ("provenance", "provenance"),
         ("spent_mj", "spent, mJ"),
@@ -139,7 +155,7 @@ def savings(totals: Totals) -> Table:
 
 
 def cloud_share(totals: Totals) -> float | None:
-    """Return the share of answers that came from the cloud, 0 to 1; None without answers."""
+    """Return the share (0 to 1) of answers that came from the cloud, or None without answers."""
     if not totals.answers:
         return None
     by_cloud = sum(entry.answers for entry in totals.routes if entry.route == CLOUD)
@@ -147,14 +163,14 @@ def cloud_share(totals: Totals) -> float | None:
 
 
 def answers_per_second(totals: Totals) -> float | None:
-    """Return the rate of answers in the last complete step; None if there is none."""
+    """Return the answers per second in the last complete step, or None if there is no such step."""
     if len(totals.series) < 2:
         return None
     return sum(totals.series[-2].routes.values()) / totals.step_ms * 1000
 
 
 def answers(points: Iterable[AnswerPoint]) -> Table:
-    """Make a table of a device's latest answers, one row for each."""
+    """Build a table of a device's latest answers, with one row for each answer."""
     columns = [
         ("answered_at_ms", ""),
         ("answered_utc", "answered, UTC"),
@@ -183,7 +199,11 @@ def answers(points: Iterable[AnswerPoint]) -> Table:
 
 
 def budget_by_time(points: Iterable[AnswerPoint]) -> Table:
-    """Make a table of a device's budget and resident capacity at each answer."""
+    """Build a table of a device's budget and resident capacity at each answer.
+
+    The budget is what the device could spend then. The resident capacity is the largest size of the
+    model that was loaded.
+    """
     columns = [
         ("answered_at_ms", ""),
         ("answered_utc", "answered, UTC"),

@@ -1,4 +1,4 @@
-"""The sources of the console's figures, and their wiring."""
+"""Holds the sources of the console's figures, and connects them to a cloud."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ from nestling_cloud.telemetry.ingest_status import ReadUplink
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceStart:
-    """How to connect a device to this cloud.
+    """Instructions for connecting a device to this cloud.
 
     Attributes:
-        instruction: what to do, for people.
-        command: shell command.
+        instruction: a text for people that says what to do.
+        command: the shell command to run.
     """
 
     instruction: str
@@ -27,16 +27,16 @@ class DeviceStart:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsoleData:
-    """The sources of what pages and the API show.
+    """The sources of the figures that pages and the API show.
 
     Attributes:
-        repository: holds the released bundles.
-        figures: queries of the store.
-        live: cached queries of the store, shared by all pages.
-        health: finds what is wrong.
-        targets: target offload shares.
-        rounds: federated rounds.
-        start: how to connect a device to this cloud.
+        repository: the repository that holds the released bundles.
+        figures: the queries of the store.
+        live: the cached queries of the store, which all pages share.
+        health: the checks that find what is wrong with the cloud, its fleet and its devices.
+        targets: the target offload shares of the fleet and the devices.
+        rounds: the reader of federated rounds.
+        start: the instructions for connecting a device to this cloud.
     """
 
     repository: Repository
@@ -51,14 +51,14 @@ class ConsoleData:
 def console_parts(
     repository: Repository, store: Store, rounds: Rounds, start: DeviceStart, uplink: ReadUplink
 ) -> ConsoleData:
-    """Wire the console to a cloud.
+    """Return the sources of the console's figures for a cloud.
 
     Args:
-        repository: holds the released bundles.
-        store: holds the receipts.
-        rounds: reads federated rounds.
-        start: how to connect a device to this cloud.
-        uplink: returns the status of the ingest.
+        repository: the repository that holds the released bundles.
+        store: the store that holds the receipts.
+        rounds: the reader of federated rounds.
+        start: the instructions for connecting a device to this cloud.
+        uplink: a function that returns the status of the ingest, which receives what devices send.
     """
     figures = MetricQueries(store)
     live = LiveFigures(figures, lambda: uplink().connected)
@@ -74,12 +74,13 @@ def console_parts(
 
 
 def device_start(*, grpc: str, broker: str, enrolment: str | None) -> DeviceStart:
-    """Return how to connect a device to a cloud.
+    """Return the instructions for connecting a device to a cloud.
 
     Args:
-        grpc: HOST:PORT of inference and delivery.
-        broker: HOST:PORT of the broker.
-        enrolment: HOST:PORT of enrolment, which a cloud with TLS needs; None without TLS.
+        grpc: the HOST:PORT of inference and delivery.
+        broker: the HOST:PORT of the broker.
+        enrolment: the HOST:PORT of enrolment, which devices of a cloud with TLS need; None for a
+            cloud without TLS.
     """
     if enrolment is not None:
         return DeviceStart(

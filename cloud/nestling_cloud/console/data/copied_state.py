@@ -1,4 +1,4 @@
-"""Notices about devices whose state folder was copied."""
+"""Writes the notices about devices whose state folder was copied."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _REMEDY = (
 
 
 def fleet_notice(shared: Sequence[str]) -> str:
-    """Return a notice that names the devices whose identity is shared, "" if there are none."""
+    """Return a notice that names the devices with copied state folders, or "" if there are none."""
     if not shared:
         return ""
     names = ", ".join(shared[:_MOST_NAMES])
@@ -19,7 +19,7 @@ def fleet_notice(shared: Sequence[str]) -> str:
 
 
 def device_notice(copies: int) -> str:
-    """Return a notice about the copies of a device's state folder, "" if there is only one."""
+    """Return a notice about the copies of a device's state folder, or "" if there is only one."""
     if copies <= 1:
         return ""
     return f"{copies} copies of this device's state folder reported in the last hour. {_REMEDY}"

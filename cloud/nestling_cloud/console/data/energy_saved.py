@@ -1,4 +1,7 @@
-"""Energy saved: what a fleet spent, compared with sending every input to the cloud. Pure."""
+"""Computes the energy saved, compared with sending every input to the cloud.
+
+All functions are pure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +10,10 @@ from nestling_cloud.metrics.views import Totals
 
 
 def spent_by_provenance(totals: Totals) -> Mapping[str, float]:
-    """Return the energy of all answers in mJ, summed separately for each provenance."""
+    """Return the energy of all answers in mJ, by provenance.
+
+    Energies of different provenance (measured, calibrated or modelled) are never added.
+    """
     spent: dict[str, float] = {}
     for entry in totals.energy:
         spent[entry.provenance] = spent.get(entry.provenance, 0.0) + entry.energy_mj
@@ -19,10 +25,12 @@ class Savings:
     """Energy and bytes saved, compared with sending every input to the cloud.
 
     Attributes:
-        energy_mj: energy saved; negative if the fleet spent more. None if the energies compared
-            are of different provenance, or are not known for every answer.
-        provenance: provenance of the energy, "" if it is None.
-        size_bytes: bytes saved on the link, sent and received; None if not known for every answer.
+        energy_mj: the energy saved, which is negative if the fleet spent more than it would have
+            spent on sending every input. None if the energies compared are of different provenance,
+            or are not known for every answer.
+        provenance: the provenance of the energy, or "" if the energy is None.
+        size_bytes: the bytes saved on the link, sent and received; None if they are not known for
+            every answer.
     """
 
     energy_mj: float | None
@@ -31,7 +39,7 @@ class Savings:
 
 
 def energy_saved(totals: Totals) -> Savings:
-    """Compute what was saved, compared with sending every input to the cloud."""
+    """Compute the energy and bytes saved, compared with sending every input to the cloud."""
     spent = spent_by_provenance(totals)
     only = totals.cloud_only
     provenances = {*spent, *(entry.provenance for entry in only)}

@@ -1,4 +1,7 @@
-"""Estimates the accuracy and energy at a target offload share. Pure."""
+"""Estimates the accuracy and energy at a target offload share.
+
+All functions are pure.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +18,8 @@ class ExpectedEnergy:
     """Estimated energy of one answer at a target offload share.
 
     Attributes:
-        compute_mj: reported compute energy per answer, by provenance.
-        radio_mj: target share times the reported energy of sending one input, by provenance.
+        compute_mj: the reported energy of computing per answer, by provenance.
+        radio_mj: the target share times the reported energy of sending one input, by provenance.
     """
 
     compute_mj: Mapping[str, float]
@@ -24,13 +27,14 @@ class ExpectedEnergy:
 
 
 def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
-    """Return the accuracy at a target share.
+    """Return the accuracy to expect at a target share.
 
-    Interpolates between operating points exactly as the device interpolates its thresholds.
+    The accuracy is interpolated between the operating points of the curve, exactly as the device
+    interpolates its thresholds.
 
     Args:
-        curve: routing curve of one capacity.
-        offload_share: target share; it is limited to 0 to 1.
+        curve: the routing curve of one capacity (size of the model).
+        offload_share: the target share; it is limited to 0 to 1.
     """
     return point_at(curve, offload_share).accuracy
 
@@ -38,18 +42,20 @@ def expected_accuracy(curve: RoutingCurve, offload_share: float) -> float:
 def mixed_accuracy(
     curves: Sequence[RoutingCurve], residents: Mapping[int, int], offload_share: float
 ) -> float | None:
-    """Return the mean accuracy of devices with different resident capacities.
+    """Return the mean accuracy to expect of devices with different resident capacities.
 
-    Weighs by devices, not by the capacities that answered: in a cascade, small capacities answer
-    the easy inputs of devices whose accuracy is that of the larger resident capacity.
+    Every device counts once, with the accuracy of its resident capacity (the largest size of the
+    model that is loaded). The number of answers of each capacity does not count: in a cascade, a
+    small capacity answers the easy inputs of a device whose accuracy is that of the larger resident
+    capacity.
 
     Args:
-        curves: routing curves by capacity, smallest first.
-        residents: number of devices by resident capacity, 1 to K.
-        offload_share: target share.
+        curves: the routing curves by capacity, smallest first.
+        residents: the number of devices by resident capacity, 1 to K.
+        offload_share: the target share.
 
     Returns:
-        The mean over the devices; None if none has a capacity that `curves` holds.
+        The mean over the devices, or None if no device has a capacity that `curves` holds.
     """
     counts = {k: count for k, count in residents.items() if 1 <= k <= len(curves)}
     total = sum(counts.values())
@@ -63,8 +69,8 @@ def expected_energy(totals: Totals, offload_share: float) -> ExpectedEnergy:
     """Estimate the energy of one answer at a target share.
 
     Args:
-        totals: what the devices reported.
-        offload_share: target share, 0 to 1.
+        totals: the figures that the devices reported.
+        offload_share: the target share, 0 to 1.
     """
     compute: dict[str, float] = {}
     for entry in totals.energy:
@@ -81,11 +87,14 @@ def expected_energy(totals: Totals, offload_share: float) -> ExpectedEnergy:
 
 
 def capacity_of(route: str) -> int | None:
-    """Return the number of the capacity that a route names; None for the cloud."""
+    """Return the number of the capacity that a route names, or None if the route names none.
+
+    A route names the place of an answer: a capacity (size of the model) or the cloud.
+    """
     number = route.removeprefix(_CAPACITY)
     return int(number) if route.startswith(_CAPACITY) and number.isdecimal() else None
 
 
 def capacity_count(routes: Iterable[str]) -> int:
-    """Return the largest capacity that the routes name; 0 if they name none."""
+    """Return the largest capacity that the routes name, or 0 if they name none."""
     return max((capacity_of(route) or 0 for route in routes), default=0)

@@ -1,6 +1,6 @@
-"""Rules that find what is wrong with a fleet or a device. Pure.
+"""Holds the rules that find what is wrong with a fleet or a device.
 
-An empty result means that none of these rules found a problem, not that all is well.
+An empty result means that no rule found a problem, not that all is well. All rules are pure.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _IDLE_MS = 600_000
 
 
 class Severity(Enum):
-    """Severity of a finding, worst first."""
+    """Severity of a finding, from a fault (the worst) to a note."""
 
     FAULT = "fault"  # the fleet, or this device, does not work
     WARNING = "warning"  # a part of it does not work, or soon will not
@@ -30,11 +30,11 @@ class Severity(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One problem.
+    """One problem that was found.
 
     Attributes:
-        severity: how bad it is.
-        text: what is wrong and, where possible, what to do; for people.
+        severity: how bad the problem is.
+        text: a text for people that says what is wrong and, where possible, what to do.
     """
 
     severity: Severity
@@ -43,11 +43,12 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Offloads:
-    """Numbers of inputs of the last few minutes that devices sent to the cloud.
+    """Numbers of inputs that devices sent to the cloud in the last few minutes.
 
     Attributes:
-        answered: answered by the cloud.
-        fallbacks: answered by the device, because the cloud's answer did not arrive in time.
+        answered: the number of inputs that the cloud answered.
+        fallbacks: the number of inputs that the device answered itself, because the cloud's answer
+            did not arrive in time.
     """
 
     answered: int = 0
@@ -59,13 +60,13 @@ class Snapshot:
     """The state of the cloud and its fleet at one moment.
 
     Attributes:
-        now_ms: Unix time of this machine.
-        uplink: status of the ingest.
-        fleet: condition of the devices.
-        desired: bundle version that devices should run, "" if there is none.
-        release_fault: why the released bundle cannot be read, "" if it can.
-        offloads: offloads of the last five minutes.
-        last_round: the last federated round; None if there was none.
+        now_ms: the Unix time of this machine.
+        uplink: the status of the ingest, which receives what devices send.
+        fleet: the condition of the devices.
+        desired: the bundle version that devices should run, or "" if there is none.
+        release_fault: the reason why the released bundle cannot be read, or "" if it can be read.
+        offloads: the numbers of offloads in the last five minutes.
+        last_round: the last federated round, or None if there was none.
     """
 
     now_ms: int
@@ -78,19 +79,19 @@ class Snapshot:
 
 
 def fleet_findings(snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Find what is wrong with a cloud and its fleet, worst first."""
+    """Return the problems of a cloud and its fleet, the worst first."""
     return _worst_first(
         *_of_cloud(snapshot), *_of_devices(snapshot), *_of_rounds(snapshot.last_round)
     )
 
 
 def device_findings(snapshot: Snapshot, row: DeviceRow, losses: Losses) -> tuple[Finding, ...]:
-    """Find what is wrong with a device, or with the cloud that it reports to, worst first.
+    """Return the problems of a device and of the cloud that it reports to, the worst first.
 
     Args:
-        snapshot: state of the cloud and the whole fleet.
-        row: what the device last reported.
-        losses: lost receipts of this device.
+        snapshot: the state of the cloud and the whole fleet.
+        row: the state that the device last reported.
+        losses: the numbers of lost receipts of this device.
     """
     return _worst_first(
         *_of_cloud(snapshot), *_of_device(snapshot, row), *_of_losses(losses, "this device")
@@ -98,7 +99,7 @@ def device_findings(snapshot: Snapshot, row: DeviceRow, losses: Losses) -> tuple
 
 
 def store_finding(err: BaseException) -> Finding:
-    """Make the finding that the store cannot be read."""
+    """Return the finding that the store cannot be read."""
     return _fault(
         f"The store cannot be read, so the figures may be out of date: {_first_line(err)}"
     )

@@ -1,4 +1,4 @@
-"""Reads the input of the rules in `health`, once for all open pages."""
+"""Reads the facts that the health rules need, once for all open pages."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -33,11 +33,11 @@ class HealthFacts:
     """Finds what is wrong with the cloud, its fleet and its devices.
 
     Args:
-        store: holds the receipts.
-        repository: holds the released bundles.
-        rounds: reads federated rounds.
-        live: figures of the last minutes, and the clock.
-        uplink: returns the status of the ingest.
+        store: the store that holds the receipts.
+        repository: the repository that holds the released bundles.
+        rounds: the reader of federated rounds.
+        live: the figures of the last minutes, and the clock.
+        uplink: a function that returns the status of the ingest, which receives what devices send.
     """
 
     def __init__(
@@ -56,11 +56,14 @@ class HealthFacts:
         self._snapshot: TimedCache[Snapshot] = TimedCache()
 
     async def of_fleet(self) -> Findings:
-        """Return what is wrong with the cloud and the fleet, worst first."""
+        """Return the problems of the cloud and the fleet, the worst first."""
         return await self._or_store_finding(self._of_fleet)
 
     async def of_device(self, device: str) -> Findings:
-        """Return what is wrong with a device, worst first; with the fleet if it never reported."""
+        """Return the problems of a device and the cloud, the worst first.
+
+        For a device that has never reported, return the problems of the cloud and the fleet.
+        """
 
         async def read() -> Findings:
             row = await self._live.row(device)

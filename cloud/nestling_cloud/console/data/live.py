@@ -1,4 +1,4 @@
-"""Figures shared by all open pages: read once, however many browsers show them."""
+"""Reads the figures of all open pages once, however many browsers show them."""
 
 import asyncio
 import time
@@ -23,11 +23,11 @@ class DeviceQuery:
     """Selects one page of the table of devices.
 
     Attributes:
-        search: text to find in an id, a board or a bundle version.
-        order_by: field of `DeviceRow` to sort by.
+        search: a text that the id, the board or the bundle version of a device must contain.
+        order_by: the field of `DeviceRow` to sort by.
         descending: whether the largest value comes first.
-        offset: number of devices to skip.
-        limit: most devices on the page.
+        offset: the number of devices to skip.
+        limit: the largest number of devices on the page.
     """
 
     search: str = ""
@@ -38,13 +38,15 @@ class DeviceQuery:
 
 
 class LiveFigures:
-    """Reads figures in threads, off the event loop, and caches each for a short time.
+    """Reads figures, and caches each of them for a short time.
+
+    The figures are read in threads, so that the event loop does not wait for the store.
 
     Args:
-        figures: queries of the store.
-        is_uplink_connected: returns whether the cloud is connected to the broker. While it is not,
-            every device counts as not connected.
-        now_ms: returns the Unix time.
+        figures: the queries of the store.
+        is_uplink_connected: a function that returns whether the cloud is connected to the broker.
+            While the cloud is not connected, every device counts as not connected.
+        now_ms: a function that returns the Unix time.
     """
 
     def __init__(
@@ -62,21 +64,21 @@ class LiveFigures:
         self._devices: TimedCache[tuple[list[DeviceRow], int]] = TimedCache()
 
     async def fleet(self, span: Span) -> FleetView:
-        """Return the figures of the fleet over a span up to now."""
+        """Return the figures of the fleet over a span of time up to now."""
         view = await self._fleet.get(
             span, span.fresh_s, lambda: self._figures.fleet(self.range(span))
         )
         return self._fleet_now(view)
 
     async def device(self, device: str, span: Span) -> DeviceView | None:
-        """Return the figures of a device over a span up to now.
+        """Return the figures of a device over a span of time up to now.
 
         Args:
             device: the device's id.
-            span: span of time up to now.
+            span: the span of time.
 
         Returns:
-            The figures; None if the device has never reported.
+            The figures, or None if the device has never reported.
         """
         view = await self._device.get(
             (device, span),
@@ -86,7 +88,7 @@ class LiveFigures:
         return self._device_now(view)
 
     async def row(self, device: str) -> DeviceRow | None:
-        """Return a device's row of the table of devices; None if it never reported."""
+        """Return the row of a device in the table, or None if the device has never reported."""
         row = await self._row.get(device, _DEVICE_FRESH_S, lambda: self._figures.row(device))
         return None if row is None else self._row_now(row)
 
@@ -114,20 +116,23 @@ class LiveFigures:
 
         Args:
             device: the device's id.
-            time_range: time range of the figures.
+            time_range: the time range of the figures.
 
         Returns:
-            The figures; None if the device has never reported.
+            The figures, or None if the device has never reported.
         """
         return self._device_now(await asyncio.to_thread(self._figures.device, device, time_range))
 
     async def age_ms(self) -> int | None:
-        """Return the age of the first answer; None without any answer."""
+        """Return the age of the first answer, or None if there is no answer."""
         first_ms = await asyncio.to_thread(self._figures.first_ms)
         return None if first_ms is None else self.now_ms() - first_ms
 
     def range(self, span: Span) -> TimeRange:
-        """Return a span's time range up to now; the span "all" begins with the first answer."""
+        """Return the time range of a span up to now.
+
+        The time range of the span "all" begins with the first answer.
+        """
         if span.length_ms is not None:
             return span.until(self.now_ms())
         first_ms, now_ms = self._figures.first_ms(), self.now_ms()
@@ -154,12 +159,14 @@ class TimedCache(Generic[Value]):
         self._values: dict[object, tuple[float, asyncio.Task[Value]]] = {}
 
     async def get(self, key: object, fresh_s: float, read: Callable[[], Value]) -> Value:
-        """Return the value of a key, read in a thread unless the cached one is fresh.
+        """Return the value of a key.
+
+        The value is read in a thread, unless the cached value is still fresh.
 
         Args:
-            key: identifies the value.
-            fresh_s: most age of a cached value.
-            read: reads the value.
+            key: the identifier of the value.
+            fresh_s: the greatest age of a fresh value, in seconds.
+            read: a function that reads the value.
         """
         now_s = time.monotonic()
         read_at_s, reading = self._values.get(key, (-1e9, None))

@@ -1,4 +1,8 @@
-"""Reads the operating point of a device or of the fleet: target, in force, observed."""
+"""Reads the operating point of a device or of the fleet.
+
+That is the target offload share, the share in force on devices, and what was observed since the
+target was changed.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,14 +19,16 @@ _STEP_MS = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class PointState:
-    """The state of an operating point.
+    """The state of the operating point of a device or of the fleet.
 
     Attributes:
-        target: target offload share; None if the devices' own configuration applies.
-        in_force: smallest and largest share that devices reported; None if none reported any.
-        last_change: last change of this target; None if there was none.
-        since: figures since that change; None if there are none.
-        log: last changes of any target, newest first.
+        target: the target offload share; None if the devices' own configuration applies.
+        in_force: the smallest and the largest share that devices reported as in force; None if no
+            device reported a share.
+        last_change: the last change of the target, which for a device may be a change of the
+            fleet's target; None if there was no change.
+        since: the figures since that change; None if there are none.
+        log: the last changes of any target, newest first.
     """
 
     target: float | None
@@ -33,11 +39,11 @@ class PointState:
 
 
 async def read_state(parts: ConsoleData, device: str | None) -> PointState:
-    """Read an operating point.
+    """Return the state of the operating point of a device or of the fleet.
 
     Args:
-        parts: sources of the figures.
-        device: id of the device; None for the whole fleet.
+        parts: the sources of the figures.
+        device: the id of the device, or None for the whole fleet.
     """
     target, last, log = await asyncio.to_thread(_targets, parts, device)
     return PointState(
@@ -52,7 +58,7 @@ async def read_state(parts: ConsoleData, device: str | None) -> PointState:
 def _targets(
     parts: ConsoleData, device: str | None
 ) -> tuple[float | None, TargetChange | None, list[TargetChange]]:
-    """Read the target share, its last change, and the last changes of any target."""
+    """Return the target share, its last change, and the last changes of any target."""
     targets = parts.targets
     target = targets.for_fleet() if device is None else targets.for_device(device)
     last = targets.log(devices={device, None}, limit=1)

@@ -15,13 +15,14 @@ from nestling_cloud.console.data.units import number
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """A released bundle.
+    """A released bundle, as pages and the API show it.
 
     Attributes:
-        overview: what `nestling-cloud bundle show --json` prints.
-        signature: shape, channels and units of the inputs, and the names of the classes.
-        curves: routing curve of each capacity, smallest first; empty if they cannot be read.
-        calibration_inputs: number of calibration inputs that the curves were computed from.
+        overview: the overview that `nestling-cloud bundle show --json` prints.
+        signature: the shape, channels and units of the inputs, and the names of the classes.
+        curves: the routing curve of each capacity (size of the model), smallest first; empty if the
+            curves cannot be read or used.
+        calibration_inputs: the number of calibration inputs that the curves were computed from.
     """
 
     overview: dict[str, Any]
@@ -37,11 +38,14 @@ class Models:
 
     @property
     def nest(self) -> int:
-        """Return the number of capacities."""
+        """Return the number of capacities (sizes of the nested model)."""
         return len(self.overview["capacities"])
 
     def class_name(self, index: int | None) -> str:
-        """Return the name of a class, "class N" if it has no name, "none" if `index` is None."""
+        """Return the name of a class.
+
+        A class without a name gives "class N", and an `index` of None gives "none".
+        """
         if index is None:
             return "none"
         names = self.signature.classes
@@ -49,7 +53,7 @@ class Models:
 
 
 def models_of(repository: Repository) -> Models | None:
-    """Read the released bundle; return None if there is none or it cannot be read."""
+    """Return the released bundle, or None if there is none or it cannot be read."""
     try:
         return read_models(repository)
     except RepositoryError:
@@ -57,7 +61,7 @@ def models_of(repository: Repository) -> Models | None:
 
 
 def desired_version(repository: Repository) -> str:
-    """Return the version of the bundle that devices should run, "" if it is unknown."""
+    """Return the version of the bundle that devices should run, or "" if it is unknown."""
     try:
         desired = repository.desired()
     except RepositoryError:
@@ -66,11 +70,12 @@ def desired_version(repository: Repository) -> str:
 
 
 def bundle_note(running: str, desired: str) -> str:
-    """Return the remark beside the bundle that a device runs.
+    """Return a remark on whether a device runs the bundle that it should run.
 
     Args:
-        running: version that the device reported, "" if it has not reported one.
-        desired: version that it should run, "" if it is unknown.
+        running: the version that the device reported, or "" if it has not reported one.
+        desired: the version that the device should run, or "" if that is unknown; the remark is
+            then empty.
     """
     if not desired:
         return ""
@@ -78,10 +83,10 @@ def bundle_note(running: str, desired: str) -> str:
 
 
 def read_models(repository: Repository) -> Models:
-    """Read the released bundle.
+    """Return the released bundle.
 
     Raises:
-        RepositoryError: nothing has been released, or a part is missing or damaged.
+        RepositoryError: nothing has been released, or a part of the bundle is missing or damaged.
     """
     manifest = repository.manifest()
     calibration = _calibration(repository, manifest.calibration.sha256)
@@ -95,13 +100,16 @@ def read_models(repository: Repository) -> Models:
 
 
 def measured_on(models: Models) -> str:
-    """Return a phrase that says what the accuracies of a bundle were measured on."""
+    """Return a phrase that names the inputs on which the accuracies of a bundle were measured."""
     inputs = f"{number(models.calibration_inputs)} " if models.calibration_inputs else ""
     return f"on {inputs}calibration inputs when the bundle was built"
 
 
 def capacities_table(models: Models) -> Table:
-    """Make a table of the sizes, work and calibration accuracy of every capacity."""
+    """Build a table of the sizes, the work and the calibration accuracy of every capacity.
+
+    A capacity is one size of the nested model. Its work is the number of multiply-accumulates.
+    """
     columns = [
         ("capacity", "capacity"),
         ("calibration_accuracy", ""),
@@ -125,7 +133,11 @@ def capacities_table(models: Models) -> Table:
 
 
 def curves_table(models: Models) -> Table:
-    """Make a table of the operating points of every capacity."""
+    """Build a table of the operating points of every capacity.
+
+    An operating point is the pair of thresholds for one target offload share, with the accuracy
+    that the thresholds gave on the calibration inputs.
+    """
     columns = [
         ("capacity", "capacity"),
         ("offload_share", "target offload share"),

@@ -1,4 +1,4 @@
-"""Types, tables and texts for the page of federated rounds."""
+"""Holds the types, the tables and the texts for the page of federated rounds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from nestling_cloud.console.data.units import time_utc
 
 @dataclass(frozen=True, kw_only=True)
 class DroppedClient:
-    """A client whose update was not used.
+    """A client that was left out of a federated round.
 
     Attributes:
         device: the device's id.
-        reason: why it was left out.
+        reason: the reason why the client was left out.
     """
 
     device: str
@@ -23,23 +23,24 @@ class DroppedClient:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundView:
-    """One federated round.
+    """One federated round, in which devices train the model on their own data.
 
     Attributes:
-        run: name of the run that it belongs to.
-        number: number of the round in its run, from 1.
-        place: number of the round over all runs, from 1.
-        ended_at_ms: Unix time of its end.
-        invited: number of clients that were asked to train.
-        used: number of clients whose updates were averaged.
-        examples: number of training examples behind these updates.
-        calibration_accuracy: accuracy of each capacity after the round, 0 to 1, smallest capacity
-            first; measured on the cloud's calibration inputs, not on the fleet's. Empty if the
-            round was not evaluated.
-        dropped: clients that were left out.
-        averaged: whether the model changed; it does not if too few updates could be used.
-        bundle_version: bundle that was released after the round, "" if none was.
-        verdict: in the last round of a run, why its model was or was not released.
+        run: the name of the run that the round belongs to.
+        number: the number of the round in its run, from 1.
+        place: the number of the round over all runs, from 1.
+        ended_at_ms: the Unix time at which the round ended.
+        invited: the number of clients that were asked to train.
+        used: the number of clients whose updates were averaged.
+        examples: the number of training examples behind these updates.
+        calibration_accuracy: the accuracy of each capacity (size of the model) after the round, 0
+            to 1, smallest capacity first. It is measured on the cloud's calibration inputs, not on
+            the fleet's. Empty if the round was not evaluated.
+        dropped: the clients that were left out.
+        averaged: whether the model changed; it does not change if too few updates could be used.
+        bundle_version: the bundle that was released after the round, or "" if none was released.
+        verdict: the reason why the model of the run was or was not released, given in the last
+            round of the run; "" in other rounds.
     """
 
     run: str
@@ -65,7 +66,7 @@ class Rounds(Protocol):
 
 
 def rounds_table(rounds: Sequence[RoundView]) -> Table:
-    """Make a table of the participation and accuracy of each round."""
+    """Build a table of the clients and the accuracy of each round."""
     capacities = max((len(one.calibration_accuracy) for one in rounds), default=0)
     columns = [
         ("run", "run"),
@@ -98,7 +99,7 @@ def rounds_table(rounds: Sequence[RoundView]) -> Table:
 
 
 def dropped_table(rounds: Sequence[RoundView]) -> Table:
-    """Make a table of the clients that were left out, with the reasons."""
+    """Build a table of the clients that were left out, with the reasons."""
     columns = [("run", "run"), ("round", "round"), ("device", "device"), ("reason", "reason")]
     rows = (
         (one.run, one.number, client.device, client.reason)
@@ -109,7 +110,7 @@ def dropped_table(rounds: Sequence[RoundView]) -> Table:
 
 
 def last_round_summary(last: RoundView) -> str:
-    """Return a sentence on how the last round ended."""
+    """Return a sentence that says how the last round ended."""
     if not last.averaged:
         end = "the model did not change, because too few updates could be used"
     elif last.bundle_version:
@@ -123,7 +124,10 @@ def last_round_summary(last: RoundView) -> str:
 
 
 def accuracy_lines(rounds: Sequence[RoundView]) -> Mapping[int, Sequence[tuple[float, float]]]:
-    """Return (place, accuracy) pairs by capacity, over the rounds of all runs."""
+    """Return the accuracies after all rounds, as (place, accuracy) pairs by capacity.
+
+    The place is the number of the round over all runs.
+    """
     lines: dict[int, list[tuple[float, float]]] = {}
     for one in rounds:
         for capacity, accuracy in enumerate(one.calibration_accuracy, start=1):

@@ -10,7 +10,7 @@ class StoredRounds:
     """Implements the console's `Rounds` with the log of rounds.
 
     Args:
-        log: the log; it must stay open while this object is used.
+        log: the log of rounds, which must stay open while this object is used.
     """
 
     def __init__(self, log: RoundLog) -> None:

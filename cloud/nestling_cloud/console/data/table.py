@@ -1,4 +1,4 @@
-"""The table of figures behind a chart, for pages, the API and CSV."""
+"""Holds the table of figures behind a chart, and formats it as CSV."""
 
 import csv
 import io
@@ -12,11 +12,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column.
+    """One column of a table.
 
     Attributes:
-        key: name in CSV and JSON, with the unit.
-        label: heading on a page, with the unit; "" for a column that only programs read.
+        key: the name of the column for programs, with the unit.
+        label: the heading on a page, with the unit; "" for a column that only programs read.
     """
 
     key: str
@@ -25,11 +25,11 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows of figures.
+    """A table of figures.
 
     Attributes:
         columns: the columns.
-        rows: one cell for each column; None where a figure is missing.
+        rows: the rows, with one cell for each column; a cell is None where a figure is missing.
     """
 
     columns: tuple[Column, ...]
@@ -37,11 +37,11 @@ class Table:
 
 
 def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Cell]]) -> Table:
-    """Make a table.
+    """Build a table.
 
     Args:
-        columns: key and label of each column.
-        rows: one cell for each column.
+        columns: the key and the label of each column.
+        rows: the rows, with one cell for each column.
     """
     return Table(
         columns=tuple(Column(key=key, label=label) for key, label in columns),
@@ -54,7 +54,10 @@ _TIMES = ("ms", "utc")
 
 
 def is_empty(content: Table) -> bool:
-    """Return whether a table has no figures: no rows, or only times, zeros and None."""
+    """Return whether a table has no figures.
+
+    Times, zeros, empty texts and None do not count as figures.
+    """
     figures = [
         index
         for index, column in enumerate(content.columns)
@@ -64,7 +67,10 @@ def is_empty(content: Table) -> bool:
 
 
 def as_csv(lines: Iterable[Sequence[Cell]]) -> str:
-    """Format lines as CSV (RFC 4180), with an apostrophe before texts that look like formulas."""
+    """Format lines as CSV (RFC 4180).
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front of it.
+    """
     text = io.StringIO()
     # Every text is quoted: in many locales a spreadsheet also separates cells at semicolons, and
     # would find a formula behind one.

@@ -1,4 +1,4 @@
-"""The spans of time that a page offers, all of them up to now."""
+"""Defines the spans of time that pages offer, all of which end now."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from nestling_cloud.store.time_range import TimeRange
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """One span of time.
+    """A span of time that ends now.
 
     Attributes:
-        name: name in URLs.
-        label: name on pages.
-        length_ms: length; None for all times.
-        fresh_s: how long its figures are cached.
+        name: the name in URLs.
+        label: the name on pages.
+        length_ms: the length; None for the span of all times.
+        fresh_s: the number of seconds for which figures of this span are cached.
     """
 
     name: str
@@ -31,7 +31,10 @@ class Span:
         )
 
     def until(self, now_ms: int) -> TimeRange:
-        """Return the time range up to now; all times begin with the Unix epoch."""
+        """Return the time range of this span up to now.
+
+        The span of all times begins with the Unix epoch.
+        """
         since_ms = 0 if self.length_ms is None else now_ms - self.length_ms
         return TimeRange(since_ms=max(0, since_ms), until_ms=now_ms + 1)
 
@@ -48,12 +51,12 @@ DEFAULT_SPAN = SPANS["1h"]
 
 
 def span_named(name: str, age_ms: int | None) -> Span:
-    """Return the span of a name, or a default.
+    """Return the span with a name, or a default if there is no span with that name.
 
     Args:
-        name: name in the URL.
-        age_ms: age of the first answer, None without any; for an unknown name it decides between
-            five minutes and one hour.
+        name: the name in the URL.
+        age_ms: the age of the first answer, or None if there is no answer. The default is five
+            minutes if the first answer is younger than that, otherwise one hour.
     """
     young = age_ms is not None and age_ms < 5 * 60_000
     return SPANS.get(name, SPANS["5m"] if young else DEFAULT_SPAN)

@@ -13,7 +13,11 @@ NOTHING = "\u2013"
 
 
 def number(value: float) -> str:
-    """Format a number with three significant digits; whole numbers in groups of three digits."""
+    """Format a number with three significant digits.
+
+    Whole numbers, and numbers from 1000 on, get all digits before the decimal point, in groups of
+    three.
+    """
     if not math.isfinite(value):
         return NOTHING
     if value == round(value) or abs(value) >= 1000:
@@ -28,7 +32,14 @@ def energy(energy_mj: float) -> str:
 
 
 def energies(by_source: Mapping[str, Mapping[str, float]]) -> str:
-    """Format energies in mJ by source and provenance, as one sum if all are of one provenance."""
+    """Format energies by source and provenance.
+
+    Energies that are all of one provenance (measured, calibrated or modelled) are shown as one sum.
+    Otherwise each energy is shown with its source and provenance.
+
+    Args:
+        by_source: the energies in mJ by source, and for each source by provenance.
+    """
     parts = [
         (source, provenance, energy_mj)
         for source, of_source in by_source.items()
@@ -71,8 +82,8 @@ def age(then_ms: int, now_ms: int) -> str:
     """Format how long ago something was, such as "4 min ago".
 
     Args:
-        then_ms: Unix time of the event.
-        now_ms: Unix time now.
+        then_ms: the Unix time of the event.
+        now_ms: the Unix time now.
     """
     seconds = max(0.0, (now_ms - then_ms) / 1000)
     for factor, unit in _AGES_S:
@@ -82,7 +93,7 @@ def age(then_ms: int, now_ms: int) -> str:
 
 
 def time_utc(at_ms: int) -> str:
-    """Format a Unix time as date and time, UTC."""
+    """Format a Unix time in milliseconds as date and time in UTC."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 

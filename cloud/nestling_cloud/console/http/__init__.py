@@ -1,6 +1,7 @@
-"""What all routes share: error pages, problem objects, security headers, HEAD and deadlines.
+"""Holds the HTTP code that all routes of the console share.
 
-Imports no other room of the console.
+The package makes error pages and problem objects, adds security headers, answers HEAD requests and
+closes connections that miss a deadline. It imports no other package of the console.
 """
 
 __all__ = [

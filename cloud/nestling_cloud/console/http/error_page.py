@@ -1,4 +1,7 @@
-"""Error pages: plain HTML in the style of the login page, with a link to the fleet's page."""
+"""Makes the pages that the console shows for errors.
+
+An error page is plain HTML in the style of the login page, with a link to the fleet's page.
+"""
 
 import html
 from http import HTTPStatus
@@ -22,13 +25,16 @@ _DEFAULT_TEXTS = {
 def error_page(
     status: int, accept: str, text: str = "", headers: dict[str, str] | None = None
 ) -> Response:
-    """Make the response to a failed request: a page for browsers, a line of text for others.
+    """Return the response to a failed request.
+
+    The response is a page if the client accepts HTML, otherwise a line of text.
 
     Args:
-        status: HTTP status.
-        accept: Accept header of the request.
-        text: what is wrong and what to do; "" for a text that fits the status.
-        headers: HTTP headers to send as well.
+        status: the HTTP status.
+        accept: the Accept header of the request.
+        text: a message that says what is wrong and what to do; "" for a default that fits the
+            status.
+        headers: further HTTP headers of the response.
     """
     http_status = HTTPStatus(status)
     message = text or _DEFAULT_TEXTS.get(http_status, http_status.description or http_status.phrase)
@@ -38,7 +44,10 @@ def error_page(
 
 
 def add_error_pages(app: FastAPI) -> None:
-    """Make an app answer errors with a page, and below /api with a problem object."""
+    """Make an app answer errors with pages.
+
+    Below /api, the app answers errors with problem objects (RFC 9457) instead.
+    """
 
     async def http_error(request: Request, err: Exception) -> Response:
         assert isinstance(err, HTTPException)

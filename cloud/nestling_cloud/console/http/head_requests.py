@@ -7,7 +7,7 @@ class HeadAsGet:
     """ASGI middleware that answers HEAD with the status and headers of GET, and no body.
 
     Args:
-        app: the application; it never receives HEAD.
+        app: the application, which never receives HEAD.
     """
 
     def __init__(self, app: ASGIApp) -> None:

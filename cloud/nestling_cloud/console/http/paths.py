@@ -1,4 +1,4 @@
-"""URL paths that several parts of the console use."""
+"""Holds the URL paths that several parts of the console use."""
 
 API = "/api/"
 HEALTH = "/healthz"

@@ -1,4 +1,7 @@
-"""Problem objects (RFC 9457): errors of the API that say what is wrong and what to do."""
+"""Answers failed requests of the API with problem objects (RFC 9457).
+
+A problem object says what is wrong and what to do.
+"""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,13 +17,13 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(BaseModel):
-    """Body of every error of the API.
+    """The body of every error response of the API, a problem object (RFC 9457).
 
     Attributes:
         type: always "about:blank", since the HTTP status identifies the problem.
-        title: phrase of the HTTP status.
-        status: HTTP status.
-        detail: what is wrong and what to do, for people.
+        title: the phrase of the HTTP status, such as "Not Found".
+        status: the HTTP status.
+        detail: a text for people that says what is wrong and what to do.
     """
 
     type: str = "about:blank"
@@ -30,12 +33,12 @@ class Problem(BaseModel):
 
 
 class RequestError(CloudError):
-    """A request that cannot be answered; its text says what to request instead.
+    """Raised when a request cannot be answered.
 
     Args:
-        status: HTTP status.
-        detail: what is wrong and what to do, for people.
-        headers: HTTP headers to send as well.
+        status: the HTTP status.
+        detail: a text for people that says what is wrong and what to do.
+        headers: further HTTP headers of the response.
     """
 
     def __init__(
@@ -47,12 +50,12 @@ class RequestError(CloudError):
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Make the response to a failed request.
+    """Return a problem object as the response to a failed request.
 
     Args:
-        status: HTTP status.
-        detail: what is wrong and what to do, for people.
-        headers: HTTP headers to send as well.
+        status: the HTTP status.
+        detail: a text for people that says what is wrong and what to do.
+        headers: further HTTP headers of the response.
     """
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
     return JSONResponse(body.model_dump(), status, headers, media_type=MEDIA_TYPE)

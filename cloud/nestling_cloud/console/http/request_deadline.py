@@ -1,6 +1,6 @@
 """Closes connections to the console whose client never completes a request.
 
-uvicorn itself waits forever for a request to begin, to end, and for its body.
+uvicorn itself waits forever for the beginning, the end and the body of a request.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ _POLL_S = 1.0
 
 
 async def close_overdue_connections(connections: Callable[[], Collection[Any]]) -> None:
-    """Close connections that have missed the deadline, until cancelled.
+    """Keep closing the connections that have missed the deadline, until cancelled.
 
     Args:
-        connections: returns uvicorn's protocol objects. Those of websockets, which have no
-            requests, are ignored.
+        connections: a function that returns uvicorn's protocol objects, one for each connection.
+            The objects of websockets are ignored, because websockets have no requests.
     """
     since: dict[tuple[Any, Any], float] = {}
     while True:

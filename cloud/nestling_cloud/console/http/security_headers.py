@@ -1,4 +1,7 @@
-"""Adds security headers to every response, and a nonce to every script of a page."""
+"""Adds security headers to every response.
+
+Every script of a page also gets a nonce, a random value without which browsers do not run it.
+"""
 
 import secrets
 from collections.abc import Mapping
@@ -37,7 +40,7 @@ class SecurityHeaders:
 
     Args:
         app: the application.
-        secure: whether the console uses TLS; if so, a header makes browsers use only TLS.
+        secure: whether the console uses TLS; if so, a header makes browsers use only HTTPS.
     """
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
@@ -54,7 +57,10 @@ class SecurityHeaders:
 
 
 class _Answer:
-    """One response; a page is held back until its whole body has arrived."""
+    """Sends one response with the security headers.
+
+    A page is held back until its whole body has arrived, so that its scripts can be given a nonce.
+    """
 
     def __init__(self, send: Send, always: Mapping[str, str]) -> None:
         self._send = send

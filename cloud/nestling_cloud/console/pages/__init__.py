@@ -1,6 +1,7 @@
-"""The console's pages, one module for each, and the elements that they are built from.
+"""Holds the console's pages, one module for each, and the elements that they are built from.
 
-Imports `console.charts`, `console.data`, `console.auth` and `console.http`.
+Of the console's packages, this one may import `console.charts`, `console.data`, `console.auth` and
+`console.http`.
 """
 
 __all__ = ["api", "device", "fleet", "frame", "models", "operating_point", "rounds"]

@@ -1,4 +1,4 @@
-"""The page that describes the REST API."""
+"""Builds the page that describes the REST API."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +17,9 @@ async def show(request: Request, app: FastAPI, parts: ConsoleData) -> None:
     """Build the page from the OpenAPI description.
 
     Args:
-        request: request for the page.
+        request: the request for the page.
         app: the application whose API to describe.
-        parts: sources of the figures.
+        parts: the sources of the figures.
     """
     base = str(request.base_url).rstrip("/")
     with frame(request, "/api", parts.health.of_fleet) as banner:

@@ -1,4 +1,7 @@
-"""The banner at the top of a page: what is wrong, and whether the page is live."""
+"""Shows the banner at the top of a page.
+
+The banner says what is wrong, and whether the page still receives anything from the cloud.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -52,7 +55,7 @@ class Banner:
     """Shows what is wrong, above everything else on a page.
 
     Args:
-        read: returns what is wrong now, worst first.
+        read: a function that returns what is wrong now, the worst first.
     """
 
     def __init__(self, read: ReadFindings) -> None:
@@ -69,12 +72,12 @@ class Banner:
     ) -> None:
         """Refresh the page and this banner now, and then periodically.
 
-        If the figures cannot be read, the banner says that they are out of date, and the page
-        keeps trying.
+        If the figures cannot be read, the banner says that they are out of date, and the page keeps
+        trying.
 
         Args:
-            refresh: shows new figures; None for a page without any.
-            every_s: time between two refreshes.
+            refresh: a function that shows new figures, or None for a page without figures.
+            every_s: the number of seconds between two refreshes.
         """
 
         async def tick() -> None:
@@ -103,7 +106,10 @@ class Banner:
         return tuple(finding for finding in await self._read() if finding not in failed)
 
     def _logged_once(self, finding: Finding, err: Exception) -> Finding:
-        """Log a failure once, not at every refresh while it lasts; return the finding."""
+        """Return the finding of a failure, and log the failure.
+
+        A failure that lasts is logged once, not at every refresh.
+        """
         if repr(err) != self._logged:
             self._logged = repr(err)
             _LOG.error("console: a page could not be refreshed", exc_info=err)

@@ -1,4 +1,4 @@
-"""The page of a device."""
+"""Builds the page of a device."""
 
 import asyncio
 from functools import partial
@@ -40,9 +40,9 @@ async def show(request: Request, parts: ConsoleData, device: str) -> None:
     """Build the page and keep it up to date.
 
     Args:
-        request: request for the page.
-        parts: sources of its figures.
-        device: id of the device, which need not have reported yet.
+        request: the request for the page.
+        parts: the sources of the figures.
+        device: the id of the device, which need not have reported yet.
     """
     models = await asyncio.to_thread(models_of, parts.repository)
     page = _DevicePage(request, parts, device, models, await parts.live.age_ms())
@@ -173,7 +173,7 @@ class _Panels:
 
 
 class _Latest:
-    """Table of the latest answers, one line for each."""
+    """Table of the device's latest answers, with one line for each answer."""
 
     def __init__(self, models: Models | None) -> None:
         self._models = models

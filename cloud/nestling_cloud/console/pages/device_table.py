@@ -1,4 +1,4 @@
-"""The table of devices, shown one page at a time so that a fleet of any size fits."""
+"""Shows the table of devices one page at a time, so that a fleet of any size fits."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,7 +37,7 @@ class DeviceTable:
     """Table of devices that is searched, sorted and paged on the server.
 
     Args:
-        live: reads the rows.
+        live: the source of the rows.
     """
 
     def __init__(self, live: LiveFigures) -> None:
@@ -141,7 +141,10 @@ class _Row:
             ]
 
     def show(self, row: DeviceRow | None, now_ms: int, *, keep: bool) -> None:
-        """Show a device; without one, hide the line, keeping its height if `keep` is set."""
+        """Show a device, or hide this line if there is no device.
+
+        A hidden line keeps its height if `keep` is set.
+        """
         self._line.set_visibility(row is not None or keep)
         self._line.classes(add="gone" if row is None else "", remove="" if row is None else "gone")
         if row is None:

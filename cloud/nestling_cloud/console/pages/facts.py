@@ -1,4 +1,4 @@
-"""A list of names and values, one on each line."""
+"""Shows a list of names and values, with one name and its value on each line."""
 
 from nestling_cloud.console.data.units import NOTHING
 from nestling_cloud.console.pages.markup import Text, block
@@ -8,7 +8,7 @@ class FactList:
     """List of names and values.
 
     Args:
-        names: names to show, by key.
+        names: the names to show, by key.
     """
 
     def __init__(self, names: dict[str, str]) -> None:
@@ -24,7 +24,7 @@ class FactList:
         """Change a value.
 
         Args:
-            key: key of the value.
+            key: the key of the value.
             text: the new value.
         """
         self._values[key].show(text)

@@ -1,4 +1,4 @@
-"""The page of the fleet."""
+"""Builds the page of the fleet."""
 
 import asyncio
 
@@ -26,8 +26,8 @@ async def show(request: Request, parts: ConsoleData) -> None:
     """Build the page and keep it up to date.
 
     Args:
-        request: request for the page.
-        parts: sources of its figures.
+        request: the request for the page.
+        parts: the sources of the figures.
     """
     models = await asyncio.to_thread(models_of, parts.repository)
     page = _FleetPage(request, parts, await parts.live.age_ms(), models.nest if models else 0)

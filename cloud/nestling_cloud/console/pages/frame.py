@@ -1,4 +1,8 @@
-"""The frame of every page: the bar with its links, the heading and the choice of a time span."""
+"""Builds the frame that all pages share.
+
+The frame holds the bar with its links, the heading, and the choice of a time span on the pages that
+need one.
+"""
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
@@ -44,7 +48,7 @@ _LEAVE_WITH_SESSION = f"""
 
 
 def style_sheet() -> str:
-    """Return the console's style sheet, with the palette filled in."""
+    """Return the console's style sheet, with the colors of the palette filled in."""
     text = (resources.files("nestling_cloud.console") / "assets" / "console.css").read_text("utf-8")
     return text.replace("LIGHT_COLOURS", css_variables(dark=False)).replace(
         "DARK_COLOURS", css_variables(dark=True)
@@ -53,15 +57,17 @@ def style_sheet() -> str:
 
 @contextmanager
 def frame(request: Request, current: str, findings: ReadFindings) -> Iterator[Banner]:
-    """Lay out a page; elements made inside the block become its main part.
+    """Lay out a page.
+
+    Elements made inside the `with` block become the main part of the page.
 
     Args:
-        request: request for the page.
-        current: path of the entry in the bar to mark as current.
-        findings: returns what is wrong with the subject of the page.
+        request: the request for the page.
+        current: the path of the entry in the bar to mark as current.
+        findings: a function that returns what is wrong with the subject of the page.
 
     Yields:
-        The banner at the top of the page; call its `keep_fresh`.
+        The banner at the top of the page. The caller must call its `keep_fresh`.
     """
     ui.add_head_html(f'<link rel="stylesheet" href="{STYLE_PATH}">')
     ui.add_body_html(_LEAVE_WITH_SESSION)
@@ -86,13 +92,15 @@ def frame(request: Request, current: str, findings: ReadFindings) -> Iterator[Ba
 
 @contextmanager
 def heading(title: str) -> Iterator[Text]:
-    """Add the head of a page; elements made inside the block appear beside the title.
+    """Add the head of a page.
+
+    Elements made inside the `with` block appear beside the title.
 
     Args:
-        title: title of the page.
+        title: the title of the page.
 
     Yields:
-        The line below the title.
+        The line of text below the title.
     """
     with block("div", "head"):
         with block("div"):
@@ -102,12 +110,14 @@ def heading(title: str) -> Iterator[Text]:
 
 
 class SpanChoice:
-    """Buttons to choose a time span; the page's URL holds the choice.
+    """Buttons to choose a time span.
+
+    The URL of the page holds the choice.
 
     Args:
-        request: request for the page; its URL may hold a choice.
-        age_ms: age of the first answer, None without any; it decides the default.
-        changed: called when the choice has changed.
+        request: the request for the page; its URL may hold a choice.
+        age_ms: the age of the first answer, or None if there is no answer; it decides the default.
+        changed: a function that is called when the choice has changed.
     """
 
     def __init__(

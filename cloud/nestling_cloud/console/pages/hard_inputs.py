@@ -1,4 +1,4 @@
-"""The panel of inputs that a device sent to the cloud, with both answers."""
+"""Shows the inputs that a device sent to the cloud, with the answers of both."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,11 @@ _SHOWN = 12
 
 
 class HardInputsPanel:
-    """Shows the newest hard inputs as pictures.
+    """Shows the newest hard inputs (those sent to the cloud) as pictures.
 
     Args:
-        models: names the channels and classes; None if no bundle can be read.
+        models: the released bundle, which names the channels and classes; None if no bundle can be
+            read.
     """
 
     def __init__(self, models: Models | None) -> None:
@@ -34,7 +35,7 @@ class HardInputsPanel:
 
         Args:
             inputs: the inputs, newest first.
-            now_ms: Unix time.
+            now_ms: the Unix time now.
         """
         self._note.show(_note(inputs, now_ms))
         newest = tuple(inputs[:_SHOWN])

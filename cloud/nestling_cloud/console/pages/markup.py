@@ -1,4 +1,7 @@
-"""Plain HTML elements for NiceGUI pages; they change in place, so nothing jumps or loses focus."""
+"""Holds the plain HTML elements that the pages are built from.
+
+The elements change in place, so that nothing on a page jumps or loses focus.
+"""
 
 from collections.abc import Callable
 
@@ -18,9 +21,9 @@ class Text(TextElement):
     """HTML element with a text.
 
     Args:
-        tag: HTML tag.
-        text: content of the element.
-        classes: classes of the style sheet.
+        tag: the HTML tag.
+        text: the content of the element.
+        classes: the classes of the style sheet.
     """
 
     def __init__(self, tag: str, text: str = "", classes: str = "") -> None:
@@ -28,18 +31,21 @@ class Text(TextElement):
         self.classes(classes)
 
     def show(self, text: str) -> None:
-        """Change the text; send nothing to the browser if it is the same."""
+        """Change the text.
+
+        If the text is the same as before, nothing is sent to the browser.
+        """
         if text != self.text:
             self.set_text(text)
 
 
 def block(tag: str, classes: str = "", **props: str) -> ui.element:
-    """Make an element that holds others.
+    """Build an element that holds other elements.
 
     Args:
-        tag: HTML tag.
-        classes: classes of the style sheet.
-        props: HTML attributes; underscores in their names become dashes.
+        tag: the HTML tag.
+        classes: the classes of the style sheet.
+        props: the HTML attributes; underscores in their names become dashes.
     """
     element = ui.element(tag).classes(classes)
     for name, value in props.items():
@@ -48,12 +54,12 @@ def block(tag: str, classes: str = "", **props: str) -> ui.element:
 
 
 def link(text: str, href: str, classes: str = "") -> Text:
-    """Make a link.
+    """Build a link.
 
     Args:
-        text: text of the link.
-        href: address that it leads to.
-        classes: classes of the style sheet.
+        text: the text of the link.
+        href: the address that the link leads to.
+        classes: the classes of the style sheet.
     """
     element = Text("a", text, classes)
     element.props["href"] = href
@@ -61,11 +67,13 @@ def link(text: str, href: str, classes: str = "") -> Text:
 
 
 class Tile:
-    """One figure with a name above and a remark below; use it in a block of class `tiles`.
+    """One figure with a name above and a remark below.
+
+    A tile belongs in a block of the class `tiles`.
 
     Args:
-        name: name of the figure.
-        key: value of `data-figure`, for tests.
+        name: the name of the figure.
+        key: the value of `data-figure`, for tests.
         small: whether the figure is long and needs a smaller font.
     """
 
@@ -89,11 +97,12 @@ class Tile:
 
 
 class Grid:
-    """Table on a page, updated row by row.
+    """Table on a page, which is updated row by row.
 
     Args:
-        label: name of the table for screen readers.
-        figures: whether every text in it is a figure with a unit, to be aligned to the right.
+        label: the name of the table for screen readers.
+        figures: whether every text in the table is a figure with a unit, to be aligned to the
+            right.
     """
 
     def __init__(self, label: str, *, figures: bool = False) -> None:
@@ -107,7 +116,10 @@ class Grid:
         self._is_text: tuple[bool, ...] = ()
 
     def show(self, table: Table) -> None:
-        """Replace the content by that of a table; columns without a label are left out."""
+        """Show a table in place of the previous one.
+
+        Columns without a label are left out.
+        """
         is_text = self._text_columns(table)
         if table.columns != self._columns or is_text != self._is_text:
             self._columns, self._is_text = table.columns, is_text
@@ -149,13 +161,13 @@ def cell_text(cell: Cell) -> str:
 
 
 class ChartPanel:
-    """Chart with its data table and a link to the same figures as CSV below it.
+    """Chart with its data table below it, and with a link to the same figures as CSV.
 
     Args:
-        title: what the chart shows.
-        note: how to read it.
-        key: value of `data-panel`, for tests and style sheets.
-        href: address of the CSV.
+        title: the title, which says what the chart shows.
+        note: the note on how to read the chart.
+        key: the value of `data-panel`, for tests and style sheets.
+        href: the address of the CSV.
         wide: whether the panel takes the whole width.
     """
 
@@ -186,8 +198,8 @@ class ChartPanel:
 
         Args:
             table: the figures.
-            draw: makes the chart options of a table.
-            query: query that makes the CSV link return the same figures.
+            draw: a function that makes the chart options of a table.
+            query: the query of a URL, with which the CSV link returns the same figures.
         """
         href = f"{self._href}?{query}" if query else self._href
         if self._link.props["href"] != href:
@@ -196,7 +208,7 @@ class ChartPanel:
             self.draw(table, draw(table))
 
     def draw(self, table: Table, options: Options) -> None:
-        """Draw a table whose chart also depends on something else.
+        """Draw a chart that does not depend on its table alone.
 
         Args:
             table: the figures.

@@ -1,4 +1,4 @@
-"""The page of the released bundle."""
+"""Builds the page of the released bundle."""
 
 import asyncio
 
@@ -26,11 +26,13 @@ _LIVE_S = 2.0
 
 
 async def show(request: Request, parts: ConsoleData) -> None:
-    """Build the page; if the bundle cannot be read, the page says why and what to do.
+    """Build the page.
+
+    If the bundle cannot be read, the page says why and what to do.
 
     Args:
-        request: request for the page.
-        parts: sources of its figures.
+        request: the request for the page.
+        parts: the sources of the figures.
     """
     with frame(request, "/models", parts.health.of_fleet) as banner:
         try:
@@ -109,7 +111,7 @@ def _show_classes(models: Models) -> None:
 
 
 def _formatted(models: Models, view: FleetView) -> Table:
-    """Make a table of the capacities with formatted numbers and the latency on the fleet."""
+    """Build a table of the capacities, with formatted numbers and the latency on the fleet."""
     reported = {entry.route: entry for entry in view.totals.routes}
     names = ("capacity", "accuracy", "weights", "ring", "template", "memory", "work", "latency")
     labels = {

@@ -1,4 +1,4 @@
-"""The page on which people set a target offload share and see how devices follow it."""
+"""Builds the page on which people set a target offload share and see how devices follow it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -46,9 +46,9 @@ async def show(request: Request, parts: ConsoleData, device: str | None) -> None
     """Build the page and keep it up to date.
 
     Args:
-        request: request for the page.
-        parts: sources of its figures.
-        device: id of the device; None for the whole fleet.
+        request: the request for the page.
+        parts: the sources of the figures.
+        device: the id of the device, or None for the whole fleet.
     """
     findings = parts.health.of_fleet
     if device is not None:
@@ -258,7 +258,7 @@ class _PointPage:
         self._curves.draw(points, echarts.curves_chart(curves, share))
 
     def _accuracy(self, share: float) -> tuple[float | None, str]:
-        """Return the expected accuracy, and a phrase that names the capacities it is for."""
+        """Return the expected accuracy, and a phrase that names the capacities that it is for."""
         curves = self._models.curves
         if not curves:
             return None, "no capacity, because the bundle has no curves"
@@ -273,7 +273,10 @@ class _PointPage:
 
 
 def _first_share(state: PointState) -> float:
-    """Return the first position of the slider: the target, otherwise the share in force."""
+    """Return the first position of the slider.
+
+    This is the target or, if there is none, the smallest share in force. Without both, it is zero.
+    """
     if state.target is not None:
         return state.target
     return state.in_force[0] if state.in_force else 0.0

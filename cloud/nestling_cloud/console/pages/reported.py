@@ -1,4 +1,4 @@
-"""The panel of figures that the fleet or a device reported, shown beside the estimates."""
+"""Shows the figures that the fleet or a device reported, beside the estimates."""
 
 from nestling_cloud.console.data.chart_tables import cloud_share
 from nestling_cloud.console.data.time_spans import Span
@@ -14,7 +14,7 @@ class ReportedPanel:
     """Panel with the reported figures of the fleet, or of one device.
 
     Args:
-        device: id of the device; None for the whole fleet.
+        device: the id of the device, or None for the whole fleet.
     """
 
     def __init__(self, device: str | None) -> None:
@@ -36,10 +36,10 @@ class ReportedPanel:
             )
 
     def show(self, totals: Totals | None, span: Span) -> None:
-        """Show the figures of a span.
+        """Show the figures of a span of time.
 
         Args:
-            totals: the figures; None for a device that has never reported.
+            totals: the figures, or None for a device that has never reported.
             span: the span of time.
         """
         self._title.show(f"Reported by {self._source}, {span.phrase}")

@@ -1,4 +1,4 @@
-"""The page of federated rounds."""
+"""Builds the page of federated rounds."""
 
 import asyncio
 
@@ -23,8 +23,8 @@ async def show(request: Request, parts: ConsoleData) -> None:
     """Build the page and keep it up to date.
 
     Args:
-        request: request for the page.
-        parts: sources of its figures.
+        request: the request for the page.
+        parts: the sources of the figures.
     """
     page = _RoundsPage(request, parts)
     await page.banner.keep_fresh(page.refresh, every_s=_LIVE_S)

@@ -1,4 +1,4 @@
-"""The row of figures at the top of the fleet's page and of a device's page."""
+"""Shows the row of figures at the top of the fleet's page and of a device's page."""
 
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.energy_saved import energy_saved, spent_by_provenance
@@ -9,10 +9,10 @@ from nestling_cloud.metrics.views import FleetView, Totals
 
 
 class TotalsTiles:
-    """Tiles with answers, routes, energy, savings and latency.
+    """Tiles with the answers, routes, energy, savings and latency of a time range.
 
     Args:
-        with_devices: whether to begin with two tiles that count devices.
+        with_devices: whether the row begins with two tiles that count devices.
     """
 
     def __init__(self, *, with_devices: bool) -> None:
@@ -32,7 +32,7 @@ class TotalsTiles:
 
         Args:
             view: the figures.
-            span: the span of time that they cover.
+            span: the span of time that the figures cover.
         """
         known = f"of {number(view.known)} known devices"
         if self._connected is not None:
