@@ -11,8 +11,9 @@ from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.types import ASGIApp
 
+from nestling_cloud.console.api.not_found import PREFIX
 from nestling_cloud.console.api.openapi import correct_openapi
-from nestling_cloud.console.api.routes import PREFIX, Api
+from nestling_cloud.console.api.routes import Api
 from nestling_cloud.console.auth.access import Access
 from nestling_cloud.console.auth.guard import AccessMiddleware
 from nestling_cloud.console.auth.login import Login

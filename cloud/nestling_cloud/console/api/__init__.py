@@ -4,4 +4,4 @@ Of the console's packages, this one may import `console.data`, `console.http` an
 but not `console.pages`.
 """
 
-__all__ = ["openapi", "routes"]
+__all__ = ["not_found", "openapi", "routes"]

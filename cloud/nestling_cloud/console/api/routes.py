@@ -4,14 +4,13 @@ The API returns the figures that the pages show, as JSON and CSV, and sets targe
 """
 
 import asyncio
-from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
-from starlette.routing import Match, Route
+from starlette.routing import Route
 
 from nestling_cloud.console.api.csv_answers import (
     CSV_TYPE,
@@ -19,6 +18,7 @@ from nestling_cloud.console.api.csv_answers import (
     receipt_lines,
     totals_table,
 )
+from nestling_cloud.console.api.not_found import PREFIX, no_such_device, no_such_route
 from nestling_cloud.console.api.parameters import (
     DEVICE_FIELDS,
     DeviceChart,
@@ -51,7 +51,6 @@ from nestling_cloud.control.targets import TargetError
 from nestling_cloud.metrics.views import DeviceView, FleetView
 from nestling_cloud.store.time_range import TimeRange
 
-PREFIX = "/api/v1"
 _LATEST_ROUNDS = 1000
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
@@ -116,7 +115,7 @@ class Api:
         routes = [route for route in router.routes if isinstance(route, Route)]
 
         async def unknown(request: Request) -> None:
-            raise _refusal(request, routes)
+            raise no_such_route(request, routes)
 
         router.api_route("/{rest:path}", methods=_METHODS, include_in_schema=False)(unknown)
         return router
@@ -129,7 +128,7 @@ class Api:
 
     async def _device_health(self, device: DeviceId) -> HealthMessage:
         if await self._parts.live.row(device) is None:
-            raise _no_device(device)
+            raise no_such_device(device)
         return HealthMessage(findings=await self._parts.health.of_device(device))
 
     async def _fleet(
@@ -273,7 +272,7 @@ class Api:
             time_range = await asyncio.to_thread(self._range, span, since_ms, until_ms)
             view = await self._parts.live.device_in(device, time_range)
         if view is None:
-            raise _no_device(device)
+            raise no_such_device(device)
         return view
 
     def _range(self, span: str, since_ms: int | None, until_ms: int | None) -> TimeRange:
@@ -287,25 +286,3 @@ class Api:
                 "milliseconds",
             )
         return TimeRange(since_ms=since_ms, until_ms=until_ms)
-
-
-def _no_device(device: str) -> RequestError:
-    return RequestError(
-        HTTPStatus.NOT_FOUND, f"no device {device!r}; {PREFIX}/devices lists all devices"
-    )
-
-
-def _refusal(request: Request, routes: Iterable[Route]) -> RequestError:
-    """Return the error for a wrong method, or for an address that does not exist."""
-    matching = (route for route in routes if route.matches(request.scope)[0] is Match.PARTIAL)
-    methods = sorted({method for route in matching for method in route.methods or ()})
-    if methods:
-        allowed = ", ".join(methods)
-        return RequestError(
-            HTTPStatus.METHOD_NOT_ALLOWED,
-            f"{request.method} is not allowed at this address; allowed: {allowed}",
-            {"Allow": allowed},
-        )
-    return RequestError(
-        HTTPStatus.NOT_FOUND, f"no such address; {PREFIX}/openapi.json lists all addresses"
-    )

@@ -3,4 +3,4 @@
 Of the console's packages, this one may import only `console.data`.
 """
 
-__all__ = ["echarts", "input_pictures"]
+__all__ = ["echarts", "input_pictures", "plot"]

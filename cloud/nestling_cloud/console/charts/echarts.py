@@ -5,39 +5,27 @@ to dark without drawing its charts again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from nestling_cloud.console.data.chart_tables import CLOUD
-from nestling_cloud.console.data.expectation import capacity_count, capacity_of
+from nestling_cloud.console.charts.plot import (
+    INK,
+    MUTED,
+    PLOT,
+    Options,
+    axis,
+    base,
+    few,
+    grid_lines,
+    points,
+    route_colour,
+    steps,
+    time_chart,
+)
+from nestling_cloud.console.data.expectation import capacity_count
 from nestling_cloud.console.data.table import Table
-from nestling_cloud.palette import capacity_colours
 
-Options = dict[str, Any]
-_INK, _MUTED, _GRID, _SURFACE = "var(--ink)", "var(--muted)", "var(--grid)", "var(--surface)"
-_FONT = 'system-ui, "Segoe UI", Roboto, "Liberation Sans", sans-serif'
-_PLOT = {"left": 8, "right": 16, "top": 56, "bottom": 8, "containLabel": True}
-# If there are fewer values than this, each is marked, because a single value has no visible line.
-_FEW = 40
 _DASHES = {"measured": "solid", "calibrated": [8, 4], "modelled": [3, 3]}
 _SOURCE_COLOURS = {"compute": "var(--capacity-3)", "radio": "var(--cloud)"}
 _ANSWERS = "answers_"
-
-
-def route_colour(route: str, capacities: int) -> str:
-    """Return the color of a route, as a custom property of the style sheet.
-
-    Capacities (sizes of the model) are blue, and larger capacities are darker.
-
-    Args:
-        route: "capacity-<k>" or "cloud".
-        capacities: the number of capacities of the bundle.
-    """
-    if route == CLOUD:
-        return "var(--cloud)"
-    capacity = capacity_of(route)
-    if capacity is None:
-        return "var(--fallback)"
-    return f"var(--{capacity_colours(max(capacities, capacity))[capacity - 1].role})"
 
 
 def routes_chart(table: Table, nest: int = 0) -> Options:
@@ -63,7 +51,7 @@ def routes_chart(table: Table, nest: int = 0) -> Options:
             "lineStyle": {"width": 0},
             "areaStyle": {"opacity": 1, "color": route_colour(name, capacities)},
             "itemStyle": {"color": route_colour(name, capacities)},
-            "data": _steps(table, keys.index(_ANSWERS + name)),
+            "data": steps(table, keys.index(_ANSWERS + name)),
         }
         for name in names
     ]
@@ -75,11 +63,11 @@ def routes_chart(table: Table, nest: int = 0) -> Options:
             "symbol": "none",
             "lineStyle": {"width": 2, "color": "var(--fallback)"},
             "itemStyle": {"color": "var(--fallback)"},
-            "data": _steps(table, keys.index("fallbacks")),
+            "data": steps(table, keys.index("fallbacks")),
         }
     )
     areas = [{"name": name, "icon": "roundRect"} for name in names]
-    chart = _time_chart(series, "answers")
+    chart = time_chart(series, "answers")
     return {**chart, "legend": {**chart["legend"], "data": [*areas, {"name": "fallbacks"}]}}
 
 
@@ -95,12 +83,12 @@ def energy_chart(table: Table) -> Options:
         provenance = rest.removesuffix("_mj_per_answer")
         if rest == provenance:  # a column of time or of counts
             continue
-        colour = _SOURCE_COLOURS.get(source, _INK)
+        colour = _SOURCE_COLOURS.get(source, INK)
         series.append(
             {
                 "name": f"{source}, {provenance}",
                 "type": "line",
-                "symbol": "circle" if _few(table, index) else "none",
+                "symbol": "circle" if few(table, index) else "none",
                 "symbolSize": 5,
                 "connectNulls": False,
                 "lineStyle": {
@@ -109,10 +97,10 @@ def energy_chart(table: Table) -> Options:
                     "type": _DASHES.get(provenance, "solid"),
                 },
                 "itemStyle": {"color": colour},
-                "data": _points(table, index),
+                "data": points(table, index),
             }
         )
-    return _time_chart(series, "mJ per answer")
+    return time_chart(series, "mJ per answer")
 
 
 def latency_chart(table: Table) -> Options:
@@ -129,9 +117,9 @@ def latency_chart(table: Table) -> Options:
         for index, shade in zip((3, 4, 5), shades, strict=True)
     ]
     return {
-        **_base(series),
-        "xAxis": {"type": "category", "data": routes, **_axis()},
-        "yAxis": {"type": "value", "name": "ms", **_axis(), **_grid_lines()},
+        **base(series),
+        "xAxis": {"type": "category", "data": routes, **axis()},
+        "yAxis": {"type": "value", "name": "ms", **axis(), **grid_lines()},
     }
 
 
@@ -148,13 +136,13 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
             "symbol": "none",
             "silent": True,
             "animation": False,
-            "label": {"formatter": "target", "color": _INK},
-            "lineStyle": {"color": _INK, "type": "solid"},
+            "label": {"formatter": "target", "color": INK},
+            "lineStyle": {"color": INK, "type": "solid"},
             "data": [{"xAxis": 100 * marked}],
         }
     return {
-        **_base(series),
-        "grid": {**_PLOT, "bottom": 32},  # room for the name of the axis
+        **base(series),
+        "grid": {**PLOT, "bottom": 32},  # room for the name of the axis
         "xAxis": {
             "type": "value",
             "name": "target share, %",
@@ -162,15 +150,15 @@ def curves_chart(curves: Mapping[int, Sequence[tuple[float, float]]], marked: fl
             "nameGap": 28,
             "min": 0,
             "max": 100,
-            **_axis(),
-            "nameTextStyle": {"color": _MUTED, "align": "center"},
+            **axis(),
+            "nameTextStyle": {"color": MUTED, "align": "center"},
         },
         "yAxis": {
             "type": "value",
             "name": "accuracy, %",
             "scale": True,
-            **_axis(),
-            **_grid_lines(),
+            **axis(),
+            **grid_lines(),
         },
     }
 
@@ -183,21 +171,21 @@ def bundles_chart(table: Table) -> Options:
             "type": "bar",
             "barMaxWidth": 28,
             "itemStyle": {"color": "var(--capacity-3)"},
-            "label": {"show": True, "position": "right", "color": _INK},
+            "label": {"show": True, "position": "right", "color": INK},
             "data": [row[1] for row in table.rows],
         }
     ]
     return {
-        **_base(series),
+        **base(series),
         "legend": {"show": False},
-        "grid": {**_PLOT, "right": 48, "top": 8},
-        "xAxis": {"type": "value", "minInterval": 1, **_axis(), **_grid_lines()},
+        "grid": {**PLOT, "right": 48, "top": 8},
+        "xAxis": {"type": "value", "minInterval": 1, **axis(), **grid_lines()},
         "yAxis": {
             "type": "category",
             "inverse": True,
             "data": [row[0] for row in table.rows],
-            **_axis(),
-            "axisLabel": {"color": _MUTED, "width": 160, "overflow": "truncate"},
+            **axis(),
+            "axisLabel": {"color": MUTED, "width": 160, "overflow": "truncate"},
         },
     }
 
@@ -216,16 +204,16 @@ def route_energy_chart(table: Table) -> Options:
             "type": "bar",
             "stack": "energy",
             "barMaxWidth": 44,
-            "itemStyle": {"color": _SOURCE_COLOURS.get(source, _INK)},
+            "itemStyle": {"color": _SOURCE_COLOURS.get(source, INK)},
             "data": [values.get((*bar, source)) for bar in bars],
         }
         for source in sources
     ]
     names = [f"{route}\n{provenance}" for route, provenance in bars]
     return {
-        **_base(series),
-        "xAxis": {"type": "category", "data": names, **_axis()},
-        "yAxis": {"type": "value", "name": "mJ per answer", **_axis(), **_grid_lines()},
+        **base(series),
+        "xAxis": {"type": "category", "data": names, **axis()},
+        "yAxis": {"type": "value", "name": "mJ per answer", **axis(), **grid_lines()},
     }
 
 
@@ -237,20 +225,20 @@ def rounds_chart(lines: Mapping[int, Sequence[tuple[float, float]]]) -> Options:
             over all runs, and the accuracy is from 0 to 1.
     """
     return {
-        **_base(_capacity_lines(lines, x_factor=1)),
+        **base(_capacity_lines(lines, x_factor=1)),
         "xAxis": {
             "type": "value",
             "name": "round number across runs",
             "minInterval": 1,
             "scale": True,
-            **_axis(),
+            **axis(),
         },
         "yAxis": {
             "type": "value",
             "name": "accuracy, %",
             "scale": True,
-            **_axis(),
-            **_grid_lines(),
+            **axis(),
+            **grid_lines(),
         },
     }
 
@@ -269,15 +257,15 @@ def column_chart(columns: Mapping[int, str], unit: str) -> Callable[[Table], Opt
                 "name": table.columns[index].label,
                 "type": "line",
                 "step": "end",
-                "symbol": "circle" if _few(table, index) else "none",
+                "symbol": "circle" if few(table, index) else "none",
                 "symbolSize": 5,
                 "lineStyle": {"width": 2, "color": colour},
                 "itemStyle": {"color": colour},
-                "data": _points(table, index),
+                "data": points(table, index),
             }
             for index, colour in columns.items()
         ]
-        return _time_chart(series, unit)
+        return time_chart(series, unit)
 
     return draw
 
@@ -297,72 +285,3 @@ def _capacity_lines(
         }
         for capacity, points in sorted(lines.items())
     ]
-
-
-def _few(table: Table, index: int) -> bool:
-    return sum(row[index] is not None for row in table.rows) < _FEW
-
-
-def _points(table: Table, index: int) -> list[list[Any]]:
-    return [[row[0], row[index]] for row in table.rows]
-
-
-def _steps(table: Table, index: int) -> list[list[Any]]:
-    """Return the points of a step line, with one more point that makes the last step visible."""
-    points = _points(table, index)
-    if len(points) < 2:
-        return points
-    (before_ms, _), (last_ms, value) = points[-2:]
-    return [*points, [2 * last_ms - before_ms, value]]
-
-
-def _time_chart(series: list[Options], unit: str) -> Options:
-    return {
-        **_base(series),
-        "useUTC": True,
-        "xAxis": {"type": "time", **_axis(), "axisLabel": {"color": _MUTED, "hideOverlap": True}},
-        "yAxis": {"type": "value", "name": unit, "minInterval": 0, **_axis(), **_grid_lines()},
-    }
-
-
-def _base(series: list[Options]) -> Options:
-    return {
-        "animation": False,
-        "textStyle": {"fontFamily": _FONT},
-        "grid": _PLOT,
-        "legend": {
-            "type": "scroll",
-            "top": 0,
-            "left": 0,
-            "itemWidth": 14,
-            "itemHeight": 10,
-            "textStyle": {"color": _INK},
-            "inactiveColor": _MUTED,
-            "pageTextStyle": {"color": _MUTED},
-            "pageIconColor": _INK,
-            "pageIconInactiveColor": _GRID,
-        },
-        "tooltip": {
-            "trigger": "axis",
-            "confine": True,
-            "backgroundColor": _SURFACE,
-            "borderColor": _GRID,
-            "textStyle": {"color": _INK},
-            "axisPointer": {"animation": False, "lineStyle": {"color": _MUTED}},
-        },
-        "series": [{"emphasis": {"disabled": True}, **one} for one in series],
-    }
-
-
-def _axis() -> Options:
-    return {
-        "axisLine": {"lineStyle": {"color": _GRID}},
-        "axisTick": {"show": False},
-        "axisLabel": {"color": _MUTED, "lineHeight": 15},
-        "nameTextStyle": {"color": _MUTED, "align": "left"},
-        "splitLine": {"show": False},
-    }
-
-
-def _grid_lines() -> Options:
-    return {"splitLine": {"lineStyle": {"color": _GRID}}}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from nestling_cloud.console.charts.echarts import Options
+from nestling_cloud.console.charts.plot import Options
 from nestling_cloud.console.data.table import Cell, Column, Table, is_empty
 from nestling_cloud.console.data.units import NOTHING, number
 

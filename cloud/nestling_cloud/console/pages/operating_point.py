@@ -12,7 +12,6 @@ from nicegui.events import GenericEventArguments
 
 from nestling_cloud.bundles.repository import RepositoryError
 from nestling_cloud.console.charts import echarts
-from nestling_cloud.console.data.chart_tables import cloud_share
 from nestling_cloud.console.data.console_data import ConsoleData
 from nestling_cloud.console.data.expectation import (
     ExpectedEnergy,
@@ -27,13 +26,13 @@ from nestling_cloud.console.data.released_bundle import (
     measured_on,
     read_models,
 )
-from nestling_cloud.console.data.table import table
-from nestling_cloud.console.data.units import NOTHING, energies, number, percent, time_utc
+from nestling_cloud.console.data.units import NOTHING, energies, percent
 from nestling_cloud.console.pages.facts import FactList
 from nestling_cloud.console.pages.frame import SpanChoice, frame, heading
-from nestling_cloud.console.pages.markup import INITIAL_VALUE, ChartPanel, Grid, Text, block, link
+from nestling_cloud.console.pages.markup import INITIAL_VALUE, ChartPanel, Text, block, link
 from nestling_cloud.console.pages.reported import ReportedPanel
-from nestling_cloud.control.targets import TargetChange, TargetError
+from nestling_cloud.console.pages.target_panels import TargetChangesPanel, TargetStatePanel
+from nestling_cloud.control.targets import TargetError
 from nestling_cloud.metrics.views import Totals
 
 PATH = "/operating-point"
@@ -104,23 +103,7 @@ class _PointPage:
                 self._add_buttons()
             with block("div", "column"):
                 self._reported = ReportedPanel(self._device)
-                with block("section", "panel", aria_label="State", data_panel="state"):
-                    Text("h2", "Target and actual share")
-                    self._state = FactList(
-                        {
-                            "target": "Target",
-                            "in-force": "Target that devices report",
-                            "observed": "Actual share since the last change",
-                            "since": "Last change",
-                        }
-                    )
-                    Text(
-                        "p",
-                        "A target reaches connected devices within seconds, and other devices when "
-                        "they reconnect. The actual share also depends on links, deadlines and "
-                        "inputs.",
-                        "note",
-                    )
+                self._state = TargetStatePanel()
         with block("div", "panels"):
             self._curves = ChartPanel(
                 "Routing curves on calibration inputs",
@@ -130,11 +113,7 @@ class _PointPage:
                 href="/api/v1/models/curves.csv",
                 wide=True,
             )
-        with block("section", "panel", aria_label="Changes", data_panel="log"):
-            Text("h2", "Changes")
-            self._no_log = Text("p", "None yet: devices use their own settings.", "note")
-            with block("div", "scroll") as self._log_place:
-                self._log = Grid("Changes")
+        self._changes = TargetChangesPanel()
 
     async def refresh(self) -> None:
         state = await read_state(self._parts, self._device)
@@ -143,7 +122,8 @@ class _PointPage:
             self._share = _first_share(state)
             self._slider.props[INITIAL_VALUE] = str(round(self._share * _STEP))
             self._output.show(percent(self._share))
-        self._show_state(state)
+        self._state.show(state)
+        self._changes.show(state.log)
         self._show_expected()
         self._reported.show(self._recent.totals if self._recent else None, self._spans.span)
 
@@ -223,22 +203,6 @@ class _PointPage:
             return None
         return _RecentFigures(totals=device.totals, residents={device.row.capacity: 1})
 
-    def _show_state(self, state: PointState) -> None:
-        self._state.show(
-            "target", "their own setting" if state.target is None else percent(state.target)
-        )
-        self._state.show("in-force", _in_force(state))
-        observed = cloud_share(state.since) if state.since else None
-        counted = f" of {number(state.since.answers)} answers" if state.since else ""
-        self._state.show("observed", NOTHING if observed is None else percent(observed) + counted)
-        last = state.last_change
-        when = f"{time_utc(last.set_at_ms)} UTC by {last.set_by}" if last else "never"
-        self._state.show("since", when)
-        columns = [("at", "at, UTC"), ("for", "for"), ("share", "share"), ("by", "by")]
-        self._no_log.set_visibility(not state.log)
-        self._log_place.set_visibility(bool(state.log))
-        self._log.show(table(columns, map(_log_row, state.log)))
-
     def _show_expected(self) -> None:
         share = self._share or 0.0
         accuracy, capacities = self._accuracy(share)
@@ -282,23 +246,11 @@ def _first_share(state: PointState) -> float:
     return state.in_force[0] if state.in_force else 0.0
 
 
-def _in_force(state: PointState) -> str:
-    if not state.in_force:
-        return "not reported yet"
-    low, high = state.in_force
-    return percent(low) if low == high else f"{percent(low)} to {percent(high)}"
-
-
 def _energy_text(spent: ExpectedEnergy | None) -> str:
     if spent is None or not (spent.compute_mj or spent.radio_mj):
         return NOTHING
     remark = "" if spent.radio_mj else ", compute only"
     return energies({"compute": spent.compute_mj, "radio": spent.radio_mj}) + remark
-
-
-def _log_row(target: TargetChange) -> tuple[str, str, str, str]:
-    share = "removed" if target.share is None else percent(target.share)
-    return time_utc(target.set_at_ms), target.device or "fleet", share, target.set_by
 
 
 def _go(event: GenericEventArguments) -> None:

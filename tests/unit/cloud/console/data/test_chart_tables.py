@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from nestling_cloud.console.charts import echarts
+from nestling_cloud.console.charts import echarts, plot
 from nestling_cloud.console.data import chart_tables
 from nestling_cloud.console.data.table import Table, as_csv, table, table_csv
 from tests.support.console_views import START_MS, answer_point, bucket, energy, totals
@@ -108,10 +108,10 @@ def test_bars_of_energy_never_stack_two_provenances() -> None:
 
 
 def test_capacities_and_the_cloud_have_different_colors() -> None:
-    colours = [echarts.route_colour(f"capacity-{k}", 4) for k in (1, 4)]
+    colours = [plot.route_colour(f"capacity-{k}", 4) for k in (1, 4)]
 
     assert colours == ["var(--capacity-1)", "var(--capacity-4)"]
-    assert echarts.route_colour("cloud", 4) == "var(--cloud)"
+    assert plot.route_colour("cloud", 4) == "var(--cloud)"
 
 
 def test_energies_of_two_provenances_are_in_separate_columns() -> None:
